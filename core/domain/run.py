@@ -1,0 +1,159 @@
+"""Runs: one recipe executed once, its states, phases and events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from core.domain.recipe import Recipe
+from core.errors import FailureKind
+
+
+class Status(StrEnum):
+    """Life of a job in the queue."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    DONE = "done"
+    STOPPED = "stopped"
+    """Stopped by a person: the best checkpoint was kept and evaluated when there was one."""
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    """The worker died; can be resumed."""
+
+    @property
+    def final(self) -> bool:
+        return self in (Status.DONE, Status.STOPPED, Status.FAILED, Status.INTERRUPTED)
+
+    @property
+    def resumable(self) -> bool:
+        return self in (Status.STOPPED, Status.FAILED, Status.INTERRUPTED)
+
+
+class Phase(StrEnum):
+    """What a worker is doing now, in this order."""
+
+    FETCHING = "fetching"
+    PREPARING = "preparing"
+    CACHING = "caching features"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    SAVING = "saving"
+
+
+class JobKind(StrEnum):
+    """What a worker can be asked to do."""
+
+    TRAIN = "train"
+    PREPARE = "prepare"
+    """Fetch and inspect a base model, or fetch and ingest a bundled dataset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a run ended early, in the three parts a page shows."""
+
+    kind: FailureKind
+    what: str
+    why: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One row of the queue. `recipe` is None for jobs that are not of kind train."""
+
+    id: str
+    workspace: str
+    kind: JobKind
+    name: str
+    status: Status
+    folder: str
+    """Absolute path of the run folder."""
+    experiment: str | None = None
+    recipe: Recipe | None = None
+    payload: dict[str, Any] = field(default_factory=dict)
+    """Arguments of a `prepare` job: {"model": id} and/or {"dataset": catalogue id}."""
+    failure: Failure | None = None
+    created: float = 0.0
+    started: float | None = None
+    finished: float | None = None
+    heartbeat: float | None = None
+    position: int | None = None
+    """Place in the queue, 1 = next; None when not queued."""
+    parent: str | None = None
+    """The run it was forked from."""
+    attempts: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One entry of a run's event stream; `seq` grows by one within a run."""
+
+    seq: int
+    time: float
+    kind: str
+    """`phase` {phase} | `progress` {done, total, unit, note} | `step` {step, total_steps, epoch, loss,
+    learning_rate, samples, seconds, memory_bytes} | `eval` {step, epoch, samples, seconds, loss, accuracy, macro_f1}
+    | `note` {text} | `failure` {kind, what, why, remedy} | `result` (the `Result` as JSON)."""
+    data: dict[str, Any]
+
+
+class Observer(Protocol):
+    """The one bridge from training to storage: the worker passes it in, training only talks to it."""
+
+    def phase(self, phase: Phase) -> None:
+        """A new phase begins."""
+
+    def progress(self, done: float, total: float | None, unit: str, note: str = "") -> None:
+        """Progress within the phase: `done` of `total` in `unit` (bytes, rows, steps)."""
+
+    def step(self, **data: Any) -> None:
+        """A training step was logged; see `Event.kind`."""
+
+    def evaluation(self, **data: Any) -> None:
+        """Validation was measured; see `Event.kind`."""
+
+    def note(self, text: str) -> None:
+        """Something a participant should know, e.g. which precision was chosen and why."""
+
+    def should_stop(self) -> bool:
+        """True once a person has asked the run to stop; cheap, asked each step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A measured value with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a finished run measured; written to `result.json` in its folder."""
+
+    metrics: dict[str, dict[str, Interval]]
+    """split (`test`, `shift`) -> metric (`accuracy`, `macro_f1`) -> interval."""
+    trainable_params: int
+    total_params: int
+    seconds: float
+    """Wall seconds from load to saved."""
+    phase_seconds: dict[str, float]
+    peak_memory_bytes: int
+    """Peak resident memory above the process's before the model was loaded (CPU), or peak device memory (CUDA)."""
+    estimated_memory_bytes: int
+    artifact_bytes: int
+    steps: int
+    samples: int
+    """Training rows seen, with repetition."""
+    precision: str
+    device: str
+    best_step: int | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    dataset_hash: str = ""
+    model_revision: str = ""
+    schema_version: int = 1

@@ -1,0 +1,85 @@
+"""The one error family of Thaw: what happened, why, and what to do next.
+
+Every message a person can meet is a `ThawError`. Pages and the command line show its three parts;
+tracebacks go to the log only.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class FailureKind(StrEnum):
+    """Why a run did not finish; each has a tip (`TIPS`) that the page shows beside it."""
+
+    OUT_OF_MEMORY = "out of memory"
+    DATA = "data"
+    NON_FINITE_LOSS = "non-finite loss"
+    FETCH = "could not fetch"
+    INTERRUPTED = "interrupted"
+    INTERNAL = "internal"
+
+
+TIPS: dict[FailureKind, str] = {
+    FailureKind.OUT_OF_MEMORY: "Halve the batch size or the text length, freeze more blocks, or choose LoRA or QLoRA; then fork the run.",
+    FailureKind.DATA: "Open the dataset, read the import report, mend the rows it names, and start a new run.",
+    FailureKind.NON_FINITE_LOSS: "Lower the learning rate by a factor of three to ten, or compute in fp32; then fork the run.",
+    FailureKind.FETCH: "Check the connection to the model hub or to PyPI, or point the base model at a local folder; then resume.",
+    FailureKind.INTERRUPTED: "Nothing is lost: press Resume to go on from the last checkpoint.",
+    FailureKind.INTERNAL: "This is a fault in Thaw, not in your data. The run's log names the place; please report it.",
+}
+
+
+class ThawError(Exception):
+    """An error with three parts, each a full sentence for a workshop participant.
+
+    what: what happened; why: the cause as far as it is known; remedy: what to do next.
+    kind: the failure type a run ends with when this error stops it.
+    """
+
+    kind: FailureKind = FailureKind.INTERNAL
+
+    def __init__(self, what: str, *, why: str = "", remedy: str = "", kind: FailureKind | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        if kind is not None:
+            self.kind = kind
+        self.remedy = remedy or TIPS[self.kind]
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.what, self.why, self.remedy) if part)
+
+
+class DataError(ThawError):
+    """The dataset or a file of it cannot be used as asked."""
+
+    kind = FailureKind.DATA
+
+
+class FetchError(ThawError):
+    """Weights or data could not be brought from any of their sources, or did not match their checksum."""
+
+    kind = FailureKind.FETCH
+
+
+class RecipeError(ThawError):
+    """The recipe asks for something that this model, device or method cannot do."""
+
+    kind = FailureKind.DATA
+
+
+class PatternError(RecipeError):
+    """A pattern (LoRA targets, freeze plan) that matches nothing; names the candidates."""
+
+
+class NonFiniteLossError(ThawError):
+    """The training loss became NaN or infinite."""
+
+    kind = FailureKind.NON_FINITE_LOSS
+
+
+class NotFoundError(ThawError):
+    """A run, dataset or model id that this workspace does not have."""
+
+    kind = FailureKind.DATA
