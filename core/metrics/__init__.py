@@ -1,0 +1,1 @@
+"""Scores, bootstrap intervals and the paired test: numpy and scipy only."""

@@ -1,0 +1,68 @@
+"""Bootstrap intervals: coverage, agreement with resampling rows, speed, memory, degenerate tables."""
+
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from core.metrics import intervals, scores
+
+
+def made(n, n_classes, error, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, n_classes, n)
+    return labels, np.where(rng.random(n) < error, rng.integers(0, n_classes, n), labels)
+
+
+def test_equals_resampling_the_rows_themselves():
+    labels, predictions = made(300, 4, 0.3)
+    rng = np.random.default_rng(5)
+    rows = [rng.integers(0, 300, 300) for _ in range(4000)]
+    for name, score in (("accuracy", scores.accuracy), ("macro_f1", lambda a, b: scores.macro_f1(a, b, 4))):
+        low, high = np.percentile([score(labels[r], predictions[r]) for r in rows], [2.5, 97.5])
+        got = intervals.bootstrap(labels, predictions, n_classes=4, samples=4000)[name]
+        assert (got.low, got.high) == pytest.approx((low, high), abs=0.007)
+
+
+def test_accuracy_interval_matches_the_binomial_distribution():
+    labels = np.zeros(1000, int)
+    predictions = np.repeat([0, 1], [900, 100])
+    got = intervals.bootstrap(labels, predictions, n_classes=2, samples=20_000)["accuracy"]
+    assert got.value == 0.9
+    assert (got.low, got.high) == pytest.approx(stats.binom.ppf([0.025, 0.975], 1000, 0.9) / 1000, abs=0.0011)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 6), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=40), st.integers(0, 9))
+def test_interval_holds_the_value_and_repeats(n_classes, rows, seed):
+    labels, predictions = np.minimum(np.array(rows).T, n_classes - 1)
+    first = intervals.bootstrap(labels, predictions, n_classes=n_classes, seed=seed, samples=200)
+    assert first == intervals.bootstrap(labels, predictions, n_classes=n_classes, seed=seed, samples=200)
+    assert first["accuracy"].value == pytest.approx(scores.accuracy(labels, predictions))
+    assert first["macro_f1"].value == pytest.approx(scores.macro_f1(labels, predictions, n_classes))
+    for got in first.values():
+        assert 0 <= got.low <= got.value <= got.high <= 1
+
+
+def test_no_error_seen_is_not_certainty():
+    got = intervals.bootstrap([0, 1] * 10, [0, 1] * 10, n_classes=2)
+    assert got["accuracy"].value == got["macro_f1"].value == got["accuracy"].high == 1
+    assert got["accuracy"].low == got["macro_f1"].low == pytest.approx(0.025 ** (1 / 20))
+    assert intervals.bootstrap([0] * 20, [1] * 20, n_classes=2)["accuracy"].high == pytest.approx(1 - 0.025 ** (1 / 20))
+
+
+@pytest.mark.parametrize(("n_classes", "limit_s"), [(5, 1.0), (77, 1.5), (1000, 4.0)])
+def test_fast_and_small_at_5000_rows(n_classes, limit_s):
+    labels, predictions = made(5000, n_classes, 0.1)
+    started = time.process_time()
+    intervals.bootstrap(labels, predictions, n_classes=n_classes)
+    assert time.process_time() - started < limit_s
+    tracemalloc.start()
+    intervals.bootstrap(labels, predictions, n_classes=n_classes)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200e6
