@@ -1,0 +1,67 @@
+# Thaw: make run, make test. Everything lives in .venv and in the data folder (THAW_HOME).
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PORT   ?=
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Runs a step and prints how long it took: $(call timed,name,command)
+timed   = @echo "== $(1)"; start=$$(date +%s); $(2); status=$$?; echo "-- $(1): $$(( $$(date +%s) - start )) s"; exit $$status
+export PYTHONUTF8 := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help run test lint types imports unit bench clean chromium
+help:
+	@echo "make run    install what is missing, start Thaw, print its address   (PORT=8600 to choose a port)"
+	@echo "make test   every check: lint, types, import contracts, unit, jobs, pages, browser"
+	@echo "make lint   the quick checks only          make bench   Thaw against a plain training script"
+	@echo "make clean  remove .venv and caches (your data folder stays)"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Thaw needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 run")'
+	$(PYTHON) -m venv $(VENV)
+
+# Stamp files: the second `make run` installs nothing.
+$(VENV)/.installed: requirements.txt | $(BIN)/python
+	@echo "Installing what Thaw needs (the first time this takes a few minutes) ..."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-tests: tests/requirements.txt $(VENV)/.installed
+	@start=$$(date +%s); $(PIP) -r tests/requirements.txt && touch $@ && echo "-- install test requirements: $$(( $$(date +%s) - start )) s"
+
+run: $(VENV)/.installed
+	@$(BIN)/python -m core supervise --detach
+	@echo "Starting Thaw; stop it with Ctrl+C. Runs that are under way go on without it."
+	@exec $(BIN)/streamlit run streamlit_app.py --server.headless true $(if $(PORT),--server.port $(PORT))
+
+# The browser tests drive the system's Chromium; the figures' PNG export uses it too.
+chromium:
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then exit 0; fi; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "== install Chromium"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
+	  echo "== install Chromium"; sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else echo "The browser tests need Chromium and this account may not install it. Install the package 'chromium', then run make test again."; exit 1; fi
+
+lint: $(VENV)/.installed-tests
+	$(call timed,ruff,$(BIN)/ruff check .)
+
+types: $(VENV)/.installed-tests
+	$(call timed,mypy,$(BIN)/mypy core pages streamlit_app.py)
+
+imports: $(VENV)/.installed-tests
+	$(call timed,import contracts,$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports)
+
+# One pytest call, so that its summary is the last line. No tests collected is exit status 5, which make reports as a failure.
+test: $(VENV)/.installed-tests chromium lint types imports
+	@echo "== tests"; $(BIN)/python -m pytest tests/contracts tests/unit tests/jobs tests/ui tests/e2e tests/gpu --durations=20 $(ARGS)
+
+unit: $(VENV)/.installed-tests
+	@$(BIN)/python -m pytest tests/contracts tests/unit -m "not slow" $(ARGS)
+
+bench: $(VENV)/.installed
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
