@@ -51,6 +51,6 @@ def figure(*, x_title: str = "", y_title: str = "", height: int = 380, legend: b
     return fig
 
 
-def no_room_lost() -> dict[str, Any]:
+def config() -> dict[str, Any]:
     """The plotly configuration that pages pass along: no logo, and only the buttons that people use."""
     return {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"]}

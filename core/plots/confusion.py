@@ -1,0 +1,53 @@
+"""Which classes a run takes for which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.plots import palette
+from core.plots.theme import Chart, figure
+
+MOST_CLASSES = 40
+"""With more classes than this, only those with the most errors are drawn."""
+
+
+def matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *, name: str = "", height: int = 380) -> Chart:
+    """Confusion matrix: `counts` is `(n_classes, n_classes)`, rows = true class; colour = share of the row."""
+    table = np.asarray(counts, dtype=float)
+    title = _finding(table, classes, name)
+    shown = list(range(len(classes)))
+    if len(shown) > MOST_CLASSES:
+        errors = table.sum(1) + table.sum(0) - 2 * np.diag(table)
+        shown = sorted(np.argsort(-errors, kind="stable")[:MOST_CLASSES].tolist())
+        title += f" (the {MOST_CLASSES} classes with the most errors)"
+    labels = [_short(classes[i]) for i in shown]
+    rows = table.sum(1)[shown]
+    part = table[np.ix_(shown, shown)]
+    shares = np.divide(part, rows[:, None], out=np.zeros_like(part), where=rows[:, None] > 0)
+    fig = figure(x_title="Predicted class", y_title="True class", height=height, legend=False)
+    fig.add_heatmap(
+        z=shares, x=list(range(len(shown))), y=list(range(len(shown))), zmin=0, zmax=1, customdata=part, xgap=1, ygap=1,
+        colorscale=[list(stop) for stop in palette.SEQUENTIAL], showscale=False,
+        hovertemplate="%{customdata:.0f} rows (%{z:.0%} of their class)<extra></extra>",
+        text=part if len(shown) <= 15 else None, texttemplate="%{text:.0f}" if len(shown) <= 15 else None)
+    ticks = list(range(len(shown)))
+    fig.update_xaxes(tickvals=ticks, ticktext=labels, showgrid=False, tickangle=-35 if len(shown) > 3 else 0)
+    fig.update_yaxes(tickvals=ticks, ticktext=labels, showgrid=False, autorange="reversed")
+    total, right = int(table.sum()), int(np.trace(table))
+    return Chart(fig, title, f"Confusion matrix{f' of {name}' if name else ''}: {right} of {total} test rows on the diagonal. {title}.")
+
+
+def _finding(table: np.ndarray, classes: Sequence[str], name: str) -> str:
+    prefix = f"{name}: " if name else ""
+    off = table - np.diag(np.diag(table))
+    if off.sum() == 0:
+        return prefix + ("every test row is right" if table.sum() else "no test rows")
+    true, predicted = np.unravel_index(int(off.argmax()), off.shape)
+    return (f"{prefix}most often, {_short(classes[true])} is taken for {_short(classes[predicted])} "
+            f"({int(off[true, predicted])} of {int(table[true].sum())} rows)")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 24 else text[:23] + "…"

@@ -1,0 +1,99 @@
+"""Learning curves: one run while it trains, or the runs of a comparison on top of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from core.plots import palette
+from core.plots.theme import Chart, figure
+
+X_LABELS = {"steps": "Training steps", "seconds": "Seconds since training began", "samples": "Training rows seen (with repetition)"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One curve: equally long x and y, the arm's name and its colour index."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    index: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCurves:
+    """What one run has reported so far; every pair of sequences is equally long, x in training steps."""
+
+    steps: Sequence[float] = field(default_factory=list)
+    losses: Sequence[float] = field(default_factory=list)
+    """Training loss."""
+    eval_steps: Sequence[float] = field(default_factory=list)
+    eval_losses: Sequence[float] = field(default_factory=list)
+    accuracies: Sequence[float] = field(default_factory=list)
+    """Validation accuracy in [0, 1]."""
+
+    @property
+    def empty(self) -> bool:
+        return not len(self.steps) and not len(self.eval_steps)
+
+
+def run_chart(curves: RunCurves, *, total_steps: int | None = None, height: int = 420) -> Chart:
+    """Training loss, validation loss and validation accuracy of one run, two rows that share the step axis."""
+    fig = figure(height=height)
+    fig.set_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.58, 0.42])
+    few = len(curves.steps) < 2
+    fig.add_scatter(x=curves.steps, y=curves.losses, name="training loss", mode="lines+markers" if few else "lines", row=1, col=1,
+                    line={"color": palette.TRAINING, "width": 2}, hovertemplate="step %{x}<br>training loss %{y:.4f}<extra></extra>")
+    colour = palette.arm(0).colour
+    fig.add_scatter(x=curves.eval_steps, y=curves.eval_losses, name="validation loss", mode="lines+markers", row=1, col=1,
+                    line={"color": colour, "width": 2}, hovertemplate="step %{x}<br>validation loss %{y:.4f}<extra></extra>")
+    fig.add_scatter(x=curves.eval_steps, y=curves.accuracies, name="validation accuracy", mode="lines+markers", row=2, col=1,
+                    line={"color": palette.arm(4).colour, "width": 2}, marker={"symbol": "square"},
+                    hovertemplate="step %{x}<br>validation accuracy %{y:.3f}<extra></extra>")
+    template = figure()
+    fig.update_xaxes(template.layout.xaxis)
+    fig.update_yaxes(template.layout.yaxis)
+    fig.update_yaxes(title={"text": "Loss"}, rangemode="tozero", row=1, col=1)
+    fig.update_yaxes(title={"text": "Accuracy"}, tickformat=".2f", row=2, col=1)
+    fig.update_xaxes(title={"text": X_LABELS["steps"]}, row=2, col=1)
+    if total_steps:
+        fig.update_xaxes(range=[0, total_steps * 1.02])
+    title = _run_finding(curves)
+    return Chart(fig, title, f"Learning curves of the run. {title}.")
+
+
+def _run_finding(curves: RunCurves) -> str:
+    parts = []
+    accuracies = list(curves.accuracies)
+    if accuracies:
+        best = max(range(len(accuracies)), key=accuracies.__getitem__)
+        parts.append(f"Best validation accuracy so far: {accuracies[best]:.3f}, at step {curves.eval_steps[best]:.0f}")
+    if len(curves.losses) > 1:
+        verb = "fell" if curves.losses[-1] < curves.losses[0] else "did not fall"
+        parts.append(f"training loss {verb}, from {curves.losses[0]:.3f} to {curves.losses[-1]:.3f}")
+    text = "; ".join(parts) or "No step has been reported yet"
+    return text[0].upper() + text[1:]
+
+
+def overlay(lines: Sequence[Line], *, x: str = "steps", y_title: str = "Validation accuracy", higher_is_better: bool = True,
+            height: int = 400) -> Chart:
+    """The same curve of several runs. `x` is `steps`, `seconds` or `samples`; the title gives the range of the best points."""
+    fig = figure(x_title=X_LABELS[x], y_title=y_title, height=height)
+    best: list[tuple[float, str]] = []
+    for line in lines:
+        look = palette.arm(line.index)
+        fig.add_scatter(x=line.x, y=line.y, name=line.name, mode="lines+markers" if len(line.x) < 40 else "lines",
+                        line={"color": look.colour, "dash": look.dash, "width": 2}, marker={"symbol": look.symbol, "size": 7},
+                        hovertemplate=f"{line.name}<br>%{{x}}: %{{y:.4f}}<extra></extra>")
+        if len(line.y):
+            best.append(((max if higher_is_better else min)(line.y), line.name))
+    if not best:
+        return Chart(fig, f"No run has reported {y_title.lower()} yet", f"Empty chart: no run has reported {y_title.lower()} yet.")
+    best.sort(reverse=higher_is_better)
+    word = "Highest" if higher_is_better else "Lowest"
+    title = f"{word} {y_title.lower()} of each run: from {best[0][0]:.3f} ({best[0][1]}) to {best[-1][0]:.3f} ({best[-1][1]})"
+    if len(best) == 1:
+        title = f"{word} {y_title.lower()}: {best[0][0]:.3f} ({best[0][1]})"
+    alt = f"{y_title} against {X_LABELS[x].lower()}, one curve a run. " + "; ".join(f"{name} {value:.3f}" for value, name in best) + "."
+    return Chart(fig, title, alt)
