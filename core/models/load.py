@@ -1,0 +1,83 @@
+"""Load a base model's body from disk: pretrained, with fresh weights, or stored in 4 bits."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel
+
+from core.domain.recipe import QuantSpec
+from core.errors import RecipeError
+
+DROPOUT_FIELD = "drop"
+
+
+def load_body(folder: Path, *, weights: str = "pretrained", dropout: float = 0.0, quantization: QuantSpec | None = None,
+              compute_dtype: torch.dtype = torch.float32, device: str = "cpu") -> nn.Module:
+    """The body (no head) of the model in `folder`, on `device`, in eval mode.
+
+    weights: `pretrained`; `fresh` (same configuration, random weights from torch's current seed); `4bit`
+    (bitsandbytes Linear4bit, needs `quantization`). dropout replaces every dropout probability of the configuration.
+    Raises RecipeError when the folder does not hold a model that transformers knows.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise RecipeError(f"The base model in {folder.name} cannot be loaded.", why=str(error).split("\n")[0],
+                          remedy="Choose a model whose architecture transformers knows; code from models is never executed.") from error
+    if getattr(config, "is_encoder_decoder", False):
+        raise RecipeError("Encoder-decoder models are not supported.", why=f"{config.model_type} has two stacks of blocks.",
+                          remedy="Choose an encoder (BERT family) or a decoder (GPT family).")
+    _set_dropout(config, dropout)
+    extra: dict[str, Any] = {"add_pooling_layer": False} if _accepts_pooling_flag(config) else {}
+    if weights == "fresh":
+        body = AutoModel.from_config(config, **extra)
+    elif weights == "4bit":
+        body = AutoModel.from_pretrained(folder, config=config, dtype=compute_dtype, device_map={"": device},
+                                         quantization_config=_four_bit(quantization or QuantSpec(), compute_dtype), **extra)
+    else:
+        body = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, use_safetensors=True, **extra)
+    if hasattr(config, "use_cache"):
+        body.config.use_cache = False
+    if weights != "4bit":
+        body = body.to(device)
+    return body.eval()
+
+
+def _four_bit(spec: QuantSpec, compute_dtype: torch.dtype) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type=spec.type, bnb_4bit_use_double_quant=spec.double,
+                              bnb_4bit_compute_dtype=compute_dtype, llm_int8_skip_modules=["classifier", "pooler", "score", "head"])
+
+
+def _set_dropout(config: Any, dropout: float) -> None:
+    for name, value in config.to_dict().items():
+        if DROPOUT_FIELD in name and isinstance(value, float):
+            setattr(config, name, dropout)
+
+
+def _accepts_pooling_flag(config: Any) -> bool:
+    try:
+        model_class = AutoModel._model_mapping[type(config)]
+    except KeyError:
+        return False
+    model_class = model_class[0] if isinstance(model_class, (list, tuple)) else model_class
+    return "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
+
+
+def trained_pooling(folder: Path) -> str:
+    """The pooling that the model was trained with: read from a sentence-transformers folder, else `mean`."""
+    path = folder / "1_Pooling" / "config.json"
+    if path.is_file():
+        modes = json.loads(path.read_text(encoding="utf-8"))
+        if modes.get("pooling_mode_cls_token"):
+            return "cls"
+        if modes.get("pooling_mode_lasttoken"):
+            return "last"
+    return "mean"

@@ -1,0 +1,110 @@
+"""The network Thaw trains: a base model's body, pooling, and one linear head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from core.domain.freeze import FreezePlan
+from core.models import blocks as blocks_module
+from core.models.blocks import Stack
+
+
+class Network(nn.Module):
+    """Body + pooling + linear head. `forward` returns {"loss"?, "logits"}; `features` the pooled activations.
+
+    stack: where the body's blocks are. pooling: `mean`, `cls` or `last` over tokens.
+    """
+
+    def __init__(self, body: nn.Module, *, stack: Stack, pooling: str, width: int, n_classes: int) -> None:
+        super().__init__()
+        self.body = body
+        self.head = nn.Linear(width, n_classes)
+        self.stack = stack
+        self.pooling = pooling
+        self._eval_modules: list[nn.Module] = []
+
+    def features(self, **inputs: torch.Tensor) -> torch.Tensor:
+        """Pooled activations after the last block, (n_rows, width), fp32."""
+        hidden = self.body(**inputs).last_hidden_state  # (n_rows, n_tokens, width)
+        return pool(hidden, inputs["attention_mask"], self.pooling)
+
+    def forward(self, labels: torch.Tensor | None = None, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        logits = self.head(self.features(**inputs).to(self.head.weight.dtype))  # (n_rows, n_classes)
+        output = {"logits": logits}
+        if labels is not None:
+            output["loss"] = nn.functional.cross_entropy(logits.float(), labels)
+        return output
+
+    def train(self, mode: bool = True) -> Network:
+        """Train mode for what trains; frozen modules stay in eval mode (no dropout, stored BatchNorm statistics)."""
+        super().train(mode)
+        for module in self._eval_modules:
+            module.eval()
+        return self
+
+    def freeze(self, plan: FreezePlan) -> None:
+        """Apply a freeze plan: gradients off and eval mode for frozen blocks, the head always trains.
+
+        Raises PatternError when `train_patterns` match no parameter.
+        """
+        import re
+
+        from core.errors import PatternError
+
+        owner = blocks_module.block_of([name for name, _ in self.body.named_parameters()], self.stack)
+        matched = 0
+        for name, parameter in self.body.named_parameters():
+            opened = any(re.search(pattern, name) for pattern in plan.train_patterns)
+            matched += opened
+            parameter.requires_grad_(parameter.is_floating_point() and (opened or not plan.is_frozen(owner[name])))
+        if plan.train_patterns and not matched:
+            raise PatternError(f"The patterns {', '.join(plan.train_patterns)} match no parameter.",
+                               why="Parameter names look like: " + ", ".join(list(owner)[:6]) + " …",
+                               remedy="Use a regular expression over parameter names, e.g. bias$ or LayerNorm.")
+        self.keep_in_eval([module for name, module in self._modules_by_block() if plan.is_frozen(name)])
+
+    def keep_in_eval(self, modules: list[nn.Module]) -> None:
+        """From now on `train()` leaves these modules (and all below them) in eval mode."""
+        self._eval_modules = list(modules)
+        self.train(self.training)
+
+    def _modules_by_block(self) -> list[tuple[str, nn.Module]]:
+        owned = [(name, module) for name, module in self.body.named_modules() if name and not f"{self.stack.path}.".startswith(name + ".")]
+        owner = blocks_module.block_of([name for name, _ in owned], self.stack)
+        return [(owner[name], module) for name, module in owned]
+
+    @property
+    def device(self) -> torch.device:
+        return self.head.weight.device
+
+
+def pool(hidden: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor:
+    """(n_rows, n_tokens, width) and a 0/1 mask -> (n_rows, width) in fp32.
+
+    `mean` over the mask, `cls` the first real token, `last` the last real token.
+    """
+    hidden = hidden.float()
+    if how == "mean":
+        weights = mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+    rows = torch.arange(hidden.shape[0], device=hidden.device)
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    if how == "cls":
+        return hidden[rows, mask.long().argmax(1)]
+    if how == "last":
+        return hidden[rows, (mask.long() * positions).argmax(1)]
+    raise ValueError(f"unknown pooling {how!r}")
+
+
+def count_parameters(network: nn.Module) -> tuple[int, int]:
+    """(trainable, total) parameters; a 4-bit weight counts by its unpacked size."""
+    trainable = total = 0
+    for parameter in network.parameters():
+        state: Any = getattr(parameter, "quant_state", None)
+        size = int(torch.Size(state.shape).numel()) if state is not None else parameter.numel()
+        total += size
+        trainable += size if parameter.requires_grad else 0
+    return trainable, total

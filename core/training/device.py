@@ -1,0 +1,101 @@
+"""Measure the device once: which precision is faster here, and how fast. `python -m core.training.device` writes device.json."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import time
+from pathlib import Path
+
+import psutil
+import torch
+
+from core import settings as settings_module
+from core.domain import codec
+from core.domain.device import Device
+from core.settings import Settings
+
+PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "accelerate", "scikit-learn", "numpy", "streamlit", "plotly")
+BF16_GAIN = 1.15
+"""bf16 is chosen where it is at least this much faster: below that the rounding is not worth it."""
+
+
+def measure(settings: Settings) -> Device:
+    """Time matrix products of a transformer's shape in fp32 and bf16 (about a second) and write `device.json`."""
+    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    fp32 = _rate(torch.float32, kind)
+    bf16_supported = kind == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
+    bf16 = _rate(torch.bfloat16, kind) if bf16_supported else 0.0
+    precision = "bf16" if bf16 > BF16_GAIN * fp32 else "fp16" if kind == "cuda" and not bf16_supported else "fp32"
+    device = Device(kind=kind, name=_name(kind), memory_bytes=_memory(kind), cores=psutil.cpu_count(logical=True) or 1,
+                    fp32_gflops=fp32, bf16_gflops=bf16, precision=precision, versions=versions(), measured=time.time())
+    settings.home.mkdir(parents=True, exist_ok=True)
+    path = settings.home / "device.json"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(codec.to_json(device), indent=1), encoding="utf-8")
+    temporary.replace(path)
+    return device
+
+
+def read(settings: Settings) -> Device:
+    """The measured device; measured now when `device.json` is missing, of another torch, or of another kind of device."""
+    path = settings.home / "device.json"
+    if path.is_file():
+        device = codec.from_json(Device, json.loads(path.read_text(encoding="utf-8")))
+        if device.versions.get("torch") == torch.__version__ and (device.kind == "cuda") == torch.cuda.is_available():
+            return device
+    return measure(settings)
+
+
+def _rate(dtype: torch.dtype, kind: str, seconds: float = 0.4) -> float:
+    """Billions of operations a second of (2048, 384) x (384, 1536) products."""
+    left = torch.randn(2048, 384, device=kind).to(dtype)
+    right = torch.randn(384, 1536, device=kind).to(dtype)
+    for _ in range(2):
+        left @ right
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        left @ right
+        if kind == "cuda":
+            torch.cuda.synchronize()
+        count += 1
+    return 2 * 2048 * 384 * 1536 * count / (time.perf_counter() - start) / 1e9
+
+
+def _name(kind: str) -> str:
+    if kind == "cuda":
+        return torch.cuda.get_device_name(0)
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory(kind: str) -> int:
+    if kind == "cuda":
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    total = int(psutil.virtual_memory().total)
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (text := limit.read_text(encoding="utf-8").strip()).isdigit():
+        return min(total, int(text))
+    return total
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the packages that decide a result."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found | {"torch": torch.__version__}
+
+
+if __name__ == "__main__":
+    measure(settings_module.load())
