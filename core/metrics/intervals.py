@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse, stats
+from scipy import sparse
 
 from core.domain.run import Interval
 from core.errors import DataError
@@ -35,6 +35,8 @@ def bootstrap(labels: ArrayLike, predictions: ArrayLike, *, n_classes: int, seed
     low, high = np.percentile(draws, [2.5, 97.5], axis=0)
     right = int(np.sum(truth == guess))
     if right in (0, truth.size):
+        from scipy import stats
+
         exact = stats.binomtest(right, truth.size).proportion_ci(0.95, method="exact")
         low, high = np.full(2, exact.low), np.full(2, exact.high)
     return {name: Interval(value=float(value[i]), low=float(min(low[i], value[i])), high=float(max(high[i], value[i])))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from core.domain.run import Interval
 from core.errors import DataError
@@ -39,6 +38,8 @@ def compare(labels: ArrayLike, predictions_a: ArrayLike, predictions_b: ArrayLik
     McNemar's test is exact (binomial over the rows on which exactly one is right). The bootstrap resamples rows, which over the
     four outcomes is a multinomial draw. Raises DataError on empty or unequal input.
     """
+    from scipy import stats
+
     truth, guess_a = check(labels, predictions_a)
     _, guess_b = check(labels, predictions_b)
     right_a, right_b = guess_a == truth, guess_b == truth
