@@ -1,0 +1,1 @@
+"""Read, check, split and keep datasets; fetch the bundled ones. Never imports torch."""

@@ -1,0 +1,81 @@
+"""Open archives safely: every member is checked before a byte is written, and nothing of it is ever run."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from core.errors import DataError
+
+MAX_RATIO = 200
+"""Most bytes an archive may grow to for each byte it has (text reaches about 20)."""
+
+
+def unpack_zip(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lambda name: True, max_files: int = 50_000,
+               max_bytes: int = 2_000_000_000) -> list[Path]:
+    """Unpack the members of a ZIP (a wheel is one) that `wanted(name)` picks into `dest`; return their paths in archive order.
+
+    Raises DataError for an absolute, `..` or symlink member, an encrypted one, a broken archive, or one that holds more than
+    `max_files` members or unpacks to more than `max_bytes` or to more than 200 times its own size.
+    """
+    try:
+        with zipfile.ZipFile(archive) as bundle:
+            members = [m for m in bundle.infolist() if not m.is_dir()]
+            check_members(members, archive, max_files=max_files, max_bytes=max_bytes)
+            return [_write(bundle, member, dest) for member in members if wanted(member.filename)]
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as error:
+        raise DataError(f"The archive {archive.name} cannot be opened.", why=f"It is damaged or of an unknown kind ({error}).",
+                        remedy="Make the ZIP again with an ordinary tool and without a password, then try again.") from error
+
+
+def check_members(members: list[zipfile.ZipInfo], archive: Path, *, max_files: int, max_bytes: int) -> None:
+    """Raise DataError when the member list of a ZIP is unsafe or too large; see `unpack_zip`."""
+    if len(members) > max_files:
+        raise _refused(archive, f"it holds {len(members):,} files, more than the limit of {max_files:,}")
+    total = sum(member.file_size for member in members)
+    if total > max_bytes:
+        raise _refused(archive, f"it unpacks to {total / 1e6:,.0f} MB, more than the limit of {max_bytes / 1e6:,.0f} MB")
+    if total > MAX_RATIO * max(archive.stat().st_size, 1) and total > 10_000_000:
+        raise _refused(archive, f"it unpacks to more than {MAX_RATIO} times its size, as a zip bomb does")
+    for member in members:
+        if problem := unsafe_name(member.filename):
+            raise _refused(archive, f"the member {member.filename[:80]!r} {problem}")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise _refused(archive, f"the member {member.filename[:80]!r} is a symbolic link")
+        if member.flag_bits & 0x1:
+            raise DataError(f"The archive {archive.name} is protected by a password.", why="Thaw cannot open encrypted archives.",
+                            remedy="Make it again without a password, then try again.")
+
+
+def unsafe_name(name: str) -> str | None:
+    """Why a member name may not be unpacked, or None when it is an ordinary relative path."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or (len(name) > 1 and name[1] == ":"):
+        return "has an absolute path"
+    if ".." in path.parts:
+        return "points outside the archive"
+    if "\x00" in name or not path.parts:
+        return "has a name that is not a path"
+    return None
+
+
+def _write(bundle: zipfile.ZipFile, member: zipfile.ZipInfo, dest: Path) -> Path:
+    target = dest / PurePosixPath(member.filename.replace("\\", "/"))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remaining = member.file_size
+    with bundle.open(member) as source, target.open("wb") as sink:
+        while piece := source.read(1 << 20):
+            remaining -= len(piece)
+            if remaining < 0:
+                raise zipfile.BadZipFile(f"{member.filename} is larger than the archive says")
+            sink.write(piece)
+    os.chmod(target, 0o644)
+    return target
+
+
+def _refused(archive: Path, problem: str) -> DataError:
+    return DataError(f"The archive {archive.name} was not opened.", why=f"For safety: {problem}.",
+                     remedy="Make a new ZIP that holds only your own files, as ordinary files in folders, then try again.")
