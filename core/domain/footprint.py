@@ -1,0 +1,159 @@
+"""Counting parameters, bytes and floating-point operations of a recipe: the arithmetic under the estimate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from core.domain.dataset import Task
+from core.domain.device import Device
+from core.domain.freeze import FreezePlan, all_but_head
+from core.domain.model import Block, ModelFacts
+from core.domain.recipe import QuantSpec, Recipe
+from core.domain.targets import lora_targets
+
+ABSMAX_BLOCK = 64
+"""Weights that share one scale factor in bitsandbytes' 4-bit storage."""
+DOUBLE_BLOCK = 256
+"""Scale factors that share one second-level fp32 scale under double quantisation (Dettmers et al. 2023, section 3)."""
+HALF_PRECISION_ACTIVATIONS = 0.75
+"""Activations under bf16 autocast against fp32: matrix products halve, norms, softmax and the residual stream stay fp32."""
+AUTOCAST_COPY_BYTES = 2
+"""Autocast keeps a half-precision copy of each matrix weight that needs a gradient, for the length of a step."""
+FORWARD_BLOCKS = 1
+"""A forward pass without gradients holds at most what one block would keep for backward."""
+RUNTIME_BYTES = {"cpu": 120_000_000, "cuda": 20_000_000}
+"""Libraries' thread buffers, tokenised rows, allocator slack above the tensors themselves."""
+SHARE_AVAILABLE = {"cpu": 0.8, "cuda": 0.92}
+"""Of the device's memory, what a run may plan with: the rest is the system's and the web process's (CPU) or the driver's (CUDA)."""
+UNKNOWN_DEVICE = Device(kind="cpu", name="not measured yet", memory_bytes=8 * 2**30, cores=2, fp32_gflops=100.0, bf16_gflops=0.0,
+                        precision="fp32", versions={}, measured=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Parameter counts of a recipe and the bytes of its weights in memory (adapters not included)."""
+
+    body: int
+    head: int
+    adapter: int
+    trainable: int
+    """Head, adapters, open blocks."""
+    trainable_linear: int
+    """Of the trained body, weights of linear layers."""
+    weight_bytes: int
+
+    @property
+    def total(self) -> int:
+        return self.body + self.head + self.adapter
+
+
+def effective_plan(recipe: Recipe, facts: ModelFacts) -> FreezePlan:
+    """The freeze plan in force: `probe` freezes all but the head, `full` and `scratch` nothing, `partial` what the recipe says."""
+    if recipe.method == "probe":
+        return all_but_head(facts.block_names)
+    return FreezePlan() if recipe.method in ("full", "scratch") else recipe.freeze
+
+
+def first_trained(recipe: Recipe, facts: ModelFacts) -> int:
+    """Index of the shallowest block that trains or holds an adapter; the head's index when none does.
+
+    Activations are kept from here on, and everything below may be computed once and cached.
+    """
+    names = facts.block_names
+    if recipe.method not in ("lora", "qlora"):
+        return effective_plan(recipe, facts).first_trainable(names)
+    chosen = {layer.name for layer in lora_targets(facts.blocks, spec=recipe.lora.targets, frozen=recipe.freeze.frozen)}
+    return next(i for i, block in enumerate(facts.blocks) if any(layer.name in chosen for layer in block.linear_layers))
+
+
+def count(recipe: Recipe, *, facts: ModelFacts, n_classes: int) -> Parts:
+    """Parameters by part. Raises PatternError when LoRA targets match nothing.
+
+    Weights opened by `train_patterns` are not counted: facts do not list parameter names (biases are about 0.1 %).
+    """
+    head = 0 if recipe.task is Task.LANGUAGE_MODELLING else facts.hidden_size * n_classes + n_classes
+    adapter, opened = 0, []
+    if recipe.method in ("lora", "qlora"):
+        targets = lora_targets(facts.blocks, spec=recipe.lora.targets, frozen=recipe.freeze.frozen)
+        adapter = sum(recipe.lora.rank * (layer.in_features + layer.out_features) for layer in targets)
+    else:
+        plan = effective_plan(recipe, facts)
+        opened = [block for block in facts.blocks if not plan.is_frozen(block.name)]
+    return Parts(body=facts.parameters, head=head, adapter=adapter, trainable=head + adapter + sum(b.parameters for b in opened),
+                 trainable_linear=sum(b.linear_parameters for b in opened), weight_bytes=_weight_bytes(recipe, facts, head))
+
+
+def _weight_bytes(recipe: Recipe, facts: ModelFacts, head: int) -> int:
+    """fp32 weights; under QLoRA the linear ones in 4 bits, packed two a byte, with their scale factors."""
+    linear = sum(block.linear_parameters for block in facts.blocks) if recipe.method == "qlora" else 0
+    return round(4 * (facts.parameters - linear + head) + linear * bytes_per_4bit_weight(recipe.quantization))
+
+
+def bytes_per_4bit_weight(quantization: QuantSpec) -> float:
+    """0.5 byte and its share of the scale factors: 0.5625 with fp32 scales, 0.516 with double quantisation."""
+    if not quantization.double:
+        return 0.5 + 4 / ABSMAX_BLOCK
+    return 0.5 + 1 / ABSMAX_BLOCK + 4 / (ABSMAX_BLOCK * DOUBLE_BLOCK)
+
+
+def autocast_copies(parts: Parts, recipe: Recipe, device: Device) -> int:
+    """Bytes of the half-precision weight copies that autocast keeps; 0 in fp32."""
+    return AUTOCAST_COPY_BYTES * parts.trainable_linear if precision(recipe, device) != "fp32" else 0
+
+
+def precision(recipe: Recipe, device: Device) -> str:
+    """`fp32`, `bf16` or `fp16`: what the recipe asks for, or what the device was measured to do faster."""
+    return device.precision if recipe.precision == "auto" else recipe.precision
+
+
+def gflops(recipe: Recipe, device: Device) -> float:
+    """Measured matrix-multiply rate of the precision in force, at least 1."""
+    fast = precision(recipe, device) != "fp32" and device.bf16_gflops > 0
+    return max(1.0, device.bf16_gflops if fast else device.fp32_gflops)
+
+
+def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpointing: bool) -> int:
+    """Bytes of activations at the peak: what trained blocks keep for backward, or one block of a forward pass if that is more.
+
+    The frozen prefix keeps none. Checkpointing keeps each block's input and one block's inside at a time.
+    """
+    units = recipe.batch_size * (1 if recipe.task is Task.IMAGE_CLASSIFICATION else recipe.max_length)
+    kept = {b.name: _per_unit(b, facts) for b in facts.blocks}
+    forward_only = FORWARD_BLOCKS * max(kept.values(), default=0) * units
+    if recipe.method == "probe":
+        held = 0.0
+    else:
+        trained = [kept[block.name] for block in facts.blocks[first_trained(recipe, facts):]]
+        held = sum(trained) * units
+        if checkpointing and trained:
+            boundary = 4 * facts.hidden_size * len(trained) * units
+            held = min(held, boundary + max(trained) * units)
+    scale = HALF_PRECISION_ACTIVATIONS if precision(recipe, device) != "fp32" else 1.0
+    return math.ceil(scale * max(held, forward_only))
+
+
+def _per_unit(block: Block, facts: ModelFacts) -> float:
+    """Measured bytes a token (or picture), else the transformer formula 34 · width · 2 (Korthikanti et al. 2022, section 4, in fp32)."""
+    measured = facts.activation_bytes_per_block.get(block.name)
+    if measured is not None:
+        return float(measured)
+    return 4.0 * facts.hidden_size if block.name == "embeddings" else 68.0 * facts.hidden_size
+
+
+def forward_flops(recipe: Recipe, *, facts: ModelFacts, mean_length: float) -> float:
+    """Operations of one forward pass over one row, padded to a multiple of 32 tokens (two a weight when nothing was measured)."""
+    per_unit = facts.forward_flops_per_token or 2.0 * sum(block.parameters for block in facts.blocks if block.name != "embeddings")
+    if recipe.task is Task.IMAGE_CLASSIFICATION:
+        return per_unit
+    tokens = recipe.max_length if mean_length <= 0 else min(recipe.max_length, 32 * math.ceil(mean_length / 4 / 32))
+    return per_unit * tokens
+
+
+def prefix_share(recipe: Recipe, facts: ModelFacts) -> float:
+    """Share of a forward pass that lies in the frozen prefix and is computed once; 0 for augmented pictures."""
+    if recipe.augmentation != "off":
+        return 0.0
+    work = {block.name: float(block.linear_parameters or (0 if block.name == "embeddings" else block.parameters)) for block in facts.blocks}
+    below = sum(work[block.name] for block in facts.blocks[:first_trained(recipe, facts)])
+    return below / max(1.0, sum(work.values()))

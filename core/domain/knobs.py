@@ -1,0 +1,178 @@
+"""Every recipe field a person may turn: its words, its limits, and the check that holds them.
+
+Pages and the command line draw themselves from `KNOBS`; `validate` re-checks in the core what a widget only suggests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from core.domain.freeze import HEAD
+from core.domain.model import ModelFacts
+from core.domain.recipe import Recipe
+from core.domain.targets import SPECS, lora_targets
+from core.errors import PatternError, RecipeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knob:
+    """One adjustable recipe field."""
+
+    field: str
+    """Dotted name inside the recipe, e.g. `lora.rank`."""
+    label: str
+    help: str
+    """One sentence that a workshop participant understands."""
+    kind: str
+    """`integer`, `number`, `rate` (a number to show on a log scale), `choice`, `bool`, or `pattern` (an option or a regular expression)."""
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    options: tuple[str, ...] = ()
+    optional: bool = False
+    """May be None (no limit)."""
+    advanced: bool = True
+
+
+KNOBS: tuple[Knob, ...] = (
+    Knob(field="epochs", label="Epochs", kind="number", minimum=0.1, maximum=200, step=0.5, advanced=False,
+         help="How many times training goes through all training rows."),
+    Knob(field="batch_size", label="Batch size", kind="integer", minimum=1, maximum=512, step=1, advanced=False,
+         help="Rows looked at together before each update; larger needs more memory."),
+    Knob(field="max_length", label="Text length", kind="integer", minimum=0, maximum=32768, step=32, advanced=False,
+         help="Tokens (word pieces) read of each text; what lies beyond is cut. 0 for pictures."),
+    Knob(field="learning_rate", label="Learning rate", kind="rate", minimum=1e-7, maximum=1.0, advanced=False,
+         help="Size of each update of the body or the adapters; too high forgets, too low learns nothing."),
+    Knob(field="head_learning_rate", label="Head learning rate", kind="rate", minimum=1e-7, maximum=1.0,
+         help="Size of each update of the new last layer."),
+    Knob(field="label_budget", label="Label budget", kind="integer", minimum=2, maximum=10_000_000, step=1, optional=True, advanced=False,
+         help="Train on this many labelled rows only, an equal share of each class; empty means all."),
+    Knob(field="seed", label="Seed", kind="integer", minimum=0, maximum=2**31 - 1, step=1,
+         help="Start value of everything random; the same seed repeats the run, another shows how much is luck."),
+    Knob(field="warmup_ratio", label="Warm-up", kind="number", minimum=0.0, maximum=0.9, step=0.05,
+         help="Share of the steps in which the learning rate rises from zero."),
+    Knob(field="weight_decay", label="Weight decay", kind="number", minimum=0.0, maximum=1.0, step=0.01,
+         help="Pulls weights towards zero a little at each step, against memorising."),
+    Knob(field="max_grad_norm", label="Gradient limit", kind="number", minimum=0.01, maximum=100.0, step=0.1,
+         help="Longer gradients are shortened to this length, so that one odd batch cannot wreck the weights."),
+    Knob(field="dropout", label="Dropout", kind="number", minimum=0.0, maximum=0.9, step=0.05,
+         help="Share of activations switched off at random while training, against memorising."),
+    Knob(field="pooling", label="Pooling", kind="choice", options=("auto", "mean", "cls", "last"),
+         help="How the vectors of all tokens become one: auto takes what the base model was trained with."),
+    Knob(field="head_init", label="Head starts from", kind="choice", options=("probe", "random"),
+         help="probe starts from the solved linear probe (better and nearly free), random from noise."),
+    Knob(field="precision", label="Number format", kind="choice", options=("auto", "fp32", "bf16", "fp16"),
+         help="auto takes the format that was measured to be faster on this device."),
+    Knob(field="gradient_checkpointing", label="Recompute activations", kind="choice", options=("auto", "on", "off"),
+         help="Forgets activations and computes them again when needed: less memory, about a third more time."),
+    Knob(field="early_stopping_patience", label="Patience", kind="integer", minimum=0, maximum=1000, step=1,
+         help="Stop after this many validations without improvement; 0 never stops early."),
+    Knob(field="evaluations_per_epoch", label="Validations an epoch", kind="integer", minimum=1, maximum=100, step=1,
+         help="How often the validation rows are scored while training."),
+    Knob(field="augmentation", label="Augmentation", kind="choice", options=("off", "light", "strong"),
+         help="Pictures only: random crops, flips and colours, so that no picture is seen twice the same."),
+    Knob(field="lora.rank", label="LoRA rank", kind="integer", minimum=1, maximum=1024, step=1, advanced=False,
+         help="Width of the small trained matrices; more can express more and costs more."),
+    Knob(field="lora.alpha", label="LoRA alpha", kind="number", minimum=0.01, maximum=4096.0, step=1.0,
+         help="Strength of the adapter: its update is multiplied by alpha / rank."),
+    Knob(field="lora.dropout", label="LoRA dropout", kind="number", minimum=0.0, maximum=0.9, step=0.05,
+         help="Share of the adapter's inputs switched off at random while training."),
+    Knob(field="lora.targets", label="LoRA targets", kind="pattern", options=SPECS,
+         help="Which layers get an adapter: attention, mlp, all linear layers, or a regular expression over layer names."),
+    Knob(field="quantization.type", label="4-bit format", kind="choice", options=("nf4", "fp4"),
+         help="nf4 spaces its 16 values as normally distributed weights need them; fp4 is a plain 4-bit float."),
+    Knob(field="quantization.double", label="Double quantisation", kind="bool",
+         help="Also compresses the scale factors: saves about 0.4 bit a weight."),
+    Knob(field="freeze.unfreeze_every", label="Gradual unfreezing", kind="number", minimum=0.0, maximum=100.0, step=0.5,
+         help="Open one more block, top first, each so many epochs; 0 opens all at once."),
+    Knob(field="freeze.layer_decay", label="Rate by depth", kind="number", minimum=0.1, maximum=1.0, step=0.05,
+         help="Learning rate of each block as a share of the block above; 1 is the same everywhere."),
+)
+
+EFFORTS = ("quick", "normal", "thorough")
+
+
+def knob(field: str) -> Knob:
+    """The knob of that dotted field; KeyError when there is none."""
+    return {k.field: k for k in KNOBS}[field]
+
+
+def value(recipe: Recipe, field: str) -> Any:
+    """The value of a dotted field, e.g. `lora.rank`."""
+    target: Any = recipe
+    for part in field.split("."):
+        target = getattr(target, part)
+    return target
+
+
+def with_value(recipe: Recipe, field: str, new: Any) -> Recipe:
+    """A copy of the recipe with one dotted field changed."""
+    outer, _, inner = field.partition(".")
+    if not inner:
+        return recipe.replace(**{outer: new})
+    return recipe.replace(**{outer: dataclasses.replace(getattr(recipe, outer), **{inner: new})})
+
+
+def problems(recipe: Recipe, facts: ModelFacts | None = None) -> list[str]:
+    """Everything wrong with a recipe, one sentence each; empty when it may run."""
+    found = [text for k in KNOBS if (text := _limit(k, value(recipe, k.field)))]
+    if recipe.effort not in EFFORTS:
+        found.append(f"Effort is {recipe.effort!r}; it must be one of {', '.join(EFFORTS)}.")
+    found += [f"{label} is empty." for label, text in
+              (("The dataset", recipe.dataset), ("The base model", recipe.base_model), ("The method", recipe.method)) if not text]
+    if facts is not None:
+        found += _against(recipe, facts)
+    return found
+
+
+def validate(recipe: Recipe, facts: ModelFacts | None = None) -> None:
+    """Raise RecipeError naming every limit that the recipe breaks. facts: also check against this model."""
+    found = problems(recipe, facts)
+    if found:
+        raise RecipeError("This recipe cannot run as it is." if len(found) > 1 else found[0],
+                          why=" ".join(found) if len(found) > 1 else "Thaw checks every value before a run starts.",
+                          remedy="Correct the values named and submit again.")
+
+
+def _limit(k: Knob, current: Any) -> str | None:
+    """The sentence for a value outside its knob's limits, or None."""
+    if current is None:
+        return None if k.optional else f"{k.label} is missing."
+    if k.kind == "choice":
+        return None if current in k.options else f"{k.label} is {current!r}; it must be one of {', '.join(k.options)}."
+    if k.kind == "bool":
+        return None if isinstance(current, bool) else f"{k.label} must be true or false, not {current!r}."
+    if k.kind == "pattern":
+        return None if isinstance(current, str) and current else f"{k.label} is empty; use one of {', '.join(k.options)} or a pattern."
+    number = isinstance(current, (int, float)) and not isinstance(current, bool) and math.isfinite(current)
+    if not number or (k.kind == "integer" and current != int(current)):
+        return f"{k.label} must be a {'whole number' if k.kind == 'integer' else 'number'}, not {current!r}."
+    if (k.minimum is not None and current < k.minimum) or (k.maximum is not None and current > k.maximum):
+        return f"{k.label} is {current:g}; it must lie between {k.minimum:g} and {k.maximum:g}."
+    return None
+
+
+def _against(recipe: Recipe, facts: ModelFacts) -> list[str]:
+    """What a recipe asks of a model that the model cannot do."""
+    found = []
+    if recipe.task not in facts.tasks:
+        found.append(f"The base model {facts.id} does not do {recipe.task.value}; it does {', '.join(t.value for t in facts.tasks)}.")
+    if facts.max_length:
+        if recipe.max_length > facts.max_length:
+            found.append(f"Text length is {recipe.max_length} tokens; {facts.id} reads at most {facts.max_length}.")
+        if recipe.max_length < 4:
+            found.append(f"Text length is {recipe.max_length} tokens; at least 4 are needed.")
+    unknown = [name for name in recipe.freeze.frozen if name not in facts.block_names]
+    if unknown:
+        found.append(f"The freeze plan names {', '.join(unknown)}; the blocks of {facts.id} are {', '.join(facts.block_names[:-1])}.")
+    if HEAD in recipe.freeze.frozen:
+        found.append("The freeze plan names the head, which always trains.")
+    if recipe.method in ("lora", "qlora"):
+        try:
+            lora_targets(facts.blocks, spec=recipe.lora.targets, frozen=recipe.freeze.frozen)
+        except PatternError as error:
+            found.append(f"{error.what} {error.why}")
+    return found
