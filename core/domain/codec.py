@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from enum import Enum
@@ -46,11 +47,17 @@ def _build(kind: Any, data: Any) -> Any:
         _, value_kind = typing.get_args(kind)
         return {k: _build(value_kind, v) for k, v in data.items()}
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        hints = typing.get_type_hints(kind)
-        known = {f.name for f in dataclasses.fields(kind)}
-        return kind(**{k: _build(hints[k], v) for k, v in data.items() if k in known})
+        hints = _field_types(kind)
+        return kind(**{k: _build(hints[k], v) for k, v in data.items() if k in hints})
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(data)
     if kind is float and isinstance(data, int):
         return float(data)
     return data
+
+
+@functools.cache
+def _field_types(kind: type) -> dict[str, Any]:
+    """Field name -> type. Evaluating the hints costs about a millisecond a class, so it is done once."""
+    hints = typing.get_type_hints(kind)
+    return {f.name: hints[f.name] for f in dataclasses.fields(kind)}

@@ -1,0 +1,133 @@
+"""Transitions of a job, each one statement or one short transaction, so that no two processes can both make it.
+
+A claim raises the job's fence; whatever a worker of an older claim tries afterwards matches no row.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from core.domain import codec
+from core.domain.run import Failure, Run, Status
+from core.store.database import Database
+from core.store.jobs import missing, to_run
+
+PREPARE_SLOTS = 1
+"""Fetching and inspecting has a lane of its own, so that looking at a model need not wait for a long training run."""
+
+_CLAIM = """
+    UPDATE jobs SET status = 'running', fence = fence + 1, attempts = attempts + 1, started = :now, finished = NULL, heartbeat = :now,
+        supervisor = :supervisor, host = :host, pid = NULL, pid_created = NULL, stop_asked = NULL, stop_seen = NULL, stop_forced = 0
+    WHERE status = 'queued' AND id = (
+        SELECT id FROM jobs next WHERE status = 'queued'
+            AND CASE WHEN kind = 'prepare'
+                THEN (SELECT count(*) FROM jobs WHERE status IN ('running', 'stopping') AND kind = 'prepare') < :prepare_slots
+                ELSE (SELECT count(*) FROM jobs WHERE status IN ('running', 'stopping') AND kind <> 'prepare') < :slots END
+            AND NOT EXISTS (SELECT 1 FROM jobs first WHERE first.id = next.waits_for AND first.status IN ('queued', 'running', 'stopping'))
+        ORDER BY ticket LIMIT 1)
+    RETURNING *"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A job in somebody's hands: the run, and what tells its worker from any other."""
+
+    run: Run
+    fence: int
+    resume: bool
+    supervisor: str
+    host: str
+    pid: int | None
+    pid_created: float | None
+    stop_asked: float | None
+    stop_seen: float | None
+    stop_forced: bool
+
+
+class Queue:
+    """Claim, begin, beat, stop, resume, finish."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def claim(self, *, supervisor: str, host: str, slots: int) -> Claim | None:
+        """Take the next job whose lane has a free slot, counting every supervisor's jobs; None when there is none."""
+        row = self._db.row(_CLAIM, {"now": time.time(), "supervisor": supervisor, "host": host, "slots": slots,
+                                    "prepare_slots": PREPARE_SLOTS})
+        return _to_claim(row) if row else None
+
+    def begin(self, job: str, *, fence: int, pid: int, pid_created: float) -> Claim | None:
+        """A worker takes up its claim; None when the claim is no longer valid or another worker has it."""
+        row = self._db.row(
+            "UPDATE jobs SET pid = :pid, pid_created = :born, heartbeat = :now WHERE id = :job AND fence = :fence"
+            " AND status IN ('running', 'stopping') AND (pid IS NULL OR pid = :pid) RETURNING *",
+            {"pid": pid, "born": pid_created, "now": time.time(), "job": job, "fence": fence})
+        return _to_claim(row) if row else None
+
+    def beat(self, job: str, *, fence: int) -> Claim | None:
+        """A sign of life; None tells the worker that the job is no longer its own."""
+        row = self._db.row("UPDATE jobs SET heartbeat = ? WHERE id = ? AND fence = ? AND status IN ('running', 'stopping') RETURNING *",
+                           (time.time(), job, fence))
+        return _to_claim(row) if row else None
+
+    def active(self) -> list[Claim]:
+        """Jobs that somebody claims to work on."""
+        return [_to_claim(row) for row in self._db.rows("SELECT * FROM jobs WHERE status IN ('running', 'stopping')")]
+
+    def waiting(self) -> int:
+        """Number of queued jobs."""
+        return int(self._db.rows("SELECT count(*) FROM jobs WHERE status = 'queued'")[0][0])
+
+    def finish(self, job: str, *, fence: int, status: Status, failure: Failure | None = None) -> bool:
+        """Record the end of a claim; False when it had ended already or was taken over."""
+        text = json.dumps(codec.to_json(failure)) if failure else None
+        return bool(self._db.execute(
+            "UPDATE jobs SET status = ?, failure = ?, finished = ?, pid = NULL, pid_created = NULL"
+            " WHERE id = ? AND fence = ? AND status IN ('running', 'stopping')", (status.value, text, time.time(), job, fence)))
+
+    def put_back(self, job: str, *, fence: int) -> bool:
+        """Queue a claimed job again that no worker ever began."""
+        return bool(self._db.execute(
+            "UPDATE jobs SET status = CASE WHEN stop_asked IS NULL THEN 'queued' ELSE 'stopped' END, attempts = attempts - 1,"
+            " started = NULL, heartbeat = NULL, supervisor = NULL, finished = CASE WHEN stop_asked IS NULL THEN NULL ELSE ? END"
+            " WHERE id = ? AND fence = ? AND pid IS NULL AND status IN ('running', 'stopping')", (time.time(), job, fence)))
+
+    def ask_stop(self, workspace: str, job: str) -> Status:
+        """Ask a job to stop: a queued one ends at once, a running one keeps its best; asking again ends it without waiting."""
+        row = self._db.row(
+            "UPDATE jobs SET stop_forced = (status = 'stopping'), stop_asked = coalesce(stop_asked, :now),"
+            " finished = CASE WHEN status = 'queued' THEN :now ELSE finished END,"
+            " status = CASE WHEN status = 'queued' THEN 'stopped' ELSE 'stopping' END"
+            " WHERE id = :job AND workspace = :ws AND status IN ('queued', 'running', 'stopping') RETURNING status",
+            {"now": time.time(), "job": job, "ws": workspace})
+        return Status(row["status"]) if row else self._status(workspace, job)
+
+    def stop_seen(self, job: str, *, fence: int) -> None:
+        """The worker has noticed the wish to stop and is winding up."""
+        self._db.execute("UPDATE jobs SET stop_seen = ? WHERE id = ? AND fence = ?", (time.time(), job, fence))
+
+    def resume(self, workspace: str, job: str) -> bool:
+        """Queue an ended job again, recipe unchanged, to go on from its last checkpoint; False when its state does not allow it."""
+        states = [status.value for status in Status if status.resumable]
+        changed = self._db.execute(
+            "UPDATE jobs SET status = 'queued', ticket = (SELECT max(ticket) + 1 FROM jobs), resume = (attempts > 0), failure = NULL,"
+            " finished = NULL, heartbeat = NULL, stop_asked = NULL, stop_seen = NULL, stop_forced = 0, waits_for = NULL"
+            f" WHERE id = ? AND workspace = ? AND status IN ({','.join('?' * len(states))})", (job, workspace, *states))
+        if not changed:
+            self._status(workspace, job)
+        return bool(changed)
+
+    def _status(self, workspace: str, job: str) -> Status:
+        row = self._db.row("SELECT status FROM jobs WHERE id = ? AND workspace = ?", (job, workspace))
+        if row is None:
+            raise missing(job)
+        return Status(row["status"])
+
+
+def _to_claim(row: Any) -> Claim:
+    return Claim(run=to_run(row), fence=row["fence"], resume=bool(row["resume"]), supervisor=row["supervisor"] or "",
+                 host=row["host"] or "", pid=row["pid"], pid_created=row["pid_created"], stop_asked=row["stop_asked"],
+                 stop_seen=row["stop_seen"], stop_forced=bool(row["stop_forced"]))

@@ -1,0 +1,67 @@
+"""Who looks after the queue: a row a supervisor, and when a web server was last seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.store.database import Database
+
+VISIT = "visit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisorRow:
+    """One supervisor process, or one that is being started (`pid` None)."""
+
+    id: str
+    host: str
+    pid: int | None
+    pid_created: float | None
+    started: float
+    heartbeat: float
+
+
+class Supervisors:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def list(self) -> list[SupervisorRow]:
+        return [SupervisorRow(**dict(row)) for row in self._db.rows("SELECT * FROM supervisors ORDER BY started")]
+
+    def reserve(self, supervisor: str, host: str, *, alive: Callable[[SupervisorRow], bool]) -> bool:
+        """Announce a supervisor that is about to be started, unless one is alive; dead rows are cleared. False: one is alive."""
+        now = time.time()
+        with self._db.write() as connection:
+            for row in [SupervisorRow(**dict(found)) for found in connection.execute("SELECT * FROM supervisors").fetchall()]:
+                if alive(row):
+                    return False
+                connection.execute("DELETE FROM supervisors WHERE id = ?", (row.id,))
+            connection.execute("INSERT INTO supervisors VALUES (?, ?, NULL, NULL, ?, ?)", (supervisor, host, now, now))
+        return True
+
+    def beat(self, supervisor: str, *, host: str, pid: int, pid_created: float) -> None:
+        """A sign of life; the first one writes the row."""
+        now = time.time()
+        self._db.execute(
+            "INSERT INTO supervisors VALUES (:id, :host, :pid, :born, :now, :now) ON CONFLICT (id) DO UPDATE SET pid = :pid,"
+            " pid_created = :born, heartbeat = :now", {"id": supervisor, "host": host, "pid": pid, "born": pid_created, "now": now})
+
+    def remove(self, supervisor: str) -> None:
+        self._db.execute("DELETE FROM supervisors WHERE id = ?", (supervisor,))
+
+    def retire(self, supervisor: str) -> bool:
+        """Remove the row unless work is waiting; atomic, so that a job submitted meanwhile finds a supervisor or starts one."""
+        return bool(self._db.execute(
+            "DELETE FROM supervisors WHERE id = ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE status IN ('queued', 'running', 'stopping'))",
+            (supervisor,)))
+
+    def visit(self) -> None:
+        """A web server or a command line was here."""
+        self._db.execute("INSERT INTO marks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET time = excluded.time", (VISIT, time.time()))
+
+    def last_visit(self) -> float:
+        """Unix time of the last visit; 0 when there was none."""
+        row = self._db.row("SELECT time FROM marks WHERE name = ?", (VISIT,))
+        return float(row["time"]) if row else 0.0
