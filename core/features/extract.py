@@ -47,7 +47,8 @@ def fill_features(store: RowStore, network: Network, encoded: Encoded, indices: 
         inputs = to_device(encoded.batch(batch), network.device)
         with autocast(precision, network.device):
             values = network.features(**inputs)
-        store.values[store.offsets[batch]] = values.float().cpu().numpy()  # (n_rows, width)
+        for row, index in enumerate(batch):
+            store.write(int(index), values[row:row + 1].float().cpu().numpy())
 
     _fill(store, encoded, indices, compute, report)
 
@@ -75,8 +76,7 @@ def fill_prefix(store: RowStore, network: Network, encoded: Encoded, indices: np
             pass  # the blocks above the boundary are not needed here
         values = caught[0].float().cpu().numpy()  # (n_rows, n_tokens, width)
         for row, index in enumerate(batch):
-            length = int(encoded.lengths[index])
-            store.values[store.offsets[index]:store.offsets[index] + length] = values[row, :length].astype(store.dtype)
+            store.write(int(index), values[row, :int(encoded.lengths[index])])
 
     try:
         _fill(store, encoded, indices, compute, report)

@@ -1,21 +1,21 @@
 """Row stores on disk: values that never change for a row are computed once and shared by all epochs and runs.
 
-One folder a key (`cache/<kind>/<key>/`): a memory-mapped array, a mask of rows already there, and the key in words.
-Rows are ragged (`offsets`) so that a cached token activation takes no room for padding.
+One folder a key (`cache/<kind>/<key>/`): the values, a mask of rows already there, and the key in words.
+Rows are ragged (`offsets`) so that a cached token activation takes no room for padding. Rows are read and written
+at their place in the file, not through a memory map, so that a large cache never counts as memory of the run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-Compute = Callable[[np.ndarray], np.ndarray]
 
 
 class RowStore:
@@ -40,7 +40,7 @@ class RowStore:
             with (self.folder / "values.bin").open("r+b") as file:
                 file.truncate(max(1, int(offsets[-1]) * width * self.dtype.itemsize))
         (self.folder / "key.json").touch()
-        self.values = np.memmap(self.folder / "values.bin", dtype=self.dtype, mode="r+", shape=(int(offsets[-1]), width))
+        self._file = (self.folder / "values.bin").open("r+b", buffering=0)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -57,16 +57,30 @@ class RowStore:
 
     def mark(self, indices: np.ndarray) -> None:
         """Note that these rows are there (call while holding the lock, after writing them)."""
-        self.values.flush()
         done = np.load(self.folder / "done.npy")
         done[indices] = True
         temporary = self.folder / "done.tmp.npy"
         np.save(temporary, done)
         temporary.replace(self.folder / "done.npy")
 
-    def row(self, index: int) -> np.ndarray:
-        """(length_of_row, width), a view of the file."""
-        return self.values[self.offsets[index]:self.offsets[index + 1]]
+    def read(self, index: int) -> np.ndarray:
+        """(length_of_row, width) of one row."""
+        start, stop = int(self.offsets[index]), int(self.offsets[index + 1])
+        step = self.width * self.dtype.itemsize
+        return np.frombuffer(os.pread(self._file.fileno(), (stop - start) * step, start * step), self.dtype).reshape(-1, self.width)
+
+    def read_single(self, indices: np.ndarray) -> np.ndarray:
+        """(n_rows, width) for a store with one entry a row."""
+        return np.concatenate([self.read(int(index)) for index in indices]) if len(indices) else np.zeros((0, self.width), self.dtype)
+
+    def write(self, index: int, values: np.ndarray) -> None:
+        """Write one row, (length_of_row, width); call `mark` once a group of rows is written."""
+        data = np.ascontiguousarray(values, dtype=self.dtype)
+        os.pwrite(self._file.fileno(), data.tobytes(), int(self.offsets[index]) * self.width * self.dtype.itemsize)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
 
 
 def evict(root: Path, limit_bytes: int, keep: set[Path] | None = None) -> int:

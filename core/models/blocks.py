@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.domain.model import Block, LinearLayer
-from core.errors import PatternError, RecipeError
+from core.errors import RecipeError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -109,28 +109,3 @@ def describe(base: nn.Module, stack: Stack) -> tuple[Block, ...]:
         Block(index=i, name=name, parameters=counts[name], linear_layers=tuple(layers[name]),
               linear_parameters=sum(layer.in_features * layer.out_features for layer in layers[name]))
         for i, name in enumerate(stack.names))
-
-
-def lora_targets(blocks: tuple[Block, ...], *, spec: str, frozen: tuple[str, ...] = ()) -> list[LinearLayer]:
-    """Layers that get an adapter: those of `spec` in blocks that are not frozen.
-
-    spec: `attention`, `mlp`, `all-linear`, or a regular expression over full module names.
-    Raises PatternError, listing candidates, when nothing matches.
-    """
-    open_blocks = [block for block in blocks if block.name not in frozen]
-    candidates = [layer for block in open_blocks for layer in block.linear_layers]
-    if spec == "all-linear":
-        chosen = candidates
-    elif spec in ("attention", "mlp"):
-        chosen = [layer for layer in candidates if layer.kind == spec]
-    else:
-        try:
-            chosen = [layer for layer in candidates if re.search(spec, layer.name)]
-        except re.error as error:
-            raise PatternError(f"The LoRA target {spec!r} is not a regular expression.", why=str(error)) from error
-    if not chosen:
-        names = sorted({re.sub(r"\d+", "N", layer.name) for layer in candidates})
-        raise PatternError(f"The LoRA target {spec!r} matches no layer that trains.",
-                           why=f"Candidates in the open blocks: {', '.join(names) or 'none (every block is frozen)'}.",
-                           remedy="Use attention, mlp, all-linear, a pattern that matches a candidate, or open more blocks.")
-    return chosen

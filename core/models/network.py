@@ -77,6 +77,10 @@ class Network(nn.Module):
         return [(owner[name], module) for name, module in owned]
 
     @property
+    def has_batch_norm(self) -> bool:
+        return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.body.modules())
+
+    @property
     def device(self) -> torch.device:
         return self.head.weight.device
 

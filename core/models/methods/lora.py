@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
+from core.domain.targets import lora_targets
 from core.models.methods.base import TRAINING_KNOBS, Card
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def add_adapters(network: Network, recipe: Recipe) -> None:
 
     from core.models import blocks
 
-    targets = blocks.lora_targets(blocks.describe(network.body, network.stack), spec=recipe.lora.targets, frozen=recipe.freeze.frozen)
+    targets = lora_targets(blocks.describe(network.body, network.stack), spec=recipe.lora.targets, frozen=recipe.freeze.frozen)
     for parameter in network.body.parameters():
         parameter.requires_grad_(False)
     config = LoraConfig(r=recipe.lora.rank, lora_alpha=recipe.lora.alpha, lora_dropout=recipe.lora.dropout,

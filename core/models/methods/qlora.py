@@ -37,7 +37,5 @@ class Qlora:
     def make_trainable(self, network: Network, recipe: Recipe) -> None:
         from peft import prepare_model_for_kbit_training
 
-        checkpointing = recipe.gradient_checkpointing == "on"
-        network.body = prepare_model_for_kbit_training(network.body, use_gradient_checkpointing=checkpointing,
-                                                       gradient_checkpointing_kwargs={"use_reentrant": False} if checkpointing else None)
+        network.body = prepare_model_for_kbit_training(network.body, use_gradient_checkpointing=False)
         add_adapters(network, recipe)

@@ -1,0 +1,150 @@
+"""What a run leaves to be used: head, label map, processor, and an adapter or the weights that changed.
+
+`load` builds both sides from disk: "base" from the base model, "tuned" from the run's own artifact.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from core import tasks
+from core.domain import codec
+from core.domain.recipe import Recipe
+from core.errors import NotFoundError
+from core.models import facts as facts_module
+from core.models import methods
+from core.models.network import Network
+from core.settings import Settings
+from core.tasks.base import Rows
+from core.training import evaluate
+from core.training.inputs import Inputs
+from core.training.probe import LinearHead
+from core.training.trainer import trained_state
+
+LABELS_FILE, HEAD_FILE, BASE_HEAD_FILE, WEIGHTS_FILE, ADAPTER = (
+    "labels.json", "head.safetensors", "base_head.safetensors", "weights.safetensors", "adapter")
+
+
+def save(folder: Path, *, network: Network, recipe: Recipe, classes: tuple[str, ...], processor: Any, base_head: LinearHead | None,
+         precision: str) -> int:
+    """Write the artifact; returns its bytes. base_head: the solved probe, the head of the base side."""
+    card = methods.get(recipe.method).card
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({"weight": network.head.weight.detach().cpu().contiguous(), "bias": network.head.bias.detach().cpu().contiguous()},
+              folder / HEAD_FILE)
+    if base_head is not None:
+        save_file({"weight": torch.from_numpy(base_head.weight), "bias": torch.from_numpy(base_head.bias)}, folder / BASE_HEAD_FILE)
+    if card.adapter:
+        network.body.save_pretrained(folder / ADAPTER, safe_serialization=True)  # type: ignore[operator]
+    else:
+        body = {name.removeprefix("body."): tensor for name, tensor in trained_state(network).items() if name.startswith("body.")}
+        if body:
+            save_file(body, folder / WEIGHTS_FILE)
+    tasks.adapter(recipe.task).save_processor(processor, folder / "processor")
+    (folder / LABELS_FILE).write_text(json.dumps({"classes": list(classes), "precision": precision}), encoding="utf-8")
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and "processor" not in path.parts
+               and path.name != BASE_HEAD_FILE)
+
+
+@dataclass(kw_only=True)
+class Side:
+    """One side of a comparison, loaded from disk: the base model with the solved probe as head, or the tuned model."""
+
+    network: Network
+    classes: tuple[str, ...]
+    recipe: Recipe
+    processor: Any
+    precision: str
+    settings: Settings
+
+    def logits(self, content: list[str]) -> np.ndarray:
+        """(n_rows, n_classes) of texts or picture paths."""
+        import tempfile
+
+        facts = facts_module.read(self.recipe.base_model, self.settings)
+        if facts is None:
+            raise NotFoundError(f"The base model {self.recipe.base_model} is not on this machine.", remedy="Run the recipe again to fetch it.")
+        count = len(content)
+        rows = Rows(row_ids=np.arange(count), content=content, labels=np.zeros(count, np.int64), splits=np.full(count, "test"),
+                    classes=self.classes, dataset_hash="ad hoc")
+        with tempfile.TemporaryDirectory() as cache:
+            encoded = tasks.adapter(self.recipe.task).encode(rows, processor=self.processor, recipe=self.recipe, facts=facts,
+                                                            cache=Path(cache))
+            inputs = Inputs(network=self.network, encoded=encoded, labels=rows.labels, precision=self.precision)
+            return evaluate.logits(inputs, np.arange(count))
+
+    def predict(self, content: list[str]) -> list[dict[str, Any]]:
+        """For each row {"label": name, "probabilities": {class: p}}."""
+        probabilities = evaluate.softmax(self.logits(content))
+        return [{"label": self.classes[int(row.argmax())],
+                 "probabilities": {name: float(p) for name, p in zip(self.classes, row, strict=True)}} for row in probabilities]
+
+
+def load(run_dir: Path, *, settings: Settings, base: bool = False, device: str | None = None) -> Side:
+    """One side of a finished run. base=True: the pretrained body as published with the probe's head, nothing of this run's training.
+
+    Raises NotFoundError when the run left no artifact, or has no base side (from scratch).
+    """
+    folder = run_dir / "artifact"
+    if not (folder / LABELS_FILE).is_file():
+        raise NotFoundError("This run has no artifact yet.", why=f"{folder.name}/ is missing in its folder.",
+                            remedy="Wait until the run is done, or resume it.")
+    recipe = Recipe.from_json(json.loads((run_dir / "recipe.json").read_text(encoding="utf-8")))
+    labels = json.loads((folder / LABELS_FILE).read_text(encoding="utf-8"))
+    if base and not (folder / BASE_HEAD_FILE).is_file():
+        raise NotFoundError("This run has no base side to predict with.",
+                            why="It started from a random head, so no head was fitted on the base model's features.",
+                            remedy="Run the method probe on the same data, or fork this run with the head initialised from the probe.")
+    facts = facts_module.read(recipe.base_model, settings)
+    if facts is None:
+        raise NotFoundError(f"The base model {recipe.base_model} is not in the data folder.", remedy="Fetch it on the Train page.")
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    card = methods.get(recipe.method).card
+    adapter = tasks.adapter(recipe.task)
+    network = adapter.build(facts_module.folder(recipe.base_model, settings), recipe=recipe, facts=facts,
+                            n_classes=len(labels["classes"]), weights="pretrained" if base else card.weights, dropout=0.0,
+                            compute_dtype=compute_dtype(labels["precision"]), device=where)
+    head = load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE))
+    with torch.no_grad():
+        network.head.weight.copy_(head["weight"])
+        network.head.bias.copy_(head["bias"])
+    if not base:
+        _load_body(network, folder, where)
+    network.eval()
+    return Side(network=network, classes=tuple(labels["classes"]), recipe=recipe, precision=labels["precision"], settings=settings,
+                processor=adapter.load_processor(folder / "processor"))
+
+
+def _load_body(network: Network, folder: Path, device: str) -> None:
+    if (folder / ADAPTER).is_dir():
+        from peft import PeftModel
+
+        from core.models import blocks
+
+        network.body = PeftModel.from_pretrained(network.body, folder / ADAPTER, torch_device=device)
+        network.stack = blocks.find_stack(network.body)
+    if (folder / WEIGHTS_FILE).is_file():
+        state = load_file(folder / WEIGHTS_FILE)
+        own = dict(network.body.named_parameters()) | dict(network.body.named_buffers())
+        with torch.no_grad():
+            for name, tensor in state.items():
+                own[name].copy_(tensor)
+
+
+def compute_dtype(precision: str) -> torch.dtype:
+    """The type 4-bit layers compute in."""
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON by rename."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(codec.to_json(value), indent=1), encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,81 @@
+"""What a network is fed: encoded rows, their labels, and the cached prefix where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+
+from core.features.extract import PrefixRunner
+from core.features.store import RowStore
+from core.models.network import Network
+from core.tasks.base import Encoded
+
+POOL_BATCHES = 32
+"""Batches that are sorted by length together: enough to hardly pad, few enough to keep the order random."""
+
+
+@dataclass(kw_only=True)
+class Inputs:
+    """A network with the rows it reads. prefix and runner come together."""
+
+    network: Network
+    encoded: Encoded
+    labels: np.ndarray
+    """(n_rows,) int64 of all rows."""
+    precision: str = "fp32"
+    prefix: RowStore | None = None
+    runner: PrefixRunner | None = None
+
+    def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
+        """Inputs of these rows on the CPU, with `labels`, and `prefix` (n_rows, n_tokens, width) where cached."""
+        tensors = self.encoded.batch(indices)
+        tensors["labels"] = torch.from_numpy(self.labels[indices])
+        if self.prefix is not None:
+            width = tensors["attention_mask"].shape[1]
+            prefix = np.zeros((len(indices), width, self.prefix.width), dtype=self.prefix.dtype)
+            for row, index in enumerate(indices):
+                values = self.prefix.read(int(index))
+                prefix[row, :len(values)] = values
+            tensors["prefix"] = torch.from_numpy(prefix)
+        return tensors
+
+    def run(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Forward pass of a batch made by `batch` (already on the device)."""
+        tensors = dict(tensors)
+        if self.runner is not None:
+            self.runner.current = tensors.pop("prefix")
+        return self.network(**tensors)  # type: ignore[no-any-return]
+
+
+class LengthBuckets(Sampler[list[int]]):
+    """Batches of rows of like length in random order, the same for the same (seed, epoch)."""
+
+    def __init__(self, indices: np.ndarray, lengths: np.ndarray, *, batch_size: int, seed: int) -> None:
+        self.indices = indices
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of that epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.indices) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        random = np.random.default_rng((self.seed, self.epoch))
+        order = random.permutation(self.indices)
+        pool = self.batch_size * POOL_BATCHES
+        batches: list[np.ndarray] = []
+        for start in range(0, len(order), pool):
+            part = order[start:start + pool]
+            part = part[np.argsort(-self.lengths[part], kind="stable")]
+            batches += [part[i:i + self.batch_size] for i in range(0, len(part), self.batch_size)]
+        for position in random.permutation(len(batches)):
+            yield [int(index) for index in batches[position]]

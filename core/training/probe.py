@@ -1,0 +1,103 @@
+"""The linear probe as what it is: a convex problem, solved on standardised features and folded back into a linear head."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import DataError
+
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+"""Inverse regularisation `C` tried on validation, ascending so that each fit starts from the one before."""
+ABSENT_CLASS_MARGIN = 10.0
+"""How far below every present class the logit of a class without training rows lies."""
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """weight (n_classes, n_dims) and bias (n_classes,) on raw features, fp32; strength: the chosen C."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    strength: float
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """(n_rows, n_dims) -> (n_rows, n_classes)."""
+        return features @ self.weight.T + self.bias
+
+
+def solve(features: np.ndarray, labels: np.ndarray, *, validation: tuple[np.ndarray, np.ndarray] | None, n_classes: int,
+          seed: int = 0) -> LinearHead:
+    """Multinomial logistic regression; C by validation log-loss, or by the log-loss of a held-out third when validation is empty (then refitted on all rows).
+
+    features (n_rows, n_dims) raw; labels (n_rows,). Classes without a row get a logit that never wins.
+    Raises DataError with fewer than two classes.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    present = np.unique(labels)
+    if len(present) < 2:
+        raise DataError("The training rows hold only one class.", why="A classifier needs at least two to tell apart.",
+                        remedy="Choose a larger label budget or another label column.")
+    mean = features.mean(0, dtype=np.float64)
+    scale = features.std(0, dtype=np.float64)
+    scale[scale < 1e-6 * max(1.0, float(scale.max()))] = 1.0
+    standard = ((features - mean) / scale).astype(np.float64)
+    holdout = _holdout(standard, labels, validation, mean, scale, seed)
+    best: tuple[float, float, np.ndarray, np.ndarray] | None = None
+    model = LogisticRegression(max_iter=200, tol=1e-4, warm_start=True)
+    for strength in STRENGTHS:
+        model.C = strength
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a weak fit that needs more iterations loses on validation anyway
+            model.fit(holdout.train, holdout.train_labels)
+        loss = _log_loss(model.predict_log_proba(holdout.test), model.classes_, holdout.test_labels)
+        if best is None or loss < best[0] - 1e-9:
+            best = (loss, strength, model.coef_.copy(), model.intercept_.copy())
+    _, strength, coef, intercept = best  # type: ignore[misc]
+    if holdout.refit:
+        model = LogisticRegression(C=strength, max_iter=500, tol=1e-5).fit(standard, labels)
+        coef, intercept = model.coef_, model.intercept_
+    return _fold(coef, intercept, mean, scale, present, n_classes, strength)
+
+
+@dataclass(frozen=True)
+class _Holdout:
+    train: np.ndarray
+    train_labels: np.ndarray
+    test: np.ndarray
+    test_labels: np.ndarray
+    refit: bool
+
+
+def _holdout(standard: np.ndarray, labels: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None, mean: np.ndarray,
+             scale: np.ndarray, seed: int) -> _Holdout:
+    if validation is not None and len(validation[1]):
+        return _Holdout(standard, labels, (validation[0] - mean) / scale, validation[1], refit=False)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    test = order[: max(1, len(order) // 3)]
+    train = np.setdiff1d(order, test)
+    if len(np.unique(labels[train])) < 2:
+        train = order
+    return _Holdout(standard[train], labels[train], standard[test], labels[test], refit=True)
+
+
+def _log_loss(log_probabilities: np.ndarray, classes: np.ndarray, labels: np.ndarray) -> float:
+    """Mean -log p of the true class; a class the model never saw counts as p = 1e-15 (scikit-learn's clip)."""
+    column = {int(c): i for i, c in enumerate(classes)}
+    values = [log_probabilities[row, column[int(y)]] if int(y) in column else np.log(1e-15) for row, y in enumerate(labels)]
+    return -float(np.mean(np.maximum(values, np.log(1e-15))))
+
+
+def _fold(coef: np.ndarray, intercept: np.ndarray, mean: np.ndarray, scale: np.ndarray, present: np.ndarray, n_classes: int,
+          strength: float) -> LinearHead:
+    if len(present) == 2:  # scikit-learn keeps one row for two classes: half of it each way is the same softmax
+        coef, intercept = np.vstack([-coef[0] / 2, coef[0] / 2]), np.array([-intercept[0] / 2, intercept[0] / 2])
+    raw = coef / scale
+    offset = intercept - raw @ mean
+    weight = np.tile(raw.mean(0), (n_classes, 1))
+    bias = np.full(n_classes, offset.min() - ABSENT_CLASS_MARGIN)
+    weight[present], bias[present] = raw, offset
+    return LinearHead(weight.astype(np.float32), bias.astype(np.float32), strength)

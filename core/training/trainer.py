@@ -1,0 +1,214 @@
+"""transformers.Trainer with Thaw's data order, parameter groups, small checkpoints and an Observer instead of logs."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from core.domain.recipe import Recipe
+from core.domain.run import Observer
+from core.errors import NonFiniteLossError
+from core.models.blocks import block_of
+from core.models.network import Network
+from core.training import evaluate
+from core.training.inputs import Inputs, LengthBuckets
+
+TRAINED_FILE = "trained.safetensors"
+ELAPSED_FILE = "elapsed.json"
+LOGS_PER_EPOCH = 50
+LOSS_WEIGHT = 1e-3
+"""Validation loss only breaks ties of validation accuracy, which moves in steps of one row."""
+NO_DECAY = ("bias", "norm")
+
+
+def trained_state(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Everything that training changes: parameters with gradients, and running statistics."""
+    state = {name: p.detach().contiguous().cpu() for name, p in network.named_parameters() if p.requires_grad}
+    state |= {name: b.detach().clone().cpu() for name, b in network.named_buffers() if name.endswith(("running_mean", "running_var"))}
+    return state
+
+
+def load_trained(network: torch.nn.Module, path: Path) -> None:
+    """Put a state written from `trained_state` back; raises KeyError when it does not fit the network."""
+    own = dict(network.named_parameters()) | dict(network.named_buffers())
+    with torch.no_grad():
+        for name, tensor in load_file(path).items():
+            own[name].copy_(tensor)
+
+
+class ThawTrainer(Trainer):
+    """The Trainer; see `build` for how it is set up."""
+
+    def __init__(self, *, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.ndarray, observer: Observer,
+                 elapsed: float, args: TrainingArguments) -> None:
+        self.inputs = inputs
+        self.recipe = recipe
+        self.train_rows = train
+        self.validation_rows = validation
+        self.observer = observer
+        self.started = time.monotonic() - elapsed
+        self.sampler = LengthBuckets(train, inputs.encoded.lengths, batch_size=recipe.batch_size, seed=recipe.seed)
+        super().__init__(model=inputs.network, args=args, train_dataset=_Indices(), eval_dataset=_Indices())
+        for callback in (PrinterCallback, ProgressCallback):
+            self.remove_callback(callback)
+        self.add_callback(ObserverCallback(self))
+        if recipe.early_stopping_patience and len(validation):
+            self.add_callback(EarlyStoppingCallback(recipe.early_stopping_patience))
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds trained so far, over all attempts."""
+        return time.monotonic() - self.started
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(_Indices(), batch_sampler=self.sampler, collate_fn=lambda rows: self.inputs.batch(np.asarray(rows)))
+
+    def num_examples(self, dataloader: DataLoader[Any]) -> int:
+        return len(self.train_rows)
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
+        output = self.inputs.run(inputs)
+        if not torch.isfinite(output["loss"]):
+            raise NonFiniteLossError(f"The loss became {output['loss'].item()} at step {self.state.global_step + 1}.",
+                                     why=f"The learning rate ({self.recipe.learning_rate:g}) is too high for this model or precision "
+                                         f"({self.inputs.precision}).")
+        return (output["loss"], output) if return_outputs else output["loss"]
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        values = evaluate.logits(self.inputs, self.validation_rows)
+        found = evaluate.scores(values, self.inputs.labels[self.validation_rows])
+        selection = found["accuracy"] - LOSS_WEIGHT * math.tanh(found["loss"])
+        metrics = {f"eval_{name}": value for name, value in found.items()} | {"eval_selection": selection}
+        self.observer.evaluation(step=self.state.global_step, epoch=float(self.state.epoch or 0.0), samples=self.samples,
+                                 seconds=self.elapsed, **found)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    @property
+    def samples(self) -> int:
+        """Training rows seen, with repetition."""
+        return min(self.state.global_step * self.recipe.batch_size, math.ceil((self.state.epoch or 0.0) * len(self.train_rows)))
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        if self.optimizer is None:
+            groups = parameter_groups(self.inputs.network, self.recipe)
+            if self.inputs.network.device.type == "cuda" and self.recipe.method == "qlora":
+                from bitsandbytes.optim import PagedAdamW8bit
+
+                self.optimizer = PagedAdamW8bit(groups)
+            else:
+                self.optimizer = torch.optim.AdamW(groups, fused=True)
+        return self.optimizer
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        folder = Path(output_dir or self.args.output_dir or ".")
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(trained_state(self.inputs.network), folder / TRAINED_FILE)
+        (folder / ELAPSED_FILE).write_text(json.dumps({"seconds": self.elapsed}), encoding="utf-8")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        load_trained(self.inputs.network, Path(resume_from_checkpoint) / TRAINED_FILE)
+
+    def _load_best_model(self) -> None:
+        if self.state.best_model_checkpoint:
+            load_trained(self.inputs.network, Path(self.state.best_model_checkpoint) / TRAINED_FILE)
+
+
+class _Indices(torch.utils.data.Dataset[int]):
+    """Row numbers stand for the rows; `Inputs.batch` reads them."""
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+    def __len__(self) -> int:
+        return 1
+
+
+class ObserverCallback(TrainerCallback):
+    """Passes steps to the Observer, keeps the data order in step with the epoch, and stops when asked to."""
+
+    def __init__(self, trainer: ThawTrainer) -> None:
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.trainer.sampler.set_epoch(int((state.epoch or 0.0) + 1e-6))
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None,
+               **kwargs: Any) -> None:
+        if logs and "loss" in logs:
+            self.trainer.observer.step(step=state.global_step, total_steps=state.max_steps, epoch=float(state.epoch or 0.0),
+                                       loss=float(logs["loss"]), learning_rate=float(logs.get("learning_rate", 0.0)),
+                                       samples=self.trainer.samples, seconds=self.trainer.elapsed)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> TrainerControl:
+        self.trainer.observer.progress(state.global_step, state.max_steps, "steps")
+        if self.trainer.observer.should_stop():
+            control.should_training_stop = control.should_save = True
+            control.should_evaluate = bool(len(self.trainer.validation_rows))
+        return control
+
+
+def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
+    """AdamW groups: the head at its own rate; each block at `learning_rate · layer_decay^(blocks above it)`; biases and norms undecayed."""
+    owner = block_of([name for name, _ in network.body.named_parameters()], network.stack)
+    depth = {name: i for i, name in enumerate(network.stack.names)}
+    top = len(depth) - 1
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        inner = name.removeprefix("body.")
+        rate = (recipe.learning_rate * recipe.freeze.layer_decay ** (top - depth[owner[inner]]) if name.startswith("body.")
+                else recipe.head_learning_rate)
+        decay = 0.0 if parameter.ndim < 2 or any(part in name.lower() for part in NO_DECAY) else recipe.weight_decay
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+
+
+def build(*, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.ndarray, folder: Path, observer: Observer,
+          elapsed: float = 0.0) -> ThawTrainer:
+    """A Trainer for the recipe; checkpoints go to `folder`, at each evaluation (the best and the last are kept)."""
+    steps_an_epoch = max(1, -(-len(train) // recipe.batch_size))
+    total = max(1, math.ceil(steps_an_epoch * recipe.epochs))
+    every = max(1, math.ceil(steps_an_epoch / max(1, recipe.evaluations_per_epoch)))
+    device = inputs.network.device.type
+    args = TrainingArguments(
+        output_dir=str(folder), num_train_epochs=recipe.epochs, max_steps=total, per_device_train_batch_size=recipe.batch_size,
+        learning_rate=recipe.learning_rate, lr_scheduler_type="linear", warmup_steps=int(recipe.warmup_ratio * total),
+        max_grad_norm=recipe.max_grad_norm, seed=recipe.seed, data_seed=recipe.seed, use_cpu=device == "cpu",
+        bf16=inputs.precision == "bf16", fp16=inputs.precision == "fp16",
+        logging_steps=max(1, steps_an_epoch // LOGS_PER_EPOCH), logging_nan_inf_filter=False, report_to="none", disable_tqdm=True,
+        eval_strategy="steps" if len(validation) else "no", eval_steps=every, save_strategy="steps", save_steps=every,
+        save_total_limit=2, load_best_model_at_end=bool(len(validation)), metric_for_best_model="selection", greater_is_better=True,
+        restore_callback_states_from_checkpoint=True, remove_unused_columns=False, dataloader_pin_memory=False,
+        label_names=["labels"])
+    return ThawTrainer(inputs=inputs, recipe=recipe, train=train, validation=validation, observer=observer, elapsed=elapsed, args=args)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint: `trainer_state.json` is written last, so one without it was cut off."""
+    found = [path for path in folder.glob("checkpoint-*") if _complete(path)]
+    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def _complete(path: Path) -> bool:
+    try:
+        json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return (path / TRAINED_FILE).is_file()
+
+
+def elapsed_at(checkpoint: Path) -> float:
+    """Seconds trained when the checkpoint was written."""
+    return float(json.loads((checkpoint / ELAPSED_FILE).read_text(encoding="utf-8"))["seconds"])
