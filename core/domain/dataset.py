@@ -90,3 +90,12 @@ class BundledDataset:
     """Of the downloaded archive."""
     shift: str | None = None
     """Catalogue id of the set that serves as its shift set."""
+    layout: str = "text folders"
+    """How the archive holds it: `text folders` (one folder a class) or `tables` (files named after their split)."""
+    members: tuple[str, ...] = ()
+    """Patterns (`fnmatch`) of the archive members that are the data; nothing else is unpacked."""
+    split_sizes: tuple[int, int, int] | None = None
+    """Exact rows of train, validation and test; None keeps the split of the archive."""
+    split_seed: int = 0
+    rows: int = 0
+    """Rows it has when ingested; a test fails when that changes."""

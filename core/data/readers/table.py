@@ -1,0 +1,174 @@
+"""The table every reader makes, and the builder that row-by-row readers share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.data.report import WARNING, Finding, LeftOut
+from core.errors import DataError
+
+_CHUNK_ROWS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """A file as read: every cell is text or null, nothing is dropped but what `left_out` names."""
+
+    name: str
+    """File or folder name, for display: it may hold any characters."""
+    format: str
+    """What it was read as, e.g. `CSV, separated by comma, utf-8`."""
+    data: Any
+    """`pyarrow.Table` of string columns, one row a kept row."""
+    row_numbers: Any
+    """int64 array (n_rows,): 1 is the first row after the header."""
+    rows_read: int
+    left_out: tuple[LeftOut, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    unusable: dict[str, str] = field(default_factory=dict)
+    """Columns that cannot be text (nested, binary) -> why."""
+    read_seconds: float = 0.0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.data.column_names)
+
+    def __len__(self) -> int:
+        return int(self.data.num_rows)
+
+
+class RowBuilder:
+    """Collects rows of named cells into Arrow chunks, so that a large file never sits in memory as Python objects."""
+
+    def __init__(self, columns: Sequence[str], *, max_rows: int, name: str) -> None:
+        self.columns = list(columns)
+        self.max_rows = max_rows
+        self.name = name
+        self.left_out: list[LeftOut] = []
+        self.rows_read = 0
+        self._pending: list[Sequence[str | None]] = []
+        self._chunks: list[Any] = []
+        self._numbers: list[int] = []
+
+    def add(self, cells: Sequence[str | None]) -> None:
+        """Keep the next row; `cells` in the order of `columns` (a shorter row is filled up with nulls)."""
+        self._count()
+        self._numbers.append(self.rows_read)
+        self._pending.append(cells)
+        if len(self._pending) >= _CHUNK_ROWS:
+            self._flush()
+
+    def leave_out(self, reason: str) -> None:
+        """Count the next row as read and left out."""
+        self._count()
+        self.left_out.append(LeftOut(row=self.rows_read, reason=reason))
+
+    def add_column(self, name: str) -> int:
+        """A column that turns up later (JSON): rows so far get null there. Returns its position."""
+        self._flush()
+        self.columns.append(name)
+        return len(self.columns) - 1
+
+    def _count(self) -> None:
+        self.rows_read += 1
+        if self.rows_read > self.max_rows:
+            raise too_many_rows(self.name, self.max_rows)
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if not self._pending:
+            return
+        width = len(self.columns)
+        padded = [row if len(row) == width else [*row, *[None] * (width - len(row))] for row in self._pending]
+        cells = zip(*padded, strict=True) if width else ()
+        self._chunks.append(pa.table([text_array(list(column)) for column in cells], names=_positions(width)))
+        self._pending = []
+
+    def table(self, *, format: str, findings: Sequence[Finding] = (), unusable: dict[str, str] | None = None) -> Table:
+        """The finished table."""
+        import numpy as np
+        import pyarrow as pa
+
+        self._flush()
+        schema = pa.schema([(name, pa.large_string()) for name in _positions(len(self.columns))])
+        data = pa.concat_tables(self._chunks, promote_options="default") if self._chunks else schema.empty_table()
+        for position in range(data.num_columns, len(self.columns)):
+            data = data.append_column(str(position), pa.nulls(data.num_rows, pa.large_string()))
+        return Table(name=self.name, format=format, data=data.rename_columns(self.columns),
+                     row_numbers=np.asarray(self._numbers, dtype=np.int64), rows_read=self.rows_read,
+                     left_out=tuple(self.left_out), findings=tuple(findings), unusable=unusable or {})
+
+
+def too_many_rows(name: str, max_rows: int) -> DataError:
+    return DataError(f"{name} has more than {max_rows:,} rows.", why="That is the limit of this installation.",
+                     remedy="Import a sample of it, or raise THAW_MAX_ROWS and start again.")
+
+
+def _positions(width: int) -> list[str]:
+    return [str(position) for position in range(width)]
+
+
+def text_array(cells: list[str | None]) -> Any:
+    """A large_string Arrow array; characters that no encoding knows (lone surrogates) become `?`."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(cells, type=pa.large_string())
+    except UnicodeEncodeError:
+        return pa.array([cell if cell is None else cell.encode("utf-8", "replace").decode() for cell in cells], type=pa.large_string())
+
+
+def named_columns(header: Sequence[str], *, name: str) -> list[str]:
+    """Column names from a header row: outer spaces go, empty names become `column 3`. Raises DataError for two equal names."""
+    names = [" ".join(cell.replace("\x00", "").split()) or f"column {i}" for i, cell in enumerate(header, start=1)]
+    seen: set[str] = set()
+    for column in names:
+        if column in seen:
+            raise DataError(f"{name} has two columns named {column!r}.", why="Thaw could not tell which of them you mean.",
+                            remedy="Give every column its own name in the first row, then import the file again.")
+        seen.add(column)
+    return names
+
+
+_HEADER_WORDS = frozenset((
+    "text", "texts", "sentence", "sentence1", "sentence2", "review", "content", "body", "message", "comment", "document", "title",
+    "subject", "headline", "summary", "description", "question", "answer", "premise", "hypothesis", "label", "labels", "class",
+    "classes", "category", "categories", "target", "sentiment", "topic", "y", "id", "index", "split", "set", "fold", "domain",
+    "source", "url", "date", "author", "name", "rating", "score", "language", "lang", "tweet", "article", "text1", "text2",
+    "label_text", "label_name"))
+
+
+def header_is_data(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row looks like a row of data: its cells are long, numbers among numbers, or values of their own column."""
+    cells = [" ".join(cell.split()) for cell in header]
+    if any(cell.lower() in _HEADER_WORDS for cell in cells) or not rows:
+        return False
+    for position, cell in enumerate(cells):
+        column = [" ".join(row[position].split()) for row in rows if position < len(row)]
+        if len(cell) > 80 or cell.count(" ") > 10:
+            return True
+        if _is_number(cell) and column and all(_is_number(value) for value in column if value):
+            return True
+        repeats = column.count(cell)
+        if cell and repeats >= 2 and len(set(column)) <= max(2, len(column) // 2):
+            return True
+    return False
+
+
+def header_finding(cells: Sequence[str]) -> Finding:
+    """The finding for a file whose first row is data."""
+    shown = " | ".join(cell[:30] for cell in cells[:4])
+    return Finding(code="header-is-data", severity=WARNING, count=1, message="The first row looks like data, so it was kept as a row.",
+                   remedy="If it is a header, rename it to words such as text and label; otherwise add a first row with column names.",
+                   rows=(1,), example=shown[:120])
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,97 @@
+"""What an import found: rows left out, findings, and the report that is shown before anything is accepted."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.domain import codec
+from core.errors import DataError
+
+ERROR, WARNING, INFO = "error", "warning", "info"
+"""Severities. An error keeps the dataset from being made; a warning asks for a look; an info is good to know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A row that was read but not kept."""
+
+    row: int
+    """Row number in the file: 1 is the first row after the header."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing a careful colleague would point out."""
+
+    code: str
+    """Stable name, e.g. `exact-duplicates`."""
+    severity: str
+    """`error`, `warning` or `info`."""
+    count: int
+    """Rows, classes or columns concerned."""
+    message: str
+    remedy: str
+    rows: tuple[int, ...] = ()
+    """A few row numbers as examples."""
+    example: str = ""
+    """A short piece of what was found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportReport:
+    """The import report. Counts always add up: `rows_read == rows_kept + len(left_out)`."""
+
+    source: str
+    rows_read: int
+    rows_kept: int
+    left_out: tuple[LeftOut, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
+    """column name -> role."""
+    evidence: dict[str, str] = field(default_factory=dict)
+    """column name -> why that role was proposed."""
+    classes: dict[str, int] = field(default_factory=dict)
+    """class -> rows, largest first."""
+    splits: dict[str, dict[str, int]] = field(default_factory=dict)
+    """split -> class -> rows."""
+    findings: tuple[Finding, ...] = ()
+    read_seconds: float = 0.0
+    check_seconds: float = 0.0
+    format: str = ""
+    """What the file was read as, e.g. `CSV, comma, UTF-8`."""
+    schema_version: int = 1
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Findings that keep the dataset from being made."""
+        return tuple(finding for finding in self.findings if finding.severity == ERROR)
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(codec.to_json(self))
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> ImportReport:
+        return codec.from_json(ImportReport, data)
+
+    def raise_errors(self) -> None:
+        """Raise DataError for the first error finding, mentioning the others; nothing when there is none."""
+        if not self.errors:
+            return
+        first, *others = self.errors
+        why = f"Of {self.rows_read:,} rows read, {self.rows_kept:,} could be kept."
+        if others:
+            why += " Also: " + " ".join(other.message for other in others[:3])
+        raise DataError(first.message, why=why, remedy=first.remedy)
+
+    def left_out_csv(self) -> str:
+        """All rows left out, with their reasons, as CSV for download. Cells are never read as formulas (`'` before `= + - @`)."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["row", "reason"])
+        for item in self.left_out:
+            reason = item.reason if item.reason[:1] not in "=+-@\t\r" else "'" + item.reason
+            writer.writerow([item.row, reason])
+        return out.getvalue()

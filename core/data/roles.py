@@ -1,0 +1,198 @@
+"""Propose what each column is used for, with the evidence in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.data.readers.table import Table
+from core.data.splits import ALIASES
+from core.domain.dataset import Role
+from core.errors import DataError
+
+_SAMPLE_ROWS = 5_000
+_NAMES: Mapping[Role, frozenset[str]] = {
+    Role.TEXT: frozenset({"text", "sentence", "sentence1", "review", "content", "body", "message", "comment", "document", "tweet",
+                          "article", "question", "premise", "text1", "utterance", "abstract", "question1", "review body"}),
+    Role.SECOND_TEXT: frozenset({"text2", "sentence2", "hypothesis", "title", "subject", "headline", "question2", "summary", "context"}),
+    Role.LABEL: frozenset({"label", "labels", "class", "classes", "category", "categories", "target", "sentiment", "topic", "y", "intent",
+                           "emotion", "label text", "label name", "labels text", "rating", "stars", "tag", "verdict"}),
+    Role.ID: frozenset({"id", "index", "idx", "uid", "uuid", "guid", "key", "row id", "doc id", "document id", "item id", "unnamed: 0"}),
+    Role.SPLIT: frozenset({"split", "set", "fold", "partition", "subset", "usage"}),
+    Role.DOMAIN: frozenset({"domain", "source", "site", "origin", "corpus", "dataset"}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnFacts:
+    """What a sample of a column's cells looks like."""
+
+    name: str
+    filled: int
+    distinct: int
+    mean_chars: float
+    mean_words: float
+    split_words: float
+    """Share of cells that name a split."""
+    whole_numbers: float
+    """Share of cells that are whole numbers."""
+    numbers: float
+    """Share of cells that are numbers of any kind."""
+
+    @property
+    def repeats(self) -> float:
+        """Filled cells per distinct value."""
+        return self.filled / max(1, self.distinct)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A role and why."""
+
+    role: Role
+    evidence: str
+
+
+def column_facts(table: Table, name: str) -> ColumnFacts:
+    """Facts of one column from at most 5,000 cells spread over the table."""
+    cells = _sample(table, name)
+    filled = [cell for cell in cells if cell.strip()]
+    n = max(1, len(filled))
+    return ColumnFacts(
+        name=name, filled=len(filled), distinct=len(set(filled)),
+        mean_chars=sum(map(len, filled)) / n,
+        mean_words=sum(len(cell[:2000].split()) for cell in filled) / n,
+        split_words=sum(cell.strip().lower() in ALIASES for cell in filled) / n,
+        whole_numbers=sum(bool(re.fullmatch(r"\s*[+-]?\d{1,18}\s*", cell)) for cell in filled) / n,
+        numbers=sum(is_number(cell) for cell in filled) / n)
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is a plain number (`nan` and `inf` are not)."""
+    return bool(re.fullmatch(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*", cell[:60]))
+
+
+def _sample(table: Table, name: str) -> list[str]:
+    column: Any = table.data.column(name)
+    step = max(1, len(column) // _SAMPLE_ROWS)
+    picked = column.take(list(range(0, len(column), step))) if step > 1 else column
+    return [cell for cell in picked.to_pylist() if cell is not None]
+
+
+def propose(table: Table) -> dict[str, Proposal]:
+    """A role for every column. Text and label are proposed where any column could serve; the rest is ignored.
+
+    Names count first, then what the cells look like: text is long and varied, a label is short and repeats.
+    """
+    facts = {name: column_facts(table, name) for name in table.columns if name not in table.unusable}
+    found: dict[str, Proposal] = {name: Proposal(role=Role.IGNORE, evidence=why) for name, why in table.unusable.items()}
+    for name, fact in facts.items():
+        if not fact.filled:
+            found[name] = Proposal(role=Role.IGNORE, evidence="it is empty")
+        elif _named(name, Role.SPLIT) and fact.split_words > 0.9:
+            found[name] = Proposal(role=Role.SPLIT, evidence=f"it is named {name!r} and says train, test or the like")
+        elif fact.split_words == 1.0 and fact.distinct > 1:
+            found[name] = Proposal(role=Role.SPLIT, evidence="every cell names a split")
+    if label := _best_label({n: f for n, f in facts.items() if n not in found}):
+        found[label[0]] = Proposal(role=Role.LABEL, evidence=label[1])
+    if text := _best_text({n: f for n, f in facts.items() if n not in found}):
+        found[text[0]] = Proposal(role=Role.TEXT, evidence=text[1])
+    for name, fact in facts.items():
+        if name not in found:
+            found[name] = _other(fact, has_text=text is not None)
+    return {name: found[name] for name in table.columns + tuple(n for n in table.unusable if n not in table.columns)}
+
+
+def _best_label(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
+    named = [f for f in facts.values() if _named(f.name, Role.LABEL) and f.mean_chars < 100]
+    if named:
+        plain = ("label", "labels", "class")
+        best = max(named, key=lambda f: (f.repeats > 1.5 and f.distinct > 1, f.name.lower() in plain, f.numbers < 1, f.repeats))
+        return best.name, f"it is named {best.name!r} and has {best.distinct:,} different values in {best.filled:,} sampled rows"
+    shaped = [f for f in facts.values() if 1 < f.distinct <= max(2, min(200, f.filled // 3)) and f.mean_chars < 60 and f.repeats >= 2
+              and not any(_named(f.name, role) for role in (Role.ID, Role.DOMAIN, Role.TEXT))]
+    if not shaped or len(facts) < 2:
+        return None
+    best = min(shaped, key=lambda f: (f.numbers == 1.0, f.distinct))
+    return best.name, f"it is short and repeats: {best.distinct:,} different values in {best.filled:,} sampled rows"
+
+
+def _best_text(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
+    named = [f for f in facts.values() if _named(f.name, Role.TEXT) and f.numbers < 0.5]
+    shaped = [f for f in facts.values() if f.numbers < 0.5 and not _named(f.name, Role.ID)]
+    pool = named or shaped
+    if not pool:
+        return None
+    best = max(pool, key=lambda f: f.mean_chars)
+    why = f"it is named {best.name!r}" if named else "its cells are the longest"
+    return best.name, f"{why}: {best.mean_words:.0f} words on average, {best.distinct:,} different ones in {best.filled:,} sampled rows"
+
+
+def _other(fact: ColumnFacts, *, has_text: bool) -> Proposal:
+    if has_text and _named(fact.name, Role.SECOND_TEXT) and fact.mean_words >= 2 and fact.numbers < 0.5:
+        return Proposal(role=Role.SECOND_TEXT, evidence=f"it is named {fact.name!r} and holds {fact.mean_words:.0f} words on average")
+    if _named(fact.name, Role.ID) and fact.mean_chars < 60:
+        unique = " and every value is different" if fact.repeats == 1 else ""
+        return Proposal(role=Role.ID, evidence=f"it is named {fact.name!r}{unique}")
+    if _named(fact.name, Role.DOMAIN) and fact.repeats >= 2 and fact.mean_chars < 60:
+        return Proposal(role=Role.DOMAIN, evidence=f"it is named {fact.name!r} and has {fact.distinct:,} different values")
+    return Proposal(role=Role.IGNORE, evidence="nothing in its name or cells says what it is for")
+
+
+def _named(name: str, role: Role) -> bool:
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return re.sub(r"[\s_\-.]+", " ", words).strip().lower() in _NAMES[role]
+
+
+def choose(table: Table, *, text: str | None = None, label: str | None = None) -> dict[str, Proposal]:
+    """`propose`, with text and label column given by hand where not None.
+
+    Raises DataError naming the columns when a given one is missing or unusable, or when none could be found.
+    """
+    roles = propose(table)
+    for given, role in ((text, Role.TEXT), (label, Role.LABEL)):
+        if given is None:
+            continue
+        check_column(table, given)
+        roles = {n: Proposal(role=Role.IGNORE, evidence="another column was chosen") if p.role is role else p for n, p in roles.items()}
+        roles[given] = Proposal(role=role, evidence="chosen by hand")
+    taken = {p.role for p in roles.values()}
+    if text is None and Role.TEXT not in taken and (best := _best_text(
+            {n: column_facts(table, n) for n, p in roles.items() if p.role is Role.IGNORE and n not in table.unusable and n != label})):
+        roles[best[0]] = Proposal(role=Role.TEXT, evidence=best[1])
+    require_roles(table, {name: proposal.role for name, proposal in roles.items()})
+    return roles
+
+
+def check_column(table: Table, name: str) -> None:
+    """Raise DataError naming the columns unless `name` is one that can be used."""
+    if name in table.unusable:
+        raise DataError(f"The column {name!r} cannot be used: {table.unusable[name]}.",
+                        remedy="Choose another column, or write this one as plain text and import the file again.")
+    if name not in table.columns:
+        raise DataError(f"{table.name} has no column {name!r}.", why=f"Its columns are: {listed(table)}.", remedy="Choose one of these.")
+
+
+def require_roles(table: Table, roles: Mapping[str, str]) -> None:
+    """Raise DataError unless exactly one column is text and one is label."""
+    for role in (Role.TEXT, Role.LABEL):
+        names = [name for name, value in roles.items() if value == role]
+        if len(names) > 1:
+            raise DataError(f"Two columns are marked as {role}: {', '.join(names)}.",
+                            remedy="Keep one of them; give the other another role.")
+        if names:
+            continue
+        if len(table.columns) == 1:
+            raise DataError(f"{table.name} has only one column, {table.columns[0][:60]!r}.",
+                            why="To learn a classification, each row needs a text and a label.",
+                            remedy="Add a column with the label of each row; if there is one, check that every row has the same separator.")
+        raise DataError(f"No column of {table.name} looks like the {role}.", why=f"Its columns are: {listed(table)}.",
+                        remedy=f"Say which column is the {role} (on the page, or with --{role} on the command line).")
+
+
+def listed(table: Table) -> str:
+    """The first 20 column names in quotation marks."""
+    names = [repr(name[:40]) for name in (*table.columns, *table.unusable)]
+    return ", ".join(dict.fromkeys(names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

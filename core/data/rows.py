@@ -1,0 +1,175 @@
+"""From a table with roles to labelled rows: texts joined, empty ones left out with the reason, labels numbered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.data.readers.table import Table
+from core.data.report import LeftOut
+from core.data.roles import check_column, require_roles
+from core.data.splits import ALIASES
+from core.domain.dataset import Role
+from core.errors import DataError
+
+_MISSING = ["", "nan", "null", "n/a", "#n/a", "na", "<na>"]
+"""Cells that mean no value, in lower case without outer spaces."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rows:
+    """The rows that are kept, in file order."""
+
+    row_id: Any
+    """int64 array (n_rows,): row number in the file."""
+    text: Any
+    """`pyarrow` large_string array (n_rows,)."""
+    label: Any
+    """int32 array (n_rows,): index into `classes`."""
+    classes: tuple[str, ...]
+    """Sorted names."""
+    left_out: tuple[LeftOut, ...]
+    """In row order; includes what the reader left out."""
+    split: tuple[str, ...] | None = None
+    """From the split column, when there is one: names of `Split`."""
+    others: Mapping[str, Any] | None = None
+    """Columns that are neither text nor label, for the checks: name -> large_string array (n_rows,)."""
+
+    def __len__(self) -> int:
+        return len(self.row_id)
+
+
+def build(table: Table, roles: Mapping[str, str], *, template: str | None = None, merge_labels: bool = False) -> Rows:
+    """Rows with text and label from a table. roles: column name -> `Role` (columns not named are ignored).
+
+    template: how text columns are joined, with column names in braces, e.g. `{title}: {body}`; by default their cells are put
+    on lines of their own in file order. merge_labels: labels that differ only by case or spaces become one, spelled as most rows do.
+    Rows without text or label, or whose split cell names no split, are left out with the reason. Raises DataError for roles that
+    do not fit the table.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    require_roles(table, roles)
+    for name, role in roles.items():
+        if role != Role.IGNORE:
+            check_column(table, name)
+    label = table.data.column(_first(roles, Role.LABEL))
+    text = _joined_text(table, roles, template)
+    reasons = [(is_missing(text), "the text is empty"), (is_missing(label), "the label is empty")]
+    split_name = next((name for name, role in roles.items() if role == Role.SPLIT), None)
+    if split_name is not None:
+        known = pc.is_in(_folded(table.data.column(split_name)), value_set=pa.array(list(ALIASES), type=pa.large_string()))
+        reasons.append((pc.invert(known), f"the cell in {split_name!r} names no split"))
+    keep, left_out = _sieve(table, reasons)
+    labels = _merged(label.filter(keep)) if merge_labels else _one_chunk(label.filter(keep))
+    encoded = labels.dictionary_encode()
+    names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False)
+    classes = sorted(names)
+    rank = {name: index for index, name in enumerate(classes)}
+    lookup = np.asarray([rank[name] for name in names], dtype=np.int32)
+    used = {_first(roles, Role.LABEL), *_text_columns(table, roles)}
+    splits = None if split_name is None else tuple(ALIASES[v] for v in _folded(table.data.column(split_name)).filter(keep).to_pylist())
+    return Rows(row_id=table.row_numbers[np.asarray(keep, dtype=bool)], text=_one_chunk(text.filter(keep)),
+                label=lookup[codes] if len(codes) else np.zeros(0, dtype=np.int32), classes=tuple(classes), left_out=left_out, split=splits,
+                others={name: _one_chunk(table.data.column(name).filter(keep)) for name in table.columns
+                        if name not in used and name not in table.unusable})
+
+
+def is_missing(column: Any) -> Any:
+    """Boolean Arrow array: null, blank, or a word for no value such as `nan`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.or_(pc.is_null(column), pc.fill_null(pc.is_in(_folded(column), value_set=pa.array(_MISSING, type=pa.large_string())), False))
+
+
+def _folded(column: Any) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.utf8_lower(pc.utf8_trim_whitespace(column))
+
+
+def _sieve(table: Table, reasons: list[tuple[Any, str]]) -> tuple[Any, tuple[LeftOut, ...]]:
+    """(boolean array of rows to keep, every left-out row in row order); the first reason that holds counts."""
+    import numpy as np
+    import pyarrow as pa
+
+    kept = np.ones(len(table), dtype=bool)
+    found = list(table.left_out)
+    for mask, reason in reasons:
+        hit = np.asarray(mask, dtype=bool) & kept
+        found += [LeftOut(row=int(row), reason=reason) for row in table.row_numbers[hit]]
+        kept &= ~hit
+    return pa.array(kept), tuple(sorted(found, key=lambda item: item.row))
+
+
+def _first(roles: Mapping[str, str], role: Role) -> str:
+    return next(name for name, value in roles.items() if value == role)
+
+
+def _text_columns(table: Table, roles: Mapping[str, str]) -> list[str]:
+    return [name for name in table.columns if roles.get(name) in (Role.TEXT, Role.SECOND_TEXT)]
+
+
+def _joined_text(table: Table, roles: Mapping[str, str], template: str | None) -> Any:
+    """One text a row. Without a template: filled cells on lines of their own."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    names = _text_columns(table, roles)
+    if template is None:
+        columns = [table.data.column(name) for name in names]
+        if len(columns) == 1:
+            return columns[0]
+        null = pa.scalar(None, type=pa.large_string())
+        cleaned = [pc.if_else(is_missing(column), null, column) for column in columns]
+        joined = pc.binary_join_element_wise(*cleaned, pa.scalar("\n", type=pa.large_string()), null_handling="skip")
+        return pc.if_else(is_missing(columns[names.index(_first(roles, Role.TEXT))]), null, joined)
+    pieces: list[Any] = []
+    for piece in re.split(r"(\{[^{}]*\})", template):
+        if re.fullmatch(r"\{[^{}]*\}", piece):
+            name = piece[1:-1].strip()
+            if name not in table.columns or name in table.unusable:
+                raise DataError(f"The template names {name[:60]!r}, which is no column that can be used.",
+                                why=f"The text columns are: {', '.join(names)}.",
+                                remedy="Write column names in braces, such as {title}: {body}.")
+            pieces.append(pc.fill_null(table.data.column(name), ""))
+        elif piece:
+            pieces.append(pa.scalar(piece, type=pa.large_string()))
+    if not any(hasattr(piece, "chunks") for piece in pieces):
+        raise DataError("The template names no column.", remedy="Write column names in braces, such as {title}: {body}.")
+    return pc.binary_join_element_wise(*pieces, pa.scalar("", type=pa.large_string()))
+
+
+def label_key(label: str) -> str:
+    """What two labels share when they differ only by case or spaces."""
+    return " ".join(label.split()).casefold()
+
+
+def _merged(labels: Any) -> Any:
+    """Labels of equal `label_key` spelled like the most frequent of them, without outer spaces."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    flat = _one_chunk(labels)
+    best: dict[str, tuple[int, str]] = {}
+    for item in pc.value_counts(flat).to_pylist():
+        candidate = (item["counts"], " ".join(item["values"].split()))
+        key = label_key(item["values"])
+        best[key] = max(best.get(key, (0, "")), candidate)
+    encoded = flat.dictionary_encode()
+    spelled = pa.array([best[label_key(name)][1] for name in encoded.dictionary.to_pylist()], type=pa.large_string())
+    return spelled.take(encoded.indices)
+
+
+def _one_chunk(column: Any) -> Any:
+    import pyarrow as pa
+
+    combined = column.combine_chunks() if hasattr(column, "combine_chunks") else column
+    if isinstance(combined, pa.ChunkedArray):
+        return pa.concat_arrays(combined.chunks) if combined.num_chunks else pa.array([], type=pa.large_string())
+    return combined
