@@ -1,0 +1,53 @@
+"""What a worker can do: one line a kind of job. The engine (torch) is imported inside the functions, in the worker only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.domain.run import JobKind, Observer, Result, Run
+from core.errors import RecipeError
+from core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Everything a handler needs to know."""
+
+    run: Run
+    settings: Settings
+    observer: Observer
+    resume: bool
+    """Go on from the last checkpoint in the run folder."""
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.run.folder)
+
+
+Handler = Callable[[Job], Result | dict[str, Any]]
+
+
+def train(job: Job) -> Result:
+    """Execute the run's recipe."""
+    from core.training.execute import execute
+
+    if job.run.recipe is None:
+        raise RecipeError("This run has no recipe.", why="It was submitted without one.", remedy="Start a new run on the Train page.")
+    return execute(job.run.recipe, settings=job.settings, workspace=job.run.workspace, run_dir=job.folder, observer=job.observer,
+                   resume=job.resume)
+
+
+def prepare(job: Job) -> dict[str, Any]:
+    """Fetch and inspect a base model, fetch and ingest a bundled dataset."""
+    from core.training.prepare import prepare as prepare_assets
+
+    return dict(prepare_assets(job.run.payload, settings=job.settings, workspace=job.run.workspace, observer=job.observer))
+
+
+HANDLERS: Mapping[JobKind, Handler] = {
+    JobKind.TRAIN: train,
+    JobKind.PREPARE: prepare,
+}

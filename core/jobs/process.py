@@ -1,0 +1,146 @@
+"""Processes: who they are, whether they live, how to end them, and what the machine offers them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import psutil
+
+from core.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder that holds the package `core`."""
+
+_SAME_START_S = 2.0
+"""Start times are derived from the boot time, which a clock correction can move a little."""
+
+
+@functools.cache
+def host() -> str:
+    """Names the space in which process numbers mean something: machine, and container where there is one."""
+    with contextlib.suppress(OSError):
+        return f"{socket.gethostname()}/{os.readlink('/proc/self/ns/pid')}"
+    return socket.gethostname()
+
+
+def start_time(pid: int) -> float | None:
+    """Unix time at which a living process started; None when it is dead (a zombie is dead)."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.NoSuchProcess:
+        return None
+    except psutil.AccessDenied:
+        return 0.0
+
+
+def alive(pid: int | None, started: float | None) -> bool:
+    """Whether the very process that started then still lives; a process number that was given out again does not count."""
+    if pid is None or started is None or pid <= 1:
+        return False
+    found = start_time(pid)
+    return found is not None and abs(found - started) < _SAME_START_S
+
+
+def myself() -> tuple[int, float]:
+    """(pid, start time) of this process."""
+    return os.getpid(), float(psutil.Process().create_time())
+
+
+def end(pid: int | None, started: float | None, number: signal.Signals) -> bool:
+    """Send a signal to a worker's process group. Never to pid <= 1, to a stranger, or to our own group; False when not sent."""
+    if pid is None or not alive(pid, started):
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        if os.getpgid(pid) == pid != os.getpgrp():
+            os.killpg(pid, number)
+        elif pid != os.getpid():
+            os.kill(pid, number)
+        return True
+    return False
+
+
+def reap(child: subprocess.Popen[bytes]) -> int | None:
+    """Exit code of an ended child (negative: the signal), or None while it lives.
+
+    What it left behind in its group is ended first: until it is reaped, its number cannot be given to another process.
+    """
+    if child.returncode is None and child.pid > 1:
+        with contextlib.suppress(ChildProcessError):
+            if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                return None
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    return child.poll()
+
+
+def cores() -> int:
+    """Processors this process may use: affinity and, in a container, its share."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for quota_file, period_file in (("cpu.max", None), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            parts = Path("/sys/fs/cgroup", quota_file).read_text(encoding="ascii").split()
+            period = int(parts[1]) if period_file is None else int(Path("/sys/fs/cgroup", period_file).read_text(encoding="ascii"))
+            if int(parts[0]) > 0:
+                found = min(found, max(1, round(int(parts[0]) / period)))
+    return max(1, found)
+
+
+def threads(settings: Settings) -> int:
+    """Threads one run may use: as set, or the cores shared between the slots."""
+    return settings.threads or max(1, cores() // max(1, settings.slots))
+
+
+def environment(settings: Settings, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a child that must see the same settings as we do."""
+    values = {f"THAW_{spec.name.upper()}": getattr(settings, spec.name) for spec in fields(settings)}
+    texts = {name: str(int(value)) if isinstance(value, bool) else str(value) for name, value in values.items()}
+    return {**(os.environ if base is None else base), **texts, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+
+
+def worker_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a worker: its threads follow from the slots, not from the machine."""
+    count = str(threads(settings))
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
+    return {**environment(settings), **dict.fromkeys(names, count), "TOKENIZERS_PARALLELISM": "true" if count != "1" else "false"}
+
+
+def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a detached child: a session of its own, no terminal, everything it prints appended to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=dict(env),
+                                start_new_session=True)
+
+
+def python(module: str, *args: str) -> list[str]:
+    """The command that runs a module of this package."""
+    return [sys.executable, "-m", module, *args]
+
+
+def oom_kills() -> int:
+    """How often the system has ended a process for lack of memory, in our container or on the machine; 0 when it does not say."""
+    places = [Path("/sys/fs/cgroup/memory.events"), Path("/sys/fs/cgroup/memory/memory.oom_control"), Path("/proc/vmstat")]
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers == "":
+                places.append(Path(f"/sys/fs/cgroup{path}/memory.events"))
+            elif "memory" in controllers.split(","):
+                places.append(Path(f"/sys/fs/cgroup/memory{path}/memory.oom_control"))
+    total = 0
+    for place in dict.fromkeys(places):
+        with contextlib.suppress(OSError):
+            for line in place.read_text(encoding="ascii").splitlines():
+                name, _, value = line.partition(" ")
+                total += int(value) if name == "oom_kill" else 0
+    return total

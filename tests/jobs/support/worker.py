@@ -1,0 +1,109 @@
+"""A worker whose engine is tiny: the recipe's `dataset` names what it does. Started like the real one, by a supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from core.domain.run import JobKind, Phase, Result
+from core.errors import DataError
+from core.jobs.handlers import Job
+from core.jobs.worker import main
+from core.store import files
+
+STEPS = 300
+STEP_S = 0.01
+
+
+def result(steps: int = 0) -> Result:
+    return Result(metrics={}, trainable_params=1, total_params=2, seconds=0.1, phase_seconds={}, peak_memory_bytes=3,
+                  estimated_memory_bytes=4, artifact_bytes=5, steps=steps, samples=steps, precision="fp32", device="cpu")
+
+
+def once(job: Job) -> Result:
+    """Leaves a line for every execution."""
+    with (job.settings.home / "executions").open("a", encoding="utf-8") as file:
+        file.write(f"{job.run.id}\n")
+    time.sleep(0.05)
+    return result()
+
+
+def steps(job: Job) -> Result:
+    """Trains with a checkpoint every ten steps; every step that was done is on record."""
+    checkpoint = job.folder / "checkpoint.json"
+    start = (files.read_json(checkpoint) or 0) if job.resume else 0
+    job.observer.phase(Phase.TRAINING)
+    for step in range(start + 1, STEPS + 1):
+        if job.observer.should_stop():
+            return result(step - 1)
+        time.sleep(STEP_S)
+        with (job.folder / "steps").open("a", encoding="utf-8") as file:
+            file.write(f"{step}\n")
+        job.observer.step(step=step, total_steps=STEPS, loss=1.0 / step)
+        if step % 10 == 0:
+            files.write_json(checkpoint, step)
+    return result(STEPS)
+
+
+def deaf(job: Job) -> Result:
+    """Never asks whether it should stop."""
+    job.observer.phase(Phase.TRAINING)
+    time.sleep(600)
+    return result()
+
+
+def deafer(job: Job) -> Result:
+    """Ignores SIGTERM too."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return deaf(job)
+
+
+def family(job: Job) -> Result:
+    """Starts a child of its own and is killed as by `kill -9`."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (job.folder / "child").write_text(str(child.pid), encoding="utf-8")
+    os.kill(os.getpid(), signal.SIGKILL)
+    return result()
+
+
+def die(job: Job) -> Result:
+    os._exit(7)
+
+
+def raises(error: Exception) -> Any:
+    def handler(job: Job) -> Result:
+        job.observer.phase(Phase.PREPARING)
+        raise error
+
+    return handler
+
+
+def environment(job: Job) -> dict[str, Any]:
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM", "PYTHONUNBUFFERED", "THAW_HOME", "THAW_SLOTS")
+    return {name: os.environ.get(name, "") for name in names} | {"leader": os.getpgrp() == os.getpid() == os.getsid(0)}
+
+
+BEHAVIOURS: dict[str, Any] = {
+    "once": once, "steps": steps, "deaf": deaf, "deafer": deafer, "family": family, "die": die, "environment": environment,
+    "memory": raises(MemoryError()), "cuda": raises(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")),
+    "data": raises(DataError("Row 3 has no label.", why="Its cell is empty.", remedy="Fill it in.")), "bug": raises(KeyError("oops")),
+    "disk": raises(OSError(28, "No space left on device")),
+}
+
+
+def train(job: Job) -> Any:
+    assert job.run.recipe is not None
+    return BEHAVIOURS[job.run.recipe.dataset](job)
+
+
+def prepare(job: Job) -> dict[str, Any]:
+    job.observer.progress(1, 2, "bytes")
+    return dict(job.run.payload)
+
+
+if __name__ == "__main__":
+    sys.exit(main(handlers={JobKind.TRAIN: train, JobKind.PREPARE: prepare}))

@@ -1,0 +1,112 @@
+"""What reaches the store from a run: every kind of event, thinned steps, one progress entry a phase."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from core.domain.run import Observer, Phase
+from core.jobs.observer import StoreObserver
+from core.settings import Settings
+from core.store import Store
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(Settings(home=tmp_path))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def observer(store: Store, clock: Clock) -> StoreObserver:
+    return StoreObserver(store, "r", fence=1, now=clock, clock=clock)
+
+
+def train(observer: Observer, clock: Clock, *, steps: int, step_s: float) -> None:
+    for step in range(1, steps + 1):
+        clock.now += step_s
+        observer.step(step=step, loss=1.0 / step)
+
+
+def steps_of(store: Store) -> list[int]:
+    return [event.data["step"] for event in store.events.after("r", 0, kinds=["step"])]
+
+
+def test_every_step_of_a_short_run_is_kept(store: Store, observer: StoreObserver, clock: Clock) -> None:
+    train(observer, clock, steps=150, step_s=0.001)
+    observer.close()
+    assert steps_of(store) == list(range(1, 151))
+
+
+def test_ten_thousand_fast_steps_stay_light_and_the_last_one_is_there(store: Store, observer: StoreObserver, clock: Clock) -> None:
+    train(observer, clock, steps=10_000, step_s=0.01)
+    observer.evaluation(step=10_000, accuracy=0.5)
+    kept = steps_of(store)
+    assert 500 < len(kept) <= 200 + 4 * 100 + 1
+    assert kept == sorted(set(kept)) and kept[-1] == 10_000
+    events = store.events.after("r", 0)
+    assert events[-1].kind == "eval", "the skipped step was written before the evaluation"
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+
+
+def test_slow_steps_are_all_kept_and_written_at_once(store: Store, observer: StoreObserver, clock: Clock) -> None:
+    train(observer, clock, steps=300, step_s=0.5)
+    assert steps_of(store) == list(range(1, 301))
+
+
+def test_a_long_run_thins_to_one_step_in_two_seconds(store: Store, observer: StoreObserver, clock: Clock) -> None:
+    train(observer, clock, steps=40_000, step_s=0.9)
+    times = [event.time for event in store.events.after("r", 0, kinds=["step"])]
+    assert len(times) < 22_000
+    assert max(b - a for a, b in pairwise(times)) < 3.0
+
+
+def test_steps_carry_measured_memory_and_a_given_one_stands(store: Store, observer: StoreObserver) -> None:
+    observer.step(step=1)
+    observer.step(step=2, memory_bytes=7)
+    observer.close()
+    first, second = store.events.after("r", 0)
+    assert 10_000_000 < first.data["memory_bytes"] < 100_000_000_000
+    assert second.data["memory_bytes"] == 7
+
+
+def test_progress_keeps_one_entry_a_phase(store: Store, observer: StoreObserver, clock: Clock) -> None:
+    for phase in (Phase.FETCHING, Phase.CACHING):
+        observer.phase(phase)
+        for done in range(101):
+            clock.now += 0.1
+            observer.progress(done, 100, "rows")
+    events = store.events.after("r", 0)
+    assert [(event.kind, event.data.get("phase"), event.data.get("done")) for event in events] == [
+        ("phase", "fetching", None), ("progress", None, 100), ("phase", "caching features", None), ("progress", None, 100)]
+
+
+def test_a_reader_that_has_seen_older_progress_gets_the_newer(store: Store, observer: StoreObserver, clock: Clock) -> None:
+    observer.phase(Phase.FETCHING)
+    clock.now += 1
+    observer.progress(1, 10, "bytes")
+    seen = store.events.after("r", 0)[-1]
+    clock.now += 1
+    observer.progress(2, 10, "bytes")
+    assert [event.data["done"] for event in store.events.after("r", seen.seq)] == [2]
+
+
+def test_should_stop_is_false_until_asked_and_then_remembered(observer: StoreObserver) -> None:
+    assert not observer.should_stop() and not observer.stop_noticed
+    observer.ask_to_stop()
+    assert not observer.stop_noticed, "asked, but the run has not looked yet"
+    assert observer.should_stop() and observer.stop_noticed

@@ -1,0 +1,69 @@
+"""Identity of processes and what their children are given."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from core import settings as settings_module
+from core.jobs import process
+from core.settings import Settings
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+def test_a_process_is_itself_and_no_other() -> None:
+    pid, started = process.myself()
+    assert process.alive(pid, started)
+    assert not process.alive(pid, started - 3600), "the same number, given to another process"
+    assert not process.alive(1, process.start_time(1)), "process 1 is never a worker"
+    assert not process.alive(None, None)
+
+
+def test_a_zombie_is_dead(tmp_path: Path) -> None:
+    child = process.spawn([sys.executable, "-c", ""], log=tmp_path / "log", env=os.environ)
+    started = time.time()
+    deadline = time.monotonic() + 20
+    while process.start_time(child.pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not process.alive(child.pid, started)
+    assert process.reap(child) == 0
+
+
+def test_end_reaches_the_group_and_spares_strangers(tmp_path: Path) -> None:
+    child = process.spawn(SLEEP, log=tmp_path / "log", env=os.environ)
+    started = process.start_time(child.pid)
+    assert started is not None
+    assert not process.end(child.pid, started - 3600, signal.SIGKILL)
+    assert not process.end(0, started, signal.SIGKILL) and not process.end(-1, started, signal.SIGKILL)
+    assert not process.end(None, None, signal.SIGKILL)
+    assert process.reap(child) is None
+    assert process.end(child.pid, started, signal.SIGKILL)
+    assert child.wait(10) == -signal.SIGKILL
+
+
+def test_a_child_in_our_own_group_is_ended_alone() -> None:
+    child = subprocess.Popen(SLEEP)
+    assert process.end(child.pid, process.start_time(child.pid), signal.SIGKILL)
+    assert child.wait(10) == -signal.SIGKILL
+
+
+def test_settings_survive_the_way_through_the_environment(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "größe und so", slots=3, hub=False, cache_gb=2.5, heartbeat_s=0.25)
+    assert settings_module.load(process.environment(settings, base={})) == settings
+
+
+def test_threads_follow_from_the_slots(tmp_path: Path) -> None:
+    assert process.threads(Settings(home=tmp_path, slots=1)) == process.cores()
+    assert process.threads(Settings(home=tmp_path, slots=10_000)) == 1
+    assert process.threads(Settings(home=tmp_path, slots=2, threads=7)) == 7
+    assert process.worker_environment(Settings(home=tmp_path, threads=7))["OMP_NUM_THREADS"] == "7"
+    assert 1 <= process.cores() <= (os.cpu_count() or 1)
+
+
+def test_counting_memory_kills_never_fails() -> None:
+    assert process.oom_kills() >= 0
