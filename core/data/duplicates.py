@@ -24,7 +24,8 @@ THRESHOLD = 0.8
 """Jaccard similarity of shingles from which two texts count as near duplicates."""
 _MAX_CHARS = 2_000
 """Of each text, for near duplicates."""
-_BLOCK_BYTES = 4_000_000
+_BLOCK_BYTES = 250_000
+"""Hashed at a time: small enough for the processor's cache."""
 _BASE = 0x9E3779B97F4A7C15
 _SEEDS = tuple((0xD1B54A32D192ED03 * (2 * i + 1)) & 0xFFFFFFFFFFFFFFFF for i in range(BANDS * BAND_ROWS))
 """Odd multipliers: each is a permutation of the 64-bit hashes."""
@@ -56,16 +57,21 @@ def near_groups(texts: Sequence[str], exact: IntArray | None = None) -> IntArray
     parent = list(range(len(first)))
     signatures, eligible = _signatures(chosen)
 
-    @functools.lru_cache(maxsize=4096)
+    @functools.lru_cache(maxsize=20_000)
     def shingles(index: int) -> Hashes:
         return np.unique(_shingle_hashes([_piece(chosen[index])])[0])
 
+    unlike: set[tuple[int, int]] = set()
     for band in range(BANDS):
         part = signatures[:, band * BAND_ROWS : (band + 1) * BAND_ROWS]
         for a, b in _candidates(part, eligible):
             root_a, root_b = _root(parent, a), _root(parent, b)
-            if root_a != root_b and jaccard(shingles(a), shingles(b)) >= THRESHOLD:
+            if root_a == root_b or (a, b) in unlike:
+                continue
+            if jaccard(shingles(a), shingles(b)) >= THRESHOLD:
                 parent[max(root_a, root_b)] = min(root_a, root_b)
+            else:
+                unlike.add((a, b))
     roots = np.asarray([_root(parent, i) for i in range(len(first))], dtype=np.int64)
     return roots[exact] if len(exact) else exact
 
@@ -148,19 +154,20 @@ def _shingle_hashes(pieces: Sequence[bytes]) -> tuple[Hashes, Any]:
     picked[begins] = True
     at = np.flatnonzero(picked)
     ends = np.minimum(at + SHINGLE_BYTES, (begins + lengths)[owner[at]])
-    powers = _powers(_BASE | 1, len(data) + 1)
-    inverse = _powers(pow(_BASE | 1, -1, 1 << 64), len(data) + 1)
+    count = max(len(data) + 1, _BLOCK_BYTES + 10_000)
+    powers, inverse = _powers(_BASE, count), _powers(pow(_BASE, -1, 1 << 64), count)
     prefix = np.zeros(len(data) + 1, dtype=np.uint64)
-    np.cumsum((data.astype(np.uint64) + np.uint64(1)) * powers[:-1], out=prefix[1:])
+    np.cumsum((data.astype(np.uint64) + np.uint64(1)) * powers[: len(data)], out=prefix[1:])
     hashes = _mix((prefix[ends] - prefix[at]) * inverse[at])
     return hashes, np.searchsorted(at, begins)
 
 
+@functools.lru_cache(maxsize=4)
 def _powers(base: int, count: int) -> Hashes:
     """base^0 … base^(count-1) modulo 2^64."""
     import numpy as np
 
-    factors = np.full(count, base & 0xFFFFFFFFFFFFFFFF, dtype=np.uint64)
+    factors = np.full(count, base, dtype=np.uint64)
     factors[0] = 1
     return np.cumprod(factors, dtype=np.uint64)
 

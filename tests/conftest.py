@@ -1,0 +1,108 @@
+"""Fixtures shared by all tests: an empty data folder, a tiny inspected base model, a tiny dataset, and an observer that keeps notes."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.domain import codec
+from core.domain.dataset import Dataset, Task
+from core.domain.model import ModelFacts
+from core.domain.run import Phase
+from core.settings import Settings
+from tests import tiny
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+WORKSPACE = "test-workspace"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings on an empty data folder that never ask the hub."""
+    return Settings(home=tmp_path / "home", hub=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny BERT with four blocks."""
+    return tiny.bert(tmp_path_factory.mktemp("base") / "tiny-bert")
+
+
+@pytest.fixture
+def tiny_facts(tiny_model: Path, settings: Settings) -> ModelFacts:
+    """The tiny model, inspected."""
+    from core.models.inspect import inspect_model
+
+    return inspect_model(str(tiny_model), settings=settings)
+
+
+@pytest.fixture
+def tiny_dataset(settings: Settings) -> Dataset:
+    """90 short texts of three classes, split 54/18/18, ingested in `WORKSPACE`."""
+    return write_dataset(settings, n_rows=90)
+
+
+def write_dataset(settings: Settings, *, n_rows: int, shift_rows: int = 0) -> Dataset:
+    """A dataset folder as ingestion leaves it: of every five rows three train, one validates, one tests."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts, names = tiny.make_texts(n_rows + shift_rows)
+    classes = tuple(sorted(set(names)))
+    pattern = ["train", "train", "train", "validation", "test"]
+    splits = [pattern[(row // 3) % 5] for row in range(n_rows)] + ["shift"] * shift_rows
+    content_hash = f"{n_rows:08x}{shift_rows:08x}"
+    counts: dict[str, dict[str, int]] = {}
+    for split, name in zip(splits, names, strict=True):
+        counts.setdefault(split, dict.fromkeys(classes, 0))[name] += 1
+    dataset = Dataset(id=content_hash, name="tiny", task=Task.TEXT_CLASSIFICATION, content_hash=content_hash, classes=classes, counts=counts,
+                      source="made in memory", rows_read=len(texts), rows_kept=len(texts), mean_length=sum(map(len, texts)) / len(texts))
+    folder = settings.workspace(WORKSPACE) / "datasets" / dataset.id
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table({"row_id": pa.array(range(len(texts)), pa.int64()), "text": texts,
+                             "label": pa.array([classes.index(name) for name in names], pa.int32()), "split": splits}),
+                   folder / "rows.parquet")
+    (folder / "dataset.json").write_text(json.dumps(codec.to_json(dataset)), encoding="utf-8")
+    return dataset
+
+
+@dataclass
+class Notes:
+    """An Observer that keeps what it is told, and asks to stop once `stop_at` steps are done."""
+
+    stop_at: int | None = None
+    phases: list[Phase] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    done: float = 0
+
+    def phase(self, phase: Phase) -> None:
+        self.phases.append(phase)
+
+    def progress(self, done: float, total: float | None, unit: str, note: str = "") -> None:
+        if unit == "steps":
+            self.done = done
+
+    def step(self, **data: Any) -> None:
+        self.steps.append(data)
+
+    def evaluation(self, **data: Any) -> None:
+        self.evaluations.append(data)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def should_stop(self) -> bool:
+        return self.stop_at is not None and self.done >= self.stop_at
+
+
+@pytest.fixture
+def notes() -> Notes:
+    """An observer that keeps notes."""
+    return Notes()

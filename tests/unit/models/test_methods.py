@@ -1,0 +1,119 @@
+"""Each method trains exactly what it says, counted by formula."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.domain.device import Device
+from core.domain.freeze import FreezePlan
+from core.domain.model import ModelFacts
+from core.domain.recipe import LoraSpec, QuantSpec, Recipe
+from core.domain.targets import lora_targets
+from core.errors import PatternError, RecipeError
+from core.models import blocks, load, methods
+from core.models.network import Network, count_parameters
+from tests import tiny
+
+HEAD = 64 * 3 + 3
+
+
+def network(folder: Path, weights: str = "pretrained", quantization: QuantSpec | None = None) -> Network:
+    body = load.load_body(folder, weights=weights, quantization=quantization)
+    return Network(body, stack=blocks.find_stack(body), pooling="mean", width=64, n_classes=3)
+
+
+def recipe(method: str, **fields: object) -> Recipe:
+    return Recipe(dataset="d", base_model="m", method=method, **fields)  # type: ignore[arg-type]
+
+
+def test_probe_trains_the_head_only(tmp_path: Path) -> None:
+    net = network(tiny.bert(tmp_path))
+    methods.get("probe").make_trainable(net, recipe("probe"))
+    assert count_parameters(net)[0] == HEAD
+
+
+def test_full_and_scratch_train_everything(tmp_path: Path) -> None:
+    folder = tiny.bert(tmp_path)
+    for name, weights in (("full", "pretrained"), ("scratch", "fresh")):
+        net = network(folder, weights)
+        methods.get(name).make_trainable(net, recipe(name))
+        trainable, total = count_parameters(net)
+        assert trainable == total == sum(p.numel() for p in net.parameters())
+
+
+def test_scratch_does_not_start_from_the_published_weights(tmp_path: Path) -> None:
+    folder = tiny.bert(tmp_path)
+    torch.manual_seed(1)
+    fresh, published = network(folder, "fresh").body, network(folder).body
+    assert not torch.equal(fresh.get_input_embeddings().weight, published.get_input_embeddings().weight)
+
+
+@pytest.mark.parametrize("family", sorted(tiny.FAMILIES))
+@pytest.mark.parametrize("spec", ["attention", "mlp", "all-linear"])
+def test_lora_counts_are_rank_times_in_plus_out(family: str, spec: str, tmp_path: Path) -> None:
+    net = network(tiny.FAMILIES[family](tmp_path))
+    frozen = ("embeddings", "block 0")
+    targets = lora_targets(blocks.describe(net.body, net.stack), spec=spec, frozen=frozen)
+    expected = sum(4 * (layer.in_features + layer.out_features) for layer in targets)
+    methods.get("lora").make_trainable(net, recipe("lora", lora=LoraSpec(rank=4, targets=spec), freeze=FreezePlan(frozen=frozen)))
+    assert count_parameters(net)[0] == expected + HEAD
+    assert not any("lora_" in name for name, _ in blocks.members(net.body, net.stack)[0].named_parameters())
+
+
+def test_lora_leaves_the_network_unchanged_at_the_start(tmp_path: Path) -> None:
+    net = network(tiny.bert(tmp_path))
+    inputs = {"input_ids": torch.randint(5, 50, (2, 7)), "attention_mask": torch.ones(2, 7, dtype=torch.long)}
+    before = net(**inputs)["logits"]
+    methods.get("lora").make_trainable(net, recipe("lora"))
+    net.train()
+    assert torch.equal(net(**inputs)["logits"], before)
+
+
+def test_a_target_that_matches_nothing_names_candidates(tmp_path: Path) -> None:
+    net = network(tiny.bert(tmp_path))
+    with pytest.raises(PatternError) as caught:
+        methods.get("lora").make_trainable(net, recipe("lora", lora=LoraSpec(targets="c_attn")))
+    assert "encoder.layer.N.attention.self.query" in caught.value.why
+
+
+@pytest.mark.parametrize("kind", ["nf4", "fp4"])
+def test_qlora_stores_real_four_bit_layers(kind: str, tmp_path: Path) -> None:
+    import bitsandbytes as bnb
+
+    folder = tiny.bert(tmp_path)
+    net = network(folder, "4bit", QuantSpec(type=kind))
+    methods.get("qlora").make_trainable(net, recipe("qlora"))
+    quantised = [m for m in net.modules() if isinstance(m, bnb.nn.Linear4bit)]
+    assert len(quantised) == 4 * 6
+    for layer in quantised:
+        weights = layer.in_features * layer.out_features
+        assert layer.weight.dtype == torch.uint8 and layer.weight.quant_state.quant_type == kind
+        assert layer.weight.numel() == weights / 2  # two weights a byte: a quarter of fp16
+    assert not isinstance(net.head, bnb.nn.Linear4bit) and net.head.weight.requires_grad
+    trainable, total = count_parameters(net)
+    plain = network(folder)
+    methods.get("lora").make_trainable(plain, recipe("lora"))
+    assert (trainable, total) == count_parameters(plain)
+
+
+def test_applicability_is_said_with_a_reason(tiny_facts: ModelFacts) -> None:
+    import dataclasses
+
+    assert all(method.applies_to(tiny_facts) is None for method in methods.REGISTRY.values())
+    bare = dataclasses.replace(tiny_facts, blocks=tuple(dataclasses.replace(b, linear_layers=(), linear_parameters=0) for b in tiny_facts.blocks))
+    assert "no linear layers" in str(methods.get("lora").applies_to(bare))
+    assert "no linear layers worth quantising" in str(methods.get("qlora").applies_to(bare))
+    cpu = Device(kind="cpu", name="", memory_bytes=1, cores=1, fp32_gflops=1, bf16_gflops=1, precision="fp32", versions={}, measured=0)
+    assert methods.get("qlora").note(cpu) == "Saves memory, not time, on a CPU."
+    with pytest.raises(RecipeError, match="no method 'magic'"):
+        methods.get("magic")
+
+
+def test_cards_are_complete_and_distinct() -> None:
+    cards = [method.card for method in methods.REGISTRY.values()]
+    assert [card.name for card in cards] == list(methods.REGISTRY)
+    assert len({card.colour_index for card in cards}) == len(cards)
+    assert all(card.summary.endswith(".") for card in cards)
