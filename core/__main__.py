@@ -1,0 +1,46 @@
+"""`python -m core`: what the pages do, headless. Exit status 0 done, 1 failed with the error's three parts, 2 wrong usage."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from core import settings as settings_module
+from core.cli import output, parser
+from core.errors import ThawError
+from core.settings import Settings
+
+HANDLERS: dict[str, str] = {
+    "data_check": "core.cli.data:check",
+    "compare": "core.cli.compare:run",
+    "predict": "core.cli.use:predict",
+    "export": "core.cli.use:export",
+    "runs": "core.cli.queue:runs",
+    "resume": "core.cli.queue:resume",
+    "stop": "core.cli.queue:stop",
+    "supervise": "core.cli.queue:supervise",
+    "doctor": "core.cli.doctor:run",
+}
+"""Handler name -> module:function(args, settings) -> exit status. Imported when asked for, so that --help is instant."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    args = parser.build().parse_args(argv)
+    try:
+        module, _, function = HANDLERS[args.handler].partition(":")
+        handler = cast("Callable[[Namespace, Settings], int]", getattr(importlib.import_module(module), function))
+        return handler(args, settings_module.load())
+    except ThawError as problem:
+        output.error(problem, as_json=args.json)
+        return 1
+    except KeyboardInterrupt:
+        output.say("Stopped.")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""`core compare`: the same pretrained model trained several ways on one dataset, side by side."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.cli import launch, output, sources
+from core.cli.launch import Outcome
+from core.cli.output import ProgressLine
+from core.domain import codec, effort, freeze
+from core.domain.dataset import Dataset, Split
+from core.domain.model import ModelFacts
+from core.domain.recipe import Recipe
+from core.domain.run import Failure, Status
+from core.errors import RecipeError, ThawError
+from core.models.methods import REGISTRY, get
+from core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One planned run and where it goes."""
+
+    recipe: Recipe
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+
+def run(args: Namespace, settings: Settings) -> int:
+    """Plan, prepare, train one after another, report. 0 when every run is done, else 1."""
+    out = Path(args.out).absolute()
+    methods = [name.strip() for name in args.methods.split(",") if name.strip()]
+    for name in methods:
+        get(name)
+    dataset = sources.dataset(args.data, shift=args.shift_data, text=args.text, label=args.label, settings=settings,
+                              workspace=args.workspace)
+    facts = sources.model(args.model, settings=settings, workspace=args.workspace)
+    methods, skipped = _applicable(methods, facts)
+    arms = plan(dataset, facts, methods=methods, seeds=range(args.seeds), budgets=_budgets(args.budgets), level=args.effort,
+                freeze_spec=args.freeze, out=out)
+    for name, reason in skipped.items():
+        output.say(f"{get(name).card.label} is left out: {reason}.")
+    outcomes = train_all(arms, settings=settings, workspace=args.workspace)
+    report = document(dataset, facts, arms, outcomes, skipped)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "compare.json").write_text(json.dumps(codec.to_json(report), indent=2, ensure_ascii=False), encoding="utf-8")
+    if args.json:
+        output.document(report)
+    else:
+        _print(report, out)
+    return 0 if len(outcomes) == len(arms) and all(o.status is Status.DONE for o in outcomes.values()) else 1
+
+
+def plan(dataset: Dataset, facts: ModelFacts, *, methods: Sequence[str], seeds: Sequence[int], budgets: Sequence[int | None], level: str,
+         freeze_spec: str | None, out: Path) -> list[Arm]:
+    """All runs of the comparison: methods x budgets x seeds, validated before the first one starts."""
+    rows = dataset.rows(Split.TRAIN)
+    arms = []
+    for method in methods:
+        for budget in budgets:
+            limit = budget if budget is not None and budget < rows else None
+            for seed in seeds:
+                recipe = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method=method, effort=level, seed=seed,
+                                         train_rows=limit or rows, mean_length=dataset.mean_length, facts=facts)
+                recipe = recipe.replace(label_budget=limit)
+                if freeze_spec and get(method).card.needs_freeze_plan:
+                    recipe = recipe.replace(freeze=freeze.parse(freeze_spec, facts.block_names))
+                effort.validate(recipe, facts)
+                name = f"{method}-{budget or 'all'}-seed{seed}"
+                arms.append(Arm(recipe=recipe, folder=out / name))
+    if not arms:
+        raise RecipeError("There is nothing to compare.", why="No method is left that applies to this model.",
+                          remedy=f"Choose among: {', '.join(REGISTRY)}.")
+    return arms
+
+
+def train_all(arms: Sequence[Arm], *, settings: Settings, workspace: str) -> dict[str, Outcome]:
+    """Run the arms one after another, each in a process of its own. A stopped run ends the rest; a failed one does not."""
+    outcomes: dict[str, Outcome] = {}
+    for number, arm in enumerate(arms, 1):
+        line = ProgressLine(f"[{number}/{len(arms)}] {arm.id}:")
+        arm.folder.mkdir(parents=True, exist_ok=True)
+        (arm.folder / "recipe.json").write_text(json.dumps(arm.recipe.to_json(), indent=1), encoding="utf-8")
+        outcome = launch.train(arm.folder, settings=settings, workspace=workspace, line=line)
+        outcomes[arm.id] = outcome
+        if outcome.result is not None:
+            accuracy = outcome.result.metrics.get("test", {}).get("accuracy")
+            line.done(f"{outcome.status.value}, test accuracy {output.percent(accuracy)}, {outcome.result.seconds:.0f} s")
+        else:
+            line.done(outcome.status.value)
+            if outcome.failure is not None:
+                output.error(outcome.failure)
+        if outcome.status in (Status.STOPPED, Status.INTERRUPTED):
+            output.say("Stopped: the remaining runs were not started.")
+            break
+    return outcomes
+
+
+def document(dataset: Dataset, facts: ModelFacts, arms: Sequence[Arm], outcomes: dict[str, Outcome],
+             skipped: dict[str, str]) -> dict[str, Any]:
+    """The comparison as one JSON document."""
+    return {
+        "dataset": {"name": dataset.name, "hash": dataset.content_hash, "id": dataset.id,
+                    "rows": {split: dataset.rows(split) for split in dataset.counts}},
+        "model": facts.id, "model_revision": facts.revision,
+        "runs": [_run(arm, outcomes.get(arm.id), facts) for arm in arms],
+        "left_out": [{"method": name, "reason": reason} for name, reason in skipped.items()],
+        "paired": _paired([arm for arm in arms if arm.id in outcomes and outcomes[arm.id].result is not None]),
+    }
+
+
+def _run(arm: Arm, outcome: Outcome | None, facts: ModelFacts) -> dict[str, Any]:
+    result, failure = (outcome.result, outcome.failure) if outcome else (None, None)
+    recipe = arm.recipe
+    return {
+        "id": arm.id, "folder": str(arm.folder), "method": recipe.method, "seed": recipe.seed, "budget": recipe.label_budget,
+        "freeze": freeze.describe(recipe.freeze, facts.block_names), "status": outcome.status.value if outcome else "not started",
+        "failure": codec.to_json(failure) if failure else None,
+        "trainable_params": result.trainable_params if result else None, "total_params": result.total_params if result else None,
+        "metrics": codec.to_json(result.metrics) if result else {},
+        "seconds": result.seconds if result else None, "peak_memory_bytes": result.peak_memory_bytes if result else None,
+        "estimated_memory_bytes": result.estimated_memory_bytes if result else None,
+        "artifact_bytes": result.artifact_bytes if result else None,
+        "phase_seconds": result.phase_seconds if result else {}, "steps": result.steps if result else None,
+        "precision": result.precision if result else None, "recipe": recipe.to_json(),
+    }
+
+
+def _paired(arms: Sequence[Arm]) -> list[dict[str, Any]]:
+    """Every run against the first of the same seed and budget, on the same test rows."""
+    first: dict[tuple[int, int | None], Arm] = {}
+    found = []
+    for arm in arms:
+        base = first.setdefault((arm.recipe.seed, arm.recipe.label_budget), arm)
+        if base is not arm:
+            test = sources.paired(base.folder, arm.folder, names=(base.id, arm.id))
+            found.append({"a": base.id, "b": arm.id, **codec.to_json(test)})
+    return found
+
+
+def _applicable(methods: Sequence[str], facts: ModelFacts) -> tuple[list[str], dict[str, str]]:
+    """Methods that the model can do, and why the others do not apply."""
+    reasons = {name: reason for name in methods if (reason := get(name).applies_to(facts, None))}
+    return [name for name in methods if name not in reasons], reasons
+
+
+def _budgets(text: str) -> list[int | None]:
+    """`32,128,all` -> [32, 128, None]."""
+    found: list[int | None] = []
+    for part in (p.strip().lower() for p in text.split(",") if p.strip()):
+        if part != "all" and not (part.isdigit() and int(part) > 0):
+            raise ThawError(f"The label budget {part!r} is not a number of rows.", remedy="Use numbers and all, e.g. 32,128,all.")
+        found.append(None if part == "all" else int(part))
+    return found or [None]
+
+
+def _print(report: dict[str, Any], out: Path) -> None:
+    rows = []
+    for item in report["runs"]:
+        scores = item["metrics"].get("test", {})
+        rows.append([item["method"], item["seed"], item["budget"] or "all", item["status"], _interval(scores.get("accuracy")),
+                     _interval(scores.get("macro_f1")), f"{item['trainable_params']:,}" if item["trainable_params"] is not None else "-",
+                     f"{item['seconds']:.0f} s" if item["seconds"] is not None else "-",
+                     output.size(item["peak_memory_bytes"]) if item["peak_memory_bytes"] is not None else "-",
+                     output.size(item["artifact_bytes"]) if item["artifact_bytes"] is not None else "-"])
+    print(f"{report['model']} on {report['dataset']['name']}: test scores with 95 % intervals")
+    print(output.table(["method", "seed", "rows", "status", "accuracy", "macro-F1", "trainable", "time", "memory", "artifact"], rows))
+    for test in report["paired"]:
+        print(test["sentence"])
+    print(f"Runs, artifacts and compare.json are in {out}")
+
+
+def _interval(data: dict[str, float] | None) -> str:
+    if data is None:
+        return "-"
+    return f"{100 * data['value']:.1f} % [{100 * data['low']:.1f}, {100 * data['high']:.1f}]"
+
+
+def resume(folder: Path, *, settings: Settings, workspace: str, as_json: bool) -> int:
+    """Go on with one run folder of a comparison from its last checkpoint."""
+    outcome = launch.train(folder, settings=settings, workspace=workspace, line=ProgressLine(f"{folder.name}:"), resume=True)
+    failure: Failure | None = outcome.failure
+    if failure is not None:
+        output.error(failure, as_json=as_json)
+        return 1
+    if as_json:
+        output.document({"id": folder.name, "status": outcome.status, "result": outcome.result})
+    else:
+        accuracy = outcome.result.metrics.get("test", {}).get("accuracy") if outcome.result else None
+        print(f"{folder.name}: {outcome.status.value}, test accuracy {output.percent(accuracy)}")
+    return 0 if outcome.status is Status.DONE else 1

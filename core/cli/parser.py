@@ -1,0 +1,92 @@
+"""The command line's grammar."""
+
+from __future__ import annotations
+
+import argparse
+
+WORKSPACE = "cli"
+"""The workspace that commands use unless told otherwise."""
+
+
+def build() -> argparse.ArgumentParser:
+    """The parser of `python -m core`; wrong usage ends with status 2."""
+    parser = argparse.ArgumentParser(prog="python -m core",
+                                     description="Thaw without a browser: compare, look at and use fine-tuned models.",
+                                     epilog="Exit status: 0 done, 1 failed with a reason, 2 wrong usage.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _data(commands)
+    _compare(commands)
+    _artifact(commands)
+    _queue(commands)
+    doctor = _add(commands, "doctor", "device, versions, settings, cache, and whether each bundled asset is in place")
+    doctor.set_defaults(handler="doctor")
+    return parser
+
+
+def _add(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    parser.add_argument("--workspace", default=WORKSPACE, help=f"workspace to use (default: {WORKSPACE})")
+    return parser
+
+
+def _data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    data = commands.add_parser("data", help="look at a data file").add_subparsers(dest="data_command", required=True, metavar="COMMAND")
+    check = _add(data, "check", "the import report of a file, before anything is accepted")
+    check.add_argument("file")
+    check.add_argument("--text", metavar="COLUMN", help="column that holds the text (default: proposed from the content)")
+    check.add_argument("--label", metavar="COLUMN", help="column that holds the label")
+    check.set_defaults(handler="data_check")
+
+
+def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compare = _add(commands, "compare", "train one base model several ways on one dataset and compare")
+    compare.add_argument("--data", required=True, metavar="FILE_OR_ID", help="a data file, or the id of a bundled dataset such as bbc-news")
+    compare.add_argument("--shift-data", metavar="FILE", help="a labelled file of another domain, only evaluated on")
+    compare.add_argument("--text", metavar="COLUMN", help="text column of the file")
+    compare.add_argument("--label", metavar="COLUMN", help="label column of the file")
+    compare.add_argument("--model", required=True, metavar="ID", help="a bundled model such as minilm, a hub id, or a folder")
+    compare.add_argument("--methods", default="probe,lora,full", help="comma-separated (default: probe,lora,full)")
+    compare.add_argument("--seeds", type=_positive, default=1, metavar="N", help="runs of each method, with seeds 0 to N-1 (default: 1)")
+    compare.add_argument("--budgets", default="all", metavar="LIST", help="training rows to use, e.g. 32,128,all (default: all)")
+    compare.add_argument("--effort", choices=("quick", "normal", "thorough"), default="normal")
+    compare.add_argument("--freeze", metavar="SPEC", help="none, all-but-head, lower-half, top-2, or blocks such as embeddings,0-3; "
+                                                         "for methods with a freeze plan")
+    compare.add_argument("--out", required=True, metavar="DIR", help="folder for the runs and compare.json")
+    compare.set_defaults(handler="compare")
+
+
+def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    predict = _add(commands, "predict", "predict with a finished run")
+    predict.add_argument("run_dir")
+    predict.add_argument("--input", required=True, metavar="FILE_OR_TEXT", help="a data file, or the text itself")
+    predict.add_argument("--text", metavar="COLUMN", help="text column of the file")
+    predict.add_argument("--base", action="store_true", help="the base model with a probe's head, instead of the tuned model")
+    predict.set_defaults(handler="predict")
+    export = _add(commands, "export", "write a run's model for use elsewhere")
+    export.add_argument("run_dir")
+    export.add_argument("--to", required=True, metavar="DIR")
+    export.add_argument("--as", dest="form", required=True, choices=("adapter", "merged", "onnx"),
+                        help="adapter: what the run trained; merged: one folder for transformers; onnx")
+    export.set_defaults(handler="export")
+
+
+def _queue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _add(commands, "runs", "the runs of a workspace, newest first").set_defaults(handler="runs")
+    resume = _add(commands, "resume", "go on with a run from its last checkpoint")
+    resume.add_argument("run", help="a run id, or the folder of a run of compare")
+    resume.set_defaults(handler="resume")
+    stop = _add(commands, "stop", "stop a run and keep its best checkpoint")
+    stop.add_argument("run")
+    stop.set_defaults(handler="stop")
+    supervise = _add(commands, "supervise", "start queued runs until ended; the app starts one by itself")
+    supervise.add_argument("--detach", action="store_true", help="start it in the background, unless one is alive, and return")
+    supervise.add_argument("--id", help=argparse.SUPPRESS)
+    supervise.set_defaults(handler="supervise")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value

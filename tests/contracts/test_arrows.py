@@ -1,0 +1,72 @@
+"""Who may know whom: the import-linter contracts, and what a real import leaves in sys.modules."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "transformers", "peft", "bitsandbytes", "timm", "accelerate")
+UI_MODULES = sorted(f"pages._ui.{path.stem}" for path in (ROOT / "pages" / "_ui").glob("*.py") if path.stem != "__init__")
+WEB_MODULES = ["core.api", "core.store", "core.plots", "core.shift", "core.data.library", "core.data.ingest", "core.data.bundled",
+               "core.metrics", "core.jobs.launch", "core.jobs.supervisor", "core.models.catalogue", "core.models.facts",
+               "core.models.methods", "core.domain.effort", "core.domain.estimate", "core.__main__"]
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Top-level names in sys.modules of a fresh interpreter after running the statement."""
+    code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_import_contracts_hold() -> None:
+    tool = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([str(tool), "--no-logo"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 broken" in done.stdout
+
+
+@pytest.mark.parametrize("module", WEB_MODULES)
+def test_the_web_side_of_core_leaves_torch_out(module: str) -> None:
+    assert loaded_by(f"import {module}").isdisjoint((*HEAVY, "streamlit"))
+
+
+@pytest.mark.parametrize("module", UI_MODULES)
+def test_shared_page_code_leaves_torch_out(module: str) -> None:
+    assert loaded_by(f"import {module}").isdisjoint(HEAVY)
+
+
+def test_asking_methods_and_defaults_leaves_torch_out() -> None:
+    """Not only the import: the calls that a page makes, too."""
+    loaded = loaded_by("from core.models.methods import REGISTRY\n"
+                       "from core.domain.effort import defaults\n"
+                       "from core.domain.dataset import Task\n"
+                       "[(m.card, m.note(None)) for m in REGISTRY.values()]\n"
+                       "[defaults(dataset='d', task=Task.TEXT_CLASSIFICATION, base_model='m', method=m)\n"
+                       " for m in REGISTRY if m != 'partial']")
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_the_vocabulary_needs_only_the_standard_library() -> None:
+    allowed = set(sys.stdlib_module_names) | {"core"}
+    for path in (ROOT / "core" / "domain").glob("*.py"):
+        for name in _imports(path):
+            assert name.partition(".")[0] in allowed, f"{path.name} imports {name}"
+            assert not name.startswith("core") or name.startswith(("core.domain", "core.errors")), f"{path.name} imports {name}"
+
+
+def _imports(path: Path) -> list[str]:
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(node.module or "")
+    return found
