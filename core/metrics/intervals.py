@@ -43,6 +43,22 @@ def bootstrap(labels: ArrayLike, predictions: ArrayLike, *, n_classes: int, seed
             for i, name in enumerate(("accuracy", "macro_f1"))}
 
 
+def share(right: int, n_rows: int) -> Interval:
+    """A share of rows (an accuracy) with the 95 % percentile interval of unlimited resamples, which is binomial.
+
+    Where every row is right, or none, the bound is the exact binomial one, as in `bootstrap`.
+    """
+    from scipy import stats
+
+    if not 0 <= right <= n_rows or not n_rows:
+        raise DataError("A share needs at least one row.", why=f"It was asked for {right} of {n_rows} rows.")
+    if right in (0, n_rows):
+        exact = stats.binomtest(right, n_rows).proportion_ci(0.95, method="exact")
+        return Interval(value=right / n_rows, low=float(exact.low), high=float(exact.high))
+    low, high = stats.binom.ppf([0.025, 0.975], n_rows, right / n_rows) / n_rows
+    return Interval(value=right / n_rows, low=float(low), high=float(high))
+
+
 def _draw(cells: NDArray[np.int64], counts: NDArray[np.int64], n_classes: int, samples: int,
           rng: np.random.Generator) -> NDArray[np.float64]:
     """`(samples, 2)`: accuracy and macro-F1 of each resample."""

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from core.errors import DataError
 from core.metrics import intervals, scores
 
 
@@ -66,3 +67,16 @@ def test_fast_and_small_at_5000_rows(n_classes, limit_s):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200e6
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 7), (7, 7), (1, 7), (400, 425), (3, 2000)])
+def test_share_equals_the_bootstrap_of_accuracy(right, n):
+    predictions = np.repeat([0, 1], [right, n - right])
+    got, drawn = intervals.share(right, n), intervals.bootstrap(np.zeros(n, int), predictions, n_classes=2, samples=40_000)["accuracy"]
+    assert (got.value, got.low, got.high) == pytest.approx((drawn.value, drawn.low, drawn.high), abs=1.01 / n)
+    assert got.low <= got.value <= got.high
+
+
+def test_a_share_of_no_rows_is_refused():
+    with pytest.raises(DataError):
+        intervals.share(0, 0)

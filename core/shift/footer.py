@@ -1,0 +1,120 @@
+"""The numbers under every map: how far to trust its neighbourhoods, and what it draws when nothing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from core.errors import DataError
+from core.shift import projection
+from core.shift.arrays import chunks, finite, identical, squares, subset, table
+from core.shift.displacement import typical_distance
+from core.shift.projection import View
+
+MAX_ROWS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map:
+    """Both sides drawn with one camera, and the footer's numbers. None where a number has no meaning."""
+
+    view: View
+    base: NDArray[np.float64]
+    """`(n_rows, 2)`."""
+    tuned: NDArray[np.float64]
+    arrows: bool
+    """Whether lines from base to tuned are true shadows of the movement and there is one."""
+    variance_shown: float | None
+    """Share of the spread of both sides together that the plane holds."""
+    variance_shown_base: float | None
+    variance_shown_tuned: float | None
+    movement_captured: float | None
+    """Share of the squared movement that the arrows show; below 0.2 the map hides most of it."""
+    trustworthiness: float | None
+    """Are neighbours on the map neighbours in the features? 1 = all, about 0.5 = as in a random layout. Mean of both sides."""
+    continuity: float | None
+    """Are neighbours in the features neighbours on the map?"""
+    drawn_step: float | None
+    """Median arrow ÷ median distance on the map's base side."""
+    null_step: float | None
+    """The same when base is drawn against itself: 0 for a linear view."""
+
+
+def draw(base: ArrayLike, tuned: ArrayLike, *, view: View = View.UNION, checkpoints: Sequence[ArrayLike] = (),
+         labels: ArrayLike | None = None, fit_rows: NDArray[np.bool_] | None = None, seed: int = 0) -> Map:
+    """Both sides on one map with its footer. Same rows and widths; DataError otherwise (`projection.camera`)."""
+    x, y = table(base), table(tuned)
+    same = identical(x, y)
+    if view is View.UMAP:
+        before, after = projection.umap_union([x, y], seed=seed)
+        shown: tuple[float | None, ...] = (None, None, None, None)
+        null = step(*projection.umap_union([x[subset(len(x), MAX_ROWS, seed)]] * 2, seed=seed))
+    else:
+        camera = projection.camera(view, [x, *checkpoints, y], fit_rows=fit_rows, labels=labels)
+        before, after = camera.look(x), camera.look(y)
+        shown = tuple(finite(v) for v in (
+            projection.variance_shown(np.concatenate([x, y]), camera.axes), projection.variance_shown(x, camera.axes),
+            projection.variance_shown(y, camera.axes), projection.movement_captured(x, y, camera.axes)))
+        null = step(before, camera.look(x.copy()))
+    trust, kept = _quality(x, y, before, after, same=same, seed=seed)
+    return Map(view=view, base=before, tuned=after, arrows=view.linear and not same, variance_shown=shown[0], variance_shown_base=shown[1],
+               variance_shown_tuned=shown[2], movement_captured=shown[3], trustworthiness=finite(trust), continuity=finite(kept),
+               drawn_step=finite(step(before, after)), null_step=finite(null))
+
+
+def _quality(x: NDArray[np.float64], y: NDArray[np.float64], before: NDArray[np.float64], after: NDArray[np.float64], *,
+             same: bool, seed: int) -> tuple[float, float]:
+    """Mean trustworthiness and continuity of the two panes, on at most `MAX_ROWS` rows."""
+    rows = subset(len(x), MAX_ROWS, seed)
+    panes = [(x, before)] if same else [(x, before), (y, after)]
+    values = [trust_and_continuity(full[rows], drawn[rows]) for full, drawn in panes]
+    trust, kept = np.mean(values, axis=0)
+    return float(trust), float(kept)
+
+
+def step(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """Median drawn movement ÷ median distance of the drawn base rows. NaN without spread."""
+    moved, scale = float(np.median(np.sqrt(squares(after - before)))), typical_distance(before)
+    return 0.0 if moved == 0 else moved / scale if scale > 0 else float("nan")
+
+
+def trust_and_continuity(full: ArrayLike, drawn: ArrayLike, *, k: int = 15) -> tuple[float, float]:
+    """Trustworthiness and continuity (Venna and Kaski 2001), Euclidean, 0–1; equal to
+    `sklearn.manifold.trustworthiness(full, drawn)` and `(drawn, full)`, but blockwise in memory.
+
+    k is cut below n / 2. DataError below 5 rows; NaN where either side has non-finite numbers.
+    """
+    a, b = table(full), table(drawn)
+    n = len(a)
+    if n < 5 or len(b) != n:
+        raise DataError("The map's quality cannot be measured.", why=f"It needs at least 5 rows; there are {n}.",
+                        remedy="Use a larger probe sample.")
+    k = min(k, (n - 1) // 2)
+    penalties = np.zeros(2)
+    for part in chunks(n, 32 * n):
+        near = [_distances(t, part) for t in (a, b)]
+        closest = [np.argpartition(d, k - 1, axis=1)[:, :k] for d in near]
+        penalties += [_penalty(near[0], closest[1], k), _penalty(near[1], closest[0], k)]
+    trust, kept = 1 - 2 * penalties / (n * k * (2 * n - 3 * k - 1))
+    return float(trust), float(kept)
+
+
+def _distances(t: NDArray[np.float64], part: slice) -> NDArray[np.float64]:
+    """Squared distances (less each row's own constant) of some rows to all; infinite to themselves."""
+    out = squares(t)[None, :] - 2 * (t[part] @ t.T)
+    out[np.arange(out.shape[0]), np.arange(len(t))[part]] = np.inf
+    return np.asarray(out, np.float64)
+
+
+def _penalty(distances: NDArray[np.float64], chosen: NDArray[np.int64], k: int) -> float:
+    """Sum over chosen neighbours of how far their rank by `distances` exceeds k."""
+    lines = np.arange(len(distances))
+    ordered = np.sort(distances, axis=1)
+    total = 0.0
+    for line in lines:
+        ranks = np.searchsorted(ordered[line], distances[line, chosen[line]]) + 1
+        total += float(np.sum(np.maximum(ranks - k, 0)))
+    return total

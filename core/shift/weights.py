@@ -1,0 +1,80 @@
+"""What training did to the weights: size and spectrum of ΔW a module, and intruder dimensions. Arrays of merged weights in.
+
+Intruder dimensions: Shuttleworth et al. 2024 (arXiv 2410.21228).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from core.errors import DataError
+from core.shift.arrays import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleShift:
+    """How one weight changed."""
+
+    name: str
+    shape: tuple[int, ...]
+    relative: float
+    """‖ΔW‖ / ‖W‖ (Frobenius); exactly 0 when untouched. NaN when the base weight is all zeros."""
+    singular: tuple[float, ...]
+    """Singular values of ΔW, largest first; empty for vectors and untouched weights."""
+    rank90: int
+    """Fewest singular directions of ΔW that hold 90 % of its energy; 0 when untouched."""
+    intruders: int | None
+    """Of the 10 largest tuned left directions, those unlike (|cos| < 0.5) every base one; None for vectors."""
+
+
+def measure(base: Mapping[str, ArrayLike], tuned: Mapping[str, ArrayLike]) -> list[ModuleShift]:
+    """Every weight that both models have, in the base's order. Raises DataError naming a weight whose shape differs."""
+    return [module(name, base[name], tuned[name]) for name in base if name in tuned]
+
+
+def module(name: str, base: ArrayLike, tuned: ArrayLike) -> ModuleShift:
+    """One weight; kernels of more than two axes are read as (out, everything else)."""
+    before, after = np.asarray(base, np.float64), np.asarray(tuned, np.float64)
+    if before.shape != after.shape:
+        raise DataError(f"The weight {name} cannot be compared.", why=f"Its shape is {before.shape} before and {after.shape} after.",
+                        remedy="Compare merged weights of the same base model.")
+    delta, size = after - before, float(np.linalg.norm(before))
+    changed = bool(delta.any())
+    relative = (float(np.linalg.norm(delta)) / size if size > 0 else float("nan")) if changed else 0.0
+    if before.ndim < 2:
+        return ModuleShift(name=name, shape=before.shape, relative=relative, singular=(), rank90=int(changed), intruders=None)
+    if not changed:
+        return ModuleShift(name=name, shape=before.shape, relative=0.0, singular=(), rank90=0, intruders=0)
+    singular = np.asarray(np.linalg.svd(_matrix(delta), compute_uv=False), np.float64)
+    return ModuleShift(name=name, shape=before.shape, relative=relative, singular=tuple(float(s) for s in singular),
+                       rank90=energy_rank(singular), intruders=intruders(_matrix(before), _matrix(after)))
+
+
+def energy_rank(singular: NDArray[np.float64], *, share: float = 0.9) -> int:
+    """Fewest leading singular values whose squares reach this share of the total; 0 for a zero matrix."""
+    energy = np.cumsum(np.square(singular))
+    return int(np.searchsorted(energy, share * energy[-1] * (1 - 1e-12)) + 1) if energy.size and energy[-1] > 0 else 0
+
+
+def intruders(base: ArrayLike, tuned: ArrayLike, *, top: int = 10, limit: float = 0.5) -> int:
+    """Of the `top` largest left singular directions of the tuned matrix, those whose best |cos| with any base one is below `limit`.
+
+    Dense noise gives 0, a planted large rank-one change 1. Use merged weights. A base that is all zeros makes every one new.
+    """
+    before, after = _left(np.asarray(base, np.float64)), _left(np.asarray(tuned, np.float64))
+    best = np.abs(before.T @ after[:, :top]).max(axis=0) if before.size else np.zeros(min(top, after.shape[1]))
+    return int(np.sum(best < limit))
+
+
+def _left(matrix: Table) -> Table:
+    """Left singular directions that carry something, strongest first, `(out, rank)`."""
+    vectors, lengths, _ = np.linalg.svd(matrix, full_matrices=False)
+    return np.asarray(vectors[:, lengths > lengths.max(initial=0) * 1e-10], np.float64)
+
+
+def _matrix(weight: NDArray[np.float64]) -> Table:
+    return weight.reshape(weight.shape[0], -1)
