@@ -1,0 +1,243 @@
+"""Whole runs of a tiny real model: what trains, what stays, what is saved, and that it can be stopped, resumed and reloaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from core.domain.dataset import Dataset
+from core.domain.freeze import FreezePlan
+from core.domain.recipe import LoraSpec, Recipe
+from core.domain.run import Phase, Result
+from core.errors import NonFiniteLossError, NotFoundError, RecipeError
+from core.models import methods
+from core.models.blocks import members
+from core.settings import Settings
+from core.training import artifact
+from core.training.execute import execute, read_result
+from tests.conftest import WORKSPACE, Notes
+
+METHODS = tuple(methods.REGISTRY)
+LOWER = FreezePlan(frozen=("embeddings", "block 0", "block 1"))
+
+
+def make(dataset: Dataset, model: Path, method: str, **fields: Any) -> Recipe:
+    values: dict[str, Any] = {"epochs": 2.0, "batch_size": 8, "learning_rate": 1e-3, "max_length": 32, "evaluations_per_epoch": 2,
+                              "precision": "fp32", "lora": LoraSpec(rank=4)}
+    if method == "partial":
+        values["freeze"] = LOWER
+    return Recipe(dataset=dataset.id, base_model=str(model), method=method, **(values | fields))
+
+
+def run(recipe: Recipe, settings: Settings, folder: Path, notes: Notes | None = None, resume: bool = False) -> Result:
+    return execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=notes or Notes(), resume=resume)
+
+
+def predictions(folder: Path, split: str = "test") -> dict[str, np.ndarray]:
+    table = pq.read_table(folder / f"predictions-{split}.parquet")
+    return {"row_id": table["row_id"].to_numpy(), "label": table["label"].to_numpy(), "prediction": table["prediction"].to_numpy(),
+            "probabilities": np.stack(table["probabilities"].to_pylist())}
+
+
+def texts_of(settings: Settings, dataset: Dataset, row_ids: np.ndarray) -> list[str]:
+    table = pq.read_table(settings.workspace(WORKSPACE) / "datasets" / dataset.id / "rows.parquet")
+    by_id = dict(zip(table["row_id"].to_pylist(), table["text"].to_pylist(), strict=True))
+    return [by_id[int(row)] for row in row_ids]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_leaves_everything_and_reloads_to_its_own_predictions(method: str, settings: Settings, tiny_model: Path,
+                                                                    tiny_dataset: Dataset, tmp_path: Path) -> None:
+    notes, folder = Notes(), tmp_path / "run"
+    result = run(make(tiny_dataset, tiny_model, method), settings, folder, notes)
+
+    assert read_result(folder) == result
+    assert Recipe.from_json(json.loads((folder / "recipe.json").read_text())).method == method
+    assert notes.phases[0] == Phase.FETCHING and notes.phases[-1] == Phase.SAVING
+    recorded = predictions(folder)
+    assert len(recorded["label"]) == tiny_dataset.rows("test") == 18
+    measured = result.metrics["test"]["accuracy"]
+    assert measured.value == pytest.approx((recorded["label"] == recorded["prediction"]).mean())
+    assert measured.low <= measured.value <= measured.high
+
+    tuned = artifact.load(folder, settings=settings)
+    texts = texts_of(settings, tiny_dataset, recorded["row_id"])
+    again = np.stack([list(row["probabilities"].values()) for row in tuned.predict(texts)])
+    np.testing.assert_allclose(again, recorded["probabilities"], atol=2e-5)
+
+
+@pytest.mark.parametrize("method", ["partial", "full", "lora", "qlora"])
+def test_base_and_tuned_are_what_they_say(method: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    run(make(tiny_dataset, tiny_model, method), settings, tmp_path / "run")
+    base, tuned = (artifact.load(tmp_path / "run", settings=settings, base=side) for side in (True, False))
+    texts = ["the team goal", "bank market share price"]
+    assert not np.allclose(base.logits(texts), tuned.logits(texts), atol=1e-4)
+    published = load_file(tiny_model / "model.safetensors")
+    for name, parameter in base.network.body.named_parameters():
+        assert torch.equal(parameter, published[name]), f"the base side's {name} is not the published tensor"
+
+
+def test_frozen_blocks_are_byte_identical_after_training(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    frozen = FreezePlan(frozen=("embeddings", "block 0", "block 2"))
+    run(make(tiny_dataset, tiny_model, "partial", freeze=frozen, head_init="random"), settings, tmp_path / "run")
+    tuned = artifact.load(tmp_path / "run", settings=settings).network
+    published = load_file(tiny_model / "model.safetensors")
+    changed = {name: not torch.equal(p, published[name]) for name, p in tuned.body.named_parameters()}
+    stays = ("embeddings.", "encoder.layer.0.", "encoder.layer.2.")
+    assert not any(moved for name, moved in changed.items() if name.startswith(stays))
+    moved_blocks = {name.split(".")[2] for name, moved in changed.items() if moved}
+    assert moved_blocks == {"1", "3"}
+    saved = load_file(tmp_path / "run" / "artifact" / "weights.safetensors")
+    assert not any(name.startswith(stays) for name in saved)
+
+
+@pytest.mark.parametrize("method", ["partial", "lora", "qlora"])
+def test_the_prefix_cache_changes_nothing(method: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path,
+                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.training import execute as module
+
+    recipe = make(tiny_dataset, tiny_model, method, freeze=LOWER)
+    notes = Notes()
+    cached = run(recipe, settings, tmp_path / "cached", notes)
+    assert any("run once and cached" in note for note in notes.notes)
+    monkeypatch.setattr(module, "_cache_prefix", lambda session, inputs: None)
+    uncached_notes = Notes()
+    uncached = run(recipe, settings, tmp_path / "uncached", uncached_notes)
+    np.testing.assert_allclose(predictions(tmp_path / "cached")["probabilities"], predictions(tmp_path / "uncached")["probabilities"], atol=1e-4)
+    np.testing.assert_allclose([e["loss"] for e in notes.evaluations], [e["loss"] for e in uncached_notes.evaluations], rtol=1e-3)
+    assert cached.steps == uncached.steps and cached.trainable_params == uncached.trainable_params
+
+
+def test_a_second_run_reuses_the_cached_prefix(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    run(make(tiny_dataset, tiny_model, "partial"), settings, tmp_path / "a")
+    stores = list((settings.cache / "prefix").glob("*/done.npy"))
+    assert len(stores) == 1 and np.load(stores[0]).all()
+    stamp = stores[0].stat().st_mtime_ns
+    run(make(tiny_dataset, tiny_model, "partial", seed=1), settings, tmp_path / "b")
+    assert [path.stat().st_mtime_ns for path in (settings.cache / "prefix").glob("*/done.npy")] == [stamp]
+
+
+def test_cached_and_uncached_probe_losses_agree(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    notes = Notes()
+    run(make(tiny_dataset, tiny_model, "probe"), settings, tmp_path / "run", notes)
+    recorded = predictions(tmp_path / "run", "validation")
+    tuned = artifact.load(tmp_path / "run", settings=settings)
+    logits = tuned.logits(texts_of(settings, tiny_dataset, recorded["row_id"]))
+    uncached = torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(recorded["label"].astype(np.int64))).item()
+    assert notes.evaluations[-1]["loss"] == pytest.approx(uncached, abs=1e-4)
+
+
+class _Killed(BaseException):
+    """Stands for the end of a worker: nothing in the engine catches it."""
+
+
+class _KilledAt(Notes):
+    def progress(self, done: float, total: float | None, unit: str, note: str = "") -> None:
+        super().progress(done, total, unit, note)
+        if unit == "steps" and done == self.kill_at:
+            raise _Killed
+
+    kill_at = 0.0
+
+
+@pytest.mark.parametrize(("method", "kill_at"), [("full", 6), ("lora", 9), ("qlora", 9), ("partial", 8)])
+def test_a_resumed_run_equals_an_uninterrupted_one_exactly(method: str, kill_at: int, settings: Settings, tiny_model: Path,
+                                                           tiny_dataset: Dataset, tmp_path: Path) -> None:
+    recipe = make(tiny_dataset, tiny_model, method, dropout=0.1)
+    whole = run(recipe, settings, tmp_path / "whole")
+    notes = _KilledAt()
+    notes.kill_at = kill_at
+    with pytest.raises(_Killed):
+        run(recipe, settings, tmp_path / "cut", notes)
+    resumed = run(recipe, settings, tmp_path / "cut", resume=True)
+    assert resumed.steps == whole.steps and resumed.best_step == whole.best_step
+    assert resumed.metrics == whole.metrics
+    np.testing.assert_array_equal(predictions(tmp_path / "cut")["probabilities"], predictions(tmp_path / "whole")["probabilities"])
+
+
+def test_a_checkpoint_cut_off_while_written_is_passed_over(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    from core.training import trainer
+
+    notes = _KilledAt()
+    notes.kill_at = 9
+    with pytest.raises(_Killed):
+        run(make(tiny_dataset, tiny_model, "full"), settings, tmp_path / "cut", notes)
+    folder = tmp_path / "cut" / "checkpoints"
+    whole = trainer.last_checkpoint(folder)
+    assert whole is not None
+    (folder / "checkpoint-999").mkdir()
+    (folder / "checkpoint-999" / "trainer_state.json").write_text("{")
+    assert trainer.last_checkpoint(folder) == whole
+
+
+def test_stop_keeps_the_best_checkpoint_and_still_measures(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    notes = Notes(stop_at=6)
+    result = run(make(tiny_dataset, tiny_model, "full", epochs=50.0), settings, tmp_path / "run", notes)
+    assert result.steps == 6 and result.best_step is not None
+    best = max((e for e in notes.evaluations if e["step"]), key=lambda e: e["accuracy"] - 1e-3 * np.tanh(e["loss"]))
+    recorded = predictions(tmp_path / "run", "validation")
+    assert (recorded["label"] == recorded["prediction"]).mean() == pytest.approx(best["accuracy"])
+    assert list((tmp_path / "run" / "checkpoints").glob("checkpoint-*")), "a stopped run keeps what it needs to be resumed"
+
+
+def test_a_non_finite_loss_stops_the_run_with_a_cause(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(NonFiniteLossError) as caught:
+        run(make(tiny_dataset, tiny_model, "full", learning_rate=1e30, head_learning_rate=1e30), settings, tmp_path / "run")
+    assert "learning rate" in caught.value.why
+
+
+def test_early_stopping_ends_a_run_that_no_longer_improves(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    recipe = make(tiny_dataset, tiny_model, "full", epochs=40.0, early_stopping_patience=2, evaluations_per_epoch=1, learning_rate=3e-3)
+    assert run(recipe, settings, tmp_path / "run").steps < 40 * 7
+
+
+def test_the_label_budget_is_kept(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    result = run(make(tiny_dataset, tiny_model, "full", label_budget=9, epochs=1.0), settings, tmp_path / "run")
+    assert result.samples == 9 and result.steps == 2
+
+
+def test_training_beats_chance_and_scratch_has_no_base_side(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    scratch = run(make(tiny_dataset, tiny_model, "scratch", epochs=6.0, learning_rate=2e-3), settings, tmp_path / "scratch")
+    assert scratch.metrics["test"]["accuracy"].low > 1 / 3
+    with pytest.raises(NotFoundError, match="no base side"):
+        artifact.load(tmp_path / "scratch", settings=settings, base=True)
+
+
+def test_gradient_checkpointing_changes_memory_not_results(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    for method in ("full", "lora"):
+        off = run(make(tiny_dataset, tiny_model, method, gradient_checkpointing="off"), settings, tmp_path / f"{method}-off")
+        on = run(make(tiny_dataset, tiny_model, method, gradient_checkpointing="on"), settings, tmp_path / f"{method}-on")
+        assert on.metrics["test"]["accuracy"].value == pytest.approx(off.metrics["test"]["accuracy"].value)
+        np.testing.assert_allclose(predictions(tmp_path / f"{method}-on")["probabilities"],
+                                   predictions(tmp_path / f"{method}-off")["probabilities"], atol=1e-4)
+
+
+def test_fp16_on_a_cpu_is_refused_with_a_remedy(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(RecipeError, match="fp16 is not available on a CPU"):
+        run(make(tiny_dataset, tiny_model, "full", precision="fp16"), settings, tmp_path / "run")
+
+
+def test_frozen_blocks_run_in_eval_mode_during_training(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.training import trainer
+
+    seen: list[tuple[bool, ...]] = []
+    real = trainer.ThawTrainer.compute_loss
+
+    def spy(self: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append(tuple(block.training for block in members(self.inputs.network.body, self.inputs.network.stack)))
+        return real(self, model, *args, **kwargs)
+
+    monkeypatch.setattr(trainer.ThawTrainer, "compute_loss", spy)
+    plan = FreezePlan(frozen=("block 1",))
+    run(make(tiny_dataset, tiny_model, "partial", freeze=plan, dropout=0.3), settings, tmp_path / "run")
+    assert set(seen) == {(True, False, True, True)}
