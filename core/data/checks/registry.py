@@ -1,0 +1,38 @@
+"""All checks, in the order in which their findings are shown. Adding one is a function and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from core.data.checks import giveaway, labels, noise, repeats, texts
+from core.data.checks.context import Context
+from core.data.report import ERROR, INFO, WARNING, Finding
+
+Check = Callable[[Context], Iterable[Finding]]
+
+CHECKS: tuple[Check, ...] = (
+    labels.classes,
+    texts.left_out,
+    repeats.leakage,
+    giveaway.column,
+    giveaway.text_start,
+    repeats.contradictions,
+    labels.spelling,
+    labels.rare,
+    labels.balance,
+    texts.extremes,
+    texts.length,
+    repeats.exact,
+    repeats.near,
+)
+
+SLOW_CHECKS: tuple[Check, ...] = (noise.label_noise,)
+"""Seconds on thousands of rows; left out when an import should be quick."""
+
+
+def run(context: Context, *, thorough: bool = False) -> tuple[Finding, ...]:
+    """Findings of all checks, errors first, then warnings, then the rest."""
+    checks = CHECKS + (SLOW_CHECKS if thorough else ())
+    found = [finding for check in checks for finding in check(context)]
+    rank = {ERROR: 0, WARNING: 1, INFO: 2}
+    return tuple(sorted(found, key=lambda finding: rank[finding.severity]))

@@ -1,0 +1,74 @@
+"""Checks of the texts themselves: length against the model's limit, very long cells, rows left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from core.data.checks.context import Context
+from core.data.report import INFO, WARNING, Finding
+
+_SAMPLE = 2_000
+_CHARS_PER_TOKEN = 4.5
+"""English text under a WordPiece vocabulary; the estimate when no tokenizer is at hand."""
+_LONG_CHARS = 20_000
+_SHORT_CHARS = 3
+
+
+def length(context: Context) -> Iterator[Finding]:
+    """How long the texts are in tokens, and how many are cut."""
+    import numpy as np
+
+    if not len(context.rows):
+        return
+    step = max(1, len(context.texts) // _SAMPLE)
+    sample = list(context.texts[::step])
+    tokens = np.asarray(_count_tokens(sample, context.tokenizer))
+    exactly = "" if context.tokenizer else "about "
+    share = float((tokens > context.max_length).mean())
+    half, most = (int(np.percentile(tokens, q)) for q in (50, 95))
+    cut = f"; {share:.0%} are longer than {context.max_length} tokens and are cut there" if share else f"; all fit in {context.max_length}"
+    yield Finding(code="length", severity=WARNING if share > 0.5 else INFO, count=round(share * len(context.texts)),
+                  message=f"Half of the texts have {exactly}{half:,} tokens or more, the longest twentieth {most:,} or more{cut}.",
+                  remedy="Nothing to do where the beginning tells the class; otherwise choose a greater length or shorten the texts.")
+
+
+def _count_tokens(texts: Sequence[str], tokenizer: Path | None) -> list[int]:
+    """Tokens of each text, with the special ones; an estimate from the characters without a tokenizer."""
+    if tokenizer is None:
+        return [round(len(text) / _CHARS_PER_TOKEN) + 2 for text in texts]
+    from tokenizers import Tokenizer
+
+    loaded = Tokenizer.from_file(str(tokenizer))
+    loaded.no_truncation()
+    loaded.no_padding()
+    return [len(encoding.ids) for encoding in loaded.encode_batch([text[:100_000] for text in texts])]
+
+
+def extremes(context: Context) -> Iterator[Finding]:
+    """Cells so long or so short that something may have gone wrong on export."""
+    import numpy as np
+
+    chars = np.asarray([len(text) for text in context.texts], dtype=np.int64)
+    long = np.flatnonzero(chars > _LONG_CHARS)
+    short = np.flatnonzero(chars < _SHORT_CHARS)
+    if len(long):
+        yield Finding(code="very-long-texts", severity=WARNING, count=len(long), rows=context.row_numbers(long),
+                      example=context.quote(int(long[0])),
+                      message=f"{len(long):,} texts have more than {_LONG_CHARS:,} characters (the longest has {chars.max():,}).",
+                      remedy="Look whether several rows were joined by mistake; a model reads only the beginning of them.")
+    if len(short):
+        yield Finding(code="very-short-texts", severity=INFO, count=len(short), rows=context.row_numbers(short),
+                      example=context.quote(int(short[0])),
+                      message=f"{len(short):,} texts have fewer than {_SHORT_CHARS} characters.",
+                      remedy="Look whether they mean anything; leave them out if not.")
+
+
+def left_out(context: Context) -> Iterator[Finding]:
+    """Rows left out, by reason."""
+    counts = Counter(item.reason for item in context.rows.left_out)
+    for reason, count in counts.most_common(10):
+        rows = tuple(item.row for item in context.rows.left_out if item.reason == reason)[:5]
+        yield Finding(code="left-out", severity=WARNING, count=count, rows=rows, message=f"{count:,} rows were left out: {reason}.",
+                      remedy="Mend these rows in the file and import it again, or go on without them.")

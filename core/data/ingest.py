@@ -1,0 +1,117 @@
+"""Write checked rows as an immutable, content-hashed dataset folder: `rows.parquet`, `dataset.json`, `report.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.data.check import Examined, Options, examine
+from core.data.fetch import Progress, no_progress
+from core.data.readers.table import Table
+from core.data.report import ImportReport
+from core.data.rows import Rows
+from core.domain import codec
+from core.domain.dataset import Dataset, Task
+from core.settings import Settings
+
+ROWS, DATASET, REPORT = "rows.parquet", "dataset.json", "report.json"
+
+
+def ingest(table: Table, *, roles: Mapping[str, str], name: str, settings: Settings, workspace: str, source: str = "", licence: str = "",
+           options: Options | None = None, evidence: Mapping[str, str] | None = None,
+           progress: Progress = no_progress) -> tuple[Dataset, ImportReport]:
+    """Check a table and, when nothing forbids it, keep it as a dataset of the workspace.
+
+    roles: column name -> `Role`. source: where it came from; the table's name when empty. progress: rows done of all rows.
+    Equal content gives the dataset that is already there. Raises DataError when the report has an error finding.
+    """
+    progress(0, table.rows_read)
+    examined = examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
+    examined.report.raise_errors()
+    dataset = write(examined, name=name, folder=settings.workspace(workspace) / "datasets", source=source or table.name, licence=licence)
+    progress(table.rows_read, table.rows_read)
+    return dataset, examined.report
+
+
+def write(examined: Examined, *, name: str, folder: Path, source: str, licence: str = "") -> Dataset:
+    """Write the dataset folder `<folder>/<dataset id>` (a temporary one, then renamed) and return the dataset."""
+    rows, report = examined.rows, examined.report
+    digest = content_hash(rows, examined.split)
+    dataset = Dataset(
+        id=digest[:16], name=clean_name(name), task=Task.TEXT_CLASSIFICATION, content_hash=digest, classes=rows.classes,
+        counts=report.splits, source=source, licence=licence, rows_read=report.rows_read,
+        rows_kept=report.rows_kept, columns=report.columns, mean_length=mean_chars(rows), created=time.time())
+    target = folder / dataset.id
+    if (target / DATASET).is_file():
+        return read_dataset(target)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
+    try:
+        write_rows(temporary / ROWS, row_id=rows.row_id, text=rows.text, label=rows.label, split=examined.split)
+        write_json(temporary / REPORT, report.to_json())
+        write_json(temporary / DATASET, codec.to_json(dataset))
+        publish(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return read_dataset(target)
+
+
+def write_rows(path: Path, *, row_id: Any, text: Any, label: Any, split: Any) -> None:
+    """Write `rows.parquet`; see `core.domain.dataset.Dataset` for its columns."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"row_id": pa.array(row_id, type=pa.int64()), "text": text.cast(pa.string()),
+                      "label": pa.array(label, type=pa.int32()), "split": pa.array(np.asarray(split).tolist(), type=pa.string())})
+    pq.write_table(table, path, compression="zstd", row_group_size=16_384, use_dictionary=["split"])
+
+
+def write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """The `Dataset` of a dataset folder."""
+    return codec.from_json(Dataset, json.loads((folder / DATASET).read_text(encoding="utf-8")))
+
+
+def publish(temporary: Path, target: Path) -> None:
+    """Rename a finished folder into place; when another process was first, its equal folder stays."""
+    os.chmod(temporary, 0o755)
+    try:
+        os.rename(temporary, target)
+    except OSError:
+        if not (target / DATASET).is_file():
+            raise
+
+
+def content_hash(rows: Rows, split: Any) -> str:
+    """SHA-256 (hex) over row ids, texts, label names and splits, in row order."""
+    digest = hashlib.sha256()
+    for row_id, text, label, part in zip(rows.row_id.tolist(), rows.text, rows.label.tolist(), split, strict=True):
+        raw = (text.as_py() or "").encode("utf-8")
+        digest.update(f"{row_id}\x1f{part}\x1f{rows.classes[label]}\x1f{len(raw)}\x1e".encode())
+        digest.update(raw)
+    return digest.hexdigest()
+
+
+def mean_chars(rows: Rows) -> float:
+    """Mean characters a text."""
+    import pyarrow.compute as pc
+
+    return float(pc.mean(pc.utf8_length(rows.text)).as_py() or 0.0)
+
+
+def clean_name(name: str, *, max_chars: int = 80) -> str:
+    """A name for display without control and direction-changing characters; markup in it stays text, for pages to escape."""
+    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in name)
+    return " ".join(kept.split())[:max_chars] or "untitled"

@@ -1,0 +1,95 @@
+"""The datasets of a workspace: load, list, delete, read rows. Bundled sets may be named by their catalogue id."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+from core.data.ingest import DATASET, REPORT, ROWS, read_dataset
+from core.data.report import ImportReport
+from core.domain.dataset import Dataset
+from core.errors import DataError, NotFoundError
+from core.settings import Settings
+
+
+def folder(dataset: Dataset | str, *, settings: Settings, workspace: str) -> Path:
+    """The folder of a dataset of the workspace. Raises NotFoundError for an id that could not be one."""
+    dataset_id = dataset if isinstance(dataset, str) else dataset.id
+    if not re.fullmatch(r"[0-9a-f]{16}", dataset_id):
+        raise _missing(dataset_id)
+    return _home(settings, workspace) / dataset_id
+
+
+def find(ref: str, *, settings: Settings, workspace: str) -> Dataset | None:
+    """The dataset with this id, or the bundled one with this catalogue id; None when the workspace does not have it."""
+    if re.fullmatch(r"[0-9a-f]{16}", ref):
+        path = folder(ref, settings=settings, workspace=workspace)
+        return read_dataset(path) if (path / DATASET).is_file() else None
+    return next((dataset for dataset in list_datasets(settings=settings, workspace=workspace) if dataset.source == ref), None)
+
+
+def load(ref: str, *, settings: Settings, workspace: str) -> Dataset:
+    """Like `find`; raises NotFoundError instead of returning None."""
+    dataset = find(ref, settings=settings, workspace=workspace)
+    if dataset is None:
+        raise _missing(ref)
+    return dataset
+
+
+def list_datasets(*, settings: Settings, workspace: str) -> list[Dataset]:
+    """All datasets of the workspace, newest first."""
+    home = _home(settings, workspace)
+    found = [read_dataset(path.parent) for path in home.glob(f"*/{DATASET}") if not path.parent.name.startswith(".")]
+    return sorted(found, key=lambda dataset: (-dataset.created, dataset.id))
+
+
+def delete(ref: str, *, settings: Settings, workspace: str) -> None:
+    """Remove a dataset from the workspace. What depends on it is the caller's to name first. Raises NotFoundError."""
+    path = folder(load(ref, settings=settings, workspace=workspace), settings=settings, workspace=workspace)
+    trash = path.with_name(f".deleted-{path.name}-{secrets.token_hex(4)}")
+    try:
+        os.rename(path, trash)
+    except FileNotFoundError as error:
+        raise _missing(ref) from error
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def read_rows(dataset: Dataset, *, settings: Settings, workspace: str, split: str | None = None, columns: list[str] | None = None) -> Any:
+    """The rows as a `pyarrow.Table` (row_id int64, text string, label int32, split string), all or of one split.
+
+    Raises NotFoundError when the folder is gone, DataError when its file is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder(dataset, settings=settings, workspace=workspace) / ROWS
+    if not path.is_file():
+        raise _missing(dataset.id)
+    try:
+        return pq.read_table(path, columns=columns, filters=None if split is None else [("split", "==", str(split))])
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"The rows of {dataset.name} cannot be read.", why=f"{ROWS} is damaged ({str(error)[:100]}).",
+                        remedy="Delete this dataset and import it again.") from error
+
+
+def read_report(dataset: Dataset, *, settings: Settings, workspace: str) -> ImportReport:
+    """The import report that was made when the dataset was kept. Raises NotFoundError when it is gone."""
+    path = folder(dataset, settings=settings, workspace=workspace) / REPORT
+    if not path.is_file():
+        raise _missing(dataset.id)
+    return ImportReport.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _home(settings: Settings, workspace: str) -> Path:
+    return settings.workspace(workspace) / "datasets"
+
+
+def _missing(ref: str) -> NotFoundError:
+    return NotFoundError(f"This workspace has no dataset {ref[:60]!r}.",
+                         why="It was deleted, belongs to another workspace, or was never imported.",
+                         remedy="Choose a dataset from the list on the Data page, or import it again.")
