@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from core.data.archive import unpack_zip
+from core.data.archive import check_members, unpack_zip
 from core.data.readers import delimited, excel, folders, json_rows, parquet
 from core.data.readers.table import Table
 from core.data.report import WARNING, Finding
@@ -82,8 +82,10 @@ def _has_tabs(path: Path) -> bool:
 
 def _read_zip(path: Path, settings: Settings) -> Table:
     """An Excel file, a ZIP of `.txt` folders, or a ZIP with one table inside."""
+    max_bytes = settings.max_upload_mb * 1_000_000 * 10
     try:
         with zipfile.ZipFile(path) as bundle:
+            check_members(bundle.infolist(), path, max_files=settings.max_archive_files, max_bytes=max_bytes)
             names = [name for name in bundle.namelist() if not name.endswith("/") and not _is_hidden(name)]
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"{path.name} cannot be opened.", why=f"It is damaged ({error}).",
@@ -97,7 +99,6 @@ def _read_zip(path: Path, settings: Settings) -> Table:
                         why="Thaw needs one table, or one folder of .txt files a class.",
                         remedy=f"Pack one table alone, or .txt files like this:\n{folders.TREE}")
     with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
-        max_bytes = settings.max_upload_mb * 1_000_000 * 10
         unpacked = unpack_zip(path, Path(temporary), wanted=lambda name: not _is_hidden(name) and (not tables or name == tables[0]),
                               max_files=settings.max_archive_files, max_bytes=max_bytes)
         if tables:

@@ -134,7 +134,7 @@ class Records:
 def detect_dialect(sample: str, *, hint: str = ",") -> Dialect:
     """Separator and quoting of a sample of text: the separator that cuts most rows as wide as the first one wins."""
     quote = '"' if '"' in sample or not _single_quoted(sample) else "'"
-    backslash = bool(re.search(r'\\"', sample)) and '""' not in re.sub(r'(^|[,;\t|\n])""(?=[,;\t|\r\n]|$)', "", sample)
+    backslash = bool(re.search(r'\\"(?=[\w ])', sample)) and '""' not in re.sub(r'(^|[,;\t|\n])""(?=[,;\t|\r\n]|$)', "", sample)
     best, best_score = hint, (0.0, 0)
     for separator in (hint, *(s for s in SEPARATORS if s != hint)):
         dialect = Dialect(separator=separator, quote=quote, backslash=backslash)

@@ -26,8 +26,8 @@ def read(path: Path, *, max_rows: int, max_files: int) -> Table:
     try:
         with zipfile.ZipFile(path) as bundle:
             check_members(bundle.infolist(), path, max_files=max_files, max_bytes=2_000_000_000)
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        try:
+        with path.open("rb") as file:                                # opened here: openpyxl judges a path by its suffix
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             for sheet in book.worksheets:
                 rows = (list(map(_cell, row)) for row in sheet.iter_rows(values_only=True))
                 filled = (row for row in rows if any(cell is not None and cell.strip() for cell in row))
@@ -35,8 +35,6 @@ def read(path: Path, *, max_rows: int, max_files: int) -> Table:
                 if first:
                     others = [s.title for s in book.worksheets if s is not sheet]
                     return _build(first, filled, name=path.name, sheet=sheet.title, others=others, max_rows=max_rows)
-        finally:
-            book.close()
     except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError, OSError, TypeError, AttributeError) as error:
         raise DataError(f"{path.name} cannot be read as an Excel file.", why=f"It is damaged or of an unknown kind ({str(error)[:150]}).",
                         remedy="Open it in a spreadsheet, save it as CSV (UTF-8), and import that file.") from error
