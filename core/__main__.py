@@ -16,6 +16,7 @@ from core.settings import Settings
 HANDLERS: dict[str, str] = {
     "data_check": "core.cli.data:check",
     "compare": "core.cli.compare:run",
+    "shift": "core.cli.shift:run",
     "predict": "core.cli.use:predict",
     "export": "core.cli.use:export",
     "runs": "core.cli.queue:runs",

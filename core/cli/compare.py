@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.cli import launch, output, sources
 from core.cli.launch import Outcome
 from core.cli.output import ProgressLine
@@ -18,6 +20,7 @@ from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Failure, Status
 from core.errors import RecipeError, ThawError
+from core.metrics import paired
 from core.models.methods import REGISTRY, get
 from core.settings import Settings
 
@@ -141,9 +144,18 @@ def _paired(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     for arm in arms:
         base = first.setdefault((arm.recipe.seed, arm.recipe.label_budget), arm)
         if base is not arm:
-            test = sources.paired(base.folder, arm.folder, names=(base.id, arm.id))
+            test = paired.compare(*_predictions(base.folder, arm.folder), name_a=base.id, name_b=arm.id)
             found.append({"a": base.id, "b": arm.id, **codec.to_json(test)})
     return found
+
+
+def _predictions(first: Path, second: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(labels, predictions of the first, predictions of the second) of the test rows, by row id."""
+    import pyarrow.parquet as pq
+
+    a, b = (pq.read_table(folder / "predictions-test.parquet", columns=["row_id", "label", "prediction"]).sort_by("row_id")
+            for folder in (first, second))
+    return a["label"].to_numpy(), a["prediction"].to_numpy(), b["prediction"].to_numpy()
 
 
 def _applicable(methods: Sequence[str], facts: ModelFacts) -> tuple[list[str], dict[str, str]]:

@@ -53,6 +53,7 @@ def examine(settings: Settings) -> dict[str, Any]:
 
 def _assets(settings: Settings) -> list[dict[str, Any]]:
     """Each bundled model and dataset: what it is and whether it is on this machine."""
+    from core.data import bundled
     from core.data.catalogue import DATASETS
     from core.models import facts
     from core.models.catalogue import MODELS
@@ -62,7 +63,7 @@ def _assets(settings: Settings) -> list[dict[str, Any]]:
               for m in MODELS]
     datasets = [{"kind": "dataset", "id": d.id, "name": d.name, "licence": d.licence, "package": d.package, "download_bytes": d.size_bytes,
                  "folder": str(settings.assets / "datasets" / d.id),
-                 "in_place": (settings.assets / "datasets" / d.id / "dataset.json").is_file()} for d in DATASETS]
+                 "in_place": bundled.is_fetched(d.id, settings=settings)} for d in DATASETS]
     return models + datasets
 
 

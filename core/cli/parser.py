@@ -57,6 +57,9 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    shift = _add(commands, "shift", "how a finished run moved the features, block by block")
+    shift.add_argument("run_dir")
+    shift.set_defaults(handler="shift")
     predict = _add(commands, "predict", "predict with a finished run")
     predict.add_argument("run_dir")
     predict.add_argument("--input", required=True, metavar="FILE_OR_TEXT", help="a data file, or the text itself")

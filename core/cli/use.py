@@ -13,7 +13,7 @@ from core.settings import Settings
 
 def predict(args: Namespace, settings: Settings) -> int:
     """Predict a text, or every row of a file, with one side of a run."""
-    run_dir = _run_dir(args.run_dir)
+    run_dir = run_folder(args.run_dir)
     texts = sources.texts(args.input, column=args.text, settings=settings)
     from core.training import artifact
 
@@ -31,7 +31,7 @@ def predict(args: Namespace, settings: Settings) -> int:
 
 def export(args: Namespace, settings: Settings) -> int:
     """Write a run's model: its artifact as it is, or one folder that transformers loads."""
-    run_dir, target = _run_dir(args.run_dir), Path(args.to).expanduser().absolute()
+    run_dir, target = run_folder(args.run_dir), Path(args.to).expanduser().absolute()
     if args.form == "onnx":
         raise ThawError("Thaw cannot write this model as ONNX.",
                         why="The head sits on the pooled feature of the body, and no exporter for that graph is part of this version.",
@@ -105,7 +105,8 @@ def _files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def _run_dir(text: str) -> Path:
+def run_folder(text: str) -> Path:
+    """The absolute folder of a run; NotFoundError when it is none."""
     folder = Path(text).expanduser().absolute()
     if not (folder / "recipe.json").is_file():
         raise NotFoundError(f"{folder} is not the folder of a run.", why="It has no recipe.json.",

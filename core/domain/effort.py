@@ -89,12 +89,13 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
         raise RecipeError(f"There is no effort {effort!r}.", why=f"The dial has: {', '.join(EFFORTS)}.", remedy="Choose one of these.")
     level = _LEVELS[effort]
     batch = _batch_size(task, train_rows)
+    epochs = _epochs(level, batch, train_rows)
     language = task is Task.LANGUAGE_MODELLING
     rate = _BODY_RATE.get(method, 5e-5) * (0.4 if language else 1.0)  # generative models are fine-tuned at 2e-5 and 2e-4
     return Recipe(
         dataset=dataset, task=task, base_model=base_model, method=method, effort=effort, seed=seed,
         freeze=_plan(method, facts),
-        epochs=_epochs(level, batch, train_rows),
+        epochs=epochs,
         batch_size=batch,
         learning_rate=_rate_for(rate, method, effort),
         head_learning_rate=_HEAD_RATE.get(method, _SOLVED_HEAD_RATE),
@@ -104,7 +105,8 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
         # A solved head is worth more than three epochs of stepping (0.890 -> 0.958 with LoRA); fresh weights have no features to solve on.
         head_init="random" if method == "scratch" or language else "probe",
         early_stopping_patience=level.patience,
-        evaluations_per_epoch=level.evaluations,
+        # As many validations a run as the level means, however many epochs few rows need.
+        evaluations_per_epoch=max(1, round(level.evaluations * level.epochs / epochs)),
         # Augmentation makes the frozen prefix uncacheable, so only the patient get it.
         augmentation="light" if effort == "thorough" and task is Task.IMAGE_CLASSIFICATION and method != "probe" else "off",
         # alpha = 2 x rank keeps the update's strength the same when the rank changes.

@@ -86,8 +86,6 @@ KNOBS: tuple[Knob, ...] = (
          help="nf4 spaces its 16 values as normally distributed weights need them; fp4 is a plain 4-bit float."),
     Knob(field="quantization.double", label="Double quantisation", kind="bool",
          help="Also compresses the scale factors: saves about 0.4 bit a weight."),
-    Knob(field="freeze.unfreeze_every", label="Gradual unfreezing", kind="number", minimum=0.0, maximum=100.0, step=0.5,
-         help="Open one more block, top first, each so many epochs; 0 opens all at once."),
     Knob(field="freeze.layer_decay", label="Rate by depth", kind="number", minimum=0.1, maximum=1.0, step=0.05,
          help="Learning rate of each block as a share of the block above; 1 is the same everywhere."),
 )

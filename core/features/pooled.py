@@ -1,0 +1,70 @@
+"""Pooled activations of every block: what the feature-space comparison looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from core.features.extract import autocast, by_length, to_device
+from core.models import blocks
+from core.models.network import Network, pool
+from core.tasks.base import Encoded
+
+
+@torch.no_grad()
+def every_block(network: Network, encoded: Encoded, indices: np.ndarray, *, precision: str,
+                report: Callable[[float, float | None], None] = lambda done, total: None) -> dict[str, np.ndarray]:
+    """Block name -> pooled activations (n_rows, n_dims) in fp32 of these rows, in the order of `indices`; one forward pass.
+
+    `embeddings` is what enters the first block; the last block is what the head sees (after a final norm). Rows are batched alike
+    for any network with the same encoding, so that two models with equal blocks give equal bytes.
+    """
+    network.eval()
+    caught: dict[str, torch.Tensor] = {}
+    members = blocks.members(network.body, network.stack)
+    handles = [members[0].register_forward_pre_hook(_before(caught), with_kwargs=True)]
+    handles += [member.register_forward_hook(_after(caught, f"block {i}")) for i, member in enumerate(members[:-1])]
+    place = {int(index): row for row, index in enumerate(indices)}
+    found: dict[str, np.ndarray] = {}
+    try:
+        done = 0
+        for batch in by_length(encoded, indices):
+            inputs = to_device(encoded.batch(batch), network.device)
+            with autocast(precision, network.device):
+                last = network.features(**inputs)
+                pooled = {name: _pool(value, inputs.get("attention_mask"), network.pooling) for name, value in caught.items()}
+            pooled[f"block {len(members) - 1}"] = last
+            for name, values in pooled.items():
+                table = found.setdefault(name, np.zeros((len(indices), values.shape[1]), np.float32))
+                table[[place[int(index)] for index in batch]] = values.float().cpu().numpy()
+            done += len(batch)
+            report(done, len(indices))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: found[name] for name in network.stack.names}
+
+
+def _before(caught: dict[str, torch.Tensor]) -> Callable[..., None]:
+    def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        caught["embeddings"] = args[0] if args else kwargs["hidden_states"]
+
+    return hook
+
+
+def _after(caught: dict[str, torch.Tensor], name: str) -> Callable[..., None]:
+    def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        caught[name] = output[0] if isinstance(output, tuple) else output
+
+    return hook
+
+
+def _pool(hidden: torch.Tensor, mask: torch.Tensor | None, how: str) -> torch.Tensor:
+    """Tokens (n_rows, n_tokens, width) as the head pools them; feature maps (n_rows, channels, height, width) by their mean."""
+    if hidden.ndim == 4:
+        return hidden.float().mean((2, 3))
+    return pool(hidden, mask if mask is not None else torch.ones(hidden.shape[:2], device=hidden.device), how)
