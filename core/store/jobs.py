@@ -37,8 +37,6 @@ class NewJob:
     payload: dict[str, Any] = field(default_factory=dict)
     experiment: str | None = None
     parent: str | None = None
-    waits_for: str | None = None
-    """Id of a job that must have ended before this one may start."""
     id: str = field(default_factory=lambda: secrets.token_hex(6))
 
 
@@ -56,9 +54,9 @@ class Jobs:
             for offset, job in enumerate(jobs, start=1):
                 recipe = json.dumps(job.recipe.to_json()) if job.recipe else None
                 connection.execute(
-                    "INSERT INTO jobs (id, workspace, kind, name, status, ticket, waits_for, folder, experiment, recipe, payload, parent,"
-                    " created) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (job.id, job.workspace, job.kind.value, job.name, ticket + offset, job.waits_for, str(job.runs_folder / job.id),
+                    "INSERT INTO jobs (id, workspace, kind, name, status, ticket, folder, experiment, recipe, payload, parent, created)"
+                    " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)",
+                    (job.id, job.workspace, job.kind.value, job.name, ticket + offset, str(job.runs_folder / job.id),
                      job.experiment, recipe, json.dumps(job.payload), job.parent, now))
         return [job.id for job in jobs]
 

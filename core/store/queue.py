@@ -22,11 +22,10 @@ _CLAIM = """
     UPDATE jobs SET status = 'running', fence = fence + 1, attempts = attempts + 1, started = :now, finished = NULL, heartbeat = :now,
         supervisor = :supervisor, host = :host, pid = NULL, pid_created = NULL, stop_asked = NULL, stop_seen = NULL, stop_forced = 0
     WHERE status = 'queued' AND id = (
-        SELECT id FROM jobs next WHERE status = 'queued'
+        SELECT id FROM jobs WHERE status = 'queued'
             AND CASE WHEN kind = 'prepare'
-                THEN (SELECT count(*) FROM jobs WHERE status IN ('running', 'stopping') AND kind = 'prepare') < :prepare_slots
-                ELSE (SELECT count(*) FROM jobs WHERE status IN ('running', 'stopping') AND kind <> 'prepare') < :slots END
-            AND NOT EXISTS (SELECT 1 FROM jobs first WHERE first.id = next.waits_for AND first.status IN ('queued', 'running', 'stopping'))
+                THEN (SELECT count(*) FROM jobs busy WHERE status IN ('running', 'stopping') AND kind = 'prepare') < :prepare_slots
+                ELSE (SELECT count(*) FROM jobs busy WHERE status IN ('running', 'stopping') AND kind <> 'prepare') < :slots END
         ORDER BY ticket LIMIT 1)
     RETURNING *"""
 
@@ -114,7 +113,7 @@ class Queue:
         states = [status.value for status in Status if status.resumable]
         changed = self._db.execute(
             "UPDATE jobs SET status = 'queued', ticket = (SELECT max(ticket) + 1 FROM jobs), resume = (attempts > 0), failure = NULL,"
-            " finished = NULL, heartbeat = NULL, stop_asked = NULL, stop_seen = NULL, stop_forced = 0, waits_for = NULL"
+            " finished = NULL, heartbeat = NULL, stop_asked = NULL, stop_seen = NULL, stop_forced = 0"
             f" WHERE id = ? AND workspace = ? AND status IN ({','.join('?' * len(states))})", (job, workspace, *states))
         if not changed:
             self._status(workspace, job)

@@ -12,7 +12,6 @@ MIGRATIONS: tuple[str, ...] = (
         name TEXT NOT NULL,
         status TEXT NOT NULL,
         ticket INTEGER NOT NULL,          -- place in the order of claims; a resumed job draws a new one
-        waits_for TEXT,                   -- job that must have ended first
         folder TEXT NOT NULL,
         experiment TEXT,
         recipe TEXT,                      -- JSON

@@ -29,8 +29,8 @@ def store(tmp_path: Path) -> Store:
     return Store(Settings(home=tmp_path / "home"))
 
 
-def job(store: Store, *, name: str = "run", workspace: str = "ws", kind: JobKind = JobKind.TRAIN, waits_for: str | None = None) -> str:
-    return store.jobs.submit([NewJob(workspace=workspace, kind=kind, name=name, runs_folder=store.path.parent / "runs", waits_for=waits_for,
+def job(store: Store, *, name: str = "run", workspace: str = "ws", kind: JobKind = JobKind.TRAIN) -> str:
+    return store.jobs.submit([NewJob(workspace=workspace, kind=kind, name=name, runs_folder=store.path.parent / "runs",
                                      recipe=RECIPE if kind is JobKind.TRAIN else None)])[0]
 
 
@@ -58,22 +58,11 @@ def test_slots_are_counted_over_all_supervisors(store: Store) -> None:
     assert claim(store, slots=1, by="s2") == second
 
 
-def test_preparing_has_its_own_lane_and_what_waits_for_it_stays_queued(store: Store) -> None:
-    busy = job(store)
-    assert claim(store, slots=1) == busy
-    fetch = job(store, kind=JobKind.PREPARE)
-    waiting = job(store, waits_for=fetch)
-    assert claim(store, slots=5) == fetch
-    assert claim(store, slots=5) is None
+def test_preparing_has_a_lane_of_its_own(store: Store) -> None:
+    train, fetch, second_fetch = job(store), job(store, kind=JobKind.PREPARE), job(store, kind=JobKind.PREPARE)
+    assert [claim(store, slots=1) for _ in range(3)] == [train, fetch, None]
     store.queue.finish(fetch, fence=1, status=Status.FAILED)
-    assert claim(store, slots=5) == waiting
-
-
-def test_a_job_whose_prerequisite_was_deleted_is_not_stuck(store: Store) -> None:
-    fetch = job(store, kind=JobKind.PREPARE)
-    waiting = job(store, waits_for=fetch)
-    store.jobs.delete("ws", fetch)
-    assert claim(store) == waiting
+    assert claim(store, slots=1) == second_fetch
 
 
 def test_positions_count_the_queue_of_everyone(store: Store) -> None:

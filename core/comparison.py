@@ -1,0 +1,165 @@
+"""Runs side by side, from what they left in their folders: numbers, confusion, differences, the paired test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.curves import Curves
+from core.domain.freeze import HEAD, describe
+from core.domain.recipe import Recipe, differences
+from core.domain.run import Interval, Result, Run, Status
+from core.errors import DataError, NotFoundError, RecipeError
+from core.store import files
+
+if TYPE_CHECKING:
+    from core.metrics.paired import PairedTest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRow:
+    """One run of a comparison; what it has not measured is None or empty."""
+
+    id: str
+    name: str
+    status: Status
+    method: str
+    seed: int
+    label_budget: int | None
+    dataset: str
+    freeze: str
+    """The freeze plan in a phrase."""
+    metrics: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    """split (`test`, `shift`) -> metric (`accuracy`, `macro_f1`) -> value with its 95 % interval."""
+    trainable_params: int | None = None
+    total_params: int | None = None
+    seconds: float | None = None
+    estimated_memory_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+    artifact_bytes: int | None = None
+    steps: int | None = None
+    samples: int | None = None
+    precision: str = ""
+    device: str = ""
+    dataset_hash: str = ""
+
+    @property
+    def accuracy(self) -> Interval | None:
+        """Test accuracy."""
+        return self.metrics.get("test", {}).get("accuracy")
+
+    @property
+    def macro_f1(self) -> Interval | None:
+        """Test macro-F1."""
+        return self.metrics.get("test", {}).get("macro_f1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Several runs, in the order asked for."""
+
+    rows: tuple[ComparisonRow, ...]
+    differences: dict[str, list[Any]]
+    """Dotted recipe field -> its value in each run, only where they differ."""
+    confusion: dict[str, list[list[int]]]
+    """Run id -> rows of each (label, prediction) pair on the test set; line = label."""
+    classes: tuple[str, ...]
+    """Of the first run that has predictions."""
+    classes_of: dict[str, tuple[str, ...]]
+    """Run id -> its classes; they differ when the runs' datasets do."""
+    curves: dict[str, Curves]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(row.id for row in self.rows)
+
+
+def build(runs: Sequence[Run], *, results: Mapping[str, Result | None], curves: Mapping[str, Curves]) -> Comparison:
+    """Put runs side by side. Raises RecipeError for a job that trained nothing."""
+    recipes = [recipe_of(run) for run in runs]
+    confusions: dict[str, list[list[int]]] = {}
+    classes_of: dict[str, tuple[str, ...]] = {}
+    for run in runs:
+        if results.get(run.id) is not None and (found := confusion_of(Path(run.folder))) is not None:
+            confusions[run.id], classes_of[run.id] = found
+    return Comparison(rows=tuple(_row(run, recipe, results.get(run.id)) for run, recipe in zip(runs, recipes, strict=True)),
+                      differences=differences(recipes) if len(recipes) > 1 else {}, confusion=confusions, classes_of=classes_of,
+                      classes=next(iter(classes_of.values()), ()), curves=dict(curves))
+
+
+def recipe_of(run: Run) -> Recipe:
+    """The recipe of a training run; RecipeError for other jobs."""
+    if run.recipe is None:
+        raise RecipeError(f"{run.name} cannot be compared.", why="It fetched or prepared something; it trained nothing.",
+                          remedy="Choose training runs only.")
+    return run.recipe
+
+
+def _row(run: Run, recipe: Recipe, result: Result | None) -> ComparisonRow:
+    measured: dict[str, Any] = {}
+    if result is not None:
+        measured = {name: getattr(result, name) for name in (
+            "metrics", "trainable_params", "total_params", "seconds", "estimated_memory_bytes", "peak_memory_bytes", "artifact_bytes",
+            "steps", "samples", "precision", "device", "dataset_hash")}
+    return ComparisonRow(id=run.id, name=run.name, status=run.status, method=recipe.method, seed=recipe.seed, dataset=recipe.dataset,
+                         label_budget=recipe.label_budget, freeze=describe(recipe.freeze, (*recipe.freeze.frozen, "", HEAD)), **measured)
+
+
+def confusion_of(folder: Path, split: str = "test") -> tuple[list[list[int]], tuple[str, ...]] | None:
+    """Confusion table and class names of a run folder; None when it has no predictions of that split."""
+    table = _predictions(folder, split)
+    if table is None:
+        return None
+    from core.metrics.scores import confusion
+
+    labels, guesses = table["label"].to_numpy(), table["prediction"].to_numpy()
+    classes = class_names(folder)
+    count = max([len(classes), *(int(values.max()) + 1 for values in (labels, guesses) if len(values))])
+    classes += tuple(f"class {i}" for i in range(len(classes), count))
+    return confusion(labels, guesses, count).tolist(), classes
+
+
+def class_names(folder: Path) -> tuple[str, ...]:
+    """The label map of a run's artifact; empty when there is none."""
+    data = files.read_json(folder / "artifact" / "labels.json")
+    return tuple(data.get("classes", ())) if isinstance(data, dict) else ()
+
+
+def paired(a: Run, b: Run, *, results: tuple[Result | None, Result | None], split: str = "test") -> PairedTest:
+    """Compare two runs row by row. Raises NotFoundError without predictions, DataError when the rows are not the same."""
+    from core.metrics.paired import compare
+
+    tables = []
+    for run, result in zip((a, b), results, strict=True):
+        table = _predictions(Path(run.folder), split)
+        if table is None or result is None:
+            raise NotFoundError(f"{run.name} has no predictions on {split} rows.", why=f"Its state is {run.status}.",
+                                remedy="Wait until it is done, or resume it.")
+        tables.append(table.sort_by("row_id"))
+    hashes = [result.dataset_hash for result in results if result is not None]
+    same_rows = all(tables[0][column].equals(tables[1][column]) for column in ("row_id", "label"))
+    if hashes[0] != hashes[1] or not same_rows:
+        raise DataError("These two runs cannot be compared row by row.",
+                        why="They were tested on different rows." if hashes[0] == hashes[1] else "They were tested on different datasets.",
+                        remedy="Compare runs of the same dataset.")
+    name_a, name_b = short_names(a.name, b.name)
+    return compare(tables[0]["label"].to_numpy(), tables[0]["prediction"].to_numpy(), tables[1]["prediction"].to_numpy(),
+                   name_a=name_a, name_b=name_b)
+
+
+def short_names(a: str, b: str) -> tuple[str, str]:
+    """Two run names without the experiment's title where they share it."""
+    (title_a, _, rest_a), (title_b, _, rest_b) = a.partition(" · "), b.partition(" · ")
+    if title_a == title_b and rest_a and rest_b and rest_a != rest_b:
+        return rest_a, rest_b
+    return (a, b) if a != b else (f"{a} (first)", f"{b} (second)")
+
+
+def _predictions(folder: Path, split: str) -> Any | None:
+    """`predictions-<split>.parquet` of a run as a pyarrow table without the probabilities."""
+    import pyarrow.parquet as parquet
+
+    path = folder / f"predictions-{split}.parquet"
+    return parquet.read_table(path, columns=["row_id", "label", "prediction"]) if path.is_file() else None
