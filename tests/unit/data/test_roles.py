@@ -1,0 +1,74 @@
+"""Proposed roles and their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.data import roles, tables
+from core.domain.dataset import Role
+from core.errors import DataError
+from core.settings import Settings
+
+File = Callable[[str, str | bytes], Path]
+
+
+def proposed(file: File, settings: Settings, header: str, rows: list[str]) -> dict[str, str]:
+    table = tables.read(file("t.csv", "\n".join([header, *rows])), settings=settings)
+    return {name: str(p.role) for name, p in roles.propose(table).items()}
+
+
+def test_common_names(file: File, settings: Settings) -> None:
+    rows = [f"{i},some review text number {i},title of it {i},{('pos', 'neg')[i % 2]},{('train', 'train', 'test')[i % 3]},site{i % 2}"
+            for i in range(30)]
+    assert proposed(file, settings, "id,review,title,sentiment,split,source", rows) == {
+        "id": "id", "review": "text", "title": "second text", "sentiment": "label", "split": "split", "source": "domain"}
+
+
+def test_unnamed_columns_are_judged_by_their_cells(file: File, settings: Settings) -> None:
+    rows = [f"{i * 7},word{i} and several other words,{'abc'[i % 3]}" for i in range(30)]
+    assert proposed(file, settings, "foo,bar,baz", rows) == {"foo": "ignore", "bar": "text", "baz": "label"}
+
+
+def test_text_label_pairs_with_both_number_and_name(file: File, settings: Settings) -> None:
+    rows = [f"text number {i},{i % 2},{'pos' if i % 2 else 'neg'}" for i in range(30)]
+    found = proposed(file, settings, "text,label,label_text", rows)
+    assert found == {"text": "text", "label": "label", "label_text": "ignore"}
+
+
+def test_every_column_has_evidence(file: File, settings: Settings) -> None:
+    table = tables.read(file("t.csv", "text,label,x\nhello there,a,\nbye now,b,\n"), settings=settings)
+    found = roles.propose(table)
+    assert set(found) == {"text", "label", "x"}
+    assert all(p.evidence for p in found.values())
+    assert found["x"].evidence == "it is empty"
+
+
+def test_choosing_by_hand(file: File, settings: Settings) -> None:
+    rows = "\n".join(f"words of row {i},{'ab'[i % 2]},{'xyz'[i % 3]}" for i in range(12))
+    table = tables.read(file("t.csv", "text,label,other\n" + rows), settings=settings)
+    found = {n: p.role for n, p in roles.choose(table, label="other").items()}
+    assert found == {"text": Role.TEXT, "label": Role.IGNORE, "other": Role.LABEL}
+    with pytest.raises(DataError, match="no column 'missing'") as caught:
+        roles.choose(table, text="missing")
+    assert "'text', 'label', 'other'" in caught.value.why
+
+
+def test_one_column_is_refused(file: File, settings: Settings) -> None:
+    table = tables.read(file("t.csv", "sentence\nhello there\nbye\n"), settings=settings)
+    with pytest.raises(DataError, match="only one column, 'sentence'"):
+        roles.choose(table)
+
+
+def test_nested_columns_cannot_be_chosen(file: File, settings: Settings) -> None:
+    table = tables.read(file("t.jsonl", '{"text": ["a"], "label": "x"}\n{"text": ["b"], "label": "y"}'), settings=settings)
+    with pytest.raises(DataError, match="lists or objects"):
+        roles.choose(table, text="text")
+
+
+def test_two_labels_are_refused(file: File, settings: Settings) -> None:
+    table = tables.read(file("t.csv", "text,a,b\nhello,1,2\n"), settings=settings)
+    with pytest.raises(DataError, match="Two columns are marked as label: a, b"):
+        roles.require_roles(table, {"text": Role.TEXT, "a": Role.LABEL, "b": Role.LABEL})
