@@ -107,16 +107,10 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
 
 def _prepare(session: Session) -> None:
     """Weights and data on disk, device known, rows encoded."""
-    from core.data import bundled, library
-
     recipe, settings = session.recipe, session.settings
     session.enter(Phase.FETCHING)
     session.folder = fetch.ensure_model(recipe.base_model, settings=settings, progress=session.report("bytes", "base model"))
-    if bundled.is_bundled(recipe.dataset):
-        session.dataset = bundled.ensure(recipe.dataset, settings=settings, workspace=session.workspace,
-                                         progress=session.report("bytes", "dataset"))
-    else:
-        session.dataset = library.load(recipe.dataset, settings=settings, workspace=session.workspace)
+    session.dataset = dataset_of(recipe.dataset, settings=settings, workspace=session.workspace, progress=session.report("bytes", "dataset"))
     session.enter(Phase.PREPARING)
     torch.manual_seed(recipe.seed)
     session.device = device_module.read(settings)
@@ -131,6 +125,19 @@ def _prepare(session: Session) -> None:
     session.train = _budget(session.rows, recipe)
     session.validation = session.rows.of(Split.VALIDATION)
     evict(settings.cache, int(settings.cache_gb * 1e9))
+
+
+def dataset_of(ref: str, *, settings: Settings, workspace: str, progress: Callable[[int, int | None], None]) -> Dataset:
+    """The workspace's dataset of that id; a bundled one is fetched and ingested when the workspace lacks it.
+
+    Raises NotFoundError for an unknown id, FetchError when no source delivers.
+    """
+    from core.data import bundled, catalogue, library
+
+    found = library.find(ref, settings=settings, workspace=workspace)
+    if found is None and any(entry.id == ref for entry in catalogue.DATASETS):
+        return bundled.ensure(ref, settings=settings, workspace=workspace, progress=progress)
+    return found or library.load(ref, settings=settings, workspace=workspace)
 
 
 def read_rows(dataset: Dataset, *, settings: Settings, workspace: str) -> Rows:
@@ -173,8 +180,10 @@ def _budget(rows: Rows, recipe: Recipe) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training left besides the network: its steps and rows, the best step, seconds of earlier attempts."""
+    """What training left besides the network: what it could train, its steps and rows, the best step, seconds of earlier attempts."""
 
+    trainable_params: int = 0
+    total_params: int = 0
     steps: int = 0
     samples: int = 0
     best_step: int | None = None
@@ -189,7 +198,9 @@ def _train(session: Session) -> tuple[Inputs, probe.LinearHead | None, Trained]:
         assert network is not None and base_head is not None  # `wants_probe` is true for solved methods
         _set_head(network, base_head)
         methods.get(recipe.method).make_trainable(network, recipe)
-        return Inputs(network=network, encoded=session.encoded, labels=session.rows.labels, precision=session.precision), base_head, Trained()
+        trainable, total = count_parameters(network)
+        inputs = Inputs(network=network, encoded=session.encoded, labels=session.rows.labels, precision=session.precision)
+        return inputs, base_head, Trained(trainable_params=trainable, total_params=total)
     dropout = 0.0 if card.adapter else recipe.dropout
     if network is None or card.weights != "pretrained" or dropout:
         network = None
@@ -199,9 +210,10 @@ def _train(session: Session) -> tuple[Inputs, probe.LinearHead | None, Trained]:
         _set_head(network, base_head)
     methods.get(recipe.method).make_trainable(network, recipe)
     _checkpointing(session, network)
+    trainable, total = count_parameters(network)  # before cached blocks are taken out of the network
     inputs = Inputs(network=network, encoded=session.encoded, labels=session.rows.labels, precision=session.precision)
     _cache_prefix(session, inputs)
-    return inputs, base_head, _fit(session, inputs)
+    return inputs, base_head, dataclasses.replace(_fit(session, inputs), trainable_params=trainable, total_params=total)
 
 
 def _base_head(session: Session) -> tuple[probe.LinearHead, Network | None]:
@@ -330,7 +342,6 @@ def _save(session: Session, inputs: Inputs, base_head: probe.LinearHead | None, 
     import shutil
 
     session.enter(Phase.SAVING)
-    trainable, total = count_parameters(inputs.network)
     size = artifact.save(session.run_dir / "artifact", network=inputs.network, recipe=session.recipe, classes=session.rows.classes,
                          processor=session.processor, base_head=base_head, precision=session.precision)
     if not session.observer.should_stop():
@@ -341,7 +352,7 @@ def _save(session: Session, inputs: Inputs, base_head: probe.LinearHead | None, 
         "base_model_revision": session.facts.revision, "seed": session.recipe.seed, "threads": torch.get_num_threads()})
     name, since = session._phase or (str(Phase.SAVING), time.monotonic())
     session.phase_seconds[name] = session.phase_seconds.get(name, 0.0) + time.monotonic() - since
-    return Result(metrics=metrics, trainable_params=trainable, total_params=total, seconds=0.0, phase_seconds=session.phase_seconds,
+    return Result(metrics=metrics, trainable_params=trained.trainable_params, total_params=trained.total_params, seconds=0.0, phase_seconds=session.phase_seconds,
                   peak_memory_bytes=0, estimated_memory_bytes=_estimate(session, session.recipe).memory.total, artifact_bytes=size,
                   steps=trained.steps, samples=trained.samples, best_step=trained.best_step, precision=session.precision,
                   device=session.device.name, versions=versions, dataset_hash=session.dataset.content_hash,
