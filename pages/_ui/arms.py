@@ -1,0 +1,42 @@
+"""What a run is called and which colour it keeps, from its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.domain.recipe import Recipe
+from core.domain.run import Run
+from core.models.methods import REGISTRY
+
+
+def method(name: str) -> str:
+    """The label of a method; the bare name when this version no longer knows it."""
+    return REGISTRY[name].card.label if name in REGISTRY else name
+
+
+def index(recipe: Recipe | None) -> int:
+    """The colour index of a run's arm."""
+    return REGISTRY[recipe.method].card.colour_index if recipe and recipe.method in REGISTRY else 0
+
+
+def short(run: Run, *, seeds: bool = True, budgets: bool = True) -> str:
+    """`LoRA`, `LoRA · 128 rows · seed 2`: what tells a run from its siblings."""
+    if run.recipe is None:
+        return run.name
+    parts = [method(run.recipe.method)]
+    if budgets and run.recipe.label_budget:
+        parts.append(f"{run.recipe.label_budget:,} rows")
+    if seeds and run.recipe.seed:
+        parts.append(f"seed {run.recipe.seed}")
+    return " · ".join(parts)
+
+
+def names(runs: Sequence[Run]) -> dict[str, str]:
+    """Run id -> a name that is unique among these runs; the run's own name comes in where the arm is not enough."""
+    first = {run.id: short(run) for run in runs}
+    seen = list(first.values())
+    out: dict[str, str] = {}
+    for run in runs:
+        name = first[run.id] if seen.count(first[run.id]) == 1 else f"{first[run.id]} · {run.name}"
+        out[run.id] = name if name not in out.values() else f"{name} ({run.id[:4]})"
+    return out

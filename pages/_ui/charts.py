@@ -1,0 +1,14 @@
+"""A chart on a page: its finding as a caption above, its words for a screen reader, both themes."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.plots.theme import Chart, config
+from pages._ui.shell import escape
+
+
+def show(chart: Chart, *, key: str, help: str | None = None) -> None:
+    """Draw a chart with its title as text (so that it wraps on a phone) and its alternative text."""
+    st.markdown(f"**{escape(chart.title)}**", help=help)
+    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config())

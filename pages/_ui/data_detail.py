@@ -1,0 +1,86 @@
+"""One dataset: what it holds, what the import found, its rows, and deleting it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.domain.dataset import Dataset, Split
+from pages._ui import shell
+from pages._ui.words import word
+
+SHOWN = 50
+_LOOK = {"error": ("red", ":material/error:"), "warning": ("orange", ":material/warning:"), "info": ("blue", ":material/info:")}
+
+
+def page(ws: str, dataset: Dataset) -> None:
+    """All of one dataset."""
+    st.title(shell.escape(dataset.name))
+    left_out = dataset.rows_read - dataset.rows_kept
+    st.markdown(f"{dataset.rows_read:,} rows read, **{dataset.rows_kept:,} kept**, {left_out:,} left out · {len(dataset.classes)} classes · "
+                f"source: {shell.escape(dataset.source)}" + (f" · licence: {shell.escape(dataset.licence)}" if dataset.licence else ""))
+    with st.container(horizontal=True):
+        shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
+        if st.button("Delete", icon=":material/delete:", key="delete_dataset"):
+            _delete(ws, dataset)
+    _report(ws, dataset)
+    _counts(dataset)
+    _rows(ws, dataset)
+
+
+def _report(ws: str, dataset: Dataset) -> None:
+    report = shell.api().import_report(ws, dataset.id)
+    if report is None:
+        return
+    st.subheader("Import report")
+    if not report.findings:
+        st.markdown(":material/check_circle: Nothing odd was found.")
+    for finding in report.findings:
+        colour, icon = _LOOK.get(finding.severity, _LOOK["info"])
+        with st.container(horizontal=True, gap="small"):
+            st.badge(finding.severity, icon=icon, color=colour)  # type: ignore[arg-type]
+            st.markdown(f"{shell.escape(finding.message)} {shell.escape(finding.remedy)}"
+                        + (f" For example: {shell.escape(finding.example)}" if finding.example else ""))
+    if report.left_out:
+        st.download_button(f"Rows left out, with reasons ({len(report.left_out):,})", data=report.left_out_csv, file_name="left-out.csv",
+                           mime="text/csv", on_click="ignore", icon=":material/download:", key="left_out")
+
+
+def _counts(dataset: Dataset) -> None:
+    st.subheader("Rows by class and split", help=word("split"))
+    splits = [s.value for s in Split if dataset.rows(s)]
+    rows = [{"Class": c} | {s: dataset.counts.get(s, {}).get(c, 0) for s in splits} for c in dataset.classes]
+    st.dataframe(rows, hide_index=True, key="counts", column_config={"Class": st.column_config.TextColumn(pinned=True)},
+                 alt=f"Rows of each of {len(dataset.classes)} classes in {', '.join(splits)}")
+
+
+def _rows(ws: str, dataset: Dataset) -> None:
+    st.subheader("Rows")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        split = st.selectbox("Split", [s.value for s in Split if dataset.rows(s)], key="rows_split", width=150)
+        label = st.selectbox("Class", ["any class", *dataset.classes], key="rows_label", width=220)
+        search = st.text_input("Containing", key="rows_search", placeholder="a word", width=220)
+    rows = shell.api().sample_rows(ws, dataset.id, n=SHOWN, split=str(split), search=search or "",
+                                   label=None if label == "any class" else str(label))
+    if not rows:
+        st.caption("No row matches; choose another class or word.")
+        return
+    st.dataframe(rows, hide_index=True, key="rows", alt=f"{len(rows)} rows of {dataset.name}")
+    if len(rows) == SHOWN:
+        st.caption(f"The first {SHOWN} that match.")
+
+
+@st.dialog("Delete this dataset?")
+def _delete(ws: str, dataset: Dataset) -> None:
+    users = shell.api().dataset_users(ws, dataset.id)
+    st.markdown(f"**{shell.escape(dataset.name)}**, {dataset.rows_kept:,} rows, will be gone for good.")
+    if users:
+        names = ", ".join(shell.escape(r.name) for r in users[:5])
+        st.markdown(f":material/warning: {len(users)} run{'s' * (len(users) > 1)} used it and keep what they measured, but cannot be resumed or "
+                    f"forked any more: {names}{' …' if len(users) > 5 else ''}")
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", icon=":material/delete:", key="dataset_delete_yes"):
+            with shell.guarded():
+                shell.api().delete_dataset(ws, dataset.id)
+                shell.go("data")
+        if st.button("Keep it", key="dataset_delete_no"):
+            st.rerun()

@@ -1,0 +1,42 @@
+"""The datasets of a workspace, and the bundled ones that can be added."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.domain.dataset import Split
+from core.plots.numbers import size
+from pages._ui import live, shell
+
+
+def own(ws: str) -> None:
+    """One row a dataset of this workspace, with the ways on."""
+    datasets = shell.api().datasets(ws)
+    if not datasets:
+        shell.empty("No dataset yet. Upload a table below, or add a bundled dataset.")
+    for dataset in datasets:
+        splits = " / ".join(f"{dataset.rows(s):,}" for s in (Split.TRAIN, Split.VALIDATION, Split.TEST))
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{shell.escape(dataset.name)}** · {dataset.rows_kept:,} rows, {len(dataset.classes)} classes · "
+                        f"train / validation / test {splits}")
+            shell.link("data", "Look at it", icon=":material/table_rows:", dataset=dataset.id)
+            shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
+
+
+def bundled(ws: str) -> None:
+    """Datasets that Thaw can fetch by itself."""
+    api = shell.api()
+    there = {d.source for d in api.datasets(ws)}
+    for entry in api.bundled_datasets():
+        with st.container(border=True):
+            st.markdown(f"**{entry.name}** · {size(entry.size_bytes)} to fetch")
+            st.caption(f"{entry.description} [Source]({entry.source_url}), licence: [{entry.licence}]({entry.licence_url}).")
+            if entry.id in there:
+                st.caption(":material/check_circle: In this workspace.")
+                continue
+            if st.button("Add", key=f"add_{entry.id}", icon=":material/download:"):
+                with shell.guarded():
+                    st.session_state["data_job"] = (entry.id, api.prepare(ws, dataset=entry.id))
+            job = st.session_state.get("data_job")
+            if job and job[0] == entry.id:
+                live.prepare_panel(ws, job[1])

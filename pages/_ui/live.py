@@ -1,0 +1,161 @@
+"""What runs are doing right now. Fragments poll the store while something is under way and stop when it is final."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from core.domain.run import Event, Phase, Run, Status
+from core.errors import TIPS
+from core.plots.numbers import count, duration, size
+from pages._ui import shell
+
+POLL_S = 1.5
+
+STATUS: dict[Status, tuple[str, str]] = {
+    Status.QUEUED: ("gray", ":material/hourglass_empty:"),
+    Status.RUNNING: ("orange", ":material/local_fire_department:"),
+    Status.STOPPING: ("yellow", ":material/stop_circle:"),
+    Status.DONE: ("green", ":material/check_circle:"),
+    Status.STOPPED: ("gray", ":material/stop_circle:"),
+    Status.FAILED: ("red", ":material/error:"),
+    Status.INTERRUPTED: ("yellow", ":material/power_off:"),
+}
+
+
+@dataclass
+class Story:
+    """A run's events folded into what the page shows; grows with each poll, is rebuilt from the store after F5."""
+
+    last_seq: int = 0
+    attempt: int = -1
+    phases: dict[str, float] = field(default_factory=dict)
+    """Phase -> Unix time at which it began, in order of appearance."""
+    progress: dict[str, Any] = field(default_factory=dict)
+    step: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, events: list[Event]) -> None:
+        for event in events:
+            if event.kind == "phase":
+                self.phases[str(event.data["phase"])] = event.time
+                self.progress = {}
+            elif event.kind == "progress":
+                self.progress = event.data
+            elif event.kind == "step":
+                self.step = event.data
+            elif event.kind == "note" and event.data["text"] not in self.notes:
+                self.notes.append(str(event.data["text"]))
+
+
+def follow(ws: str, run_id: str) -> tuple[Run, Story]:
+    """The run as it is now and its story, reading only the events that are new to this session."""
+    story: Story = st.session_state.setdefault(f"story_{run_id}", Story())
+    progress = shell.api().progress(ws, run_id, after=story.last_seq)
+    if progress.run.attempts != story.attempt:
+        story.attempt, story.phases, story.progress = progress.run.attempts, {}, {}
+    story.add(progress.events)
+    story.last_seq = progress.last_seq
+    return progress.run, story
+
+
+def badge(run: Run) -> None:
+    """The status of a run as a coloured badge with an icon."""
+    colour, icon = STATUS[run.status]
+    text = f"queued, place {run.position}" if run.status is Status.QUEUED and run.position else run.status.value
+    st.badge(text, icon=icon, color=colour)  # type: ignore[arg-type]
+
+
+def stepper(run: Run, story: Story) -> None:
+    """The phases in order: done, now, still to come; a phase that was not needed is left pale."""
+    current = list(story.phases)[-1] if story.phases and not run.status.final else None
+    order = [p.value for p in Phase]
+    reached = max((order.index(p) for p in story.phases), default=-1)
+    with st.container(horizontal=True, gap="xsmall"):
+        for i, phase in enumerate(order):
+            if phase == current:
+                st.badge(phase, icon=":material/play_circle:", color="orange")
+            elif phase in story.phases:
+                st.badge(phase, icon=":material/check_circle:", color="blue")
+            else:
+                word = "not needed" if i < reached or run.status is Status.DONE else "to come"
+                st.badge(phase, icon=":material/remove:" if word == "not needed" else ":material/radio_button_unchecked:", color="gray",
+                         help=f"{phase}: {word}")
+
+
+def bar(run: Run, story: Story) -> None:
+    """One progress bar: the phase's own measure, or steps while training."""
+    if run.status is Status.QUEUED:
+        st.progress(0.0, text=f"Waiting in the queue, place {run.position}" if run.position else "Waiting in the queue")
+        return
+    phase = list(story.phases)[-1] if story.phases else "starting"
+    if phase == Phase.TRAINING.value and story.step.get("total_steps"):
+        done, total, unit = story.step["step"], story.step["total_steps"], "steps"
+    else:
+        done, total, unit = story.progress.get("done", 0), story.progress.get("total"), str(story.progress.get("unit", ""))
+    note = str(story.progress.get("note", ""))
+    amount = (f"{size(done)}" + (f" of {size(total)}" if total else "")) if unit == "bytes" else (
+        f"{done:,.0f}" + (f" of {total:,.0f}" if total else "") + f" {unit}") if done or total else ""
+    text = " · ".join(part for part in (phase.capitalize(), amount, shell.escape(note)) if part)
+    st.progress(min(1.0, done / total) if total else 0.0, text=text)
+
+
+def eta_s(story: Story) -> float | None:
+    """Seconds that training still needs, from the pace so far; None before the second step."""
+    step, total, seconds = (story.step.get(k) for k in ("step", "total_steps", "seconds"))
+    if not step or not total or not seconds or step < 2:
+        return None
+    return float(seconds) / step * (total - step)
+
+
+def vitals(run: Run, story: Story) -> None:
+    """Steps, loss, time left, time so far and memory, as small metrics."""
+    with st.container(horizontal=True, gap="medium"):
+        step, total = story.step.get("step"), story.step.get("total_steps")
+        st.metric("Step", f"{step:,} / {total:,}" if step and total else "–", width=150)
+        loss = story.step.get("loss")
+        st.metric("Training loss", f"{loss:.3f}" if loss is not None else "–", width=130)
+        left = eta_s(story) if run.status is Status.RUNNING and Phase.EVALUATING.value not in story.phases else None
+        st.metric("Time left", f"about {duration(left)}" if left is not None else "–", width=170,
+                  help="Of the training phase, from the pace so far.")
+        st.metric("Time so far", duration((run.finished or time.time()) - run.started) if run.started else "–", width=140)
+        memory = story.step.get("memory_bytes")
+        st.metric("Memory", size(memory) if memory else "–", width=120)
+        samples = story.step.get("samples")
+        st.metric("Rows seen", count(samples) if samples else "–", width=110, help="Training rows, with repetition.")
+
+
+def failure(run: Run) -> None:
+    """Why a run ended early, in three parts, and the tip for this kind of failure when it says more."""
+    if run.failure is None:
+        return
+    shell.problem(run.failure.what, run.failure.why, run.failure.remedy or TIPS[run.failure.kind])
+    tip = TIPS[run.failure.kind]
+    if run.failure.remedy and tip != run.failure.remedy:
+        st.caption(f"Kind: {run.failure.kind.value}. {tip}")
+
+
+def prepare_panel(ws: str, job: str) -> None:
+    """Live progress of a fetch-and-inspect job; the page goes on by itself when it is done."""
+    final = shell.api().run(ws, job).status.final
+    st.fragment(_prepare, run_every=None if final else POLL_S)(ws, job)
+
+
+def _prepare(ws: str, job: str) -> None:
+    with shell.guarded():
+        run, story = follow(ws, job)
+        if run.status is Status.DONE:
+            st.session_state.pop("prepare_job", None)
+            st.rerun()
+        if run.status.final:
+            failure(run)
+            if run.failure is None:
+                shell.problem("Fetching was stopped before it was done.", remedy="Press the button to try again.")
+            return
+        badge(run)
+        bar(run, story)
+        for note in story.notes:
+            st.caption(shell.escape(note))

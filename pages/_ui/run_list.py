@@ -1,0 +1,105 @@
+"""Runs grouped by the experiment they belong to: state, progress, test accuracy, and a way in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.domain.run import JobKind, Run, Status
+from core.plots.numbers import duration, measured
+from pages._ui import arms, live, shell
+
+PAGE = 8
+"""Experiments shown before "Show older"."""
+
+
+def groups(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs of one experiment together, newest experiment first, runs in the order they were submitted."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.experiment or run.id, []).insert(0, run)
+    return list(found.values())
+
+
+def recent(ws: str, *, limit: int) -> None:
+    """The newest experiments in brief, for the home page."""
+    st.fragment(_recent, run_every=live.POLL_S * 2 if busy(ws) else None)(ws, limit)
+
+
+def _recent(ws: str, limit: int) -> None:
+    with shell.guarded():
+        runs = shell.api().runs(ws, kind=JobKind.TRAIN)
+        if not runs:
+            shell.empty("No runs yet. Start the first comparison above, or choose your own methods.", page="train", label="Choose methods")
+        for members in groups(runs)[:limit]:
+            done = sum(r.status is Status.DONE for r in members)
+            with st.container(border=True, horizontal=True, vertical_alignment="center"):
+                st.markdown(f"**{shell.escape(title(members))}** · {done} of {len(members)} done · {age(members[0].created)}")
+                shell.link("runs", "Open", icon=":material/arrow_forward:", run=members[0].id)
+
+
+def busy(ws: str) -> bool:
+    """Whether anything is queued or running."""
+    return any(not r.status.final for r in shell.api().runs(ws))
+
+
+def everything(ws: str) -> None:
+    """All experiments with their runs, live while something is under way."""
+    st.fragment(_everything, run_every=live.POLL_S if busy(ws) else None)(ws)
+
+
+def _everything(ws: str) -> None:
+    with shell.guarded():
+        every = groups(shell.api().runs(ws, kind=JobKind.TRAIN))
+        shown = int(st.session_state.get("experiments_shown", PAGE))
+        for members in every[:shown]:
+            _experiment(ws, members)
+        if len(every) > shown and st.button(f"Show older ({len(every) - shown} more)", icon=":material/expand_more:", key="older"):
+            st.session_state["experiments_shown"] = shown + PAGE
+            st.rerun(scope="fragment")
+
+
+def title(members: Sequence[Run]) -> str:
+    """What a group of runs is called."""
+    names = {r.name.split(" · ")[0] for r in members}
+    return names.pop() if len(names) == 1 else members[0].name
+
+
+def age(created: float) -> str:
+    """`just now`, `12 min ago`, `3 h ago`, `2 days ago`."""
+    seconds = time.time() - created
+    if seconds < 60:
+        return "just now"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min ago"
+    return f"{seconds / 3600:.0f} h ago" if seconds < 86400 * 1.5 else f"{seconds / 86400:.0f} days ago"
+
+
+def _experiment(ws: str, members: Sequence[Run]) -> None:
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{shell.escape(title(members))}** · {age(members[0].created)}")
+            if sum(r.status in (Status.DONE, Status.STOPPED) for r in members):
+                shell.link("compare", "Compare", icon=":material/stacked_line_chart:", runs=",".join(r.id for r in members))
+        names = arms.names(members)
+        for run in members:
+            _row(ws, run, names[run.id])
+
+
+def _row(ws: str, run: Run, name: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        shell.link("runs", name, icon=":material/chevron_right:", run=run.id)
+        live.badge(run)
+        if run.status in (Status.RUNNING, Status.STOPPING):
+            _, story = live.follow(ws, run.id)
+            step, total = story.step.get("step"), story.step.get("total_steps")
+            phase = list(story.phases)[-1] if story.phases else "starting"
+            st.caption(phase + (f", step {step:,} of {total:,}" if step and total and phase == "training" else ""))
+        elif run.status in (Status.DONE, Status.STOPPED) and (result := shell.api().result(ws, run.id)):
+            accuracy = result.metrics.get("test", {}).get("accuracy")
+            if accuracy:
+                st.caption(f"test accuracy {measured(accuracy.value, accuracy.low, accuracy.high)} · {duration(result.seconds)}")
+        elif run.failure:
+            st.caption(shell.escape(run.failure.what))

@@ -1,0 +1,147 @@
+"""What every page stands on: the entrypoint guard, the workspace, the façade, errors in three parts, links that keep their ids."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import streamlit as st
+
+from core import settings
+from core.api import Thaw
+from core.errors import ThawError
+
+if TYPE_CHECKING:
+    from streamlit.navigation.page import StreamlitPage
+
+log = logging.getLogger("thaw.pages")
+
+PAGES: dict[str, tuple[str, str]] = {
+    "home": ("Home", ":material/home:"),
+    "data": ("Data", ":material/table_rows:"),
+    "train": ("Train", ":material/model_training:"),
+    "runs": ("Runs", ":material/list_alt:"),
+    "compare": ("Compare", ":material/stacked_line_chart:"),
+}
+"""File name in `pages/` -> title and icon, in the order of the navigation."""
+_MARK = "_entrypoint_ran"
+_SUPERVISOR_CHECK_S = 10.0
+
+
+def sitemap() -> list[StreamlitPage]:
+    """All pages for `st.navigation`."""
+    return [st.Page(f"pages/{name}.py", title=title, icon=icon, default=name == "home") for name, (title, icon) in PAGES.items()]
+
+
+def mark_entrypoint() -> None:
+    """Called by the entrypoint just before `page.run()`; `require_entrypoint` takes the mark away again."""
+    st.session_state[_MARK] = True
+
+
+def require_entrypoint() -> None:
+    """First statement of every page: when Streamlit ran the page file without the entrypoint, go through the entrypoint.
+
+    After a server restart a deep link runs `pages/x.py` on its own until some session has called `st.navigation`.
+    """
+    if st.session_state.pop(_MARK, False):
+        return
+    st.navigation(sitemap(), position="hidden")
+    st.rerun()
+
+
+def api() -> Thaw:
+    """The façade over everything that is not drawing."""
+    return Thaw(settings.load())
+
+
+def workspace() -> str:
+    """The id of the open workspace."""
+    return str(st.session_state["ws"])
+
+
+def open_workspace() -> None:
+    """Take the workspace from the link or make a new one, and put it back into the link on every run."""
+    ws = st.query_params.get("ws") or st.session_state.get("ws")
+    if not ws:
+        ws = api().new_workspace()
+    try:
+        if st.session_state.get("ws") != ws:
+            api().touch_workspace(ws)
+    except ThawError as error:
+        show_error(error)
+        st.link_button("Open a new workspace", "/", icon=":material/add:")
+        st.stop()
+    st.session_state["ws"] = ws
+    if st.query_params.get("ws") != ws:
+        st.query_params["ws"] = ws
+
+
+def ensure_supervisor() -> None:
+    """See every few seconds that the process which starts runs is alive; start it when it is not."""
+    last = float(st.session_state.get("_supervisor_checked", 0.0))
+    if time.monotonic() - last > _SUPERVISOR_CHECK_S:
+        api().ensure_supervisor()
+        st.session_state["_supervisor_checked"] = time.monotonic()
+
+
+def sidebar() -> None:
+    """Below the navigation: what the workspace link is, once and briefly."""
+    with st.sidebar:
+        st.caption(":material/key: This page's address is the key to your workspace. Save it: whoever has the link sees your data and runs.")
+
+
+def go(page: str, **params: str) -> NoReturn:
+    """Switch to a page of the sitemap, keeping the workspace and carrying ids such as `run=`."""
+    st.switch_page(f"pages/{page}.py", query_params={"ws": workspace(), **params})
+
+
+def link(page: str, label: str, *, icon: str | None = None, **params: str) -> None:
+    """A link to a page that keeps the workspace."""
+    st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params={"ws": workspace(), **params})
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Show any error as what happened, why, and what to do; tracebacks go to the server's log only."""
+    try:
+        yield
+    except ThawError as error:
+        log.info("shown to the user: %s", error, exc_info=error)
+        show_error(error)
+    except Exception as error:  # the last line of defence: anything unforeseen is logged in full and shown in words
+        log.exception("unexpected error on a page")
+        show_error(ThawError("Something went wrong while drawing this page.", why=f"An unexpected {type(error).__name__} occurred; "
+                             "the server's log has the details. Runs that are under way are not affected."))
+
+
+def show_error(error: ThawError) -> None:
+    """One error in three parts."""
+    problem(error.what, error.why, error.remedy)
+
+
+def problem(what: str, why: str = "", remedy: str = "") -> None:
+    """What happened, why, what to do."""
+    text = f"**{escape(what)}**"
+    if why:
+        text += f"\n\n{escape(why)}"
+    if remedy:
+        text += f"\n\n:material/lightbulb: {escape(remedy)}"
+    st.error(text, icon=":material/error:")
+
+
+def empty(text: str, *, page: str | None = None, label: str = "", icon: str = ":material/info:") -> None:
+    """An empty state: what is missing, and the next step as a link."""
+    with st.container(border=True):
+        st.markdown(f"{icon} {text}")
+        if page:
+            link(page, label, icon=PAGES[page][1])
+
+
+def escape(text: str) -> str:
+    """Text of the user's (names, labels, file names) as literal characters inside Markdown."""
+    for mark in "\\`*_{}[]<>#$~|:":
+        text = text.replace(mark, "\\" + mark)
+    return text.replace("\n", " ")

@@ -1,0 +1,110 @@
+"""The choices of the Train page, one function each; they read and write nothing but widgets and the façade."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.domain.dataset import Dataset
+from core.domain.model import ModelFacts
+from core.errors import RecipeError
+from pages._ui import devices, live, shell
+from pages._ui.words import word
+
+if TYPE_CHECKING:
+    from core.api import MethodChoice
+
+OTHER = "another model"
+EFFORTS = {"quick": "Quick", "normal": "Normal", "thorough": "Thorough"}
+
+
+def dataset(ws: str) -> str:
+    """A dataset of the workspace or a bundled one; returns its id."""
+    api = shell.api()
+    own = {d.id: d for d in api.datasets(ws)}
+    there = {d.source for d in own.values()}
+    bundled = {b.id: b for b in api.bundled_datasets() if b.id not in there}
+
+    def name(ref: str) -> str:
+        if ref in own:
+            return f"{own[ref].name} · {own[ref].rows_kept:,} rows, {len(own[ref].classes)} classes"
+        return f"{bundled[ref].name} · bundled, fetched on first use"
+
+    options = [*own, *bundled]
+    asked = st.query_params.get("dataset")
+    return str(st.selectbox("Dataset", options, index=options.index(asked) if asked in options else 0, format_func=name, key="train_dataset",
+                            help="Your own datasets and the bundled ones. Add your own on the Data page.", persist_state="session"))
+
+
+def model() -> str:
+    """A bundled base model, a hub id or a local folder; empty while nothing has been typed."""
+    bundled = {m.id: m for m in shell.api().bundled_models()}
+    choice = st.selectbox("Base model", [*bundled, OTHER], key="train_model", help=word("base model"), persist_state="session",
+                          format_func=lambda m: bundled[m].name if m in bundled else "Another: hub id or local folder…")
+    if choice != OTHER:
+        st.caption(bundled[str(choice)].description)
+        return str(choice)
+    return (st.text_input("Hub id or folder", key="train_model_other", persist_state="session", placeholder="e.g. distilbert-base-uncased or /models/mine",
+                          help="A model of the Hugging Face hub, or the absolute path of a folder that from_pretrained can load.") or "").strip()
+
+
+def fetch_first(ws: str, *, model_id: str, dataset_ref: str, facts: ModelFacts | None, ready: Dataset | None) -> None:
+    """What is missing before anything can be planned, a button that fetches it, and live progress of that."""
+    api = shell.api()
+    catalogue_model = next((m for m in api.bundled_models() if m.id == model_id), None)
+    catalogue_data = next((d for d in api.bundled_datasets() if d.id == dataset_ref), None)
+    with st.container(border=True):
+        missing = " and ".join(part for part, there in (("the base model", facts), ("the dataset", ready)) if there is None)
+        st.markdown(f":material/download: **Fetch and inspect {missing} first.** Methods, the freeze grid and the estimates are read "
+                    "from the real thing, not guessed.")
+        devices.downloads(catalogue_model if facts is None else None, catalogue_data if ready is None else None)
+        if facts is None and catalogue_model is None:
+            st.caption("Source: the Hugging Face hub, or your folder. Only safetensors weights are loaded, and no code of the model is run.")
+        if st.button("Fetch and inspect", type="primary", icon=":material/download:", key="fetch_first"):
+            with shell.guarded():
+                st.session_state["prepare_job"] = api.prepare(ws, model=None if facts else model_id, dataset=None if ready else dataset_ref)
+        if job := st.session_state.get("prepare_job"):
+            live.prepare_panel(ws, job)
+
+
+def methods(choices: Sequence[MethodChoice]) -> list[str]:
+    """Check boxes, one a method, with what it does; those that do not apply are disabled and say why."""
+    st.markdown("**Methods to compare**", help=word("method"))
+    chosen = []
+    columns = st.columns(2)
+    for i, choice in enumerate(choices):
+        with columns[i % 2]:
+            default = choice.reason is None and choice.name in ("probe", "partial", "lora", "full")
+            ticked = st.checkbox(choice.label, value=default, key=f"method_{choice.name}", disabled=choice.reason is not None,
+                                 persist_state="session", help=choice.summary)
+            remark = f"Does not apply: {choice.reason}" if choice.reason else choice.note
+            st.caption(choice.summary + (f" :orange[:material/info: {remark}]" if remark else ""))
+            if ticked and choice.reason is None:
+                chosen.append(choice.name)
+    return chosen
+
+
+def effort() -> str:
+    """The one main dial."""
+    value = st.segmented_control("Effort", list(EFFORTS), default="normal", format_func=EFFORTS.__getitem__, key="train_effort",
+                                 help=word("effort"), required=True, persist_state="session")
+    return str(value or "normal")
+
+
+def repeats() -> tuple[int, list[int | None]]:
+    """Number of seeds and the label budgets (None = all rows)."""
+    left, right = st.columns(2)
+    seeds = left.number_input("Seeds", 1, 20, 1, key="train_seeds", help=word("seed"), persist_state="session")
+    picked = right.multiselect("Label budgets (training rows)", ["all", "32", "128", "512"], default=["all"], key="train_budgets",
+                               accept_new_options=True, help=word("label budget") + " Type any other number.", persist_state="session")
+    return int(seeds), [_budget(text) for text in picked] or [None]
+
+
+def _budget(text: str) -> int | None:
+    if text.strip().lower() == "all":
+        return None
+    if not text.strip().isdigit() or int(text) < 1:
+        raise RecipeError(f"The label budget {text!r} is not a number of rows.", remedy="Use whole numbers such as 128, or all.")
+    return int(text)

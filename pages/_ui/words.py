@@ -1,0 +1,43 @@
+"""The glossary: the words of Thaw, one or two sentences each, used as tooltips and on the home page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+WORDS: dict[str, str] = {
+    "base model": "A pretrained model as published. Thaw never changes it on disk; every run starts from a fresh copy.",
+    "block": "One unit of the model's depth, in forward order: the embeddings, then block 0, 1, 2 …, and the head on top.",
+    "head": "The last layer, new for your classes. It always trains, since the base model has never seen your labels.",
+    "frozen": "A frozen block keeps the pretrained weights exactly: no gradient, no dropout. A thawed block trains.",
+    "freeze plan": "Which blocks train and which stay as they were published.",
+    "method": "How the model becomes trainable: only a new head (probe), some blocks (partial), all of them (full), "
+              "small adapters (LoRA, QLoRA), or everything from fresh weights (scratch).",
+    "recipe": "Everything that decides a run: base model, method, freeze plan, settings, seed and label budget. It never changes after the start.",
+    "arm": "One recipe of an experiment, repeated over seeds and label budgets.",
+    "experiment": "One dataset and several arms, trained so that they can be compared fairly.",
+    "run": "One recipe, executed once.",
+    "effort": "One dial from which epochs, batch size, text length, learning rate and adapter rank follow.",
+    "label budget": "How many labelled training rows a run may use, drawn evenly from the classes. It shows what a method does with few labels.",
+    "seed": "The number that fixes every random choice. Several seeds show how much of a difference is luck.",
+    "split": "Training rows teach the model, validation rows choose the best moment, test rows judge once at the end.",
+    "shift set": "A second labelled set from another domain. Runs are judged on it but never trained on it.",
+    "interval": "The range that holds the true value in 95 of 100 repetitions, from resampling the test rows (bootstrap).",
+    "macro-F1": "The F1 score of each class, averaged with equal weight, so that small classes count as much as large ones.",
+    "confusion matrix": "Rows are the true classes, columns the predicted ones; everything off the diagonal is an error.",
+    "paired test": "Compares two runs row by row on the same test rows (exact McNemar test), which is sharper than comparing two intervals.",
+    "artifact": "What a run saves: the head, the adapter or weights, the tokenizer and the class names.",
+    "trained parameters": "Numbers inside the model that training may change.",
+    "resume": "Go on from the last checkpoint with the same recipe; the result is the same as if nothing had happened.",
+    "fork": "Start a new run from this run's recipe with some of it changed.",
+}
+
+
+def word(name: str) -> str:
+    """The glossary sentence for a word, for `help=`."""
+    return WORDS[name]
+
+
+def glossary() -> None:
+    """All words, folded away."""
+    with st.expander("What the words mean", icon=":material/menu_book:"):
+        st.markdown("\n".join(f"- **{name}**: {text}" for name, text in WORDS.items()))

@@ -1,0 +1,25 @@
+import streamlit as st
+
+from pages._ui import data_detail, data_import, data_list, shell
+
+shell.require_entrypoint()
+
+ws, api = shell.workspace(), shell.api()
+ref = st.query_params.get("dataset")
+
+if ref is not None:
+    shell.link("data", "All datasets", icon=":material/arrow_back:")
+    dataset = api.dataset(ws, ref)
+    if dataset is None:
+        shell.problem("This workspace has no such dataset.", "It was deleted, or it belongs to another workspace.",
+                      "Choose one from the list of all datasets.")
+        st.stop()
+    data_detail.page(ws, dataset)
+    st.stop()
+
+st.title("Data")
+data_list.own(ws)
+st.subheader("Bring your own table")
+data_import.panel(ws)
+st.subheader("Bundled datasets")
+data_list.bundled(ws)

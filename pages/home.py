@@ -1,0 +1,39 @@
+import streamlit as st
+
+from pages._ui import devices, run_list, shell
+from pages._ui.words import glossary
+
+shell.require_entrypoint()
+
+HOME_METHODS = ("probe", "partial", "lora", "full", "scratch")
+
+ws, api = shell.workspace(), shell.api()
+
+st.title("Thaw")
+st.markdown(
+    "Transfer learning starts from a model that others have pretrained. Thaw trains the same model several ways on your data: "
+    "only a new head, some blocks thawed, small adapters, everything, and everything from scratch. "
+    "Then it puts the runs side by side, with intervals, so that you see what each way costs and what it buys."
+)
+devices.line()
+
+dataset, model = api.bundled_datasets()[0], api.bundled_models()[0]
+with st.container(border=True):
+    st.subheader("A first comparison")
+    st.markdown(
+        f"Trains **{model.name}** five ways on **{dataset.name}** at quick effort. "
+        "It takes a few minutes on an ordinary computer; you may close the page meanwhile."
+    )
+    label = f"Compare on {dataset.name} with {model.name.split(' (')[0]}"
+    if st.button(label, type="primary", icon=":material/play_arrow:", key="first_comparison"):
+        with shell.guarded():
+            ids = api.compare_bundled(ws, dataset=dataset.id, model=model.id, methods=HOME_METHODS)
+            shell.go("runs", run=ids[0])
+    devices.downloads(model, dataset)
+
+st.subheader("Recent runs")
+run_list.recent(ws, limit=5)
+with st.container(horizontal=True):
+    shell.link("data", "Bring your own data", icon=":material/upload_file:")
+    shell.link("train", "Choose methods yourself", icon=":material/model_training:")
+glossary()
