@@ -54,6 +54,7 @@ def pair(x: ArrayLike, y: ArrayLike, *, same_width: bool = False) -> tuple[Table
 def state(x: ArrayLike) -> State:
     """`ok`, `not finite` or `collapsed` (spread over the rows below float16 resolution)."""
     values = np.asarray(x)
+    values = values.astype(np.float32) if values.dtype == np.float16 else values  # float16 arithmetic is slow
     low, high = values.min(axis=0), values.max(axis=0)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         return State.NOT_FINITE

@@ -110,11 +110,12 @@ def _distances(t: NDArray[np.float64], part: slice) -> NDArray[np.float64]:
 
 
 def _penalty(distances: NDArray[np.float64], chosen: NDArray[np.int64], k: int) -> float:
-    """Sum over chosen neighbours of how far their rank by `distances` exceeds k."""
+    """Sum over chosen neighbours of how far their rank by `distances` exceeds k; equal distances share their middle rank."""
     lines = np.arange(len(distances))
     ordered = np.sort(distances, axis=1)
     total = 0.0
     for line in lines:
-        ranks = np.searchsorted(ordered[line], distances[line, chosen[line]]) + 1
+        values = distances[line, chosen[line]]
+        ranks = (np.searchsorted(ordered[line], values) + np.searchsorted(ordered[line], values, side="right") + 1) / 2
         total += float(np.sum(np.maximum(ranks - k, 0)))
     return total

@@ -97,7 +97,7 @@ def measure(features: ArrayLike, sides: Sides, *, seed: int = 0) -> Side:
     """Every number of one block of one model."""
     target, known = sides.target, sides.labelled
     values = np.asarray(features)
-    if state(values[target]) is not State.OK or state(values) is State.NOT_FINITE:
+    if state(values[target]) is not State.OK or (not target.all() and state(values) is State.NOT_FINITE):
         return Side(numbers=SideNumbers(), near=None, near_shift=None, knn=None)
     full = table(values[target])
     near = neighbours.nearest(full)
