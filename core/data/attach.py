@@ -1,4 +1,4 @@
-"""Attach a second labelled dataset as the shift set of a first: evaluated on in every run, never trained on."""
+"""Attach one dataset to another as its shift set: rows of another domain, evaluated on in every run and never trained on."""
 
 from __future__ import annotations
 
@@ -7,72 +7,138 @@ import hashlib
 import shutil
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.data import library
-from core.data.ingest import DATASET, ROWS, publish, read_dataset, write_json, write_rows
+from core.data import duplicates, library
+from core.data.ingest import DATASET, REPORT, ROWS, publish, read_dataset, write_json, write_rows
+from core.data.report import INFO, WARNING, Finding, ImportReport, several
+from core.data.rows import label_key
 from core.domain import codec
 from core.domain.dataset import Dataset, Split
-from core.errors import DataError
+from core.errors import DataError, NotFoundError
 from core.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attached:
-    """The new dataset, and what of the second one could not be used."""
+    """The new dataset, and how the labels of the shift set met its classes."""
 
     dataset: Dataset
+    matched: dict[str, str]
+    """label of the shift set -> class of the dataset."""
     unmatched: dict[str, int]
-    """Class of the second set that the first does not have -> rows left out."""
+    """label of the shift set without a class -> rows left out."""
+    repeated: int
+    """Shift rows whose text is also a training text."""
 
 
-def attach(dataset: Dataset, shift: Dataset, *, settings: Settings, workspace: str) -> Attached:
-    """A dataset with the rows of `dataset` and, as its shift split, all rows of `shift` whose class has a namesake.
+def match_labels(labels: tuple[str, ...], classes: tuple[str, ...], given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """label -> class for labels that have one: by hand (`given`), else equal but for case and spaces.
 
-    Class names match without regard to case and surrounding spaces. Both stay as they are. Raises DataError when no class matches.
+    Raises DataError when `given` names a class that does not exist.
+    """
+    by_key = {label_key(name): name for name in classes}
+    matched = {label: by_key[label_key(label)] for label in labels if label_key(label) in by_key}
+    for label, name in (given or {}).items():
+        if name not in classes:
+            raise DataError(f"There is no class {name[:60]!r} to match {label[:60]!r} with.",
+                            why=f"The classes are: {', '.join(classes[:20])}.", remedy="Choose one of these.")
+        if label in labels:
+            matched[label] = name
+    return matched
+
+
+def attach(dataset: Dataset, other: Dataset, *, settings: Settings, workspace: str, labels: Mapping[str, str] | None = None) -> Attached:
+    """A new dataset: the rows of `dataset` with their splits, and all rows of `other` with a matched label as its shift set.
+
+    Row ids of the shift set go on after the largest of the dataset. labels: matches chosen by hand, shift label -> class. The
+    same pair gives the same dataset. Raises DataError when no label matches or `dataset` has a shift set already.
     """
     import numpy as np
     import pyarrow as pa
 
-    known = {name.strip().casefold(): index for index, name in enumerate(dataset.classes)}
-    index_of = np.array([known.get(name.strip().casefold(), -1) for name in shift.classes], dtype=np.int32)
-    if not (index_of >= 0).any():
-        raise DataError("The shift set shares no class with the dataset.",
-                        why=f"Its classes are {', '.join(shift.classes[:10])}; the dataset's are {', '.join(dataset.classes[:10])}.",
-                        remedy="Give it the same class names, then attach it again.")
-    own = library.read_rows(dataset, settings=settings, workspace=workspace)
-    other = library.read_rows(shift, settings=settings, workspace=workspace)
-    own = own.filter(pa.array(np.array(own["split"].to_pylist()) != Split.SHIFT.value))
-    labels = index_of[other["label"].to_numpy()]
-    unmatched = {name: int((other["label"].to_numpy() == i).sum()) for i, name in enumerate(shift.classes) if index_of[i] < 0}
-    other, labels = other.filter(pa.array(labels >= 0)), labels[labels >= 0]
-    first_id = int(own["row_id"].to_numpy().max(initial=-1)) + 1
-    columns = {
-        "row_id": np.concatenate([own["row_id"].to_numpy(), first_id + np.arange(len(other))]),
-        "text": pa.chunked_array([*own["text"].chunks, *other["text"].chunks], type=pa.string()),
-        "label": np.concatenate([own["label"].to_numpy(), labels]),
-        "split": [*own["split"].to_pylist(), *([Split.SHIFT.value] * len(other))],
-    }
-    digest = hashlib.sha256(f"{dataset.content_hash}+{shift.content_hash}".encode()).hexdigest()
-    counts = {split: found for split, found in dataset.counts.items() if split != Split.SHIFT.value}
-    counts[Split.SHIFT.value] = {name: int((labels == i).sum()) for i, name in enumerate(dataset.classes)}
-    made = dataclasses.replace(dataset, id=digest[:16], name=f"{dataset.name}, shift: {shift.name}", content_hash=digest, counts=counts,
-                               source=f"{dataset.source} + {shift.source}", rows_read=dataset.rows_read + shift.rows_kept,
-                               rows_kept=dataset.rows_kept + len(other), created=time.time())
-    return Attached(dataset=_write(made, columns, settings.workspace(workspace) / "datasets"), unmatched=unmatched)
+    if dataset.rows(Split.SHIFT):
+        raise DataError(f"{dataset.name} already has a shift set.", remedy="Attach to the dataset it was made from instead.")
+    base = library.read_rows(dataset, settings=settings, workspace=workspace)
+    shift = library.read_rows(other, settings=settings, workspace=workspace)
+    matched = match_labels(other.classes, dataset.classes, labels)
+    if not matched:
+        raise DataError(f"No label of {other.name} is a class of {dataset.name}.",
+                        why=f"One has {', '.join(other.classes[:8])}; the other {', '.join(dataset.classes[:8])}.",
+                        remedy="Rename the labels of one of the two so that they agree, or choose the matches by hand.")
+    lookup = np.asarray([dataset.classes.index(matched[name]) if name in matched else -1 for name in other.classes], dtype=np.int32)
+    label = lookup[shift["label"].to_numpy()]
+    unmatched = Counter(other.classes[i] for i in shift["label"].to_numpy()[label < 0].tolist())
+    shift, label = shift.filter(pa.array(label >= 0)), label[label >= 0]
+    start = int(base["row_id"].to_numpy().max(initial=0))
+    joined = {"row_id": np.concatenate([base["row_id"].to_numpy(), start + shift["row_id"].to_numpy()]),
+              "text": pa.chunked_array([*base["text"].chunks, *shift["text"].chunks], type=pa.string()),
+              "label": np.concatenate([base["label"].to_numpy(), label]),
+              "split": np.concatenate([np.asarray(base["split"].to_pylist()), np.full(len(label), Split.SHIFT.value)])}
+    repeated = _repeated(base, shift)
+    result = _write(dataset, other, joined, label, settings=settings, workspace=workspace,
+                    findings=_findings(other, len(label), unmatched, repeated))
+    return Attached(dataset=result, matched=matched, unmatched=dict(unmatched), repeated=repeated)
 
 
-def _write(dataset: Dataset, columns: dict[str, Any], folder: Path) -> Dataset:
-    target = folder / dataset.id
+def _repeated(base: Any, shift: Any) -> int:
+    """Shift rows whose text is a training text of the dataset."""
+    import pyarrow.compute as pc
+
+    train = {duplicates.normalise(text) for text in base.filter(pc.equal(base["split"], Split.TRAIN.value))["text"].to_pylist()}
+    return sum(duplicates.normalise(text) in train for text in shift["text"].to_pylist())
+
+
+def _findings(other: Dataset, kept: int, unmatched: Counter[str], repeated: int) -> tuple[Finding, ...]:
+    found = [Finding(code="shift-set", severity=INFO, count=kept,
+                     message=several(kept, "row", "rows") + f" of {other.name} make its shift set.",
+                     remedy="Nothing to do: every run is evaluated on them, none is trained on them.")]
+    if unmatched:
+        shown = ", ".join(f"{name[:40]} ({count:,})" for name, count in unmatched.most_common(5))
+        found.append(Finding(code="shift-unmatched", severity=WARNING, count=sum(unmatched.values()), example=shown,
+                             message=several(sum(unmatched.values()), "row", "rows")
+                                     + f" of {other.name} left out: the label is no class here.",
+                             remedy="Match these labels by hand if they mean one of the classes."))
+    if repeated:
+        found.append(Finding(code="shift-leakage", severity=WARNING, count=repeated,
+                             message=several(repeated, "shift row has", "shift rows have")
+                                     + " the text of a training row: scores there would be too high.",
+                             remedy="Take these rows out of the shift set and attach it again."))
+    return tuple(found)
+
+
+def _write(dataset: Dataset, other: Dataset, rows: dict[str, Any], label: Any, *, settings: Settings, workspace: str,
+           findings: tuple[Finding, ...]) -> Dataset:
+    counts = Counter(label.tolist())
+    digest = hashlib.sha256(f"{dataset.content_hash} shift {other.content_hash} {sorted(counts.items())}".encode())
+    digest.update(rows["label"].astype("<i4").tobytes())
+    result = dataclasses.replace(
+        dataset, id=digest.hexdigest()[:16], content_hash=digest.hexdigest(), name=f"{dataset.name} + {other.name}"[:80],
+        created=time.time(), source=f"{dataset.source} with shift set {other.source}", rows_read=dataset.rows_read + other.rows_read,
+        rows_kept=len(rows["row_id"]), counts={**dataset.counts, Split.SHIFT.value: {n: counts[i] for i, n in enumerate(dataset.classes)}})
+    target = library.folder(result, settings=settings, workspace=workspace)
     if (target / DATASET).is_file():
         return read_dataset(target)
-    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
+    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
-        write_rows(temporary / ROWS, row_id=columns["row_id"], text=columns["text"], label=columns["label"], split=columns["split"])
-        write_json(temporary / DATASET, codec.to_json(dataset))
+        write_rows(temporary / ROWS, **rows)
+        report = _report(dataset, result, settings=settings, workspace=workspace)
+        write_json(temporary / REPORT, dataclasses.replace(report, findings=(*findings, *report.findings)).to_json())
+        write_json(temporary / DATASET, codec.to_json(result))
         publish(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return read_dataset(target)
+
+
+def _report(dataset: Dataset, result: Dataset, *, settings: Settings, workspace: str) -> ImportReport:
+    """The report of the dataset it was made from, with the new splits."""
+    try:
+        report = library.read_report(dataset, settings=settings, workspace=workspace)
+    except NotFoundError:
+        report = ImportReport(source=dataset.source, rows_read=dataset.rows_read, rows_kept=dataset.rows_kept)
+    return dataclasses.replace(report, splits=result.counts)

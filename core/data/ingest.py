@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core.data import catalogue
 from core.data.check import Examined, Options, examine
 from core.data.fetch import Progress, no_progress
 from core.data.readers.table import Table
@@ -36,9 +37,15 @@ def ingest(table: Table, *, roles: Mapping[str, str], name: str, settings: Setti
     progress(0, table.rows_read)
     examined = examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
     examined.report.raise_errors()
-    dataset = write(examined, name=name, folder=settings.workspace(workspace) / "datasets", source=source or table.name, licence=licence)
+    folder = settings.workspace(workspace) / "datasets"
+    dataset = write(examined, name=name, folder=folder, source=_own_source(source or table.name), licence=licence)
     progress(table.rows_read, table.rows_read)
     return dataset, examined.report
+
+
+def _own_source(source: str) -> str:
+    """A person's file may be called like a bundled set; the catalogue id stays the bundled set's."""
+    return f"file {source}" if any(entry.id == source for entry in catalogue.DATASETS) else source
 
 
 def write(examined: Examined, *, name: str, folder: Path, source: str, licence: str = "") -> Dataset:

@@ -14,6 +14,11 @@ ERROR, WARNING, INFO = "error", "warning", "info"
 """Severities. An error keeps the dataset from being made; a warning asks for a look; an info is good to know."""
 
 
+def several(count: int, one: str, many: str) -> str:
+    """`1 row is` or `1,234 rows are`, for messages."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
     """A row that was read but not kept."""

@@ -12,7 +12,7 @@ from typing import Any
 from core.data.archive import check_members, unpack_zip
 from core.data.readers import delimited, excel, folders, json_rows, parquet
 from core.data.readers.table import Table
-from core.data.report import WARNING, Finding
+from core.data.report import WARNING, Finding, several
 from core.errors import DataError
 from core.settings import Settings
 
@@ -126,6 +126,6 @@ def _without_nul(table: Table) -> Table:
         return table
     rows = table.row_numbers[np.asarray(touched)]
     finding = Finding(code="nul-bytes", severity=WARNING, count=len(rows),
-                      message=f"{len(rows):,} rows hold NUL bytes; these were taken out.",
+                      message=several(len(rows), "row holds", "rows hold") + " NUL bytes; these were taken out.",
                       remedy="Look at the rows; if their text is broken, export the file again.", rows=tuple(int(r) for r in rows[:5]))
     return dataclasses.replace(table, data=data, findings=(*table.findings, finding))

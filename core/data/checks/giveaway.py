@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from core.data.checks.context import Context
-from core.data.report import INFO, WARNING, Finding
+from core.data.report import INFO, WARNING, Finding, several
 from core.data.rows import label_key
 from core.domain.dataset import Role
 
@@ -65,5 +65,6 @@ def text_start(context: Context) -> Iterator[Finding]:
     rows = np.flatnonzero(starts)
     if len(rows) > 0.5 * len(context.rows):
         yield Finding(code="label-in-text", severity=WARNING, count=len(rows), rows=context.row_numbers(rows),
-                      example=context.quote(int(rows[0])), message=f"{len(rows):,} texts begin with their own label.",
+                      example=context.quote(int(rows[0])),
+                      message=several(len(rows), "text begins with its own label.", "texts begin with their own label."),
                       remedy="Take the label out of the text, or the model will learn only this shortcut.")

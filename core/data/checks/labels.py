@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from core.data.checks.context import Context
-from core.data.report import ERROR, INFO, WARNING, Finding
+from core.data.report import ERROR, INFO, WARNING, Finding, several
 from core.data.roles import is_number
 from core.data.rows import label_key
 
@@ -63,11 +63,13 @@ def rare(context: Context) -> Iterator[Finding]:
     if too_few:
         rows = np.flatnonzero(counts[context.rows.label] < MIN_ROWS)
         yield Finding(code="rare-classes", severity=WARNING, count=len(too_few), rows=context.row_numbers(rows), example=_listed(too_few),
-                      message=f"{len(too_few):,} classes have fewer than {MIN_ROWS} rows, so they cannot be in train, validation and test.",
+                      message=several(len(too_few), "class has", "classes have")
+                              + f" fewer than {MIN_ROWS} rows: too few for train, validation and test.",
                       remedy="Add rows of these classes, join them with others, or leave them out.")
     if few:
         yield Finding(code="few-rows", severity=INFO, count=len(few), example=_listed(few),
-                      message=f"{len(few):,} classes have fewer than {_FEW_ROWS} rows; their test scores will be very uncertain.",
+                      message=several(len(few), "class has", "classes have")
+                              + f" fewer than {_FEW_ROWS} rows; test scores there will be very uncertain.",
                       remedy="Add rows of these classes if you can.")
 
 
@@ -101,7 +103,8 @@ def spelling(context: Context) -> Iterator[Finding]:
         concerned = np.isin(context.rows.label, [context.rows.classes.index(name) for names in groups for name in names[1:]])
         yield Finding(code="label-spelling", severity=WARNING, count=len(groups), rows=context.row_numbers(np.flatnonzero(concerned)),
                       example=" = ".join(repr(name[:40]) for name in groups[0]),
-                      message=f"{len(groups):,} groups of labels differ only by case or spaces; they count as different classes.",
+                      message=several(len(groups), "group of labels differs", "groups of labels differ")
+                              + " only by case or spaces; each spelling counts as a class.",
                       remedy="Merge them: choose to merge labels on import.")
 
 

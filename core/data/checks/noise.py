@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.data.checks.context import Context
-from core.data.report import INFO, Finding
+from core.data.report import INFO, Finding, several
 
 _MIN_ROWS, _MAX_ROWS = 100, 20_000
 _FOLDS = 4
@@ -42,5 +42,6 @@ def label_noise(context: Context) -> Iterator[Finding]:
         names = context.rows.classes
         yield Finding(code="label-noise", severity=INFO, count=len(sure), rows=context.row_numbers(ordered),
                       example=f"labelled {names[labels[first]][:40]}, looks like {names[guess[first]][:40]}: {context.quote(first)}",
-                      message=f"{len(sure):,} rows look as if they belonged to another class, judged by a simple model of the other rows.",
+                      message=several(len(sure), "row looks", "rows look")
+                              + " like another class, judged by a simple model of the other rows.",
                       remedy="Read these rows; correct the labels that are wrong. Some will be right: the simple model errs too.")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from core.data.checks.context import Context
-from core.data.report import INFO, WARNING, Finding
+from core.data.report import INFO, WARNING, Finding, several
 from core.data.splits import leaks
 
 
@@ -15,7 +15,8 @@ def exact(context: Context) -> Iterator[Finding]:
     repeats = _later_members(context.exact)
     if len(repeats):
         yield Finding(code="exact-duplicates", severity=INFO, count=len(repeats), rows=context.row_numbers(repeats),
-                      example=context.quote(int(repeats[0])), message=f"{len(repeats):,} rows repeat the text of an earlier row.",
+                      example=context.quote(int(repeats[0])),
+                      message=several(len(repeats), "row repeats", "rows repeat") + " the text of an earlier row.",
                       remedy="Nothing to do: rows with equal texts are kept in the same split.")
 
 
@@ -26,7 +27,8 @@ def near(context: Context) -> Iterator[Finding]:
     repeats = np.setdiff1d(_later_members(context.near), _later_members(context.exact))
     if len(repeats):
         yield Finding(code="near-duplicates", severity=INFO, count=len(repeats), rows=context.row_numbers(repeats),
-                      example=context.quote(int(repeats[0])), message=f"{len(repeats):,} more rows are nearly the same as another row.",
+                      example=context.quote(int(repeats[0])),
+                      message=several(len(repeats), "more row is", "more rows are") + " nearly the same as another row.",
                       remedy="Nothing to do: near duplicates are kept in the same split, unless they are a large part of the data.")
 
 
@@ -42,7 +44,7 @@ def contradictions(context: Context) -> Iterator[Finding]:
         rows = np.flatnonzero(np.isin(context.exact, torn))
         yield Finding(code="contradicting-labels", severity=WARNING, count=len(rows), rows=context.row_numbers(rows),
                       example=context.quote(int(rows[0])),
-                      message=f"{len(rows):,} rows have the same text as another row but a different label.",
+                      message=several(len(rows), "row has", "rows have") + " the same text as another row but a different label.",
                       remedy="Decide which label is right and correct the others; no model can get all of them right.")
 
 
@@ -55,7 +57,8 @@ def leakage(context: Context) -> Iterator[Finding]:
     for code, rows, words in (("leakage", exact_rows, "the same text"), ("near-leakage", near_rows, "nearly the same text")):
         if len(rows):
             yield Finding(code=code, severity=WARNING, count=len(rows), rows=context.row_numbers(rows), example=context.quote(int(rows[0])),
-                          message=f"{len(rows):,} rows have {words} as a row on another side of the split: scores would be too high.",
+                          message=several(len(rows), "row has", "rows have")
+                                  + f" {words} as a row on another side of the split: scores would be too high.",
                           remedy="Choose to fix leaks on import: these rows move to the split of their twin.")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from core.data.checks.context import Context
-from core.data.report import INFO, WARNING, Finding
+from core.data.report import INFO, WARNING, Finding, several
 
 _SAMPLE = 2_000
 _CHARS_PER_TOKEN = 4.5
@@ -56,12 +56,13 @@ def extremes(context: Context) -> Iterator[Finding]:
     if len(long):
         yield Finding(code="very-long-texts", severity=WARNING, count=len(long), rows=context.row_numbers(long),
                       example=context.quote(int(long[0])),
-                      message=f"{len(long):,} texts have more than {_LONG_CHARS:,} characters (the longest has {chars.max():,}).",
+                      message=several(len(long), "text has", "texts have")
+                              + f" more than {_LONG_CHARS:,} characters (the longest has {chars.max():,}).",
                       remedy="Look whether several rows were joined by mistake; a model reads only the beginning of them.")
     if len(short):
         yield Finding(code="very-short-texts", severity=INFO, count=len(short), rows=context.row_numbers(short),
                       example=context.quote(int(short[0])),
-                      message=f"{len(short):,} texts have fewer than {_SHORT_CHARS} characters.",
+                      message=several(len(short), "text has", "texts have") + f" fewer than {_SHORT_CHARS} characters.",
                       remedy="Look whether they mean anything; leave them out if not.")
 
 
@@ -70,5 +71,6 @@ def left_out(context: Context) -> Iterator[Finding]:
     counts = Counter(item.reason for item in context.rows.left_out)
     for reason, count in counts.most_common(10):
         rows = tuple(item.row for item in context.rows.left_out if item.reason == reason)[:5]
-        yield Finding(code="left-out", severity=WARNING, count=count, rows=rows, message=f"{count:,} rows were left out: {reason}.",
+        yield Finding(code="left-out", severity=WARNING, count=count, rows=rows,
+                      message=several(count, "row was", "rows were") + f" left out: {reason}.",
                       remedy="Mend these rows in the file and import it again, or go on without them.")

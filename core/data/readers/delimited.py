@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.data import encodings
 from core.data.readers.table import RowBuilder, Table, header_finding, header_is_data, named_columns
-from core.data.report import INFO, WARNING, Finding
+from core.data.report import INFO, WARNING, Finding, several
 from core.errors import DataError
 
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
@@ -164,7 +164,7 @@ def _is_orange_header(first: Sequence[list[str] | None]) -> bool:
 
 def _encoding_findings(encoding: encodings.Encoding) -> list[Finding]:
     if encoding.mixed:
-        message = f"{encoding.mixed:,} bytes of this file are not UTF-8 although the rest is; they were read as Windows-1252."
+        message = several(encoding.mixed, "byte is", "bytes are") + " not UTF-8 although the rest of the file is; read as Windows-1252."
         return [Finding(code="mixed-encodings", severity=WARNING, count=encoding.mixed, message=message,
                         remedy="Look for odd characters in the preview; save the file as UTF-8 if there are any.")]
     if encoding.name not in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):

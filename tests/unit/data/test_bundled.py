@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.data import bundled, catalogue, fetch, library
+from core.data import bundled, catalogue, fetch, ingest, library, tables
 from core.domain.dataset import BundledDataset, Task
 from core.errors import FetchError, NotFoundError
 from core.settings import Settings
@@ -100,3 +100,11 @@ def test_the_real_sets_arrive_whole(dataset_id: str, settings: Settings) -> None
     assert not {"leakage", "near-leakage"} & {finding.code for finding in report.findings}
     texts = library.read_rows(dataset, settings=settings, workspace="a")["text"].to_pylist()
     assert not any("Â£" in text or "\ufffd" in text for text in texts)
+
+
+def test_a_file_named_like_a_bundled_set_is_not_taken_for_it(tiny: BundledDataset, settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "tiny-news"
+    path.write_text("text,label\n" + "".join(f"row {i},{'ab'[i % 2]}\n" for i in range(20)))
+    table = tables.read(path, settings=settings)
+    ingest.ingest(table, roles={"text": "text", "label": "label"}, name="x", settings=settings, workspace="a")
+    assert library.find("tiny-news", settings=settings, workspace="a") is None
