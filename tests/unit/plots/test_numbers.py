@@ -33,7 +33,9 @@ def test_shares(part, whole, text):
     assert numbers.share(part, whole) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.84, "0.8 s"), (9.97, "10 s"), (42, "42 s"), (185, "3 min 05 s"), (4320, "1 h 12 min"), (-1, "0 s")])
+@pytest.mark.parametrize(("seconds", "text"), [
+    (0.84, "0.8 s"), (9.97, "10 s"), (42, "42 s"), (185, "3 min 05 s"), (4320, "1 h 12 min"), (-1, "0 s"),
+])
 def test_durations(seconds, text):
     assert numbers.duration(seconds) == text
 

@@ -1,0 +1,181 @@
+"""What does it look like? Both models drawn with one camera: two panes, arrows, and the way between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.plots import palette
+from core.plots.theme import Chart, figure
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+Positions = NDArray[np.float64]
+SMOOTH_ROWS = 1500
+"""Up to so many rows a map is SVG and may be tweened; above, WebGL in steps."""
+MOVERS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colouring:
+    """What the colour of a row says."""
+
+    title: str
+    values: NDArray[np.float64]
+    """`(n_rows,)`: class numbers, or a measured number."""
+    classes: tuple[str, ...] = ()
+    """Names of the class numbers; empty for a measured number. Negative numbers are drawn grey."""
+    low: float | None = None
+    """Ends of a measured scale; the data's when None."""
+    high: float | None = None
+
+
+def panes(base: Positions, tuned: Positions, colouring: Colouring, *, row_ids: Sequence[int], hover: Sequence[str], names: tuple[str, str],
+          selected: Sequence[int] = (), finding: str = "", height: int = 520) -> Chart:
+    """Base left, tuned right: the same limits, aspect 1, one trace a pane with row ids in `customdata`.
+
+    base, tuned: `(n_rows, 2)`; hover: text a row; selected: positions of rows kept bright in both panes.
+    """
+    fig = figure(height=height)
+    fig.set_subplots(rows=1, cols=2, horizontal_spacing=0.04, subplot_titles=list(names))
+    for column, positions in enumerate((base, tuned), start=1):
+        fig.add_trace(_points(positions, colouring, row_ids, hover, selected, bar=column == 2), row=1, col=column)
+    _same_axes(fig, [base, tuned], columns=2)
+    _legend(fig, colouring)
+    title = finding or f"{names[0]} and {names[1]} through one camera, coloured by {colouring.title.lower()}"
+    return Chart(fig, title, f"Two maps of the same {len(base)} rows with the same axes: {names[0]} on the left, {names[1]} on the right, "
+                             f"coloured by {colouring.title.lower()}. {title}.")
+
+
+def _points(positions: Positions, colouring: Colouring, row_ids: Sequence[int], hover: Sequence[str], selected: Sequence[int], *,
+            bar: bool, opacity: float = 0.8) -> Any:
+    import plotly.graph_objects as go
+
+    kind = go.Scatter if len(positions) <= SMOOTH_ROWS else go.Scattergl
+    size = 6 if len(positions) <= 5000 else 4
+    return kind(x=positions[:, 0], y=positions[:, 1], mode="markers", customdata=np.asarray(row_ids), text=list(hover), showlegend=False,
+                marker={**_marker(colouring, bar=bar), "size": size, "opacity": opacity, "line": {"width": 0}},
+                selectedpoints=list(selected) or None, unselected={"marker": {"opacity": 0.12}}, hovertemplate="%{text}<extra></extra>")
+
+
+def _marker(colouring: Colouring, *, bar: bool) -> dict[str, Any]:
+    if colouring.classes:
+        numbers = colouring.values.astype(int)
+        looks = [*(palette.arm(c) for c in range(len(colouring.classes))), palette.Arm(palette.BASE, "circle-open", "solid")]  # −1: last
+        return {"color": [looks[c].colour for c in numbers], "symbol": [looks[c].symbol for c in numbers]}
+    known = colouring.values[np.isfinite(colouring.values)]
+    ends = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    return {"color": colouring.values, "colorscale": "Cividis", "cmin": ends[0] if colouring.low is None else colouring.low,
+            "cmax": ends[1] if colouring.high is None else colouring.high, "showscale": bar,
+            "colorbar": {"title": {"text": colouring.title, "side": "right"}, "thickness": 12}}
+
+
+def _legend(fig: go.Figure, colouring: Colouring) -> None:
+    """Legend entries of the classes, after the data traces so that selections keep their trace numbers."""
+    present = {int(v) for v in np.unique(colouring.values)} if colouring.classes else set()
+    for number, name in enumerate(colouring.classes):
+        if number in present:
+            look = palette.arm(number)
+            fig.add_scatter(x=[None], y=[None], mode="markers", name=name, marker={"color": look.colour, "symbol": look.symbol, "size": 8})
+    fig.update_layout(legend={"itemclick": False, "itemdoubleclick": False})
+
+
+def _same_axes(fig: go.Figure, drawn: Sequence[Positions], *, columns: int, rows: int = 1) -> None:
+    """One square window for every pane: same limits, aspect 1, no tick labels (units of a projection mean nothing)."""
+    points = np.concatenate([p[np.isfinite(p).all(axis=1)] for p in drawn])
+    low, high = (points.min(axis=0), points.max(axis=0)) if len(points) else (np.zeros(2), np.ones(2))
+    half = max(float(np.max(high - low)) / 2 * 1.05, 1e-9)
+    middle = (low + high) / 2
+    template = figure()
+    fig.update_xaxes(template.layout.xaxis)
+    fig.update_yaxes(template.layout.yaxis)
+    fig.update_xaxes(range=[middle[0] - half, middle[0] + half], showticklabels=False, constrain="domain")
+    fig.update_yaxes(range=[middle[1] - half, middle[1] + half], showticklabels=False, constrain="domain")
+    for index in range(rows * columns):
+        number = "" if index == 0 else str(index + 1)
+        fig.layout[f"yaxis{number}"].update(scaleanchor=f"x{number}", scaleratio=1)
+        if index:
+            fig.layout[f"xaxis{number}"].update(matches="x")
+            fig.layout[f"yaxis{number}"].update(matches="y")
+
+
+def overlay(base: Positions, tuned: Positions, colouring: Colouring, *, row_ids: Sequence[int], hover: Sequence[str],
+            names: tuple[str, str], distance: NDArray[np.float64], kept: NDArray[np.float64], labels: NDArray[np.int64] | None = None,
+            selected: Sequence[int] = (), arrows: bool = True, captured: float | None = None, height: int = 560) -> Chart:
+    """Base rows pale, tuned rows on top, and arrows for class centroids, the 50 largest movers and the selection; never all rows.
+
+    distance: movement a row in the full space (chooses the movers); kept: share of neighbours kept (the more lost, the darker the
+    arrow). arrows: False for views whose distances mean nothing, and for identical sides. captured: movement captured, 0–1.
+    """
+    fig = figure(height=height)
+    fig.add_trace(_points(tuned, colouring, row_ids, hover, selected, bar=not colouring.classes))
+    fig.add_scatter(x=base[:, 0], y=base[:, 1], mode="markers", name=names[0], hoverinfo="skip", showlegend=False,
+                    marker={"color": palette.BASE, "size": 4, "opacity": 0.25})
+    if arrows:
+        movers = [int(i) for i in np.argsort(-np.nan_to_num(distance), kind="stable")[:MOVERS] if distance[i] > 0]
+        lost = 1 - np.nan_to_num(kept, nan=1.0)
+        for level, (low, high) in enumerate(((-1.0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 1.0))):
+            _arrows(fig, base, tuned, [i for i in movers if low < lost[i] <= high], "largest movers" if level == 2 else "", palette.BASE,
+                    opacity=(0.35, 0.65, 1.0)[level])
+        _arrows(fig, base, tuned, list(selected), "selected rows", palette.TRAINING, width=2)
+        if labels is not None:
+            centres = [np.stack([p[labels == c].mean(axis=0) for c in np.unique(labels[labels >= 0])]) for p in (base, tuned)]
+            _arrows(fig, centres[0], centres[1], list(range(len(centres[0]))), "class centroids", palette.TRAINING, width=4)
+    _same_axes(fig, [base, tuned], columns=1)
+    _legend(fig, colouring)
+    if not arrows:
+        title = "No arrows: nothing moved, or this view shows groups but not distances"
+    elif captured is None:
+        title = "Arrows are exact shadows of the movement"
+    else:
+        title = f"These arrows show {captured:.0%} of the real movement" + (": most of it is out of this picture" if captured < 0.2 else "")
+    drawn = f" with arrows from {names[0]} to {names[1]} for class centroids, the {MOVERS} largest movers and the selection"
+    return Chart(fig, title, f"Map of {len(base)} rows{drawn if arrows else ''}. {title}.")
+
+
+def _arrows(fig: go.Figure, start: Positions, end: Positions, rows: Sequence[int], name: str, colour: str, *, width: float = 1.2,
+            opacity: float = 1.0) -> None:
+    """Arrows as one trace: pairs of points parted by gaps, a head on each second point."""
+    if not rows:
+        return
+    x, y = (np.full((len(rows), 3), np.nan) for _ in range(2))
+    x[:, 0], x[:, 1], y[:, 0], y[:, 1] = start[rows, 0], end[rows, 0], start[rows, 1], end[rows, 1]
+    sizes = np.tile([0, 5 + 2 * width, 0], len(rows))
+    fig.add_scatter(x=x.ravel(), y=y.ravel(), mode="lines+markers", name=name, showlegend=bool(name), hoverinfo="skip", opacity=opacity,
+                    line={"color": colour, "width": width},
+                    marker={"symbol": "arrow", "size": sizes, "angleref": "previous", "color": colour, "opacity": 1})
+
+
+def transition(base: Positions, tuned: Positions, colouring: Colouring, *, share: float, row_ids: Sequence[int], hover: Sequence[str],
+               names: tuple[str, str], selected: Sequence[int] = (), height: int = 520) -> Chart:
+    """Rows on the way from base (share 0) to tuned (share 1); exact in a linear view. Axes do not move with the slider."""
+    fig = figure(height=height)
+    fig.add_trace(_points((1 - share) * base + share * tuned, colouring, row_ids, hover, selected, bar=True))
+    _same_axes(fig, [base, tuned], columns=1)
+    _legend(fig, colouring)
+    if len(base) <= SMOOTH_ROWS:
+        fig.update_layout(transition={"duration": 250, "easing": "cubic-in-out"})
+    title = f"{share:.0%} of the way from {names[0]} to {names[1]}"
+    return Chart(fig, title, f"Map of {len(base)} rows, {title}, coloured by {colouring.title.lower()}.")
+
+
+def multiples(frames: Sequence[tuple[str, Positions]], colouring: Colouring, *, height: int = 620) -> Chart:
+    """Up to 12 checkpoints as subplots of one figure, in order, all in the same window."""
+    shown = list(frames) if len(frames) <= 12 else [frames[i] for i in np.linspace(0, len(frames) - 1, 12).astype(int)]
+    columns = min(4, len(shown))
+    rows = -(-len(shown) // columns)
+    fig = figure(height=height if rows > 1 else height // 2)
+    fig.set_subplots(rows=rows, cols=columns, horizontal_spacing=0.02, vertical_spacing=0.08, subplot_titles=[name for name, _ in shown])
+    for index, (_, positions) in enumerate(shown):
+        trace = _points(positions, colouring, range(len(positions)), [""] * len(positions), (), bar=index == len(shown) - 1)
+        trace.update(marker={"size": 3}, hoverinfo="skip", hovertemplate=None)
+        fig.add_trace(trace, row=index // columns + 1, col=index % columns + 1)
+    _same_axes(fig, [p for _, p in shown], columns=columns, rows=rows)
+    _legend(fig, colouring)
+    title = f"The map at {len(shown)} points of training, from {shown[0][0]} to {shown[-1][0]}"
+    return Chart(fig, title, f"{title}, each with the same axes, coloured by {colouring.title.lower()}.")
