@@ -47,8 +47,8 @@ def _build(kind: Any, data: Any) -> Any:
         _, value_kind = typing.get_args(kind)
         return {k: _build(value_kind, v) for k, v in data.items()}
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        hints = _field_types(kind)
-        return kind(**{k: _build(hints[k], v) for k, v in data.items() if k in hints})
+        fields = _field_types(kind)
+        return kind(**{k: v if fields[k] is None else _build(fields[k], v) for k, v in data.items() if k in fields})
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(data)
     if kind is float and isinstance(data, int):
@@ -58,6 +58,13 @@ def _build(kind: Any, data: Any) -> Any:
 
 @functools.cache
 def _field_types(kind: type) -> dict[str, Any]:
-    """Field name -> type. Evaluating the hints costs about a millisecond a class, so it is done once."""
+    """Field name -> type, None where JSON's own value is taken as it is. Evaluating the hints takes a millisecond, so it is done once."""
     hints = typing.get_type_hints(kind)
-    return {f.name: hints[f.name] for f in dataclasses.fields(kind)}
+    return {f.name: None if _is_plain(hints[f.name]) else hints[f.name] for f in dataclasses.fields(kind)}
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether a value of this type is the same in JSON."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return all(_is_plain(option) for option in typing.get_args(kind))
+    return kind in (str, int, bool, Any, type(None))

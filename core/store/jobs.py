@@ -19,9 +19,8 @@ from core.errors import NotFoundError, ThawError
 from core.store.database import Database
 
 _SELECT = """
-    SELECT *, CASE WHEN status = 'queued'
-                   THEN (SELECT count(*) FROM jobs q WHERE q.status = 'queued' AND q.ticket <= jobs.ticket) END AS position
-    FROM jobs"""
+    WITH line AS (SELECT id AS waiting, row_number() OVER (ORDER BY ticket) AS position FROM jobs WHERE status = 'queued')
+    SELECT * FROM jobs LEFT JOIN line ON waiting = id"""
 
 
 @dataclass(frozen=True, kw_only=True)

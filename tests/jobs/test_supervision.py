@@ -46,7 +46,7 @@ def test_kill_9_of_the_worker_interrupts_within_seconds_and_resume_goes_on(yard:
     os.kill(yard.pid(run), signal.SIGKILL)
     start = time.monotonic()
     ended = yard.ended(run)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 5
     assert (ended.status, ended.failure.kind) == (Status.INTERRUPTED, FailureKind.INTERRUPTED)
     assert "SIGKILL" in ended.failure.why
     done_before = yard.steps(run)

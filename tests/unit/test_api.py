@@ -335,9 +335,9 @@ def test_polling_and_listing_are_cheap(thaw: Thaw, ready: Dataset) -> None:
 def best(call: object) -> float:
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         call()  # type: ignore[operator]
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return min(times)
 
 
