@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 
 from core.data import encodings
-from core.data.readers.table import RowBuilder, Table, header_finding, header_is_data, named_columns
+from core.data.readers import fast_csv
+from core.data.readers.table import RowBuilder, Table, header_finding, header_is_data, named_columns, whole_table
 from core.data.report import INFO, WARNING, Finding, several
 from core.errors import DataError
 
@@ -49,10 +50,12 @@ def read(path: Path, *, max_rows: int) -> Table:
         dialect = detect_dialect(sample, hint="\t" if path.suffix.lower() in (".tsv", ".tab") else ",")
         file.seek(0)
         records = Records(file, dialect)
-        return _build(records, dialect, encoding, name=path.name, max_rows=max_rows)
+        return _build(records, dialect, encoding, path=path, max_rows=max_rows)
 
 
-def _build(records: Records, dialect: Dialect, encoding: encodings.Encoding, *, name: str, max_rows: int) -> Table:
+def _build(records: Records, dialect: Dialect, encoding: encodings.Encoding, *, path: Path, max_rows: int) -> Table:
+    name = path.name
+    shown = f"{SEPARATORS[dialect.separator].capitalize()}-separated text, {encoding.name}"
     first = list(islice(records, _SAMPLE_ROWS))
     header = first[0] or [""]
     findings = _encoding_findings(encoding)
@@ -66,12 +69,20 @@ def _build(records: Records, dialect: Dialect, encoding: encodings.Encoding, *, 
             header = header[:-1]
         columns = named_columns(header, name=name)
         pending = first[3:] if _is_orange_header(first) else first[1:]
+        fast = path.stat().st_size >= fast_csv.MIN_BYTES and encoding.name in ("utf-8", "utf-8-sig") and _is_plain(dialect, columns)
+        data = fast_csv.read_clean(path, separator=dialect.separator, columns=columns, first_rows=first[1:]) if fast else None
+        if data is not None:
+            return whole_table(data, max_rows=max_rows, name=name, format=shown, findings=findings)
     builder = RowBuilder(columns, max_rows=max_rows, name=name)
     for record in pending:
         _add(builder, record, dialect)
     for record in records:
         _add(builder, record, dialect)
-    return builder.table(format=f"{SEPARATORS[dialect.separator].capitalize()}-separated text, {encoding.name}", findings=findings)
+    return builder.table(format=shown, findings=findings)
+
+
+def _is_plain(dialect: Dialect, columns: Sequence[str]) -> bool:
+    return dialect.quote == '"' and not dialect.backslash and len(columns) > 1
 
 
 def _add(builder: RowBuilder, record: list[str] | None, dialect: Dialect) -> None:

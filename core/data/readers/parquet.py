@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from core.data.readers.table import Table, named_columns, too_many_rows
+from core.data.readers.table import Table, named_columns, too_many_rows, whole_table
 from core.errors import DataError
 
 _MAX_GROWTH_BYTES = 4_000_000_000
@@ -14,7 +14,6 @@ _MAX_GROWTH_BYTES = 4_000_000_000
 
 def read(path: Path, *, max_rows: int) -> Table:
     """Read a Parquet file. Raises DataError when it is damaged, too long, or all its columns are nested."""
-    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -38,8 +37,7 @@ def read(path: Path, *, max_rows: int) -> Table:
                         remedy="Save the table again, or as CSV or JSON Lines, and import that file.") from error
     label_names = _label_names(schema)
     columns = [to_text_column(read.column(name), label_names.get(name)) for name in plain]
-    return Table(name=path.name, format="Parquet", data=pa.table(columns, names=plain), rows_read=read.num_rows,
-                 row_numbers=np.arange(1, read.num_rows + 1, dtype=np.int64), unusable=unusable)
+    return whole_table(pa.table(columns, names=plain), max_rows=max_rows, name=path.name, format="Parquet", unusable=unusable)
 
 
 def _unusable(kind: Any) -> str | None:

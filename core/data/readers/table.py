@@ -102,6 +102,17 @@ class RowBuilder:
                      left_out=tuple(self.left_out), findings=tuple(findings), unusable=unusable or {})
 
 
+def whole_table(data: Any, *, max_rows: int, name: str, format: str, findings: Sequence[Finding] = (),
+                unusable: dict[str, str] | None = None) -> Table:
+    """A `Table` of string columns of which every row is kept. Raises DataError above `max_rows`."""
+    import numpy as np
+
+    if data.num_rows > max_rows:
+        raise too_many_rows(name, max_rows)
+    return Table(name=name, format=format, data=data, row_numbers=np.arange(1, data.num_rows + 1, dtype=np.int64), rows_read=data.num_rows,
+                 findings=tuple(findings), unusable=unusable or {})
+
+
 def too_many_rows(name: str, max_rows: int) -> DataError:
     return DataError(f"{name} has more than {max_rows:,} rows.", why="That is the limit of this installation.",
                      remedy="Import a sample of it, or raise THAW_MAX_ROWS and start again.")
