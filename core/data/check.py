@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data import duplicates, splits, tables
+from core.data import groups as groups_of
 from core.data import roles as role_finder
 from core.data.checks import registry
 from core.data.checks.context import Context
@@ -96,13 +97,13 @@ def _split(rows: Rows, roles: Mapping[str, str], exact: Any, near: Any, options:
 
     if not len(rows):
         return np.zeros(0, dtype="<U10")
-    groups = splits.merge_groups(exact, splits.without_large_groups(near))
+    groups = groups_of.merge_groups(exact, groups_of.without_large_groups(near))
     if (repeated := _repeated_ids(rows, roles)) is not None:
-        groups = splits.merge_groups(groups, repeated)
+        groups = groups_of.merge_groups(groups, repeated)
     if rows.split is None:
         return splits.stratified(rows.label, seed=options.seed, fractions=options.fractions, sizes=options.sizes, groups=groups)
     split = splits.from_column(rows.split, rows.label, seed=options.seed, groups=groups)
-    return splits.fix_leaks(split, near) if options.fix_leaks else split
+    return groups_of.fix_leaks(split, near) if options.fix_leaks else split
 
 
 def _repeated_ids(rows: Rows, roles: Mapping[str, str]) -> Any | None:

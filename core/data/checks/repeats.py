@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from core.data.checks.context import Context
+from core.data.groups import leaks
 from core.data.report import INFO, WARNING, Finding, several
-from core.data.splits import leaks
 
 
 def exact(context: Context) -> Iterator[Finding]:

@@ -68,8 +68,10 @@ def _build(records: Records, dialect: Dialect, encoding: encodings.Encoding, *, 
         while len(header) > 1 and not header[-1].strip() and all(len(row) < len(header) or not row[-1] for row in rows_ahead):
             header = header[:-1]
         columns = named_columns(header, name=name)
-        pending = first[3:] if _is_orange_header(first) else first[1:]
-        fast = path.stat().st_size >= fast_csv.MIN_BYTES and encoding.name in ("utf-8", "utf-8-sig") and _is_plain(dialect, columns)
+        orange = _is_orange_header(first)
+        pending = first[3:] if orange else first[1:]
+        fast = (path.stat().st_size >= fast_csv.MIN_BYTES and encoding.name in ("utf-8", "utf-8-sig") and not encoding.mixed
+                and not orange and _is_plain(dialect, columns))
         data = fast_csv.read_clean(path, separator=dialect.separator, columns=columns, first_rows=first[1:]) if fast else None
         if data is not None:
             return whole_table(data, max_rows=max_rows, name=name, format=shown, findings=findings)

@@ -55,3 +55,12 @@ def test_a_large_file_reads_the_same_either_way(file: File, settings: Settings, 
     assert (fast.format, fast.columns, fast.rows_read) == (careful.format, careful.columns, careful.rows_read)
     with pytest.raises(DataError, match="more than 10 rows"):
         tables.read(path, settings=Settings(home=tmp_path, max_rows=10))
+
+
+def test_orange_headers_are_left_out_of_large_files_too(file: File, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast_csv, "MIN_BYTES", 0)
+    path = file("t.tab", "Category\tText\nd\tstring\nclass\t\n" + "".join(f"{'ab'[i % 2]}\tsome text {i}\n" for i in range(20)))
+    table = tables.read(path, settings=settings)
+    assert table.columns == ("Category", "Text")
+    assert len(table) == 20
+    assert table.data["Text"][0].as_py() == "some text 0"

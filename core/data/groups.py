@@ -1,0 +1,86 @@
+"""Groups of rows that belong together (duplicates, one author), and what they say about leaks between splits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.data.splits import NAMES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    IntArray = npt.NDArray[np.int64]
+    TextArray = npt.NDArray[np.str_]
+
+
+def merge_groups(first: IntArray, second: IntArray) -> IntArray:
+    """Groups of rows that are linked by either grouping, directly or through others (n_rows,)."""
+    import numpy as np
+
+    parent = list(range(len(first)))
+
+    def root(item: int) -> int:
+        while parent[item] != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
+        return item
+
+    for groups in (first, second):
+        leader: dict[int, int] = {}
+        for row, group in enumerate(np.asarray(groups).tolist()):
+            a, b = root(leader.setdefault(group, row)), root(row)
+            parent[max(a, b)] = min(a, b)
+    return np.asarray([root(row) for row in range(len(parent))], dtype=np.int64)
+
+
+def without_large_groups(groups: IntArray, *, share: float = 0.05) -> IntArray:
+    """Groups of which none holds more than `share` of all rows (at least 20): members of larger ones stand alone.
+
+    A split cannot keep its sizes when one group is a large part of the data (rows made from a template, for instance).
+    """
+    import numpy as np
+
+    _, code, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    large = sizes[code] > max(20, share * len(code))
+    return np.where(large, len(sizes) + np.arange(len(code)), code)
+
+
+def leaks(split: TextArray, groups: IntArray) -> IntArray:
+    """Positions of validation and test rows that have a twin (equal group) in a split that is looked at earlier."""
+    import numpy as np
+
+    order = _order(split)
+    earliest = _earliest(order, np.asarray(groups))
+    return np.flatnonzero((earliest < order) & (order < 3))
+
+
+def fix_leaks(split: TextArray, groups: IntArray) -> TextArray:
+    """Splits in which no group straddles: rows with a twin in train move to train, with one in validation to validation.
+
+    The shift set is left alone. Returns a new array.
+    """
+    import numpy as np
+
+    order = _order(split)
+    earliest = _earliest(order, np.asarray(groups))
+    out = np.asarray(split).copy()
+    moved = (earliest < order) & (order < 3)
+    out[moved] = np.asarray(NAMES, dtype=out.dtype)[earliest[moved]]
+    return out
+
+
+def _order(split: TextArray) -> IntArray:
+    import numpy as np
+
+    return np.select([split == name for name in NAMES], [0, 1, 2], default=3).astype(np.int64)
+
+
+def _earliest(order: IntArray, groups: IntArray) -> IntArray:
+    """For each row, the earliest split that its group is in."""
+    import numpy as np
+
+    _, code = np.unique(groups, return_inverse=True)
+    first = np.full(int(code.max()) + 1 if len(code) else 0, 3, dtype=np.int64)
+    np.minimum.at(first, code, order)
+    return first[code]
