@@ -13,9 +13,9 @@ if ref is not None:
     if dataset is None:
         shell.problem("This workspace has no such dataset.", "It was deleted, or it belongs to another workspace.",
                       "Choose one from the list of all datasets.")
-        st.stop()
+        shell.stop()
     data_detail.page(ws, dataset)
-    st.stop()
+    shell.stop()
 
 st.title("Data")
 data_list.own(ws)

@@ -13,14 +13,14 @@ if run_id is None:
     st.caption("The queue and every run of this workspace. Runs go on when you close this page.")
     if not api.runs(ws, kind=JobKind.TRAIN):
         shell.empty("No runs yet. Choose a dataset, a model and methods to start some.", page="train", label="Go to Train")
-        st.stop()
+        shell.stop()
     run_list.everything(ws)
-    st.stop()
+    shell.stop()
 
 shell.link("runs", "All runs", icon=":material/arrow_back:")
 run = api.run(ws, run_id)
 run_detail.siblings(ws, run)
-st.title(shell.escape(run.name))
+st.header(shell.escape(run.name))
 run_actions.bar(ws, run)
 run_detail.panel(ws, run)
 run_detail.recipe(run)

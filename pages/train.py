@@ -18,12 +18,12 @@ with right:
     model_id = train_form.model()
 if not model_id:
     shell.empty("Type the id of a hub model or the path of a folder, or choose a bundled model.")
-    st.stop()
+    shell.stop()
 
 facts, dataset = api.model_facts(model_id), api.dataset(ws, dataset_ref)
 if facts is None or dataset is None:
     train_form.fetch_first(ws, model_id=model_id, dataset_ref=dataset_ref, facts=facts, ready=dataset)
-    st.stop()
+    shell.stop()
 
 choices = {c.name: c for c in api.methods(facts)}
 chosen = train_form.methods(list(choices.values()))
@@ -32,11 +32,11 @@ knobs = {knob for name in chosen for knob in choices[name].knobs}
 st.subheader("Freeze grid")
 head_parameters = (facts.hidden_size + 1) * len(dataset.classes)
 plan = freeze_grid.grid(facts, head_parameters=head_parameters)
-planned_methods = freeze_grid.users(choices, chosen)
+followers = freeze_grid.users(choices, chosen)
 
 st.subheader("Effort")
 effort = train_form.effort()
-recipes = {name: api.default_recipe(ws, dataset=dataset_ref, model=model_id, method=name, effort=effort) for name in chosen}
+recipes = {name: train_form.default(ws, dataset_ref, model_id, name, effort) for name in chosen}
 with st.expander("Advanced: override what the dial sets", icon=":material/tune:"):
     st.caption("Empty fields keep each method's own value, shown in grey. What you enter holds for all chosen methods that use it.")
     changes = recipe_form.overrides(recipes, knobs)
@@ -46,8 +46,8 @@ seeds, budgets = train_form.repeats()
 def planned(name: str, seed: int, budget: int | None) -> Recipe:
     """The recipe of one run: the dial's defaults, the freeze plan, then the overrides that this method knows."""
     used = choices[name].knobs
-    recipe = recipes[name].replace(seed=seed, label_budget=budget)
-    if name in planned_methods:
+    recipe = train_form.default(ws, dataset_ref, model_id, name, effort, seed=seed, budget=budget)
+    if name in followers:
         recipe = recipe.replace(freeze=FreezePlan(frozen=plan.frozen))
     return recipe_form.apply(recipe, changes, used)
 
@@ -55,9 +55,9 @@ def planned(name: str, seed: int, budget: int | None) -> Recipe:
 st.subheader("Before the start")
 if not chosen:
     shell.empty("Tick at least one method above.")
-    st.stop()
+    shell.stop()
 runs = [planned(name, seed, budget) for budget in budgets for seed in range(seeds) for name in chosen]
-fits = estimates.panel(ws, {choices[r.method].label: r for r in reversed(runs)}, runs)
+fits = estimates.panel(ws, {choices[name].label: planned(name, 0, budgets[0]) for name in chosen}, runs)
 name = st.text_input("Name of the experiment", value=f"{dataset.name}, {model_id}", key=f"name_{dataset.id}_{model_id}", max_chars=80)
 if st.button(f"Start {len(runs)} run{'s' * (len(runs) > 1)}", type="primary", icon=":material/play_arrow:", key="start"):
     if not (name or "").strip():
@@ -65,4 +65,4 @@ if st.button(f"Start {len(runs)} run{'s' * (len(runs) > 1)}", type="primary", ic
     ids = api.submit(ws, runs, name=name.strip())
     shell.go("runs", run=ids[0])
 if not fits:
-    st.caption(":material/warning: At least one run will probably not fit; it would end with *out of memory*. You can start it all the same.")
+    st.caption(":material/warning: At least one run will probably end with *out of memory*. You can start it all the same.")

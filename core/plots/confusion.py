@@ -44,7 +44,7 @@ def _finding(table: np.ndarray, classes: Sequence[str], name: str) -> str:
     off = table - np.diag(np.diag(table))
     if off.sum() == 0:
         return prefix + ("every test row is right" if table.sum() else "no test rows")
-    true, predicted = np.unravel_index(int(off.argmax()), off.shape)
+    true, predicted = divmod(int(off.argmax()), off.shape[1])
     return (f"{prefix}most often, {_short(classes[true])} is taken for {_short(classes[predicted])} "
             f"({int(off[true, predicted])} of {int(table[true].sum())} rows)")
 

@@ -53,7 +53,7 @@ def _names(names: Sequence[str]) -> str:
 def dots(points: Sequence[Point], *, metric: str = "test accuracy") -> Chart:
     """One row a run, best on top: a dot at the value, a line over its 95 % interval."""
     order = sorted(points, key=lambda p: p.value)
-    fig = figure(x_title=f"{metric.capitalize()}, with 95 % interval", height=110 + 38 * max(2, len(order)), legend=False)
+    fig = figure(x_title=f"{metric[0].upper()}{metric[1:]}, with 95 % interval", height=110 + 38 * max(2, len(order)), legend=False)
     for row, point in enumerate(order):
         look = palette.arm(point.index)
         label = measured(point.value, point.low, point.high)
@@ -72,7 +72,7 @@ def dots(points: Sequence[Point], *, metric: str = "test accuracy") -> Chart:
 
 def against_parameters(points: Sequence[Point], *, metric: str = "test accuracy") -> Chart:
     """Metric against trained parameters on a log axis; the title names the smallest run that is not clearly below the best."""
-    fig = figure(x_title="Trained parameters (log scale)", y_title=metric.capitalize(), legend=True, height=400)
+    fig = figure(x_title="Trained parameters (log scale)", y_title=metric[0].upper() + metric[1:], legend=True, height=400)
     for point in sorted(points, key=lambda p: p.parameters):
         look = palette.arm(point.index)
         fig.add_scatter(

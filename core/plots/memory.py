@@ -8,9 +8,9 @@ from core.plots.numbers import size
 from core.plots.theme import Chart, figure
 
 PARTS: tuple[tuple[str, str, str], ...] = (
-    ("weights", "weights", palette.FROZEN), ("adapters", "adapters", palette.arm(1).colour),
+    ("weights", "weights", palette.BASE), ("adapters", "adapters", palette.arm(1).colour),
     ("gradients", "gradients", palette.arm(3).colour), ("optimizer", "optimiser", palette.TRAINING),
-    ("activations", "activations", palette.BASE),
+    ("activations", "activations", palette.arm(0).colour),
 )
 """Field of `MemoryEstimate`, word on screen, colour."""
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Values = Sequence[float | None]
+SIMILARITY_SCALE = ((0.0, "#e3f0fa"), (0.4, "#8fc1e8"), (0.75, "#2b79b9"), (1.0, "#14406b"))
+"""Opaque, so that the numbers in the cells are readable on either theme."""
 CKA, KEPT, SHIFT = palette.arm(0), palette.arm(4), palette.arm(3)
 
 
@@ -40,7 +42,7 @@ def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low:
     """
     rows = 3 if probe_base and any(v is not None for v in probe_base) else 2
     fig = figure(height=height if rows == 3 else height * 2 // 3)
-    fig.set_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    fig.set_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.07)
     _band(fig, cka_low, cka_high)
     _line(fig, names, cka, "CKA", CKA, row=1)
     _line(fig, names, kept, "neighbours kept", KEPT, row=1)
@@ -69,8 +71,8 @@ def _axes(fig: go.Figure, names: Sequence[str], rows: int) -> None:
     fig.update_xaxes(template.layout.xaxis)
     fig.update_yaxes(template.layout.yaxis)
     fig.update_xaxes(tickvals=list(range(len(names))), ticktext=list(names), range=[-0.5, len(names) - 0.5])
-    fig.update_yaxes(title={"text": "Similarity, 1 = unchanged"}, range=[-0.05, 1.05], row=1, col=1)
-    fig.update_yaxes(title={"text": "Move ÷ typical distance"}, rangemode="tozero", row=2, col=1)
+    fig.update_yaxes(title={"text": "Similarity"}, range=[-0.05, 1.05], row=1, col=1)
+    fig.update_yaxes(title={"text": "Typical move"}, rangemode="tozero", row=2, col=1)
     if rows == 3:
         fig.update_yaxes(title={"text": "Accuracy"}, row=3, col=1)
 
@@ -104,9 +106,9 @@ def _changed_most(names: Sequence[str], cka: Values, low: Values, high: Values) 
     bound = high[least] if high[least] is not None else value
     tied = [names[i] for v, i in known if i == least or (v < 1 and (low[i] if low[i] is not None else v) <= bound)]  # type: ignore[operator]
     if len(tied) == 1:
-        return f"Features changed most in {names[least]} (CKA {value:.2f}, 1 = unchanged)"
+        return f"By CKA, features changed most in {names[least]} ({value:.2f}, 1 = unchanged)"
     shown = ", ".join(tied[:-1]) + " and " + tied[-1] if len(tied) <= 4 else f"{len(tied)} blocks"
-    return f"Features changed most in {shown}, which this sample cannot rank"
+    return f"By CKA, features changed most in {shown}, which this sample cannot rank"
 
 
 def _frozen_words(names: Sequence[str], frozen: Sequence[bool], cka: Values) -> str:
@@ -125,7 +127,7 @@ def block_map(values: Sequence[Sequence[float | None]], *, base_names: Sequence[
     fig = figure(x_title="Block of the tuned model", y_title="Block of the base model", height=height, legend=False)
     small = table.size <= 150
     fig.add_heatmap(z=table, x=list(range(len(tuned_names))), y=list(range(len(base_names))), zmin=0, zmax=1, xgap=1, ygap=1,
-                    colorscale=[list(stop) for stop in palette.SEQUENTIAL], colorbar={"title": {"text": "CKA"}, "thickness": 12},
+                    colorscale=[list(stop) for stop in SIMILARITY_SCALE], colorbar={"title": {"text": "CKA"}, "thickness": 12},
                     customdata=[[f"{b} against {t}" for t in tuned_names] for b in base_names],
                     texttemplate="%{z:.2f}" if small else None, hovertemplate="%{customdata}<br>CKA %{z:.3f}<extra></extra>")
     fig.update_xaxes(tickvals=list(range(len(tuned_names))), ticktext=list(tuned_names), showgrid=False, tickangle=-35)
@@ -149,4 +151,4 @@ def _map_finding(table: np.ndarray, base_names: Sequence[str], tuned_names: Sequ
     least = int(np.nanargmin(diagonal))
     if diagonal[least] == 1:
         return "Every block is identical in both models"
-    return f"On the diagonal, CKA is lowest in {tuned_names[least]}: {diagonal[least]:.2f}"
+    return f"Blocks and their own tuned selves: CKA from {diagonal[least]:.2f} to {np.nanmax(diagonal):.2f}"

@@ -82,7 +82,8 @@ def _legend(fig: go.Figure, colouring: Colouring) -> None:
         if number in present:
             look = palette.arm(number)
             fig.add_scatter(x=[None], y=[None], mode="markers", name=name, marker={"color": look.colour, "symbol": look.symbol, "size": 8})
-    fig.update_layout(legend={"itemclick": False, "itemdoubleclick": False})
+    fig.update_layout(legend={"itemclick": False, "itemdoubleclick": False, "y": 1.1 if fig.layout.annotations else 1.02},
+                      margin={"t": 48 if fig.layout.annotations else 8})
 
 
 def _same_axes(fig: go.Figure, drawn: Sequence[Positions], *, columns: int, rows: int = 1) -> None:
@@ -148,7 +149,7 @@ def _arrows(fig: go.Figure, start: Positions, end: Positions, rows: Sequence[int
     sizes = np.tile([0, 5 + 2 * width, 0], len(rows))
     fig.add_scatter(x=x.ravel(), y=y.ravel(), mode="lines+markers", name=name, showlegend=bool(name), hoverinfo="skip", opacity=opacity,
                     line={"color": colour, "width": width},
-                    marker={"symbol": "arrow", "size": sizes, "angleref": "previous", "color": colour, "opacity": 1})
+                    marker={"symbol": "arrow", "size": sizes, "angleref": "previous", "color": colour, "opacity": 1, "line": {"width": 0}})
 
 
 def transition(base: Positions, tuned: Positions, colouring: Colouring, *, share: float, row_ids: Sequence[int], hover: Sequence[str],

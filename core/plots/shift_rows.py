@@ -14,7 +14,8 @@ def kept_histogram(kept: NDArray[np.float64], *, chance: float, k: int = 10, hei
     known = np.rint(kept[np.isfinite(kept)] * k).astype(int)
     counts = np.bincount(known, minlength=k + 1)
     fig = figure(x_title=f"Neighbours kept, of {k}", y_title="Rows", height=height, legend=False)
-    fig.add_bar(x=list(range(k + 1)), y=counts, marker={"color": [palette.fade(palette.TRAINING, 1 - 0.7 * i / k) for i in range(k + 1)]},
+    shades = [palette.fade(palette.TRAINING, 1 - 0.7 * i / k) for i in range(k + 1)]
+    fig.add_bar(x=list(range(k + 1)), y=counts, marker={"color": shades, "line": {"width": 0}},
                 hovertemplate=f"%{{y}} rows kept %{{x}} of {k}<extra></extra>")
     fig.add_vline(x=chance * k, line={"color": palette.BASE, "dash": "dot"},
                   annotation={"text": f"by chance {chance * k:.2f}", "font": {"size": 11}, "showarrow": False})

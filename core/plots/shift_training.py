@@ -31,12 +31,13 @@ def numbers(steps: Sequence[float], *, block: str, cka: Values, kept: Values | N
     Sequences hold one value a checkpoint; a panel without any value is left out.
     """
     panels: list[tuple[str, list[tuple[str, Values]]]] = [("Similarity to base", [("CKA", cka), ("neighbours kept", kept or [])])]
-    panels += [(label, [(label, values)]) for label, values in (("k-NN accuracy", knn_accuracy), ("NC1 (log)", nc1),
-                                                              ("Effective rank", effective_rank)) if values and any(v is not None for v in values)]
+    others = (("k-NN accuracy", knn_accuracy), ("NC1 (log)", nc1), ("Effective rank", effective_rank))
+    panels += [(label, [(label, values)]) for label, values in others if values and any(v is not None for v in values)]
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     fig = figure(height=height if rows > 1 else height // 2 + 40)
     fig.set_subplots(rows=rows, cols=columns, subplot_titles=[name for name, _ in panels], horizontal_spacing=0.1, vertical_spacing=0.18)
+    fig.update_layout(legend={"y": 1.14}, margin={"t": 56})
     template = figure()
     fig.update_xaxes(template.layout.xaxis)
     fig.update_yaxes(template.layout.yaxis)
@@ -44,7 +45,8 @@ def numbers(steps: Sequence[float], *, block: str, cka: Values, kept: Values | N
         at = {"row": index // columns + 1, "col": index % columns + 1}
         for number, (name, values) in enumerate((n, v) for n, v in series if len(v)):
             look = palette.arm(4 if number else 0)
-            fig.add_scatter(x=list(steps), y=list(values), name=name, mode="lines+markers", showlegend=len(series) > 1 and len(series[1][1]) > 0,
+            several = len(series) > 1 and len(series[1][1]) > 0
+            fig.add_scatter(x=list(steps), y=list(values), name=name, mode="lines+markers", showlegend=several,
                             line={"color": look.colour, "width": 2, "dash": look.dash}, marker={"symbol": look.symbol, "size": 7},
                             hovertemplate="step %{x}<br>" + name + " %{y:.3f}<extra></extra>", **at)
         fig.update_xaxes(title={"text": "Training steps"} if at["row"] == rows else None, **at)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +10,13 @@ import streamlit as st
 from core.domain.run import JobKind, Result, Run
 from core.plots import confusion, curves, intervals
 from core.plots.intervals import Point
-from core.plots.numbers import measured
 from pages._ui import arms, charts, recipe_form, run_list, shell
+from pages._ui.compare_table import METRICS
 from pages._ui.words import word
 
 if TYPE_CHECKING:
     from core.api import Comparison
 
-METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
 
 def choose(ws: str) -> list[str]:
@@ -27,15 +24,21 @@ def choose(ws: str) -> list[str]:
     runs = {r.id: r for r in shell.api().runs(ws, kind=JobKind.TRAIN)}
     ready = [r for r in runs.values() if r.status.final and shell.api().result(ws, r.id)]
     if not ready:
+        if any(not r.status.final for r in runs.values()):
+            shell.empty("Nothing to compare yet, but runs are under way.", page="runs", label="Watch them", icon=":material/hourglass_empty:")
+        else:
+            shell.empty("Nothing to compare yet. Start some runs on the Train page; each appears here as soon as it is done.", page="train",
+                        label="Go to Train")
         _waiting(ws, list(runs.values()))
         return []
     asked = [i for i in st.query_params.get("runs", "").split(",") if i in runs]
     newest = next(g for g in run_list.groups(list(runs.values())) if any(r in ready for r in g))
     members = [runs[i] for i in asked] or newest
     labels = arms.names(ready)
-    titles = {r.id: run_list.title(g) for g in run_list.groups(list(runs.values())) for r in g}
-    picked = st.multiselect("Runs", [r.id for r in ready], default=[r.id for r in members if r in ready], key=f"pick_{len(ready)}_{','.join(asked)}",
-                            format_func=lambda i: f"{labels[i]} ({titles[i]})", help="Every run with a result can be added.")
+    titles = run_list.titles(ws)
+    picked = st.multiselect("Runs", [r.id for r in ready], default=[r.id for r in members if r in ready],
+                            key=f"pick_{len(ready)}_{','.join(asked)}", help="Every run with a result can be added.",
+                            format_func=lambda i: f"{labels[i]} ({titles.get(runs[i].experiment, runs[i].name)})")
     _waiting(ws, members)
     return list(picked)
 
@@ -66,60 +69,6 @@ def load(ws: str, ids: Sequence[str]) -> dict[str, tuple[Run, Result]]:
 def _value(result: Result, metric: str) -> float:
     interval = result.metrics.get("test", {}).get(metric)
     return interval.value if interval else -1.0
-
-
-def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
-    """All numbers, sortable, and as a CSV file with full digits."""
-    rows = [_row(names[i], run, result) for i, (run, result) in runs.items()]
-    config: dict[str, Any] = {
-        "Run": st.column_config.TextColumn(pinned=True),
-        "Test accuracy": st.column_config.TextColumn(help=word("interval")),
-        "Test macro-F1": st.column_config.TextColumn(help=word("macro-F1")),
-        "Trained": st.column_config.NumberColumn(format="compact", help=word("trained parameters")),
-        "All parameters": st.column_config.NumberColumn(format="compact"),
-        "Seconds": st.column_config.NumberColumn(format="%.0f"),
-        "Memory estimated": st.column_config.NumberColumn(format="bytes", help="Before the start."),
-        "Memory measured": st.column_config.NumberColumn(format="bytes", help="The run's peak."),
-        "Artifact": st.column_config.NumberColumn(format="bytes", help=word("artifact")),
-    }
-    shown = [k for k in rows[0] if not k.startswith("_")]
-    st.dataframe([{k: r[k] for k in shown} for r in rows], hide_index=True, column_config=config, key="table",
-                 alt=f"Table of {len(rows)} runs: " + "; ".join(f"{r['Run']} test accuracy {r['Test accuracy']}" for r in rows))
-    st.download_button("Table as CSV", data=lambda: _csv(runs, names), file_name="thaw-comparison.csv", mime="text/csv", on_click="ignore",
-                       icon=":material/download:", key="csv")
-
-
-def _row(name: str, run: Run, result: Result) -> dict[str, Any]:
-    test = result.metrics.get("test", {})
-    row: dict[str, Any] = {"Run": name}
-    for split, metrics in result.metrics.items():
-        for metric, interval in metrics.items():
-            row[f"{split.capitalize()} {METRICS.get(metric, metric)}"] = measured(interval.value, interval.low, interval.high)
-    if not test:
-        row |= {"Test accuracy": "–", "Test macro-F1": "–"}
-    return row | {"Trained": result.trainable_params, "All parameters": result.total_params, "Seconds": result.seconds,
-                  "Memory estimated": result.estimated_memory_bytes, "Memory measured": result.peak_memory_bytes,
-                  "Artifact": result.artifact_bytes, "State": run.status.value}
-
-
-def _csv(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> bytes:
-    rows: list[dict[str, Any]] = []
-    for i, (run, result) in runs.items():
-        row: dict[str, Any] = {"id": i, "run": names[i], "status": run.status.value}
-        if run.recipe:
-            row |= {"method": run.recipe.method, "seed": run.recipe.seed, "label_budget": run.recipe.label_budget or "all"}
-        for split, metrics in result.metrics.items():
-            for metric, interval in metrics.items():
-                row |= {f"{split}_{metric}": interval.value, f"{split}_{metric}_low": interval.low, f"{split}_{metric}_high": interval.high}
-        rows.append(row | {"trainable_params": result.trainable_params, "total_params": result.total_params, "seconds": result.seconds,
-                           "estimated_memory_bytes": result.estimated_memory_bytes, "peak_memory_bytes": result.peak_memory_bytes,
-                           "artifact_bytes": result.artifact_bytes, "precision": result.precision, "device": result.device,
-                           "dataset_hash": result.dataset_hash})
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(k for row in rows for k in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
 
 
 def points(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], split: str, metric: str) -> list[Point]:
@@ -157,7 +106,7 @@ def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], nam
     charts.show(curves.overlay(lines, x=x, y_title=what.capitalize(), higher_is_better=what != "training loss"), key="overlay")
     without = [names[i] for i in runs if names[i] not in {line.name for line in lines}]
     if without:
-        st.caption(f"Without a curve: {', '.join(map(shell.escape, without))}. A probe is solved in one go, step by step there is nothing to draw.")
+        st.caption(f"Without a curve: {', '.join(map(shell.escape, without))}. A probe is solved in one go; there are no steps to draw.")
 
 
 def _line(comparison: Comparison, run_id: str, run: Run, name: str, x: str, what: str) -> curves.Line | None:
@@ -199,7 +148,7 @@ def confusions(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], n
     columns = st.columns(2)
     for place, i in enumerate(picked):
         with columns[place % 2]:
-            charts.show(confusion.matrix(comparison.confusion[i], comparison.classes, name=names[i]), key=f"confusion_{i}")
+            charts.show(confusion.matrix(comparison.confusion[i], comparison.classes_of[i], name=names[i]), key=f"confusion_{i}")
 
 
 def differences(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
@@ -218,4 +167,5 @@ def differences(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], 
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
-    return "yes" if value is True else "no" if value is False else "all" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    words = {True: "yes", False: "no"} if isinstance(value, bool) else {None: "all"} if value is None else {}
+    return words.get(value) or (f"{value:g}" if isinstance(value, float) else str(value))

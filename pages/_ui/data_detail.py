@@ -16,8 +16,9 @@ def page(ws: str, dataset: Dataset) -> None:
     """All of one dataset."""
     st.title(shell.escape(dataset.name))
     left_out = dataset.rows_read - dataset.rows_kept
-    st.markdown(f"{dataset.rows_read:,} rows read, **{dataset.rows_kept:,} kept**, {left_out:,} left out · {len(dataset.classes)} classes · "
-                f"source: {shell.escape(dataset.source)}" + (f" · licence: {shell.escape(dataset.licence)}" if dataset.licence else ""))
+    st.markdown(f"{dataset.rows_read:,} rows read, **{dataset.rows_kept:,} kept**, {left_out:,} left out · "
+                f"{len(dataset.classes)} classes · source: {shell.escape(dataset.source)}"
+                + (f" · licence: {shell.escape(dataset.licence)}" if dataset.licence else ""))
     with st.container(horizontal=True):
         shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
         if st.button("Delete", icon=":material/delete:", key="delete_dataset"):
@@ -75,8 +76,8 @@ def _delete(ws: str, dataset: Dataset) -> None:
     st.markdown(f"**{shell.escape(dataset.name)}**, {dataset.rows_kept:,} rows, will be gone for good.")
     if users:
         names = ", ".join(shell.escape(r.name) for r in users[:5])
-        st.markdown(f":material/warning: {len(users)} run{'s' * (len(users) > 1)} used it and keep what they measured, but cannot be resumed or "
-                    f"forked any more: {names}{' …' if len(users) > 5 else ''}")
+        st.markdown(f":material/warning: {len(users)} run{'s' * (len(users) > 1)} used it. They keep what they measured, but cannot be "
+                    f"resumed or forked any more: {names}{' …' if len(users) > 5 else ''}")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:", key="dataset_delete_yes"):
             with shell.guarded():

@@ -11,13 +11,14 @@ from core.plots import memory
 from core.plots.numbers import count, duration, share, size
 from pages._ui import charts, shell
 
-_BADGES = {"fits": ("green", ":material/check_circle:"), "tight": ("orange", ":material/warning:"), "will not fit": ("red", ":material/block:")}
+_BADGES = {"fits": ("green", ":material/check_circle:"), "tight": ("orange", ":material/warning:"),
+           "will not fit": ("red", ":material/block:")}
 
 
 def panel(ws: str, methods: Mapping[str, Recipe], runs: Sequence[Recipe]) -> bool:
     """Draw the estimates of one recipe per method, and the sum over all runs. Returns False when something will not fit."""
     api = shell.api()
-    found = {label: estimate for label, recipe in sorted(methods.items()) if (estimate := api.estimate(ws, recipe)) is not None}
+    found = {label: estimate for label, recipe in methods.items() if (estimate := api.estimate(ws, recipe)) is not None}
     if not found:
         st.caption("No estimate yet: this machine is still being measured.")
         return True

@@ -73,15 +73,15 @@ def _toggle(name: str) -> None:
 
 def _presets(names: Sequence[str]) -> None:
     depth = len(names) - 1
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.markdown("Freeze", width="content")
         for label, plan, tip in (("None", freeze.none(names), "Freeze nothing: every block trains"),
                                  ("All but head", freeze.all_but_head(names), "Only the head trains"),
                                  ("Lower half", freeze.lower_half(names), "Freeze the embeddings and the lower half of the blocks")):
-            st.button(label, key=f"preset_{label}", type="tertiary", icon=":material/tune:", on_click=_apply, args=(plan,), help=tip)
-        k = st.number_input("Train only the top k blocks", 0, depth, value=None, key="top_k", placeholder="top k blocks",
-                            label_visibility="collapsed", width=150)
-        st.button("Top k", key="preset_top", type="tertiary", icon=":material/tune:", disabled=k is None, on_click=_apply,
-                  args=(freeze.top_k(names, int(k or 0)),), help="Freeze all but the top k blocks (type k on the left)")
+            st.button(label, key=f"preset_{label}", on_click=_apply, args=(plan,), help=tip)
+        with st.popover("Top k", help="Freeze all but the top k blocks"):
+            k = st.number_input("Blocks at the top that train", 0, depth, value=min(2, depth), key="top_k")
+            st.button("Apply", key="preset_top", on_click=_apply, args=(freeze.top_k(names, int(k)),))
 
 
 def _apply(plan: FreezePlan) -> None:

@@ -74,16 +74,15 @@ def stepper(run: Run, story: Story) -> None:
     current = list(story.phases)[-1] if story.phases and not run.status.final else None
     order = [p.value for p in Phase]
     reached = max((order.index(p) for p in story.phases), default=-1)
-    with st.container(horizontal=True, gap="xsmall"):
-        for i, phase in enumerate(order):
-            if phase == current:
-                st.badge(phase, icon=":material/play_circle:", color="orange")
-            elif phase in story.phases:
-                st.badge(phase, icon=":material/check_circle:", color="blue")
-            else:
-                word = "not needed" if i < reached or run.status is Status.DONE else "to come"
-                st.badge(phase, icon=":material/remove:" if word == "not needed" else ":material/radio_button_unchecked:", color="gray",
-                         help=f"{phase}: {word}")
+    for i, phase in enumerate(order):
+        if phase == current:
+            st.badge(phase, icon=":material/play_circle:", color="orange")
+        elif phase in story.phases:
+            st.badge(phase, icon=":material/check_circle:", color="blue")
+        else:
+            word = "not needed" if i < reached or run.status is Status.DONE else "to come"
+            st.badge(phase, icon=":material/remove:" if word == "not needed" else ":material/radio_button_unchecked:", color="gray",
+                     help=f"{phase}: {word}")
 
 
 def bar(run: Run, story: Story) -> None:
@@ -113,19 +112,20 @@ def eta_s(story: Story) -> float | None:
 
 def vitals(run: Run, story: Story) -> None:
     """Steps, loss, time left, time so far and memory, as small metrics."""
-    with st.container(horizontal=True, gap="medium"):
-        step, total = story.step.get("step"), story.step.get("total_steps")
-        st.metric("Step", f"{step:,} / {total:,}" if step and total else "–", width=150)
-        loss = story.step.get("loss")
-        st.metric("Training loss", f"{loss:.3f}" if loss is not None else "–", width=130)
-        left = eta_s(story) if run.status is Status.RUNNING and Phase.EVALUATING.value not in story.phases else None
-        st.metric("Time left", f"about {duration(left)}" if left is not None else "–", width=170,
-                  help="Of the training phase, from the pace so far.")
-        st.metric("Time so far", duration((run.finished or time.time()) - run.started) if run.started else "–", width=140)
-        memory = story.step.get("memory_bytes")
-        st.metric("Memory", size(memory) if memory else "–", width=120)
-        samples = story.step.get("samples")
-        st.metric("Rows seen", count(samples) if samples else "–", width=110, help="Training rows, with repetition.")
+    step, total, loss, memory, samples = (story.step.get(k) for k in ("step", "total_steps", "loss", "memory_bytes", "samples"))
+    left = eta_s(story) if run.status is Status.RUNNING and Phase.EVALUATING.value not in story.phases else None
+    shown: list[tuple[str, str | None, str | None, int]] = [
+        ("Step", f"{step:,} / {total:,}" if step and total else None, None, 150),
+        ("Training loss", f"{loss:.3f}" if loss is not None else None, None, 130),
+        ("Time left", f"about {duration(left)}" if left is not None else None, "Of the training phase, from the pace so far.", 190),
+        ("Time so far", duration((run.finished or time.time()) - run.started) if run.started else None, None, 140),
+        ("Memory", size(memory) if memory else None, None, 120),
+        ("Rows seen", count(samples) if samples else None, "Training rows, with repetition.", 110),
+    ]
+    with st.container(horizontal=True, gap="small"):
+        for label, text, tip, width in shown:
+            if text:
+                st.metric(label, text, help=tip, width=width)
 
 
 def failure(run: Run) -> None:

@@ -45,12 +45,13 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
         if run.status.final != was_final or run.status is not st.session_state.setdefault(f"status_{run_id}", run.status):
             st.session_state[f"status_{run_id}"] = run.status
             st.rerun()
-        live.badge(run)
-        live.stepper(run, story)
+        with st.container(horizontal=True, gap="xsmall"):
+            live.badge(run)
+            live.stepper(run, story)
         live.failure(run)
         if not run.status.final:
             live.bar(run, story)
-        live.vitals(run, story)
+            live.vitals(run, story)
         result = shell.api().result(ws, run_id) if run.status.final else None
         if result:
             measurements(result)
@@ -79,7 +80,7 @@ def measurements(result: Result) -> None:
         with st.container(horizontal=True, gap="medium"):
             for name, i in metrics.items():
                 text = "accuracy" if name == "accuracy" else "macro-F1"
-                st.metric(f"{split} {text}".capitalize(), measured(i.value, i.low, i.high), width=230,
+                st.metric(f"{split.capitalize()} {text}", measured(i.value, i.low, i.high), width=230,
                           help=word("interval") if name == "accuracy" else word("macro-F1"))
     with st.container(horizontal=True, gap="medium"):
         st.metric("Trained parameters", f"{count(result.trainable_params)} ({share(result.trainable_params, result.total_params)})",

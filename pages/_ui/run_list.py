@@ -31,12 +31,14 @@ def recent(ws: str, *, limit: int) -> None:
 def _recent(ws: str, limit: int) -> None:
     with shell.guarded():
         runs = shell.api().runs(ws, kind=JobKind.TRAIN)
+        named = titles(ws)
         if not runs:
             shell.empty("No runs yet. Start the first comparison above, or choose your own methods.", page="train", label="Choose methods")
         for members in groups(runs)[:limit]:
             done = sum(r.status is Status.DONE for r in members)
             with st.container(border=True, horizontal=True, vertical_alignment="center"):
-                st.markdown(f"**{shell.escape(title(members))}** · {done} of {len(members)} done · {age(members[0].created)}")
+                name = shell.escape(named.get(members[0].experiment, members[0].name))
+                st.markdown(f"**{name}** · {done} of {len(members)} done · {age(members[0].created)}")
                 shell.link("runs", "Open", icon=":material/arrow_forward:", run=members[0].id)
 
 
@@ -53,18 +55,18 @@ def everything(ws: str) -> None:
 def _everything(ws: str) -> None:
     with shell.guarded():
         every = groups(shell.api().runs(ws, kind=JobKind.TRAIN))
+        named = titles(ws)
         shown = int(st.session_state.get("experiments_shown", PAGE))
         for members in every[:shown]:
-            _experiment(ws, members)
+            _experiment(ws, members, named.get(members[0].experiment, members[0].name))
         if len(every) > shown and st.button(f"Show older ({len(every) - shown} more)", icon=":material/expand_more:", key="older"):
             st.session_state["experiments_shown"] = shown + PAGE
             st.rerun(scope="fragment")
 
 
-def title(members: Sequence[Run]) -> str:
-    """What a group of runs is called."""
-    names = {r.name.split(" · ")[0] for r in members}
-    return names.pop() if len(names) == 1 else members[0].name
+def titles(ws: str) -> dict[str | None, str]:
+    """Experiment id -> its name."""
+    return {e.id: e.name for e in shell.api().experiments(ws)}
 
 
 def age(created: float) -> str:
@@ -77,10 +79,10 @@ def age(created: float) -> str:
     return f"{seconds / 3600:.0f} h ago" if seconds < 86400 * 1.5 else f"{seconds / 86400:.0f} days ago"
 
 
-def _experiment(ws: str, members: Sequence[Run]) -> None:
+def _experiment(ws: str, members: Sequence[Run], name: str) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{shell.escape(title(members))}** · {age(members[0].created)}")
+            st.markdown(f"**{shell.escape(name)}** · {age(members[0].created)}")
             if sum(r.status in (Status.DONE, Status.STOPPED) for r in members):
                 shell.link("compare", "Compare", icon=":material/stacked_line_chart:", runs=",".join(r.id for r in members))
         names = arms.names(members)
@@ -90,7 +92,7 @@ def _experiment(ws: str, members: Sequence[Run]) -> None:
 
 def _row(ws: str, run: Run, name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        shell.link("runs", name, icon=":material/chevron_right:", run=run.id)
+        shell.link("runs", name, icon=":material/chevron_right:", width=220, run=run.id)
         live.badge(run)
         if run.status in (Status.RUNNING, Status.STOPPING):
             _, story = live.follow(ws, run.id)

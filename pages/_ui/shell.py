@@ -90,17 +90,25 @@ def ensure_supervisor() -> None:
 def sidebar() -> None:
     """Below the navigation: what the workspace link is, once and briefly."""
     with st.sidebar:
-        st.caption(":material/key: This page's address is the key to your workspace. Save it: whoever has the link sees your data and runs.")
+        st.caption(":material/key: This page's address is the key to your workspace. Save it, and share it with care: whoever has the "
+                   "link sees your data and runs.")
 
 
 def go(page: str, **params: str) -> NoReturn:
     """Switch to a page of the sitemap, keeping the workspace and carrying ids such as `run=`."""
     st.switch_page(f"pages/{page}.py", query_params={"ws": workspace(), **params})
+    raise RuntimeError("st.switch_page returned")
 
 
-def link(page: str, label: str, *, icon: str | None = None, **params: str) -> None:
+def stop() -> NoReturn:
+    """End the page here."""
+    st.stop()
+    raise RuntimeError("st.stop returned")
+
+
+def link(page: str, label: str, *, icon: str | None = None, width: int | None = None, **params: str) -> None:
     """A link to a page that keeps the workspace."""
-    st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params={"ws": workspace(), **params})
+    st.page_link(f"pages/{page}.py", label=label, icon=icon, width=width or "content", query_params={"ws": workspace(), **params})
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.domain.dataset import Dataset
 from core.domain.model import ModelFacts
+from core.domain.recipe import Recipe
 from core.errors import RecipeError
 from pages._ui import devices, live, shell
 from pages._ui.words import word
@@ -34,8 +35,9 @@ def dataset(ws: str) -> str:
 
     options = [*own, *bundled]
     asked = st.query_params.get("dataset")
-    return str(st.selectbox("Dataset", options, index=options.index(asked) if asked in options else 0, format_func=name, key="train_dataset",
-                            help="Your own datasets and the bundled ones. Add your own on the Data page.", persist_state="session"))
+    index = options.index(asked) if asked in options else 0
+    return str(st.selectbox("Dataset", options, index=index, format_func=name, key="train_dataset", persist_state="session",
+                            help="Your own datasets and the bundled ones. Add your own on the Data page."))
 
 
 def model() -> str:
@@ -46,8 +48,15 @@ def model() -> str:
     if choice != OTHER:
         st.caption(bundled[str(choice)].description)
         return str(choice)
-    return (st.text_input("Hub id or folder", key="train_model_other", persist_state="session", placeholder="e.g. distilbert-base-uncased or /models/mine",
-                          help="A model of the Hugging Face hub, or the absolute path of a folder that from_pretrained can load.") or "").strip()
+    typed = st.text_input("Hub id or folder", key="train_model_other", persist_state="session",
+                          placeholder="e.g. distilbert-base-uncased or /models/mine",
+                          help="A model of the Hugging Face hub, or the absolute path of a folder that from_pretrained can load.")
+    return (typed or "").strip()
+
+
+def default(ws: str, dataset_ref: str, model_id: str, method: str, level: str, *, seed: int = 0, budget: int | None = None) -> Recipe:
+    """What the dial gives for one method; fewer rows mean more epochs, so the label budget counts."""
+    return shell.api().default_recipe(ws, dataset=dataset_ref, model=model_id, method=method, effort=level, seed=seed, label_budget=budget)
 
 
 def fetch_first(ws: str, *, model_id: str, dataset_ref: str, facts: ModelFacts | None, ready: Dataset | None) -> None:
@@ -61,7 +70,7 @@ def fetch_first(ws: str, *, model_id: str, dataset_ref: str, facts: ModelFacts |
                     "from the real thing, not guessed.")
         devices.downloads(catalogue_model if facts is None else None, catalogue_data if ready is None else None)
         if facts is None and catalogue_model is None:
-            st.caption("Source: the Hugging Face hub, or your folder. Only safetensors weights are loaded, and no code of the model is run.")
+            st.caption("Source: the Hugging Face hub, or your folder. Only safetensors weights are loaded; no code of the model runs.")
         if st.button("Fetch and inspect", type="primary", icon=":material/download:", key="fetch_first"):
             with shell.guarded():
                 st.session_state["prepare_job"] = api.prepare(ws, model=None if facts else model_id, dataset=None if ready else dataset_ref)

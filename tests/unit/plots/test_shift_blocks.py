@@ -17,13 +17,13 @@ def made(cka, low=None, high=None, **changes):
 
 def test_the_block_that_changed_most_is_named_when_bands_are_apart():
     chart = made([1.0, 0.9, 0.5, None], [1.0, 0.88, 0.45, None], [1.0, 0.92, 0.55, None])
-    assert chart.title == "Features changed most in block 1 (CKA 0.50, 1 = unchanged)"
+    assert chart.title == "By CKA, features changed most in block 1 (0.50, 1 = unchanged)"
     assert "Frozen and exactly unchanged: embeddings." in chart.alt and "block 2 not measured" in chart.alt
 
 
 def test_overlapping_bands_are_not_ranked():
     chart = made([1.0, 0.6, 0.5, 0.55], [1.0, 0.52, 0.45, 0.5], [1.0, 0.68, 0.55, 0.6])
-    assert chart.title == "Features changed most in block 0, block 1 and block 2, which this sample cannot rank"
+    assert chart.title == "By CKA, features changed most in block 0, block 1 and block 2, which this sample cannot rank"
 
 
 def test_identical_and_unmeasured():
@@ -46,11 +46,11 @@ def test_values_reach_the_figure_unchanged_and_optional_lines_are_optional():
 
 
 @pytest.mark.parametrize("diagonal", [[1.0, 0.4], [1.0, 1.0]])
-def test_map_scale_is_fixed_and_the_lowest_is_named(diagonal):
+def test_map_scale_is_fixed_and_the_diagonal_is_told(diagonal):
     chart = shift_blocks.block_map([[diagonal[0], 0.2], [-0.01, diagonal[1]]], base_names=["a", "b"], tuned_names=["a", "b"], selected=1)
     heat = chart.figure.data[0]
     assert (heat.zmin, heat.zmax) == (0, 1) and heat.z[1][0] == -0.01
-    assert chart.title == ("Every block is identical in both models" if diagonal[1] == 1 else "On the diagonal, CKA is lowest in b: 0.40")
+    assert chart.title == ("Every block is identical in both models" if diagonal[1] == 1 else "Blocks and their own tuned selves: CKA from 0.40 to 1.00")
 
 
 def test_map_of_different_depths_and_of_nothing():

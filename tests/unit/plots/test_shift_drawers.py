@@ -21,7 +21,8 @@ def test_training_panels_leave_out_what_was_not_measured():
                                    majority=0.25)
     assert chart.title == "block 5 went from CKA 1.00 to 0.60 between steps 0 and 20"
     assert [t.name for t in chart.figure.data] == ["CKA", "k-NN accuracy", "NC1 (log)"]
-    assert [a.type for a in (chart.figure.layout.yaxis, chart.figure.layout.yaxis2, chart.figure.layout.yaxis3)] == ["linear", "linear", "log"]
+    layout = chart.figure.layout
+    assert [a.type for a in (layout.yaxis, layout.yaxis2, layout.yaxis3)] == ["linear", "linear", "log"]
     assert "identical" in shift_training.numbers(steps, block="block 0", cka=[1.0] * 3).title
     assert "could not" in shift_training.numbers(steps, block="block 0", cka=[None] * 3).title
 

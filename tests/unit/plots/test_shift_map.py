@@ -77,7 +77,8 @@ def test_identical_sides_draw_no_arrow(positions, classes):
     for changes in ({"arrows": False}, {"selected": []}):
         chart = shift_map.overlay(positions[0], positions[0], classes, distance=np.zeros(120), kept=np.ones(120), **common(120, **changes))
         assert not [t for t in chart.figure.data if t.marker.symbol == "arrow"]
-    assert "No arrows" in shift_map.overlay(*positions, classes, distance=np.zeros(120), kept=np.ones(120), arrows=False, **common(120)).title
+    hidden = shift_map.overlay(*positions, classes, distance=np.zeros(120), kept=np.ones(120), arrows=False, **common(120))
+    assert "No arrows" in hidden.title
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])

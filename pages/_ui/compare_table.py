@@ -1,0 +1,70 @@
+"""The numbers of a comparison as a sortable table and as a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.domain.run import Result, Run
+from core.plots.numbers import measured
+from pages._ui.words import word
+
+METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+
+
+def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
+    """All numbers, sortable, and as a CSV file with full digits."""
+    rows = [_row(names[i], run, result) for i, (run, result) in runs.items()]
+    config: dict[str, Any] = {
+        "Run": st.column_config.TextColumn(pinned=True),
+        "Test accuracy": st.column_config.TextColumn(help=word("interval")),
+        "Test macro-F1": st.column_config.TextColumn(help=word("macro-F1")),
+        "Trained": st.column_config.NumberColumn(format="compact", help=word("trained parameters")),
+        "All parameters": st.column_config.NumberColumn(format="compact"),
+        "Seconds": st.column_config.NumberColumn(format="%.0f"),
+        "Memory estimated": st.column_config.NumberColumn(format="bytes", help="Before the start."),
+        "Memory measured": st.column_config.NumberColumn(format="bytes", help="The run's peak."),
+        "Artifact": st.column_config.NumberColumn(format="bytes", help=word("artifact")),
+    }
+    shown = [k for k in rows[0] if not k.startswith("_")]
+    st.dataframe([{k: r[k] for k in shown} for r in rows], hide_index=True, column_config=config, key="table",
+                 alt=f"Table of {len(rows)} runs: " + "; ".join(f"{r['Run']} test accuracy {r['Test accuracy']}" for r in rows))
+    st.download_button("Table as CSV", data=lambda: _csv(runs, names), file_name="thaw-comparison.csv", mime="text/csv", on_click="ignore",
+                       icon=":material/download:", key="csv")
+
+
+def _row(name: str, run: Run, result: Result) -> dict[str, Any]:
+    test = result.metrics.get("test", {})
+    row: dict[str, Any] = {"Run": name}
+    for split, metrics in result.metrics.items():
+        for metric, interval in metrics.items():
+            row[f"{split.capitalize()} {METRICS.get(metric, metric)}"] = measured(interval.value, interval.low, interval.high)
+    if not test:
+        row |= {"Test accuracy": "–", "Test macro-F1": "–"}
+    return row | {"Trained": result.trainable_params, "All parameters": result.total_params, "Seconds": result.seconds,
+                  "Memory estimated": result.estimated_memory_bytes, "Memory measured": result.peak_memory_bytes,
+                  "Artifact": result.artifact_bytes, "State": run.status.value}
+
+
+def _csv(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> bytes:
+    rows: list[dict[str, Any]] = []
+    for i, (run, result) in runs.items():
+        row: dict[str, Any] = {"id": i, "run": names[i], "status": run.status.value}
+        if run.recipe:
+            row |= {"method": run.recipe.method, "seed": run.recipe.seed, "label_budget": run.recipe.label_budget or "all"}
+        for split, metrics in result.metrics.items():
+            for metric, interval in metrics.items():
+                row |= {f"{split}_{metric}": interval.value, f"{split}_{metric}_low": interval.low, f"{split}_{metric}_high": interval.high}
+        rows.append(row | {"trainable_params": result.trainable_params, "total_params": result.total_params, "seconds": result.seconds,
+                           "estimated_memory_bytes": result.estimated_memory_bytes, "peak_memory_bytes": result.peak_memory_bytes,
+                           "artifact_bytes": result.artifact_bytes, "precision": result.precision, "device": result.device,
+                           "dataset_hash": result.dataset_hash})
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(dict.fromkeys(k for row in rows for k in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()

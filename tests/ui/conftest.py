@@ -1,0 +1,144 @@
+"""The app in Streamlit's own test runner, on an empty data folder, and a workspace with runs that have ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from streamlit.runtime.scriptrunner import script_runner
+from streamlit.testing.v1 import AppTest
+
+from core.api import Thaw
+from core.domain import codec
+from core.domain.dataset import Dataset, Task
+from core.domain.model import Block, LinearLayer, ModelFacts
+from core.domain.recipe import Recipe
+from core.domain.run import Failure, Interval, JobKind, Result, Status
+from core.errors import FailureKind
+from core.models import facts as model_facts
+from core.settings import Settings
+from core.store import Store, files
+from core.store.jobs import NewJob
+from tests.conftest import WORKSPACE, write_dataset
+
+ENTRYPOINT = str(Path(__file__).parents[2] / "streamlit_app.py")
+
+
+@pytest.fixture
+def cold(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that has just started: every page runs without the entrypoint first, as AppTest has it. No supervisor is started."""
+    monkeypatch.setenv("THAW_HOME", str(settings.home))
+    monkeypatch.setenv("THAW_HUB", "0")
+    monkeypatch.setattr(Thaw, "ensure_supervisor", lambda self: None)
+
+
+@pytest.fixture
+def app(cold: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """`app("train", run="…")`: that page of the app, run once, in the workspace of the tests.
+
+    AppTest forgets before every run that the app uses `st.navigation` and treats it like a server that has just started; then the
+    guard's rerun would eat each click. This makes it run the entrypoint, as a server does after its first visitor.
+    """
+    def entrypoint(path: str) -> None:
+        exec(compile(Path(path).read_text(encoding="utf-8"), path, "exec"), {"__name__": "__main__", "__file__": path})
+
+    monkeypatch.setattr(script_runner, "_mpa_v1", entrypoint)
+
+    def open_page(page: str = "home", **params: str) -> AppTest:
+        at = AppTest.from_file(ENTRYPOINT, default_timeout=30)
+        at.query_params["ws"] = WORKSPACE
+        for name, value in params.items():
+            at.query_params[name] = value
+        at.run()
+        if page != "home":
+            at.switch_page(f"pages/{page}.py")
+            for name, value in {"ws": WORKSPACE, **params}.items():
+                at.query_params[name] = value
+            at.run()
+        return at
+
+    return open_page
+
+
+def shown(at: AppTest) -> str:
+    """All words on the page."""
+    kinds = ("title", "header", "subheader", "markdown", "caption", "error")
+    return "\n".join(str(element.value) for kind in kinds for element in at.get(kind))
+
+
+@pytest.fixture
+def facts(settings: Settings) -> ModelFacts:
+    """MiniLM as if it had been fetched and inspected."""
+    layers = tuple(LinearLayer(name=f"layer.{kind}", kind=kind, in_features=384, out_features=384) for kind in ("attention", "mlp"))
+    body = tuple(Block(index=i + 1, name=f"block {i}", parameters=1_774_464, linear_parameters=1_769_472, linear_layers=layers)
+                 for i in range(6))
+    found = ModelFacts(id="minilm", revision="test", architecture="BertModel", tasks=(Task.TEXT_CLASSIFICATION,),
+                       blocks=(Block(index=0, name="embeddings", parameters=11_917_824), *body), hidden_size=384, intermediate_size=1536,
+                       attention_heads=12, max_length=512, activation_bytes_per_block={b.name: 40_000 for b in body},
+                       forward_flops_per_token=2.1e7)
+    model_facts.write(found, settings)
+    return found
+
+
+@dataclass
+class Ended:
+    """Runs of one experiment that have ended."""
+
+    done: list[str]
+    failed: str
+
+
+@pytest.fixture
+def dataset(settings: Settings) -> Dataset:
+    """90 short texts of three classes."""
+    return write_dataset(settings, n_rows=90)
+
+
+@pytest.fixture
+def ended(settings: Settings, dataset: Dataset) -> Ended:
+    """A probe and a LoRA run with results, curves and predictions, and a full run that ran out of memory."""
+    store = Store(settings)
+    experiment = store.experiments.create(WORKSPACE, "Tiny, MiniLM")
+    recipes = [Recipe(dataset=dataset.id, base_model="minilm", method=m) for m in ("probe", "lora", "full")]
+    ids = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name=f"Tiny, MiniLM · {r.method}", recipe=r,
+                                    experiment=experiment, runs_folder=settings.workspace(WORKSPACE) / "runs") for r in recipes])
+    for i, run_id in enumerate(ids):
+        claim = store.queue.claim(supervisor="test", host="test", slots=1)
+        assert claim is not None and claim.run.id == run_id
+        store.queue.begin(run_id, fence=claim.fence, pid=os.getpid(), pid_created=0.0)
+        store.events.append(run_id, [(0.0, "phase", {"phase": "preparing"}), (1.0, "note", {"text": "Computes in fp32."})])
+        if i == 2:
+            failure = Failure(kind=FailureKind.OUT_OF_MEMORY, what="The run ran out of memory.", why="It needed more.", remedy="Use LoRA.")
+            store.queue.finish(run_id, fence=claim.fence, status=Status.FAILED, failure=failure)
+            continue
+        _results(Path(claim.run.folder), dataset, wrong=i)
+        steps = [(2.0 + s, "step", {"step": s, "total_steps": 4, "loss": 1.0 / s, "samples": 16 * s, "seconds": float(s),
+                                    "memory_bytes": 10**8}) for s in range(1, 5)]
+        evals = [(7.0, "eval", {"step": 4, "loss": 0.4, "accuracy": 0.9, "macro_f1": 0.9, "samples": 64, "seconds": 4.0})]
+        if i == 1:
+            store.events.append(run_id, [(2.0, "phase", {"phase": "training"}), *steps, *evals])
+        store.queue.finish(run_id, fence=claim.fence, status=Status.DONE)
+    return Ended(done=ids[:2], failed=ids[2])
+
+
+def _results(folder: Path, dataset: Dataset, *, wrong: int) -> None:
+    """Result, labels and predictions as the engine leaves them; `wrong` test rows are misjudged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    labels = [i % 3 for i in range(18)]
+    guesses = [(label + 1) % 3 if i < wrong else label for i, label in enumerate(labels)]
+    value = 1 - wrong / 18
+    interval = Interval(value=value, low=max(0.0, value - 0.1), high=min(1.0, value + 0.1))
+    result = Result(metrics={"test": {"accuracy": interval, "macro_f1": interval}}, trainable_params=1155 if not wrong else 300_000,
+                    total_params=22_566_000, seconds=12.5, phase_seconds={"training": 10.0}, peak_memory_bytes=4 * 10**8,
+                    estimated_memory_bytes=5 * 10**8, artifact_bytes=10**6, steps=4, samples=64, precision="fp32", device="cpu",
+                    dataset_hash=dataset.content_hash)
+    files.write_json(folder / "result.json", codec.to_json(result))
+    files.write_json(folder / "artifact" / "labels.json", {"classes": list(dataset.classes)})
+    pq.write_table(pa.table({"row_id": pa.array(range(18), pa.int64()), "label": pa.array(labels, pa.int32()),
+                             "prediction": pa.array(guesses, pa.int32()), "probabilities": [[0.4, 0.3, 0.3]] * 18}),
+                   folder / "predictions-test.parquet")

@@ -1,0 +1,79 @@
+"""Every page from an empty data folder: no exception, and the next step is on screen."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.api import Thaw
+from tests.conftest import WORKSPACE
+from tests.ui.conftest import ENTRYPOINT, shown
+
+NEXT = {"home": "No runs yet", "data": "No dataset yet", "train": "Fetch and inspect", "runs": "No runs yet", "compare": "Nothing to compare yet"}
+
+
+@pytest.mark.parametrize("page", list(NEXT))
+def test_a_page_opens_from_an_empty_folder_and_names_the_next_step(app, page):
+    at = app(page)
+    assert not at.exception
+    assert not at.error
+    assert NEXT[page] in shown(at)
+
+
+@pytest.mark.parametrize(("page", "params"), [("runs", {"run": "nope"}), ("data", {"dataset": "nope"})])
+def test_an_unknown_id_is_refused_in_three_parts(app, page, params):
+    at = app(page, **params)
+    assert not at.exception
+    assert len(at.error) == 1
+    assert "another workspace" in at.error[0].value
+
+
+@pytest.mark.parametrize("workspace", ["../../etc", "short"])
+def test_a_bad_workspace_address_is_refused_and_makes_no_folder(app, settings, workspace):
+    app()
+    at = AppTest.from_file(ENTRYPOINT, default_timeout=30)
+    at.query_params["ws"] = workspace
+    at.run()
+    assert not at.exception
+    assert "not valid" in at.error[0].value
+    assert not settings.home.joinpath("workspaces", workspace).exists()
+
+
+def test_a_first_visit_gets_a_workspace_that_cannot_be_guessed(app):
+    app()
+    at = AppTest.from_file(ENTRYPOINT, default_timeout=30).run()
+    assert len("".join(at.query_params["ws"])) >= 16
+
+
+def test_the_home_button_queues_one_run_a_method_and_opens_the_first(app, settings):
+    at = app()
+    at.button(key="first_comparison").click().run()
+    assert not at.exception
+    assert not at.error
+    runs = Thaw(settings).runs(WORKSPACE)
+    assert [r.recipe.method for r in reversed(runs)] == ["probe", "partial", "lora", "full", "scratch"]
+    assert "Linear probe" in shown(at)
+
+
+@pytest.mark.parametrize("page", list(NEXT))
+def test_a_page_opened_first_on_a_cold_server_goes_through_the_entrypoint(cold, page):
+    at = AppTest.from_file(ENTRYPOINT, default_timeout=30)
+    at.query_params["ws"] = WORKSPACE
+    at.switch_page(f"pages/{page}.py").run()
+    assert not at.exception
+    assert NEXT[page] in shown(at)
+
+
+def test_a_page_without_the_entrypoint_goes_through_it(app, monkeypatch):
+    """The guard: a page file that Streamlit runs on its own hands over to the entrypoint before it draws anything."""
+    from pages._ui import shell
+
+    calls = []
+    monkeypatch.setattr(shell.st, "navigation", lambda *a, **k: calls.append("navigation"))
+    monkeypatch.setattr(shell.st, "rerun", lambda: calls.append("rerun"))
+    monkeypatch.setattr(shell.st, "session_state", {})
+    shell.require_entrypoint()
+    assert calls == ["navigation", "rerun"]
+    shell.mark_entrypoint()
+    shell.require_entrypoint()
+    assert calls == ["navigation", "rerun"]
+    shell.require_entrypoint()
+    assert len(calls) == 4

@@ -1,0 +1,77 @@
+"""Runs that have ended: the list, one run, what can be done to it, and the comparison."""
+
+from core.api import Thaw
+from tests.conftest import WORKSPACE
+from tests.ui.conftest import shown
+
+
+def test_the_list_groups_by_experiment_and_shows_results_and_failures(app, ended):
+    at = app("runs")
+    assert not at.exception
+    text = shown(at)
+    assert "**Tiny, MiniLM**" in text
+    assert "test accuracy 1.00" in text
+    assert "ran out of memory" in text
+
+
+def test_a_finished_run_shows_what_it_measured(app, ended):
+    at = app("runs", run=ended.done[1])
+    assert not at.exception
+    assert not at.error
+    metrics = {m.label: m.value for m in at.metric}
+    assert metrics["Test accuracy"] == "0.94 (0.84–1.00)"
+    assert metrics["Test macro-F1"] == "0.94 (0.84–1.00)"
+    assert metrics["Trained parameters"] == "300 K (1.3 %)"
+    assert "Best validation accuracy" in shown(at)
+
+
+def test_a_probe_without_steps_says_why_it_has_no_curve(app, ended):
+    assert "no learning curve" in shown(app("runs", run=ended.done[0]))
+
+
+def test_a_failed_run_shows_three_parts_and_the_tip(app, ended):
+    at = app("runs", run=ended.failed)
+    assert not at.exception
+    message = at.error[0].value
+    assert "ran out of memory" in message and "It needed more" in message and "Use LoRA" in message
+    assert "Halve the batch size" in shown(at)
+    assert "Traceback" not in shown(at)
+
+
+def test_resume_queues_a_failed_run_again(app, ended, settings):
+    at = app("runs", run=ended.failed)
+    at.button(key="resume").click().run()
+    assert not at.exception
+    assert Thaw(settings).run(WORKSPACE, ended.failed).status == "queued"
+
+
+def test_the_comparison_shows_the_newest_experiment_and_names_no_unsupported_winner(app, ended):
+    at = app("compare")
+    assert not at.exception
+    assert not at.error
+    text = shown(at).replace("\\", "")
+    assert "No clear winner in test accuracy" in text
+    assert "has the highest" not in text
+    assert "is taken for" in text
+    assert len(at.dataframe[0].value) == 2
+
+
+def test_runs_of_the_link_are_the_ones_compared(app, ended):
+    at = app("compare", runs=ended.done[1])
+    assert at.multiselect[0].value == [ended.done[1]]
+    assert len(at.dataframe[0].value) == 1
+    assert not at.exception
+
+
+def test_a_dataset_page_shows_counts_and_rows(app, dataset):
+    at = app("data", dataset=dataset.id)
+    assert not at.exception
+    assert "90 kept" in shown(at)
+    at.text_input(key="rows_search").set_value("no such word anywhere").run()
+    assert "No row matches" in shown(at)
+
+
+def test_user_text_is_never_markup(app, dataset, settings):
+    from pages._ui.shell import escape
+
+    assert escape("**bold** [link](x) :red[y] $z$ <b>") == r"\*\*bold\*\* \[link\](x) \:red\[y\] \$z\$ \<b\>"

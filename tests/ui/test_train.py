@@ -1,0 +1,106 @@
+"""The Train page: freeze grid, dial, overrides, estimates, and the recipes that come out of it."""
+
+import pytest
+
+from core.api import Thaw
+from tests.conftest import WORKSPACE
+from tests.ui.conftest import shown
+
+
+@pytest.fixture
+def page(app, facts, dataset):
+    at = app("train")
+    assert not at.exception
+    assert not at.error
+    return at
+
+
+def recipes(settings):
+    return {r.recipe.method: r.recipe for r in Thaw(settings).runs(WORKSPACE)}
+
+
+def test_a_click_on_a_cell_thaws_it_and_the_count_follows(page):
+    assert "5.32 M** of 22.6 M parameters train" in shown(page)
+    page.button(key="cell_block 2").click().run()
+    assert "7.10 M** of 22.6 M parameters train" in shown(page)
+    page.button(key="cell_block 2").click().run()
+    assert "5.32 M** of 22.6 M parameters train" in shown(page)
+
+
+@pytest.mark.parametrize(("preset", "words"), [("preset_None", "nothing frozen"), ("preset_All but head", "all but head frozen"),
+                                               ("preset_Lower half", "frozen: embeddings, blocks 0–2"),
+                                               ("preset_top", "frozen: embeddings, blocks 0–3")])
+def test_presets(page, preset, words):
+    page.button(key=preset).click().run()
+    assert words in shown(page)
+
+
+def test_the_head_cannot_be_frozen(page):
+    assert page.button(key="cell_head").disabled
+
+
+def test_start_submits_the_plan_the_overrides_and_each_seed_and_budget(page, settings):
+    page.checkbox(key="method_full").uncheck()
+    page.checkbox(key="method_probe").uncheck()
+    page.button(key="cell_block 2").click().run()
+    page.number_input(key="set_epochs").set_value(1.5)
+    page.number_input(key="train_seeds").set_value(2)
+    page.multiselect(key="train_budgets").set_value(["all", "32"]).run()
+    assert page.button(key="start").label == "Start 8 runs"
+    page.button(key="start").click().run()
+    assert not page.exception
+    runs = Thaw(settings).runs(WORKSPACE)
+    assert len(runs) == 8
+    assert {(r.recipe.seed, r.recipe.label_budget) for r in runs} == {(0, None), (1, None), (0, 32), (1, 32)}
+    found = recipes(settings)
+    assert found["partial"].freeze.frozen == ("embeddings", "block 0", "block 1")
+    assert found["lora"].freeze.frozen == ()
+    assert {r.recipe.epochs for r in runs} == {1.5}
+
+
+def test_adapters_stay_out_of_frozen_blocks_when_asked(page, settings):
+    page.checkbox(key="freeze_adapters").check().run()
+    page.button(key="start").click().run()
+    assert recipes(settings)["lora"].freeze.frozen == ("embeddings", "block 0", "block 1", "block 2")
+    assert recipes(settings)["full"].freeze.frozen == ()
+
+
+def test_the_dial_changes_the_recipes(page, settings):
+    page.segmented_control(key="train_effort").set_value("quick").run()
+    page.button(key="start").click().run()
+    assert {r.effort for r in recipes(settings).values()} == {"quick"}
+
+
+def test_estimates_stand_before_the_start(page):
+    text = shown(page)
+    assert "in all" in text
+    assert text.count("fits") + text.count("tight") + text.count("will not fit") >= 4
+
+
+def test_qlora_says_what_it_saves_on_a_processor(page):
+    assert "Saves memory, not time" in shown(page)
+
+
+def test_without_a_method_the_page_says_so(page):
+    for name in ("probe", "partial", "lora", "full"):
+        page.checkbox(key=f"method_{name}").uncheck()
+    page.run()
+    assert "Tick at least one method" in shown(page)
+    assert not page.exception
+
+
+def test_a_nonsense_budget_is_refused_in_words(page):
+    page.multiselect(key="train_budgets").set_value(["many"]).run()
+    assert not page.exception
+    assert "label budget 'many'" in page.error[0].value.replace("\\", "")
+
+
+def test_a_model_that_was_not_fetched_asks_to_fetch_it(app, dataset, settings):
+    at = app("train")
+    at.selectbox(key="train_model").set_value("another model").run()
+    at.text_input(key="train_model_other").set_value("prajjwal1/bert-tiny").run()
+    assert "Fetch and inspect the base model first" in shown(at)
+    at.button(key="fetch_first").click().run()
+    assert not at.exception
+    (job,) = Thaw(settings).runs(WORKSPACE)
+    assert job.payload == {"model": "prajjwal1/bert-tiny"}
