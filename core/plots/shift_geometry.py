@@ -57,7 +57,8 @@ def weights(names: Sequence[str], relative: Values, *, rank90: Sequence[int], in
     changed = sorted((i for i, v in enumerate(relative) if v is not None and np.isfinite(v) and v > 0), key=lambda i: -(relative[i] or 0))
     shown = sorted(changed[:most])
     fig = figure(x_title="Change ÷ size of the weight", height=max(160, min(height, 60 + 22 * len(shown))), legend=False)
-    fig.add_bar(y=[names[i] for i in shown], x=[relative[i] for i in shown], orientation="h", marker={"color": palette.TRAINING, "line": {"width": 0}},
+    fig.add_bar(y=[names[i] for i in shown], x=[relative[i] for i in shown], orientation="h",
+                marker={"color": palette.TRAINING, "line": {"width": 0}},
                 customdata=[[rank90[i], "–" if intruders[i] is None else intruders[i]] for i in shown],
                 hovertemplate="%{y}<br>%{x:.2%} of its size<br>rank for 90 %: %{customdata[0]}<br>"
                               "intruder dimensions: %{customdata[1]}<extra></extra>")

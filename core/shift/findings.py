@@ -48,11 +48,26 @@ def _where(moved: Sequence[BlockShift], blocks: Sequence[BlockShift]) -> str:
     rest = f" {still} of {len(blocks)} blocks are identical to the last bit." if still else ""
     if len(tied) == 1 and lowest.cka is not None:
         numbers = f"(CKA {lowest.cka.value:.3f}, 95 % interval {lowest.cka.low:.3f} to {lowest.cka.high:.3f}; 1 = unchanged)"
-        where = f"Only {lowest.name} changed" if len(moved) == 1 else f"Features changed most in {lowest.name}"
-        return f"{where} {numbers}.{_kept(lowest)}{rest}"
+        where = f"Only {lowest.name} changed" if len(moved) == 1 else f"By CKA, features changed most in {lowest.name}"
+        return f"{where} {numbers}.{_kept(lowest)}{_otherwise(moved, tied)}{rest}"
     names = _list([b.name for b in tied])
     values = f"{min(_value(b) for b in tied):.3f} to {max(_value(b) for b in tied):.3f}"
-    return f"Features changed most in {names}, which this sample cannot rank (CKA {values}; 1 = unchanged).{rest}"
+    which = f"By CKA, features changed most in {names}, which this sample cannot rank ({values}; 1 = unchanged)."
+    return f"{which}{_otherwise(moved, tied)}{rest}"
+
+
+def _otherwise(moved: Sequence[BlockShift], named: Sequence[BlockShift]) -> str:
+    """Where neighbours kept point to another block than CKA does, and rows compared one by one support it."""
+    known = [b for b in moved if b.knn_overlap is not None]
+    if not known:
+        return ""
+    least = min(known, key=lambda b: b.knn_overlap or 0.0)
+    rows = least.rows.target
+    for other in named:
+        gap = other.rows.kept[rows] - least.rows.kept[rows]
+        if other is least or not np.mean(gap) > 1.96 * np.std(gap) / np.sqrt(len(gap)):
+            return ""
+    return f" By neighbours kept it is {least.name}: {10 * (least.knn_overlap or 0.0):.1f} of 10."
 
 
 def _kept(block: BlockShift) -> str:

@@ -50,7 +50,8 @@ def test_map_scale_is_fixed_and_the_diagonal_is_told(diagonal):
     chart = shift_blocks.block_map([[diagonal[0], 0.2], [-0.01, diagonal[1]]], base_names=["a", "b"], tuned_names=["a", "b"], selected=1)
     heat = chart.figure.data[0]
     assert (heat.zmin, heat.zmax) == (0, 1) and heat.z[1][0] == -0.01
-    assert chart.title == ("Every block is identical in both models" if diagonal[1] == 1 else "Blocks and their own tuned selves: CKA from 0.40 to 1.00")
+    expected = {1.0: "Every block is identical in both models", 0.4: "Blocks and their own tuned selves: CKA from 0.40 to 1.00"}
+    assert chart.title == expected[diagonal[1]]
 
 
 def test_map_of_different_depths_and_of_nothing():

@@ -34,13 +34,23 @@ def say(found, labels=None):
 
 def test_a_single_lowest_block_is_named_with_its_interval(one):
     text = say([one("block 0", 0.9, 0.91, 0.92), one("block 1", 0.6, 0.65, 0.7)])[0]
-    assert text.startswith("Features changed most in block 1 (CKA 0.650, 95 % interval 0.600 to 0.700")
+    assert text.startswith("By CKA, features changed most in block 1 (CKA 0.650, 95 % interval 0.600 to 0.700")
     assert "keep 7.3 of their 10 nearest neighbours (by chance 0.1)" in text
 
 
 def test_overlapping_bands_are_not_ranked(one):
     text = say([one("block 0", 0.64, 0.69, 0.74), one("block 1", 0.6, 0.65, 0.7), one("block 2", 0.9, 0.91, 0.92)])[0]
     assert "block 0 and block 1, which this sample cannot rank" in text and "block 2" not in text
+
+
+def test_neighbours_kept_may_name_another_block_when_the_rows_support_it(one):
+    low = one("block 1", 0.6, 0.65, 0.7)
+    low = dataclasses.replace(low, knn_overlap=0.9, rows=dataclasses.replace(low.rows, kept=np.tile([0.8, 1.0], 50)))
+    for drop, told in ((0.3, True), (0.0, False)):
+        high = one("block 2", 0.9, 0.91, 0.92)
+        kept = np.tile([1.0, 0.78], 50) - drop
+        high = dataclasses.replace(high, knn_overlap=float(kept.mean()), rows=dataclasses.replace(high.rows, kept=kept))
+        assert ("By neighbours kept it is block 2" in say([low, high])[0]) == told
 
 
 def test_only_one_block_changed(one):
