@@ -12,7 +12,7 @@ from typing import Any
 from core.domain.run import JobKind, Phase, Result
 from core.errors import DataError
 from core.jobs.handlers import Job
-from core.jobs.worker import main
+from core.jobs.worker import leave, main
 from core.store import files
 
 STEPS = 300
@@ -106,4 +106,4 @@ def prepare(job: Job) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(handlers={JobKind.TRAIN: train, JobKind.PREPARE: prepare}))
+    leave(main(handlers={JobKind.TRAIN: train, JobKind.PREPARE: prepare}))
