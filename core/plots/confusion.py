@@ -13,6 +13,10 @@ MOST_CLASSES = 40
 """With more classes than this, only those with the most errors are drawn."""
 
 
+MOST_NUMBERS = 15
+"""With more classes than this, cells carry no numbers."""
+
+
 def matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *, name: str = "", height: int = 380) -> Chart:
     """Confusion matrix: `counts` is `(n_classes, n_classes)`, rows = true class; colour = share of the row."""
     table = np.asarray(counts, dtype=float)
@@ -30,8 +34,12 @@ def matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *, name: str
     fig.add_heatmap(
         z=shares, x=list(range(len(shown))), y=list(range(len(shown))), zmin=0, zmax=1, customdata=part, xgap=1, ygap=1,
         colorscale=[list(stop) for stop in palette.SEQUENTIAL], showscale=False,
-        hovertemplate="%{customdata:.0f} rows (%{z:.0%} of their class)<extra></extra>",
-        text=part if len(shown) <= 15 else None, texttemplate="%{text:.0f}" if len(shown) <= 15 else None)
+        hovertemplate="%{customdata:.0f} rows (%{z:.0%} of their class)<extra></extra>")
+    if len(shown) <= MOST_NUMBERS:
+        cells = [(x, y) for y in range(len(shown)) for x in range(len(shown))]
+        fig.add_scatter(x=[x for x, _ in cells], y=[y for _, y in cells], mode="text", hoverinfo="skip",
+                        text=[f"{part[y, x]:.0f}" for x, y in cells],
+                        textfont={"color": ["#ffffff" if shares[y, x] > 0.35 else palette.BASE for x, y in cells]})
     ticks = list(range(len(shown)))
     fig.update_xaxes(tickvals=ticks, ticktext=labels, showgrid=False, tickangle=-35 if len(shown) > 3 else 0)
     fig.update_yaxes(tickvals=ticks, ticktext=labels, showgrid=False, autorange="reversed")

@@ -51,11 +51,12 @@ def run_chart(curves: RunCurves, *, total_steps: int | None = None, height: int 
     fig.add_scatter(x=curves.eval_steps, y=curves.accuracies, name="validation accuracy", mode="lines+markers", row=2, col=1,
                     line={"color": palette.arm(4).colour, "width": 2}, marker={"symbol": "square"},
                     hovertemplate="step %{x}<br>validation accuracy %{y:.3f}<extra></extra>")
+    fig.update_traces(cliponaxis=False)
     template = figure()
     fig.update_xaxes(template.layout.xaxis)
     fig.update_yaxes(template.layout.yaxis)
     fig.update_yaxes(title={"text": "Loss"}, rangemode="tozero", row=1, col=1)
-    fig.update_yaxes(title={"text": "Accuracy"}, tickformat=".2f", row=2, col=1)
+    fig.update_yaxes(title={"text": "Accuracy"}, tickformat=".2f", range=_room(curves.accuracies), row=2, col=1)
     fig.update_xaxes(title={"text": X_LABELS["steps"]}, row=2, col=1)
     if total_steps:
         fig.update_xaxes(range=[0, total_steps * 1.02])
@@ -70,10 +71,21 @@ def _run_finding(curves: RunCurves) -> str:
         best = max(range(len(accuracies)), key=accuracies.__getitem__)
         parts.append(f"Best validation accuracy so far: {accuracies[best]:.3f}, at step {curves.eval_steps[best]:.0f}")
     if len(curves.losses) > 1:
-        verb = "fell" if curves.losses[-1] < curves.losses[0] else "did not fall"
-        parts.append(f"training loss {verb}, from {curves.losses[0]:.3f} to {curves.losses[-1]:.3f}")
+        part = max(1, len(curves.losses) // 5)
+        first, last = sum(curves.losses[:part]) / part, sum(curves.losses[-part:]) / part
+        parts.append(f"training loss {'fell' if last < first else 'did not fall'}, from {first:.3f} to {last:.3f}"
+                     + (" (means of the first and last fifth)" if part > 1 else ""))
     text = "; ".join(parts) or "No step has been reported yet"
     return text[0].upper() + text[1:]
+
+
+def _room(values: Sequence[float]) -> list[float] | None:
+    """A range that leaves some air round scores in [0, 1]; None without values."""
+    if not len(values):
+        return None
+    low, high = min(values), max(values)
+    air = max(0.02, 0.1 * (high - low))
+    return [max(0.0, low - air), min(1.01, high + air)]
 
 
 def overlay(lines: Sequence[Line], *, x: str = "steps", y_title: str = "Validation accuracy", higher_is_better: bool = True,
@@ -88,6 +100,10 @@ def overlay(lines: Sequence[Line], *, x: str = "steps", y_title: str = "Validati
                         hovertemplate=f"{line.name}<br>%{{x}}: %{{y:.4f}}<extra></extra>")
         if len(line.y):
             best.append(((max if higher_is_better else min)(line.y), line.name))
+    fig.update_traces(cliponaxis=False)
+    fig.update_xaxes(range=[0, max(1.0, 1.02 * max((max(line.x) for line in lines if len(line.x)), default=1.0))])
+    if higher_is_better:
+        fig.update_yaxes(range=_room([y for line in lines for y in line.y]), tickformat=".2f")
     if not best:
         return Chart(fig, f"No run has reported {y_title.lower()} yet", f"Empty chart: no run has reported {y_title.lower()} yet.")
     best.sort(reverse=higher_is_better)

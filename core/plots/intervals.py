@@ -94,7 +94,7 @@ def _smallest(points: Sequence[Point], metric: str) -> str:
     if not points:
         return f"No run has a {metric} yet"
     top = max(points, key=lambda p: p.value)
+    if len(points) == 1:
+        return f"{top.name} trains {count(top.parameters)} parameters for a {metric} of {measured(top.value, top.low, top.high)}"
     small = min((p for p in points if p.high >= top.low), key=lambda p: p.parameters)
-    if small is top:
-        return f"{top.name} reaches the highest {metric} and trains {count(top.parameters)} parameters"
-    return f"{small.name} trains {count(small.parameters)} parameters and is not clearly below the highest {metric} ({top.name})"
+    return f"{small.name}, training {count(small.parameters)} parameters, is the smallest run not clearly below the best {metric}"

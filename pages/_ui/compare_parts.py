@@ -25,10 +25,10 @@ def choose(ws: str) -> list[str]:
     ready = [r for r in runs.values() if r.status.final and shell.api().result(ws, r.id)]
     if not ready:
         if any(not r.status.final for r in runs.values()):
-            shell.empty("Nothing to compare yet, but runs are under way.", page="runs", label="Watch them", icon=":material/hourglass_empty:")
+            shell.empty("Nothing to compare yet, but runs are under way.", page="runs", label="Watch them")
         else:
-            shell.empty("Nothing to compare yet. Start some runs on the Train page; each appears here as soon as it is done.", page="train",
-                        label="Go to Train")
+            shell.empty("Nothing to compare yet. Start some runs on the Train page; each appears here as soon as it is done.",
+                        page="train", label="Go to Train")
         _waiting(ws, list(runs.values()))
         return []
     asked = [i for i in st.query_params.get("runs", "").split(",") if i in runs]

@@ -115,12 +115,12 @@ def vitals(run: Run, story: Story) -> None:
     step, total, loss, memory, samples = (story.step.get(k) for k in ("step", "total_steps", "loss", "memory_bytes", "samples"))
     left = eta_s(story) if run.status is Status.RUNNING and Phase.EVALUATING.value not in story.phases else None
     shown: list[tuple[str, str | None, str | None, int]] = [
-        ("Step", f"{step:,} / {total:,}" if step and total else None, None, 150),
-        ("Training loss", f"{loss:.3f}" if loss is not None else None, None, 130),
-        ("Time left", f"about {duration(left)}" if left is not None else None, "Of the training phase, from the pace so far.", 190),
-        ("Time so far", duration((run.finished or time.time()) - run.started) if run.started else None, None, 140),
-        ("Memory", size(memory) if memory else None, None, 120),
-        ("Rows seen", count(samples) if samples else None, "Training rows, with repetition.", 110),
+        ("Step", f"{step:,} / {total:,}" if step and total else None, None, 115),
+        ("Training loss", f"{loss:.3f}" if loss is not None else None, None, 110),
+        ("Time left", f"about {duration(left)}" if left is not None else None, "Of the training phase, from the pace so far.", 170),
+        ("Time so far", duration((run.finished or time.time()) - run.started) if run.started else None, None, 125),
+        ("Memory", size(memory) if memory else None, None, 105),
+        ("Rows seen", count(samples) if samples else None, "Training rows, with repetition.", 95),
     ]
     with st.container(horizontal=True, gap="small"):
         for label, text, tip, width in shown:

@@ -26,7 +26,7 @@ def siblings(ws: str, run: Run) -> None:
     if len(members) < 2:
         return
     names = arms.names(members)
-    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for member in members:
             _, icon = live.STATUS[member.status]
             if st.button(names[member.id], icon=icon, key=f"sibling_{member.id}", type="tertiary", disabled=member.id == run.id):

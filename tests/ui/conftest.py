@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,7 @@ def app(cold: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     AppTest forgets before every run that the app uses `st.navigation` and treats it like a server that has just started; then the
     guard's rerun would eat each click. This makes it run the entrypoint, as a server does after its first visitor.
     """
-    def entrypoint(path: str) -> None:
-        exec(compile(Path(path).read_text(encoding="utf-8"), path, "exec"), {"__name__": "__main__", "__file__": path})
-
-    monkeypatch.setattr(script_runner, "_mpa_v1", entrypoint)
+    monkeypatch.setattr(script_runner, "_mpa_v1", lambda path: runpy.run_path(str(path), run_name="__main__"))
 
     def open_page(page: str = "home", **params: str) -> AppTest:
         at = AppTest.from_file(ENTRYPOINT, default_timeout=30)

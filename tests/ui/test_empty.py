@@ -7,7 +7,8 @@ from core.api import Thaw
 from tests.conftest import WORKSPACE
 from tests.ui.conftest import ENTRYPOINT, shown
 
-NEXT = {"home": "No runs yet", "data": "No dataset yet", "train": "Fetch and inspect", "runs": "No runs yet", "compare": "Nothing to compare yet"}
+NEXT = {"home": "No runs yet", "data": "No dataset yet", "train": "Fetch and inspect", "runs": "No runs yet",
+        "compare": "Nothing to compare yet"}
 
 
 @pytest.mark.parametrize("page", list(NEXT))

@@ -43,7 +43,7 @@ def test_dots_draw_every_value_and_interval():
 def test_accuracy_against_parameters_names_the_smallest_run_within_reach_of_the_best():
     chart = intervals.against_parameters([point("probe", 0.955, 0.01, 0, 1925), point("full", 0.965, 0.01, 2, 22_700_000),
                                           point("scratch", 0.5, 0.05, 3, 10)])
-    assert chart.title == "probe trains 1.93 K parameters and is not clearly below the highest test accuracy (full)"
+    assert chart.title == "probe, training 1.93 K parameters, is the smallest run not clearly below the best test accuracy"
     assert chart.figure.layout.xaxis.type == "log"
 
 

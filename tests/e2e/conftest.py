@@ -1,0 +1,110 @@
+"""A real server on an empty data folder and a real browser (the system's Chromium)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from core.settings import Settings
+from core.store import Store
+
+ROOT = Path(__file__).parents[2]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@dataclass
+class Server:
+    """A running app."""
+
+    home: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def url(self, path: str = "") -> str:
+        return f"http://127.0.0.1:{self.port}/{path}"
+
+    def libraries(self) -> str:
+        """Every file that the web process has mapped, one text."""
+        return "\n".join(m.path for m in psutil.Process(self.process.pid).memory_maps())
+
+
+def start(home: Path, port: int | None = None) -> Server:
+    """Start the app and wait until it answers."""
+    if port is None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "web.log").open("ab") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py"), "--server.headless", "true",
+             "--server.port", str(port), "--server.fileWatcherType", "none"],
+            cwd=ROOT, env={**os.environ, "THAW_HOME": str(home)}, stdout=out, stderr=out)
+    server = Server(home, port, child)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(server.url("_stcore/health"), timeout=2):
+                return server
+        except OSError:
+            time.sleep(0.2)
+    child.kill()
+    raise TimeoutError((home / "web.log").read_text())
+
+
+def end(server: Server) -> None:
+    """End the app, its supervisors and their workers, each by its own process id."""
+    server.process.kill()
+    server.process.wait()
+    store = Store(Settings(home=server.home))
+    for pid in [row.pid for row in store.supervisors.list()] + [claim.pid for claim in store.queue.active()]:
+        if pid and psutil.pid_exists(pid):
+            for process in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
+                process.kill()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """`serve()` starts the app on an empty data folder; everything it started ends with the test."""
+    started: list[Server] = []
+
+    def begin(name: str = "home", port: int | None = None) -> Server:
+        started.append(start(tmp_path / name, port))
+        return started[-1]
+
+    yield begin
+    for server in started:
+        end(server)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh browser profile at 1280 x 900."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()

@@ -1,0 +1,133 @@
+"""The app as a person meets it, in a real browser."""
+
+import os
+import re
+import signal
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+TITLES = {"": "Thaw", "data": "Data", "train": "Train", "runs": "Runs", "compare": "Compare"}
+SLOW = 30_000
+
+
+def settled(page):
+    """Wait until the script has run to its end."""
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=SLOW)
+    return page
+
+
+def honest(page):
+    """No traceback and no bare exception on screen."""
+    text = page.get_by_test_id("stMain").inner_text()
+    assert "Traceback" not in text
+    assert page.get_by_test_id("stException").count() == 0
+    return text
+
+
+@pytest.mark.parametrize("path", list(TITLES))
+def test_each_address_can_be_the_first_one_a_fresh_server_is_asked_for(serve, page, path):
+    server = serve()
+    page.goto(server.url(path))
+    expect(page.get_by_role("heading", level=1, name=TITLES[path])).to_be_visible(timeout=SLOW)
+    settled(page)
+    honest(page)
+    assert re.search(r"[?&]ws=[\w-]{16,}", page.url), "the page went through the entrypoint, which puts the workspace into the address"
+    expect(page.get_by_test_id("stSidebarNav")).to_be_visible()
+    assert page.get_by_role("dialog").count() == 0
+
+
+def test_the_workspace_stays_in_the_address_through_navigation_and_f5(serve, page):
+    server = serve()
+    page.goto(server.url())
+    expect(page).to_have_url(re.compile("ws="), timeout=SLOW)
+    ws = re.search(r"ws=([\w-]+)", page.url)[1]
+    for title in ("Data", "Train", "Runs", "Compare"):
+        page.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).click()
+        expect(page.get_by_role("heading", level=1, name=title)).to_be_visible(timeout=SLOW)
+        expect(page).to_have_url(re.compile(ws))
+    page.reload()
+    expect(page.get_by_role("heading", level=1, name="Compare")).to_be_visible(timeout=SLOW)
+    expect(page).to_have_url(re.compile(ws))
+
+
+def test_nothing_is_wider_than_a_phone(serve, browser):
+    server = serve()
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    for path, title in TITLES.items():
+        page.goto(server.url(path))
+        expect(page.get_by_role("heading", level=1, name=title)).to_be_visible(timeout=SLOW)
+        settled(page)
+        assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390, path
+    context.close()
+
+
+def test_a_table_of_ones_own_becomes_a_dataset(serve, page, tmp_path):
+    table = tmp_path / "my <b>reviews.csv"
+    rows = [f'"{word} number {i}, {word} indeed and quite long enough",{label}' for i in range(60)
+            for word, label in (("lovely", "good"), ("dreadful", "bad"))]
+    table.write_text("review,verdict\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    server = serve()
+    page.goto(server.url("data"))
+    expect(page.get_by_role("heading", level=1, name="Data")).to_be_visible(timeout=SLOW)
+    page.locator("input[type=file]").set_input_files(str(table))
+    expect(page.get_by_role("button", name="Import")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("120 rows read")).to_be_visible(timeout=SLOW)
+    assert "2 classes" in honest(page)
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("dialog")).to_contain_text("gone for good", timeout=SLOW)
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("No dataset yet")).to_be_visible(timeout=SLOW)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_from_an_empty_folder_to_a_finished_comparison(serve, page):
+    server = serve()
+    page.goto(server.url())
+    page.get_by_role("button", name="Compare on BBC News with MiniLM").click(timeout=SLOW)
+    expect(page).to_have_url(re.compile(r"/runs.*run="), timeout=SLOW)
+    expect(page.get_by_role("heading", name=re.compile("Linear probe"))).to_be_visible(timeout=SLOW)
+    address = page.url
+    page.reload()
+    expect(page.get_by_role("heading", name=re.compile("Linear probe"))).to_be_visible(timeout=SLOW)
+    assert page.url == address
+
+    expect(page.get_by_text("Measured", exact=True)).to_be_visible(timeout=600_000)
+    os.kill(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    again = serve(port=server.port)
+    page.goto(address)
+    expect(page.get_by_text("Measured", exact=True)).to_be_visible(timeout=SLOW)
+    assert "Test accuracy" in honest(page)
+
+    page.get_by_role("link", name="All runs").click()
+    expect(page.get_by_text("done", exact=True)).to_have_count(5, timeout=1_500_000)
+    honest(page)
+    page.get_by_role("link", name="Compare", exact=True).last.click()
+    expect(page.get_by_role("heading", level=1, name="Compare")).to_be_visible(timeout=SLOW)
+    settled(page)
+    text = honest(page)
+    for words in ("How good", "Is one really better?", "How fast", "Which errors", "What differs between the recipes"):
+        assert words in text
+    charts = page.locator(".js-plotly-plot")
+    expect(charts.first).to_be_visible()
+    assert charts.count() >= 5
+
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Train", exact=True).click()
+    cell = page.get_by_role("button", name=re.compile("embeddings"))
+    expect(cell).to_be_visible(timeout=SLOW)
+    before = page.get_by_text(re.compile("parameters train")).inner_text()
+    cell.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile("parameters train"))).not_to_have_text(before, timeout=SLOW)
+    honest(page)
+
+    mapped = again.libraries()
+    assert "streamlit" in mapped or "python" in mapped
+    for heavy in ("libtorch", "/torch/", "bitsandbytes"):
+        assert heavy not in mapped, f"the web process has mapped {heavy}"
