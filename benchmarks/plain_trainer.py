@@ -64,7 +64,8 @@ def build(folder: str, method: str, n_classes: int, settings: dict[str, Any]) ->
     extra: dict[str, Any] = {"dtype": torch.float32}
     if method == "qlora":
         extra["quantization_config"] = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
-                                                          bnb_4bit_compute_dtype=torch.float32, llm_int8_skip_modules=list(HEAD_NAMES))
+                                                          bnb_4bit_compute_dtype=torch.float32,
+                                                          llm_int8_skip_modules=[*HEAD_NAMES, "pooler.dense"])
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=n_classes, **extra)
     if method == "probe":
         for name, parameter in model.named_parameters():

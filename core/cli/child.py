@@ -20,6 +20,7 @@ from core import settings as settings_module
 from core.domain import codec
 from core.domain.recipe import Recipe
 from core.domain.run import Phase
+from core.jobs import failures
 
 MARK = "@thaw "
 """Begins each event line; anything else on stdout is a library talking."""
@@ -89,8 +90,6 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         return _train(args.run_dir, args.workspace, args.resume, observer)
     except Exception as problem:  # noqa: BLE001 - the process boundary: a typed failure for people, the traceback for the log
-        from core.jobs import failures
-
         traceback.print_exc()
         emit("failure", **codec.to_json(failures.from_exception(problem)))
     return 1

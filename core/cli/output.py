@@ -47,6 +47,18 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def quiet_libraries() -> None:
+    """Keep the notes and progress bars of transformers and its kin off the terminal. Call before they are imported."""
+    import os
+    import warnings
+
+    os.environ.update(TRANSFORMERS_VERBOSITY="error", HF_HUB_DISABLE_PROGRESS_BARS="1", TOKENIZERS_PARALLELISM="false")
+    warnings.filterwarnings("ignore")
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
 def percent(interval: Interval | None) -> str:
     """`96.2 % [94.1, 97.9]`, or `-`."""
     if interval is None:

@@ -28,6 +28,7 @@ MAX_ROWS = 2000
 
 def run(args: Namespace, settings: Settings) -> int:
     """Measure the shift between the base model and the run's tuned model, and print it."""
+    output.quiet_libraries()
     report = measure(run_folder(args.run_dir), settings=settings, workspace=args.workspace)
     if args.json:
         output.document(report.to_json())

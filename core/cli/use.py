@@ -15,6 +15,7 @@ def predict(args: Namespace, settings: Settings) -> int:
     """Predict a text, or every row of a file, with one side of a run."""
     run_dir = run_folder(args.run_dir)
     texts = sources.texts(args.input, column=args.text, settings=settings)
+    output.quiet_libraries()
     from core.training import artifact
 
     found = artifact.load(run_dir, settings=settings, base=args.base).predict(texts)
@@ -70,6 +71,7 @@ def _merged(run_dir: Path, target: Path, settings: Settings) -> list[str]:
     """
     import shutil
 
+    output.quiet_libraries()
     from core.training import artifact
 
     side = artifact.load(run_dir, settings=settings, device="cpu")

@@ -18,12 +18,13 @@ WEB_MODULES = ["core.api", "core.store", "core.plots", "core.shift", "core.data.
                "core.models.methods", "core.domain.effort", "core.domain.estimate", "core.__main__"]
 
 
-def loaded_by(statement: str) -> set[str]:
-    """Top-level names in sys.modules of a fresh interpreter after running the statement."""
-    code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+def loaded_by(*statements: str) -> list[set[str]]:
+    """Top-level names in sys.modules of a fresh interpreter after each of the statements, run one after another."""
+    tell = "print('@' + json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    code = "\n".join(["import json, sys", *(f"{statement}\n{tell}" for statement in statements)])
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return [set(json.loads(line[1:])) for line in done.stdout.splitlines() if line.startswith("@")]
 
 
 def test_the_import_contracts_hold() -> None:
@@ -33,19 +34,16 @@ def test_the_import_contracts_hold() -> None:
     assert " 0 broken" in done.stdout
 
 
-@pytest.mark.parametrize("module", WEB_MODULES)
-def test_the_web_side_of_core_leaves_torch_out(module: str) -> None:
-    assert loaded_by(f"import {module}").isdisjoint((*HEAVY, "streamlit"))
-
-
-@pytest.mark.parametrize("module", UI_MODULES)
-def test_shared_page_code_leaves_torch_out(module: str) -> None:
-    assert loaded_by(f"import {module}").isdisjoint(HEAVY)
+@pytest.mark.parametrize(("modules", "unwanted"), [(WEB_MODULES, (*HEAVY, "streamlit")), (UI_MODULES, HEAVY)], ids=["core", "pages"])
+def test_the_web_process_leaves_torch_out(modules: list[str], unwanted: tuple[str, ...]) -> None:
+    assert modules
+    found = {module: loaded & set(unwanted) for module, loaded in zip(modules, loaded_by(*(f"import {m}" for m in modules)), strict=True)}
+    assert {module: names for module, names in found.items() if names} == {}
 
 
 def test_asking_methods_and_defaults_leaves_torch_out() -> None:
     """Not only the import: the calls that a page makes, too."""
-    loaded = loaded_by("from core.models.methods import REGISTRY\n"
+    loaded, = loaded_by("from core.models.methods import REGISTRY\n"
                        "from core.domain.effort import defaults\n"
                        "from core.domain.dataset import Task\n"
                        "[(m.card, m.note(None)) for m in REGISTRY.values()]\n"
