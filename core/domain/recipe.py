@@ -77,6 +77,8 @@ class Recipe:
     """Pictures only: `off`, `light`, `strong`."""
     lora: LoraSpec = LoraSpec()
     quantization: QuantSpec = QuantSpec()
+    track_features: int = 0
+    """Rows whose features are recorded at about seven steps while training, to replay how they moved; 0 = off."""
     label_budget: int | None = None
     """Training rows to use, stratified by class; None = all."""
     seed: int = 0

@@ -49,6 +49,8 @@ class JobKind(StrEnum):
     TRAIN = "train"
     PREPARE = "prepare"
     """Fetch and inspect a base model, or fetch and ingest a bundled dataset."""
+    FEATURES = "features"
+    """Extract the features of a finished run at every block."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,17 @@ def prepare(job: Job) -> dict[str, Any]:
     return dict(prepare_assets(job.run.payload, settings=job.settings, workspace=job.run.workspace, observer=job.observer))
 
 
+def features(job: Job) -> dict[str, Any]:
+    """Extract the features of the runs named in the payload: {"runs": [folder, …], "rows": n}."""
+    from core.training.extract import extract
+
+    for folder in job.run.payload["runs"]:
+        extract(Path(folder), settings=job.settings, workspace=job.run.workspace, observer=job.observer, rows=int(job.run.payload["rows"]))
+    return {}
+
+
 HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.TRAIN: train,
     JobKind.PREPARE: prepare,
+    JobKind.FEATURES: features,
 }

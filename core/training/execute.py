@@ -28,7 +28,7 @@ from core.models import inspect as model_inspect
 from core.models.network import Network, count_parameters
 from core.settings import Settings
 from core.tasks.base import Encoded, Rows
-from core.training import artifact, evaluate, probe, trainer
+from core.training import artifact, evaluate, probe, recorder, trainer
 from core.training import device as device_module
 from core.training.inputs import Inputs
 from core.training.memory import PeakMemory
@@ -295,6 +295,9 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
     session.enter(Phase.TRAINING)
     fit = trainer.build(inputs=inputs, recipe=session.recipe, train=session.train, validation=session.validation, folder=folder,
                         observer=session.observer, elapsed=earlier)
+    if session.recipe.track_features:
+        fit.add_callback(recorder.FeatureRecorder(inputs, row_ids=session.rows.row_ids, splits=session.rows.splits,
+                                                  rows=session.recipe.track_features, folder=session.run_dir / "features"))
     if checkpoint is None and len(session.validation):
         fit.evaluate()  # where it starts from, so that curves begin at step 0
     fit.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

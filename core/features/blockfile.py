@@ -1,0 +1,60 @@
+"""Pooled features of every block on disk: fp16 safetensors, readable without torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockFeatures:
+    """Features of the same rows at every block of one model.
+
+    row_ids: (n_rows,) int64; blocks: block name -> (n_rows, n_dims), in forward order; step: training step they were taken at,
+    None for a model that is not in training.
+    """
+
+    row_ids: np.ndarray
+    blocks: dict[str, np.ndarray]
+    step: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.blocks)
+
+    def save(self, path: Path) -> None:
+        """Write as fp16 by rename. Values beyond fp16's range (65,504) become infinite, which the report names."""
+        from safetensors.numpy import save
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with np.errstate(over="ignore"):
+            tensors = {f"{i:03d}": np.ascontiguousarray(values, dtype=np.float16) for i, values in enumerate(self.blocks.values())}
+        tensors["row_ids"] = np.ascontiguousarray(self.row_ids, dtype=np.int64)
+        data = save(tensors, metadata={"names": json.dumps(self.names), "step": json.dumps(self.step)})
+        temporary = path.with_name(f"{path.name}.{id(self)}.tmp")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+
+    @staticmethod
+    def load(path: Path) -> BlockFeatures:
+        """Read what `save` wrote, as fp16."""
+        from safetensors import safe_open
+
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata()
+            names = json.loads(metadata["names"])
+            blocks = {name: file.get_tensor(f"{i:03d}") for i, name in enumerate(names)}
+            return BlockFeatures(row_ids=file.get_tensor("row_ids"), blocks=blocks, step=json.loads(metadata["step"]))
+
+
+def steps_of(run_dir: Path) -> list[Path]:
+    """Features taken while training, in order of steps."""
+    return sorted((run_dir / "features").glob("step-*.safetensors"))
+
+
+def final_of(run_dir: Path, rows: int) -> Path:
+    """Where the tuned model's features of the probe sample of `rows` rows lie."""
+    return run_dir / "features" / f"final-{rows}.safetensors"

@@ -1,0 +1,72 @@
+"""Record features while training: the same few rows at the start, at about six log-spaced steps, and at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from core.features.blockfile import BlockFeatures
+from core.features.pooled import every_block
+from core.features.sample import probe_sample
+from core.training.inputs import Inputs
+
+POINTS = 7
+"""Steps recorded after the start, the last one included."""
+
+
+def recorded_steps(total: int) -> tuple[int, ...]:
+    """0, about six log-spaced steps, and `total`: training moves most at its beginning."""
+    if total < 1:
+        return (0,)
+    return tuple(sorted({0, *np.unique(np.round(np.geomspace(1, total, min(POINTS, total)))).astype(int).tolist()}))
+
+
+class FeatureRecorder(TrainerCallback):
+    """Writes `features/step-NNNNNNN.safetensors` in the run folder at the recorded steps."""
+
+    def __init__(self, inputs: Inputs, *, row_ids: np.ndarray, splits: np.ndarray, rows: int, folder: Path) -> None:
+        self.inputs = inputs
+        self.sample = probe_sample(inputs.labels, splits, rows=rows)
+        self.row_ids = row_ids[self.sample]
+        self.folder = folder
+        self.wanted: tuple[int, ...] = ()
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.wanted = recorded_steps(state.max_steps)
+        if state.global_step == 0:
+            self.record(0)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step in self.wanted:
+            self.record(state.global_step)
+
+    def record(self, step: int) -> None:
+        """Features of the sample now; random state and train mode are left as they were."""
+        network = self.inputs.network
+        was_training, state = network.training, torch.get_rng_state()
+        blocks = every_block(network, _WithPrefix(self.inputs), self.sample, precision=self.inputs.precision)
+        network.train(was_training)
+        torch.set_rng_state(state)
+        if self.inputs.runner is not None:  # cached blocks were taken out of the network: what they give is not theirs
+            blocks = {name: values for name, values in blocks.items() if name not in self.inputs.runner.removed}
+        BlockFeatures(row_ids=self.row_ids, blocks=blocks, step=step).save(self.folder / f"step-{step:07d}.safetensors")
+
+
+class _WithPrefix:
+    """Encoded rows that set the cached prefix of a batch before the network reads it."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self.inputs = inputs
+        self.lengths = inputs.encoded.lengths
+
+    def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
+        tensors = self.inputs.batch(indices) if self.inputs.runner is not None else self.inputs.encoded.batch(indices)
+        tensors.pop("labels", None)
+        if self.inputs.runner is not None:
+            self.inputs.runner.current = tensors.pop("prefix").to(self.inputs.network.device)
+        return tensors
+
