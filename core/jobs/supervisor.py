@@ -77,18 +77,20 @@ class Supervisor:
         self._checked_at = float("-inf")
         self._busy_at = time.monotonic()
         self._quit = False
+        self._file = self._store.database.file_identity()
 
     def run(self) -> None:
         """Work until asked to end (then the workers are interrupted) or until nothing has happened for long."""
         self._beat()
         self._start()
         try:
-            while not self._quit and not self._idle_for_long():
+            while not self._quit and not self._lost_its_folder() and not self._idle_for_long():
                 self.step()
                 time.sleep(POLL_S)
         finally:
             self._end_children()
-            self._store.supervisors.remove(self._id)
+            if not self._lost_its_folder():
+                self._store.supervisors.remove(self._id)
         log.info("Supervisor %s ends", self._id)
 
     def step(self) -> None:
@@ -163,6 +165,8 @@ class Supervisor:
             del self._children[run]
             self._busy_at = time.monotonic()
             log.info("Run %s: worker %d ended with status %d", run, child.process.pid, code)
+            if self._lost_its_folder():
+                continue
             now = next((claim for claim in self._store.queue.active() if claim.run.id == run and claim.fence == child.claim.fence), None)
             if now is not None:
                 self._finish(now, *failures.from_death(returncode=code, stop_asked=now.stop_asked is not None,
@@ -226,6 +230,10 @@ class Supervisor:
             log.warning("Run %s ended as %s", claim.run.id, status)
             if failure:
                 self._store.events.append(claim.run.id, [(time.time(), "failure", codec.to_json(failure))])
+
+    def _lost_its_folder(self) -> bool:
+        """Whether the data folder was deleted or replaced under us: it is not ours to bring back."""
+        return self._store.database.file_identity() != self._file
 
     def _idle_for_long(self) -> bool:
         limit = self._settings.supervisor_idle_s

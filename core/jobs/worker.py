@@ -106,9 +106,13 @@ class Heartbeat(threading.Thread):
         super().__init__(name="heartbeat", daemon=True)
         self._store, self._claim, self._observer, self._every_s = store, claim, observer, every_s
         self._done = threading.Event()
+        self._file = store.database.file_identity()
 
     def run(self) -> None:
         while not self._done.wait(self._every_s):
+            if self._store.database.file_identity() != self._file:
+                log.error("The data folder was deleted or replaced; ending")
+                _end_self()
             try:
                 row = self._store.queue.beat(self._claim.run.id, fence=self._claim.fence)
                 self._observer.flush()

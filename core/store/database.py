@@ -46,6 +46,10 @@ class Database:
             found.close()
             self._local.connection = None
 
+    def file_identity(self) -> tuple[int, int] | None:
+        """Device and inode of the file, None when it is gone: another value later means another file."""
+        return _identity(self.path)
+
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """One write transaction: all of it or nothing. Takes the write lock at once, so it never deadlocks."""

@@ -259,3 +259,15 @@ def test_a_device_that_cannot_be_measured_does_not_hold_up_the_queue(yard: Any) 
         time.sleep(0.05)
     assert yard.run(run).status is Status.DONE
     assert "no such device" in (yard.settings.home / "logs" / "device.log").read_text(encoding="utf-8")
+
+
+def test_a_deleted_data_folder_ends_its_supervisor_and_workers(yard: Any, waiting: Callable[..., Any]) -> None:
+    import shutil
+
+    supervisor = yard.supervise()
+    run = yard.submit("deaf")
+    pid = yard.pid(run)
+    yard.store.database.close()
+    shutil.rmtree(yard.settings.home)
+    assert supervisor.wait(20) == 0
+    waiting(lambda: not psutil.pid_exists(pid), 5)
