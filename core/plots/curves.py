@@ -38,7 +38,7 @@ class RunCurves:
         return not len(self.steps) and not len(self.eval_steps)
 
 
-def run_chart(curves: RunCurves, *, total_steps: int | None = None, height: int = 420) -> Chart:
+def run_chart(curves: RunCurves, *, total_steps: int | None = None, ended: bool = False, height: int = 420) -> Chart:
     """Training loss, validation loss and validation accuracy of one run, two rows that share the step axis."""
     fig = figure(height=height)
     fig.set_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.58, 0.42])
@@ -60,16 +60,16 @@ def run_chart(curves: RunCurves, *, total_steps: int | None = None, height: int 
     fig.update_xaxes(title={"text": X_LABELS["steps"]}, row=2, col=1)
     if total_steps:
         fig.update_xaxes(range=[0, total_steps * 1.02])
-    title = _run_finding(curves)
+    title = _run_finding(curves, "" if ended else " so far")
     return Chart(fig, title, f"Learning curves of the run. {title}.")
 
 
-def _run_finding(curves: RunCurves) -> str:
+def _run_finding(curves: RunCurves, so_far: str) -> str:
     parts = []
     accuracies = list(curves.accuracies)
     if accuracies:
         best = max(range(len(accuracies)), key=accuracies.__getitem__)
-        parts.append(f"Best validation accuracy so far: {accuracies[best]:.3f}, at step {curves.eval_steps[best]:.0f}")
+        parts.append(f"Best validation accuracy{so_far}: {accuracies[best]:.3f}, at step {curves.eval_steps[best]:.0f}")
     if len(curves.losses) > 1:
         part = max(1, len(curves.losses) // 5)
         first, last = sum(curves.losses[:part]) / part, sum(curves.losses[-part:]) / part

@@ -46,6 +46,18 @@ def share(part: float, whole: float) -> str:
     return f"{percent:.2f} %" if percent < 1 else f"{percent:.1f} %" if percent < 10 else f"{percent:.0f} %"
 
 
+def roughly(value_s: float) -> str:
+    """Estimated seconds without false precision: `under 10 s`, `45 s`, `22 min`, `2 h 10 min`."""
+    if value_s < 10:
+        return "under 10 s"
+    if value_s < 57.5:
+        return f"{5 * round(value_s / 5)} s"
+    if value_s < 3570:
+        return f"{max(1, round(value_s / 60))} min"
+    tens = round(value_s / 600)
+    return f"{tens // 6} h" + (f" {tens % 6 * 10} min" if tens % 6 else "")
+
+
 def duration(value_s: float) -> str:
     """Seconds as `0.8 s`, `42 s`, `3 min 05 s`, `1 h 12 min`."""
     if value_s < 0:

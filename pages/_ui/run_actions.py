@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
+from core.domain import freeze
 from core.domain.run import Run, Status
 from core.errors import RecipeError
 from core.models.methods import REGISTRY
@@ -67,7 +70,17 @@ def _fork(ws: str, run: Run) -> None:
         return
     st.caption("The run you see stays as it is. What you change here starts as a new run.")
     method = REGISTRY.get(run.recipe.method)
-    edited = recipe_form.edit(run.recipe, method.card.knobs if method else (), key=f"fork_{run.id}")
+    knobs = method.card.knobs if method else ()
+    facts = shell.api().model_facts(run.recipe.base_model)
+    spec = None
+    if facts and "freeze" in knobs:
+        now = freeze.describe(run.recipe.freeze, facts.block_names)
+        spec = st.text_input("Freeze plan", key=f"fork_freeze_{run.id}", placeholder=now,
+                             help="none, all-but-head, lower-half, top-2, or blocks such as embeddings, 0-3. Empty keeps the plan.")
+    edited = recipe_form.edit(run.recipe, knobs, key=f"fork_{run.id}")
     if st.button("Start the fork", type="primary", icon=":material/play_arrow:", key="fork_yes"):
         with shell.guarded():
+            if facts and spec:
+                plan = freeze.parse(spec, facts.block_names)
+                edited = edited.replace(freeze=replace(edited.freeze, frozen=plan.frozen))
             shell.go("runs", run=shell.api().fork(ws, run.id, edited))

@@ -56,11 +56,12 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
         if result:
             measurements(result)
         data = curve_data(shell.api().curves(ws, run_id))
-        if data.empty:
-            if run.status is Status.DONE:
-                st.caption("This method is solved in one go, so there is no learning curve.")
-        else:
-            charts.show(curve_plots.run_chart(data, total_steps=story.step.get("total_steps")), key=f"curves_{run_id}")
+        if run.status is Status.DONE and not data.steps:
+            scored = f" Validation accuracy: {data.accuracies[-1]:.3f}." if data.accuracies else ""
+            st.caption(f"This method is solved in one go, so there is no learning curve.{scored}")
+        elif not data.empty:
+            chart = curve_plots.run_chart(data, total_steps=story.step.get("total_steps"), ended=run.status.final)
+            charts.show(chart, key=f"curves_{run_id}")
         for note in story.notes:
             st.caption(f":material/info: {shell.escape(note)}")
 
@@ -82,13 +83,13 @@ def measurements(result: Result) -> None:
                 text = "accuracy" if name == "accuracy" else "macro-F1"
                 st.metric(f"{split.capitalize()} {text}", measured(i.value, i.low, i.high), width=230,
                           help=word("interval") if name == "accuracy" else word("macro-F1"))
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         st.metric("Trained parameters", f"{count(result.trainable_params)} ({share(result.trainable_params, result.total_params)})",
-                  width=230, help=word("trained parameters"))
-        st.metric("Memory at peak", size(result.peak_memory_bytes), width=140, help="Measured while the run was under way.")
-        st.metric("Memory estimated", size(result.estimated_memory_bytes), width=160, help="What was said before the start.")
-        st.metric("Artifact", size(result.artifact_bytes), width=110, help=word("artifact"))
-        st.metric("Total time", duration(result.seconds), width=130)
+                  width=235, help=word("trained parameters"))
+        st.metric("Memory at peak", size(result.peak_memory_bytes), width=125, help="Measured while the run was under way.")
+        st.metric("Memory estimated", size(result.estimated_memory_bytes), width=145, help="What was said before the start.")
+        st.metric("Artifact", size(result.artifact_bytes), width=90, help=word("artifact"))
+        st.metric("Total time", duration(result.seconds), width=115)
     st.caption(" · ".join(f"{phase} {duration(s)}" for phase, s in result.phase_seconds.items()) +
                f" · {result.precision} on {shell.escape(result.device)}")
 

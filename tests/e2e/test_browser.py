@@ -7,6 +7,11 @@ import signal
 import pytest
 from playwright.sync_api import expect
 
+from core.api import Thaw
+from core.settings import Settings
+from tests.conftest import WORKSPACE, write_dataset
+from tests.ui.conftest import put_facts, put_runs
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 TITLES = {"": "Thaw", "data": "Data", "train": "Train", "runs": "Runs", "compare": "Compare"}
@@ -82,6 +87,69 @@ def test_a_table_of_ones_own_becomes_a_dataset(serve, page, tmp_path):
     expect(page.get_by_role("dialog")).to_contain_text("gone for good", timeout=SLOW)
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.get_by_text("No dataset yet")).to_be_visible(timeout=SLOW)
+
+
+@pytest.fixture
+def past(tmp_path):
+    """A data folder in which three runs have ended."""
+    settings = Settings(home=tmp_path / "home", hub=False)
+    put_facts(settings)
+    return settings, put_runs(settings, write_dataset(settings, n_rows=90))
+
+
+def open_run(page, server, run):
+    page.goto(server.url(f"runs?ws={WORKSPACE}&run={run}"))
+    expect(page.get_by_role("button", name="Fork")).to_be_visible(timeout=SLOW)
+    return settled(page)
+
+
+def press(page, name):
+    page.get_by_role("dialog").get_by_role("button", name=name, exact=True).click()
+
+
+def test_a_fork_starts_a_new_run_with_what_was_changed(past, serve, page):
+    settings, ended = past
+    open_run(page, serve(), ended.done[1]).get_by_role("button", name="Fork").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Freeze plan", exact=True).fill("block 99")
+    dialog.get_by_label("Freeze plan", exact=True).press("Enter")
+    press(page, "Start the fork")
+    expect(dialog.get_by_role("alert")).to_contain_text("block 5", timeout=SLOW)
+    dialog.get_by_label("Freeze plan", exact=True).fill("0-1")
+    dialog.get_by_label("LoRA rank", exact=True).fill("4")
+    dialog.get_by_label("LoRA rank", exact=True).press("Enter")
+    press(page, "Start the fork")
+    expect(page.get_by_role("heading", name=re.compile("fork"))).to_be_visible(timeout=SLOW)
+    api = Thaw(settings)
+    new = next(r for r in api.runs(WORKSPACE) if r.parent == ended.done[1])
+    assert new.recipe.lora.rank == 4
+    assert new.recipe.freeze.frozen == ("block 0", "block 1")
+    assert api.run(WORKSPACE, ended.done[1]).recipe.lora.rank == 8
+
+
+def test_rename_and_delete_ask_in_a_dialog(past, serve, page):
+    settings, ended = past
+    open_run(page, serve(), ended.failed).get_by_role("button", name="Rename").click()
+    page.get_by_role("dialog").get_by_label("New name").fill("My **full** run")
+    page.get_by_role("dialog").get_by_label("New name").press("Enter")
+    press(page, "Save")
+    expect(page.get_by_role("heading", name="My **full** run")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Delete", exact=True).click()
+    press(page, "Keep it")
+    expect(page.get_by_role("dialog")).to_have_count(0, timeout=SLOW)
+    assert len(Thaw(settings).runs(WORKSPACE)) == 3
+    page.get_by_role("button", name="Delete", exact=True).click()
+    press(page, "Delete")
+    expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible(timeout=SLOW)
+    assert len(Thaw(settings).runs(WORKSPACE)) == 2
+    honest(page)
+
+
+def test_charts_speak_to_a_screen_reader(past, serve, page):
+    page.goto(serve().url(f"compare?ws={WORKSPACE}"))
+    chart = page.get_by_label(re.compile("No clear winner in test accuracy.*Linear probe 1.00"))
+    expect(chart.first).to_be_visible(timeout=SLOW)
+    honest(page)
 
 
 @pytest.mark.slow

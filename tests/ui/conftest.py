@@ -70,6 +70,11 @@ def shown(at: AppTest) -> str:
 @pytest.fixture
 def facts(settings: Settings) -> ModelFacts:
     """MiniLM as if it had been fetched and inspected."""
+    return put_facts(settings)
+
+
+def put_facts(settings: Settings) -> ModelFacts:
+    """Write the facts of MiniLM, without its weights."""
     layers = tuple(LinearLayer(name=f"layer.{kind}", kind=kind, in_features=384, out_features=384) for kind in ("attention", "mlp"))
     body = tuple(Block(index=i + 1, name=f"block {i}", parameters=1_774_464, linear_parameters=1_769_472, linear_layers=layers)
                  for i in range(6))
@@ -98,6 +103,11 @@ def dataset(settings: Settings) -> Dataset:
 @pytest.fixture
 def ended(settings: Settings, dataset: Dataset) -> Ended:
     """A probe and a LoRA run with results, curves and predictions, and a full run that ran out of memory."""
+    return put_runs(settings, dataset)
+
+
+def put_runs(settings: Settings, dataset: Dataset) -> Ended:
+    """Write those runs as queue and engine leave them."""
     store = Store(settings)
     experiment = store.experiments.create(WORKSPACE, "Tiny, MiniLM")
     recipes = [Recipe(dataset=dataset.id, base_model="minilm", method=m) for m in ("probe", "lora", "full")]

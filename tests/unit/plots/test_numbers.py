@@ -40,6 +40,12 @@ def test_durations(seconds, text):
     assert numbers.duration(seconds) == text
 
 
+@pytest.mark.parametrize(("seconds", "text"), [(3, "under 10 s"), (43, "45 s"), (58, "1 min"), (1312, "22 min"), (3590, "1 h"),
+                                               (7620, "2 h 10 min")])
+def test_estimated_times_claim_no_precision(seconds, text):
+    assert numbers.roughly(seconds) == text
+
+
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_decimals_stay_between_two_and_four(a, b):
     assert 2 <= numbers.decimals(min(a, b), max(a, b)) <= 4
