@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
         return _train(args.run_dir, args.workspace, args.resume, observer)
     except Exception as problem:  # noqa: BLE001 - the process boundary: a typed failure for people, the traceback for the log
         traceback.print_exc()
-        emit("failure", **codec.to_json(failures.from_exception(problem)))
+        emit("failure", failure=failures.from_exception(problem))
     return 1
 
 

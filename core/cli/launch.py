@@ -98,7 +98,7 @@ def _follow(arguments: list[str], *, settings: Settings, workspace: str, log: Pa
                         continue
                     event = json.loads(raw.removeprefix(MARK))
                     if event["kind"] == "failure":
-                        failure = codec.from_json(Failure, event)
+                        failure = codec.from_json(Failure, event["failure"])
                     on_event(event)
                 child.wait()
                 ended = True
