@@ -5,7 +5,7 @@ from pages._ui.words import glossary
 
 shell.require_entrypoint()
 
-HOME_METHODS = ("probe", "partial", "lora", "full", "scratch")
+HOME_METHODS = ("probe", "partial", "lora", "qlora", "full", "scratch")
 
 ws, api = shell.workspace(), shell.api()
 
@@ -21,7 +21,7 @@ dataset, model = api.bundled_datasets()[0], api.bundled_models()[0]
 with st.container(border=True):
     st.subheader("A first comparison")
     st.markdown(
-        f"Trains **{model.name}** five ways on **{dataset.name}** at quick effort. "
+        f"Trains **{model.name}** six ways on **{dataset.name}** at quick effort. "
         "It takes a few minutes on an ordinary computer; you may close the page meanwhile."
     )
     label = f"Compare on {dataset.name} with {model.name.split(' (')[0]}"

@@ -64,7 +64,10 @@ def dots(points: Sequence[Point], *, metric: str = "test accuracy") -> Chart:
                         hovertemplate=f"{point.name}<br>{label}<extra></extra>")
     fig.update_yaxes(tickvals=list(range(len(order))), ticktext=[p.name for p in order], range=[-0.6, max(1, len(order)) - 0.4],
                      showgrid=False)
-    fig.update_xaxes(tickformat=".2f")
+    if order:
+        low, high = min(p.low for p in order), max(p.high for p in order)
+        air = 0.06 * max(high - low, 0.01)
+        fig.update_xaxes(tickformat=".2f", range=[low - air, high + air])
     numbers = "; ".join(f"{p.name} {measured(p.value, p.low, p.high)}" for p in reversed(order))
     title = finding(points, metric)
     return Chart(fig, title, f"{title}. {numbers}.")
@@ -82,7 +85,7 @@ def against_parameters(points: Sequence[Point], *, metric: str = "test accuracy"
                      "color": look.colour, "thickness": 2, "width": 6},
             hovertemplate=f"{point.name}<br>{count(point.parameters)} trained parameters<br>"
                           f"{measured(point.value, point.low, point.high)}<extra></extra>")
-    fig.update_xaxes(type="log", dtick=1, exponentformat="SI")
+    fig.update_xaxes(type="log", dtick=1, tickformat="~s")
     fig.update_yaxes(tickformat=".2f")
     title = _smallest(points, metric)
     numbers = "; ".join(f"{p.name} {count(p.parameters)} parameters, {measured(p.value, p.low, p.high)}"

@@ -174,7 +174,7 @@ def test_from_an_empty_folder_to_a_finished_comparison(serve, page):
     assert "Test accuracy" in honest(page)
 
     page.get_by_role("link", name="All runs").click()
-    expect(page.get_by_text("done", exact=True)).to_have_count(5, timeout=1_500_000)
+    expect(page.get_by_text("done", exact=True)).to_have_count(6, timeout=1_800_000)
     honest(page)
     page.get_by_role("link", name="Compare", exact=True).last.click()
     expect(page.get_by_role("heading", level=1, name="Compare")).to_be_visible(timeout=SLOW)
