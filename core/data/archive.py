@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import os
+import shutil
 import stat
+import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +33,73 @@ def unpack_zip(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lam
     except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as error:
         raise DataError(f"The archive {archive.name} cannot be opened.", why=f"It is damaged or of an unknown kind ({error}).",
                         remedy="Make the ZIP again with an ordinary tool and without a password, then try again.") from error
+
+
+class _Member(tarfile.TarInfo):
+    """A tar header whose long-name blocks may not be large: tarfile reads those into memory whole."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        member = super().frombuf(buf, encoding, errors)
+        if member.size > 1_000_000 and member.type not in tarfile.REGULAR_TYPES:
+            raise tarfile.ReadError("a header block is larger than a megabyte")
+        return member
+
+
+def unpack_tar(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lambda name: True, max_files: int = 50_000,
+               max_bytes: int = 2_000_000_000) -> tuple[list[str], list[str]]:
+    """Unpack the members of a tar archive (plain, gzip, bzip2 or xz) that `wanted(name)` picks into `dest`, in one pass.
+
+    Returns (names of all ordinary members, names of those written), in archive order. Raises DataError for what `unpack_zip` raises
+    it for, and for hard links, devices and sparse files.
+    """
+    names: list[str] = []
+    written: list[str] = []
+    total, most = 0, max(MAX_RATIO * archive.stat().st_size, 10_000_000)
+    try:
+        with tarfile.open(archive, "r|*", tarinfo=_Member) as bundle:
+            for member in bundle:
+                if member.isdir():
+                    continue
+                total += member.size
+                if problem := _tar_problem(member):
+                    raise _refused(archive, f"the member {member.name[:80]!r} {problem}")
+                if len(names) >= max_files:
+                    raise _refused(archive, f"it holds more than the limit of {max_files:,} files")
+                if total > max_bytes:
+                    raise _refused(archive, f"it unpacks to more than the limit of {max_bytes / 1e6:,.0f} MB")
+                if total > most:
+                    raise _refused(archive, f"it unpacks to more than {MAX_RATIO} times its size, as a zip bomb does")
+                names.append(member.name)
+                source = bundle.extractfile(member) if wanted(member.name) else None
+                if source is not None:
+                    target = dest / PurePosixPath(member.name.replace("\\", "/"))
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with target.open("wb") as sink:
+                        shutil.copyfileobj(source, sink, 1 << 20)
+                    written.append(member.name)
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError) as error:
+        raise DataError(f"The archive {archive.name} cannot be opened.", why=f"It is damaged or cut off ({str(error)[:120]}).",
+                        remedy="Pack it again with an ordinary tool, as ZIP or tar.gz, then try again.") from error
+    return names, written
+
+
+def _tar_problem(member: tarfile.TarInfo) -> str | None:
+    if problem := unsafe_name(member.name):
+        return problem
+    if member.issym() or member.islnk():
+        return "is a symbolic link" if member.issym() else "is a hard link"
+    if not member.isfile() or member.issparse():
+        return "is no ordinary file"
+    return None
+
+
+def is_tar(path: Path) -> bool:
+    """Whether a file is a tar archive, compressed or not, judged by its content."""
+    try:
+        return tarfile.is_tarfile(path)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+        return False
 
 
 def check_members(members: list[zipfile.ZipInfo], archive: Path, *, max_files: int, max_bytes: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import shutil
 import tempfile
 import time
@@ -14,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from core.data import duplicates, library
+from core.data.gallery import copy_pictures
 from core.data.ingest import DATASET, REPORT, ROWS, publish, read_dataset, write_json, write_rows
 from core.data.report import INFO, WARNING, Finding, ImportReport, several
 from core.data.rows import label_key
 from core.domain import codec
 from core.domain.dataset import Dataset, Split
-from core.errors import DataError, NotFoundError
+from core.errors import DataError
 from core.settings import Settings
 
 
@@ -33,7 +35,7 @@ class Attached:
     unmatched: dict[str, int]
     """label of the shift set without a class -> rows left out."""
     repeated: int
-    """Shift rows whose text is also a training text."""
+    """Shift rows whose text or picture is also that of a training row."""
 
 
 def match_labels(labels: tuple[str, ...], classes: tuple[str, ...], given: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -58,13 +60,23 @@ def attach(dataset: Dataset, other: Dataset, *, settings: Settings, workspace: s
     Row ids of the shift set go on after the largest of the dataset. labels: matches chosen by hand, shift label -> class. The
     same pair gives the same dataset. Raises DataError when no label matches or `dataset` has a shift set already.
     """
+    places = [library.folder(part, settings=settings, workspace=workspace) for part in (dataset, other)]
+    return join(dataset, other, places=(places[0], places[1]), home=settings.workspace(workspace) / "datasets", labels=labels,
+                name=f"{dataset.name} + {other.name}"[:80], source=f"{dataset.source} with shift set {other.source}")
+
+
+def join(dataset: Dataset, other: Dataset, *, places: tuple[Path, Path], home: Path, name: str, source: str,
+         labels: Mapping[str, str] | None = None) -> Attached:
+    """`attach` for dataset folders anywhere: `places` are those of the two, the new one is made below `home`."""
     import numpy as np
     import pyarrow as pa
 
     if dataset.rows(Split.SHIFT):
         raise DataError(f"{dataset.name} already has a shift set.", remedy="Attach to the dataset it was made from instead.")
-    base = library.read_rows(dataset, settings=settings, workspace=workspace)
-    shift = library.read_rows(other, settings=settings, workspace=workspace)
+    if dataset.task != other.task:
+        raise DataError(f"{other.name} cannot be the shift set of {dataset.name}.", why="One holds texts, the other pictures.",
+                        remedy="Choose a shift set of the same kind.")
+    base, shift = library.rows_of(places[0], dataset), library.rows_of(places[1], other)
     matched = match_labels(other.classes, dataset.classes, labels)
     if not matched:
         raise DataError(f"No label of {other.name} is a class of {dataset.name}.",
@@ -75,22 +87,24 @@ def attach(dataset: Dataset, other: Dataset, *, settings: Settings, workspace: s
     unmatched = Counter(other.classes[i] for i in shift["label"].to_numpy()[label < 0].tolist())
     shift, label = shift.filter(pa.array(label >= 0)), label[label >= 0]
     start = int(base["row_id"].to_numpy().max(initial=0))
+    contents = [column for column in ("text", "image", "file") if column in base.column_names]
     joined = {"row_id": np.concatenate([base["row_id"].to_numpy(), start + shift["row_id"].to_numpy()]),
-              "text": pa.chunked_array([*base["text"].chunks, *shift["text"].chunks], type=pa.string()),
+              **{c: pa.chunked_array([*base[c].chunks, *shift[c].chunks], type=pa.string()) for c in contents},
               "label": np.concatenate([base["label"].to_numpy(), label]),
               "split": np.concatenate([np.asarray(base["split"].to_pylist()), np.full(len(label), Split.SHIFT.value)])}
     repeated = _repeated(base, shift)
-    result = _write(dataset, other, joined, label, settings=settings, workspace=workspace,
+    result = _write(dataset, other, joined, label, places=places, home=home, name=name, source=source,
                     findings=_findings(other, len(label), unmatched, repeated))
     return Attached(dataset=result, matched=matched, unmatched=dict(unmatched), repeated=repeated)
 
 
 def _repeated(base: Any, shift: Any) -> int:
-    """Shift rows whose text is a training text of the dataset."""
+    """Shift rows whose text (or picture) is also one of the training rows."""
     import pyarrow.compute as pc
 
-    train = {duplicates.normalise(text) for text in base.filter(pc.equal(base["split"], Split.TRAIN.value))["text"].to_pylist()}
-    return sum(duplicates.normalise(text) in train for text in shift["text"].to_pylist())
+    content = "text" if "text" in base.column_names else "image"     # pictures are named after their pixels
+    train = {duplicates.normalise(text) for text in base.filter(pc.equal(base["split"], Split.TRAIN.value))[content].to_pylist()}
+    return sum(duplicates.normalise(text) in train for text in shift[content].to_pylist())
 
 
 def _findings(other: Dataset, kept: int, unmatched: Counter[str], repeated: int) -> tuple[Finding, ...]:
@@ -106,27 +120,32 @@ def _findings(other: Dataset, kept: int, unmatched: Counter[str], repeated: int)
     if repeated:
         found.append(Finding(code="shift-leakage", severity=WARNING, count=repeated,
                              message=several(repeated, "shift row has", "shift rows have")
-                                     + " the text of a training row: scores there would be too high.",
+                                     + " the content of a training row: scores there would be too high.",
                              remedy="Take these rows out of the shift set and attach it again."))
     return tuple(found)
 
 
-def _write(dataset: Dataset, other: Dataset, rows: dict[str, Any], label: Any, *, settings: Settings, workspace: str,
-           findings: tuple[Finding, ...]) -> Dataset:
+def _write(dataset: Dataset, other: Dataset, rows: dict[str, Any], label: Any, *, places: tuple[Path, Path], home: Path, name: str,
+           source: str, findings: tuple[Finding, ...]) -> Dataset:
     counts = Counter(label.tolist())
     digest = hashlib.sha256(f"{dataset.content_hash} shift {other.content_hash} {sorted(counts.items())}".encode())
     digest.update(rows["label"].astype("<i4").tobytes())
     result = dataclasses.replace(
-        dataset, id=digest.hexdigest()[:16], content_hash=digest.hexdigest(), name=f"{dataset.name} + {other.name}"[:80],
-        created=time.time(), source=f"{dataset.source} with shift set {other.source}", rows_read=dataset.rows_read + other.rows_read,
+        dataset, id=digest.hexdigest()[:16], content_hash=digest.hexdigest(), name=name, created=time.time(),
+        source=source, rows_read=dataset.rows_read + other.rows_read,
         rows_kept=len(rows["row_id"]), counts={**dataset.counts, Split.SHIFT.value: {n: counts[i] for i, n in enumerate(dataset.classes)}})
-    target = library.folder(result, settings=settings, workspace=workspace)
+    target = home / result.id
     if (target / DATASET).is_file():
         return read_dataset(target)
-    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
+    home.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
     try:
         write_rows(temporary / ROWS, **rows)
-        report = _report(dataset, result, settings=settings, workspace=workspace)
+        if "image" in rows:
+            own = rows["image"].to_pylist()
+            for place, paths in zip(places, (own[: -len(label)], own[-len(label):]), strict=True):
+                copy_pictures(paths, source=place, target=temporary)
+        report = _report(places[0], dataset, result)
         write_json(temporary / REPORT, dataclasses.replace(report, findings=(*findings, *report.findings)).to_json())
         write_json(temporary / DATASET, codec.to_json(result))
         publish(temporary, target)
@@ -135,10 +154,10 @@ def _write(dataset: Dataset, other: Dataset, rows: dict[str, Any], label: Any, *
     return read_dataset(target)
 
 
-def _report(dataset: Dataset, result: Dataset, *, settings: Settings, workspace: str) -> ImportReport:
+def _report(place: Path, dataset: Dataset, result: Dataset) -> ImportReport:
     """The report of the dataset it was made from, with the new splits."""
     try:
-        report = library.read_report(dataset, settings=settings, workspace=workspace)
-    except NotFoundError:
+        report = ImportReport.from_json(json.loads((place / REPORT).read_text(encoding="utf-8")))
+    except FileNotFoundError:
         report = ImportReport(source=dataset.source, rows_read=dataset.rows_read, rows_kept=dataset.rows_kept)
     return dataclasses.replace(report, splits=result.counts)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.data import duplicates, splits, tables
+from core.data import duplicates, likeness, meter, splits, tables
 from core.data import groups as groups_of
 from core.data import roles as role_finder
 from core.data.checks import registry
@@ -58,8 +58,9 @@ def check_file(path: Path, *, text: str | None = None, label: str | None = None,
                options: Options | None = None) -> ImportReport:
     """The import report of a file or folder; nothing is written.
 
-    text, label: column names; proposed with evidence when None. Raises DataError when the file cannot be read or no column
-    fits; problems of its content are findings, those with severity `error` keep it from being imported.
+    text, label: column names (text: the one that names the pictures, where a table comes with them); proposed with evidence when
+    None. Raises DataError when the file cannot be read or no column fits; problems of its content are findings, those with
+    severity `error` keep it from being imported.
     """
     table = tables.read(Path(path), settings=settings)
     proposals = role_finder.choose(table, text=text, label=label)
@@ -73,13 +74,20 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
     """Build the rows of a table, split them and run all checks. Raises DataError when the roles do not fit the table."""
     options = options or Options()
     started = time.perf_counter()
-    rows = build(table, roles, template=options.template, merge_labels=options.merge_labels)
+    rows = build(table, roles, template=options.template, merge_labels=options.merge_labels, max_pixels=settings.max_pixels)
     texts: list[str] = rows.text.to_pylist()
-    exact = duplicates.exact_groups(texts)
-    near = duplicates.near_groups(texts, exact)
+    unpack_seconds = table.gallery.unpack_seconds if table.gallery else 0.0
+    meter.tell("looking for duplicates", 0, len(rows))
+    if rows.album is None:
+        exact = duplicates.exact_groups(texts)
+        near = duplicates.near_groups(texts, exact)
+    else:
+        exact = likeness.exact_groups(rows.album)
+        near = likeness.near_groups(rows.album, exact)
     split = _split(rows, roles, exact, near, options)
     context = Context(rows=rows, texts=texts, split=split, exact=exact, near=near, roles=roles, max_length=options.max_length,
                       tokenizer=options.tokenizer or default_tokenizer(settings))
+    meter.tell("checking", 0, len(rows))
     findings = (*table.findings, *registry.run(context, thorough=options.thorough))
     counts = Counter(rows.label.tolist())
     classes = dict(sorted(((name, counts[i]) for i, name in enumerate(rows.classes)), key=lambda item: (-item[1], item[0])))
@@ -87,7 +95,8 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
         source=table.name, rows_read=table.rows_read, rows_kept=len(rows), left_out=rows.left_out,
         columns={name: str(role) for name, role in roles.items()}, evidence=dict(evidence or {}), classes=classes,
         splits=count_splits(rows, split), findings=findings, format=table.format,
-        read_seconds=round(table.read_seconds, 3), check_seconds=round(time.perf_counter() - started, 3))
+        read_seconds=round(table.read_seconds + unpack_seconds, 3),
+        check_seconds=round(time.perf_counter() - started - unpack_seconds, 3))
     return Examined(rows=rows, split=split, report=report)
 
 

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.data import catalogue
+from core.data import catalogue, meter
 from core.data.check import Examined, Options, examine
 from core.data.fetch import Progress, no_progress
+from core.data.gallery import copy_pictures
 from core.data.readers.table import Table
 from core.data.report import ImportReport
 from core.data.rows import Rows
@@ -37,6 +38,7 @@ def ingest(table: Table, *, roles: Mapping[str, str], name: str, settings: Setti
     progress(0, table.rows_read)
     examined = examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
     examined.report.raise_errors()
+    meter.tell("writing", 0, examined.report.rows_kept)
     folder = settings.workspace(workspace) / "datasets"
     dataset = write(examined, name=name, folder=folder, source=_own_source(source or table.name), licence=licence)
     progress(table.rows_read, table.rows_read)
@@ -53,7 +55,8 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
     rows, report = examined.rows, examined.report
     digest = content_hash(rows, examined.split)
     dataset = Dataset(
-        id=digest[:16], name=clean_name(name), task=Task.TEXT_CLASSIFICATION, content_hash=digest, classes=rows.classes,
+        id=digest[:16], name=clean_name(name), content_hash=digest, classes=rows.classes,
+        task=Task.TEXT_CLASSIFICATION if rows.album is None else Task.IMAGE_CLASSIFICATION,
         counts=report.splits, source=source, licence=licence, rows_read=report.rows_read,
         rows_kept=report.rows_kept, columns=report.columns, mean_length=mean_chars(rows), created=time.time())
     target = folder / dataset.id
@@ -62,7 +65,12 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
     folder.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
     try:
-        write_rows(temporary / ROWS, row_id=rows.row_id, text=rows.text, label=rows.label, split=examined.split)
+        if rows.album is None:
+            write_rows(temporary / ROWS, row_id=rows.row_id, label=rows.label, split=examined.split, text=rows.text)
+        else:
+            copy_pictures(rows.album.path, source=rows.album.home, target=temporary)
+            write_rows(temporary / ROWS, row_id=rows.row_id, label=rows.label, split=examined.split, image=rows.album.path,
+                       file=rows.album.name)
         write_json(temporary / REPORT, report.to_json())
         write_json(temporary / DATASET, codec.to_json(dataset))
         publish(temporary, target)
@@ -71,13 +79,15 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
     return read_dataset(target)
 
 
-def write_rows(path: Path, *, row_id: Any, text: Any, label: Any, split: Any) -> None:
-    """Write `rows.parquet`; see `core.domain.dataset.Dataset` for its columns."""
+def write_rows(path: Path, *, row_id: Any, label: Any, split: Any, text: Any = None, image: Any = None, file: Any = None) -> None:
+    """Write `rows.parquet` with either `text`, or `image` and `file`; see `core.domain.dataset.Dataset` for its columns."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table({"row_id": pa.array(row_id, type=pa.int64()), "text": text.cast(pa.string()),
+    content = {"text": text.cast(pa.string())} if text is not None else {
+        "image": pa.array(image, type=pa.string()), "file": pa.array(file, type=pa.string())}
+    table = pa.table({"row_id": pa.array(row_id, type=pa.int64()), **content,
                       "label": pa.array(label, type=pa.int32()), "split": pa.array(np.asarray(split).tolist(), type=pa.string())})
     pq.write_table(table, path, compression="zstd", row_group_size=16_384, use_dictionary=["split"])
 
@@ -102,19 +112,22 @@ def publish(temporary: Path, target: Path) -> None:
 
 
 def content_hash(rows: Rows, split: Any) -> str:
-    """SHA-256 (hex) over row ids, texts, label names and splits, in row order."""
+    """SHA-256 (hex) over row ids, texts (or digests of the pixels), label names and splits, in row order."""
     digest = hashlib.sha256()
-    for row_id, text, label, part in zip(rows.row_id.tolist(), rows.text, rows.label.tolist(), split, strict=True):
-        raw = (text.as_py() or "").encode("utf-8")
+    contents = rows.text.to_pylist() if rows.album is None else rows.album.digest
+    for row_id, text, label, part in zip(rows.row_id.tolist(), contents, rows.label.tolist(), split, strict=True):
+        raw = (text or "").encode("utf-8")
         digest.update(f"{row_id}\x1f{part}\x1f{rows.classes[label]}\x1f{len(raw)}\x1e".encode())
         digest.update(raw)
     return digest.hexdigest()
 
 
 def mean_chars(rows: Rows) -> float:
-    """Mean characters a text."""
+    """Mean characters a text; 0 for pictures."""
     import pyarrow.compute as pc
 
+    if rows.album is not None:
+        return 0.0
     return float(pc.mean(pc.utf8_length(rows.text)).as_py() or 0.0)
 
 

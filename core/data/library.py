@@ -62,12 +62,18 @@ def delete(ref: str, *, settings: Settings, workspace: str) -> None:
 def read_rows(dataset: Dataset, *, settings: Settings, workspace: str, split: str | None = None, columns: list[str] | None = None) -> Any:
     """The rows as a `pyarrow.Table` (row_id int64, text string, label int32, split string), all or of one split.
 
+    Rows of pictures have `image` (a path below the dataset folder) and `file` (its name in the archive) instead of `text`.
     Raises NotFoundError when the folder is gone, DataError when its file is damaged.
     """
+    return rows_of(folder(dataset, settings=settings, workspace=workspace), dataset, split=split, columns=columns)
+
+
+def rows_of(place: Path, dataset: Dataset, *, split: str | None = None, columns: list[str] | None = None) -> Any:
+    """`read_rows` of a dataset folder that is known."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = folder(dataset, settings=settings, workspace=workspace) / ROWS
+    path = place / ROWS
     if not path.is_file():
         raise _missing(dataset.id)
     try:

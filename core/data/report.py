@@ -26,6 +26,8 @@ class LeftOut:
     row: int
     """Row number in the file: 1 is the first row after the header."""
     reason: str
+    file: str = ""
+    """Where a row is a file of its own (a picture): its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +97,9 @@ class ImportReport:
         """All rows left out, with their reasons, as CSV for download. Cells are never read as formulas (`'` before `= + - @`)."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["row", "reason"])
+        named = any(item.file for item in self.left_out)
+        writer.writerow(["row", *(["file"] if named else []), "reason"])
         for item in self.left_out:
-            reason = item.reason if item.reason[:1] not in "=+-@\t\r" else "'" + item.reason
-            writer.writerow([item.row, reason])
+            cells = [item.file, item.reason] if named else [item.reason]
+            writer.writerow([item.row, *("'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in cells)])
         return out.getvalue()

@@ -93,11 +93,15 @@ def propose(table: Table) -> dict[str, Proposal]:
             found[name] = Proposal(role=Role.IGNORE, evidence="it is empty")
         elif _named(name, Role.SPLIT) and fact.split_words > 0.9:
             found[name] = Proposal(role=Role.SPLIT, evidence=f"it is named {name!r} and says train, test or the like")
+        elif name == table.image_column:
+            found[name] = Proposal(role=Role.IMAGE, evidence=f"its cells name pictures: {fact.distinct:,} different ones in "
+                                                             f"{fact.filled:,} sampled rows")
         elif fact.split_words == 1.0 and fact.distinct > 1:
             found[name] = Proposal(role=Role.SPLIT, evidence="every cell names a split")
-    if label := _best_label({n: f for n, f in facts.items() if n not in found}):
+    if label := _best_label({n: f for n, f in facts.items() if n not in found}, beside_pictures=table.gallery is not None):
         found[label[0]] = Proposal(role=Role.LABEL, evidence=label[1])
-    if text := _best_text({n: f for n, f in facts.items() if n not in found}):
+    text = None if table.gallery else _best_text({n: f for n, f in facts.items() if n not in found})
+    if text:
         found[text[0]] = Proposal(role=Role.TEXT, evidence=text[1])
     for name, fact in facts.items():
         if name not in found:
@@ -105,7 +109,7 @@ def propose(table: Table) -> dict[str, Proposal]:
     return {name: found[name] for name in table.columns + tuple(n for n in table.unusable if n not in table.columns)}
 
 
-def _best_label(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
+def _best_label(facts: Mapping[str, ColumnFacts], *, beside_pictures: bool) -> tuple[str, str] | None:
     named = [f for f in facts.values() if _named(f.name, Role.LABEL) and f.mean_chars < 100]
     if named:
         plain = ("label", "labels", "class")
@@ -113,7 +117,7 @@ def _best_label(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
         return best.name, f"it is named {best.name!r} and has {best.distinct:,} different values in {best.filled:,} sampled rows"
     shaped = [f for f in facts.values() if 1 < f.distinct <= max(2, min(200, f.filled // 3)) and f.mean_chars < 60 and f.repeats >= 2
               and not any(_named(f.name, role) for role in (Role.ID, Role.DOMAIN, Role.TEXT))]
-    if not shaped or len(facts) < 2:
+    if not shaped or (len(facts) < 2 and not beside_pictures):
         return None
     best = min(shaped, key=lambda f: (f.numbers == 1.0, f.distinct))
     return best.name, f"it is short and repeats: {best.distinct:,} different values in {best.filled:,} sampled rows"
@@ -152,18 +156,24 @@ def choose(table: Table, *, text: str | None = None, label: str | None = None) -
     Raises DataError naming the columns when a given one is missing or unusable, or when none could be found.
     """
     roles = propose(table)
-    for given, role in ((text, Role.TEXT), (label, Role.LABEL)):
+    content = content_role(table)
+    for given, role in ((text, content), (label, Role.LABEL)):
         if given is None:
             continue
         check_column(table, given)
         roles = {n: Proposal(role=Role.IGNORE, evidence="another column was chosen") if p.role is role else p for n, p in roles.items()}
         roles[given] = Proposal(role=role, evidence="chosen by hand")
     taken = {p.role for p in roles.values()}
-    if text is None and Role.TEXT not in taken and (best := _best_text(
+    if text is None and content is Role.TEXT and Role.TEXT not in taken and (best := _best_text(
             {n: column_facts(table, n) for n, p in roles.items() if p.role is Role.IGNORE and n not in table.unusable and n != label})):
         roles[best[0]] = Proposal(role=Role.TEXT, evidence=best[1])
     require_roles(table, {name: proposal.role for name, proposal in roles.items()})
     return roles
+
+
+def content_role(table: Table) -> Role:
+    """What a model looks at in this table: texts, or pictures."""
+    return Role.TEXT if table.gallery is None else Role.IMAGE
 
 
 def check_column(table: Table, name: str) -> None:
@@ -177,7 +187,7 @@ def check_column(table: Table, name: str) -> None:
 
 def require_roles(table: Table, roles: Mapping[str, str]) -> None:
     """Raise DataError unless exactly one column is text and one is label."""
-    for role in (Role.TEXT, Role.LABEL):
+    for role in (content_role(table), Role.LABEL):
         names = [name for name, value in roles.items() if value == role]
         if len(names) > 1:
             raise DataError(f"Two columns are marked as {role}: {', '.join(names)}.",
@@ -186,10 +196,11 @@ def require_roles(table: Table, roles: Mapping[str, str]) -> None:
             continue
         if len(table.columns) == 1:
             raise DataError(f"{table.name} has only one column, {table.columns[0][:60]!r}.",
-                            why="To learn a classification, each row needs a text and a label.",
+                            why="To learn a classification, each row needs a text (or picture) and a label.",
                             remedy="Add a column with the label of each row; if there is one, check that every row has the same separator.")
         raise DataError(f"No column of {table.name} looks like the {role}.", why=f"Its columns are: {listed(table)}.",
-                        remedy=f"Say which column is the {role} (on the page, or with --{role} on the command line).")
+                        remedy=f"Say which column is the {role} (on the page, or with --{'label' if role is Role.LABEL else 'text'} on the "
+                               "command line).")
 
 
 def listed(table: Table) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.data.readers.table import Table
 from core.data.report import LeftOut
-from core.data.roles import check_column, require_roles
+from core.data.roles import check_column, content_role, require_roles
 from core.data.splits import ALIASES
 from core.domain.dataset import Role
 from core.errors import DataError
+
+if TYPE_CHECKING:
+    from core.data.gallery import Album
 
 _MISSING = ["", "nan", "null", "n/a", "#n/a", "na", "<na>"]
 """Cells that mean no value, in lower case without outer spaces."""
@@ -25,7 +28,7 @@ class Rows:
     row_id: Any
     """int64 array (n_rows,): row number in the file."""
     text: Any
-    """`pyarrow` large_string array (n_rows,)."""
+    """`pyarrow` large_string array (n_rows,); of a picture: its name in the archive."""
     label: Any
     """int32 array (n_rows,): index into `classes`."""
     classes: tuple[str, ...]
@@ -36,18 +39,21 @@ class Rows:
     """From the split column, when there is one: names of `Split`."""
     others: Mapping[str, Any] | None = None
     """Columns that are neither text nor label, for the checks: name -> large_string array (n_rows,)."""
+    album: Album | None = None
+    """The pictures (n_rows,); None for texts."""
 
     def __len__(self) -> int:
         return len(self.row_id)
 
 
-def build(table: Table, roles: Mapping[str, str], *, template: str | None = None, merge_labels: bool = False) -> Rows:
-    """Rows with text and label from a table. roles: column name -> `Role` (columns not named are ignored).
+def build(table: Table, roles: Mapping[str, str], *, template: str | None = None, merge_labels: bool = False,
+          max_pixels: int = 50_000_000) -> Rows:
+    """Rows with text (or picture) and label from a table. roles: column name -> `Role` (columns not named are ignored).
 
     template: how text columns are joined, with column names in braces, e.g. `{title}: {body}`; by default their cells are put
     on lines of their own in file order. merge_labels: labels that differ only by case or spaces become one, spelled as most rows do.
-    Rows without text or label, or whose split cell names no split, are left out with the reason. Raises DataError for roles that
-    do not fit the table.
+    Rows without text or label, whose split cell names no split, or whose picture cannot be used, are left out with the reason.
+    Raises DataError for roles that do not fit the table.
     """
     import numpy as np
     import pyarrow as pa
@@ -58,23 +64,28 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
         if role != Role.IGNORE:
             check_column(table, name)
     label = table.data.column(_first(roles, Role.LABEL))
-    text = _joined_text(table, roles, template)
-    reasons = [(is_missing(text), "the text is empty"), (is_missing(label), "the label is empty")]
+    content = content_role(table)
+    text = _joined_text(table, roles, template) if content is Role.TEXT else table.data.column(_first(roles, Role.IMAGE))
+    reasons = [(is_missing(text), f"the {content} is empty"), (is_missing(label), "the label is empty")]
     split_name = next((name for name, role in roles.items() if role == Role.SPLIT), None)
     if split_name is not None:
         known = pc.is_in(_folded(table.data.column(split_name)), value_set=pa.array(list(ALIASES), type=pa.large_string()))
         reasons.append((pc.invert(known), f"the cell in {split_name!r} names no split"))
     keep, left_out = _sieve(table, reasons)
+    album = None
+    if table.gallery is not None:
+        album, keep, left_out = _album(table, text, keep, left_out, max_pixels=max_pixels)
     labels = _merged(label.filter(keep)) if merge_labels else _one_chunk(label.filter(keep))
     encoded = labels.dictionary_encode()
     names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False)
     classes = sorted(names)
     rank = {name: index for index, name in enumerate(classes)}
     lookup = np.asarray([rank[name] for name in names], dtype=np.int32)
-    used = {_first(roles, Role.LABEL), *_text_columns(table, roles)}
+    used = {_first(roles, Role.LABEL), *([_first(roles, Role.IMAGE)] if album else _text_columns(table, roles))}
     splits = None if split_name is None else tuple(ALIASES[v] for v in _folded(table.data.column(split_name)).filter(keep).to_pylist())
     return Rows(row_id=table.row_numbers[np.asarray(keep, dtype=bool)], text=_one_chunk(text.filter(keep)),
                 label=lookup[codes] if len(codes) else np.zeros(0, dtype=np.int32), classes=tuple(classes), left_out=left_out, split=splits,
+                album=album,
                 others={name: _one_chunk(table.data.column(name).filter(keep)) for name in table.columns
                         if name not in used and name not in table.unusable})
 
@@ -105,6 +116,25 @@ def _sieve(table: Table, reasons: list[tuple[Any, str]]) -> tuple[Any, tuple[Lef
         found += [LeftOut(row=int(row), reason=reason) for row in table.row_numbers[hit]]
         kept &= ~hit
     return pa.array(kept), tuple(sorted(found, key=lambda item: item.row))
+
+
+def _album(table: Table, names: Any, keep: Any, left_out: tuple[LeftOut, ...], *,
+           max_pixels: int) -> tuple[Album, Any, tuple[LeftOut, ...]]:
+    """Decode the pictures of the rows to keep: (album, narrower mask, with those added that are missing or cannot be used)."""
+    import numpy as np
+    import pyarrow as pa
+
+    gallery: Any = table.gallery
+    mask = np.asarray(keep, dtype=bool).copy()
+    cells = names.to_pylist()
+    positions = np.flatnonzero(mask)
+    missing = {int(p): "no picture of the archive has this name" for p in positions if gallery.resolve(cells[p]) is None}
+    there = [int(p) for p in positions if int(p) not in missing]
+    album, failed = gallery.album([gallery.resolve(cells[p]) for p in there], max_pixels=max_pixels)
+    problems = missing | {there[i]: reason for i, reason in failed.items()}
+    mask[list(problems)] = False
+    found = [LeftOut(row=int(table.row_numbers[p]), reason=reason, file=str(cells[p])[:200]) for p, reason in problems.items()]
+    return album, pa.array(mask), tuple(sorted((*left_out, *found), key=lambda item: item.row))
 
 
 def _first(roles: Mapping[str, str], role: Role) -> str:

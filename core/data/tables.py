@@ -1,16 +1,20 @@
-"""Read any supported file into one in-memory table of text, with the original row numbers and every left-out row counted."""
+"""Read any supported file into one in-memory table of text, or of names of pictures, with row numbers and every left-out row counted."""
 
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import tempfile
 import time
+import weakref
 import zipfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.data.archive import check_members, unpack_zip
-from core.data.readers import delimited, excel, folders, json_rows, parquet
+from core.data.archive import check_members, is_tar, unpack_tar, unpack_zip
+from core.data.readers import delimited, excel, folders, json_rows, parquet, pictures
 from core.data.readers.table import Table
 from core.data.report import WARNING, Finding, several
 from core.errors import DataError
@@ -18,16 +22,19 @@ from core.settings import Settings
 
 __all__ = ["FORMATS", "Table", "read"]
 
-FORMATS = "CSV, TSV, JSON Lines, JSON, Parquet, XLSX, or a ZIP or folder of .txt files with one folder a class"
+FORMATS = ("CSV, TSV, JSON Lines, JSON, Parquet, XLSX, or a ZIP, tar or folder of .txt files or pictures with one folder a class "
+           "(or with a table that names the pictures)")
 """What can be imported, for messages and help texts."""
 
 _NOT_TABLES = ((b"%PDF", "a PDF"), (b"\x89PNG", "a picture"), (b"\xff\xd8\xff", "a picture"), (b"GIF8", "a picture"),
-               (b"\x1f\x8b", "a gzip archive"), (b"7z\xbc\xaf", "a 7-Zip archive"),
+               (b"\x1f\x8b", "a gzip file"), (b"<svg", "an SVG drawing"), (b"7z\xbc\xaf", "a 7-Zip archive"),
                (b"Rar!", "a RAR archive"), (b"\x7fELF", "a program"), (b"MZ", "a program"),
                (b"SQLite format 3", "a database"), (b"\x80\x04", "a Python pickle"), (b"\x80\x03", "a Python pickle"),
                (b"\x80\x05", "a Python pickle"), (b"\xd0\xcf\x11\xe0", "an old or a password-protected Office file"))
 
 
+_TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
 
 
@@ -53,9 +60,11 @@ def read(path: Path, *, settings: Settings) -> Table:
 def _read(path: Path, settings: Settings) -> Table:
     rows = settings.max_rows
     if path.is_dir():
-        return folders.read(path, max_rows=rows)
+        return _read_folder(path, settings, name=path.name)
     with path.open("rb") as file:
         head = file.read(16)
+    if (path.suffix.lower() in _TAR_SUFFIXES or head.startswith(_PACKED)) and is_tar(path):
+        return _read_tar(path, settings)
     for magic, what in _NOT_TABLES:
         if head.startswith(magic):
             raise DataError(f"{path.name} is {what}, not a table.", why="Its first bytes say so, whatever its name.",
@@ -92,12 +101,11 @@ def _read_zip(path: Path, settings: Settings) -> Table:
                         remedy="Save or pack it again and import that file.") from error
     if any(name == "xl/workbook.xml" for name in names) or path.suffix.lower() in (".xlsx", ".xlsm"):
         return excel.read(path, max_rows=settings.max_rows, max_files=settings.max_archive_files)
-    tables = [name for name in names if Path(name).suffix.lower() in _TABLE_SUFFIXES]
-    texts = [name for name in names if name.lower().endswith(".txt")]
-    if len(tables) > 1 or (not tables and not texts):
-        raise DataError(f"{path.name} holds {len(tables)} tables and {len(texts)} .txt files.",
-                        why="Thaw needs one table, or one folder of .txt files a class.",
-                        remedy=f"Pack one table alone, or .txt files like this:\n{folders.TREE}")
+    if _mostly_pictures(names):
+        return _read_picture_zip(path, settings, max_bytes=max_bytes)
+    tables = [name for name in names if _is_table(name)]
+    if len(tables) > 1 or (not tables and not any(name.lower().endswith(".txt") for name in names)):
+        raise _unknown_contents(path.name, names)
     with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
         unpacked = unpack_zip(path, Path(temporary), wanted=lambda name: not _is_hidden(name) and (not tables or name == tables[0]),
                               max_files=settings.max_archive_files, max_bytes=max_bytes)
@@ -106,8 +114,86 @@ def _read_zip(path: Path, settings: Settings) -> Table:
         return folders.read(Path(temporary), max_rows=settings.max_rows, name=path.name)
 
 
+def _read_picture_zip(path: Path, settings: Settings, *, max_bytes: int) -> Table:
+    with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
+        def local(name: str) -> Path:
+            return unpack_zip(path, Path(temporary), wanted=lambda member: pictures.plain(member) == name,
+                              max_files=settings.max_archive_files, max_bytes=max_bytes)[0]
+
+        return _read_pictures(pictures.zip_source(path, name=path.name, local=local), settings)
+
+
+def _read_tar(path: Path, settings: Settings) -> Table:
+    """A tar archive, unpacked once to a temporary folder that lives as long as the table's pictures."""
+    folder = TemporaryFolder()
+    names, written = unpack_tar(path, folder.path, max_files=settings.max_archive_files, max_bytes=settings.max_upload_mb * 10_000_000,
+                                wanted=lambda name: not _is_hidden(name) and _is_read(name))
+    others = [pictures.plain(name) for name in set(names) - set(written)]
+    return _read_folder(folder.path, settings, name=path.name, keep=folder, others=[name for name in others if not _is_hidden(name)])
+
+
+def _read_folder(path: Path, settings: Settings, *, name: str, keep: Any = None, others: Sequence[str] = ()) -> Table:
+    """others: files that were not unpacked because Thaw reads none of their kind; they are counted."""
+    source = pictures.folder_source(path, name=name, keep=keep)
+    source = dataclasses.replace(source, files=tuple(sorted({*source.files, *others})))
+    if len(source.files) > settings.max_archive_files:
+        raise DataError(f"{name} holds {len(source.files):,} files, more than the limit of {settings.max_archive_files:,}.",
+                        remedy="Import a part of it, or raise THAW_MAX_ARCHIVE_FILES and start again.")
+    if _mostly_pictures(source.files):
+        return _read_pictures(source, settings)
+    tables = [file for file in source.files if _is_table(file)]
+    if len(tables) == 1 and keep is not None:
+        return dataclasses.replace(_read(path / tables[0], settings), name=name)
+    if keep is not None and not any(file.lower().endswith(".txt") for file in source.files):
+        raise _unknown_contents(name, source.files)
+    return folders.read(path, max_rows=settings.max_rows, name=name)
+
+
+def _read_pictures(source: pictures.Source, settings: Settings) -> Table:
+    return pictures.read(source, max_rows=settings.max_rows, read_table=lambda name: _read(source.local(name), settings),
+                         tables=[name for name in source.files if _is_table(name)])
+
+
+def _mostly_pictures(names: Sequence[str]) -> bool:
+    """Whether a list of files is a set of pictures (with or without a table) rather than of texts."""
+    count = sum(pictures.is_picture(name) for name in names)
+    return count > 0 and count >= sum(name.lower().endswith(".txt") for name in names)
+
+
+def _is_read(name: str) -> bool:
+    return pictures.is_picture(name) or _is_table(name) or name.lower().endswith(".txt")
+
+
+def _is_table(name: str) -> bool:
+    return Path(name).suffix.lower() in _TABLE_SUFFIXES
+
+
+def _unknown_contents(name: str, files: Sequence[str]) -> DataError:
+    """An archive that is neither one table nor folders of texts or pictures."""
+    tables = sum(_is_table(file) for file in files)
+    kinds = Counter(pictures.suffix(file) or "no ending" for file in files)
+    if kinds[".svg"] and kinds[".svg"] == max(kinds.values()):
+        return DataError(f"{name} holds SVG drawings, not pictures made of pixels.",
+                         why="An SVG is a program for drawing; Thaw does not run what comes with data.",
+                         remedy=f"Export the drawings as PNG and arrange them like this:\n{pictures.TREE}")
+    if any(kind in pictures.ARCHIVES for kind in kinds) and not tables:
+        return DataError(f"{name} holds another archive.", why="Archives inside archives are not opened, for safety.",
+                         remedy="Unpack it once and import the inner archive or the folder.")
+    return DataError(f"{name} holds {tables} tables, {kinds['.txt']:,} .txt files and no pictures that Thaw reads.",
+                     why="Found: " + (", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5)) or "nothing") + ".",
+                     remedy=f"Pack one table alone, or .txt files like this:\n{folders.TREE}\nor pictures like this:\n{pictures.TREE}")
+
+
+class TemporaryFolder:
+    """A folder that goes away with the last reference to this object."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="thaw-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
 def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    return pictures.is_hidden(name.replace("\\", "/"))
 
 
 def _without_nul(table: Table) -> Table:

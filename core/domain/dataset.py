@@ -41,7 +41,8 @@ class Dataset:
     """One ingested dataset, as written to `dataset.json` beside its `rows.parquet`.
 
     `rows.parquet` columns: `row_id` int64 (stable, unique), `text` string or `image` string (path
-    relative to the dataset folder), `label` int32 (index into `classes`), `split` string (`Split`).
+    relative to the dataset folder; an upright RGB picture) with `file` string (what it was called in
+    the archive), `label` int32 (index into `classes`), `split` string (`Split`).
     """
 
     id: str
@@ -91,7 +92,8 @@ class BundledDataset:
     shift: str | None = None
     """Catalogue id of the set that serves as its shift set."""
     layout: str = "text folders"
-    """How the archive holds it: `text folders` (one folder a class) or `tables` (files named after their split)."""
+    """How the archive holds it: `text folders` (one folder a class), `tables` (files named after their split), or the name of
+    one of the picture layouts in `core.data.bundled_pictures`."""
     members: tuple[str, ...] = ()
     """Patterns (`fnmatch`) of the archive members that are the data; nothing else is unpacked."""
     split_sizes: tuple[int, int, int] | None = None

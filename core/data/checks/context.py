@@ -19,7 +19,7 @@ class Context:
 
     rows: Rows
     texts: Sequence[str]
-    """Python strings (n_rows,)."""
+    """Python strings (n_rows,); the names of pictures."""
     split: Any
     """Names of splits (n_rows,)."""
     exact: Any
@@ -31,6 +31,11 @@ class Context:
     """`tokenizer.json` of the base model, when it is there."""
     max_length: int = 256
     """Longest input of the base model in tokens."""
+
+    @property
+    def thing(self) -> str:
+        """What a row is, for messages: text or picture."""
+        return "text" if self.rows.album is None else "picture"
 
     def row_numbers(self, positions: Any) -> tuple[int, ...]:
         """The first few row numbers of these positions, as examples."""

@@ -16,17 +16,15 @@ _PURE = 0.98
 
 def column(context: Context) -> Iterator[Finding]:
     """Other columns from whose values the label follows."""
-    import numpy as np
-
     if len(context.rows) < 10 or len(context.rows.classes) < 2:
         return
-    base = float(np.bincount(context.rows.label).max() / len(context.rows))
     for name, values in (context.rows.others or {}).items():
         if context.roles.get(name) == Role.SPLIT:
             continue
-        share, covered, distinct = _predicts(values, context.rows.label)
-        if covered < 0.5 or share < _PURE or share <= base + 0.05:
+        share = gives_away(values, context.rows.label)
+        if share is None:
             continue
+        distinct = len(values.dictionary_encode().dictionary)
         in_text = context.roles.get(name) in (Role.TEXT, Role.SECOND_TEXT)
         renamed = distinct == len(context.rows.classes)
         yield Finding(code="giveaway-column", severity=WARNING if in_text else INFO, count=1, example=name[:60],
@@ -36,8 +34,17 @@ def column(context: Context) -> Iterator[Finding]:
                              + ("" if in_text else " It is not used as text now."))
 
 
-def _predicts(values: Any, labels: Any) -> tuple[float, float, int]:
-    """(share of rows in repeated values that have their value's main label, share of rows in repeated values, different values)."""
+def gives_away(values: Any, labels: Any) -> float | None:
+    """The share of rows whose label follows from their value, where that is nearly all and more than guessing; None otherwise."""
+    import numpy as np
+
+    share, covered = _predicts(values, labels)
+    base = float(np.bincount(labels).max() / len(labels))
+    return None if covered < 0.5 or share < _PURE or share <= base + 0.05 else share
+
+
+def _predicts(values: Any, labels: Any) -> tuple[float, float]:
+    """(share of rows in repeated values that have their value's main label, share of rows in repeated values)."""
     import numpy as np
 
     encoded = values.fill_null("").dictionary_encode()
@@ -50,7 +57,7 @@ def _predicts(values: Any, labels: Any) -> tuple[float, float, int]:
     np.maximum.at(main, pairs // n_classes, counts)
     repeated = sizes >= 2
     rows = int(sizes[repeated].sum())
-    return float(main[repeated].sum() / max(1, rows)), rows / max(1, len(codes)), distinct
+    return float(main[repeated].sum() / max(1, rows)), rows / max(1, len(codes))
 
 
 def text_start(context: Context) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from core.data.checks import giveaway, labels, noise, repeats, texts
+from core.data.checks import giveaway, labels, noise, pictures, repeats, texts
 from core.data.checks.context import Context
 from core.data.report import ERROR, INFO, WARNING, Finding
 
@@ -26,13 +26,31 @@ CHECKS: tuple[Check, ...] = (
     repeats.near,
 )
 
+PICTURE_CHECKS: tuple[Check, ...] = (
+    labels.classes,
+    texts.left_out,
+    repeats.leakage,
+    giveaway.column,
+    pictures.size_giveaway,
+    repeats.contradictions,
+    labels.spelling,
+    labels.rare,
+    labels.balance,
+    pictures.blank,
+    pictures.extremes,
+    pictures.sizes,
+    repeats.exact,
+    repeats.near,
+)
+"""The same for pictures."""
+
 SLOW_CHECKS: tuple[Check, ...] = (noise.label_noise,)
 """Seconds on thousands of rows; left out when an import should be quick."""
 
 
 def run(context: Context, *, thorough: bool = False) -> tuple[Finding, ...]:
     """Findings of all checks, errors first, then warnings, then the rest."""
-    checks = CHECKS + (SLOW_CHECKS if thorough else ())
+    checks = PICTURE_CHECKS if context.rows.album is not None else CHECKS + (SLOW_CHECKS if thorough else ())
     found = [finding for check in checks for finding in check(context)]
     rank = {ERROR: 0, WARNING: 1, INFO: 2}
     return tuple(sorted(found, key=lambda finding: rank[finding.severity]))

@@ -16,8 +16,8 @@ def exact(context: Context) -> Iterator[Finding]:
     if len(repeats):
         yield Finding(code="exact-duplicates", severity=INFO, count=len(repeats), rows=context.row_numbers(repeats),
                       example=context.quote(int(repeats[0])),
-                      message=several(len(repeats), "row repeats", "rows repeat") + " the text of an earlier row.",
-                      remedy="Nothing to do: rows with equal texts are kept in the same split.")
+                      message=several(len(repeats), "row repeats", "rows repeat") + f" the {context.thing} of an earlier row.",
+                      remedy=f"Nothing to do: rows with equal {context.thing}s are kept in the same split.")
 
 
 def near(context: Context) -> Iterator[Finding]:
@@ -44,7 +44,8 @@ def contradictions(context: Context) -> Iterator[Finding]:
         rows = np.flatnonzero(np.isin(context.exact, torn))
         yield Finding(code="contradicting-labels", severity=WARNING, count=len(rows), rows=context.row_numbers(rows),
                       example=context.quote(int(rows[0])),
-                      message=several(len(rows), "row has", "rows have") + " the same text as another row but a different label.",
+                      message=several(len(rows), "row has", "rows have")
+                              + f" the same {context.thing} as another row but a different label.",
                       remedy="Decide which label is right and correct the others; no model can get all of them right.")
 
 
@@ -54,7 +55,8 @@ def leakage(context: Context) -> Iterator[Finding]:
 
     exact_rows = leaks(context.split, context.exact)
     near_rows = np.setdiff1d(leaks(context.split, context.near), exact_rows)
-    for code, rows, words in (("leakage", exact_rows, "the same text"), ("near-leakage", near_rows, "nearly the same text")):
+    same = f"the same {context.thing}"
+    for code, rows, words in (("leakage", exact_rows, same), ("near-leakage", near_rows, f"nearly {same}")):
         if len(rows):
             yield Finding(code=code, severity=WARNING, count=len(rows), rows=context.row_numbers(rows), example=context.quote(int(rows[0])),
                           message=several(len(rows), "row has", "rows have")

@@ -70,7 +70,7 @@ def left_out(context: Context) -> Iterator[Finding]:
     """Rows left out, by reason."""
     counts = Counter(item.reason for item in context.rows.left_out)
     for reason, count in counts.most_common(10):
-        rows = tuple(item.row for item in context.rows.left_out if item.reason == reason)[:5]
-        yield Finding(code="left-out", severity=WARNING, count=count, rows=rows,
+        items = [item for item in context.rows.left_out if item.reason == reason][:5]
+        yield Finding(code="left-out", severity=WARNING, count=count, rows=tuple(item.row for item in items), example=items[0].file,
                       message=several(count, "row was", "rows were") + f" left out: {reason}.",
                       remedy="Mend these rows in the file and import it again, or go on without them.")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from core.data import meter
 from core.data.report import WARNING, Finding, LeftOut
 from core.errors import DataError
+
+if TYPE_CHECKING:
+    from core.data.gallery import Gallery
 
 _CHUNK_ROWS = 10_000
 
@@ -30,6 +34,9 @@ class Table:
     unusable: dict[str, str] = field(default_factory=dict)
     """Columns that cannot be text (nested, binary) -> why."""
     read_seconds: float = 0.0
+    gallery: Gallery | None = None
+    """The pictures that `image_column` names; None for texts."""
+    image_column: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -60,10 +67,10 @@ class RowBuilder:
         if len(self._pending) >= _CHUNK_ROWS:
             self._flush()
 
-    def leave_out(self, reason: str) -> None:
-        """Count the next row as read and left out."""
+    def leave_out(self, reason: str, *, file: str = "") -> None:
+        """Count the next row as read and left out; `file`: its name where rows are files."""
         self._count()
-        self.left_out.append(LeftOut(row=self.rows_read, reason=reason))
+        self.left_out.append(LeftOut(row=self.rows_read, reason=reason, file=file))
 
     def add_column(self, name: str) -> int:
         """A column that turns up later (JSON): rows so far get null there. Returns its position."""
@@ -86,6 +93,7 @@ class RowBuilder:
         cells = zip(*padded, strict=True) if width else ()
         self._chunks.append(pa.table([text_array(list(column)) for column in cells], names=_positions(width)))
         self._pending = []
+        meter.tell("reading rows", self.rows_read)
 
     def table(self, *, format: str, findings: Sequence[Finding] = (), unusable: dict[str, str] | None = None) -> Table:
         """The finished table."""

@@ -177,7 +177,7 @@ def test_the_report_survives_json(file: File, settings: Settings) -> None:
     found = report(file, settings, [*clean(), ("", "a")])
     data = json.loads(json.dumps(found.to_json()))
     assert {"rows_read", "rows_kept", "left_out", "columns", "classes", "findings"} <= set(data)
-    assert data["left_out"] == [{"row": 61, "reason": "the text is empty"}]
+    assert data["left_out"] == [{"row": 61, "reason": "the text is empty", "file": ""}]
     assert {"code", "severity", "count", "message", "remedy"} <= set(data["findings"][0])
     assert ImportReport.from_json(data) == found
 

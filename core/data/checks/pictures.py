@@ -1,0 +1,90 @@
+"""Checks of the pictures themselves: sizes, shapes, blank ones, what was converted, and sizes that give the label away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from core.data.checks.context import Context
+from core.data.checks.giveaway import gives_away
+from core.data.images import LONG_SIDE, LOSSLESS_SIDE
+from core.data.report import INFO, WARNING, Finding, several
+
+_SMALL = 32
+"""Short sides below this are far under what a base model was trained on."""
+_STRETCHED = 4.0
+"""Long side over short side from which the shape is called extreme."""
+_BLANK = 1.0
+"""Spread of grey values below which a picture is one flat colour."""
+
+
+def sizes(context: Context) -> Iterator[Finding]:
+    """How large the pictures were, and what importing changed."""
+    import numpy as np
+
+    album = context.rows.album
+    if album is None or not len(album):
+        return
+    width, height = (int(v) for v in np.median(album.size, axis=0))
+    changed = Counter(change for changes in album.changes for change in changes)
+    how = "; ".join(f"{count:,} {change}" for change, count in changed.most_common()) or "nothing had to be changed"
+    yield Finding(code="picture-sizes", severity=INFO, count=len(album),
+                  message=f"The typical picture has {width:,} × {height:,} pixels; {how}. Long sides are limited to {LONG_SIDE} pixels. "
+                          f"PNG, GIF and BMP pictures, and all up to {LOSSLESS_SIDE} pixels, are kept without loss; photos as JPEG.",
+                  remedy="Nothing to do: base models look at 224 to 384 pixels.")
+
+
+def extremes(context: Context) -> Iterator[Finding]:
+    """Pictures that are tiny, or very long and narrow."""
+    import numpy as np
+
+    album = context.rows.album
+    if album is None or not len(album):
+        return
+    short, long = album.size.min(axis=1), album.size.max(axis=1)
+    small, stretched = np.flatnonzero(short < _SMALL), np.flatnonzero(long >= _STRETCHED * short)
+    if len(small):
+        yield Finding(code="small-pictures", severity=INFO, count=len(small), rows=context.row_numbers(small),
+                      example=f"{context.quote(int(small[0]))}: {_size(album, int(small[0]))}",
+                      message=several(len(small), "picture has", "pictures have") + f" a side below {_SMALL} pixels; it will look blurred.",
+                      remedy="Use larger originals if there are any; base models were trained on 224 pixels or more.")
+    if len(stretched):
+        yield Finding(code="stretched-pictures", severity=WARNING, count=len(stretched), rows=context.row_numbers(stretched),
+                      example=f"{context.quote(int(stretched[0]))}: {_size(album, int(stretched[0]))}",
+                      message=several(len(stretched), "picture is", "pictures are")
+                              + f" at least {_STRETCHED:.0f} times as long as wide; most of it is cropped or squeezed for the model.",
+                      remedy="Cut them to the part that shows the class.")
+
+
+def blank(context: Context) -> Iterator[Finding]:
+    """Pictures of one flat colour."""
+    import numpy as np
+
+    album = context.rows.album
+    if album is None:
+        return
+    rows = np.flatnonzero(album.spread < _BLANK)
+    if len(rows):
+        yield Finding(code="blank-pictures", severity=WARNING, count=len(rows), rows=context.row_numbers(rows),
+                      example=context.quote(int(rows[0])),
+                      message=several(len(rows), "picture is", "pictures are") + " blank: one flat colour.",
+                      remedy="Take them out; there is nothing to learn from them.")
+
+
+def size_giveaway(context: Context) -> Iterator[Finding]:
+    """Sizes from which the label follows, as when each class came from another camera."""
+    import pyarrow as pa
+
+    album = context.rows.album
+    if album is None or len(album) < 10 or len(context.rows.classes) < 2:
+        return
+    values = pa.array([_size(album, i) for i in range(len(album))], type=pa.large_string())
+    if (share := gives_away(values, context.rows.label)) is not None:
+        yield Finding(code="size-giveaway", severity=WARNING, count=1,
+                      message=f"The size of the picture gives the label away: it tells the class of {share:.0%} of the rows.",
+                      remedy="Bring all pictures to one size and shape before importing them, or the model may learn the size instead.")
+
+
+def _size(album: Any, position: int) -> str:
+    return f"{int(album.size[position][0])} × {int(album.size[position][1])}"

@@ -1,0 +1,172 @@
+"""Pictures behind a table: where their files are, which of them a cell names, and all of them decoded with two threads."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import tempfile
+import threading
+import time
+import weakref
+import zipfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.data import images, meter
+
+FOLDER = "pictures"
+"""Below the dataset folder."""
+_THREADS = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Album:
+    """Decoded pictures, one entry a row. Their files lie below `home`."""
+
+    home: Path
+    """Temporary folder that holds `pictures/…`; it goes away with the gallery."""
+    path: tuple[str, ...]
+    """Where each file is, relative to `home` (and later to the dataset folder)."""
+    name: tuple[str, ...]
+    """What each was called in the archive."""
+    digest: tuple[str, ...]
+    size: Any
+    """int64 (n_rows, 2): original width and height in pixels."""
+    thumb: Any
+    """uint8 (n_rows, 16, 16, 3)."""
+    likeness: Any
+    """uint64 (n_rows,): perceptual hashes."""
+    spread: Any
+    """float64 (n_rows,)."""
+    changes: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+
+class Gallery:
+    """Pictures by name. Nothing is decoded until `album` is asked for."""
+
+    def __init__(self, names: Sequence[str], read: Callable[[str], bytes], *, keep: Any = None) -> None:
+        """names: paths inside the archive. read: the bytes of one of them; called from several threads. keep: what must live as long."""
+        self.names = tuple(names)
+        self._read = read
+        self._keep = keep
+        self._home: Path | None = None
+        self._known = set(self.names)
+        self._folded: dict[str, str | None] | None = None
+        self.unpack_seconds = 0.0
+        """Time spent on reading and decoding so far."""
+
+    def resolve(self, cell: str | None, *, beside: str = "") -> str | None:
+        """The picture that a cell of a table names: by its path, its path beside the table, or its file name where that is unique.
+
+        Letter case and the direction of slashes do not count.
+        """
+        cell = (cell or "").strip().replace("\\", "/").removeprefix("./")
+        if not cell:
+            return None
+        if cell in self._known:
+            return cell
+        if self._folded is None:
+            self._folded = _by_folded_name(self.names)
+        folded = cell.casefold()
+        for candidate in (f"{beside}/{folded}".casefold() if beside else folded, folded, folded.rpartition("/")[2]):
+            if found := self._folded.get(candidate):
+                return found
+        return None
+
+    def read(self, name: str) -> bytes:
+        return self._read(name)
+
+    def album(self, names: Sequence[str], *, max_pixels: int) -> tuple[Album, dict[int, str]]:
+        """Decode these pictures and write them, normalised, to a temporary folder.
+
+        Returns the album of those that could be read, in order, and position in `names` -> reason for the others.
+        """
+        import numpy as np
+
+        started = time.perf_counter()
+        home = self._temporary()
+        done: list[tuple[str, images.Picture]] = []
+        failed: dict[int, str] = {}
+        with ThreadPoolExecutor(max_workers=min(_THREADS, os.cpu_count() or 1)) as pool:
+            for position, result in enumerate(_ordered(pool, lambda name: self._one(name, home, max_pixels), names)):
+                if isinstance(result, str):
+                    failed[position] = result
+                else:
+                    done.append(result)
+                if position % 50 == 49:
+                    meter.tell("reading pictures", position + 1, len(names))
+        meter.tell("reading pictures", len(names), len(names))
+        self.unpack_seconds += time.perf_counter() - started
+        pictures = [picture for _, picture in done]
+        kept = [name for position, name in enumerate(names) if position not in failed]
+        return Album(home=home, path=tuple(path for path, _ in done), name=tuple(kept), digest=tuple(p.digest for p in pictures),
+                     size=np.asarray([(p.width, p.height) for p in pictures], dtype=np.int64).reshape(-1, 2),
+                     thumb=np.asarray([p.thumb for p in pictures], dtype=np.uint8).reshape(-1, images.THUMB, images.THUMB, 3),
+                     likeness=np.asarray([p.likeness for p in pictures], dtype=np.uint64),
+                     spread=np.asarray([p.spread for p in pictures], dtype=np.float64),
+                     changes=tuple(p.changes for p in pictures)), failed
+
+    def _one(self, name: str, home: Path, max_pixels: int) -> tuple[str, images.Picture] | str:
+        """Decode and write one picture: (path below `home`, what it looks like), or why it cannot be kept."""
+        try:
+            picture = images.normalise(self._read(name), max_pixels=max_pixels)
+        except images.Unusable as error:
+            return f"the picture cannot be used: {error}"
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+            return f"the picture cannot be read from the archive ({str(error)[:80]})"
+        path = f"{FOLDER}/{picture.digest[:2]}/{picture.digest[:20]}{picture.suffix}"
+        target = home / path
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_name(f".{threading.get_ident()}")
+            part.write_bytes(picture.data)
+            part.replace(target)
+        return path, dataclasses.replace(picture, data=b"")
+
+    def _temporary(self) -> Path:
+        if self._home is None:
+            self._home = Path(tempfile.mkdtemp(prefix="thaw-pictures-"))
+            weakref.finalize(self, shutil.rmtree, self._home, ignore_errors=True)
+        return self._home
+
+
+def _ordered(pool: ThreadPoolExecutor, work: Callable[[str], Any], items: Sequence[str], *, ahead: int = 32) -> Iterator[Any]:
+    """Results in order, with at most `ahead` under way, so that little is held in memory."""
+    waiting: deque[Future[Any]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _by_folded_name(names: Sequence[str]) -> dict[str, str | None]:
+    """Path and file name in folded letter case -> picture; None where two pictures share a file name."""
+    found: dict[str, str | None] = {}
+    for name in names:
+        base = name.rpartition("/")[2].casefold()
+        found[base] = None if base in found and found[base] != name else name
+    return found | {name.casefold(): name for name in names}
+
+
+def copy_pictures(paths: Sequence[str], *, source: Path, target: Path) -> None:
+    """Bring pictures (paths relative to both folders) into a dataset folder: linked where the file system can, copied elsewhere."""
+    for path in dict.fromkeys(paths):
+        into = target / path
+        if into.exists():
+            continue
+        into.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source / path, into)
+        except OSError:
+            shutil.copyfile(source / path, into)
