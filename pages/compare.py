@@ -14,6 +14,7 @@ runs = compare_parts.load(ws, ids)
 names = arms.names([run for run, _ in runs.values()])
 comparison = api.comparison(ws, list(runs))
 
+compare_parts.same_rows(runs, names)
 compare_table.table(runs, names)
 compare_parts.accuracy(runs, names)
 compare_parts.paired(ws, runs, names)

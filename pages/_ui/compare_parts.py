@@ -71,6 +71,17 @@ def _value(result: Result, metric: str) -> float:
     return interval.value if interval else -1.0
 
 
+def same_rows(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
+    """Warn when the chosen runs were judged on different test rows."""
+    by_hash: dict[str, list[str]] = {}
+    for i, (_, result) in runs.items():
+        by_hash.setdefault(result.dataset_hash, []).append(shell.escape(names[i]))
+    if len(by_hash) > 1:
+        groups = "; ".join(", ".join(members) for members in by_hash.values())
+        st.warning(f"**These runs were judged on different test rows**, so their numbers say nothing about each other. "
+                   f"Comparable among themselves: {groups}.", icon=":material/warning:")
+
+
 def points(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], split: str, metric: str) -> list[Point]:
     """One point a run that has this metric."""
     return [Point(name=names[i], value=v.value, low=v.low, high=v.high, index=arms.index(run.recipe), parameters=result.trainable_params)

@@ -1,5 +1,8 @@
 """Runs that have ended: the list, one run, what can be done to it, and the comparison."""
 
+import json
+from pathlib import Path
+
 from core.api import Thaw
 from tests.conftest import WORKSPACE
 from tests.ui.conftest import shown
@@ -54,6 +57,16 @@ def test_the_comparison_shows_the_newest_experiment_and_names_no_unsupported_win
     assert "has the highest" not in text
     assert "is taken for" in text
     assert len(at.dataframe[0].value) == 2
+
+
+def test_runs_on_different_rows_are_not_compared_in_silence(app, ended, settings):
+    first, second = (Path(Thaw(settings).run(WORKSPACE, i).folder) / "result.json" for i in ended.done)
+    assert not app("compare").warning
+    second.write_text(second.read_text().replace(json.loads(first.read_text())["dataset_hash"], "another"))
+    at = app("compare")
+    assert not at.exception
+    assert "different test rows" in at.warning[0].value
+    assert "different datasets" in at.error[0].value
 
 
 def test_runs_of_the_link_are_the_ones_compared(app, ended):
