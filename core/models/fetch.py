@@ -55,7 +55,7 @@ def _fetch(model_id: str, target: Path, settings: Settings, progress: Progress) 
         try:
             _from_hub(hub_id, staging)
             source = "hub"
-        except Exception as error:  # any hub fault means: try the next source, and name this one if that fails too
+        except Exception as error:  # noqa: BLE001 - any hub fault means: try the next source, and name this one if that fails too
             shutil.rmtree(staging, ignore_errors=True)
             reason = f"the hub did not deliver {hub_id} ({type(error).__name__}: {error})"
     elif settings.hub:
@@ -83,7 +83,7 @@ def hub_answers(timeout_s: float) -> bool:
     from huggingface_hub import constants
 
     try:
-        urllib.request.urlopen(urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=timeout_s)  # noqa: S310
+        urllib.request.urlopen(urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=timeout_s)
     except urllib.error.HTTPError:
         return True
     except (OSError, ValueError):

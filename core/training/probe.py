@@ -30,8 +30,9 @@ class LinearHead:
 
 def solve(features: np.ndarray, labels: np.ndarray, *, validation: tuple[np.ndarray, np.ndarray] | None, n_classes: int,
           seed: int = 0) -> LinearHead:
-    """Multinomial logistic regression; C by validation log-loss, or by the log-loss of a held-out third when validation is empty (then refitted on all rows).
+    """Multinomial logistic regression; C by validation log-loss.
 
+    Without validation rows, C is chosen by the log-loss of a held-out third and the fit repeated on all rows.
     features (n_rows, n_dims) raw; labels (n_rows,). Classes without a row get a logit that never wins.
     Raises DataError with fewer than two classes.
     """

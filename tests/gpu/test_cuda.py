@@ -45,7 +45,8 @@ def test_four_bit_storage_lies_on_the_device(kind: str, tmp_path: Path) -> None:
 
     from core.domain.recipe import QuantSpec
 
-    body = load.load_body(tiny.bert(tmp_path), weights="4bit", quantization=QuantSpec(type=kind), compute_dtype=torch.bfloat16, device="cuda")
+    body = load.load_body(tiny.bert(tmp_path), weights="4bit", quantization=QuantSpec(type=kind), compute_dtype=torch.bfloat16,
+                          device="cuda")
     layers = [m for m in body.modules() if isinstance(m, bnb.nn.Linear4bit)]
     assert layers
     for layer in layers:

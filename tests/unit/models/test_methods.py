@@ -103,7 +103,8 @@ def test_applicability_is_said_with_a_reason(tiny_facts: ModelFacts) -> None:
     import dataclasses
 
     assert all(method.applies_to(tiny_facts) is None for method in methods.REGISTRY.values())
-    bare = dataclasses.replace(tiny_facts, blocks=tuple(dataclasses.replace(b, linear_layers=(), linear_parameters=0) for b in tiny_facts.blocks))
+    bare = dataclasses.replace(tiny_facts, blocks=tuple(dataclasses.replace(b, linear_layers=(),
+                                                                            linear_parameters=0) for b in tiny_facts.blocks))
     assert "no linear layers" in str(methods.get("lora").applies_to(bare))
     assert "no linear layers worth quantising" in str(methods.get("qlora").applies_to(bare))
     cpu = Device(kind="cpu", name="", memory_bytes=1, cores=1, fp32_gflops=1, bf16_gflops=1, precision="fp32", versions={}, measured=0)

@@ -84,7 +84,8 @@ def test_base_and_tuned_are_what_they_say(method: str, settings: Settings, tiny_
         assert torch.equal(parameter, published[name]), f"the base side's {name} is not the published tensor"
 
 
-def test_frozen_blocks_are_byte_identical_after_training(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_frozen_blocks_are_byte_identical_after_training(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                         tmp_path: Path) -> None:
     frozen = FreezePlan(frozen=("embeddings", "block 0", "block 2"))
     run(make(tiny_dataset, tiny_model, "partial", freeze=frozen, head_init="random"), settings, tmp_path / "run")
     tuned = artifact.load(tmp_path / "run", settings=settings).network
@@ -110,9 +111,11 @@ def test_the_prefix_cache_changes_nothing(method: str, settings: Settings, tiny_
     monkeypatch.setattr(module, "_cache_prefix", lambda session, inputs: None)
     uncached_notes = Notes()
     uncached = run(recipe, settings, tmp_path / "uncached", uncached_notes)
-    np.testing.assert_allclose(predictions(tmp_path / "cached")["probabilities"], predictions(tmp_path / "uncached")["probabilities"], atol=1e-4)
+    np.testing.assert_allclose(predictions(tmp_path / "cached")["probabilities"], predictions(tmp_path / "uncached")["probabilities"],
+                               atol=1e-4)
     np.testing.assert_allclose([e["loss"] for e in notes.evaluations], [e["loss"] for e in uncached_notes.evaluations], rtol=1e-3)
-    assert cached.steps == uncached.steps and (cached.trainable_params, cached.total_params) == (uncached.trainable_params, uncached.total_params)
+    assert cached.steps == uncached.steps and (cached.trainable_params, cached.total_params) == (uncached.trainable_params,
+                                                                                                 uncached.total_params)
 
 
 def test_a_second_run_reuses_the_cached_prefix(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
@@ -162,7 +165,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one_exactly(method: str, kill_at:
     np.testing.assert_array_equal(predictions(tmp_path / "cut")["probabilities"], predictions(tmp_path / "whole")["probabilities"])
 
 
-def test_a_checkpoint_cut_off_while_written_is_passed_over(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_a_checkpoint_cut_off_while_written_is_passed_over(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                           tmp_path: Path) -> None:
     from core.training import trainer
 
     notes = _KilledAt()
@@ -177,7 +181,8 @@ def test_a_checkpoint_cut_off_while_written_is_passed_over(settings: Settings, t
     assert trainer.last_checkpoint(folder) == whole
 
 
-def test_stop_keeps_the_best_checkpoint_and_still_measures(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_stop_keeps_the_best_checkpoint_and_still_measures(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                           tmp_path: Path) -> None:
     notes = Notes(stop_at=6)
     result = run(make(tiny_dataset, tiny_model, "full", epochs=50.0), settings, tmp_path / "run", notes)
     assert result.steps == 6 and result.best_step is not None
@@ -193,7 +198,8 @@ def test_a_non_finite_loss_stops_the_run_with_a_cause(settings: Settings, tiny_m
     assert "learning rate" in caught.value.why
 
 
-def test_early_stopping_ends_a_run_that_no_longer_improves(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_early_stopping_ends_a_run_that_no_longer_improves(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                           tmp_path: Path) -> None:
     recipe = make(tiny_dataset, tiny_model, "full", epochs=40.0, early_stopping_patience=2, evaluations_per_epoch=1, learning_rate=3e-3)
     assert run(recipe, settings, tmp_path / "run").steps < 40 * 7
 
@@ -203,14 +209,16 @@ def test_the_label_budget_is_kept(settings: Settings, tiny_model: Path, tiny_dat
     assert result.samples == 9 and result.steps == 2
 
 
-def test_training_beats_chance_and_scratch_has_no_base_side(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_training_beats_chance_and_scratch_has_no_base_side(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                            tmp_path: Path) -> None:
     scratch = run(make(tiny_dataset, tiny_model, "scratch", epochs=6.0, learning_rate=2e-3), settings, tmp_path / "scratch")
     assert scratch.metrics["test"]["accuracy"].low > 1 / 3
     with pytest.raises(NotFoundError, match="no base side"):
         artifact.load(tmp_path / "scratch", settings=settings, base=True)
 
 
-def test_gradient_checkpointing_changes_memory_not_results(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_gradient_checkpointing_changes_memory_not_results(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                           tmp_path: Path) -> None:
     for method in ("full", "lora"):
         off = run(make(tiny_dataset, tiny_model, method, gradient_checkpointing="off"), settings, tmp_path / f"{method}-off")
         on = run(make(tiny_dataset, tiny_model, method, gradient_checkpointing="on"), settings, tmp_path / f"{method}-on")

@@ -32,7 +32,8 @@ def run(recipe: Recipe, settings: Settings, folder: Path) -> None:
 
 def test_frozen_blocks_read_exactly_the_same_and_trained_ones_do_not(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
                                                                      tmp_path: Path) -> None:
-    run(make(tiny_dataset, tiny_model, "partial", freeze=FreezePlan(frozen=("embeddings", "block 0", "block 1"))), settings, tmp_path / "run")
+    run(make(tiny_dataset, tiny_model, "partial", freeze=FreezePlan(frozen=("embeddings", "block 0", "block 1"))), settings,
+        tmp_path / "run")
     found = extract(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes())
     base, tuned = BlockFeatures.load(found.base), BlockFeatures.load(found.tuned)
     assert base.names == tuned.names == ("embeddings", "block 0", "block 1", "block 2", "block 3")
