@@ -58,7 +58,10 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     shift = _add(commands, "shift", "how a finished run moved the features, block by block")
-    shift.add_argument("run_dir")
+    shift.add_argument("run_dir", nargs="?")
+    shift.add_argument("--rows", type=_positive, default=2000, metavar="N", help="rows of the probe sample (default: 2000)")
+    shift.add_argument("--null-table", action="store_true",
+                       help="instead: what each view draws when nothing changed, on this run's features (or on digits without a run)")
     shift.set_defaults(handler="shift")
     predict = _add(commands, "predict", "predict with a finished run")
     predict.add_argument("run_dir")

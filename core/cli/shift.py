@@ -1,4 +1,4 @@
-"""`core shift`: how a finished run moved the features of the same rows, block by block."""
+"""`core shift`: how a finished run moved the features of the same rows, block by block; and what each view draws when nothing changed."""
 
 from __future__ import annotations
 
@@ -11,25 +11,31 @@ import numpy as np
 from core.cli import output
 from core.cli.output import ProgressLine
 from core.cli.use import run_folder
-from core.domain.dataset import Split
-from core.domain.footprint import effective_plan
-from core.domain.recipe import Recipe
-from core.errors import NotFoundError
+from core.domain.run import Phase
+from core.errors import ThawError
 from core.settings import Settings
 
 if TYPE_CHECKING:
-    from core.models.network import Network
-    from core.shift.report import Shift
-    from core.tasks.base import Rows
-
-MAX_ROWS = 2000
-"""Rows of the probe sample: all test and shift rows up to this many, evenly spaced."""
+    from core.features.compare import Pair
 
 
 def run(args: Namespace, settings: Settings) -> int:
     """Measure the shift between the base model and the run's tuned model, and print it."""
+    if args.run_dir is None and not args.null_table:
+        raise ThawError("There is no run to measure.", why="The command needs the folder of a finished run.",
+                        remedy="Name it: core shift RUN_DIR.")
     output.quiet_libraries()
-    report = measure(run_folder(args.run_dir), settings=settings, workspace=args.workspace)
+    pair = None if args.run_dir is None else _pair(run_folder(args.run_dir), settings=settings, workspace=args.workspace, rows=args.rows)
+    if args.null_table:
+        return _null_table(pair, as_json=args.json)
+    if pair is None:
+        return 1
+    from core.domain.recipe import Recipe
+    from core.features import compare
+    from core.store import files
+
+    recipe = Recipe.from_json(files.read_json(run_folder(args.run_dir) / "recipe.json") or {})
+    report = compare.named(compare.report(pair, settings=settings), pair, a=recipe.base_model, b=run_folder(args.run_dir).name)
     if args.json:
         output.document(report.to_json())
     else:
@@ -37,61 +43,60 @@ def run(args: Namespace, settings: Settings) -> int:
     return 0
 
 
-def measure(run_dir: Path, *, settings: Settings, workspace: str) -> Shift:
-    """Features of both sides on the run's test rows (and shift rows), each block, compared. Both sides are loaded from disk."""
-    from core.data import library
-    from core.features import pooled
-    from core.models import facts as facts_module
-    from core.shift import report
-    from core.shift.sides import Sides
-    from core.training import artifact
-    from core.training.execute import read_rows
+def _pair(run_dir: Path, *, settings: Settings, workspace: str, rows: int) -> Pair:
+    """Base model and tuned model at the probe sample, from the same files that the page reads; extracted first where they are missing."""
+    from core.features import compare, places
+    from core.features.compare import Ref, Which
+    from core.training.extract import extract
 
-    tuned = artifact.load(run_dir, settings=settings)
-    recipe = tuned.recipe
-    facts = facts_module.read(recipe.base_model, settings)
-    if facts is None:
-        raise NotFoundError(f"The base model {recipe.base_model} is not in the data folder.", remedy="Run the recipe again to fetch it.")
-    rows = read_rows(library.load(recipe.dataset, settings=settings, workspace=workspace), settings=settings, workspace=workspace)
-    sample = _sample(rows)
-    features = []
-    for name, network in (("base", _base(recipe, facts, len(rows.classes), tuned, settings)), ("tuned", tuned.network)):
-        line = ProgressLine(f"features of {name}:")
-        encoded = _encoded(rows, recipe, facts, tuned.processor, settings)
-        features.append(pooled.every_block(network, encoded, sample, precision=tuned.precision,
-                                           report=lambda done, total, line=line: line.show(f"{done:.0f} of {total:.0f} rows")))
-        line.done(f"{len(sample)} rows")
-    plan, names = effective_plan(recipe, facts), facts.block_names[:-1]
-    is_shift = rows.splits[sample] == Split.SHIFT.value
-    both = Sides(names=names, base=[features[0][n] for n in names], tuned=[features[1][n] for n in names],
-                 frozen=tuple(plan.is_frozen(n) for n in names), labels=rows.labels[sample], shift=is_shift if is_shift.any() else None)
-    return report.measure(both, run=run_dir.name, base=recipe.base_model, seed=0)
+    extract(run_dir, settings=settings, workspace=workspace, observer=_Lines(), rows=rows)
+    recipe = places.of_run(run_dir, settings=settings, rows=rows).recipe
+    table = compare.table_of(recipe.dataset, settings=settings, workspace=workspace)
+    return compare.pair(Ref(folder=run_dir, which=Which.BASE), Ref(folder=run_dir), settings=settings, table=table, rows=rows)
 
 
-def _base(recipe: Recipe, facts: Any, n_classes: int, tuned: Any, settings: Settings) -> Network:
-    """The base model as published; its head plays no part in features."""
-    from core import tasks
-    from core.models import facts as facts_module
-    from core.training import artifact
+class _Lines:
+    """An `Observer` that writes progress on one line of the terminal."""
 
-    folder = facts_module.folder(recipe.base_model, settings)
-    return tasks.adapter(recipe.task).build(folder, recipe=recipe, facts=facts, n_classes=n_classes, weights="pretrained", dropout=0.0,
-                                            compute_dtype=artifact.compute_dtype(tuned.precision), device=tuned.network.device.type)
+    def __init__(self) -> None:
+        self._line = ProgressLine("features:")
+
+    def phase(self, phase: Phase) -> None:
+        """Phases are over in seconds here."""
+
+    def progress(self, done: float, total: float | None, unit: str, note: str = "") -> None:
+        self._line.show(f"{note} {done:,.0f}" + (f" of {total:,.0f} {unit}" if total else f" {unit}"), now=done == total)
+
+    def step(self, **data: Any) -> None:
+        """No training happens here."""
+
+    def evaluation(self, **data: Any) -> None:
+        """No training happens here."""
+
+    def note(self, text: str) -> None:
+        output.say(text)
+
+    def should_stop(self) -> bool:
+        return False
 
 
-def _encoded(rows: Rows, recipe: Recipe, facts: Any, processor: Any, settings: Settings) -> Any:
-    from core import tasks
+def _null_table(pair: Pair | None, *, as_json: bool) -> int:
+    """What each view draws when nothing changed: on the last block of a run's base model, or on digits lifted to 384 dimensions."""
+    from core.shift import null_steps
 
-    return tasks.adapter(recipe.task).encode(rows, processor=processor, recipe=recipe, facts=facts, cache=settings.cache)
-
-
-def _sample(rows: Rows) -> np.ndarray:
-    """Indices of at most MAX_ROWS test rows, then at most MAX_ROWS shift rows, evenly spaced."""
-    parts = []
-    for split in (Split.TEST, Split.SHIFT):
-        found = rows.of(split.value)
-        parts.append(found[np.linspace(0, len(found) - 1, min(len(found), MAX_ROWS)).astype(int)] if len(found) else found)
-    return np.concatenate(parts)
+    if pair is None:
+        steps = null_steps.on_digits()
+    else:
+        labels = None if pair.sides.labels is None else pair.sides.labels[pair.sides.target]
+        x, y = (np.asarray(side[-1])[pair.sides.target] for side in (pair.sides.base, pair.sides.tuned))
+        steps = null_steps.measure(x, y, labels=labels)
+    if as_json:
+        output.document(steps)
+        return 0
+    print(f"Median drawn step ÷ median distance drawn; the real movement is {steps[0].real:.2f} typical distances.")
+    print(output.table(["view", "identical data draws", "the real change draws"],
+                       [[step.view, f"{step.identical:.3f}", f"{step.changed:.3f}"] for step in steps]))
+    return 0
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -37,15 +37,17 @@ class _Level:
     """0 = off: with one or three epochs there is nothing to save by stopping."""
     evaluations: int
     """Validations an epoch."""
+    tracked: int
+    """Rows whose features are recorded while training, to replay how they moved."""
 
 
 _LEVELS: dict[str, _Level] = {
     # A workshop's patience: one pass over the rows, the first 64 tokens; five methods in under 8 minutes on 2 cores.
-    "quick": _Level(epochs=1.0, length=64, minimum_steps=40, rank=8, patience=0, evaluations=2),
+    "quick": _Level(epochs=1.0, length=64, minimum_steps=40, rank=8, patience=0, evaluations=2, tracked=0),
     # Accuracy first within a coffee break: 3 epochs is the middle of BERT's 2-4, 128 tokens hold a paragraph.
-    "normal": _Level(epochs=3.0, length=128, minimum_steps=100, rank=8, patience=0, evaluations=2),
+    "normal": _Level(epochs=3.0, length=128, minimum_steps=100, rank=8, patience=0, evaluations=2, tracked=300),
     # Until validation stops improving: long texts, twice the rank, the best checkpoint wins.
-    "thorough": _Level(epochs=10.0, length=256, minimum_steps=200, rank=16, patience=5, evaluations=2),
+    "thorough": _Level(epochs=10.0, length=256, minimum_steps=200, rank=16, patience=5, evaluations=2, tracked=300),
 }
 
 _MOST_EPOCHS = 20.0
@@ -109,6 +111,8 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
         evaluations_per_epoch=max(1, round(level.evaluations * level.epochs / epochs)),
         # Augmentation makes the frozen prefix uncacheable, so only the patient get it.
         augmentation="light" if effort == "thorough" and task is Task.IMAGE_CLASSIFICATION and method != "probe" else "off",
+        # Eight looks at 300 rows cost a few seconds; a probe is solved in one go and has no steps.
+        track_features=0 if method == "probe" else level.tracked,
         # alpha = 2 x rank keeps the update's strength the same when the rank changes.
         lora=LoraSpec(rank=level.rank, alpha=2.0 * level.rank, targets="all-linear"),
     )

@@ -74,6 +74,8 @@ KNOBS: tuple[Knob, ...] = (
          help="How often the validation rows are scored while training."),
     Knob(field="augmentation", label="Augmentation", kind="choice", options=("off", "light", "strong"),
          help="Pictures only: random crops, flips and colours, so that no picture is seen twice the same."),
+    Knob(field="track_features", label="Rows replayed", kind="integer", minimum=0, maximum=2000, step=50,
+         help="Rows whose features are recorded at about seven steps, to replay on the Features page how training moved them; 0 is off."),
     Knob(field="lora.rank", label="LoRA rank", kind="integer", minimum=1, maximum=1024, step=1, advanced=False,
          help="Width of the small trained matrices; more can express more and costs more."),
     Knob(field="lora.alpha", label="LoRA alpha", kind="number", minimum=0.01, maximum=4096.0, step=1.0,

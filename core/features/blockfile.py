@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,8 @@ class BlockFeatures:
         with np.errstate(over="ignore"):
             tensors = {f"{i:03d}": np.ascontiguousarray(values, dtype=np.float16) for i, values in enumerate(self.blocks.values())}
         tensors["row_ids"] = np.ascontiguousarray(self.row_ids, dtype=np.int64)
-        data = save(tensors, metadata={"names": json.dumps(self.names), "step": json.dumps(self.step)})
+        digest = hashlib.sha256(b"".join(tensor.tobytes() for tensor in tensors.values())).hexdigest()
+        data = save(tensors, metadata={"names": json.dumps(self.names), "step": json.dumps(self.step), "digest": digest})
         temporary = path.with_name(f"{path.name}.{id(self)}.tmp")
         temporary.write_bytes(data)
         temporary.replace(path)
@@ -48,6 +50,15 @@ class BlockFeatures:
             names = json.loads(metadata["names"])
             blocks = {name: file.get_tensor(f"{i:03d}") for i, name in enumerate(names)}
             return BlockFeatures(row_ids=file.get_tensor("row_ids"), blocks=blocks, step=json.loads(metadata["step"]))
+
+
+def digest_of(path: Path) -> str:
+    """What tells the content of a features file from any other, without reading the features."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        stored = file.metadata().get("digest")
+    return stored or f"{path}:{path.stat().st_size}:{path.stat().st_ino}"
 
 
 def steps_of(run_dir: Path) -> list[Path]:

@@ -48,11 +48,13 @@ def prepare(job: Job) -> dict[str, Any]:
 
 
 def features(job: Job) -> dict[str, Any]:
-    """Extract the features of the runs named in the payload: {"runs": [folder, …], "rows": n}."""
-    from core.training.extract import extract
+    """Extract and compare the features of the runs named in the payload: {"runs": [folder, …], "rows": n}."""
+    from core.training.extract import measure
 
     for folder in job.run.payload["runs"]:
-        extract(Path(folder), settings=job.settings, workspace=job.run.workspace, observer=job.observer, rows=int(job.run.payload["rows"]))
+        if job.observer.should_stop():
+            break
+        measure(Path(folder), settings=job.settings, workspace=job.run.workspace, observer=job.observer, rows=int(job.run.payload["rows"]))
     return {}
 
 

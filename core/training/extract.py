@@ -1,11 +1,10 @@
-"""Extract the features of a run at every block: its base model (shared by all runs on it), 4-bit base where there is one, and the tuned model.
+"""Extract the features of a run at every block: its base model (shared by all runs on it), 4-bit base, tuned model; and compare them.
 
 Each side is loaded from disk; rows, order, preprocessing and batches are the same, so that equal blocks give equal bytes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,20 +14,18 @@ import numpy as np
 import torch
 
 from core import tasks
-from core.domain.footprint import effective_plan
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
-from core.errors import NotFoundError
-from core.features import pooled
-from core.features.blockfile import BlockFeatures, final_of
+from core.features import compare, places, pooled
+from core.features.blockfile import BlockFeatures
+from core.features.compare import Pair, Ref, Which
 from core.features.sample import DEFAULT_ROWS, probe_sample
 from core.models import facts as facts_module
-from core.models import methods
 from core.models.network import Network
 from core.settings import Settings
 from core.tasks.base import Encoded, Rows
-from core.training import artifact
+from core.training import artifact, weight_changes
 
 Report = Callable[[float, float | None], None]
 
@@ -42,13 +39,6 @@ class Extracted:
     quantised: Path | None = None
 
 
-def base_path(settings: Settings, *, dataset_hash: str, facts: ModelFacts, recipe: Recipe, precision: str, rows: int, weights: str) -> Path:
-    """Base features are shared by every run on (dataset, base model, length, pooling, precision, sample size)."""
-    quantised = [recipe.quantization.type, recipe.quantization.double] if weights == "4bit" else None
-    key = json.dumps([dataset_hash, facts.revision, recipe.max_length, recipe.pooling, precision, rows, quantised])
-    return settings.cache / "block_features" / hashlib.sha256(key.encode()).hexdigest()[:24] / "features.safetensors"
-
-
 def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Observer, rows: int = DEFAULT_ROWS) -> Extracted:
     """Features of the probe sample on every side of a finished run; what is on disk already is never computed again.
 
@@ -57,30 +47,40 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
     from core.training.execute import dataset_of, read_rows
 
     observer.phase(Phase.PREPARING)
-    recipe = Recipe.from_json(json.loads((run_dir / "recipe.json").read_text(encoding="utf-8")))
-    facts = facts_module.read(recipe.base_model, settings)
-    if facts is None:
-        raise NotFoundError(f"The base model {recipe.base_model} is not in the data folder.", remedy="Fetch it on the Train page.")
-    labels_path = run_dir / "artifact" / artifact.LABELS_FILE
-    if not labels_path.is_file():
-        raise NotFoundError("This run has no artifact yet.", remedy="Wait until the run is done, or resume it.")
-    precision = str(json.loads(labels_path.read_text(encoding="utf-8"))["precision"])
+    where = places.of_run(run_dir, settings=settings, rows=rows)
+    recipe = where.recipe
+    precision = str(json.loads((run_dir / "artifact" / artifact.LABELS_FILE).read_text(encoding="utf-8"))["precision"])
     dataset = dataset_of(recipe.dataset, settings=settings, workspace=workspace,
                          progress=lambda done, total: observer.progress(done, total, "bytes", "dataset"))
     table = read_rows(dataset, settings=settings, workspace=workspace)
-    work = _Work(recipe=recipe, facts=facts, rows=table, sample=probe_sample(table.labels, table.splits, rows=rows), precision=precision,
-                 settings=settings, observer=observer)
-    card = methods.get(recipe.method).card
+    work = _Work(recipe=recipe, facts=where.facts, rows=table, sample=probe_sample(table.labels, table.splits, rows=rows),
+                 precision=precision, settings=settings, observer=observer)
     observer.phase(Phase.CACHING)
-    base = base_path(settings, dataset_hash=dataset.content_hash, facts=facts, recipe=recipe, precision=precision, rows=rows, weights="")
-    quantised = (base_path(settings, dataset_hash=dataset.content_hash, facts=facts, recipe=recipe, precision=precision, rows=rows,
-                           weights="4bit") if card.weights == "4bit" else None)
-    work.ensure(base, "base model", lambda: work.untrained("pretrained"))
-    if quantised is not None:
-        work.ensure(quantised, "4-bit base model", lambda: work.untrained("4bit"))
-    tuned = final_of(run_dir, rows)
-    work.ensure(tuned, "tuned model", lambda: artifact.load(run_dir, settings=settings).network)
-    return Extracted(base=base, tuned=tuned, quantised=quantised)
+    work.ensure(where.base, "base model", lambda: work.untrained("pretrained"))
+    if where.quantised is not None:
+        work.ensure(where.quantised, "4-bit base model", lambda: work.untrained("4bit"))
+    work.ensure(where.tuned, "tuned model", lambda: artifact.load(run_dir, settings=settings).network)
+    return Extracted(base=where.base, tuned=where.tuned, quantised=where.quantised)
+
+
+def measure(run_dir: Path, *, settings: Settings, workspace: str, observer: Observer, rows: int = DEFAULT_ROWS) -> Pair:
+    """Extract the sides of a run, compare them, and measure what happened to the weights: all that the page opens with, on disk.
+
+    Returns the pair base model -> tuned model; its report is `compare.report`.
+    """
+    extract(run_dir, settings=settings, workspace=workspace, observer=observer, rows=rows)
+    observer.phase(Phase.EVALUATING)
+    where = places.of_run(run_dir, settings=settings, rows=rows)
+    table = compare.table_of(where.recipe.dataset, settings=settings, workspace=workspace)
+    sides = [Which.BASE] + ([Which.FOUR_BIT] if where.quantised else [])
+    pairs = [compare.pair(Ref(folder=run_dir, which=side), Ref(folder=run_dir), settings=settings, table=table, rows=rows)
+             for side in sides]
+    for number, found in enumerate(pairs):
+        observer.progress(number, len(pairs), "comparisons")
+        compare.report(found, settings=settings)
+    observer.progress(len(pairs), len(pairs), "comparisons")
+    weight_changes.ensure(where, settings=settings, observer=observer)
+    return pairs[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +97,9 @@ class _Work:
         """The base model as published (or in 4 bits); its head plays no part in features."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         return tasks.adapter(self.recipe.task).build(
-            facts_module.folder(self.recipe.base_model, self.settings), recipe=self.recipe, facts=self.facts, n_classes=len(self.rows.classes),
-            weights=weights, dropout=0.0, compute_dtype=artifact.compute_dtype(self.precision), device=device)
+            facts_module.folder(self.recipe.base_model, self.settings), recipe=self.recipe, facts=self.facts,
+            n_classes=len(self.rows.classes), weights=weights, dropout=0.0, device=device,
+            compute_dtype=artifact.compute_dtype(self.precision))
 
     def encoded(self) -> Encoded:
         adapter = tasks.adapter(self.recipe.task)
@@ -115,10 +116,3 @@ class _Work:
                                     report=lambda done, total: self.observer.progress(done, total, "rows", what))
         BlockFeatures(row_ids=self.rows.row_ids[self.sample], blocks=blocks).save(path)
         (path.parent / "key.json").touch()  # what the cache's eviction looks at
-
-
-def frozen_blocks(recipe: Recipe, facts: ModelFacts) -> tuple[bool, ...]:
-    """For each block without the head whether the run froze it. Adapters leave the published weights of a block alone but move its
-    features, so a block counts as frozen only where it has no adapter either."""
-    plan = effective_plan(recipe, facts)
-    return tuple(plan.is_frozen(block.name) for block in facts.blocks)

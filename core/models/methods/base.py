@@ -33,6 +33,8 @@ class Card:
     """Whether it trains adapters beside frozen weights."""
     solved: bool = False
     """Whether the head is solved in closed form instead of trained step by step."""
+    head_first: float = 0.0
+    """Share of the steps in which the head trains alone, starting from the solved probe; the body's rate then rises as slowly again."""
 
 
 class Method(Protocol):
@@ -52,7 +54,7 @@ class Method(Protocol):
 
 TRAINING_KNOBS = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "warmup_ratio", "weight_decay", "max_grad_norm",
                   "max_length", "dropout", "precision", "gradient_checkpointing", "early_stopping_patience",
-                  "evaluations_per_epoch", "head_init", "pooling")
+                  "evaluations_per_epoch", "head_init", "pooling", "track_features")
 """Recipe fields of every method that trains step by step."""
 
 

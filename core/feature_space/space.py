@@ -1,0 +1,172 @@
+"""Two sides compared: the report, the rows it is about, the map of any block in any view, and the run over its recorded steps."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.domain.dataset import Dataset
+from core.feature_space import rows as row_facts
+from core.features import compare, places
+from core.features.blockfile import BlockFeatures, digest_of
+from core.features.compare import Pair, Ref, Which
+from core.settings import Settings
+from core.shift import cka, over_training, projection, trust
+from core.shift.arrays import finite
+from core.shift.footer import Map
+from core.shift.over_training import Checkpoint
+from core.shift.projection import View
+from core.shift.report import Shift
+from core.shift.trust import Check
+from core.store import files
+
+KEPT_ROWS = 5000
+"""Pairs of at most so many rows stay in memory, the newest few."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """What the page shows of two sides. Arrays have one entry a row of the probe sample, in its order."""
+
+    a: Ref
+    b: Ref
+    names: tuple[str, str]
+    shift: Shift
+    pair: Pair = field(repr=False)
+    classes: tuple[str, ...]
+    kind: str
+    """`text` or `image`."""
+    contents: tuple[str, ...] = field(repr=False)
+    predictions_a: NDArray[np.int64] | None = field(repr=False)
+    """Class number, −1 unknown; None without a head."""
+    predictions_b: NDArray[np.int64] | None = field(repr=False)
+    settings: Settings = field(repr=False)
+    rows: int
+
+    @property
+    def row_ids(self) -> NDArray[np.int64]:
+        return self.pair.row_ids
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """Class of each row, −1 where unknown; None without labels."""
+        return self.pair.sides.labels
+
+    @property
+    def linear_only(self) -> bool:
+        """Whether the sample is too large for UMAP to be quick."""
+        return len(self.row_ids) > KEPT_ROWS
+
+    def map(self, block: int, view: View) -> Map | None:
+        """The map of a block; None where both sides cannot share one camera."""
+        return compare.drawn(self.pair, block, view=view, settings=self.settings)
+
+    def features(self, block: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """One block of both sides, `(n_rows, n_dims)` each."""
+        both = self.pair.sides
+        return np.asarray(both.base[both.partner(block)]), np.asarray(both.tuned[block])
+
+    def checks(self, block: int) -> tuple[Check, ...]:
+        """The null checks, run now on the base side of a block."""
+        return trust.measure(self.features(block)[0])
+
+    def correct(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+        """Rows fixed and rows broken between the sides; None where a side has no predictions or there are no labels."""
+        if self.labels is None or self.predictions_a is None or self.predictions_b is None:
+            return None
+        known = (self.labels >= 0) & (self.predictions_a >= 0) & (self.predictions_b >= 0)
+        right_a, right_b = self.predictions_a == self.labels, self.predictions_b == self.labels
+        return known & ~right_a & right_b, known & right_a & ~right_b
+
+
+def build(a: Ref, b: Ref, *, names: tuple[str, str], dataset: Dataset, settings: Settings, workspace: str, rows: int) -> Space:
+    """Compare two sides: from the cache when measured before, else now (seconds). Raises NotFoundError where features are missing."""
+    pair = pair_of(a, b, dataset=dataset, settings=settings, workspace=workspace, rows=rows)
+    shift = compare.named(compare.report(pair, settings=settings), pair, a=names[0], b=names[1])
+    kind, contents = row_facts.contents(dataset, pair.row_ids, settings=settings, workspace=workspace)
+    guesses = []
+    for ref, blocks in ((a, pair.sides.base), (b, pair.sides.tuned)):
+        last = BlockFeatures(row_ids=pair.row_ids, blocks={"last": np.asarray(blocks[-1])})
+        guesses.append(row_facts.predictions(ref, last, pair.row_ids))
+    return Space(a=a, b=b, names=names, shift=shift, pair=pair, classes=dataset.classes, kind=kind, contents=contents,
+                 predictions_a=guesses[0], predictions_b=guesses[1], settings=settings, rows=rows)
+
+
+def pair_of(a: Ref, b: Ref, *, dataset: Dataset, settings: Settings, workspace: str, rows: int) -> Pair:
+    """The features of both sides; small ones stay in memory for the next click."""
+    stamp = tuple(_stamp(ref, settings, rows) for ref in (a, b))
+    return (_pair if rows <= KEPT_ROWS else _pair.__wrapped__)(a, b, dataset.id, settings, workspace, rows, stamp)
+
+
+@functools.lru_cache(maxsize=3)
+def _pair(a: Ref, b: Ref, dataset: str, settings: Settings, workspace: str, rows: int, stamp: Any) -> Pair:
+    return compare.pair(a, b, settings=settings, table=row_facts.table(dataset, settings, workspace), rows=rows)
+
+
+def _stamp(ref: Ref, settings: Settings, rows: int) -> str:
+    where = places.of_run(ref.folder, settings=settings, rows=rows)
+    paths = [where.base, where.tuned, where.quantised, *where.steps.values()]
+    wanted = {Which.BASE: paths[:1], Which.FINAL: paths[1:2], Which.FOUR_BIT: paths[2:3]}.get(ref.which, paths[:1] + paths[3:])
+    return " ".join(digest_of(path) for path in wanted if path is not None and path.is_file())
+
+
+def is_measured(a: Ref, b: Ref, *, dataset: Dataset, settings: Settings, workspace: str, rows: int) -> bool:
+    """Whether the report of this pair is there, so that the page opens at once."""
+    return compare.is_measured(pair_of(a, b, dataset=dataset, settings=settings, workspace=workspace, rows=rows), settings=settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """One block over the recorded steps of a run, all drawn with one camera."""
+
+    steps: tuple[int, ...]
+    checkpoints: tuple[Checkpoint, ...]
+    frames: tuple[NDArray[np.float64], ...] = field(repr=False)
+    """Positions a step, `(n_rows, 2)`."""
+    row_ids: NDArray[np.int64] = field(repr=False)
+    labels: NDArray[np.int64] = field(repr=False)
+
+
+def story(folder: Path, block: str, *, dataset: Dataset, settings: Settings, workspace: str, rows: int) -> Story | None:
+    """How a block left the base model; None for a run that recorded no steps. Cached for the few newest askers."""
+    steps = places.of_run(folder, settings=settings, rows=rows).steps
+    stamp = tuple((step, digest_of(path)) for step, path in steps.items())
+    return _story(folder, block, dataset.id, settings, workspace, rows, stamp) if steps else None
+
+
+@functools.lru_cache(maxsize=16)
+def _story(folder: Path, block: str, dataset: str, settings: Settings, workspace: str, rows: int, stamp: Any) -> Story:
+    steps = tuple(step for step, _ in stamp)
+    sides = [compare.load(Ref(folder=folder, which=Which.STEP, step=step), settings=settings, rows=rows) for step in steps]
+    table = row_facts.table(dataset, settings, workspace)
+    place = {int(row): index for index, row in enumerate(table.row_ids)}
+    row_ids = sides[0].row_ids
+    labels = table.labels[[place[int(row)] for row in row_ids]]
+    features = [side.blocks[block] for side in sides]
+    checkpoints = over_training.measure(features[0], features, steps=steps, labels=labels if (labels >= 0).any() else None)
+    camera = projection.camera(View.UNION, features)
+    return Story(steps=steps, checkpoints=checkpoints, frames=tuple(camera.look(f) for f in features), row_ids=row_ids, labels=labels)
+
+
+def yardstick(a: Ref, b: Ref, *, dataset: Dataset, settings: Settings, workspace: str, rows: int) -> tuple[float | None, ...]:
+    """CKA a block between two seeds of one arm: how similar is similar. Cached for the few newest askers."""
+    stamp = tuple(_stamp(ref, settings, rows) for ref in (a, b))
+    return _yardstick(a, b, dataset.id, settings, workspace, rows, stamp)
+
+
+@functools.lru_cache(maxsize=16)
+def _yardstick(a: Ref, b: Ref, dataset: str, settings: Settings, workspace: str, rows: int, stamp: Any) -> tuple[float | None, ...]:
+    both = compare.pair(a, b, settings=settings, table=row_facts.table(dataset, settings, workspace), rows=rows).sides
+    return tuple(finite(cka.linear(np.asarray(x)[both.target], np.asarray(y)[both.target]))
+                 for x, y in zip(both.base, both.tuned, strict=True))
+
+
+def weight_changes(folder: Path) -> dict[str, Any] | None:
+    """What training did to the weights, as the features job measured it; None when it has not."""
+    data = files.read_json(folder / "features" / "weights.json")
+    return data if isinstance(data, dict) else None

@@ -1,0 +1,205 @@
+"""Two sides of a comparison from files: the same rows in the same order, labels, frozen blocks; and the report, computed once. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.domain.dataset import Split
+from core.errors import DataError, NotFoundError
+from core.features import places, stored
+from core.features.blockfile import BlockFeatures, digest_of
+from core.features.places import Places
+from core.features.sample import DEFAULT_ROWS
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.shift.footer import Map
+    from core.shift.projection import View
+    from core.shift.report import Shift
+    from core.shift.sides import Sides
+
+VERSION = 1
+"""Part of every stored report's key: raise it when a number's definition changes."""
+
+
+class Which(StrEnum):
+    """Which model of a run a side is."""
+
+    BASE = "base"
+    FOUR_BIT = "4bit"
+    STEP = "step"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ref:
+    """One side: the model of a run folder, after training, at a recorded step, or before it."""
+
+    folder: Path
+    which: Which = Which.FINAL
+    step: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What is known of every row of the dataset."""
+
+    row_ids: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    splits: NDArray[np.str_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two sides of the same rows, ready to be measured."""
+
+    sides: Sides
+    row_ids: NDArray[np.int64]
+    splits: NDArray[np.str_]
+    key: str
+    """Equal for equal features, labels and frozen blocks."""
+
+
+def load(ref: Ref, *, settings: Settings, rows: int = DEFAULT_ROWS) -> BlockFeatures:
+    """The features of one side. A recorded step lacks blocks below the first trained one: those are the base model's.
+
+    Raises NotFoundError when they were not extracted yet, or were cleared from the cache.
+    """
+    where = places.of_run(ref.folder, settings=settings, rows=rows)
+    path = _path(ref, where)
+    if path is None or not path.is_file():
+        raise NotFoundError("The features of this model are not here.", why="They were not extracted yet, or the cache has let them go.",
+                            remedy="Extract them on the Features page.")
+    found = BlockFeatures.load(path)
+    if ref.which is not Which.STEP or len(found.blocks) == len(where.facts.blocks):
+        return found
+    below = aligned(BlockFeatures.load(where.quantised or where.base), found.row_ids)
+    return replace(found, blocks={block.name: found.blocks.get(block.name, below.blocks[block.name]) for block in where.facts.blocks})
+
+
+def _path(ref: Ref, where: Places) -> Path | None:
+    return {Which.BASE: where.base, Which.FOUR_BIT: where.quantised, Which.FINAL: where.tuned}.get(
+        ref.which, where.steps.get(-1 if ref.step is None else ref.step))
+
+
+def aligned(features: BlockFeatures, row_ids: NDArray[np.int64]) -> BlockFeatures:
+    """The same features at these rows, in this order. Raises NotFoundError for a row that is not there."""
+    place = {int(row): index for index, row in enumerate(features.row_ids)}
+    try:
+        order = np.array([place[int(row)] for row in row_ids], int)
+    except KeyError as error:
+        raise NotFoundError("These features are not of the same rows.", remedy="Extract both sides for the same probe sample.") from error
+    return replace(features, row_ids=row_ids, blocks={name: values[order] for name, values in features.blocks.items()})
+
+
+def table_of(dataset: str, *, settings: Settings, workspace: str) -> Table:
+    """Row ids, labels and splits of a dataset of the workspace. Labels are −1 where there are none."""
+    from core.data import library
+
+    rows = library.read_rows(library.load(dataset, settings=settings, workspace=workspace), settings=settings, workspace=workspace,
+                             columns=["row_id", "label", "split"])
+    labels = rows["label"].fill_null(-1).to_numpy().astype(np.int64)
+    return Table(row_ids=rows["row_id"].to_numpy(), labels=labels, splits=np.array(rows["split"].to_pylist()))
+
+
+def pair(a: Ref, b: Ref, *, settings: Settings, table: Table, rows: int = DEFAULT_ROWS) -> Pair:
+    """Both sides at the rows that both have. Raises DataError when these are of different datasets or have too few rows in common."""
+    from core.shift.sides import Sides
+
+    before, after = (places.of_run(ref.folder, settings=settings, rows=rows) for ref in (a, b))
+    if before.dataset_hash != after.dataset_hash:
+        raise DataError("These two runs cannot be compared row by row.", why="They were trained on different datasets.",
+                        remedy="Choose two runs of the same dataset.")
+    first, second = _loaded(a, b, settings=settings, rows=rows)
+    common = second.row_ids[np.isin(second.row_ids, first.row_ids)]
+    first, second = aligned(first, common), aligned(second, common)
+    position = {int(row): index for index, row in enumerate(table.row_ids)}
+    order = np.array([position.get(int(row), -1) for row in common], int)
+    if len(order) and order.min() < 0:
+        raise DataError("The dataset of these runs has changed.", why="Rows of the probe sample are no longer in it.",
+                        remedy="Train on the dataset as it is now.")
+    labels, splits = table.labels[order], table.splits[order]
+    shift = splits == Split.SHIFT.value
+    cold = _frozen(a, b, before, after)
+    sides = Sides(names=second.names, base=list(first.blocks.values()), tuned=list(second.blocks.values()),
+                  frozen=tuple(cold.get(name, False) for name in second.names), labels=labels if (labels >= 0).any() else None,
+                  shift=shift if shift.any() else None)
+    digests = [digest_of(path) if (path := _path(ref, where)) else "" for ref, where in ((a, before), (b, after))]
+    key = hashlib.sha256(json.dumps([VERSION, *digests, sides.frozen, hashlib.sha256(labels.tobytes() + shift.tobytes()).hexdigest(),
+                                     len(common)]).encode()).hexdigest()[:24]
+    return Pair(sides=sides, row_ids=common, splits=splits, key=key)
+
+
+def _loaded(a: Ref, b: Ref, *, settings: Settings, rows: int) -> tuple[BlockFeatures, BlockFeatures]:
+    """Both sides. A recorded step is compared with the model that the run started from as it was recorded at step 0: the same rows
+    in the same batches, so that a block which has not moved gives equal bytes."""
+    start = Ref(folder=b.folder, which=Which.STEP, step=0)
+    if b.which is Which.STEP and a.which in (Which.BASE, Which.FOUR_BIT) and _starts_from(a, b, settings=settings, rows=rows):
+        a = start
+    return load(a, settings=settings, rows=rows), load(b, settings=settings, rows=rows)
+
+
+def _starts_from(a: Ref, b: Ref, *, settings: Settings, rows: int) -> bool:
+    """Whether step 0 of run b is model a."""
+    before, after = (places.of_run(ref.folder, settings=settings, rows=rows) for ref in (a, b))
+    wanted = {"pretrained": before.base, "4bit": before.quantised}.get(places.weights_of(after.recipe))
+    return wanted is not None and wanted == _path(a, before) and 0 in after.steps and before.base == after.base
+
+
+def _frozen(a: Ref, b: Ref, before: Places, after: Places) -> dict[str, bool]:
+    """Blocks that must be equal on both sides: those that no training between the two could move."""
+    if before.facts.revision != after.facts.revision:
+        return {}
+    cold = [places.frozen_blocks(where.recipe, where.facts) for ref, where in ((a, before), (b, after))
+            if ref.which in (Which.STEP, Which.FINAL)]
+    loaded = {_weights(a, before), _weights(b, after)}
+    if len(loaded) > 1 or "fresh" in loaded:
+        return {}
+    return {name: all(c[name] for c in cold) for name in (block.name for block in after.facts.blocks)} if cold else {}
+
+
+def _weights(ref: Ref, where: Places) -> str:
+    if ref.which in (Which.BASE, Which.FOUR_BIT):
+        return {Which.BASE: "pretrained", Which.FOUR_BIT: "4bit"}[ref.which]
+    return places.weights_of(where.recipe)
+
+
+def report(found: Pair, *, settings: Settings, seed: int = 0) -> Shift:
+    """Every number of this pair: read from the cache, or measured (seconds) and kept there. The names are `A` and `B`."""
+    from core.shift.report import measure
+
+    return stored.shift(_folder(found, settings, seed), lambda: measure(found.sides, run="B", base="A", seed=seed))
+
+
+def drawn(found: Pair, block: int, *, view: View, settings: Settings, seed: int = 0) -> Map | None:
+    """The map of one block in one view, from the cache or drawn and kept there; None where both sides cannot share one camera."""
+    from core.shift.report import draw
+
+    return stored.map_of(_folder(found, settings, seed), f"{view.value}-{block}", lambda: draw(found.sides, block, view=view, seed=seed))
+
+
+def _folder(found: Pair, settings: Settings, seed: int) -> Path:
+    return settings.cache / "shift" / f"{found.key}-{seed}"
+
+
+def is_measured(found: Pair, *, settings: Settings, seed: int = 0) -> bool:
+    """Whether the report of this pair is in the cache."""
+    return stored.has_shift(_folder(found, settings, seed))
+
+
+def named(shift: Shift, found: Pair, *, a: str, b: str) -> Shift:
+    """The report with the names of its sides, and its sentences in those words."""
+    from core.shift import findings
+
+    target = found.sides.target
+    labels = None if found.sides.labels is None else np.asarray(found.sides.labels)[target][found.sides.labelled]
+    sentences = findings.sentences(shift.blocks, labels, base=a, run=b, rows=int(target.sum()))
+    return replace(shift, base=a, run=b, findings=sentences)

@@ -1,0 +1,88 @@
+"""Where the features of a run lie: its base model's (shared), the 4-bit base's, its own, and those recorded while training. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.domain.footprint import effective_plan
+from core.domain.model import ModelFacts
+from core.domain.recipe import Recipe
+from core.domain.targets import lora_targets
+from core.errors import NotFoundError
+from core.features.blockfile import final_of, steps_of
+from core.models import facts as facts_module
+from core.models import methods
+from core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Files of one run for one probe-sample size; they need not exist yet."""
+
+    run_dir: Path
+    recipe: Recipe
+    facts: ModelFacts
+    dataset_hash: str
+    base: Path
+    quantised: Path | None
+    """The 4-bit, untrained model; None unless the method loads one."""
+    tuned: Path
+    steps: dict[int, Path]
+    """Training step -> features recorded at it (these exist)."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether every side is on disk."""
+        return all(path.is_file() for path in (self.base, self.tuned, self.quantised) if path is not None)
+
+
+def base_path(settings: Settings, *, dataset_hash: str, facts: ModelFacts, recipe: Recipe, precision: str, rows: int, weights: str) -> Path:
+    """Base features are shared by every run on (dataset, base model, length, pooling, precision, sample size)."""
+    quantised = [recipe.quantization.type, recipe.quantization.double] if weights == "4bit" else None
+    key = json.dumps([dataset_hash, facts.revision, recipe.max_length, recipe.pooling, precision, rows, quantised])
+    return settings.cache / "block_features" / hashlib.sha256(key.encode()).hexdigest()[:24] / "features.safetensors"
+
+
+def of_run(run_dir: Path, *, settings: Settings, rows: int) -> Places:
+    """The places of a finished run. Raises NotFoundError when it has no artifact or its base model is gone."""
+    try:
+        recipe = Recipe.from_json(_json(run_dir / "recipe.json"))
+        precision = str(_json(run_dir / "artifact" / "labels.json")["precision"])
+        dataset_hash = str(_json(run_dir / "result.json")["dataset_hash"])
+    except (OSError, KeyError) as error:
+        raise NotFoundError("This run has no artifact yet.", remedy="Wait until the run is done, or resume it.") from error
+    facts = facts_module.read(recipe.base_model, settings)
+    if facts is None:
+        raise NotFoundError(f"The base model {recipe.base_model} is not in the data folder.", remedy="Fetch it on the Train page.")
+
+    def shared(weights: str) -> Path:
+        return base_path(settings, dataset_hash=dataset_hash, facts=facts, recipe=recipe, precision=precision, rows=rows, weights=weights)
+
+    four_bit = weights_of(recipe) == "4bit"
+    return Places(run_dir=run_dir, recipe=recipe, facts=facts, dataset_hash=dataset_hash, base=shared(""),
+                  quantised=shared("4bit") if four_bit else None, tuned=final_of(run_dir, rows),
+                  steps={int(path.stem.removeprefix("step-")): path for path in steps_of(run_dir)})
+
+
+def weights_of(recipe: Recipe) -> str:
+    """How the body of a run was loaded: `pretrained`, `fresh` or `4bit`."""
+    return methods.get(recipe.method).card.weights
+
+
+def frozen_blocks(recipe: Recipe, facts: ModelFacts) -> dict[str, bool]:
+    """For each block without the head whether training could not move it. An adapter moves the features of a block whose published
+    weights stay as they are, so a block counts as frozen only where it has no adapter; with patterns, which may open any, none does."""
+    plan = effective_plan(recipe, facts)
+    if plan.train_patterns:
+        return {block.name: False for block in facts.blocks}
+    if not methods.get(recipe.method).card.adapter:
+        return {block.name: plan.is_frozen(block.name) for block in facts.blocks}
+    chosen = {layer.name for layer in lora_targets(facts.blocks, spec=recipe.lora.targets, frozen=recipe.freeze.frozen)}
+    return {block.name: not any(layer.name in chosen for layer in block.linear_layers) for block in facts.blocks}
+
+
+def _json(path: Path) -> dict[str, object]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,140 @@
+"""What training did to the weights of a run: published weights against merged ones, module by module, kept as JSON in the run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from core.domain.run import Observer
+from core.errors import NotFoundError
+from core.features.places import Places, weights_of
+from core.models import facts as facts_module
+from core.settings import Settings
+from core.shift import weights
+from core.training import artifact
+
+FILE = "weights.json"
+KEPT_VALUES = 64
+"""Singular values of a change that are kept, largest first."""
+Change = Callable[[np.ndarray], np.ndarray]
+MOST_ENTRIES = 4_000_000
+"""Larger tables (word embeddings) are read by their size of change only: their singular values would take minutes."""
+
+
+def ensure(where: Places, *, settings: Settings, observer: Observer) -> None:
+    """Write `features/weights.json` in the run folder unless it is there. Weights that did not change are counted, not listed."""
+    path = where.run_dir / "features" / FILE
+    if path.is_file():
+        return
+    if weights_of(where.recipe) == "fresh":
+        document: dict[str, Any] = {"note": "A run from scratch does not start from the published weights, so there is no change to show.",
+                                    "modules": [], "untouched": 0}
+    else:
+        document = _measure(where, settings, observer)
+        if observer.should_stop():
+            return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(document), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _measure(where: Places, settings: Settings, observer: Observer) -> dict[str, Any]:
+    found, untouched = [], 0
+    with _Published(where, settings) as published:
+        changed = [(name, change) for name, change in _changes(where, settings) if published.has(name)]
+        for number, (name, change) in enumerate(changed):
+            observer.progress(number, len(changed), "weights")
+            if observer.should_stop():
+                break
+            before = published.read(name)
+            after = change(before)
+            if np.array_equal(before, after):
+                untouched += 1
+                continue
+            found.append(_module(name, before, after))
+        observer.progress(len(changed), len(changed), "weights")
+        untouched += published.count - len(changed)
+    merged = (where.run_dir / "artifact" / artifact.ADAPTER).is_dir()
+    return {"note": "Adapters are merged into the published weights first." if merged else "", "modules": found, "untouched": untouched}
+
+
+def _module(name: str, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
+    if before.size > MOST_ENTRIES:
+        size = float(np.linalg.norm(before.astype(np.float64)))
+        change = float(np.linalg.norm(after.astype(np.float64) - before))
+        return {"name": name, "shape": list(before.shape), "relative": change / size if size else None, "singular": [], "rank90": None,
+                "intruders": None}
+    measured = weights.module(name, before, after)
+    return asdict(replace(measured, singular=measured.singular[:KEPT_VALUES]))
+
+
+class _Published:
+    """The weights of the base model as published, read one at a time; names are those of the body."""
+
+    def __init__(self, where: Places, settings: Settings) -> None:
+        folder = facts_module.folder(where.recipe.base_model, settings)
+        self.files = [safe_open(path, framework="pt") for path in sorted(folder.glob("*.safetensors"))]
+        self.names: dict[str, tuple[Any, str]] = {}
+
+    def __enter__(self) -> _Published:
+        for file in self.files:
+            opened = file.__enter__()
+            self.names |= {name: (opened, name) for name in list(opened.keys())}
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        for file in self.files:
+            file.__exit__(None, None, None)
+
+    @property
+    def count(self) -> int:
+        return len(self.names)
+
+    def has(self, name: str) -> bool:
+        return self._find(name) is not None
+
+    def read(self, name: str) -> np.ndarray:
+        found = self._find(name)
+        if found is None:
+            raise NotFoundError(f"The base model has no weight {name}.", remedy="Fetch the base model again.")
+        file, stored = found
+        return np.asarray(file.get_tensor(stored).float().numpy())
+
+    def _find(self, name: str) -> tuple[Any, str] | None:
+        """By the body's name, or by one that ends in it (`bert.encoder…` holds the body's `encoder…`)."""
+        return self.names.get(name) or next((found for stored, found in self.names.items() if stored.endswith(f".{name}")), None)
+
+
+def _changes(where: Places, settings: Settings) -> Iterator[tuple[str, Change]]:
+    """Weight name -> what makes the tuned weight from the published one."""
+    from safetensors.torch import load_file
+
+    folder = where.run_dir / "artifact"
+    if (folder / artifact.WEIGHTS_FILE).is_file():
+        for name, tensor in load_file(folder / artifact.WEIGHTS_FILE).items():
+            yield name, partial(_replaced, tensor)
+    if (folder / artifact.ADAPTER).is_dir():
+        network = artifact.load(where.run_dir, settings=settings, device="cpu").network
+        for name, module in network.body.named_modules():
+            if hasattr(module, "get_delta_weight"):
+                yield f"{name.removeprefix('base_model.model.')}.weight", partial(_merged, module)
+
+
+def _replaced(tensor: torch.Tensor, before: np.ndarray) -> np.ndarray:
+    return np.asarray(tensor.float().numpy())
+
+
+@torch.no_grad()
+def _merged(module: nn.Module, before: np.ndarray) -> np.ndarray:
+    """The published weight with the adapter's update."""
+    delta = module.get_delta_weight("default").float().cpu().numpy()  # type: ignore[operator]
+    return np.asarray(before + delta.reshape(before.shape))
