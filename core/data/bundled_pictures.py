@@ -1,0 +1,111 @@
+"""The bundled picture sets as tables with a gallery: OpenMoji drawn once from its SVG files, MNIST and scikit-learn's digits from numbers.
+
+The packages that carry them are read as archives; none of their code is imported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.data.emoji_groups import group
+from core.data.gallery import Gallery
+from core.data.readers.table import RowBuilder, Table
+from core.domain.dataset import BundledDataset
+from core.errors import DataError
+
+EMOJI_SIDE = 128
+"""Pixels of an OpenMoji picture."""
+
+
+def openmoji(entry: BundledDataset, archive: Path) -> Table:
+    """Every emoji of Unicode 15.1 (without variants in skin tone) on white; class = its Unicode group."""
+    bundle = zipfile.ZipFile(archive)
+    prefix = entry.members[0].rpartition("/")[0] + "/"
+    members = {name.rpartition("/")[2]: name for name in bundle.namelist() if name.startswith(prefix) and name.endswith(".svg")}
+    labels = {name: found for name in sorted(members) if (found := group(name.removesuffix(".svg")))}
+
+    def draw(name: str) -> bytes:
+        import resvg_py
+
+        with bundle.open(members[name]) as file:
+            svg = file.read().decode("utf-8")
+        return bytes(resvg_py.svg_to_bytes(svg_string=svg, width=EMOJI_SIDE, height=EMOJI_SIDE, background="#ffffff",
+                                           skip_system_fonts=True))
+
+    return _table(entry, list(labels), list(labels.values()), draw, keep=bundle)
+
+
+def mnist(entry: BundledDataset, archive: Path) -> Table:
+    """5,000 handwritten digits of 28 x 28 pixels, white on black; the last column of the file is the label."""
+    import numpy as np
+
+    with zipfile.ZipFile(archive) as bundle, bundle.open(entry.members[0]) as file:
+        rows = _numbers(file.read())
+    return _digits(entry, rows[:, :-1].reshape(-1, 28, 28).astype(np.uint8), rows[:, -1])
+
+
+def sklearn_digits(entry: BundledDataset, archive: Path) -> Table:
+    """1,797 handwritten digits of 8 x 8 pixels, from other writers and another scanner than MNIST; 0 to 16 becomes black to white."""
+    import numpy as np
+
+    rows = _numbers(archive.read_bytes())
+    return _digits(entry, np.round(rows[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), rows[:, -1])
+
+
+def sklearn_file() -> Path:
+    """The digits inside the installed scikit-learn."""
+    from importlib.util import find_spec
+
+    spec = find_spec("sklearn")
+    path = Path(spec.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if spec else Path()
+    if not path.is_file():
+        raise DataError("scikit-learn's digits are not there.", why=f"There is no file {path}.", remedy="Install the requirements again.")
+    return path
+
+
+LAYOUTS: Mapping[str, Callable[[BundledDataset, Path], Table]] = {
+    "openmoji": openmoji,
+    "mnist": mnist,
+    "scikit-learn digits": sklearn_digits,
+}
+"""Layout of a catalogue entry -> its reader."""
+
+INSTALLED: Mapping[str, Callable[[], Path]] = {"scikit-learn digits": sklearn_file}
+"""Layouts whose data came with Thaw's own requirements: nothing is fetched."""
+
+
+def _numbers(packed: bytes) -> Any:
+    """A gzipped CSV of whole numbers without header: int64 (n_rows, n_columns)."""
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import csv
+
+    stream = pa.CompressedInputStream(pa.BufferReader(packed), "gzip")
+    table = csv.read_csv(stream, read_options=csv.ReadOptions(autogenerate_column_names=True, block_size=64_000_000))
+    return np.stack([column.to_numpy() for column in table.columns], axis=1).astype(np.int64)
+
+
+def _digits(entry: BundledDataset, pictures: Any, labels: Any) -> Table:
+    from PIL import Image
+
+    names = [f"{label}/{index:04}.png" for index, label in enumerate(labels.tolist())]
+    by_name = dict(zip(names, pictures, strict=True))
+
+    def draw(name: str) -> bytes:
+        out = io.BytesIO()
+        Image.fromarray(by_name[name]).save(out, "PNG")
+        return out.getvalue()
+
+    return _table(entry, names, [str(label) for label in labels.tolist()], draw)
+
+
+def _table(entry: BundledDataset, names: Sequence[str], labels: Sequence[str], draw: Callable[[str], bytes], *, keep: Any = None) -> Table:
+    builder = RowBuilder(["image", "label"], max_rows=len(names), name=entry.name)
+    for name, label in zip(names, labels, strict=True):
+        builder.add([name, label])
+    return dataclasses.replace(builder.table(format="Pictures"), gallery=Gallery(names, draw, keep=keep), image_column="image")
