@@ -19,6 +19,7 @@ help:
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Thaw needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 run")'
 	$(PYTHON) -m venv $(VENV)
+	@$(PIP) --upgrade "pip>=24.1"
 
 # Stamp files: the second `make run` installs nothing.
 $(VENV)/.installed: requirements.txt | $(BIN)/python
