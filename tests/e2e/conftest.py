@@ -17,9 +17,6 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from core.settings import Settings
-from core.store import Store
-
 ROOT = Path(__file__).parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
@@ -67,14 +64,14 @@ def start(home: Path, port: int | None = None) -> Server:
 
 
 def end(server: Server) -> None:
-    """End the app, its supervisors and their workers, each by its own process id."""
-    server.process.kill()
-    server.process.wait()
-    store = Store(Settings(home=server.home))
-    for pid in [row.pid for row in store.supervisors.list()] + [claim.pid for claim in store.queue.active()]:
-        if pid and psutil.pid_exists(pid):
-            for process in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
+    """End the app, its supervisors and their workers: every process that was started for this data folder."""
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("THAW_HOME") == str(server.home) and process.pid != os.getpid():
                 process.kill()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    server.process.wait()
 
 
 @pytest.fixture
