@@ -159,6 +159,60 @@ class Thaw:
         table = tables.read(path, settings=self.settings)
         return ingest.ingest(table, name=name, roles=roles, settings=self.settings, workspace=ws, options=options)[0]
 
+    def submit_import(self, ws: str, path: Path, *, name: str, roles: dict[str, str] | None = None, options: Options | None = None,
+                      shift_of: str | None = None, keep: bool = True, discard: bool = False) -> str:
+        """Read, check and keep a file (or folder) in a worker; returns the job's id.
+
+        roles: column -> role, proposed when None. shift_of: a dataset that these rows become the shift set of. keep: False makes the
+        report only. discard: remove the upload once its rows are kept. The job's result names the new dataset; see `import_job_report`.
+        """
+        from core.data import import_job
+
+        return self._submit_import(ws, name, import_job.payload(path=Path(path).absolute(), name=name, roles=roles, options=options,
+                                                                shift_of=shift_of, keep=keep, discard=discard))
+
+    def submit_hub_import(self, ws: str, hub_id: str, *, configuration: str | None = None, split: str | None = None, name: str = "",
+                          roles: dict[str, str] | None = None, options: Options | None = None, keep: bool = True) -> str:
+        """The same for a dataset of the Hugging Face hub; `hub_reason` says whether the hub can be asked."""
+        from core.data import hub, import_job
+
+        hub.check_id(hub_id, configuration=configuration or None)
+        hub_set = {"id": hub_id, "configuration": configuration or None, "split": split or None}
+        return self._submit_import(ws, name or hub_id, import_job.payload(hub_set=hub_set, name=name or hub_id, roles=roles,
+                                                                         options=options, keep=keep))
+
+    def hub_reason(self) -> str | None:
+        """Why nothing can be had from the hub now; None when it answers. Takes at most `hub_timeout_s`, once a process."""
+        from core.data import hub
+
+        return hub.unavailable(self.settings)
+
+    def keep_paste(self, ws: str, text: str, *, name: str = "pasted") -> Path:
+        """Pasted text as an uploaded file, which goes the same way as any other."""
+        from core.data import paste
+
+        self.touch_workspace(ws)
+        return paste.to_file(text, settings=self.settings, workspace=ws, name=name)
+
+    def import_job_report(self, ws: str, id: str) -> ImportReport | None:
+        """The report of an import job, whether its rows were kept or refused; None while there is none."""
+        from core.data import import_job
+        from core.data.report import ImportReport as Report
+
+        return values.read(Path(self.run(ws, id).folder) / import_job.REPORT, Report)
+
+    def import_job_dataset(self, ws: str, id: str) -> Dataset | None:
+        """The dataset that an import job made; None while it is not done, when it refused the rows, or kept none."""
+        self.run(ws, id)
+        result = self._store.events.after(id, 0, kinds=("result",))
+        ref = result[-1].data.get("dataset") if result else None
+        return self.dataset(ws, ref) if ref else None
+
+    def _submit_import(self, ws: str, name: str, payload: dict[str, Any]) -> str:
+        self.touch_workspace(ws)
+        return self._submit(ws, [NewJob(workspace=ws, kind=JobKind.IMPORT, name=f"Import {name}"[:200], payload=payload,
+                                        runs_folder=self._runs_folder(ws))])[0]
+
     def model_facts(self, model: str) -> ModelFacts | None:
         """What inspecting a base model found; None until it was fetched and inspected."""
         from core.models import facts

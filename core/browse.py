@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zipfile
+import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.domain.dataset import Dataset, Split
+from core.domain.dataset import Dataset, Split, Task
 from core.errors import DataError
 from core.settings import Settings
 
@@ -28,28 +30,58 @@ class TablePreview:
     rows: list[dict[str, Any]]
     """The first rows, cells cut for display."""
     rows_read: int = 0
+    """Rows that were looked at: the whole file only where `complete`."""
     format: str = ""
     """What it was read as, e.g. `CSV, separated by comma, utf-8`."""
+    complete: bool = True
+    """False when only the beginning of a large file was looked at."""
+    task: Task = Task.TEXT_CLASSIFICATION
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    """Of picture sets: small PNGs of the first rows, by the cell of the image column."""
 
 
 def preview(path: Path, *, settings: Settings) -> TablePreview:
-    """Read a file and propose a role a column. Raises DataError in three parts when it cannot be read."""
-    from core.data import roles, tables
+    """Look at the beginning of a file and propose a role a column. Raises DataError in three parts when it cannot be read.
 
-    table = tables.read(path, settings=settings)
+    A large file is never loaded whole: text is cut after a megabyte, archives are listed.
+    """
+    from core.data import head, roles
+
+    found = head.read(path, settings=settings)
+    table = found.table
     proposed = roles.propose(table)
     first = table.data.slice(0, PREVIEW_ROWS).to_pylist()
     return TablePreview(columns=table.columns, roles={name: str(proposal.role) for name, proposal in proposed.items()},
                         evidence={name: proposal.evidence for name, proposal in proposed.items()},
                         rows=[{name: _cut(cell) for name, cell in row.items()} for row in first],
-                        rows_read=table.rows_read, format=table.format)
+                        rows_read=table.rows_read, format=table.format, complete=found.complete,
+                        task=Task.TEXT_CLASSIFICATION if table.gallery is None else Task.IMAGE_CLASSIFICATION,
+                        pictures=_small_pictures(table, first, settings))
+
+
+def _small_pictures(table: Any, rows: list[dict[str, Any]], settings: Settings) -> dict[str, bytes]:
+    """Small PNGs of the pictures that these rows name; those that cannot be read are missing."""
+    from core.data import images
+
+    if table.gallery is None:
+        return {}
+    shown: dict[str, bytes] = {}
+    for cell in (row[table.image_column] for row in rows):
+        try:
+            data = table.gallery.read(table.gallery.resolve(cell) or "")
+        except (OSError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+            continue
+        if small := images.preview(data, max_pixels=settings.max_pixels):
+            shown[cell] = small
+    return shown
 
 
 def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int = 5, split: str = Split.TRAIN, label: str | None = None,
                 search: str = "") -> list[dict[str, Any]]:
     """The first n rows (at most 1000) of a split, of one class, containing a text (letter case ignored).
 
-    Each row: `row_id`, `text` or `image`, `label` (class name).
+    Each row: `row_id`, `text`, or `image` (path below the dataset folder) with `file` (its own name, which is searched), and `label`
+    (class name).
     """
     import pyarrow.compute as compute
 
@@ -62,9 +94,10 @@ def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int 
     content = "text" if "text" in table.column_names else "image"
     if label is not None:
         table = table.filter(compute.equal(table["label"], dataset.classes.index(label)))
+    named = "file" if "file" in table.column_names else content
     if search:
-        table = table.filter(compute.match_substring(table[content], search, ignore_case=True))
-    found = table.slice(0, max(0, min(n, MOST_ROWS))).select(["row_id", content, "label"]).to_pylist()
+        table = table.filter(compute.match_substring(table[named], search, ignore_case=True))
+    found = table.slice(0, max(0, min(n, MOST_ROWS))).select(list(dict.fromkeys(["row_id", content, named, "label"]))).to_pylist()
     return [{**row, content: _cut(row[content]), "label": dataset.classes[row["label"]]} for row in found]
 
 

@@ -37,12 +37,16 @@ def ingest(table: Table, *, roles: Mapping[str, str], name: str, settings: Setti
     """
     progress(0, table.rows_read)
     examined = examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
-    examined.report.raise_errors()
-    meter.tell("writing", 0, examined.report.rows_kept)
-    folder = settings.workspace(workspace) / "datasets"
-    dataset = write(examined, name=name, folder=folder, source=_own_source(source or table.name), licence=licence)
+    dataset = accept(examined, name=name, source=source or table.name, settings=settings, workspace=workspace, licence=licence)
     progress(table.rows_read, table.rows_read)
     return dataset, examined.report
+
+
+def accept(examined: Examined, *, name: str, source: str, settings: Settings, workspace: str, licence: str = "") -> Dataset:
+    """Keep rows that were examined. Raises DataError when their report has an error finding."""
+    examined.report.raise_errors()
+    meter.tell("writing", 0, examined.report.rows_kept)
+    return write(examined, name=name, folder=settings.workspace(workspace) / "datasets", source=_own_source(source), licence=licence)
 
 
 def _own_source(source: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shutil
 import tempfile
 import time
@@ -26,7 +27,7 @@ FORMATS = ("CSV, TSV, JSON Lines, JSON, Parquet, XLSX, or a ZIP, tar or folder o
            "(or with a table that names the pictures)")
 """What can be imported, for messages and help texts."""
 
-_NOT_TABLES = ((b"%PDF", "a PDF"), (b"\x89PNG", "a picture"), (b"\xff\xd8\xff", "a picture"), (b"GIF8", "a picture"),
+NOT_TABLES = ((b"%PDF", "a PDF"), (b"\x89PNG", "a picture"), (b"\xff\xd8\xff", "a picture"), (b"GIF8", "a picture"),
                (b"\x1f\x8b", "a gzip file"), (b"<svg", "an SVG drawing"), (b"7z\xbc\xaf", "a 7-Zip archive"),
                (b"Rar!", "a RAR archive"), (b"\x7fELF", "a program"), (b"MZ", "a program"),
                (b"SQLite format 3", "a database"), (b"\x80\x04", "a Python pickle"), (b"\x80\x03", "a Python pickle"),
@@ -34,38 +35,51 @@ _NOT_TABLES = ((b"%PDF", "a PDF"), (b"\x89PNG", "a picture"), (b"\xff\xd8\xff", 
 
 
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
+_LISTED = 24
+"""Pictures of a tar archive that a listing unpacks."""
 _PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
 
 
-def read(path: Path, *, settings: Settings) -> Table:
+def read(path: Path, *, settings: Settings, listing: bool = False) -> Table:
     """Read a table from a file or a folder; the kind is taken from its content first, its name second.
 
     Cells are text or null. `rows_read == len(table) + len(table.left_out)` always. Raises DataError in three parts when the file
-    is missing, too large (`max_upload_mb`, `max_rows`, `max_archive_files`), of another kind, damaged, or without rows.
+    is missing, too large (`max_upload_mb`, `max_rows`, `max_archive_files`), of another kind, damaged, or without rows. listing: of
+    a tar archive, unpack only a few pictures: enough to look at, not to import.
     """
     started = time.perf_counter()
-    if not path.exists():
-        raise DataError(f"There is no file {path.name}.", why=f"Nothing was found at {path}.", remedy="Check the path and try again.")
-    if path.is_file() and path.stat().st_size > settings.max_upload_mb * 1_000_000:
-        raise DataError(f"{path.name} has {path.stat().st_size / 1e6:,.0f} MB, more than the limit of {settings.max_upload_mb:,} MB.",
-                        remedy="Import a sample of it, save it as Parquet, or raise THAW_MAX_UPLOAD_MB and start again.")
-    table = _without_nul(_read(path, settings))
+    check_size(path, settings)
+    table = _without_nul(_read(path, settings, listing=listing))
     if not table.rows_read:
         raise DataError(f"{path.name} has no rows.", why=f"It was read as {table.format}; there is nothing below the column names.",
                         remedy="Choose a file with at least some rows for each class.")
     return dataclasses.replace(table, read_seconds=time.perf_counter() - started)
 
 
-def _read(path: Path, settings: Settings) -> Table:
+def check_size(path: Path, settings: Settings) -> None:
+    """Raise DataError when there is no such file or folder, or the file is larger than `max_upload_mb`."""
+    if not path.exists():
+        raise DataError(f"There is no file {path.name}.", why=f"Nothing was found at {path}.", remedy="Check the path and try again.")
+    if path.is_file() and path.stat().st_size > settings.max_upload_mb * 1_000_000:
+        raise DataError(f"{path.name} has {path.stat().st_size / 1e6:,.0f} MB, more than the limit of {settings.max_upload_mb:,} MB.",
+                        remedy="Import a sample of it, save it as Parquet, or raise THAW_MAX_UPLOAD_MB and start again.")
+
+
+def is_packed(path: Path, head: bytes) -> bool:
+    """Whether a file, of which these are the first bytes, is a tar archive, compressed or not."""
+    return (path.suffix.lower() in _TAR_SUFFIXES or head.startswith(_PACKED)) and is_tar(path)
+
+
+def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
     rows = settings.max_rows
     if path.is_dir():
         return _read_folder(path, settings, name=path.name)
     with path.open("rb") as file:
         head = file.read(16)
-    if (path.suffix.lower() in _TAR_SUFFIXES or head.startswith(_PACKED)) and is_tar(path):
-        return _read_tar(path, settings)
-    for magic, what in _NOT_TABLES:
+    if is_packed(path, head):
+        return _read_tar(path, settings, most_pictures=_LISTED if listing else None)
+    for magic, what in NOT_TABLES:
         if head.startswith(magic):
             raise DataError(f"{path.name} is {what}, not a table.", why="Its first bytes say so, whatever its name.",
                             remedy=f"Import {FORMATS}.")
@@ -92,18 +106,12 @@ def _has_tabs(path: Path) -> bool:
 def _read_zip(path: Path, settings: Settings) -> Table:
     """An Excel file, a ZIP of `.txt` folders, or a ZIP with one table inside."""
     max_bytes = settings.max_upload_mb * 1_000_000 * 10
-    try:
-        with zipfile.ZipFile(path) as bundle:
-            check_members(bundle.infolist(), path, max_files=settings.max_archive_files, max_bytes=max_bytes)
-            names = [name for name in bundle.namelist() if not name.endswith("/") and not _is_hidden(name)]
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{path.name} cannot be opened.", why=f"It is damaged ({error}).",
-                        remedy="Save or pack it again and import that file.") from error
-    if any(name == "xl/workbook.xml" for name in names) or path.suffix.lower() in (".xlsx", ".xlsm"):
+    names = zip_names(path, settings)
+    if is_excel(path, names):
         return excel.read(path, max_rows=settings.max_rows, max_files=settings.max_archive_files)
-    if _mostly_pictures(names):
+    if mostly_pictures(names):
         return _read_picture_zip(path, settings, max_bytes=max_bytes)
-    tables = [name for name in names if _is_table(name)]
+    tables = [name for name in names if is_table(name)]
     if len(tables) > 1 or (not tables and not any(name.lower().endswith(".txt") for name in names)):
         raise _unknown_contents(path.name, names)
     with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
@@ -112,6 +120,22 @@ def _read_zip(path: Path, settings: Settings) -> Table:
         if tables:
             return dataclasses.replace(_read(unpacked[0], settings), name=path.name)
         return folders.read(Path(temporary), max_rows=settings.max_rows, name=path.name)
+
+
+def zip_names(path: Path, settings: Settings) -> list[str]:
+    """Names of the members of a ZIP that are not hidden, after the checks of `archive.check_members`."""
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            check_members(bundle.infolist(), path, max_files=settings.max_archive_files, max_bytes=settings.max_upload_mb * 10_000_000)
+            return [name for name in bundle.namelist() if not name.endswith("/") and not _is_hidden(name)]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"{path.name} cannot be opened.", why=f"It is damaged ({error}).",
+                        remedy="Save or pack it again and import that file.") from error
+
+
+def is_excel(path: Path, names: Sequence[str]) -> bool:
+    """Whether a ZIP with these members is an Excel file."""
+    return "xl/workbook.xml" in names or path.suffix.lower() in (".xlsx", ".xlsm")
 
 
 def _read_picture_zip(path: Path, settings: Settings, *, max_bytes: int) -> Table:
@@ -123,11 +147,21 @@ def _read_picture_zip(path: Path, settings: Settings, *, max_bytes: int) -> Tabl
         return _read_pictures(pictures.zip_source(path, name=path.name, local=local), settings)
 
 
-def _read_tar(path: Path, settings: Settings) -> Table:
-    """A tar archive, unpacked once to a temporary folder that lives as long as the table's pictures."""
+def _read_tar(path: Path, settings: Settings, *, most_pictures: int | None) -> Table:
+    """A tar archive, unpacked once to a temporary folder that lives as long as the table's pictures.
+
+    most_pictures: unpack no more than these; the others are only listed.
+    """
     folder = TemporaryFolder()
+    picked = itertools.count()
+
+    def wanted(name: str) -> bool:
+        if _is_hidden(name) or not _is_read(name):
+            return False
+        return most_pictures is None or not pictures.is_picture(name) or next(picked) < most_pictures
+
     names, written = unpack_tar(path, folder.path, max_files=settings.max_archive_files, max_bytes=settings.max_upload_mb * 10_000_000,
-                                wanted=lambda name: not _is_hidden(name) and _is_read(name))
+                                wanted=wanted)
     others = [pictures.plain(name) for name in set(names) - set(written)]
     return _read_folder(folder.path, settings, name=path.name, keep=folder, others=[name for name in others if not _is_hidden(name)])
 
@@ -139,9 +173,9 @@ def _read_folder(path: Path, settings: Settings, *, name: str, keep: Any = None,
     if len(source.files) > settings.max_archive_files:
         raise DataError(f"{name} holds {len(source.files):,} files, more than the limit of {settings.max_archive_files:,}.",
                         remedy="Import a part of it, or raise THAW_MAX_ARCHIVE_FILES and start again.")
-    if _mostly_pictures(source.files):
+    if mostly_pictures(source.files):
         return _read_pictures(source, settings)
-    tables = [file for file in source.files if _is_table(file)]
+    tables = [file for file in source.files if is_table(file)]
     if len(tables) == 1 and keep is not None:
         return dataclasses.replace(_read(path / tables[0], settings), name=name)
     if keep is not None and not any(file.lower().endswith(".txt") for file in source.files):
@@ -151,26 +185,26 @@ def _read_folder(path: Path, settings: Settings, *, name: str, keep: Any = None,
 
 def _read_pictures(source: pictures.Source, settings: Settings) -> Table:
     return pictures.read(source, max_rows=settings.max_rows, read_table=lambda name: _read(source.local(name), settings),
-                         tables=[name for name in source.files if _is_table(name)])
+                         tables=[name for name in source.files if is_table(name)])
 
 
-def _mostly_pictures(names: Sequence[str]) -> bool:
+def mostly_pictures(names: Sequence[str]) -> bool:
     """Whether a list of files is a set of pictures (with or without a table) rather than of texts."""
     count = sum(pictures.is_picture(name) for name in names)
     return count > 0 and count >= sum(name.lower().endswith(".txt") for name in names)
 
 
 def _is_read(name: str) -> bool:
-    return pictures.is_picture(name) or _is_table(name) or name.lower().endswith(".txt")
+    return pictures.is_picture(name) or is_table(name) or name.lower().endswith(".txt")
 
 
-def _is_table(name: str) -> bool:
+def is_table(name: str) -> bool:
     return Path(name).suffix.lower() in _TABLE_SUFFIXES
 
 
 def _unknown_contents(name: str, files: Sequence[str]) -> DataError:
     """An archive that is neither one table nor folders of texts or pictures."""
-    tables = sum(_is_table(file) for file in files)
+    tables = sum(is_table(file) for file in files)
     kinds = Counter(pictures.suffix(file) or "no ending" for file in files)
     if kinds[".svg"] and kinds[".svg"] == max(kinds.values()):
         return DataError(f"{name} holds SVG drawings, not pictures made of pixels.",

@@ -49,6 +49,8 @@ class JobKind(StrEnum):
     TRAIN = "train"
     PREPARE = "prepare"
     """Fetch and inspect a base model, or fetch and ingest a bundled dataset."""
+    IMPORT = "import"
+    """Read, check and keep a person's file or a hub set; see `core.data.import_job.payload`."""
     FEATURES = "features"
     """Extract the features of a finished run at every block."""
 

@@ -58,8 +58,16 @@ def features(job: Job) -> dict[str, Any]:
     return {}
 
 
+def import_data(job: Job) -> dict[str, Any]:
+    """Read, check and keep a file or a hub set; no torch."""
+    from core.data import import_job
+
+    return import_job.run(job.run.payload, settings=job.settings, workspace=job.run.workspace, folder=job.folder, observer=job.observer)
+
+
 HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.TRAIN: train,
     JobKind.PREPARE: prepare,
+    JobKind.IMPORT: import_data,
     JobKind.FEATURES: features,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import shutil
@@ -11,6 +10,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from core.data.hub import hub_answers
 from core.domain.model import BundledModel
 from core.errors import FetchError
 from core.models import catalogue, facts
@@ -72,23 +72,6 @@ def _fetch(model_id: str, target: Path, settings: Settings, progress: Progress) 
                                                    "licence": entry.licence if entry else ""}), encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
     staging.rename(target)
-
-
-@functools.cache
-def hub_answers(timeout_s: float) -> bool:
-    """Whether the hub answers within `timeout_s`; remembered for this process."""
-    import urllib.error
-    import urllib.request
-
-    from huggingface_hub import constants
-
-    try:
-        urllib.request.urlopen(urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=timeout_s)
-    except urllib.error.HTTPError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _from_hub(hub_id: str, staging: Path) -> None:

@@ -16,16 +16,18 @@ from core.store.database import Database
 from core.store.jobs import missing, to_run
 
 PREPARE_SLOTS = 1
-"""Fetching and inspecting has a lane of its own, so that looking at a model need not wait for a long training run."""
+"""Fetching, inspecting and importing have a lane of their own, so that they need not wait for a long training run."""
 
 _CLAIM = """
     UPDATE jobs SET status = 'running', fence = fence + 1, attempts = attempts + 1, started = :now, finished = NULL, heartbeat = :now,
         supervisor = :supervisor, host = :host, pid = NULL, pid_created = NULL, stop_asked = NULL, stop_seen = NULL, stop_forced = 0
     WHERE status = 'queued' AND id = (
         SELECT id FROM jobs WHERE status = 'queued'
-            AND CASE WHEN kind = 'prepare'
-                THEN (SELECT count(*) FROM jobs busy WHERE status IN ('running', 'stopping') AND kind = 'prepare') < :prepare_slots
-                ELSE (SELECT count(*) FROM jobs busy WHERE status IN ('running', 'stopping') AND kind <> 'prepare') < :slots END
+            AND CASE WHEN kind IN ('prepare', 'import')
+                THEN (SELECT count(*) FROM jobs busy WHERE status IN ('running', 'stopping') AND kind IN ('prepare', 'import'))
+                    < :prepare_slots
+                ELSE (SELECT count(*) FROM jobs busy WHERE status IN ('running', 'stopping') AND kind NOT IN ('prepare', 'import'))
+                    < :slots END
         ORDER BY ticket LIMIT 1)
     RETURNING *"""
 

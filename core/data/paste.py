@@ -1,0 +1,43 @@
+"""Pasted text becomes a file, and goes the way of every other file."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from core.data.readers.delimited import detect_dialect
+from core.errors import DataError
+from core.settings import Settings
+
+
+def to_file(text: str, *, settings: Settings, workspace: str, name: str = "pasted") -> Path:
+    """Write pasted text (rows copied from a spreadsheet, CSV, JSON Lines, or one text a line) below the workspace's uploads.
+
+    The kind is judged by the content. Raises DataError when there is nothing to read or too much.
+    """
+    if not text.strip():
+        raise DataError("There is nothing to import.", why="The pasted text is empty.",
+                        remedy="Copy the rows together with their column names and paste them again.")
+    data = text.strip("\r\n").replace("\r\n", "\n").encode("utf-8", "replace")
+    if len(data) > settings.max_upload_mb * 1_000_000:
+        raise DataError(f"The pasted text has {len(data) / 1e6:,.0f} MB, more than the limit of {settings.max_upload_mb:,} MB.",
+                        remedy="Save it as a file and import a part of it, or raise THAW_MAX_UPLOAD_MB and start again.")
+    safe = "".join(c if c.isalnum() or c in "-_ " else "_" for c in name).strip()[:60] or "pasted"
+    folder = settings.workspace(workspace) / "uploads" / secrets.token_hex(6)
+    folder.mkdir(parents=True)
+    path = folder / f"{safe}{_suffix(text)}"
+    path.write_bytes(data)
+    return path
+
+
+def _suffix(text: str) -> str:
+    start = text.lstrip()[:1]
+    if start == "{":
+        return ".jsonl"
+    if start == "[":
+        return ".json"
+    lines = [line for line in text.splitlines()[:200] if line.strip()]
+    if lines and all("\t" in line for line in lines):
+        return ".tsv"
+    separator = detect_dialect("\n".join(lines)).separator
+    return ".csv" if any(separator in line for line in lines) else ".txt"

@@ -1,0 +1,109 @@
+"""The preview's look at the beginning of a file: right for every format, and small for large files."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import psutil
+import pytest
+
+from core import browse
+from core.data import head
+from core.domain.dataset import Task
+from core.errors import DataError
+from core.settings import Settings
+
+N = 40_000
+TEXT = "a sentence that is neither very short nor very long, row {}"
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return pd.DataFrame({"text": [TEXT.format(i) for i in range(N)], "label": ["ab"[i % 2] for i in range(N)]})
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "json", "parquet", "zip"])
+def test_the_first_rows_of_large_files(frame: pd.DataFrame, settings: Settings, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"large.{kind}"
+    if kind in ("csv", "tsv"):
+        frame.to_csv(path, index=False, sep="\t" if kind == "tsv" else ",")
+    elif kind in ("jsonl", "json"):
+        frame.to_json(path, orient="records", lines=kind == "jsonl")
+    elif kind == "parquet":
+        frame.to_parquet(path)
+    else:
+        with zipfile.ZipFile(path, "w") as bundle:
+            bundle.writestr("inner/large.csv", frame.to_csv(index=False))
+    found = head.read(path, settings=settings)
+    assert not found.complete and 100 <= len(found.table) < N
+    assert found.table.name == path.name
+    preview = browse.preview(path, settings=settings)
+    assert preview.roles == {"text": "text", "label": "label"} and not preview.complete
+    assert preview.rows[3] == {"text": TEXT.format(3), "label": "b"} and len(preview.rows) == browse.PREVIEW_ROWS
+
+
+def test_small_files_are_read_whole(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "small.csv"
+    path.write_text("text,label\none,a\ntwo,b\n")
+    assert head.read(path, settings=settings).complete
+    preview = browse.preview(path, settings=settings)
+    assert (preview.rows_read, preview.complete, preview.task) == (2, True, Task.TEXT_CLASSIFICATION)
+
+
+def test_a_large_excel_file_is_read_by_another_process(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head, "_EXCEL_ALONE_BYTES", 0)
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("rows")
+    sheet.append(["text", "label"])
+    for i in range(500):
+        sheet.append([TEXT.format(i), "ab"[i % 2]])
+    book.save(tmp_path / "large.xlsx")
+    found = head.read(tmp_path / "large.xlsx", settings=settings)
+    assert (len(found.table), found.complete) == (head.HEAD_ROWS, False)
+    assert found.table.data.slice(1, 1).to_pylist() == [{"text": TEXT.format(1), "label": "b"}]
+    (tmp_path / "bad.xlsx").write_bytes((tmp_path / "large.xlsx").read_bytes()[:4000])
+    with pytest.raises(DataError):
+        head.read(tmp_path / "bad.xlsx", settings=settings)
+
+
+def test_picture_archives_are_listed_with_small_pictures(picture: Callable[..., bytes], archive: Callable[..., Path], settings: Settings,
+                                                         tmp_path: Path) -> None:
+    files = {f"{'cat' if i % 2 else 'dog'}/{i:03}.png": picture(i, size=(200, 100)) for i in range(60)}
+    packed = tmp_path / "p.tar.gz"
+    with tarfile.open(packed, "w:gz") as bundle:
+        for name, data in sorted(files.items()):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            bundle.addfile(member, io.BytesIO(data))
+    for path in (archive(files), packed):
+        preview = browse.preview(path, settings=settings)
+        assert (preview.task, preview.rows_read, preview.roles) == (Task.IMAGE_CLASSIFICATION, 60, {"image": "image", "label": "label"})
+        assert set(preview.pictures) == {row["image"] for row in preview.rows}
+        assert all(data.startswith(b"\x89PNG") for data in preview.pictures.values())
+
+
+def test_memory_stays_small(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "large.jsonl"
+    line = json.dumps({"text": "word " * 200, "label": "a"}) + "\n"
+    with path.open("w") as file:
+        for _ in range(100):
+            file.write(line * 1_000)                                 # about 100 MB
+    before = psutil.Process().memory_info().rss
+    browse.preview(path, settings=settings)
+    assert psutil.Process().memory_info().rss - before < 60_000_000
+
+
+@pytest.mark.parametrize("content", [b"", b"%PDF-1.4", b"\x00" * 5_000])
+def test_files_that_are_no_tables(settings: Settings, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        browse.preview(path, settings=settings)
+    assert caught.value.what and caught.value.remedy
