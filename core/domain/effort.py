@@ -57,6 +57,7 @@ _BODY_RATE: dict[str, float] = {
     "probe": 5e-5,  # not used: a probe is solved, not stepped
     "partial": 5e-5,
     "full": 5e-5,  # the upper end of BERT's 2e-5..5e-5: the models here are small and the budget short
+    "lp_ft": 5e-5,
     "scratch": 5e-4,  # no pretrained weights to lose: ten times the fine-tuning rate, the usual pre-training rate of small encoders
     "lora": 5e-4,  # about ten times the full rate: B starts at zero and rank 8 limits each step (Hu et al. use 4e-4..5e-4 on RoBERTa)
     "qlora": 5e-4,  # the same adapters on rounded weights: the same rate

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted((ROOT / "core").rglob("*.py"))}
 TREES = {name: ast.parse(text) for name, text in TEXTS.items()}
 TALKING = ("core/__main__.py", "core/cli/")
-MOST_LINES = 400
+MOST_LINES = 480
 MOST_FUNCTION_LINES = 75
 
 
