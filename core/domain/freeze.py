@@ -18,13 +18,11 @@ class FreezePlan:
     frozen: names of frozen blocks.
     train_patterns: regular expressions over parameter names that train although their block is frozen
     (BitFit: `bias$`; LayerNorm tuning: `LayerNorm`).
-    unfreeze_every: gradual unfreezing, top first, one more block each so many epochs (0 = off).
     layer_decay: learning rate of each block = that of the block above times this (1 = same everywhere).
     """
 
     frozen: tuple[str, ...] = ()
     train_patterns: tuple[str, ...] = ()
-    unfreeze_every: float = 0.0
     layer_decay: float = 1.0
 
     def is_frozen(self, block: str) -> bool:
