@@ -25,13 +25,14 @@ def table(dataset: str, settings: Settings, workspace: str) -> Table:
 
 def contents(dataset: Dataset, row_ids: NDArray[np.int64], *, settings: Settings, workspace: str) -> tuple[str, tuple[str, ...]]:
     """(`text` or `image`, one entry a row): texts cut for display, or paths of picture files."""
-    return _contents(dataset, row_ids.tobytes(), settings, workspace)
+    return _contents(dataset.id, row_ids.tobytes(), settings, workspace)
 
 
 @functools.lru_cache(maxsize=4)
-def _contents(dataset: Dataset, ids: bytes, settings: Settings, workspace: str) -> tuple[str, tuple[str, ...]]:
+def _contents(dataset_id: str, ids: bytes, settings: Settings, workspace: str) -> tuple[str, tuple[str, ...]]:
     from core.data import library
 
+    dataset = library.load(dataset_id, settings=settings, workspace=workspace)
     rows = library.read_rows(dataset, settings=settings, workspace=workspace)
     kind = "text" if "text" in rows.column_names else "image"
     wanted = np.frombuffer(ids, np.int64)

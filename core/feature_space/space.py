@@ -16,7 +16,7 @@ from core.features import compare, places
 from core.features.blockfile import BlockFeatures, digest_of
 from core.features.compare import Pair, Ref, Which
 from core.settings import Settings
-from core.shift import cka, over_training, projection, trust
+from core.shift import cka, geometry, over_training, projection, trust
 from core.shift.arrays import finite
 from core.shift.footer import Map
 from core.shift.over_training import Checkpoint
@@ -71,6 +71,12 @@ class Space:
         both = self.pair.sides
         return np.asarray(both.base[both.partner(block)]), np.asarray(both.tuned[block])
 
+    def spectra(self, block: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Singular values of the centred target rows, both sides, largest first."""
+        target = self.pair.sides.target
+        one, two = (geometry.spectrum(np.asarray(side[target], np.float64)) for side in self.features(block))
+        return one, two
+
     def checks(self, block: int) -> tuple[Check, ...]:
         """The null checks, run now on the base side of a block."""
         return trust.measure(self.features(block)[0])
@@ -85,27 +91,29 @@ class Space:
 
 
 def build(a: Ref, b: Ref, *, names: tuple[str, str], dataset: Dataset, settings: Settings, workspace: str, rows: int) -> Space:
-    """Compare two sides: from the cache when measured before, else now (seconds). Raises NotFoundError where features are missing."""
-    pair = pair_of(a, b, dataset=dataset, settings=settings, workspace=workspace, rows=rows)
+    """Compare two sides: from the cache when measured before, else now (seconds). Raises NotFoundError where features are missing.
+
+    The newest few stay in memory for the next click.
+    """
+    stamp = tuple(_stamp(ref, settings, rows) for ref in (a, b))
+    make = _build if rows <= KEPT_ROWS else _build.__wrapped__
+    return make(a, b, names, dataset.id, settings, workspace, rows, stamp)
+
+
+@functools.lru_cache(maxsize=4)
+def _build(a: Ref, b: Ref, names: tuple[str, str], ref: str, settings: Settings, workspace: str, rows: int, stamp: Any) -> Space:
+    from core.data import library
+
+    dataset = library.load(ref, settings=settings, workspace=workspace)
+    pair = compare.pair(a, b, settings=settings, table=row_facts.table(dataset.id, settings, workspace), rows=rows)
     shift = compare.named(compare.report(pair, settings=settings), pair, a=names[0], b=names[1])
     kind, contents = row_facts.contents(dataset, pair.row_ids, settings=settings, workspace=workspace)
     guesses = []
-    for ref, blocks in ((a, pair.sides.base), (b, pair.sides.tuned)):
+    for side, blocks in ((a, pair.sides.base), (b, pair.sides.tuned)):
         last = BlockFeatures(row_ids=pair.row_ids, blocks={"last": np.asarray(blocks[-1])})
-        guesses.append(row_facts.predictions(ref, last, pair.row_ids))
+        guesses.append(row_facts.predictions(side, last, pair.row_ids))
     return Space(a=a, b=b, names=names, shift=shift, pair=pair, classes=dataset.classes, kind=kind, contents=contents,
                  predictions_a=guesses[0], predictions_b=guesses[1], settings=settings, rows=rows)
-
-
-def pair_of(a: Ref, b: Ref, *, dataset: Dataset, settings: Settings, workspace: str, rows: int) -> Pair:
-    """The features of both sides; small ones stay in memory for the next click."""
-    stamp = tuple(_stamp(ref, settings, rows) for ref in (a, b))
-    return (_pair if rows <= KEPT_ROWS else _pair.__wrapped__)(a, b, dataset.id, settings, workspace, rows, stamp)
-
-
-@functools.lru_cache(maxsize=3)
-def _pair(a: Ref, b: Ref, dataset: str, settings: Settings, workspace: str, rows: int, stamp: Any) -> Pair:
-    return compare.pair(a, b, settings=settings, table=row_facts.table(dataset, settings, workspace), rows=rows)
 
 
 def _stamp(ref: Ref, settings: Settings, rows: int) -> str:
@@ -113,11 +121,6 @@ def _stamp(ref: Ref, settings: Settings, rows: int) -> str:
     paths = [where.base, where.tuned, where.quantised, *where.steps.values()]
     wanted = {Which.BASE: paths[:1], Which.FINAL: paths[1:2], Which.FOUR_BIT: paths[2:3]}.get(ref.which, paths[:1] + paths[3:])
     return " ".join(digest_of(path) for path in wanted if path is not None and path.is_file())
-
-
-def is_measured(a: Ref, b: Ref, *, dataset: Dataset, settings: Settings, workspace: str, rows: int) -> bool:
-    """Whether the report of this pair is there, so that the page opens at once."""
-    return compare.is_measured(pair_of(a, b, dataset=dataset, settings=settings, workspace=workspace, rows=rows), settings=settings)
 
 
 @dataclass(frozen=True, kw_only=True)

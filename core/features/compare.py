@@ -190,11 +190,6 @@ def _folder(found: Pair, settings: Settings, seed: int) -> Path:
     return settings.cache / "shift" / f"{found.key}-{seed}"
 
 
-def is_measured(found: Pair, *, settings: Settings, seed: int = 0) -> bool:
-    """Whether the report of this pair is in the cache."""
-    return stored.has_shift(_folder(found, settings, seed))
-
-
 def named(shift: Shift, found: Pair, *, a: str, b: str) -> Shift:
     """The report with the names of its sides, and its sentences in those words."""
     from core.shift import findings

@@ -33,10 +33,6 @@ def map_of(folder: Path, name: str, make: Callable[[], Map | None]) -> Map | Non
     return _kept(folder, f"map-{name}", Map | None, make)
 
 
-def has_shift(folder: Path) -> bool:
-    return (folder / "report.json").is_file()
-
-
 def _kept(folder: Path, name: str, kind: Any, make: Callable[[], T]) -> T:
     from filelock import FileLock
 

@@ -6,13 +6,17 @@ the rows themselves are never resampled: exact, and as cheap as the table is sma
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from core.domain.run import Interval
 from core.errors import DataError
 from core.metrics.scores import check, f1_from_counts
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 _CHUNK_CELLS = 2_000_000
 """Numbers held at once: 16 MB."""
@@ -72,6 +76,8 @@ def _draw(cells: NDArray[np.int64], counts: NDArray[np.int64], n_classes: int, s
 
 def _tables(cells: NDArray[np.int64], n_classes: int) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
     """Occupied cells -> classes `(n_cells, n_classes)`: by right answer, by label, by prediction."""
+    from scipy import sparse
+
     truth, guess = np.divmod(cells, n_classes)
     lines, shape = np.arange(len(cells)), (len(cells), n_classes)
     hit = truth == guess

@@ -25,6 +25,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "train": ("Train", ":material/model_training:"),
     "runs": ("Runs", ":material/list_alt:"),
     "compare": ("Compare", ":material/stacked_line_chart:"),
+    "features": ("Features", ":material/scatter_plot:"),
 }
 """File name in `pages/` -> title and icon, in the order of the navigation."""
 _MARK = "_entrypoint_ran"

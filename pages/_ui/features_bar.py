@@ -1,0 +1,204 @@
+"""The Features page's bar: which two models, which block, which colour; and what to do while there are no features yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.domain.run import Run, Status
+from core.errors import NotFoundError
+from core.feature_space import Asked, Space, State
+from core.feature_space.ask import ROWS_OFFERED, choices
+from core.plots.numbers import size
+from pages._ui import arms, live, run_list, shell
+
+Known = Mapping[str, tuple[Run, State]]
+COLOURS = ("label", "prediction", "changed prediction", "typical move", "neighbours kept", "domain")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The two sides of the page."""
+
+    a: Asked
+    b: Asked
+    names: tuple[str, str]
+    rows: int
+
+
+def choose(ws: str) -> Chosen | None:
+    """The two models to compare. None, with the next step on screen, while there is nothing to compare."""
+    rows = int(st.session_state.get("features_rows", ROWS_OFFERED[0]))
+    known: Known = shell.api().features_states(ws, rows=rows)
+    if not known:
+        shell.empty("There are no runs yet. Train a model first; then see here what training did to its features.", page="train",
+                    label="Go to Train")
+        return None
+    labels = _labels(ws, known)
+    with st.container(border=True):
+        left, right = st.columns(2)
+        with right:
+            b = _tuned(known, labels)
+        with left:
+            a = _against(known, labels, b)
+    if not _ready(ws, known, labels, a, b, rows):
+        return None
+    st.query_params["a"], st.query_params["b"] = a.text, b.text
+    return Chosen(a=a, b=b, names=(_name(a, known, labels), _name(b, known, labels)), rows=rows)
+
+
+def _labels(ws: str, known: Known) -> dict[str, str]:
+    """A name a run; with its experiment's where there are several."""
+    names, titles = arms.names([run for run, _ in known.values()]), run_list.titles(ws)
+    several = len({run.experiment for run, _ in known.values()}) > 1
+    return {i: f"{names[i]} ({titles[run.experiment]})" if several and run.experiment in titles else names[i]
+            for i, (run, _) in known.items()}
+
+
+def _asked(name: str, known: Known) -> Asked | None:
+    """A side that the address names, when this workspace has it."""
+    text = st.query_params.get(name, "")
+    try:
+        found = Asked.parse(text) if text else None
+    except NotFoundError:
+        return None
+    return found if found and found.run in known else None
+
+
+def _tuned(known: Known, labels: Mapping[str, str]) -> Asked:
+    """Side B: a run, and where there are recorded steps, which of them."""
+    linked, run = _asked("b", known), st.query_params.get("run", "")
+    first = next((i for i, (_, s) in known.items() if s.ready), None) or next((i for i, (_, s) in known.items() if not s.reason), None)
+    start = linked.run if linked else run if run in known else first or next(iter(known))
+    ids = list(known)
+    picked = str(st.selectbox("Model B", ids, index=ids.index(start), format_func=lambda i: _with_state(labels[i], known[i]),
+                              key=f"features_b_{len(ids)}", help="A run. Its model after training, or at a recorded step."))
+    sides = [c.asked for c in choices(picked, "", known[picked][1]) if c.asked.which.value in ("step", "final")]
+    if len(sides) == 1:
+        return sides[0]
+    index = sides.index(linked) if linked in sides else len(sides) - 1
+    words = {side: "after training" if side.step is None else f"step {side.step:,}" for side in sides}
+    place = st.select_slider("Checkpoint", range(len(sides)), value=index, format_func=lambda i: words[sides[i]],
+                             key=f"features_at_{picked}", help="Features recorded while training, at about seven steps.")
+    return sides[int(place)]
+
+
+def _against(known: Known, labels: Mapping[str, str], b: Asked) -> Asked:
+    """Side A: the base model that B started from, the 4-bit one, or another run on the same dataset."""
+    run, found = known[b.run]
+    sides = [c.asked for c in choices(b.run, "", found) if c.asked.which.value in ("base", "4bit")]
+    sides += [c.asked for c in choices(b.run, "", found) if c.asked.which.value in ("step", "final") and c.asked != b]
+    sides += [Asked(run=i) for i, (other, s) in known.items()
+              if i != b.run and not s.reason and other.recipe and run.recipe and other.recipe.dataset == run.recipe.dataset]
+    linked = _asked("a", known)
+    index = sides.index(linked) if linked in sides else 0
+    place = st.selectbox("Model A", range(len(sides)), index=index, format_func=lambda i: _name(sides[i], known, labels),
+                         key=f"features_a_{b.text}_{len(sides)}", help="What B is compared with: the base model unless you choose another.")
+    return sides[int(place)]
+
+
+def _name(side: Asked, known: Known, labels: Mapping[str, str]) -> str:
+    fixed = {"base": "base model", "4bit": "4-bit base model, untrained"}.get(side.which.value)
+    return fixed or labels[side.run] + (f" at step {side.step:,}" if side.step is not None else "")
+
+
+def _with_state(label: str, entry: tuple[Run, State]) -> str:
+    run, found = entry
+    return label if found.ready else f"{label} · {run.status.value}" if found.reason else f"{label} · features not extracted yet"
+
+
+# -- no features yet -----------------------------------------------------------------------------------------------------------------
+
+
+def _ready(ws: str, known: Known, labels: Mapping[str, str], a: Asked, b: Asked, rows: int) -> bool:
+    """Whether both sides are on disk; else the way to get them."""
+    missing = [i for i in dict.fromkeys((b.run, a.run)) if not known[i][1].ready]
+    if not missing:
+        return True
+    run, found = known[missing[0]]
+    label = shell.escape(labels[run.id])
+    if found.job:
+        st.markdown(f":material/hourglass_top: The features of **{label}** are being extracted. This page goes on by itself.")
+        st.fragment(_follow, run_every=live.POLL_S)(ws, found.job)
+        return False
+    if found.reason:
+        if not run.status.final:
+            st.markdown(f":material/local_fire_department: **{label}** is still {run.status.value}. Its features can be compared as soon "
+                        "as it is done; this page goes on by itself.")
+            st.fragment(_wait, run_every=live.POLL_S)(ws, run.id)
+            shell.link("runs", "Watch it", icon=":material/visibility:", run=run.id)
+        else:
+            shell.problem(f"{labels[run.id]} has nothing to compare.", found.reason, found.remedy)
+        return False
+    _offer(ws, known, run, label, rows)
+    return False
+
+
+def _offer(ws: str, known: Known, run: Run, label: str, rows: int) -> None:
+    """The button that extracts features, for this run or for all of its experiment."""
+    for job in shell.api().runs(ws):
+        if run.folder in job.payload.get("runs", ()) and job.status.final:
+            if job.status is not Status.DONE:
+                live.failure(job)
+            break
+    st.markdown(f":material/scatter_plot: The features of **{label}** were not extracted yet. Thaw runs the same rows through the base "
+                "model and the tuned model, and keeps one vector a row and block. That takes about two passes over the rows.")
+    st.segmented_control("Rows to compare", ROWS_OFFERED, default=rows, key="features_rows", format_func=lambda n: f"{n:,}", required=True,
+                         help="Test and validation rows, an equal share of each class; at most a quarter from the shift set.")
+    mates = [r.id for r, s in known.values() if r.experiment == run.experiment and not s.ready and not s.reason and not s.job]
+    with st.container(horizontal=True):
+        one = st.button("Extract features", type="primary", icon=":material/play_arrow:", key="extract_one")
+        many = len(mates) > 1 and st.button(f"Of all {len(mates)} runs of this experiment", icon=":material/playlist_play:",
+                                            key="extract_all")
+    if one or many:
+        shell.api().request_features(ws, mates if many else [run.id], rows=rows)
+        st.rerun()
+
+
+def _follow(ws: str, job: str) -> None:
+    with shell.guarded():
+        run, story = live.follow(ws, job)
+        if run.status.final:
+            st.rerun()
+        live.badge(run)
+        live.bar(run, story)
+
+
+def _wait(ws: str, run_id: str) -> None:
+    with shell.guarded():
+        run, story = live.follow(ws, run_id)
+        if run.status.final:
+            st.rerun()
+        live.bar(run, story)
+
+
+# -- block and colour ----------------------------------------------------------------------------------------------------------------
+
+
+def block(space: Space) -> int:
+    """The block that everything below is about; the last one unless chosen."""
+    names = [b.name for b in space.shift.blocks]
+    if st.session_state.get("features_block") not in names:
+        st.session_state["features_block"] = names[-1]
+    picked = st.pills("Block", names, key="features_block", required=True,
+                      help="Everything below is about this block. A click on a point of the chart above chooses it, too.")
+    return names.index(str(picked)) if picked in names else len(names) - 1
+
+
+def colour(space: Space) -> str:
+    """What the colour of a row says; only what these sides know."""
+    known = {"label": space.labels is not None, "prediction": space.predictions_b is not None, "domain": space.pair.sides.shift is not None,
+             "changed prediction": space.predictions_a is not None and space.predictions_b is not None,
+             "typical move": not any(w.code == "different-widths" for w in space.shift.warnings), "neighbours kept": True}
+    offered = [c for c in COLOURS if known[c]]
+    if st.session_state.get("features_colour") not in offered:
+        st.session_state["features_colour"] = offered[0]
+    return str(st.selectbox("Colour", offered, key="features_colour", width=240))
+
+
+def disk(found: State) -> None:
+    """What the features take on disk."""
+    st.caption(f":material/hard_drive: This run's features take {size(found.size_bytes)}; base-model features, shared by all runs on the "
+               f"same data, {size(found.base_bytes)}.")

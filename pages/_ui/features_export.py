@@ -1,0 +1,37 @@
+"""What can be taken away from the Features page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.feature_space import Space, export
+from core.plots.theme import Chart
+
+if TYPE_CHECKING:
+    from core.shift.footer import Map
+
+
+def figure(chart: Chart, space: Space, drawn: Map, block: int) -> None:
+    """The map as a picture or a page, and its points as a table."""
+    name = f"thaw-map-{space.shift.blocks[block].name.replace(' ', '-')}"
+    reason = None if export.browser() else "No Chromium or Chrome was found on this machine; save as HTML instead."
+    with st.popover("Save this map", icon=":material/download:"):
+        st.download_button("Page (HTML)", data=lambda: export.html(chart), file_name=f"{name}.html", mime="text/html", on_click="ignore",
+                           key="features_html", help="Works without a network.")
+        for form, mime in (("png", "image/png"), ("svg", "image/svg+xml")):
+            st.download_button(f"Picture ({form.upper()})", data=lambda form=form: export.picture(chart, form), file_name=f"{name}.{form}",
+                               mime=mime, on_click="ignore", key=f"features_{form}", disabled=reason is not None,
+                               help=reason or "Drawn by this machine's browser; takes some seconds.")
+        st.download_button("Points (Parquet)", data=lambda: export.vectors(space, drawn, block), file_name=f"{name}.parquet",
+                           on_click="ignore", key="features_parquet", help="Row id, x, y, block, run, for other viewers.")
+
+
+def numbers(space: Space) -> None:
+    """Every number as JSON and as CSV, with seed and versions."""
+    with st.container(horizontal=True):
+        st.download_button("Every number as JSON", data=lambda: export.numbers(space), file_name="thaw-shift.json", mime="application/json",
+                           on_click="ignore", icon=":material/data_object:", key="features_json")
+        st.download_button("One line a block as CSV", data=lambda: export.table(space), file_name="thaw-shift.csv", mime="text/csv",
+                           on_click="ignore", icon=":material/table:", key="features_csv")

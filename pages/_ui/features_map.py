@@ -1,0 +1,164 @@
+"""What does it look like? Both models through one camera, and which examples: one selection drives map, colours, arrows and cards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from core.feature_space import Space, View
+from core.plots import shift_map
+from core.plots.shift_map import Colouring
+from core.plots.theme import Chart
+from pages._ui import features_bar, features_cards, features_export, shell
+from pages._ui.features_numbers import card
+
+if TYPE_CHECKING:
+    from core.shift.footer import Map
+
+PICKED = "features_picked"
+"""Row ids of the selection; lives longer than any one chart."""
+VIEWS = {View.UNION: "one camera for both", View.CHANGE: "where it moved", View.BASE: "base camera", View.CLASSES: "class axes",
+         View.UMAP: "UMAP"}
+NOTES = {
+    View.UNION: "PCA fitted on both models together: the camera never moves, so an arrow is an exact shadow of the real movement.",
+    View.CHANGE: "The two directions that hold most of the movement. Classes may overlap here although they are apart elsewhere.",
+    View.BASE: "PCA fitted on A alone: what is new in B may be out of sight.",
+    View.CLASSES: "Supervised: the directions that separate the labels of these rows. Some separation shows even where there is little.",
+    View.UMAP: "UMAP fitted on both together: groups yes, distances no. Arrows are off, since their lengths would mean nothing.",
+}
+DRAWN = ("side by side", "arrows", "on the way")
+
+
+def panel(ws: str, chosen: features_bar.Chosen, block: int) -> None:
+    """The map and the cards, redrawn together when rows are selected, without the rest of the page."""
+    with shell.guarded():
+        space = shell.api().shift(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows)
+        st.subheader("What does it look like?")
+        _map(space, block)
+        st.subheader("Which examples?")
+        features_cards.section(space, block, picked(space))
+
+
+def picked(space: Space) -> list[int]:
+    """Places, in the order of the sample, of the rows that are selected."""
+    wanted = st.session_state.get(PICKED, ())
+    return np.flatnonzero(np.isin(space.row_ids, list(wanted))).tolist() if wanted else []
+
+
+def _map(space: Space, block: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        colour = features_bar.colour(space)
+        unknown = {View.CLASSES} if space.labels is None else set()
+        offered = [v for v in VIEWS if v not in unknown and not (v is View.UMAP and space.linear_only)]
+        view = st.segmented_control("View", offered, default=View.UNION, key="features_view", format_func=VIEWS.__getitem__,
+                                    required=True) or View.UNION
+    with st.spinner("Drawing…", show_time=True):
+        drawn = space.map(block, View(view))
+    name = space.shift.blocks[block].name
+    if drawn is None:
+        st.info(f"{shell.escape(name.capitalize())} cannot be drawn on one map: the two models differ in width there, or features are not "
+                "finite or have collapsed. CKA and neighbours kept above need no common map.", icon=":material/grid_off:")
+        return
+    ways = [w for w in DRAWN if w != "on the way" or View(view).linear]
+    way = st.segmented_control("Drawing", ways, default=ways[0], key="features_way", required=True, label_visibility="collapsed") or ways[0]
+    share = st.slider("From A to B", 0.0, 1.0, 0.5, 0.05, key="features_share", help="Each row on its straight way; exact in this view.") \
+        if way == "on the way" else 0.0
+    chart = _chart(space, drawn, block, colouring(space, block, colour), way, share)
+    _selectable(chart, len(space.row_ids))
+    _footer(drawn)
+    st.caption(NOTES[View(view)])
+    features_export.figure(chart, space, drawn, block)
+
+
+def colouring(space: Space, block: int, colour: str) -> Colouring:
+    """The colour of every row."""
+    rows, n = space.shift.blocks[block].rows, len(space.row_ids)
+    none = np.full(n, -1.0)
+    if colour == "typical move":
+        return Colouring(title="Move", values=rows.distance, low=0.0, high=float(np.nanpercentile(rows.distance, 98) or 1.0)
+                         if np.isfinite(rows.distance).any() else 1.0)
+    if colour == "neighbours kept":
+        return Colouring(title="Neighbours kept", values=rows.kept, low=0.0, high=1.0)
+    if colour == "domain":
+        return Colouring(title="Domain", values=(~rows.target).astype(float), classes=("target rows", "shift rows"))
+    if colour == "changed prediction" and space.predictions_a is not None and space.predictions_b is not None:
+        return Colouring(title="Prediction", values=_change(space), classes=("same prediction", "fixed", "broken", "changed otherwise"))
+    values = space.predictions_b if colour == "prediction" else space.labels
+    title = "Prediction of B" if colour == "prediction" else "Label"
+    return Colouring(title=title, values=none if values is None else values.astype(float), classes=space.classes)
+
+
+def _change(space: Space) -> np.ndarray:
+    """0 same, 1 fixed, 2 broken, 3 changed from one wrong class to another, −1 where a side predicted nothing."""
+    a, b, sides = space.predictions_a, space.predictions_b, space.correct()
+    if a is None or b is None:
+        return np.full(len(space.row_ids), -1.0)
+    out = np.where(a == b, 0.0, 3.0)
+    if sides is not None:
+        out[sides[0]], out[sides[1]] = 1.0, 2.0
+    out[(a < 0) | (b < 0)] = -1.0
+    return out
+
+
+def _chart(space: Space, drawn: Map, block: int, colours: Colouring, way: str, share: float) -> Chart:
+    rows, labels = space.shift.blocks[block].rows, space.labels
+    hover = features_cards.hover(space, block)
+    common: dict[str, Any] = {"row_ids": space.row_ids.tolist(), "hover": hover, "names": space.names, "selected": picked(space)}
+    if way == "arrows":
+        return shift_map.overlay(drawn.base, drawn.tuned, colours, **common, distance=rows.distance, kept=rows.kept, arrows=drawn.arrows,
+                                 labels=None if labels is None else np.where(rows.target, labels, -1), captured=drawn.movement_captured)
+    if way == "on the way":
+        return shift_map.transition(drawn.base, drawn.tuned, colours, **common, share=share)
+    return shift_map.panes(drawn.base, drawn.tuned, colours, **common)
+
+
+def _selectable(chart: Chart, n: int) -> None:
+    """The chart with lasso and box; what they catch becomes the selection."""
+
+    def caught() -> None:
+        points = st.session_state["features_map"]["selection"]["points"]
+        ids = [_id(p["customdata"]) for p in points if p.get("customdata") is not None]
+        if ids:
+            st.session_state[PICKED] = ids
+
+    st.markdown(f"**{shell.escape(chart.title)}**")
+    st.plotly_chart(chart.figure, key="features_map", alt=chart.alt, on_select=caught, selection_mode=("points", "box", "lasso"),
+                    config={"displaylogo": False, "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"]})
+    chosen = len(st.session_state.get(PICKED, ()))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if chosen:
+            st.markdown(f":material/select_all: {chosen:,} of {n:,} rows selected")
+            if st.button("Clear the selection", icon=":material/close:", key="features_clear", type="tertiary"):
+                st.session_state.pop(PICKED, None)
+                st.rerun(scope="fragment")
+        else:
+            st.caption(":material/lasso_select: Draw a lasso or a box round rows, in either pane, to see them in both and as cards below.")
+
+
+def _id(data: Any) -> int:
+    return int(data[0] if isinstance(data, (list, tuple)) else data)
+
+
+def _footer(drawn: Map) -> None:
+    """How far to trust this picture."""
+    shown: list[tuple[str, str, str]] = []
+    if drawn.variance_shown is not None:
+        sides = f" (A {drawn.variance_shown_base:.0%}, B {drawn.variance_shown_tuned:.0%})" \
+            if drawn.variance_shown_base is not None and drawn.variance_shown_tuned is not None else ""
+        shown.append(("Variance shown", f"{drawn.variance_shown:.0%}{sides}", "variance_shown"))
+    if drawn.movement_captured is not None:
+        low = drawn.movement_captured < 0.2
+        text = f"{drawn.movement_captured:.0%}"
+        shown.append(("Movement captured", f":red[{text}: most of it is out of this picture]" if low else text, "movement_captured"))
+    for key in ("trustworthiness", "continuity"):
+        value = getattr(drawn, key)
+        if value is not None:
+            shown.append((key.capitalize(), f"{value:.2f}", key))
+    if drawn.null_step is not None:
+        here = f" (drawn here {drawn.drawn_step:.2f})" if drawn.drawn_step is not None else ""
+        shown.append(("Null step", f"{drawn.null_step:.3f}{here}", "null_step"))
+    with st.container(horizontal=True, gap="medium"):
+        for label, text, key in shown:
+            st.caption(f"{label} **{text}**", help=card(key), width="content")

@@ -1,0 +1,215 @@
+"""The Features page in every state, on features as the engine leaves them: real files, made-up numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.api import Thaw
+from core.domain.dataset import Dataset
+from core.domain.model import ModelFacts
+from core.domain.recipe import Recipe
+from core.domain.run import JobKind, Status
+from core.features import places
+from core.features.blockfile import BlockFeatures
+from core.settings import Settings
+from core.store import Store, files
+from core.store.jobs import NewJob
+from tests.conftest import WORKSPACE
+from tests.ui.conftest import Ended, shown
+
+ROWS = np.arange(90)
+WIDTH = 12
+
+
+def cloud(seed: int, *, width: int = WIDTH, apart: float = 1.0) -> np.ndarray:
+    """(90, width): three classes, some way apart."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((len(ROWS), width)) + apart * rng.standard_normal((3, width))[ROWS % 3]
+
+
+@pytest.fixture
+def made(ended: Ended, facts: ModelFacts, settings: Settings, dataset: Dataset) -> Callable[..., str]:
+    """`made(moved={...})`: the LoRA run with features on disk; block name -> its tuned features where they differ from the base's."""
+    for name in ended.done:
+        folder = Path(Thaw(settings).run(WORKSPACE, name).folder)
+        method = Thaw(settings).run(WORKSPACE, name).recipe.method
+        files.write_json(folder / "recipe.json", Recipe(dataset=dataset.id, base_model="minilm", method=method).to_json())
+        files.write_json(folder / "artifact" / "labels.json", {"classes": list(dataset.classes), "precision": "fp32"})
+
+    def make(run: str = "", *, moved: dict[str, np.ndarray] | None = None, rows: int = 2000, steps: bool = False) -> str:
+        run = run or ended.done[1]
+        folder = Path(Thaw(settings).run(WORKSPACE, run).folder)
+        where = places.of_run(folder, settings=settings, rows=rows)
+        base = {block.name: cloud(block.index) for block in where.facts.blocks}
+        tuned = base | (moved or {})
+        BlockFeatures(row_ids=ROWS, blocks=base).save(where.base)
+        BlockFeatures(row_ids=ROWS, blocks=tuned).save(where.tuned)
+        for step in (0, 2, 4) if steps else ():
+            way = {n: (1 - step / 4) * base[n] + step / 4 * tuned[n] for n in base}
+            BlockFeatures(row_ids=ROWS[:40], blocks={n: v[:40] for n, v in way.items()}, step=step).save(
+                folder / "features" / f"step-{step:07d}.safetensors")
+        return run
+
+    return make
+
+
+@pytest.fixture
+def moved() -> dict[str, np.ndarray]:
+    """Blocks 3 and 5 have moved."""
+    return {"block 3": cloud(4) + 0.3 * cloud(103), "block 5": cloud(6, apart=1.0) + cloud(105)}
+
+
+def test_no_runs_at_all(app):
+    at = app("features")
+    assert not at.exception
+    assert "There are no runs yet" in shown(at)
+
+
+def test_features_not_extracted_yet_are_one_button_away(app, made, ended, settings):
+    at = app("features", run=ended.done[1])
+    assert not at.exception
+    assert "were not extracted yet" in shown(at)
+    at.button(key="extract_one").click().run()
+    assert not at.exception
+    jobs = Thaw(settings).runs(WORKSPACE, kind=JobKind.FEATURES)
+    assert [job.payload["rows"] for job in jobs] == [2000]
+    assert "are being extracted" in shown(at)
+
+
+def test_a_run_under_way_is_waited_for(app, ended, settings, dataset):
+    store = Store(settings)
+    recipe = Recipe(dataset=dataset.id, base_model="minilm", method="full")
+    run = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="Waiting", recipe=recipe,
+                                    runs_folder=settings.workspace(WORKSPACE) / "runs")])[0]
+    at = app("features", run=run)
+    assert not at.exception
+    assert "still queued" in shown(at)
+
+
+def test_a_failed_run_says_that_there_is_nothing(app, ended):
+    at = app("features", run=ended.failed)
+    assert not at.exception
+    assert "nothing to compare" in at.error[0].value
+
+
+def test_a_failed_extraction_says_why(app, made, ended, settings):
+    from core.domain.run import Failure
+    from core.errors import FailureKind
+
+    job = Thaw(settings).request_features(WORKSPACE, [ended.done[1]])
+    store = Store(settings)
+    claim = store.queue.claim(supervisor="test", host="test", slots=1)
+    assert claim is not None and claim.run.id == job
+    store.queue.begin(job, fence=claim.fence, pid=os.getpid(), pid_created=0.0)
+    failure = Failure(kind=FailureKind.OUT_OF_MEMORY, what="Memory ran out.", why="Many rows.", remedy="Use fewer rows.")
+    store.queue.finish(job, fence=claim.fence, status=Status.FAILED, failure=failure)
+    at = app("features", run=ended.done[1])
+    assert "Memory ran out" in at.error[0].value
+    assert at.button(key="extract_one")
+
+
+def test_the_page_answers_where_how_far_which_and_whether(app, made, moved):
+    at = app("features", run=made(moved=moved))
+    assert not at.exception and not at.error
+    text = shown(at)
+    assert "5 of 7 blocks are identical to the last bit" in text
+    assert "By CKA, features changed most in" in text
+    values = {m.label: m.value for m in at.metric}
+    assert set(values) == {"k-NN accuracy, A → B", "CKA", "Neighbours kept", "Typical move"}
+    assert "Movement captured" in text and "changed most (90)" in str([w.options for w in at.get("button_group")])
+    assert text.count("Nearest") == 0 and "of 10 neighbours" in text
+
+
+def test_choosing_a_block_drives_the_tiles(app, made, moved):
+    at = app("features", run=made(moved=moved))
+    at.button_group(key="features_block").set_value("block 2").run()
+    assert not at.exception
+    assert {m.label: m.value for m in at.metric}["CKA"] == "1.000"
+    assert {m.label: m.value for m in at.metric}["Typical move"].startswith("0.00")
+
+
+def test_identical_models_say_so_and_draw_no_arrows(app, made):
+    at = app("features", run=made())
+    assert not at.exception
+    assert "are identical" in shown(at)
+    at.button_group(key="features_way").set_value("arrows").run()
+    assert not at.exception
+    assert "No arrows: nothing moved" in shown(at).replace("\\", "")
+
+
+def test_different_widths_have_no_arrows_and_no_movement(app, made):
+    at = app("features", run=made(moved={"block 5": cloud(9, width=20)}))
+    assert not at.exception
+    assert any("differ in width" in w.value for w in at.warning)
+    assert "Typical move" not in {m.label for m in at.metric}
+    assert any("cannot be drawn on one map" in i.value for i in at.info)
+
+
+@pytest.mark.parametrize(("values", "words"), [(np.ones((90, WIDTH)), "has collapsed"), (np.full((90, WIDTH), np.nan), "not finite")])
+def test_broken_features_are_named(values, words, app, made):
+    at = app("features", run=made(moved={"block 5": values}))
+    assert not at.exception
+    assert any(words in w.value for w in at.warning)
+
+
+def test_few_rows_are_warned_of(app, made, moved, facts, settings):
+    wide = {"block 5": cloud(6, width=120)}
+    at = app("features", run=made(moved=wide))
+    assert any("fewer than the 120 dimensions" in w.value for w in at.warning)
+
+
+def test_without_labels_their_numbers_are_left_out(app, made, moved, settings, dataset):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = settings.workspace(WORKSPACE) / "datasets" / dataset.id / "rows.parquet"
+    rows = pq.read_table(path)
+    blank = pa.array([None] * len(rows), pa.int32())
+    pq.write_table(rows.set_column(rows.column_names.index("label"), "label", blank), path)
+    at = app("features", run=made(moved=moved))
+    assert not at.exception
+    assert any("no labels" in w.value for w in at.warning)
+    assert "k-NN accuracy, A → B" not in {m.label for m in at.metric}
+    assert "label" not in at.selectbox(key="features_colour").options
+
+
+def test_two_runs_and_recorded_steps_can_be_compared(app, made, moved, ended):
+    made(ended.done[0])
+    run = made(moved=moved, steps=True)
+    at = app("features", a=f"{ended.done[0]}:final", b=f"{run}:final")
+    assert not at.exception and not at.error
+    assert "Linear probe" in str(at.selectbox[1].value)
+    assert "went from CKA" in shown(at)
+    at = app("features", a=f"{run}:base", b=f"{run}:step:2")
+    assert not at.exception and not at.error
+    assert "40 target rows" in shown(at)
+
+
+def test_predict_first_hides_the_page_until_revealed(app, made, moved):
+    at = app("features", run=made(moved=moved))
+    at.toggle(key="features_predict").set_value(True).run()
+    assert not at.metric
+    at.button_group[0].set_value(["block 3", "block 4"])
+    at.button[0].click().run()
+    assert "You were right about 5 of 7 blocks" in at.info[0].value
+    assert at.metric
+
+
+def test_numbers_on_the_page_are_those_of_the_files(made, moved, settings):
+    from core.domain.run import Interval
+    from core.feature_space import Asked, export
+    from core.feature_space.ask import Which
+
+    run = made(moved=moved)
+    asked = Asked(run=run, which=Which.BASE), Asked(run=run)
+    space = Thaw(settings).shift(WORKSPACE, *asked, names=("base model", "LoRA"))
+    document = json.loads(export.numbers(space))
+    assert document["seed"] == 0 and "numpy" in document["versions"]
+    assert isinstance(space.shift.blocks[3].cka, Interval)
+    assert document["blocks"][4]["cka"] == space.shift.blocks[4].cka.value
