@@ -60,13 +60,40 @@ def write_dataset(settings: Settings, *, n_rows: int, shift_rows: int = 0) -> Da
     counts: dict[str, dict[str, int]] = {}
     for split, name in zip(splits, names, strict=True):
         counts.setdefault(split, dict.fromkeys(classes, 0))[name] += 1
-    dataset = Dataset(id=content_hash, name="tiny", task=Task.TEXT_CLASSIFICATION, content_hash=content_hash, classes=classes, counts=counts,
-                      source="made in memory", rows_read=len(texts), rows_kept=len(texts), mean_length=sum(map(len, texts)) / len(texts))
+    dataset = Dataset(id=content_hash, name="tiny", task=Task.TEXT_CLASSIFICATION, content_hash=content_hash, classes=classes,
+                      counts=counts, source="made in memory", rows_read=len(texts), rows_kept=len(texts), mean_length=sum(map(len,
+                                                                                                                              texts)) / len(texts))
     folder = settings.workspace(WORKSPACE) / "datasets" / dataset.id
     folder.mkdir(parents=True)
     pq.write_table(pa.table({"row_id": pa.array(range(len(texts)), pa.int64()), "text": texts,
                              "label": pa.array([classes.index(name) for name in names], pa.int32()), "split": splits}),
                    folder / "rows.parquet")
+    (folder / "dataset.json").write_text(json.dumps(codec.to_json(dataset)), encoding="utf-8")
+    return dataset
+
+
+def write_picture_dataset(settings: Settings, *, n_rows: int, shift_rows: int = 0) -> Dataset:
+    """Pictures of three shapes in a dataset folder as ingestion leaves it, with paths relative to the folder."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    classes = tuple(sorted(tiny.SHAPES))
+    labels = [row % len(classes) for row in range(n_rows + shift_rows)]
+    pattern = ["train", "train", "train", "validation", "test"]
+    splits = [pattern[(row // 3) % 5] for row in range(n_rows)] + ["shift"] * shift_rows
+    content_hash = f"{n_rows:08x}{shift_rows:06x}ff"
+    counts: dict[str, dict[str, int]] = {}
+    for split, label in zip(splits, labels, strict=True):
+        counts.setdefault(split, dict.fromkeys(classes, 0))[classes[label]] += 1
+    dataset = Dataset(id=content_hash, name="shapes", task=Task.IMAGE_CLASSIFICATION, content_hash=content_hash, classes=classes,
+                      counts=counts, source="made in memory", rows_read=len(labels), rows_kept=len(labels))
+    folder = settings.workspace(WORKSPACE) / "datasets" / dataset.id
+    (folder / "images").mkdir(parents=True)
+    for row, label in enumerate(labels):
+        tiny.make_picture(classes[label], seed=row).save(folder / "images" / f"{row}.png")  # type: ignore[attr-defined]
+    paths = [f"images/{row}.png" for row in range(len(labels))]
+    pq.write_table(pa.table({"row_id": pa.array(range(len(labels)), pa.int64()), "image": paths,
+                             "label": pa.array(labels, pa.int32()), "split": splits}), folder / "rows.parquet")
     (folder / "dataset.json").write_text(json.dumps(codec.to_json(dataset)), encoding="utf-8")
     return dataset
 

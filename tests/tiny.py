@@ -79,10 +79,122 @@ def distilbert(folder: Path, *, seed: int = 0) -> Path:
                                                   max_position_embeddings=64)), folder)
 
 
+def vit(folder: Path, *, seed: int = 0) -> Path:
+    """A ViT of three blocks of width 64 on pictures of 32 x 32, with its processor (a class token, no pooler)."""
+    import torch
+    from transformers import ViTConfig, ViTImageProcessor, ViTModel
+
+    torch.manual_seed(seed)
+    config = ViTConfig(hidden_size=64, num_hidden_layers=3, num_attention_heads=4, intermediate_size=128, image_size=32, patch_size=8)
+    return _save_with_processor(ViTModel(config, add_pooling_layer=False), ViTImageProcessor(size={"height": 32, "width": 32}), folder)
+
+
+def resnet(folder: Path, *, seed: int = 0) -> Path:
+    """A ResNet of four stages, with BatchNorm whose statistics are not the default ones."""
+    import torch
+    from transformers import ConvNextImageProcessor, ResNetConfig, ResNetModel
+
+    torch.manual_seed(seed)
+    model = ResNetModel(ResNetConfig(embedding_size=16, hidden_sizes=[16, 32, 32, 64], depths=[1, 1, 1, 1], layer_type="bottleneck"))
+    return _save_with_processor(_warm(model), ConvNextImageProcessor(size={"shortest_edge": 32}, crop_pct=0.875), folder)
+
+
+def convnext(folder: Path, *, seed: int = 0) -> Path:
+    """A ConvNeXt of four stages: convolutions and linear layers, LayerNorm, its own pooling."""
+    import torch
+    from transformers import ConvNextConfig, ConvNextImageProcessor, ConvNextModel
+
+    torch.manual_seed(seed)
+    model = ConvNextModel(ConvNextConfig(hidden_sizes=[16, 32, 32, 64], depths=[1, 1, 1, 1]))
+    return _save_with_processor(model, ConvNextImageProcessor(size={"shortest_edge": 32}, crop_pct=0.875), folder)
+
+
+def dinov2(folder: Path, *, seed: int = 0) -> Path:
+    """A DINOv2 of three blocks, which pools by its class token and crops its pictures."""
+    import torch
+    from transformers import BitImageProcessor, Dinov2Config, Dinov2Model
+
+    torch.manual_seed(seed)
+    config = Dinov2Config(hidden_size=64, num_hidden_layers=3, num_attention_heads=4, mlp_ratio=2, image_size=28, patch_size=14)
+    processor = BitImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 28, "width": 28})
+    return _save_with_processor(Dinov2Model(config), processor, folder)
+
+
+def swin(folder: Path, *, seed: int = 0) -> Path:
+    """A Swin of three stages, which hand on sizes beside the tokens."""
+    import torch
+    from transformers import SwinConfig, SwinModel, ViTImageProcessor
+
+    torch.manual_seed(seed)
+    config = SwinConfig(embed_dim=16, depths=[1, 1, 1], num_heads=[1, 2, 4], image_size=32, patch_size=2, window_size=4)
+    return _save_with_processor(SwinModel(config), ViTImageProcessor(size={"height": 32, "width": 32}), folder)
+
+
+def efficientnet(folder: Path, *, seed: int = 0) -> Path:
+    """A timm EfficientNet of five stages inside transformers' wrapper, on pictures of 32 x 32."""
+    return _timm("test_efficientnet", folder, seed)
+
+
+def timm_resnet(folder: Path, *, seed: int = 0) -> Path:
+    """A timm ResNet, whose four stages are numbered siblings."""
+    return _timm("test_resnet", folder, seed)
+
+
+def _timm(name: str, folder: Path, seed: int) -> Path:
+    import torch
+    from transformers import AutoModel, TimmWrapperConfig
+
+    torch.manual_seed(seed)
+    pretrained = {"input_size": [3, 32, 32], "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center", "mean": [0.5] * 3,
+                  "std": [0.5] * 3}
+    config = TimmWrapperConfig(architecture=name, pretrained_cfg=pretrained)
+    _warm(AutoModel.from_config(config)).save_pretrained(folder)
+    return folder
+
+
+def _warm(model: object) -> object:
+    """BatchNorm statistics as if it had been trained: neither zero nor one."""
+    import torch
+
+    with torch.no_grad():
+        for name, buffer in model.named_buffers():  # type: ignore[attr-defined]
+            if name.endswith("running_mean"):
+                buffer.normal_(0, 0.1)
+            elif name.endswith("running_var"):
+                buffer.uniform_(0.5, 1.5)
+    return model
+
+
+PICTURE_FAMILIES = {"vit": vit, "resnet": resnet, "convnext": convnext, "dinov2": dinov2, "swin": swin, "efficientnet": efficientnet,
+                    "timm_resnet": timm_resnet}
+SHAPES = ("disc", "bar", "cross")
+
+
+def make_picture(shape: str, *, seed: int, side: int = 48) -> object:
+    """A bright disc, bar or cross at a random place on a dark, noisy ground, as a Pillow picture."""
+    import numpy as np
+    from PIL import Image
+
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:side, :side]
+    y, x, size = random.uniform(0.35, 0.65) * side, random.uniform(0.35, 0.65) * side, random.uniform(0.2, 0.3) * side
+    down, across = np.abs(rows - y), np.abs(columns - x)
+    inside = {"disc": np.hypot(down, across) < size, "bar": (down < size / 4) & (across < size),
+              "cross": ((down < size / 4) & (across < size)) | ((across < size / 4) & (down < size))}[shape]
+    pixels = random.integers(0, 60, (side, side, 3)) + inside[..., None] * random.integers(120, 195, 3)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
 FAMILIES = {"bert": bert, "gpt2": gpt2, "llama": llama, "distilbert": distilbert}
 
 
 def _save(model: object, folder: Path) -> Path:
     model.save_pretrained(folder)  # type: ignore[attr-defined]
     tokenizer().save_pretrained(folder)  # type: ignore[attr-defined]
+    return folder
+
+
+def _save_with_processor(model: object, processor: object, folder: Path) -> Path:
+    model.save_pretrained(folder)  # type: ignore[attr-defined]
+    processor.save_pretrained(folder)  # type: ignore[attr-defined]
     return folder

@@ -52,6 +52,8 @@ class LinearLayer:
     """`attention`, `mlp` or `other`."""
     in_features: int
     out_features: int
+    quantisable: bool = True
+    """Whether it can be stored in 4 bits: linear layers can, convolutions cannot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,7 @@ class ModelFacts:
     image_size: int = 0
     """Pixels a side (0 for text)."""
     pooling: str = "mean"
-    """Pooling it was trained with: `mean`, `cls`, `last` or `model`."""
+    """Pooling it was trained with: `mean`, `cls`, `last`, or `model` (the base model's own pooling)."""
     has_batch_norm: bool = False
     forward_flops_per_token: float = 0.0
     """Floating-point operations of one forward pass, per token (per picture for images)."""
@@ -87,6 +89,8 @@ class ModelFacts:
     licence: str = ""
     activation_bytes_per_block: dict[str, int] = field(default_factory=dict)
     """Block name -> activation bytes kept for backward, per token (per picture), in fp32; measured once."""
+    flops_per_block: dict[str, float] = field(default_factory=dict)
+    """Block name -> its share of `forward_flops_per_token`; empty when it was not measured."""
     schema_version: int = 1
 
     @property

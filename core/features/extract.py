@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,19 @@ def fill_features(store: RowStore, network: Network, encoded: Encoded, indices: 
 @torch.no_grad()
 def fill_prefix(store: RowStore, network: Network, encoded: Encoded, indices: np.ndarray, *, boundary: int, precision: str,
                 report: Report) -> None:
-    """Write what enters `block boundary`, (n_tokens, width) a row, for all `indices` that the store lacks."""
+    """Write what enters `block boundary` for all `indices` that the store lacks: (n_tokens, width) a text, everything flat a picture."""
     network.eval()
+
+    def compute(batch: np.ndarray) -> None:
+        values = to_stored(_entering(network, encoded.batch(batch), boundary, precision), store.dtype)  # (n_rows, …)
+        for row, index in enumerate(batch):
+            store.write(int(index), values[row, :int(encoded.lengths[index])] if encoded.ragged else values[row].reshape(1, -1))
+
+    _fill(store, encoded, indices, compute, report)
+
+
+def _entering(network: Network, tensors: dict[str, torch.Tensor], boundary: int, precision: str) -> torch.Tensor:
+    """What enters `block boundary` for these inputs; nothing above it is computed."""
     caught: list[torch.Tensor] = []
 
     def catch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -65,23 +77,64 @@ def fill_prefix(store: RowStore, network: Network, encoded: Encoded, indices: np
         raise _Caught
 
     handle = blocks.members(network.body, network.stack)[boundary].register_forward_pre_hook(catch, with_kwargs=True)
-
-    def compute(batch: np.ndarray) -> None:
-        inputs = to_device(encoded.batch(batch), network.device)
-        caught.clear()
-        try:
-            with autocast(precision, network.device):
-                network.body(**inputs)
-        except _Caught:
-            pass  # the blocks above the boundary are not needed here
-        values = caught[0].float().cpu().numpy()  # (n_rows, n_tokens, width)
-        for row, index in enumerate(batch):
-            store.write(int(index), values[row, :int(encoded.lengths[index])])
-
     try:
-        _fill(store, encoded, indices, compute, report)
+        with autocast(precision, network.device):
+            network.body(**to_device(tensors, network.device))
+    except _Caught:
+        pass  # the blocks above the boundary are not needed here
     finally:
         handle.remove()
+    return caught[0]
+
+
+def to_stored(values: torch.Tensor, dtype: np.dtype[Any]) -> np.ndarray:
+    """Activations as numpy; bfloat16, which numpy lacks, as its bits (uint16)."""
+    if dtype == np.uint16:
+        return np.asarray(values.to(torch.bfloat16).contiguous().view(torch.int16).cpu().numpy().view(np.uint16))
+    return np.asarray(values.float().cpu().numpy())
+
+
+def from_stored(values: np.ndarray) -> torch.Tensor:
+    """The inverse of `to_stored`."""
+    return torch.from_numpy(values.view(np.int16)).view(torch.bfloat16) if values.dtype == np.uint16 else torch.from_numpy(values)
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """What enters the first trainable block. shape: of one row, (n_tokens, width) or (channels, height, width); dtype: as stored."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+OTHER_SHAPES = (RuntimeError, TypeError, ValueError, IndexError, AttributeError)
+"""What a body raises whose blocks hand on more than one tensor, so that they cannot be left out."""
+
+
+@torch.no_grad()
+def try_prefix(network: Network, encoded: Encoded, indices: np.ndarray, *, boundary: int, precision: str) -> Boundary | None:
+    """Start a few rows at `block boundary` and compare with the whole pass; None where that does not give the same.
+
+    Some architectures (Swin) pass sizes from block to block, or read the picture again further up: their prefix cannot be cached.
+    """
+    network.eval()
+    tensors = encoded.batch(indices)
+    with autocast(precision, network.device):
+        whole = network.features(**to_device(tensors, network.device))
+    entering = _entering(network, tensors, boundary, precision)
+    runner = PrefixRunner(network, boundary)
+    try:
+        runner.current = entering
+        with autocast(precision, network.device):
+            started = network.features(**to_device(encoded.beside_prefix(indices, prefix_axes=entering.ndim - 1), network.device))
+    except OTHER_SHAPES:
+        return None
+    finally:
+        runner.remove()
+    if started.shape != whole.shape or torch.linalg.vector_norm(started - whole) > 1e-2 * torch.linalg.vector_norm(whole):
+        return None
+    half = entering.dtype == torch.bfloat16 and not encoded.ragged
+    return Boundary(tuple(entering.shape[1:]), "uint16" if half else "float32")
 
 
 class _Caught(Exception):
@@ -109,16 +162,25 @@ class PrefixRunner:
     """Lets a network start at `block boundary` from cached activations.
 
     The frozen blocks below are replaced by a pass-through; the cached tensor, given to `forward` as `prefix`
-    (n_rows, n_tokens, width), takes the place of their output. Everything else of the body's own forward
+    (n_rows, …), takes the place of their output. Everything else of the body's own forward
     (masks, positions, final norm) runs as it is, so the result equals the uncached one.
     """
 
     def __init__(self, network: Network, boundary: int) -> None:
         self.current: torch.Tensor | None = None
-        container = network.body.get_submodule(network.stack.path)
-        for index in range(boundary):
-            container[index] = _PassThrough()  # type: ignore[index,operator]
-        blocks.members(network.body, network.stack)[boundary].register_forward_pre_hook(self._swap, with_kwargs=True)
+        self.removed = ("embeddings", *(f"block {i}" for i in range(boundary)))
+        """Blocks whose own output is no longer computed."""
+        self._body = network.body
+        self._taken = {path: network.body.get_submodule(path) for path in network.stack.paths[:boundary]}
+        for path in self._taken:
+            network.body.set_submodule(path, _PassThrough())
+        self._handle = blocks.members(network.body, network.stack)[boundary].register_forward_pre_hook(self._swap, with_kwargs=True)
+
+    def remove(self) -> None:
+        """Put the blocks back."""
+        self._handle.remove()
+        for path, module in self._taken.items():
+            self._body.set_submodule(path, module)
 
     def _swap(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if self.current is None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from core.features.extract import autocast, by_length, to_device
 from core.models import blocks
-from core.models.network import Network, pool
+from core.models.network import Network
 from core.tasks.base import Encoded
 
 
@@ -36,7 +36,7 @@ def every_block(network: Network, encoded: Encoded, indices: np.ndarray, *, prec
             inputs = to_device(encoded.batch(batch), network.device)
             with autocast(precision, network.device):
                 last = network.features(**inputs)
-                pooled = {name: _pool(value, inputs.get("attention_mask"), network.pooling) for name, value in caught.items()}
+                pooled = {name: network.pool(value, inputs.get("attention_mask")) for name, value in caught.items()}
             pooled[f"block {len(members) - 1}"] = last
             for name, values in pooled.items():
                 table = found.setdefault(name, np.zeros((len(indices), values.shape[1]), np.float32))
@@ -62,9 +62,3 @@ def _after(caught: dict[str, torch.Tensor], name: str) -> Callable[..., None]:
 
     return hook
 
-
-def _pool(hidden: torch.Tensor, mask: torch.Tensor | None, how: str) -> torch.Tensor:
-    """Tokens (n_rows, n_tokens, width) as the head pools them; feature maps (n_rows, channels, height, width) by their mean."""
-    if hidden.ndim == 4:
-        return hidden.float().mean((2, 3))
-    return pool(hidden, mask if mask is not None else torch.ones(hidden.shape[:2], device=hidden.device), how)

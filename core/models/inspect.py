@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,10 +13,11 @@ from core.domain.dataset import Task
 from core.domain.model import ModelFacts
 from core.models import blocks, facts, fetch, load
 from core.models.blocks import Stack
+from core.models.processors import PictureProcessor
 from core.settings import Settings
 
 ROWS, TOKENS = 2, 64
-"""Size of the measured batch; figures are kept per token."""
+"""Size of the measured batch; figures are kept per token (per picture for images)."""
 
 
 def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
@@ -28,27 +30,60 @@ def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
     stack = blocks.find_stack(body)
     source = fetch.source_of(model_id, settings)
     config = body.config
-    width = int(config.hidden_size)
-    flops, activations = _measure(body, stack, int(config.vocab_size))
+    special = _picture_facts(body, folder, stack) if load.reads_pictures(body) else _text_facts(body, folder, stack)
+    width = special["hidden_size"]
     found = ModelFacts(
         id=model_id,
         revision=_revision(folder),
-        architecture=type(body).__name__,
-        tasks=(Task.TEXT_CLASSIFICATION,),
+        architecture=getattr(config, "architecture", None) or type(body).__name__,
         blocks=blocks.describe(body, stack),
-        hidden_size=width,
         intermediate_size=int(getattr(config, "intermediate_size", None) or 4 * width),
-        attention_heads=int(getattr(config, "num_attention_heads", 1)),
-        max_length=_max_length(config),
-        pooling=load.trained_pooling(folder),
+        attention_heads=int(_first(getattr(config, "num_attention_heads", 1))),
         has_batch_norm=any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in body.modules()),
-        forward_flops_per_token=flops,
         source=source["source"],
         licence=source["licence"],
-        activation_bytes_per_block=activations,
+        **special,
     )
     facts.write(found, settings)
     return found
+
+
+def _text_facts(body: nn.Module, folder: Path, stack: Stack) -> dict[str, Any]:
+    vocabulary = int(body.config.vocab_size)
+    inputs = {"input_ids": torch.randint(0, vocabulary, (ROWS, TOKENS)), "attention_mask": torch.ones(ROWS, TOKENS, dtype=torch.long)}
+    return {"tasks": (Task.TEXT_CLASSIFICATION,), "hidden_size": int(body.config.hidden_size), "max_length": _max_length(body.config),
+            "pooling": load.trained_pooling(folder), **_measure(body, stack, inputs, units=ROWS * TOKENS)}
+
+
+def _picture_facts(body: nn.Module, folder: Path, stack: Stack) -> dict[str, Any]:
+    height, width = PictureProcessor(folder).size
+    inputs = {"pixel_values": torch.randn(ROWS, 3, height, width).to(memory_format=torch.channels_last)}
+    pooling, features = _own_pooling(body, inputs)
+    return {"tasks": (Task.IMAGE_CLASSIFICATION,), "hidden_size": features, "max_length": 0, "image_size": max(height, width),
+            "pooling": pooling, **_measure(body, stack, inputs, units=ROWS)}
+
+
+@torch.no_grad()
+def _own_pooling(body: nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[str, int]:
+    """(how a picture model pools, width of the pooled feature): by comparing its pooled output with the mean and the first token."""
+    output = body(**inputs)
+    hidden, own = output.last_hidden_state, getattr(output, "pooler_output", None)
+    channels_last = load.channels_last(body)
+    mean = hidden.mean((1, 2) if channels_last else (2, 3)) if hidden.ndim == 4 else hidden.mean(1)
+    first = mean if hidden.ndim == 4 else hidden[:, 0]
+    if own is None:
+        has_class_token = any(name.endswith(("cls_token", "class_embedding")) for name, _ in body.named_parameters())
+        return ("cls", first.shape[1]) if has_class_token and hidden.ndim == 3 else ("mean", mean.shape[1])
+    own = own.flatten(1)
+    for name, candidate in (("mean", mean), ("cls", first)):
+        if candidate.shape == own.shape and torch.allclose(candidate, own, rtol=1e-4, atol=1e-5):
+            return name, own.shape[1]
+    return "model", own.shape[1]
+
+
+def _first(value: Any) -> Any:
+    """Hierarchical models list one value a stage."""
+    return value[0] if isinstance(value, (list, tuple)) else value
 
 
 def _max_length(config: object) -> int:
@@ -66,17 +101,29 @@ def _revision(folder: Path) -> str:
     return "sha256:" + whole[:16]
 
 
-def _measure(body: nn.Module, stack: Stack, vocabulary: int) -> tuple[float, dict[str, int]]:
-    """(operations of a forward pass per token, block -> activation bytes kept for backward per token)."""
+def _measure(body: nn.Module, stack: Stack, inputs: dict[str, torch.Tensor], *, units: int) -> dict[str, Any]:
+    """Operations of a forward pass and activation bytes kept for backward, whole and by block, per unit (token or picture)."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    inputs = {"input_ids": torch.randint(0, vocabulary, (ROWS, TOKENS)), "attention_mask": torch.ones(ROWS, TOKENS, dtype=torch.long)}
+    reached = dict.fromkeys(stack.names, 0.0)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        body(**inputs)
-    return counter.get_total_flops() / (ROWS * TOKENS), _activation_bytes(body, stack, inputs)
+        def note(name: str) -> Any:
+            return lambda module, args: reached.__setitem__(name, counter.get_total_flops())
+
+        handles = [module.register_forward_pre_hook(note(f"block {i}")) for i, module in enumerate(blocks.members(body, stack))]
+        try:
+            body(**inputs)
+        finally:
+            for handle in handles:
+                handle.remove()
+    total = counter.get_total_flops()
+    ends = [*list(reached.values())[1:], total]
+    return {"forward_flops_per_token": total / units,
+            "flops_per_block": {name: (end - start) / units for (name, start), end in zip(reached.items(), ends, strict=True)},
+            "activation_bytes_per_block": _activation_bytes(body, stack, inputs, units=units)}
 
 
-def _activation_bytes(body: nn.Module, stack: Stack, inputs: dict[str, torch.Tensor]) -> dict[str, int]:
+def _activation_bytes(body: nn.Module, stack: Stack, inputs: dict[str, torch.Tensor], *, units: int) -> dict[str, int]:
     """Bytes of tensors that autograd saves while each block runs, parameters left out, each storage counted once."""
     kept = dict.fromkeys(stack.names, 0)
     current = ["embeddings"]
@@ -103,4 +150,4 @@ def _activation_bytes(body: nn.Module, stack: Stack, inputs: dict[str, torch.Ten
     finally:
         for handle in handles:
             handle.remove()
-    return {name: size // (ROWS * TOKENS) for name, size in kept.items()}
+    return {name: size // units for name, size in kept.items()}

@@ -15,21 +15,37 @@ from core.models.blocks import Stack
 class Network(nn.Module):
     """Body + pooling + linear head. `forward` returns {"loss"?, "logits"}; `features` the pooled activations.
 
-    stack: where the body's blocks are. pooling: `mean`, `cls` or `last` over tokens.
+    stack: where the body's blocks are. pooling: `mean`, `cls` or `last` over tokens, `mean` over the places of a feature map, or
+    `model`: the body's own pooled output. channels_last: feature maps are (n_rows, height, width, channels).
     """
 
-    def __init__(self, body: nn.Module, *, stack: Stack, pooling: str, width: int, n_classes: int) -> None:
+    def __init__(self, body: nn.Module, *, stack: Stack, pooling: str, width: int, n_classes: int, channels_last: bool = False) -> None:
         super().__init__()
         self.body = body
         self.head = nn.Linear(width, n_classes)
         self.stack = stack
         self.pooling = pooling
+        self.channels_last = channels_last
         self._eval_modules: list[nn.Module] = []
+        self._held: list[nn.Module] = []
 
     def features(self, **inputs: torch.Tensor) -> torch.Tensor:
         """Pooled activations after the last block, (n_rows, width), fp32."""
-        hidden = self.body(**inputs).last_hidden_state  # (n_rows, n_tokens, width)
-        return pool(hidden, inputs["attention_mask"], self.pooling)
+        output = self.body(**inputs)
+        if self.pooling == "model":
+            return output.pooler_output.flatten(1).float()
+        return self.pool(output.last_hidden_state, inputs.get("attention_mask"))
+
+    def pool(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Activations of any block -> (n_rows, width) in fp32.
+
+        Feature maps (four axes) give their mean over places; tokens (n_rows, n_tokens, width) the network's pooling, or their mean
+        where that is the body's own.
+        """
+        if hidden.ndim == 4:
+            return hidden.float().mean((1, 2) if self.channels_last else (2, 3))
+        mask = torch.ones(hidden.shape[:2], device=hidden.device) if mask is None else mask
+        return pool(hidden, mask, "mean" if self.pooling == "model" else self.pooling)
 
     def forward(self, labels: torch.Tensor | None = None, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         logits = self.head(self.features(**inputs).to(self.head.weight.dtype))  # (n_rows, n_classes)
@@ -41,7 +57,7 @@ class Network(nn.Module):
     def train(self, mode: bool = True) -> Network:
         """Train mode for what trains; frozen modules stay in eval mode (no dropout, stored BatchNorm statistics)."""
         super().train(mode)
-        for module in self._eval_modules:
+        for module in (*self._eval_modules, *self._held):
             module.eval()
         return self
 
@@ -71,8 +87,20 @@ class Network(nn.Module):
         self._eval_modules = list(modules)
         self.train(self.training)
 
+    def hold(self, modules: list[nn.Module]) -> None:
+        """Keep these modules in eval mode for a while (until `hold([])`), although they train later: their statistics stay as they are."""
+        self._held = list(modules)
+        self.train(self.training)
+
+    def trained_statistics(self) -> dict[str, torch.Tensor]:
+        """Running means and variances that training moves: those of BatchNorm layers outside of what is kept in eval mode."""
+        frozen = {id(inner) for module in self._eval_modules for inner in module.modules()}
+        return {f"{name}.{kind}": getattr(module, kind) for name, module in self.named_modules() for kind in ("running_mean", "running_var")
+                if id(module) not in frozen and isinstance(getattr(module, kind, None), torch.Tensor)}
+
     def _modules_by_block(self) -> list[tuple[str, nn.Module]]:
-        owned = [(name, module) for name, module in self.body.named_modules() if name and not f"{self.stack.path}.".startswith(name + ".")]
+        around = {path[:i] for path in self.stack.paths for i, letter in enumerate(path) if letter == "."}
+        owned = [(name, module) for name, module in self.body.named_modules() if name and name not in around]
         owner = blocks_module.block_of([name for name, _ in owned], self.stack)
         return [(owner[name], module) for name, module in owned]
 

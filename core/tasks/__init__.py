@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 def adapter(task: Task | str) -> TaskAdapter:
     """The adapter of a task; raises RecipeError for a task that is not in the registry."""
+    from core.tasks.image_classification import ImageClassification
     from core.tasks.text_classification import TextClassification
 
-    registry: dict[str, TaskAdapter] = {Task.TEXT_CLASSIFICATION: TextClassification()}
+    registry: dict[str, TaskAdapter] = {Task.TEXT_CLASSIFICATION: TextClassification(), Task.IMAGE_CLASSIFICATION: ImageClassification()}
     if str(task) not in registry:
         raise RecipeError(f"Thaw cannot train for the task {task!r}.", why=f"Known tasks: {', '.join(registry)}.",
                           remedy="Choose one of the known tasks.")

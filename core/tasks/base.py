@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,13 @@ import torch
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.models.network import Network
+
+Report = Callable[[float, float | None], None]
+"""Progress: rows done, rows in all."""
+
+
+def no_report(done: float, total: float | None) -> None:
+    """For callers that show no progress."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +46,14 @@ class Encoded(Protocol):
 
     lengths: np.ndarray
     """(n_rows,) int: cost of a row (tokens; 1 for pictures)."""
+    ragged: bool
+    """Whether rows differ in size (texts do, pictures do not)."""
 
-    def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        """Network inputs of those rows, padded alike, on the CPU, without labels."""
+    def batch(self, indices: np.ndarray, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
+        """Network inputs of those rows, padded alike, on the CPU, without labels. epoch: given when rows train, and may be augmented."""
+
+    def beside_prefix(self, indices: np.ndarray, *, prefix_axes: int) -> dict[str, torch.Tensor]:
+        """What the network needs besides cached activations, which have `prefix_axes` axes a row (tokens 2, feature maps 3)."""
 
 
 class TaskAdapter(Protocol):
@@ -49,7 +62,8 @@ class TaskAdapter(Protocol):
     def load_processor(self, folder: Path) -> Any:
         """Tokenizer or image processor of the base model."""
 
-    def encode(self, rows: Rows, *, processor: Any, recipe: Recipe, facts: ModelFacts, cache: Path) -> Encoded:
+    def encode(self, rows: Rows, *, processor: Any, recipe: Recipe, facts: ModelFacts, cache: Path,
+               report: Report = no_report) -> Encoded:
         """Encode all rows, from the cache where they are there."""
 
     def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, n_classes: int, weights: str, dropout: float,

@@ -14,7 +14,7 @@ from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.models import blocks, load
 from core.models.network import Network
-from core.tasks.base import Rows
+from core.tasks.base import Report, Rows, no_report
 
 PAD_MULTIPLE = 32
 """Free padding lengths fragment the allocator (2.0 -> 2.5-3.0 GB under bf16 on a CPU); multiples of 32 do not."""
@@ -23,6 +23,8 @@ PAD_MULTIPLE = 32
 class EncodedTexts:
     """Token ids of all rows, ragged and memory-mapped: row i is ids[offsets[i]:offsets[i + 1]]."""
 
+    ragged = True
+
     def __init__(self, ids: np.ndarray, offsets: np.ndarray, *, pad_id: int, max_length: int) -> None:
         self.ids = ids
         self.offsets = offsets
@@ -30,7 +32,7 @@ class EncodedTexts:
         self.max_length = max_length
         self.lengths = np.diff(offsets)
 
-    def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
+    def batch(self, indices: np.ndarray, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
         longest = int(self.lengths[indices].max())
         width = min(-(-longest // PAD_MULTIPLE) * PAD_MULTIPLE, max(self.max_length, longest))
         ids = np.full((len(indices), width), self.pad_id, dtype=np.int64)  # (n_rows, n_tokens)
@@ -40,6 +42,9 @@ class EncodedTexts:
             ids[row, :len(tokens)] = tokens
             mask[row, :len(tokens)] = 1
         return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+
+    def beside_prefix(self, indices: np.ndarray, *, prefix_axes: int) -> dict[str, torch.Tensor]:
+        return self.batch(indices)
 
 
 class TextClassification:
@@ -53,7 +58,8 @@ class TextClassification:
             tokenizer.pad_token = tokenizer.eos_token
         return tokenizer
 
-    def encode(self, rows: Rows, *, processor: Any, recipe: Recipe, facts: ModelFacts, cache: Path) -> EncodedTexts:
+    def encode(self, rows: Rows, *, processor: Any, recipe: Recipe, facts: ModelFacts, cache: Path,
+               report: Report = no_report) -> EncodedTexts:
         limit = min(recipe.max_length, facts.max_length)
         key = hashlib.sha256(json.dumps([rows.dataset_hash, facts.revision, type(processor).__name__, limit]).encode()).hexdigest()[:24]
         folder = cache / "tokens" / key

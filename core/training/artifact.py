@@ -70,7 +70,8 @@ class Side:
 
         facts = facts_module.read(self.recipe.base_model, self.settings)
         if facts is None:
-            raise NotFoundError(f"The base model {self.recipe.base_model} is not on this machine.", remedy="Run the recipe again to fetch it.")
+            raise NotFoundError(f"The base model {self.recipe.base_model} is not on this machine.",
+                                remedy="Run the recipe again to fetch it.")
         count = len(content)
         rows = Rows(row_ids=np.arange(count), content=content, labels=np.zeros(count, np.int64), splits=np.full(count, "test"),
                     classes=self.classes, dataset_hash="ad hoc")
@@ -126,10 +127,10 @@ def _load_body(network: Network, folder: Path, device: str) -> None:
     if (folder / ADAPTER).is_dir():
         from peft import PeftModel
 
-        from core.models import blocks
+        from core.models.methods.lora import WRAPPED
 
         network.body = PeftModel.from_pretrained(network.body, folder / ADAPTER, torch_device=device)
-        network.stack = blocks.find_stack(network.body)
+        network.stack = network.stack.under(WRAPPED)
     if (folder / WEIGHTS_FILE).is_file():
         state = load_file(folder / WEIGHTS_FILE)
         own = dict(network.body.named_parameters()) | dict(network.body.named_buffers())

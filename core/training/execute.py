@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ from core.training import device as device_module
 from core.training.inputs import Inputs
 from core.training.memory import PeakMemory
 
+CACHE_SHARE = 0.5
+"""Of the cache folder's limit, what the prefix of one run may take."""
 MIN_CACHED_BLOCKS = 1
 """A prefix of the embeddings alone is not worth a file: looking them up costs nothing."""
 
@@ -110,7 +113,8 @@ def _prepare(session: Session) -> None:
     recipe, settings = session.recipe, session.settings
     session.enter(Phase.FETCHING)
     session.folder = fetch.ensure_model(recipe.base_model, settings=settings, progress=session.report("bytes", "base model"))
-    session.dataset = dataset_of(recipe.dataset, settings=settings, workspace=session.workspace, progress=session.report("bytes", "dataset"))
+    session.dataset = dataset_of(recipe.dataset, settings=settings, workspace=session.workspace,
+                                 progress=session.report("bytes", "dataset"))
     session.enter(Phase.PREPARING)
     torch.manual_seed(recipe.seed)
     session.device = device_module.read(settings)
@@ -121,7 +125,8 @@ def _prepare(session: Session) -> None:
     adapter = tasks.adapter(recipe.task)
     session.processor = adapter.load_processor(session.folder)
     session.rows = read_rows(session.dataset, settings=settings, workspace=session.workspace)
-    session.encoded = adapter.encode(session.rows, processor=session.processor, recipe=recipe, facts=session.facts, cache=settings.cache)
+    session.encoded = adapter.encode(session.rows, processor=session.processor, recipe=recipe, facts=session.facts, cache=settings.cache,
+                                     report=session.report("rows", "read"))
     session.train = _budget(session.rows, recipe)
     session.validation = session.rows.of(Split.VALIDATION)
     evict(settings.cache, int(settings.cache_gb * 1e9))
@@ -141,12 +146,16 @@ def dataset_of(ref: str, *, settings: Settings, workspace: str, progress: Callab
 
 
 def read_rows(dataset: Dataset, *, settings: Settings, workspace: str) -> Rows:
-    """All rows of an ingested dataset, in file order."""
+    """All rows of an ingested dataset, in file order; pictures as absolute paths."""
     from core.data import library
 
     table = library.read_rows(dataset, settings=settings, workspace=workspace)
-    content = "text" if "text" in table.column_names else "image"
-    return Rows(row_ids=table["row_id"].to_numpy(), content=table[content].to_pylist(),
+    if "text" in table.column_names:
+        content = table["text"].to_pylist()
+    else:
+        folder = library.folder(dataset, settings=settings, workspace=workspace).absolute()
+        content = [str(folder / path) for path in table["image"].to_pylist()]
+    return Rows(row_ids=table["row_id"].to_numpy(), content=content,
                 labels=table["label"].to_numpy().astype(np.int64), splits=np.asarray(table["split"].to_pylist()),
                 classes=dataset.classes, dataset_hash=dataset.content_hash)
 
@@ -192,7 +201,7 @@ class Trained:
 
 def _train(session: Session) -> tuple[Inputs, probe.LinearHead | None, Trained]:
     recipe, card = session.recipe, session.card
-    wants_probe = card.solved or (recipe.head_init == "probe" and card.weights != "fresh")
+    wants_probe = card.solved or card.head_first > 0 or (recipe.head_init == "probe" and card.weights != "fresh")
     base_head, network = _base_head(session) if wants_probe else (None, None)
     if card.solved:
         assert network is not None and base_head is not None  # `wants_probe` is true for solved methods
@@ -227,7 +236,8 @@ def _base_head(session: Session) -> tuple[probe.LinearHead, Network | None]:
     if session.card.weights == "pretrained" or len(store.missing(wanted)):
         torch.manual_seed(session.recipe.seed)
         network = session.build("pretrained", 0.0)
-        extract.fill_features(store, network, session.encoded, wanted, precision=session.precision, report=session.report("rows", "features"))
+        extract.fill_features(store, network, session.encoded, wanted, precision=session.precision, report=session.report("rows",
+                                                                                                                          "features"))
     validation = (store.read_single(session.validation), session.rows.labels[session.validation])
     head = probe.solve(store.read_single(session.train), session.rows.labels[session.train], validation=validation,
                        n_classes=len(session.rows.classes), seed=session.recipe.seed)
@@ -260,6 +270,10 @@ def _checkpointing(session: Session, network: Network) -> None:
         wanted = _estimate(session, recipe.replace(gradient_checkpointing="off")).memory.badge == "will not fit"
     if not wanted:
         return
+    if network.has_batch_norm or not getattr(network.body, "supports_gradient_checkpointing", False):
+        session.observer.note("Keeps all activations: this model cannot recompute them in the backward pass"
+                              + (" (BatchNorm would count each batch twice)." if network.has_batch_norm else "."))
+        return
     network.body.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[operator]
     if session.card.adapter:
         network.keep_in_eval([])  # transformers recomputes in train mode only; the body's dropout is 0, so nothing else changes
@@ -271,21 +285,45 @@ def _cache_prefix(session: Session, inputs: Inputs) -> None:
     recipe, network = session.recipe, inputs.network
     plan = recipe.freeze if session.card.needs_freeze_plan else None
     boundary = (plan.first_trainable((*network.stack.names, "head")) if plan else 0) - 1
-    if boundary < MIN_CACHED_BLOCKS or not session.card.needs_freeze_plan or network.has_batch_norm:
+    if boundary < MIN_CACHED_BLOCKS:
+        return
+    if recipe.augmentation != "off" and not session.encoded.ragged:
+        session.observer.note("The frozen blocks were not cached, because augmentation changes every picture.")
         return
     if boundary >= network.stack.size:
         boundary = network.stack.size - 1  # everything is frozen: start at the last block, whose output still passes the final norm
     session.enter(Phase.CACHING)
+    wanted = np.concatenate([session.train, session.validation, session.rows.of(Split.TEST), session.rows.of(Split.SHIFT)])
+    found = extract.try_prefix(network, session.encoded, wanted[:2], boundary=boundary, precision=session.precision)
+    if found is None:
+        session.observer.note("The frozen blocks were not cached: the blocks of this model hand on more than one tensor.")
+        return
+    store = _prefix_store(session, boundary, found, len(wanted))
+    if store is None:
+        return
+    extract.fill_prefix(store, network, session.encoded, wanted, boundary=boundary, precision=session.precision,
+                        report=session.report("rows", f"blocks below {boundary}"))
+    inputs.prefix, inputs.prefix_shape, inputs.runner = store, found.shape, extract.PrefixRunner(network, boundary)
+    session.observer.note(f"The {boundary} frozen blocks below block {boundary} were run once and cached.")
+
+
+def _prefix_store(session: Session, boundary: int, found: extract.Boundary, n_rows: int) -> RowStore | None:
+    """The store of what enters the first trainable block; None, with a note, where it would fill the cache folder."""
+    recipe, encoded = session.recipe, session.encoded
     quantised = [recipe.quantization.type, recipe.quantization.double] if session.card.weights == "4bit" else None
     key = {"kind": "prefix", "boundary": boundary, "dataset": session.rows.dataset_hash, "model": session.facts.revision,
            "length": recipe.max_length, "precision": session.precision, "quantised": quantised, "device": session.device.kind}
-    store = RowStore(session.settings.cache, "prefix", key=key, offsets=np.concatenate([[0], np.cumsum(session.encoded.lengths)]),
-                     width=session.facts.hidden_size)
-    wanted = np.concatenate([session.train, session.validation, session.rows.of(Split.TEST), session.rows.of(Split.SHIFT)])
-    extract.fill_prefix(store, network, session.encoded, wanted, boundary=boundary, precision=session.precision,
-                        report=session.report("rows", f"blocks below {boundary}"))
-    inputs.prefix, inputs.runner = store, extract.PrefixRunner(network, boundary)
-    session.observer.note(f"The {boundary} frozen blocks below block {boundary} were run once and cached.")
+    if encoded.ragged:
+        offsets, width = np.concatenate([[0], np.cumsum(encoded.lengths)]), found.shape[-1]
+    else:
+        offsets, width = np.arange(len(encoded.lengths) + 1), math.prod(found.shape)
+    needed = n_rows * float(offsets[-1]) / len(encoded.lengths) * width * np.dtype(found.dtype).itemsize
+    limit = CACHE_SHARE * session.settings.cache_gb * 1e9
+    if needed > limit:
+        session.observer.note(f"The frozen blocks were not cached: their output takes {needed / 1e9:.1f} GB, more than the "
+                              f"{limit / 1e9:.1f} GB that one entry of the cache may take (THAW_CACHE_GB). Freeze more blocks to need less.")
+        return None
+    return RowStore(session.settings.cache, "prefix", key=key, offsets=offsets, width=width, dtype=found.dtype)
 
 
 def _fit(session: Session, inputs: Inputs) -> Trained:
@@ -355,7 +393,8 @@ def _save(session: Session, inputs: Inputs, base_head: probe.LinearHead | None, 
         "base_model_revision": session.facts.revision, "seed": session.recipe.seed, "threads": torch.get_num_threads()})
     name, since = session._phase or (str(Phase.SAVING), time.monotonic())
     session.phase_seconds[name] = session.phase_seconds.get(name, 0.0) + time.monotonic() - since
-    return Result(metrics=metrics, trainable_params=trained.trainable_params, total_params=trained.total_params, seconds=0.0, phase_seconds=session.phase_seconds,
+    return Result(metrics=metrics, trainable_params=trained.trainable_params, total_params=trained.total_params, seconds=0.0,
+                  phase_seconds=session.phase_seconds,
                   peak_memory_bytes=0, estimated_memory_bytes=_estimate(session, session.recipe).memory.total, artifact_bytes=size,
                   steps=trained.steps, samples=trained.samples, best_step=trained.best_step, precision=session.precision,
                   device=session.device.name, versions=versions, dataset_hash=session.dataset.content_hash,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from core.features.extract import PrefixRunner
+from core.features.extract import PrefixRunner, from_stored
 from core.features.store import RowStore
 from core.models.network import Network
 from core.tasks.base import Encoded
@@ -28,20 +28,33 @@ class Inputs:
     """(n_rows,) int64 of all rows."""
     precision: str = "fp32"
     prefix: RowStore | None = None
+    prefix_shape: tuple[int, ...] = ()
+    """Of one row: (n_tokens, width), where the number of tokens may vary, or (channels, height, width)."""
     runner: PrefixRunner | None = None
 
-    def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        """Inputs of these rows on the CPU, with `labels`, and `prefix` (n_rows, n_tokens, width) where cached."""
-        tensors = self.encoded.batch(indices)
+    def batch(self, indices: np.ndarray, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
+        """Inputs of these rows on the CPU, with `labels`, and `prefix` (n_rows, …) where cached. epoch: given for training."""
+        if self.prefix is None:
+            tensors = self.encoded.batch(indices, epoch=epoch)
+        else:
+            tensors = self.encoded.beside_prefix(indices, prefix_axes=len(self.prefix_shape))
+            tensors["prefix"] = (self._tokens(self.prefix, indices, tensors["attention_mask"].shape[1]) if self.encoded.ragged
+                                 else self._whole_rows(self.prefix, indices))
         tensors["labels"] = torch.from_numpy(self.labels[indices])
-        if self.prefix is not None:
-            width = tensors["attention_mask"].shape[1]
-            prefix = np.zeros((len(indices), width, self.prefix.width), dtype=self.prefix.dtype)
-            for row, index in enumerate(indices):
-                values = self.prefix.read(int(index))
-                prefix[row, :len(values)] = values
-            tensors["prefix"] = torch.from_numpy(prefix)
         return tensors
+
+    def _tokens(self, store: RowStore, indices: np.ndarray, n_tokens: int) -> torch.Tensor:
+        """(n_rows, n_tokens, width), zeros where a row is shorter."""
+        prefix = np.zeros((len(indices), n_tokens, store.width), dtype=store.dtype)
+        for row, index in enumerate(indices):
+            values = store.read(int(index))
+            prefix[row, :len(values)] = values
+        return torch.from_numpy(prefix)
+
+    def _whole_rows(self, store: RowStore, indices: np.ndarray) -> torch.Tensor:
+        """(n_rows, …) of rows that are all alike; feature maps channels last in memory, as the body computes them."""
+        values = from_stored(store.read_single(indices).reshape(len(indices), *self.prefix_shape))
+        return values.contiguous(memory_format=torch.channels_last) if values.ndim == 4 else values
 
     def run(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Forward pass of a batch made by `batch` (already on the device)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from core.domain.recipe import Recipe
 from core.domain.run import Observer
 from core.errors import NonFiniteLossError
+from core.models import methods
 from core.models.blocks import block_of
 from core.models.network import Network
 from core.training import evaluate
@@ -31,11 +33,10 @@ LOSS_WEIGHT = 1e-3
 NO_DECAY = ("bias", "norm")
 
 
-def trained_state(network: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Everything that training changes: parameters with gradients, and running statistics."""
+def trained_state(network: Network) -> dict[str, torch.Tensor]:
+    """Everything that training changes: parameters with gradients, and running statistics of blocks that train."""
     state = {name: p.detach().contiguous().cpu() for name, p in network.named_parameters() if p.requires_grad}
-    state |= {name: b.detach().clone().cpu() for name, b in network.named_buffers() if name.endswith(("running_mean", "running_var"))}
-    return state
+    return state | {name: value.detach().clone().cpu() for name, value in network.trained_statistics().items()}
 
 
 def load_trained(network: torch.nn.Module, path: Path) -> None:
@@ -48,6 +49,10 @@ def load_trained(network: torch.nn.Module, path: Path) -> None:
 
 class ThawTrainer(Trainer):
     """The Trainer; see `build` for how it is set up."""
+
+    control: Any
+    optimizer: Any
+    lr_scheduler: Any
 
     def __init__(self, *, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.ndarray, observer: Observer,
                  elapsed: float, args: TrainingArguments) -> None:
@@ -71,7 +76,10 @@ class ThawTrainer(Trainer):
         return time.monotonic() - self.started
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(_Indices(), batch_sampler=self.sampler, collate_fn=lambda rows: self.inputs.batch(np.asarray(rows)))
+        return DataLoader(_Indices(), batch_sampler=self.sampler, collate_fn=self._collate)
+
+    def _collate(self, rows: list[int]) -> dict[str, torch.Tensor]:
+        return self.inputs.batch(np.asarray(rows), epoch=self.sampler.epoch)
 
     def num_examples(self, dataloader: DataLoader[Any]) -> int:
         return len(self.train_rows)
@@ -110,6 +118,21 @@ class ThawTrainer(Trainer):
                 self.optimizer = torch.optim.AdamW(groups, fused=True)
         return self.optimizer
 
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The linear schedule; for methods that train the head first, one of its own for the groups of the body."""
+        if self.head_first and self.lr_scheduler is None:
+            chosen = optimizer or self.optimizer
+            assert chosen is not None  # the Trainer makes the optimiser first
+            settle = head_first_steps(self.head_first, num_training_steps)
+            rates = [body_rate(settle, num_training_steps) if group["body"] else head_rate(num_training_steps)
+                     for group in chosen.param_groups]
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(chosen, rates)
+        return super().create_scheduler(num_training_steps, optimizer)
+
+    @property
+    def head_first(self) -> float:
+        return methods.get(self.recipe.method).card.head_first
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         folder = Path(output_dir or self.args.output_dir or ".")
         folder.mkdir(parents=True, exist_ok=True)
@@ -143,6 +166,13 @@ class ObserverCallback(TrainerCallback):
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.trainer.sampler.set_epoch(int((state.epoch or 0.0) + 1e-6))
 
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """While the head trains alone, the body is held: no dropout, and BatchNorm on stored statistics."""
+        if self.trainer.head_first:
+            network = self.trainer.inputs.network
+            alone = state.global_step < head_first_steps(self.trainer.head_first, state.max_steps)
+            network.hold([network.body] if alone else [])
+
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None,
                **kwargs: Any) -> None:
         if logs and "loss" in logs:
@@ -163,7 +193,7 @@ def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
     owner = block_of([name for name, _ in network.body.named_parameters()], network.stack)
     depth = {name: i for i, name in enumerate(network.stack.names)}
     top = len(depth) - 1
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    groups: dict[tuple[float, float, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -171,8 +201,24 @@ def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
         rate = (recipe.learning_rate * recipe.freeze.layer_decay ** (top - depth[owner[inner]]) if name.startswith("body.")
                 else recipe.head_learning_rate)
         decay = 0.0 if parameter.ndim < 2 or any(part in name.lower() for part in NO_DECAY) else recipe.weight_decay
-        groups.setdefault((rate, decay), []).append(parameter)
-    return [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+        groups.setdefault((rate, decay, name.startswith("body.")), []).append(parameter)
+    return [{"params": members, "lr": rate, "weight_decay": decay, "body": body} for (rate, decay, body), members in groups.items()]
+
+
+def head_first_steps(share: float, total: int) -> int:
+    """Steps in which the head trains alone: that share of them, at least one."""
+    return max(1, round(share * total))
+
+
+def head_rate(total: int) -> Callable[[int], float]:
+    """Factor of the head's rate at a step: falls linearly to zero."""
+    return lambda step: max(0.0, 1 - step / max(1, total))
+
+
+def body_rate(settle: int, total: int) -> Callable[[int], float]:
+    """Factor of the body's rate at a step: zero while the head settles, rising for as many steps, then the head's."""
+    falling = head_rate(total)
+    return lambda step: falling(step) * min(1.0, max(0.0, (step - settle + 1) / (settle + 1)))
 
 
 def build(*, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.ndarray, folder: Path, observer: Observer,

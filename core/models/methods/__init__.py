@@ -6,6 +6,7 @@ from core.errors import RecipeError
 from core.models.methods.base import Card, Method
 from core.models.methods.full import Full
 from core.models.methods.lora import Lora
+from core.models.methods.lp_ft import LpFt
 from core.models.methods.partial import Partial
 from core.models.methods.probe import Probe
 from core.models.methods.qlora import Qlora
@@ -15,6 +16,7 @@ REGISTRY: dict[str, Method] = {
     "probe": Probe(),
     "partial": Partial(),
     "full": Full(),
+    "lp_ft": LpFt(),
     "lora": Lora(),
     "qlora": Qlora(),
     "scratch": Scratch(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.domain.dataset import Task
 from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from core.models.network import Network
 
 LORA_KNOBS = ("lora.rank", "lora.alpha", "lora.dropout", "lora.targets", "freeze", *(k for k in TRAINING_KNOBS if k != "dropout"))
+
+WRAPPED = "base_model.model"
+"""Where peft keeps the body inside its wrapper."""
 
 
 class Lora:
@@ -44,9 +48,10 @@ def add_adapters(network: Network, recipe: Recipe) -> None:
     for parameter in network.body.parameters():
         parameter.requires_grad_(False)
     config = LoraConfig(r=recipe.lora.rank, lora_alpha=recipe.lora.alpha, lora_dropout=recipe.lora.dropout,
-                        target_modules=[layer.name for layer in targets], bias="none", task_type="FEATURE_EXTRACTION")
+                        target_modules=[layer.name for layer in targets], bias="none",
+                        task_type=None if recipe.task is Task.IMAGE_CLASSIFICATION else "FEATURE_EXTRACTION")
     network.body = get_peft_model(network.body, config)
-    network.stack = blocks.find_stack(network.body)
+    network.stack = network.stack.under(WRAPPED)
     network.keep_in_eval([module for name, module in network.body.named_modules()
                           if "lora_" not in name and not any("lora_" in inner for inner, _ in module.named_modules())]
                          if recipe.lora.dropout else [network.body])
