@@ -11,6 +11,8 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from core.data import meter
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -133,6 +135,7 @@ def _signatures(texts: Sequence[str]) -> tuple[Hashes, npt.NDArray[np.bool_]]:
             signatures[start:stop, column] = np.minimum.reduceat(hashes * np.uint64(seed), offsets)
         eligible[start:stop] = np.diff([*offsets, len(hashes)]) > 1
         start = stop
+        meter.tell("looking for duplicates", start, len(texts))
     return signatures, eligible
 
 

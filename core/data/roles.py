@@ -194,11 +194,12 @@ def require_roles(table: Table, roles: Mapping[str, str]) -> None:
                             remedy="Keep one of them; give the other another role.")
         if names:
             continue
-        if len(table.columns) == 1:
+        if len(table.columns) == 1 and not table.unusable:
             raise DataError(f"{table.name} has only one column, {table.columns[0][:60]!r}.",
                             why="To learn a classification, each row needs a text (or picture) and a label.",
                             remedy="Add a column with the label of each row; if there is one, check that every row has the same separator.")
-        raise DataError(f"No column of {table.name} looks like the {role}.", why=f"Its columns are: {listed(table)}.",
+        unusable = "".join(f" {name[:40]!r} cannot be used: {why}." for name, why in list(table.unusable.items())[:3])
+        raise DataError(f"No column of {table.name} looks like the {role}.", why=f"Its columns are: {listed(table)}.{unusable}",
                         remedy=f"Say which column is the {role} (on the page, or with --{'label' if role is Role.LABEL else 'text'} on the "
                                "command line).")
 
