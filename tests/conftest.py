@@ -61,8 +61,8 @@ def write_dataset(settings: Settings, *, n_rows: int, shift_rows: int = 0) -> Da
     for split, name in zip(splits, names, strict=True):
         counts.setdefault(split, dict.fromkeys(classes, 0))[name] += 1
     dataset = Dataset(id=content_hash, name="tiny", task=Task.TEXT_CLASSIFICATION, content_hash=content_hash, classes=classes,
-                      counts=counts, source="made in memory", rows_read=len(texts), rows_kept=len(texts), mean_length=sum(map(len,
-                                                                                                                              texts)) / len(texts))
+                      counts=counts, source="made in memory", rows_read=len(texts), rows_kept=len(texts),
+                      mean_length=sum(map(len, texts)) / len(texts))
     folder = settings.workspace(WORKSPACE) / "datasets" / dataset.id
     folder.mkdir(parents=True)
     pq.write_table(pa.table({"row_id": pa.array(range(len(texts)), pa.int64()), "text": texts,

@@ -321,7 +321,7 @@ def _prefix_store(session: Session, boundary: int, found: extract.Boundary, n_ro
     limit = CACHE_SHARE * session.settings.cache_gb * 1e9
     if needed > limit:
         session.observer.note(f"The frozen blocks were not cached: their output takes {needed / 1e9:.1f} GB, more than the "
-                              f"{limit / 1e9:.1f} GB that one entry of the cache may take (THAW_CACHE_GB). Freeze more blocks to need less.")
+                              f"{limit / 1e9:.1f} GB that one entry of the cache may take (THAW_CACHE_GB).")
         return None
     return RowStore(session.settings.cache, "prefix", key=key, offsets=offsets, width=width, dtype=found.dtype)
 
