@@ -19,7 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.data import ingest, library, roles, tables
+from core.data import attach, ingest, library, roles, tables
 from core.data.check import Options, check_file
 from core.data.report import ImportReport
 from core.domain.dataset import Dataset, Task
@@ -318,3 +318,29 @@ def test_any_archive_gets_a_true_report_or_a_refusal(archive: Archive, picture: 
     else:
         assert adds_up(report)
         assert sum(report.classes.values()) == report.rows_kept
+
+
+def test_a_shift_set_of_pictures_brings_its_files_along(picture: Draw, archive: Archive, two_classes: dict[str, bytes],
+                                                        settings: Settings) -> None:
+    base, _ = keep(archive(two_classes), settings)
+    shift = {f"{name}/{i}.png": picture(500 + i + 50 * k) for k, name in enumerate(("Cat", "dog", "bird")) for i in range(5)}
+    other, _ = keep(archive(shift | {"Cat/same.png": two_classes["cat/0.png"]}, "shift.zip"), settings)
+    attached = attach.attach(base, other, settings=settings, workspace="w")
+    assert (attached.matched, attached.unmatched) == ({"Cat": "cat", "dog": "dog"}, {"bird": 5})
+    assert attached.dataset.counts["shift"] == {"cat": 6, "dog": 5} and attached.dataset.task is Task.IMAGE_CLASSIFICATION
+    assert attached.repeated == (1 if base_split(base, settings, "cat/0.png") == "train" else 0)
+    for dataset in (base, other):
+        library.delete(dataset.id, settings=settings, workspace="w")
+    folder = library.folder(attached.dataset, settings=settings, workspace="w")
+    rows = library.read_rows(attached.dataset, settings=settings, workspace="w").to_pylist()
+    assert len(rows) == 35 and all((folder / row["image"]).is_file() for row in rows)
+    text = archive({}, "t.zip").with_name("t.csv")
+    text.write_text("text,label\n" + "".join(f"words {i} here,{'cat' if i % 2 else 'dog'}\n" for i in range(20)))
+    texts, _ = keep(text, settings)
+    with pytest.raises(DataError, match="cannot be the shift set"):
+        attach.attach(texts, attached.dataset, settings=settings, workspace="w")
+
+
+def base_split(dataset: Dataset, settings: Settings, file: str) -> str:
+    rows = library.read_rows(dataset, settings=settings, workspace="w").to_pylist()
+    return next(str(row["split"]) for row in rows if row["file"] == file)
