@@ -35,7 +35,7 @@ def run(args: Namespace, settings: Settings) -> int:
     from core.store import files
 
     recipe = Recipe.from_json(files.read_json(run_folder(args.run_dir) / "recipe.json") or {})
-    report = compare.named(compare.report(pair, settings=settings), pair, a=recipe.base_model, b=run_folder(args.run_dir).name)
+    report = compare.named(compare.report(pair, settings=settings), a=recipe.base_model, b=run_folder(args.run_dir).name)
     if args.json:
         output.document(report.to_json())
     else:

@@ -106,7 +106,7 @@ def _build(a: Ref, b: Ref, names: tuple[str, str], ref: str, settings: Settings,
 
     dataset = library.load(ref, settings=settings, workspace=workspace)
     pair = compare.pair(a, b, settings=settings, table=row_facts.table(dataset.id, settings, workspace), rows=rows)
-    shift = compare.named(compare.report(pair, settings=settings), pair, a=names[0], b=names[1])
+    shift = compare.named(compare.report(pair, settings=settings), a=names[0], b=names[1])
     kind, contents = row_facts.contents(dataset, pair.row_ids, settings=settings, workspace=workspace)
     guesses = []
     for side, blocks in ((a, pair.sides.base), (b, pair.sides.tuned)):

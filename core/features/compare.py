@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Part of every stored report's key: raise it when a number's definition changes."""
+_A, _B = "{A}", "{B}"
+"""Stand for the sides' names in a stored report."""
 
 
 class Which(StrEnum):
@@ -173,10 +175,10 @@ def _weights(ref: Ref, where: Places) -> str:
 
 
 def report(found: Pair, *, settings: Settings, seed: int = 0) -> Shift:
-    """Every number of this pair: read from the cache, or measured (seconds) and kept there. The names are `A` and `B`."""
+    """Every number of this pair: read from the cache, or measured (seconds) and kept there. `named` gives its sides their names."""
     from core.shift.report import measure
 
-    return stored.shift(_folder(found, settings, seed), lambda: measure(found.sides, run="B", base="A", seed=seed))
+    return stored.shift(_folder(found, settings, seed), lambda: measure(found.sides, run=_B, base=_A, seed=seed))
 
 
 def drawn(found: Pair, block: int, *, view: View, settings: Settings, seed: int = 0) -> Map | None:
@@ -190,11 +192,7 @@ def _folder(found: Pair, settings: Settings, seed: int) -> Path:
     return settings.cache / "shift" / f"{found.key}-{seed}"
 
 
-def named(shift: Shift, found: Pair, *, a: str, b: str) -> Shift:
-    """The report with the names of its sides, and its sentences in those words."""
-    from core.shift import findings
-
-    target = found.sides.target
-    labels = None if found.sides.labels is None else np.asarray(found.sides.labels)[target][found.sides.labelled]
-    sentences = findings.sentences(shift.blocks, labels, base=a, run=b, rows=int(target.sum()))
-    return replace(shift, base=a, run=b, findings=sentences)
+def named(shift: Shift, *, a: str, b: str) -> Shift:
+    """The report with the names of its sides, in its sentences too."""
+    texts = (text.replace(_A, a).replace(_B, b) for text in shift.findings)
+    return replace(shift, base=a, run=b, findings=tuple(text[:1].upper() + text[1:] for text in texts))

@@ -16,7 +16,7 @@ _TWEEN_MS, _HOLD_MS = 400, 900
 
 
 def player(frames: Sequence[Positions], steps: Sequence[int], colouring: Colouring, *, loss_steps: Sequence[float] = (),
-           losses: Sequence[float] = (), block: str, height: int = 620) -> Chart:
+           losses: Sequence[float] = (), block: str, height: int = 680) -> Chart:
     """The map at every recorded step with one camera, played in the browser; rows are the same in each frame.
 
     frames: positions a step, `(n_rows, 2)` each. losses: training loss at `loss_steps`, drawn above with a marker at the step shown.
@@ -68,12 +68,12 @@ def _controls(fig: Any, steps: Sequence[int]) -> None:
     now = {"mode": "immediate", "frame": {"duration": _HOLD_MS, "redraw": False}, "transition": {"duration": _TWEEN_MS}}
     quiet: dict[str, Any] = {"bgcolor": "rgba(0,0,0,0)", "bordercolor": palette.BASE}
     fig.update_layout(
-        margin={"b": 96, "t": 40},
-        updatemenus=[{"type": "buttons", "direction": "left", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "pad": {"t": 44, "r": 8},
+        margin={"b": 150, "t": 40},
+        updatemenus=[{"type": "buttons", "direction": "left", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "pad": {"t": 104},
                       "showactive": False, **quiet, "buttons": [
                           {"label": "▶ Play", "method": "animate", "args": [None, {**now, "fromcurrent": True}]},
                           {"label": "❚❚", "method": "animate", "args": [[None], {**now, "frame": {"duration": 0, "redraw": False}}]}]}],
-        sliders=[{"active": 0, "x": 0.24, "len": 0.76, "y": 0, "pad": {"t": 28}, **quiet, "currentvalue": {"prefix": "step "},
+        sliders=[{"active": 0, "x": 0, "len": 1, "y": 0, "pad": {"t": 28}, **quiet, "currentvalue": {"prefix": "step "},
                   "steps": [{"label": f"{step:,}", "method": "animate",
                              "args": [[str(step)], {**now, "frame": {"duration": _TWEEN_MS, "redraw": False}}]} for step in steps]}])
 

@@ -32,20 +32,20 @@ def headline(space: Space, block: int) -> None:
     tiles: list[tuple[str, str, str, str]] = []
     if found.base.knn_accuracy and found.tuned.knn_accuracy:
         tiles.append((f"{CARDS['knn_accuracy'].label}, A → B", f"{_plain(found.base.knn_accuracy)} → {_plain(found.tuned.knn_accuracy)}",
-                      f"most frequent class {space.shift.majority:.2f}" if space.shift.majority else "", "knn_accuracy"))
+                      f"majority class {space.shift.majority:.2f}" if space.shift.majority else "", "knn_accuracy"))
     if found.cka:
-        same = found.cka.low == found.cka.high
-        tiles.append(("CKA", f"{found.cka.value:.3f}" if same else measured(found.cka.value, found.cka.low, found.cka.high),
-                      "unchanged 1, unrelated 0", "cka"))
+        low, high = found.cka.low, found.cka.high
+        band = "" if low == high else f"95 % {measured(found.cka.value, low, high).partition('(')[2].rstrip(')')}; "
+        tiles.append(("CKA", f"{found.cka.value:.3f}", f"{band}unchanged 1", "cka"))
     if found.knn_overlap is not None:
         tiles.append(("Neighbours kept", f"{10 * found.knn_overlap:.1f} of 10", f"by chance {10 * found.knn_overlap_chance:.2f}",
                       "knn_overlap"))
     if found.displacement is not None:
-        shift = "" if found.displacement_shift is None else f"; shift rows {found.displacement_shift:.2f}"
-        tiles.append(("Typical move", f"{found.displacement:.2f} typical distances", f"nothing moved 0{shift}", "displacement"))
+        shift = "" if found.displacement_shift is None else f"; shift {found.displacement_shift:.2f}"
+        tiles.append(("Typical move", f"{found.displacement:.2f} distances", f"unmoved 0{shift}", "displacement"))
     with st.container(horizontal=True):
         for label, value, baseline, key in tiles:
-            st.metric(label, value, delta=baseline or None, delta_color="off", delta_arrow="off", border=True, help=card(key), width=260)
+            st.metric(label, value, delta=baseline or None, delta_color="off", delta_arrow="off", border=True, help=card(key), width=188)
     st.caption(f"In {shell.escape(found.name)}, on {space.shift.rows - space.shift.shift_rows:,} target rows"
                + (f" and {space.shift.shift_rows:,} shift rows" if space.shift.shift_rows else "") + ". Below each number: its baseline.")
 

@@ -184,7 +184,8 @@ def test_two_runs_and_recorded_steps_can_be_compared(app, made, moved, ended):
     run = made(moved=moved, steps=True)
     at = app("features", a=f"{ended.done[0]}:final", b=f"{run}:final")
     assert not at.exception and not at.error
-    assert "Linear probe" in str(at.selectbox[1].value)
+    against = next(box for box in at.selectbox if box.label == "Model A")
+    assert "Linear probe" in str(against.options[int(against.value)] if isinstance(against.value, int) else against.value)
     assert "went from CKA" in shown(at)
     at = app("features", a=f"{run}:base", b=f"{run}:step:2")
     assert not at.exception and not at.error
