@@ -99,6 +99,7 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     run_dir.mkdir(parents=True, exist_ok=True)
     artifact.write_json(run_dir / "recipe.json", recipe)
     _prepare(session)
+    _import_libraries(session)
     with PeakMemory(session.device.kind) as peak:
         inputs, base_head, trained = _train(session)
         metrics = _evaluate(session, inputs, base_head)
@@ -106,6 +107,17 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, seconds=time.monotonic() - session.started + trained.earlier_seconds)
     artifact.write_json(run_dir / "result.json", result)
     return result
+
+
+def _import_libraries(session: Session) -> None:
+    """Load what the method needs before memory is measured: libraries (peft alone takes about 100 MB) are not the model's cost."""
+    import importlib
+
+    needed = ["sklearn.linear_model", "pyarrow.parquet"]
+    needed += ["peft"] if session.card.adapter else []
+    needed += ["bitsandbytes"] if session.card.weights == "4bit" else []
+    for name in needed:
+        importlib.import_module(name)
 
 
 def _prepare(session: Session) -> None:
