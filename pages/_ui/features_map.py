@@ -124,6 +124,7 @@ def _selectable(chart: Chart, n: int) -> None:
             st.session_state[PICKED] = ids
 
     st.markdown(f"**{shell.escape(chart.title)}**")
+    chart.figure.update_layout(dragmode="lasso")
     st.plotly_chart(chart.figure, key="features_map", alt=chart.alt, on_select=caught, selection_mode=("points", "box", "lasso"),
                     config={"displaylogo": False, "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"]})
     chosen = len(st.session_state.get(PICKED, ()))

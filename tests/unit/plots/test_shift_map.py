@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.plots import shift_map
+from core.plots import palette, shift_map
 from core.plots.shift_map import Colouring
 
 
@@ -96,3 +96,18 @@ def test_multiples_are_one_figure_in_one_window(positions, classes, count, shown
     names = [a.text for a in chart.figure.layout.annotations]
     assert names[0] == "step 0" and names[-1] == f"step {count - 1}"
     assert len({tuple(chart.figure.layout[f"xaxis{'' if i == 0 else i + 1}"].range) for i in range(shown)}) == 1
+
+
+def test_many_rows_are_coloured_by_number_and_unknown_stays_grey():
+    rng = np.random.default_rng(0)
+    n = shift_map.SMOOTH_ROWS + 1
+    values = rng.integers(-1, 3, n).astype(float)
+    spots = rng.standard_normal((n, 2))
+    chart = shift_map.panes(spots, spots, shift_map.Colouring(title="Label", values=values, classes=("a", "b", "c")), row_ids=range(n),
+                            hover=[""] * n, names=("A", "B"))
+    marker = chart.figure.data[0].marker
+    assert np.array_equal(marker.color, values)
+    colour = dict(marker.colorscale)
+    middle = [(c - marker.cmin) / (marker.cmax - marker.cmin) for c in (-1, 0, 1, 2)]
+    shown = [max((e, name) for e, name in colour.items() if e <= m)[1] for m in middle]
+    assert shown == [palette.BASE, *(palette.arm(c).colour for c in range(3))]
