@@ -147,6 +147,10 @@ class Thaw:
         return browse.sample_rows(self._dataset(ws, ref), settings=self.settings, workspace=ws, n=n, split=split, label=label,
                                   search=search)
 
+    def thumbnails(self, ws: str, ref: str, images: Sequence[str]) -> dict[str, bytes]:
+        """Small PNGs of pictures of a dataset, by the `image` that `sample_rows` gives."""
+        return browse.thumbnails(self._dataset(ws, ref), images, settings=self.settings, workspace=ws)
+
     def preview_table(self, path: Path) -> TablePreview:
         """A file's first rows and proposed column roles."""
         return browse.preview(path, settings=self.settings)
@@ -158,6 +162,12 @@ class Thaw:
         self.touch_workspace(ws)
         table = tables.read(path, settings=self.settings)
         return ingest.ingest(table, name=name, roles=roles, settings=self.settings, workspace=ws, options=options)[0]
+
+    def import_options(self, *, fix_leaks: bool = False, merge_labels: bool = False) -> Options:
+        """What may be chosen for an import: move rows with a twin across the split; make labels one that differ by case or spaces."""
+        from core.data.check import Options
+
+        return Options(fix_leaks=fix_leaks, merge_labels=merge_labels)
 
     def submit_import(self, ws: str, path: Path, *, name: str, roles: dict[str, str] | None = None, options: Options | None = None,
                       shift_of: str | None = None, keep: bool = True, discard: bool = False) -> str:

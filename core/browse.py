@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,22 @@ def _small_pictures(table: Any, rows: list[dict[str, Any]], settings: Settings) 
             continue
         if small := images.preview(data, max_pixels=settings.max_pixels):
             shown[cell] = small
+    return shown
+
+
+def thumbnails(dataset: Dataset, images: Sequence[str], *, settings: Settings, workspace: str) -> dict[str, bytes]:
+    """Small PNGs of pictures of a dataset, by their path below its folder (`image` of `sample_rows`); unreadable ones are missing."""
+    from core.data import images as pictures
+    from core.data import library
+
+    folder = library.folder(dataset, settings=settings, workspace=workspace).resolve()
+    shown: dict[str, bytes] = {}
+    for name in images[:MOST_ROWS]:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder) or not path.is_file():
+            continue
+        if small := pictures.preview(path.read_bytes(), max_pixels=settings.max_pixels):
+            shown[name] = small
     return shown
 
 
