@@ -1,6 +1,6 @@
 import streamlit as st
 
-from pages._ui import data_detail, data_import, data_list, shell
+from pages._ui import data_detail, data_import, data_job, data_list, shell
 
 shell.require_entrypoint()
 
@@ -17,9 +17,15 @@ if ref is not None:
     data_detail.page(ws, dataset)
     shell.stop()
 
+if (job := st.query_params.get("import")) is not None:
+    shell.link("data", "All datasets", icon=":material/arrow_back:")
+    data_job.page(ws, job)
+    shell.stop()
+
 st.title("Data")
+data_list.imports(ws)
 data_list.own(ws)
-st.subheader("Bring your own table")
+st.subheader("Bring your own data")
 data_import.panel(ws)
 st.subheader("Bundled datasets")
 data_list.bundled(ws)

@@ -6,6 +6,7 @@ from pages._ui.words import glossary
 shell.require_entrypoint()
 
 HOME_METHODS = ("probe", "partial", "lora", "qlora", "full", "scratch")
+PICTURE_METHODS = ("probe", "partial", "lora", "full", "scratch")
 
 ws, api = shell.workspace(), shell.api()
 
@@ -30,6 +31,14 @@ with st.container(border=True):
             ids = api.compare_bundled(ws, dataset=dataset.id, model=model.id, methods=HOME_METHODS)
             shell.go("runs", run=ids[0])
     devices.downloads(model, dataset)
+    pictures, network = (next(e for e in found if e.id == id) for found, id in
+                         ((api.bundled_datasets(), "openmoji"), (api.bundled_models(), "efficientnet-lite0")))
+    st.markdown(f"Or with pictures: **{network.name}** five ways on the {pictures.rows:,} drawings of **{pictures.name}**.")
+    if st.button(f"Compare on {pictures.name} with {network.name}", icon=":material/play_arrow:", key="first_pictures"):
+        with shell.guarded():
+            ids = api.compare_bundled(ws, dataset=pictures.id, model=network.id, methods=PICTURE_METHODS)
+            shell.go("runs", run=ids[0])
+    devices.downloads(network, pictures)
 
 st.subheader("Recent runs")
 run_list.recent(ws, limit=5)

@@ -15,7 +15,8 @@ with left:
     dataset_ref = train_form.dataset(ws)
     shell.link("data", "Bring your own data", icon=":material/upload_file:")
 with right:
-    model_id = train_form.model()
+    task = train_form.task_of(ws, dataset_ref)
+    model_id = train_form.model(task)
 if not model_id:
     shell.empty("Type the id of a hub model or the path of a folder, or choose a bundled model.")
     shell.stop()
@@ -23,6 +24,9 @@ if not model_id:
 facts, dataset = api.model_facts(model_id), api.dataset(ws, dataset_ref)
 if facts is None or dataset is None:
     train_form.fetch_first(ws, model_id=model_id, dataset_ref=dataset_ref, facts=facts, ready=dataset)
+    shell.stop()
+if task not in facts.tasks:
+    train_form.wrong_task(facts, task)
     shell.stop()
 
 choices = {c.name: c for c in api.methods(facts)}

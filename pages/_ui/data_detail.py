@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.domain.dataset import Dataset, Split
-from pages._ui import shell
-from pages._ui.words import word
+from core.domain.dataset import Dataset, Split, Task
+from pages._ui import data_report, pictures, shell
+from pages._ui.words import KINDS, word
 
 SHOWN = 50
-_LOOK = {"error": ("red", ":material/error:"), "warning": ("orange", ":material/warning:"), "info": ("blue", ":material/info:")}
 
 
 def page(ws: str, dataset: Dataset) -> None:
@@ -17,7 +16,7 @@ def page(ws: str, dataset: Dataset) -> None:
     st.title(shell.escape(dataset.name))
     left_out = dataset.rows_read - dataset.rows_kept
     st.markdown(f"{dataset.rows_read:,} rows read, **{dataset.rows_kept:,} kept**, {left_out:,} left out · "
-                f"{len(dataset.classes)} classes · source: {shell.escape(dataset.source)}"
+                f"{len(dataset.classes)} classes of {KINDS[dataset.task]} · source: {shell.escape(dataset.source)}"
                 + (f" · licence: {shell.escape(dataset.licence)}" if dataset.licence else ""))
     with st.container(horizontal=True):
         shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
@@ -33,17 +32,7 @@ def _report(ws: str, dataset: Dataset) -> None:
     if report is None:
         return
     st.subheader("Import report")
-    if not report.findings:
-        st.markdown(":material/check_circle: Nothing odd was found.")
-    for finding in report.findings:
-        colour, icon = _LOOK.get(finding.severity, _LOOK["info"])
-        with st.container(horizontal=True, gap="small"):
-            st.badge(finding.severity, icon=icon, color=colour)  # type: ignore[arg-type]
-            st.markdown(f"{shell.escape(finding.message)} {shell.escape(finding.remedy)}"
-                        + (f" For example: {shell.escape(finding.example)}" if finding.example else ""))
-    if report.left_out:
-        st.download_button(f"Rows left out, with reasons ({len(report.left_out):,})", data=report.left_out_csv, file_name="left-out.csv",
-                           mime="text/csv", on_click="ignore", icon=":material/download:", key="left_out")
+    data_report.findings(report)
 
 
 def _counts(dataset: Dataset) -> None:
@@ -56,16 +45,21 @@ def _counts(dataset: Dataset) -> None:
 
 def _rows(ws: str, dataset: Dataset) -> None:
     st.subheader("Rows")
+    pictured = dataset.task is Task.IMAGE_CLASSIFICATION
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = st.selectbox("Split", [s.value for s in Split if dataset.rows(s)], key="rows_split", width=150)
         label = st.selectbox("Class", ["any class", *dataset.classes], key="rows_label", width=220)
-        search = st.text_input("Containing", key="rows_search", placeholder="a word", width=220)
+        search = st.text_input("Name contains" if pictured else "Containing", key="rows_search", width=220,
+                               placeholder="part of a file name" if pictured else "a word")
     rows = shell.api().sample_rows(ws, dataset.id, n=SHOWN, split=str(split), search=search or "",
                                    label=None if label == "any class" else str(label))
     if not rows:
         st.caption("No row matches; choose another class or word.")
         return
-    st.dataframe(rows, hide_index=True, key="rows", alt=f"{len(rows)} rows of {dataset.name}")
+    if pictured:
+        small = pictures.of_dataset(str(shell.api().settings.home), ws, dataset.id, tuple(row["image"] for row in rows))
+        rows = [{k: v for k, v in row.items() if k != "image"} for row in pictures.with_pictures(rows, "image", small)]
+    pictures.table(rows, key="rows", alt=f"{len(rows)} rows of {dataset.name}", pictures=pictured, height=460 if pictured else "auto")
     if len(rows) == SHOWN:
         st.caption(f"The first {SHOWN} that match.")
 

@@ -1,105 +1,199 @@
-"""From a file to a dataset: upload, look, say what each column is, import, read the report."""
+"""From a file, a paste or a hub set to a dataset: look at its head, say what each column is, hand it to a worker."""
 
 from __future__ import annotations
 
 import secrets
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from core import settings
-from core.domain.dataset import Role
+from core.domain.dataset import Role, Split, Task
 from core.errors import DataError, ThawError
-from pages._ui import shell
+from pages._ui import pictures, shell
+from pages._ui.words import word
 
 if TYPE_CHECKING:
     from core.api import TablePreview
 
-TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx"]
-USABLE = (Role.TEXT, Role.SECOND_TEXT, Role.LABEL, Role.ID, Role.SPLIT, Role.IGNORE)
-HELP = {Role.TEXT: "what the model reads", Role.SECOND_TEXT: "read together with the text", Role.LABEL: "the class to learn",
-        Role.ID: "rows with the same id never end up on both sides of a split", Role.SPLIT: "says train, validation or test itself",
-        Role.IGNORE: "not used"}
+FILES, PASTE, HUB = "Files", "Paste", "Hugging Face hub"
+TABLES = ("csv", "tsv", "tab", "txt", "jsonl", "ndjson", "json", "parquet", "xlsx")
+ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "tbz2", "txz")
+PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff")
+USABLE = {Task.TEXT_CLASSIFICATION: (Role.TEXT, Role.SECOND_TEXT, Role.LABEL, Role.ID, Role.SPLIT, Role.IGNORE),
+          Task.IMAGE_CLASSIFICATION: (Role.IMAGE, Role.LABEL, Role.ID, Role.SPLIT, Role.IGNORE)}
+CONTENT = {Task.TEXT_CLASSIFICATION: Role.TEXT, Task.IMAGE_CLASSIFICATION: Role.IMAGE}
+HELP = {Role.TEXT: "what the model reads", Role.SECOND_TEXT: "read together with the text", Role.IMAGE: "names the picture",
+        Role.LABEL: "the class to learn", Role.ID: "rows with the same id never end up on both sides of a split",
+        Role.SPLIT: "says train, validation or test itself", Role.IGNORE: "not used"}
+NO_SHIFT = "a dataset of its own"
 
 
 def panel(ws: str) -> None:
-    """The whole way from upload to dataset; each step appears when the one before is done."""
-    limits = settings.load()
-    st.caption(f"CSV, TSV, JSONL, JSON, Parquet or XLSX with one column of text and one of labels; up to {limits.max_upload_mb} MB and "
-               f"{limits.max_rows:,} rows. The file stays on this server, in your workspace.")
-    upload = st.file_uploader("Table", type=TYPES, max_upload_size=limits.max_upload_mb, key=f"upload_{st.session_state.get('uploads', 0)}",
-                              label_visibility="collapsed")
-    if upload is not None:
-        st.session_state["upload_path"] = str(_keep(ws, upload.name, upload))
-        st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
-        st.rerun()
+    """The whole way in; each step appears when the one before is done."""
+    origin = st.segmented_control("From", [FILES, PASTE, HUB], default=FILES, key="import_from", required=True,
+                                  label_visibility="collapsed")
+    with shell.guarded():
+        if origin == PASTE:
+            _paste(ws)
+        elif origin == HUB:
+            _hub(ws)
+        else:
+            _files(ws)
     path = st.session_state.get("upload_path")
-    if path and Path(path).is_file():
+    if path and Path(path).exists() and origin != HUB:
         with shell.guarded():
             _review(ws, Path(path))
 
 
-def _keep(ws: str, name: str, upload: Any) -> Path:
-    """Write the upload to disk at once, so that its bytes leave the server's memory; the name is reduced to safe characters."""
-    safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in Path(name).name).strip(". ")[-80:] or "table.csv"
+def _files(ws: str) -> None:
+    """The limits, then the uploader."""
+    limits = settings.load()
+    st.caption(f"**Texts**: CSV, TSV, JSONL, JSON, Parquet or XLSX with a column of text and one of labels. **Pictures**: a zip or tar "
+               f"archive with one folder a class, or pictures with a table that names them. At most {limits.max_upload_mb:,} MB, "
+               f"{limits.max_rows:,} rows, {limits.max_archive_files:,} files in an archive, {limits.max_pixels / 1e6:,.0f} megapixels a "
+               "picture. Files stay on this server, in your workspace.")
+    uploads = st.file_uploader("Files", type=[*TABLES, *ARCHIVES, *PICTURES], max_upload_size=limits.max_upload_mb,
+                               accept_multiple_files=True, key=f"upload_{st.session_state.get('uploads', 0)}",
+                               label_visibility="collapsed")
+    if uploads:
+        st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
+        _use(ws, keep(ws, uploads, most_bytes=limits.max_upload_mb * 1_000_000))
+
+
+def _paste(ws: str) -> None:
+    st.caption("Rows copied from a spreadsheet with their column names, CSV, or JSON Lines.")
+    text = st.text_area("Rows", key="paste_text", height=160, label_visibility="collapsed", placeholder="text\tlabel\nA fine day\tgood")
+    if st.button("Look at it", icon=":material/visibility:", key="paste_look"):
+        _use(ws, shell.api().keep_paste(ws, text or ""))
+
+
+def _hub(ws: str) -> None:
+    """A hub set by its id; the worker fetches it and proposes the roles."""
+    api = shell.api()
+    reason = api.hub_reason()
+    if reason:
+        st.markdown(f":material/cloud_off: Not available now: {shell.escape(reason)}.")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        off = reason is not None
+        hub_id = st.text_input("Id", key="hub_id", placeholder="owner/name", disabled=off, width=260)
+        configuration = st.text_input("Configuration", key="hub_configuration", placeholder="its only one", disabled=off, width=180)
+        split = st.text_input("Split", key="hub_split", placeholder="all", disabled=off, width=120)
+        go = st.button("Import", icon=":material/download:", key="hub_import", disabled=off)
+    st.caption("Only data files are read; no code of the set runs. Its licence is for you to check.")
+    if go:
+        job = api.submit_hub_import(ws, (hub_id or "").strip(), configuration=(configuration or "").strip() or None,
+                                    split=(split or "").strip() or None)
+        shell.go("data", **{"import": job})
+
+
+def _use(ws: str, path: Path) -> None:
+    """Go on with this upload instead of one that was being looked at."""
+    if before := st.session_state.get("upload_path"):
+        forget(ws, Path(before))
+    st.session_state["upload_path"] = str(path)
+    st.rerun()
+
+
+def keep(ws: str, uploads: Sequence[Any], *, most_bytes: int) -> Path:
+    """Write uploads to disk at once, so that their bytes leave the server's memory; several files go into one folder.
+
+    Names are reduced to safe characters. Raises DataError when they are too large together.
+    """
+    total = sum(upload.size for upload in uploads)
+    if total > most_bytes:
+        raise DataError(f"These {len(uploads):,} files have {total / 1e6:,.0f} MB, more than the limit of {most_bytes / 1e6:,.0f} MB.",
+                        remedy="Import a part of them, or raise THAW_MAX_UPLOAD_MB and start again.")
     folder = settings.load().workspace(ws) / "uploads" / secrets.token_hex(6)
-    folder.mkdir(parents=True)
-    target = folder / safe
-    with target.open("wb") as out:
-        while chunk := upload.read(1 << 20):
-            out.write(chunk)
-    return target
+    home = folder if len(uploads) == 1 else folder / f"{len(uploads)} files"
+    home.mkdir(parents=True)
+    for number, upload in enumerate(uploads):
+        target = home / _safe(upload.name)
+        if target.exists():
+            target = home / f"{number} {target.name}"
+        with target.open("wb") as out:
+            while chunk := upload.read(1 << 20):
+                out.write(chunk)
+    return target if len(uploads) == 1 else home
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_. " else "_" for c in Path(name).name).strip(". ")[-80:] or "table.csv"
+
+
+def forget(ws: str, path: Path) -> None:
+    """Remove an upload with its folder; a path outside this workspace's uploads is left alone."""
+    if st.session_state.get("upload_path") == str(path):
+        st.session_state.pop("upload_path")
+    uploads = (settings.load().workspace(ws) / "uploads").resolve()
+    if path.resolve().parent.parent == uploads:
+        shutil.rmtree(path.resolve().parent, ignore_errors=True)
+
+
+@st.cache_data(max_entries=16, show_spinner="Looking at the first rows…")
+def _preview(path: str) -> TablePreview:
+    """An upload's head; uploads never change, so each is looked at once."""
+    return shell.api().preview_table(Path(path))
 
 
 def _review(ws: str, path: Path) -> None:
-    """First rows, proposed roles, a name, and the button that imports."""
+    """First rows, proposed roles, a name, and the button that hands the file to a worker."""
     try:
-        preview = shell.api().preview_table(path)
+        preview = _preview(str(path))
     except ThawError:
-        st.session_state.pop("upload_path")
+        forget(ws, path)
         raise
     with st.container(border=True):
-        st.markdown(f"**{shell.escape(path.name)}** · first rows")
-        st.dataframe(preview.rows, hide_index=True, key="preview", height=220, alt=f"First rows of {path.name}")
-        roles = _roles(preview)
-        name = st.text_input("Name of the dataset", value=path.stem, max_chars=80, key=f"dataset_name_{path}")
+        seen = f"{preview.rows_read:,} rows" if preview.complete else "only its beginning was looked at; the import reads all of it"
+        st.markdown(f"**{shell.escape(path.name)}** · {shell.escape(preview.format)} · {seen}")
+        _head(preview, path)
+        roles = _roles(preview, path.parent.name)
+        left, right = st.columns(2)
+        name = left.text_input("Name of the dataset", value=path.name.split(".")[0], max_chars=80, key=f"dataset_name_{path}")
+        bases = {d.id: f"the shift set of {d.name}" for d in shell.api().datasets(ws) if d.task is preview.task and not d.rows(Split.SHIFT)}
+        shift_of = right.selectbox("Use it as", [NO_SHIFT, *bases], format_func=lambda d: bases.get(d, d), key=f"shift_of_{path}",
+                                   help=word("shift set"))
         with st.container(horizontal=True):
             go = st.button("Import", type="primary", icon=":material/check:", key="import")
             if st.button("Not this file", key="discard"):
-                _forget(path)
+                forget(ws, path)
                 st.rerun()
         if go:
-            _check(roles)
-            with st.spinner("Reading and checking every row…"):
-                dataset = shell.api().import_table(ws, path, name=(name or path.stem).strip(), roles=roles)
-            _forget(path)
-            shell.go("data", dataset=dataset.id)
+            _check(roles, CONTENT[preview.task])
+            job = shell.api().submit_import(ws, path, name=(name or "").strip() or path.name, roles=roles,
+                                            shift_of=None if shift_of == NO_SHIFT else shift_of)
+            st.session_state.pop("upload_path", None)
+            shell.go("data", **{"import": job})
 
 
-def _roles(preview: TablePreview) -> dict[str, str]:
+def _head(preview: TablePreview, path: Path) -> None:
+    """The first rows; of picture sets with the pictures."""
+    column = next((c for c, role in preview.roles.items() if role == Role.IMAGE), None)
+    rows = preview.rows if column is None else pictures.with_pictures(preview.rows, column, preview.pictures)
+    pictures.table(rows, key="preview", alt=f"First rows of {path.name}", pictures=column is not None,
+                   height=220 if column is None else 320)
+
+
+def _roles(preview: TablePreview, upload: str) -> dict[str, str]:
     """One select box a column, filled with what was proposed and why."""
     st.markdown("**What is each column?** Proposed from names and contents; change what is wrong.")
     roles: dict[str, str] = {}
     columns = st.columns(3)
+    usable = USABLE[preview.task]
     for i, (column, proposed) in enumerate(preview.roles.items()):
         with columns[i % 3]:
             roles[column] = str(st.selectbox(
-                shell.escape(column), list(USABLE), index=USABLE.index(Role(proposed)) if Role(proposed) in USABLE else len(USABLE) - 1,
-                format_func=lambda r: f"{r.value}: {HELP[r]}", key=f"role_{column}", help=preview.evidence.get(column)))
+                shell.escape(column), list(usable), index=usable.index(Role(proposed)) if Role(proposed) in usable else len(usable) - 1,
+                format_func=lambda r: f"{r.value}: {HELP[r]}", key=f"role_{upload}_{column}", help=preview.evidence.get(column)))
     return roles
 
 
-def _check(roles: dict[str, str]) -> None:
-    for role in (Role.TEXT, Role.LABEL):
+def _check(roles: dict[str, str], content: Role) -> None:
+    for role in (content, Role.LABEL):
         chosen = [c for c, r in roles.items() if r == role]
         if len(chosen) != 1:
             raise DataError(f"{'No' if not chosen else 'More than one'} column is marked as {role.value}.",
                             why=f"Columns: {', '.join(roles)}.", remedy=f"Choose exactly one {role.value} column above.")
-
-
-def _forget(path: Path) -> None:
-    """Drop the uploaded file and its folder."""
-    st.session_state.pop("upload_path", None)
-    path.unlink(missing_ok=True)
-    path.parent.rmdir()

@@ -5,22 +5,34 @@ from __future__ import annotations
 import streamlit as st
 
 from core.domain.dataset import Split
+from core.domain.run import JobKind
 from core.plots.numbers import size
 from pages._ui import live, shell
+from pages._ui.words import KINDS
 
 
 def own(ws: str) -> None:
     """One row a dataset of this workspace, with the ways on."""
     datasets = shell.api().datasets(ws)
     if not datasets:
-        shell.empty("No dataset yet. Upload a table below, or add a bundled dataset.")
+        shell.empty("No dataset yet. Upload texts or pictures below, or add a bundled dataset.")
     for dataset in datasets:
         splits = " / ".join(f"{dataset.rows(s):,}" for s in (Split.TRAIN, Split.VALIDATION, Split.TEST))
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{shell.escape(dataset.name)}** · {dataset.rows_kept:,} rows, {len(dataset.classes)} classes · "
+            st.markdown(f"**{shell.escape(dataset.name)}** · {dataset.rows_kept:,} {KINDS[dataset.task]}, {len(dataset.classes)} classes · "
                         f"train / validation / test {splits}")
             shell.link("data", "Look at it", icon=":material/table_rows:", dataset=dataset.id)
             shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
+
+
+def imports(ws: str) -> None:
+    """Imports that are waiting or under way, one link each."""
+    for run in shell.api().runs(ws, kind=JobKind.IMPORT):
+        if not run.status.final:
+            with st.container(border=True, horizontal=True, vertical_alignment="center"):
+                st.markdown(f"**{shell.escape(run.name)}**")
+                live.badge(run)
+                shell.link("data", "Watch it", icon=":material/arrow_forward:", **{"import": run.id})
 
 
 def bundled(ws: str) -> None:
@@ -29,7 +41,8 @@ def bundled(ws: str) -> None:
     there = {d.source for d in api.datasets(ws)}
     for entry in api.bundled_datasets():
         with st.container(border=True):
-            st.markdown(f"**{entry.name}** · {size(entry.size_bytes)} to fetch")
+            fetched = f"{size(entry.size_bytes)} to fetch" if entry.size_bytes else "nothing to fetch"
+            st.markdown(f"**{entry.name}** · {entry.rows:,} {KINDS[entry.task]} · {fetched}")
             st.caption(f"{entry.description} [Source]({entry.source_url}), licence: [{entry.licence}]({entry.licence_url}).")
             if entry.id in there:
                 st.caption(":material/check_circle: In this workspace.")

@@ -159,3 +159,22 @@ def _prepare(ws: str, job: str) -> None:
         bar(run, story)
         for note in story.notes:
             st.caption(shell.escape(note))
+
+
+def import_panel(ws: str, job: str) -> None:
+    """Live progress of an import; the page is drawn again by itself once it has ended."""
+    st.fragment(_import, run_every=POLL_S)(ws, job)
+
+
+def _import(ws: str, job: str) -> None:
+    with shell.guarded():
+        run, story = follow(ws, job)
+        if run.status.final:
+            st.rerun()
+        with st.container(horizontal=True, vertical_alignment="center"):
+            badge(run)
+            if st.button("Stop", icon=":material/stop:", key="stop_import", disabled=run.status is Status.STOPPING):
+                shell.api().stop(ws, job)
+                st.rerun(scope="fragment")
+        bar(run, story)
+        st.caption("A worker reads and checks every row. You may close this page: its address leads back here.")

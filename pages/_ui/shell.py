@@ -132,13 +132,31 @@ def show_error(error: ThawError) -> None:
 
 
 def problem(what: str, why: str = "", remedy: str = "") -> None:
-    """What happened, why, what to do."""
+    """What happened, why, what to do. What a part draws below its first line (a tree of folders) keeps its lines."""
+    (why, found), (remedy, wanted) = (_head_and_drawing(part) for part in (why, remedy))
     text = f"**{escape(what)}**"
     if why:
         text += f"\n\n{escape(why)}"
-    if remedy:
-        text += f"\n\n:material/lightbulb: {escape(remedy)}"
-    st.error(text, icon=":material/error:")
+    hint = f":material/lightbulb: {escape(remedy)}" if remedy else ""
+    if found or wanted:
+        st.error(text, icon=":material/error:")
+        _drawing(found)
+        if hint:
+            st.markdown(hint)
+        _drawing(wanted)
+        return
+    st.error(text + (f"\n\n{hint}" if hint else ""), icon=":material/error:")
+
+
+def _head_and_drawing(part: str) -> tuple[str, str]:
+    """The first line, and the lines below it."""
+    head, _, rest = part.partition("\n")
+    return head, rest.rstrip()
+
+
+def _drawing(lines: str) -> None:
+    if lines:
+        st.code(lines, language=None)
 
 
 def empty(text: str, *, page: str | None = None, label: str = "", icon: str = ":material/info:") -> None:

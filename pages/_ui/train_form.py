@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.domain.dataset import Dataset
+from core.domain.dataset import Dataset, Task
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
-from core.errors import RecipeError
+from core.errors import NotFoundError, RecipeError
 from pages._ui import devices, live, shell
-from pages._ui.words import word
+from pages._ui.words import KINDS, word
 
 if TYPE_CHECKING:
     from core.api import MethodChoice
@@ -30,8 +30,8 @@ def dataset(ws: str) -> str:
 
     def name(ref: str) -> str:
         if ref in own:
-            return f"{own[ref].name} · {own[ref].rows_kept:,} rows, {len(own[ref].classes)} classes"
-        return f"{bundled[ref].name} · bundled, fetched on first use"
+            return f"{own[ref].name} · {own[ref].rows_kept:,} {KINDS[own[ref].task]}, {len(own[ref].classes)} classes"
+        return f"{bundled[ref].name} · bundled, {KINDS[bundled[ref].task]}, fetched on first use"
 
     options = [*own, *bundled]
     asked = st.query_params.get("dataset")
@@ -40,18 +40,44 @@ def dataset(ws: str) -> str:
                             help="Your own datasets and the bundled ones. Add your own on the Data page."))
 
 
-def model() -> str:
-    """A bundled base model, a hub id or a local folder; empty while nothing has been typed."""
-    bundled = {m.id: m for m in shell.api().bundled_models()}
-    choice = st.selectbox("Base model", [*bundled, OTHER], key="train_model", help=word("base model"), persist_state="session",
-                          format_func=lambda m: bundled[m].name if m in bundled else "Another: hub id or local folder…")
+def task_of(ws: str, dataset_ref: str) -> Task:
+    """What a dataset of the workspace or the catalogue is for."""
+    api = shell.api()
+    entry = next((b for b in api.bundled_datasets() if b.id == dataset_ref), None)
+    found = api.dataset(ws, dataset_ref) or entry
+    if found is None:
+        raise NotFoundError("This workspace has no such dataset.", why="It was deleted, or it belongs to another workspace.",
+                            remedy="Choose another one.")
+    return found.task
+
+
+def model(task: Task) -> str:
+    """A bundled base model for this task, a hub id or a local folder; empty while nothing has been typed."""
+    every = {m.id: m for m in shell.api().bundled_models()}
+    fitting = {id: m for id, m in every.items() if task in m.tasks}
+    key = "train_model" if task is Task.TEXT_CLASSIFICATION else f"train_model_{task.value}"
+    choice = st.selectbox("Base model", [*fitting, OTHER], key=key, help=word("base model"), persist_state="session",
+                          format_func=lambda m: fitting[m].name if m in fitting else "Another: hub id or local folder…")
+    others = [f"{m.name} (it is for {_kinds(m.tasks)})" for id, m in every.items() if id not in fitting]
+    note = f" Not offered, as this dataset holds {KINDS[task]}: {', '.join(others)}." if others else ""
     if choice != OTHER:
-        st.caption(bundled[str(choice)].description)
+        st.caption(fitting[str(choice)].description + note)
         return str(choice)
-    typed = st.text_input("Hub id or folder", key="train_model_other", persist_state="session",
-                          placeholder="e.g. distilbert-base-uncased or /models/mine",
+    typed = st.text_input("Hub id or folder", key=f"{key}_other", persist_state="session",
+                          placeholder="e.g. distilbert-base-uncased or /models/mine" if task is Task.TEXT_CLASSIFICATION else
+                          "e.g. facebook/deit-tiny-patch16-224 or /models/mine",
                           help="A model of the Hugging Face hub, or the absolute path of a folder that from_pretrained can load.")
     return (typed or "").strip()
+
+
+def wrong_task(facts: ModelFacts, task: Task) -> None:
+    """Say that an inspected model cannot take this dataset."""
+    shell.problem(f"{facts.id} cannot learn from this dataset.", why=f"The model is for {_kinds(facts.tasks)}; the dataset holds "
+                  f"{KINDS[task]}.", remedy="Choose another base model, or a dataset that fits this one.")
+
+
+def _kinds(tasks: Sequence[Task]) -> str:
+    return " and ".join(KINDS[t] for t in tasks)
 
 
 def default(ws: str, dataset_ref: str, model_id: str, method: str, level: str, *, seed: int = 0, budget: int | None = None) -> Recipe:

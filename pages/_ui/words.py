@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.domain.dataset import Task
+
+KINDS: dict[Task, str] = {Task.TEXT_CLASSIFICATION: "texts", Task.IMAGE_CLASSIFICATION: "pictures",
+                          Task.LANGUAGE_MODELLING: "plain text"}
+"""What the rows of a dataset are, by task."""
 WORDS: dict[str, str] = {
     "base model": "A pretrained model as published. Thaw never changes it on disk; every run starts from a fresh copy.",
     "block": "One unit of the model's depth, in forward order: the embeddings, then block 0, 1, 2 …, and the head on top.",

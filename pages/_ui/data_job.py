@@ -1,0 +1,85 @@
+"""One import under way or done: live progress, the report, and the ways on. Its address survives a reload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.domain.dataset import Dataset
+from core.domain.run import JobKind, Run
+from core.errors import NotFoundError
+from pages._ui import data_import, data_report, live, shell
+
+
+def page(ws: str, job: str) -> None:
+    """All of one import."""
+    run = shell.api().run(ws, job)
+    if run.kind is not JobKind.IMPORT:
+        raise NotFoundError("This is not an import.", why="The address names a run of another kind.", remedy="Go back to all datasets.")
+    st.title(shell.escape(run.name))
+    if not run.status.final:
+        live.import_panel(ws, job)
+        return
+    live.badge(run)
+    dataset = shell.api().import_job_dataset(ws, job)
+    if run.failure is not None:
+        live.failure(run)
+    elif dataset is None and run.payload.get("keep", True):
+        st.markdown(":material/info: Nothing was kept: the import was stopped, or its dataset was deleted since.")
+    _numbers(ws, job)
+    _ways_on(ws, run, dataset)
+    report = shell.api().import_job_report(ws, job)
+    if report is not None:
+        st.subheader("Import report")
+        data_report.findings(report)
+
+
+def _numbers(ws: str, job: str) -> None:
+    report = shell.api().import_job_report(ws, job)
+    if report is not None:
+        st.markdown(f"{report.rows_read:,} rows read, **{report.rows_kept:,} usable**, {len(report.left_out):,} left out · "
+                    f"{len(report.classes):,} classes · {shell.escape(report.format)}")
+
+
+def _ways_on(ws: str, run: Run, dataset: Dataset | None) -> None:
+    """Open the dataset, import again with what the report advises, or go back to the columns."""
+    report = shell.api().import_job_report(ws, run.id)
+    path = Path(run.payload["path"]) if run.payload.get("path") else None
+    again = run.payload.get("hub") is not None or (path is not None and path.exists())
+    used = run.payload.get("options") or {}
+    with st.container(horizontal=True):
+        if dataset is not None and st.button("Open the dataset", type="primary", icon=":material/table_rows:", key="open_dataset",
+                                             help="The uploaded file is removed then; its rows are kept."):
+            if path is not None:
+                data_import.forget(ws, path)
+            shell.go("data", dataset=dataset.id)
+        if again and report and data_report.has(report, data_report.LEAKS) and not used.get("fix_leaks") and st.button(
+                "Fix the leaks and import again", icon=":material/healing:", key="fix_leaks",
+                help="Validation and test rows with a twin on another side move to the side of their twin."):
+            _again(ws, run, suffix="leaks fixed", fix_leaks=True, merge_labels=bool(used.get("merge_labels")))
+        if again and report and data_report.has(report, data_report.SPELLING) and not used.get("merge_labels") and st.button(
+                "Merge the spellings and import again", icon=":material/merge:", key="merge_labels",
+                help="Labels that differ only by case or spaces become one class."):
+            _again(ws, run, suffix="labels merged", fix_leaks=bool(used.get("fix_leaks")), merge_labels=True)
+        if path is not None and path.exists() and dataset is None and st.button(
+                "Back to the columns", icon=":material/view_column:", key="back_to_columns"):
+            st.session_state["upload_path"] = str(path)
+            shell.go("data")
+        if run.payload.get("hub") and dataset is None and st.button("Try again", icon=":material/refresh:", key="hub_again"):
+            _again(ws, run, suffix="", fix_leaks=False, merge_labels=False)
+
+
+def _again(ws: str, run: Run, *, suffix: str, fix_leaks: bool, merge_labels: bool) -> None:
+    """Submit the same import with other options; what the first one made stays."""
+    api, payload = shell.api(), run.payload
+    options = api.import_options(fix_leaks=fix_leaks, merge_labels=merge_labels)
+    name = f"{payload.get('name', '')} ({suffix})" if suffix else str(payload.get("name", ""))
+    with shell.guarded():
+        if hub := payload.get("hub"):
+            job = api.submit_hub_import(ws, hub["id"], configuration=hub.get("configuration"), split=hub.get("split"), name=name,
+                                        roles=payload.get("roles"), options=options)
+        else:
+            job = api.submit_import(ws, Path(payload["path"]), name=name, roles=payload.get("roles"), options=options,
+                                    shift_of=payload.get("shift_of"))
+        shell.go("data", **{"import": job})

@@ -1,0 +1,37 @@
+"""Pictures in tables: small copies of them as cells."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from pages._ui import shell
+
+ROW_HEIGHT = 64
+"""Pixels of a table row that shows a picture."""
+
+
+def cell(png: bytes | None) -> str | None:
+    """A PNG as what `ImageColumn` shows; None stays an empty cell."""
+    return None if png is None else "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def with_pictures(rows: Sequence[Mapping[str, Any]], column: str, small: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    """The rows with the picture itself first, in the column `picture`."""
+    return [{"picture": cell(small.get(str(row[column]))), **row} for row in rows]
+
+
+def table(rows: Sequence[Mapping[str, Any]], *, key: str, alt: str, pictures: bool, height: int | str = "auto") -> None:
+    """Rows as a table; with pictures, rows are tall enough to see them."""
+    config = {"picture": st.column_config.ImageColumn("Picture", width="small", pinned=True)} if pictures else None
+    st.dataframe(list(rows), hide_index=True, key=key, alt=alt, column_config=config, row_height=ROW_HEIGHT if pictures else None,
+                 height=height)  # type: ignore[arg-type]
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def of_dataset(home: str, ws: str, dataset: str, images: tuple[str, ...]) -> dict[str, bytes]:
+    """Small PNGs of pictures of a dataset. Datasets never change, so they are made once; `home` tells data folders apart."""
+    return shell.api().thumbnails(ws, dataset, images)

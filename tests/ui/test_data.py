@@ -1,0 +1,187 @@
+"""The Data page: texts and pictures from upload to dataset through a worker, and what is said when they do not fit."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+
+from core.api import Thaw
+from core.domain.dataset import Task
+from core.domain.run import JobKind
+from core.jobs import worker
+from core.store import Store
+from tests import tiny
+from tests.conftest import WORKSPACE, write_picture_dataset
+from tests.ui.conftest import shown
+
+
+def table(n=60):
+    return ("text,label\n" + "".join(f"row number {i} says something of its own,{'ab'[i % 2]}\n" for i in range(n))).encode()
+
+
+def pictures(n=36, *, folders=True):
+    """A zip with one folder a class, or without any."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as bundle:
+        for i in range(n):
+            name = sorted(tiny.SHAPES)[i % 3]
+            data = io.BytesIO()
+            tiny.make_picture(name, seed=i).save(data, "PNG")
+            bundle.writestr(f"{name}/{i}.png" if folders else f"{i}.png", data.getvalue())
+    return out.getvalue()
+
+
+def work(settings):
+    """Do the next job as a worker does."""
+    claim = Store(settings).queue.claim(supervisor="test", host="test", slots=1)
+    assert claim is not None
+    worker.run_job(claim.run.id, fence=claim.fence, settings=settings)
+    return claim.run.id
+
+
+def upload(at, *files):
+    at.file_uploader(key="upload_0").set_value([(name, data, "application/octet-stream") for name, data in files])
+    return at.run()
+
+
+def drawn(at):
+    return "\n".join(str(element.value) for element in at.get("code"))
+
+
+def opened(at, settings):
+    """The job that a click on Import made, done, and its page drawn again."""
+    job = "".join(at.query_params["import"])
+    assert work(settings) == job
+    return at.run()
+
+
+def test_the_limits_stand_before_the_upload(app):
+    assert "At most 200 MB, 200,000 rows, 50,000 files" in shown(app("data"))
+
+
+def test_a_table_goes_through_a_worker_to_a_dataset_and_its_upload_is_removed(app, settings):
+    at = upload(app("data"), ("mine.csv", table()))
+    assert not at.exception and not at.error
+    assert [s.value for s in at.selectbox if s.label in ("text", "label")] == ["text", "label"]
+    at.button(key="import").click().run()
+    assert not Thaw(settings).datasets(WORKSPACE)
+    assert "queued" in shown(at) or at.get("progress")
+    at = opened(at, settings)
+    assert not at.exception and not at.error
+    assert "60 rows read, **60 usable**" in shown(at)
+    at.button(key="open_dataset").click().run()
+    assert "60 rows read, **60 kept**" in shown(at)
+    assert not list(settings.workspace(WORKSPACE).joinpath("uploads").iterdir())
+
+
+def test_an_archive_of_pictures_shows_them_and_becomes_a_picture_set(app, settings):
+    at = upload(app("data"), ("shapes.zip", pictures()))
+    assert not at.exception and not at.error
+    assert at.dataframe[0].value["picture"][0].startswith("data:image/png;base64,")
+    assert "image" in [s.value for s in at.selectbox]
+    at.button(key="import").click().run()
+    at = opened(at, settings)
+    assert not at.error
+    (dataset,) = Thaw(settings).datasets(WORKSPACE)
+    assert (dataset.task, dataset.rows_kept, dataset.name) == (Task.IMAGE_CLASSIFICATION, 36, "shapes")
+
+
+def test_several_files_are_one_set(app, settings):
+    with zipfile.ZipFile(io.BytesIO(pictures(folders=False))) as bundle:
+        files = [(name, bundle.read(name)) for name in bundle.namelist()]
+    labels = "file,label\n" + "".join(f"{name},{'ab'[i % 2]}\n" for i, (name, _) in enumerate(files))
+    at = upload(app("data"), *files, ("labels.csv", labels.encode()))
+    assert not at.error
+    at.button(key="import").click().run()
+    opened(at, settings)
+    (dataset,) = Thaw(settings).datasets(WORKSPACE)
+    assert dataset.classes == ("a", "b") and dataset.rows_kept == 36
+
+
+def test_a_wrong_layout_draws_the_tree_that_is_expected(app, settings):
+    at = upload(app("data"), ("flat.zip", pictures(folders=False)))
+    assert not at.exception
+    assert "no folder of pictures for each class" in at.error[0].value
+    assert "my-pictures.zip\n  cat/\n    1.jpg" in drawn(at)
+    assert not list(settings.workspace(WORKSPACE).joinpath("uploads").iterdir())
+
+
+def test_a_refused_import_says_why_and_leads_back_to_the_columns(app, settings):
+    at = upload(app("data"), ("one.csv", b"text,label\n" + b"".join(b"row %d is here,a\n" % i for i in range(40))))
+    at.button(key="import").click().run()
+    at = opened(at, settings)
+    assert not at.exception
+    assert "same label" in at.error[0].value
+    assert "40 rows read" in shown(at)
+    at.button(key="back_to_columns").click().run()
+    assert at.button(key="import") is not None
+
+
+def test_a_paste_is_looked_at_like_a_file(app, settings):
+    at = app("data")
+    at.segmented_control(key="import_from").set_value("Paste").run()
+    at.text_area(key="paste_text").set_value(table(30).decode())
+    at.button(key="paste_look").click().run()
+    assert not at.exception and not at.error
+    at.button(key="import").click().run()
+    assert Thaw(settings).runs(WORKSPACE, kind=JobKind.IMPORT)
+
+
+def test_an_empty_paste_is_refused_in_words(app):
+    at = app("data")
+    at.segmented_control(key="import_from").set_value("Paste").run()
+    at.button(key="paste_look").click().run()
+    assert "pasted text is empty" in at.error[0].value
+
+
+def test_the_hub_is_disabled_with_its_reason(app):
+    at = app("data")
+    at.segmented_control(key="import_from").set_value("Hugging Face hub").run()
+    assert "turned off" in shown(at)
+    assert at.button(key="hub_import").disabled
+
+
+def test_leaks_are_fixed_by_importing_again(app, settings):
+    rows = [(f"row number {i} says something of its own", "ab"[i % 2], ("train", "train", "test")[i % 3]) for i in range(90)]
+    rows += [(text, label, "test") for text, label, split in rows if split == "train"][:5]
+    at = upload(app("data"), ("leaky.csv", ("text,label,split\n" + "".join(",".join(r) + "\n" for r in rows)).encode()))
+    at.button(key="import").click().run()
+    at = opened(at, settings)
+    assert "on another side of the split" in shown(at)
+    at.button(key="fix_leaks").click().run()
+    assert not at.exception and not at.error
+    at = opened(at, settings)
+    assert "on another side of the split" not in shown(at)
+    assert {d.name for d in Thaw(settings).datasets(WORKSPACE)} == {"leaky", "leaky (leaks fixed)"}
+
+
+def test_an_upload_can_become_a_shift_set(app, settings):
+    upload_one = upload(app("data"), ("base.csv", table()))
+    upload_one.button(key="import").click().run()
+    opened(upload_one, settings)
+    (base,) = Thaw(settings).datasets(WORKSPACE)
+    at = upload(app("data"), ("other.csv", table().replace(b"says", b"mentions")))
+    next(s for s in at.selectbox if s.label == "Use it as").set_value(base.id)
+    at.button(key="import").click().run()
+    at = opened(at, settings)
+    assert not at.error
+    assert any(d.rows("shift") == 60 for d in Thaw(settings).datasets(WORKSPACE))
+
+
+def test_rows_of_pictures_show_them_and_follow_the_class(app, settings):
+    dataset = write_picture_dataset(settings, n_rows=45)
+    at = app("data", dataset=dataset.id)
+    assert not at.exception and not at.error
+    rows = at.dataframe[-1].value
+    assert rows["picture"].str.startswith("data:image/png;base64,").all()
+    at.selectbox(key="rows_label").set_value(dataset.classes[0]).run()
+    assert set(at.dataframe[-1].value["label"]) == {dataset.classes[0]}
+
+
+@pytest.mark.parametrize("job", ["nope", "../../etc"])
+def test_an_unknown_import_is_refused(app, job):
+    at = app("data", **{"import": job})
+    assert not at.exception
+    assert len(at.error) == 1
