@@ -21,6 +21,8 @@ class Experiment:
 
 
 class Experiments:
+    """The table of experiments: named groups of runs of one workspace."""
+
     def __init__(self, database: Database) -> None:
         self._db = database
 

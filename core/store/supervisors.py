@@ -24,6 +24,8 @@ class SupervisorRow:
 
 
 class Supervisors:
+    """The table of supervisor processes on this data folder."""
+
     def __init__(self, database: Database) -> None:
         self._db = database
 
