@@ -31,8 +31,8 @@ with st.container(border=True):
             ids = api.compare_bundled(ws, dataset=dataset.id, model=model.id, methods=HOME_METHODS)
             shell.go("runs", run=ids[0])
     devices.downloads(model, dataset)
-    pictures, network = (next(e for e in found if e.id == id) for found, id in
-                         ((api.bundled_datasets(), "openmoji"), (api.bundled_models(), "efficientnet-lite0")))
+    pictures = next(d for d in api.bundled_datasets() if d.id == "openmoji")
+    network = next(m for m in api.bundled_models() if m.id == "efficientnet-lite0")
     st.markdown(f"Or with pictures: **{network.name}** five ways on the {pictures.rows:,} drawings of **{pictures.name}**.")
     if st.button(f"Compare on {pictures.name} with {network.name}", icon=":material/play_arrow:", key="first_pictures"):
         with shell.guarded():

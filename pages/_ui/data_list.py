@@ -32,7 +32,7 @@ def imports(ws: str) -> None:
             with st.container(border=True, horizontal=True, vertical_alignment="center"):
                 st.markdown(f"**{shell.escape(run.name)}**")
                 live.badge(run)
-                shell.link("data", "Watch it", icon=":material/arrow_forward:", **{"import": run.id})
+                shell.link("data", "Watch it", icon=":material/arrow_forward:", width=None, **{"import": run.id})
 
 
 def bundled(ws: str) -> None:
