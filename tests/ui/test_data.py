@@ -185,3 +185,14 @@ def test_an_unknown_import_is_refused(app, job):
     at = app("data", **{"import": job})
     assert not at.exception
     assert len(at.error) == 1
+
+
+def test_an_import_under_way_is_listed_and_can_be_stopped(app, settings):
+    at = upload(app("data"), ("mine.csv", table()))
+    at.button(key="import").click().run()
+    assert "**Import mine**" in shown(app("data"))
+    at.button(key="stop_import").click().run()
+    at.run()
+    assert not at.exception
+    assert "Nothing was kept" in shown(at)
+    assert not Thaw(settings).datasets(WORKSPACE)
