@@ -175,7 +175,7 @@ def test_from_an_empty_folder_to_a_finished_comparison(serve, page):
     honest(page)
 
     page.get_by_role("link", name="All runs").click()
-    expect(page.get_by_text("done", exact=True)).to_have_count(6, timeout=1_800_000)
+    expect(page.get_by_text(re.compile(r"^test accuracy 0\.\d"))).to_have_count(6, timeout=1_800_000)
     honest(page)
     page.get_by_role("link", name="Compare", exact=True).last.click()
     expect(page.get_by_role("heading", level=1, name="Compare")).to_be_visible(timeout=SLOW)
