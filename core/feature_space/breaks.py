@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.feature_space.space import Space
+from core.features.compare import one_thread
 from core.shift import blocks, sides
 from core.shift.blocks import BlockShift
 from core.shift.breakit import BREAKS, Break
@@ -41,14 +42,19 @@ def measure(space: Space, block: int, name: str, *, seed: int = 0) -> Broken | N
     keep = keep[np.linspace(0, len(keep) - 1, min(len(keep), MOST_ROWS)).astype(int)]
     labels = None if space.labels is None else space.labels[keep]
     x, y = np.asarray(x[keep], np.float64), np.asarray(y[keep], np.float64)
+    with one_thread():
+        return _measure(space, block, what, x, y, labels, seed)
+
+
+def _measure(space: Space, block: int, what: Break, x: np.ndarray, y: np.ndarray, labels: np.ndarray | None, seed: int) -> Broken:
     changed = what.apply(x, y, seed)
     before = _one(space, block, x, y, labels)
     after = _one(space, block, changed.base, changed.tuned, labels)
-    if labels is not None and (changed.order != np.arange(len(keep))).any():
+    if labels is not None and (changed.order != np.arange(len(x))).any():
         own = _sides(space, block, changed.base, changed.tuned, labels[changed.order])
         after = replace(after, tuned=sides.measure(changed.tuned, own, seed=seed).numbers)
     drawn = draw(changed.base, changed.tuned) if np.isfinite(changed.tuned).all() else None
-    return Broken(what=what, before=before, after=after, map=drawn, rows=len(keep))
+    return Broken(what=what, before=before, after=after, map=drawn, rows=len(x))
 
 
 def _one(space: Space, block: int, x: np.ndarray, y: np.ndarray, labels: np.ndarray | None) -> BlockShift:

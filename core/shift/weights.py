@@ -49,7 +49,7 @@ def module(name: str, base: ArrayLike, tuned: ArrayLike) -> ModuleShift:
         return ModuleShift(name=name, shape=before.shape, relative=relative, singular=(), rank90=int(changed), intruders=None)
     if not changed:
         return ModuleShift(name=name, shape=before.shape, relative=0.0, singular=(), rank90=0, intruders=0)
-    singular = np.asarray(np.linalg.svd(_matrix(delta), compute_uv=False), np.float64)
+    singular = _directions(_matrix(delta))[1]
     return ModuleShift(name=name, shape=before.shape, relative=relative, singular=tuple(float(s) for s in singular),
                        rank90=energy_rank(singular), intruders=intruders(_matrix(before), _matrix(after)))
 
@@ -72,8 +72,23 @@ def intruders(base: ArrayLike, tuned: ArrayLike, *, top: int = 10, limit: float 
 
 def _left(matrix: Table) -> Table:
     """Left singular directions that carry something, strongest first, `(out, rank)`."""
-    vectors, lengths, _ = np.linalg.svd(matrix, full_matrices=False)
-    return np.asarray(vectors[:, lengths > lengths.max(initial=0) * 1e-10], np.float64)
+    vectors, lengths = _directions(matrix)
+    return vectors[:, lengths > 0]
+
+
+def _directions(matrix: Table) -> tuple[Table, NDArray[np.float64]]:
+    """Left singular vectors `(out, rank)` and values, largest first, from the smaller Gram matrix: many times faster than an SVD.
+
+    Squaring loses what is below 1e-7 of the largest value; such directions read 0.
+    """
+    tall = matrix.shape[0] > matrix.shape[1]
+    energy, vectors = np.linalg.eigh(matrix.T @ matrix if tall else matrix @ matrix.T)
+    lengths = np.sqrt(np.maximum(energy[::-1], 0))
+    lengths[lengths <= lengths.max(initial=0) * 1e-7] = 0
+    vectors = vectors[:, ::-1]
+    if tall:
+        vectors = np.divide(matrix @ vectors, lengths, out=np.zeros((matrix.shape[0], len(lengths))), where=lengths > 0)
+    return np.asarray(vectors, np.float64), lengths
 
 
 def _matrix(weight: NDArray[np.float64]) -> Table:

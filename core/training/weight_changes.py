@@ -48,8 +48,10 @@ def ensure(where: Places, *, settings: Settings, observer: Observer) -> None:
 
 
 def _measure(where: Places, settings: Settings, observer: Observer) -> dict[str, Any]:
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     found, untouched = [], 0
-    with _Published(where, settings) as published:
+    with _Published(where, settings) as published, threadpool_limits(limits=1):  # small matrices: more threads only wait for each other
         changed = [(name, change) for name, change in _changes(where, settings) if published.has(name)]
         for number, (name, change) in enumerate(changed):
             observer.progress(number, len(changed), "weights")

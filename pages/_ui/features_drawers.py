@@ -21,7 +21,7 @@ def section(ws: str, asked: Asked, space: Space, block: int, found: State) -> No
     drawers: list[tuple[str, str, Callable[[], None]]] = [
         ("Geometry: how the features are spread", ":material/category:", lambda: _geometry(space, block)),
         ("Transferability: how well would a simple head do?", ":material/swap_horiz:", lambda: _transfer(space)),
-        ("Weights: what training did to them", ":material/grid_on:", lambda: _weights(ws, asked)),
+        ("Weights: what training did to them", ":material/grid_on:", lambda: _weights(ws, asked, found, space.rows)),
         ("Break it: which numbers can be fooled?", ":material/construction:", lambda: _break_it(space, block)),
         ("Trust this page: checks run now, and every number", ":material/verified:", lambda: _trust(space, block, found)),
     ]
@@ -84,10 +84,13 @@ def _transfer(space: Space) -> None:
             key="features_gap", help=card("mmd"))
 
 
-def _weights(ws: str, asked: Asked) -> None:
+def _weights(ws: str, asked: Asked, state: State, rows: int) -> None:
     found = shell.api().weight_changes(ws, asked.run)
     if found is None:
-        st.caption("The weights of this run were not measured. Extract its features again.")
+        st.caption("The weights of this run were not measured yet." if state.job is None else "The weights of this run are being measured.")
+        if state.job is None and st.button("Measure the weights", icon=":material/play_arrow:", key="features_measure_weights"):
+            shell.api().request_features(ws, [asked.run], rows=rows)
+            st.rerun()
         return
     if found["note"]:
         st.caption(shell.escape(found["note"]))
