@@ -18,6 +18,8 @@ from core.settings import Settings
 from tests import tiny
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Tiny models gain nothing from a second thread, and two spinning threads stall each other on a busy machine. Workers set their own.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 WORKSPACE = "test-workspace"
 
 
