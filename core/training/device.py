@@ -52,11 +52,11 @@ def read(settings: Settings) -> Device:
 
 
 def _rate(dtype: torch.dtype, kind: str, seconds: float = 0.4) -> float:
-    """Billions of operations a second of a (2048, 384) x (384, 1536) product: the fastest one within `seconds`.
+    """Billions of operations a second of a (256, 384) x (384, 1536) product: the fastest one within `seconds`.
 
     The fastest, not the mean: a machine that is busy at its first start would look slow for good.
     """
-    left = torch.randn(2048, 384, device=kind).to(dtype)
+    left = torch.randn(256, 384, device=kind).to(dtype)
     right = torch.randn(384, 1536, device=kind).to(dtype)
     fastest, start = math.inf, time.perf_counter()
     while time.perf_counter() - start < seconds or math.isinf(fastest):
@@ -65,7 +65,7 @@ def _rate(dtype: torch.dtype, kind: str, seconds: float = 0.4) -> float:
         if kind == "cuda":
             torch.cuda.synchronize()
         fastest = min(fastest, time.perf_counter() - began)
-    return 2 * 2048 * 384 * 1536 / fastest / 1e9
+    return 2 * 256 * 384 * 1536 / fastest / 1e9
 
 
 def _name(kind: str) -> str:
