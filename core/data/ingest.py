@@ -97,6 +97,7 @@ def write_rows(path: Path, *, row_id: Any, label: Any, split: Any, text: Any = N
 
 
 def write_json(path: Path, data: Any) -> None:
+    """Write readable JSON in UTF-8; the folder is renamed into place when it is whole."""
     path.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
 
 

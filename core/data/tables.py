@@ -199,6 +199,7 @@ def _is_read(name: str) -> bool:
 
 
 def is_table(name: str) -> bool:
+    """Whether the name ends like a table that can be read."""
     return Path(name).suffix.lower() in _TABLE_SUFFIXES
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ def by_length(encoded: Encoded, indices: np.ndarray) -> list[np.ndarray]:
 
 
 def to_device(inputs: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+    """The same inputs on the device."""
     return {name: tensor.to(device) for name, tensor in inputs.items()}
 
 
@@ -78,10 +79,8 @@ def _entering(network: Network, tensors: dict[str, torch.Tensor], boundary: int,
 
     handle = blocks.members(network.body, network.stack)[boundary].register_forward_pre_hook(catch, with_kwargs=True)
     try:
-        with autocast(precision, network.device):
+        with suppress(_Caught), autocast(precision, network.device):  # the blocks above the boundary are not needed
             network.body(**to_device(tensors, network.device))
-    except _Caught:
-        pass  # the blocks above the boundary are not needed here
     finally:
         handle.remove()
     return caught[0]

@@ -58,6 +58,7 @@ def from_death(*, returncode: int | None, stop_asked: bool, oom: bool) -> tuple[
 
 
 def interrupted(why: str | None) -> Failure:
+    """The failure of a run whose process ended without a word."""
     return Failure(kind=FailureKind.INTERRUPTED, what="The run was interrupted.", why=why or "Its process is gone.",
                    remedy=TIPS[FailureKind.INTERRUPTED])
 

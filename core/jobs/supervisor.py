@@ -269,6 +269,7 @@ def _overdue(claim: Claim, grace_s: float) -> bool:
 
 
 def logs(settings: Settings) -> Path:
+    """Where supervisors write their logs."""
     return settings.home / "logs"
 
 

@@ -118,6 +118,7 @@ def measure(index: int, both: Sides, *, seed: int = 0, band: bool = True) -> Blo
 
 
 def state_of(x: NDArray[Any], y: NDArray[Any]) -> State:
+    """The state of a pair of features: the worst of both sides, or identical."""
     found = [state(x), state(y)]
     for bad in (State.NOT_FINITE, State.COLLAPSED):
         if bad in found:

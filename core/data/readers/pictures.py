@@ -60,6 +60,7 @@ def plain(name: str) -> str:
 
 
 def suffix(name: str) -> str:
+    """The ending of a member's name, in lower case, with its dot."""
     return PurePosixPath(name).suffix.lower()
 
 

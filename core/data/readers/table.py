@@ -122,6 +122,7 @@ def whole_table(data: Any, *, max_rows: int, name: str, format: str, findings: S
 
 
 def too_many_rows(name: str, max_rows: int) -> DataError:
+    """The refusal of a file with more rows than this installation takes."""
     return DataError(f"{name} has more than {max_rows:,} rows.", why="That is the limit of this installation.",
                      remedy="Import a sample of it, or raise THAW_MAX_ROWS and start again.")
 

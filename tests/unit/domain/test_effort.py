@@ -15,7 +15,7 @@ from core.domain.recipe import Recipe
 from core.errors import RecipeError
 
 TEXT = Task.TEXT_CLASSIFICATION
-METHODS = ("probe", "partial", "full", "scratch", "lora", "qlora")
+METHODS = ("probe", "partial", "full", "lp_ft", "scratch", "lora", "qlora")
 
 
 def make(method: str = "full", **changes: object) -> Recipe:
@@ -100,4 +100,27 @@ def test_every_default_is_a_valid_recipe(method: str, level: str, task: Task, ro
 
 def test_every_default_is_valid_against_the_model(minilm: ModelFacts) -> None:
     for method in METHODS:
-        effort.validate(make(method, facts=minilm, mean_length=2200.0), minilm)
+        assert effort.problems(make(method, facts=minilm, mean_length=2200.0), minilm) == []
+
+
+def test_pictures_are_augmented_only_by_the_patient() -> None:
+    level = {effort_: make(effort=effort_, task=Task.IMAGE_CLASSIFICATION).augmentation for effort_ in effort.EFFORTS}
+    assert level == {"quick": "off", "normal": "off", "thorough": "light"}
+    assert make("probe", effort="thorough", task=Task.IMAGE_CLASSIFICATION).augmentation == "off"
+    assert make(effort="thorough").augmentation == "off"
+
+
+def test_convolutions_get_larger_rates_and_batches_that_batch_norm_can_use(cnn: ModelFacts, minilm: ModelFacts) -> None:
+    for method in ("partial", "full", "lora", "scratch"):
+        ours = make(method, facts=cnn, task=Task.IMAGE_CLASSIFICATION, base_model="cnn", train_rows=40)
+        assert ours.learning_rate > make(method, facts=minilm, train_rows=40).learning_rate
+        assert ours.batch_size == 8
+        effort.validate(ours, cnn)
+
+
+def test_the_catalogue_knows_enough_for_the_same_rates_before_the_weights_are_here(cnn: ModelFacts) -> None:
+    from core.planning import known_blocks
+
+    known = known_blocks("efficientnet-lite0")
+    assert known is not None and known.has_batch_norm and len(known.blocks) == 8
+    assert make(facts=known, task=Task.IMAGE_CLASSIFICATION).learning_rate == make(facts=cnn, task=Task.IMAGE_CLASSIFICATION).learning_rate
