@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.domain import effort
+from core.domain import effort, knobs
 from core.domain import estimate as estimates
 from core.domain.dataset import BundledDataset, Dataset, Split, Task
 from core.domain.device import Device
@@ -41,8 +41,8 @@ def choices(facts: ModelFacts, device: Device | None) -> list[MethodChoice]:
     for method in method_registry.REGISTRY.values():
         card = method.card
         found.append(MethodChoice(name=card.name, label=card.label, summary=card.summary, reason=method.applies_to(facts, device),
-                                  note=method.note(device), knobs=card.knobs, needs_freeze_plan=card.needs_freeze_plan,
-                                  colour_index=card.colour_index))
+                                  note=method.note(device), knobs=knobs.for_tasks(card.knobs, facts.tasks),
+                                  needs_freeze_plan=card.needs_freeze_plan, colour_index=card.colour_index))
     return found
 
 
@@ -70,7 +70,8 @@ def known_blocks(model: str) -> ModelFacts | None:
         return None
     names = ("embeddings", *(f"block {i}" for i in range(entry.depth)))
     return ModelFacts(id=entry.id, revision="", architecture="", tasks=entry.tasks, hidden_size=0, intermediate_size=0, attention_heads=0,
-                      max_length=0, blocks=tuple(Block(index=i, name=name, parameters=0) for i, name in enumerate(names)))
+                      max_length=0, has_batch_norm=entry.has_batch_norm,
+                      blocks=tuple(Block(index=i, name=name, parameters=0) for i, name in enumerate(names)))
 
 
 def check(recipe: Recipe, *, facts: ModelFacts | None, device: Device | None, task: Task) -> None:

@@ -18,6 +18,8 @@ from core.domain.recipe import Recipe
 
 EFFICIENCY = 0.5
 """Share of the measured matrix-multiply rate that a transformer step reaches (small layers, softmax, norms; 2-core CPU, MiniLM)."""
+CONVOLUTION_EFFICIENCY = 0.25
+"""The same for a network of convolutions, whose depthwise layers move more than they multiply (2-core CPU, EfficientNet-Lite0)."""
 START_UP_S = 8.0
 """Seconds to import torch and transformers, load weights, save (2-core CPU)."""
 PROBE_FIT_S_PER_ROW = 0.7 / 2000
@@ -114,14 +116,15 @@ def _advice(recipe: Recipe, now: MemoryEstimate, facts: ModelFacts, device: Devi
     if recipe.max_length >= 64:
         shorter = recipe.max_length // 2
         options.append((f"Halve the text length to {shorter} tokens", recipe.replace(max_length=shorter)))
-    if recipe.method != "probe" and recipe.gradient_checkpointing == "off":
+    if recipe.method != "probe" and recipe.gradient_checkpointing == "off" and not facts.has_batch_norm:
         options.append(("Turn on recomputing of activations", recipe.replace(gradient_checkpointing="on")))
     adaptable = any(block.linear_layers for block in facts.blocks)
-    if recipe.method in ("full", "partial") and adaptable:
+    quantisable = any(layer.quantisable for block in facts.blocks for layer in block.linear_layers)
+    if recipe.method in ("full", "lp_ft", "partial") and adaptable:
         options.append(("Use LoRA", recipe.replace(method="lora")))
-    if recipe.method in ("full", "partial", "lora") and adaptable and not facts.has_batch_norm:
+    if recipe.method in ("full", "lp_ft", "partial", "lora") and quantisable and not facts.has_batch_norm:
         options.append(("Use QLoRA", recipe.replace(method="qlora")))
-    if recipe.method == "full":
+    if recipe.method in ("full", "lp_ft"):
         options.append(("Freeze the lower half (partly frozen)", recipe.replace(method="partial", freeze=lower_half(facts.block_names))))
     saved = [(now.total - memory(other, facts=facts, device=device, n_classes=n_classes, advise=False).total, text)
              for text, other in options]
@@ -135,7 +138,7 @@ def _size(size_bytes: int) -> str:
 def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint.Parts, rows: dict[str, int], train_rows: int, steps: int,
              mean_length: float) -> float:
     """Start-up + frozen prefix once + training passes + validation and test passes, at the measured rate."""
-    rate = footprint.gflops(recipe, device) * 1e9 * EFFICIENCY
+    rate = footprint.gflops(recipe, device) * 1e9 * (CONVOLUTION_EFFICIENCY if facts.has_batch_norm else EFFICIENCY)
     slow = QUANTISED_SLOWDOWN if recipe.method == "qlora" else 1.0
     forward = footprint.forward_flops(recipe, facts=facts, mean_length=mean_length) * slow
     judged = rows.get("test", 0) + rows.get("shift", 0)

@@ -20,8 +20,14 @@ HALF_PRECISION_ACTIVATIONS = 0.75
 """Activations under bf16 autocast against fp32: matrix products halve, norms, softmax and the residual stream stay fp32."""
 AUTOCAST_COPY_BYTES = 2
 """Autocast keeps a half-precision copy of each matrix weight that needs a gradient, for the length of a step."""
+FORWARD_BATCH = 32
+"""Rows that are read together where nothing is trained (features, validation, test)."""
 FORWARD_BLOCKS = 1
 """A forward pass without gradients holds at most what one block would keep for backward."""
+FORWARD_SHARE = 0.25
+"""Of what a stage of a picture model keeps for backward, what is in memory at once when nothing is kept: two of its dozen feature maps."""
+KEPT_PER_INPUT = 17
+"""Activations of a transformer block against its input (34 · width · 2 bytes in half precision; Korthikanti et al. 2022)."""
 RUNTIME_BYTES = {"cpu": 120_000_000, "cuda": 20_000_000}
 """Libraries' thread buffers, tokenised rows, allocator slack above the tensors themselves."""
 SHARE_AVAILABLE = {"cpu": 0.8, "cuda": 0.92}
@@ -49,10 +55,10 @@ class Parts:
 
 
 def effective_plan(recipe: Recipe, facts: ModelFacts) -> FreezePlan:
-    """The freeze plan in force: `probe` freezes all but the head, `full` and `scratch` nothing, `partial` what the recipe says."""
+    """The freeze plan in force: `probe` freezes all but the head, `full`, `lp_ft` and `scratch` nothing, `partial` what the recipe says."""
     if recipe.method == "probe":
         return all_but_head(facts.block_names)
-    return FreezePlan() if recipe.method in ("full", "scratch") else recipe.freeze
+    return FreezePlan() if recipe.method in ("full", "lp_ft", "scratch") else recipe.freeze
 
 
 def first_trained(recipe: Recipe, facts: ModelFacts) -> int:
@@ -118,16 +124,17 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
 
     The frozen prefix keeps none. Checkpointing keeps each block's input and one block's inside at a time.
     """
-    units = recipe.batch_size * (1 if recipe.task is Task.IMAGE_CLASSIFICATION else recipe.max_length)
+    pictures = recipe.task is Task.IMAGE_CLASSIFICATION
+    units = recipe.batch_size * (1 if pictures else recipe.max_length)
     kept = {b.name: _per_unit(b, facts) for b in facts.blocks}
-    forward_only = FORWARD_BLOCKS * max(kept.values(), default=0) * units
+    forward_only = FORWARD_BLOCKS * max(kept.values(), default=0) * (max(units, FORWARD_BATCH) * FORWARD_SHARE if pictures else units)
     if recipe.method == "probe":
         held = 0.0
     else:
         trained = [kept[block.name] for block in facts.blocks[first_trained(recipe, facts):]]
         held = sum(trained) * units
-        if checkpointing and trained:
-            boundary = 4 * facts.hidden_size * len(trained) * units
+        if checkpointing and trained and not facts.has_batch_norm:
+            boundary = (sum(trained) / KEPT_PER_INPUT if pictures else 4 * facts.hidden_size * len(trained)) * units
             held = min(held, boundary + max(trained) * units)
     scale = HALF_PRECISION_ACTIVATIONS if precision(recipe, device) != "fp32" else 1.0
     return math.ceil(scale * max(held, forward_only))
@@ -151,9 +158,13 @@ def forward_flops(recipe: Recipe, *, facts: ModelFacts, mean_length: float) -> f
 
 
 def prefix_share(recipe: Recipe, facts: ModelFacts) -> float:
-    """Share of a forward pass that lies in the frozen prefix and is computed once; 0 for augmented pictures."""
-    if recipe.augmentation != "off":
+    """Share of a forward pass that lies in the frozen prefix and is computed once; 0 for augmented pictures.
+
+    By the operations measured in each block; without them, by parameters.
+    """
+    if recipe.augmentation != "off" and recipe.task is Task.IMAGE_CLASSIFICATION:
         return 0.0
-    work = {block.name: float(block.linear_parameters or (0 if block.name == "embeddings" else block.parameters)) for block in facts.blocks}
+    work = facts.flops_per_block or {
+        block.name: float(block.linear_parameters or (0 if block.name == "embeddings" else block.parameters)) for block in facts.blocks}
     below = sum(work[block.name] for block in facts.blocks[:first_trained(recipe, facts)])
     return below / max(1.0, sum(work.values()))

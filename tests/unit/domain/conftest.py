@@ -44,3 +44,22 @@ def cpu() -> Device:
 def gpu() -> Device:
     return Device(kind="cuda", name="a card", memory_bytes=24 * 10**9, cores=8, fp32_gflops=30_000.0, bf16_gflops=200_000.0,
                   precision="bf16", versions={}, measured=0.0)
+
+
+CNN_FLOPS = {"embeddings": 20e6, "block 0": 130e6, "block 1": 250e6, "block 2": 300e6}
+CNN_KEPT = {"embeddings": 4_000_000, "block 0": 30_000_000, "block 1": 12_000_000, "block 2": 5_000_000}
+CNN_PARAMETERS = {"embeddings": 1_000, "block 0": 15_000, "block 1": 600_000, "block 2": 2_800_000}
+
+
+@pytest.fixture
+def cnn() -> ModelFacts:
+    """A network of convolutions about the size of EfficientNet-Lite0: few weights and many operations at the bottom, the reverse on top."""
+    def pointwise(i: int) -> tuple[LinearLayer, ...]:
+        return (LinearLayer(name=f"blocks.{i}.conv_pw", kind="mlp", in_features=32 << i, out_features=64 << i, quantisable=False),)
+
+    blocks = tuple(Block(index=i, name=name, parameters=size, linear_layers=pointwise(i) if i else ())
+                   for i, (name, size) in enumerate(CNN_PARAMETERS.items()))
+    return ModelFacts(
+        id="cnn", revision="sha256:0", architecture="cnn", tasks=(Task.IMAGE_CLASSIFICATION,), blocks=blocks, hidden_size=1280,
+        intermediate_size=5120, attention_heads=1, max_length=0, image_size=224, pooling="mean", has_batch_norm=True,
+        forward_flops_per_token=sum(CNN_FLOPS.values()), flops_per_block=CNN_FLOPS, activation_bytes_per_block=CNN_KEPT)

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.domain.dataset import Task
 from core.domain.device import Device
 from core.domain.estimate import Estimate, MemoryEstimate, estimate
+from core.domain.footprint import prefix_share
 from core.domain.freeze import FreezePlan, lower_half, top_k
 from core.domain.model import ModelFacts
 from core.domain.recipe import LoraSpec, QuantSpec, Recipe
@@ -153,3 +155,43 @@ def test_freezing_more_never_needs_more(minilm: ModelFacts, cpu: Device, frozen:
     assert more.memory.total <= less.memory.total
     assert more.trainable_params <= less.trainable_params
     assert more.seconds <= less.seconds + 1e-9
+
+
+def picture(method: str = "full", **changes: object) -> Recipe:
+    base = Recipe(dataset="d", base_model="cnn", method=method, task=Task.IMAGE_CLASSIFICATION, batch_size=16, max_length=0, epochs=2.0,
+                  gradient_checkpointing="off")
+    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_activations_of_pictures_are_measured_bytes_times_batch(cnn: ModelFacts, cpu: Device) -> None:
+    kept = cnn.activation_bytes_per_block
+    assert run(picture(), cnn, cpu).memory.activations == 16 * sum(kept.values())
+    top = run(picture("partial", freeze=top_k(cnn.block_names, 1)), cnn, cpu).memory.activations
+    assert top < 16 * sum(kept.values()) / 2
+    assert top >= 16 * kept["block 2"]
+
+
+def test_a_probe_on_pictures_holds_a_share_of_one_stage_for_32_pictures(cnn: ModelFacts, cpu: Device) -> None:
+    assert run(picture("probe", batch_size=4), cnn, cpu).memory.activations == 32 * 30_000_000 / 4
+
+
+def test_convolutions_with_batch_norm_are_never_recomputed(cnn: ModelFacts, cpu: Device) -> None:
+    small = dataclasses.replace(cpu, memory_bytes=10**9)
+    plain, wanted = run(picture(), cnn, small).memory, run(picture(gradient_checkpointing="on"), cnn, small).memory
+    assert plain.badge == "will not fit" and wanted.activations == plain.activations
+    assert not any("recomputing" in text or "QLoRA" in text or "text length" in text for text in plain.advice)
+    assert any("Use LoRA" in text for text in plain.advice)
+
+
+def test_the_frozen_share_of_pictures_goes_by_operations(cnn: ModelFacts, cpu: Device) -> None:
+    """Freezing the two lower blocks saves 4/7 of the operations although they hold less than a fifth of the weights."""
+    plan = FreezePlan(frozen=("embeddings", "block 0", "block 1"))
+    assert prefix_share(picture("partial", freeze=plan), cnn) == pytest.approx(400 / 700)
+    assert prefix_share(picture("partial", freeze=plan, augmentation="light"), cnn) == 0
+    cached, augmented = (run(picture("partial", freeze=plan, augmentation=level), cnn, cpu).seconds for level in ("off", "light"))
+    assert cached < augmented
+
+
+def test_lp_ft_costs_what_full_fine_tuning_costs(cnn: ModelFacts, cpu: Device) -> None:
+    head_first, full = run(picture("lp_ft"), cnn, cpu), run(picture(), cnn, cpu)
+    assert (head_first.memory, head_first.trainable_params) == (full.memory, full.trainable_params)

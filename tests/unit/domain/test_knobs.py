@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.domain.dataset import Task
 from core.domain.freeze import FreezePlan
-from core.domain.knobs import KNOBS, Knob, knob, problems, validate, value, with_value
+from core.domain.knobs import KNOBS, Knob, for_tasks, knob, problems, validate, value, with_value
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.errors import RecipeError
@@ -85,3 +85,15 @@ def test_the_methods_ask_only_for_fields_that_have_a_knob() -> None:
     for method in REGISTRY.values():
         for field in method.card.knobs:
             assert field == "freeze" or knob(field).field == field
+
+
+def test_knobs_without_effect_in_a_task_are_left_out() -> None:
+    fields = ("freeze", "epochs", "max_length", "augmentation", "pooling", "lora.rank")
+    assert for_tasks(fields, (Task.IMAGE_CLASSIFICATION,)) == ("freeze", "epochs", "augmentation", "lora.rank")
+    assert for_tasks(fields, (Task.TEXT_CLASSIFICATION,)) == ("freeze", "epochs", "max_length", "pooling", "lora.rank")
+
+
+def test_a_pooling_of_texts_is_refused_for_pictures(cnn: ModelFacts) -> None:
+    recipe = GOOD.replace(task=Task.IMAGE_CLASSIFICATION, base_model="cnn", max_length=0)
+    assert problems(recipe, cnn) == []
+    assert any("pools pictures by 'mean'" in text for text in problems(recipe.replace(pooling="last"), cnn))
