@@ -43,7 +43,7 @@ def by_block(names: Sequence[str], frozen: Sequence[bool], *, label: str, base: 
     if baseline is not None:
         fig.add_scatter(x=[-0.5, len(names) - 0.5], y=[baseline] * 2, mode="lines", name=baseline_name or "baseline",
                         line={"color": palette.BASE, "width": 1, "dash": "dot"}, hoverinfo="skip")
-    fig.update_xaxes(tickvals=x, ticktext=list(names), range=[-0.5, len(names) - 0.5])
+    fig.update_xaxes(tickvals=x, ticktext=list(names), range=[-0.5, len(names) - 0.5], ticklabeloverflow="allow", tickangle=-35)
     fig.update_yaxes(type="log" if log else "linear")
     shade_frozen(fig, frozen)
     both = [(n, b, t) for n, b, t in zip(names, base, tuned, strict=True) if b is not None and t is not None]
@@ -52,7 +52,7 @@ def by_block(names: Sequence[str], frozen: Sequence[bool], *, label: str, base: 
 
 
 def weights(names: Sequence[str], relative: Values, *, rank90: Sequence[int], intruders: Sequence[int | None], most: int = 30,
-            height: int = 480) -> Chart:
+            height: int = 760) -> Chart:
     """‖ΔW‖ / ‖W‖ of the weights that changed most, as bars; hover tells rank and intruder dimensions. Untouched weights are left out."""
     changed = sorted((i for i, v in enumerate(relative) if v is not None and np.isfinite(v) and v > 0), key=lambda i: -(relative[i] or 0))
     shown = sorted(changed[:most])
@@ -62,7 +62,7 @@ def weights(names: Sequence[str], relative: Values, *, rank90: Sequence[int], in
                 customdata=[[rank90[i], "–" if intruders[i] is None else intruders[i]] for i in shown],
                 hovertemplate="%{y}<br>%{x:.2%} of its size<br>rank for 90 %: %{customdata[0]}<br>"
                               "intruder dimensions: %{customdata[1]}<extra></extra>")
-    fig.update_yaxes(autorange="reversed")
+    fig.update_yaxes(autorange="reversed", dtick=1, tickfont={"size": 11})
     fig.update_xaxes(tickformat=".1%", rangemode="tozero")
     if not changed:
         return Chart(fig, "No weight of the base model changed", "An empty bar chart: no weight of the base model changed.")

@@ -22,8 +22,6 @@ from core.shift import weights
 from core.training import artifact
 
 FILE = "weights.json"
-KEPT_VALUES = 64
-"""Singular values of a change that are kept, largest first."""
 Change = Callable[[np.ndarray], np.ndarray]
 MOST_ENTRIES = 4_000_000
 """Larger tables (word embeddings) are read by their size of change only: their singular values would take minutes."""
@@ -76,7 +74,7 @@ def _module(name: str, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
         return {"name": name, "shape": list(before.shape), "relative": change / size if size else None, "singular": [], "rank90": None,
                 "intruders": None}
     measured = weights.module(name, before, after)
-    return asdict(replace(measured, singular=measured.singular[:KEPT_VALUES]))
+    return asdict(replace(measured, singular=tuple(float(f"{value:.4g}") for value in measured.singular)))
 
 
 class _Published:

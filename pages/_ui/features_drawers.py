@@ -65,7 +65,7 @@ def _geometry(space: Space, block: int) -> None:
                                       (CARDS["procrustes_scale"].label, f"× {turn.scale:.2f}", "procrustes_scale")):
                 st.metric(label, value, help=card(key), width=200)
         if not turn.determined:
-            st.caption("There are fewer rows than dimensions, so what is left after rotation reads too large.")
+            st.caption("The rotation is fitted on half the rows, which are fewer than the dimensions: what is left reads too large.")
 
 
 def _transfer(space: Space) -> None:

@@ -151,7 +151,7 @@ def _footer(drawn: Map) -> None:
         shown.append(("Variance shown", f"{drawn.variance_shown:.0%}{sides}", "variance_shown"))
     if drawn.movement_captured is not None:
         low = drawn.movement_captured < 0.2
-        text = f"{drawn.movement_captured:.0%}"
+        text = f"{drawn.movement_captured:.1%}" if low else f"{drawn.movement_captured:.0%}"
         shown.append(("Movement captured", f":red[{text}: most of it is out of this picture]" if low else text, "movement_captured"))
     for key in ("trustworthiness", "continuity"):
         value = getattr(drawn, key)

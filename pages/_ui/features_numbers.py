@@ -34,9 +34,7 @@ def headline(space: Space, block: int) -> None:
         tiles.append((f"{CARDS['knn_accuracy'].label}, A → B", f"{_plain(found.base.knn_accuracy)} → {_plain(found.tuned.knn_accuracy)}",
                       f"majority class {space.shift.majority:.2f}" if space.shift.majority else "", "knn_accuracy"))
     if found.cka:
-        low, high = found.cka.low, found.cka.high
-        band = "" if low == high else f"95 % {measured(found.cka.value, low, high).partition('(')[2].rstrip(')')}; "
-        tiles.append(("CKA", f"{found.cka.value:.3f}", f"{band}unchanged 1", "cka"))
+        tiles.append(("CKA", f"{found.cka.value:.3f}", "unchanged 1, unrelated 0", "cka"))
     if found.knn_overlap is not None:
         tiles.append(("Neighbours kept", f"{10 * found.knn_overlap:.1f} of 10", f"by chance {10 * found.knn_overlap_chance:.2f}",
                       "knn_overlap"))
@@ -46,8 +44,15 @@ def headline(space: Space, block: int) -> None:
     with st.container(horizontal=True):
         for label, value, baseline, key in tiles:
             st.metric(label, value, delta=baseline or None, delta_color="off", delta_arrow="off", border=True, help=card(key), width=188)
-    st.caption(f"In {shell.escape(found.name)}, on {space.shift.rows - space.shift.shift_rows:,} target rows"
-               + (f" and {space.shift.shift_rows:,} shift rows" if space.shift.shift_rows else "") + ". Below each number: its baseline.")
+    shifted = f" and {space.shift.shift_rows:,} shift rows" if space.shift.shift_rows else ""
+    st.caption(f"In {shell.escape(found.name)}, on {space.shift.rows - space.shift.shift_rows:,} target rows{shifted}. Below each number: "
+               f"its baseline.{_band(found.cka)}")
+
+
+def _band(cka: Interval | None) -> str:
+    if cka is None or cka.low == cka.high:
+        return ""
+    return f" CKA with its 95 % interval: {measured(cka.value, cka.low, cka.high)}."
 
 
 def _plain(value: Interval) -> str:

@@ -214,3 +214,25 @@ def test_numbers_on_the_page_are_those_of_the_files(made, moved, settings):
     assert document["seed"] == 0 and "numpy" in document["versions"]
     assert isinstance(space.shift.blocks[3].cka, Interval)
     assert document["blocks"][4]["cka"] == space.shift.blocks[4].cka.value
+
+
+@pytest.mark.parametrize(("drawer", "words"), [(0, "Effective rank"), (1, "k-NN accuracy needs no training"), (2, "not measured yet"),
+                                               (3, "watch which number notices"), (4, "11 of 11 checks passed")])
+def test_each_drawer_opens(drawer, words, app, made, moved):
+    at = app("features", run=made(moved=moved))
+    assert words not in shown(at)
+    at.session_state[f"features_drawer_{drawer}"] = True
+    at.run()
+    assert not at.exception and not at.error
+    assert words in shown(at)
+
+
+def test_breaking_shows_before_and_after(app, made, moved):
+    at = app("features", run=made(moved=moved))
+    at.session_state["features_drawer_3"] = True
+    at.run()
+    at.button_group(key="features_break").set_value("scale").run()
+    assert not at.exception and not at.error
+    table = at.dataframe[0].value.set_index("Number")
+    assert table.loc["CKA", "As it is"] == table.loc["CKA", "Broken"]
+    assert float(table.loc["Scale", "Broken"]) == pytest.approx(3 * float(table.loc["Scale", "As it is"]), abs=0.01)
