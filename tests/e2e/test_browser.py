@@ -15,7 +15,7 @@ from tests.ui.conftest import put_facts, put_runs
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 TITLES = {"": "Thaw", "data": "Data", "train": "Train", "runs": "Runs", "compare": "Compare"}
-SLOW = 30_000
+SLOW = 60_000
 
 
 def settled(page):
@@ -81,8 +81,10 @@ def test_a_table_of_ones_own_becomes_a_dataset(serve, page, tmp_path):
     page.locator("input[type=file]").set_input_files(str(table))
     expect(page.get_by_role("button", name="Import")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Import").click()
-    expect(page.get_by_text("120 rows read")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("120 rows read")).to_be_visible(timeout=SLOW)  # a worker imports it; the page follows
     assert "2 classes" in honest(page)
+    page.get_by_role("button", name="Open the dataset").click()
+    expect(page.get_by_role("heading", name="Rows by class and split")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("dialog")).to_contain_text("gone for good", timeout=SLOW)
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
