@@ -16,12 +16,12 @@ def prepare(payload: dict[str, Any], *, settings: Settings, workspace: str, obse
 
     Raises FetchError when no source delivers.
     """
-    from core.data import bundled
+    from core.data.bundled import ensure
 
     done: dict[str, Any] = {}
     observer.phase(Phase.FETCHING)
     if payload.get("dataset"):
-        dataset = bundled.ensure(payload["dataset"], settings=settings, workspace=workspace,
+        dataset = ensure(payload["dataset"], settings=settings, workspace=workspace,
                                  progress=lambda now, total: observer.progress(now, total, "bytes", "dataset"))
         done["dataset"] = dataset.id
     if payload.get("model"):
