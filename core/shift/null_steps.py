@@ -54,7 +54,8 @@ def on_digits(*, seed: int = 0) -> tuple[Step, ...]:
     rng = np.random.default_rng(seed)
     lift = rng.standard_normal((digits.shape[1], 384)) / np.sqrt(digits.shape[1])
     base = np.tanh((digits - digits.mean(axis=0)) / 8 @ lift)
-    pull = rng.standard_normal((10, 384))
+    means = np.stack([base[labels == c].mean(axis=0) for c in range(10)]) - base.mean(axis=0)
+    pull = means + 0.5 * means[(np.arange(10) + 1) % 10]
     tuned = base + 0.02 * rng.standard_normal(base.shape)
     scale = 0.4 * displacement.typical_distance(base) / np.median(np.linalg.norm(pull, axis=1))
     return measure(base, tuned + scale * pull[labels], labels=labels.astype(np.int64), seed=seed)

@@ -34,7 +34,7 @@ def headline(space: Space, block: int) -> None:
         tiles.append((f"{CARDS['knn_accuracy'].label}, A → B", f"{_plain(found.base.knn_accuracy)} → {_plain(found.tuned.knn_accuracy)}",
                       f"majority class {space.shift.majority:.2f}" if space.shift.majority else "", "knn_accuracy"))
     if found.cka:
-        tiles.append(("CKA", f"{found.cka.value:.3f}", "unchanged 1, unrelated 0", "cka"))
+        tiles.append(("CKA", f"{found.cka.value:.3f}", "unchanged 1", "cka"))
     if found.knn_overlap is not None:
         tiles.append(("Neighbours kept", f"{10 * found.knn_overlap:.1f} of 10", f"by chance {10 * found.knn_overlap_chance:.2f}",
                       "knn_overlap"))
