@@ -114,7 +114,7 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
         head_learning_rate=_HEAD_RATE.get(method, _SOLVED_HEAD_RATE),
         max_length=_length(level, task, mean_length, facts),
         # Trained long enough to memorise, the body gets the dropout it was pretrained with.
-        dropout=0.1 if effort == "thorough" and method in ("full", "partial", "scratch") else 0.0,
+        dropout=0.1 if effort == "thorough" and method in ("full", "lp_ft", "partial", "scratch") else 0.0,
         # A solved head is worth more than three epochs of stepping (0.890 -> 0.958 with LoRA); fresh weights have no features to solve on.
         head_init="random" if method == "scratch" or language else "probe",
         early_stopping_patience=level.patience,

@@ -24,7 +24,7 @@ class LpFt(Always):
     card = Card(name="lp_ft", label="Head first (LP-FT)", colour_index=6, head_first=0.1,
                 knobs=tuple(k for k in TRAINING_KNOBS if k not in ("head_init", "warmup_ratio")),
                 summary="Full fine-tuning in two steps: the head is solved and settles first, then all weights train. "
-                        "Keeps pretrained features from being distorted.")
+                        "Meant to distort the pretrained features less.")
 
     def make_trainable(self, network: Network, recipe: Recipe) -> None:
         Full().make_trainable(network, recipe)
