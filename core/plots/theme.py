@@ -31,7 +31,11 @@ class Chart:
         import plotly.graph_objects as go
 
         copy = go.Figure(self.figure)
-        copy.update_layout(title={"text": self.title, "x": 0, "xanchor": "left", "xref": "paper"}, margin={"t": 56})
+        room = 56 if copy.layout.showlegend is not False else 40  # the legend stands between title and plot
+        top = int(copy.layout.margin.t or 8) + room
+        copy.update_layout(title={"text": self.title, "x": 0.01, "xanchor": "left", "y": 1, "yanchor": "top", "yref": "container",
+                                  "pad": {"t": 12}, "font": {"size": 17}},
+                           margin={"t": top}, height=int(copy.layout.height or 450) + room)
         return copy
 
 
