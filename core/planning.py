@@ -41,7 +41,7 @@ def choices(facts: ModelFacts, device: Device | None) -> list[MethodChoice]:
     for method in method_registry.REGISTRY.values():
         card = method.card
         found.append(MethodChoice(name=card.name, label=card.label, summary=card.summary, reason=method.applies_to(facts, device),
-                                  note=method.note(device), knobs=knobs.for_tasks(card.knobs, facts.tasks),
+                                  note=method.note(device), knobs=knobs.for_model(card.knobs, facts),
                                   needs_freeze_plan=card.needs_freeze_plan, colour_index=card.colour_index))
     return found
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,8 @@ KNOBS: tuple[Knob, ...] = (
          help="How often the validation rows are scored while training."),
     Knob(field="augmentation", label="Augmentation", kind="choice", options=("off", "light", "strong"), advanced=False, tasks=PICTURES,
          help="Random crops and colours (strong: also turned, mirrored, partly hidden), so that no picture is seen twice alike."),
+    Knob(field="batch_norm", label="BatchNorm statistics", kind="choice", options=("stored", "batch"), tasks=PICTURES,
+         help="stored keeps the pretrained averages (better with few pictures), batch replaces them by those of the training batches."),
     Knob(field="track_features", label="Rows replayed", kind="integer", minimum=0, maximum=2000, step=50,
          help="Rows whose features are recorded at about seven steps, to replay on the Features page how training moved them; 0 is off."),
     Knob(field="lora.rank", label="LoRA rank", kind="integer", minimum=1, maximum=1024, step=1, advanced=False,
@@ -106,9 +108,11 @@ def knob(field: str) -> Knob:
     return {k.field: k for k in KNOBS}[field]
 
 
-def for_tasks(fields: Iterable[str], tasks: Collection[Task]) -> tuple[str, ...]:
-    """Those of the dotted fields that have an effect in one of the tasks; fields that are no knobs (`freeze`) stay."""
-    without = {k.field for k in KNOBS if not set(k.tasks) & set(tasks)}
+def for_model(fields: Iterable[str], facts: ModelFacts) -> tuple[str, ...]:
+    """Those of the dotted fields that have an effect on this model; fields that are no knobs (`freeze`) stay."""
+    without = {k.field for k in KNOBS if not set(k.tasks) & set(facts.tasks)}
+    if not facts.has_batch_norm:
+        without.add("batch_norm")
     return tuple(field for field in fields if field not in without)
 
 

@@ -75,6 +75,8 @@ class Recipe:
     evaluations_per_epoch: int = 2
     augmentation: str = "off"
     """Pictures only: `off`, `light`, `strong`."""
+    batch_norm: str = "stored"
+    """Networks with BatchNorm only: `stored` statistics of the pretrained weights, or those of each `batch`. From scratch: always batch."""
     lora: LoraSpec = LoraSpec()
     quantization: QuantSpec = QuantSpec()
     track_features: int = 0

@@ -61,9 +61,11 @@ class Network(nn.Module):
             module.eval()
         return self
 
-    def freeze(self, plan: FreezePlan) -> None:
+    def freeze(self, plan: FreezePlan, *, batch_norm: str = "stored") -> None:
         """Apply a freeze plan: gradients off and eval mode for frozen blocks, the head always trains.
 
+        batch_norm: `stored` keeps all BatchNorm layers on the statistics of the pretrained weights (scale and shift train), so that
+        training starts from the very network whose head was solved; `batch` lets those of open blocks follow the batches.
         Raises PatternError when `train_patterns` match no parameter.
         """
         import re
@@ -80,7 +82,8 @@ class Network(nn.Module):
             raise PatternError(f"The patterns {', '.join(plan.train_patterns)} match no parameter.",
                                why="Parameter names look like: " + ", ".join(list(owner)[:6]) + " …",
                                remedy="Use a regular expression over parameter names, e.g. bias$ or LayerNorm.")
-        self.keep_in_eval([module for name, module in self._modules_by_block() if plan.is_frozen(name)])
+        frozen = [module for name, module in self._modules_by_block() if plan.is_frozen(name)]
+        self.keep_in_eval(frozen + (self._norms() if batch_norm == "stored" else []))
 
     def keep_in_eval(self, modules: list[nn.Module]) -> None:
         """From now on `train()` leaves these modules (and all below them) in eval mode."""
@@ -104,9 +107,12 @@ class Network(nn.Module):
         owner = blocks_module.block_of([name for name, _ in owned], self.stack)
         return [(owner[name], module) for name, module in owned]
 
+    def _norms(self) -> list[nn.Module]:
+        return [module for module in self.body.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
     @property
     def has_batch_norm(self) -> bool:
-        return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.body.modules())
+        return bool(self._norms())
 
     @property
     def device(self) -> torch.device:

@@ -53,7 +53,7 @@ class Method(Protocol):
 
 
 TRAINING_KNOBS = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "warmup_ratio", "weight_decay", "max_grad_norm",
-                  "max_length", "augmentation", "dropout", "precision", "gradient_checkpointing", "early_stopping_patience",
+                  "max_length", "augmentation", "batch_norm", "dropout", "precision", "gradient_checkpointing", "early_stopping_patience",
                   "evaluations_per_epoch", "head_init", "pooling", "track_features")
 """Recipe fields of every method that trains step by step."""
 

@@ -19,4 +19,4 @@ class Full(Always):
                 summary="Trains every weight, starting from the pretrained ones. Needs the most memory: gradients and optimiser for all.")
 
     def make_trainable(self, network: Network, recipe: Recipe) -> None:
-        network.freeze(FreezePlan())
+        network.freeze(FreezePlan(), batch_norm=recipe.batch_norm)

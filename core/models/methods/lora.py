@@ -14,7 +14,8 @@ from core.models.methods.base import TRAINING_KNOBS, Card
 if TYPE_CHECKING:
     from core.models.network import Network
 
-LORA_KNOBS = ("lora.rank", "lora.alpha", "lora.dropout", "lora.targets", "freeze", *(k for k in TRAINING_KNOBS if k != "dropout"))
+LORA_KNOBS = ("lora.rank", "lora.alpha", "lora.dropout", "lora.targets", "freeze",
+              *(k for k in TRAINING_KNOBS if k not in ("dropout", "batch_norm")))
 
 WRAPPED = "base_model.model"
 """Where peft keeps the body inside its wrapper."""

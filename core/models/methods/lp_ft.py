@@ -16,9 +16,9 @@ class LpFt(Always):
     """Full fine-tuning that never starts from a random head and leaves the body alone until the head has settled.
 
     With `head_init: probe` full fine-tuning starts from the solved head too. What this adds: for the first tenth of the steps the body's
-    learning rate is zero and its BatchNorm statistics and dropout are off, so that only the head moves (little, since it starts at
-    the probe's optimum); over the next tenth the body's rate rises from zero. Distorted features, which Kumar et al. trace to a head
-    that is still wrong, are thus kept small. Weights stay in memory as in full fine-tuning: it costs as much.
+    learning rate is zero, its dropout is off and its BatchNorm is on stored statistics, so that only the head moves (little, since it
+    starts at the probe's optimum); over the next tenth the body's rate rises from zero. Distorted features, which Kumar et al. trace to
+    a head that is still wrong, are thus kept small. Weights stay in memory as in full fine-tuning: it costs as much.
     """
 
     card = Card(name="lp_ft", label="Head first (LP-FT)", colour_index=6, head_first=0.1,

@@ -18,4 +18,4 @@ class Partial(Always):
                 summary="Freezes the blocks you choose and trains the rest. Early blocks hold general features, late ones task features.")
 
     def make_trainable(self, network: Network, recipe: Recipe) -> None:
-        network.freeze(recipe.freeze)
+        network.freeze(recipe.freeze, batch_norm=recipe.batch_norm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.domain.dataset import Task
 from core.domain.freeze import FreezePlan
-from core.domain.knobs import KNOBS, Knob, for_tasks, knob, problems, validate, value, with_value
+from core.domain.knobs import KNOBS, Knob, for_model, knob, problems, validate, value, with_value
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.errors import RecipeError
@@ -87,10 +88,11 @@ def test_the_methods_ask_only_for_fields_that_have_a_knob() -> None:
             assert field == "freeze" or knob(field).field == field
 
 
-def test_knobs_without_effect_in_a_task_are_left_out() -> None:
-    fields = ("freeze", "epochs", "max_length", "augmentation", "pooling", "lora.rank")
-    assert for_tasks(fields, (Task.IMAGE_CLASSIFICATION,)) == ("freeze", "epochs", "augmentation", "lora.rank")
-    assert for_tasks(fields, (Task.TEXT_CLASSIFICATION,)) == ("freeze", "epochs", "max_length", "pooling", "lora.rank")
+def test_knobs_without_effect_on_a_model_are_left_out(cnn: ModelFacts, minilm: ModelFacts) -> None:
+    fields = ("freeze", "epochs", "max_length", "augmentation", "batch_norm", "pooling", "lora.rank")
+    assert for_model(fields, cnn) == ("freeze", "epochs", "augmentation", "batch_norm", "lora.rank")
+    assert for_model(fields, dataclasses.replace(cnn, has_batch_norm=False)) == ("freeze", "epochs", "augmentation", "lora.rank")
+    assert for_model(fields, minilm) == ("freeze", "epochs", "max_length", "pooling", "lora.rank")
 
 
 def test_a_pooling_of_texts_is_refused_for_pictures(cnn: ModelFacts) -> None:

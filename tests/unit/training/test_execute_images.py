@@ -111,7 +111,7 @@ def test_frozen_blocks_keep_weights_and_statistics_byte_for_byte(family: str, se
     real = module._fit
     monkeypatch.setattr(module, "_fit", lambda session, inputs: (nets.append(inputs.network), real(session, inputs))[1])
     plan = FreezePlan(frozen=("embeddings", "block 1"))
-    run(make(shapes, models[family], "partial", freeze=plan, learning_rate=1e-2), settings, tmp_path / "run")
+    run(make(shapes, models[family], "partial", freeze=plan, learning_rate=1e-2, batch_norm="batch"), settings, tmp_path / "run")
     published = load_file(models[family] / "model.safetensors")
     tuned = artifact.load(tmp_path / "run", settings=settings).network
     stack = blocks.find_stack(tuned.body)
@@ -126,6 +126,19 @@ def test_frozen_blocks_keep_weights_and_statistics_byte_for_byte(family: str, se
             assert moved == {f"block {i}" for i in range(stack.size)} - {"block 1"}, f"{kind} of trained blocks must move and be saved"
     saved = load_file(tmp_path / "run" / "artifact" / "weights.safetensors")
     assert not {owner[name] for name in saved} & set(plan.frozen)
+
+
+def test_stored_statistics_stay_while_scale_and_shift_train(settings: Settings, models: dict[str, Path], shapes: Dataset,
+                                                            tmp_path: Path) -> None:
+    """The default: training starts from, and stays on, the statistics that the probe's head was solved with."""
+    notes, probe = Notes(), Notes()
+    run(make(shapes, models["efficientnet"], "full"), settings, tmp_path / "full", notes)
+    saved = load_file(tmp_path / "full" / "artifact" / "weights.safetensors")
+    assert any(name.endswith("bn1.weight") for name in saved) and not any("running_" in name for name in saved)
+    run(make(shapes, models["efficientnet"], "probe"), settings, tmp_path / "probe", probe)
+    assert notes.steps[0]["loss"] < 1.0 + probe.evaluations[0]["loss"], "the first step's loss is that of the solved probe's network"
+    run(make(shapes, models["efficientnet"], "scratch"), settings, tmp_path / "scratch")
+    assert any("running_" in name for name in load_file(tmp_path / "scratch" / "artifact" / "weights.safetensors"))
 
 
 def test_adapters_leave_batch_norm_alone(settings: Settings, models: dict[str, Path], shapes: Dataset, tmp_path: Path,
@@ -190,7 +203,7 @@ class _KilledAt(Notes):
 
 
 @pytest.mark.parametrize(("family", "method", "kill_at", "fields"), [
-    ("efficientnet", "full", 7, {"augmentation": "strong", "dropout": 0.1}),
+    ("efficientnet", "full", 7, {"augmentation": "strong", "dropout": 0.1, "batch_norm": "batch"}),
     ("efficientnet", "lp_ft", 4, {"epochs": 6.0, "early_stopping_patience": 0}),
     ("efficientnet", "partial", 8, {}), ("vit", "lora", 8, {"augmentation": "light"})])
 def test_a_resumed_run_equals_an_uninterrupted_one_exactly(family: str, method: str, kill_at: int, fields: dict[str, Any],
