@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from core import browse, feature_space, planning
 from core import comparison as comparisons
 from core import curves as curve_points
-from core.browse import TablePreview
+from core.browse import AugmentedRow, TablePreview
 from core.comparison import Comparison, ComparisonRow
 from core.curves import Curves
 from core.domain.dataset import BundledDataset, Dataset
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from core.data.report import ImportReport
     from core.metrics.paired import PairedTest
 
-__all__ = ["Comparison", "ComparisonRow", "Curves", "MethodChoice", "Progress", "TablePreview", "Thaw"]
+__all__ = ["AugmentedRow", "Comparison", "ComparisonRow", "Curves", "MethodChoice", "Progress", "TablePreview", "Thaw"]
 
 WORKSPACE_CHARACTERS = 12
 """Shortest workspace id that is opened: the id is the key to the workspace, and a short one would be easy to guess."""
@@ -150,6 +150,10 @@ class Thaw:
     def thumbnails(self, ws: str, ref: str, images: Sequence[str]) -> dict[str, bytes]:
         """Small PNGs of pictures of a dataset, by the `image` that `sample_rows` gives."""
         return browse.thumbnails(self._dataset(ws, ref), images, settings=self.settings, workspace=ws)
+
+    def augmented(self, ws: str, ref: str, *, level: str, side: int, n: int = 4) -> list[AugmentedRow]:
+        """A few training pictures before and after augmentation; see `core.browse.augmented`."""
+        return browse.augmented(self._dataset(ws, ref), level=level, side=side, settings=self.settings, workspace=ws, n=n)
 
     def preview_table(self, path: Path) -> TablePreview:
         """A file's first rows and proposed column roles."""

@@ -118,5 +118,36 @@ def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int 
     return [{**row, content: _cut(row[content]), "label": dataset.classes[row["label"]]} for row in found]
 
 
+@dataclass(frozen=True, kw_only=True)
+class AugmentedRow:
+    """One training picture, and what its first epochs would see of it: PNG files."""
+
+    label: str
+    before: bytes
+    epochs: tuple[bytes, ...]
+
+
+def augmented(dataset: Dataset, *, level: str, side: int, settings: Settings, workspace: str, n: int = 4) -> list[AugmentedRow]:
+    """Up to n training pictures, of as many classes as there are, as `core.pictures.preview` bends them for the first three epochs.
+
+    level: `light` or `strong`. side: pixels a side of what the base model sees. Raises DataError for a picture that cannot be read.
+    """
+    from core.data import library
+    from core.pictures.preview import variants
+
+    table = library.read_rows(dataset, settings=settings, workspace=workspace, columns=["image", "label", "split"])
+    labels, splits = table["label"].to_pylist(), table["split"].to_pylist()
+    train = [row for row, split in enumerate(splits) if split == Split.TRAIN]
+    first = {labels[row]: row for row in reversed(train)}            # class -> its first training row
+    chosen = [first[label] for label in sorted(first)][:n]
+    chosen += [row for row in train if row not in chosen][: n - len(chosen)]
+    folder = library.folder(dataset, settings=settings, workspace=workspace)
+    found = []
+    for row in chosen:
+        shown = variants(folder / table["image"][row].as_py(), level=level, row=row, side=side)
+        found.append(AugmentedRow(label=dataset.classes[labels[row]], before=shown.before, epochs=shown.epochs))
+    return found
+
+
 def _cut(cell: Any) -> Any:
     return f"{cell[:CELL_CHARACTERS]}…" if isinstance(cell, str) and len(cell) > CELL_CHARACTERS else cell

@@ -1,9 +1,10 @@
 import streamlit as st
 
+from core.domain.dataset import Task
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from core.errors import RecipeError
-from pages._ui import estimates, freeze_grid, recipe_form, shell, train_form
+from pages._ui import augmentation, estimates, freeze_grid, recipe_form, shell, train_form
 
 shell.require_entrypoint()
 
@@ -44,6 +45,8 @@ recipes = {name: train_form.default(ws, dataset_ref, model_id, name, effort) for
 with st.expander("Advanced: override what the dial sets", icon=":material/tune:"):
     st.caption("Empty fields keep each method's own value, shown in grey. What you enter holds for all chosen methods that use it.")
     changes = recipe_form.overrides(recipes, knobs)
+if "augmentation" in knobs and task is Task.IMAGE_CLASSIFICATION:
+    augmentation.preview(ws, dataset, [recipe_form.apply(r, changes, choices[name].knobs) for name, r in recipes.items()], facts)
 seeds, budgets = train_form.repeats()
 
 

@@ -51,6 +51,29 @@ def test_augmentation_is_a_knob_of_pictures_and_text_length_one_of_texts(app, se
     assert "Augmentation" not in found and "Text length" in found
 
 
+def test_augmentation_is_shown_on_the_pictures_of_the_dataset(app, settings, shapes, network):
+    at = app("train", dataset=shapes.id)
+    assert any(e.label.startswith("Augmentation: off.") for e in at.expander)
+    assert "cannot be cached" not in shown(at)
+    assert not [d for d in at.dataframe if "Epoch 1" in d.value]
+    at.selectbox(key="set_augmentation").set_value("strong").run()
+    assert any(e.label.startswith("Augmentation: strong.") for e in at.expander)
+    assert "their outputs cannot be cached" in shown(at)
+    at.session_state["augmentation_drawer"] = True
+    at.run()
+    assert not at.exception and not at.error
+    rows = next(d.value for d in at.dataframe if "Epoch 1" in d.value)
+    assert list(rows["Class"])[:3] == sorted(shapes.classes)
+    assert rows[["Original", "Epoch 1", "Epoch 2", "Epoch 3"]].apply(lambda c: c.str.startswith("data:image/png")).all(axis=None)
+    assert all(len(set(row)) == 4 for row in rows[["Original", "Epoch 1", "Epoch 2", "Epoch 3"]].to_numpy().tolist())
+
+
+def test_texts_have_no_augmentation(app, settings):
+    put_facts(settings)
+    at = app("train", dataset=write_dataset(settings, n_rows=90).id)
+    assert not [e for e in at.expander if e.label.startswith("Augmentation")]
+
+
 def test_runs_on_pictures_start_with_the_task_of_the_dataset(app, settings, shapes, network):
     at = app("train", dataset=shapes.id)
     at.selectbox(key="set_augmentation").set_value("strong").run()
