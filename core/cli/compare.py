@@ -43,9 +43,12 @@ def run(args: Namespace, settings: Settings) -> int:
     methods = [name.strip() for name in args.methods.split(",") if name.strip()]
     for name in methods:
         get(name)
+    from core.data.check import Options
+
     dataset = sources.dataset(args.data, shift=args.shift_data, text=args.text, label=args.label, settings=settings,
-                              workspace=args.workspace)
+                              workspace=args.workspace, options=Options(fix_leaks=args.fix_leaks, merge_labels=args.merge_labels))
     facts = sources.model(args.model, settings=settings, workspace=args.workspace)
+    check_task(dataset, facts)
     methods, skipped = _applicable(methods, facts)
     arms = plan(dataset, facts, methods=methods, seeds=range(args.seeds), budgets=_budgets(args.budgets), level=args.effort,
                 freeze_spec=args.freeze, out=out)
@@ -60,6 +63,18 @@ def run(args: Namespace, settings: Settings) -> int:
     else:
         _print(report, out)
     return 0 if len(outcomes) == len(arms) and all(o.status is Status.DONE for o in outcomes.values()) else 1
+
+
+def check_task(dataset: Dataset, facts: ModelFacts) -> None:
+    """Raise RecipeError, naming bundled models that fit, when the base model cannot take this dataset's rows."""
+    from core.models.catalogue import MODELS
+
+    if dataset.task in facts.tasks:
+        return
+    fitting = ", ".join(entry.id for entry in MODELS if dataset.task in entry.tasks)
+    raise RecipeError(f"{facts.id} cannot learn from {dataset.name}.",
+                      why=f"The dataset is for {dataset.task.value}; the model does {' and '.join(task.value for task in facts.tasks)}.",
+                      remedy=f"Choose a base model for {dataset.task.value}, such as {fitting or 'a folder or hub id of one'}.")
 
 
 def plan(dataset: Dataset, facts: ModelFacts, *, methods: Sequence[str], seeds: Sequence[int], budgets: Sequence[int | None], level: str,
@@ -176,15 +191,18 @@ def _budgets(text: str) -> list[int | None]:
 
 def _print(report: dict[str, Any], out: Path) -> None:
     rows = []
+    shifted = any("shift" in item["metrics"] for item in report["runs"])
     for item in report["runs"]:
         scores = item["metrics"].get("test", {})
         rows.append([item["method"], item["seed"], item["budget"] or "all", item["status"], _interval(scores.get("accuracy")),
-                     _interval(scores.get("macro_f1")), f"{item['trainable_params']:,}" if item["trainable_params"] is not None else "-",
+                     _interval(scores.get("macro_f1")), *([_interval(item["metrics"].get("shift", {}).get("accuracy"))] if shifted else []),
+                     f"{item['trainable_params']:,}" if item["trainable_params"] is not None else "-",
                      f"{item['seconds']:.0f} s" if item["seconds"] is not None else "-",
                      output.size(item["peak_memory_bytes"]) if item["peak_memory_bytes"] is not None else "-",
                      output.size(item["artifact_bytes"]) if item["artifact_bytes"] is not None else "-"])
     print(f"{report['model']} on {report['dataset']['name']}: test scores with 95 % intervals")
-    print(output.table(["method", "seed", "rows", "status", "accuracy", "macro-F1", "trainable", "time", "memory", "artifact"], rows))
+    print(output.table(["method", "seed", "rows", "status", "accuracy", "macro-F1", *(["shift-set accuracy"] if shifted else []),
+                        "trainable", "time", "memory", "artifact"], rows))
     for test in report["paired"]:
         print(test["sentence"])
     print(f"Runs, artifacts and compare.json are in {out}")

@@ -16,9 +16,10 @@ SHOWN = 10
 
 def check(args: Namespace, settings: Settings) -> int:
     """Print the report; 0 when the file may be imported, 1 when an error finding keeps it out or it cannot be read."""
-    from core.data.check import check_file
+    from core.data.check import Options, check_file
 
-    report = check_file(Path(args.file).expanduser(), text=args.text, label=args.label, settings=settings)
+    options = Options(fix_leaks=args.fix_leaks, merge_labels=args.merge_labels)
+    report = check_file(Path(args.file).expanduser(), text=args.text, label=args.label, settings=settings, options=options)
     if args.json:
         output.document(codec.to_json(report))
     else:
@@ -30,7 +31,7 @@ def _print(report: ImportReport) -> None:
     print(f"{report.source}: read as {report.format or 'a table'}")
     print(f"{report.rows_read:,} rows read = {report.rows_kept:,} kept + {len(report.left_out):,} left out")
     for item in report.left_out[:SHOWN]:
-        print(f"  row {item.row}: {item.reason}")
+        print(f"  row {item.row}{f' ({item.file})' if item.file else ''}: {item.reason}")
     if len(report.left_out) > SHOWN:
         print(f"  … and {len(report.left_out) - SHOWN:,} more (--json lists all)")
     print("\n" + output.table(["column", "role", "why"], [[n, role, report.evidence.get(n, "")] for n, role in report.columns.items()]))

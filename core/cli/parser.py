@@ -34,17 +34,26 @@ def _data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     data = commands.add_parser("data", help="look at a data file").add_subparsers(dest="data_command", required=True, metavar="COMMAND")
     check = _add(data, "check", "the import report of a file, before anything is accepted")
     check.add_argument("file")
-    check.add_argument("--text", metavar="COLUMN", help="column that holds the text (default: proposed from the content)")
+    check.add_argument("--text", metavar="COLUMN", help="column that holds the text, or names the pictures (default: proposed)")
     check.add_argument("--label", metavar="COLUMN", help="column that holds the label")
+    _mending(check)
     check.set_defaults(handler="data_check")
+
+
+def _mending(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fix-leaks", action="store_true", help="move validation and test rows with a twin on another side of the split "
+                                                                 "to the side of their twin")
+    parser.add_argument("--merge-labels", action="store_true", help="labels that differ only by case or spaces become one class")
 
 
 def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     compare = _add(commands, "compare", "train one base model several ways on one dataset and compare")
-    compare.add_argument("--data", required=True, metavar="FILE_OR_ID", help="a data file, or the id of a bundled dataset such as bbc-news")
-    compare.add_argument("--shift-data", metavar="FILE", help="a labelled file of another domain, only evaluated on")
-    compare.add_argument("--text", metavar="COLUMN", help="text column of the file")
+    compare.add_argument("--data", required=True, metavar="FILE_OR_ID",
+                         help="a table, an archive or folder of texts or pictures, or the id of a bundled dataset such as bbc-news")
+    compare.add_argument("--shift-data", metavar="FILE_OR_ID", help="a labelled set of another domain, only evaluated on")
+    compare.add_argument("--text", metavar="COLUMN", help="text column of the file, or the one that names the pictures")
     compare.add_argument("--label", metavar="COLUMN", help="label column of the file")
+    _mending(compare)
     compare.add_argument("--model", required=True, metavar="ID", help="a bundled model such as minilm, a hub id, or a folder")
     compare.add_argument("--methods", default="probe,lora,full", help="comma-separated (default: probe,lora,full)")
     compare.add_argument("--seeds", type=_positive, default=1, metavar="N", help="runs of each method, with seeds 0 to N-1 (default: 1)")

@@ -4,39 +4,47 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.cli import launch, output
 from core.cli.output import ProgressLine
-from core.domain.dataset import Dataset, Role, Task
+from core.domain.dataset import Dataset, Role
 from core.domain.model import ModelFacts
 from core.errors import DataError, NotFoundError
 from core.settings import Settings
 
+if TYPE_CHECKING:
+    from core.data.check import Options
+    from core.data.readers.table import Table
 
-def dataset(name: str, *, shift: str | None, text: str | None, label: str | None, settings: Settings, workspace: str) -> Dataset:
+
+def dataset(name: str, *, shift: str | None, text: str | None, label: str | None, settings: Settings, workspace: str,
+            options: Options | None = None) -> Dataset:
     """A dataset of the workspace: an id, a bundled set (fetched on first use), or a file (checked and ingested).
 
-    shift: a second one, attached as its shift set. text, label: columns of a file.
+    shift: a second one, attached as its shift set. text, label: columns of a file (of the shift set too, where it has them).
+    options: what is mended on the way.
     """
-    found = _one(name, text=text, label=label, settings=settings, workspace=workspace)
+    found = _one(name, text=text, label=label, settings=settings, workspace=workspace, options=options)
     if shift is None:
         return found
     from core.data.attach import attach
 
-    other = _one(shift, text=text, label=label, settings=settings, workspace=workspace)
+    other = _one(shift, text=text, label=label, settings=settings, workspace=workspace, options=options, where_there=True)
     attached = attach(found, other, settings=settings, workspace=workspace)
     for class_name, count in attached.unmatched.items():
         output.say(f"Shift set: {count:,} rows of class {class_name!r} are left out; {found.name} has no such class.")
     return attached.dataset
 
 
-def _one(name: str, *, text: str | None, label: str | None, settings: Settings, workspace: str) -> Dataset:
+def _one(name: str, *, text: str | None, label: str | None, settings: Settings, workspace: str, options: Options | None,
+         where_there: bool = False) -> Dataset:
     from core.data import bundled, library
     from core.data.catalogue import DATASETS
 
     path = Path(name).expanduser()
     if path.exists():
-        return _ingest(path, text=text, label=label, settings=settings, workspace=workspace)
+        return _ingest(path, text=text, label=label, settings=settings, workspace=workspace, options=options, where_there=where_there)
     if any(entry.id == name for entry in DATASETS):
         if already := library.find(name, settings=settings, workspace=workspace):
             return already
@@ -51,21 +59,33 @@ def _one(name: str, *, text: str | None, label: str | None, settings: Settings, 
                         remedy="Check the path, or use the id of a bundled set.")
 
 
-def _ingest(path: Path, *, text: str | None, label: str | None, settings: Settings, workspace: str) -> Dataset:
+def _ingest(path: Path, *, text: str | None, label: str | None, settings: Settings, workspace: str, options: Options | None,
+            where_there: bool) -> Dataset:
+    """where_there: `text` and `label` count only if the file has such columns."""
     from core.data import roles, tables
     from core.data.ingest import ingest
 
     table = tables.read(path, settings=settings)
+    if where_there:
+        text, label = (name if name in table.columns else None for name in (text, label))
     proposals = roles.choose(table, text=text, label=label)
     made, report = ingest(table, roles={n: p.role for n, p in proposals.items()}, evidence={n: p.evidence for n, p in proposals.items()},
-                          name=path.stem, source=path.name, settings=settings, workspace=workspace)
-    chosen = {str(p.role): name for name, p in proposals.items() if p.role in (Role.TEXT, Role.LABEL)}
+                          name=path.stem.removesuffix(".tar"), source=path.name, settings=settings, workspace=workspace, options=options)
     output.say(f"{path.name}: {report.rows_read:,} rows read = {report.rows_kept:,} kept + {len(report.left_out):,} left out; "
-               f"text from {chosen.get('text')!r}, label from {chosen.get('label')!r}")
+               f"{_origin(table, {str(p.role): name for name, p in proposals.items()})}")
     for finding in report.findings:
         if finding.severity != "info":
             output.say(f"  {finding.severity}: {finding.message}")
     return made
+
+
+def _origin(table: Table, chosen: dict[str, str]) -> str:
+    """Where texts (or pictures) and labels come from, in words. chosen: role -> column."""
+    if table.by_folder:
+        kind = "texts" if table.gallery is None else "pictures"
+        return f"{kind} labelled by their folders" + (", split by the folders above" if "split" in chosen else "")
+    content = f"text from {chosen['text']!r}" if table.gallery is None else f"pictures named by {chosen['image']!r}"
+    return f"{content}, label from {chosen['label']!r}" + (f", split from {chosen['split']!r}" if "split" in chosen else "")
 
 
 def model(name: str, *, settings: Settings, workspace: str) -> ModelFacts:
@@ -84,8 +104,6 @@ def model(name: str, *, settings: Settings, workspace: str) -> ModelFacts:
     if found is None:
         raise NotFoundError(f"The base model {name} was fetched but not inspected.", remedy="Run the command again; look at prepare.log in "
                                                                                         "the data folder if it fails again.")
-    if Task.TEXT_CLASSIFICATION not in found.tasks:
-        output.say(f"{name} does {', '.join(t.value for t in found.tasks)}.")
     return found
 
 

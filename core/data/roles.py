@@ -24,6 +24,10 @@ _NAMES: Mapping[Role, frozenset[str]] = {
     Role.DOMAIN: frozenset({"domain", "source", "site", "origin", "corpus", "dataset"}),
 }
 
+_OF_FILES: Mapping[Role, str] = {Role.TEXT: "one row a file", Role.IMAGE: "one row a file", Role.LABEL: "the folder that each file lies in",
+                                 Role.SPLIT: "the folder above the classes"}
+"""Evidence where rows are files in folders."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnFacts:
@@ -106,6 +110,8 @@ def propose(table: Table) -> dict[str, Proposal]:
     for name, fact in facts.items():
         if name not in found:
             found[name] = _other(fact, has_text=text is not None)
+    if table.by_folder:
+        found = {name: Proposal(role=p.role, evidence=_OF_FILES.get(p.role, p.evidence)) for name, p in found.items()}
     return {name: found[name] for name in table.columns + tuple(n for n in table.unusable if n not in table.columns)}
 
 

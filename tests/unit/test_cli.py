@@ -285,3 +285,104 @@ def test_a_failed_run_is_reported_and_the_others_go_on(compared: Compared, tmp_p
     assert outcomes["bad"].failure.remedy
     assert "Traceback" in (tmp_path / "bad" / "log.txt").read_text(encoding="utf-8")
     assert outcomes["good"].status is Status.DONE
+
+
+# -- a person's own files ---------------------------------------------------------------------------------------------------------------
+
+
+def picture_zip(path: Path, *, folders: bool = True) -> Path:
+    import io
+    import zipfile
+
+    with zipfile.ZipFile(path, "w") as bundle:
+        for i in range(36):
+            name, data = sorted(tiny.SHAPES)[i % 3], io.BytesIO()
+            tiny.make_picture(name, seed=i).save(data, "PNG")  # type: ignore[attr-defined]
+            bundle.writestr(f"my set/{name}/{i}.PNG" if folders else f"{i}.PNG", data.getvalue())
+        if not folders:
+            bundle.writestr("rows.csv", "picture,kind\n" + "".join(f"{i}.png,{sorted(tiny.SHAPES)[i % 3]}\n" for i in range(36)))
+    return path
+
+
+def ingest_by_name(name: Path, capsys: pytest.CaptureFixture[str], **given: Any) -> tuple[Any, str]:
+    """What `compare --data NAME` makes of a file, and what it says on stderr."""
+    from core import settings
+    from core.cli import sources
+
+    made = sources.dataset(str(name), **({"shift": None, "text": None, "label": None} | given), settings=settings.load(), workspace="cli")
+    return made, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "json", "parquet", "zip", "tar.gz", "folder"])
+def test_compare_takes_every_kind_of_file_and_says_where_rows_come_from(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                                                        kind: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts, labels = tiny.make_texts(60)
+    path = tmp_path / f"mine.{kind}"
+    rows = [{"body": text, "topic": label} for text, label in zip(texts, labels, strict=True)]
+    if kind == "csv":
+        path.write_text("body,topic\n" + "".join(f"{r['body']},{r['topic']}\n" for r in rows))
+    elif kind in ("jsonl", "json"):
+        path.write_text(json.dumps(rows) if kind == "json" else "\n".join(map(json.dumps, rows)))
+    elif kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        picture_zip(tmp_path / "mine.zip")
+        if kind != "zip":
+            import shutil
+
+            shutil.unpack_archive(tmp_path / "mine.zip", tmp_path / "unpacked")
+            unpacked = tmp_path / "unpacked"
+            path = Path(shutil.make_archive(str(tmp_path / "mine"), "gztar", unpacked)) if kind == "tar.gz" else unpacked
+    made, said = ingest_by_name(path, capsys)
+    pictured = kind in ("zip", "tar.gz", "folder")
+    assert made.rows_kept == (36 if pictured else 60) and made.name == ("unpacked" if kind == "folder" else "mine")
+    assert ("pictures labelled by their folders" if pictured else "text from 'body', label from 'topic'") in said
+    assert "None" not in said
+
+
+def test_columns_given_by_hand_need_not_be_in_the_shift_set(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named = picture_zip(tmp_path / "named.zip", folders=False)
+    made, said = ingest_by_name(named, capsys, shift=str(picture_zip(tmp_path / "folders.zip")), text="picture", label="kind")
+    assert "pictures named by 'picture', label from 'kind'" in said and "pictures labelled by their folders" in said
+    assert (made.rows("shift"), made.rows_kept) == (36, 72)
+
+
+def test_leaks_and_spellings_are_mended_on_request(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts, labels = tiny.make_texts(90)
+    labels[7] = labels[7].upper()
+    rows = [(text, label, ("train", "train", "test")[i % 3]) for i, (text, label) in enumerate(zip(texts, labels, strict=True))]
+    rows += [(text, label, "test") for text, label, split in rows if split == "train"][:4]
+    path = tmp_path / "leaky.csv"
+    path.write_text("text,label,split\n" + "".join(",".join(row) + "\n" for row in rows))
+    for options, left in (([], {"leakage", "label-spelling"}), (["--fix-leaks"], {"label-spelling"}), (["--merge-labels"], {"leakage"}),
+                          (["--fix-leaks", "--merge-labels"], set())):
+        assert program.main(["data", "check", str(path), "--json", *options]) == 0
+        found = {f["code"] for f in json.loads(capsys.readouterr().out)["findings"]}
+        assert found & {"leakage", "label-spelling"} == left
+    program.main(["data", "check", str(path)])
+    assert "--fix-leaks" in capsys.readouterr().out
+
+
+def test_left_out_pictures_are_listed_by_name(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import zipfile
+
+    path = picture_zip(tmp_path / "p.zip")
+    with zipfile.ZipFile(path, "a") as bundle:
+        bundle.writestr("my set/bar/cut.jpg", b"\xff\xd8\xff cut")
+    assert program.main(["data", "check", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "37 rows read = 36 kept + 1 left out" in said and "(my set/bar/cut.jpg)" in said
+    assert "the folder that each file lies in" in said
+
+
+def test_a_model_of_another_task_is_refused_before_training(tiny_facts: ModelFacts, settings: Any) -> None:
+    from core.cli import compare
+    from core.errors import RecipeError
+    from tests.conftest import write_picture_dataset
+
+    with pytest.raises(RecipeError, match="cannot learn from shapes") as caught:
+        compare.check_task(write_picture_dataset(settings, n_rows=9), tiny_facts)
+    assert "image-classification" in caught.value.why and "efficientnet-lite0" in caught.value.remedy

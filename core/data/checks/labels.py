@@ -105,7 +105,7 @@ def spelling(context: Context) -> Iterator[Finding]:
                       example=" = ".join(repr(name[:40]) for name in groups[0]),
                       message=several(len(groups), "group of labels differs", "groups of labels differ")
                               + " only by case or spaces; each spelling counts as a class.",
-                      remedy="Merge them: choose to merge labels on import.")
+                      remedy="Merge them (a button on the page, --merge-labels on the command line).")
 
 
 def _listed(names: list[str]) -> str:

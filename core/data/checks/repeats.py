@@ -61,7 +61,8 @@ def leakage(context: Context) -> Iterator[Finding]:
             yield Finding(code=code, severity=WARNING, count=len(rows), rows=context.row_numbers(rows), example=context.quote(int(rows[0])),
                           message=several(len(rows), "row has", "rows have")
                                   + f" {words} as a row on another side of the split: scores would be too high.",
-                          remedy="Choose to fix leaks on import: these rows move to the split of their twin.")
+                          remedy="Fix the leaks (a button on the page, --fix-leaks on the command line): these rows move to the split of "
+                                 "their twin.")
 
 
 def _later_members(groups: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from core.data import encodings
@@ -42,7 +43,7 @@ def read(folder: Path, *, max_rows: int, name: str | None = None) -> Table:
             builder.leave_out(f"{relative[:120]} does not lie in a class folder like the others")
         else:
             builder.add([read_text(path), parts[-2], relative, *parts[:-2]])
-    return builder.table(format="Folder of text files")
+    return replace(builder.table(format="Folder of text files"), by_folder=True)
 
 
 def read_lines(path: Path, *, max_rows: int) -> Table:

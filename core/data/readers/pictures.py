@@ -181,7 +181,7 @@ def _from_folders(source: Source, pictures: list[str], gallery: Gallery, *, max_
     for name in source.links:
         builder.leave_out("it is a symbolic link, which is not followed", file=name)
     return replace(builder.table(format="Pictures, one folder a class" + (" within splits" if split else "")), gallery=gallery,
-                   image_column="image")
+                   image_column="image", by_folder=True)
 
 
 def _root(pictures: list[str]) -> str:

@@ -37,6 +37,8 @@ class Table:
     gallery: Gallery | None = None
     """The pictures that `image_column` names; None for texts."""
     image_column: str = ""
+    by_folder: bool = False
+    """Whether each row is a file and its label the folder it lies in."""
 
     @property
     def columns(self) -> tuple[str, ...]:
