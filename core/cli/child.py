@@ -20,7 +20,7 @@ from core import settings as settings_module
 from core.domain import codec
 from core.domain.recipe import Recipe
 from core.domain.run import Phase
-from core.jobs import failures
+from core.jobs import failures, process
 
 MARK = "@thaw "
 """Begins each event line; anything else on stdout is a library talking."""
@@ -105,4 +105,4 @@ def _train(run_dir: Path, workspace: str, resume: bool, observer: PipeObserver) 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    process.leave(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 
@@ -144,3 +146,11 @@ def oom_kills() -> int:
                 name, _, value = line.partition(" ")
                 total += int(value) if name == "oom_kill" else 0
     return total
+
+
+def leave(status: int) -> NoReturn:
+    """End at once: everything is recorded, and taking torch apart can hold the memory that the next run needs for seconds."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

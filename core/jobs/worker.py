@@ -7,12 +7,10 @@ import logging
 import os
 import signal
 import sqlite3
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
 from core import settings as settings_module
 from core.domain.run import Failure, JobKind, Status
@@ -147,13 +145,5 @@ def main(argv: list[str] | None = None, *, handlers: Mapping[JobKind, Handler] =
     return run_job(args.run, fence=args.fence, settings=settings_module.load(), handlers=handlers)
 
 
-def leave(status: int) -> NoReturn:
-    """End at once: everything is recorded, and taking torch apart can hold the memory that the next run needs for seconds."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
 if __name__ == "__main__":
-    leave(main())
+    process.leave(main())

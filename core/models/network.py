@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -100,6 +101,18 @@ class Network(nn.Module):
         frozen = {id(inner) for module in self._eval_modules for inner in module.modules()}
         return {f"{name}.{kind}": getattr(module, kind) for name, module in self.named_modules() for kind in ("running_mean", "running_var")
                 if id(module) not in frozen and isinstance(getattr(module, kind, None), torch.Tensor)}
+
+    def trained_state(self) -> dict[str, torch.Tensor]:
+        """Everything that training changes, on the CPU: parameters with gradients, and running statistics of blocks that train."""
+        state = {name: p.detach().contiguous().cpu() for name, p in self.named_parameters() if p.requires_grad}
+        return state | {name: value.detach().clone().cpu() for name, value in self.trained_statistics().items()}
+
+    def load_trained(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Put a `trained_state` back; raises KeyError when it does not fit the network."""
+        own = dict(self.named_parameters()) | dict(self.named_buffers())
+        with torch.no_grad():
+            for name, tensor in state.items():
+                own[name].copy_(tensor)
 
     def _modules_by_block(self) -> list[tuple[str, nn.Module]]:
         around = {path[:i] for path in self.stack.paths for i, letter in enumerate(path) if letter == "."}

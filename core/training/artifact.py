@@ -26,7 +26,6 @@ from core.tasks.base import Rows
 from core.training import evaluate
 from core.training.inputs import Inputs
 from core.training.probe import LinearHead
-from core.training.trainer import trained_state
 
 LABELS_FILE, HEAD_FILE, BASE_HEAD_FILE, WEIGHTS_FILE, ADAPTER = (
     "labels.json", "head.safetensors", "base_head.safetensors", "weights.safetensors", "adapter")
@@ -44,7 +43,7 @@ def save(folder: Path, *, network: Network, recipe: Recipe, classes: tuple[str, 
     if card.adapter:
         network.body.save_pretrained(folder / ADAPTER, safe_serialization=True)  # type: ignore[operator]
     else:
-        body = {name.removeprefix("body."): tensor for name, tensor in trained_state(network).items() if name.startswith("body.")}
+        body = {name.removeprefix("body."): tensor for name, tensor in network.trained_state().items() if name.startswith("body.")}
         if body:
             save_file(body, folder / WEIGHTS_FILE)
     tasks.adapter(recipe.task).save_processor(processor, folder / "processor")

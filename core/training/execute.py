@@ -6,86 +6,32 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from core import tasks
-from core.domain.dataset import Dataset, Split
-from core.domain.device import Device
+from core.domain.dataset import Split
 from core.domain.estimate import estimate
-from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Interval, Observer, Phase, Result
-from core.errors import DataError, RecipeError
 from core.features import extract
-from core.features.store import RowStore, evict
-from core.models import fetch, methods
-from core.models import inspect as model_inspect
+from core.features.store import RowStore
+from core.models import methods
 from core.models.network import Network, count_parameters
 from core.settings import Settings
-from core.tasks.base import Encoded, Rows
-from core.training import artifact, evaluate, probe, recorder, trainer
+from core.training import artifact, evaluate, probe
 from core.training import device as device_module
 from core.training.inputs import Inputs
 from core.training.memory import PeakMemory
+from core.training.session import Session, feature_store, prepare
 
 CACHE_SHARE = 0.5
 """Of the cache folder's limit, what the prefix of one run may take."""
 MIN_CACHED_BLOCKS = 1
 """A prefix of the embeddings alone is not worth a file: looking them up costs nothing."""
-
-
-@dataclass(kw_only=True)
-class Session:
-    """What the phases of one run hand to each other."""
-
-    recipe: Recipe
-    settings: Settings
-    workspace: str
-    run_dir: Path
-    observer: Observer
-    resume: bool
-    started: float = field(default_factory=time.monotonic)
-    phase_seconds: dict[str, float] = field(default_factory=dict)
-    _phase: tuple[str, float] | None = None
-    folder: Path = Path()
-    facts: ModelFacts = None  # type: ignore[assignment]
-    dataset: Dataset = None  # type: ignore[assignment]
-    device: Device = None  # type: ignore[assignment]
-    rows: Rows = None  # type: ignore[assignment]
-    encoded: Encoded = None  # type: ignore[assignment]
-    processor: Any = None
-    precision: str = "fp32"
-    train: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    validation: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-
-    @property
-    def card(self) -> methods.Card:
-        return methods.get(self.recipe.method).card
-
-    def enter(self, phase: Phase) -> None:
-        """Begin a phase and close the clock of the one before."""
-        now = time.monotonic()
-        if self._phase is not None:
-            name, since = self._phase
-            self.phase_seconds[name] = self.phase_seconds.get(name, 0.0) + now - since
-        self._phase = (str(phase), now)
-        self.observer.phase(phase)
-
-    def report(self, unit: str, note: str = "") -> Callable[[float, float | None], None]:
-        """A progress callback in that unit."""
-        return lambda done, total: self.observer.progress(done, total, unit, note)
-
-    def build(self, weights: str, dropout: float) -> Network:
-        """A network of the recipe's base model on the device."""
-        return tasks.adapter(self.recipe.task).build(
-            self.folder, recipe=self.recipe, facts=self.facts, n_classes=len(self.rows.classes), weights=weights, dropout=dropout,
-            compute_dtype=artifact.compute_dtype(self.precision), device=self.device.kind)
 
 
 def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path, observer: Observer, resume: bool = False) -> Result:
@@ -98,11 +44,11 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     session = Session(recipe=recipe, settings=settings, workspace=workspace, run_dir=run_dir, observer=observer, resume=resume)
     run_dir.mkdir(parents=True, exist_ok=True)
     artifact.write_json(run_dir / "recipe.json", recipe)
-    _prepare(session)
+    prepare(session)
     _import_libraries(session)
     with PeakMemory(session.device.kind) as peak:
         inputs, base_head, trained = _train(session)
-        metrics = _evaluate(session, inputs, base_head)
+        metrics = _evaluate(session, inputs, base_head, trained.validation_logits)
         result = _save(session, inputs, base_head, metrics, trained)
     result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, seconds=time.monotonic() - session.started + trained.earlier_seconds)
     artifact.write_json(run_dir / "result.json", result)
@@ -114,86 +60,11 @@ def _import_libraries(session: Session) -> None:
     import importlib
 
     needed = ["sklearn.linear_model", "pyarrow.parquet"]
+    needed += [] if session.card.solved else ["core.training.trainer"]  # a probe is solved: it starts without the Trainer
     needed += ["peft"] if session.card.adapter else []
     needed += ["bitsandbytes"] if session.card.weights == "4bit" else []
     for name in needed:
         importlib.import_module(name)
-
-
-def _prepare(session: Session) -> None:
-    """Weights and data on disk, device known, rows encoded."""
-    recipe, settings = session.recipe, session.settings
-    session.enter(Phase.FETCHING)
-    session.folder = fetch.ensure_model(recipe.base_model, settings=settings, progress=session.report("bytes", "base model"))
-    session.dataset = dataset_of(recipe.dataset, settings=settings, workspace=session.workspace,
-                                 progress=session.report("bytes", "dataset"))
-    session.enter(Phase.PREPARING)
-    torch.manual_seed(recipe.seed)
-    session.device = device_module.read(settings)
-    session.precision = _precision(recipe, session.device)
-    session.observer.note(f"Computes in {session.precision} on {session.device.name}.")
-    session.facts = model_inspect.inspect_model(recipe.base_model, settings=settings)
-    _check_method(session)
-    adapter = tasks.adapter(recipe.task)
-    session.processor = adapter.load_processor(session.folder)
-    session.rows = read_rows(session.dataset, settings=settings, workspace=session.workspace)
-    session.encoded = adapter.encode(session.rows, processor=session.processor, recipe=recipe, facts=session.facts, cache=settings.cache,
-                                     report=session.report("rows", "read"))
-    session.train = _budget(session.rows, recipe)
-    session.validation = session.rows.of(Split.VALIDATION)
-    evict(settings.cache, int(settings.cache_gb * 1e9))
-
-
-def dataset_of(ref: str, *, settings: Settings, workspace: str, progress: Callable[[int, int | None], None]) -> Dataset:
-    """The workspace's dataset of that id; a bundled one is fetched and ingested when the workspace lacks it.
-
-    Raises NotFoundError for an unknown id, FetchError when no source delivers.
-    """
-    from core.data import bundled, catalogue, library
-
-    found = library.find(ref, settings=settings, workspace=workspace)
-    if found is None and any(entry.id == ref for entry in catalogue.DATASETS):
-        return bundled.ensure(ref, settings=settings, workspace=workspace, progress=progress)
-    return found or library.load(ref, settings=settings, workspace=workspace)
-
-
-def read_rows(dataset: Dataset, *, settings: Settings, workspace: str) -> Rows:
-    """All rows of an ingested dataset, in file order; pictures as absolute paths."""
-    from core.data import library
-
-    table = library.read_rows(dataset, settings=settings, workspace=workspace)
-    if "text" in table.column_names:
-        content = table["text"].to_pylist()
-    else:
-        folder = library.folder(dataset, settings=settings, workspace=workspace).absolute()
-        content = [str(folder / path) for path in table["image"].to_pylist()]
-    return Rows(row_ids=table["row_id"].to_numpy(), content=content,
-                labels=table["label"].to_numpy().astype(np.int64), splits=np.asarray(table["split"].to_pylist()),
-                classes=dataset.classes, dataset_hash=dataset.content_hash)
-
-
-def _precision(recipe: Recipe, device: Device) -> str:
-    if recipe.precision == "auto":
-        return device.precision
-    if recipe.precision == "fp16" and device.kind == "cpu":
-        raise RecipeError("fp16 is not available on a CPU.", why="torch trains in fp16 on GPUs only.", remedy="Choose auto, fp32 or bf16.")
-    return recipe.precision
-
-
-def _check_method(session: Session) -> None:
-    reason = methods.get(session.recipe.method).applies_to(session.facts, session.device)
-    if reason:
-        raise RecipeError(f"{session.card.label} does not apply to {session.recipe.base_model}.", why=f"The reason: {reason}.",
-                          remedy="Choose another method or another base model.")
-
-
-def _budget(rows: Rows, recipe: Recipe) -> np.ndarray:
-    from core.data.splits import label_budget
-
-    train = rows.of(Split.TRAIN)
-    if not len(train):
-        raise DataError("The dataset has no training rows.", remedy="Import it again with a training split.")
-    return train[label_budget(rows.labels[train], recipe.label_budget, seed=recipe.seed)]
 
 
 # -- caching and training ---------------------------------------------------------------------------------------------------------
@@ -209,6 +80,8 @@ class Trained:
     samples: int = 0
     best_step: int | None = None
     earlier_seconds: float = 0.0
+    validation_logits: np.ndarray | None = None
+    """(n_rows, n_classes) of the validation rows, where training left them."""
 
 
 def _train(session: Session) -> tuple[Inputs, probe.LinearHead | None, Trained]:
@@ -253,19 +126,12 @@ def _base_head(session: Session) -> tuple[probe.LinearHead, Network | None]:
     validation = (store.read_single(session.validation), session.rows.labels[session.validation])
     head = probe.solve(store.read_single(session.train), session.rows.labels[session.train], validation=validation,
                        n_classes=len(session.rows.classes), seed=session.recipe.seed)
+    session.base_logits = head.logits(validation[0])
     if session.card.solved and len(session.validation):
-        found = evaluate.scores(head.logits(validation[0]), validation[1])
+        found = evaluate.scores(session.base_logits, validation[1])
         session.observer.evaluation(step=0, epoch=0.0, samples=len(session.train), seconds=time.monotonic() - session.started, **found)
     store.close()
     return head, network
-
-
-def feature_store(session: Session) -> RowStore:
-    """Pooled features of the untouched base model, shared by every run on (dataset, base model, length, pooling, precision)."""
-    key = {"kind": "pooled", "dataset": session.rows.dataset_hash, "model": session.facts.revision, "length": session.recipe.max_length,
-           "pooling": session.recipe.pooling, "precision": session.precision, "device": session.device.kind}
-    return RowStore(session.settings.cache, "features", key=key, offsets=np.arange(len(session.rows.labels) + 1),
-                    width=session.facts.hidden_size)
 
 
 def _set_head(network: Network, head: probe.LinearHead) -> None:
@@ -339,6 +205,8 @@ def _prefix_store(session: Session, boundary: int, found: extract.Boundary, n_ro
 
 
 def _fit(session: Session, inputs: Inputs) -> Trained:
+    from core.training import recorder, trainer
+
     folder = session.run_dir / "checkpoints"
     checkpoint = trainer.last_checkpoint(folder) if session.resume else None
     earlier = trainer.elapsed_at(checkpoint) if checkpoint else 0.0
@@ -348,16 +216,21 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
     if session.recipe.track_features:
         fit.add_callback(recorder.FeatureRecorder(inputs, row_ids=session.rows.row_ids, splits=session.rows.splits,
                                                   rows=session.recipe.track_features, folder=session.run_dir / "features"))
-    if checkpoint is None and len(session.validation):
-        fit.evaluate()  # where it starts from, so that curves begin at step 0
+    if checkpoint is None and len(session.validation):  # where it starts from, so that curves begin at step 0
+        if session.base_logits is not None and session.card.weights == "pretrained":
+            fit.record(session.base_logits)  # the base model and its solved head: known from the cached features
+        else:
+            fit.evaluate()
     fit.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return Trained(steps=fit.state.global_step, samples=fit.samples, best_step=fit.state.best_global_step, earlier_seconds=earlier)
+    return Trained(steps=fit.state.global_step, samples=fit.samples, best_step=fit.state.best_global_step, earlier_seconds=earlier,
+                   validation_logits=fit.best_logits)
 
 
 # -- evaluating and saving --------------------------------------------------------------------------------------------------------
 
 
-def _evaluate(session: Session, inputs: Inputs, base_head: probe.LinearHead | None) -> dict[str, dict[str, Interval]]:
+def _evaluate(session: Session, inputs: Inputs, base_head: probe.LinearHead | None,
+              validation_logits: np.ndarray | None) -> dict[str, dict[str, Interval]]:
     """Predictions and intervals of test and shift rows, predictions of validation rows."""
     from core.metrics.intervals import bootstrap
 
@@ -367,7 +240,8 @@ def _evaluate(session: Session, inputs: Inputs, base_head: probe.LinearHead | No
         indices = session.rows.of(split)
         if not len(indices):
             continue
-        values = _logits(session, inputs, base_head, indices)
+        known = validation_logits if split == Split.VALIDATION else None
+        values = _logits(session, inputs, base_head, indices) if known is None else known
         labels = session.rows.labels[indices]
         evaluate.write_predictions(session.run_dir / f"predictions-{split}.parquet", session.rows.row_ids[indices], labels, values)
         if split != Split.VALIDATION:

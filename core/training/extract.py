@@ -44,7 +44,7 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
 
     Raises NotFoundError when the run has no artifact, or its dataset or base model is gone.
     """
-    from core.training.execute import dataset_of, read_rows
+    from core.training.session import dataset_of, read_rows
 
     observer.phase(Phase.PREPARING)
     where = places.of_run(run_dir, settings=settings, rows=rows)

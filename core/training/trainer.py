@@ -33,20 +33,6 @@ LOSS_WEIGHT = 1e-3
 NO_DECAY = ("bias", "norm")
 
 
-def trained_state(network: Network) -> dict[str, torch.Tensor]:
-    """Everything that training changes: parameters with gradients, and running statistics of blocks that train."""
-    state = {name: p.detach().contiguous().cpu() for name, p in network.named_parameters() if p.requires_grad}
-    return state | {name: value.detach().clone().cpu() for name, value in network.trained_statistics().items()}
-
-
-def load_trained(network: torch.nn.Module, path: Path) -> None:
-    """Put a state written from `trained_state` back; raises KeyError when it does not fit the network."""
-    own = dict(network.named_parameters()) | dict(network.named_buffers())
-    with torch.no_grad():
-        for name, tensor in load_file(path).items():
-            own[name].copy_(tensor)
-
-
 class ThawTrainer(Trainer):
     """The Trainer; see `build` for how it is set up."""
 
@@ -61,6 +47,7 @@ class ThawTrainer(Trainer):
         self.train_rows = train
         self.validation_rows = validation
         self.observer = observer
+        self._logits: dict[int, np.ndarray] = {}
         self.started = time.monotonic() - elapsed
         self.sampler = LengthBuckets(train, inputs.encoded.lengths, batch_size=recipe.batch_size, seed=recipe.seed)
         super().__init__(model=inputs.network, args=args, train_dataset=_Indices(), eval_dataset=_Indices())
@@ -93,7 +80,12 @@ class ThawTrainer(Trainer):
         return (output["loss"], output) if return_outputs else output["loss"]
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        values = evaluate.logits(self.inputs, self.validation_rows)
+        return self.record(evaluate.logits(self.inputs, self.validation_rows))
+
+    def record(self, values: np.ndarray) -> dict[str, float]:
+        """Report these validation logits, (n_rows, n_classes), as the evaluation of the step reached; kept while the step is the best."""
+        best = self.state.best_global_step
+        self._logits = {step: kept for step, kept in self._logits.items() if step == best} | {self.state.global_step: values}
         found = evaluate.scores(values, self.inputs.labels[self.validation_rows])
         selection = found["accuracy"] - LOSS_WEIGHT * math.tanh(found["loss"])
         metrics = {f"eval_{name}": value for name, value in found.items()} | {"eval_selection": selection}
@@ -101,6 +93,11 @@ class ThawTrainer(Trainer):
                                  seconds=self.elapsed, **found)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    @property
+    def best_logits(self) -> np.ndarray | None:
+        """Validation logits of the best step, which the network holds after training; None where an earlier attempt made them."""
+        return self._logits.get(self.state.best_global_step) if self.state.best_global_step is not None else None
 
     @property
     def samples(self) -> int:
@@ -136,15 +133,15 @@ class ThawTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         folder = Path(output_dir or self.args.output_dir or ".")
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(trained_state(self.inputs.network), folder / TRAINED_FILE)
+        save_file(self.inputs.network.trained_state(), folder / TRAINED_FILE)
         (folder / ELAPSED_FILE).write_text(json.dumps({"seconds": self.elapsed}), encoding="utf-8")
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        load_trained(self.inputs.network, Path(resume_from_checkpoint) / TRAINED_FILE)
+        self.inputs.network.load_trained(load_file(Path(resume_from_checkpoint) / TRAINED_FILE))
 
     def _load_best_model(self) -> None:
         if self.state.best_model_checkpoint:
-            load_trained(self.inputs.network, Path(self.state.best_model_checkpoint) / TRAINED_FILE)
+            self.inputs.network.load_trained(load_file(Path(self.state.best_model_checkpoint) / TRAINED_FILE))
 
 
 class _Indices(torch.utils.data.Dataset[int]):

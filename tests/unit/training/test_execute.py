@@ -20,7 +20,7 @@ from core.errors import NonFiniteLossError, NotFoundError, RecipeError
 from core.models import methods
 from core.models.blocks import members
 from core.settings import Settings
-from core.training import artifact
+from core.training import artifact, evaluate
 from core.training.execute import execute, read_result
 from tests.conftest import WORKSPACE, Notes
 
@@ -68,9 +68,24 @@ def test_a_run_leaves_everything_and_reloads_to_its_own_predictions(method: str,
     assert measured.low <= measured.value <= measured.high
 
     tuned = artifact.load(folder, settings=settings)
-    texts = texts_of(settings, tiny_dataset, recorded["row_id"])
-    again = np.stack([list(row["probabilities"].values()) for row in tuned.predict(texts)])
-    np.testing.assert_allclose(again, recorded["probabilities"], atol=2e-5)
+    for split in ("test", "validation"):
+        recorded = predictions(folder, split)
+        texts = texts_of(settings, tiny_dataset, recorded["row_id"])
+        again = np.stack([list(row["probabilities"].values()) for row in tuned.predict(texts)])
+        np.testing.assert_allclose(again, recorded["probabilities"], atol=2e-5)
+
+
+@pytest.mark.parametrize("method", ["partial", "full", "lora", "lp_ft"])
+def test_the_first_evaluation_is_that_of_the_base_side(method: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                       tmp_path: Path) -> None:
+    """It is read from cached features; the base side, loaded from disk, must score the same."""
+    notes = Notes()
+    run(make(tiny_dataset, tiny_model, method), settings, tmp_path / "run", notes)
+    recorded = predictions(tmp_path / "run", "validation")
+    base = artifact.load(tmp_path / "run", settings=settings, base=True)
+    found = evaluate.scores(base.logits(texts_of(settings, tiny_dataset, recorded["row_id"])), recorded["label"])
+    assert notes.evaluations[0]["step"] == 0
+    assert {name: notes.evaluations[0][name] for name in found} == pytest.approx(found, abs=1e-5)
 
 
 @pytest.mark.parametrize("method", ["partial", "full", "lora", "qlora"])

@@ -304,7 +304,7 @@ def test_features_of_every_block_are_pooled_to_one_vector_a_row(settings: Settin
 def side_encoded(side: artifact.Side, settings: Settings, dataset: Dataset) -> Any:
     from core import tasks
     from core.models import facts
-    from core.training.execute import read_rows
+    from core.training.session import read_rows
 
     found = facts.read(side.recipe.base_model, settings)
     assert found is not None

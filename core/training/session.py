@@ -1,0 +1,162 @@
+"""What the phases of one run hand to each other, and its first two phases: weights and data on disk, rows encoded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core import tasks
+from core.domain.dataset import Dataset, Split
+from core.domain.device import Device
+from core.domain.model import ModelFacts
+from core.domain.recipe import Recipe
+from core.domain.run import Observer, Phase
+from core.errors import DataError, RecipeError
+from core.features.store import RowStore, evict
+from core.models import fetch, methods
+from core.models import inspect as model_inspect
+from core.models.network import Network
+from core.settings import Settings
+from core.tasks.base import Encoded, Rows
+from core.training import artifact
+from core.training import device as device_module
+
+
+@dataclass(kw_only=True)
+class Session:
+    """What the phases of one run hand to each other."""
+
+    recipe: Recipe
+    settings: Settings
+    workspace: str
+    run_dir: Path
+    observer: Observer
+    resume: bool
+    started: float = field(default_factory=time.monotonic)
+    phase_seconds: dict[str, float] = field(default_factory=dict)
+    _phase: tuple[str, float] | None = None
+    folder: Path = Path()
+    facts: ModelFacts = None  # type: ignore[assignment]
+    dataset: Dataset = None  # type: ignore[assignment]
+    device: Device = None  # type: ignore[assignment]
+    rows: Rows = None  # type: ignore[assignment]
+    encoded: Encoded = None  # type: ignore[assignment]
+    processor: Any = None
+    precision: str = "fp32"
+    train: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    validation: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    base_logits: np.ndarray | None = None
+    """(n_rows, n_classes) of the validation rows from the base model and its solved head."""
+
+    @property
+    def card(self) -> methods.Card:
+        return methods.get(self.recipe.method).card
+
+    def enter(self, phase: Phase) -> None:
+        """Begin a phase and close the clock of the one before."""
+        now = time.monotonic()
+        if self._phase is not None:
+            name, since = self._phase
+            self.phase_seconds[name] = self.phase_seconds.get(name, 0.0) + now - since
+        self._phase = (str(phase), now)
+        self.observer.phase(phase)
+
+    def report(self, unit: str, note: str = "") -> Callable[[float, float | None], None]:
+        """A progress callback in that unit."""
+        return lambda done, total: self.observer.progress(done, total, unit, note)
+
+    def build(self, weights: str, dropout: float) -> Network:
+        """A network of the recipe's base model on the device."""
+        return tasks.adapter(self.recipe.task).build(
+            self.folder, recipe=self.recipe, facts=self.facts, n_classes=len(self.rows.classes), weights=weights, dropout=dropout,
+            compute_dtype=artifact.compute_dtype(self.precision), device=self.device.kind)
+
+
+def prepare(session: Session) -> None:
+    """Weights and data on disk, device known, rows encoded."""
+    recipe, settings = session.recipe, session.settings
+    session.enter(Phase.FETCHING)
+    session.folder = fetch.ensure_model(recipe.base_model, settings=settings, progress=session.report("bytes", "base model"))
+    session.dataset = dataset_of(recipe.dataset, settings=settings, workspace=session.workspace,
+                                 progress=session.report("bytes", "dataset"))
+    session.enter(Phase.PREPARING)
+    torch.manual_seed(recipe.seed)
+    session.device = device_module.read(settings)
+    session.precision = _precision(recipe, session.device)
+    session.observer.note(f"Computes in {session.precision} on {session.device.name}.")
+    session.facts = model_inspect.inspect_model(recipe.base_model, settings=settings)
+    _check_method(session)
+    adapter = tasks.adapter(recipe.task)
+    session.processor = adapter.load_processor(session.folder)
+    session.rows = read_rows(session.dataset, settings=settings, workspace=session.workspace)
+    session.encoded = adapter.encode(session.rows, processor=session.processor, recipe=recipe, facts=session.facts, cache=settings.cache,
+                                     report=session.report("rows", "read"))
+    session.train = _budget(session.rows, recipe)
+    session.validation = session.rows.of(Split.VALIDATION)
+    evict(settings.cache, int(settings.cache_gb * 1e9))
+
+
+def dataset_of(ref: str, *, settings: Settings, workspace: str, progress: Callable[[int, int | None], None]) -> Dataset:
+    """The workspace's dataset of that id; a bundled one is fetched and ingested when the workspace lacks it.
+
+    Raises NotFoundError for an unknown id, FetchError when no source delivers.
+    """
+    from core.data import bundled, catalogue, library
+
+    found = library.find(ref, settings=settings, workspace=workspace)
+    if found is None and any(entry.id == ref for entry in catalogue.DATASETS):
+        return bundled.ensure(ref, settings=settings, workspace=workspace, progress=progress)
+    return found or library.load(ref, settings=settings, workspace=workspace)
+
+
+def read_rows(dataset: Dataset, *, settings: Settings, workspace: str) -> Rows:
+    """All rows of an ingested dataset, in file order; pictures as absolute paths."""
+    from core.data import library
+
+    table = library.read_rows(dataset, settings=settings, workspace=workspace)
+    if "text" in table.column_names:
+        content = table["text"].to_pylist()
+    else:
+        folder = library.folder(dataset, settings=settings, workspace=workspace).absolute()
+        content = [str(folder / path) for path in table["image"].to_pylist()]
+    return Rows(row_ids=table["row_id"].to_numpy(), content=content,
+                labels=table["label"].to_numpy().astype(np.int64), splits=np.asarray(table["split"].to_pylist()),
+                classes=dataset.classes, dataset_hash=dataset.content_hash)
+
+
+def _precision(recipe: Recipe, device: Device) -> str:
+    if recipe.precision == "auto":
+        return device.precision
+    if recipe.precision == "fp16" and device.kind == "cpu":
+        raise RecipeError("fp16 is not available on a CPU.", why="torch trains in fp16 on GPUs only.", remedy="Choose auto, fp32 or bf16.")
+    return recipe.precision
+
+
+def _check_method(session: Session) -> None:
+    reason = methods.get(session.recipe.method).applies_to(session.facts, session.device)
+    if reason:
+        raise RecipeError(f"{session.card.label} does not apply to {session.recipe.base_model}.", why=f"The reason: {reason}.",
+                          remedy="Choose another method or another base model.")
+
+
+def _budget(rows: Rows, recipe: Recipe) -> np.ndarray:
+    from core.data.splits import label_budget
+
+    train = rows.of(Split.TRAIN)
+    if not len(train):
+        raise DataError("The dataset has no training rows.", remedy="Import it again with a training split.")
+    return train[label_budget(rows.labels[train], recipe.label_budget, seed=recipe.seed)]
+
+
+def feature_store(session: Session) -> RowStore:
+    """Pooled features of the untouched base model, shared by every run on (dataset, base model, length, pooling, precision)."""
+    key = {"kind": "pooled", "dataset": session.rows.dataset_hash, "model": session.facts.revision, "length": session.recipe.max_length,
+           "pooling": session.recipe.pooling, "precision": session.precision, "device": session.device.kind}
+    return RowStore(session.settings.cache, "features", key=key, offsets=np.arange(len(session.rows.labels) + 1),
+                    width=session.facts.hidden_size)
