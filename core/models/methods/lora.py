@@ -44,6 +44,7 @@ def add_adapters(network: Network, recipe: Recipe) -> None:
     from peft import LoraConfig, get_peft_model
 
     from core.models import blocks
+    from core.models.merged_lora import merge_on_the_fly
 
     targets = lora_targets(blocks.describe(network.body, network.stack), spec=recipe.lora.targets, frozen=recipe.freeze.frozen)
     for parameter in network.body.parameters():
@@ -53,6 +54,8 @@ def add_adapters(network: Network, recipe: Recipe) -> None:
                         task_type=None if recipe.task is Task.IMAGE_CLASSIFICATION else "FEATURE_EXTRACTION")
     network.body = get_peft_model(network.body, config)
     network.stack = network.stack.under(WRAPPED)
+    if network.device.type == "cpu":  # where thin products are slow: a step takes about a fifth less
+        merge_on_the_fly(network.body)
     network.keep_in_eval([module for name, module in network.body.named_modules()
                           if "lora_" not in name and not any("lora_" in inner for inner, _ in module.named_modules())]
                          if recipe.lora.dropout else [network.body])
