@@ -4,8 +4,9 @@
     make bench ARGS="--methods lora,full --effort normal --repeats 3 --out bench"
 
 Both sides run as whole processes (`python benchmarks/plain_trainer.py …`, `python -m core.cli.child …`), in turn, and are measured
-from outside: wall seconds from start to exit, peak resident memory of the process and its children, sampled. Thaw's caches are
-emptied before each of its runs, so nothing that an earlier run computed helps it. What is shown is the median over repeats.
+from outside: wall seconds from start to exit, peak resident memory of the process and its children, sampled. Thaw runs twice: *alone*,
+with empty caches, so that nothing an earlier run computed helps it; and *after a probe*, as in a comparison, with the tokenised rows and
+the base model's features that a probe leaves (no frozen prefixes). What is shown is the median over repeats.
 """
 
 from __future__ import annotations
@@ -60,9 +61,12 @@ def main() -> int:
     for number in range(args.repeats):
         for method in args.methods.split(","):
             recipe = recipe_for(dataset, facts, method, args.effort, seed=number)
-            for side, measure in (("plain", plain), ("thaw", thaw)):
+            for side, measure in SIDES.items():
+                if side == "after" and method == "probe":
+                    continue
                 print(f"{method}, {side} ({number + 1}/{args.repeats}) ...", file=sys.stderr, flush=True)
                 records.append({"method": method, "side": side, "seed": number} | measure(recipe, dataset, facts, settings))
+                print(json.dumps(records[-1]), file=sys.stderr, flush=True)
     report = {"machine": machine(), "data": dataset.name, "rows": {s: dataset.rows(s) for s in dataset.counts}, "model": facts.id,
               "effort": args.effort, "recipe": recipe_for(dataset, facts, "lora", args.effort, seed=0).to_json(), "records": records}
     args.out.mkdir(parents=True, exist_ok=True)
@@ -98,9 +102,20 @@ def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Setting
         return {"seconds": wall, "peak_bytes": peak, **json.loads(out.read_text(encoding="utf-8"))}
 
 
-def thaw(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings) -> dict[str, Any]:
+def alone(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings) -> dict[str, Any]:
     """One run of Thaw's engine with empty caches."""
     shutil.rmtree(settings.cache, ignore_errors=True)
+    return thaw(recipe, settings)
+
+
+def after_probe(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings) -> dict[str, Any]:
+    """The same with what a probe leaves in the caches; run right after `alone`, whose prefixes are taken away."""
+    shutil.rmtree(settings.cache / "prefix", ignore_errors=True)
+    return thaw(recipe, settings)
+
+
+def thaw(recipe: Recipe, settings: Settings) -> dict[str, Any]:
+    """One run of Thaw's engine with the caches as they are."""
     with tempfile.TemporaryDirectory() as temporary:
         run_dir = Path(temporary, "run")
         run_dir.mkdir()
@@ -110,7 +125,11 @@ def thaw(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings
     training = sum(seconds for phase, seconds in result["phase_seconds"].items() if phase in ("training", "caching features"))
     return {"seconds": wall, "peak_bytes": peak, "accuracy": result["metrics"]["test"]["accuracy"]["value"], "train_seconds": training,
             "trainable_params": result["trainable_params"], "precision": result["precision"],
-            "estimated_bytes": result["estimated_memory_bytes"], "measured_bytes": result["peak_memory_bytes"]}
+            "estimated_bytes": result["estimated_memory_bytes"], "measured_bytes": result["peak_memory_bytes"],
+            "phase_seconds": result["phase_seconds"]}
+
+
+SIDES = {"plain": plain, "alone": alone, "after": after_probe}
 
 
 def watch(command: list[str], environment: dict[str, str]) -> tuple[float, int]:
@@ -134,15 +153,14 @@ def watch(command: list[str], environment: dict[str, str]) -> tuple[float, int]:
 
 def markdown(report: dict[str, Any]) -> str:
     """The table for the README."""
-    head = ["method", "plain s", "Thaw s", "faster", "training only", "plain memory", "Thaw memory", "memory", "plain accuracy",
-            "Thaw accuracy"]
+    head = ["method", "plain", "Thaw alone", "Thaw after a probe", "plain memory", "Thaw memory", "plain accuracy", "Thaw accuracy"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for method in dict.fromkeys(r["method"] for r in report["records"]):
-        p, t = (_median(report["records"], method, side) for side in ("plain", "thaw"))
+        p, t = (_median(report["records"], method, side) for side in ("plain", "alone"))
+        a = _median(report["records"], method, "after") if method != "probe" else None
         lines.append("| " + " | ".join([
-            method, f"{p['seconds']:.0f}", f"{t['seconds']:.0f}", f"{p['seconds'] / t['seconds']:.1f}x",
-            f"{p['train_seconds'] / max(t['train_seconds'], 1e-9):.1f}x", f"{p['peak_bytes'] / 1e9:.2f} GB",
-            f"{t['peak_bytes'] / 1e9:.2f} GB", f"{t['peak_bytes'] / p['peak_bytes']:.2f}x", f"{p['accuracy']:.3f}",
+            f"`{method}`", f"{p['seconds']:.0f} s", _faster(p, t), _faster(p, a) if a else "", f"{p['peak_bytes'] / 1e9:.2f} GB",
+            f"{t['peak_bytes'] / 1e9:.2f} GB ({t['peak_bytes'] / p['peak_bytes']:.2f}x)", f"{p['accuracy']:.3f}",
             f"{t['accuracy']:.3f}"]) + " |")
     machine_text = ", ".join(f"{value}" for value in report["machine"].values())
     rows = ", ".join(f"{count:,} {split}" for split, count in report["rows"].items())
@@ -150,6 +168,10 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"{report['data']} ({rows}), {report['model']}, {report['effort']} effort: {recipe['epochs']:g} epochs, "
                       f"{recipe['max_length']} tokens, batch {recipe['batch_size']}. Whole processes, start-up included; "
                       f"memory is the peak resident size. {machine_text}."])
+
+
+def _faster(plain_side: dict[str, float], side: dict[str, float]) -> str:
+    return f"{side['seconds']:.0f} s ({plain_side['seconds'] / side['seconds']:.1f}x faster)"
 
 
 def _median(records: list[dict[str, Any]], method: str, side: str) -> dict[str, float]:

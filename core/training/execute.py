@@ -59,7 +59,7 @@ def _import_libraries(session: Session) -> None:
     """Load what the method needs before memory is measured: libraries (peft alone takes about 100 MB) are not the model's cost."""
     import importlib
 
-    needed = ["sklearn.linear_model", "pyarrow.parquet"]
+    needed = ["transformers.modeling_utils", "transformers.masking_utils", "sklearn.linear_model", "pyarrow.parquet"]
     needed += [] if session.card.solved else ["core.training.trainer"]  # a probe is solved: it starts without the Trainer
     needed += ["peft"] if session.card.adapter else []
     needed += ["bitsandbytes"] if session.card.weights == "4bit" else []
