@@ -16,7 +16,7 @@ from core import browse, feature_space, planning
 from core import comparison as comparisons
 from core import curves as curve_points
 from core.browse import AugmentedRow, TablePreview
-from core.comparison import Comparison, ComparisonRow
+from core.comparison import Comparison, ComparisonRow, SeedGroup
 from core.curves import Curves
 from core.domain.dataset import BundledDataset, Dataset
 from core.domain.device import Device
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from core.data.report import ImportReport
     from core.metrics.paired import PairedTest
 
-__all__ = ["AugmentedRow", "Comparison", "ComparisonRow", "Curves", "MethodChoice", "Progress", "TablePreview", "Thaw"]
+__all__ = ["AugmentedRow", "Comparison", "ComparisonRow", "Curves", "MethodChoice", "Progress", "SeedGroup", "TablePreview",
+           "Thaw"]
 
 WORKSPACE_CHARACTERS = 12
 """Shortest workspace id that is opened: the id is the key to the workspace, and a short one would be easy to guess."""
@@ -142,10 +143,10 @@ class Thaw:
         library.delete(dataset.id, settings=self.settings, workspace=ws)
 
     def sample_rows(self, ws: str, ref: str, *, n: int = 5, split: str = "train", label: str | None = None,
-                    search: str = "") -> list[dict[str, Any]]:
+                    search: str = "", ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """Rows of a dataset: `row_id`, `text` or `image`, `label` (class name); see `core.browse.sample_rows`."""
         return browse.sample_rows(self._dataset(ws, ref), settings=self.settings, workspace=ws, n=n, split=split, label=label,
-                                  search=search)
+                                  search=search, ids=ids)
 
     def thumbnails(self, ws: str, ref: str, images: Sequence[str]) -> dict[str, bytes]:
         """Small PNGs of pictures of a dataset, by the `image` that `sample_rows` gives."""
@@ -157,7 +158,15 @@ class Thaw:
 
     def preview_table(self, path: Path) -> TablePreview:
         """A file's first rows and proposed column roles."""
-        return browse.preview(path, settings=self.settings)
+        from core.data import uploads
+
+        return browse.preview(path, settings=uploads.limits(path, self.settings))
+
+    def look_at_upload(self, path: Path) -> None:
+        """Note that somebody works with an upload that was not imported yet; those left alone for a day are removed."""
+        from core.data import uploads
+
+        uploads.look_at(path)
 
     def import_table(self, ws: str, path: Path, *, name: str, roles: dict[str, str], options: Options | None = None) -> Dataset:
         """Check and ingest a file; `roles` maps columns to roles. Raises DataError when nothing usable is left."""
@@ -167,11 +176,11 @@ class Thaw:
         table = tables.read(path, settings=self.settings)
         return ingest.ingest(table, name=name, roles=roles, settings=self.settings, workspace=ws, options=options)[0]
 
-    def import_options(self, *, fix_leaks: bool = False, merge_labels: bool = False) -> Options:
-        """What may be chosen for an import: move rows with a twin across the split; make labels one that differ by case or spaces."""
+    def import_options(self, *, fix_leaks: bool = False, merge_labels: bool = False, template: str | None = None) -> Options:
+        """What may be chosen for an import; see `core.data.check.Options`."""
         from core.data.check import Options
 
-        return Options(fix_leaks=fix_leaks, merge_labels=merge_labels)
+        return Options(fix_leaks=fix_leaks, merge_labels=merge_labels, template=template or None)
 
     def submit_import(self, ws: str, path: Path, *, name: str, roles: dict[str, str] | None = None, options: Options | None = None,
                       shift_of: str | None = None, keep: bool = True, discard: bool = False) -> str:
@@ -185,15 +194,20 @@ class Thaw:
         return self._submit_import(ws, name, import_job.payload(path=Path(path).absolute(), name=name, roles=roles, options=options,
                                                                 shift_of=shift_of, keep=keep, discard=discard))
 
-    def submit_hub_import(self, ws: str, hub_id: str, *, configuration: str | None = None, split: str | None = None, name: str = "",
-                          roles: dict[str, str] | None = None, options: Options | None = None, keep: bool = True) -> str:
-        """The same for a dataset of the Hugging Face hub; `hub_reason` says whether the hub can be asked."""
+    def fetch_hub_set(self, ws: str, hub_id: str, *, configuration: str | None = None, split: str | None = None) -> str:
+        """Fetch a dataset of the Hugging Face hub as an upload, in a worker; returns the job's id. See `hub_reason`, `fetched_upload`."""
         from core.data import hub, import_job
 
         hub.check_id(hub_id, configuration=configuration or None)
         hub_set = {"id": hub_id, "configuration": configuration or None, "split": split or None}
-        return self._submit_import(ws, name or hub_id, import_job.payload(hub_set=hub_set, name=name or hub_id, roles=roles,
-                                                                         options=options, keep=keep))
+        return self._submit_import(ws, hub_id, import_job.payload(hub_set=hub_set, name=hub_id))
+
+    def fetched_upload(self, ws: str, id: str) -> Path | None:
+        """The upload that a hub set was fetched as; None while it is under way, or when it is gone."""
+        self.run(ws, id)
+        result = self._store.events.after(id, 0, kinds=("result",))
+        path = Path(result[-1].data.get("path") or "") if result else Path()
+        return path if path.name and path.exists() else None
 
     def hub_reason(self) -> str | None:
         """Why nothing can be had from the hub now; None when it answers. Takes at most `hub_timeout_s`, once a process."""
@@ -366,6 +380,11 @@ class Thaw:
         """Two runs on the same rows; ThawError saying why when the rows are not the same."""
         first, second = self.run(ws, a), self.run(ws, b)
         return comparisons.paired(first, second, results=(self._result(first), self._result(second)), split=split)
+
+    def seed_groups(self, ws: str, ids: Sequence[str]) -> tuple[SeedGroup, ...]:
+        """Arms among these runs with several seeds, each as one measurement; empty when every arm has one seed."""
+        runs = [self.run(ws, id) for id in ids]
+        return comparisons.seed_groups(runs, results={run.id: self._result(run) for run in runs})
 
     # -- feature space -------------------------------------------------------------------------------------------------------------
 

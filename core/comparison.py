@@ -149,6 +149,36 @@ def paired(a: Run, b: Run, *, results: tuple[Result | None, Result | None], spli
                    name_a=name_a, name_b=name_b)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SeedGroup:
+    """Runs that differ in nothing but the seed, and their test scores as one measurement."""
+
+    ids: tuple[str, ...]
+    metrics: dict[str, Interval]
+    """`accuracy`, `macro_f1`: mean over seeds, with an interval over rows and seeds."""
+
+
+def seed_groups(runs: Sequence[Run], *, results: Mapping[str, Result | None]) -> tuple[SeedGroup, ...]:
+    """The arms among these runs that have two seeds or more, tested on the same rows; in the order of their first run."""
+    from core.metrics.seeds import pooled
+
+    arms: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if run.recipe is not None and (result := results.get(run.id)) is not None:
+            arms.setdefault((repr(run.recipe.replace(seed=0)), result.dataset_hash), []).append(run)
+    groups = []
+    for members in arms.values():
+        by_seed = {run.recipe.seed: run for run in members if run.recipe is not None}  # the same seed twice is one measurement
+        tables = [table.sort_by("row_id") for run in by_seed.values() if (table := _predictions(Path(run.folder), "test")) is not None]
+        same = len(tables) == len(by_seed) and all(t["row_id"].equals(tables[0]["row_id"]) for t in tables)
+        if len(tables) > 1 and same:
+            labels, guesses = tables[0]["label"].to_numpy(), [t["prediction"].to_numpy() for t in tables]
+            n_classes = max(len(class_names(Path(members[0].folder))), 1 + int(max(labels.max(), *(g.max() for g in guesses))))
+            groups.append(SeedGroup(ids=tuple(run.id for run in by_seed.values()),
+                                    metrics=pooled(labels, guesses, n_classes=n_classes)))
+    return tuple(groups)
+
+
 def short_names(a: str, b: str) -> tuple[str, str]:
     """Two run names without the experiment's title where they share it."""
     (title_a, _, rest_a), (title_b, _, rest_b) = a.partition(" · "), b.partition(" · ")

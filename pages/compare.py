@@ -16,6 +16,7 @@ comparison = api.comparison(ws, list(runs))
 
 compare_parts.same_rows(runs, names)
 compare_table.table(runs, names)
+compare_table.seeds(ws, runs)
 compare_parts.accuracy(runs, names)
 compare_parts.paired(ws, runs, names)
 compare_parts.learning(comparison, runs, names)

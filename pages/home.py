@@ -6,6 +6,7 @@ from pages._ui.words import glossary
 shell.require_entrypoint()
 
 HOME_METHODS = ("probe", "partial", "lora", "qlora", "full", "scratch")
+PICTURE_SETS = ("openmoji", "mnist-5k")
 PICTURE_METHODS = ("probe", "partial", "lora", "full", "scratch")
 
 ws, api = shell.workspace(), shell.api()
@@ -31,9 +32,15 @@ with st.container(border=True):
             ids = api.compare_bundled(ws, dataset=dataset.id, model=model.id, methods=HOME_METHODS)
             shell.go("runs", run=ids[0])
     devices.downloads(model, dataset)
-    pictures = next(d for d in api.bundled_datasets() if d.id == "openmoji")
+with st.container(border=True):
+    st.subheader("The same with pictures")
+    sets = {d.id: d for d in api.bundled_datasets() if d.id in PICTURE_SETS}
     network = next(m for m in api.bundled_models() if m.id == "efficientnet-lite0")
-    st.markdown(f"Or with pictures: **{network.name}** five ways on the {pictures.rows:,} drawings of **{pictures.name}**.")
+    chosen = st.segmented_control("Pictures", list(sets), default=PICTURE_SETS[0], format_func=lambda i: sets[i].name, key="picture_set",
+                                  persist_state="session", help="Each is fetched on first use.")
+    pictures = sets[chosen or PICTURE_SETS[0]]
+    st.markdown(f"Trains **{network.name}**, pretrained on photographs, five ways on the {pictures.rows:,} pictures of "
+                f"**{pictures.name}**. Pictures take longer than texts: tens of minutes without a GPU.")
     if st.button(f"Compare on {pictures.name} with {network.name}", icon=":material/play_arrow:", key="first_pictures"):
         with shell.guarded():
             ids = api.compare_bundled(ws, dataset=pictures.id, model=network.id, methods=PICTURE_METHODS)

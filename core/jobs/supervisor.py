@@ -20,8 +20,9 @@ from pathlib import Path
 from types import FrameType
 
 from core import settings as settings_module
+from core.data import uploads
 from core.domain import codec
-from core.domain.run import Failure, Status
+from core.domain.run import Failure, JobKind, Status
 from core.jobs import failures, launch, process
 from core.settings import Settings
 from core.store import Store, files
@@ -30,6 +31,8 @@ from core.store.queue import Claim
 log = logging.getLogger("thaw.supervisor")
 
 POLL_S = 0.2
+SWEEP_S = 3600.0
+"""Between looks for uploads that were left behind."""
 CHECK_S = 0.5
 """Between looks at workers that are not our children, and own signs of life."""
 KILL_AFTER_S = 10.0
@@ -39,6 +42,8 @@ WIND_UP_FACTOR = 10
 PATIENCE_FACTOR = 4
 """A silent worker whose process lives may only be starved of time: it gets so many times the usual limit."""
 MEASURE_TIMEOUT_S = 180.0
+MEASURE_AGAIN_S = 86_400.0
+"""A device measured longer ago is measured anew when a supervisor starts."""
 
 
 @dataclass(kw_only=True)
@@ -78,6 +83,7 @@ class Supervisor:
         self._busy_at = time.monotonic()
         self._quit = False
         self._file = self._store.database.file_identity()
+        self._swept_at = float("-inf")
 
     def run(self) -> None:
         """Work until asked to end (then the workers are interrupted) or until nothing has happened for long."""
@@ -100,6 +106,9 @@ class Supervisor:
             self._checked_at = time.monotonic()
             self._beat()
             self._check()
+        if time.monotonic() - self._swept_at >= SWEEP_S:
+            self._swept_at = time.monotonic()
+            self._sweep_uploads()
         if not self._still_measuring():
             while self._start_next():
                 pass
@@ -113,10 +122,17 @@ class Supervisor:
                  self._settings.slots, process.threads(self._settings))
         for folder in (self._settings.home / "workspaces").glob("*/*"):
             files.sweep(folder)
-        if not (self._settings.home / "device.json").exists():
+        measured = self._settings.home / "device.json"
+        if not measured.exists() or time.time() - measured.stat().st_mtime > MEASURE_AGAIN_S:
             self._measure_since = time.monotonic()
             self._measuring = process.spawn(self._measure_command, log=logs(self._settings) / "device.log",
                                             env=process.worker_environment(self._settings))
+
+    def _sweep_uploads(self) -> None:
+        """Remove uploads that were never accepted and that nobody has looked at for long."""
+        reading = [str(run.payload["path"]) for run in self._store.jobs.unfinished(JobKind.IMPORT) if run.payload.get("path")]
+        if removed := uploads.sweep(self._settings, in_use=reading):
+            log.info("Removed %d uploads that were left behind", removed)
 
     def _still_measuring(self) -> bool:
         """Runs wait for the device to be measured: beside a run the measurement would be wrong."""

@@ -35,7 +35,7 @@ def bootstrap(labels: ArrayLike, predictions: ArrayLike, *, n_classes: int, seed
         raise DataError("A bootstrap needs at least one resample.", remedy="Ask for 2000, the default.")
     cells, counts = np.unique(truth * n_classes + guess, return_counts=True)
     draws = _draw(cells, counts, n_classes, samples, np.random.default_rng(seed))
-    value = _scores(counts[None, :], *_tables(cells, n_classes))[0]
+    value = table_scores(counts[None, :], *score_tables(cells, n_classes))[0]
     low, high = np.percentile(draws, [2.5, 97.5], axis=0)
     right = int(np.sum(truth == guess))
     if right in (0, truth.size):
@@ -66,15 +66,15 @@ def share(right: int, n_rows: int) -> Interval:
 def _draw(cells: NDArray[np.int64], counts: NDArray[np.int64], n_classes: int, samples: int,
           rng: np.random.Generator) -> NDArray[np.float64]:
     """`(samples, 2)`: accuracy and macro-F1 of each resample."""
-    tables = _tables(cells, n_classes)
+    tables = score_tables(cells, n_classes)
     n_rows = int(counts.sum())
     step = max(1, _CHUNK_CELLS // max(len(cells), n_classes))
-    parts = [_scores(rng.multinomial(n_rows, counts / n_rows, size=min(step, samples - start)), *tables)
+    parts = [table_scores(rng.multinomial(n_rows, counts / n_rows, size=min(step, samples - start)), *tables)
              for start in range(0, samples, step)]
     return np.concatenate(parts)
 
 
-def _tables(cells: NDArray[np.int64], n_classes: int) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
+def score_tables(cells: NDArray[np.int64], n_classes: int) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
     """Occupied cells -> classes `(n_cells, n_classes)`: by right answer, by label, by prediction."""
     from scipy import sparse
 
@@ -86,7 +86,7 @@ def _tables(cells: NDArray[np.int64], n_classes: int) -> tuple[sparse.csr_array,
             sparse.csr_array((ones, (lines, truth)), shape=shape), sparse.csr_array((ones, (lines, guess)), shape=shape))
 
 
-def _scores(counts: NDArray[np.int64], right: sparse.csr_array, labelled: sparse.csr_array,
+def table_scores(counts: NDArray[np.int64], right: sparse.csr_array, labelled: sparse.csr_array,
             predicted: sparse.csr_array) -> NDArray[np.float64]:
     """Counts of the occupied cells `(n_tables, n_cells)` -> `(n_tables, 2)`: accuracy, macro-F1."""
     hits = counts @ right

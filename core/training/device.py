@@ -23,13 +23,19 @@ BF16_GAIN = 1.15
 
 
 def measure(settings: Settings) -> Device:
-    """Time matrix products of a transformer's shape in fp32 and bf16 (about a second) and write `device.json`."""
+    """Time matrix products of a transformer's shape in fp32 and bf16 (about a second) and write `device.json`.
+
+    The fastest rates ever measured on this device stay: a machine that was busy at its first start would look slow for good.
+    """
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     if settings.threads:
         torch.set_num_threads(settings.threads)
     fp32 = _rate(torch.float32, kind)
     bf16_supported = kind == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
     bf16 = _rate(torch.bfloat16, kind) if bf16_supported else 0.0
+    earlier = _earlier(settings, kind)
+    if earlier is not None:
+        fp32, bf16 = max(fp32, earlier.fp32_gflops), max(bf16, earlier.bf16_gflops)
     precision = "bf16" if bf16 > BF16_GAIN * fp32 else "fp16" if kind == "cuda" and not bf16_supported else "fp32"
     device = Device(kind=kind, name=_name(kind), memory_bytes=_memory(kind), cores=psutil.cpu_count(logical=True) or 1,
                     fp32_gflops=fp32, bf16_gflops=bf16, precision=precision, versions=versions(), measured=time.time())
@@ -43,19 +49,24 @@ def measure(settings: Settings) -> Device:
 
 def read(settings: Settings) -> Device:
     """The measured device; measured now when `device.json` is missing, of another torch, or of another kind of device."""
+    return _earlier(settings, "cuda" if torch.cuda.is_available() else "cpu") or measure(settings)
+
+
+def _earlier(settings: Settings, kind: str) -> Device | None:
+    """What `device.json` says, where it was measured on this kind of device with this torch."""
     path = settings.home / "device.json"
-    if path.is_file():
+    if not path.is_file():
+        return None
+    try:
         device = codec.from_json(Device, json.loads(path.read_text(encoding="utf-8")))
-        if device.versions.get("torch") == torch.__version__ and (device.kind == "cuda") == torch.cuda.is_available():
-            return device
-    return measure(settings)
+    except (ValueError, KeyError, TypeError):
+        return None
+    known = device.kind == kind and device.name == _name(kind) and device.versions.get("torch") == torch.__version__
+    return device if known else None
 
 
 def _rate(dtype: torch.dtype, kind: str, seconds: float = 0.4) -> float:
-    """Billions of operations a second of a (256, 384) x (384, 1536) product: the fastest one within `seconds`.
-
-    The fastest, not the mean: a machine that is busy at its first start would look slow for good.
-    """
+    """Billions of operations a second of a (256, 384) x (384, 1536) product: the fastest one within `seconds`."""
     left = torch.randn(256, 384, device=kind).to(dtype)
     right = torch.randn(384, 1536, device=kind).to(dtype)
     fastest, start = math.inf, time.perf_counter()

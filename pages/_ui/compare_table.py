@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.domain.run import Result, Run
 from core.plots.numbers import measured
+from pages._ui import arms, shell
 from pages._ui.words import word
 
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
@@ -35,6 +36,25 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> N
                  alt=f"Table of {len(rows)} runs: " + "; ".join(f"{r['Run']} test accuracy {r['Test accuracy']}" for r in rows))
     st.download_button("Table as CSV", data=lambda: _csv(runs, names), file_name="thaw-comparison.csv", mime="text/csv", on_click="ignore",
                        icon=":material/download:", key="csv")
+
+
+def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
+    """Arms with several seeds, each as one line; nothing when every arm has one seed."""
+    groups = shell.api().seed_groups(ws, list(runs))
+    if not groups:
+        return
+    st.subheader("Seeds together")
+    rows = []
+    for group in groups:
+        run = runs[group.ids[0]][0]
+        row: dict[str, Any] = {"Arm": arms.short(run, seeds=False), "Seeds": len(group.ids)}
+        for metric, interval in group.metrics.items():
+            row[f"Test {METRICS[metric]}"] = measured(interval.value, interval.low, interval.high)
+        rows.append(row)
+    st.dataframe(rows, hide_index=True, key="seeds", alt="Arms with several seeds: " + "; ".join(
+        f"{row['Arm']}, {row['Seeds']} seeds, test accuracy {row['Test accuracy']}" for row in rows))
+    st.caption("Mean over the seeds of an arm. The interval covers the test rows and the seeds: what another test set and another seed "
+               "would give. With two or three seeds it still says little about seeds.")
 
 
 def _row(name: str, run: Run, result: Result) -> dict[str, Any]:

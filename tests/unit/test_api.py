@@ -299,6 +299,19 @@ def test_runs_side_by_side(thaw: Thaw, ready: Dataset) -> None:
         thaw.comparison(WORKSPACE, [thaw.prepare(WORKSPACE, model="minilm")])
 
 
+def test_seeds_of_one_arm_are_one_measurement(thaw: Thaw, ready: Dataset) -> None:
+    recipes = [recipe(ready, "lora", seed=seed) for seed in (0, 1, 2)] + [recipe(ready, "full")]
+    ids = thaw.submit(WORKSPACE, recipes, name="title")
+    for number, id in enumerate(ids):
+        finish(thaw, id, [0] * 60 if number == 1 else LABELS, labels=LABELS)
+    (group,) = thaw.seed_groups(WORKSPACE, ids)  # one seed of full is nothing to pool
+    assert group.ids == tuple(ids[:3])
+    accuracy = group.metrics["accuracy"]
+    assert accuracy.value == pytest.approx((1 + 1 / 3 + 1) / 3)
+    assert accuracy.low < 0.6 and accuracy.high == 1.0
+    assert thaw.seed_groups(WORKSPACE, ids[2:]) == ()
+
+
 def test_paired_test_aligns_rows_by_id(thaw: Thaw, ready: Dataset) -> None:
     a, b = pair(thaw, ready, reverse=True)
     test = thaw.paired(WORKSPACE, a, b)

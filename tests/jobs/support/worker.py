@@ -12,7 +12,8 @@ from typing import Any
 from core.domain.run import JobKind, Phase, Result
 from core.errors import DataError
 from core.jobs.handlers import Job
-from core.jobs.worker import leave, main
+from core.jobs.process import leave
+from core.jobs.worker import main
 from core.store import files
 
 STEPS = 300

@@ -1,0 +1,60 @@
+"""Seeds pooled into one measurement."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score
+
+from core.errors import DataError
+from core.metrics.intervals import bootstrap
+from core.metrics.seeds import pooled
+
+
+def noisy(labels: np.ndarray, n_seeds: int, wrong: float, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.stack([np.where(rng.random(len(labels)) < wrong, (labels + 1) % 3, labels) for _ in range(n_seeds)])
+
+
+LABELS = np.arange(300) % 3
+
+
+def test_the_value_is_the_mean_of_the_seeds_scores() -> None:
+    guesses = noisy(LABELS, 3, 0.2)
+    found = pooled(LABELS, guesses, n_classes=3)
+    assert found["accuracy"].value == pytest.approx(np.mean([accuracy_score(LABELS, g) for g in guesses]))
+    assert found["macro_f1"].value == pytest.approx(np.mean([f1_score(LABELS, g, average="macro") for g in guesses]))
+
+
+def test_seeds_with_independent_errors_narrow_the_interval() -> None:
+    guesses = noisy(LABELS, 8, 0.3)
+    one, eight = pooled(LABELS, guesses[:1], n_classes=3)["accuracy"], pooled(LABELS, guesses, n_classes=3)["accuracy"]
+    assert eight.high - eight.low < 0.85 * (one.high - one.low)  # 0.35 without the method's caution
+
+
+def test_one_seed_is_the_bootstrap_over_rows() -> None:
+    guesses = noisy(LABELS, 1, 0.25)
+    ours = pooled(LABELS, guesses, n_classes=3, samples=20_000)["accuracy"]
+    known = bootstrap(LABELS, guesses[0], n_classes=3, samples=20_000)["accuracy"]
+    assert (ours.low, ours.high) == pytest.approx((known.low, known.high), abs=0.008)
+
+
+def test_seeds_that_disagree_widen_it_beyond_the_rows() -> None:
+    guesses = np.stack([LABELS, (LABELS + 1) % 3])  # one seed all right, one all wrong: rows alone would show no spread
+    found = pooled(LABELS, guesses, n_classes=3)["accuracy"]
+    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 4), st.integers(2, 40), st.floats(0, 1))
+def test_the_interval_holds_the_value_and_stays_in_range(n_seeds: int, n_rows: int, wrong: float) -> None:
+    labels = np.arange(n_rows) % 3
+    for interval in pooled(labels, noisy(labels, n_seeds, wrong), n_classes=3, samples=50).values():
+        assert 0 <= interval.low <= interval.value <= interval.high <= 1
+
+
+def test_no_predictions_are_refused() -> None:
+    with pytest.raises(DataError, match="no predictions"):
+        pooled([], np.zeros((0, 0)), n_classes=2)
