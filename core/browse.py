@@ -40,6 +40,19 @@ class TablePreview:
     pictures: dict[str, bytes] = field(default_factory=dict)
     """Of picture sets: small PNGs of the first rows, by the cell of the image column."""
 
+    def joined(self, roles: dict[str, str], template: str | None) -> list[str]:
+        """The texts of the first rows as the import would join them from the columns that are text or second text.
+
+        Raises DataError for a template that names no column.
+        """
+        from core.data.readers.table import RowBuilder
+        from core.data.rows import joined_text
+
+        builder = RowBuilder(self.columns, max_rows=len(self.rows), name="preview")
+        for row in self.rows:
+            builder.add([row.get(name) for name in self.columns])
+        return [text or "" for text in joined_text(builder.table(format=self.format), roles, template or None).to_pylist()]
+
 
 def preview(path: Path, *, settings: Settings) -> TablePreview:
     """Look at the beginning of a file and propose a role a column. Raises DataError in three parts when it cannot be read.
@@ -94,17 +107,20 @@ def thumbnails(dataset: Dataset, images: Sequence[str], *, settings: Settings, w
 
 
 def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int = 5, split: str = Split.TRAIN, label: str | None = None,
-                search: str = "") -> list[dict[str, Any]]:
-    """The first n rows (at most 1000) of a split, of one class, containing a text (letter case ignored).
+                search: str = "", ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+    """The first n rows (at most 1000) of a split, of one class, containing a text (letter case ignored); or those with these row ids.
 
     Each row: `row_id`, `text`, or `image` (path below the dataset folder) with `file` (its own name, which is searched), and `label`
     (class name).
     """
+    import pyarrow as pa
     import pyarrow.compute as compute
 
     from core.data import library
 
-    table = library.read_rows(dataset, settings=settings, workspace=workspace, split=str(split))
+    table = library.read_rows(dataset, settings=settings, workspace=workspace, split=str(split) if ids is None else None)
+    if ids is not None:
+        table = table.filter(compute.is_in(table["row_id"], value_set=pa.array(ids, type=pa.int64())))
     if label is not None and label not in dataset.classes:
         raise DataError(f"The dataset has no class {label!r}.", why=f"Its classes: {', '.join(dataset.classes[:20])}.",
                         remedy="Choose one of these.")

@@ -16,10 +16,15 @@ SHOWN = 10
 
 def check(args: Namespace, settings: Settings) -> int:
     """Print the report; 0 when the file may be imported, 1 when an error finding keeps it out or it cannot be read."""
+    from core.data import meter
     from core.data.check import Options, check_file
 
     options = Options(fix_leaks=args.fix_leaks, merge_labels=args.merge_labels)
-    report = check_file(Path(args.file).expanduser(), text=args.text, label=args.label, settings=settings, options=options)
+    path = Path(args.file).expanduser()
+    line = output.ProgressLine(f"{path.name}:")
+    with meter.watched(line.amount):
+        report = check_file(path, text=args.text, label=args.label, settings=settings, options=options)
+    line.done("checked")
     if args.json:
         output.document(codec.to_json(report))
     else:

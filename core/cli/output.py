@@ -107,3 +107,7 @@ class ProgressLine:
     def bytes(self, done: int, total: int | None) -> None:
         """A download's progress."""
         self.show(f"{size(done)} of {size(total)}" if total else size(done))
+
+    def amount(self, stage: str, done: int, total: int | None) -> None:
+        """The progress of reading and checking; see `core.data.meter`."""
+        self.show(f"{stage} {done:,}" + (f" of {total:,}" if total else ""))

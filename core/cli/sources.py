@@ -39,7 +39,7 @@ def dataset(name: str, *, shift: str | None, text: str | None, label: str | None
 
 def _one(name: str, *, text: str | None, label: str | None, settings: Settings, workspace: str, options: Options | None,
          where_there: bool = False) -> Dataset:
-    from core.data import bundled, library
+    from core.data import bundled, library, meter
     from core.data.catalogue import DATASETS
 
     path = Path(name).expanduser()
@@ -49,7 +49,8 @@ def _one(name: str, *, text: str | None, label: str | None, settings: Settings, 
         if already := library.find(name, settings=settings, workspace=workspace):
             return already
         line = ProgressLine(f"{name}:")
-        made = bundled.ensure(name, settings=settings, workspace=workspace, progress=line.bytes)
+        with meter.watched(line.amount):
+            made = bundled.ensure(name, settings=settings, workspace=workspace, progress=line.bytes)
         line.done(f"{made.rows_kept:,} rows")
         return made
     if re.fullmatch(r"[0-9a-f]{16}", name):
@@ -62,17 +63,21 @@ def _one(name: str, *, text: str | None, label: str | None, settings: Settings, 
 def _ingest(path: Path, *, text: str | None, label: str | None, settings: Settings, workspace: str, options: Options | None,
             where_there: bool) -> Dataset:
     """where_there: `text` and `label` count only if the file has such columns."""
-    from core.data import roles, tables
+    from core.data import meter, roles, tables
     from core.data.ingest import ingest
 
-    table = tables.read(path, settings=settings)
+    line = ProgressLine(f"{path.name}:")
+    with meter.watched(line.amount):
+        table = tables.read(path, settings=settings)
     if where_there:
         text, label = (name if name in table.columns else None for name in (text, label))
     proposals = roles.choose(table, text=text, label=label)
-    made, report = ingest(table, roles={n: p.role for n, p in proposals.items()}, evidence={n: p.evidence for n, p in proposals.items()},
-                          name=path.stem.removesuffix(".tar"), source=path.name, settings=settings, workspace=workspace, options=options)
-    output.say(f"{path.name}: {report.rows_read:,} rows read = {report.rows_kept:,} kept + {len(report.left_out):,} left out; "
-               f"{_origin(table, {str(p.role): name for name, p in proposals.items()})}")
+    evidence = {n: p.evidence for n, p in proposals.items()}
+    with meter.watched(line.amount):
+        made, report = ingest(table, roles={n: p.role for n, p in proposals.items()}, evidence=evidence, source=path.name,
+                              name=path.stem.removesuffix(".tar"), settings=settings, workspace=workspace, options=options)
+    line.done(f"{report.rows_read:,} rows read = {report.rows_kept:,} kept + {len(report.left_out):,} left out; "
+              f"{_origin(table, {str(p.role): name for name, p in proposals.items()})}")
     for finding in report.findings:
         if finding.severity != "info":
             output.say(f"  {finding.severity}: {finding.message}")

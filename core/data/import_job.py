@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.data import attach, hub, ingest, library, meter, tables
+from core.data import attach, hub, ingest, library, meter, tables, uploads
 from core.data import roles as role_finder
 from core.data.check import Options, examine
 from core.domain import codec
@@ -29,7 +29,8 @@ def payload(*, path: Path | None = None, hub_set: Mapping[str, str | None] | Non
     """What `run` needs, as plain JSON. Exactly one of `path` and `hub_set` ({id, configuration, split}).
 
     roles: column -> role; proposed when None. shift_of: id of a dataset that the rows become the shift set of. keep: False only
-    makes the report. discard: remove an upload once its rows are kept.
+    makes the report. discard: remove an upload once its rows are kept. A hub set is fetched as an upload, nothing more: its columns
+    are looked at before its rows are imported.
     """
     chosen = {key: value for key, value in codec.to_json(options or Options()).items() if key != "tokenizer"}
     return {"path": str(path) if path else None, "hub": dict(hub_set) if hub_set else None, "name": name,
@@ -40,36 +41,43 @@ def payload(*, path: Path | None = None, hub_set: Mapping[str, str | None] | Non
 def run(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folder: Path, observer: Observer) -> dict[str, Any]:
     """Do an import; returns {dataset, rows_read, rows_kept, left_out, errors, findings} with the id of the new dataset or None.
 
-    The report is written to `folder` before anything can refuse the rows. Raises DataError and FetchError; a stop returns
-    {"stopped": True} and keeps nothing.
+    Of a hub set: {dataset: None, path} with the path of the upload that it became. The report is written to `folder` before anything
+    can refuse the rows. Raises DataError and FetchError; a stop returns {"stopped": True} and keeps nothing.
     """
     observer.phase(Phase.FETCHING if payload.get("hub") else Phase.PREPARING)
 
     def watch(stage: str, done: int, total: int | None) -> None:
-        observer.progress(done, total, "pictures" if "picture" in stage else "rows", stage)
+        observer.progress(done, total, meter.unit(stage), stage)
         if observer.should_stop():
             raise _Stopped
 
     try:
         with meter.watched(watch):
-            return _import(payload, settings=settings, workspace=workspace, folder=folder, observer=observer)
+            if payload.get("hub"):
+                return _fetch(payload["hub"], settings=settings, workspace=workspace)
+            return _import(payload, settings=settings, workspace=workspace, folder=folder)
     except _Stopped:
         return {"stopped": True, "dataset": None}
-    finally:
-        shutil.rmtree(folder / "hub", ignore_errors=True)
 
 
-def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folder: Path, observer: Observer) -> dict[str, Any]:
-    wanted = payload.get("hub")
-    if wanted:
-        path = hub.download(wanted["id"], configuration=wanted.get("configuration"), split=wanted.get("split"), dest=folder / "hub",
+def _fetch(hub_set: Mapping[str, str | None], *, settings: Settings, workspace: str) -> dict[str, Any]:
+    """Bring a hub set into an upload folder of its own, so that it goes the way of every upload from there."""
+    home = uploads.folder(settings, workspace) / secrets.token_hex(6)
+    try:
+        path = hub.download(str(hub_set["id"]), configuration=hub_set.get("configuration"), split=hub_set.get("split"), dest=home,
                             settings=settings)
-        observer.phase(Phase.PREPARING)
-        settings_here = dataclasses.replace(settings, max_upload_mb=1_000_000, max_archive_files=2 * settings.max_rows + 10)
-    else:
-        path, settings_here = Path(payload["path"]), settings
+        uploads.write_origin(path, hub_set)
+    except BaseException:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
+    return {"dataset": None, "path": str(path)}
+
+
+def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folder: Path) -> dict[str, Any]:
+    path = Path(payload["path"])
+    uploads.look_at(path)
     meter.tell("reading", 0)
-    table = tables.read(path, settings=settings_here)
+    table = tables.read(path, settings=uploads.limits(path, settings))
     roles, evidence = _roles(table, payload.get("roles"))
     options = codec.from_json(Options, dict(payload.get("options") or {}))
     examined = examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
@@ -80,15 +88,15 @@ def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, f
                                "left_out": len(report.left_out), "errors": len(report.errors), "findings": len(report.findings)}
     if not payload.get("keep", True):
         return summary
-    source = wanted["id"] if wanted else table.name
+    source = str((uploads.origin(path) or {}).get("id") or table.name)
     dataset = ingest.accept(examined, name=payload.get("name") or path.stem, source=source, settings=settings, workspace=workspace)
     if payload.get("shift_of"):
         base = library.load(payload["shift_of"], settings=settings, workspace=workspace)
         attached = attach.attach(base, dataset, settings=settings, workspace=workspace)
         summary |= {"unmatched": attached.unmatched, "shift": dataset.id}
         dataset = attached.dataset
-    if payload.get("discard") and not wanted:
-        _discard(path, settings.workspace(workspace) / "uploads")
+    if payload.get("discard"):
+        uploads.discard(path, uploads.folder(settings, workspace))
     return {**summary, "dataset": dataset.id}
 
 
@@ -99,11 +107,3 @@ def _roles(table: Any, given: Mapping[str, str] | None) -> tuple[dict[str, str],
     proposals = role_finder.choose(table)
     return {n: str(p.role) for n, p in proposals.items()}, {n: p.evidence for n, p in proposals.items()}
 
-
-def _discard(path: Path, uploads: Path) -> None:
-    """Remove an uploaded file; a path outside the uploads is a person's own file and stays."""
-    if not path.resolve().is_relative_to(uploads.resolve()):
-        return
-    path.unlink(missing_ok=True)
-    if path.parent != uploads and not any(path.parent.iterdir()):
-        path.parent.rmdir()

@@ -29,3 +29,8 @@ def tell(stage: str, done: int, total: int | None = None) -> None:
     """Say how far `stage` (a few words for a participant, such as `reading rows`) is."""
     if watcher := _watcher.get():
         watcher(stage, done, total)
+
+
+def unit(stage: str) -> str:
+    """What the amounts of a stage count: `pictures` or `rows`."""
+    return "pictures" if "picture" in stage else "rows"

@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from core.data.readers.delimited import detect_dialect
+from core.data.uploads import folder
 from core.errors import DataError
 from core.settings import Settings
 
@@ -23,9 +24,9 @@ def to_file(text: str, *, settings: Settings, workspace: str, name: str = "paste
         raise DataError(f"The pasted text has {len(data) / 1e6:,.0f} MB, more than the limit of {settings.max_upload_mb:,} MB.",
                         remedy="Save it as a file and import a part of it, or raise THAW_MAX_UPLOAD_MB and start again.")
     safe = "".join(c if c.isalnum() or c in "-_ " else "_" for c in name).strip()[:60] or "pasted"
-    folder = settings.workspace(workspace) / "uploads" / secrets.token_hex(6)
-    folder.mkdir(parents=True)
-    path = folder / f"{safe}{_suffix(text)}"
+    home = folder(settings, workspace) / secrets.token_hex(6)
+    home.mkdir(parents=True)
+    path = home / f"{safe}{_suffix(text)}"
     path.write_bytes(data)
     return path
 

@@ -65,7 +65,7 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
             check_column(table, name)
     label = table.data.column(_first(roles, Role.LABEL))
     content = content_role(table)
-    text = _joined_text(table, roles, template) if content is Role.TEXT else table.data.column(_first(roles, Role.IMAGE))
+    text = joined_text(table, roles, template) if content is Role.TEXT else table.data.column(_first(roles, Role.IMAGE))
     reasons = [(is_missing(text), f"the {content} is empty"), (is_missing(label), "the label is empty")]
     split_name = next((name for name, role in roles.items() if role == Role.SPLIT), None)
     if split_name is not None:
@@ -145,8 +145,11 @@ def _text_columns(table: Table, roles: Mapping[str, str]) -> list[str]:
     return [name for name in table.columns if roles.get(name) in (Role.TEXT, Role.SECOND_TEXT)]
 
 
-def _joined_text(table: Table, roles: Mapping[str, str], template: str | None) -> Any:
-    """One text a row. Without a template: filled cells on lines of their own."""
+def joined_text(table: Table, roles: Mapping[str, str], template: str | None) -> Any:
+    """One text a row from the columns that are text or second text. Without a template: filled cells on lines of their own.
+
+    Raises DataError for a template that names no column, or one that cannot be used.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.data import meter
 from core.domain.run import JobKind, Observer, Result, Run
-from core.errors import RecipeError
+from core.errors import RecipeError, ThawError
 from core.settings import Settings
 
 
@@ -36,25 +38,34 @@ def train(job: Job) -> Result:
 
     if job.run.recipe is None:
         raise RecipeError("This run has no recipe.", why="It was submitted without one.", remedy="Start a new run on the Train page.")
-    return execute(job.run.recipe, settings=job.settings, workspace=job.run.workspace, run_dir=job.folder, observer=job.observer,
-                   resume=job.resume)
+    with _reading_shown(job):
+        return execute(job.run.recipe, settings=job.settings, workspace=job.run.workspace, run_dir=job.folder, observer=job.observer,
+                       resume=job.resume)
 
 
 def prepare(job: Job) -> dict[str, Any]:
     """Fetch and inspect a base model, fetch and ingest a bundled dataset."""
     from core.training.prepare import prepare as prepare_assets
 
-    return dict(prepare_assets(job.run.payload, settings=job.settings, workspace=job.run.workspace, observer=job.observer))
+    with _reading_shown(job):
+        return dict(prepare_assets(job.run.payload, settings=job.settings, workspace=job.run.workspace, observer=job.observer))
 
 
 def features(job: Job) -> dict[str, Any]:
     """Extract and compare the features of the runs named in the payload: {"runs": [folder, …], "rows": n}."""
     from core.training.extract import measure
 
+    failed: ThawError | None = None
     for folder in job.run.payload["runs"]:
         if job.observer.should_stop():
             break
-        measure(Path(folder), settings=job.settings, workspace=job.run.workspace, observer=job.observer, rows=int(job.run.payload["rows"]))
+        try:
+            measure(Path(folder), settings=job.settings, workspace=job.run.workspace, observer=job.observer,
+                    rows=int(job.run.payload["rows"]))
+        except ThawError as error:  # one run that cannot be measured does not keep the others from it
+            failed = failed or error
+    if failed:
+        raise failed
     return {}
 
 
@@ -63,6 +74,11 @@ def import_data(job: Job) -> dict[str, Any]:
     from core.data import import_job
 
     return import_job.run(job.run.payload, settings=job.settings, workspace=job.run.workspace, folder=job.folder, observer=job.observer)
+
+
+def _reading_shown(job: Job) -> AbstractContextManager[None]:
+    """Inside, what readers and checks tell of a bundled set (drawing thousands of pictures takes a while) is shown as progress."""
+    return meter.watched(lambda stage, done, total: job.observer.progress(done, total, meter.unit(stage), stage))
 
 
 HANDLERS: Mapping[JobKind, Handler] = {

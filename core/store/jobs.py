@@ -77,6 +77,12 @@ class Jobs:
                              {"ws": workspace, "kind": kind.value if kind else None})
         return [to_run(row) for row in rows]
 
+    def unfinished(self, kind: JobKind) -> Sequence[Run]:
+        """Jobs of one kind that wait or are worked on, of all workspaces: for supervisors, never for pages."""
+        rows = self._db.rows("SELECT * FROM jobs WHERE kind = ? AND status IN (?, ?, ?)",
+                             (kind.value, Status.QUEUED.value, Status.RUNNING.value, Status.STOPPING.value))
+        return [to_run(row) for row in rows]
+
     def rename(self, workspace: str, job: str, name: str) -> None:
         if not self._db.execute("UPDATE jobs SET name = ? WHERE id = ? AND workspace = ?", (name, job, workspace)):
             raise missing(job)

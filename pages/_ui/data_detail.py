@@ -32,7 +32,7 @@ def _report(ws: str, dataset: Dataset) -> None:
     if report is None:
         return
     st.subheader("Import report")
-    data_report.findings(report)
+    data_report.findings(report, ws, dataset)
 
 
 def _counts(dataset: Dataset) -> None:

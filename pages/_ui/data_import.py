@@ -44,7 +44,7 @@ def panel(ws: str) -> None:
         else:
             _files(ws)
     path = st.session_state.get("upload_path")
-    if path and Path(path).exists() and origin != HUB:
+    if path and Path(path).exists():
         with shell.guarded():
             _review(ws, Path(path))
 
@@ -72,7 +72,7 @@ def _paste(ws: str) -> None:
 
 
 def _hub(ws: str) -> None:
-    """A hub set by its id; the worker fetches it and proposes the roles."""
+    """A hub set by its id: a worker fetches it, then it is looked at like an upload."""
     api = shell.api()
     reason = api.hub_reason()
     if reason:
@@ -82,20 +82,28 @@ def _hub(ws: str) -> None:
         hub_id = st.text_input("Id", key="hub_id", placeholder="owner/name", disabled=off, width=260)
         configuration = st.text_input("Configuration", key="hub_configuration", placeholder="its only one", disabled=off, width=180)
         split = st.text_input("Split", key="hub_split", placeholder="all", disabled=off, width=120)
-        go = st.button("Import", icon=":material/download:", key="hub_import", disabled=off)
-    st.caption("Only data files are read; no code of the set runs. Its licence is for you to check.")
+        go = st.button("Fetch and look at it", icon=":material/download:", key="hub_fetch", disabled=off)
+    st.caption("Next come its first rows and what each column is, as for a file. Only data files are read; no code of the set runs. "
+               "Its licence is for you to check.")
     if go:
-        job = api.submit_hub_import(ws, (hub_id or "").strip(), configuration=(configuration or "").strip() or None,
-                                    split=(split or "").strip() or None)
+        job = api.fetch_hub_set(ws, (hub_id or "").strip(), configuration=(configuration or "").strip() or None,
+                                split=(split or "").strip() or None)
+        st.session_state["fetching"] = job
         shell.go("data", **{"import": job})
 
 
 def _use(ws: str, path: Path) -> None:
-    """Go on with this upload instead of one that was being looked at."""
-    if before := st.session_state.get("upload_path"):
+    """Go on with this upload instead of one that was being looked at, and draw the page anew."""
+    use(ws, path)
+    st.rerun()
+
+
+def use(ws: str, path: Path) -> None:
+    """Make this upload the one that the Data page looks at; one that was looked at before is removed."""
+    before = st.session_state.get("upload_path")
+    if before and before != str(path):
         forget(ws, Path(before))
     st.session_state["upload_path"] = str(path)
-    st.rerun()
 
 
 def keep(ws: str, uploads: Sequence[Any], *, most_bytes: int) -> Path:
@@ -146,13 +154,15 @@ def _review(ws: str, path: Path) -> None:
     except ThawError:
         forget(ws, path)
         raise
+    shell.api().look_at_upload(path)
     with st.container(border=True):
         seen = f"{preview.rows_read:,} rows" if preview.complete else "only its beginning was looked at; the import reads all of it"
         st.markdown(f"**{shell.escape(path.name)}** · {shell.escape(preview.format)} · {seen}")
         _head(preview, path)
         roles = _roles(preview, path.parent.name)
+        template = _template(preview, roles, path)
         left, right = st.columns(2)
-        name = left.text_input("Name of the dataset", value=path.name.split(".")[0], max_chars=80, key=f"dataset_name_{path}")
+        name = left.text_input("Name of the dataset", value=_name(path), max_chars=80, key=f"dataset_name_{path}")
         bases = {d.id: f"the shift set of {d.name}" for d in shell.api().datasets(ws) if d.task is preview.task and not d.rows(Split.SHIFT)}
         shift_of = right.selectbox("Use it as", [NO_SHIFT, *bases], format_func=lambda d: bases.get(d, d), key=f"shift_of_{path}",
                                    help=word("shift set"))
@@ -164,7 +174,8 @@ def _review(ws: str, path: Path) -> None:
         if go:
             _check(roles, CONTENT[preview.task])
             job = shell.api().submit_import(ws, path, name=(name or "").strip() or path.name, roles=roles,
-                                            shift_of=None if shift_of == NO_SHIFT else shift_of)
+                                            shift_of=None if shift_of == NO_SHIFT else shift_of,
+                                            options=shell.api().import_options(template=template))
             st.session_state.pop("upload_path", None)
             shell.go("data", **{"import": job})
 
@@ -189,6 +200,24 @@ def _roles(preview: TablePreview, upload: str) -> dict[str, str]:
                 shell.escape(column), list(usable), index=usable.index(Role(proposed)) if Role(proposed) in usable else len(usable) - 1,
                 format_func=lambda r: f"{r.value}: {HELP[r]}", key=f"role_{upload}_{column}", help=preview.evidence.get(column)))
     return roles
+
+
+def _template(preview: TablePreview, roles: dict[str, str], path: Path) -> str | None:
+    """How several text columns become one text, with the first rows joined that way; None puts them on lines of their own."""
+    texts = [column for column, role in roles.items() if role in (Role.TEXT, Role.SECOND_TEXT)]
+    if len(texts) < 2:
+        return None
+    template = st.text_input("How the texts are joined", key=f"template_{path}", placeholder=": ".join(f"{{{t}}}" for t in texts),
+                             help="Column names in braces, with anything between them. Empty: each text on a line of its own.")
+    joined = preview.joined(roles, template)
+    st.caption("The model will read, for example:")
+    st.code("\n\n".join(text[:300] for text in joined[:2]), language=None, wrap_lines=True)
+    return template or None
+
+
+def _name(path: Path) -> str:
+    """What a dataset from this file is called unless somebody says otherwise."""
+    return path.name.removesuffix(path.suffix if path.is_file() else "").removesuffix(".tar").replace("--", "/")
 
 
 def _check(roles: dict[str, str], content: Role) -> None:

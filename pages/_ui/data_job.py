@@ -23,6 +23,9 @@ def page(ws: str, job: str) -> None:
         return
     live.badge(run)
     dataset = shell.api().import_job_dataset(ws, job)
+    if run.payload.get("hub"):
+        _fetched(ws, run)
+        return
     if run.failure is not None:
         live.failure(run)
     elif dataset is None and run.payload.get("keep", True):
@@ -32,7 +35,31 @@ def page(ws: str, job: str) -> None:
     report = shell.api().import_job_report(ws, job)
     if report is not None:
         st.subheader("Import report")
-        data_report.findings(report)
+        data_report.findings(report, ws, None if run.payload.get("shift_of") else dataset)
+
+
+def _fetched(ws: str, run: Run) -> None:
+    """A hub set that a worker has fetched, or could not fetch: on to its columns, or another try."""
+    path = shell.api().fetched_upload(ws, run.id)
+    if path is not None and st.session_state.pop("fetching", None) == run.id:
+        data_import.use(ws, path)
+        shell.go("data")
+    if run.failure is not None:
+        live.failure(run)
+    elif path is None:
+        st.markdown(":material/info: What was fetched is not here any more: it was imported, dropped, or left alone for a day.")
+    else:
+        st.markdown("Fetched. Nothing is kept yet: say next what each column is.")
+    with st.container(horizontal=True):
+        if path is not None and st.button("Choose its columns", type="primary", icon=":material/view_column:", key="hub_columns"):
+            data_import.use(ws, path)
+            shell.go("data")
+        if path is None and st.button("Fetch it again", icon=":material/refresh:", key="hub_again"):
+            wanted = run.payload["hub"]
+            with shell.guarded():
+                job = shell.api().fetch_hub_set(ws, wanted["id"], configuration=wanted.get("configuration"), split=wanted.get("split"))
+                st.session_state["fetching"] = job
+                shell.go("data", **{"import": job})
 
 
 def _numbers(ws: str, job: str) -> None:
@@ -46,7 +73,7 @@ def _ways_on(ws: str, run: Run, dataset: Dataset | None) -> None:
     """Open the dataset, import again with what the report advises, or go back to the columns."""
     report = shell.api().import_job_report(ws, run.id)
     path = Path(run.payload["path"]) if run.payload.get("path") else None
-    again = run.payload.get("hub") is not None or (path is not None and path.exists())
+    again = path is not None and path.exists()
     used = run.payload.get("options") or {}
     with st.container(horizontal=True):
         if dataset is not None and st.button("Open the dataset", type="primary", icon=":material/table_rows:", key="open_dataset",
@@ -66,20 +93,13 @@ def _ways_on(ws: str, run: Run, dataset: Dataset | None) -> None:
                 "Back to the columns", icon=":material/view_column:", key="back_to_columns"):
             st.session_state["upload_path"] = str(path)
             shell.go("data")
-        if run.payload.get("hub") and dataset is None and st.button("Try again", icon=":material/refresh:", key="hub_again"):
-            _again(ws, run, suffix="", fix_leaks=False, merge_labels=False)
 
 
 def _again(ws: str, run: Run, *, suffix: str, fix_leaks: bool, merge_labels: bool) -> None:
     """Submit the same import with other options; what the first one made stays."""
     api, payload = shell.api(), run.payload
-    options = api.import_options(fix_leaks=fix_leaks, merge_labels=merge_labels)
-    name = f"{payload.get('name', '')} ({suffix})" if suffix else str(payload.get("name", ""))
+    options = api.import_options(fix_leaks=fix_leaks, merge_labels=merge_labels, template=(payload.get("options") or {}).get("template"))
     with shell.guarded():
-        if hub := payload.get("hub"):
-            job = api.submit_hub_import(ws, hub["id"], configuration=hub.get("configuration"), split=hub.get("split"), name=name,
-                                        roles=payload.get("roles"), options=options)
-        else:
-            job = api.submit_import(ws, Path(payload["path"]), name=name, roles=payload.get("roles"), options=options,
-                                    shift_of=payload.get("shift_of"))
+        job = api.submit_import(ws, Path(payload["path"]), name=f"{payload.get('name', '')} ({suffix})", roles=payload.get("roles"),
+                                options=options, shift_of=payload.get("shift_of"))
         shell.go("data", **{"import": job})

@@ -8,12 +8,13 @@ import zipfile
 import pytest
 
 from core.api import Thaw
-from core.domain.dataset import Task
+from core.data import hub
+from core.domain.dataset import Role, Task
 from core.domain.run import JobKind
 from core.jobs import worker
 from core.store import Store
 from tests import tiny
-from tests.conftest import WORKSPACE, write_picture_dataset
+from tests.conftest import WORKSPACE, write_dataset, write_picture_dataset
 from tests.ui.conftest import shown
 
 
@@ -140,7 +141,89 @@ def test_the_hub_is_disabled_with_its_reason(app):
     at = app("data")
     at.segmented_control(key="import_from").set_value("Hugging Face hub").run()
     assert "turned off" in shown(at)
-    assert at.button(key="hub_import").disabled
+    assert at.button(key="hub_fetch").disabled
+
+
+@pytest.fixture
+def hub_set(monkeypatch):
+    """A hub that answers, and what `datasets` would load from it: replaced at its boundary, as no hub can be asked here."""
+    import datasets
+
+    features = datasets.Features({"title": datasets.Value("string"), "body": datasets.Value("string"),
+                                  "grade": datasets.ClassLabel(names=["bad", "good"])})
+    part = datasets.Dataset.from_dict({"title": [f"title {i}" for i in range(60)], "grade": [i % 2 for i in range(60)],
+                                       "body": [f"row number {i} says something of its own" for i in range(60)]}, features=features)
+    asked = []
+    monkeypatch.setattr(hub, "unavailable", lambda settings: None)
+    monkeypatch.setattr(hub, "_load_dataset", lambda *wanted: asked.append(wanted) or part)
+    return asked
+
+
+def test_a_hub_set_is_fetched_looked_at_and_imported_with_chosen_roles(app, settings, hub_set):
+    base = write_dataset(settings, n_rows=90)
+    at = app("data")
+    at.segmented_control(key="import_from").set_value("Hugging Face hub").run()
+    at.text_input(key="hub_id").set_value("owner/grades")
+    at.text_input(key="hub_split").set_value("train")
+    at.button(key="hub_fetch").click().run()
+    assert not at.exception and not at.error
+    work(settings)
+    at.run()                                                          # the page follows by itself to the columns
+    assert hub_set == [("owner/grades", None, "train")]
+    assert not at.exception and not at.error and not Thaw(settings).datasets(WORKSPACE)[1:]
+    roles = {s.label: s.value for s in at.selectbox}
+    assert (roles["grade"], roles["body"]) == ("label", "text")
+    assert base.name in "".join(next(s for s in at.selectbox if s.label == "Use it as").options)
+    next(s for s in at.selectbox if s.label == "title").set_value(Role.IGNORE)
+    at.button(key="import").click().run()
+    at = opened(at, settings)
+    assert not at.error
+    dataset = next(d for d in Thaw(settings).datasets(WORKSPACE) if d.id != base.id)
+    assert (dataset.source, dataset.name, dataset.classes, dataset.rows_kept) == ("owner/grades", "owner/grades", ("bad", "good"), 60)
+    assert dataset.columns["title"] == "ignore"
+
+
+def test_a_fetched_hub_set_waits_for_its_columns(app, settings, hub_set):
+    job = Thaw(settings).fetch_hub_set(WORKSPACE, "owner/grades")
+    work(settings)
+    at = app("data", **{"import": job})
+    assert "Nothing is kept yet" in shown(at)
+    at.button(key="hub_columns").click().run()
+    assert not at.exception and not at.error
+    at.button(key="discard").click().run()
+    at = app("data", **{"import": job})
+    assert "not here any more" in shown(at)
+    at.button(key="hub_again").click().run()
+    assert not at.exception and len(Thaw(settings).runs(WORKSPACE, kind=JobKind.IMPORT)) == 2
+
+
+def test_two_text_columns_are_joined_as_previewed(app, settings):
+    rows = "".join(f"Title {i},the body of row {i} says more,{'ab'[i % 2]}\n" for i in range(60))
+    at = upload(app("data"), ("two.csv", f"title,text,label\n{rows}".encode()))
+    assert "Title 0\nthe body of row 0 says more" in drawn(at)
+    template = next(t for t in at.text_input if t.label == "How the texts are joined")
+    template.set_value("{title} // {nothing}").run()
+    assert "is no column that can be used" in at.error[0].value
+    next(t for t in at.text_input if t.label == "How the texts are joined").set_value("{title} // {text}").run()
+    assert not at.error and "Title 0 // the body of row 0 says more" in drawn(at)
+    at.button(key="import").click().run()
+    opened(at, settings)
+    (dataset,) = Thaw(settings).datasets(WORKSPACE)
+    texts = [row["text"] for row in Thaw(settings).sample_rows(WORKSPACE, dataset.id, n=100)]
+    assert all(" // the body of row" in text for text in texts)
+
+
+def test_findings_on_pictures_show_them(app, settings):
+    out = io.BytesIO(pictures(60))
+    with zipfile.ZipFile(out, "a") as bundle:
+        again = bundle.read("bar/0.png")
+        bundle.writestr("disc/again.png", again)
+    at = upload(app("data"), ("shapes.zip", out.getvalue()))
+    at.button(key="import").click().run()
+    at = opened(at, settings)
+    assert "same picture as another row but a different label" in shown(at)
+    captions = [caption for image in at.image for caption in image.captions]
+    assert {caption.rpartition(" · ")[2] for caption in captions} >= {"bar", "disc"}
 
 
 def test_leaks_are_fixed_by_importing_again(app, settings):

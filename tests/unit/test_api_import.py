@@ -81,11 +81,12 @@ def test_hub_and_paste(api: Thaw) -> None:
     ws = api.new_workspace()
     assert "THAW_HUB" in (api.hub_reason() or "")
     with pytest.raises(DataError):
-        api.submit_hub_import(ws, "../secret")
-    job = api.submit_hub_import(ws, "fancyzhx/ag_news", split="train")
+        api.fetch_hub_set(ws, "../secret")
+    job = api.fetch_hub_set(ws, "fancyzhx/ag_news", split="train")
     work(api)
     failure = api.run(ws, job).failure
     assert failure is not None and "fancyzhx/ag_news" in failure.what and failure.remedy
+    assert api.fetched_upload(ws, job) is None
     path = api.keep_paste(ws, "text\tlabel\n" + "".join(f"pasted row {i}\t{'ab'[i % 2]}\n" for i in range(40)))
     pasted = api.submit_import(ws, path, name="Pasted", discard=True)
     work(api)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core.data import import_job, library
+from core.data import hub, import_job, library, uploads
 from core.data.check import Options
 from core.data.report import ImportReport
 from core.domain.run import Phase
@@ -128,6 +128,30 @@ def test_a_hub_set_without_a_hub_says_why(settings: Settings, tmp_path: Path) ->
     with pytest.raises(FetchError) as caught:
         do(payload, off, tmp_path / "job")
     assert "THAW_HUB" in caught.value.why and caught.value.remedy
+
+
+def test_a_hub_set_becomes_an_upload_that_keeps_its_origin(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`datasets` is replaced at its boundary: no hub can be asked in a test."""
+    import datasets
+
+    part = datasets.Dataset.from_dict({"text": [f"sentence {i} of its own" for i in range(40)], "label": ["a", "b"] * 20})
+    monkeypatch.setattr(hub, "unavailable", lambda settings: None)
+    monkeypatch.setattr(hub, "_load_dataset", lambda *wanted: part)
+    small = Settings(home=settings.home, max_upload_mb=0)             # what comes from the hub is no upload: this limit is not for it
+    path = Path(do(import_job.payload(hub_set={"id": "owner/set", "configuration": None, "split": None}), small, tmp_path / "1")["path"])
+    assert path.parent.parent == uploads.folder(settings, "w") and uploads.origin(path) == {"id": "owner/set", "configuration": None,
+                                                                                             "split": None}
+    done = do(import_job.payload(path=path, name="mine", discard=True), small, tmp_path / "2")
+    assert library.load(done["dataset"], settings=settings, workspace="w").source == "owner/set"
+    assert not path.parent.exists()
+
+    def fail(*wanted: object) -> None:
+        raise ConnectionError("gone")
+
+    monkeypatch.setattr(hub, "_load_dataset", fail)
+    with pytest.raises(FetchError):
+        do(import_job.payload(hub_set={"id": "owner/set", "configuration": None, "split": None}), small, tmp_path / "3")
+    assert not list(uploads.folder(settings, "w").iterdir())
 
 
 def test_importing_never_imports_torch(file: File, settings: Settings, tmp_path: Path) -> None:
