@@ -36,8 +36,8 @@ class Options:
     """Shares of train, validation and test, where no column says it."""
     sizes: tuple[int, int, int] | None = None
     """Exact rows instead of shares."""
-    thorough: bool = False
-    """Also run the checks that take seconds (label noise)."""
+    thorough: bool = True
+    """Also run the checks that take seconds on thousands of rows (label noise)."""
     max_length: int = 256
     """Tokens the base model takes."""
     tokenizer: Path | None = field(default=None)

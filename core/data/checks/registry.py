@@ -45,12 +45,14 @@ PICTURE_CHECKS: tuple[Check, ...] = (
 """The same for pictures."""
 
 SLOW_CHECKS: tuple[Check, ...] = (noise.label_noise,)
+SLOW_PICTURE_CHECKS: tuple[Check, ...] = (noise.picture_noise,)
 """Seconds on thousands of rows; left out when an import should be quick."""
 
 
 def run(context: Context, *, thorough: bool = False) -> tuple[Finding, ...]:
     """Findings of all checks, errors first, then warnings, then the rest."""
-    checks = PICTURE_CHECKS if context.rows.album is not None else CHECKS + (SLOW_CHECKS if thorough else ())
+    quick, slow = (CHECKS, SLOW_CHECKS) if context.rows.album is None else (PICTURE_CHECKS, SLOW_PICTURE_CHECKS)
+    checks = quick + (slow if thorough else ())
     found = [finding for check in checks for finding in check(context)]
     rank = {ERROR: 0, WARNING: 1, INFO: 2}
     return tuple(sorted(found, key=lambda finding: rank[finding.severity]))

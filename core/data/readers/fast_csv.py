@@ -28,7 +28,7 @@ def read_clean(path: Path, *, separator: str, columns: Sequence[str], first_rows
     try:
         table = csv.read_csv(
             path,
-            read_options=csv.ReadOptions(block_size=16_000_000, column_names=list(columns), skip_rows_after_names=1),
+            read_options=csv.ReadOptions(block_size=4_000_000, column_names=list(columns), skip_rows_after_names=1),
             parse_options=csv.ParseOptions(delimiter=separator, newlines_in_values=True),
             convert_options=csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.large_string()), strings_can_be_null=False))
     except pa.ArrowException:

@@ -145,6 +145,33 @@ def test_roles_of_a_table_with_pictures_can_be_chosen(picture: Draw, archive: Ar
     assert keep(path, settings, text="right")[0].id != keep(path, settings)[0].id
 
 
+def coloured(archive: Archive, *, wrong: int, noise: bool = False) -> Path:
+    """120 pictures, reddish cats and bluish dogs, of which so many lie in the wrong folder; with noise, colours say nothing."""
+    files = {}
+    for i in range(120):
+        random = np.random.default_rng(i)
+        pixels = random.integers(0, 120, (24, 24, 3))
+        pixels[..., 0 if (random.random() < 0.5 if noise else i % 2) else 2] += 100
+        out = io.BytesIO()
+        Image.fromarray(pixels.astype(np.uint8)).save(out, "PNG")
+        files[f"{('dog', 'cat')[(i % 2) ^ (i < wrong)]}/{i}.png"] = out.getvalue()
+    return archive(files, f"coloured-{wrong}-{noise}.zip")
+
+
+def test_suspected_label_noise_among_pictures(archive: Archive, settings: Settings) -> None:
+    report = check_file(coloured(archive, wrong=3), settings=settings)
+    found = next(f for f in report.findings if f.code == "label-noise")
+    assert found.count == 3 and found.severity == "info" and "right on 9" in found.message
+    names = sorted(tables.read(coloured(archive, wrong=3), settings=settings).data["image"].to_pylist())
+    assert {names[row - 1] for row in found.rows} == {"dog/1.png", "cat/0.png", "cat/2.png"}
+    assert "labelled " in found.example and ", looks like " in found.example
+
+
+def test_a_model_that_knows_too_little_doubts_no_picture(archive: Archive, settings: Settings) -> None:
+    assert "label-noise" not in codes(check_file(coloured(archive, wrong=0, noise=True), settings=settings))
+    assert "label-noise" not in codes(check_file(coloured(archive, wrong=0), settings=settings))
+
+
 def test_wrong_layouts_draw_the_expected_tree(picture: Draw, archive: Archive, settings: Settings, tmp_path: Path) -> None:
     for files in ({"1.png": picture(1), "2.png": picture(2)}, {"train/1.png": picture(1), "test/2.png": picture(2)}):
         with pytest.raises(DataError) as caught:
