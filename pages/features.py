@@ -28,5 +28,5 @@ with lines:
     yardstick = api.yardstick(ws, chosen.b.run, rows=chosen.rows)
     features_numbers.where(space, block, yardstick[1] if yardstick else None)
 st.fragment(features_map.panel)(ws, chosen, block)
-features_training.section(ws, chosen.b, space, block)
+st.fragment(features_training.section)(ws, chosen.b, space, block)
 features_drawers.section(ws, chosen.b, space, block, api.features_state(ws, chosen.b.run, rows=chosen.rows))

@@ -49,9 +49,15 @@ def panes(base: Positions, tuned: Positions, colouring: Colouring, *, row_ids: S
         fig.add_trace(_points(positions, colouring, row_ids, hover, selected, bar=column == 2), row=1, col=column)
     _same_axes(fig, [base, tuned], columns=2)
     _legend(fig, colouring)
+    title, alt = panes_words(len(base), names, colouring, finding)
+    return Chart(fig, title, alt)
+
+
+def panes_words(n_rows: int, names: tuple[str, str], colouring: Colouring, finding: str = "") -> tuple[str, str]:
+    """Title and alternative text of two panes."""
     title = finding or f"{names[0]} and {names[1]} through one camera, coloured by {colouring.title.lower()}"
-    return Chart(fig, title, f"Two maps of the same {len(base)} rows with the same axes: {names[0]} on the left, {names[1]} on the right, "
-                             f"coloured by {colouring.title.lower()}. {title}.")
+    return title, (f"Two maps of the same {n_rows} rows with the same axes: {names[0]} on the left, {names[1]} on the right, "
+                   f"coloured by {colouring.title.lower()}. {title}.")
 
 
 def _points(positions: Positions, colouring: Colouring, row_ids: Sequence[int], hover: Sequence[str], selected: Sequence[int], *,
@@ -100,10 +106,7 @@ def _legend(fig: go.Figure, colouring: Colouring) -> None:
 
 def _same_axes(fig: go.Figure, drawn: Sequence[Positions], *, columns: int, rows: int = 1) -> None:
     """One square window for every pane: same limits, aspect 1, no tick labels (units of a projection mean nothing)."""
-    points = np.concatenate([p[np.isfinite(p).all(axis=1)] for p in drawn])
-    low, high = (points.min(axis=0), points.max(axis=0)) if len(points) else (np.zeros(2), np.ones(2))
-    half = max(float(np.max(high - low)) / 2 * 1.05, 1e-9)
-    middle = (low + high) / 2
+    middle, half = window(drawn)
     template = figure()
     fig.update_xaxes(template.layout.xaxis)
     fig.update_yaxes(template.layout.yaxis)
@@ -115,6 +118,13 @@ def _same_axes(fig: go.Figure, drawn: Sequence[Positions], *, columns: int, rows
         if index:
             fig.layout[f"xaxis{number}"].update(matches="x")
             fig.layout[f"yaxis{number}"].update(matches="y")
+
+
+def window(drawn: Sequence[Positions]) -> tuple[NDArray[np.float64], float]:
+    """Centre `(2,)` and half width of the square that holds every point of every pane, with a margin."""
+    points = np.concatenate([p[np.isfinite(p).all(axis=1)] for p in drawn])
+    low, high = (points.min(axis=0), points.max(axis=0)) if len(points) else (np.zeros(2), np.ones(2))
+    return (low + high) / 2, max(float(np.max(high - low)) / 2 * 1.05, 1e-9)
 
 
 def overlay(base: Positions, tuned: Positions, colouring: Colouring, *, row_ids: Sequence[int], hover: Sequence[str],
@@ -130,19 +140,22 @@ def overlay(base: Positions, tuned: Positions, colouring: Colouring, *, row_ids:
     fig.add_scatter(x=base[:, 0], y=base[:, 1], mode="markers", name=names[0], hoverinfo="skip", showlegend=False,
                     marker={"color": palette.BASE, "size": 4, "opacity": 0.25})
     if arrows:
-        movers = [int(i) for i in np.argsort(-np.nan_to_num(distance), kind="stable")[:MOVERS] if distance[i] > 0]
-        lost = 1 - np.nan_to_num(kept, nan=1.0)
-        for level, (low, high) in enumerate(((-1.0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 1.0))):
-            _arrows(fig, base, tuned, [i for i in movers if low < lost[i] <= high], "largest movers" if level == 2 else "", palette.BASE,
-                    opacity=(0.35, 0.65, 1.0)[level])
+        for number, (rows, opacity) in enumerate(movers(distance, kept)):
+            _arrows(fig, base, tuned, rows, "largest movers" if number == 0 else "", palette.BASE, opacity=opacity)
         chosen = sorted(selected, key=lambda i: -np.nan_to_num(distance[i]))[:MOST_SELECTED]
         name = "selected rows" if len(chosen) == len(selected) else f"selected rows ({MOST_SELECTED} largest moves)"
         _arrows(fig, base, tuned, chosen, name, palette.TRAINING, width=2)
         if labels is not None:
-            centres = [np.stack([p[labels == c].mean(axis=0) for c in np.unique(labels[labels >= 0])]) for p in (base, tuned)]
-            _arrows(fig, centres[0], centres[1], list(range(len(centres[0]))), "class centroids", palette.TRAINING, width=4)
+            before, after = centroids(base, labels), centroids(tuned, labels)
+            _arrows(fig, before, after, list(range(len(before))), "class centroids", palette.TRAINING, width=4)
     _same_axes(fig, [base, tuned], columns=1)
     _legend(fig, colouring)
+    title, alt = arrows_words(len(base), names, arrows=arrows, captured=captured)
+    return Chart(fig, title, alt)
+
+
+def arrows_words(n_rows: int, names: tuple[str, str], *, arrows: bool, captured: float | None) -> tuple[str, str]:
+    """Title and alternative text of the overlay."""
     if not arrows:
         title = "No arrows: nothing moved, or this view shows groups but not distances"
     elif captured is None:
@@ -150,7 +163,21 @@ def overlay(base: Positions, tuned: Positions, colouring: Colouring, *, row_ids:
     else:
         title = f"These arrows show {captured:.0%} of the real movement" + (": most of it is out of this picture" if captured < 0.2 else "")
     drawn = f" with arrows from {names[0]} to {names[1]} for class centroids, the {MOVERS} largest movers and the selection"
-    return Chart(fig, title, f"Map of {len(base)} rows{drawn if arrows else ''}. {title}.")
+    return title, f"Map of {n_rows} rows{drawn if arrows else ''}. {title}."
+
+
+def movers(distance: NDArray[np.float64], kept: NDArray[np.float64]) -> list[tuple[list[int], float]]:
+    """The rows that moved furthest, in groups by neighbours lost, with the opacity of their arrows; most lost (most opaque) first."""
+    far = [int(i) for i in np.argsort(-np.nan_to_num(distance), kind="stable")[:MOVERS] if distance[i] > 0]
+    lost = 1 - np.nan_to_num(kept, nan=1.0)
+    levels = ((2 / 3, 1.0, 1.0), (1 / 3, 2 / 3, 0.65), (-1.0, 1 / 3, 0.35))
+    return [(rows, opacity) for low, high, opacity in levels if (rows := [i for i in far if low < lost[i] <= high])]
+
+
+def centroids(positions: Positions, labels: NDArray[np.int64]) -> Positions:
+    """Mean position of each class that occurs, `(n_classes, 2)`; −1 is no class."""
+    present = np.unique(labels[labels >= 0])
+    return np.stack([positions[labels == c].mean(axis=0) for c in present]) if len(present) else np.empty((0, 2))
 
 
 def _arrows(fig: go.Figure, start: Positions, end: Positions, rows: Sequence[int], name: str, colour: str, *, width: float = 1.2,
@@ -176,7 +203,12 @@ def transition(base: Positions, tuned: Positions, colouring: Colouring, *, share
     if len(base) <= SMOOTH_ROWS:
         fig.update_layout(transition={"duration": 250, "easing": "cubic-in-out"})
     title = f"{share:.0%} of the way from {names[0]} to {names[1]}"
-    return Chart(fig, title, f"Map of {len(base)} rows, {title}, coloured by {colouring.title.lower()}.")
+    return Chart(fig, title, way_alt(len(base), title, colouring))
+
+
+def way_alt(n_rows: int, title: str, colouring: Colouring) -> str:
+    """Alternative text of the way between."""
+    return f"Map of {n_rows} rows, {title}, coloured by {colouring.title.lower()}."
 
 
 def multiples(frames: Sequence[tuple[str, Positions]], colouring: Colouring, *, height: int = 620) -> Chart:

@@ -49,7 +49,8 @@ def figure(*, x_title: str = "", y_title: str = "", height: int = 380, legend: b
         margin={"l": 8, "r": 8, "t": 8, "b": 8}, hovermode="closest", barcornerradius=3,
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0, "title": {"text": ""}},
     )
-    axis: dict[str, Any] = {"gridcolor": _GRID, "linecolor": _AXIS, "zeroline": False, "automargin": True, "showline": True}
+    axis: dict[str, Any] = {"gridcolor": _GRID, "linecolor": _AXIS, "zeroline": False, "automargin": True, "showline": True,
+                            "ticklabeloverflow": "allow"}  # else the browser measures every label
     fig.update_xaxes(title={"text": x_title}, **axis)
     fig.update_yaxes(title={"text": y_title}, **axis)
     return fig

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from core.domain.run import JobKind, Result, Run
+from core.feature_space.ask import Asked
 from core.plots import confusion, curves, intervals
 from core.plots.intervals import Point
 from pages._ui import arms, charts, recipe_form, run_list, shell
@@ -148,6 +149,8 @@ def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, 
                   f"{shell.escape(names[str(b)])} wrong": [test.only_a, test.both_wrong]}, hide_index=True, border="horizontal",
                  alt=f"Of {test.n} test rows, both right {test.both_right}, only the first {test.only_a}, only the second {test.only_b}, "
                      f"both wrong {test.both_wrong}")
+        shell.link("features", "How do their features differ?", icon=":material/scatter_plot:", a=Asked(run=str(a)).text,
+                   b=Asked(run=str(b)).text)
 
 
 def confusions(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.domain.run import Run, Status
+from core.domain.dataset import Split
+from core.domain.run import JobKind, Run, Status
 from core.errors import NotFoundError
 from core.feature_space import Asked, Space, State
 from core.feature_space.ask import ROWS_OFFERED, choices
@@ -30,7 +31,7 @@ class Chosen:
 
 def choose(ws: str) -> Chosen | None:
     """The two models to compare. None, with the next step on screen, while there is nothing to compare."""
-    rows = int(st.session_state.get("features_rows", ROWS_OFFERED[0]))
+    rows = _rows_wanted()
     known: Known = shell.api().features_states(ws, rows=rows)
     if not known:
         shell.empty("There are no runs yet. Train a model first; then see here what training did to its features.", page="train",
@@ -43,10 +44,30 @@ def choose(ws: str) -> Chosen | None:
             b = _tuned(known, labels)
         with left:
             a = _against(known, labels, b)
+        _rows_control(ws, known[b.run][0], rows)
     if not _ready(ws, known, labels, a, b, rows):
         return None
     st.query_params["a"], st.query_params["b"] = a.text, b.text
     return Chosen(a=a, b=b, names=(_name(a, known, labels), _name(b, known, labels)), rows=rows)
+
+
+def _rows_wanted() -> int:
+    """Size of the probe sample: the control's, else the address's, else the default."""
+    asked = st.query_params.get("rows", "")
+    if "features_rows" not in st.session_state and asked.isdigit() and int(asked) in ROWS_OFFERED:
+        st.session_state["features_rows"] = int(asked)
+    return int(st.session_state.get("features_rows") or ROWS_OFFERED[0])
+
+
+def _rows_control(ws: str, run: Run, rows: int) -> None:
+    """How many rows to compare; offered where the dataset has more than the default sample."""
+    dataset = shell.api().dataset(ws, run.recipe.dataset) if run.recipe else None
+    there = 0 if dataset is None else sum(dataset.rows(split) for split in (Split.TEST, Split.VALIDATION, Split.SHIFT))
+    offered = [n for i, n in enumerate(ROWS_OFFERED) if i == 0 or there > ROWS_OFFERED[i - 1]]
+    if len(offered) > 1 or rows != offered[0]:
+        st.segmented_control("Rows", sorted({*offered, rows}), default=None if "features_rows" in st.session_state else rows,
+                             key="features_rows", format_func=lambda n: f"up to {n:,}", required=True, persist_state="session",
+                             help="Test and validation rows, an equal share of each class; at most a quarter from the shift set.")
 
 
 def _labels(ws: str, known: Known) -> dict[str, str]:
@@ -75,13 +96,13 @@ def _tuned(known: Known, labels: Mapping[str, str]) -> Asked:
     ids = list(known)
     picked = str(st.selectbox("Model B", ids, index=ids.index(start), format_func=lambda i: _with_state(labels[i], known[i]),
                               key=f"features_b_{len(ids)}", help="A run. Its model after training, or at a recorded step."))
-    sides = [c.asked for c in choices(picked, "", known[picked][1]) if c.asked.which.value in ("step", "final")]
-    if len(sides) == 1:
-        return sides[0]
+    sides = [c.asked for c in choices(picked, "", known[picked][1]) if c.asked.which.value in ("base", "step", "final")]
     index = sides.index(linked) if linked in sides else len(sides) - 1
-    words = {side: "after training" if side.step is None else f"step {side.step:,}" for side in sides}
-    place = st.select_slider("Checkpoint", range(len(sides)), value=index, format_func=lambda i: words[sides[i]],
-                             key=f"features_at_{picked}", help="Features recorded while training, at about seven steps.")
+    words = {"base": "before training", "final": "after training"}
+    place = st.select_slider("Checkpoint", range(len(sides)), value=index, key=f"features_at_{picked}_{len(sides)}",
+                             format_func=lambda i: words.get(sides[i].which.value, f"step {sides[i].step or 0:,}"),
+                             help="After training, before it, or at a step whose features were recorded. Before training against the base "
+                                  "model must read identical: a check of the page.")
     return sides[int(place)]
 
 
@@ -106,7 +127,7 @@ def _name(side: Asked, known: Known, labels: Mapping[str, str]) -> str:
 
 def _with_state(label: str, entry: tuple[Run, State]) -> str:
     run, found = entry
-    return label if found.ready else f"{label} · {run.status.value}" if found.reason else f"{label} · features not extracted yet"
+    return label if found.ready else f"{label} · {run.status.value}" if found.reason else f"{label} · features come when chosen"
 
 
 # -- no features yet -----------------------------------------------------------------------------------------------------------------
@@ -119,10 +140,6 @@ def _ready(ws: str, known: Known, labels: Mapping[str, str], a: Asked, b: Asked,
         return True
     run, found = known[missing[0]]
     label = shell.escape(labels[run.id])
-    if found.job:
-        st.markdown(f":material/hourglass_top: The features of **{label}** are being extracted. This page goes on by itself.")
-        st.fragment(_follow, run_every=live.POLL_S)(ws, found.job)
-        return False
     if found.reason:
         if not run.status.final:
             st.markdown(f":material/local_fire_department: **{label}** is still {run.status.value}. Its features can be compared as soon "
@@ -132,29 +149,30 @@ def _ready(ws: str, known: Known, labels: Mapping[str, str], a: Asked, b: Asked,
         else:
             shell.problem(f"{labels[run.id]} has nothing to compare.", found.reason, found.remedy)
         return False
-    _offer(ws, known, run, label, rows)
+    job = found.job or _begin(ws, known, run, rows)
+    if job:
+        st.markdown(f":material/hourglass_top: Getting the features of **{label}**: the same rows go through the base model and the tuned "
+                    "model once each, about as long as two evaluations, and both are kept. This page goes on by itself.")
+        st.fragment(_follow, run_every=live.POLL_S)(ws, job)
     return False
 
 
-def _offer(ws: str, known: Known, run: Run, label: str, rows: int) -> None:
-    """The button that extracts features, for this run or for all of its experiment."""
-    for job in shell.api().runs(ws):
-        if run.folder in job.payload.get("runs", ()) and job.status.final:
-            if job.status is not Status.DONE:
-                live.failure(job)
-            break
-    st.markdown(f":material/scatter_plot: The features of **{label}** were not extracted yet. Thaw runs the same rows through the base "
-                "model and the tuned model, and keeps one vector a row and block. That takes about two passes over the rows.")
-    st.segmented_control("Rows to compare", ROWS_OFFERED, default=rows, key="features_rows", format_func=lambda n: f"{n:,}", required=True,
-                         help="Test and validation rows, an equal share of each class; at most a quarter from the shift set.")
+def _begin(ws: str, known: Known, run: Run, rows: int) -> str | None:
+    """Ask for the features of this run, and after it of the others of its experiment; None while a failed try waits for a person."""
     mates = [r.id for r, s in known.values() if r.experiment == run.experiment and not s.ready and not s.reason and not s.job]
-    with st.container(horizontal=True):
-        one = st.button("Extract features", type="primary", icon=":material/play_arrow:", key="extract_one")
-        many = len(mates) > 1 and st.button(f"Of all {len(mates)} runs of this experiment", icon=":material/playlist_play:",
-                                            key="extract_all")
-    if one or many:
-        shell.api().request_features(ws, mates if many else [run.id], rows=rows)
-        st.rerun()
+    wanted = [run.id, *(i for i in mates if i != run.id)]
+    last = next((job for job in shell.api().runs(ws, kind=JobKind.FEATURES)
+                 if run.folder in job.payload.get("runs", ()) and job.payload.get("rows") == rows), None)
+    if last is not None:  # it has ended, and yet the features are not there
+        if last.status is not Status.DONE:
+            live.failure(last)
+        words = {Status.DONE: "were extracted, but the cache has let them go", Status.STOPPED: "were not extracted: that was stopped"}
+        st.markdown(f":material/scatter_plot: The features of **{shell.escape(arms.short(run))}** "
+                    f"{words.get(last.status, 'could not be extracted')}.")
+        if not st.button("Extract features", type="primary", icon=":material/play_arrow:", key="extract_again"):
+            return None
+        wanted = [run.id]
+    return shell.api().request_features(ws, wanted, rows=rows)
 
 
 def _follow(ws: str, job: str) -> None:
@@ -162,7 +180,11 @@ def _follow(ws: str, job: str) -> None:
         run, story = live.follow(ws, job)
         if run.status.final:
             st.rerun()
-        live.badge(run)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            live.badge(run)
+            if st.button("Stop", icon=":material/stop:", key="stop_features", disabled=run.status is Status.STOPPING):
+                shell.api().stop(ws, job)
+                st.rerun(scope="fragment")
         live.bar(run, story)
 
 

@@ -17,25 +17,32 @@ HOVER_CHARACTERS, CARD_CHARACTERS, LINE_CHARACTERS = 90, 320, 110
 
 
 def hover(space: Space, block: int) -> list[str]:
-    """What a point says: class, what changed, and the beginning of its text."""
+    """What a point says, line by line: class, the beginning of its text, how many neighbours it kept."""
     rows = space.shift.blocks[block].rows
-    out = []
-    for i, content in enumerate(space.contents):
-        head = _class(space, space.labels, i)
-        kept = "" if not np.isfinite(rows.kept[i]) else f"kept {10 * rows.kept[i]:.0f} of 10 neighbours"
-        text = content.rsplit("/", 1)[-1] if space.kind == "image" else _html(_short(content, HOVER_CHARACTERS))
-        out.append("<br>".join(part for part in (f"<b>{_html(head)}</b>" if head else "", _wrap(text), kept) if part))
-    return out
+    kept = [f"kept {k:.0f} of 10 neighbours" if k == k else "" for k in (10 * rows.kept).tolist()]
+    names = [""] * len(kept) if space.labels is None else [space.classes[c] if 0 <= c < len(space.classes) else "" for c in space.labels]
+    words = _opening(space.pair.key, space)
+    return ["\n".join(part for part in parts if part) for parts in zip(names, words, kept, strict=True)]
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _opening(key: str, _space: Space) -> list[str]:
+    """The beginning of each row's text, or the name of its picture."""
+    if _space.kind == "image":
+        return [content.rsplit("/", 1)[-1] for content in _space.contents]
+    return [_short(content[:4 * HOVER_CHARACTERS], HOVER_CHARACTERS) for content in _space.contents]
+
+
+def html(text: str) -> str:
+    """Hover text as Plotly reads it."""
+    head, *rest = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split("\n")
+    return "<br>".join([f"<b>{head}</b>", *(_wrap(line) for line in rest)])
 
 
 def _wrap(text: str) -> str:
     """Two lines instead of one long one."""
     middle = text.find(" ", len(text) // 2)
     return text if len(text) < 50 or middle < 0 else f"{text[:middle]}<br>{text[middle + 1:]}"
-
-
-def _html(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _short(text: str, most: int) -> str:
@@ -48,7 +55,8 @@ def section(space: Space, block: int, selection: Sequence[int]) -> None:
     found = space.shift.blocks[block]
     left, right = st.columns([2, 3])
     with left:
-        charts.show(shift_rows.kept_histogram(found.rows.kept[found.rows.target], chance=found.knn_overlap_chance), key="features_kept")
+        charts.show(charts.kept(("kept", space.pair.key, block), lambda: shift_rows.kept_histogram(
+            found.rows.kept[found.rows.target], chance=found.knn_overlap_chance)), key="features_kept")
     with right:
         kinds = _kinds(space, block, selection)
         names = list(kinds)
@@ -121,8 +129,10 @@ def _card(space: Space, block: int, row: int) -> None:
         moved = f"moved {rows.distance[row]:.2f} typical distances" if np.isfinite(rows.distance[row]) else ""
         kept = f"kept {10 * rows.kept[row]:.0f} of 10 neighbours" if np.isfinite(rows.kept[row]) else ""
         st.caption(" · ".join(part for part in (moved, kept, f"row {space.row_ids[row]}") if part))
-        with st.popover("Nearest neighbours", icon=":material/hub:"):
-            _neighbours(space, block, row)
+        near = st.popover("Nearest neighbours", icon=":material/hub:", key=f"features_near_{row}", on_change="rerun")
+        if near.open:  # what is in a closed one is not sent
+            with near:
+                _neighbours(space, block, row)
 
 
 def _neighbours(space: Space, block: int, row: int) -> None:

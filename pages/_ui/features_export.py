@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -13,16 +14,16 @@ if TYPE_CHECKING:
     from core.shift.footer import Map
 
 
-def figure(chart: Chart, space: Space, drawn: Map, block: int) -> None:
-    """The map as a picture or a page, and its points as a table."""
+def figure(chart: Callable[[], Chart], space: Space, drawn: Map, block: int) -> None:
+    """The map as a picture or a page, and its points as a table; made when asked for."""
     name = f"thaw-map-{space.shift.blocks[block].name.replace(' ', '-')}"
     reason = None if export.browser() else "No Chromium or Chrome was found on this machine; save as HTML instead."
     with st.popover("Save this map", icon=":material/download:"):
-        st.download_button("Page (HTML)", data=lambda: export.html(chart), file_name=f"{name}.html", mime="text/html", on_click="ignore",
+        st.download_button("Page (HTML)", data=lambda: export.html(chart()), file_name=f"{name}.html", mime="text/html", on_click="ignore",
                            key="features_html", help="Works without a network.")
         for form, mime in (("png", "image/png"), ("svg", "image/svg+xml")):
-            st.download_button(f"Picture ({form.upper()})", data=lambda form=form: export.picture(chart, form), file_name=f"{name}.{form}",
-                               mime=mime, on_click="ignore", key=f"features_{form}", disabled=reason is not None,
+            st.download_button(f"Picture ({form.upper()})", data=lambda form=form: export.picture(chart(), form), mime=mime,
+                               file_name=f"{name}.{form}", on_click="ignore", key=f"features_{form}", disabled=reason is not None,
                                help=reason or "Drawn by this machine's browser; takes some seconds.")
         st.download_button("Points (Parquet)", data=lambda: export.vectors(space, drawn, block), file_name=f"{name}.parquet",
                            on_click="ignore", key="features_parquet", help="Row id, x, y, block, run, for other viewers.")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
 from core.feature_space import Space, View
-from core.plots import shift_map
+from core.plots import point_scene, shift_map
 from core.plots.shift_map import Colouring
 from core.plots.theme import Chart
-from pages._ui import features_bar, features_cards, features_export, shell
+from pages._ui import features_bar, features_cards, features_export, pictures, point_map, shell
 from pages._ui.features_numbers import card
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 PICKED = "features_picked"
 """Row ids of the selection; lives longer than any one chart."""
+SHARE = "features_share"
+"""How far along the way between the two models stands, 0 to 1."""
 VIEWS = {View.UNION: "one camera for both", View.CHANGE: "where it moved", View.BASE: "base camera", View.CLASSES: "class axes",
          View.UMAP: "UMAP"}
 NOTES = {
@@ -63,13 +66,62 @@ def _map(space: Space, block: int) -> None:
         return
     ways = [w for w in DRAWN if w != "on the way" or View(view).linear]
     way = st.segmented_control("Drawing", ways, default=ways[0], key="features_way", required=True, label_visibility="collapsed") or ways[0]
-    share = st.slider("From A to B", 0.0, 1.0, 0.5, 0.05, key="features_share", help="Each row on its straight way; exact in this view.") \
-        if way == "on the way" else 0.0
-    chart = _chart(space, drawn, block, colouring(space, block, colour), way, share)
-    _selectable(chart, len(space.row_ids))
+    drawing = _Drawing(space=space, drawn=drawn, block=block, colours=colouring(space, block, colour), way=str(way))
+    _selectable(drawing)
     _footer(drawn)
     st.caption(NOTES[View(view)])
-    features_export.figure(chart, space, drawn, block)
+    features_export.figure(drawing.chart, space, drawn, block)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Drawing:
+    """One drawing of the map: as a scene for the page's canvas, and as a figure for files."""
+
+    space: Space
+    drawn: Map
+    block: int
+    colours: Colouring
+    way: str
+
+    @property
+    def share(self) -> float:
+        return float(st.session_state.get(SHARE, 0.5))
+
+    @property
+    def _labels(self) -> np.ndarray | None:
+        """Classes of the target rows; −1 elsewhere."""
+        labels = self.space.labels
+        return None if labels is None else np.where(self.space.shift.blocks[self.block].rows.target, labels, -1)
+
+    def words(self) -> tuple[str, str]:
+        """The finding, and the same for people who cannot see the map."""
+        n, names = len(self.space.row_ids), self.space.names
+        if self.way == "arrows":
+            return shift_map.arrows_words(n, names, arrows=self.drawn.arrows, captured=self.drawn.movement_captured)
+        if self.way == "on the way":
+            title = f"From {names[0]} to {names[1]}, each row on its straight way"
+            return title, shift_map.way_alt(n, title, self.colours)
+        return shift_map.panes_words(n, names, self.colours)
+
+    def scene(self) -> dict[str, Any]:
+        rows = self.space.shift.blocks[self.block].rows
+        mode = {"arrows": point_scene.ARROWS, "on the way": point_scene.WAY}.get(self.way, point_scene.PANES)
+        hover = features_cards.hover(self.space, self.block)
+        return point_scene.scene(mode, self.drawn.base, self.drawn.tuned, self.colours, names=self.space.names, hover=hover,
+                                 distance=rows.distance, kept=rows.kept, labels=self._labels, arrows=self.drawn.arrows,
+                                 share=self.share, alt=self.words()[1])
+
+    def chart(self) -> Chart:
+        """The same as a figure, for files."""
+        rows, drawn, hover = self.space.shift.blocks[self.block].rows, self.drawn, features_cards.hover(self.space, self.block)
+        common: dict[str, Any] = {"row_ids": self.space.row_ids.tolist(), "names": self.space.names, "selected": picked(self.space),
+                                  "hover": [features_cards.html(text) for text in hover]}
+        if self.way == "arrows":
+            return shift_map.overlay(drawn.base, drawn.tuned, self.colours, **common, distance=rows.distance, kept=rows.kept,
+                                     arrows=drawn.arrows, labels=self._labels, captured=drawn.movement_captured)
+        if self.way == "on the way":
+            return shift_map.transition(drawn.base, drawn.tuned, self.colours, **common, share=self.share)
+        return shift_map.panes(drawn.base, drawn.tuned, self.colours, **common)
 
 
 def colouring(space: Space, block: int, colour: str) -> Colouring:
@@ -102,31 +154,22 @@ def _change(space: Space) -> np.ndarray:
     return out
 
 
-def _chart(space: Space, drawn: Map, block: int, colours: Colouring, way: str, share: float) -> Chart:
-    rows, labels = space.shift.blocks[block].rows, space.labels
-    hover = features_cards.hover(space, block)
-    common: dict[str, Any] = {"row_ids": space.row_ids.tolist(), "hover": hover, "names": space.names, "selected": picked(space)}
-    if way == "arrows":
-        return shift_map.overlay(drawn.base, drawn.tuned, colours, **common, distance=rows.distance, kept=rows.kept, arrows=drawn.arrows,
-                                 labels=None if labels is None else np.where(rows.target, labels, -1), captured=drawn.movement_captured)
-    if way == "on the way":
-        return shift_map.transition(drawn.base, drawn.tuned, colours, **common, share=share)
-    return shift_map.panes(drawn.base, drawn.tuned, colours, **common)
+def _selectable(drawing: _Drawing) -> None:
+    """The map with lasso and box; what they catch becomes the selection."""
+    space, n = drawing.space, len(drawing.space.row_ids)
 
+    def caught(places: list[int]) -> None:
+        st.session_state[PICKED] = space.row_ids[[i for i in places if 0 <= i < n]].tolist()
 
-def _selectable(chart: Chart, n: int) -> None:
-    """The chart with lasso and box; what they catch becomes the selection."""
+    def moved(share: float) -> None:
+        st.session_state[SHARE] = share
 
-    def caught() -> None:
-        points = st.session_state["features_map"]["selection"]["points"]
-        ids = [_id(p["customdata"]) for p in points if p.get("customdata") is not None]
-        if ids:
-            st.session_state[PICKED] = ids
-
-    st.markdown(f"**{shell.escape(chart.title)}**")
-    chart.figure.update_layout(dragmode="lasso")
-    st.plotly_chart(chart.figure, key="features_map", alt=chart.alt, on_select=caught, selection_mode=("points", "box", "lasso"),
-                    config={"displaylogo": False, "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"]})
+    st.markdown(f"**{shell.escape(drawing.words()[0])}**")
+    scene = drawing.scene()
+    if space.kind == "image" and (sheet := pictures.sheet(space)):
+        point_map.pictures(sheet.key, sheet.url, sheet.columns)
+        scene["pictures"] = sheet.key
+    point_map.show(point_map.stamped(scene), picked(space), on_pick=caught, on_share=moved, key="features_map")
     chosen = len(st.session_state.get(PICKED, ()))
     with st.container(horizontal=True, vertical_alignment="center"):
         if chosen:
@@ -135,11 +178,8 @@ def _selectable(chart: Chart, n: int) -> None:
                 st.session_state.pop(PICKED, None)
                 st.rerun(scope="fragment")
         else:
-            st.caption(":material/lasso_select: Draw a lasso or a box round rows, in either pane, to see them in both and as cards below.")
-
-
-def _id(data: Any) -> int:
-    return int(data[0] if isinstance(data, (list, tuple)) else data)
+            st.caption(":material/lasso_select: Draw a lasso round rows, in either pane, to see them in both and as cards below; a click "
+                       "takes one row, a double click none.")
 
 
 def _footer(drawn: Map) -> None:

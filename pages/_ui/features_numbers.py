@@ -61,22 +61,14 @@ def _plain(value: Interval) -> str:
 
 def where(space: Space, block: int, yardstick: tuple[float | None, ...] | None) -> None:
     """Lines per block and the block × block map."""
-    found = space.shift.blocks
-    names = [b.name for b in found]
-    chart = shift_blocks.where(
-        names, [b.frozen for b in found], cka=[_value(b.cka) for b in found],
-        cka_low=[b.cka.low if b.cka else None for b in found], cka_high=[b.cka.high if b.cka else None for b in found],
-        kept=[b.knn_overlap for b in found], chance=found[-1].knn_overlap_chance,
-        displacement=[b.displacement for b in found], displacement_shift=[b.displacement_shift for b in found],
-        probe_base=[_value(b.base.probe_accuracy) for b in found], probe_tuned=[_value(b.tuned.probe_accuracy) for b in found],
-        majority=space.shift.majority, yardstick=yardstick if yardstick and len(yardstick) == len(found) else None, selected=block)
+    found, names = space.shift.blocks, [b.name for b in space.shift.blocks]
+    fitting = yardstick if yardstick and len(yardstick) == len(found) else None
+    chart = charts.kept(("where", space.pair.key, space.names, block, fitting), lambda: _where(space, block, fitting))
     left, right = st.columns([3, 2])
     with left:
         _clickable(chart, names)
     with right:
-        base_names = names if len(space.shift.block_map) == len(names) else [f"depth {i}" for i in range(len(space.shift.block_map))]
-        table = space.shift.to_json()["block_map"]
-        charts.show(shift_blocks.block_map(table, base_names=base_names, tuned_names=names, selected=block), key="features_block_map",
+        charts.show(charts.kept(("block map", space.pair.key, block), lambda: _block_map(space, block)), key="features_block_map",
                     help="CKA of every block of A with every block of B. The diagonal compares a block with itself.")
         exact = [b.name for b in found if b.frozen and b.cka and b.cka.value == 1 and b.knn_overlap == 1]
         if exact:
@@ -84,6 +76,24 @@ def where(space: Space, block: int, yardstick: tuple[float | None, ...] | None) 
                        "is the self-test of this page.")
         if yardstick:
             st.caption("The dashed grey line compares two seeds of this arm: how similar is similar.")
+
+
+def _where(space: Space, block: int, yardstick: tuple[float | None, ...] | None) -> Chart:
+    found = space.shift.blocks
+    return shift_blocks.where(
+        [b.name for b in found], [b.frozen for b in found], cka=[_value(b.cka) for b in found],
+        cka_low=[b.cka.low if b.cka else None for b in found], cka_high=[b.cka.high if b.cka else None for b in found],
+        kept=[b.knn_overlap for b in found], chance=found[-1].knn_overlap_chance,
+        displacement=[b.displacement for b in found], displacement_shift=[b.displacement_shift for b in found],
+        probe_base=[_value(b.base.probe_accuracy) for b in found], probe_tuned=[_value(b.tuned.probe_accuracy) for b in found],
+        majority=space.shift.majority, yardstick=yardstick, selected=block)
+
+
+def _block_map(space: Space, block: int) -> Chart:
+    table, names = space.shift.block_map, [b.name for b in space.shift.blocks]
+    base_names = names if len(table) == len(names) else [f"depth {i}" for i in range(len(table))]
+    return shift_blocks.block_map([[float(v) if v == v else None for v in line] for line in table], base_names=base_names,
+                                  tuned_names=names, selected=block)
 
 
 def _value(interval: Interval | None) -> float | None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from core.feature_space import contact_sheet
 from pages._ui import shell
+
+if TYPE_CHECKING:
+    from core.feature_space import Space
 
 ROW_HEIGHT = 64
 """Pixels of a table row that shows a picture."""
@@ -35,3 +40,25 @@ def table(rows: Sequence[Mapping[str, Any]], *, key: str, alt: str, pictures: bo
 def of_dataset(home: str, ws: str, dataset: str, images: tuple[str, ...]) -> dict[str, bytes]:
     """Small PNGs of pictures of a dataset. Datasets never change, so they are made once; `home` tells data folders apart."""
     return shell.api().thumbnails(ws, dataset, images)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Small copies of all pictures of a comparison on one picture. url: a data address; columns: pictures in a line."""
+
+    key: str
+    url: str
+    columns: int
+
+
+@st.cache_resource(max_entries=4, show_spinner="Making small copies of the pictures…")
+def _sheet(key: str, _space: Space) -> Sheet | None:
+    found = contact_sheet.make(_space.contents, cache=_space.settings.cache)
+    if found is None:
+        return None
+    return Sheet(key=key, url="data:image/webp;base64," + base64.b64encode(found.data).decode("ascii"), columns=found.columns)
+
+
+def sheet(space: Space) -> Sheet | None:
+    """The sheet of a comparison's pictures, in the order of its rows; None when there are too many to send."""
+    return _sheet(space.pair.key, space)
