@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import streamlit as st
 
 from core.domain.dataset import Dataset, Split, Task
@@ -9,6 +12,8 @@ from pages._ui import data_report, pictures, shell
 from pages._ui.words import KINDS, word
 
 SHOWN = 50
+HITS, AROUND = 5, 80
+"""Rows shown with the search text highlighted, and characters around it."""
 
 
 def page(ws: str, dataset: Dataset) -> None:
@@ -18,7 +23,7 @@ def page(ws: str, dataset: Dataset) -> None:
     st.markdown(f"{dataset.rows_read:,} rows read, **{dataset.rows_kept:,} kept**, {left_out:,} left out · "
                 f"{len(dataset.classes)} classes of {KINDS[dataset.task]} · source: {shell.escape(dataset.source)}"
                 + (f" · licence: {shell.escape(dataset.licence)}" if dataset.licence else ""))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
         if st.button("Delete", icon=":material/delete:", key="delete_dataset"):
             _delete(ws, dataset)
@@ -56,12 +61,27 @@ def _rows(ws: str, dataset: Dataset) -> None:
     if not rows:
         st.caption("No row matches; choose another class or word.")
         return
+    if search and not pictured:
+        _hits(rows, search)
     if pictured:
         small = pictures.of_dataset(str(shell.api().settings.home), ws, dataset.id, tuple(row["image"] for row in rows))
         rows = [{k: v for k, v in row.items() if k != "image"} for row in pictures.with_pictures(rows, "image", small)]
     pictures.table(rows, key="rows", alt=f"{len(rows)} rows of {dataset.name}", pictures=pictured, height=460 if pictured else "auto")
     if len(rows) == SHOWN:
         st.caption(f"The first {SHOWN} that match.")
+
+
+def _hits(rows: Sequence[Mapping[str, Any]], search: str) -> None:
+    """The first rows that contain the search text, with it highlighted among the words around it."""
+    for row in rows[:HITS]:
+        text = " ".join(str(row["text"]).split())
+        at = text.lower().find(" ".join(search.lower().split()))
+        if at < 0:
+            continue
+        start, end = max(0, at - AROUND), at + len(search)
+        before, hit, after = text[start:at], text[at:end], text[end:end + AROUND]
+        st.markdown(f"row {row['row_id']} · **{shell.escape(row['label'])}** · {'…' * (start > 0)}{shell.escape(before)}"
+                    f":orange-background[{shell.escape(hit)}]{shell.escape(after)}{'…' * (end + AROUND < len(text))}")
 
 
 @st.dialog("Delete this dataset?")

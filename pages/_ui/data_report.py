@@ -29,14 +29,12 @@ def findings(report: ImportReport, ws: str = "", dataset: Dataset | None = None)
         st.markdown(":material/check_circle: Nothing odd was found.")
     for finding in report.findings:
         colour, icon = _LOOK.get(finding.severity, _LOOK["info"])
-        with st.container(horizontal=True, gap="small"):
-            st.badge(finding.severity, icon=icon, color=colour)  # type: ignore[arg-type]
-            st.markdown(f"{shell.escape(finding.message)} {shell.escape(finding.remedy)}"
-                        + (f" For example: {shell.escape(finding.example)}" if finding.example else ""))
+        st.markdown(f":{colour}-badge[{icon} {finding.severity}] **{shell.escape(finding.message)}** {shell.escape(finding.remedy)}"
+                    + (f"  \nFor example: *{shell.escape(finding.example.strip())}*" if finding.example.strip() else ""))
         if pngs := [(row, *shown[row]) for row in finding.rows if row in shown]:
             with st.container(horizontal=True, gap="small"):
                 for row, png, label in pngs:
-                    st.image(png, width=pictures.ROW_HEIGHT, caption=f"{row} · {shell.escape(label)}")
+                    st.image(png, width=pictures.ROW_HEIGHT, caption=f"row {row}: {shell.escape(label)}")
     if report.left_out:
         st.download_button(f"Rows left out, with reasons ({len(report.left_out):,})", data=report.left_out_csv, file_name="left-out.csv",
                            mime="text/csv", on_click="ignore", icon=":material/download:", key="left_out")

@@ -223,7 +223,7 @@ def test_findings_on_pictures_show_them(app, settings):
     at = opened(at, settings)
     assert "same picture as another row but a different label" in shown(at)
     captions = [caption for image in at.image for caption in image.captions]
-    assert {caption.rpartition(" · ")[2] for caption in captions} >= {"bar", "disc"}
+    assert {caption.rpartition(": ")[2] for caption in captions} >= {"bar", "disc"}
 
 
 def test_leaks_are_fixed_by_importing_again(app, settings):
@@ -251,6 +251,16 @@ def test_an_upload_can_become_a_shift_set(app, settings):
     at = opened(at, settings)
     assert not at.error
     assert any(d.rows("shift") == 60 for d in Thaw(settings).datasets(WORKSPACE))
+
+
+def test_a_search_highlights_what_it_finds(app, settings):
+    dataset = write_dataset(settings, n_rows=90)
+    word = Thaw(settings).sample_rows(WORKSPACE, dataset.id, n=1)[0]["text"].split()[0]
+    at = app("data", dataset=dataset.id)
+    at.text_input(key="rows_search").set_value(word.upper()).run()
+    assert not at.exception and f":orange-background[{word}]" in shown(at)
+    at.text_input(key="rows_search").set_value("nothing like it").run()
+    assert "orange-background" not in shown(at)
 
 
 def test_rows_of_pictures_show_them_and_follow_the_class(app, settings):

@@ -30,9 +30,9 @@ def sizes(context: Context) -> Iterator[Finding]:
     changed = Counter(change for changes in album.changes for change in changes)
     how = "; ".join(f"{count:,} {change}" for change, count in changed.most_common()) or "nothing had to be changed"
     yield Finding(code="picture-sizes", severity=INFO, count=len(album),
-                  message=f"The typical picture has {width:,} × {height:,} pixels; {how}. Long sides are limited to {LONG_SIDE} pixels. "
-                          f"PNG, GIF and BMP pictures, and all up to {LOSSLESS_SIDE} pixels, are kept without loss; photos as JPEG.",
-                  remedy="Nothing to do: base models look at 224 to 384 pixels.")
+                  message=f"The typical picture has {width:,} × {height:,} pixels; {how}.",
+                  remedy=f"Nothing to do: base models look at 224 to 384 pixels. Long sides are limited to {LONG_SIDE} pixels; PNG, GIF "
+                         f"and BMP pictures, and all up to {LOSSLESS_SIDE} pixels, are kept without loss, photos as JPEG.")
 
 
 def extremes(context: Context) -> Iterator[Finding]:

@@ -223,7 +223,7 @@ def test_sizes_extremes_and_sizes_that_give_the_label_away(picture: Draw, archiv
     found = {f.code: f for f in check_file(archive(files), settings=settings).findings}
     assert found["size-giveaway"].severity == "warning"
     assert (found["stretched-pictures"].count, found["stretched-pictures"].example) == (10, "dog/0.jpg: 600 × 100")
-    assert "10 made smaller" in found["picture-sizes"].message and "512 pixels" in found["picture-sizes"].message
+    assert "10 made smaller" in found["picture-sizes"].message and "512 pixels" in found["picture-sizes"].remedy
 
 
 def test_varied_sizes_are_no_giveaway(picture: Draw, archive: Archive, settings: Settings) -> None:
