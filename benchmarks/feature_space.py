@@ -1,6 +1,6 @@
 """The feature space against the clock, each part beside a plain peer on the same machine in the same session.
 
-    make bench-features                       (python benchmarks/feature_space.py)
+    make bench                                (after the training runs)
     python benchmarks/feature_space.py --only numbers,extraction
 
 - numbers: every number of 8 blocks of 2,000 rows x 384, two models; beside it, scikit-learn's k-NN and linear probe alone.
@@ -115,7 +115,7 @@ def extraction(repeats: int) -> list[Line]:
     from core.features import pooled
     from core.models import facts as facts_module
     from core.training import artifact
-    from core.training.execute import read_rows
+    from core.training.session import read_rows
 
     settings = settings_module.load()
     dataset = sources.dataset("bbc-news", shift=None, text=None, label=None, settings=settings, workspace="bench")
@@ -163,6 +163,11 @@ class Bare:
 
 def page(repeats: int) -> list[Line]:
     """Opening and lasso in a real browser."""
+    from importlib.util import find_spec
+
+    if find_spec("playwright") is None:
+        print("Playwright is not installed (tests/requirements.txt): the page was not timed.", file=sys.stderr)
+        return []
     from feature_page import measure
 
     return measure(repeats)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.feature_space.space import Space
-from core.features.compare import one_thread
 from core.shift import blocks, sides
+from core.shift.arrays import one_thread
 from core.shift.blocks import BlockShift
 from core.shift.breakit import BREAKS, Break
 from core.shift.footer import Map, draw

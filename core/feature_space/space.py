@@ -17,7 +17,7 @@ from core.features.blockfile import BlockFeatures, digest_of
 from core.features.compare import Pair, Ref, Which
 from core.settings import Settings
 from core.shift import cka, geometry, over_training, projection, trust
-from core.shift.arrays import finite
+from core.shift.arrays import finite, one_thread
 from core.shift.footer import Map
 from core.shift.over_training import Checkpoint
 from core.shift.projection import View
@@ -74,13 +74,13 @@ class Space:
     def spectra(self, block: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Singular values of the centred target rows, both sides, largest first."""
         target = self.pair.sides.target
-        with compare.one_thread():
+        with one_thread():
             one, two = (geometry.spectrum(np.asarray(side[target], np.float64)) for side in self.features(block))
         return one, two
 
     def checks(self, block: int) -> tuple[Check, ...]:
         """The null checks, run now on the base side of a block."""
-        with compare.one_thread():
+        with one_thread():
             return trust.measure(self.features(block)[0])
 
     def correct(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
@@ -153,7 +153,7 @@ def _story(folder: Path, block: str, dataset: str, settings: Settings, workspace
     row_ids = sides[0].row_ids
     labels = table.labels[[place[int(row)] for row in row_ids]]
     features = [side.blocks[block] for side in sides]
-    with compare.one_thread():
+    with one_thread():
         checkpoints = over_training.measure(features[0], features, steps=steps, labels=labels if (labels >= 0).any() else None)
         camera = projection.camera(View.UNION, features)
     return Story(steps=steps, checkpoints=checkpoints, frames=tuple(camera.look(f) for f in features), row_ids=row_ids, labels=labels)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,6 +183,7 @@ def report(found: Pair, *, settings: Settings, seed: int = 0) -> Shift:
 
 def drawn(found: Pair, block: int, *, view: View, settings: Settings, seed: int = 0) -> Map | None:
     """The map of one block in one view, from the cache or drawn and kept there; None where both sides cannot share one camera."""
+    from core.shift.arrays import one_thread
     from core.shift.report import draw
 
     def make() -> Map | None:
@@ -191,13 +191,6 @@ def drawn(found: Pair, block: int, *, view: View, settings: Settings, seed: int 
             return draw(found.sides, block, view=view, seed=seed)
 
     return stored.map_of(_folder(found, settings, seed), f"{view.value}-{block}", make)
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """Linear algebra on one thread: with several users at once, more threads only wait for each other."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    return threadpool_limits(limits=1)
 
 
 def _folder(found: Pair, settings: Settings, seed: int) -> Path:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.shift import blocks, cka, footer
 from core.shift import findings as words
-from core.shift.arrays import State, finite
+from core.shift.arrays import State, finite, one_thread
 from core.shift.blocks import BlockShift
 from core.shift.findings import Caution
 from core.shift.footer import Map
@@ -74,10 +74,8 @@ def measure(both: Sides, *, run: str = "tuned", base: str = "base", map_block: i
     map_block: block to draw (the last by default). workers: blocks measured at once, each on one processor; large tables are
     measured one at a time, so that 20,000 rows × 768 stay under 1 GB. Raises DataError through `Sides` for unusable input.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     one = np.prod(np.shape(both.tuned[0])) * 8 > _PARALLEL_BYTES
-    with threadpool_limits(limits=1), ThreadPoolExecutor(1 if one else workers) as pool:
+    with one_thread(), ThreadPoolExecutor(1 if one else workers) as pool:
         square = pool.submit(_block_map, both)
         measured = tuple(pool.map(lambda index: blocks.measure(index, both, seed=seed), range(len(both.tuned))))
         index = len(measured) - 1 if map_block is None else map_block

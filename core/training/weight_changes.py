@@ -19,6 +19,7 @@ from core.features.places import Places, weights_of
 from core.models import facts as facts_module
 from core.settings import Settings
 from core.shift import weights
+from core.shift.arrays import one_thread
 from core.training import artifact
 
 FILE = "weights.json"
@@ -46,10 +47,8 @@ def ensure(where: Places, *, settings: Settings, observer: Observer) -> None:
 
 
 def _measure(where: Places, settings: Settings, observer: Observer) -> dict[str, Any]:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     found, untouched = [], 0
-    with _Published(where, settings) as published, threadpool_limits(limits=1):  # small matrices: more threads only wait for each other
+    with _Published(where, settings) as published, one_thread():
         changed = [(name, change) for name, change in _changes(where, settings) if published.has(name)]
         for number, (name, change) in enumerate(changed):
             observer.progress(number, len(changed), "weights")
