@@ -118,20 +118,24 @@ def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int 
 
     from core.data import library
 
-    table = library.read_rows(dataset, settings=settings, workspace=workspace, split=str(split) if ids is None else None)
-    if ids is not None:
-        table = table.filter(compute.is_in(table["row_id"], value_set=pa.array(ids, type=pa.int64())))
     if label is not None and label not in dataset.classes:
         raise DataError(f"The dataset has no class {label!r}.", why=f"Its classes: {', '.join(dataset.classes[:20])}.",
                         remedy="Choose one of these.")
-    content = "text" if "text" in table.column_names else "image"
-    if label is not None:
-        table = table.filter(compute.equal(table["label"], dataset.classes.index(label)))
-    named = "file" if "file" in table.column_names else content
-    if search:
-        table = table.filter(compute.match_substring(table[named], search, ignore_case=True))
-    found = table.slice(0, max(0, min(n, MOST_ROWS))).select(list(dict.fromkeys(["row_id", content, named, "label"]))).to_pylist()
-    return [{**row, content: _cut(row[content]), "label": dataset.classes[row["label"]]} for row in found]
+    wanted, found = max(0, min(n, MOST_ROWS)), list[dict[str, Any]]()
+    for table in library.scan(dataset, settings=settings, workspace=workspace):   # in parts: a page's process must stay small
+        if len(found) >= wanted:
+            break
+        mask = (compute.equal(table["split"], str(split)) if ids is None
+                else compute.is_in(table["row_id"], value_set=pa.array(ids, type=pa.int64())))
+        if label is not None:
+            mask = compute.and_(mask, compute.equal(table["label"], dataset.classes.index(label)))
+        content = "text" if "text" in table.column_names else "image"
+        named = "file" if "file" in table.column_names else content
+        if search:
+            mask = compute.and_(mask, compute.match_substring(table[named], search, ignore_case=True))
+        shown = table.select(list(dict.fromkeys(["row_id", content, named, "label"]))).filter(mask).slice(0, wanted - len(found))
+        found += [{**row, content: _cut(row[content]), "label": dataset.classes[row["label"]]} for row in shown.to_pylist()]
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

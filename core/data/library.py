@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,26 @@ def rows_of(place: Path, dataset: Dataset, *, split: str | None = None, columns:
     try:
         return pq.read_table(path, columns=columns, filters=None if split is None else [("split", "==", str(split))])
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"The rows of {dataset.name} cannot be read.", why=f"{ROWS} is damaged ({str(error)[:100]}).",
-                        remedy="Delete this dataset and import it again.") from error
+        raise _damaged(dataset, error) from error
+
+
+def scan(dataset: Dataset, *, settings: Settings, workspace: str) -> Iterator[Any]:
+    """The rows as `pyarrow.Table`s of at most 16,384 rows, one after the other: for processes that must stay small.
+
+    Raises what `read_rows` raises.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder(dataset, settings=settings, workspace=workspace) / ROWS
+    if not path.is_file():
+        raise _missing(dataset.id)
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(dataset, error) from error
 
 
 def read_report(dataset: Dataset, *, settings: Settings, workspace: str) -> ImportReport:
@@ -93,6 +112,11 @@ def read_report(dataset: Dataset, *, settings: Settings, workspace: str) -> Impo
 
 def _home(settings: Settings, workspace: str) -> Path:
     return settings.workspace(workspace) / "datasets"
+
+
+def _damaged(dataset: Dataset, error: Exception) -> DataError:
+    return DataError(f"The rows of {dataset.name} cannot be read.", why=f"{ROWS} is damaged ({str(error)[:100]}).",
+                     remedy="Delete this dataset and import it again.")
 
 
 def _missing(ref: str) -> NotFoundError:
