@@ -64,6 +64,8 @@ unit: $(VENV)/.installed-tests
 
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@$(BIN)/python benchmarks/feature_space.py
+	@$(BIN)/python benchmarks/import_speed.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
