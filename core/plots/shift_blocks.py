@@ -70,6 +70,8 @@ def _axes(fig: go.Figure, names: Sequence[str], rows: int) -> None:
     template = figure()
     fig.update_xaxes(template.layout.xaxis)
     fig.update_yaxes(template.layout.yaxis)
+    fig.update_yaxes(automargin=False)  # fixed room instead: else the browser lays the figure out twice
+    fig.update_layout(margin={"l": 64})
     fig.update_xaxes(tickvals=list(range(len(names))), ticktext=list(names), range=[-0.5, len(names) - 0.5], ticklabeloverflow="allow")
     fig.update_yaxes(title={"text": "Similarity"}, range=[-0.05, 1.05], row=1, col=1)
     fig.update_yaxes(title={"text": "Typical move"}, rangemode="tozero", row=2, col=1)

@@ -35,7 +35,7 @@ class PointMap {
     // A finger scrolls the page until a tool is chosen.
     this.tool = matchMedia("(pointer: coarse)").matches ? "look" : "lasso";
     this.listen();
-    this.watch = new ResizeObserver(() => this.draw());
+    this.watch = new ResizeObserver(() => { if (this.root.clientWidth !== this.drawnWidth) this.draw(); });
     this.watch.observe(root);
   }
 
@@ -180,6 +180,7 @@ class PointMap {
 
   draw() {
     if (!this.scene || !this.root.clientWidth) return;
+    this.drawnWidth = this.root.clientWidth;
     this.shown = this.panes();
     const last = this.shown[this.shown.length - 1];
     for (const canvas of [this.points, this.over]) {
