@@ -45,7 +45,7 @@ def _where(moved: Sequence[BlockShift], blocks: Sequence[BlockShift]) -> str:
     bound = lowest.cka.high if lowest.cka else 1.0
     tied = [b for b in moved if b is lowest or (b.cka is not None and b.cka.low <= bound)]
     still = len(blocks) - len(moved)
-    rest = f" {still} of {len(blocks)} blocks are identical to the last bit." if still else ""
+    rest = f" {still} of {len(blocks)} blocks {'is' if still == 1 else 'are'} identical to the last bit." if still else ""
     if len(tied) == 1 and lowest.cka is not None:
         numbers = f"(CKA {lowest.cka.value:.3f}, 95 % interval {lowest.cka.low:.3f} to {lowest.cka.high:.3f}; 1 = unchanged)"
         where = f"Only {lowest.name} changed" if len(moved) == 1 else f"By CKA, features changed most in {lowest.name}"
