@@ -84,7 +84,7 @@ def rows_of(place: Path, dataset: Dataset, *, split: str | None = None, columns:
 
 
 def scan(dataset: Dataset, *, settings: Settings, workspace: str) -> Iterator[Any]:
-    """The rows as `pyarrow.Table`s of at most 16,384 rows, one after the other: for processes that must stay small.
+    """The rows as `pyarrow.Table`s of at most 4,096 rows, one after the other: for processes that must stay small.
 
     Raises what `read_rows` raises.
     """
@@ -96,8 +96,8 @@ def scan(dataset: Dataset, *, settings: Settings, workspace: str) -> Iterator[An
         raise _missing(dataset.id)
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:
-            for group in range(file.num_row_groups):
-                yield file.read_row_group(group, use_threads=False)
+            for batch in file.iter_batches(batch_size=4_096, use_threads=False):
+                yield pa.Table.from_batches([batch])
     except (pa.ArrowException, OSError) as error:
         raise _damaged(dataset, error) from error
 

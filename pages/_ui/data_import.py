@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import settings
 from core.domain.dataset import Role, Split, Task
@@ -125,7 +126,16 @@ def keep(ws: str, uploads: Sequence[Any], *, most_bytes: int) -> Path:
         with target.open("wb") as out:
             while chunk := upload.read(1 << 20):
                 out.write(chunk)
+        _release(upload)
     return target if len(uploads) == 1 else home
+
+
+def _release(upload: Any) -> None:
+    """Let the server forget the bytes of an upload that is on disk; else it keeps them in memory until the session ends."""
+    context = get_script_run_ctx()
+    if context is not None and hasattr(upload, "file_id"):
+        upload.close()
+        context.uploaded_file_mgr.remove_file(session_id=context.session_id, file_id=upload.file_id)
 
 
 def _safe(name: str) -> str:
