@@ -56,6 +56,7 @@ def panes(base: Positions, tuned: Positions, colouring: Colouring, *, row_ids: S
 def panes_words(n_rows: int, names: tuple[str, str], colouring: Colouring, finding: str = "") -> tuple[str, str]:
     """Title and alternative text of two panes."""
     title = finding or f"{names[0]} and {names[1]} through one camera, coloured by {colouring.title.lower()}"
+    title = title[:1].upper() + title[1:]
     return title, (f"Two maps of the same {n_rows} rows with the same axes: {names[0]} on the left, {names[1]} on the right, "
                    f"coloured by {colouring.title.lower()}. {title}.")
 
