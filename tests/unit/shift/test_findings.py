@@ -56,7 +56,7 @@ def test_neighbours_kept_may_name_another_block_when_the_rows_support_it(one):
 def test_only_one_block_changed(one):
     still = one("embeddings", 1, 1, 1, state=State.IDENTICAL)
     assert say([still, one("block 0", 0.6, 0.65, 0.7)])[0].startswith("Only block 0 changed")
-    assert "1 of 2 blocks are identical" in say([still, one("block 0", 0.6, 0.65, 0.7)])[0]
+    assert "1 of 2 blocks is identical" in say([still, one("block 0", 0.6, 0.65, 0.7)])[0]
 
 
 @pytest.mark.parametrize(("fixed", "broken", "start"), [
