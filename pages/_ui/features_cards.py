@@ -27,9 +27,9 @@ def hover(space: Space, block: int) -> list[str]:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _opening(key: str, _space: Space) -> list[str]:
-    """The beginning of each row's text, or the name of its picture."""
+    """The beginning of each row's text; nothing for pictures, which the canvas shows themselves."""
     if _space.kind == "image":
-        return [content.rsplit("/", 1)[-1] for content in _space.contents]
+        return [""] * len(_space.contents)
     return [_short(content[:4 * HOVER_CHARACTERS], HOVER_CHARACTERS) for content in _space.contents]
 
 
