@@ -1,6 +1,6 @@
 import streamlit as st
 
-from pages._ui import arms, compare_parts, compare_table, shell
+from pages._ui import arms, compare_parts, compare_table, run_list, shell
 
 shell.require_entrypoint()
 
@@ -11,7 +11,7 @@ ids = compare_parts.choose(ws)
 if not ids:
     shell.stop()
 runs = compare_parts.load(ws, ids)
-names = arms.names([run for run, _ in runs.values()])
+names = arms.titled([run for run, _ in runs.values()], run_list.titles(ws))
 comparison = api.comparison(ws, list(runs))
 
 compare_parts.same_rows(runs, names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core.domain.recipe import Recipe
 from core.domain.run import Run
@@ -40,3 +40,19 @@ def names(runs: Sequence[Run]) -> dict[str, str]:
         name = first[run.id] if seen.count(first[run.id]) == 1 else f"{first[run.id]} · {run.name}"
         out[run.id] = name if name not in out.values() else f"{name} ({run.id[:4]})"
     return out
+
+
+def titled(runs: Sequence[Run], titles: Mapping[str | None, str]) -> dict[str, str]:
+    """Run id -> a name that is unique among runs of several experiments: `LoRA (BBC News, MiniLM)`; plain names where all are of one.
+
+    titles: experiment id -> its name.
+    """
+    experiments = dict.fromkeys(run.experiment for run in runs)
+    if len(experiments) == 1:
+        return names(runs)
+    out: dict[str, str] = {}
+    for experiment in experiments:
+        for i, name in names([run for run in runs if run.experiment == experiment]).items():
+            label = f"{name} ({titles[experiment]})" if experiment in titles else name
+            out[i] = label if label not in out.values() else f"{label} {i[:4]}"
+    return {run.id: out[run.id] for run in runs}

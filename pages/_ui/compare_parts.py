@@ -35,11 +35,10 @@ def choose(ws: str) -> list[str]:
     asked = [i for i in st.query_params.get("runs", "").split(",") if i in runs]
     newest = next(g for g in run_list.groups(list(runs.values())) if any(r in ready for r in g))
     members = [runs[i] for i in asked] or newest
-    labels = arms.names(ready)
-    titles = run_list.titles(ws)
+    labels = arms.titled(ready, run_list.titles(ws))
     picked = st.multiselect("Runs", [r.id for r in ready], default=[r.id for r in members if r in ready],
                             key=f"pick_{len(ready)}_{','.join(asked)}", help="Every run with a result can be added.",
-                            format_func=lambda i: f"{labels[i]} ({titles.get(runs[i].experiment, runs[i].name)})")
+                            format_func=labels.__getitem__)
     _waiting(ws, members)
     return list(picked)
 

@@ -71,11 +71,7 @@ def _rows_control(ws: str, run: Run, rows: int) -> None:
 
 
 def _labels(ws: str, known: Known) -> dict[str, str]:
-    """A name a run; with its experiment's where there are several."""
-    names, titles = arms.names([run for run, _ in known.values()]), run_list.titles(ws)
-    several = len({run.experiment for run, _ in known.values()}) > 1
-    return {i: f"{names[i]} ({titles[run.experiment]})" if several and run.experiment in titles else names[i]
-            for i, (run, _) in known.items()}
+    return arms.titled([run for run, _ in known.values()], run_list.titles(ws))
 
 
 def _asked(name: str, known: Known) -> Asked | None:
