@@ -18,7 +18,7 @@ from core.metrics.scores import check, f1_from_counts
 if TYPE_CHECKING:
     from scipy import sparse
 
-_CHUNK_CELLS = 2_000_000
+CHUNK_CELLS = 2_000_000
 """Numbers held at once: 16 MB."""
 
 
@@ -68,7 +68,7 @@ def _draw(cells: NDArray[np.int64], counts: NDArray[np.int64], n_classes: int, s
     """`(samples, 2)`: accuracy and macro-F1 of each resample."""
     tables = score_tables(cells, n_classes)
     n_rows = int(counts.sum())
-    step = max(1, _CHUNK_CELLS // max(len(cells), n_classes))
+    step = max(1, CHUNK_CELLS // max(len(cells), n_classes))
     parts = [table_scores(rng.multinomial(n_rows, counts / n_rows, size=min(step, samples - start)), *tables)
              for start in range(0, samples, step)]
     return np.concatenate(parts)

@@ -47,6 +47,15 @@ def test_seeds_that_disagree_widen_it_beyond_the_rows() -> None:
     assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
 
 
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_seeds_that_are_all_right_or_all_wrong_are_no_certainty(wrong: int) -> None:
+    labels = np.arange(40) % 2
+    found = pooled(labels, np.stack([(labels + wrong) % 2] * 3), n_classes=2)["accuracy"]
+    known = bootstrap(labels, (labels + wrong) % 2, n_classes=2)["accuracy"]
+    assert (found.value, found.low, found.high) == pytest.approx((known.value, known.low, known.high))
+    assert found.low < found.high
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 4), st.integers(2, 40), st.floats(0, 1))
 def test_the_interval_holds_the_value_and_stays_in_range(n_seeds: int, n_rows: int, wrong: float) -> None:
