@@ -39,9 +39,9 @@ def _is_plain(layer: Any) -> bool:
 
 def _forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     base = layer.get_base_layer()
-    quantised = type(base).__name__ == "Linear4bit"
-    fast = (x.dtype == torch.float32 and not torch.is_autocast_enabled(x.device.type) and not layer.disable_adapters and not layer.merged
-            and not args and not kwargs and (not quantised or getattr(base.weight, "quant_state", None) is not None))
+    readable = base.weight.is_floating_point() or getattr(base.weight, "quant_state", None) is not None
+    fast = (readable and x.dtype == torch.float32 and not torch.is_autocast_enabled(x.device.type) and not layer.disable_adapters
+            and not layer.merged and not args and not kwargs)
     if not fast:  # mixed precision casts inside the layer, which an own gradient would have to repeat
         return type(layer).forward(layer, x, *args, **kwargs)  # type: ignore[no-any-return]
     name = layer.active_adapters[0]
