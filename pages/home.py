@@ -24,7 +24,7 @@ with st.container(border=True):
     st.subheader("A first comparison")
     st.markdown(
         f"Trains **{model.name}** six ways on **{dataset.name}** at quick effort. "
-        "It takes a few minutes on an ordinary computer; you may close the page meanwhile."
+        "It takes about eight minutes on two processor cores; you may close the page meanwhile."
     )
     label = f"Compare on {dataset.name} with {model.name.split(' (')[0]}"
     if st.button(label, type="primary", icon=":material/play_arrow:", key="first_comparison"):

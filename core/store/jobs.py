@@ -101,6 +101,7 @@ class Jobs:
 
 
 def missing(job: str) -> NotFoundError:
+    """The error for a run that this workspace does not have."""
     return NotFoundError(f"There is no run {job!r} here.", why="It was deleted, or it belongs to another workspace.",
                          remedy="Open the Runs page to see the runs of this workspace.")
 
