@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.api import SeedGroup
 from core.domain.run import Result, Run
 from core.plots.numbers import measured
 from pages._ui import arms, shell
@@ -40,7 +41,7 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> N
 
 def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
     """Arms with several seeds, each as one line; nothing when every arm has one seed."""
-    groups = shell.api().seed_groups(ws, list(runs))
+    groups = _seed_groups(ws, tuple((i, result.seconds) for i, (_, result) in runs.items()))
     if not groups:
         return
     st.subheader("Seeds together")
@@ -55,6 +56,12 @@ def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
         f"{row['Arm']}, {row['Seeds']} seeds, test accuracy {row['Test accuracy']}" for row in rows))
     st.caption("Mean over the seeds of an arm. The interval covers the test rows and the seeds: what another test set and another seed "
                "would give. With two or three seeds it still says little about seeds.")
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _seed_groups(ws: str, measured: tuple[tuple[str, float], ...]) -> tuple[SeedGroup, ...]:
+    """Kept, since a bootstrap on many rows takes seconds. measured: run ids with their seconds, which change when a run is resumed."""
+    return shell.api().seed_groups(ws, [i for i, _ in measured])
 
 
 def _row(name: str, run: Run, result: Result) -> dict[str, Any]:
