@@ -75,10 +75,11 @@ def test_kill_9_of_the_web_server_leaves_the_run_going(yard: Any, waiting: Calla
     waiting(lambda: not yard.store.supervisors.list())
 
 
-def test_two_supervisors_never_run_one_job_twice(yard: Any) -> None:
+def test_two_supervisors_never_run_one_job_twice(yard: Any, waiting: Callable[..., Any]) -> None:
+    yard.supervise(slots=2)
+    yard.supervise(slots=4)                 # slots count every supervisor's jobs: these two more are the second one's alone
+    waiting(lambda: len(yard.store.supervisors.list()) == 2)
     runs = [yard.submit("once") for _ in range(16)]
-    yard.supervise(slots=4)
-    yard.supervise(slots=4)
     for run in runs:
         assert yard.ended(run, 90).status is Status.DONE
     lines = (yard.settings.home / "executions").read_text(encoding="utf-8").split()
