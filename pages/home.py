@@ -1,6 +1,6 @@
 import streamlit as st
 
-from pages._ui import devices, run_list, shell
+from pages._ui import devices, run_list, shell, train_form
 from pages._ui.words import glossary
 
 shell.require_entrypoint()
@@ -8,6 +8,8 @@ shell.require_entrypoint()
 HOME_METHODS = ("probe", "partial", "lora", "qlora", "full", "scratch")
 PICTURE_SETS = ("openmoji", "mnist-5k")
 PICTURE_METHODS = ("probe", "partial", "lora", "full", "scratch")
+# Of the six text runs on two processor cores.
+TIMES = {"quick": "about eight minutes", "normal": "more than half an hour", "thorough": "several hours"}
 
 ws, api = shell.workspace(), shell.api()
 
@@ -18,18 +20,19 @@ st.markdown(
     "Then it puts the runs side by side, with intervals, so that you see what each way costs and what it buys."
 )
 devices.line()
+effort = train_form.effort(key="home_effort", default="quick")
 
 dataset, model = api.bundled_datasets()[0], api.bundled_models()[0]
 with st.container(border=True):
     st.subheader("A first comparison")
     st.markdown(
-        f"Trains **{model.name}** six ways on **{dataset.name}** at quick effort. "
-        "It takes about eight minutes on two processor cores; you may close the page meanwhile."
+        f"Trains **{model.name}** six ways on **{dataset.name}** at {effort} effort. "
+        f"It takes {TIMES[effort]} on two processor cores; you may close the page meanwhile."
     )
     label = f"Compare on {dataset.name} with {model.name.split(' (')[0]}"
     if st.button(label, type="primary", icon=":material/play_arrow:", key="first_comparison"):
         with shell.guarded():
-            ids = api.compare_bundled(ws, dataset=dataset.id, model=model.id, methods=HOME_METHODS)
+            ids = api.compare_bundled(ws, dataset=dataset.id, model=model.id, methods=HOME_METHODS, effort=effort)
             shell.go("runs", run=ids[0])
     devices.downloads(model, dataset)
 with st.container(border=True):
@@ -40,10 +43,10 @@ with st.container(border=True):
                                   persist_state="session", help="Each is fetched on first use.")
     pictures = sets[chosen or PICTURE_SETS[0]]
     st.markdown(f"Trains **{network.name}**, pretrained on photographs, five ways on the {pictures.rows:,} pictures of "
-                f"**{pictures.name}**. Pictures take longer than texts: tens of minutes without a GPU.")
+                f"**{pictures.name}** at {effort} effort. Pictures take longer than texts: tens of minutes without a GPU.")
     if st.button(f"Compare on {pictures.name} with {network.name}", icon=":material/play_arrow:", key="first_pictures"):
         with shell.guarded():
-            ids = api.compare_bundled(ws, dataset=pictures.id, model=network.id, methods=PICTURE_METHODS)
+            ids = api.compare_bundled(ws, dataset=pictures.id, model=network.id, methods=PICTURE_METHODS, effort=effort)
             shell.go("runs", run=ids[0])
     devices.downloads(network, pictures)
 

@@ -121,11 +121,11 @@ def methods(choices: Sequence[MethodChoice]) -> list[str]:
     return chosen
 
 
-def effort() -> str:
+def effort(*, key: str = "train_effort", default: str = "normal") -> str:
     """The one main dial."""
-    value = st.segmented_control("Effort", list(EFFORTS), default="normal", format_func=EFFORTS.__getitem__, key="train_effort",
+    value = st.segmented_control("Effort", list(EFFORTS), default=default, format_func=EFFORTS.__getitem__, key=key,
                                  help=word("effort"), required=True, persist_state="session")
-    return str(value or "normal")
+    return str(value or default)
 
 
 def repeats() -> tuple[int, list[int | None]]:
