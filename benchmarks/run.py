@@ -78,9 +78,11 @@ def main() -> int:
 
 
 def recipe_for(dataset: Dataset, facts: ModelFacts, method: str, level: str, *, seed: int) -> Recipe:
-    """Thaw's own default recipe; the plain side takes epochs, batch, length and LoRA settings from it."""
-    return effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method=method, effort=level, seed=seed,
+    """Thaw's own default recipe; the plain side takes epochs, batch, length and LoRA settings from it. No features are recorded while
+    training: the plain side has no such thing."""
+    found = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method=method, effort=level, seed=seed,
                            train_rows=dataset.rows(Split.TRAIN), mean_length=dataset.mean_length, facts=facts)
+    return found.replace(track_features=0)
 
 
 def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings) -> dict[str, Any]:

@@ -26,8 +26,7 @@ class RowStore:
     """
 
     def __init__(self, root: Path, kind: str, *, key: dict[str, Any], offsets: np.ndarray, width: int, dtype: str = "float32") -> None:
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
-        self.folder = root / kind / digest
+        self.folder = _folder(root, kind, key)
         self.offsets = offsets
         self.width = width
         self.dtype = np.dtype(dtype)
@@ -41,6 +40,11 @@ class RowStore:
                 file.truncate(max(1, int(offsets[-1]) * width * self.dtype.itemsize))
         (self.folder / "key.json").touch()
         self._file = (self.folder / "values.bin").open("r+b", buffering=0)
+
+    @staticmethod
+    def exists(root: Path, kind: str, *, key: dict[str, Any]) -> bool:
+        """Whether some run has begun such a store; it is not made by asking."""
+        return (_folder(root, kind, key) / "key.json").is_file()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -81,6 +85,10 @@ class RowStore:
     def close(self) -> None:
         """Release the file."""
         self._file.close()
+
+
+def _folder(root: Path, kind: str, key: dict[str, Any]) -> Path:
+    return root / kind / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def evict(root: Path, limit_bytes: int, keep: set[Path] | None = None) -> int:

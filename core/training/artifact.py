@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from core import tasks
 from core.domain import codec
 from core.domain.recipe import Recipe
 from core.errors import NotFoundError
+from core.models import blocks, methods
 from core.models import facts as facts_module
-from core.models import methods
 from core.models.network import Network
 from core.settings import Settings
 from core.tasks.base import Rows
@@ -136,6 +137,18 @@ def _load_body(network: Network, folder: Path, device: str) -> None:
         with torch.no_grad():
             for name, tensor in state.items():
                 own[name].copy_(tensor)
+
+
+def moved_blocks(run_dir: Path, network: Network) -> set[str]:
+    """Blocks of the run's network (as loaded) that may differ from the model it started from: the artifact holds a weight of them."""
+    names = list(network.body.state_dict())
+    for file in (WEIGHTS_FILE, f"{ADAPTER}/adapter_model.safetensors"):
+        if (path := run_dir / "artifact" / file).is_file():
+            with safe_open(path, framework="pt") as saved:
+                tensors = list(saved.keys())
+            owner = blocks.block_of([*names, *tensors], network.stack)  # adapter tensors lie inside the blocks
+            return {owner[name] for name in tensors}
+    return set()
 
 
 def compute_dtype(precision: str) -> torch.dtype:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +17,14 @@ from core.domain.estimate import estimate
 from core.domain.recipe import Recipe
 from core.domain.run import Interval, Observer, Phase, Result
 from core.features import extract
-from core.features.store import RowStore
 from core.models import methods
 from core.models.network import Network, count_parameters
 from core.settings import Settings
-from core.training import artifact, evaluate, probe
+from core.training import artifact, evaluate, prefix, probe
 from core.training import device as device_module
 from core.training.inputs import Inputs
 from core.training.memory import PeakMemory
 from core.training.session import Session, feature_store, prepare
-
-CACHE_SHARE = 0.5
-"""Of the cache folder's limit, what the prefix of one run may take."""
-MIN_CACHED_BLOCKS = 1
-"""A prefix of the embeddings alone is not worth a file: looking them up costs nothing."""
 
 
 def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path, observer: Observer, resume: bool = False) -> Result:
@@ -106,7 +99,7 @@ def _train(session: Session) -> tuple[Inputs, probe.LinearHead | None, Trained]:
     _checkpointing(session, network)
     trainable, total = count_parameters(network)  # before cached blocks are taken out of the network
     inputs = Inputs(network=network, encoded=session.encoded, labels=session.rows.labels, precision=session.precision)
-    _cache_prefix(session, inputs)
+    prefix.cache(session, inputs)
     return inputs, base_head, dataclasses.replace(_fit(session, inputs), trainable_params=trainable, total_params=total)
 
 
@@ -156,52 +149,6 @@ def _checkpointing(session: Session, network: Network) -> None:
     if session.card.adapter:
         network.keep_in_eval([])  # transformers recomputes in train mode only; the body's dropout is 0, so nothing else changes
     session.observer.note("Recomputes activations in the backward pass to save memory.")
-
-
-def _cache_prefix(session: Session, inputs: Inputs) -> None:
-    """Run the frozen blocks below the first trainable one once for all rows, and start from there ever after."""
-    recipe, network = session.recipe, inputs.network
-    plan = recipe.freeze if session.card.needs_freeze_plan else None
-    boundary = (plan.first_trainable((*network.stack.names, "head")) if plan else 0) - 1
-    if boundary < MIN_CACHED_BLOCKS:
-        return
-    if recipe.augmentation != "off" and not session.encoded.ragged:
-        session.observer.note("The frozen blocks were not cached, because augmentation changes every picture.")
-        return
-    if boundary >= network.stack.size:
-        boundary = network.stack.size - 1  # everything is frozen: start at the last block, whose output still passes the final norm
-    session.enter(Phase.CACHING)
-    wanted = np.concatenate([session.train, session.validation, session.rows.of(Split.TEST), session.rows.of(Split.SHIFT)])
-    found = extract.try_prefix(network, session.encoded, wanted[:2], boundary=boundary, precision=session.precision)
-    if found is None:
-        session.observer.note("The frozen blocks were not cached: the blocks of this model hand on more than one tensor.")
-        return
-    store = _prefix_store(session, boundary, found, len(wanted))
-    if store is None:
-        return
-    extract.fill_prefix(store, network, session.encoded, wanted, boundary=boundary, precision=session.precision,
-                        report=session.report("rows", f"blocks below {boundary}"))
-    inputs.prefix, inputs.prefix_shape, inputs.runner = store, found.shape, extract.PrefixRunner(network, boundary)
-    session.observer.note(f"The {boundary} frozen blocks below block {boundary} were run once and cached.")
-
-
-def _prefix_store(session: Session, boundary: int, found: extract.Boundary, n_rows: int) -> RowStore | None:
-    """The store of what enters the first trainable block; None, with a note, where it would fill the cache folder."""
-    recipe, encoded = session.recipe, session.encoded
-    quantised = [recipe.quantization.type, recipe.quantization.double] if session.card.weights == "4bit" else None
-    key = {"kind": "prefix", "boundary": boundary, "dataset": session.rows.dataset_hash, "model": session.facts.revision,
-           "length": recipe.max_length, "precision": session.precision, "quantised": quantised, "device": session.device.kind}
-    if encoded.ragged:
-        offsets, width = np.concatenate([[0], np.cumsum(encoded.lengths)]), found.shape[-1]
-    else:
-        offsets, width = np.arange(len(encoded.lengths) + 1), math.prod(found.shape)
-    needed = n_rows * float(offsets[-1]) / len(encoded.lengths) * width * np.dtype(found.dtype).itemsize
-    limit = CACHE_SHARE * session.settings.cache_gb * 1e9
-    if needed > limit:
-        session.observer.note(f"The frozen blocks were not cached: their output takes {needed / 1e9:.1f} GB, more than the "
-                              f"{limit / 1e9:.1f} GB that one entry of the cache may take (THAW_CACHE_GB).")
-        return None
-    return RowStore(session.settings.cache, "prefix", key=key, offsets=offsets, width=width, dtype=found.dtype)
 
 
 def _fit(session: Session, inputs: Inputs) -> Trained:

@@ -5,6 +5,7 @@ Each side is loaded from disk; rows, order, preprocessing and batches are the sa
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from core.models import facts as facts_module
 from core.models.network import Network
 from core.settings import Settings
 from core.tasks.base import Encoded, Rows
-from core.training import artifact, weight_changes
+from core.training import artifact, prefix, weight_changes
+from core.training.inputs import Inputs, computed_blocks
 
 Report = Callable[[float, float | None], None]
 
@@ -56,10 +58,10 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
     work = _Work(recipe=recipe, facts=where.facts, rows=table, sample=probe_sample(table.labels, table.splits, rows=rows),
                  precision=precision, settings=settings, observer=observer)
     observer.phase(Phase.CACHING)
-    work.ensure(where.base, "base model", lambda: work.untrained("pretrained"))
-    if where.quantised is not None:
-        work.ensure(where.quantised, "4-bit base model", lambda: work.untrained("4bit"))
-    work.ensure(where.tuned, "tuned model", lambda: artifact.load(run_dir, settings=settings).network)
+    work.ensure(where.base, lambda: work.blocks(work.untrained("pretrained"), "base model"))
+    if (four_bit := where.quantised) is not None:
+        work.ensure(four_bit, lambda: work.blocks(work.untrained("4bit"), "4-bit base model"))
+    work.ensure(where.tuned, lambda: work.tuned(where))
     return Extracted(base=where.base, tuned=where.tuned, quantised=where.quantised)
 
 
@@ -106,13 +108,34 @@ class _Work:
         processor = adapter.load_processor(facts_module.folder(self.recipe.base_model, self.settings))
         return adapter.encode(self.rows, processor=processor, recipe=self.recipe, facts=self.facts, cache=self.settings.cache)
 
-    def ensure(self, path: Path, what: str, load: Callable[[], Network]) -> None:
+    def blocks(self, network: Network, what: str) -> dict[str, np.ndarray]:
+        """Features of every block, from one forward pass."""
+        return pooled.every_block(network, self.encoded(), self.sample, precision=self.precision, report=self.report(what))
+
+    def tuned(self, where: places.Places) -> dict[str, np.ndarray]:
+        """Features of the run's model. Up to the first block of which the run left weights, it is the model it started from, whose
+        features are on disk; those above start from the frozen prefix that the run has cached, where it is still there."""
+        network = artifact.load(where.run_dir, settings=self.settings).network
+        names = network.stack.names
+        moved = set(names) if places.weights_of(self.recipe) == "fresh" else artifact.moved_blocks(where.run_dir, network)
+        unmoved = list(itertools.takewhile(lambda name: name not in moved, names))
+        below = BlockFeatures.load(where.quantised or where.base).blocks if unmoved else {}
+        if len(unmoved) == len(names):
+            return below
+        inputs = Inputs(network=network, encoded=self.encoded(), labels=self.rows.labels, precision=self.precision)
+        prefix.reuse(inputs, self.sample, boundary=len(unmoved) - 1, recipe=self.recipe, facts=self.facts,
+                     dataset=self.rows.dataset_hash, settings=self.settings)
+        found = computed_blocks(inputs, self.sample, self.report("tuned model"))
+        return {name: below[name] if name in unmoved else found[name] for name in names}
+
+    def report(self, what: str) -> Report:
+        """Rows done, with what they are done for."""
+        return lambda done, total: self.observer.progress(done, total, "rows", what)
+
+    def ensure(self, path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> None:
         """Write the features of one side unless they are there."""
         if path.is_file():
             path.touch()
             return
-        network = load()
-        blocks = pooled.every_block(network, self.encoded(), self.sample, precision=self.precision,
-                                    report=lambda done, total: self.observer.progress(done, total, "rows", what))
-        BlockFeatures(row_ids=self.rows.row_ids[self.sample], blocks=blocks).save(path)
+        BlockFeatures(row_ids=self.rows.row_ids[self.sample], blocks=compute()).save(path)
         (path.parent / "key.json").touch()  # what the cache's eviction looks at

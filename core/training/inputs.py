@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from core.features.extract import PrefixRunner, from_stored
+from core.features.extract import PrefixRunner, Report, from_stored
+from core.features.pooled import every_block
 from core.features.store import RowStore
 from core.models.network import Network
 from core.tasks.base import Encoded
@@ -63,6 +64,28 @@ class Inputs:
         if self.runner is not None:
             self.runner.current = tensors.pop("prefix")
         return self.network(**tensors)  # type: ignore[no-any-return]
+
+
+def computed_blocks(inputs: Inputs, indices: np.ndarray, report: Report = lambda done, total: None) -> dict[str, np.ndarray]:
+    """Block name -> pooled activations (n_rows, n_dims) of these rows, in forward order: of all blocks, or, behind a cached prefix, of
+    those above it (what the replaced blocks hand on is not theirs)."""
+    blocks = every_block(inputs.network, _WithPrefix(inputs), indices, precision=inputs.precision, report=report)
+    return blocks if inputs.runner is None else {name: values for name, values in blocks.items() if name not in inputs.runner.removed}
+
+
+class _WithPrefix:
+    """Encoded rows that set the cached prefix of a batch before the network reads it."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self.inputs = inputs
+        self.lengths = inputs.encoded.lengths
+
+    def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
+        tensors = self.inputs.batch(indices) if self.inputs.runner is not None else self.inputs.encoded.batch(indices)
+        tensors.pop("labels", None)
+        if self.inputs.runner is not None:
+            self.inputs.runner.current = tensors.pop("prefix").to(self.inputs.network.device)
+        return tensors
 
 
 class LengthBuckets(Sampler[list[int]]):

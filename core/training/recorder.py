@@ -10,9 +10,8 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from core.features.blockfile import BlockFeatures
-from core.features.pooled import every_block
 from core.features.sample import probe_sample
-from core.training.inputs import Inputs
+from core.training.inputs import Inputs, computed_blocks
 
 POINTS = 7
 """Steps recorded after the start, the last one included."""
@@ -48,25 +47,7 @@ class FeatureRecorder(TrainerCallback):
         """Features of the sample now; random state and train mode are left as they were."""
         network = self.inputs.network
         was_training, state = network.training, torch.get_rng_state()
-        blocks = every_block(network, _WithPrefix(self.inputs), self.sample, precision=self.inputs.precision)
+        blocks = computed_blocks(self.inputs, self.sample)
         network.train(was_training)
         torch.set_rng_state(state)
-        if self.inputs.runner is not None:  # cached blocks were taken out of the network: what they give is not theirs
-            blocks = {name: values for name, values in blocks.items() if name not in self.inputs.runner.removed}
         BlockFeatures(row_ids=self.row_ids, blocks=blocks, step=step).save(self.folder / f"step-{step:07d}.safetensors")
-
-
-class _WithPrefix:
-    """Encoded rows that set the cached prefix of a batch before the network reads it."""
-
-    def __init__(self, inputs: Inputs) -> None:
-        self.inputs = inputs
-        self.lengths = inputs.encoded.lengths
-
-    def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        tensors = self.inputs.batch(indices) if self.inputs.runner is not None else self.inputs.encoded.batch(indices)
-        tensors.pop("labels", None)
-        if self.inputs.runner is not None:
-            self.inputs.runner.current = tensors.pop("prefix").to(self.inputs.network.device)
-        return tensors
-

@@ -115,7 +115,7 @@ def test_a_table_with_a_leak_is_mended_and_compared(serve, page, tmp_path):
     assert f"{LEAKED} rows have the same text as a row on another side of the split" in text
     page.get_by_role("button", name="Fix the leaks and import again").click()
     expect(page.get_by_role("heading", name=re.compile("leaks fixed"))).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("another side of the split")).to_have_count(0, timeout=SLOW)     # the old report stays until the new one is there
+    expect(page.get_by_text("another side of the split")).to_have_count(0, timeout=SLOW)  # the old report goes
     expect(page.get_by_role("button", name="Open the dataset")).to_be_visible(timeout=SLOW)
     honest(page)
     page.get_by_role("button", name="Open the dataset").click()

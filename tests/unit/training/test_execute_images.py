@@ -166,7 +166,7 @@ def test_the_prefix_cache_changes_nothing(family: str, method: str, settings: Se
     notes, uncached_notes = Notes(), Notes()
     cached = run(recipe, settings, tmp_path / "cached", notes)
     assert any("run once and cached" in note for note in notes.notes)
-    monkeypatch.setattr(module, "_cache_prefix", lambda session, inputs: None)
+    monkeypatch.setattr(module.prefix, "cache", lambda session, inputs: None)
     uncached = run(recipe, settings, tmp_path / "uncached", uncached_notes)
     np.testing.assert_allclose(predictions(tmp_path / "cached")["probabilities"], predictions(tmp_path / "uncached")["probabilities"],
                                atol=1e-4)

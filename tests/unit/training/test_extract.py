@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from core.domain.recipe import LoraSpec, Recipe
 from core.errors import NotFoundError
 from core.features.blockfile import BlockFeatures, steps_of
 from core.features.sample import probe_sample
+from core.features.store import RowStore
 from core.settings import Settings
 from core.training.execute import execute
 from core.training.extract import extract
@@ -40,6 +42,24 @@ def test_frozen_blocks_read_exactly_the_same_and_trained_ones_do_not(settings: S
     assert np.array_equal(base.row_ids, tuned.row_ids) and len(base.row_ids) == 36
     same = [np.array_equal(base.blocks[name], tuned.blocks[name]) for name in base.names]
     assert same == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("method", ["partial", "lora", "qlora"])
+def test_frozen_blocks_are_not_run_again_and_give_what_a_whole_pass_gives(method: str, settings: Settings, tiny_model: Path, tmp_path: Path,
+                                                                          tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = make(tiny_dataset, tiny_model, method, freeze=FreezePlan(frozen=("embeddings", "block 0", "block 1")))
+    run(recipe, settings, tmp_path / "run")
+    asked: list[np.ndarray] = []
+    read = RowStore.read
+    monkeypatch.setattr(RowStore, "read", lambda store, index: (asked.append(index), read(store, index))[1])
+    cached = BlockFeatures.load(extract(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes()).tuned)
+    assert len(set(asked)) == 36, "every row of the sample came from the prefix cache"
+    shutil.rmtree(settings.cache / "prefix")
+    (tmp_path / "run" / "features" / "final-2000.safetensors").unlink()
+    whole = BlockFeatures.load(extract(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes()).tuned)
+    assert not (settings.cache / "prefix").exists(), "asking for a cache does not make one"
+    for name in whole.names:
+        np.testing.assert_allclose(cached.blocks[name].astype(float), whole.blocks[name].astype(float), atol=2e-3)
 
 
 def test_a_probe_leaves_every_block_identical(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
