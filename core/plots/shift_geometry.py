@@ -56,7 +56,7 @@ def weights(names: Sequence[str], relative: Values, *, rank90: Sequence[int], in
     """‖ΔW‖ / ‖W‖ of the weights that changed most, as bars; hover tells rank and intruder dimensions. Untouched weights are left out."""
     changed = sorted((i for i, v in enumerate(relative) if v is not None and np.isfinite(v) and v > 0), key=lambda i: -(relative[i] or 0))
     shown = sorted(changed[:most])
-    fig = figure(x_title="Change ÷ size of the weight", height=max(160, min(height, 60 + 22 * len(shown))), legend=False)
+    fig = figure(x_title="Change ÷ size", height=max(160, min(height, 60 + 22 * len(shown))), legend=False)
     fig.add_bar(y=[names[i] for i in shown], x=[relative[i] for i in shown], orientation="h",
                 marker={"color": palette.TRAINING, "line": {"width": 0}},
                 customdata=[[rank90[i], "–" if intruders[i] is None else intruders[i]] for i in shown],

@@ -88,5 +88,5 @@ BREAKS: tuple[Break, ...] = (
     Break(name="outlier", label="One far-away row in B", apply=outlier,
           expect="One row of thousands: CKA collapses, while neighbours kept hardly change."),
     Break(name="rogue", label="A huge dimension in both", apply=rogue,
-          expect="One shared dimension drowns the rest: CKA rises to about 1, although rows are far from keeping their neighbours."),
+          expect="One shared dimension drowns the rest: CKA rises to about 1, although rows keep no more neighbours than before."),
 )

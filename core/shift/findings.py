@@ -150,7 +150,7 @@ def _frozen_check(blocks: Sequence[BlockShift]) -> list[Caution]:
             return []
         if block.state is State.OK:
             return [Caution(code="frozen-moved", message=f"{_up(block.name)} and all below it were frozen, yet its features changed: "
-                                                         "the two sides were not extracted alike.")]
+                                                         "they were trained after all, or the two sides were not extracted alike.")]
     return []
 
 

@@ -22,8 +22,8 @@ def section(ws: str, asked: Asked, space: Space, block: int) -> None:
         name = space.shift.blocks[block].name
         story = shell.api().feature_story(ws, asked.run, name, rows=space.rows)
         if story is None:
-            st.caption("This run recorded no features while training. Set *Rows replayed* under Advanced on the Train page, or choose "
-                       "effort normal, and train again. A probe has no steps: it is solved in one go.")
+            st.caption("This run recorded no features while training. Set *Rows replayed* under Advanced on the Train page "
+                       "and train again. A probe has no steps: it is solved in one go.")
             return
         shown = st.segmented_control("Show", SHOWN, default=SHOWN[0], key="features_steps_shown", required=True,
                                      label_visibility="collapsed") or SHOWN[0]
