@@ -51,6 +51,7 @@ def main() -> int:
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--methods", default="probe,lora,qlora,full")
     parser.add_argument("--effort", default="quick", choices=effort.EFFORTS)
+    parser.add_argument("--epochs", type=float, help="instead of the effort's")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
@@ -60,7 +61,7 @@ def main() -> int:
     records = []
     for number in range(args.repeats):
         for method in args.methods.split(","):
-            recipe = recipe_for(dataset, facts, method, args.effort, seed=number)
+            recipe = recipe_for(dataset, facts, method, args.effort, seed=number, epochs=args.epochs)
             for side, measure in SIDES.items():
                 if side == "after" and method == "probe":
                     continue
@@ -68,7 +69,7 @@ def main() -> int:
                 records.append({"method": method, "side": side, "seed": number} | measure(recipe, dataset, facts, settings))
                 print(json.dumps(records[-1]), file=sys.stderr, flush=True)
     report = {"machine": machine(), "data": dataset.name, "rows": {s: dataset.rows(s) for s in dataset.counts}, "model": facts.id,
-              "effort": args.effort, "recipe": recipe_for(dataset, facts, "lora", args.effort, seed=0).to_json(), "records": records}
+              "effort": args.effort, "recipe": recipe_for(dataset, facts, "lora", args.effort, seed=0, epochs=args.epochs).to_json(), "records": records}
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "bench.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     text = markdown(report)
@@ -77,12 +78,12 @@ def main() -> int:
     return 0
 
 
-def recipe_for(dataset: Dataset, facts: ModelFacts, method: str, level: str, *, seed: int) -> Recipe:
+def recipe_for(dataset: Dataset, facts: ModelFacts, method: str, level: str, *, seed: int, epochs: float | None = None) -> Recipe:
     """Thaw's own default recipe; the plain side takes epochs, batch, length and LoRA settings from it. No features are recorded while
     training: the plain side has no such thing."""
     found = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method=method, effort=level, seed=seed,
                            train_rows=dataset.rows(Split.TRAIN), mean_length=dataset.mean_length, facts=facts)
-    return found.replace(track_features=0)
+    return found.replace(track_features=0, epochs=epochs or found.epochs)
 
 
 def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings) -> dict[str, Any]:
