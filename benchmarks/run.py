@@ -69,7 +69,8 @@ def main() -> int:
                 records.append({"method": method, "side": side, "seed": number} | measure(recipe, dataset, facts, settings))
                 print(json.dumps(records[-1]), file=sys.stderr, flush=True)
     report = {"machine": machine(), "data": dataset.name, "rows": {s: dataset.rows(s) for s in dataset.counts}, "model": facts.id,
-              "effort": args.effort, "recipe": recipe_for(dataset, facts, "lora", args.effort, seed=0, epochs=args.epochs).to_json(), "records": records}
+              "effort": args.effort, "records": records,
+              "recipe": recipe_for(dataset, facts, "lora", args.effort, seed=0, epochs=args.epochs).to_json()}
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "bench.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     text = markdown(report)

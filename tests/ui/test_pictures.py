@@ -106,3 +106,13 @@ def test_the_second_home_button_compares_on_pictures(app, settings):
     runs = Thaw(settings).runs(WORKSPACE)
     assert [r.recipe.method for r in reversed(runs)] == ["probe", "partial", "lora", "full", "scratch"]
     assert {(r.recipe.task, r.recipe.effort) for r in runs} == {(Task.IMAGE_CLASSIFICATION, "quick")}
+
+
+def test_the_home_comparisons_run_at_the_effort_chosen(app, settings):
+    at = app()
+    at.segmented_control(key="home_effort").set_value("normal").run()
+    assert "at normal effort" in shown(at)
+    at.button(key="first_pictures").click().run()
+    assert not at.exception and not at.error
+    runs = Thaw(settings).runs(WORKSPACE)
+    assert {r.recipe.effort for r in runs} == {"normal"} and {r.recipe.epochs for r in runs if r.recipe.method != "probe"} == {3.0}
