@@ -69,3 +69,8 @@ def steps_of(run_dir: Path) -> list[Path]:
 def final_of(run_dir: Path, rows: int) -> Path:
     """Where the tuned model's features of the probe sample of `rows` rows lie."""
     return run_dir / "features" / f"final-{rows}.safetensors"
+
+
+def beside_of(run_dir: Path, dataset: str) -> Path:
+    """Where the tuned model's features of rows of a second dataset lie."""
+    return run_dir / "features" / f"beside-{dataset}.safetensors"

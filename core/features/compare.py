@@ -17,7 +17,7 @@ from core.errors import DataError, NotFoundError
 from core.features import places, stored
 from core.features.blockfile import BlockFeatures, digest_of
 from core.features.places import Places
-from core.features.sample import DEFAULT_ROWS
+from core.features.sample import DEFAULT_ROWS, NOTHING, SHIFT_SET
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,16 +66,21 @@ class Pair:
     sides: Sides
     row_ids: NDArray[np.int64]
     splits: NDArray[np.str_]
+    """Rows of a second dataset: `beside`."""
+    beside: NDArray[np.bool_]
+    """Which rows are of a second dataset: their ids count there."""
     key: str
     """Equal for equal features, labels and frozen blocks."""
 
 
-def load(ref: Ref, *, settings: Settings, rows: int = DEFAULT_ROWS) -> BlockFeatures:
+def load(ref: Ref, *, settings: Settings, rows: int = DEFAULT_ROWS, beside: str = "") -> BlockFeatures:
     """The features of one side. A recorded step lacks blocks below the first trained one: those are the base model's.
 
-    Raises NotFoundError when they were not extracted yet, or were cleared from the cache.
+    beside: id of a second dataset, at whose rows instead. Raises NotFoundError when features were not extracted yet, or the cache has
+    let them go.
     """
     where = places.of_run(ref.folder, settings=settings, rows=rows)
+    where = where.beside(beside, settings=settings) if beside else where
     path = _path(ref, where)
     if path is None or not path.is_file():
         raise NotFoundError("The features of this model are not here.", why="They were not extracted yet, or the cache has let them go.",
@@ -112,32 +117,61 @@ def table_of(dataset: str, *, settings: Settings, workspace: str) -> Table:
     return Table(row_ids=rows["row_id"].to_numpy(), labels=labels, splits=np.array(rows["split"].to_pylist()))
 
 
-def pair(a: Ref, b: Ref, *, settings: Settings, table: Table, rows: int = DEFAULT_ROWS) -> Pair:
-    """Both sides at the rows that both have. Raises DataError when these are of different datasets or have too few rows in common."""
+def pair(a: Ref, b: Ref, *, settings: Settings, table: Table, rows: int = DEFAULT_ROWS, beside: str = SHIFT_SET) -> Pair:
+    """Both sides at the rows that both have. Raises DataError when these are of different datasets or have too few rows in common.
+
+    beside: what is set against the target rows: `SHIFT_SET`, `NOTHING`, or the id of a second dataset, whose rows come last. They count
+    as shift rows without labels, since their classes are others.
+    """
     from core.shift.sides import Sides
 
     before, after = (places.of_run(ref.folder, settings=settings, rows=rows) for ref in (a, b))
     if before.dataset_hash != after.dataset_hash:
         raise DataError("These two runs cannot be compared row by row.", why="They were trained on different datasets.",
                         remedy="Choose two runs of the same dataset.")
-    first, second = _loaded(a, b, settings=settings, rows=rows)
-    common = second.row_ids[np.isin(second.row_ids, first.row_ids)]
-    first, second = aligned(first, common), aligned(second, common)
-    position = {int(row): index for index, row in enumerate(table.row_ids)}
-    order = np.array([position.get(int(row), -1) for row in common], int)
-    if len(order) and order.min() < 0:
-        raise DataError("The dataset of these runs has changed.", why="Rows of the probe sample are no longer in it.",
-                        remedy="Train on the dataset as it is now.")
-    labels, splits = table.labels[order], table.splits[order]
-    shift = splits == Split.SHIFT.value
+    first, second = _common(*_loaded(a, b, settings=settings, rows=rows))
+    labels, splits = _facts(table, first.row_ids)
+    if beside != SHIFT_SET and not (target := splits != Split.SHIFT.value).all():
+        labels, splits, (first, second) = labels[target], splits[target], (aligned(f, f.row_ids[target]) for f in (first, second))
+    own = len(splits)
+    if second_set := beside if beside not in (SHIFT_SET, NOTHING) else "":
+        others = _common(*(load(ref, settings=settings, rows=rows, beside=second_set) for ref in (a, b)))
+        first, second, added = _joined(first, others[0]), _joined(second, others[1]), len(others[0].row_ids)
+        labels, splits = np.append(labels, np.full(added, -1)), np.append(splits, np.full(added, "beside"))
+    foreign = np.arange(len(splits)) >= own
+    shift = (splits == Split.SHIFT.value) | foreign
     cold = _frozen(a, b, before, after)
     sides = Sides(names=second.names, base=list(first.blocks.values()), tuned=list(second.blocks.values()),
                   frozen=tuple(cold.get(name, False) for name in second.names), labels=labels if (labels >= 0).any() else None,
                   shift=shift if shift.any() else None)
-    digests = [digest_of(path) if (path := _path(ref, where)) else "" for ref, where in ((a, before), (b, after))]
+    files = [(a, before), (b, after)]
+    files += [(ref, where.beside(second_set, settings=settings)) for ref, where in files if second_set]
+    digests = [digest_of(path) if (path := _path(ref, where)) else "" for ref, where in files] + [second_set] * bool(second_set)
     key = hashlib.sha256(json.dumps([VERSION, *digests, sides.frozen, hashlib.sha256(labels.tobytes() + shift.tobytes()).hexdigest(),
-                                     len(common)]).encode()).hexdigest()[:24]
-    return Pair(sides=sides, row_ids=common, splits=splits, key=key)
+                                     own]).encode()).hexdigest()[:24]
+    return Pair(sides=sides, row_ids=first.row_ids, splits=splits, beside=foreign, key=key)
+
+
+def _facts(table: Table, row_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    """Labels and splits of these rows. Raises DataError for a row that the dataset does not have."""
+    position = {int(row): index for index, row in enumerate(table.row_ids)}
+    order = np.array([position.get(int(row), -1) for row in row_ids], int)
+    if len(order) and order.min() < 0:
+        raise DataError("The dataset of these runs has changed.", why="Rows of the probe sample are no longer in it.",
+                        remedy="Train on the dataset as it is now.")
+    return table.labels[order], table.splits[order]
+
+
+def _common(first: BlockFeatures, second: BlockFeatures) -> tuple[BlockFeatures, BlockFeatures]:
+    """Both at the rows that both have, in the second's order."""
+    rows = second.row_ids[np.isin(second.row_ids, first.row_ids)]
+    return aligned(first, rows), aligned(second, rows)
+
+
+def _joined(own: BlockFeatures, other: BlockFeatures) -> BlockFeatures:
+    """The rows of one model's second dataset after its own."""
+    return BlockFeatures(row_ids=np.concatenate([own.row_ids, other.row_ids]),
+                         blocks={name: np.concatenate([values, other.blocks[name]]) for name, values in own.blocks.items()})
 
 
 def _loaded(a: Ref, b: Ref, *, settings: Settings, rows: int) -> tuple[BlockFeatures, BlockFeatures]:
@@ -197,7 +231,12 @@ def _folder(found: Pair, settings: Settings, seed: int) -> Path:
     return settings.cache / "shift" / f"{found.key}-{seed}"
 
 
-def named(shift: Shift, *, a: str, b: str) -> Shift:
-    """The report with the names of its sides, in its sentences too."""
-    texts = (text.replace(_A, a).replace(_B, b) for text in shift.findings)
+def named(shift: Shift, *, a: str, b: str, beside: str = "") -> Shift:
+    """The report with the names of its sides, and of the second dataset where there is one, in its sentences too."""
+    texts = (_about(text, beside).replace(_A, a).replace(_B, b) for text in shift.findings)
     return replace(shift, base=a, run=b, findings=tuple(text[:1].upper() + text[1:] for text in texts))
+
+
+def _about(text: str, beside: str) -> str:
+    """A sentence on shift rows as one on the rows of a second dataset."""
+    return text.replace("Shift rows", f"{beside} rows").replace("shift rows", f"{beside} rows") if beside else text

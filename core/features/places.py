@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.domain.footprint import effective_plan
@@ -12,7 +12,7 @@ from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.targets import lora_targets
 from core.errors import NotFoundError
-from core.features.blockfile import final_of, steps_of
+from core.features.blockfile import beside_of, final_of, steps_of
 from core.models import facts as facts_module
 from core.models import methods
 from core.settings import Settings
@@ -26,6 +26,7 @@ class Places:
     recipe: Recipe
     facts: ModelFacts
     dataset_hash: str
+    precision: str
     base: Path
     quantised: Path | None
     """The 4-bit, untrained model; None unless the method loads one."""
@@ -38,9 +39,22 @@ class Places:
         """Whether every side is on disk."""
         return all(path.is_file() for path in (self.base, self.tuned, self.quantised) if path is not None)
 
+    def beside(self, dataset: str, *, settings: Settings) -> Places:
+        """The same models at rows of a second dataset (its id, which is a hash of its content). Recorded steps are of the own rows only."""
+        def shared(weights: str) -> Path:
+            return base_path(settings, dataset_hash=dataset, facts=self.facts, recipe=self.recipe, precision=self.precision, rows="beside",
+                             weights=weights)
 
-def base_path(settings: Settings, *, dataset_hash: str, facts: ModelFacts, recipe: Recipe, precision: str, rows: int, weights: str) -> Path:
-    """Base features are shared by every run on (dataset, base model, length, pooling, precision, sample size)."""
+        return replace(self, base=shared(""), quantised=None if self.quantised is None else shared("4bit"),
+                       tuned=beside_of(self.run_dir, dataset), steps={})
+
+
+def base_path(settings: Settings, *, dataset_hash: str, facts: ModelFacts, recipe: Recipe, precision: str, rows: int | str,
+              weights: str) -> Path:
+    """Base features are shared by every run on (dataset, base model, length, pooling, precision, sample).
+
+    rows: size of the probe sample, or `beside` for the rows of a second dataset.
+    """
     quantised = [recipe.quantization.type, recipe.quantization.double] if weights == "4bit" else None
     key = json.dumps([dataset_hash, facts.revision, recipe.max_length, recipe.pooling, precision, rows, quantised])
     return settings.cache / "block_features" / hashlib.sha256(key.encode()).hexdigest()[:24] / "features.safetensors"
@@ -62,7 +76,7 @@ def of_run(run_dir: Path, *, settings: Settings, rows: int) -> Places:
         return base_path(settings, dataset_hash=dataset_hash, facts=facts, recipe=recipe, precision=precision, rows=rows, weights=weights)
 
     four_bit = weights_of(recipe) == "4bit"
-    return Places(run_dir=run_dir, recipe=recipe, facts=facts, dataset_hash=dataset_hash, base=shared(""),
+    return Places(run_dir=run_dir, recipe=recipe, facts=facts, dataset_hash=dataset_hash, precision=precision, base=shared(""),
                   quantised=shared("4bit") if four_bit else None, tuned=final_of(run_dir, rows),
                   steps={int(path.stem.removeprefix("step-")): path for path in steps_of(run_dir)})
 

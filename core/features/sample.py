@@ -1,4 +1,4 @@
-"""The probe sample: the fixed rows of a dataset at which models are compared."""
+"""The probe sample: the fixed rows of a dataset at which models are compared, and those of a second dataset beside it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import numpy as np
 DEFAULT_ROWS, MOST_ROWS = 2000, 20_000
 SHIFT_SHARE = 0.25
 """Most of the sample that may come from the shift set."""
+BESIDE_ROWS = 500
+"""Most rows of a second dataset."""
+SHIFT_SET, NOTHING = "shift", "none"
+"""What can stand beside the target rows without a second dataset: the dataset's own shift rows, or no rows at all."""
 
 
 def probe_sample(labels: np.ndarray, splits: np.ndarray, *, rows: int = DEFAULT_ROWS, seed: int = 0) -> np.ndarray:
@@ -28,3 +32,12 @@ def probe_sample(labels: np.ndarray, splits: np.ndarray, *, rows: int = DEFAULT_
             chosen.append(taken)
             room -= len(taken)
     return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def beside_sample(labels: np.ndarray, splits: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Indices of the rows of a second dataset, sorted: stratified by class over all its splits (no model here was trained on them) but
+    the shift set, which is of yet another domain."""
+    from core.data.splits import label_budget
+
+    rows = np.flatnonzero(splits != "shift")
+    return np.asarray(rows[label_budget(labels[rows], BESIDE_ROWS, seed=seed)], np.int64)

@@ -52,7 +52,11 @@ def prepare(job: Job) -> dict[str, Any]:
 
 
 def features(job: Job) -> dict[str, Any]:
-    """Extract and compare the features of the runs named in the payload: {"runs": [folder, …], "rows": n}."""
+    """Extract and compare the features of the runs named in the payload: {"runs": [folder, …], "rows": n, "beside": id}.
+
+    beside: of a second dataset; absent without one.
+    """
+    from core.features.sample import SHIFT_SET
     from core.training.extract import measure
 
     failed: ThawError | None = None
@@ -61,7 +65,7 @@ def features(job: Job) -> dict[str, Any]:
             break
         try:
             measure(Path(folder), settings=job.settings, workspace=job.run.workspace, observer=job.observer,
-                    rows=int(job.run.payload["rows"]))
+                    rows=int(job.run.payload["rows"]), beside=str(job.run.payload.get("beside", SHIFT_SET)))
         except ThawError as error:  # one run that cannot be measured does not keep the others from it
             failed = failed or error
     if failed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from core.domain.run import Observer, Phase
 from core.features import compare, places, pooled
 from core.features.blockfile import BlockFeatures
 from core.features.compare import Pair, Ref, Which
-from core.features.sample import DEFAULT_ROWS, probe_sample
+from core.features.sample import DEFAULT_ROWS, NOTHING, SHIFT_SET, beside_sample, probe_sample
 from core.models import facts as facts_module
 from core.models.network import Network
 from core.settings import Settings
@@ -41,10 +41,12 @@ class Extracted:
     quantised: Path | None = None
 
 
-def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Observer, rows: int = DEFAULT_ROWS) -> Extracted:
+def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Observer, rows: int = DEFAULT_ROWS,
+            beside: str = SHIFT_SET) -> Extracted:
     """Features of the probe sample on every side of a finished run; what is on disk already is never computed again.
 
-    Raises NotFoundError when the run has no artifact, or its dataset or base model is gone.
+    beside: see `compare.pair`; of a second dataset, features of up to 500 rows are extracted, too. Raises NotFoundError when the run
+    has no artifact, or a dataset or its base model is gone.
     """
     from core.training.session import dataset_of, read_rows
 
@@ -58,25 +60,37 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
     work = _Work(recipe=recipe, facts=where.facts, rows=table, sample=probe_sample(table.labels, table.splits, rows=rows),
                  precision=precision, settings=settings, observer=observer)
     observer.phase(Phase.CACHING)
-    work.ensure(where.base, lambda: work.blocks(work.untrained("pretrained"), "base model"))
-    if (four_bit := where.quantised) is not None:
-        work.ensure(four_bit, lambda: work.blocks(work.untrained("4bit"), "4-bit base model"))
-    work.ensure(where.tuned, lambda: work.tuned(where))
+    work.sides(where)
+    if beside not in (SHIFT_SET, NOTHING) and not (there := where.beside(beside, settings=settings)).ready:
+        other = _beside_rows(beside, settings=settings, workspace=workspace)
+        replace(work, rows=other, sample=np.arange(len(other.row_ids))).sides(there)
     return Extracted(base=where.base, tuned=where.tuned, quantised=where.quantised)
 
 
-def measure(run_dir: Path, *, settings: Settings, workspace: str, observer: Observer, rows: int = DEFAULT_ROWS) -> Pair:
+def _beside_rows(dataset: str, *, settings: Settings, workspace: str) -> Rows:
+    """The rows of a second dataset that are looked at, and no others: they are encoded, and kept encoded, by themselves."""
+    from core.data import library
+    from core.training.session import read_rows
+
+    every = read_rows(library.load(dataset, settings=settings, workspace=workspace), settings=settings, workspace=workspace)
+    chosen = beside_sample(every.labels, every.splits)
+    return replace(every, row_ids=every.row_ids[chosen], content=[every.content[i] for i in chosen], labels=every.labels[chosen],
+                   splits=every.splits[chosen], dataset_hash=f"{every.dataset_hash}-beside")
+
+
+def measure(run_dir: Path, *, settings: Settings, workspace: str, observer: Observer, rows: int = DEFAULT_ROWS,
+            beside: str = SHIFT_SET) -> Pair:
     """Extract the sides of a run, compare them, and measure what happened to the weights: all that the page opens with, on disk.
 
-    Returns the pair base model -> tuned model; its report is `compare.report`.
+    Returns the pair base model -> tuned model; its report is `compare.report`. beside: see `compare.pair`.
     """
-    extract(run_dir, settings=settings, workspace=workspace, observer=observer, rows=rows)
+    extract(run_dir, settings=settings, workspace=workspace, observer=observer, rows=rows, beside=beside)
     observer.phase(Phase.EVALUATING)
     where = places.of_run(run_dir, settings=settings, rows=rows)
     table = compare.table_of(where.recipe.dataset, settings=settings, workspace=workspace)
     sides = [Which.BASE] + ([Which.FOUR_BIT] if where.quantised else [])
-    pairs = [compare.pair(Ref(folder=run_dir, which=side), Ref(folder=run_dir), settings=settings, table=table, rows=rows)
-             for side in sides]
+    pairs = [compare.pair(Ref(folder=run_dir, which=side), Ref(folder=run_dir), settings=settings, table=table, rows=rows,
+                          beside=beside) for side in sides]
     for number, found in enumerate(pairs):
         observer.progress(number, len(pairs), "comparisons")
         compare.report(found, settings=settings)
@@ -94,6 +108,13 @@ class _Work:
     precision: str
     settings: Settings
     observer: Observer
+
+    def sides(self, where: places.Places) -> None:
+        """Every side that is not there yet."""
+        self.ensure(where.base, lambda: self.blocks(self.untrained("pretrained"), "base model"))
+        if (four_bit := where.quantised) is not None:
+            self.ensure(four_bit, lambda: self.blocks(self.untrained("4bit"), "4-bit base model"))
+        self.ensure(where.tuned, lambda: self.tuned(where))
 
     def untrained(self, weights: str) -> Network:
         """The base model as published (or in 4 bits); its head plays no part in features."""

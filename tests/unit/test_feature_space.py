@@ -21,6 +21,7 @@ from core.feature_space.ask import Asked
 from core.features import compare, places
 from core.features.blockfile import BlockFeatures, digest_of
 from core.features.compare import Ref, Which
+from core.features.sample import NOTHING, SHIFT_SET
 from core.models import facts as model_facts
 from core.settings import Settings
 from core.shift.breakit import BREAKS
@@ -131,6 +132,52 @@ def test_other_data_and_missing_features_are_refused(run: Maker, pair, settings:
     places.of_run(a, settings=settings, rows=2000).tuned.unlink()
     with pytest.raises(NotFoundError, match="not here"):
         pair(Ref(folder=a, which=Which.BASE), Ref(folder=a))
+
+
+@pytest.fixture
+def beside(settings: Settings) -> Callable[..., Dataset]:
+    """`beside(folder, …)`: a second dataset of 60 rows, with features of 20 of them on every side of these runs."""
+
+    def make(*folders: Path) -> Dataset:
+        other = write_dataset(settings, n_rows=60)
+        for folder in folders:
+            where = places.of_run(folder, settings=settings, rows=2000).beside(other.id, settings=settings)
+            base = {n: np.random.default_rng(50 + i).standard_normal((20, 8)) for i, n in enumerate(NAMES)}
+            for path in (where.base, where.quantised, where.tuned):
+                if path is not None:
+                    blocks = base | ({"block 1": base["block 1"] + 1} if path == where.tuned else {})
+                    BlockFeatures(row_ids=np.arange(40, 60), blocks=blocks).save(path)
+        return other
+
+    return make
+
+
+def test_a_second_dataset_takes_the_place_of_the_shift_set(run: Maker, beside, settings: Settings, dataset: Dataset) -> None:
+    folder = run("lora")
+    other = beside(folder)
+    table = compare.table_of(dataset.id, settings=settings, workspace=WORKSPACE)
+    sides = Ref(folder=folder, which=Which.BASE), Ref(folder=folder)
+    own, none, second = (compare.pair(*sides, settings=settings, table=table, beside=b) for b in (SHIFT_SET, NOTHING, other.id))
+    assert own.sides.shift.sum() == 12 and not own.beside.any()
+    assert none.sides.shift is None and len(none.row_ids) == 48
+    assert second.beside.sum() == 20 == second.sides.shift.sum() and len(second.row_ids) == 68
+    assert (second.sides.labels[second.beside] == -1).all() and set(second.splits[second.beside]) == {"beside"}
+    assert len({own.key, none.key, second.key}) == 3
+    report = [compare.report(p, settings=settings) for p in (own, second)]
+    last = [r.blocks[-1] for r in report]
+    assert last[1].displacement == pytest.approx(last[0].displacement), "numbers of the target rows stay as they are"
+    assert report[1].classes == 3 and last[1].base.gap.mmd > 0 and last[1].displacement_shift > 0
+    named = compare.named(report[1], a="base model", b="LoRA", beside="Other")
+    assert any("Other rows moved more than target rows" in text for text in named.findings)
+
+
+def test_a_recorded_step_has_no_rows_of_a_second_dataset(run: Maker, beside, settings: Settings, dataset: Dataset) -> None:
+    folder = run("lora", steps=True)
+    other = beside(folder)
+    table = compare.table_of(dataset.id, settings=settings, workspace=WORKSPACE)
+    with pytest.raises(NotFoundError, match="not here"):
+        compare.pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder, which=Which.STEP, step=3), settings=settings, table=table,
+                     beside=other.id)
 
 
 def test_the_report_is_kept_and_read_back_the_same(run: Maker, pair, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

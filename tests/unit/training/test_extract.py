@@ -12,12 +12,14 @@ from core.domain.dataset import Dataset
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import LoraSpec, Recipe
 from core.errors import NotFoundError
-from core.features.blockfile import BlockFeatures, steps_of
-from core.features.sample import probe_sample
+from core.features import compare, pooled
+from core.features.blockfile import BlockFeatures, beside_of, steps_of
+from core.features.compare import Ref, Which
+from core.features.sample import BESIDE_ROWS, beside_sample, probe_sample
 from core.features.store import RowStore
 from core.settings import Settings
 from core.training.execute import execute
-from core.training.extract import extract
+from core.training.extract import extract, measure
 from core.training.recorder import recorded_steps
 from tests.conftest import WORKSPACE, Notes, write_dataset
 
@@ -114,6 +116,43 @@ def test_shift_rows_are_in_the_sample_of_a_dataset_that_has_them(settings: Setti
     run(make(dataset, tiny_model, "probe"), settings, tmp_path / "run")
     found = extract(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes())
     assert (BlockFeatures.load(found.base).row_ids >= 90).sum() == 12
+
+
+def test_rows_of_a_second_dataset_stand_beside_and_are_extracted_once(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                                      tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = write_dataset(settings, n_rows=30, shift_rows=6)
+    run(make(tiny_dataset, tiny_model, "partial", freeze=FreezePlan(frozen=("embeddings", "block 0", "block 1"))), settings,
+        tmp_path / "run")
+    found = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), beside=other.id)
+    assert found.row_ids[found.beside].tolist() == list(range(30)), "every split, but not its shift set"
+    assert (~found.beside).sum() == 36
+    same = [np.array_equal(x, y) for x, y in zip(found.sides.base, found.sides.tuned, strict=True)]
+    assert same == [True, True, True, False, False], "frozen blocks are exact on the second dataset, too"
+    monkeypatch.setattr(pooled, "every_block", lambda *a, **k: pytest.fail("extracted twice"))
+    again = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), beside=other.id)
+    assert again.key == found.key
+
+
+def test_the_base_models_rows_of_a_second_dataset_are_shared_by_runs(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                                     tmp_path: Path) -> None:
+    other = write_dataset(settings, n_rows=30)
+    for method in ("qlora", "full"):
+        run(make(tiny_dataset, tiny_model, method), settings, tmp_path / method)
+        extract(tmp_path / method, settings=settings, workspace=WORKSPACE, observer=Notes(), beside=other.id)
+    sides = {which: compare.load(Ref(folder=tmp_path / "qlora", which=which), settings=settings, beside=other.id)
+             for which in (Which.BASE, Which.FOUR_BIT, Which.FINAL)}
+    plain = compare.load(Ref(folder=tmp_path / "full", which=Which.BASE), settings=settings, beside=other.id)
+    assert np.array_equal(plain.blocks["block 3"], sides[Which.BASE].blocks["block 3"])
+    assert len({side.blocks["block 3"].tobytes() for side in sides.values()}) == 3
+    assert len(list((settings.cache / "block_features").iterdir())) == 4, "base and 4-bit base, each for two datasets"
+    assert beside_of(tmp_path / "full", other.id).is_file()
+
+
+def test_a_second_dataset_gives_at_most_500_rows_an_equal_share_of_each_class() -> None:
+    labels, splits = np.arange(4000) % 4, np.array(["train", "test"] * 1000 + ["shift"] * 2000)
+    chosen = beside_sample(labels, splits)
+    assert len(chosen) == BESIDE_ROWS and chosen.max() < 2000 and np.bincount(labels[chosen]).tolist() == [125] * 4
+    assert np.array_equal(chosen, beside_sample(labels, splits))
 
 
 def test_recorded_steps_are_log_spaced() -> None:
