@@ -2,7 +2,8 @@
 
 peft computes `x W' + s (x A') B'` as a product of the base layer, two thin products and a sum of full activations; a CPU is slow at thin
 products. `x (W + s B A)'` is the same function of the same parameters with one product each way; only the gradients of A and B stay
-thin. Exact up to rounding where the adapter has no dropout. Parameters, saving and loading stay peft's.
+thin. A 1x1 convolution is the same product on the channels of every place. Exact up to rounding where the adapter has no dropout.
+Parameters, saving and loading stay peft's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import nn
 def merge_on_the_fly(body: nn.Module) -> int:
     """Let every plain peft LoRA layer of `body` compute in one product; returns how many.
 
-    Layers with dropout, DoRA, bias, several adapters or another shape than a linear layer's keep peft's own forward.
+    Layers with dropout, DoRA, bias, several adapters, and convolutions that look at more than one place keep peft's own forward.
     """
     from peft.tuners.lora import LoraLayer
 
@@ -30,11 +31,18 @@ def merge_on_the_fly(body: nn.Module) -> int:
 def _is_plain(layer: Any) -> bool:
     base = layer.get_base_layer()
     adapters = list(layer.active_adapters)
-    if not isinstance(base, nn.Linear) or len(adapters) != 1 or adapters[0] not in layer.lora_A:
+    if len(adapters) != 1 or adapters[0] not in layer.lora_A:
         return False
     name = adapters[0]
-    return (isinstance(layer.lora_A[name], nn.Linear) and isinstance(layer.lora_dropout[name], nn.Identity)
+    linear = isinstance(base, nn.Linear) and isinstance(layer.lora_A[name], nn.Linear)
+    return ((linear or _is_pointwise(base)) and isinstance(layer.lora_dropout[name], nn.Identity)
             and layer.lora_B[name].bias is None and not layer.use_dora.get(name, False))
+
+
+def _is_pointwise(base: nn.Module) -> bool:
+    """Whether a layer is a plain 1x1 convolution."""
+    return (type(base) is nn.Conv2d and base.kernel_size == (1, 1) and base.stride == (1, 1) and base.groups == 1
+            and not any(base.padding))
 
 
 def _forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -45,25 +53,27 @@ def _forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Te
     if not fast:  # mixed precision casts inside the layer, which an own gradient would have to repeat
         return type(layer).forward(layer, x, *args, **kwargs)  # type: ignore[no-any-return]
     name = layer.active_adapters[0]
-    return _MergedLinear.apply(x, layer.lora_A[name].weight, layer.lora_B[name].weight, base, layer.scaling[name])  # type: ignore[no-any-return]
+    a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
+    product = _MergedPointwise if isinstance(base, nn.Conv2d) else _MergedLinear
+    return product.apply(x, a.flatten(1), b.flatten(1), base, layer.scaling[name])  # type: ignore[no-any-return]
 
 
-def _merged_weight(base: nn.Linear, a: torch.Tensor, b: torch.Tensor, scale: float) -> torch.Tensor:
+def _merged_weight(base: nn.Module, a: torch.Tensor, b: torch.Tensor, scale: float) -> torch.Tensor:
     """W + scale · B A, (n_out, n_in); a 4-bit weight is unpacked first."""
-    weight: torch.Tensor = base.weight
+    weight: torch.Tensor = base.weight  # type: ignore[assignment]
     if (state := getattr(weight, "quant_state", None)) is not None:
         from bitsandbytes.functional import dequantize_4bit
 
         weight = dequantize_4bit(weight, state).to(a.dtype)
         return weight.addmm_(b, a, alpha=scale)
-    return torch.addmm(weight, b, a, alpha=scale)
+    return torch.addmm(weight.flatten(1), b, a, alpha=scale)
 
 
 class _MergedLinear(torch.autograd.Function):
     """y = x (W + s B A)' + bias, with gradients for x, A and B; W and the bias are frozen."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, base: nn.Linear, scale: float) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, base: nn.Module, scale: float) -> torch.Tensor:
         ctx.save_for_backward(x, a, b)
         ctx.base, ctx.scale = base, scale
         bias = None if base.bias is None else base.bias.to(x.dtype)
@@ -71,13 +81,42 @@ class _MergedLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x, a, b = ctx.saved_tensors
-        rows = x.reshape(-1, x.shape[-1])  # (n, n_in)
-        grad = grads[0].reshape(-1, grads[0].shape[-1])  # (n, n_out)
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            grad_x = (grad @ _merged_weight(ctx.base, a, b, ctx.scale)).view_as(x)
-        # (rank, n) on the left: thin products the other way round take three times as long on a CPU.
-        grad_b = ((rows @ a.t()).t() @ grad).t().mul(ctx.scale)
-        grad_a = ((grad @ b).t() @ rows).mul_(ctx.scale)
-        return grad_x, grad_a, grad_b, None, None
+        x = ctx.saved_tensors[0]
+        grad_x, grad_a, grad_b = _gradients(ctx, x.reshape(-1, x.shape[-1]), grads[0].reshape(-1, grads[0].shape[-1]))
+        return None if grad_x is None else grad_x.view_as(x), grad_a, grad_b, None, None
+
+
+class _MergedPointwise(torch.autograd.Function):
+    """The same for a 1x1 convolution: a product on the channels of every place, which lie together in a channels-last tensor."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, base: nn.Conv2d, scale: float) -> torch.Tensor:
+        ctx.save_for_backward(x, a, b)
+        ctx.base, ctx.scale = base, scale
+        weight = _merged_weight(base, a, b, scale)
+        out = torch.empty((x.shape[0], len(weight), *x.shape[2:]), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        places = out.permute(0, 2, 3, 1).view(-1, len(weight))
+        torch.mm(_places(x), weight.t(), out=places)  # not a view of the product: the activation after it may work in place
+        return out if base.bias is None else out.add_(base.bias.view(-1, 1, 1))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x = ctx.saved_tensors[0]
+        grad_x, grad_a, grad_b = _gradients(ctx, _places(x), _places(grads[0]))
+        n, _, height, width = x.shape
+        return None if grad_x is None else grad_x.view(n, height, width, -1).permute(0, 3, 1, 2), grad_a, grad_b, None, None
+
+
+def _places(x: torch.Tensor) -> torch.Tensor:
+    """(n_rows * height * width, channels) of a feature map; no copy where it is channels-last."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def _gradients(ctx: Any, rows: torch.Tensor, grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
+    """Of x, where wanted, and of A and B. rows: (n, n_in); grad: (n, n_out)."""
+    _, a, b = ctx.saved_tensors
+    grad_x = grad @ _merged_weight(ctx.base, a, b, ctx.scale) if ctx.needs_input_grad[0] else None
+    # (rank, n) on the left: thin products the other way round take three times as long on a CPU.
+    grad_b = ((rows @ a.t()).t() @ grad).t().mul(ctx.scale)
+    grad_a = ((grad @ b).t() @ rows).mul_(ctx.scale)
+    return grad_x, grad_a, grad_b

@@ -64,6 +64,27 @@ def test_outputs_and_gradients_are_pefts(bias: bool, quantised: bool, shape: tup
         torch.testing.assert_close(found_grads[name], grad, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
+def test_a_pointwise_convolution_is_the_same_product(bias: bool, memory_format: torch.memory_format) -> None:
+    models = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        layers = nn.Sequential(nn.Conv2d(6, 12, 1, bias=bias), nn.ReLU(inplace=True), nn.Conv2d(12, 12, 1, stride=2), nn.Conv2d(12, 4, 3, bias=bias))
+        tuned = get_peft_model(layers, LoraConfig(r=2, target_modules=["0", "2", "3"]))  # type: ignore[arg-type]
+        for name, parameter in tuned.named_parameters():
+            if "lora_B" in name:
+                nn.init.normal_(parameter, std=0.05)
+        models.append(tuned.eval())
+    assert merge_on_the_fly(models[1]) == 1, "a stride and a 3x3 kernel look at other places"
+    (expected, expected_grads), (found, found_grads) = both((models[0], models[1]),
+                                                            torch.randn(3, 6, 8, 8).contiguous(memory_format=memory_format))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert found_grads.keys() == expected_grads.keys()
+    for name, grad in expected_grads.items():
+        torch.testing.assert_close(found_grads[name], grad, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("config", [{"lora_dropout": 0.5}, {"use_dora": True}])
 def test_other_adapters_keep_pefts_forward(config: dict[str, Any]) -> None:
     assert pair(**config)[1].merged_layers == 0
