@@ -14,7 +14,7 @@ chosen = features_bar.choose(ws)
 if chosen is None:
     shell.stop()
 with st.spinner("Comparing the two models…", show_time=True):
-    space = api.shift(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows)
+    space = api.shift(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows, beside=chosen.beside)
 if guess_first and not features_numbers.predict_first(space):
     shell.stop()
 

@@ -69,6 +69,8 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     shift = _add(commands, "shift", "how a finished run moved the features, block by block")
     shift.add_argument("run_dir", nargs="?")
     shift.add_argument("--rows", type=_positive, default=2000, metavar="N", help="rows of the probe sample (default: 2000)")
+    shift.add_argument("--beside", metavar="FILE_OR_ID",
+                       help="another dataset (a file, an id, or a bundled one): up to 500 of its rows take the place of the shift set")
     shift.add_argument("--null-table", action="store_true",
                        help="instead: what each view draws when nothing changed, on this run's features (or on digits without a run)")
     shift.set_defaults(handler="shift")

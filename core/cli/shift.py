@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.cli import output
+from core.cli import output, sources
 from core.cli.output import ProgressLine
 from core.cli.use import run_folder
 from core.domain.run import Phase
@@ -16,6 +16,7 @@ from core.errors import ThawError
 from core.settings import Settings
 
 if TYPE_CHECKING:
+    from core.domain.dataset import Dataset
     from core.features.compare import Pair
 
 
@@ -25,34 +26,53 @@ def run(args: Namespace, settings: Settings) -> int:
         raise ThawError("There is no run to measure.", why="The command needs the folder of a finished run.",
                         remedy="Name it: core shift RUN_DIR.")
     output.quiet_libraries()
-    pair = None if args.run_dir is None else _pair(run_folder(args.run_dir), settings=settings, workspace=args.workspace, rows=args.rows)
-    if args.null_table:
-        return _null_table(pair, as_json=args.json)
-    if pair is None:
-        return 1
+    if args.run_dir is None:
+        return _null_table(None, as_json=args.json)
+    from core.data import library
     from core.domain.recipe import Recipe
+    from core.feature_space import export
     from core.features import compare
     from core.store import files
 
-    recipe = Recipe.from_json(files.read_json(run_folder(args.run_dir) / "recipe.json") or {})
-    report = compare.named(compare.report(pair, settings=settings), a=recipe.base_model, b=run_folder(args.run_dir).name)
+    run_dir, workspace = run_folder(args.run_dir), args.workspace
+    recipe = Recipe.from_json(files.read_json(run_dir / "recipe.json") or {})
+    second = _second(args.beside, recipe.dataset, settings=settings, workspace=workspace) if args.beside else None
+    pair = _pair(run_dir, settings=settings, workspace=workspace, rows=args.rows, second=second)
+    if args.null_table:
+        return _null_table(pair, as_json=args.json)
+    report = compare.named(compare.report(pair, settings=settings), a=recipe.base_model, b=run_dir.name,
+                           beside=second.name if second else "")
+    document = report.to_json() | export.origins(library.load(recipe.dataset, settings=settings, workspace=workspace), second)
     if args.json:
-        output.document(report.to_json())
+        output.document(document)
     else:
-        _print(report.to_json())
+        _print(document)
     return 0
 
 
-def _pair(run_dir: Path, *, settings: Settings, workspace: str, rows: int) -> Pair:
+def _second(name: str, own: str, *, settings: Settings, workspace: str) -> Dataset:
+    """The dataset that is to stand beside the run's own; see `sources.dataset`. Raises DataError for another kind of input."""
+    from core.data import library
+    from core.feature_space import ask
+
+    found = sources.dataset(name, shift=None, text=None, label=None, settings=settings, workspace=workspace)
+    ask.check_beside(found, library.load(own, settings=settings, workspace=workspace))
+    return found
+
+
+def _pair(run_dir: Path, *, settings: Settings, workspace: str, rows: int, second: Dataset | None) -> Pair:
     """Base model and tuned model at the probe sample, from the same files that the page reads; extracted first where they are missing."""
     from core.features import compare, places
     from core.features.compare import Ref, Which
+    from core.features.sample import SHIFT_SET
     from core.training.extract import extract
 
-    extract(run_dir, settings=settings, workspace=workspace, observer=_Lines(), rows=rows)
+    beside = SHIFT_SET if second is None else second.id
+    extract(run_dir, settings=settings, workspace=workspace, observer=_Lines(), rows=rows, beside=beside)
     recipe = places.of_run(run_dir, settings=settings, rows=rows).recipe
     table = compare.table_of(recipe.dataset, settings=settings, workspace=workspace)
-    return compare.pair(Ref(folder=run_dir, which=Which.BASE), Ref(folder=run_dir), settings=settings, table=table, rows=rows)
+    return compare.pair(Ref(folder=run_dir, which=Which.BASE), Ref(folder=run_dir), settings=settings, table=table, rows=rows,
+                        beside=beside)
 
 
 class _Lines:
@@ -103,11 +123,12 @@ def _print(report: dict[str, Any]) -> None:
     def number(value: Any) -> str:
         return "-" if value is None else f"{value:.3f}"
 
-    print(f"{report['run']} against {report['base']} on {report['rows']:,} rows")
+    aside = f", {report['shift_rows']:,} of them {report['beside']['name'] if report['beside'] else 'shift'} rows"
+    print(f"{report['run']} against {report['base']} on {report['rows']:,} rows{aside if report['shift_rows'] else ''}")
     for sentence in report["findings"]:
         print(sentence)
     columns = ("cka", "cka_low", "cka_high", "knn_overlap", "knn_overlap_chance", "displacement", "probe_accuracy_base",
-               "probe_accuracy_tuned")
+               "probe_accuracy_tuned", *(("displacement_shift", "mmd_base", "mmd_tuned") if report["shift_rows"] else ()))
     print(output.table(["block", "frozen", *(c.replace("_", " ") for c in columns)], [
         [block["name"], "yes" if block["frozen"] else "no", *(number(block.get(c)) for c in columns)] for block in report["blocks"]]))
     for warning in report["warnings"]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from core.feature_space.ask import Asked, Choice, State
 from core.feature_space.breaks import Broken
 from core.feature_space.space import Space, Story
+from core.features.compare import Which
+from core.features.sample import BESIDE_ROWS, NOTHING, SHIFT_SET
 from core.shift.breakit import BREAKS, Break
 from core.shift.over_training import Checkpoint
 from core.shift.projection import View
@@ -12,5 +14,5 @@ from core.shift.report import Shift
 from core.shift.trust import Check
 from core.shift.words import CARDS, Card
 
-__all__ = ["BREAKS", "CARDS", "Asked", "Break", "Broken", "Card", "Check", "Checkpoint", "Choice", "Shift", "Space", "State", "Story",
-           "View"]
+__all__ = ["BESIDE_ROWS", "BREAKS", "CARDS", "NOTHING", "SHIFT_SET", "Asked", "Break", "Broken", "Card", "Check", "Checkpoint", "Choice",
+           "Shift", "Space", "State", "Story", "View", "Which"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-MOST = 5000
+MOST = 5500
 """Pictures on one sheet; more would be megabytes for one hover."""
 SIDE = 48
 """Pixels of a small copy."""

@@ -16,6 +16,7 @@ from core.errors import ThawError
 from core.feature_space.space import Space
 
 if TYPE_CHECKING:
+    from core.domain.dataset import Dataset
     from core.plots.theme import Chart
     from core.shift.footer import Map
 
@@ -36,14 +37,23 @@ def versions() -> dict[str, str]:
 
 def numbers(space: Space) -> bytes:
     """The whole report as one JSON document."""
-    document = {**space.shift.to_json(), "versions": versions(), "probe_rows": space.rows}
+    document = {**space.shift.to_json(), **origins(space.dataset, space.beside), "versions": versions(), "probe_rows": space.rows}
     return json.dumps(document, indent=1, ensure_ascii=False).encode()
+
+
+def origins(dataset: Dataset, beside: Dataset | None) -> dict[str, Any]:
+    """Which datasets the numbers are about; beside: whose rows the shift rows are, None for the own shift set's or none."""
+    def entry(found: Dataset) -> dict[str, str]:
+        return {"id": found.id, "name": found.name, "content_hash": found.content_hash}
+
+    return {"dataset": entry(dataset), "beside": None if beside is None else entry(beside)}
 
 
 def table(space: Space) -> bytes:
     """One line a block, every number, with seed and versions."""
-    lines = [{"run": space.shift.run, "base_side": space.shift.base, "rows": space.shift.rows, "seed": space.shift.seed, **block.to_json(),
-              "versions": " ".join(f"{k}={v}" for k, v in versions().items())} for block in space.shift.blocks]
+    lines = [{"run": space.shift.run, "base_side": space.shift.base, "dataset": space.dataset.name,
+              "beside": "" if space.beside is None else space.beside.name, "rows": space.shift.rows, "seed": space.shift.seed,
+              **block.to_json(), "versions": " ".join(f"{k}={v}" for k, v in versions().items())} for block in space.shift.blocks]
     out = io.StringIO()
     writer = csv.DictWriter(out, fieldnames=list(lines[0]))
     writer.writeheader()
@@ -52,16 +62,18 @@ def table(space: Space) -> bytes:
 
 
 def vectors(space: Space, drawn: Map, block: int) -> bytes:
-    """Where each row lies on the map, both sides: row_id, x, y, block, run, and split, label where known."""
+    """Where each row lies on the map, both sides: row_id in its dataset, x, y, block, run, and split, label where known."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
     n = len(space.row_ids)
     where = np.concatenate([drawn.base, drawn.tuned])
     labels = np.full(n, -1) if space.labels is None else space.labels
+    source = [space.beside if far and space.beside else space.dataset for far in space.pair.beside]
     data = {"row_id": np.tile(space.row_ids, 2), "x": where[:, 0], "y": where[:, 1], "block": [space.shift.blocks[block].name] * (2 * n),
             "run": [space.names[0]] * n + [space.names[1]] * n, "split": np.tile(space.pair.splits, 2).tolist(),
-            "label": [space.classes[i] if 0 <= i < len(space.classes) else None for i in np.tile(labels, 2)]}
+            "label": [space.classes[i] if 0 <= i < len(space.classes) else None for i in np.tile(labels, 2)],
+            "dataset": 2 * [found.name for found in source], "dataset_id": 2 * [found.id for found in source]}
     sink = io.BytesIO()
     parquet.write_table(pa.table(data, metadata={"view": drawn.view.value, "seed": str(space.shift.seed), **versions()}), sink)
     return sink.getvalue()

@@ -28,7 +28,7 @@ def contents(dataset: Dataset, row_ids: NDArray[np.int64], *, settings: Settings
     return _contents(dataset.id, row_ids.tobytes(), settings, workspace)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def _contents(dataset_id: str, ids: bytes, settings: Settings, workspace: str) -> tuple[str, tuple[str, ...]]:
     from core.data import library
 

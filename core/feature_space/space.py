@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from core.domain.dataset import Dataset
 from core.feature_space import rows as row_facts
+from core.feature_space.ask import second_set
 from core.features import compare, places
 from core.features.blockfile import BlockFeatures, digest_of
 from core.features.compare import Pair, Ref, Which
+from core.features.sample import BESIDE_ROWS, SHIFT_SET
 from core.settings import Settings
 from core.shift import cka, geometry, over_training, projection, trust
 from core.shift.arrays import finite, one_thread
@@ -38,7 +40,9 @@ class Space:
     names: tuple[str, str]
     shift: Shift
     pair: Pair = field(repr=False)
-    classes: tuple[str, ...]
+    dataset: Dataset
+    beside: Dataset | None
+    """The second dataset, whose rows come last; None without one."""
     kind: str
     """`text` or `image`."""
     contents: tuple[str, ...] = field(repr=False)
@@ -49,8 +53,24 @@ class Space:
     rows: int
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        return self.dataset.classes
+
+    @property
     def row_ids(self) -> NDArray[np.int64]:
+        """Ids of the rows in their own dataset."""
         return self.pair.row_ids
+
+    @functools.cached_property
+    def keys(self) -> NDArray[np.str_]:
+        """What tells a row from any other of either dataset."""
+        ids = self.row_ids.astype(str)
+        return ids if self.beside is None else np.where(self.pair.beside, np.char.add(f"{self.beside.id}:", ids), ids)
+
+    @property
+    def shift_words(self) -> str:
+        """What the rows beside the target rows are called."""
+        return "shift rows" if self.beside is None else f"{_short(self.beside.name)} rows"
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
@@ -60,7 +80,7 @@ class Space:
     @property
     def linear_only(self) -> bool:
         """Whether the sample is too large for UMAP to be quick."""
-        return len(self.row_ids) > KEPT_ROWS
+        return len(self.row_ids) > KEPT_ROWS + BESIDE_ROWS
 
     def map(self, block: int, view: View) -> Map | None:
         """The map of a block; None where both sides cannot share one camera."""
@@ -92,36 +112,52 @@ class Space:
         return known & ~right_a & right_b, known & right_a & ~right_b
 
 
-def build(a: Ref, b: Ref, *, names: tuple[str, str], dataset: Dataset, settings: Settings, workspace: str, rows: int) -> Space:
+def build(a: Ref, b: Ref, *, names: tuple[str, str], dataset: Dataset, settings: Settings, workspace: str, rows: int,
+          beside: str = SHIFT_SET) -> Space:
     """Compare two sides: from the cache when measured before, else now (seconds). Raises NotFoundError where features are missing.
 
-    The newest few stay in memory for the next click.
+    beside: see `compare.pair`. The newest few stay in memory for the next click.
     """
-    stamp = tuple(_stamp(ref, settings, rows) for ref in (a, b))
+    stamp = tuple(_stamp(ref, settings, rows, second_set(beside)) for ref in (a, b))
     make = _build if rows <= KEPT_ROWS else _build.__wrapped__
-    return make(a, b, names, dataset.id, settings, workspace, rows, stamp)
+    return make(a, b, names, dataset.id, settings, workspace, rows, beside, stamp)
 
 
 @functools.lru_cache(maxsize=4)
-def _build(a: Ref, b: Ref, names: tuple[str, str], ref: str, settings: Settings, workspace: str, rows: int, stamp: Any) -> Space:
+def _build(a: Ref, b: Ref, names: tuple[str, str], ref: str, settings: Settings, workspace: str, rows: int, beside: str,
+           stamp: Any) -> Space:
     from core.data import library
 
     dataset = library.load(ref, settings=settings, workspace=workspace)
-    pair = compare.pair(a, b, settings=settings, table=row_facts.table(dataset.id, settings, workspace), rows=rows)
-    shift = compare.named(compare.report(pair, settings=settings), a=names[0], b=names[1])
-    kind, contents = row_facts.contents(dataset, pair.row_ids, settings=settings, workspace=workspace)
+    second = library.load(beside, settings=settings, workspace=workspace) if second_set(beside) else None
+    pair = compare.pair(a, b, settings=settings, table=row_facts.table(dataset.id, settings, workspace), rows=rows, beside=beside)
+    shift = compare.named(compare.report(pair, settings=settings), a=names[0], b=names[1], beside=_short(second.name) if second else "")
+    own = pair.row_ids[~pair.beside]
+    kind, contents = row_facts.contents(dataset, own, settings=settings, workspace=workspace)
+    if second is not None:
+        contents += row_facts.contents(second, pair.row_ids[pair.beside], settings=settings, workspace=workspace)[1]
     guesses = []
     for side, blocks in ((a, pair.sides.base), (b, pair.sides.tuned)):
-        last = BlockFeatures(row_ids=pair.row_ids, blocks={"last": np.asarray(blocks[-1])})
-        guesses.append(row_facts.predictions(side, last, pair.row_ids))
-    return Space(a=a, b=b, names=names, shift=shift, pair=pair, classes=dataset.classes, kind=kind, contents=contents,
+        last = BlockFeatures(row_ids=own, blocks={"last": np.asarray(blocks[-1])[~pair.beside]})
+        found = row_facts.predictions(side, last, own)
+        # The classes of a second dataset are others: what a head would say of its rows is not asked.
+        guesses.append(None if found is None else np.append(found, np.full(int(pair.beside.sum()), row_facts.UNKNOWN)))
+    return Space(a=a, b=b, names=names, shift=shift, pair=pair, dataset=dataset, beside=second, kind=kind, contents=contents,
                  predictions_a=guesses[0], predictions_b=guesses[1], settings=settings, rows=rows)
 
 
-def _stamp(ref: Ref, settings: Settings, rows: int) -> str:
-    where = places.of_run(ref.folder, settings=settings, rows=rows)
-    paths = [where.base, where.tuned, where.quantised, *where.steps.values()]
-    wanted = {Which.BASE: paths[:1], Which.FINAL: paths[1:2], Which.FOUR_BIT: paths[2:3]}.get(ref.which, paths[:1] + paths[3:])
+def _short(name: str, most: int = 32) -> str:
+    """A dataset's name for legends and sentences."""
+    return name if len(name) <= most else f"{name[:most - 1].rstrip()}…"
+
+
+def _stamp(ref: Ref, settings: Settings, rows: int, second: str = "") -> str:
+    wheres = [places.of_run(ref.folder, settings=settings, rows=rows)]
+    wheres += [where.beside(second, settings=settings) for where in wheres if second]
+    wanted: list[Path | None] = []
+    for where in wheres:
+        paths = [where.base, where.tuned, where.quantised, *where.steps.values()]
+        wanted += {Which.BASE: paths[:1], Which.FINAL: paths[1:2], Which.FOUR_BIT: paths[2:3]}.get(ref.which, paths[:1] + paths[3:])
     return " ".join(digest_of(path) for path in wanted if path is not None and path.is_file())
 
 

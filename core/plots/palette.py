@@ -39,6 +39,10 @@ _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", 
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 
+BESIDE = Arm(colour="#c266ff", symbol="triangle-down", dash="dot")
+"""Rows of a second dataset: a colour and a symbol that no class has."""
+
+
 def arm(index: int) -> Arm:
     """The look of arm `index` (a method's `colour_index`); beyond six, colours repeat with another marker and dash."""
     return Arm(colour=_COLOURS[index % len(_COLOURS)], symbol=_SYMBOLS[index % len(_SYMBOLS)],

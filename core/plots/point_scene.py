@@ -18,6 +18,7 @@ from core.plots.shift_map import Colouring, Positions
 
 SHADES = 64
 """Steps of a measured colour scale."""
+MOST_LOOKS = 240
 PANES, ARROWS, WAY = "panes", "arrows", "way"
 
 
@@ -49,13 +50,19 @@ def _looks(colouring: Colouring) -> tuple[NDArray[np.uint8], list[list[str]]]:
     if colouring.classes:
         count = len(colouring.classes)
         # Beyond what a byte holds, classes share looks; colours repeat long before that.
-        looks = [[palette.arm(c).colour, palette.arm(c).symbol] for c in range(min(count, 240))]
-        values = colouring.values.astype(int)
-        return np.where(values < 0, len(looks), values % len(looks)).astype(np.uint8), [*looks, unknown]
+        looks = [[palette.arm(c).colour, palette.arm(c).symbol] for c in range(min(count, MOST_LOOKS))]
+        looks += [[palette.BESIDE.colour, palette.BESIDE.symbol], unknown]
+        return np.array([_look(v, count) for v in range(-1, count + 1)], np.uint8)[colouring.values.astype(int) + 1], looks
     low, high = _ends(colouring)
     known = np.isfinite(colouring.values)
     shares = np.clip((np.nan_to_num(colouring.values) - low) / ((high - low) or 1.0), 0, 1)
     return np.where(known, np.round(shares * (SHADES - 1)), SHADES).astype(np.uint8), [*([c, "circle"] for c in _shades()), unknown]
+
+
+def _look(value: int, count: int) -> int:
+    """Number of the look of a class number among `count` classes: those of a second dataset's rows and of no class come last."""
+    shared = min(count, MOST_LOOKS)
+    return shared + 1 if value < 0 else shared if value == count else value % MOST_LOOKS
 
 
 def _ends(colouring: Colouring) -> tuple[float, float]:
@@ -73,7 +80,7 @@ def _shades() -> list[str]:
 def _legend(colouring: Colouring) -> list[list[Any]]:
     """[name, look] of the classes that occur."""
     present = {int(v) for v in np.unique(colouring.values)} if colouring.classes else set()
-    return [[name, number % 240] for number, name in enumerate(colouring.classes) if number in present]
+    return [[name, _look(number, len(colouring.classes))] for number, (name, _) in enumerate(colouring.looks) if number in present]
 
 
 def _scale(colouring: Colouring) -> dict[str, Any] | None:

@@ -10,8 +10,8 @@ import streamlit as st
 from core.domain.dataset import Split
 from core.domain.run import JobKind, Run, Status
 from core.errors import NotFoundError
-from core.feature_space import Asked, Space, State
-from core.feature_space.ask import ROWS_OFFERED, choices
+from core.feature_space import BESIDE_ROWS, NOTHING, SHIFT_SET, Asked, Space, State, Which
+from core.feature_space.ask import ROWS_OFFERED, choices, second_set
 from core.plots.numbers import size
 from pages._ui import arms, live, run_list, shell
 
@@ -27,6 +27,8 @@ class Chosen:
     b: Asked
     names: tuple[str, str]
     rows: int
+    beside: str
+    """`shift`, `none`, or the id of a second dataset."""
 
 
 def choose(ws: str) -> Chosen | None:
@@ -44,11 +46,37 @@ def choose(ws: str) -> Chosen | None:
             b = _tuned(known, labels)
         with left:
             a = _against(known, labels, b)
-        _rows_control(ws, known[b.run][0], rows)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            beside = _beside(ws, known[b.run][0], steps=Which.STEP in (a.which, b.which))
+            _rows_control(ws, known[b.run][0], rows)
     if not _ready(ws, known, labels, a, b, rows):
         return None
-    st.query_params["a"], st.query_params["b"] = a.text, b.text
-    return Chosen(a=a, b=b, names=(_name(a, known, labels), _name(b, known, labels)), rows=rows)
+    if second_set(beside):
+        there = {i: (known[i][0], shell.api().features_state(ws, i, rows=rows, beside=beside)) for i in dict.fromkeys((b.run, a.run))}
+        if not _ready(ws, there, labels, a, b, rows, beside):
+            return None
+    st.query_params["a"], st.query_params["b"], st.query_params["beside"] = a.text, b.text, beside
+    return Chosen(a=a, b=b, names=(_name(a, known, labels), _name(b, known, labels)), rows=rows, beside=beside)
+
+
+def _beside(ws: str, run: Run, *, steps: bool) -> str:
+    """What is drawn beside the target rows: the dataset's own shift set unless another dataset, or nothing, is chosen."""
+    api = shell.api()
+    dataset = api.dataset(ws, run.recipe.dataset) if run.recipe else None
+    if dataset is None:
+        return SHIFT_SET
+    others = {other.id: other.name for other in api.beside_choices(ws, run.id)}
+    own = {SHIFT_SET: "its own shift set", NOTHING: "nothing"} if dataset.rows(Split.SHIFT) else {NOTHING: "nothing"}
+    offered = own | ({} if steps else others)
+    if len(own | others) == 1:
+        return NOTHING
+    linked = st.query_params.get("beside", "")
+    words = ("Recorded steps have features of the run's own dataset only." if steps else
+             f"Rows of another domain in the same map, to see what moved that should not have: up to {BESIDE_ROWS} rows of any other "
+             "dataset here. Their labels play no part.")
+    picked = st.selectbox("Beside", list(offered), index=list(offered).index(linked) if linked in offered else 0,
+                          format_func=offered.__getitem__, key=f"features_beside_{dataset.id}_{len(offered)}", help=words, width=320)
+    return str(picked)
 
 
 def _rows_wanted() -> int:
@@ -129,8 +157,8 @@ def _with_state(label: str, entry: tuple[Run, State]) -> str:
 # -- no features yet -----------------------------------------------------------------------------------------------------------------
 
 
-def _ready(ws: str, known: Known, labels: Mapping[str, str], a: Asked, b: Asked, rows: int) -> bool:
-    """Whether both sides are on disk; else the way to get them."""
+def _ready(ws: str, known: Known, labels: Mapping[str, str], a: Asked, b: Asked, rows: int, beside: str = "") -> bool:
+    """Whether both sides are on disk (beside: at the rows of that second dataset); else the way to get them."""
     missing = [i for i in dict.fromkeys((b.run, a.run)) if not known[i][1].ready]
     if not missing:
         return True
@@ -145,20 +173,23 @@ def _ready(ws: str, known: Known, labels: Mapping[str, str], a: Asked, b: Asked,
         else:
             shell.problem(f"{labels[run.id]} has nothing to compare.", found.reason, found.remedy)
         return False
-    job = found.job or _begin(ws, known, run, rows)
+    job = found.job or _begin(ws, known, run, rows, beside)
     if job:
-        st.markdown(f":material/hourglass_top: Getting the features of **{label}**: the same rows go through the base model and the tuned "
-                    "model once each, about as long as two evaluations, and both are kept. This page goes on by itself.")
+        dataset = shell.api().dataset(ws, beside) if beside else None
+        rows_of = f" at up to {BESIDE_ROWS} rows of {shell.escape(dataset.name)}" if dataset else ""
+        st.markdown(f":material/hourglass_top: Getting the features of **{label}**{rows_of}: the same rows go through the base model and "
+                    "the tuned model once each, about as long as two evaluations, and both are kept. This page goes on by itself.")
         st.fragment(_follow, run_every=live.POLL_S)(ws, job)
     return False
 
 
-def _begin(ws: str, known: Known, run: Run, rows: int) -> str | None:
+def _begin(ws: str, known: Known, run: Run, rows: int, beside: str) -> str | None:
     """Ask for the features of this run, and after it of the others of its experiment; None while a failed try waits for a person."""
     mates = [r.id for r, s in known.values() if r.experiment == run.experiment and not s.ready and not s.reason and not s.job]
     wanted = [run.id, *(i for i in mates if i != run.id)]
     last = next((job for job in shell.api().runs(ws, kind=JobKind.FEATURES)
-                 if run.folder in job.payload.get("runs", ()) and job.payload.get("rows") == rows), None)
+                 if run.folder in job.payload.get("runs", ()) and job.payload.get("rows") == rows
+                 and job.payload.get("beside", "") == beside), None)
     if last is not None:  # it has ended, and yet the features are not there
         if last.status is not Status.DONE:
             live.failure(last)
@@ -168,7 +199,7 @@ def _begin(ws: str, known: Known, run: Run, rows: int) -> str | None:
         if not st.button("Extract features", type="primary", icon=":material/play_arrow:", key="extract_again"):
             return None
         wanted = [run.id]
-    return shell.api().request_features(ws, wanted, rows=rows)
+    return shell.api().request_features(ws, wanted, rows=rows, beside=beside)
 
 
 def _follow(ws: str, job: str) -> None:

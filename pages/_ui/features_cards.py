@@ -20,7 +20,7 @@ def hover(space: Space, block: int) -> list[str]:
     """What a point says, line by line: class, the beginning of its text, how many neighbours it kept."""
     rows = space.shift.blocks[block].rows
     kept = [f"kept {k:.0f} of 10 neighbours" if k == k else "" for k in (10 * rows.kept).tolist()]
-    names = [""] * len(kept) if space.labels is None else [space.classes[c] if 0 <= c < len(space.classes) else "" for c in space.labels]
+    names = [_class(space, space.labels, row) or _origin(space, row) for row in range(len(kept))]
     words = _opening(space.pair.key, space)
     return ["\n".join(part for part in parts if part) for parts in zip(names, words, kept, strict=True)]
 
@@ -109,6 +109,11 @@ def _class(space: Space, values: np.ndarray | None, row: int) -> str:
     return space.classes[int(values[row])]
 
 
+def _origin(space: Space, row: int) -> str:
+    """The second dataset's name for its rows; empty for the others."""
+    return space.beside.name if space.beside and space.pair.beside[row] else ""
+
+
 def _card(space: Space, block: int, row: int) -> None:
     rows = space.shift.blocks[block].rows
     with st.container(border=True):
@@ -116,7 +121,7 @@ def _card(space: Space, block: int, row: int) -> None:
             if label := _class(space, space.labels, row):
                 st.badge(shell.escape(label), color="gray", icon=":material/label:")
             if not rows.target[row]:
-                st.badge("shift row", color="violet")
+                st.badge(shell.escape(_origin(space, row)) or "shift row", color="violet")
             for side, values in zip("AB", (space.predictions_a, space.predictions_b), strict=True):
                 if guess := _class(space, values, row):
                     right = guess == label
@@ -128,7 +133,8 @@ def _card(space: Space, block: int, row: int) -> None:
             st.markdown(shell.escape(_short(space.contents[row], CARD_CHARACTERS)))
         moved = f"moved {rows.distance[row]:.2f} typical distances" if np.isfinite(rows.distance[row]) else ""
         kept = f"kept {10 * rows.kept[row]:.0f} of 10 neighbours" if np.isfinite(rows.kept[row]) else ""
-        st.caption(" · ".join(part for part in (moved, kept, f"row {space.row_ids[row]}") if part))
+        origin = f"of {shell.escape(_origin(space, row))}" if _origin(space, row) else ""
+        st.caption(" · ".join(part for part in (moved, kept, f"row {space.row_ids[row]}", origin) if part))
         near = st.popover("Nearest neighbours", icon=":material/hub:", key=f"features_near_{row}", on_change="rerun")
         if near.open:  # what is in a closed one is not sent
             with near:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.shift.footer import Map
 
 PICKED = "features_picked"
-"""Row ids of the selection; lives longer than any one chart."""
+"""Keys of the rows of the selection; lives longer than any one chart."""
 SHARE = "features_share"
 """How far along the way between the two models stands, 0 to 1."""
 VIEWS = {View.UNION: "one camera for both", View.CHANGE: "where it moved", View.BASE: "base camera", View.CLASSES: "class axes",
@@ -37,7 +37,7 @@ DRAWN = ("side by side", "arrows", "on the way")
 def panel(ws: str, chosen: features_bar.Chosen, block: int) -> None:
     """The map and the cards, redrawn together when rows are selected, without the rest of the page."""
     with shell.guarded():
-        space = shell.api().shift(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows)
+        space = shell.api().shift(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows, beside=chosen.beside)
         st.subheader("What does it look like?")
         _map(space, block)
         st.subheader("Which examples?")
@@ -47,7 +47,7 @@ def panel(ws: str, chosen: features_bar.Chosen, block: int) -> None:
 def picked(space: Space) -> list[int]:
     """Places, in the order of the sample, of the rows that are selected."""
     wanted = st.session_state.get(PICKED, ())
-    return np.flatnonzero(np.isin(space.row_ids, list(wanted))).tolist() if wanted else []
+    return np.flatnonzero(np.isin(space.keys, list(wanted))).tolist() if wanted else []
 
 
 def _map(space: Space, block: int) -> None:
@@ -114,7 +114,7 @@ class _Drawing:
     def chart(self) -> Chart:
         """The same as a figure, for files."""
         rows, drawn, hover = self.space.shift.blocks[self.block].rows, self.drawn, features_cards.hover(self.space, self.block)
-        common: dict[str, Any] = {"row_ids": self.space.row_ids.tolist(), "names": self.space.names, "selected": picked(self.space),
+        common: dict[str, Any] = {"row_ids": self.space.keys.tolist(), "names": self.space.names, "selected": picked(self.space),
                                   "hover": [features_cards.html(text) for text in hover]}
         if self.way == "arrows":
             return shift_map.overlay(drawn.base, drawn.tuned, self.colours, **common, distance=rows.distance, kept=rows.kept,
@@ -134,12 +134,20 @@ def colouring(space: Space, block: int, colour: str) -> Colouring:
     if colour == "neighbours kept":
         return Colouring(title="Neighbours kept", values=rows.kept, low=0.0, high=1.0)
     if colour == "domain":
-        return Colouring(title="Domain", values=(~rows.target).astype(float), classes=("target rows", "shift rows"))
+        classes = ("target rows",) if space.beside else ("target rows", space.shift_words)
+        return _classes("Domain", (~rows.target).astype(float), classes, space)
     if colour == "changed prediction" and space.predictions_a is not None and space.predictions_b is not None:
-        return Colouring(title="Prediction", values=_change(space), classes=("same prediction", "fixed", "broken", "changed otherwise"))
+        return _classes("Prediction", _change(space), ("same prediction", "fixed", "broken", "changed otherwise"), space)
     values = space.predictions_b if colour == "prediction" else space.labels
     title = "Prediction of B" if colour == "prediction" else "Label"
-    return Colouring(title=title, values=none if values is None else values.astype(float), classes=space.classes)
+    return _classes(title, none if values is None else values.astype(float), space.classes, space)
+
+
+def _classes(title: str, values: np.ndarray, classes: tuple[str, ...], space: Space) -> Colouring:
+    """Colours by class, and the rows of a second dataset in their own, whatever the target rows are coloured by."""
+    if space.beside is None:
+        return Colouring(title=title, values=values, classes=classes)
+    return Colouring(title=title, values=np.where(space.pair.beside, len(classes), values), classes=classes, beside=space.shift_words)
 
 
 def _change(space: Space) -> np.ndarray:
@@ -159,7 +167,7 @@ def _selectable(drawing: _Drawing) -> None:
     space, n = drawing.space, len(drawing.space.row_ids)
 
     def caught(places: list[int]) -> None:
-        st.session_state[PICKED] = space.row_ids[[i for i in places if 0 <= i < n]].tolist()
+        st.session_state[PICKED] = space.keys[[i for i in places if 0 <= i < n]].tolist()
 
     def moved(share: float) -> None:
         st.session_state[SHARE] = share

@@ -491,6 +491,7 @@ function drawSymbol(paint, symbol, r, colour) {
   if (symbol === "square") paint.rect(-0.9 * r, -0.9 * r, 1.8 * r, 1.8 * r);
   else if (symbol === "diamond") turn(4, [1.3], 0);
   else if (symbol === "triangle-up") turn(3, [1.3], -Math.PI / 2);
+  else if (symbol === "triangle-down") turn(3, [1.3], Math.PI / 2);
   else if (symbol === "star") turn(10, [1.4, 0.6], -Math.PI / 2);
   else if (symbol === "hexagon") turn(6, [1.1], 0);
   else if (symbol === "cross" || symbol === "x") {

@@ -17,10 +17,11 @@ from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Status
 from core.features import places
 from core.features.blockfile import BlockFeatures
+from core.plots import palette
 from core.settings import Settings
 from core.store import Store, files
 from core.store.jobs import NewJob
-from tests.conftest import WORKSPACE
+from tests.conftest import WORKSPACE, write_dataset, write_picture_dataset
 from tests.ui.conftest import Ended, shown
 
 ROWS = np.arange(90)
@@ -241,6 +242,37 @@ def test_numbers_on_the_page_are_those_of_the_files(made, moved, settings):
     assert document["seed"] == 0 and "numpy" in document["versions"]
     assert isinstance(space.shift.blocks[3].cka, Interval)
     assert document["blocks"][4]["cka"] == space.shift.blocks[4].cka.value
+
+
+def test_a_second_dataset_is_asked_for_and_then_drawn_beside(app, made, moved, settings, dataset):
+    other = write_dataset(settings, n_rows=60)
+    run = made(moved=moved)
+    at = app("features", run=run)
+    box = next(box for box in at.selectbox if box.label == "Beside")
+    assert list(box.options) == ["nothing", "tiny"]
+    box.set_value(other.id).run()
+    assert not at.exception and "at up to 500 rows of tiny" in shown(at)
+    jobs = Thaw(settings).runs(WORKSPACE, kind=JobKind.FEATURES)
+    assert [job.payload["beside"] for job in jobs] == [other.id], "asked for once, for this run alone"
+    where = places.of_run(Path(Thaw(settings).run(WORKSPACE, run).folder), settings=settings, rows=2000).beside(other.id, settings=settings)
+    for path, seed in ((where.base, 7), (where.tuned, 8)):
+        blocks = {block.name: cloud(block.index + 10 * seed)[:60] for block in where.facts.blocks}
+        BlockFeatures(row_ids=np.arange(60), blocks=blocks).save(path)
+    at.run()
+    assert not at.exception and not at.error
+    assert "90 target rows and 60 tiny rows" in shown(at)
+    assert "Domain gap, A → B" in {m.label for m in at.metric}
+    found = scene(at)
+    assert found["rows"] == 150 and [name for name, _ in found["legend"]][-1] == "tiny rows"
+    assert found["looks"][found["legend"][-1][1]] == [palette.BESIDE.colour, palette.BESIDE.symbol]
+    assert found["hover"][149].split("\n")[0] == "tiny" and found["hover"][149].split("\n")[0] not in dataset.classes
+    at.selectbox(key="features_colour").set_value("domain").run()
+    assert [name for name, _ in scene(at)["legend"]] == ["target rows", "tiny rows"]
+
+
+def test_pictures_are_not_offered_beside_texts(app, made, moved, settings):
+    write_picture_dataset(settings, n_rows=30)
+    assert "Beside" not in [box.label for box in app("features", run=made(moved=moved)).selectbox]
 
 
 @pytest.mark.parametrize(("drawer", "words"), [(0, "Effective rank"), (1, "k-NN accuracy needs no training"), (2, "not measured yet"),

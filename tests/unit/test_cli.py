@@ -241,6 +241,24 @@ def test_shift_is_exactly_nothing_on_frozen_blocks(compared: Compared, core: Cal
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_shift_beside_another_dataset_names_it(compared: Compared, core: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    run_dir = str(compared.out / "partial-60-seed0")
+    texts, labels = tiny.make_texts(40, seed=5)
+    rows = [(f"{text} {i}", f"kind {label}") for i, (text, label) in enumerate(zip(texts, labels, strict=True))]
+    other = write_csv(tmp_path / "other.csv", rows)
+    plain, report = core("shift", run_dir), core("shift", run_dir, "--beside", str(other))
+    assert plain["beside"] is None and report["beside"]["name"] == "other" and report["dataset"] == plain["dataset"]
+    assert report["shift_rows"] == 40 and report["rows"] - 40 == plain["rows"] - plain["shift_rows"]
+    for old, new in zip(plain["blocks"], report["blocks"], strict=True):
+        assert new["displacement_shift"] == 0 if new["frozen"] else new["displacement_shift"] > 0
+        for number in ("cka", "displacement", "probe_accuracy_tuned"):
+            assert new[number] == old[number]
+    own = plain["dataset"]["id"]
+    assert "cannot stand beside" in core("shift", run_dir, "--beside", own, status=1)["error"]["what"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_exports(compared: Compared, core: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     run_dir = str(compared.out / "lora-60-seed0")
     adapter = core("export", run_dir, "--to", str(tmp_path / "adapter"), "--as", "adapter")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.data import library
 from core.domain import codec
 from core.domain.dataset import Dataset, Task
 from core.domain.freeze import FreezePlan
@@ -169,6 +170,32 @@ def test_a_second_dataset_takes_the_place_of_the_shift_set(run: Maker, beside, s
     assert report[1].classes == 3 and last[1].base.gap.mmd > 0 and last[1].displacement_shift > 0
     named = compare.named(report[1], a="base model", b="LoRA", beside="Other")
     assert any("Other rows moved more than target rows" in text for text in named.findings)
+
+
+def test_rows_of_two_datasets_are_never_confused(run: Maker, beside, settings: Settings, dataset: Dataset) -> None:
+    import io
+
+    import pyarrow.parquet as pq
+
+    folder = run("lora")
+    other = beside(folder)
+    opened = space.build(Ref(folder=folder, which=Which.BASE), Ref(folder=folder), names=("base model", "LoRA"), dataset=dataset,
+                         settings=settings, workspace=WORKSPACE, rows=2000, beside=other.id)
+    far = opened.pair.beside
+    assert set(opened.row_ids[far]) & set(opened.row_ids[~far]), "the same ids occur in both"
+    assert len(set(opened.keys)) == len(opened.row_ids) == len(opened.contents)
+    texts = [{row["row_id"]: row["text"] for row in rows_of(found, settings)} for found in (dataset, other)]
+    assert list(opened.contents) == [texts[int(f)][row] for row, f in zip(opened.row_ids, far, strict=True)]
+    drawn = opened.map(2, View.UNION)
+    points = pq.read_table(io.BytesIO(export.vectors(opened, drawn, 2))).to_pandas()
+    assert set(points["dataset_id"]) == {dataset.id, other.id} and not points.duplicated(["dataset_id", "row_id", "run"]).any()
+    assert points["label"][points["dataset_id"] == other.id].isna().all()
+    assert json.loads(export.numbers(opened))["beside"]["id"] == other.id
+
+
+def rows_of(dataset: Dataset, settings: Settings) -> list[dict[str, object]]:
+    """Every row of a dataset."""
+    return library.read_rows(dataset, settings=settings, workspace=WORKSPACE).to_pylist()
 
 
 def test_a_recorded_step_has_no_rows_of_a_second_dataset(run: Maker, beside, settings: Settings, dataset: Dataset) -> None:
