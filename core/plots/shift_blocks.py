@@ -34,11 +34,12 @@ def shade_frozen(fig: go.Figure, frozen: Sequence[bool]) -> None:
 def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low: Values, cka_high: Values, kept: Values, chance: float,
           displacement: Values, displacement_shift: Values | None = None, probe_base: Values | None = None,
           probe_tuned: Values | None = None, majority: float | None = None, yardstick: Values | None = None,
-          selected: int | None = None, height: int = 620, shift_words: str = "shift rows") -> Chart:
+          selected: int | None = None, height: int = 620, beside: str = "") -> Chart:
     """Three rows over the blocks: similarity (CKA with its band, neighbours kept), movement, and linear-probe accuracy.
 
     Every sequence has one value a block, None where there is none. yardstick: CKA between two seeds of the arm ("how similar is
-    similar"). Without probe values the third row is left out. shift_words: what the rows beside the target rows are called.
+    similar"). Without probe values the third row is left out. beside: what the rows of a second dataset are called, when the shift
+    rows are these.
     """
     rows = 3 if probe_base and any(v is not None for v in probe_base) else 2
     fig = figure(height=height if rows == 3 else height * 2 // 3)
@@ -51,7 +52,8 @@ def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low:
         _line(fig, names, yardstick, "CKA between two seeds", palette.Arm(palette.BASE, "x", "dash"), row=1)
     _line(fig, names, displacement, "typical move, target rows", palette.Arm(palette.TRAINING, "circle", "solid"), row=2)
     if displacement_shift and any(v is not None for v in displacement_shift):
-        _line(fig, names, displacement_shift, f"typical move, {shift_words}", SHIFT, row=2)
+        _line(fig, names, displacement_shift, f"typical move, {beside or 'shift rows'}",
+              palette.BESIDE if beside else SHIFT, row=2)
     if rows == 3 and probe_base and probe_tuned:
         _line(fig, names, probe_base, "linear probe, base", palette.Arm(palette.BASE, "square", "dash"), row=3)
         _line(fig, names, probe_tuned, "linear probe, tuned", palette.Arm(palette.TRAINING, "diamond", "solid"), row=3)

@@ -92,7 +92,7 @@ CARDS: dict[str, Card] = {
     ),
     "mmd": Card(
         label="Domain gap (MMD²)",
-        meaning="How far target rows and shift rows lie apart, with a permutation test.",
+        meaning="How far target rows and shift rows (or those of a second dataset) lie apart, with a permutation test.",
         baseline="About 0 when both are alike; p tells whether chance would do.",
     ),
     "frechet": Card(

@@ -46,9 +46,8 @@ def choose(ws: str) -> Chosen | None:
             b = _tuned(known, labels)
         with left:
             a = _against(known, labels, b)
-        with st.container(horizontal=True, vertical_alignment="bottom"):
             beside = _beside(ws, known[b.run][0], steps=Which.STEP in (a.which, b.which))
-            _rows_control(ws, known[b.run][0], rows)
+        _rows_control(ws, known[b.run][0], rows)
     if not _ready(ws, known, labels, a, b, rows):
         return None
     if second_set(beside):
@@ -75,7 +74,7 @@ def _beside(ws: str, run: Run, *, steps: bool) -> str:
              f"Rows of another domain in the same map, to see what moved that should not have: up to {BESIDE_ROWS} rows of any other "
              "dataset here. Their labels play no part.")
     picked = st.selectbox("Beside", list(offered), index=list(offered).index(linked) if linked in offered else 0,
-                          format_func=offered.__getitem__, key=f"features_beside_{dataset.id}_{len(offered)}", help=words, width=320)
+                          format_func=offered.__getitem__, key=f"features_beside_{dataset.id}_{len(offered)}", help=words)
     return str(picked)
 
 

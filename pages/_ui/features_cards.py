@@ -98,6 +98,8 @@ def _kinds(space: Space, block: int, selection: Sequence[int]) -> dict[str, tupl
             out[name] = (hit, f"{words}; {what}, most first.")
     out["changed most"] = (order.tolist(), f"Rows {what}, most first.")
     out["changed least"] = (order[::-1].tolist(), f"Rows {what}, least first.")
+    if not rows.target.all():
+        out[space.shift_words] = ([int(i) for i in order if not rows.target[i]], f"Rows of another domain {what}, most first.")
     first = [k for k in ("selected", "changed most") if k in out]
     return {k: out[k] for k in (*first, *(k for k in out if k not in first))}
 

@@ -21,7 +21,7 @@ def card(key: str) -> str:
 
 
 def headline(space: Space, block: int) -> None:
-    """One sentence made from the numbers, then four or five tiles, each with what it would read if nothing had happened."""
+    """One sentence made from the numbers, then four tiles, each with what it would read if nothing had happened."""
     first, *rest = space.shift.findings
     st.markdown(f"#### {shell.escape(first)}")
     for text in rest:
@@ -41,14 +41,15 @@ def headline(space: Space, block: int) -> None:
     if found.displacement is not None:
         shift = "" if found.displacement_shift is None else f"; {'beside' if space.beside else 'shift'} {found.displacement_shift:.2f}"
         tiles.append(("Typical move", f"{found.displacement:.2f} distances", f"unmoved 0{shift}", "displacement"))
-    if found.base.gap and found.tuned.gap:
-        tiles.append(("Domain gap, A → B", f"{found.base.gap.mmd:.3f} → {found.tuned.gap.mmd:.3f}", "no gap 0 (MMD²)", "mmd"))
     with st.container(horizontal=True):
         for label, value, baseline, key in tiles:
             st.metric(label, value, delta=baseline or None, delta_color="off", delta_arrow="off", border=True, help=card(key), width=188)
     shifted = f" and {space.shift.shift_rows:,} {shell.escape(space.shift_words)}" if space.shift.shift_rows else ""
     st.caption(f"In {shell.escape(found.name)}, on {space.shift.rows - space.shift.shift_rows:,} target rows{shifted}. Below each number: "
                f"its baseline.{_band(found.cka)}")
+    if found.base.gap and found.tuned.gap:
+        st.caption(f"{CARDS['mmd'].label} between target rows and {shell.escape(space.shift_words)}, A → B: "
+                   f"**{found.base.gap.mmd:.3f} → {found.tuned.gap.mmd:.3f}**; no gap 0.", help=card("mmd"))
 
 
 def _band(cka: Interval | None) -> str:
@@ -88,7 +89,7 @@ def _where(space: Space, block: int, yardstick: tuple[float | None, ...] | None)
         kept=[b.knn_overlap for b in found], chance=found[-1].knn_overlap_chance,
         displacement=[b.displacement for b in found], displacement_shift=[b.displacement_shift for b in found],
         probe_base=[_value(b.base.probe_accuracy) for b in found], probe_tuned=[_value(b.tuned.probe_accuracy) for b in found],
-        majority=space.shift.majority, yardstick=yardstick, selected=block, shift_words=space.shift_words)
+        majority=space.shift.majority, yardstick=yardstick, selected=block, beside=space.shift_words if space.beside else "")
 
 
 def _block_map(space: Space, block: int) -> Chart:

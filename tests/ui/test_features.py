@@ -261,7 +261,8 @@ def test_a_second_dataset_is_asked_for_and_then_drawn_beside(app, made, moved, s
     at.run()
     assert not at.exception and not at.error
     assert "90 target rows and 60 tiny rows" in shown(at)
-    assert "Domain gap, A → B" in {m.label for m in at.metric}
+    assert "between target rows and tiny rows, A → B" in shown(at)
+    assert "tiny rows (60)" in str([w.options for w in at.get("button_group")])
     found = scene(at)
     assert found["rows"] == 150 and [name for name, _ in found["legend"]][-1] == "tiny rows"
     assert found["looks"][found["legend"][-1][1]] == [palette.BESIDE.colour, palette.BESIDE.symbol]
