@@ -22,8 +22,8 @@ def unpack_zip(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lam
                max_bytes: int = 2_000_000_000) -> list[Path]:
     """Unpack the members of a ZIP (a wheel is one) that `wanted(name)` picks into `dest`; return their paths in archive order.
 
-    Raises DataError for an absolute, `..` or symlink member, an encrypted one, a broken archive, or one that holds more than
-    `max_files` members or unpacks to more than `max_bytes` or to more than 200 times its own size.
+    Raises DataError for an absolute, `..` or symlink member, two of one name, an encrypted one, a broken archive, or one that holds
+    more than `max_files` members or unpacks to more than `max_bytes` or to more than 200 times its own size.
     """
     try:
         with zipfile.ZipFile(archive) as bundle:
@@ -55,6 +55,7 @@ def unpack_tar(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lam
     """
     names: list[str] = []
     written: list[str] = []
+    seen: set[str] = set()
     total, most = 0, max(MAX_RATIO * archive.stat().st_size, 10_000_000)
     try:
         with tarfile.open(archive, "r|*", tarinfo=_Member) as bundle:
@@ -62,7 +63,7 @@ def unpack_tar(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lam
                 if member.isdir():
                     continue
                 total += member.size
-                if problem := _tar_problem(member):
+                if problem := _tar_problem(member) or _twice(member.name, seen):
                     raise _refused(archive, f"the member {member.name[:80]!r} {problem}")
                 if len(names) >= max_files:
                     raise _refused(archive, f"it holds more than the limit of {max_files:,} files")
@@ -111,8 +112,9 @@ def check_members(members: list[zipfile.ZipInfo], archive: Path, *, max_files: i
         raise _refused(archive, f"it unpacks to {total / 1e6:,.0f} MB, more than the limit of {max_bytes / 1e6:,.0f} MB")
     if total > MAX_RATIO * max(archive.stat().st_size, 1) and total > 10_000_000:
         raise _refused(archive, f"it unpacks to more than {MAX_RATIO} times its size, as a zip bomb does")
+    names: set[str] = set()
     for member in members:
-        if problem := unsafe_name(member.filename):
+        if problem := unsafe_name(member.filename) or _twice(member.filename, names):
             raise _refused(archive, f"the member {member.filename[:80]!r} {problem}")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise _refused(archive, f"the member {member.filename[:80]!r} is a symbolic link")
@@ -130,6 +132,15 @@ def unsafe_name(name: str) -> str | None:
         return "points outside the archive"
     if "\x00" in name or not path.parts:
         return "has a name that is not a path"
+    return None
+
+
+def _twice(name: str, seen: set[str]) -> str | None:
+    """What is wrong when an ordinary file of this name was there before: one would replace the other, and nobody could say which."""
+    path = PurePosixPath(name.replace("\\", "/")).as_posix()
+    if path in seen and not name.endswith("/"):
+        return "is there twice under the same name"
+    seen.add(path)
     return None
 
 

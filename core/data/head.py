@@ -53,7 +53,7 @@ def read(path: Path, *, settings: Settings) -> Head:
         return _zip(path, settings)
     if tables.is_packed(path, start):
         return Head(table=tables.read(path, settings=settings, listing=True), complete=True)
-    if suffix in (".xlsx", ".xlsm") or size <= HEAD_BYTES or any(start.startswith(magic) for magic, _ in tables.NOT_TABLES):
+    if suffix in (".xlsx", ".xlsm") or size <= HEAD_BYTES or tables.foreign(start):
         return Head(table=tables.read(path, settings=settings), complete=True)
     return _text(path, settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import itertools
 import shutil
@@ -27,11 +28,14 @@ FORMATS = ("CSV, TSV, JSON Lines, JSON, Parquet, XLSX, or a ZIP, tar or folder o
            "(or with a table that names the pictures)")
 """What can be imported, for messages and help texts."""
 
-NOT_TABLES = ((b"%PDF", "a PDF"), (b"\x89PNG", "a picture"), (b"\xff\xd8\xff", "a picture"), (b"GIF8", "a picture"),
-               (b"\x1f\x8b", "a gzip file"), (b"<svg", "an SVG drawing"), (b"7z\xbc\xaf", "a 7-Zip archive"),
-               (b"Rar!", "a RAR archive"), (b"\x7fELF", "a program"), (b"MZ", "a program"),
-               (b"SQLite format 3", "a database"), (b"\x80\x04", "a Python pickle"), (b"\x80\x03", "a Python pickle"),
-               (b"\x80\x05", "a Python pickle"), (b"\xd0\xcf\x11\xe0", "an old or a password-protected Office file"))
+PICTURE = "a single picture"
+_FOREIGN = ((b"\x89PNG", PICTURE), (b"\xff\xd8\xff", PICTURE), (b"GIF8", PICTURE), (b"II*\0", PICTURE), (b"MM\0*", PICTURE),
+            (b"%PDF", "a PDF"), (b"\x1f\x8b", "a gzip file"), (b"<svg", "an SVG drawing"), (b"<?xml", "an XML file or an SVG drawing"),
+            (b"<!doctype html", "a web page"), (b"<html", "a web page"), (b"7z\xbc\xaf", "a 7-Zip archive"), (b"rar!", "a RAR archive"),
+            (b"\x7felf", "a program"), (b"mz\x90", "a program"), (b"sqlite format 3", "a database"), (b"\x80\x04", "a Python pickle"),
+            (b"\x80\x03", "a Python pickle"), (b"\x80\x05", "a Python pickle"),
+            (b"\xd0\xcf\x11\xe0", "an old or a password-protected Office file"))
+"""First bytes of a file -> what it is. Letter case does not count."""
 
 
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
@@ -67,8 +71,27 @@ def check_size(path: Path, settings: Settings) -> None:
 
 
 def is_packed(path: Path, head: bytes) -> bool:
-    """Whether a file, of which these are the first bytes, is a tar archive, compressed or not."""
-    return (path.suffix.lower() in _TAR_SUFFIXES or head.startswith(_PACKED)) and is_tar(path)
+    """Whether a file, of which these are the first bytes, is a tar archive, compressed or not; one that begins as a picture is none."""
+    return (head.startswith(_PACKED) or (path.suffix.lower() in _TAR_SUFFIXES and not foreign(head))) and is_tar(path)
+
+
+def foreign(head: bytes) -> str | None:
+    """What a file that begins with these 16 bytes is, where that is nothing to read rows from; None for all else.
+
+    The first bytes count, not the name and not what is appended: a picture with an archive behind it is a picture.
+    """
+    if (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or (head[:2] == b"BM" and head[6:10] == bytes(4)):
+        return PICTURE
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    return next((what for magic, what in _FOREIGN if head.startswith(magic) or start.startswith(magic.lower())), None)
+
+
+def _not_a_table(name: str, what: str) -> DataError:
+    why = "Its first bytes say so, whatever its name."
+    if what == PICTURE:
+        return DataError(f"{name} is a single picture.", why=why,
+                         remedy=f"Pack all pictures into a ZIP like this, or choose them together with their table:\n{pictures.TREE}")
+    return DataError(f"{name} is {what}, not a table.", why=why, remedy=f"Import {FORMATS}.")
 
 
 def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
@@ -79,10 +102,8 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         head = file.read(16)
     if is_packed(path, head):
         return _read_tar(path, settings, most_pictures=_LISTED if listing else None)
-    for magic, what in NOT_TABLES:
-        if head.startswith(magic):
-            raise DataError(f"{path.name} is {what}, not a table.", why="Its first bytes say so, whatever its name.",
-                            remedy=f"Import {FORMATS}.")
+    if what := foreign(head):
+        raise _not_a_table(path.name, what)
     suffix = path.suffix.lower()
     if head.startswith(b"PAR1") or suffix in (".parquet", ".pq"):
         return parquet.read(path, max_rows=rows)
@@ -124,6 +145,10 @@ def _read_zip(path: Path, settings: Settings) -> Table:
 
 def zip_names(path: Path, settings: Settings) -> list[str]:
     """Names of the members of a ZIP that are not hidden, after the checks of `archive.check_members`."""
+    with path.open("rb") as file:
+        if not file.read(4).startswith(b"PK"):                       # zipfile would also open what is appended to another file
+            raise DataError(f"{path.name} cannot be opened.", why="Its first bytes are not those of a ZIP or Excel file.",
+                            remedy="Give it the ending of what it is, such as .csv, or pack it again, and import that file.")
     try:
         with zipfile.ZipFile(path) as bundle:
             check_members(bundle.infolist(), path, max_files=settings.max_archive_files, max_bytes=settings.max_upload_mb * 10_000_000)

@@ -28,8 +28,10 @@ def read(path: Path, *, max_rows: int) -> Table:
             file.seek(0)
             return _collect(_lines(file), name=path.name, max_rows=max_rows, format=f"JSON Lines, {encoding.name}")
     if isinstance(whole, str):
-        raise DataError(f"{path.name} is not valid JSON.", why=whole, remedy="Export it again as JSON Lines: one object such as "
-                        '{"text": "…", "label": "…"} a line.')
+        why = whole if start[0] in '{["' else f"It begins with {start.split(maxsplit=1)[0][:30]!r}, where JSON has [ or {{."
+        raise DataError(f"{path.name} is not valid JSON.", why=why,
+                        remedy="Give a table with commas the ending .csv; otherwise export it again as JSON Lines, one object such as "
+                               '{"text": "…", "label": "…"} a line.')
     return _collect(_objects(path.name, whole), name=path.name, max_rows=max_rows, format=f"JSON list, {encoding.name}")
 
 

@@ -17,6 +17,11 @@ def read(path: Path, *, max_rows: int) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    with path.open("rb") as start:
+        if start.read(4) != b"PAR1":
+            raise DataError(f"{path.name} cannot be read as Parquet.",
+                            why="Its first bytes are not those of a Parquet file.",
+                            remedy="Give it the ending of what it is, such as .csv or .jsonl, and import it again.")
     try:
         file = pq.ParquetFile(path)
         schema = file.schema_arrow

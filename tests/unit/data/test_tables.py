@@ -157,7 +157,7 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("no-rows.csv", "text,label\n", "no rows"),
     ("twice.csv", "text,text\na,b\n", "two columns named 'text'"),
     ("binary.csv", b"\x00" * 1000, "not a text file"),
-    ("picture.csv", b"\x89PNG\r\n\x1a\n" + b"x" * 50, "a picture"),
+    ("picture.csv", b"\x89PNG\r\n\x1a\n" + b"x" * 50, "a single picture"),
     ("model.csv", b"\x80\x04\x95" + b"x" * 50, "pickle"),
     ("one.json", '{"data": [{"text": "x"}]}', "not a list of rows"),
     ("number.json", "42", "not a list of rows"),
