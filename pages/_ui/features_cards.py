@@ -135,8 +135,8 @@ def _card(space: Space, block: int, row: int) -> None:
             st.markdown(shell.escape(_short(space.contents[row], CARD_CHARACTERS)))
         moved = f"moved {rows.distance[row]:.2f} typical distances" if np.isfinite(rows.distance[row]) else ""
         kept = f"kept {10 * rows.kept[row]:.0f} of 10 neighbours" if np.isfinite(rows.kept[row]) else ""
-        origin = f"of {shell.escape(_origin(space, row))}" if _origin(space, row) else ""
-        st.caption(" · ".join(part for part in (moved, kept, f"row {space.row_ids[row]}", origin) if part))
+        origin = f" of {shell.escape(_origin(space, row))}" if _origin(space, row) else ""
+        st.caption(" · ".join(part for part in (moved, kept, f"row {space.row_ids[row]}{origin}") if part))
         near = st.popover("Nearest neighbours", icon=":material/hub:", key=f"features_near_{row}", on_change="rerun")
         if near.open:  # what is in a closed one is not sent
             with near:
@@ -152,8 +152,9 @@ def _neighbours(space: Space, block: int, row: int) -> None:
         st.markdown(f"**{shell.escape(name)}**")
         for near in (n for n in own if n >= 0):
             mark = icon if near not in other else ":gray[:material/equal: kept]"
-            label = _class(space, space.labels, near)
+            label = _class(space, space.labels, near) or _origin(space, near)
             if space.kind == "image":
                 st.image(space.contents[near], width=64, caption=f"{label} ({word if near not in other else 'kept'})")
             else:
-                st.markdown(f"{mark} **{shell.escape(label)}** {shell.escape(_short(space.contents[near], LINE_CHARACTERS))}")
+                bold = f"**{shell.escape(label)}** " if label else ""
+                st.markdown(f"{mark} {bold}{shell.escape(_short(space.contents[near], LINE_CHARACTERS))}")

@@ -17,10 +17,13 @@ from core.domain.freeze import FreezePlan
 from core.domain.recipe import LoraSpec, Recipe
 from core.domain.run import Result
 from core.errors import DataError, RecipeError
+from core.feature_space import contact_sheet, space
+from core.features.compare import Ref, Which
 from core.models import load
 from core.settings import Settings
 from core.training import artifact, device
 from core.training.execute import execute
+from core.training.extract import measure
 from tests import tiny
 from tests.conftest import WORKSPACE, Notes, write_picture_dataset
 
@@ -310,3 +313,18 @@ def side_encoded(side: artifact.Side, settings: Settings, dataset: Dataset) -> A
     assert found is not None
     return tasks.adapter(side.recipe.task).encode(read_rows(dataset, settings=settings, workspace=WORKSPACE), processor=side.processor,
                                                   recipe=side.recipe, facts=found, cache=settings.cache)
+
+
+def test_pictures_of_a_second_dataset_stand_beside(settings: Settings, shapes: Dataset, models: dict[str, Path], tmp_path: Path) -> None:
+    other = write_picture_dataset(settings, n_rows=30)
+    recipe = make(shapes, models["vit"], "partial", freeze=LOWER["vit"])
+    execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=Notes())
+    measured = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), beside=other.id)
+    assert measured.beside.sum() == 30 and (~measured.beside).sum() == 24
+    opened = space.build(Ref(folder=tmp_path / "run", which=Which.BASE), Ref(folder=tmp_path / "run"), names=("base", "partial"),
+                         dataset=shapes, settings=settings, workspace=WORKSPACE, rows=2000, beside=other.id)
+    assert opened.kind == "image" and opened.pair.key == measured.key
+    for path, row, far in zip(opened.contents, opened.row_ids, opened.pair.beside, strict=True):
+        assert path.endswith(f"{(other if far else shapes).id}/images/{row}.png")
+    sheet = contact_sheet.make(opened.contents, cache=settings.cache)
+    assert sheet is not None and sheet.columns == 7, "54 pictures of both on one sheet"
