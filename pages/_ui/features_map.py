@@ -178,7 +178,7 @@ def _selectable(drawing: _Drawing) -> None:
         point_map.pictures(sheet.key, sheet.url, sheet.columns)
         scene["pictures"] = sheet.key
     point_map.show(point_map.stamped(scene), picked(space), on_pick=caught, on_share=moved, key="features_map")
-    chosen = len(st.session_state.get(PICKED, ()))
+    chosen = len(picked(space))
     with st.container(horizontal=True, vertical_alignment="center"):
         if chosen:
             st.markdown(f":material/select_all: {chosen:,} of {n:,} rows selected")

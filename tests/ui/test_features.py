@@ -271,6 +271,15 @@ def test_a_second_dataset_is_asked_for_and_then_drawn_beside(app, made, moved, s
     assert [name for name, _ in scene(at)["legend"]] == ["target rows", "tiny rows"]
 
 
+def test_recorded_steps_have_no_rows_of_a_second_dataset(app, made, moved, settings):
+    other = write_dataset(settings, n_rows=60)
+    run = made(moved=moved, steps=True)
+    at = app("features", a=f"{run}:base", b=f"{run}:step:2", beside=other.id)
+    assert not at.exception and not at.error
+    assert list(next(box for box in at.selectbox if box.label == "Beside").options) == ["nothing"]
+    assert "40 target rows" in shown(at) and not Thaw(settings).runs(WORKSPACE, kind=JobKind.FEATURES)
+
+
 def test_pictures_are_not_offered_beside_texts(app, made, moved, settings):
     write_picture_dataset(settings, n_rows=30)
     assert "Beside" not in [box.label for box in app("features", run=made(moved=moved)).selectbox]
