@@ -90,7 +90,7 @@ def _hub(ws: str) -> None:
         job = api.fetch_hub_set(ws, (hub_id or "").strip(), configuration=(configuration or "").strip() or None,
                                 split=(split or "").strip() or None)
         st.session_state["fetching"] = job
-        shell.go("data", **{"import": job})
+        shell.go("dataset", **{"import": job})
 
 
 def _use(ws: str, path: Path) -> None:
@@ -187,7 +187,7 @@ def _review(ws: str, path: Path) -> None:
                                             shift_of=None if shift_of == NO_SHIFT else shift_of,
                                             options=shell.api().import_options(template=template))
             st.session_state.pop("upload_path", None)
-            shell.go("data", **{"import": job})
+            shell.go("dataset", **{"import": job})
 
 
 def _head(preview: TablePreview, path: Path) -> None:

@@ -59,7 +59,7 @@ def _fetched(ws: str, run: Run) -> None:
             with shell.guarded():
                 job = shell.api().fetch_hub_set(ws, wanted["id"], configuration=wanted.get("configuration"), split=wanted.get("split"))
                 st.session_state["fetching"] = job
-                shell.go("data", **{"import": job})
+                shell.go("dataset", **{"import": job})
 
 
 def _numbers(ws: str, job: str) -> None:
@@ -80,7 +80,7 @@ def _ways_on(ws: str, run: Run, dataset: Dataset | None) -> None:
                                              help="The uploaded file is removed then; its rows are kept."):
             if path is not None:
                 data_import.forget(ws, path)
-            shell.go("data", dataset=dataset.id)
+            shell.go("dataset", dataset=dataset.id)
         if again and report and data_report.has(report, data_report.LEAKS) and not used.get("fix_leaks") and st.button(
                 "Fix the leaks and import again", icon=":material/healing:", key="fix_leaks",
                 help="Validation and test rows with a twin on another side move to the side of their twin."):
@@ -102,4 +102,4 @@ def _again(ws: str, run: Run, *, suffix: str, fix_leaks: bool, merge_labels: boo
     with shell.guarded():
         job = api.submit_import(ws, Path(payload["path"]), name=f"{payload.get('name', '')} ({suffix})", roles=payload.get("roles"),
                                 options=options, shift_of=payload.get("shift_of"))
-        shell.go("data", **{"import": job})
+        shell.go("dataset", **{"import": job})

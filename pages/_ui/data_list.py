@@ -21,7 +21,7 @@ def own(ws: str) -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{shell.escape(dataset.name)}** · {dataset.rows_kept:,} {KINDS[dataset.task]}, {len(dataset.classes)} classes · "
                         f"train / validation / test {splits}")
-            shell.link("data", "Look at it", icon=":material/table_rows:", dataset=dataset.id)
+            shell.link("dataset", "Look at it", icon=":material/table_rows:", dataset=dataset.id)
             shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
 
 
@@ -32,7 +32,7 @@ def imports(ws: str) -> None:
             with st.container(border=True, horizontal=True, vertical_alignment="center"):
                 st.markdown(f"**{shell.escape(run.name)}**")
                 live.badge(run)
-                shell.link("data", "Watch it", icon=":material/arrow_forward:", width=None, **{"import": run.id})
+                shell.link("dataset", "Watch it", icon=":material/arrow_forward:", width=None, **{"import": run.id})
 
 
 def bundled(ws: str) -> None:

@@ -22,19 +22,25 @@ log = logging.getLogger("thaw.pages")
 PAGES: dict[str, tuple[str, str]] = {
     "home": ("Home", ":material/home:"),
     "data": ("Data", ":material/table_rows:"),
+    "dataset": ("Dataset", ":material/table_rows:"),
     "train": ("Train", ":material/model_training:"),
     "runs": ("Runs", ":material/list_alt:"),
     "compare": ("Compare", ":material/stacked_line_chart:"),
     "features": ("Features", ":material/scatter_plot:"),
 }
 """File name in `pages/` -> title and icon, in the order of the navigation."""
+HIDDEN = frozenset({"dataset"})
+"""Pages that show one thing, named in the address, and are not in the navigation. They are pages of their own because a click on the
+navigation keeps the query of an open page: from `/data?dataset=…` it would not lead to the list of datasets."""
 _MARK = "_entrypoint_ran"
 _SUPERVISOR_CHECK_S = 10.0
 
 
 def sitemap() -> list[StreamlitPage]:
     """All pages for `st.navigation`."""
-    return [st.Page(f"pages/{name}.py", title=title, icon=icon, default=name == "home") for name, (title, icon) in PAGES.items()]
+    return [st.Page(f"pages/{name}.py", title=title, icon=icon, default=name == "home",
+                    visibility="hidden" if name in HIDDEN else "visible")
+            for name, (title, icon) in PAGES.items()]
 
 
 def mark_entrypoint() -> None:

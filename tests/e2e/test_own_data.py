@@ -16,6 +16,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from sklearn.datasets import load_digits
 
+from tests.e2e.conftest import end
 from tests.e2e.test_browser import SLOW, honest, settled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -127,6 +128,37 @@ def test_a_table_with_a_leak_is_mended_and_compared(serve, page, tmp_path):
     expect(shown).to_be_visible(timeout=SLOW)
     honest(page)
     train_and_compare(page, without=("Partly frozen", "Full fine-tuning"))
+
+
+def test_the_navigation_leads_from_an_open_thing_to_all_of_them(serve, page, tmp_path):
+    """Also after a reload, and when a restarted server is asked for the open thing first."""
+    table = tmp_path / "mine.csv"
+    table.write_bytes(leaky_csv())
+    server = serve()
+    page.goto(server.url("data"))
+    bring(page, server, table)
+    nav, main = page.get_by_test_id("stSidebarNav"), page.get_by_test_id("stMain")
+
+    def all_datasets():
+        nav.get_by_role("link", name="Data", exact=True).click()
+        expect(page.get_by_role("heading", name="Bring your own data")).to_be_visible(timeout=SLOW)
+        expect(page.get_by_role("heading", name="Import report")).to_have_count(0, timeout=SLOW)
+        expect(page).to_have_url(re.compile(r"/data\?ws=[\w-]+$"), timeout=SLOW)
+
+    all_datasets()
+    page.reload()
+    main.get_by_role("link", name="Look at it").click(timeout=SLOW)
+    expect(page.get_by_role("heading", name="Rows by class and split")).to_be_visible(timeout=SLOW)
+    expect(page).to_have_url(re.compile(r"/dataset\?ws=[\w-]+&dataset=\w+$"), timeout=SLOW)
+    address = page.url.split("/")[-1]
+    page.reload()
+    expect(page.get_by_role("heading", name="Rows by class and split")).to_be_visible(timeout=SLOW)
+    all_datasets()
+    end(server)
+    page.goto(serve(port=server.port).url(address))
+    expect(page.get_by_role("heading", name="Rows by class and split")).to_be_visible(timeout=SLOW)
+    honest(page)
+    all_datasets()
 
 
 def test_an_archive_of_pictures_is_looked_at_and_compared(serve, page, tmp_path):

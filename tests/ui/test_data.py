@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import itertools
 import zipfile
 
 import pytest
 
 from core.api import Thaw
-from core.data import hub
+from core.data import catalogue, fetch, hub
 from core.domain.dataset import Role, Task
 from core.domain.run import JobKind
-from core.jobs import worker
+from core.jobs import observer, worker
 from core.store import Store
 from tests import tiny
 from tests.conftest import WORKSPACE, write_dataset, write_picture_dataset
@@ -55,6 +57,15 @@ def opened(at, settings):
     """The job that a click on Import made, done, and its page drawn again."""
     job = "".join(at.query_params["import"])
     assert work(settings) == job
+    return followed(at)
+
+
+def followed(at):
+    """AppTest answers a click on the page it was sent to, not on the one that the script went on to."""
+    address = dict(at.query_params)
+    at.switch_page("pages/dataset.py")
+    for name, value in address.items():
+        at.query_params[name] = value
     return at.run()
 
 
@@ -144,6 +155,55 @@ def test_the_hub_is_disabled_with_its_reason(app):
     assert at.button(key="hub_fetch").disabled
 
 
+def drawing(code):
+    """A picture of its own for each code point."""
+    x, y = code * 7 % 60, code * 13 % 60
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 72"><rect x="{x}" y="{y}" width="{9 + code % 11}" '
+            f'height="{9 + code % 7}" fill="#{code * 2654435761 % 0xffffff:06x}"/></svg>')
+
+
+@pytest.fixture
+def drawn_set(monkeypatch, tmp_path):
+    """OpenMoji with 120 drawings, in a wheel that a local folder serves."""
+    codes = [*range(0x1F400, 0x1F43C), *range(0x1F910, 0x1F918), *range(0x1F920, 0x1F926), *range(0x1F600, 0x1F62E)]
+    wheel = tmp_path / "index" / "tinymoji-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as bundle:
+        for code in codes:
+            bundle.writestr(f"tinymoji/svg/{code:X}.svg", drawing(code))
+        bundle.writestr("tinymoji-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tinymoji\nVersion: 1.0\n")
+        bundle.writestr("tinymoji-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        bundle.writestr("tinymoji-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    entry = dataclasses.replace(catalogue.find("openmoji"), id="tiny-moji", package="tinymoji==1.0", sha256=fetch.sha256(wheel),
+                                size_bytes=wheel.stat().st_size, members=("tinymoji/svg/*.svg",), split_sizes=(84, 18, 18), rows=120)
+    monkeypatch.setattr(catalogue, "DATASETS", (*catalogue.DATASETS, entry))
+    return entry
+
+
+def test_a_bundled_picture_set_shows_how_many_are_drawn(app, settings, drawn_set, monkeypatch):
+    """The worker waits with its hundredth picture until the page has been looked at."""
+    import resvg_py
+
+    draw, count, bars = resvg_py.svg_to_bytes, itertools.count(1), []
+    at = app("data")
+    at.button(key="add_tiny-moji").click().run()
+
+    def patiently(**options):
+        if next(count) == 100:
+            bars.extend(bar.proto.text for bar in at.run().get("progress"))
+        return draw(**options)
+
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", patiently)
+    monkeypatch.setattr(observer, "WRITE_EVERY_S", 0.0)
+    work(settings)
+    assert len(bars) == 1 and "50 of 120 pictures" in bars[0]
+    (dataset,) = Thaw(settings).datasets(WORKSPACE)
+    assert (dataset.rows_kept, dataset.source) == (120, "tiny-moji")
+    assert "In this workspace" in shown(at.run())
+
+
 @pytest.fixture
 def hub_set(monkeypatch):
     """A hub that answers, and what `datasets` would load from it: replaced at its boundary, as no hub can be asked here."""
@@ -186,12 +246,12 @@ def test_a_hub_set_is_fetched_looked_at_and_imported_with_chosen_roles(app, sett
 def test_a_fetched_hub_set_waits_for_its_columns(app, settings, hub_set):
     job = Thaw(settings).fetch_hub_set(WORKSPACE, "owner/grades")
     work(settings)
-    at = app("data", **{"import": job})
+    at = app("dataset", **{"import": job})
     assert "Nothing is kept yet" in shown(at)
     at.button(key="hub_columns").click().run()
     assert not at.exception and not at.error
-    at.button(key="discard").click().run()
-    at = app("data", **{"import": job})
+    at.switch_page("pages/data.py").run().button(key="discard").click().run()
+    at = app("dataset", **{"import": job})
     assert "not here any more" in shown(at)
     at.button(key="hub_again").click().run()
     assert not at.exception and len(Thaw(settings).runs(WORKSPACE, kind=JobKind.IMPORT)) == 2
@@ -256,7 +316,7 @@ def test_an_upload_can_become_a_shift_set(app, settings):
 def test_a_search_highlights_what_it_finds(app, settings):
     dataset = write_dataset(settings, n_rows=90)
     word = Thaw(settings).sample_rows(WORKSPACE, dataset.id, n=1)[0]["text"].split()[0]
-    at = app("data", dataset=dataset.id)
+    at = app("dataset", dataset=dataset.id)
     at.text_input(key="rows_search").set_value(word.upper()).run()
     assert not at.exception and f":orange-background[{word}]" in shown(at)
     at.text_input(key="rows_search").set_value("nothing like it").run()
@@ -265,7 +325,7 @@ def test_a_search_highlights_what_it_finds(app, settings):
 
 def test_rows_of_pictures_show_them_and_follow_the_class(app, settings):
     dataset = write_picture_dataset(settings, n_rows=45)
-    at = app("data", dataset=dataset.id)
+    at = app("dataset", dataset=dataset.id)
     assert not at.exception and not at.error
     rows = at.dataframe[-1].value
     assert rows["picture"].str.startswith("data:image/png;base64,").all()
@@ -275,7 +335,7 @@ def test_rows_of_pictures_show_them_and_follow_the_class(app, settings):
 
 @pytest.mark.parametrize("job", ["nope", "../../etc"])
 def test_an_unknown_import_is_refused(app, job):
-    at = app("data", **{"import": job})
+    at = app("dataset", **{"import": job})
     assert not at.exception
     assert len(at.error) == 1
 
@@ -284,7 +344,7 @@ def test_an_import_under_way_is_listed_and_can_be_stopped(app, settings):
     at = upload(app("data"), ("mine.csv", table()))
     at.button(key="import").click().run()
     assert "**Import mine**" in shown(app("data"))
-    at.button(key="stop_import").click().run()
+    followed(at).button(key="stop_import").click().run()
     at.run()
     assert not at.exception
     assert "Nothing was kept" in shown(at)

@@ -77,7 +77,7 @@ def test_runs_of_the_link_are_the_ones_compared(app, ended):
 
 
 def test_a_dataset_page_shows_counts_and_rows(app, dataset):
-    at = app("data", dataset=dataset.id)
+    at = app("dataset", dataset=dataset.id)
     assert not at.exception
     assert "90 kept" in shown(at)
     at.text_input(key="rows_search").set_value("no such word anywhere").run()

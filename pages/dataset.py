@@ -1,0 +1,5 @@
+from pages._ui import data_page, shell
+
+shell.require_entrypoint()
+
+data_page.page(shell.workspace())
