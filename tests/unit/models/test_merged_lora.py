@@ -70,7 +70,8 @@ def test_a_pointwise_convolution_is_the_same_product(bias: bool, memory_format: 
     models = []
     for _ in range(2):
         torch.manual_seed(0)
-        layers = nn.Sequential(nn.Conv2d(6, 12, 1, bias=bias), nn.ReLU(inplace=True), nn.Conv2d(12, 12, 1, stride=2), nn.Conv2d(12, 4, 3, bias=bias))
+        layers = nn.Sequential(nn.Conv2d(6, 12, 1, bias=bias), nn.ReLU(inplace=True), nn.Conv2d(12, 12, 1, stride=2),
+                               nn.Conv2d(12, 4, 3, bias=bias))
         tuned = get_peft_model(layers, LoraConfig(r=2, target_modules=["0", "2", "3"]))  # type: ignore[arg-type]
         for name, parameter in tuned.named_parameters():
             if "lora_B" in name:
