@@ -66,7 +66,7 @@ def check_size(path: Path, settings: Settings) -> None:
     if not path.exists():
         raise DataError(f"There is no file {path.name}.", why=f"Nothing was found at {path}.", remedy="Check the path and try again.")
     if path.is_file() and path.stat().st_size > settings.max_upload_mb * 1_000_000:
-        raise DataError(f"{path.name} has {path.stat().st_size / 1e6:,.0f} MB, more than the limit of {settings.max_upload_mb:,} MB.",
+        raise DataError(f"{path.name} has {path.stat().st_size / 1e6:,.1f} MB, more than the limit of {settings.max_upload_mb:,} MB.",
                         remedy="Import a sample of it, save it as Parquet, or raise THAW_MAX_UPLOAD_MB and start again.")
 
 

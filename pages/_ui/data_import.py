@@ -57,12 +57,22 @@ def _files(ws: str) -> None:
                f"archive with one folder a class, or pictures with a table that names them. At most {limits.max_upload_mb:,} MB, "
                f"{limits.max_rows:,} rows, {limits.max_archive_files:,} files in an archive, {limits.max_pixels / 1e6:,.0f} megapixels a "
                "picture. Files stay on this server, in your workspace.")
-    uploads = st.file_uploader("Files", type=[*TABLES, *ARCHIVES, *PICTURES], max_upload_size=limits.max_upload_mb,
-                               accept_multiple_files=True, key=f"upload_{st.session_state.get('uploads', 0)}",
-                               label_visibility="collapsed")
+    key = f"upload_{st.session_state.get('uploads', 0)}"
+    st.file_uploader("Files", type=[*TABLES, *ARCHIVES, *PICTURES], max_upload_size=limits.max_upload_mb, accept_multiple_files=True,
+                     key=key, label_visibility="collapsed", on_change=_arrived, args=(ws, key, limits.max_upload_mb * 1_000_000))
+    if refused := st.session_state.pop("upload_refused", None):
+        raise refused
+
+
+def _arrived(ws: str, key: str, most_bytes: int) -> None:
+    """Take new files off the server's memory before the page is drawn: what `st.file_uploader` returns is a copy of all their bytes."""
+    uploads = st.session_state[key]
     if uploads:
-        st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
-        _use(ws, keep(ws, uploads, most_bytes=limits.max_upload_mb * 1_000_000))
+        st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1         # a fresh, empty uploader
+        try:
+            use(ws, keep(ws, uploads, most_bytes=most_bytes))
+        except ThawError as error:
+            st.session_state["upload_refused"] = error
 
 
 def _paste(ws: str) -> None:
@@ -110,23 +120,30 @@ def use(ws: str, path: Path) -> None:
 def keep(ws: str, uploads: Sequence[Any], *, most_bytes: int) -> Path:
     """Write uploads to disk at once, so that their bytes leave the server's memory; several files go into one folder.
 
-    Names are reduced to safe characters. Raises DataError when they are too large together.
+    Names are reduced to safe characters. Raises DataError when they are too large together, or cannot be written.
     """
     total = sum(upload.size for upload in uploads)
     if total > most_bytes:
-        raise DataError(f"These {len(uploads):,} files have {total / 1e6:,.0f} MB, more than the limit of {most_bytes / 1e6:,.0f} MB.",
+        for upload in uploads:
+            _release(upload)
+        raise DataError(f"These {len(uploads):,} files have {total / 1e6:,.1f} MB, more than the limit of {most_bytes / 1e6:,.0f} MB.",
                         remedy="Import a part of them, or raise THAW_MAX_UPLOAD_MB and start again.")
     folder = settings.load().workspace(ws) / "uploads" / secrets.token_hex(6)
     home = folder if len(uploads) == 1 else folder / f"{len(uploads)} files"
-    home.mkdir(parents=True)
-    for number, upload in enumerate(uploads):
-        target = home / _safe(upload.name)
-        if target.exists():
-            target = home / f"{number} {target.name}"
-        with target.open("wb") as out:
-            while chunk := upload.read(1 << 20):
-                out.write(chunk)
-        _release(upload)
+    try:
+        home.mkdir(parents=True)
+        for number, upload in enumerate(uploads):
+            target = home / _safe(upload.name)
+            if target.exists():
+                target = home / f"{number} {target.name}"
+            with target.open("wb") as out:
+                while chunk := upload.read(1 << 20):
+                    out.write(chunk)
+            _release(upload)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise DataError("The upload could not be kept.", why=f"Writing it to the server's disk failed ({error.strerror}).",
+                        remedy="Make room in the data folder (THAW_HOME), then upload it again.") from error
     return target if len(uploads) == 1 else home
 
 

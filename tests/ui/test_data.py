@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import itertools
+import tracemalloc
 import zipfile
 
 import pytest
@@ -110,6 +111,38 @@ def test_several_files_are_one_set(app, settings):
     opened(at, settings)
     (dataset,) = Thaw(settings).datasets(WORKSPACE)
     assert dataset.classes == ("a", "b") and dataset.rows_kept == 36
+
+
+def test_an_upload_is_written_without_a_second_copy_of_it(app, settings):
+    at = app("data")
+    upload(at, ("small.csv", table())).button(key="discard").click().run()           # everything is imported
+    at.file_uploader(key="upload_1").set_value([("mine.csv", table(400_000), "text/csv")])
+    tracemalloc.start()
+    try:
+        at.run()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    (kept,) = settings.workspace(WORKSPACE).joinpath("uploads").glob("*/mine.csv")
+    assert not at.error and kept.stat().st_size == len(table(400_000))
+    assert peak < 0.8 * kept.stat().st_size
+
+
+def test_files_that_are_too_large_together_are_refused(app, settings, monkeypatch):
+    monkeypatch.setenv("THAW_MAX_UPLOAD_MB", "1")
+    at = upload(app("data"), ("a.csv", table(14_000)), ("b.csv", table(14_000)))
+    assert not at.exception
+    assert "2 files have 1.2 MB, more than the limit of 1 MB" in at.error[0].value and "or raise THAW" in at.error[0].value
+    assert not settings.workspace(WORKSPACE).joinpath("uploads").exists()
+    assert not at.run().error
+
+
+def test_an_upload_that_cannot_be_written_says_so(app, settings):
+    at = app("data")
+    settings.workspace(WORKSPACE).joinpath("uploads").write_text("in the way")
+    at = upload(at, ("a.csv", table()))
+    assert not at.exception
+    assert "could not be kept" in at.error[0].value and "Make room" in at.error[0].value
 
 
 def test_a_wrong_layout_draws_the_tree_that_is_expected(app, settings):
