@@ -80,7 +80,7 @@ def _hits(rows: Sequence[Mapping[str, Any]], search: str) -> None:
             continue
         start, end = max(0, at - AROUND), at + len(search)
         before, hit, after = text[start:at], text[at:end], text[end:end + AROUND]
-        st.markdown(f"row {row['row_id']} · **{shell.escape(row['label'])}** · {'…' * (start > 0)}{shell.escape(before)}"
+        st.markdown(f"row {row['row_id']} · **{shell.escape(row['label'].strip())}** · {'…' * (start > 0)}{shell.escape(before)}"
                     f":orange-background[{shell.escape(hit)}]{shell.escape(after)}{'…' * (end + AROUND < len(text))}")
 
 

@@ -219,9 +219,10 @@ def _roles(preview: TablePreview, upload: str) -> dict[str, str]:
     """One select box a column, filled with what was proposed and why."""
     st.markdown("**What is each column?** Proposed from names and contents; change what is wrong.")
     roles: dict[str, str] = {}
-    columns = st.columns(3)
     usable = USABLE[preview.task]
     for i, (column, proposed) in enumerate(preview.roles.items()):
+        if i % 3 == 0:                                               # rows of three, so that a phone keeps the file's order
+            columns = st.columns(3)
         with columns[i % 3]:
             roles[column] = str(st.selectbox(
                 shell.escape(column), list(usable), index=usable.index(Role(proposed)) if Role(proposed) in usable else len(usable) - 1,

@@ -10,7 +10,7 @@ from core.domain.dataset import Dataset, Task
 from pages._ui import pictures, shell
 
 if TYPE_CHECKING:
-    from core.data.report import ImportReport
+    from core.data.report import Finding, ImportReport
 
 _LOOK = {"error": ("red", ":material/error:"), "warning": ("orange", ":material/warning:"), "info": ("blue", ":material/info:")}
 LEAKS = frozenset({"leakage", "near-leakage"})
@@ -30,7 +30,7 @@ def findings(report: ImportReport, ws: str = "", dataset: Dataset | None = None)
     for finding in report.findings:
         colour, icon = _LOOK.get(finding.severity, _LOOK["info"])
         st.markdown(f":{colour}-badge[{icon} {finding.severity}] **{shell.escape(finding.message)}** {shell.escape(finding.remedy)}"
-                    + (f"  \nFor example: *{shell.escape(finding.example.strip())}*" if finding.example.strip() else ""))
+                    + _example(finding))
         if pngs := [(row, *shown[row]) for row in finding.rows if row in shown]:
             with st.container(horizontal=True, gap="small"):
                 for row, png, label in pngs:
@@ -38,6 +38,15 @@ def findings(report: ImportReport, ws: str = "", dataset: Dataset | None = None)
     if report.left_out:
         st.download_button(f"Rows left out, with reasons ({len(report.left_out):,})", data=report.left_out_csv, file_name="left-out.csv",
                            mime="text/csv", on_click="ignore", icon=":material/download:", key="left_out")
+
+
+def _example(finding: Finding) -> str:
+    """A line with a piece of what was found and the numbers of a few rows; nothing where there is neither."""
+    rows = f"row{'s' * (len(finding.rows) > 1)} {', '.join(f'{row:,}' for row in finding.rows)}" if finding.rows else ""
+    example = " ".join(finding.example.split())
+    if example:
+        return f"  \nFor example: *{shell.escape(example)}*" + (f" ({rows})" if rows else "")
+    return f"  \n{rows.capitalize()}{' …' * (len(finding.rows) < finding.count)}" if rows else ""
 
 
 def _examples(report: ImportReport, ws: str, dataset: Dataset) -> dict[int, tuple[bytes, str]]:

@@ -164,6 +164,16 @@ def test_a_refused_import_says_why_and_leads_back_to_the_columns(app, settings):
     assert at.button(key="import") is not None
 
 
+def test_findings_name_their_rows_and_keep_markup_literal(app, settings):
+    odd = b"".join(b",a\n" for _ in range(7)) + b"<b>x</b> **y** $z$,a\n<b>x</b> **y** $z$,b\n"
+    at = upload(app("data"), ("mine.csv", table() + odd))
+    at.button(key="import").click().run()
+    text = shown(opened(at, settings))
+    assert "69 rows read, **62 usable**, 7 left out" in text
+    assert "\nRows 61, 62, 63, 64, 65 …" in text
+    assert r"For example: *\<b\>x\</b\> \*\*y\*\* \$z\$* (rows 68, 69)" in text
+
+
 def test_a_paste_is_looked_at_like_a_file(app, settings):
     at = app("data")
     at.segmented_control(key="import_from").set_value("Paste").run()
