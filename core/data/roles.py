@@ -205,9 +205,10 @@ def require_roles(table: Table, roles: Mapping[str, str]) -> None:
                             why="To learn a classification, each row needs a text (or picture) and a label.",
                             remedy="Add a column with the label of each row; if there is one, check that every row has the same separator.")
         unusable = "".join(f" {name[:40]!r} cannot be used: {why}." for name, why in list(table.unusable.items())[:3])
+        mend = "Save each value in a cell of its own, as plain text or a number, or say" if unusable else "Say"
         raise DataError(f"No column of {table.name} looks like the {role}.", why=f"Its columns are: {listed(table)}.{unusable}",
-                        remedy=f"Say which column is the {role} (on the page, or with --{'label' if role is Role.LABEL else 'text'} on the "
-                               "command line).")
+                        remedy=f"{mend} which column is the {role} (on the page, or with --{'label' if role is Role.LABEL else 'text'} on "
+                               "the command line).")
 
 
 def listed(table: Table) -> str:

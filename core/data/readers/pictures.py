@@ -216,7 +216,7 @@ def _not_a_picture(name: str) -> str:
         return "it is an SVG drawing; Thaw reads pictures made of pixels"
     if kind in ARCHIVES:
         return "it is an archive inside the archive, which is not opened"
-    return f"it is no picture ({kind or 'no ending'}); JPEG, PNG, WebP, BMP and GIF are read"
+    return f"it is no picture that Thaw reads ({kind or 'no ending'}): JPEG, PNG, WebP, BMP and GIF are"
 
 
 def _parent(name: str) -> str:

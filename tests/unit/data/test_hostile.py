@@ -93,3 +93,15 @@ def test_formulas_without_stored_values_are_left_out_not_computed(file: File, se
     report = check_file(file("a.xlsx", formula_sheet()), settings=settings)
     assert adds_up(report) and report.rows_kept == 0
     assert {item.reason for item in report.left_out} == {"the text is empty"} and [f.code for f in report.errors] == ["no-rows"]
+
+
+def test_nested_values_are_told_to_be_flattened(file: File, settings: Settings) -> None:
+    with pytest.raises(DataError) as caught:
+        check_file(file("a.parquet", nested_parquet()), settings=settings)
+    assert "'label' cannot be used" in caught.value.why and "a cell of its own" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("name", "content"), [(case[1], case[2]) for case in FOUND], ids=[case[0] for case in FOUND])
+def test_every_finding_says_what_to_do_in_whole_sentences(file: File, settings: Settings, name: str, content: str | bytes) -> None:
+    for finding in check_file(file(name, content), settings=settings).findings:
+        assert finding.message.endswith(".") and finding.remedy.endswith(".") and finding.severity in ("error", "warning", "info")
