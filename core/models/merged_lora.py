@@ -81,8 +81,8 @@ class _MergedLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x = ctx.saved_tensors[0]
-        grad_x, grad_a, grad_b = _gradients(ctx, x.reshape(-1, x.shape[-1]), grads[0].reshape(-1, grads[0].shape[-1]))
+        x, a, b = ctx.saved_tensors
+        grad_x, grad_a, grad_b = _gradients(ctx, x.reshape(-1, x.shape[-1]), a, b, grads[0].reshape(-1, grads[0].shape[-1]))
         return None if grad_x is None else grad_x.view_as(x), grad_a, grad_b, None, None
 
 
@@ -101,8 +101,8 @@ class _MergedPointwise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x = ctx.saved_tensors[0]
-        grad_x, grad_a, grad_b = _gradients(ctx, _places(x), _places(grads[0]))
+        x, a, b = ctx.saved_tensors
+        grad_x, grad_a, grad_b = _gradients(ctx, _places(x), a, b, _places(grads[0]))
         n, _, height, width = x.shape
         return None if grad_x is None else grad_x.view(n, height, width, -1).permute(0, 3, 1, 2), grad_a, grad_b, None, None
 
@@ -112,9 +112,9 @@ def _places(x: torch.Tensor) -> torch.Tensor:
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
-def _gradients(ctx: Any, rows: torch.Tensor, grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
-    """Of x, where wanted, and of A and B. rows: (n, n_in); grad: (n, n_out)."""
-    _, a, b = ctx.saved_tensors
+def _gradients(ctx: Any, rows: torch.Tensor, a: torch.Tensor, b: torch.Tensor,
+               grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
+    """Of x, where wanted, and of A and B. rows: (n, n_in); grad: (n, n_out). Saved tensors can be read once only under checkpointing."""
     grad_x = grad @ _merged_weight(ctx.base, a, b, ctx.scale) if ctx.needs_input_grad[0] else None
     # (rank, n) on the left: thin products the other way round take three times as long on a CPU.
     grad_b = ((rows @ a.t()).t() @ grad).t().mul(ctx.scale)
