@@ -109,7 +109,8 @@ def _whom(last: BlockShift, rows: int) -> str:
     inside, outside = last.rows.distance[last.rows.target], last.rows.distance[~last.rows.target]
     test = mannwhitneyu(inside, outside)
     further = last.displacement > last.displacement_shift
-    numbers = f"typical move in {last.name} {last.displacement:.2f} against {last.displacement_shift:.2f} typical distances"
+    numbers = (f"typical move in {last.name} {last.displacement:.2f} typical distances for target rows, "
+               f"{last.displacement_shift:.2f} for shift rows")
     if not test.pvalue < 0.05 or further != (test.statistic > len(inside) * len(outside) / 2):
         return f"Whether target or shift rows moved more cannot be told: {numbers} (rank test p = {test.pvalue:.2f})."
     more = "Target rows moved more than shift rows" if further else "Shift rows moved more than target rows"
