@@ -43,7 +43,7 @@ class _Level:
 
 _LEVELS: dict[str, _Level] = {
     # A workshop's patience: one pass over the rows, the first 64 tokens; five methods in under 8 minutes on 2 cores.
-    # 64 rows are enough to replay and cost a run about 7 s.
+    # 64 rows are enough to replay and cost a run about 4 s.
     "quick": _Level(epochs=1.0, length=64, minimum_steps=40, rank=8, patience=0, evaluations=2, tracked=64),
     # Accuracy first within a coffee break: 3 epochs is the middle of BERT's 2-4, 128 tokens hold a paragraph.
     "normal": _Level(epochs=3.0, length=128, minimum_steps=100, rank=8, patience=0, evaluations=2, tracked=300),
