@@ -12,3 +12,4 @@ with shell.guarded():
     shell.sidebar()
     shell.mark_entrypoint()
     page.run()
+shell.warm_up()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,10 +168,18 @@ class Story:
 
     steps: tuple[int, ...]
     checkpoints: tuple[Checkpoint, ...]
-    frames: tuple[NDArray[np.float64], ...] = field(repr=False)
-    """Positions a step, `(n_rows, 2)`."""
     row_ids: NDArray[np.int64] = field(repr=False)
     labels: NDArray[np.int64] = field(repr=False)
+    features: Callable[[], list[NDArray[Any]]] = field(repr=False)
+    """Reads the features of every step, `(n_rows, n_dims)` each."""
+
+    @functools.cached_property
+    def frames(self) -> tuple[NDArray[np.float64], ...]:
+        """Positions a step, `(n_rows, 2)`; found when first asked for."""
+        features = self.features()
+        with one_thread():
+            camera = projection.camera(View.UNION, features)
+        return tuple(camera.look(f) for f in features)
 
 
 def story(folder: Path, block: str, *, dataset: Dataset, settings: Settings, workspace: str, rows: int) -> Story | None:
@@ -183,16 +192,20 @@ def story(folder: Path, block: str, *, dataset: Dataset, settings: Settings, wor
 @functools.lru_cache(maxsize=16)
 def _story(folder: Path, block: str, dataset: str, settings: Settings, workspace: str, rows: int, stamp: Any) -> Story:
     steps = tuple(step for step, _ in stamp)
-    sides = [compare.load(Ref(folder=folder, which=Which.STEP, step=step), settings=settings, rows=rows) for step in steps]
+
+    def sides() -> list[BlockFeatures]:
+        return [compare.load(Ref(folder=folder, which=Which.STEP, step=step), settings=settings, rows=rows) for step in steps]
+
+    loaded = sides()
     table = row_facts.table(dataset, settings, workspace)
     place = {int(row): index for index, row in enumerate(table.row_ids)}
-    row_ids = sides[0].row_ids
+    row_ids = loaded[0].row_ids
     labels = table.labels[[place[int(row)] for row in row_ids]]
-    features = [side.blocks[block] for side in sides]
+    features = [side.blocks[block] for side in loaded]
     with one_thread():
         checkpoints = over_training.measure(features[0], features, steps=steps, labels=labels if (labels >= 0).any() else None)
-        camera = projection.camera(View.UNION, features)
-    return Story(steps=steps, checkpoints=checkpoints, frames=tuple(camera.look(f) for f in features), row_ids=row_ids, labels=labels)
+    return Story(steps=steps, checkpoints=checkpoints, row_ids=row_ids, labels=labels,
+                 features=lambda: [side.blocks[block] for side in sides()])
 
 
 def yardstick(a: Ref, b: Ref, *, dataset: Dataset, settings: Settings, workspace: str, rows: int) -> tuple[float | None, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.plots import palette
-from core.plots.theme import Chart, figure
+from core.plots.theme import Chart, figure, subplots
 
 X_LABELS = {"steps": "Training steps", "seconds": "Seconds since training began", "samples": "Training rows seen (with repetition)"}
 
@@ -41,7 +41,7 @@ class RunCurves:
 def run_chart(curves: RunCurves, *, total_steps: int | None = None, ended: bool = False, height: int = 420) -> Chart:
     """Training loss, validation loss and validation accuracy of one run, two rows that share the step axis."""
     fig = figure(height=height)
-    fig.set_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.58, 0.42])
+    subplots(fig, rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.58, 0.42])
     few = len(curves.steps) < 2
     fig.add_scatter(x=curves.steps, y=curves.losses, name="training loss", mode="lines+markers" if few else "lines", row=1, col=1,
                     line={"color": palette.TRAINING, "width": 2}, hovertemplate="step %{x}<br>training loss %{y:.4f}<extra></extra>")
@@ -52,9 +52,6 @@ def run_chart(curves: RunCurves, *, total_steps: int | None = None, ended: bool 
                     line={"color": palette.arm(4).colour, "width": 2}, marker={"symbol": "square"},
                     hovertemplate="step %{x}<br>validation accuracy %{y:.3f}<extra></extra>")
     fig.update_traces(cliponaxis=False)
-    template = figure()
-    fig.update_xaxes(template.layout.xaxis)
-    fig.update_yaxes(template.layout.yaxis)
     fig.update_yaxes(title={"text": "Loss"}, rangemode="tozero", row=1, col=1)
     fig.update_yaxes(title={"text": "Accuracy"}, tickformat=".2f", range=_room(curves.accuracies), row=2, col=1)
     fig.update_xaxes(title={"text": X_LABELS["steps"]}, row=2, col=1)

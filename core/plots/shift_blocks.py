@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.plots import palette
-from core.plots.theme import Chart, figure
+from core.plots.theme import CHARACTER_PX, Chart, figure, fixed_room, slanted, subplots
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -43,7 +43,7 @@ def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low:
     """
     rows = 3 if probe_base and any(v is not None for v in probe_base) else 2
     fig = figure(height=height if rows == 3 else height * 2 // 3)
-    fig.set_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.07)
+    subplots(fig, rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.07)
     _band(fig, cka_low, cka_high)
     _line(fig, names, cka, "CKA", CKA, row=1)
     _line(fig, names, kept, "neighbours kept", KEPT, row=1)
@@ -69,12 +69,9 @@ def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low:
 
 
 def _axes(fig: go.Figure, names: Sequence[str], rows: int) -> None:
-    template = figure()
-    fig.update_xaxes(template.layout.xaxis)
-    fig.update_yaxes(template.layout.yaxis)
-    fig.update_yaxes(automargin=False)  # fixed room instead: else the browser lays the figure out twice
-    fig.update_layout(margin={"l": 64})
-    fig.update_xaxes(tickvals=list(range(len(names))), ticktext=list(names), range=[-0.5, len(names) - 0.5], ticklabeloverflow="allow")
+    below = slanted(names)
+    fixed_room(fig, top=64, bottom=below.room)  # three lines of legend at the width of half a page
+    fig.update_xaxes(**below.axis, range=[-0.5, len(names) - 0.5])
     fig.update_yaxes(title={"text": "Similarity"}, range=[-0.05, 1.05], row=1, col=1)
     fig.update_yaxes(title={"text": "Typical move"}, rangemode="tozero", row=2, col=1)
     if rows == 3:
@@ -134,7 +131,10 @@ def block_map(values: Sequence[Sequence[float | None]], *, base_names: Sequence[
                     colorscale=[list(stop) for stop in SIMILARITY_SCALE], colorbar={"title": {"text": "CKA"}, "thickness": 12},
                     customdata=[[f"{b} against {t}" for t in tuned_names] for b in base_names],
                     texttemplate="%{z:.2f}" if small else None, hovertemplate="%{customdata}<br>CKA %{z:.3f}<extra></extra>")
-    fig.update_xaxes(tickvals=list(range(len(tuned_names))), ticktext=list(tuned_names), showgrid=False, tickangle=-35)
+    below = slanted(tuned_names)
+    beside = 34 + round(max(len(name) for name in base_names) * CHARACTER_PX)
+    fixed_room(fig, left=min(beside, 140), right=72, bottom=20 + below.room)
+    fig.update_xaxes(**below.axis, showgrid=False)
     fig.update_yaxes(tickvals=list(range(len(base_names))), ticktext=list(base_names), showgrid=False, autorange="reversed")
     if selected is not None:
         fig.add_vrect(x0=selected - 0.5, x1=selected + 0.5, line={"color": palette.TRAINING, "width": 2}, layer="above")

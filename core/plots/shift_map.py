@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.plots import palette
-from core.plots.theme import Chart, figure
+from core.plots.theme import Chart, figure, subplots
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -51,7 +51,7 @@ def panes(base: Positions, tuned: Positions, colouring: Colouring, *, row_ids: S
     base, tuned: `(n_rows, 2)`; hover: text a row; selected: positions of rows kept bright in both panes.
     """
     fig = figure(height=height)
-    fig.set_subplots(rows=1, cols=2, horizontal_spacing=0.04, subplot_titles=list(names))
+    subplots(fig, rows=1, cols=2, horizontal_spacing=0.04, subplot_titles=list(names))
     for column, positions in enumerate((base, tuned), start=1):
         fig.add_trace(_points(positions, colouring, row_ids, hover, selected, bar=column == 2), row=1, col=column)
     _same_axes(fig, [base, tuned], columns=2)
@@ -114,9 +114,6 @@ def _legend(fig: go.Figure, colouring: Colouring) -> None:
 def _same_axes(fig: go.Figure, drawn: Sequence[Positions], *, columns: int, rows: int = 1) -> None:
     """One square window for every pane: same limits, aspect 1, no tick labels (units of a projection mean nothing)."""
     middle, half = window(drawn)
-    template = figure()
-    fig.update_xaxes(template.layout.xaxis)
-    fig.update_yaxes(template.layout.yaxis)
     fig.update_xaxes(range=[middle[0] - half, middle[0] + half], showticklabels=False, constrain="domain")
     fig.update_yaxes(range=[middle[1] - half, middle[1] + half], showticklabels=False, constrain="domain")
     for index in range(rows * columns):
@@ -224,7 +221,7 @@ def multiples(frames: Sequence[tuple[str, Positions]], colouring: Colouring, *, 
     columns = min(4, len(shown))
     rows = -(-len(shown) // columns)
     fig = figure(height=height if rows > 1 else height // 2)
-    fig.set_subplots(rows=rows, cols=columns, horizontal_spacing=0.02, vertical_spacing=0.08, subplot_titles=[name for name, _ in shown])
+    subplots(fig, rows=rows, cols=columns, horizontal_spacing=0.02, vertical_spacing=0.08, subplot_titles=[name for name, _ in shown])
     for index, (_, positions) in enumerate(shown):
         trace = _points(positions, colouring, range(len(positions)), [""] * len(positions), (), bar=index == len(shown) - 1)
         trace.update(marker={"size": 3}, hoverinfo="skip", hovertemplate=None)

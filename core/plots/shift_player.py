@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from core.plots import palette
 from core.plots.shift_map import Colouring, Positions, _legend, _marker, _same_axes
-from core.plots.theme import Chart, figure
+from core.plots.theme import Chart, figure, subplots
 
 _TWEEN_MS, _HOLD_MS = 400, 900
 
@@ -26,7 +26,7 @@ def player(frames: Sequence[Positions], steps: Sequence[int], colouring: Colouri
     fig = figure(height=height)
     with_loss = len(losses) > 1
     if with_loss:
-        fig.set_subplots(rows=2, cols=1, row_heights=[0.22, 0.78], vertical_spacing=0.08)
+        subplots(fig, rows=2, cols=1, row_heights=[0.22, 0.78], vertical_spacing=0.08)
     place: dict[str, Any] = {"row": 2, "col": 1} if with_loss else {}
     marker = {**_marker(colouring, bar=True), "size": 7, "opacity": 0.85, "line": {"width": 0}}
     fig.add_trace(go.Scatter(x=frames[0][:, 0], y=frames[0][:, 1], mode="markers", marker=marker, showlegend=False, hoverinfo="skip"),

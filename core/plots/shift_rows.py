@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.plots import palette
-from core.plots.theme import Chart, figure
+from core.plots.theme import Chart, figure, fixed_room
 
 
 def kept_histogram(kept: NDArray[np.float64], *, chance: float, k: int = 10, height: int = 320) -> Chart:
@@ -20,6 +20,7 @@ def kept_histogram(kept: NDArray[np.float64], *, chance: float, k: int = 10, hei
     fig.add_vline(x=chance * k, line={"color": palette.BASE, "dash": "dot"},
                   annotation={"text": f"by chance {chance * k:.2f}", "font": {"size": 11}, "showarrow": False})
     fig.update_xaxes(dtick=1, range=[-0.6, k + 0.6])
+    fixed_room(fig)
     if not known.size:
         return Chart(fig, "No neighbours could be compared", "An empty histogram: no neighbours could be compared.")
     if (known == k).all():

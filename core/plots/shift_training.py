@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.plots import palette
-from core.plots.theme import Chart, figure
+from core.plots.theme import Chart, figure, fixed_room, subplots
 
 Values = Sequence[float | None]
 
@@ -36,11 +36,9 @@ def numbers(steps: Sequence[float], *, block: str, cka: Values, kept: Values | N
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     fig = figure(height=height if rows > 1 else height // 2 + 40)
-    fig.set_subplots(rows=rows, cols=columns, subplot_titles=[name for name, _ in panels], horizontal_spacing=0.1, vertical_spacing=0.18)
-    fig.update_layout(legend={"y": 1.14}, margin={"t": 56})
-    template = figure()
-    fig.update_xaxes(template.layout.xaxis)
-    fig.update_yaxes(template.layout.yaxis)
+    subplots(fig, rows=rows, cols=columns, subplot_titles=[name for name, _ in panels], horizontal_spacing=0.1, vertical_spacing=0.18)
+    fig.update_layout(legend={"y": 1.14})
+    fixed_room(fig, left=48, top=56)
     for index, (label, series) in enumerate(panels):
         at = {"row": index // columns + 1, "col": index % columns + 1}
         for number, (name, values) in enumerate((n, v) for n, v in series if len(v)):

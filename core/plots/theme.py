@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +12,13 @@ from core.plots import palette
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+SLANT = -35
+CHARACTER_PX = 6.6
+"""Width of a typical character of a label."""
 _GRID = palette.fade(palette.BASE, 0.22)
-_AXIS = palette.fade(palette.BASE, 0.6)
+_LINE = palette.fade(palette.BASE, 0.6)
+_AXES: dict[str, Any] = {"gridcolor": _GRID, "linecolor": _LINE, "zeroline": False, "automargin": True, "showline": True,
+                         "ticklabeloverflow": "allow"}  # else the browser measures every label
 
 
 @dataclass(frozen=True)
@@ -49,11 +56,40 @@ def figure(*, x_title: str = "", y_title: str = "", height: int = 380, legend: b
         margin={"l": 8, "r": 8, "t": 8, "b": 8}, hovermode="closest", barcornerradius=3,
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0, "title": {"text": ""}},
     )
-    axis: dict[str, Any] = {"gridcolor": _GRID, "linecolor": _AXIS, "zeroline": False, "automargin": True, "showline": True,
-                            "ticklabeloverflow": "allow"}  # else the browser measures every label
-    fig.update_xaxes(title={"text": x_title}, **axis)
-    fig.update_yaxes(title={"text": y_title}, **axis)
+    fig.update_layout(xaxis={**_AXES, "title": {"text": x_title}}, yaxis={**_AXES, "title": {"text": y_title}})
     return fig
+
+
+def subplots(fig: go.Figure, **grid: Any) -> None:
+    """Cut the figure into panels (as `Figure.set_subplots`), each with axes in Thaw's look."""
+    fig.set_subplots(**grid)
+    fig.update_xaxes(_AXES)
+    fig.update_yaxes(_AXES)
+
+
+def fixed_room(fig: go.Figure, *, left: int = 64, right: int = 12, top: int = 8, bottom: int = 48) -> None:
+    """Fixed room round the plot, in pixels, for labels whose size is known: else the browser lays the chart out twice."""
+    fig.update_xaxes(automargin=False)
+    fig.update_yaxes(automargin=False)
+    fig.update_layout(margin={"l": left, "r": right, "t": top, "b": bottom})
+
+
+@dataclass(frozen=True)
+class Slanted:
+    """Names under an x axis, always slanted, so that their room is known before the browser measures a label.
+
+    axis: for `update_xaxes`; room: pixels that the names need below the axis.
+    """
+
+    axis: dict[str, Any]
+    room: int
+
+
+def slanted(names: Sequence[str], *, most: int = 140) -> Slanted:
+    """Names at x = 0, 1, 2 …"""
+    longest = max((len(name) for name in names), default=0)
+    return Slanted({"tickvals": list(range(len(names))), "ticktext": list(names), "tickangle": SLANT},
+                   min(most, 22 + round(longest * CHARACTER_PX * math.sin(math.radians(-SLANT)))))
 
 
 def config() -> dict[str, Any]:

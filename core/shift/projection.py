@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import DataError
@@ -85,9 +86,9 @@ def _scatter(sides: Sequence[ArrayLike], centre: NDArray[np.float64]) -> Table:
 
 def _top(scatter: Table, fallback: Table | None = None) -> Table:
     """The two leading eigenvectors, `(n_dims, 2)`, each with its largest entry positive; missing ones from `fallback`, then any."""
-    values, vectors = np.linalg.eigh(scatter)
-    axes = vectors[:, ::-1][:, :2]
-    rank = int(np.sum(values[::-1][:2] > max(values[-1], 0) * 1e-12)) if values[-1] > 0 else 0
+    values, vectors = scipy.linalg.eigh(scatter, subset_by_index=[max(0, len(scatter) - 2), len(scatter) - 1])
+    axes = vectors[:, ::-1]
+    rank = int(np.sum(values > values[-1] * 1e-12)) if values[-1] > 0 else 0
     if rank < 2 and fallback is not None:
         taken = axes[:, :rank]
         rest = np.eye(len(scatter)) - taken @ taken.T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +93,23 @@ def ensure_supervisor() -> None:
     if time.monotonic() - last > _SUPERVISOR_CHECK_S:
         api().ensure_supervisor()
         st.session_state["_supervisor_checked"] = time.monotonic()
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> None:
+    """Once a server, after its first page: import in the background what charts and feature maps stand on, seconds of a first click."""
+    threading.Thread(target=_import_heavy, name="warm-up", daemon=True).start()
+
+
+def _import_heavy() -> None:
+    import pandas  # noqa: F401
+    import pyarrow.dataset  # noqa: F401
+    import scipy.linalg  # noqa: F401
+
+    import core.feature_space  # noqa: F401
+    from core.plots import theme
+
+    theme.figure().to_dict()  # plotly imports its parts when they are first used
 
 
 def sidebar() -> None:
