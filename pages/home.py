@@ -33,7 +33,7 @@ with st.container(border=True):
     if st.button(label, type="primary", icon=":material/play_arrow:", key="first_comparison"):
         with shell.guarded():
             ids = api.compare_bundled(ws, dataset=dataset.id, model=model.id, methods=HOME_METHODS, effort=effort)
-            shell.go("runs", run=ids[0])
+            shell.go("run", run=ids[0])
     devices.downloads(model, dataset)
 with st.container(border=True):
     st.subheader("The same with pictures")
@@ -47,7 +47,7 @@ with st.container(border=True):
     if st.button(f"Compare on {pictures.name} with {network.name}", icon=":material/play_arrow:", key="first_pictures"):
         with shell.guarded():
             ids = api.compare_bundled(ws, dataset=pictures.id, model=network.id, methods=PICTURE_METHODS, effort=effort)
-            shell.go("runs", run=ids[0])
+            shell.go("run", run=ids[0])
     devices.downloads(network, pictures)
 
 st.subheader("Recent runs")

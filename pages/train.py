@@ -70,6 +70,6 @@ if st.button(f"Start {len(runs)} run{'s' * (len(runs) > 1)}", type="primary", ic
     if not (name or "").strip():
         raise RecipeError("The experiment has no name.", remedy="Type a name above the button.")
     ids = api.submit(ws, runs, name=name.strip())
-    shell.go("runs", run=ids[0])
+    shell.go("run", run=ids[0])
 if not fits:
     st.caption(":material/warning: At least one run will probably end with *out of memory*. You can start it all the same.")

@@ -144,9 +144,9 @@ class _Work:
         if len(unmoved) == len(names):
             return below
         inputs = Inputs(network=network, encoded=self.encoded(), labels=self.rows.labels, precision=self.precision)
-        prefix.reuse(inputs, self.sample, boundary=len(unmoved) - 1, recipe=self.recipe, facts=self.facts,
-                     dataset=self.rows.dataset_hash, settings=self.settings)
-        found = computed_blocks(inputs, self.sample, self.report("tuned model"))
+        with prefix.reuse(inputs, self.sample, boundary=len(unmoved) - 1, recipe=self.recipe, facts=self.facts,
+                          dataset=self.rows.dataset_hash, settings=self.settings):
+            found = computed_blocks(inputs, self.sample, self.report("tuned model"))
         return {name: below[name] if name in unmoved else found[name] for name in names}
 
     def report(self, what: str) -> Report:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -57,24 +59,29 @@ def cache(session: Session, inputs: Inputs) -> None:
     session.observer.note(f"The {boundary} frozen blocks below block {boundary} were run once and cached.")
 
 
+@contextmanager
 def reuse(inputs: Inputs, indices: np.ndarray, *, boundary: int, recipe: Recipe, facts: ModelFacts, dataset: str,
-          settings: Settings) -> None:
+          settings: Settings) -> Iterator[None]:
     """Let `inputs` start at `block boundary` from what a run has cached, where that is still there for all `indices`.
 
     dataset: its content hash.
     """
     key = _key(recipe, facts, boundary=boundary, dataset=dataset, precision=inputs.precision, device=inputs.network.device.type)
     if not RowStore.exists(settings.cache, "prefix", key=key):
+        yield
         return
     found = extract.try_prefix(inputs.network, inputs.encoded, indices[:2], boundary=boundary, precision=inputs.precision)
     if found is None:
+        yield
         return
     offsets, width = _layout(inputs.encoded, found)
     store = RowStore(settings.cache, "prefix", key=key, offsets=offsets, width=width, dtype=found.dtype)
-    if len(store.missing(indices)):
+    try:
+        if not len(store.missing(indices)):
+            _start_from(inputs, store, found, boundary)
+        yield
+    finally:
         store.close()
-    else:
-        _start_from(inputs, store, found, boundary)
 
 
 def _boundary(recipe: Recipe, network: Network) -> int:

@@ -168,7 +168,7 @@ def _ready(ws: str, known: Known, labels: Mapping[str, str], a: Asked, b: Asked,
             st.markdown(f":material/local_fire_department: **{label}** is still {run.status.value}. Its features can be compared as soon "
                         "as it is done; this page goes on by itself.")
             st.fragment(_wait, run_every=live.POLL_S)(ws, run.id)
-            shell.link("runs", "Watch it", icon=":material/visibility:", run=run.id)
+            shell.link("run", "Watch it", icon=":material/visibility:", run=run.id)
         else:
             shell.problem(f"{labels[run.id]} has nothing to compare.", found.reason, found.remedy)
         return False

@@ -83,4 +83,4 @@ def _fork(ws: str, run: Run) -> None:
             if facts and spec:
                 plan = freeze.parse(spec, facts.block_names)
                 edited = edited.replace(freeze=replace(edited.freeze, frozen=plan.frozen))
-            shell.go("runs", run=shell.api().fork(ws, run.id, edited))
+            shell.go("run", run=shell.api().fork(ws, run.id, edited))

@@ -30,7 +30,7 @@ def siblings(ws: str, run: Run) -> None:
         for member in members:
             _, icon = live.STATUS[member.status]
             if st.button(names[member.id], icon=icon, key=f"sibling_{member.id}", type="tertiary", disabled=member.id == run.id):
-                shell.go("runs", run=member.id)
+                shell.go("run", run=member.id)
         shell.link("compare", "Compare them", icon=":material/stacked_line_chart:", runs=",".join(m.id for m in members))
 
 

@@ -39,7 +39,7 @@ def _recent(ws: str, limit: int) -> None:
             with st.container(border=True, horizontal=True, vertical_alignment="center"):
                 name = shell.escape(named.get(members[0].experiment, members[0].name))
                 st.markdown(f"**{name}** · {done} of {len(members)} done · {age(members[0].created)}")
-                shell.link("runs", "Open", icon=":material/arrow_forward:", run=members[0].id)
+                shell.link("run", "Open", icon=":material/arrow_forward:", run=members[0].id)
 
 
 def busy(ws: str) -> bool:
@@ -92,7 +92,7 @@ def _experiment(ws: str, members: Sequence[Run], name: str) -> None:
 
 def _row(ws: str, run: Run, name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        shell.link("runs", name, icon=":material/chevron_right:", width=220, run=run.id)
+        shell.link("run", name, icon=":material/chevron_right:", width=220, run=run.id)
         live.badge(run)
         if run.status in (Status.RUNNING, Status.STOPPING):
             _, story = live.follow(ws, run.id)

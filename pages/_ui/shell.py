@@ -26,11 +26,12 @@ PAGES: dict[str, tuple[str, str]] = {
     "dataset": ("Dataset", ":material/table_rows:"),
     "train": ("Train", ":material/model_training:"),
     "runs": ("Runs", ":material/list_alt:"),
+    "run": ("Run", ":material/list_alt:"),
     "compare": ("Compare", ":material/stacked_line_chart:"),
     "features": ("Features", ":material/scatter_plot:"),
 }
 """File name in `pages/` -> title and icon, in the order of the navigation."""
-HIDDEN = frozenset({"dataset"})
+HIDDEN = frozenset({"dataset", "run"})
 """Pages that show one thing, named in the address, and are not in the navigation. They are pages of their own because a click on the
 navigation keeps the query of an open page: from `/data?dataset=…` it would not lead to the list of datasets."""
 _MARK = "_entrypoint_ran"

@@ -100,7 +100,7 @@ def past(tmp_path):
 
 
 def open_run(page, server, run):
-    page.goto(server.url(f"runs?ws={WORKSPACE}&run={run}"))
+    page.goto(server.url(f"run?ws={WORKSPACE}&run={run}"))
     expect(page.get_by_role("button", name="Fork")).to_be_visible(timeout=SLOW)
     return settled(page)
 
@@ -160,7 +160,7 @@ def test_from_an_empty_folder_to_a_finished_comparison(serve, page):
     server = serve()
     page.goto(server.url())
     page.get_by_role("button", name="Compare on BBC News with MiniLM").click(timeout=SLOW)
-    expect(page).to_have_url(re.compile(r"/runs.*run="), timeout=SLOW)
+    expect(page).to_have_url(re.compile(r"/run\?.*run="), timeout=SLOW)
     expect(page.get_by_role("heading", name=re.compile("Linear probe"))).to_be_visible(timeout=SLOW)
     address = page.url
     page.reload()

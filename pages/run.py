@@ -1,0 +1,5 @@
+from pages._ui import run_page, shell
+
+shell.require_entrypoint()
+
+run_page.page(shell.workspace())
