@@ -126,11 +126,12 @@ def block_map(values: Sequence[Sequence[float | None]], *, base_names: Sequence[
     """CKA of every base block (lines, from the top) with every tuned block (columns), on the fixed scale 0–1."""
     table = np.array([[np.nan if v is None else v for v in line] for line in values], float)
     fig = figure(x_title="Block of the tuned model", y_title="Block of the base model", height=height, legend=False)
-    small = table.size <= 150
+    small = table.size <= 100
     fig.add_heatmap(z=table, x=list(range(len(tuned_names))), y=list(range(len(base_names))), zmin=0, zmax=1, xgap=1, ygap=1,
                     colorscale=[list(stop) for stop in SIMILARITY_SCALE], colorbar={"title": {"text": "CKA"}, "thickness": 12},
                     customdata=[[f"{b} against {t}" for t in tuned_names] for b in base_names],
-                    texttemplate="%{z:.2f}" if small else None, hovertemplate="%{customdata}<br>CKA %{z:.3f}<extra></extra>")
+                    text=[[_short(v) for v in line] for line in table] if small else None, texttemplate="%{text}" if small else None,
+                    textfont={"size": 9}, hovertemplate="%{customdata}<br>CKA %{z:.3f}<extra></extra>")
     below = slanted(tuned_names)
     beside = 34 + round(max(len(name) for name in base_names) * CHARACTER_PX)
     fixed_room(fig, left=min(beside, 140), right=72, bottom=20 + below.room)
@@ -141,6 +142,11 @@ def block_map(values: Sequence[Sequence[float | None]], *, base_names: Sequence[
     title = _map_finding(table, base_names, tuned_names)
     return Chart(fig, title, f"Map of the CKA between {len(base_names)} base blocks and {len(tuned_names)} tuned blocks, "
                              f"from 0 to 1. {title}.")
+
+
+def _short(value: float) -> str:
+    """Two digits in the width of a cell: ".71"; "1" for exactly 1 only."""
+    return "" if value != value else "1" if value == 1 else f"{value:.2f}".lstrip("0")
 
 
 def _map_finding(table: np.ndarray, base_names: Sequence[str], tuned_names: Sequence[str]) -> str:
