@@ -193,19 +193,19 @@ def story(folder: Path, block: str, *, dataset: Dataset, settings: Settings, wor
 def _story(folder: Path, block: str, dataset: str, settings: Settings, workspace: str, rows: int, stamp: Any) -> Story:
     steps = tuple(step for step, _ in stamp)
 
-    def sides() -> list[BlockFeatures]:
+    def read() -> list[BlockFeatures]:
         return [compare.load(Ref(folder=folder, which=Which.STEP, step=step), settings=settings, rows=rows) for step in steps]
 
-    loaded = sides()
+    sides = read()
     table = row_facts.table(dataset, settings, workspace)
     place = {int(row): index for index, row in enumerate(table.row_ids)}
-    row_ids = loaded[0].row_ids
+    row_ids = sides[0].row_ids
     labels = table.labels[[place[int(row)] for row in row_ids]]
-    features = [side.blocks[block] for side in loaded]
+    features = [side.blocks[block] for side in sides]
     with one_thread():
         checkpoints = over_training.measure(features[0], features, steps=steps, labels=labels if (labels >= 0).any() else None)
     return Story(steps=steps, checkpoints=checkpoints, row_ids=row_ids, labels=labels,
-                 features=lambda: [side.blocks[block] for side in sides()])
+                 features=lambda: [side.blocks[block] for side in read()])
 
 
 def yardstick(a: Ref, b: Ref, *, dataset: Dataset, settings: Settings, workspace: str, rows: int) -> tuple[float | None, ...]:

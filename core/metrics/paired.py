@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from core.domain.run import Interval
 from core.errors import DataError
 from core.metrics.scores import check
+from core.metrics.words import p_value as p_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +66,10 @@ def _sentence(n: int, only_a: int, only_b: int, p_value: float, difference: Inte
         if difference.value < 0:
             low, high = -high, -low
         return (f"{winner} is better than {loser} on these {n} rows by {_points(abs(100 * difference.value))} of accuracy "
-                f"(95 % interval {low:.1f} to {high:.1f}; exact McNemar p {_p(p_value)}).")
+                f"(95 % interval {low:.1f} to {high:.1f}; exact McNemar p {p_words(p_value)}).")
     return (f"These {n} rows do not tell {name_a} and {name_b} apart: only {name_a} is right on {only_a}, only {name_b} on {only_b} "
-            f"(difference {100 * difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}; exact McNemar p {_p(p_value)}).")
+            f"(difference {100 * difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}; exact McNemar p {p_words(p_value)}).")
 
 
 def _points(value: float) -> str:
     return f"{value:.1f} point" + ("" if f"{value:.1f}" == "1.0" else "s")
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}"

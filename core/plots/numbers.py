@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 
+from core.metrics.words import p_value
+
+__all__ = ["count", "decimals", "duration", "measured", "p_value", "roughly", "share", "size"]
+
 
 def decimals(low: float, high: float) -> int:
     """Decimals that an interval supports: the first digit of its half width is the last one shown (2 to 4)."""

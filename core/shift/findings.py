@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.metrics.paired import compare
+from core.metrics.words import p_value
 from core.shift.arrays import State
 from core.shift.blocks import BlockShift
 from core.shift.sides import Sides
@@ -114,7 +115,7 @@ def _whom(last: BlockShift, rows: int) -> str:
     if not test.pvalue < 0.05 or further != (test.statistic > len(inside) * len(outside) / 2):
         return f"Whether target or shift rows moved more cannot be told: {numbers} (rank test p = {test.pvalue:.2f})."
     more = "Target rows moved more than shift rows" if further else "Shift rows moved more than target rows"
-    return f"{more}: {numbers} ({rows} target rows; rank test p {'< 0.001' if test.pvalue < 0.001 else f'= {test.pvalue:.3f}'})."
+    return f"{more}: {numbers} ({rows} target rows; rank test p {p_value(float(test.pvalue))})."
 
 
 def warnings(blocks: Sequence[BlockShift], both: Sides) -> tuple[Caution, ...]:

@@ -9,7 +9,7 @@ import streamlit as st
 from core.domain.run import Interval
 from core.feature_space import CARDS, Space
 from core.plots import shift_blocks
-from core.plots.numbers import measured
+from core.plots.numbers import measured, p_value
 from core.plots.theme import Chart
 from pages._ui import charts, shell
 
@@ -50,17 +50,13 @@ def headline(space: Space, block: int) -> None:
     if found.base.gap and found.tuned.gap:
         st.caption(f"{CARDS['mmd'].label} between target rows and {shell.escape(space.shift_words)}, A → B: "
                    f"**{found.base.gap.mmd:.3f} → {found.tuned.gap.mmd:.3f}**; no gap 0 (random regroupings at least as far apart: "
-                   f"p {_p(found.base.gap.p_value)} in A, {_p(found.tuned.gap.p_value)} in B).", help=card("mmd"))
+                   f"p {p_value(found.base.gap.p_value)} in A, {p_value(found.tuned.gap.p_value)} in B).", help=card("mmd"))
 
 
 def _band(cka: Interval | None) -> str:
     if cka is None or cka.low == cka.high:
         return ""
     return f" CKA with its 95 % interval: {measured(cka.value, cka.low, cka.high)}."
-
-
-def _p(value: float) -> str:
-    return "< 0.01" if value < 0.01 else f"= {value:.2f}"
 
 
 def _plain(value: Interval) -> str:

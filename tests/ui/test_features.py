@@ -261,7 +261,7 @@ def test_a_second_dataset_is_asked_for_and_then_drawn_beside(app, made, moved, s
     at.run()
     assert not at.exception and not at.error
     assert "90 target rows and 60 tiny rows" in shown(at)
-    assert "between target rows and tiny rows, A → B" in shown(at)
+    assert "between target rows and tiny rows, A → B" in shown(at) and "at least as far apart: p " in shown(at)
     assert "tiny rows (60)" in str([w.options for w in at.get("button_group")])
     found = scene(at)
     assert found["rows"] == 150 and [name for name, _ in found["legend"]][-1] == "tiny rows"

@@ -54,6 +54,11 @@ def test_map_scale_is_fixed_and_the_diagonal_is_told(diagonal):
     assert chart.title == expected[diagonal[1]]
 
 
+def test_map_writes_1_for_exactly_1_only():
+    heat = shift_blocks.block_map([[1.0, 0.714], [None, 0.998]], base_names=["a", "b"], tuned_names=["a", "b"]).figure.data[0]
+    assert [list(line) for line in heat.text] == [["1", ".71"], ["", "1.00"]]
+
+
 def test_map_of_different_depths_and_of_nothing():
     chart = shift_blocks.block_map([[0.1, 0.9], [0.2, 0.3], [0.3, 0.95]], base_names=["a", "b", "c"], tuned_names=["x", "y"])
     assert chart.title == "y of the tuned model is most like c of the base"
