@@ -68,7 +68,8 @@ def _sentence(n: int, only_a: int, only_b: int, p_value: float, difference: Inte
         return (f"{winner} is better than {loser} on these {n} rows by {_points(abs(100 * difference.value))} of accuracy "
                 f"(95 % interval {low:.1f} to {high:.1f}; exact McNemar p {p_words(p_value)}).")
     return (f"These {n} rows do not tell {name_a} and {name_b} apart: only {name_a} is right on {only_a}, only {name_b} on {only_b} "
-            f"(difference {100 * difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}; exact McNemar p {p_words(p_value)}).")
+            f"(difference {100 * difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}; "
+            f"exact McNemar p {p_words(p_value)}).")
 
 
 def _points(value: float) -> str:
