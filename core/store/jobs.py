@@ -17,10 +17,9 @@ from core.domain.recipe import Recipe
 from core.domain.run import Failure, JobKind, Run, Status
 from core.errors import NotFoundError, ThawError
 from core.store.database import Database
+from core.store.waiting import LINE
 
-_SELECT = """
-    WITH line AS (SELECT id AS waiting, row_number() OVER (ORDER BY ticket) AS position FROM jobs WHERE status = 'queued')
-    SELECT * FROM jobs LEFT JOIN line ON waiting = id"""
+_SELECT = LINE + " SELECT jobs.*, position FROM jobs LEFT JOIN line ON waiting = id"
 
 
 @dataclass(frozen=True, kw_only=True)

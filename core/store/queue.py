@@ -14,21 +14,19 @@ from core.domain import codec
 from core.domain.run import Failure, Run, Status
 from core.store.database import Database
 from core.store.jobs import missing, to_run
+from core.store.waiting import LINE, PREPARES
 
 PREPARE_SLOTS = 1
-"""Fetching, inspecting and importing have a lane of their own, so that they need not wait for a long training run."""
+"""Jobs of the preparing lane at the same time."""
 
-_CLAIM = """
+_CLAIM = f"""{LINE},
+    busy AS (SELECT {PREPARES} AS lane, count(*) AS jobs FROM jobs WHERE status IN ('running', 'stopping') GROUP BY 1)
     UPDATE jobs SET status = 'running', fence = fence + 1, attempts = attempts + 1, started = :now, finished = NULL, heartbeat = :now,
         supervisor = :supervisor, host = :host, pid = NULL, pid_created = NULL, stop_asked = NULL, stop_seen = NULL, stop_forced = 0
     WHERE status = 'queued' AND id = (
-        SELECT id FROM jobs WHERE status = 'queued'
-            AND CASE WHEN kind IN ('prepare', 'import')
-                THEN (SELECT count(*) FROM jobs busy WHERE status IN ('running', 'stopping') AND kind IN ('prepare', 'import'))
-                    < :prepare_slots
-                ELSE (SELECT count(*) FROM jobs busy WHERE status IN ('running', 'stopping') AND kind NOT IN ('prepare', 'import'))
-                    < :slots END
-        ORDER BY ticket LIMIT 1)
+        SELECT waiting FROM line LEFT JOIN busy USING (lane)
+        WHERE coalesce(busy.jobs, 0) < CASE WHEN lane THEN :prepare_slots ELSE :slots END
+        ORDER BY position, number LIMIT 1)
     RETURNING *"""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import tempfile
 import time
 from pathlib import Path
 
@@ -39,6 +40,17 @@ def claim(store: Store, *, slots: int = 100, by: str = "s1") -> str | None:
     return found.run.id if found else None
 
 
+def claims_one_by_one(store: Store, count: int) -> list[str]:
+    """Each done before the next is claimed, as with one slot."""
+    taken = []
+    for _ in range(count):
+        run = claim(store, slots=1)
+        assert run is not None
+        store.queue.finish(run, fence=1, status=Status.DONE)
+        taken.append(run)
+    return taken
+
+
 def test_a_submitted_job_reads_back_as_it_was_written(store: Store) -> None:
     run = store.jobs.get("ws", job(store, name="probe, seed 0"))
     assert (run.name, run.status, run.recipe, run.position, run.attempts) == ("probe, seed 0", Status.QUEUED, RECIPE, 1, 0)
@@ -70,6 +82,36 @@ def test_positions_count_the_queue_of_everyone(store: Store) -> None:
     assert [store.jobs.get(f"ws{i}", run).position for i, run in enumerate(ids)] == [1, 2, 3]
     claim(store)
     assert [store.jobs.get(f"ws{i}", run).position for i, run in enumerate(ids)] == [None, 1, 2]
+
+
+def test_workspaces_take_turns(store: Store) -> None:
+    first = [job(store, workspace="early") for _ in range(3)]
+    second = [job(store, workspace="late") for _ in range(2)]
+    assert claims_one_by_one(store, 5) == [first[0], second[0], first[1], second[1], first[2]]
+
+
+def test_with_two_slots_nobody_has_both_while_somebody_waits(store: Store) -> None:
+    first, other = [job(store, workspace="early") for _ in range(3)], job(store, workspace="late")
+    assert [claim(store, slots=2), claim(store, slots=2)] == [first[0], other]
+
+
+def test_who_comes_later_is_served_before_a_second_turn(store: Store) -> None:
+    first = [job(store, workspace="early") for _ in range(3)]
+    assert claims_one_by_one(store, 2) == first[:2]
+    newcomer = job(store, workspace="new")
+    assert store.jobs.get("new", newcomer).position == 1
+    assert claims_one_by_one(store, 2) == [newcomer, first[2]]
+
+
+@hypothesis_settings(max_examples=30, deadline=None)
+@given(owners=st.lists(st.sampled_from("abc"), min_size=1, max_size=8))
+def test_the_places_shown_are_the_order_of_the_claims(owners: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        store = Store(Settings(home=Path(home)))
+        ids = [job(store, workspace=owner) for owner in owners]
+        places = {run: store.jobs.get(owner, run).position for run, owner in zip(ids, owners, strict=True)}
+        assert sorted(places.values()) == list(range(1, len(ids) + 1))
+        assert claims_one_by_one(store, len(ids)) == sorted(ids, key=places.__getitem__)
 
 
 def test_a_worker_of_an_older_claim_changes_nothing(store: Store) -> None:
