@@ -88,7 +88,9 @@ def stepper(run: Run, story: Story) -> None:
 def bar(run: Run, story: Story) -> None:
     """One progress bar: the phase's own measure, or steps while training."""
     if run.status is Status.QUEUED:
-        st.progress(0.0, text=f"Waiting in the queue, place {run.position}" if run.position else "Waiting in the queue")
+        place = f", place {run.position}" if run.position else ""
+        turns = " (workspaces take turns)" if (run.position or 1) > 1 else ""
+        st.progress(0.0, text=f"Waiting in the queue{place}{turns}")
         return
     phase = list(story.phases)[-1] if story.phases else "starting"
     if phase == Phase.TRAINING.value and story.step.get("total_steps"):
