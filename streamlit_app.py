@@ -8,7 +8,7 @@ st.set_page_config(page_title="Thaw", page_icon=":material/ac_unit:", layout="wi
 with shell.guarded():
     shell.open_workspace()
     shell.ensure_supervisor()
-    page = st.navigation(shell.sitemap())
+    page = shell.navigation()
     shell.sidebar()
     shell.mark_entrypoint()
     page.run()

@@ -2,4 +2,4 @@ from pages._ui import data_page, shell
 
 shell.require_entrypoint()
 
-data_page.page(shell.workspace())
+data_page.everything(shell.workspace())

@@ -2,4 +2,4 @@ from pages._ui import run_page, shell
 
 shell.require_entrypoint()
 
-run_page.page(shell.workspace())
+run_page.one(shell.workspace())

@@ -1,4 +1,4 @@
-"""Data: the dataset or import that the address names, or else all datasets and the ways in."""
+"""Data: all datasets and the ways in, or the dataset or import that the address names."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import streamlit as st
 from pages._ui import data_detail, data_import, data_job, data_list, shell
 
 
-def page(ws: str) -> None:
-    """Drawn at `/data` and at `/dataset` alike: the browser's Back button meets the one address with the query of the other."""
-    ref, job = st.query_params.get("dataset"), st.query_params.get("import")
+def one(ws: str) -> None:
+    """The dataset or import that the address names."""
+    named = shell.opened("dataset", "import")
+    ref, job = named.get("dataset"), named.get("import")
     if ref is None and job is None:
-        _all(ws)
+        everything(ws)
         return
     shell.link("data", "All datasets", icon=":material/arrow_back:")
     if ref is None:
@@ -25,7 +26,8 @@ def page(ws: str) -> None:
     data_detail.page(ws, dataset)
 
 
-def _all(ws: str) -> None:
+def everything(ws: str) -> None:
+    """All datasets, and the ways to bring one."""
     st.title("Data")
     data_list.imports(ws)
     data_list.own(ws)

@@ -1,4 +1,4 @@
-"""Runs: the run that the address names, or else all of them."""
+"""Runs: all of them, or the one that the address names."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from core.domain.run import JobKind
 from pages._ui import run_actions, run_detail, run_list, shell
 
 
-def page(ws: str) -> None:
-    """Drawn at `/runs` and at `/run` alike: the browser's Back button meets the one address with the query of the other."""
-    run_id = st.query_params.get("run")
+def one(ws: str) -> None:
+    """The run that the address names."""
+    run_id = shell.opened("run").get("run")
     if run_id is None:
-        _all(ws)
+        everything(ws)
         return
     shell.link("runs", "All runs", icon=":material/arrow_back:")
     run = shell.api().run(ws, run_id)
@@ -23,7 +23,8 @@ def page(ws: str) -> None:
     run_detail.recipe(run)
 
 
-def _all(ws: str) -> None:
+def everything(ws: str) -> None:
+    """All runs of the workspace."""
     st.title("Runs")
     st.caption("The queue and every run of this workspace. Runs go on when you close this page.")
     if not shell.api().runs(ws, kind=JobKind.TRAIN):

@@ -23,25 +23,30 @@ log = logging.getLogger("thaw.pages")
 PAGES: dict[str, tuple[str, str]] = {
     "home": ("Home", ":material/home:"),
     "data": ("Data", ":material/table_rows:"),
-    "dataset": ("Dataset", ":material/table_rows:"),
+    "dataset": ("Dataset", ":material/subdirectory_arrow_right:"),
     "train": ("Train", ":material/model_training:"),
     "runs": ("Runs", ":material/list_alt:"),
-    "run": ("Run", ":material/list_alt:"),
+    "run": ("Run", ":material/subdirectory_arrow_right:"),
     "compare": ("Compare", ":material/stacked_line_chart:"),
     "features": ("Features", ":material/scatter_plot:"),
 }
 """File name in `pages/` -> title and icon, in the order of the navigation."""
 HIDDEN = frozenset({"dataset", "run"})
-"""Pages that show one thing, named in the address, and are not in the navigation. They are pages of their own because a click on the
-navigation keeps the query of an open page: from `/data?dataset=…` it would not lead to the list of datasets."""
+"""Pages that show one thing, named in the address, and are in the navigation only while open. They are pages of their own because a click
+on the navigation keeps the query of an open page: from `/data?dataset=…` it would not lead to the list of datasets."""
 _MARK = "_entrypoint_ran"
 _SUPERVISOR_CHECK_S = 10.0
 
 
-def sitemap() -> list[StreamlitPage]:
-    """All pages for `st.navigation`."""
+def navigation() -> StreamlitPage:
+    """Draw the navigation; the page to run. What is open (a run, a dataset) is shown below the page it belongs to."""
+    page = st.navigation(_sitemap())
+    return st.navigation(_sitemap(opened=page.url_path)) if page.url_path in HIDDEN else page
+
+
+def _sitemap(opened: str = "") -> list[StreamlitPage]:
     return [st.Page(f"pages/{name}.py", title=title, icon=icon, default=name == "home",
-                    visibility="hidden" if name in HIDDEN else "visible")
+                    visibility="hidden" if name in HIDDEN and name != opened else "visible")
             for name, (title, icon) in PAGES.items()]
 
 
@@ -57,7 +62,7 @@ def require_entrypoint() -> None:
     """
     if st.session_state.pop(_MARK, False):
         return
-    st.navigation(sitemap(), position="hidden")
+    st.navigation(_sitemap(), position="hidden")
     st.rerun()
 
 
@@ -86,6 +91,14 @@ def open_workspace() -> None:
     st.session_state["ws"] = ws
     if st.query_params.get("ws") != ws:
         st.query_params["ws"] = ws
+
+
+def opened(*names: str) -> dict[str, str]:
+    """The ids of that name in the address; when there is none, those this page had last: the browser's Back button leaves them out."""
+    asked = {name: st.query_params[name] for name in names if name in st.query_params}
+    found: dict[str, str] = asked or st.session_state.get(f"_opened_{names[0]}", {})
+    st.session_state[f"_opened_{names[0]}"] = found
+    return found
 
 
 def ensure_supervisor() -> None:

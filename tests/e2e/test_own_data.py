@@ -131,7 +131,7 @@ def test_a_table_with_a_leak_is_mended_and_compared(serve, page, tmp_path):
 
 
 def test_the_navigation_leads_from_an_open_thing_to_all_of_them(serve, page, tmp_path):
-    """Also after a reload, and when a restarted server is asked for the open thing first."""
+    """Also after a reload, and when a restarted server is asked for the open thing first. Back opens it again."""
     table = tmp_path / "mine.csv"
     table.write_bytes(leaky_csv())
     server = serve()
@@ -150,8 +150,13 @@ def test_the_navigation_leads_from_an_open_thing_to_all_of_them(serve, page, tmp
     main.get_by_role("link", name="Look at it").click(timeout=SLOW)
     expect(page.get_by_role("heading", name="Rows by class and split")).to_be_visible(timeout=SLOW)
     expect(page).to_have_url(re.compile(r"/dataset\?ws=[\w-]+&dataset=\w+$"), timeout=SLOW)
+    expect(nav.get_by_role("link", name="Dataset", exact=True)).to_have_attribute("aria-current", "page", timeout=SLOW)
     address = page.url.split("/")[-1]
     page.reload()
+    expect(page.get_by_role("heading", name="Rows by class and split")).to_be_visible(timeout=SLOW)
+    all_datasets()
+    expect(nav.get_by_role("link", name="Dataset", exact=True)).to_have_count(0, timeout=SLOW)
+    page.go_back()
     expect(page.get_by_role("heading", name="Rows by class and split")).to_be_visible(timeout=SLOW)
     all_datasets()
     end(server)
