@@ -271,7 +271,8 @@ def test_a_hub_set_is_fetched_looked_at_and_imported_with_chosen_roles(app, sett
     at.button(key="hub_fetch").click().run()
     assert not at.exception and not at.error
     work(settings)
-    at.run()                                                          # the page follows by itself to the columns
+    followed(at)                                                      # the page follows by itself to the columns
+    at.switch_page("pages/data.py").run()
     assert hub_set == [("owner/grades", None, "train")]
     assert not at.exception and not at.error and not Thaw(settings).datasets(WORKSPACE)[1:]
     roles = {s.label: s.value for s in at.selectbox}

@@ -19,7 +19,7 @@ def test_a_page_opens_from_an_empty_folder_and_names_the_next_step(app, page):
     assert NEXT[page] in shown(at)
 
 
-@pytest.mark.parametrize(("page", "params"), [("runs", {"run": "nope"}), ("data", {"dataset": "nope"})])
+@pytest.mark.parametrize(("page", "params"), [("run", {"run": "nope"}), ("dataset", {"dataset": "nope"})])
 def test_an_unknown_id_is_refused_in_three_parts(app, page, params):
     at = app(page, **params)
     assert not at.exception

@@ -18,7 +18,7 @@ def test_the_list_groups_by_experiment_and_shows_results_and_failures(app, ended
 
 
 def test_a_finished_run_shows_what_it_measured(app, ended):
-    at = app("runs", run=ended.done[1])
+    at = app("run", run=ended.done[1])
     assert not at.exception
     assert not at.error
     metrics = {m.label: m.value for m in at.metric}
@@ -29,11 +29,11 @@ def test_a_finished_run_shows_what_it_measured(app, ended):
 
 
 def test_a_probe_without_steps_says_why_it_has_no_curve(app, ended):
-    assert "no learning curve" in shown(app("runs", run=ended.done[0]))
+    assert "no learning curve" in shown(app("run", run=ended.done[0]))
 
 
 def test_a_failed_run_shows_three_parts_and_the_tip(app, ended):
-    at = app("runs", run=ended.failed)
+    at = app("run", run=ended.failed)
     assert not at.exception
     message = at.error[0].value
     assert "ran out of memory" in message and "It needed more" in message and "Use LoRA" in message
@@ -42,7 +42,7 @@ def test_a_failed_run_shows_three_parts_and_the_tip(app, ended):
 
 
 def test_resume_queues_a_failed_run_again(app, ended, settings):
-    at = app("runs", run=ended.failed)
+    at = app("run", run=ended.failed)
     at.button(key="resume").click().run()
     assert not at.exception
     assert Thaw(settings).run(WORKSPACE, ended.failed).status == "queued"
