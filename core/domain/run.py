@@ -157,6 +157,7 @@ class Result:
     precision: str
     device: str
     best_step: int | None = None
+    """The step that was kept: the latest whose validation accuracy is within a standard error of the best."""
     versions: dict[str, str] = field(default_factory=dict)
     dataset_hash: str = ""
     model_revision: str = ""

@@ -94,6 +94,17 @@ class ThawTrainer(Trainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """Whether this checkpoint becomes the one to keep: it is the best, or not distinguishable from the best and later.
+
+        The learning rate falls to zero, so of checkpoints that validation cannot tell apart the later one has settled more.
+        """
+        best = super()._determine_best_metric(metrics, trial)
+        level = within_standard_error(metrics["eval_selection"], self.state.best_metric or 0.0, len(self.validation_rows))
+        if level:
+            self.state.best_global_step = self.state.global_step
+        return best or level
+
     @property
     def best_logits(self) -> np.ndarray | None:
         """Validation logits of the best step, which the network holds after training; None where an earlier attempt made them."""
@@ -185,6 +196,16 @@ class ObserverCallback(TrainerCallback):
         return control
 
 
+def within_standard_error(accuracy: float, best: float, n_rows: int) -> bool:
+    """The one-standard-error rule: whether `accuracy` is less than a standard error below the best, both on the same `n_rows` rows.
+
+    Breiman et al. (1984), "Classification and Regression Trees"; Hastie et al. (2009), section 7.10. One right and one wrong row are added
+    (Laplace), so that a flawless score on few rows is not taken for certain.
+    """
+    share = (best * n_rows + 1) / (n_rows + 2)
+    return accuracy > best - math.sqrt(share * (1 - share) / n_rows)
+
+
 def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
     """AdamW groups: the head at its own rate; each block at `learning_rate · layer_decay^(blocks above it)`; biases and norms undecayed."""
     owner = block_of([name for name, _ in network.body.named_parameters()], network.stack)
@@ -220,7 +241,7 @@ def body_rate(settle: int, total: int) -> Callable[[int], float]:
 
 def build(*, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.ndarray, folder: Path, observer: Observer,
           elapsed: float = 0.0) -> ThawTrainer:
-    """A Trainer for the recipe; checkpoints go to `folder`, at each evaluation (the best and the last are kept)."""
+    """A Trainer for the recipe; checkpoints go to `folder`, at each evaluation (the one to keep and the last stay on disk)."""
     steps_an_epoch = max(1, -(-len(train) // recipe.batch_size))
     total = max(1, math.ceil(steps_an_epoch * recipe.epochs))
     every = max(1, math.ceil(steps_an_epoch / max(1, recipe.evaluations_per_epoch)))

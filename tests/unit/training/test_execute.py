@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from core.domain.dataset import Dataset
@@ -20,7 +22,7 @@ from core.errors import NonFiniteLossError, NotFoundError, RecipeError
 from core.models import methods
 from core.models.blocks import members
 from core.settings import Settings
-from core.training import artifact, evaluate
+from core.training import artifact, evaluate, trainer
 from core.training.execute import execute, read_result
 from tests.conftest import WORKSPACE, Notes
 
@@ -182,8 +184,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one_exactly(method: str, kill_at:
 
 def test_a_checkpoint_cut_off_while_written_is_passed_over(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
                                                            tmp_path: Path) -> None:
-    from core.training import trainer
-
     notes = _KilledAt()
     notes.kill_at = 9
     with pytest.raises(_Killed):
@@ -201,10 +201,50 @@ def test_stop_keeps_the_best_checkpoint_and_still_measures(settings: Settings, t
     notes = Notes(stop_at=6)
     result = run(make(tiny_dataset, tiny_model, "full", epochs=50.0), settings, tmp_path / "run", notes)
     assert result.steps == 6 and result.best_step is not None
-    best = max((e for e in notes.evaluations if e["step"]), key=lambda e: e["accuracy"] - 1e-3 * np.tanh(e["loss"]))
+    kept = next(e for e in notes.evaluations if e["step"] == result.best_step)
     recorded = predictions(tmp_path / "run", "validation")
-    assert (recorded["label"] == recorded["prediction"]).mean() == pytest.approx(best["accuracy"])
+    assert (recorded["label"] == recorded["prediction"]).mean() == pytest.approx(kept["accuracy"])
     assert list((tmp_path / "run" / "checkpoints").glob("checkpoint-*")), "a stopped run keeps what it needs to be resumed"
+
+
+def test_the_latest_checkpoint_within_a_standard_error_of_the_best_is_kept(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                                           tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    accuracies = iter([0.5, 0.8, 0.9, 0.85, 0.6])  # of 18 rows a standard error is 0.08
+    logits: list[np.ndarray] = []
+    real = trainer.ThawTrainer.record
+
+    def record(self: Any, values: np.ndarray) -> dict[str, float]:
+        logits.append(values)
+        with monkeypatch.context() as scripted:
+            scripted.setattr(evaluate, "scores", lambda *_: {"loss": 1.0, "accuracy": next(accuracies), "macro_f1": 0.0})
+            return real(self, values)
+
+    monkeypatch.setattr(trainer.ThawTrainer, "record", record)
+    notes = Notes()
+    result = run(make(tiny_dataset, tiny_model, "full"), settings, tmp_path / "run", notes)
+    assert [e["accuracy"] for e in notes.evaluations] == [0.5, 0.8, 0.9, 0.85, 0.6]
+    assert result.best_step == notes.evaluations[3]["step"] < result.steps
+    again = artifact.load(tmp_path / "run", settings=settings)
+    recorded = predictions(tmp_path / "run", "validation")
+    np.testing.assert_allclose(recorded["probabilities"], evaluate.softmax(logits[3]), atol=1e-6)
+    of_disk = again.predict(texts_of(settings, tiny_dataset, recorded["row_id"]))
+    np.testing.assert_allclose(np.stack([list(r["probabilities"].values()) for r in of_disk]), recorded["probabilities"], atol=2e-5)
+
+
+def test_the_standard_error_of_a_share() -> None:
+    """sqrt(p (1 - p) / n) with one right and one wrong row added."""
+    assert trainer.within_standard_error(0.94, 0.955, 200)       # 192 of 202: 0.0153
+    assert not trainer.within_standard_error(0.935, 0.955, 200)
+    assert not trainer.within_standard_error(0.995, 1.0, 200)    # 201 of 202: 0.00496
+    assert trainer.within_standard_error(0.65, 0.7, 20)          # 15 of 22: 0.104
+
+
+@given(correct=st.integers(0, 60), best=st.integers(0, 60), n_rows=st.integers(60, 500))
+def test_the_best_is_always_kept_and_what_is_level_stays_level_when_better(correct: int, best: int, n_rows: int) -> None:
+    best = max(best, correct)
+    assert trainer.within_standard_error(best / n_rows, best / n_rows, n_rows)
+    if trainer.within_standard_error(correct / n_rows, best / n_rows, n_rows):
+        assert trainer.within_standard_error((correct + 1) / n_rows, best / n_rows, n_rows)
 
 
 def test_a_non_finite_loss_stops_the_run_with_a_cause(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
@@ -251,8 +291,6 @@ def test_fp16_on_a_cpu_is_refused_with_a_remedy(settings: Settings, tiny_model: 
 
 def test_frozen_blocks_run_in_eval_mode_during_training(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.training import trainer
-
     seen: list[tuple[bool, ...]] = []
     real = trainer.ThawTrainer.compute_loss
 
