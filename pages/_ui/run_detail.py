@@ -93,8 +93,8 @@ def measurements(result: Result) -> None:
     st.caption(" · ".join(f"{phase} {duration(s)}" for phase, s in result.phase_seconds.items()) +
                f" · {result.precision} on {shell.escape(result.device)}")
     if result.best_step is not None:
-        st.caption(f"Kept and judged: step {result.best_step:,} of {result.steps:,}, the latest whose validation accuracy is within a "
-                   "standard error of the best.")
+        st.caption(f"Kept and judged: step {result.best_step:,} of {result.steps:,}, the latest checkpoint whose validation accuracy is "
+                   "within a standard error of the best one.")
 
 
 def recipe(run: Run) -> None:

@@ -26,7 +26,7 @@ WORDS: dict[str, str] = {
     "label budget": "How many labelled training rows a run may use, drawn evenly from the classes. "
                     "It shows what a method does with few labels.",
     "seed": "The number that fixes every random choice. Several seeds show how much of a difference is luck.",
-    "split": "Training rows teach the model, validation rows choose the best moment, test rows judge once at the end.",
+    "split": "Training rows teach the model, validation rows choose the moment that is kept, test rows judge once at the end.",
     "shift set": "A second labelled set from another domain. Runs are judged on it but never trained on it.",
     "interval": "The range that holds the true value in 95 of 100 repetitions, from resampling the test rows (bootstrap).",
     "macro-F1": "The F1 score of each class, averaged with equal weight, so that small classes count as much as large ones.",
