@@ -99,11 +99,11 @@ class ThawTrainer(Trainer):
 
         The learning rate falls to zero, so of checkpoints that validation cannot tell apart the later one has settled more.
         """
-        best = super()._determine_best_metric(metrics, trial)
-        level = within_standard_error(metrics["eval_selection"], self.state.best_metric or 0.0, len(self.validation_rows))
-        if level:
+        super()._determine_best_metric(metrics, trial)
+        keep = within_standard_error(metrics["eval_selection"], self.state.best_metric or 0.0, len(self.validation_rows))
+        if keep:
             self.state.best_global_step = self.state.global_step
-        return best or level
+        return keep
 
     @property
     def best_logits(self) -> np.ndarray | None:
@@ -202,7 +202,7 @@ def within_standard_error(accuracy: float, best: float, n_rows: int) -> bool:
     Breiman et al. (1984), "Classification and Regression Trees"; Hastie et al. (2009), section 7.10. One right and one wrong row are added
     (Laplace), so that a flawless score on few rows is not taken for certain.
     """
-    share = (best * n_rows + 1) / (n_rows + 2)
+    share = (max(best, 0.0) * n_rows + 1) / (n_rows + 2)  # less the tie-breaking loss, an accuracy of 0 lies just below it
     return accuracy > best - math.sqrt(share * (1 - share) / n_rows)
 
 

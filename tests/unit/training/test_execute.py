@@ -237,6 +237,7 @@ def test_the_standard_error_of_a_share() -> None:
     assert not trainer.within_standard_error(0.935, 0.955, 200)
     assert not trainer.within_standard_error(0.995, 1.0, 200)    # 201 of 202: 0.00496
     assert trainer.within_standard_error(0.65, 0.7, 20)          # 15 of 22: 0.104
+    assert trainer.within_standard_error(-0.001, -0.001, 5000)   # nothing right, less the loss that breaks ties
 
 
 @given(correct=st.integers(0, 60), best=st.integers(0, 60), n_rows=st.integers(60, 500))
