@@ -47,7 +47,7 @@ def typical_distance(x: ArrayLike, *, limit: int = 1000, seed: int = 0) -> float
     """Median distance between two different rows (of a seeded sample of `limit` rows above that many)."""
     full = table(x)
     rows = full[subset(len(full), limit, seed)]
-    return float(np.sqrt(np.median(pair_squares(rows)))) if len(rows) > 1 else float("nan")
+    return float(np.median(np.sqrt(pair_squares(rows)))) if len(rows) > 1 else float("nan")
 
 
 def pair_squares(rows: Table) -> NDArray[np.float64]:

@@ -56,8 +56,8 @@ def draw(base: ArrayLike, tuned: ArrayLike, *, view: View = View.UNION, checkpoi
         camera = projection.camera(view, [x, *checkpoints, y], fit_rows=fit_rows, labels=labels)
         before, after = camera.look(x), camera.look(y)
         shown = tuple(finite(v) for v in (
-            projection.variance_shown(np.concatenate([x, y]), camera.axes), projection.variance_shown(x, camera.axes),
-            projection.variance_shown(y, camera.axes), projection.movement_captured(x, y, camera.axes)))
+            projection.variance_shown([x, y], camera.axes), projection.variance_shown([x], camera.axes),
+            projection.variance_shown([y], camera.axes), projection.movement_captured(x, y, camera.axes)))
         null = step(before, camera.look(x.copy()))
     trust, kept = _quality(x, y, before, after, same=same, seed=seed)
     return Map(view=view, base=before, tuned=after, arrows=view.linear and not same, variance_shown=shown[0], variance_shown_base=shown[1],

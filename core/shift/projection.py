@@ -5,7 +5,7 @@ Never two separate fits as before and after: on identical data UMAP run twice dr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import DataError
-from core.shift.arrays import Table, centred, table
+from core.shift.arrays import Table, chunks, pair, squares, table
 from core.shift.geometry import class_sums
 
 
@@ -78,9 +78,10 @@ def camera(view: View, sides: Sequence[ArrayLike], *, fit_rows: NDArray[np.bool_
 def _scatter(sides: Sequence[ArrayLike], centre: NDArray[np.float64]) -> Table:
     """Sum of outer products about the centre over all sides, `(n_dims, n_dims)`."""
     out = np.zeros((len(centre), len(centre)))
-    for side in sides:
-        moved = table(side) - centre
-        out += moved.T @ moved
+    for rows in map(table, sides):
+        for part in chunks(len(rows), 8 * len(centre)):
+            moved = rows[part] - centre
+            out += moved.T @ moved
     return out
 
 
@@ -141,15 +142,23 @@ def between(before: NDArray[np.float64], after: NDArray[np.float64], share: floa
     return (1 - share) * before + share * after
 
 
-def variance_shown(x: ArrayLike, axes: NDArray[np.float64]) -> float:
-    """Share of one side's spread that the map's plane holds, 0–1. NaN without spread."""
-    c = centred(table(x))
-    total = float(np.sum(np.square(c)))
-    return float(np.sum(np.square(c @ axes))) / total if total > 0 else float("nan")
+def variance_shown(sides: Sequence[ArrayLike], axes: NDArray[np.float64]) -> float:
+    """Share of the spread about the common mean of all sides that the map's plane holds, 0–1. NaN without spread."""
+    tables = [table(side) for side in sides]
+    centre = np.mean([side.mean(axis=0) for side in tables], axis=0)
+    return _held((side[part] - centre for side in tables for part in chunks(len(side), 16 * side.shape[1])), axes)
 
 
 def movement_captured(x: ArrayLike, y: ArrayLike, axes: NDArray[np.float64]) -> float:
     """Share of the squared movement that the arrows show, ‖ΔP‖² / ‖Δ‖², 0–1. NaN when nothing moved."""
-    moved = table(y) - table(x)
-    total = float(np.sum(np.square(moved)))
-    return min(1.0, float(np.sum(np.square(moved @ axes))) / total) if total > 0 else float("nan")
+    a, b = pair(x, y, same_width=True)
+    return _held((b[part] - a[part] for part in chunks(len(a), 16 * a.shape[1])), axes)
+
+
+def _held(parts: Iterable[Table], axes: NDArray[np.float64]) -> float:
+    """Share of the summed squares of all rows that lies in the plane of `axes`, 0–1; a part at a time, to bound memory."""
+    total = held = 0.0
+    for part in parts:
+        total += float(squares(part).sum())
+        held += float(squares(part @ axes).sum())
+    return min(1.0, held / total) if total > 0 else float("nan")

@@ -19,7 +19,9 @@ from core.errors import NotFoundError, ThawError
 from core.store.database import Database
 from core.store.waiting import LINE
 
-_SELECT = LINE + " SELECT jobs.*, position FROM jobs LEFT JOIN line ON waiting = id"
+_SELECT = f"""{LINE}
+    SELECT jobs.*, CASE WHEN status = 'queued' THEN (SELECT position FROM line WHERE waiting = jobs.id) END AS position FROM jobs"""
+"""The line is worked out only where a waiting job is among the rows: asking after a run under way, as pages often do, costs nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from core.errors import DataError, NotFoundError, RecipeError, ThawError
 from core.models import facts as facts_module
 from core.settings import Settings
 from core.store import Store
+from tests import cost
 from tests.conftest import WORKSPACE, write_dataset
 
 OTHER = "another-workspace"
@@ -337,21 +337,19 @@ def test_paired_test_needs_predictions(thaw: Thaw, ready: Dataset) -> None:
 # -- cost ------------------------------------------------------------------------------------------------------------------------------
 
 
-def test_polling_and_listing_are_cheap(thaw: Thaw, ready: Dataset) -> None:
+def test_polling_and_listing_are_cheap(thaw: Thaw, ready: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(thaw.settings)
-    ids = thaw.submit(WORKSPACE, [recipe(ready, seed=seed) for seed in range(500)], name="many")
-    store.events.append(ids[0], [(0.0, "step", {"step": i, "loss": 1.0, "memory_bytes": 1}) for i in range(5000)])
-    assert best(lambda: thaw.progress(WORKSPACE, ids[0], after=4995)) < 0.005
-    assert best(lambda: thaw.runs(WORKSPACE)) < 0.05
-
-
-def best(call: object) -> float:
-    times = []
-    for _ in range(5):
-        start = time.process_time()
-        call()  # type: ignore[operator]
-        times.append(time.process_time() - start)
-    return min(times)
+    monkeypatch.setattr(thaw, "_store", store)
+    ids = thaw.submit(WORKSPACE, [recipe(ready, seed=seed) for seed in range(50)], name="some")
+    claim = store.queue.claim(supervisor="test", host="here", slots=1)
+    assert claim and claim.run.id == ids[0]
+    store.events.append(ids[0], [(0.0, "step", {"step": i, "loss": 1.0, "memory_bytes": 1}) for i in range(100)])
+    few = cost.sql(store, lambda: thaw.progress(WORKSPACE, ids[0], after=95)), cost.sql(store, lambda: thaw.runs(WORKSPACE))
+    thaw.submit(WORKSPACE, [recipe(ready, seed=seed) for seed in range(450)], name="many")
+    store.events.append(ids[0], [(0.0, "step", {"step": i, "loss": 1.0, "memory_bytes": 1}) for i in range(4900)])
+    polling, listing = cost.sql(store, lambda: thaw.progress(WORKSPACE, ids[0], after=4995)), cost.sql(store, lambda: thaw.runs(WORKSPACE))
+    assert polling.statements == few[0].statements <= 8 and polling.instructions < 1.1 * few[0].instructions
+    assert listing.statements == few[1].statements <= 4 and listing.instructions < 15 * few[1].instructions
 
 
 READ_EVERYTHING = """

@@ -35,11 +35,13 @@ def test_union_is_the_pca_of_all_sides_together(block):
     x, y, _ = block()
     middle = (x + y) / 2 + 0.1
     camera = projection.camera(View.UNION, [x, middle, y])
-    pca = PCA(2).fit(np.concatenate([x, middle, y]))
+    both = np.concatenate([x, middle, y])
+    pca = PCA(2).fit(both)
     np.testing.assert_allclose(np.abs(np.sum(camera.axes * pca.components_.T, axis=0)), 1, atol=1e-9)
+    assert projection.variance_shown([x, middle, y], camera.axes) == pytest.approx(pca.explained_variance_ratio_.sum())
     base = projection.camera(View.BASE, [x, y])
     np.testing.assert_allclose(np.abs(np.sum(base.axes * PCA(2).fit(x).components_.T, axis=0)), 1, atol=1e-9)
-    assert projection.variance_shown(x, base.axes) == pytest.approx(PCA(2).fit(x).explained_variance_ratio_.sum())
+    assert projection.variance_shown([x], base.axes) == pytest.approx(PCA(2).fit(x).explained_variance_ratio_.sum())
 
 
 @settings(deadline=None, max_examples=30)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -147,23 +146,6 @@ def test_one_shift_row_or_three_do_not_break(made):
         found = report.measure(made(shift=count))
         assert found.blocks[1].tuned.gap is None
         json.dumps(found.to_json(), allow_nan=False)
-
-
-@pytest.mark.slow
-def test_two_thousand_rows_of_eight_blocks_take_under_ten_seconds(block):
-    x, y, labels = block(n=2000, d=384, classes=5, apart=0.1)
-    sides = Sides(names=tuple(f"block {i}" for i in range(8)), base=[np.roll(x, i, axis=1).astype(np.float16) for i in range(8)],
-                  tuned=[np.roll(y, i, axis=1).astype(np.float16) for i in range(8)], frozen=(False,) * 8, labels=labels)
-    report.measure(made_small(sides))
-    started, clock = time.perf_counter(), time.process_time()
-    report.measure(sides)
-    # processor seconds over two cores: what it takes on an otherwise idle machine
-    assert min(time.perf_counter() - started, (time.process_time() - clock) / 2) < 10
-
-
-def made_small(sides):
-    """A few rows, so that imports are not timed."""
-    return Sides(names=sides.names[:1], base=[sides.base[0][:50]], tuned=[sides.tuned[0][:50]], frozen=(False,), labels=sides.labels[:50])
 
 
 _LARGE = """

@@ -21,6 +21,7 @@ from core.store import Store
 from core.store.jobs import NewJob
 from core.store.schema import MIGRATIONS
 from core.store.supervisors import SupervisorRow
+from tests import cost
 
 RECIPE = Recipe(dataset="d", base_model="m", method="probe")
 
@@ -283,18 +284,23 @@ def test_experiments_without_runs_are_not_listed(store: Store) -> None:
     assert [e.id for e in store.experiments.list("ws")] == [used] != [empty]
 
 
-def test_500_runs_are_listed_in_under_50_ms_and_progress_costs_a_few(store: Store) -> None:
-    store.jobs.submit([NewJob(workspace="ws", kind=JobKind.TRAIN, name=f"run {i}", runs_folder=store.path, recipe=RECIPE.replace(seed=i))
-                       for i in range(500)])
-    run = store.jobs.list("ws")[0].id
-    store.events.append(run, [(0.0, "step", {"step": i, "loss": 1.0 / (i + 1)}) for i in range(10_000)])
-    listing = min(_timed(lambda: store.jobs.list("ws")) for _ in range(5))
-    reading = min(_timed(lambda: (store.jobs.get("ws", run), store.events.after(run, 9_990))) for _ in range(5))
-    assert listing < 0.05
-    assert reading < 0.005
+def test_listing_costs_in_proportion_and_asking_after_a_run_costs_the_same_however_much_there_is(store: Store) -> None:
+    def submit(count: int) -> list[str]:
+        return store.jobs.submit([NewJob(workspace="ws", kind=JobKind.TRAIN, name="run", runs_folder=store.path, recipe=RECIPE)
+                                  for _ in range(count)])
 
+    def note(count: int) -> None:
+        store.events.append(run, [(0.0, "step", {"step": i, "loss": 1.0 / (i + 1)}) for i in range(count)])
 
-def _timed(call: object) -> float:
-    start = time.process_time()
-    call()  # type: ignore[operator]
-    return time.process_time() - start
+    run = submit(50)[0]
+    note(100)
+    assert claim(store, slots=1) == run
+    listing = cost.sql(store, lambda: store.jobs.list("ws"))
+    asking = cost.sql(store, lambda: (store.jobs.get("ws", run), store.events.after(run, 90)))
+    submit(450)
+    note(9_900)
+    assert len(store.jobs.list("ws")) == 500
+    more = cost.sql(store, lambda: store.jobs.list("ws"))
+    assert listing.statements == more.statements == 1 and more.instructions < 15 * listing.instructions
+    assert cost.sql(store, lambda: (store.jobs.get("ws", run), store.events.after(run, 9_990))) == asking
+    assert asking.statements == 2 and asking.instructions < 1_000
