@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from core.domain import codec
@@ -21,6 +22,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Tiny models gain nothing from a second thread, and two spinning threads stall each other on a busy machine. Workers set their own.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 WORKSPACE = "test-workspace"
+# The same examples every time, so that a commit that passed goes on passing; `pytest --hypothesis-profile search` looks for new ones.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("search", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("steady")
 
 
 @pytest.fixture
