@@ -141,14 +141,15 @@ def end_supervisors(home: Path) -> None:
             continue
 
 
-def make(home: Path, n: int) -> str:
-    """A data folder with one finished run whose features of n rows are on disk; returns the run's id."""
+def make(home: Path, n: int, *, workspace: str = WORKSPACE) -> str:
+    """A workspace with one finished run whose features of n rows are on disk; returns the run's id."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
     settings = Settings(home=home, hub=False)
-    home.mkdir(parents=True)
-    (home / "assets").symlink_to(load().assets)
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "assets").exists():
+        (home / "assets").symlink_to(load().assets)
     classes = ("business", "entertainment", "politics", "sport", "tech")
     rng = np.random.default_rng(0)
     words = np.array(["market", "film", "vote", "match", "chip", "said", "year", "people", "first", "company", "after", "would"])
@@ -156,23 +157,24 @@ def make(home: Path, n: int) -> str:
     dataset = Dataset(id=f"{n:016x}", name="made", task=Task.TEXT_CLASSIFICATION, content_hash=f"{n:016x}", classes=classes,
                       counts={"test": dict.fromkeys(classes, n // len(classes))}, source="made", rows_read=n, rows_kept=n,
                       mean_length=120.0)
-    folder = settings.workspace(WORKSPACE) / "datasets" / dataset.id
+    folder = settings.workspace(workspace) / "datasets" / dataset.id
     folder.mkdir(parents=True)
     texts = [" ".join(rng.choice(words, 250)) for _ in range(n)]
     parquet.write_table(pa.table({"row_id": pa.array(range(n), pa.int64()), "text": texts, "label": pa.array(labels, pa.int32()),
                                   "split": ["test"] * n}), folder / "rows.parquet")
     files.write_json(folder / "dataset.json", codec.to_json(dataset))
-    return _run(settings, dataset, labels)
+    return _run(settings, workspace, dataset, labels)
 
 
-def _run(settings: Settings, dataset: Dataset, labels: np.ndarray) -> str:
+def _run(settings: Settings, workspace: str, dataset: Dataset, labels: np.ndarray) -> str:
     store, n = Store(settings), len(labels)
     recipe = Recipe(dataset=dataset.id, base_model="minilm", method="full")
-    Thaw(settings).touch_workspace(WORKSPACE)
-    run = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="made", recipe=recipe,
-                                    runs_folder=settings.workspace(WORKSPACE) / "runs")])[0]
+    Thaw(settings).touch_workspace(workspace)
+    run = store.jobs.submit([NewJob(workspace=workspace, kind=JobKind.TRAIN, name="made", recipe=recipe,
+                                    runs_folder=settings.workspace(workspace) / "runs")])[0]
     claim = store.queue.claim(supervisor="bench", host="bench", slots=1)
-    assert claim is not None
+    if claim is None or claim.run.id != run:
+        raise RuntimeError("another run was waiting")
     store.queue.begin(run, fence=claim.fence, pid=os.getpid(), pid_created=0.0)
     path = Path(claim.run.folder)
     score = Interval(value=0.9, low=0.87, high=0.93)
