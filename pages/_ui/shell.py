@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -124,6 +125,10 @@ def _import_heavy() -> None:
     from core.plots import theme
 
     theme.figure().to_dict()  # plotly imports its parts when they are first used
+    # Streamlit collects garbage after every run of a page and every poll, which scans all that was ever imported: 0.15 s in which no other
+    # session gets on. What is alive now stays until the server ends, so it need not be looked at again.
+    gc.collect()
+    gc.freeze()
 
 
 def sidebar() -> None:
