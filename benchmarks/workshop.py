@@ -39,7 +39,7 @@ from core.store import Store  # noqa: E402
 from core.store.jobs import NewJob  # noqa: E402
 
 PAGES = ("home", "data", "train", "runs", "run", "compare", "features", "run")
-ROWS = 1_000
+ROWS = 2_000
 METHODS = ("probe", "lora", "full")
 
 
@@ -74,7 +74,7 @@ class Person:
         self._leave()
         self._finished.clear()
         began = time.perf_counter()
-        await self._send(page, query=f"&run={run}" if page in ("run", "features") else "")
+        await self._send(page, query={"run": f"&run={run}", "features": f"&run={run}&rows={ROWS}"}.get(page, ""))
         await asyncio.wait_for(self._finished.wait(), 120)
         return time.perf_counter() - began
 
