@@ -22,6 +22,8 @@ from core.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the package `core`."""
 
+NICENESS = 10
+"""Of workers, beside 0 of the pages (`nice`(1))."""
 _SAME_START_S = 2.0
 """Start times are derived from the boot time, which a clock correction can move a little."""
 
@@ -122,6 +124,13 @@ def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str]) -> subpr
     with log.open("ab") as output:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=dict(env),
                                 start_new_session=True)
+
+
+def give_way() -> None:
+    """Lower this process's priority: it gets all that is idle, but whoever looks at pages meanwhile goes first."""
+    me = psutil.Process()
+    with contextlib.suppress(psutil.Error):
+        me.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else max(NICENESS, me.nice()))
 
 
 def python(module: str, *args: str) -> list[str]:

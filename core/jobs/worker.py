@@ -142,6 +142,7 @@ def main(argv: list[str] | None = None, *, handlers: Mapping[JobKind, Handler] =
     parser.add_argument("--fence", type=int, required=True, help="number of the claim this worker acts for")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    process.give_way()
     return run_job(args.run, fence=args.fence, settings=settings_module.load(), handlers=handlers)
 
 

@@ -224,7 +224,8 @@ def test_a_worker_gets_its_threads_and_settings_and_a_session_of_its_own(yard: A
     yard.ended(run)
     assert yard.store.events.last(run, "result").data == {
         "OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3", "TOKENIZERS_PARALLELISM": "true", "PYTHONUNBUFFERED": "1",
-        "THAW_HOME": str(yard.settings.home), "THAW_SLOTS": "2", "leader": True}
+        "THAW_HOME": str(yard.settings.home), "THAW_SLOTS": "2", "leader": True,
+        "nice": max(process.NICENESS, os.nice(0))}
     yard.ended(fetch)
     assert yard.store.events.last(fetch, "result").data == {"model": "minilm"}
 

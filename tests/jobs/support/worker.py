@@ -85,7 +85,7 @@ def raises(error: Exception) -> Any:
 
 def environment(job: Job) -> dict[str, Any]:
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM", "PYTHONUNBUFFERED", "THAW_HOME", "THAW_SLOTS")
-    return {name: os.environ.get(name, "") for name in names} | {"leader": os.getpgrp() == os.getpid() == os.getsid(0)}
+    return {name: os.environ.get(name, "") for name in names} | {"leader": os.getpgrp() == os.getpid() == os.getsid(0), "nice": os.nice(0)}
 
 
 BEHAVIOURS: dict[str, Any] = {
