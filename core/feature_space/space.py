@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ from core.store import files
 
 KEPT_ROWS = 5000
 """Pairs of at most so many rows stay in memory, the newest few."""
+_TURN = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,8 @@ def _build(a: Ref, b: Ref, names: tuple[str, str], ref: str, settings: Settings,
 
     dataset = library.load(ref, settings=settings, workspace=workspace)
     second = library.load(beside, settings=settings, workspace=workspace) if second_set(beside) else None
-    pair = compare.pair(a, b, settings=settings, table=row_facts.table(dataset.id, settings, workspace), rows=rows, beside=beside)
+    table = row_facts.table(dataset.id, settings, workspace)
+    pair = _measured(lambda: compare.pair(a, b, settings=settings, table=table, rows=rows, beside=beside), settings)
     shift = compare.named(compare.report(pair, settings=settings), a=names[0], b=names[1], beside=_short(second.name) if second else "")
     own = pair.row_ids[~pair.beside]
     kind, contents = row_facts.contents(dataset, own, settings=settings, workspace=workspace)
@@ -145,6 +148,18 @@ def _build(a: Ref, b: Ref, names: tuple[str, str], ref: str, settings: Settings,
         guesses.append(None if found is None else np.append(found, np.full(int(pair.beside.sum()), row_facts.UNKNOWN)))
     return Space(a=a, b=b, names=names, shift=shift, pair=pair, dataset=dataset, beside=second, kind=kind, contents=contents,
                  predictions_a=guesses[0], predictions_b=guesses[1], settings=settings, rows=rows)
+
+
+def _measured(load: Callable[[], Pair], settings: Settings) -> Pair:
+    """A pair whose report is in the cache. A server measures one at a time, which takes all cores and hundreds of MB: in a workshop thirty
+    people open the page at once. Who waits for a turn does not hold features meanwhile."""
+    pair = load()
+    if not compare.measured(pair, settings=settings):
+        del pair
+        with _TURN:
+            pair = load()
+            compare.report(pair, settings=settings)
+    return pair
 
 
 def _short(name: str, most: int = 32) -> str:

@@ -99,6 +99,8 @@ def _path(ref: Ref, where: Places) -> Path | None:
 
 def aligned(features: BlockFeatures, row_ids: NDArray[np.int64]) -> BlockFeatures:
     """The same features at these rows, in this order. Raises NotFoundError for a row that is not there."""
+    if np.array_equal(features.row_ids, row_ids):
+        return features
     place = {int(row): index for index, row in enumerate(features.row_ids)}
     try:
         order = np.array([place[int(row)] for row in row_ids], int)
@@ -213,6 +215,11 @@ def report(found: Pair, *, settings: Settings, seed: int = 0) -> Shift:
     from core.shift.report import measure
 
     return stored.shift(_folder(found, settings, seed), lambda: measure(found.sides, run=_B, base=_A, seed=seed))
+
+
+def measured(found: Pair, *, settings: Settings, seed: int = 0) -> bool:
+    """Whether `report` would find its numbers in the cache."""
+    return stored.has_shift(_folder(found, settings, seed))
 
 
 def drawn(found: Pair, block: int, *, view: View, settings: Settings, seed: int = 0) -> Map | None:

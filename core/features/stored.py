@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,21 +17,18 @@ if TYPE_CHECKING:
     from core.shift.report import Shift
 
 T = TypeVar("T")
-_TURN = threading.Lock()
 
 
 def shift(folder: Path, make: Callable[[], Shift]) -> Shift:
-    """The report kept in this folder, made on first use; other processes wait meanwhile.
-
-    A process makes one at a time: it takes all cores and hundreds of MB, and in a workshop thirty people open the page at once.
-    """
+    """The report kept in this folder, made on first use; other processes wait meanwhile."""
     from core.shift.report import Shift
 
-    def in_turn() -> Shift:
-        with _TURN:
-            return make()
+    return _kept(folder, "report", Shift, make)
 
-    return _kept(folder, "report", Shift, in_turn)
+
+def has_shift(folder: Path) -> bool:
+    """Whether the report of this folder has been made."""
+    return (folder / "report.json").is_file()
 
 
 def map_of(folder: Path, name: str, make: Callable[[], Map | None]) -> Map | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -251,6 +254,34 @@ def opened(run: Maker, settings: Settings, dataset: Dataset) -> space.Space:
     folder = run("lora")
     return space.build(Ref(folder=folder, which=Which.BASE), Ref(folder=folder), names=("base model", "LoRA"), dataset=dataset,
                        settings=settings, workspace=WORKSPACE, rows=2000)
+
+
+def test_many_who_open_the_page_at_once_are_measured_for_one_after_another(
+        run: Maker, settings: Settings, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.shift import report
+
+    measure, under_way, seen = report.measure, threading.Lock(), []
+
+    def alone(*args: Any, **options: Any) -> Any:
+        assert under_way.acquire(blocking=False), "another is being measured"
+        try:
+            seen.append(1)
+            return measure(*args, **options)
+        finally:
+            under_way.release()
+
+    monkeypatch.setattr(report, "measure", alone)
+    folders = [run("lora", name=f"run {seed}", seed=seed) for seed in range(3)]
+
+    def opening(folder: Path) -> space.Space:
+        return space.build(Ref(folder=folder, which=Which.BASE), Ref(folder=folder), names=("base model", "LoRA"), dataset=dataset,
+                           settings=settings, workspace=WORKSPACE, rows=2000)
+
+    with ThreadPoolExecutor(9) as pool:
+        found = list(pool.map(opening, folders * 3))
+    assert len(seen) == 3
+    assert [s.shift.blocks[-1].cka for s in found[:3]] == [s.shift.blocks[-1].cka for s in found[3:6]]
+    assert len({s.shift.blocks[-1].cka for s in found}) == 3
 
 
 def test_base_predictions_are_the_probe_heads(run: Maker, settings: Settings, dataset: Dataset) -> None:
