@@ -68,6 +68,7 @@ bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/feature_space.py
 	@$(BIN)/python benchmarks/import_speed.py
 	@$(BIN)/python benchmarks/bookkeeping.py
+	@$(BIN)/python benchmarks/workshop.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -141,8 +141,8 @@ def end_supervisors(home: Path) -> None:
             continue
 
 
-def make(home: Path, n: int, *, workspace: str = WORKSPACE) -> str:
-    """A workspace with one finished run whose features of n rows are on disk; returns the run's id."""
+def make(home: Path, n: int, *, workspace: str = WORKSPACE, seed: int = 0) -> str:
+    """A workspace with one finished run whose features of n rows are on disk, the tuned ones by `seed`; returns the run's id."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
@@ -163,10 +163,10 @@ def make(home: Path, n: int, *, workspace: str = WORKSPACE) -> str:
     parquet.write_table(pa.table({"row_id": pa.array(range(n), pa.int64()), "text": texts, "label": pa.array(labels, pa.int32()),
                                   "split": ["test"] * n}), folder / "rows.parquet")
     files.write_json(folder / "dataset.json", codec.to_json(dataset))
-    return _run(settings, workspace, dataset, labels)
+    return _run(settings, workspace, dataset, labels, seed)
 
 
-def _run(settings: Settings, workspace: str, dataset: Dataset, labels: np.ndarray) -> str:
+def _run(settings: Settings, workspace: str, dataset: Dataset, labels: np.ndarray, seed: int) -> str:
     store, n = Store(settings), len(labels)
     recipe = Recipe(dataset=dataset.id, base_model="minilm", method="full")
     Thaw(settings).touch_workspace(workspace)
@@ -189,6 +189,7 @@ def _run(settings: Settings, workspace: str, dataset: Dataset, labels: np.ndarra
     decay = np.exp(-np.arange(384) / 60)
     pull = 0.6 * rng.standard_normal((5, 384)) * decay
     base = {b.name: rng.standard_normal((n, 384)) * decay + pull[labels] for b in blocks}
+    rng = np.random.default_rng((2, seed))
     tuned = {b.name: base[b.name] + b.index / len(blocks) * (pull[labels] + 0.3 * rng.standard_normal((n, 384)) * decay) for b in blocks}
     for place, features in ((where.base, base), (where.tuned, tuned)):
         BlockFeatures(row_ids=np.arange(n), blocks=features).save(place)

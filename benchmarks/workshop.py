@@ -142,7 +142,7 @@ def prepare(home: Path, people: int) -> list[tuple[str, list[str]]]:
     """A workspace each, with a dataset, a finished run whose features are on disk, and three runs on BBC News waiting."""
     settings = Settings(home=home, hub=False)
     names = [f"{feature_page.WORKSPACE}-{number}" for number in range(people)]
-    done = [feature_page.make(home, ROWS, workspace=name) for name in names]
+    done = [feature_page.make(home, ROWS, workspace=name, seed=number) for number, name in enumerate(names)]
     store = Store(settings)
     waiting = [store.jobs.submit([
         NewJob(workspace=name, kind=JobKind.TRAIN, name=method, runs_folder=settings.workspace(name) / "runs",

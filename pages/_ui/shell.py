@@ -119,7 +119,8 @@ def warm_up() -> None:
 def _import_heavy() -> None:
     import pandas  # noqa: F401
     import pyarrow.dataset  # noqa: F401
-    import scipy.linalg  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import sklearn.linear_model  # noqa: F401
 
     import core.feature_space  # noqa: F401
     from core.plots import theme
