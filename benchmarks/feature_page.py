@@ -29,6 +29,7 @@ from core.domain.recipe import Recipe  # noqa: E402
 from core.domain.run import Interval, JobKind, Result, Status  # noqa: E402
 from core.features import places  # noqa: E402
 from core.features.blockfile import BlockFeatures  # noqa: E402
+from core.features.sample import DEFAULT_ROWS  # noqa: E402
 from core.models import facts as facts_module  # noqa: E402
 from core.settings import Settings, load  # noqa: E402
 from core.store import Store, files  # noqa: E402
@@ -184,7 +185,7 @@ def _run(settings: Settings, workspace: str, dataset: Dataset, labels: np.ndarra
         metrics={"test": {"accuracy": score, "macro_f1": score}}, trainable_params=1000, total_params=22_000_000, seconds=60.0,
         phase_seconds={"training": 50.0}, peak_memory_bytes=4 * 10**8, estimated_memory_bytes=4 * 10**8, artifact_bytes=10**6, steps=40,
         samples=640, precision="fp32", device="cpu", dataset_hash=dataset.content_hash)))
-    where = places.of_run(path, settings=settings, rows=n)
+    where = places.of_run(path, settings=settings, rows=max(n, DEFAULT_ROWS))
     rng, blocks = np.random.default_rng(1), facts_module.read("minilm", settings).blocks  # type: ignore[union-attr]
     decay = np.exp(-np.arange(384) / 60)
     pull = 0.6 * rng.standard_normal((5, 384)) * decay

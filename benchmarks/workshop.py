@@ -34,12 +34,16 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: E402
 from benchmarks import feature_page  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
 from core.domain.run import JobKind  # noqa: E402
+from core.features import compare  # noqa: E402
+from core.features.compare import Ref, Which  # noqa: E402
 from core.settings import Settings  # noqa: E402
 from core.store import Store  # noqa: E402
 from core.store.jobs import NewJob  # noqa: E402
 
 PAGES = ("home", "data", "train", "runs", "run", "compare", "features", "run")
-ROWS = 2_000
+ROWS = 625
+"""Test and validation rows of BBC News."""
+PATIENCE_S = 300
 METHODS = ("probe", "lora", "full")
 
 
@@ -57,7 +61,8 @@ class Person:
         """Come within ten seconds, then click through `pages` for so long."""
         await asyncio.sleep(chance.uniform(0, 10))
         until = time.monotonic() + seconds
-        async with websockets.connect(f"ws{self._url[4:]}_stcore/stream", subprotocols=["streamlit"], max_size=None) as self._socket:
+        async with websockets.connect(f"ws{self._url[4:]}_stcore/stream", subprotocols=["streamlit"], max_size=None,
+                                      ping_interval=None) as self._socket:
             listener = asyncio.create_task(self._listen())
             await self._open("", "")
             visit = 0
@@ -74,8 +79,8 @@ class Person:
         self._leave()
         self._finished.clear()
         began = time.perf_counter()
-        await self._send(page, query={"run": f"&run={run}", "features": f"&run={run}&rows={ROWS}"}.get(page, ""))
-        await asyncio.wait_for(self._finished.wait(), 120)
+        await self._send(page, query=f"&run={run}" if page in ("run", "features") else "")
+        await asyncio.wait_for(self._finished.wait(), PATIENCE_S)
         return time.perf_counter() - began
 
     async def _send(self, page: str = "", *, query: str = "", fragment: str = "") -> None:
@@ -139,11 +144,16 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def prepare(home: Path, people: int) -> list[tuple[str, list[str]]]:
-    """A workspace each, with a dataset, a finished run whose features are on disk, and three runs on BBC News waiting."""
+    """A workspace each, with a dataset, a finished run with its features and their comparison, and three runs on BBC News waiting."""
     settings = Settings(home=home, hub=False)
     names = [f"{feature_page.WORKSPACE}-{number}" for number in range(people)]
     done = [feature_page.make(home, ROWS, workspace=name, seed=number) for number, name in enumerate(names)]
     store = Store(settings)
+    for name, run in zip(names, done, strict=True):  # a worker leaves these numbers with the features
+        folder = Path(store.jobs.get(name, run).folder)
+        table = compare.table_of(f"{ROWS:016x}", settings=settings, workspace=name)
+        compare.report(compare.pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder), settings=settings, table=table),
+                       settings=settings)
     waiting = [store.jobs.submit([
         NewJob(workspace=name, kind=JobKind.TRAIN, name=method, runs_folder=settings.workspace(name) / "runs",
                recipe=Recipe(dataset="bbc-news", base_model="minilm", method=method, max_length=64)) for method in METHODS])[0]
