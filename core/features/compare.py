@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from core.shift.report import Shift
     from core.shift.sides import Sides
 
-VERSION = 1
+VERSION = 2
 """Part of every stored report's key: raise it when a number's definition changes."""
 _A, _B = "{A}", "{B}"
 """Stand for the sides' names in a stored report."""
