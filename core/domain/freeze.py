@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core import patterns
 from core.errors import PatternError
 
 HEAD = "head"
@@ -91,14 +92,11 @@ def parse(spec: str, blocks: Sequence[str]) -> FreezePlan:
 def _match(item: str, blocks: Sequence[str]) -> set[str]:
     body = [b for b in blocks if b != HEAD]
     if len(item) > 2 and item.startswith("/") and item.endswith("/"):
-        try:
-            return {b for b in body if re.search(item[1:-1], b)}
-        except re.error as error:
-            raise PatternError(f"{item} is not a regular expression.", why=str(error)) from error
+        return set(patterns.matching(item[1:-1], body, what="freeze pattern"))
     if match := re.fullmatch(r"(\d+)(?:-(\d+))?", item):
-        low, high = int(match[1]), int(match[2] or match[1])
-        wanted = {f"block {i}" for i in range(low, high + 1)}
-        return wanted if wanted <= set(body) else set()
+        low, high = int(match[1][:9]), int((match[2] or match[1])[:9])
+        wanted = [f"block {i}" for i in range(low, min(high, low + len(body)) + 1)]  # never longer than the model is deep
+        return set(wanted) if set(wanted) <= set(body) else set()
     return {item} & set(body)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from core import patterns
 from core.domain.model import Block, LinearLayer
 from core.errors import PatternError
 
@@ -23,10 +24,8 @@ def lora_targets(blocks: Sequence[Block], *, spec: str, frozen: Sequence[str] = 
     elif spec in SPECS:
         chosen = [layer for layer in candidates if layer.kind == spec]
     else:
-        try:
-            chosen = [layer for layer in candidates if re.search(spec, layer.name)]
-        except re.error as error:
-            raise PatternError(f"The LoRA target {spec!r} is not a regular expression.", why=str(error)) from error
+        wanted = patterns.matcher(spec, what="LoRA target")
+        chosen = [layer for layer in candidates if wanted(layer.name)]
     if not chosen:
         names = sorted({re.sub(r"\d+", "N", layer.name) for layer in candidates})
         raise PatternError(f"The LoRA target {spec!r} matches no layer that trains.",

@@ -69,14 +69,14 @@ class Network(nn.Module):
         training starts from the very network whose head was solved; `batch` lets those of open blocks follow the batches.
         Raises PatternError when `train_patterns` match no parameter.
         """
-        import re
-
+        from core import patterns
         from core.errors import PatternError
 
+        wanted = [patterns.matcher(pattern, what="freeze pattern") for pattern in plan.train_patterns]
         owner = blocks_module.block_of([name for name, _ in self.body.named_parameters()], self.stack)
         matched = 0
         for name, parameter in self.body.named_parameters():
-            opened = any(re.search(pattern, name) for pattern in plan.train_patterns)
+            opened = any(is_wanted(name) for is_wanted in wanted)
             matched += opened
             parameter.requires_grad_(parameter.is_floating_point() and (opened or not plan.is_frozen(owner[name])))
         if plan.train_patterns and not matched:
