@@ -41,7 +41,8 @@ def test_what_is_no_pattern_is_said_in_three_parts(pattern: str) -> None:
 
 def test_no_pattern_holds_the_process() -> None:
     """In a child with 10 s of processor time and 1 GiB of memory, which `re` exceeds on the first of them."""
-    code = ("import resource, sys; resource.setrlimit(resource.RLIMIT_CPU, (10, 10)); resource.setrlimit(resource.RLIMIT_AS, (1 << 30,) * 2)\n"
+    code = ("import resource, sys\n"
+            "resource.setrlimit(resource.RLIMIT_CPU, (10, 10))\nresource.setrlimit(resource.RLIMIT_AS, (1 << 30,) * 2)\n"
             "from core import patterns\nfrom core.domain import freeze\nfrom core.errors import PatternError\n"
             f"for pattern in {HOSTILE!r}:\n"
             "    for name in ('a' * 5000 + '!', 'x' * 5000):\n"
@@ -51,13 +52,13 @@ def test_no_pattern_holds_the_process() -> None:
             "    try:\n        freeze.parse(spec, ['embeddings', 'block 0', 'block 1', 'head'])\n"
             "    except PatternError:\n        continue\n"
             "    sys.exit(3)\n")
-    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
 def test_targets_and_freeze_plans_use_them() -> None:
     layers = tuple(LinearLayer(name=name, kind="attention", in_features=4, out_features=4) for name in NAMES[:3])
     block = Block(index=0, name="block 0", parameters=48, linear_layers=layers)
     assert [layer.name for layer in lora_targets([block], spec="query|value")] == NAMES[:2]
-    with pytest.raises(PatternError, match="nothing|no layer"):
+    with pytest.raises(PatternError, match="no layer that trains"):
         lora_targets([block], spec="nowhere")
     assert freeze.parse("/block [01]$/", ["embeddings", "block 0", "block 1", "block 2", "head"]).frozen == ("block 0", "block 1")
