@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core import patterns
 from core.errors import PatternError
+from core.patterns import matching
 
 HEAD = "head"
 
@@ -92,7 +92,7 @@ def parse(spec: str, blocks: Sequence[str]) -> FreezePlan:
 def _match(item: str, blocks: Sequence[str]) -> set[str]:
     body = [b for b in blocks if b != HEAD]
     if len(item) > 2 and item.startswith("/") and item.endswith("/"):
-        return set(patterns.matching(item[1:-1], body, what="freeze pattern"))
+        return set(matching(item[1:-1], body, what="freeze pattern"))
     if match := re.fullmatch(r"(\d+)(?:-(\d+))?", item):
         low, high = int(match[1][:9]), int((match[2] or match[1])[:9])
         wanted = [f"block {i}" for i in range(low, min(high, low + len(body)) + 1)]  # never longer than the model is deep

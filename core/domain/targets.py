@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from core import patterns
 from core.domain.model import Block, LinearLayer
 from core.errors import PatternError
+from core.patterns import matcher
 
 SPECS = ("attention", "mlp", "all-linear")
 
@@ -24,7 +24,7 @@ def lora_targets(blocks: Sequence[Block], *, spec: str, frozen: Sequence[str] = 
     elif spec in SPECS:
         chosen = [layer for layer in candidates if layer.kind == spec]
     else:
-        wanted = patterns.matcher(spec, what="LoRA target")
+        wanted = matcher(spec, what="LoRA target")
         chosen = [layer for layer in candidates if wanted(layer.name)]
     if not chosen:
         names = sorted({re.sub(r"\d+", "N", layer.name) for layer in candidates})
