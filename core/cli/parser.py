@@ -43,7 +43,8 @@ def _data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def _mending(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fix-leaks", action="store_true", help="move validation and test rows with a twin on another side of the split "
                                                                  "to the side of their twin")
-    parser.add_argument("--merge-labels", action="store_true", help="labels that differ only by case or spaces become one class")
+    parser.add_argument("--merge-labels", action="store_true", help="labels that look the same (letter case, spaces, invisible characters, "
+                                                                    "1 and 1.0) become one class")
 
 
 def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from core.data import duplicates, library
+from core.data import labels as labels_of
 from core.data.gallery import copy_pictures
 from core.data.ingest import DATASET, REPORT, ROWS, publish, read_dataset, write_json, write_rows
 from core.data.report import INFO, WARNING, Finding, ImportReport, several
-from core.data.rows import label_key
 from core.domain import codec
 from core.domain.dataset import Dataset, Split
 from core.errors import DataError
@@ -39,12 +39,11 @@ class Attached:
 
 
 def match_labels(labels: tuple[str, ...], classes: tuple[str, ...], given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """label -> class for labels that have one: by hand (`given`), else equal but for case and spaces.
+    """label -> class for labels that have one: by hand (`given`), else equal, else the only class that looks the same (`labels.key`).
 
     Raises DataError when `given` names a class that does not exist.
     """
-    by_key = {label_key(name): name for name in classes}
-    matched = {label: by_key[label_key(label)] for label in labels if label_key(label) in by_key}
+    matched = labels_of.match(labels, classes)
     for label, name in (given or {}).items():
         if name not in classes:
             raise DataError(f"There is no class {name[:60]!r} to match {label[:60]!r} with.",

@@ -28,7 +28,7 @@ class Options:
     template: str | None = None
     """How several text columns are joined, e.g. `{title}: {body}`; None puts them on lines of their own."""
     merge_labels: bool = False
-    """Labels that differ only by case or spaces become one class."""
+    """Labels that look the same (`labels.key`) become one class."""
     fix_leaks: bool = False
     """Validation and test rows with a twin in train move to train."""
     seed: int = 0

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from core.data import labels
 from core.data.readers.table import Table
 from core.data.report import LeftOut
 from core.data.roles import check_column, content_role, require_roles
@@ -51,7 +52,7 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
     """Rows with text (or picture) and label from a table. roles: column name -> `Role` (columns not named are ignored).
 
     template: how text columns are joined, with column names in braces, e.g. `{title}: {body}`; by default their cells are put
-    on lines of their own in file order. merge_labels: labels that differ only by case or spaces become one, spelled as most rows do.
+    on lines of their own in file order. merge_labels: labels that look the same (`labels.key`) become one, spelled as most rows do.
     Rows without text or label, whose split cell names no split, or whose picture cannot be used, are left out with the reason.
     Raises DataError for roles that do not fit the table.
     """
@@ -75,8 +76,7 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
     album = None
     if table.gallery is not None:
         album, keep, left_out = _album(table, text, keep, left_out, max_pixels=max_pixels)
-    labels = _merged(label.filter(keep)) if merge_labels else _one_chunk(label.filter(keep))
-    encoded = labels.dictionary_encode()
+    encoded = (_merged(label.filter(keep)) if merge_labels else _one_chunk(label.filter(keep))).dictionary_encode()
     names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False)
     classes = sorted(names)
     rank = {name: index for index, name in enumerate(classes)}
@@ -99,9 +99,10 @@ def is_missing(column: Any) -> Any:
 
 
 def _folded(column: Any) -> Any:
+    """Cells in lower case without outer blanks and invisible characters."""
     import pyarrow.compute as pc
 
-    return pc.utf8_lower(pc.utf8_trim_whitespace(column))
+    return pc.utf8_lower(pc.utf8_trim(column, characters=labels.unseen()))
 
 
 def _sieve(table: Table, reasons: list[tuple[Any, str]]) -> tuple[Any, tuple[LeftOut, ...]]:
@@ -178,25 +179,15 @@ def joined_text(table: Table, roles: Mapping[str, str], template: str | None) ->
     return pc.binary_join_element_wise(*pieces, pa.scalar("", type=pa.large_string()))
 
 
-def label_key(label: str) -> str:
-    """What two labels share when they differ only by case or spaces."""
-    return " ".join(label.split()).casefold()
-
-
-def _merged(labels: Any) -> Any:
-    """Labels of equal `label_key` spelled like the most frequent of them, without outer spaces."""
+def _merged(column: Any) -> Any:
+    """Labels that look the same spelled like the most frequent of them; see `labels.merged`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    flat = _one_chunk(labels)
-    best: dict[str, tuple[int, str]] = {}
-    for item in pc.value_counts(flat).to_pylist():
-        candidate = (item["counts"], " ".join(item["values"].split()))
-        key = label_key(item["values"])
-        best[key] = max(best.get(key, (0, "")), candidate)
+    flat = _one_chunk(column)
+    names = labels.merged({item["values"]: item["counts"] for item in pc.value_counts(flat).to_pylist()})
     encoded = flat.dictionary_encode()
-    spelled = pa.array([best[label_key(name)][1] for name in encoded.dictionary.to_pylist()], type=pa.large_string())
-    return spelled.take(encoded.indices)
+    return pa.array([names[name] for name in encoded.dictionary.to_pylist()], type=pa.large_string()).take(encoded.indices)
 
 
 def _one_chunk(column: Any) -> Any:

@@ -87,7 +87,7 @@ def _ways_on(ws: str, run: Run, dataset: Dataset | None) -> None:
             _again(ws, run, suffix="leaks fixed", fix_leaks=True, merge_labels=bool(used.get("merge_labels")))
         if again and report and data_report.has(report, data_report.SPELLING) and not used.get("merge_labels") and st.button(
                 "Merge the spellings and import again", icon=":material/merge:", key="merge_labels",
-                help="Labels that differ only by case or spaces become one class."):
+                help="Labels that differ only in case, spaces, invisible characters or the way a number is written become one class."):
             _again(ws, run, suffix="labels merged", fix_leaks=bool(used.get("fix_leaks")), merge_labels=True)
         if path is not None and path.exists() and dataset is None and st.button(
                 "Back to the columns", icon=":material/view_column:", key="back_to_columns"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from core.data import labels
 from core.data.checks.context import Context
 from core.data.report import INFO, WARNING, Finding, several
-from core.data.rows import label_key
 from core.domain.dataset import Role
 
 _PURE = 0.98
@@ -66,7 +66,7 @@ def text_start(context: Context) -> Iterator[Finding]:
 
     if len(context.rows) < 10:
         return
-    keys = [label_key(name) for name in context.rows.classes]
+    keys = [labels.clean(name).casefold() for name in context.rows.classes]
     starts = [len(key) > 1 and " ".join(text[: len(key) * 2 + 4].split()).casefold().lstrip("[(_#\"'").startswith(key)
               for text, key in zip(context.texts, (keys[i] for i in context.rows.label), strict=True)]
     rows = np.flatnonzero(starts)

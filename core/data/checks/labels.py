@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
+from core.data import labels
 from core.data.checks.context import Context
 from core.data.report import ERROR, INFO, WARNING, Finding, several
 from core.data.roles import is_number
-from core.data.rows import label_key
 
 MAX_CLASSES = 1_000
 MIN_ROWS = 3
@@ -92,19 +91,17 @@ def balance(context: Context) -> Iterator[Finding]:
 
 
 def spelling(context: Context) -> Iterator[Finding]:
-    """Labels that differ only by case or spaces."""
+    """Labels that look the same."""
     import numpy as np
 
-    spelled: dict[str, list[str]] = defaultdict(list)
-    for name in context.rows.classes:
-        spelled[label_key(name)].append(name)
-    groups = [names for names in spelled.values() if len(names) > 1]
+    groups = labels.same(context.rows.classes)
     if groups:
         concerned = np.isin(context.rows.label, [context.rows.classes.index(name) for names in groups for name in names[1:]])
         yield Finding(code="label-spelling", severity=WARNING, count=len(groups), rows=context.row_numbers(np.flatnonzero(concerned)),
-                      example=" = ".join(repr(name[:40]) for name in groups[0]),
+                      example="; ".join(" = ".join(labels.spelt(name, others=names) for name in names) for names in groups[:3]),
                       message=several(len(groups), "group of labels differs", "groups of labels differ")
-                              + " only by case or spaces; each spelling counts as a class.",
+                              + " only in case, spaces, invisible characters, Unicode form or the way a number is written; "
+                                "each spelling counts as a class.",
                       remedy="Merge them (a button on the page, --merge-labels on the command line).")
 
 
