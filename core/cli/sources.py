@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,10 @@ def dataset(name: str, *, shift: str | None, text: str | None, label: str | None
     if shift is None:
         return found
     from core.data.attach import attach
+    from core.data.check import Options
 
+    if found.reading is not None:                                    # pictures of both are read alike
+        options = dataclasses.replace(options or Options(), depth=found.reading.depth)
     other = _one(shift, text=text, label=label, settings=settings, workspace=workspace, options=options, where_there=True)
     attached = attach(found, other, settings=settings, workspace=workspace)
     for class_name, count in attached.unmatched.items():

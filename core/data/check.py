@@ -17,7 +17,7 @@ from core.data.checks.context import Context
 from core.data.readers.table import Table
 from core.data.report import ImportReport
 from core.data.rows import Rows, build
-from core.domain.dataset import Role
+from core.domain.dataset import Depth, Reading, Role
 from core.settings import Settings
 
 
@@ -42,6 +42,8 @@ class Options:
     """Tokens the base model takes."""
     tokenizer: Path | None = field(default=None)
     """`tokenizer.json` of the base model; lengths are estimates without it."""
+    depth: Depth | None = None
+    """How pictures of more than 8 bits are read: as those of the dataset that these rows are a shift set of; decided anew when None."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +54,7 @@ class Examined:
     split: Any
     """Names of splits (n_rows,)."""
     report: ImportReport
+    reading: Reading = Reading()
 
 
 def check_file(path: Path, *, text: str | None = None, label: str | None = None, settings: Settings,
@@ -74,7 +77,8 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
     """Build the rows of a table, split them and run all checks. Raises DataError when the roles do not fit the table."""
     options = options or Options()
     started = time.perf_counter()
-    rows = build(table, roles, template=options.template, merge_labels=options.merge_labels, max_pixels=settings.max_pixels)
+    rows = build(table, roles, template=options.template, merge_labels=options.merge_labels, max_pixels=settings.max_pixels,
+                 depth=options.depth)
     texts: list[str] = rows.text.to_pylist()
     unpack_seconds = table.gallery.unpack_seconds if table.gallery else 0.0
     meter.tell("looking for duplicates", 0, len(rows))
@@ -97,7 +101,8 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
         splits=count_splits(rows, split), findings=findings, format=table.format,
         read_seconds=round(table.read_seconds + unpack_seconds, 3),
         check_seconds=round(time.perf_counter() - started - unpack_seconds, 3))
-    return Examined(rows=rows, split=split, report=report)
+    reading = Reading(template=options.template, by_folder=table.by_folder, depth=rows.album.depth if rows.album else Depth())
+    return Examined(rows=rows, split=split, report=report, reading=reading)
 
 
 def _split(rows: Rows, roles: Mapping[str, str], exact: Any, near: Any, options: Options) -> Any:

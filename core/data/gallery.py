@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from core.data import images, meter
+from core.domain.dataset import Depth
+from core.pictures import decode
+from core.pictures import depth as depths
 
 FOLDER = "pictures"
 """Below the dataset folder."""
@@ -45,6 +48,8 @@ class Album:
     spread: Any
     """float64 (n_rows,)."""
     changes: tuple[tuple[str, ...], ...]
+    depth: Depth = Depth()
+    """How pictures of more than 8 bits were read, all alike."""
 
     def __len__(self) -> int:
         return len(self.path)
@@ -85,25 +90,29 @@ class Gallery:
     def read(self, name: str) -> bytes:
         return self._read(name)
 
-    def album(self, names: Sequence[str], *, max_pixels: int) -> tuple[Album, dict[int, str]]:
+    def album(self, names: Sequence[str], *, max_pixels: int, depth: Depth | None = None) -> tuple[Album, dict[int, str]]:
         """Decode these pictures and write them, normalised, to a temporary folder.
 
+        depth: how pictures of more than 8 bits are read; what it leaves open is decided from all of these, which are then read twice.
         Returns the album of those that could be read, in order, and position in `names` -> reason for the others.
         """
         import numpy as np
 
         started = time.perf_counter()
         home = self._temporary()
-        done: list[tuple[str, images.Picture]] = []
-        failed: dict[int, str] = {}
+        results: list[Any] = []                                      # a reason (str), a deep picture's span, or (path, Picture)
         with ThreadPoolExecutor(max_workers=min(_THREADS, os.cpu_count() or 1)) as pool:
-            for position, result in enumerate(_ordered(pool, lambda name: self._one(name, home, max_pixels), names)):
-                if isinstance(result, str):
-                    failed[position] = result
-                else:
-                    done.append(result)
-                if position % 50 == 49:
-                    meter.tell("reading pictures", position + 1, len(names))
+            for result in _ordered(pool, lambda name: self._one(name, home, max_pixels, depth), names):
+                results.append(result)
+                if len(results) % 50 == 0:
+                    meter.tell("reading pictures", len(results), len(names))
+            deep = [position for position, result in enumerate(results) if isinstance(result, depths.Span)]
+            decided = depths.decide((results[position] for position in deep), depth)
+            again = _ordered(pool, lambda position: self._one(names[position], home, max_pixels, decided), deep)
+            for position, result in zip(deep, again, strict=True):
+                results[position] = result
+        failed = {position: result for position, result in enumerate(results) if isinstance(result, str)}
+        done: list[tuple[str, images.Picture]] = [result for result in results if not isinstance(result, str)]
         meter.tell("reading pictures", len(names), len(names))
         self.unpack_seconds += time.perf_counter() - started
         pictures = [picture for _, picture in done]
@@ -113,12 +122,19 @@ class Gallery:
                      thumb=np.asarray([p.thumb for p in pictures], dtype=np.uint8).reshape(-1, images.THUMB, images.THUMB, 3),
                      likeness=np.asarray([p.likeness for p in pictures], dtype=np.uint64),
                      spread=np.asarray([p.spread for p in pictures], dtype=np.float64),
-                     changes=tuple(p.changes for p in pictures)), failed
+                     changes=tuple(p.changes for p in pictures), depth=decided), failed
 
-    def _one(self, name: str, home: Path, max_pixels: int) -> tuple[str, images.Picture] | str:
-        """Decode and write one picture: (path below `home`, what it looks like), or why it cannot be kept."""
+    def _one(self, name: str, home: Path, max_pixels: int, depth: Depth | None) -> tuple[str, images.Picture] | str | depths.Span:
+        """Decode and write one picture: (path below `home`, what it looks like), or why it cannot be kept.
+
+        Of a deep picture whose depth is still to be decided, only the values in use.
+        """
         try:
-            picture = images.normalise(self._read(name), max_pixels=max_pixels)
+            data = self._read(name)
+            span = decode.deep_span(data, max_pixels=max_pixels) if depth is None or None in (depth.whole, depth.real) else None
+            if span is not None and depths.is_open(span, depth):
+                return span
+            picture = images.normalise(data, max_pixels=max_pixels, depth=depth)
         except images.Unusable as error:
             return f"the picture cannot be used: {error}"
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
@@ -139,7 +155,7 @@ class Gallery:
         return self._home
 
 
-def _ordered(pool: ThreadPoolExecutor, work: Callable[[str], Any], items: Sequence[str], *, ahead: int = 32) -> Iterator[Any]:
+def _ordered(pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Sequence[Any], *, ahead: int = 32) -> Iterator[Any]:
     """Results in order, with at most `ahead` under way, so that little is held in memory."""
     waiting: deque[Future[Any]] = deque()
     for item in items:

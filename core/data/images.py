@@ -1,7 +1,7 @@
 """One picture at a time: from the bytes of any supported format to an upright RGB picture of bounded size, and what it looks like.
 
-Only Pillow's decoders of five pixel formats are used; vector and document formats (SVG, EPS, PDF), which can hold instructions,
-are never opened. What is kept is always written anew from the pixels, so nothing hidden behind or inside a picture is carried on.
+`core.pictures.decode` opens it. What is kept is always written anew from the pixels, so nothing hidden behind or inside a picture is
+carried on.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
-import re
-import struct
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-"""Pillow's names of what is read; the content counts, not the file's name."""
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif"})
+from core.domain.dataset import Depth
+from core.pictures import decode as decoder
+from core.pictures.decode import FORMATS, SUFFIXES, Unusable
+
+__all__ = ["FORMATS", "LONG_SIDE", "LOSSLESS_SIDE", "MAX_BYTES", "SUFFIXES", "THUMB", "Picture", "Unusable", "normalise", "preview"]
+
 LONG_SIDE = 512
 """Longest side of a kept picture in pixels; larger ones are made smaller."""
 LOSSLESS_SIDE = 128
@@ -29,10 +29,6 @@ MAX_BYTES = 100_000_000
 THUMB = 16
 """Side of the small copy that near duplicates are confirmed with."""
 _BITMAP_SIDE, _HASH_SIDE = 32, 8
-
-
-class Unusable(Exception):
-    """A picture that cannot be kept; the message is the reason, as words that follow `left out:`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,52 +51,29 @@ class Picture:
     spread: float
     """Standard deviation of the grey values (0 to 255): 0 for a blank picture."""
     changes: tuple[str, ...]
-    """What was done beyond decoding: `made smaller`, `turned upright`, `transparency put on white`, `colours converted`, `16 bit to 8`."""
+    """What was done beyond decoding: `made smaller`, `turned upright`, `transparency put on white`, `colours converted`, `12 bits to 8`."""
 
 
-def normalise(data: bytes, *, max_pixels: int) -> Picture:
+def normalise(data: bytes, *, max_pixels: int, depth: Depth | None = None) -> Picture:
     """Decode, turn upright, convert to RGB (transparency on white), bound the size, and encode again.
 
-    Long sides above 512 pixels become 512. PNG, GIF and BMP pictures, and all up to 128 pixels, are kept without loss; JPEG and WebP
-    photos as JPEG: at their own quality where nothing else changed, else at quality 95. Raises Unusable with the reason for
-    anything that is no whole picture of a supported format with at most `max_pixels` pixels.
+    Long sides above 512 pixels become 512. PNG, GIF, BMP and TIFF pictures, and all up to 128 pixels, are kept without loss; JPEG and
+    WebP photos as JPEG: at their own quality where nothing else changed, else at quality 95. depth: see `decode`. Raises Unusable
+    with the reason for anything that is no whole picture of a supported format with at most `max_pixels` pixels.
     """
-    from PIL import Image, ImageOps
-
-    if not data:
-        raise Unusable("it is empty")
     if len(data) > MAX_BYTES:
         raise Unusable(f"it has more than {MAX_BYTES / 1e6:.0f} MB")
-    changes: list[str] = []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image: Any = Image.open(io.BytesIO(data), formats=FORMATS)
-        width, height = image.size
-        if width * height > max_pixels:
-            raise Unusable(f"it has {width:,} × {height:,} pixels, more than the limit of {max_pixels:,} in all")
-        if image.format == "JPEG":
-            image.draft(None, (2 * LONG_SIDE, 2 * LONG_SIDE))        # decodes a large photo at a half, a quarter or an eighth
-        image.load()
-        turned = _orientation(image)
-        kept = _rgb(ImageOps.exif_transpose(image) if turned > 1 else image, changes)
-        if turned > 1:
-            changes.append("turned upright")
-        if max(kept.size) > LONG_SIDE:
-            kept.thumbnail((LONG_SIDE, LONG_SIDE), reducing_gap=3.0)
-        if max(width, height) > LONG_SIDE:
-            changes.append("made smaller")
-        suffix, encoded = _encode(kept, image, changed=bool(changes))
-    except Unusable:
-        raise
-    except Exception as error:  # decoders fail in many ways on damaged data; the reason goes into the report
-        raise Unusable(_reason(error)) from error
+    decoded = decoder.decode(data, max_pixels=max_pixels, depth=depth, draft=2 * LONG_SIDE)
+    kept, changes = decoded.picture, list(decoded.changes)
+    if max(kept.size) > LONG_SIDE:
+        kept.thumbnail((LONG_SIDE, LONG_SIDE), reducing_gap=3.0)
+    if max(decoded.size) > LONG_SIDE:
+        changes.append("made smaller")
+    suffix, encoded = _encode(kept, decoded.source, changed=bool(changes))
     thumb, likeness, spread = _looks(kept)
     digest = hashlib.sha256(f"{kept.size[0]}x{kept.size[1]}:".encode() + kept.tobytes()).hexdigest()
-    if turned >= 5:
-        width, height = height, width
-    return Picture(data=encoded, suffix=suffix, digest=digest, width=width, height=height, thumb=thumb, likeness=likeness, spread=spread,
-                   changes=tuple(changes))
+    return Picture(data=encoded, suffix=suffix, digest=digest, width=decoded.size[0], height=decoded.size[1], thumb=thumb,
+                   likeness=likeness, spread=spread, changes=tuple(changes))
 
 
 def preview(data: bytes, *, max_pixels: int, side: int = 96) -> bytes | None:
@@ -116,39 +89,6 @@ def preview(data: bytes, *, max_pixels: int, side: int = 96) -> bytes | None:
     out = io.BytesIO()
     image.save(out, "PNG")
     return out.getvalue()
-
-
-def _orientation(image: Any) -> int:
-    """The EXIF orientation, 1 (upright) to 8; 1 where the EXIF block is missing or damaged."""
-    try:
-        value = image.getexif().get(0x0112, 1)
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError, IndexError, struct.error):
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _rgb(image: Any, changes: list[str]) -> Any:
-    """The picture in mode RGB; what was lost on the way is added to `changes`."""
-    import numpy as np
-    from PIL import Image
-
-    mode = image.mode
-    if mode == "RGB" and "transparency" not in image.info:
-        return image.copy()
-    if mode.startswith("I") or mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        deep = values.max(initial=0) > 255
-        if deep:
-            changes.append("16 bit to 8")
-        return Image.fromarray(np.clip(values / 257 if deep else values, 0, 255).round().astype(np.uint8)).convert("RGB")
-    if mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        layered = image.convert("RGBA")
-        if layered.getextrema()[3][0] < 255:
-            changes.append("transparency put on white")
-        return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
-    if mode not in ("L", "1", "P", "RGB"):
-        changes.append("colours converted")
-    return image.convert("RGB")
 
 
 def _encode(kept: Any, image: Any, *, changed: bool) -> tuple[str, bytes]:
@@ -185,18 +125,3 @@ def _cosines() -> Any:
 
     k, n = np.arange(_HASH_SIDE)[:, None], np.arange(_BITMAP_SIDE)[None, :]
     return np.cos(np.pi * k * (2 * n + 1) / (2 * _BITMAP_SIDE))
-
-
-def _reason(error: Exception) -> str:
-    """Why a picture cannot be read, in words, from a decoder's exception."""
-    from PIL import Image, UnidentifiedImageError
-
-    if isinstance(error, Image.DecompressionBombError):
-        count = re.search(r"\((\d+) pixels\)", str(error))
-        return f"it has {int(count[1]):,} pixels, far more than the limit" if count else "it has far too many pixels"
-    if isinstance(error, UnidentifiedImageError):
-        return "its content is no JPEG, PNG, WebP, BMP or GIF picture, whatever its name says"
-    text = " ".join(str(error).split())[:80]
-    if "truncated" in text.lower() or isinstance(error, EOFError):
-        return "it is cut off (truncated)"
-    return "it is damaged" + (f" ({text})" if text else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -80,6 +81,9 @@ def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, f
     table = tables.read(path, settings=uploads.limits(path, settings))
     roles, evidence = _roles(table, payload.get("roles"))
     options = codec.from_json(Options, dict(payload.get("options") or {}))
+    base = library.load(payload["shift_of"], settings=settings, workspace=workspace) if payload.get("shift_of") else None
+    if base is not None and base.reading is not None:
+        options = dataclasses.replace(options, depth=base.reading.depth)
     examined = examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
     report = examined.report
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,8 +94,7 @@ def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, f
         return summary
     source = str((uploads.origin(path) or {}).get("id") or table.name)
     dataset = ingest.accept(examined, name=payload.get("name") or path.stem, source=source, settings=settings, workspace=workspace)
-    if payload.get("shift_of"):
-        base = library.load(payload["shift_of"], settings=settings, workspace=workspace)
+    if base is not None:
         attached = attach.attach(base, dataset, settings=settings, workspace=workspace)
         summary |= {"unmatched": attached.unmatched, "shift": dataset.id}
         dataset = attached.dataset

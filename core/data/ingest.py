@@ -62,7 +62,8 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
         id=digest[:16], name=clean_name(name), content_hash=digest, classes=rows.classes,
         task=Task.TEXT_CLASSIFICATION if rows.album is None else Task.IMAGE_CLASSIFICATION,
         counts=report.splits, source=source, licence=licence, rows_read=report.rows_read,
-        rows_kept=report.rows_kept, columns=report.columns, mean_length=mean_chars(rows), created=time.time())
+        rows_kept=report.rows_kept, columns=report.columns, mean_length=mean_chars(rows), created=time.time(),
+        reading=examined.reading)
     target = folder / dataset.id
     if (target / DATASET).is_file():
         return read_dataset(target)

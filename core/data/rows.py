@@ -12,7 +12,7 @@ from core.data.readers.table import Table
 from core.data.report import LeftOut
 from core.data.roles import check_column, content_role, require_roles
 from core.data.splits import ALIASES
-from core.domain.dataset import Role
+from core.domain.dataset import Depth, Role
 from core.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,11 +48,12 @@ class Rows:
 
 
 def build(table: Table, roles: Mapping[str, str], *, template: str | None = None, merge_labels: bool = False,
-          max_pixels: int = 50_000_000) -> Rows:
+          max_pixels: int = 50_000_000, depth: Depth | None = None) -> Rows:
     """Rows with text (or picture) and label from a table. roles: column name -> `Role` (columns not named are ignored).
 
     template: how text columns are joined, with column names in braces, e.g. `{title}: {body}`; by default their cells are put
     on lines of their own in file order. merge_labels: labels that look the same (`labels.key`) become one, spelled as most rows do.
+    depth: how pictures of more than 8 bits are read; decided from these rows when None.
     Rows without text or label, whose split cell names no split, or whose picture cannot be used, are left out with the reason.
     Raises DataError for roles that do not fit the table.
     """
@@ -75,7 +76,7 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
     keep, left_out = _sieve(table, reasons)
     album = None
     if table.gallery is not None:
-        album, keep, left_out = _album(table, text, keep, left_out, max_pixels=max_pixels)
+        album, keep, left_out = _album(table, text, keep, left_out, max_pixels=max_pixels, depth=depth)
     encoded = (_merged(label.filter(keep)) if merge_labels else _one_chunk(label.filter(keep))).dictionary_encode()
     names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False)
     classes = sorted(names)
@@ -120,7 +121,7 @@ def _sieve(table: Table, reasons: list[tuple[Any, str]]) -> tuple[Any, tuple[Lef
 
 
 def _album(table: Table, names: Any, keep: Any, left_out: tuple[LeftOut, ...], *,
-           max_pixels: int) -> tuple[Album, Any, tuple[LeftOut, ...]]:
+           max_pixels: int, depth: Depth | None) -> tuple[Album, Any, tuple[LeftOut, ...]]:
     """Decode the pictures of the rows to keep: (album, narrower mask, with those added that are missing or cannot be used)."""
     import numpy as np
     import pyarrow as pa
@@ -131,7 +132,7 @@ def _album(table: Table, names: Any, keep: Any, left_out: tuple[LeftOut, ...], *
     positions = np.flatnonzero(mask)
     missing = {int(p): "no picture of the archive has this name" for p in positions if gallery.resolve(cells[p]) is None}
     there = [int(p) for p in positions if int(p) not in missing]
-    album, failed = gallery.album([gallery.resolve(cells[p]) for p in there], max_pixels=max_pixels)
+    album, failed = gallery.album([gallery.resolve(cells[p]) for p in there], max_pixels=max_pixels, depth=depth)
     problems = missing | {there[i]: reason for i, reason in failed.items()}
     mask[list(problems)] = False
     found = [LeftOut(row=int(table.row_numbers[p]), reason=reason, file=str(cells[p])[:200]) for p, reason in problems.items()]

@@ -37,6 +37,27 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Depth:
+    """The values of deep pictures (more than 8 bits a channel) that become black and white: one pair for all pictures of a dataset."""
+
+    whole: tuple[float, float] | None = None
+    """(black, white) of whole numbers, such as (0, 4095) for 12 bits; None where there were none."""
+    real: tuple[float, float] | None = None
+    """(black, white) of floating-point values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How an imported file became what a model sees, so that new files are read in the same way."""
+
+    template: str | None = None
+    """How text columns are joined, e.g. `{title}: {body}`; None puts them on lines of their own."""
+    by_folder: bool = False
+    """Rows were files, labelled by their folders: no column of a table."""
+    depth: Depth = Depth()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """One ingested dataset, as written to `dataset.json` beside its `rows.parquet`.
 
@@ -65,6 +86,8 @@ class Dataset:
     """Mean characters of text a row (0 for pictures)."""
     created: float = 0.0
     """Unix time in seconds."""
+    reading: Reading | None = None
+    """None for a dataset made before this was kept."""
     schema_version: int = 1
 
     def rows(self, split: Split | str) -> int:

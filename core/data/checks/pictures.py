@@ -10,6 +10,8 @@ from core.data.checks.context import Context
 from core.data.checks.giveaway import gives_away
 from core.data.images import LONG_SIDE, LOSSLESS_SIDE
 from core.data.report import INFO, WARNING, Finding, several
+from core.pictures.decode import CUT_OFF
+from core.pictures.depth import describe
 
 _SMALL = 32
 """Short sides below this are far under what a base model was trained on."""
@@ -31,8 +33,21 @@ def sizes(context: Context) -> Iterator[Finding]:
     how = "; ".join(f"{count:,} {change}" for change, count in changed.most_common()) or "nothing had to be changed"
     yield Finding(code="picture-sizes", severity=INFO, count=len(album),
                   message=f"The typical picture has {width:,} × {height:,} pixels; {how}.",
-                  remedy=f"Nothing to do: base models look at 224 to 384 pixels. Long sides are limited to {LONG_SIDE} pixels; PNG, GIF "
-                         f"and BMP pictures, and all up to {LOSSLESS_SIDE} pixels, are kept without loss, photos as JPEG.")
+                  remedy=f"Nothing to do: base models look at 224 to 384 pixels. Long sides are limited to {LONG_SIDE} pixels; PNG, GIF, "
+                         f"BMP and TIFF pictures, and all up to {LOSSLESS_SIDE} pixels, are kept without loss, photos as JPEG.")
+
+
+def depth(context: Context) -> Iterator[Finding]:
+    """Which values of deep pictures became black and white, and pictures with values outside of them."""
+    album = context.rows.album
+    if album is None:
+        return
+    if shown := describe(album.depth):
+        cut = sum(CUT_OFF in changes for changes in album.changes)
+        outside = "; " + several(cut, "picture has", "pictures have") + " values outside of these, which were cut off" if cut else ""
+        yield Finding(code="picture-depth", severity=WARNING if cut else INFO, count=cut or len(album),
+                      message=f"Of pictures with more than 8 bits a channel, {shown} became black to white, alike for all{outside}.",
+                      remedy="Nothing to do: this is kept with the dataset, and a run reads new pictures in the same way.")
 
 
 def extremes(context: Context) -> Iterator[Finding]:

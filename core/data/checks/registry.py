@@ -39,6 +39,7 @@ PICTURE_CHECKS: tuple[Check, ...] = (
     pictures.blank,
     pictures.extremes,
     pictures.sizes,
+    pictures.depth,
     repeats.exact,
     repeats.near,
 )

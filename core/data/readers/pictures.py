@@ -17,6 +17,7 @@ from core.data.readers.table import RowBuilder, Table
 from core.data.report import WARNING, Finding, several
 from core.data.splits import ALIASES
 from core.errors import DataError
+from core.pictures.decode import SHOWN
 
 TREE = ("my-pictures.zip\n  cat/\n    1.jpg\n    2.jpg\n  dog/\n    1.jpg\nor, with the splits given:\n"
         "  train/cat/1.jpg  train/dog/1.jpg  test/cat/2.jpg …\nor with a table:\n  labels.csv   (columns: file, label)\n  1.jpg\n  2.jpg")
@@ -216,7 +217,7 @@ def _not_a_picture(name: str) -> str:
         return "it is an SVG drawing; Thaw reads pictures made of pixels"
     if kind in ARCHIVES:
         return "it is an archive inside the archive, which is not opened"
-    return f"it is no picture that Thaw reads ({kind or 'no ending'}): JPEG, PNG, WebP, BMP and GIF are"
+    return f"it is no picture that Thaw reads ({kind or 'no ending'}): {SHOWN} are"
 
 
 def _parent(name: str) -> str:

@@ -102,4 +102,4 @@ def test_a_missing_file_and_one_that_is_too_large_say_so(tmp_path: Path) -> None
     halves().save(tmp_path / "a.png")
     with pytest.raises(DataError, match="too large") as caught:
         open_rgb(tmp_path / "a.png", max_pixels=31)
-    assert "8 x 4" in caught.value.why
+    assert "8 × 4" in caught.value.why
