@@ -18,7 +18,7 @@ HANDLERS: dict[str, str] = {
     "compare": "core.cli.compare:run",
     "shift": "core.cli.shift:run",
     "predict": "core.cli.use:predict",
-    "export": "core.cli.use:export",
+    "export": "core.cli.export:export",
     "runs": "core.cli.queue:runs",
     "resume": "core.cli.queue:resume",
     "stop": "core.cli.queue:stop",

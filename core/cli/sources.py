@@ -1,4 +1,4 @@
-"""What a command names, found: a dataset by id or file, a base model by id or folder, texts from a file or the text itself."""
+"""What a command names, found: a dataset by id or file, a base model by id or folder."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from core.cli import launch, output
 from core.cli.output import ProgressLine
-from core.domain.dataset import Dataset, Role
+from core.domain.dataset import Dataset
 from core.domain.model import ModelFacts
-from core.errors import DataError, NotFoundError
+from core.errors import NotFoundError
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -114,26 +114,3 @@ def model(name: str, *, settings: Settings, workspace: str) -> ModelFacts:
         raise NotFoundError(f"The base model {name} was fetched but not inspected.", remedy="Run the command again; look at prepare.log in "
                                                                                         "the data folder if it fails again.")
     return found
-
-
-def texts(name: str, *, column: str | None, settings: Settings) -> list[str]:
-    """The texts of a file's text column; or the text itself when there is no such file. An argument of spaces is refused."""
-    path = Path(name).expanduser()
-    try:
-        is_file = path.exists()
-    except OSError:  # longer than a path may be: a text
-        is_file = False
-    if not is_file:
-        if not name.strip():
-            raise DataError("There is no text to predict.", why="The input is empty.", remedy="Give a text or a file.")
-        return [name]
-    from core.data import roles, tables
-
-    table = tables.read(path, settings=settings)
-    proposals = roles.propose(table)
-    chosen = column or next((n for n, p in proposals.items() if p.role is Role.TEXT), None) or (
-        table.columns[0] if len(table.columns) == 1 else None)
-    if chosen is None or chosen not in table.columns:
-        raise DataError(f"The file {path.name} has no text column{f' {column!r}' if column else ''}.",
-                        why=f"Its columns are: {', '.join(table.columns)}.", remedy="Name the column with --text.")
-    return [text or "" for text in table.data.column(chosen).to_pylist()]

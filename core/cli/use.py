@@ -1,110 +1,109 @@
-"""`core predict` and `core export`: a finished run put to use."""
+"""`core predict`: a finished run put to use on a text, a table, a picture, or an archive or folder of pictures."""
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from core.cli import output, sources
-from core.errors import NotFoundError, ThawError
+from core.cli import output
+from core.domain import codec
+from core.domain.dataset import RowSource, Task
+from core.errors import DataError, NotFoundError
 from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.data.new_rows import NewRows
+
+SHOWN = 20
+"""Rows left out that are listed for people; `--json` lists all."""
+_FILE_ENDINGS = frozenset({".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xlsx", ".xls", ".zip", ".tar",
+                           ".tgz", ".gz", ".bz2", ".xz", ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic"})
 
 
 def predict(args: Namespace, settings: Settings) -> int:
-    """Predict a text, or every row of a file, with one side of a run."""
+    """Predict a text, or every row of a file, or pictures, with one side of a run: one answer a row, the others named."""
     run_dir = run_folder(args.run_dir)
-    texts = sources.texts(args.input, column=args.text, settings=settings)
+    rows = new_rows(args.input, run_dir, text=args.text, settings=settings, workspace=args.workspace)
+    for note in rows.notes:
+        output.say(f"Note: {note}")
     output.quiet_libraries()
     from core.training import artifact
 
-    found = artifact.load(run_dir, settings=settings, base=args.base).predict(texts)
+    answers = artifact.load(run_dir, settings=settings, base=args.base).predict(rows.content)
     side = "base" if args.base else "tuned"
     if args.json:
-        output.document({"run": run_dir.name, "side": side,
-                         "predictions": [{"text": text, **item} for text, item in zip(texts, found, strict=True)]})
-        return 0
-    print(output.table(["label", "probability", "text"], [
-        [item["label"], f"{100 * item['probabilities'][item['label']]:.1f} %", _short(text)]
-        for text, item in zip(texts, found, strict=True)]))
-    return 0
-
-
-def export(args: Namespace, settings: Settings) -> int:
-    """Write a run's model: its artifact as it is, or one folder that transformers loads."""
-    run_dir, target = run_folder(args.run_dir), Path(args.to).expanduser().absolute()
-    if args.form == "onnx":
-        raise ThawError("Thaw cannot write this model as ONNX.",
-                        why="The head sits on the pooled feature of the body, and no exporter for that graph is part of this version.",
-                        remedy="Use --as merged and convert the folder with the exporter of your runtime.")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ThawError(f"{target} exists and is not an empty folder.", why="An export never writes over files.",
-                        remedy="Name a new folder.")
-    files = _adapter(run_dir, target) if args.form == "adapter" else _merged(run_dir, target, settings)
-    report = {"run": run_dir.name, "as": args.form, "folder": str(target), "files": files,
-              "bytes": sum((target / name).stat().st_size for name in files)}
-    if args.json:
-        output.document(report)
+        output.document({"run": run_dir.name, "side": side, "input": rows.name, "rows_read": rows.rows_read,
+                         "predictions": [_answer(rows, at, answer) for at, answer in enumerate(answers)],
+                         "left_out": rows.left_out, "notes": rows.notes})
     else:
-        print(f"Wrote {len(files)} files, {output.size(report['bytes'])}, to {target}")
+        _print(rows, answers)
     return 0
 
 
-def _adapter(run_dir: Path, target: Path) -> list[str]:
-    """Copy what the run trained: adapter or changed weights, head, labels, processor, and the recipe."""
-    import shutil
+def new_rows(name: str, run_dir: Path, *, text: str | None, settings: Settings, workspace: str) -> NewRows:
+    """The rows that `--input` names: a file or folder, or the text itself."""
+    from core.data import new_rows as reader
 
-    if not (run_dir / "artifact" / "labels.json").is_file():
-        raise NotFoundError("This run has no artifact.", why="It did not finish, or failed.",
-                            remedy="Resume it first: core resume RUN_DIR.")
-    shutil.copytree(run_dir / "artifact", target, dirs_exist_ok=True)
-    for name in ("recipe.json", "environment.json", "result.json"):
-        if (run_dir / name).is_file():
-            shutil.copy2(run_dir / name, target / name)
-    return _files(target)
-
-
-def _merged(run_dir: Path, target: Path, settings: Settings) -> list[str]:
-    """One folder: the body with the adapter folded in (`from_pretrained` loads it), head.safetensors, labels.json, the processor.
-
-    A QLoRA adapter is folded into the full-precision base weights, not into their 4-bit rounding.
-    """
-    import shutil
-
-    output.quiet_libraries()
-    from core.training import artifact
-
-    side = artifact.load(run_dir, settings=settings, device="cpu")
-    body: Any = side.network.body
-    if side.recipe.method == "qlora":
-        body = _full_precision_body(run_dir, side, settings)
-    if hasattr(body, "merge_and_unload"):
-        body = body.merge_and_unload()
-    target.mkdir(parents=True, exist_ok=True)
-    body.save_pretrained(target, safe_serialization=True)
-    for name in (artifact.HEAD_FILE, artifact.LABELS_FILE):
-        shutil.copy2(run_dir / "artifact" / name, target / name)
-    shutil.copytree(run_dir / "artifact" / "processor", target, dirs_exist_ok=True)
-    shutil.copy2(run_dir / "recipe.json", target / "recipe.json")
-    return _files(target)
+    task, source = _source(run_dir, settings, workspace)
+    if not name.strip():
+        raise DataError("There is nothing to predict.", why="The input is empty.", remedy="Give a text or a file.")
+    path = Path(name).expanduser()
+    try:
+        is_file = path.exists()
+    except (OSError, ValueError):                                    # longer than a path may be: a text
+        is_file = False
+    if is_file:
+        return reader.read(path, source=source, task=task, text=text, settings=settings)
+    if _looks_like_a_file(name):
+        raise DataError(f"There is no file {name}.", why=f"Nothing was found at {path.absolute()}.",
+                        remedy="Check the path and try again. (A text that looks like a file name is not taken as a text.)")
+    if task is Task.IMAGE_CLASSIFICATION:
+        raise reader.not_a_picture(name)
+    return reader.NewRows(name="the text", rows_read=1, row=(1,), content=[name], shown=[name], key="text")
 
 
-def _full_precision_body(run_dir: Path, side: Any, settings: Settings) -> Any:
-    """The base model in fp32 with the run's adapter on it."""
-    import torch
-    from peft import PeftModel
+def _source(run_dir: Path, settings: Settings, workspace: str) -> tuple[Task, RowSource | None]:
+    """What a run looks at, and where its rows came from: kept with it, or (a run of an earlier version) with its dataset."""
+    recipe = json.loads((run_dir / "recipe.json").read_text(encoding="utf-8"))
+    task = Task(recipe["task"])
+    kept = run_dir / "artifact" / "source.json"
+    if kept.is_file():
+        return task, codec.from_json(RowSource, json.loads(kept.read_text(encoding="utf-8")))
+    from core.data import library
 
-    from core.models import facts as facts_module
-    from core.models import load
+    own = run_dir.parent.parent.name if run_dir.parent.name == "runs" else workspace
+    for place in dict.fromkeys((own, workspace)):
+        if (settings.home / "workspaces" / place).is_dir() and (
+                dataset := library.find(str(recipe["dataset"]), settings=settings, workspace=place)):
+            return task, dataset.row_source
+    return task, None
 
-    folder = facts_module.folder(side.recipe.base_model, settings)
-    body = load.load_body(folder, weights="pretrained", dropout=0.0, quantization=side.recipe.quantization, compute_dtype=torch.float32,
-                          device="cpu")
-    return PeftModel.from_pretrained(body, run_dir / "artifact" / "adapter", torch_device="cpu")
+
+def _looks_like_a_file(name: str) -> bool:
+    """A path rather than a text: it ends like a file, and has no space or begins like a path."""
+    return "\n" not in name and Path(name.strip()).suffix.lower() in _FILE_ENDINGS and (
+        " " not in name.strip() or name.startswith(("/", "./", "../", "~")))
 
 
-def _files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+def _answer(rows: NewRows, at: int, answer: dict[str, Any]) -> dict[str, Any]:
+    """One row's prediction with what tells it from the others."""
+    own = {} if rows.ids is None else {"id": rows.ids[at]}
+    return {"row": rows.row[at], **own, rows.key: rows.shown[at], **answer}
+
+
+def _print(rows: NewRows, answers: list[dict[str, Any]]) -> None:
+    own = [] if rows.ids is None else ["id"]
+    print(output.table(["row", *own, "label", "probability", rows.key], [
+        [rows.row[at], *([] if rows.ids is None else [_short(rows.ids[at] or "")]), answer["label"],
+         f"{100 * answer['probabilities'][answer['label']]:.1f} %", _short(rows.shown[at])] for at, answer in enumerate(answers)]))
+    if rows.rows_read > 1 or rows.left_out:
+        print(f"\n{rows.rows_read:,} rows read = {len(answers):,} predicted + {len(rows.left_out):,} left out")
+    for item in rows.left_out[:SHOWN]:
+        print(f"  row {item.row}{f' ({_short(item.file)})' if item.file else ''}: {item.reason}")
+    if len(rows.left_out) > SHOWN:
+        print(f"  … and {len(rows.left_out) - SHOWN:,} more (--json lists all)")
 
 
 def run_folder(text: str) -> Path:

@@ -94,6 +94,33 @@ class Dataset:
         """Number of rows of one split."""
         return sum(self.counts.get(str(split), {}).values())
 
+    @property
+    def row_source(self) -> RowSource:
+        """Where its rows came from; a run keeps this."""
+        return RowSource(task=self.task, columns=self.columns, reading=self.reading)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowSource:
+    """Where the rows that a run was trained on came from, so that it reads new files in the same way."""
+
+    task: Task
+    columns: dict[str, str]
+    """original column name -> role, in the order of the file."""
+    reading: Reading | None = None
+    """None where the dataset was made before this was kept."""
+
+    def named(self, *roles: Role) -> tuple[str, ...]:
+        """Columns with one of these roles, in the order of the file."""
+        return tuple(name for name, role in self.columns.items() if role in roles)
+
+    @property
+    def by_folder(self) -> bool:
+        """Whether rows were files, so that no column of a table has a name to go by."""
+        if self.reading is not None:
+            return self.reading.by_folder
+        return set(self.columns) - {"split"} == {"text", "label", "file"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class BundledDataset:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from core.domain.dataset import Depth
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.models.network import Network
@@ -35,6 +36,8 @@ class Rows:
     """(n_rows,) str."""
     classes: tuple[str, ...]
     dataset_hash: str
+    depth: Depth | None = None
+    """How pictures of more than 8 bits are read; those of a dataset have none, they were converted on import."""
 
     def of(self, split: str) -> np.ndarray:
         """Indices (not row ids) of the rows of a split."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from core.domain.dataset import Depth
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.errors import RecipeError
@@ -35,18 +36,20 @@ class EncodedPictures:
 
     ragged = False
 
-    def __init__(self, content: list[str], *, processor: PictureProcessor, store: RowStore | None, augmentation: str, seed: int) -> None:
+    def __init__(self, content: list[str], *, processor: PictureProcessor, store: RowStore | None, augmentation: str, seed: int,
+                 depth: Depth | None = None) -> None:
         self.content = content
         self.processor = processor
         self.store = store
         self.augmentation = augmentation
         self.seed = seed
+        self.depth = depth
         self.lengths = np.ones(len(content), dtype=np.int64)
 
     def pixels(self, index: int) -> np.ndarray:
         """(height, width, 3) uint8 of one row."""
         if self.store is None:
-            return self.processor.resize(open_rgb(self.content[index]))
+            return self.processor.resize(open_rgb(self.content[index], depth=self.depth))
         return self.store.read(index).reshape(*self.processor.size, 3)
 
     def batch(self, indices: np.ndarray, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
@@ -77,8 +80,9 @@ class ImageClassification:
         if len(rows.content) * height * width * 3 <= STORE_LIMIT_BYTES:
             key = {"dataset": rows.dataset_hash, "processor": processor.fingerprint(), "rows": len(rows.content)}
             store = RowStore(cache, "pixels", key=key, offsets=np.arange(len(rows.content) + 1), width=height * width * 3, dtype="uint8")
-            _fill(store, rows.content, processor, report)
-        return EncodedPictures(rows.content, processor=processor, store=store, augmentation=recipe.augmentation, seed=recipe.seed)
+            _fill(store, rows, processor, report)
+        return EncodedPictures(rows.content, processor=processor, store=store, augmentation=recipe.augmentation, seed=recipe.seed,
+                               depth=rows.depth)
 
     def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, n_classes: int, weights: str, dropout: float,
               compute_dtype: torch.dtype, device: str) -> Network:
@@ -103,13 +107,13 @@ def pooling_of(recipe: Recipe, facts: ModelFacts) -> str:
                       remedy="Choose the pooling auto.")
 
 
-def _fill(store: RowStore, content: list[str], processor: PictureProcessor, report: Report) -> None:
+def _fill(store: RowStore, rows: Rows, processor: PictureProcessor, report: Report) -> None:
     """Decode and resize the rows that the store lacks, on as many threads as there are cores (Pillow works outside of Python's lock)."""
     def decode(index: int) -> None:
-        store.write(index, processor.resize(open_rgb(content[index])).reshape(1, -1))
+        store.write(index, processor.resize(open_rgb(rows.content[index], depth=rows.depth)).reshape(1, -1))
 
     with store.lock(), ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        todo = store.missing(np.arange(len(content)))
+        todo = store.missing(np.arange(len(rows.content)))
         for start in range(0, len(todo), CHUNK_ROWS):
             part = todo[start:start + CHUNK_ROWS]
             for _ in pool.map(decode, (int(index) for index in part)):

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from core import tasks
 from core.domain import codec
+from core.domain.dataset import Depth, RowSource
 from core.domain.recipe import Recipe
 from core.errors import NotFoundError
 from core.models import blocks, methods
@@ -30,6 +31,8 @@ from core.training.probe import LinearHead
 
 LABELS_FILE, HEAD_FILE, BASE_HEAD_FILE, WEIGHTS_FILE, ADAPTER = (
     "labels.json", "head.safetensors", "base_head.safetensors", "weights.safetensors", "adapter")
+SOURCE_FILE = "source.json"
+"""Where the rows came from (`RowSource`): columns, template, depth of pictures."""
 
 
 def save(folder: Path, *, network: Network, recipe: Recipe, classes: tuple[str, ...], processor: Any, base_head: LinearHead | None,
@@ -63,6 +66,8 @@ class Side:
     processor: Any
     precision: str
     settings: Settings
+    depth: Depth | None = None
+    """Which values of pictures of more than 8 bits became black and white in the training data."""
 
     def logits(self, content: list[str]) -> np.ndarray:
         """(n_rows, n_classes) of texts or picture paths."""
@@ -74,7 +79,7 @@ class Side:
                                 remedy="Run the recipe again to fetch it.")
         count = len(content)
         rows = Rows(row_ids=np.arange(count), content=content, labels=np.zeros(count, np.int64), splits=np.full(count, "test"),
-                    classes=self.classes, dataset_hash="ad hoc")
+                    classes=self.classes, dataset_hash="ad hoc", depth=self.depth)
         with tempfile.TemporaryDirectory() as cache:
             encoded = tasks.adapter(self.recipe.task).encode(rows, processor=self.processor, recipe=self.recipe, facts=facts,
                                                             cache=Path(cache))
@@ -120,7 +125,15 @@ def load(run_dir: Path, *, settings: Settings, base: bool = False, device: str |
         _load_body(network, folder, where)
     network.eval()
     return Side(network=network, classes=tuple(labels["classes"]), recipe=recipe, precision=labels["precision"], settings=settings,
-                processor=adapter.load_processor(folder / "processor"))
+                depth=_depth(folder), processor=adapter.load_processor(folder / "processor"))
+
+
+def _depth(folder: Path) -> Depth | None:
+    """None for a run of an earlier version."""
+    if not (folder / SOURCE_FILE).is_file():
+        return None
+    source = codec.from_json(RowSource, json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8")))
+    return source.reading.depth if source.reading else None
 
 
 def _load_body(network: Network, folder: Path, device: str) -> None:

@@ -218,6 +218,7 @@ def _save(session: Session, inputs: Inputs, base_head: probe.LinearHead | None, 
     session.enter(Phase.SAVING)
     size = artifact.save(session.run_dir / "artifact", network=inputs.network, recipe=session.recipe, classes=session.rows.classes,
                          processor=session.processor, base_head=base_head, precision=session.precision)
+    artifact.write_json(session.run_dir / "artifact" / artifact.SOURCE_FILE, session.dataset.row_source)
     if not session.observer.should_stop():
         shutil.rmtree(session.run_dir / "checkpoints", ignore_errors=True)  # a finished run has nothing to resume
     versions = device_module.versions()

@@ -1,0 +1,227 @@
+"""Rows to predict: a new file read as the training data was, one entry a row of the file, and the others named with the reason."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.data import tables
+from core.data.archive import unpack_tar, unpack_zip
+from core.data.gallery import Gallery
+from core.data.new_columns import text_table
+from core.data.readers import folders, pictures
+from core.data.readers.pictures import Source
+from core.data.readers.table import Table
+from core.data.report import LeftOut, several
+from core.domain.dataset import Depth, RowSource, Task
+from core.errors import DataError
+from core.pictures.decode import CUT_OFF, SHOWN
+from core.pictures.depth import describe
+from core.settings import Settings
+
+BEFORE = Depth(whole=(0.0, 65535.0), real=(0.0, 255.0))
+"""How pictures of more than 8 bits were read before the depth was kept with a dataset."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NewRows:
+    """What a model is asked about, in the order of the file."""
+
+    name: str
+    """Of the file, for messages."""
+    rows_read: int
+    """Rows of the file: `len(content) + len(left_out)`."""
+    row: tuple[int, ...]
+    """(n_rows,) row numbers: 1 is the first row after the header, or the first file."""
+    content: list[str]
+    """(n_rows,) texts, or paths of pictures, brought to the form that training saw."""
+    shown: list[str]
+    """(n_rows,) the text, or the picture's name in the archive or folder."""
+    key: str
+    """What `shown` is: `text` or `file`."""
+    ids: list[str | None] | None = None
+    """(n_rows,) cells of the id column, where there is one."""
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a person should know about how the file was read."""
+    keep: Any = None
+    """What must live as long as the rows: the folder of the pictures."""
+
+
+def read(path: Path, *, source: RowSource | None, task: Task, text: str | None, settings: Settings) -> NewRows:
+    """The rows of a file or folder for a run. source: where the run's own rows came from; None where that is not known any more.
+
+    Texts come from the column that training used, by its name (other letter case is understood), joined in the same way; `text` names
+    another one. Pictures may be a file, an archive or a folder; those of more than 8 bits are read with the depth of training.
+    Raises DataError for a file of another kind, one without that column, or one that has nothing to predict.
+    """
+    tables.check_size(path, settings)
+    opened = _source(path, settings)
+    found = (_pictures if task is Task.IMAGE_CLASSIFICATION else _texts)(path, opened, source, text, settings)
+    if found.content:
+        return found
+    if not found.rows_read:
+        raise DataError(f"{found.name} has nothing to predict.", why="It has no rows.", remedy="Choose a file with at least one row.")
+    first = "; ".join(f"row {item.row}{f' ({item.file})' if item.file else ''}: {item.reason}" for item in found.left_out[:3])
+    raise DataError(f"No row of {found.name} can be predicted.", remedy="Mend these rows, or choose another file.",
+                    why=f"{several(found.rows_read, 'row was', 'rows were')} read. {first[:1].upper()}{first[1:]}.")
+
+
+# -- what a path holds ------------------------------------------------------------------------------------------------------------
+
+
+def _source(path: Path, settings: Settings) -> Source | None:
+    """The files of a folder or archive, or a picture as the only one; None for a table or a text file."""
+    if path.is_dir():
+        found = pictures.folder_source(path, name=path.name)
+        if len(found.files) > settings.max_archive_files:
+            raise DataError(f"{path.name} holds {len(found.files):,} files, more than the limit of {settings.max_archive_files:,}.",
+                            remedy="Predict a part of it, or raise THAW_MAX_ARCHIVE_FILES and start again.")
+        return found
+    with path.open("rb") as file:
+        head = file.read(16)
+    if tables.is_packed(path, head):
+        return _tar(path, settings)
+    if tables.foreign(head) == tables.PICTURE or (pictures.is_picture(path.name) and not tables.foreign(head)):
+        return Source(name=path.name, files=(path.name,), read=lambda name: path.read_bytes(), local=lambda name: path)
+    if not head.startswith(b"PK\x03\x04") or tables.is_excel(path, names := tables.zip_names(path, settings)) or not names:
+        return None
+    folder = tables.TemporaryFolder()
+
+    def local(name: str) -> Path:
+        return unpack_zip(path, folder.path, wanted=lambda member: pictures.plain(member) == name,
+                          max_files=settings.max_archive_files, max_bytes=settings.max_upload_mb * 10_000_000)[0]
+
+    return pictures.zip_source(path, name=path.name, local=local)
+
+
+def _tar(path: Path, settings: Settings) -> Source:
+    folder = tables.TemporaryFolder()
+    unpack_tar(path, folder.path, max_files=settings.max_archive_files, max_bytes=settings.max_upload_mb * 10_000_000)
+    return pictures.folder_source(folder.path, name=path.name, keep=folder)
+
+
+# -- texts ------------------------------------------------------------------------------------------------------------------------
+
+
+def _texts(path: Path, opened: Source | None, source: RowSource | None, text: str | None, settings: Settings) -> NewRows:
+    if opened is not None and tables.mostly_pictures(opened.files):
+        one = len(opened.files) == 1
+        raise DataError(f"{path.name} {'is a picture' if one else 'holds pictures'}, and this run reads texts.",
+                        why="It was trained on texts, so its model has no eyes.",
+                        remedy="Give it a text or a table with texts, or use a run that was trained on pictures.")
+    inside = [name for name in opened.files if tables.is_table(name)] if opened is not None else []
+    if opened is not None and not inside and any(name.lower().endswith(".txt") for name in opened.files):
+        return _text_files(opened)
+    if opened is not None and len(inside) == 1:
+        table = dataclasses.replace(tables.read(opened.local(inside[0]), settings=settings), name=path.name)
+    else:
+        table = tables.read(path, settings=settings)
+    return text_rows(table, source, text)
+
+
+def text_rows(table: Table, source: RowSource | None, text: str | None) -> NewRows:
+    """The texts of a table, joined as those of training."""
+    import numpy as np
+
+    from core.data.rows import is_missing
+
+    found = text_table(table, source, text)
+    empty = np.asarray(is_missing(found.text), dtype=bool)
+    left_out = [*table.left_out, *(LeftOut(row=int(row), reason="the text is empty") for row in table.row_numbers[empty])]
+    content = [cell for cell, gone in zip(found.text.to_pylist(), empty, strict=True) if not gone]
+    ids = None if found.ids is None else [cell for cell, gone in zip(found.ids, empty, strict=True) if not gone]
+    return NewRows(name=table.name, rows_read=table.rows_read, row=tuple(int(n) for n in table.row_numbers[~empty]), content=content,
+                   shown=content, key="text", ids=ids, left_out=tuple(sorted(left_out, key=lambda item: item.row)), notes=found.notes)
+
+
+def _text_files(opened: Source) -> NewRows:
+    """A folder or archive of `.txt` files, one row a file."""
+    names, content, rows, left_out = [], [], [], []
+    for number, name in enumerate(opened.files, start=1):
+        if not name.lower().endswith(".txt"):
+            left_out.append(LeftOut(row=number, reason="it is not a .txt file", file=name))
+        elif not (found := folders.read_text(opened.local(name))).strip():
+            left_out.append(LeftOut(row=number, reason="the text is empty", file=name))
+        else:
+            names.append(name)
+            rows.append(number)
+            content.append(found)
+    return NewRows(name=opened.name, rows_read=len(opened.files), row=tuple(rows), content=content, shown=names, key="file",
+                   left_out=tuple(left_out))
+
+
+# -- pictures ---------------------------------------------------------------------------------------------------------------------
+
+
+def _pictures(path: Path, opened: Source | None, source: RowSource | None, text: str | None, settings: Settings) -> NewRows:
+    """The pictures that a table names, row by row, or all of them by name."""
+    names = [name for name in opened.files if pictures.is_picture(name)] if opened is not None else []
+    if opened is not None and len(opened.files) == 1 and not names and not path.is_dir():
+        names = list(opened.files)                                   # a picture by its content, whatever its name
+    if opened is None or not names:
+        raise not_a_picture(path.name)
+    gallery = Gallery(names, opened.read, keep=opened.keep)
+    numbers, cells, left_out = _named(opened, gallery, text, settings) or _all(opened, names)
+    depth = BEFORE if source is None or source.reading is None else source.reading.depth
+    album, failed = gallery.album(cells, max_pixels=settings.max_pixels, depth=depth)
+    left_out += [LeftOut(row=numbers[at], reason=reason, file=cells[at]) for at, reason in failed.items()]
+    kept = [at for at in range(len(cells)) if at not in failed]
+    return NewRows(name=opened.name, rows_read=len(cells) + len(left_out) - len(failed), row=tuple(numbers[at] for at in kept),
+                   content=[str(album.home / place) for place in album.path], shown=[cells[at] for at in kept], key="file",
+                   left_out=tuple(sorted(left_out, key=lambda item: item.row)), notes=_depth_notes(album, depth), keep=gallery)
+
+
+def _all(opened: Source, names: Sequence[str]) -> tuple[list[int], list[str], list[LeftOut]]:
+    """Every file of a folder or archive is a row: (row numbers, pictures, files that are none)."""
+    wanted = set(names)
+    numbers = [number for number, name in enumerate(opened.files, start=1) if name in wanted]
+    others = [LeftOut(row=number, reason=f"it is no picture that Thaw reads: {SHOWN} are", file=name)
+              for number, name in enumerate(opened.files, start=1) if name not in wanted]
+    links = [LeftOut(row=number, reason="it is a symbolic link, which is not followed", file=name)
+             for number, name in enumerate(opened.links, start=len(opened.files) + 1)]
+    return numbers, [name for name in opened.files if name in wanted], [*others, *links]
+
+
+def _named(opened: Source, gallery: Gallery, column: str | None, settings: Settings) -> tuple[list[int], list[str], list[LeftOut]] | None:
+    """The rows of a table that names the pictures, where the archive has one."""
+    inside = [name for name in opened.files if tables.is_table(name)]
+    if len(inside) != 1:
+        return None
+    table = tables.read(opened.local(inside[0]), settings=settings)
+    beside = inside[0].rpartition("/")[0]
+    column = column or pictures.image_column(table, gallery, beside=beside)
+    if column is None:
+        return None
+    if column not in table.columns:
+        raise DataError(f"{table.name} has no column {column!r}.", why=f"Its columns are: {', '.join(table.columns)}.",
+                        remedy="Name the column that holds the names of the pictures with --text.")
+    numbers, found, left_out = [], [], list(table.left_out)
+    for number, cell in zip(table.row_numbers.tolist(), table.data.column(column).to_pylist(), strict=True):
+        if name := gallery.resolve(cell, beside=beside):
+            numbers.append(number)
+            found.append(name)
+        else:
+            left_out.append(LeftOut(row=number, reason="no picture beside the table has this name", file=str(cell or "")[:200]))
+    return numbers, found, left_out
+
+
+def not_a_picture(name: str) -> DataError:
+    """The refusal of anything else by a run on pictures."""
+    return DataError(f"This run looks at pictures, and {name[:80]!r} is none.",
+                     why=f"It is no file in one of the formats {SHOWN}, and no archive or folder that holds some.",
+                     remedy="Give it a picture, or a ZIP, a tar archive or a folder of pictures; for texts use a run trained on texts.")
+
+
+def _depth_notes(album: Any, depth: Depth) -> tuple[str, ...]:
+    notes = []
+    if cut := sum(CUT_OFF in changes for changes in album.changes):
+        notes.append(several(cut, "picture has", "pictures have") + f" values outside of those that training saw ({describe(depth)}); "
+                     "these were cut off.")
+    if album.depth != depth:
+        new = Depth(whole=None if depth.whole else album.depth.whole, real=None if depth.real else album.depth.real)
+        notes.append(f"No picture of the training data was of this depth: {describe(new)} became black to white.")
+    return tuple(notes)
