@@ -51,7 +51,7 @@ class Picture:
     spread: float
     """Standard deviation of the grey values (0 to 255): 0 for a blank picture."""
     changes: tuple[str, ...]
-    """What was done beyond decoding: `made smaller`, `turned upright`, `transparency put on white`, `colours converted`, `12 bits to 8`."""
+    """What was done beyond decoding: `made smaller`, and what `core.pictures.decode.Decoded` lists."""
 
 
 def normalise(data: bytes, *, max_pixels: int, depth: Depth | None = None) -> Picture:

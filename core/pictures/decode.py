@@ -56,7 +56,7 @@ class Decoded:
     size: tuple[int, int]
     """Width and height of the original, upright, in pixels."""
     changes: tuple[str, ...]
-    """What was done beyond decoding: `turned upright`, `transparency put on white`, `colours converted`, `12 bits to 8` …"""
+    """What was done beyond decoding: `turned upright`, `transparency put on white`, `colours converted`, `brought from 12 to 8 bits` …"""
 
 
 def decode(data: bytes, *, max_pixels: int, depth: Depth | None = None, draft: int | None = None) -> Decoded:
@@ -71,7 +71,7 @@ def decode(data: bytes, *, max_pixels: int, depth: Depth | None = None, draft: i
         image = _opened(data, max_pixels)
         size = image.size
         if _frames(image) > 1:
-            changes.append("only the first frame kept")
+            changes.append("reduced to the first frame")
         if draft and image.format == "JPEG":
             image.draft(None, (draft, draft))
         picture = _rgb(image, data, depth, changes)
@@ -164,7 +164,7 @@ def _eight_bits(image: Any, data: bytes, depth: Depth, changes: list[str]) -> An
     limits = (depth.real or own.real) if real else (depth.whole or own.whole)
     used = depths.bits(limits) if limits else None
     if real or used != 8:
-        changes.append("floating point to 8 bits" if real else f"{used} bits to 8" if used else "whole numbers to 8 bits")
+        changes.append(f"brought {'from floating point ' if real else f'from {used} ' if used else ''}to 8 bits")
     if depths.beyond(span, depth):
         changes.append(CUT_OFF)
     made = depths.to_eight(colours, real=real, depth=depth)

@@ -55,7 +55,7 @@ def test_sixteen_bits_are_scaled_and_eight_bit_values_kept() -> None:
         Image.fromarray(values).save(out, "PNG")
         kept = images.normalise(out.getvalue(), max_pixels=LIMIT)
         assert pixels(kept.data).max() == shown
-        assert ("16 bits to 8" in kept.changes) is (top > 255)
+        assert ("brought from 16 to 8 bits" in kept.changes) is (top > 255)
 
 
 def test_transparency_is_put_on_white() -> None:
