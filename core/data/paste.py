@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from core.data.readers.delimited import detect_dialect
+from core.data.readers.dialect import detect_dialect
 from core.data.uploads import folder
 from core.errors import DataError
 from core.settings import Settings

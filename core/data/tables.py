@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from core.data import encodings
 from core.data.archive import check_members, is_tar, unpack_tar, unpack_zip
-from core.data.readers import delimited, excel, folders, json_rows, parquet, pictures
-from core.data.readers.table import Table
+from core.data.readers import delimited, dialect, excel, folders, json_rows, parquet, pictures
+from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import WARNING, Finding, several
 from core.errors import DataError
 from core.settings import Settings
@@ -111,17 +112,26 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         return _read_zip(path, settings)
     if suffix in (".jsonl", ".ndjson", ".json"):
         return json_rows.read(path, max_rows=rows)
-    if suffix == ".txt" and not _has_tabs(path):
+    if suffix == ".txt" and not _has_columns(path):
         return folders.read_lines(path, max_rows=rows)
     if suffix not in (".csv", ".tsv", ".tab", ".txt") and head.lstrip()[:1] in (b"{", b"["):
         return json_rows.read(path, max_rows=rows)
     return delimited.read(path, max_rows=rows)
 
 
-def _has_tabs(path: Path) -> bool:
-    with path.open("rb") as file:
-        lines = [line for line in file.read(1 << 16).splitlines() if line.strip()]
-    return bool(lines) and all(b"\t" in line for line in lines[:-1] or lines)
+def _has_columns(path: Path) -> bool:
+    """Whether a `.txt` file is a table: tabs in every line, quoted words, or a first row of column names that cuts like the others."""
+    encoding = encodings.detect(path)
+    with path.open(encoding=encoding.name, errors=encoding.errors, newline="") as file:
+        lines = dialect.lines_of(file.read(1 << 16))[: dialect.SAMPLE_ROWS]
+    if all("\t" in line for line in lines[:-1] or lines):
+        return bool(lines)
+    found = dialect.detect_dialect("".join(lines))
+    rows = [found.cells(line) for line in lines]
+    names = [cell.strip().lower() for cell in rows[0]] if rows else []
+    width = dialect.common_width([len(row) for row in rows])
+    named = found.separator == " " or (len(names) > 1 and len(names) in (width, width - 1) and any(n in HEADER_WORDS for n in names))
+    return named and width > 1 and sum(len(row) == width for row in rows) >= 0.9 * len(rows) - 1
 
 
 def _read_zip(path: Path, settings: Settings) -> Table:

@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import csv
-import io
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from core.data import encodings
-from core.data.readers import fast_csv
-from core.data.readers.table import RowBuilder, Table, header_finding, header_is_data, named_columns, whole_table
+from core.data.readers import fast_csv, heading
+from core.data.readers.dialect import (
+    SAMPLE_CHARS,
+    SAMPLE_ROWS,
+    SEPARATORS,
+    Dialect,
+    Shape,
+    cooked,
+    detect_dialect,
+    hinted_separator,
+    restored,
+    shape_of,
+)
+from core.data.readers.heading import Heading
+from core.data.readers.table import RowBuilder, Table, whole_table
 from core.data.report import INFO, WARNING, Finding, several
 from core.errors import DataError
 
-SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
-_SAMPLE_CHARS = 1 << 18
-_SAMPLE_ROWS = 200
 _MAX_REPAIRS = 100
-"""Unclosed quotation marks that one file may have."""
+"""Quotation marks open to the end of the file that one file may have: each costs reading the rest once more."""
+_LOOK_AFTER = frozenset((3, 10, 30, 100, 300, 1_000, 10_000, 100_000))
+"""Lines inside one cell after which it is asked whether these are rows."""
+_UNCLOSED = "a quotation mark in this row is never closed"
 _ORANGE_TYPES = frozenset({"d", "c", "s", "t", "discrete", "continuous", "string", "time", ""})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dialect:
-    """How a delimited file is written."""
-
-    separator: str
-    quote: str = '"'
-    backslash: bool = False
-    """Quotes inside a cell are written as backslash-quote, not doubled."""
-
-    def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
-        return csv.reader(lines, delimiter=self.separator, quotechar=self.quote, doublequote=not self.backslash,
-                          escapechar="\\" if self.backslash else None)
 
 
 def read(path: Path, *, max_rows: int) -> Table:
@@ -43,136 +40,208 @@ def read(path: Path, *, max_rows: int) -> Table:
     csv.field_size_limit(2**31 - 1)
     encoding = encodings.detect(path)
     with path.open(encoding=encoding.name, errors=encoding.errors, newline="") as file:
-        sample = file.read(_SAMPLE_CHARS)
+        sample = file.read(SAMPLE_CHARS)
         if not sample.strip():
             raise DataError(f"{path.name} is empty.",
                             remedy="Choose a file with a first row of column names and at least some rows below it.")
-        dialect = detect_dialect(sample, hint="\t" if path.suffix.lower() in (".tsv", ".tab") else ",")
+        first_line, _, rest = sample.partition("\n")
+        hinted = hinted_separator(first_line.partition("\r")[0])
+        if hinted is not None:
+            sample = rest if "\r" not in first_line.rstrip("\r") else sample.partition("\r")[2]
+        dialect = detect_dialect(sample, hint="\t" if path.suffix.lower() in (".tsv", ".tab") else ",", separator=hinted)
+        shape = shape_of(sample, dialect)
         file.seek(0)
-        records = Records(file, dialect)
-        return _build(records, dialect, encoding, path=path, max_rows=max_rows)
+        lines: Iterator[str] = iter(file)
+        if hinted is not None:
+            next(lines)
+        comments, lines = _without_comments(lines, shape)
+        findings = [*_encoding_findings(encoding), *_comment_findings(comments)]
+        at_start = hinted is None and not comments
+        fast = _fast_reader(path, encoding, dialect) if at_start else None
+        return _null_words(_build(Records(lines, shape), shape, name=path.name, max_rows=max_rows, findings=findings, fast=fast,
+                                  format=f"{SEPARATORS.get(dialect.separator, repr(dialect.separator)).capitalize()}-separated text, "
+                                         f"{encoding.name}"))
 
 
-def _build(records: Records, dialect: Dialect, encoding: encodings.Encoding, *, path: Path, max_rows: int) -> Table:
-    name = path.name
-    shown = f"{SEPARATORS[dialect.separator].capitalize()}-separated text, {encoding.name}"
-    first = list(islice(records, _SAMPLE_ROWS))
-    header = first[0] or [""]
-    findings = _encoding_findings(encoding)
-    rows_ahead = [row for row in first[1:] if row is not None]
-    if header_is_data(header, rows_ahead):
-        findings.append(header_finding(header))
-        columns = [f"column {i}" for i in range(1, len(header) + 1)]
-        pending: Sequence[list[str] | None] = first
-    else:
-        while len(header) > 1 and not header[-1].strip() and all(len(row) < len(header) or not row[-1] for row in rows_ahead):
-            header = header[:-1]
-        columns = named_columns(header, name=name)
-        orange = _is_orange_header(first)
-        pending = first[3:] if orange else first[1:]
-        fast = (path.stat().st_size >= fast_csv.MIN_BYTES and encoding.name in ("utf-8", "utf-8-sig") and not encoding.mixed
-                and not orange and _is_plain(dialect, columns))
-        data = fast_csv.read_clean(path, separator=dialect.separator, columns=columns, first_rows=first[1:]) if fast else None
+def _fast_reader(path: Path, encoding: encodings.Encoding, dialect: Dialect) -> Callable[..., Any] | None:
+    plain = dialect.quote == '"' and not dialect.backslash and not dialect.spaced
+    if plain and path.stat().st_size >= fast_csv.MIN_BYTES and encoding.name in ("utf-8", "utf-8-sig") and not encoding.mixed:
+        return lambda **options: fast_csv.read_clean(path, separator=dialect.separator, **options)
+    return None
+
+
+def _without_comments(lines: Iterator[str], shape: Shape) -> tuple[list[str], Iterator[str]]:
+    """(lines that begin with `#` above the table, the others). The last of them may be the column names: then it stays."""
+    comments: list[str] = []
+    for line in lines:
+        if not line.strip() and comments:
+            continue
+        if not line.lstrip("\ufeff").startswith("#"):
+            return _names_among(comments, line, shape, lines)
+        comments.append(line)
+        if len(comments) > heading.MAX_TITLES:
+            break
+    return [], chain(comments, lines)                                # texts that begin with a hash sign
+
+
+def _names_among(comments: list[str], line: str, shape: Shape, rest: Iterator[str]) -> tuple[list[str], Iterator[str]]:
+    if not comments:
+        return [], chain([line], rest)
+    cells = [cell.strip().lower() for cell in shape.dialect.cells(line)]
+    last = shape.dialect.cells(comments[-1].lstrip("\ufeff# "))
+    names_below = any(cell in heading.HEADER_WORDS for cell in cells)
+    fits = len(last) == shape.width and shape.width > 1
+    if names_below or not fits:
+        if all(len(shape.dialect.cells(c)) == shape.width and shape.knows(shape.dialect.cells(c)) for c in comments):
+            return [], chain(comments, [line], rest)                 # rows whose text begins with a hash sign
+        return comments, chain([line], rest)
+    if shape.knows(shape.dialect.cells(comments[-1])):
+        return [], chain(comments, [line], rest)
+    return comments[:-1], chain([comments[-1].lstrip("\ufeff# ")], [line], rest)
+
+
+def _build(records: Records, shape: Shape, *, name: str, max_rows: int, findings: list[Finding], fast: Callable[..., Any] | None,
+           format: str) -> Table:
+    first = list(islice(records, SAMPLE_ROWS))
+    first, top = _orange(first)
+    head = heading.find(top, name=name)
+    findings += head.findings
+    pending: Sequence[list[str] | None] = first[head.above :]
+    if fast is not None and head.above == 1 and not head.units and len(head.columns) == len(head.names) > 1 and first is top:
+        data = fast(columns=head.columns, first_rows=pending, shape=shape, names=head.names)
         if data is not None:
-            return whole_table(data, max_rows=max_rows, name=name, format=shown, findings=findings)
-    builder = RowBuilder(columns, max_rows=max_rows, name=name)
-    for record in pending:
-        _add(builder, record, dialect)
-    for record in records:
-        _add(builder, record, dialect)
-    return builder.table(format=shown, findings=findings)
+            return whole_table(data, max_rows=max_rows, name=name, format=format, findings=findings)
+    builder = RowBuilder(head.columns, max_rows=max_rows, name=name)
+    for position, record in enumerate(chain(pending, records)):
+        if position in head.units:
+            builder.leave_out("it describes the columns (units, types or questions)")
+        else:
+            _add(builder, record, head, shape)
+    return builder.table(format=format, findings=findings)
 
 
-def _is_plain(dialect: Dialect, columns: Sequence[str]) -> bool:
-    return dialect.quote == '"' and not dialect.backslash and len(columns) > 1
-
-
-def _add(builder: RowBuilder, record: list[str] | None, dialect: Dialect) -> None:
+def _add(builder: RowBuilder, record: list[str] | None, head: Heading, shape: Shape) -> None:
     width = len(builder.columns)
     if record is None:
-        builder.leave_out("a quotation mark in this row is never closed")
+        builder.leave_out(_UNCLOSED)
+    elif heading.is_comment(record, width=width, known=len(record) == shape.width and shape.knows(record)):
+        builder.leave_out("it is a remark that begins with #")
+    elif head.repeats(record):
+        builder.leave_out("it repeats the column names")
     elif len(record) == width:
         builder.add(record)
     elif len(record) > width and not any(cell.strip() for cell in record[width:]):
         builder.add(record[:width])
     else:
-        hint = f": an unquoted {SEPARATORS[dialect.separator]} inside a cell?" if len(record) > width else ""
+        separator = SEPARATORS.get(shape.dialect.separator, repr(shape.dialect.separator))
+        hint = f": an unquoted {separator} inside a cell?" if len(record) > width else ""
         builder.leave_out(f"it has {len(record)} cell{'s' if len(record) != 1 else ''} where the first row has {width}{hint}")
+
+
+class _Swallowed(Exception):
+    """A cell that has swallowed whole rows."""
 
 
 class Records:
     """The records of a delimited file; None stands for a row whose quotation mark is never closed.
 
-    Such a mark makes the CSV rules swallow the rest of the file; here it costs one row, and reading goes on at the next line.
-    Blank lines are skipped, as every spreadsheet does.
+    Such a mark makes the CSV rules swallow what follows, to the end of the file or to the next mark; here it costs one row, and
+    reading goes on at the next line. Blank lines are skipped, as every spreadsheet does.
     """
 
-    def __init__(self, lines: Iterable[str], dialect: Dialect) -> None:
-        self._dialect = dialect
-        self._source = iter(lines)
+    def __init__(self, lines: Iterable[str], shape: Shape) -> None:
+        self._shape = shape
+        self._dialect = shape.dialect
         self._swallowed: list[str] = []
-        self._ended = False
         self._repairs = 0
-        self._reader = dialect.reader(self._feed())
+        self._start(cooked(lines, shape.dialect))
+
+    def _start(self, lines: Iterable[str]) -> None:
+        self._source = iter(lines)
+        self._ended = False
+        self._reader = self._dialect.reader(self._feed())
 
     def _feed(self) -> Iterator[str]:
         for line in self._source:
             self._swallowed.append(line)
+            if len(self._swallowed) in _LOOK_AFTER and self._holds_rows(self._swallowed):
+                raise _Swallowed
             yield line
         self._ended = True
 
     def __iter__(self) -> Iterator[list[str] | None]:
         while True:
-            self._swallowed.clear()
-            record = next(self._reader, None)
+            self._swallowed = []
+            try:
+                record = next(self._reader, None)
+            except (_Swallowed, csv.Error):
+                self._go_on_behind_first_line()
+                yield None
+                continue
             if record is None:
                 return
             if self._ended and self._swallowed:
-                self._repair()
+                self._repairs += 1
+                if self._repairs > _MAX_REPAIRS:
+                    raise _too_many_open()
+            if (self._ended and self._swallowed) or (len(self._swallowed) > 1 and self._holds_rows(self._swallowed)):
+                self._go_on_behind_first_line()
                 yield None
             elif record:
-                yield record
+                yield restored(record, self._dialect)
 
-    def _repair(self) -> None:
-        self._repairs += 1
-        if self._repairs > _MAX_REPAIRS:
-            raise DataError(f"More than {_MAX_REPAIRS} rows open a quotation mark that is never closed.",
-                            why="The quotation marks in this file do not follow the rules of CSV.",
-                            remedy="Save the table again from a spreadsheet, or as JSON Lines or Parquet, and import that file.")
-        self._source, self._ended = iter(self._swallowed[1:]), False
-        self._swallowed = []
-        self._reader = self._dialect.reader(self._feed())
+    def _holds_rows(self, lines: Sequence[str]) -> bool:
+        """Whether lines that became one record are rows of their own, most of them. The last line is not asked: it closes the cell."""
+        inside = lines[1:-1]
+        rows = sum(map(self._shape.is_row, inside[:1_000]))
+        if self._shape.vocabulary:
+            return rows + self._shape.opens_alone(lines[0]) >= 0.5 * (len(inside[:1_000]) + 1)
+        return rows == len(inside[:1_000]) and (rows >= 5 or (rows >= 2 and self._shape.width > 2))
 
-
-def detect_dialect(sample: str, *, hint: str = ",") -> Dialect:
-    """Separator and quoting of a sample of text: the separator that cuts most rows as wide as the first one wins."""
-    quote = '"' if '"' in sample or not _single_quoted(sample) else "'"
-    backslash = bool(re.search(r'\\"(?=[\w ])', sample)) and '""' not in re.sub(r'(^|[,;\t|\n])""(?=[,;\t|\r\n]|$)', "", sample)
-    best, best_score = hint, (0.0, 0)
-    for separator in (hint, *(s for s in SEPARATORS if s != hint)):
-        dialect = Dialect(separator=separator, quote=quote, backslash=backslash)
-        widths = [len(row) for row in islice(dialect.reader(io.StringIO(sample, newline="")), _SAMPLE_ROWS) if row]
-        if len(sample) >= _SAMPLE_CHARS:
-            widths = widths[:-1] or widths
-        score = (sum(width == widths[0] for width in widths) / len(widths), widths[0]) if widths and widths[0] > 1 else (0.0, 0)
-        if score[0] > best_score[0] + 0.05 or (score[0] >= best_score[0] and best_score[0] == 0.0 and score[0] > 0):
-            best, best_score = separator, score
-    return Dialect(separator=best, quote=quote, backslash=backslash)
+    def _go_on_behind_first_line(self) -> None:
+        self._start(chain(self._swallowed[1:], self._source) if not self._ended else self._swallowed[1:])
 
 
-def _single_quoted(sample: str) -> bool:
-    lines = [line for line in sample.splitlines()[:_SAMPLE_ROWS] if line.strip()]
-    quoted = sum(bool(re.search(r"(^|[,;\t|])'[^']*'([,;\t|]|$)", line)) for line in lines)
-    return quoted > 0.8 * len(lines)
+def _too_many_open() -> DataError:
+    return DataError(f"More than {_MAX_REPAIRS} rows open a quotation mark that is never closed.",
+                     why="The quotation marks in this file do not follow the rules of CSV.",
+                     remedy="Save the table again from a spreadsheet, or as JSON Lines or Parquet, and import that file.")
 
 
-def _is_orange_header(first: Sequence[list[str] | None]) -> bool:
-    """Orange's .tab files have two more header rows: column types and column flags."""
+def _orange(first: list[list[str] | None]) -> tuple[list[list[str] | None], list[list[str] | None]]:
+    """(rows without the two more header rows of Orange's .tab files, column types and flags; the same where there are none)."""
     if len(first) < 3 or first[1] is None or first[2] is None:
-        return False
+        return first, first
     types = [cell.strip().lower() for cell in first[1]]
     flags = {cell.strip().lower().partition("=")[0] for cell in first[2]}
-    return any(types) and set(types) <= _ORANGE_TYPES and flags <= {"class", "meta", "ignore", "i", "m", "c", ""}
+    if any(types) and set(types) <= _ORANGE_TYPES and flags <= {"class", "meta", "ignore", "i", "m", "c", ""}:
+        rows = [first[0], *first[3:]]
+        return rows, list(rows)
+    return first, first
+
+
+def _null_words(table: Table) -> Table:
+    r"""Cells that say `\N`, as databases write a missing value, become null."""
+    import dataclasses
+
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    data = table.data
+    for position, name in enumerate(data.column_names):
+        hits = pc.equal(data.column(position), "\\N")
+        if pc.any(hits).as_py():
+            data = data.set_column(position, name, pc.if_else(hits, pa.scalar(None, type=pa.large_string()), data.column(position)))
+    return table if data is table.data else dataclasses.replace(table, data=data)
+
+
+def _comment_findings(comments: Sequence[str]) -> list[Finding]:
+    if not comments:
+        return []
+    return [Finding(code="lines-above", severity=INFO, count=len(comments), example=comments[0].strip()[:120],
+                    message=several(len(comments), "line that begins with # was", "lines that begin with # were")
+                    + " skipped above the column names.",
+                    remedy="Nothing to do where these are remarks; otherwise take the # away.")]
 
 
 def _encoding_findings(encoding: encodings.Encoding) -> list[Finding]:

@@ -8,17 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from core.data.readers.dialect import Shape
+
 MIN_BYTES = 4_000_000
 """Smaller files gain nothing."""
 
 _PIECE = 1 << 24
 
 
-def read_clean(path: Path, *, separator: str, columns: Sequence[str], first_rows: Sequence[Sequence[str] | None]) -> Any | None:
+def read_clean(path: Path, *, separator: str, columns: Sequence[str], first_rows: Sequence[Sequence[str] | None], shape: Shape,
+               names: Sequence[str]) -> Any | None:
     """A `pyarrow.Table` of large_string columns below the header row, or None when the file needs the careful reader.
 
-    It does when a row has another number of cells, a quotation mark is left open, the bytes are not UTF-8, or Arrow reads the first
-    rows otherwise than `first_rows`.
+    It does when a row has another number of cells, a quotation mark is left open or a cell holds what look like rows (`shape`), a row
+    repeats the column names (`names`, in lower case) or begins with `#`, the bytes are not UTF-8, or Arrow reads the first rows
+    otherwise than `first_rows`.
     """
     import pyarrow as pa
     from pyarrow import csv
@@ -34,7 +38,27 @@ def read_clean(path: Path, *, separator: str, columns: Sequence[str], first_rows
     except pa.ArrowException:
         return None
     ahead = table.slice(0, len(first_rows)).to_pylist()
-    return table if [list(row.values()) for row in ahead] == [None if row is None else list(row) for row in first_rows] else None
+    if [list(row.values()) for row in ahead] != [None if row is None else list(row) for row in first_rows]:
+        return None
+    return None if _needs_care(table, shape, names) else table
+
+
+def _needs_care(table: Any, shape: Shape, names: Sequence[str]) -> bool:
+    """Whether some row may be none: a repeated header, a remark, or one of which a cell has swallowed others."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    again = None
+    for position in range(table.num_columns):
+        column = table.column(position)
+        inner = column.filter(pc.match_substring(column, "\n"))
+        for cell in inner.to_pylist():
+            lines = cell.splitlines()
+            if sum(map(shape.is_row, lines[1:])) + shape.opens_alone('"' + lines[0]) > 0:
+                return True
+        same = pc.equal(pc.utf8_lower(pc.utf8_trim_whitespace(column)), pa.scalar(names[position], type=pa.large_string()))
+        again = same if again is None else pc.and_(again, same)
+    return bool(pc.any(again).as_py() or pc.any(pc.starts_with(table.column(0), "#")).as_py())
 
 
 def _quotes_pair_up(path: Path, separator: str) -> bool:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.data.readers.table import Table, named_columns, too_many_rows, whole_table
+from core.data.readers.arrow_text import NotText, holds_text, is_binary, to_text_column, unusable
+from core.data.readers.table import Table, check_width, named_columns, too_many_rows, whole_table
+from core.data.report import WARNING, Finding, several
 from core.errors import DataError
 
-_MAX_GROWTH_BYTES = 4_000_000_000
+_MAX_GROWTH_BYTES = 2_000_000_000
+"""Bytes that the rows may take in memory. A page that repeats one long text may be tiny in the file."""
+_BATCH_ROWS = 256
+_PEEK_ROWS = 50
 
 
-def read(path: Path, *, max_rows: int) -> Table:
-    """Read a Parquet file. Raises DataError when it is damaged, too long, or all its columns are nested."""
+def read(path: Path, *, max_rows: int, first_rows: int | None = None) -> Table:
+    """Read a Parquet file (first_rows: only its beginning). Raises DataError when it is damaged, too long, or has no plain column."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -23,57 +29,79 @@ def read(path: Path, *, max_rows: int) -> Table:
                             why="Its first bytes are not those of a Parquet file.",
                             remedy="Give it the ending of what it is, such as .csv or .jsonl, and import it again.")
     try:
-        file = pq.ParquetFile(path)
-        schema = file.schema_arrow
-        if file.metadata.num_rows > max_rows:
-            raise too_many_rows(path.name, max_rows)
-        if sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)) > _MAX_GROWTH_BYTES:
-            raise DataError(f"{path.name} unpacks to more than {_MAX_GROWTH_BYTES / 1e9:.0f} GB.", remedy="Import a sample of its rows.")
-        named_columns(schema.names, name=path.name)
-        unusable = {field.name: why for field in schema if (why := _unusable(field.type))}
-        plain = [name for name in schema.names if name not in unusable]
-        if not plain:
-            raise DataError(f"Every column of {path.name} is nested or binary.",
-                            why="; ".join(f"{name}: {why}" for name, why in list(unusable.items())[:5]) + ".",
-                            remedy="Write the text and the label into plain columns of text or numbers and save the file again.")
-        read = file.read(columns=plain)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{path.name} cannot be read as Parquet.", why=str(error).splitlines()[0][:200].rstrip(".") + ".",
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            if first_rows is None and file.metadata.num_rows > max_rows:
+                raise too_many_rows(path.name, max_rows)
+            return _read(file, name=path.name, max_rows=max_rows, first_rows=first_rows)
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise DataError(f"{path.name} cannot be read as Parquet.", why=_first_line(error),
                         remedy="Save the table again, or as CSV or JSON Lines, and import that file.") from error
-    label_names = _label_names(schema)
-    columns = [to_text_column(read.column(name), label_names.get(name)) for name in plain]
-    return whole_table(pa.table(columns, names=plain), max_rows=max_rows, name=path.name, format="Parquet", unusable=unusable)
 
 
-def _unusable(kind: Any) -> str | None:
-    import pyarrow.types as types
-
-    if types.is_nested(kind):
-        return f"it is nested ({str(kind)[:60]})"
-    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
-        return "it holds binary data"
-    return None
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return "It is damaged or of an unknown kind (" + lines[0].encode("utf-8", "replace").decode()[:200].rstrip(".") + ")."
 
 
-def to_text_column(column: Any, names: list[str] | None = None) -> Any:
-    """An Arrow column as large_string: whole numbers without `.0`, NaN as null, class numbers as their names where given."""
+def _read(file: Any, *, name: str, max_rows: int, first_rows: int | None) -> Table:
     import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.types as types
 
-    if types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if names and types.is_integer(column.type):
-        lookup = dict(enumerate(names))
-        named = [None if value is None else lookup.get(value, str(value)) for value in column.to_pylist()]
-        return pa.chunked_array([pa.array(named, type=pa.large_string())])
-    if types.is_floating(column.type):
-        values = pc.if_else(pc.is_nan(column), pa.scalar(None, type=column.type), column)
-        whole = pc.all(pc.or_kleene(pc.is_null(values), pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), 1e15)))).as_py()
-        column = values.cast(pa.int64()) if whole else values
-    if types.is_null(column.type):
-        return pa.chunked_array([pa.nulls(len(column), pa.large_string())])
-    return column.cast(pa.large_string())
+    schema = file.schema_arrow
+    columns = named_columns(schema.names, name=name)
+    check_width(len(columns), name=name)
+    aside = {field.name: why for field in schema if (why := unusable(field.type))}
+    aside |= _binary(file, [field.name for field in schema if field.name not in aside and is_binary(field.type)])
+    plain = [column for column in schema.names if column not in aside]
+    if plain:
+        data = _rows(file, plain, name=name, first_rows=first_rows)
+        label_names, texts, findings = _label_names(schema), {}, []
+        for column in plain:
+            try:
+                texts[column], bad = to_text_column(data.column(column), label_names.get(column))
+            except NotText as problem:
+                aside[column] = str(problem)
+                continue
+            if bad:
+                findings.append(_not_utf8(column, bad))
+        if texts:
+            named = {columns[schema.names.index(old)]: text for old, text in texts.items()}
+            return whole_table(pa.table(named), max_rows=max_rows, name=name, format="Parquet", findings=findings,
+                               unusable={columns[schema.names.index(old)]: why for old, why in aside.items()})
+    raise DataError(f"Every column of {name} is nested or binary.",
+                    why="; ".join(f"{column}: {why}" for column, why in list(aside.items())[:5]) + ".",
+                    remedy="Write the text and the label into plain columns of text or numbers and save the file again.")
+
+
+def _binary(file: Any, names: Sequence[str]) -> dict[str, str]:
+    """Those of these columns of bytes that do not begin with text -> why they are set aside."""
+    if not names:
+        return {}
+    batch = next(file.iter_batches(batch_size=_PEEK_ROWS, columns=list(names)), None)
+    return {name: "it holds binary data" for name in names if batch is None or not holds_text(batch.column(name).to_pylist())}
+
+
+def _rows(file: Any, columns: Sequence[str], *, name: str, first_rows: int | None) -> Any:
+    """The columns, read in small batches so that a file which unpacks to too much is noticed in time."""
+    import pyarrow as pa
+
+    batches: list[Any] = []
+    size = rows = 0
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS if first_rows is None else first_rows, columns=list(columns)):
+        batches.append(batch)
+        size, rows = size + batch.nbytes, rows + batch.num_rows
+        if size > _MAX_GROWTH_BYTES:
+            raise DataError(f"{name} unpacks to more than {_MAX_GROWTH_BYTES / 1e9:.0f} GB.", remedy="Import a sample of its rows.")
+        if first_rows is not None and rows >= first_rows:
+            break
+    schema = pa.schema([file.schema_arrow.field(column) for column in columns])
+    return pa.Table.from_batches(batches, schema=batches[0].schema if batches else schema)
+
+
+def _not_utf8(column: str, bad: int) -> Finding:
+    return Finding(code="mixed-encodings", severity=WARNING, count=bad, example=column,
+                   message=several(bad, "cell", "cells") + f" of the column {column[:40]!r} " + ("is" if bad == 1 else "are")
+                   + " not UTF-8, as Parquet wants it; read as Windows-1252.",
+                   remedy="Look for odd characters in the preview; write the file again from texts in Unicode if there are any.")
 
 
 def _label_names(schema: Any) -> dict[str, list[str]]:

@@ -13,7 +13,12 @@ from core.errors import DataError
 if TYPE_CHECKING:
     from core.data.gallery import Gallery
 
+MAX_COLUMNS = 1_000
+"""Most columns a table may have."""
+MAX_CELLS = 50_000_000
+"""Most cells, empty ones included: each takes eight bytes or more."""
 _CHUNK_ROWS = 10_000
+_CHUNK_CELLS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,7 +71,7 @@ class RowBuilder:
         self._count()
         self._numbers.append(self.rows_read)
         self._pending.append(cells)
-        if len(self._pending) >= _CHUNK_ROWS:
+        if len(self._pending) >= min(_CHUNK_ROWS, max(1, _CHUNK_CELLS // max(1, len(self.columns)))):
             self._flush()
 
     def leave_out(self, reason: str, *, file: str = "") -> None:
@@ -75,8 +80,8 @@ class RowBuilder:
         self.left_out.append(LeftOut(row=self.rows_read, reason=reason, file=file))
 
     def add_column(self, name: str) -> int:
-        """A column that turns up later (JSON): rows so far get null there. Returns its position."""
-        self._flush()
+        """A column that turns up later (JSON): rows so far get null there. Returns its position. Raises DataError above `MAX_COLUMNS`."""
+        check_width(len(self.columns) + 1, name=self.name)
         self.columns.append(name)
         return len(self.columns) - 1
 
@@ -84,16 +89,16 @@ class RowBuilder:
         self.rows_read += 1
         if self.rows_read > self.max_rows:
             raise too_many_rows(self.name, self.max_rows)
+        if self.rows_read * len(self.columns) > MAX_CELLS:
+            raise _too_wide(self.name, f"{self.rows_read:,} rows of {len(self.columns):,} columns", f"{MAX_CELLS:,} cells")
 
     def _flush(self) -> None:
-        import pyarrow as pa
-
         if not self._pending:
             return
-        width = len(self.columns)
+        width = max(map(len, self._pending))                         # columns that turn up later are added once, in `table`
         padded = [row if len(row) == width else [*row, *[None] * (width - len(row))] for row in self._pending]
         cells = zip(*padded, strict=True) if width else ()
-        self._chunks.append(pa.table([text_array(list(column)) for column in cells], names=_positions(width)))
+        self._chunks.append((len(padded), [text_array(list(column)) for column in cells]))
         self._pending = []
         meter.tell("reading rows", self.rows_read)
 
@@ -103,11 +108,13 @@ class RowBuilder:
         import pyarrow as pa
 
         self._flush()
-        schema = pa.schema([(name, pa.large_string()) for name in _positions(len(self.columns))])
-        data = pa.concat_tables(self._chunks, promote_options="default") if self._chunks else schema.empty_table()
-        for position in range(data.num_columns, len(self.columns)):
-            data = data.append_column(str(position), pa.nulls(data.num_rows, pa.large_string()))
-        return Table(name=self.name, format=format, data=data.rename_columns(self.columns),
+        empty = pa.nulls(max((rows for rows, _ in self._chunks), default=0), pa.large_string())
+        columns = []
+        for position in range(len(self.columns)):
+            pieces = [cells[position] if position < len(cells) else empty.slice(0, rows) for rows, cells in self._chunks]
+            columns.append(pa.chunked_array(pieces, type=pa.large_string()))
+        data = pa.table(columns, names=self.columns)
+        return Table(name=self.name, format=format, data=data,
                      row_numbers=np.asarray(self._numbers, dtype=np.int64), rows_read=self.rows_read,
                      left_out=tuple(self.left_out), findings=tuple(findings), unusable=unusable or {})
 
@@ -129,8 +136,15 @@ def too_many_rows(name: str, max_rows: int) -> DataError:
                      remedy="Import a sample of it, or raise THAW_MAX_ROWS and start again.")
 
 
-def _positions(width: int) -> list[str]:
-    return [str(position) for position in range(width)]
+def check_width(columns: int, *, name: str) -> None:
+    """Raise DataError for a table with more than `MAX_COLUMNS` columns."""
+    if columns > MAX_COLUMNS:
+        raise _too_wide(name, f"more than {MAX_COLUMNS:,} columns", f"{MAX_COLUMNS:,} columns")
+
+
+def _too_wide(name: str, what: str, limit: str) -> DataError:
+    return DataError(f"{name} has {what}.", why=f"At most {limit} are read; a table of texts and labels needs only a few.",
+                     remedy="Save only the columns of text and label (and id or split, if there are any), and import that file.")
 
 
 def text_array(cells: list[str | None]) -> Any:
@@ -144,7 +158,9 @@ def text_array(cells: list[str | None]) -> Any:
 
 
 def named_columns(header: Sequence[str], *, name: str) -> list[str]:
-    """Column names from a header row: outer spaces go, empty names become `column 3`. Raises DataError for two equal names."""
+    """Column names from a header row: outer spaces go, empty names become `column 3`. Raises DataError for two equal names
+    and for too many columns."""
+    check_width(len(header), name=name)
     names = [" ".join(cell.replace("\x00", "").split()) or f"column {i}" for i, cell in enumerate(header, start=1)]
     seen: set[str] = set()
     for column in names:
@@ -155,7 +171,7 @@ def named_columns(header: Sequence[str], *, name: str) -> list[str]:
     return names
 
 
-_HEADER_WORDS = frozenset((
+HEADER_WORDS = frozenset((
     "text", "texts", "sentence", "sentence1", "sentence2", "review", "content", "body", "message", "comment", "document", "title",
     "subject", "headline", "summary", "description", "question", "answer", "premise", "hypothesis", "label", "labels", "class",
     "classes", "category", "categories", "target", "sentiment", "topic", "y", "id", "index", "split", "set", "fold", "domain",
@@ -166,7 +182,7 @@ _HEADER_WORDS = frozenset((
 def header_is_data(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row looks like a row of data: its cells are long, numbers among numbers, or values of their own column."""
     cells = [" ".join(cell.split()) for cell in header]
-    if any(cell.lower() in _HEADER_WORDS for cell in cells) or not rows:
+    if any(cell.lower() in HEADER_WORDS for cell in cells) or not rows:
         return False
     for position, cell in enumerate(cells):
         column = [" ".join(row[position].split()) for row in rows if position < len(row)]

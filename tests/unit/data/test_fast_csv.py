@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from core.data import tables
 from core.data.readers import delimited, fast_csv
+from core.data.readers.dialect import Dialect, shape_of
 from core.errors import DataError
 from core.settings import Settings
 
@@ -22,27 +23,33 @@ File = Callable[[str, str | bytes], Path]
 @given(st.text('ab,"\n\r é', max_size=40))
 def test_it_agrees_with_the_careful_reader(file: File, body: str) -> None:
     path = file("t.csv", "text,label\n" + body)
-    fast = fast_csv.read_clean(path, separator=",", columns=["text", "label"], first_rows=[])
+    shape = shape_of("text,label\n" + body, Dialect(separator=","))
+    fast = fast_csv.read_clean(path, separator=",", columns=["text", "label"], first_rows=[], shape=shape, names=["text", "label"])
     if fast is not None:
         with path.open(encoding="utf-8", newline="") as lines:
-            careful = list(delimited.Records(lines, delimited.Dialect(separator=",")))[1:]
+            careful = list(delimited.Records(lines, shape))[1:]
         assert [list(row.values()) for row in fast.to_pylist()] == careful
 
 
 CLEAN = 'text,label\n"a ""quoted"" word,\nand a line",x\nplain,y\n,"z"\n'
+SHAPE = shape_of(CLEAN, Dialect(separator=","))
 ROWS = [['a "quoted" word,\nand a line', "x"], ["plain", "y"], ["", "z"]]
 
 
 def test_well_formed_files_are_taken(file: File) -> None:
-    taken = fast_csv.read_clean(file("t.csv", "\ufeff" + CLEAN), separator=",", columns=["text", "label"], first_rows=ROWS)
+    taken = fast_csv.read_clean(file("t.csv", "\ufeff" + CLEAN), separator=",", columns=["text", "label"], first_rows=ROWS,
+                                shape=SHAPE, names=["text", "label"])
     assert taken is not None
     assert [list(row.values()) for row in taken.to_pylist()] == ROWS
 
 
-@pytest.mark.parametrize("tail", ["one\n", "a,b,c\n", '"open,x\n', 'stray "quote" here,x\n', "a,\xff"])
+TAILS = ["one\n", "TEXT,label\n", "# a remark,with a comma\n", "a,b,c\n", '"open,x\n', 'stray "quote" here,x\n', "a,\xff"]
+
+
+@pytest.mark.parametrize("tail", TAILS)
 def test_unusual_files_are_left_to_the_careful_reader(file: File, tail: str) -> None:
     path = file("t.csv", CLEAN.encode() + tail.encode("latin-1"))
-    assert fast_csv.read_clean(path, separator=",", columns=["text", "label"], first_rows=[]) is None
+    assert fast_csv.read_clean(path, separator=",", columns=["text", "label"], first_rows=[], shape=SHAPE, names=["text", "label"]) is None
 
 
 def test_a_large_file_reads_the_same_either_way(file: File, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -64,3 +71,13 @@ def test_orange_headers_are_left_out_of_large_files_too(file: File, settings: Se
     assert table.columns == ("Category", "Text")
     assert len(table) == 20
     assert table.data["Text"][0].as_py() == "some text 0"
+
+
+def test_rows_that_a_cell_of_a_large_file_swallows_are_noticed(file: File, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast_csv, "MIN_BYTES", 0)
+    lines = [f"text number {i},{'ab'[i % 2]}" for i in range(1000)]
+    lines[300] = '"opens here,a'
+    lines[700] = 'six feet 2",b'                                     # closes it, as the rules go
+    table = tables.read(file("t.csv", "text,label\n" + "\n".join(lines)), settings=settings)
+    assert (table.rows_read, [item.row for item in table.left_out]) == (1000, [301])
+    assert table.data["text"][698].as_py() == "text number 699" and table.data["text"][699].as_py() == 'six feet 2"'
