@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.data import labels
+from core.data import labels, missing
 from core.data.readers.table import Table
 from core.data.report import LeftOut
 from core.data.roles import check_column, content_role, require_roles
@@ -17,9 +17,6 @@ from core.errors import DataError
 
 if TYPE_CHECKING:
     from core.data.gallery import Album
-
-_MISSING = ["", "nan", "null", "n/a", "#n/a", "na", "<na>"]
-"""Cells that mean no value, in lower case without outer spaces."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,10 +65,11 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
     label = table.data.column(_first(roles, Role.LABEL))
     content = content_role(table)
     text = joined_text(table, roles, template) if content is Role.TEXT else table.data.column(_first(roles, Role.IMAGE))
-    reasons = [(is_missing(text), f"the {content} is empty"), (is_missing(label), "the label is empty")]
+    main = text if template is not None or content is not Role.TEXT else table.data.column(_first(roles, Role.TEXT))
+    reasons: list[tuple[Any, str]] = [*missing.reasons(main, str(content)), *missing.reasons(label, "label")]
     split_name = next((name for name, role in roles.items() if role == Role.SPLIT), None)
     if split_name is not None:
-        known = pc.is_in(_folded(table.data.column(split_name)), value_set=pa.array(list(ALIASES), type=pa.large_string()))
+        known = pc.is_in(missing.folded(table.data.column(split_name)), value_set=pa.array(list(ALIASES), type=pa.large_string()))
         reasons.append((pc.invert(known), f"the cell in {split_name!r} names no split"))
     keep, left_out = _sieve(table, reasons)
     album = None
@@ -83,27 +81,14 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
     rank = {name: index for index, name in enumerate(classes)}
     lookup = np.asarray([rank[name] for name in names], dtype=np.int32)
     used = {_first(roles, Role.LABEL), *([_first(roles, Role.IMAGE)] if album else _text_columns(table, roles))}
-    splits = None if split_name is None else tuple(ALIASES[v] for v in _folded(table.data.column(split_name)).filter(keep).to_pylist())
+    splits = None
+    if split_name is not None:
+        splits = tuple(ALIASES[value] for value in missing.folded(table.data.column(split_name)).filter(keep).to_pylist())
     return Rows(row_id=table.row_numbers[np.asarray(keep, dtype=bool)], text=_one_chunk(text.filter(keep)),
                 label=lookup[codes] if len(codes) else np.zeros(0, dtype=np.int32), classes=tuple(classes), left_out=left_out, split=splits,
                 album=album,
                 others={name: _one_chunk(table.data.column(name).filter(keep)) for name in table.columns
                         if name not in used and name not in table.unusable})
-
-
-def is_missing(column: Any) -> Any:
-    """Boolean Arrow array: null, blank, or a word for no value such as `nan`."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.or_(pc.is_null(column), pc.fill_null(pc.is_in(_folded(column), value_set=pa.array(_MISSING, type=pa.large_string())), False))
-
-
-def _folded(column: Any) -> Any:
-    """Cells in lower case without outer blanks and invisible characters."""
-    import pyarrow.compute as pc
-
-    return pc.utf8_lower(pc.utf8_trim(column, characters=labels.unseen()))
 
 
 def _sieve(table: Table, reasons: list[tuple[Any, str]]) -> tuple[Any, tuple[LeftOut, ...]]:
@@ -161,9 +146,9 @@ def joined_text(table: Table, roles: Mapping[str, str], template: str | None) ->
         if len(columns) == 1:
             return columns[0]
         null = pa.scalar(None, type=pa.large_string())
-        cleaned = [pc.if_else(is_missing(column), null, column) for column in columns]
+        cleaned = [pc.if_else(missing.is_missing(column), null, column) for column in columns]
         joined = pc.binary_join_element_wise(*cleaned, pa.scalar("\n", type=pa.large_string()), null_handling="skip")
-        return pc.if_else(is_missing(columns[names.index(_first(roles, Role.TEXT))]), null, joined)
+        return pc.if_else(missing.is_missing(columns[names.index(_first(roles, Role.TEXT))]), null, joined)
     pieces: list[Any] = []
     for piece in re.split(r"(\{[^{}]*\})", template):
         if re.fullmatch(r"\{[^{}]*\}", piece):

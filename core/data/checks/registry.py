@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from core.data.checks import giveaway, labels, noise, pictures, repeats, texts
+from core.data.checks import giveaway, labels, noise, nulls, pictures, repeats, texts
 from core.data.checks.context import Context
 from core.data.report import ERROR, INFO, WARNING, Finding
 
@@ -18,6 +18,7 @@ CHECKS: tuple[Check, ...] = (
     giveaway.text_start,
     repeats.contradictions,
     labels.spelling,
+    nulls.answers,
     labels.rare,
     labels.balance,
     texts.extremes,
@@ -34,6 +35,7 @@ PICTURE_CHECKS: tuple[Check, ...] = (
     pictures.size_giveaway,
     repeats.contradictions,
     labels.spelling,
+    nulls.answers,
     labels.rare,
     labels.balance,
     pictures.blank,

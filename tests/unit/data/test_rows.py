@@ -25,8 +25,9 @@ def test_empty_cells_are_left_out_with_the_reason(file: File, settings: Settings
     assert built.row_id.tolist() == [1, 6]
     assert built.text.to_pylist() == ["ok", "fine"]
     assert [built.classes[i] for i in built.label] == ["a", "b"]
-    assert [(item.row, item.reason.split(" is ")[-1]) for item in built.left_out] == [
-        (2, "empty"), (3, "empty"), (4, "empty"), (5, "empty"), (7, "it has 1 cell where the first row has 2")]
+    assert [(item.row, item.reason) for item in built.left_out] == [
+        (2, "the text is empty"), (3, "the label is empty"), (4, "the text says 'NaN', which means no value"),
+        (5, "the label says 'null', which means no value"), (7, "it has 1 cell where the first row has 2")]
 
 
 def test_columns_are_joined_in_order_or_by_template(file: File, settings: Settings) -> None:
