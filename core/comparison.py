@@ -135,8 +135,10 @@ def paired(a: Run, b: Run, *, results: tuple[Result | None, Result | None], spli
     for run, result in zip((a, b), results, strict=True):
         table = _predictions(Path(run.folder), split)
         if table is None or result is None:
-            raise NotFoundError(f"{run.name} has no predictions on {split} rows.", why=f"Its state is {run.status}.",
-                                remedy="Wait until it is done, or resume it.")
+            done = result is not None and run.status is Status.DONE
+            raise NotFoundError(f"{run.name} has no predictions on {split} rows.",
+                                why=f"Its dataset has no {split} row." if done else f"Its state is {run.status}.",
+                                remedy=f"Train on a dataset with {split} rows." if done else "Wait until it is done, or resume it.")
         tables.append(table.sort_by("row_id"))
     hashes = [result.dataset_hash for result in results if result is not None]
     same_rows = all(tables[0][column].equals(tables[1][column]) for column in ("row_id", "label"))

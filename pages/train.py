@@ -30,6 +30,7 @@ if task not in facts.tasks:
     train_form.wrong_task(facts, task)
     shell.stop()
 
+train_form.cautions(dataset)
 choices = {c.name: c for c in api.methods(facts)}
 chosen = train_form.methods(list(choices.values()))
 knobs = {knob for name in chosen for knob in choices[name].knobs}

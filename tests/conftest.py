@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,16 +55,16 @@ def tiny_dataset(settings: Settings) -> Dataset:
     return write_dataset(settings, n_rows=90)
 
 
-def write_dataset(settings: Settings, *, n_rows: int, shift_rows: int = 0) -> Dataset:
-    """A dataset folder as ingestion leaves it: of every five rows three train, one validates, one tests."""
+def write_dataset(settings: Settings, *, n_rows: int, shift_rows: int = 0, without: Sequence[str] = ()) -> Dataset:
+    """A dataset folder as ingestion leaves it: of every five rows three train, one validates, one tests. without: splits that train."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     texts, names = tiny.make_texts(n_rows + shift_rows)
     classes = tuple(sorted(set(names)))
-    pattern = ["train", "train", "train", "validation", "test"]
+    pattern = ["train" if split in without else split for split in ("train", "train", "train", "validation", "test")]
     splits = [pattern[(row // 3) % 5] for row in range(n_rows)] + ["shift"] * shift_rows
-    content_hash = f"{n_rows:08x}{shift_rows:08x}"
+    content_hash = f"{n_rows:08x}{shift_rows:06x}{len(without):x}{sum(map(len, without)) % 16:x}"
     counts: dict[str, dict[str, int]] = {}
     for split, name in zip(splits, names, strict=True):
         counts.setdefault(split, dict.fromkeys(classes, 0))[name] += 1

@@ -18,7 +18,7 @@ from core.store.jobs import NewJob
 
 if TYPE_CHECKING:
     from core.data.check import Options
-    from core.data.report import ImportReport
+    from core.data.report import Finding, ImportReport
 
 
 class Data(Workspace):
@@ -105,6 +105,12 @@ class Data(Workspace):
         self.touch_workspace(ws)
         table = tables.read(path, settings=self.settings)
         return ingest.ingest(table, name=name, roles=roles, settings=self.settings, workspace=ws, options=options)[0]
+
+    def cautions(self, dataset: Dataset) -> list[Finding]:
+        """What to know before training on a dataset: classes without a training row, splits without a row."""
+        from core.data.checks.splits import cautions
+
+        return list(cautions(dataset.counts))
 
     def import_options(self, *, fix_leaks: bool = False, merge_labels: bool = False, template: str | None = None) -> Options:
         """What may be chosen for an import; see `core.data.check.Options`."""

@@ -110,8 +110,7 @@ def train_all(arms: Sequence[Arm], *, settings: Settings, workspace: str) -> dic
         outcome = launch.train(arm.folder, settings=settings, workspace=workspace, line=line)
         outcomes[arm.id] = outcome
         if outcome.result is not None:
-            accuracy = outcome.result.metrics.get("test", {}).get("accuracy")
-            line.done(f"{outcome.status.value}, test accuracy {output.percent(accuracy)}, {outcome.result.seconds:.0f} s")
+            line.done(f"{outcome.status.value}, {output.test_accuracy(outcome.result)}, {outcome.result.seconds:.0f} s")
         else:
             line.done(outcome.status.value)
             if outcome.failure is not None:
@@ -158,18 +157,20 @@ def _paired(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     found = []
     for arm in arms:
         base = first.setdefault((arm.recipe.seed, arm.recipe.label_budget), arm)
-        if base is not arm:
-            test = paired.compare(*_predictions(base.folder, arm.folder), name_a=base.id, name_b=arm.id)
+        if base is not arm and (rows := _predictions(base.folder, arm.folder)) is not None:
+            test = paired.compare(*rows, name_a=base.id, name_b=arm.id)
             found.append({"a": base.id, "b": arm.id, **codec.to_json(test)})
     return found
 
 
-def _predictions(first: Path, second: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(labels, predictions of the first, predictions of the second) of the test rows, by row id."""
+def _predictions(first: Path, second: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(labels, predictions of the first, predictions of the second) of the test rows, by row id; None without test rows."""
     import pyarrow.parquet as pq
 
-    a, b = (pq.read_table(folder / "predictions-test.parquet", columns=["row_id", "label", "prediction"]).sort_by("row_id")
-            for folder in (first, second))
+    paths = [folder / "predictions-test.parquet" for folder in (first, second)]
+    if not all(path.is_file() for path in paths):
+        return None
+    a, b = (pq.read_table(path, columns=["row_id", "label", "prediction"]).sort_by("row_id") for path in paths)
     return a["label"].to_numpy(), a["prediction"].to_numpy(), b["prediction"].to_numpy()
 
 
@@ -205,6 +206,8 @@ def _print(report: dict[str, Any], out: Path) -> None:
                         "trainable", "time", "memory", "artifact"], rows))
     for test in report["paired"]:
         print(test["sentence"])
+    if not report["dataset"]["rows"].get("test"):
+        print("There are no test scores, since the dataset has no test row.")
     print(f"Runs, artifacts and compare.json are in {out}")
 
 
@@ -224,6 +227,5 @@ def resume(folder: Path, *, settings: Settings, workspace: str, as_json: bool) -
     if as_json:
         output.document({"id": folder.name, "status": outcome.status, "result": outcome.result})
     else:
-        accuracy = outcome.result.metrics.get("test", {}).get("accuracy") if outcome.result else None
-        print(f"{folder.name}: {outcome.status.value}, test accuracy {output.percent(accuracy)}")
+        print(f"{folder.name}: {outcome.status.value}" + (f", {output.test_accuracy(outcome.result)}" if outcome.result else ""))
     return 0 if outcome.status is Status.DONE else 1

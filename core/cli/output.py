@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from core.domain import codec
-from core.domain.run import Failure, Interval
+from core.domain.run import Failure, Interval, Result
 from core.errors import ThawError
 
 
@@ -64,6 +64,12 @@ def percent(interval: Interval | None) -> str:
     if interval is None:
         return "-"
     return f"{100 * interval.value:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def test_accuracy(result: Result) -> str:
+    """`test accuracy 96.2 % [94.1, 97.9]`, or that there is none."""
+    accuracy = result.metrics.get("test", {}).get("accuracy")
+    return f"test accuracy {percent(accuracy)}" if accuracy else "no test score (no test row)"
 
 
 def size(size_bytes: float) -> str:

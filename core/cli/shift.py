@@ -31,7 +31,7 @@ def run(args: Namespace, settings: Settings) -> int:
     from core.data import library
     from core.domain.recipe import Recipe
     from core.feature_space import export
-    from core.features import compare
+    from core.features import compare, sample
     from core.store import files
 
     run_dir, workspace = run_folder(args.run_dir), args.workspace
@@ -42,7 +42,8 @@ def run(args: Namespace, settings: Settings) -> int:
         return _null_table(pair, as_json=args.json)
     report = compare.named(compare.report(pair, settings=settings), a=recipe.base_model, b=run_dir.name,
                            beside=second.name if second else "")
-    document = report.to_json() | export.origins(library.load(recipe.dataset, settings=settings, workspace=workspace), second)
+    document = report.to_json() | {"of_training": sample.of_training(pair.splits)}
+    document |= export.origins(library.load(recipe.dataset, settings=settings, workspace=workspace), second)
     if args.json:
         output.document(document)
     else:
@@ -131,5 +132,5 @@ def _print(report: dict[str, Any]) -> None:
                "probe_accuracy_tuned", *(("displacement_shift", "mmd_base", "mmd_tuned") if report["shift_rows"] else ()))
     print(output.table(["block", "frozen", *(c.replace("_", " ") for c in columns)], [
         [block["name"], "yes" if block["frozen"] else "no", *(number(block.get(c)) for c in columns)] for block in report["blocks"]]))
-    for warning in report["warnings"]:
-        print(f"Note: {warning['message']}")
+    for message in [warning["message"] for warning in report["warnings"]] + [report["of_training"]] * bool(report["of_training"]):
+        print(f"Note: {message}")

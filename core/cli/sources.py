@@ -51,17 +51,26 @@ def _one(name: str, *, text: str | None, label: str | None, settings: Settings, 
         return _ingest(path, text=text, label=label, settings=settings, workspace=workspace, options=options, where_there=where_there)
     if any(entry.id == name for entry in DATASETS):
         if already := library.find(name, settings=settings, workspace=workspace):
-            return already
+            return _with_cautions(already)
         line = ProgressLine(f"{name}:")
         with meter.watched(line.amount):
             made = bundled.ensure(name, settings=settings, workspace=workspace, progress=line.bytes)
         line.done(f"{made.rows_kept:,} rows")
         return made
     if re.fullmatch(r"[0-9a-f]{16}", name):
-        return library.load(name, settings=settings, workspace=workspace)
+        return _with_cautions(library.load(name, settings=settings, workspace=workspace))
     raise NotFoundError(f"There is no file and no dataset called {name!r}.",
                         why=f"The bundled sets are {', '.join(entry.id for entry in DATASETS)}.",
                         remedy="Check the path, or use the id of a bundled set.")
+
+
+def _with_cautions(found: Dataset) -> Dataset:
+    """A dataset of the workspace, after what to know before training on it was said."""
+    from core.data.checks.splits import cautions
+
+    for finding in cautions(found.counts):
+        output.say(f"  {finding.severity}: {finding.message}")
+    return found
 
 
 def _ingest(path: Path, *, text: str | None, label: str | None, settings: Settings, workspace: str, options: Options | None,

@@ -18,7 +18,7 @@ from core.feature_space.ask import second_set
 from core.features import compare, places
 from core.features.blockfile import BlockFeatures, digest_of
 from core.features.compare import Pair, Ref, Which
-from core.features.sample import BESIDE_ROWS, SHIFT_SET
+from core.features.sample import BESIDE_ROWS, SHIFT_SET, of_training
 from core.settings import Settings
 from core.shift import cka, geometry, over_training, projection, trust
 from core.shift.arrays import finite, one_thread
@@ -79,6 +79,11 @@ class Space:
     def labels(self) -> NDArray[np.int64] | None:
         """Class of each row, −1 where unknown; None without labels."""
         return self.pair.sides.labels
+
+    @property
+    def of_training(self) -> str | None:
+        """What to say where training rows stand in for test and validation rows."""
+        return of_training(self.pair.splits)
 
     @property
     def linear_only(self) -> bool:

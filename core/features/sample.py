@@ -9,6 +9,8 @@ SHIFT_SHARE = 0.25
 """Most of the sample that may come from the shift set."""
 BESIDE_ROWS = 500
 """Most rows of a second dataset."""
+LEAST_ROWS = 10
+"""Test and validation rows below which training rows stand in for them."""
 SHIFT_SET, NOTHING = "shift", "none"
 """What can stand beside the target rows without a second dataset: the dataset's own shift rows, or no rows at all."""
 
@@ -16,6 +18,7 @@ SHIFT_SET, NOTHING = "shift", "none"
 def probe_sample(labels: np.ndarray, splits: np.ndarray, *, rows: int = DEFAULT_ROWS, seed: int = 0) -> np.ndarray:
     """Indices of the sample, sorted: test and validation rows stratified by class, test first, then up to a quarter shift rows.
 
+    Where a dataset has next to no test and validation rows, training rows are added: see `of_training`.
     labels (n_rows,) int, splits (n_rows,) str. The same dataset, `rows` and `seed` give the same sample.
     """
     from core.data.splits import label_budget
@@ -25,13 +28,23 @@ def probe_sample(labels: np.ndarray, splits: np.ndarray, *, rows: int = DEFAULT_
     shift = shift[label_budget(labels[shift], int(rows * SHIFT_SHARE), seed=seed)] if len(shift) else shift
     room = rows - len(shift)
     chosen = [shift]
-    for split in ("test", "validation"):
+    judged = int(np.isin(splits, ("test", "validation")).sum())
+    for split in ("test", "validation") if judged >= LEAST_ROWS else ("test", "validation", "train"):
         found = np.flatnonzero(splits == split)
         if room > 0 and len(found):
             taken = found[label_budget(labels[found], room, seed=seed)]
             chosen.append(taken)
             room -= len(taken)
     return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def of_training(splits: np.ndarray) -> str | None:
+    """What to say of a sample that holds training rows, given the splits of its rows; None for all other samples."""
+    count = int((np.asarray(splits) == "train").sum())
+    if not count:
+        return None
+    return (f"The dataset has too few test and validation rows, so {count:,} training rows stand in for them. On rows that it was trained "
+            "on, a model looks better than it is.")
 
 
 def beside_sample(labels: np.ndarray, splits: np.ndarray, *, seed: int = 0) -> np.ndarray:

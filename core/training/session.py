@@ -99,7 +99,18 @@ def prepare(session: Session) -> None:
                                      report=session.report("rows", "read"))
     session.train = _budget(session.rows, recipe)
     session.validation = session.rows.of(Split.VALIDATION)
+    _cautions(session)
     evict(settings.cache, int(settings.cache_gb * 1e9))
+
+
+def _cautions(session: Session) -> None:
+    """Note what the rows of this run leave out: classes without a training row, splits without a row."""
+    from core.data.checks.splits import cautions
+
+    chosen = {Split.TRAIN: session.train, **{s: session.rows.of(s) for s in (Split.VALIDATION, Split.TEST, Split.SHIFT)}}
+    counts = {split.value: np.bincount(session.rows.labels[rows], minlength=len(session.rows.classes)) for split, rows in chosen.items()}
+    for finding in cautions({s: dict(zip(session.rows.classes, map(int, n), strict=True)) for s, n in counts.items()}):
+        session.observer.note(finding.message)
 
 
 def dataset_of(ref: str, *, settings: Settings, workspace: str, progress: Callable[[int, int | None], None]) -> Dataset:

@@ -92,6 +92,9 @@ def accuracy(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -
     """How good each run is, and what that costs in trained parameters."""
     st.subheader("How good", help=word("interval"))
     splits = list(dict.fromkeys(s for _, r in runs.values() for s in r.metrics))
+    if not splits:
+        st.caption("These runs have no scores, since their datasets have no test row. Import a dataset with test rows to judge them.")
+        return
     with st.container(horizontal=True):
         metric = st.segmented_control("Metric", list(METRICS), default="accuracy", format_func=METRICS.__getitem__, key="metric",
                                       required=True, label_visibility="collapsed") or "accuracy"
@@ -156,6 +159,9 @@ def confusions(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], n
     """Confusion matrices, two beside each other."""
     st.subheader("Which errors", help=word("confusion matrix"))
     ids = [i for i in runs if i in comparison.confusion]
+    if not ids:
+        st.caption("No confusion matrix: none of these runs has predictions on test rows.")
+        return
     picked = st.pills("Show", ids, selection_mode="multi", default=ids[:2], format_func=names.__getitem__, key=f"confused_{len(ids)}",
                       label_visibility="collapsed")
     columns = st.columns(2)

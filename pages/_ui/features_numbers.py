@@ -28,6 +28,8 @@ def headline(space: Space, block: int) -> None:
         st.markdown(f"- {shell.escape(text)}")
     for caution in space.shift.warnings:
         st.warning(shell.escape(caution.message), icon=":material/warning:")
+    if space.of_training:
+        st.warning(space.of_training, icon=":material/warning:")
     found = space.shift.blocks[block]
     tiles: list[tuple[str, str, str, str]] = []
     if found.base.knn_accuracy and found.tuned.knn_accuracy:

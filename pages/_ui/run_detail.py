@@ -77,6 +77,8 @@ def curve_data(curves: Curves) -> curve_plots.RunCurves:
 def measurements(result: Result) -> None:
     """What the finished run measured, intervals included."""
     st.subheader("Measured")
+    if "test" not in result.metrics:
+        st.info("This run has no test score, since its dataset has no test row.", icon=":material/info:")
     for split, metrics in result.metrics.items():
         with st.container(horizontal=True, gap="medium"):
             for name, i in metrics.items():

@@ -101,7 +101,7 @@ def _row(ws: str, run: Run, name: str) -> None:
             st.caption(phase + (f", step {step:,} of {total:,}" if step and total and phase == "training" else ""))
         elif run.status in (Status.DONE, Status.STOPPED) and (result := shell.api().result(ws, run.id)):
             accuracy = result.metrics.get("test", {}).get("accuracy")
-            if accuracy:
-                st.caption(f"test accuracy {measured(accuracy.value, accuracy.low, accuracy.high)} · {duration(result.seconds)}")
+            score = f"test accuracy {measured(accuracy.value, accuracy.low, accuracy.high)}" if accuracy else "no test score (no test row)"
+            st.caption(f"{score} · {duration(result.seconds)}")
         elif run.failure:
             st.caption(shell.escape(run.failure.what))

@@ -70,6 +70,12 @@ def model(task: Task) -> str:
     return (typed or "").strip()
 
 
+def cautions(dataset: Dataset) -> None:
+    """Warn of classes that nothing trains on and of splits without a row, before anything is started."""
+    for finding in shell.api().cautions(dataset):
+        st.warning(f"{shell.escape(finding.message)} {shell.escape(finding.remedy)}", icon=":material/warning:")
+
+
 def wrong_task(facts: ModelFacts, task: Task) -> None:
     """Say that an inspected model cannot take this dataset."""
     shell.problem(f"{facts.id} cannot learn from this dataset.", why=f"The model is for {_kinds(facts.tasks)}; the dataset holds "

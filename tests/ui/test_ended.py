@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from core.api import Thaw
-from tests.conftest import WORKSPACE
+from tests.conftest import WORKSPACE, write_dataset
 from tests.ui.conftest import shown
 
 
@@ -88,3 +88,40 @@ def test_user_text_is_never_markup(app, dataset, settings):
     from pages._ui.shell import escape
 
     assert escape("**bold** [link](x) :red[y] $z$ <b>") == r"\*\*bold\*\* \[link\](x) \:red\[y\] \$z\$ \<b\>"
+
+
+def without_test_rows(settings, ids):
+    """Make runs look as those on a dataset without test rows: no score, no predictions."""
+    for i in ids:
+        folder = Path(Thaw(settings).run(WORKSPACE, i).folder)
+        result = json.loads((folder / "result.json").read_text())
+        (folder / "result.json").write_text(json.dumps(result | {"metrics": {}}))
+        (folder / "predictions-test.parquet").unlink()
+
+
+def test_runs_without_test_rows_say_so_on_every_page(app, ended, settings):
+    without_test_rows(settings, ended.done)
+    assert "no test score" in shown(app("runs"))
+    run = app("run", run=ended.done[1])
+    assert not run.exception and not run.error and "no test score" in run.info[0].value
+    assert not [m.label for m in run.metric if m.label.startswith("Test")]
+    compare = app("compare")
+    assert not compare.exception
+    assert "no test row" in shown(compare) and "No confusion matrix" in shown(compare)
+    assert "Its dataset has no test row" in compare.error[0].value
+    without_one = app("compare", runs=",".join(ended.done))
+    assert not without_one.exception
+
+
+def test_a_run_with_and_one_without_test_rows_are_compared(app, ended, settings):
+    without_test_rows(settings, ended.done[:1])
+    at = app("compare")
+    assert not at.exception and "Its dataset has no test row" in at.error[0].value
+    assert list(at.dataframe[0].value["Test accuracy"]) == ["0.94 (0.84–1.00)", "–"]
+
+
+def test_the_train_page_warns_of_classes_and_splits_without_rows(app, facts, settings):
+    write_dataset(settings, n_rows=45, without=("validation", "test"))
+    at = app("train", dataset="0000002d000000" + "2e")
+    assert not at.exception
+    assert [w.value.split(":")[0] for w in at.warning[:2]] == ["There is no validation row\\", "There is no test row\\"]

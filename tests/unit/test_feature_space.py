@@ -92,12 +92,13 @@ def pair(settings: Settings, dataset: Dataset) -> Callable[[Ref, Ref], compare.P
     return lambda a, b: compare.pair(a, b, settings=settings, table=table)
 
 
-def test_base_against_tuned_knows_labels_shift_rows_and_what_was_frozen(run: Maker, pair, dataset: Dataset) -> None:
+def test_base_against_tuned_knows_labels_shift_rows_and_what_was_frozen(run: Maker, pair, dataset: Dataset, settings: Settings) -> None:
     folder = run("partial", freeze=FreezePlan(frozen=("embeddings", "block 0")))
     found = pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder))
     assert found.sides.frozen == (True, True, False)
     assert found.sides.shift is not None and found.sides.shift.sum() == 12
-    assert (found.sides.labels == found.row_ids % 3).all() or len(np.unique(found.sides.labels)) == 3
+    label_of = {row["row_id"]: row["label"] for row in rows_of(dataset, settings)}
+    assert found.sides.labels.tolist() == [label_of[row] for row in found.row_ids.tolist()] and len(np.unique(found.sides.labels)) == 3
     assert list(found.splits[-12:]) == ["shift"] * 12
 
 

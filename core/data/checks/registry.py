@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from core.data.checks import giveaway, labels, noise, nulls, pictures, repeats, texts
+from core.data.checks import giveaway, labels, noise, nulls, pictures, repeats, splits, texts
 from core.data.checks.context import Context
 from core.data.report import ERROR, INFO, WARNING, Finding
 
@@ -12,6 +12,7 @@ Check = Callable[[Context], Iterable[Finding]]
 
 CHECKS: tuple[Check, ...] = (
     labels.classes,
+    splits.coverage,
     texts.left_out,
     repeats.leakage,
     giveaway.column,
@@ -29,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
 
 PICTURE_CHECKS: tuple[Check, ...] = (
     labels.classes,
+    splits.coverage,
     texts.left_out,
     repeats.leakage,
     giveaway.column,
