@@ -33,7 +33,7 @@ $(VENV)/.installed-tests: tests/requirements.txt $(VENV)/.installed
 run: $(VENV)/.installed
 	@$(BIN)/python -m core supervise --detach
 	@echo "Starting Thaw; stop it with Ctrl+C. Runs that are under way go on without it."
-	@exec $(BIN)/streamlit run streamlit_app.py --server.headless true $(if $(PORT),--server.port $(PORT))
+	@exec $(BIN)/streamlit run streamlit_app.py --server.headless true $(if $(filter 1 true yes,$(THAW_PUBLIC)),--server.address 0.0.0.0) $(if $(PORT),--server.port $(PORT))
 
 # The browser tests drive the system's Chromium; the figures' PNG export uses it too.
 chromium:

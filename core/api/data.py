@@ -188,6 +188,10 @@ class Data(Workspace):
         payload = {key: value for key, value in (("model", model), ("dataset", dataset)) if value}
         if not payload:
             raise RecipeError("There is nothing to prepare.", remedy="Name a base model, a bundled dataset, or both.")
+        if model:
+            from core.models import facts
+
+            facts.check_named_by_visitor(model, self.settings)
         for run in self.runs(ws, kind=JobKind.PREPARE):
             if run.payload == payload and not run.status.final:
                 return run.id

@@ -156,4 +156,4 @@ class Runs(Data):
 
     def _check(self, ws: str, recipe: Recipe) -> None:
         planning.check(recipe, facts=self.model_facts(recipe.base_model), device=self.device(),
-                       task=self._any_dataset(ws, recipe.dataset).task)
+                       task=self._any_dataset(ws, recipe.dataset).task, settings=self.settings)

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import csv
-import functools
 import re
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,25 @@ from core.errors import DataError, FetchError
 from core.settings import Settings
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
+REMEMBERED_S = 60.0
+"""How long the hub's answer, or its silence, is remembered."""
 _CONFIGURATION = re.compile(r"[\w.,=+-]{1,100}")
 
 
-@functools.cache
+_answers: dict[float, tuple[float, bool]] = {}
+"""Timeout -> (when it was asked, by the monotonic clock; whether it answered)."""
+
+
 def hub_answers(timeout_s: float) -> bool:
-    """Whether the hub answers within `timeout_s`; remembered for this process."""
+    """Whether the hub answers within `timeout_s`; remembered for a minute, so that an outage is not held against it for longer."""
+    asked, answer = _answers.get(timeout_s, (-REMEMBERED_S, False))
+    if time.monotonic() - asked >= REMEMBERED_S:
+        answer = _ask(timeout_s)
+        _answers[timeout_s] = (time.monotonic(), answer)
+    return answer
+
+
+def _ask(timeout_s: float) -> bool:
     import urllib.error
     import urllib.request
 
@@ -46,9 +60,14 @@ def unavailable(settings: Settings) -> str | None:
     return None
 
 
+def is_id(text: str) -> bool:
+    """Whether this has the shape of a hub id: a name, or owner/name."""
+    return _ID.fullmatch(text) is not None and ".." not in text
+
+
 def check_id(hub_id: str, *, configuration: str | None = None) -> None:
-    """Raise DataError unless this can be the id of a hub set (and not a path of this computer)."""
-    if not _ID.fullmatch(hub_id) or ".." in hub_id or Path(hub_id).exists():
+    """Raise DataError unless this can be the id of a hub set."""
+    if not is_id(hub_id):
         raise DataError(f"{hub_id[:80]!r} is not the id of a hub dataset.",
                         why="An id looks like owner/name, for instance fancyzhx/ag_news.",
                         remedy="Copy it from the dataset's page on the hub.")
@@ -67,17 +86,28 @@ def download(hub_id: str, *, configuration: str | None, split: str | None, dest:
         raise FetchError(f"The hub set {hub_id} cannot be fetched.", why=f"{why[0].upper()}{why[1:]}.",
                          remedy="Download the set elsewhere and import its files, or choose a bundled one.")
     meter.tell(f"fetching {hub_id}", 0)
-    return load(lambda: _load_dataset(hub_id, configuration, split), name=hub_id, dest=dest, settings=settings)
+    own_cache = dest / ".hub"
+    try:
+        return load(lambda: _load_dataset(hub_id, configuration, split, own_cache), name=hub_id, dest=dest, settings=settings,
+                    cache=own_cache)
+    finally:
+        shutil.rmtree(own_cache, ignore_errors=True)
 
 
-def _load_dataset(hub_id: str, configuration: str | None, split: str | None) -> Any:
+def _load_dataset(hub_id: str, configuration: str | None, split: str | None, cache: Path) -> Any:
     from datasets import load_dataset
 
-    return load_dataset(hub_id, name=configuration, split=split)
+    if Path(hub_id).exists():  # the library would read the folder of that name
+        raise FileNotFoundError(f"{hub_id} was not found on the hub")
+    return load_dataset(hub_id, name=configuration, split=split, cache_dir=str(cache))
 
 
-def load(get: Callable[[], Any], *, name: str, dest: Path, settings: Settings) -> Path:
-    """Write what `get()` returns (a `Dataset` or `DatasetDict` of the `datasets` library) below `dest`; see `download`."""
+def load(get: Callable[[], Any], *, name: str, dest: Path, settings: Settings, cache: Path | None = None) -> Path:
+    """Write what `get()` returns (a `Dataset` or `DatasetDict` of the `datasets` library) below `dest`; see `download`.
+
+    cache: the folder below which the set may name files of its pictures; without it, none: a set comes from strangers, and a path in
+    its rows could name any file of this computer.
+    """
     try:
         parts = get()
     except Exception as error:  # the library raises many kinds, all of which mean: this set cannot be had
@@ -91,7 +121,7 @@ def load(get: Callable[[], Any], *, name: str, dest: Path, settings: Settings) -
     dest.mkdir(parents=True, exist_ok=True)
     pictures = [column for column, feature in joined.features.items() if type(feature).__name__ == "Image"]
     if pictures:
-        return _write_pictures(joined, pictures[0], dest / stem)
+        return _write_pictures(joined, pictures[0], dest / stem, cache)
     path = dest / f"{stem}.parquet"
     joined.to_parquet(path)
     return path
@@ -107,7 +137,7 @@ def _join(parts: Any) -> Any:
     return concatenate_datasets(named)
 
 
-def _write_pictures(joined: Any, column: str, folder: Path) -> Path:
+def _write_pictures(joined: Any, column: str, folder: Path, cache: Path | None) -> Path:
     """`folder/pictures/<n>.png` (whatever their format: the content counts) and `folder/labels.csv` with the other plain columns."""
     from datasets import Image
 
@@ -119,12 +149,20 @@ def _write_pictures(joined: Any, column: str, folder: Path) -> Path:
         writer = csv.writer(file)
         writer.writerow(["picture", *plain])
         for index, row in enumerate(raw):
-            cell = row[column] or {}
-            data = cell.get("bytes") or (Path(cell["path"]).read_bytes() if cell.get("path") else b"")
-            (folder / "pictures" / f"{index:07}.png").write_bytes(data)
+            (folder / "pictures" / f"{index:07}.png").write_bytes(_picture(row[column] or {}, cache))
             cells = (names[name].int2str(row[name]) if name in names and row[name] is not None and row[name] >= 0
                      else None if name in names else row[name] for name in plain)
             writer.writerow([f"pictures/{index:07}.png", *("" if value is None else value for value in cells)])
             if index % 200 == 199:
                 meter.tell("writing pictures", index + 1, len(joined))
     return folder
+
+
+def _picture(cell: dict[str, Any], cache: Path | None) -> bytes:
+    """The bytes of a picture; none (a row that the import leaves out by name) where its file is not one of the set's own."""
+    if cell.get("bytes"):
+        return bytes(cell["bytes"])
+    if not cell.get("path") or cache is None:
+        return b""
+    path = Path(cell["path"]).resolve()
+    return path.read_bytes() if path.is_relative_to(cache.resolve()) and path.is_file() else b""

@@ -11,13 +11,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
 import psutil
 
-from core.settings import Settings
+from core.settings import Settings, as_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the package `core`."""
@@ -106,9 +105,7 @@ def threads(settings: Settings) -> int:
 
 def environment(settings: Settings, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a child that must see the same settings as we do."""
-    values = {f"THAW_{spec.name.upper()}": getattr(settings, spec.name) for spec in fields(settings)}
-    texts = {name: str(int(value)) if isinstance(value, bool) else str(value) for name, value in values.items()}
-    return {**(os.environ if base is None else base), **texts, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    return {**(os.environ if base is None else base), **as_environment(settings), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:

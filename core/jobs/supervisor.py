@@ -292,7 +292,9 @@ def logs(settings: Settings) -> Path:
 def main(settings: Settings | None = None, *, identity: str | None = None, worker_command: Sequence[str] = ()) -> int:
     """Run a supervisor in this process until it is told to end. Returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    supervisor = Supervisor(settings or settings_module.load(), identity=identity, worker_command=worker_command)
+    settings = settings or settings_module.load()
+    settings_module.keep_private(settings)
+    supervisor = Supervisor(settings, identity=identity, worker_command=worker_command)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.ask_to_quit)
     supervisor.run()

@@ -6,8 +6,10 @@ import hashlib
 import json
 from pathlib import Path
 
+from core.data import hub
 from core.domain import codec
 from core.domain.model import ModelFacts
+from core.errors import NotFoundError
 from core.settings import Settings
 
 FACTS_FILE = "facts.json"
@@ -18,10 +20,42 @@ def is_local(model_id: str) -> bool:
     return model_id.startswith(("/", "~", "./", "../")) or (len(model_id) > 2 and model_id[1:3] in (":\\", ":/"))
 
 
+def check_named_by_visitor(model_id: str, settings: Settings) -> None:
+    """Raise NotFoundError for a path that does not lead below the folders that the server's owner lists, and for what is no id.
+
+    One error for every such path, whether or not something is there: a visitor learns nothing of the server's files. (The command line
+    has its user's own rights and names any folder.)
+    """
+    if not is_local(model_id):
+        folder(model_id, settings)
+    elif not _is_listed(model_id, settings):
+        raise NotFoundError(f"{model_id[:80]!r} is not a base model that may be used here.",
+                            why="A path must lead to a model below a folder that this server's owner has listed.",
+                            remedy="Ask the owner to list its folder in THAW_MODEL_FOLDERS, or to put the model below the folder `models` "
+                                   "of the data folder; or use a bundled model or a hub id.")
+
+
+def _is_listed(model_id: str, settings: Settings) -> bool:
+    """Links are followed first, so that none leads out of the listed folders."""
+    try:
+        path = Path(model_id).expanduser().resolve()
+        roots = [root.expanduser().resolve() for root in settings.model_roots]
+        return any(path.is_relative_to(root) for root in roots) and (path / "config.json").is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
 def folder(model_id: str, settings: Settings) -> Path:
-    """The folder that `from_pretrained` loads: in assets for catalogue and hub ids, the folder itself for local ones."""
+    """The folder that `from_pretrained` loads: in assets for catalogue and hub ids, the folder itself for local ones.
+
+    Raises NotFoundError for what can be neither.
+    """
     if is_local(model_id):
         return Path(model_id).expanduser().absolute()
+    if not hub.is_id(model_id):
+        raise NotFoundError(f"{model_id[:80]!r} is not the id of a base model.",
+                            why="An id looks like owner/name, for instance distilbert/distilbert-base-uncased.",
+                            remedy="Copy it from the model's page on the hub, or choose a bundled model.")
     return settings.assets / "models" / model_id.replace("/", "--")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from core.data.hub import hub_answers
 from core.domain.model import BundledModel
 from core.errors import FetchError
-from core.models import catalogue, facts
+from core.models import catalogue, facts, untrusted
 from core.settings import Settings
 
 Progress = Callable[[int, int | None], None]
@@ -34,13 +34,16 @@ def ensure_model(model_id: str, *, settings: Settings, progress: Progress) -> Pa
         if not (target / "config.json").is_file():
             raise FetchError(f"The folder {target} holds no base model.", why="It has no config.json.",
                              remedy="Give a folder written by save_pretrained, a hub id, or a model of the catalogue.")
+        untrusted.check(target)
         return target
     if (target / SOURCE_FILE).is_file():
+        untrusted.check(target)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(target) + ".lock"):
         if not (target / SOURCE_FILE).is_file():
             _fetch(model_id, target, settings, progress)
+    untrusted.check(target)
     return target
 
 
@@ -56,6 +59,8 @@ def _fetch(model_id: str, target: Path, settings: Settings, progress: Progress) 
     elif settings.hub and hub_answers(settings.hub_timeout_s):
         try:
             _from_hub(hub_id, staging)
+            if entry is not None:
+                _check(staging / Path(entry.weights_member).name, entry.weights_sha256)
             source = "hub"
         except Exception as error:  # noqa: BLE001 - any hub fault means: try the next source, and name this one if that fails too
             shutil.rmtree(staging, ignore_errors=True)

@@ -22,7 +22,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        os.chmod(name, 0o600)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

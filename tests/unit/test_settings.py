@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,17 @@ def test_defaults_need_no_environment() -> None:
 
 
 def test_every_field_is_read_from_its_variable(tmp_path: Path) -> None:
-    raw = {"bool": "0", "int": "7", "float": "7", "Path": str(tmp_path)}
-    expected = {"bool": False, "int": 7, "float": 7.0, "Path": tmp_path}
+    raw = {"bool": "0", "int": "7", "float": "7", "Path": str(tmp_path), "tuple[Path, ...]": f"{tmp_path}{os.pathsep}/models"}
+    expected = {"bool": False, "int": 7, "float": 7.0, "Path": tmp_path, "tuple[Path, ...]": (tmp_path, Path("/models"))}
     for spec in dataclasses.fields(Settings):
         found = settings.load({f"THAW_{spec.name.upper()}": raw[str(spec.type)]})
         assert getattr(found, spec.name) == expected[str(spec.type)], spec.name
+
+
+def test_a_child_reads_the_same_settings(tmp_path: Path) -> None:
+    own = Settings(home=tmp_path, slots=3, hub=False, public=True, cache_gb=0.5, model_folders=(tmp_path / "a", tmp_path / "b"))
+    assert settings.load(settings.as_environment(own)) == own
+    assert settings.load(settings.as_environment(Settings(home=tmp_path))) == Settings(home=tmp_path)
 
 
 def test_every_field_says_what_it_is_for() -> None:
@@ -40,7 +47,7 @@ def test_folders_follow_the_home(tmp_path: Path) -> None:
     assert found.workspace("ab-C_1") == tmp_path / "workspaces" / "ab-C_1"
 
 
-@pytest.mark.parametrize("bad", ["", "..", "a/b", "a b", "ü", "a.b", "\x00"])
+@pytest.mark.parametrize("bad", ["", "..", "a/b", "a b", "ü", "a.b", "\x00", "x" * 101, "x" * 100_000])
 def test_workspace_ids_never_leave_the_folder(tmp_path: Path, bad: str) -> None:
     with pytest.raises(ThawError, match="not valid"):
         Settings(home=tmp_path).workspace(bad)
