@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from core.data.checks import giveaway, labels, noise, nulls, pictures, repeats, splits, texts
+from core.data.checks import combined, giveaway, labels, noise, nulls, pictures, repeats, splits, texts
 from core.data.checks.context import Context
 from core.data.report import ERROR, INFO, WARNING, Finding
 
@@ -19,6 +19,7 @@ CHECKS: tuple[Check, ...] = (
     giveaway.text_start,
     repeats.contradictions,
     labels.spelling,
+    combined.several_labels,
     nulls.answers,
     labels.rare,
     labels.balance,
@@ -37,6 +38,7 @@ PICTURE_CHECKS: tuple[Check, ...] = (
     pictures.size_giveaway,
     repeats.contradictions,
     labels.spelling,
+    combined.several_labels,
     nulls.answers,
     labels.rare,
     labels.balance,
