@@ -127,7 +127,7 @@ def text_rows(table: Table, source: RowSource | None, text: str | None) -> NewRo
     """The texts of a table, joined as those of training."""
     import numpy as np
 
-    from core.data.rows import is_missing
+    from core.data.missing import is_missing
 
     found = text_table(table, source, text)
     empty = np.asarray(is_missing(found.text), dtype=bool)
