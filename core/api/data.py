@@ -181,7 +181,7 @@ class Data(Workspace):
         """What inspecting a base model found; None until it was fetched and inspected."""
         from core.models import facts
 
-        return values.read(facts.facts_path(model, self.settings), ModelFacts)
+        return facts.read(model, self.settings)
 
     def prepare(self, ws: str, *, model: str | None = None, dataset: str | None = None) -> str:
         """Fetch and inspect a base model and/or a bundled dataset in a worker; returns the job's id (of an equal one under way)."""

@@ -18,6 +18,7 @@ from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Result, Run, Status
 from core.errors import RecipeError, ThawError
+from core.models import origin
 from core.planning import MethodChoice
 from core.progress import Progress
 from core.store import files, values
@@ -102,6 +103,7 @@ class Runs(Data):
         run = self.run(ws, id)
         if run.recipe is not None:
             self._check(ws, run.recipe)
+            origin.of(Path(run.folder)).check_model(run.recipe.base_model, self.settings)
         if not self._store.queue.resume(ws, id):
             raise ThawError(f"{run.name} cannot be resumed.", why=f"Its state is {self.run(ws, id).status}.",
                             remedy="Fork it to run its recipe once more.")

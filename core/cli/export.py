@@ -22,7 +22,7 @@ def export(args: Namespace, settings: Settings) -> int:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ThawError(f"{target} exists and is not an empty folder.", why="An export never writes over files.",
                         remedy="Name a new folder.")
-    files = _adapter(run_dir, target) if args.form == "adapter" else _merged(run_dir, target, settings)
+    files = _adapter(run_dir, target, settings) if args.form == "adapter" else _merged(run_dir, target, settings)
     report = {"run": run_dir.name, "as": args.form, "folder": str(target), "files": files,
               "bytes": sum((target / name).stat().st_size for name in files)}
     if args.json:
@@ -32,15 +32,18 @@ def export(args: Namespace, settings: Settings) -> int:
     return 0
 
 
-def _adapter(run_dir: Path, target: Path) -> list[str]:
+def _adapter(run_dir: Path, target: Path, settings: Settings) -> list[str]:
     """Copy what the run trained: adapter or changed weights, head, labels, processor, and the recipe."""
     import shutil
+
+    from core.models import origin
 
     if not (run_dir / "artifact" / "labels.json").is_file():
         raise NotFoundError("This run has no artifact.", why="It did not finish, or failed.",
                             remedy="Resume it first: core resume RUN_DIR.")
+    origin.check_model(run_dir, settings)  # an adapter names its base model: it must not go out with another one of that name
     shutil.copytree(run_dir / "artifact", target, dirs_exist_ok=True)
-    for name in ("recipe.json", "environment.json", "result.json"):
+    for name in ("recipe.json", "environment.json", "result.json", origin.FILE):
         if (run_dir / name).is_file():
             shutil.copy2(run_dir / name, target / name)
     return _files(target)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.data import duplicates, library
+from core.data import duplicates, library, seal
 from core.data import labels as labels_of
 from core.data.gallery import copy_pictures
 from core.data.ingest import DATASET, REPORT, ROWS, publish, read_dataset, write_json, write_rows
@@ -144,6 +144,7 @@ def _write(dataset: Dataset, other: Dataset, rows: dict[str, Any], label: Any, *
             own = rows["image"].to_pylist()
             for place, paths in zip(places, (own[: -len(label)], own[-len(label):]), strict=True):
                 copy_pictures(paths, source=place, target=temporary)
+        seal.write(temporary)
         report = _report(places[0], dataset, result)
         write_json(temporary / REPORT, dataclasses.replace(report, findings=(*findings, *report.findings)).to_json())
         write_json(temporary / DATASET, codec.to_json(result))

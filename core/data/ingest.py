@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.data import catalogue, meter
+from core.data import catalogue, meter, seal
 from core.data.check import Examined, Options, examine
 from core.data.fetch import Progress, no_progress
 from core.data.gallery import copy_pictures
@@ -76,6 +75,7 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
             copy_pictures(rows.album.path, source=rows.album.home, target=temporary)
             write_rows(temporary / ROWS, row_id=rows.row_id, label=rows.label, split=examined.split, image=rows.album.path,
                        file=rows.album.name)
+        seal.write(temporary)
         write_json(temporary / REPORT, report.to_json())
         write_json(temporary / DATASET, codec.to_json(dataset))
         publish(temporary, target)
@@ -119,13 +119,8 @@ def publish(temporary: Path, target: Path) -> None:
 
 def content_hash(rows: Rows, split: Any) -> str:
     """SHA-256 (hex) over row ids, texts (or digests of the pixels), label names and splits, in row order."""
-    digest = hashlib.sha256()
     contents = rows.text.to_pylist() if rows.album is None else rows.album.digest
-    for row_id, text, label, part in zip(rows.row_id.tolist(), contents, rows.label.tolist(), split, strict=True):
-        raw = (text or "").encode("utf-8")
-        digest.update(f"{row_id}\x1f{part}\x1f{rows.classes[label]}\x1f{len(raw)}\x1e".encode())
-        digest.update(raw)
-    return digest.hexdigest()
+    return seal.row_hash(rows.row_id.tolist(), contents, (rows.classes[label] for label in rows.label.tolist()), split)
 
 
 def mean_chars(rows: Rows) -> float:

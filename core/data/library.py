@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from core.data import seal
 from core.data.ingest import DATASET, REPORT, ROWS, read_dataset
 from core.data.report import ImportReport
 from core.domain.dataset import Dataset
@@ -67,6 +68,14 @@ def read_rows(dataset: Dataset, *, settings: Settings, workspace: str, split: st
     Raises NotFoundError when the folder is gone, DataError when its file is damaged.
     """
     return rows_of(folder(dataset, settings=settings, workspace=workspace), dataset, split=split, columns=columns)
+
+
+def verify(dataset: Dataset, *, settings: Settings, workspace: str, pictures: bool = True) -> None:
+    """Raises DataError when the rows on disk are no longer those of the dataset's hash; see `seal.check`."""
+    place = folder(dataset, settings=settings, workspace=workspace)
+    if not (place / ROWS).is_file():
+        raise _missing(dataset.id)
+    seal.check(place, dataset, pictures=pictures)
 
 
 def rows_of(place: Path, dataset: Dataset, *, split: str | None = None, columns: list[str] | None = None) -> Any:

@@ -71,7 +71,7 @@ class ModelFacts:
     id: str
     """Catalogue id, hub id or absolute folder path, as in `Recipe.base_model`."""
     revision: str
-    """Hub commit, or `sha256:` + first 16 digits of the weight file."""
+    """`content:` + 16 digits over weights, tokenizer or processor, and configuration; `sha256:` (of the weights alone) in older files."""
     architecture: str
     tasks: tuple[Task, ...]
     blocks: tuple[Block, ...]

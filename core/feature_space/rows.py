@@ -17,9 +17,17 @@ UNKNOWN = -1
 TEXT_CHARACTERS = 2000
 
 
-@functools.lru_cache(maxsize=4)
 def table(dataset: str, settings: Settings, workspace: str) -> Table:
-    """Labels and splits of a dataset; it never changes, so one reading serves all."""
+    """Labels and splits of a dataset; one reading serves all. Raises DataError when its rows on disk are not those of its hash."""
+    from core.data import library
+
+    found = library.load(dataset, settings=settings, workspace=workspace)
+    library.verify(found, settings=settings, workspace=workspace, pictures=False)
+    return _table(dataset, found.content_hash, settings, workspace)
+
+
+@functools.lru_cache(maxsize=4)
+def _table(dataset: str, content_hash: str, settings: Settings, workspace: str) -> Table:
     return table_of(dataset, settings=settings, workspace=workspace)
 
 

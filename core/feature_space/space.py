@@ -122,11 +122,13 @@ class Space:
 
 def build(a: Ref, b: Ref, *, names: tuple[str, str], dataset: Dataset, settings: Settings, workspace: str, rows: int,
           beside: str = SHIFT_SET) -> Space:
-    """Compare two sides: from the cache when measured before, else now (seconds). Raises NotFoundError where features are missing.
+    """Compare two sides: from the cache when measured before, else now (seconds). Raises NotFoundError where features are missing,
+    DataError where the dataset's rows are no longer those of the runs.
 
     beside: see `compare.pair`. The newest few stay in memory for the next click.
     """
-    stamp = tuple(_stamp(ref, settings, rows, second_set(beside)) for ref in (a, b))
+    stamp = (row_facts.table(dataset.id, settings, workspace).dataset_hash,
+             *(_stamp(ref, settings, rows, second_set(beside)) for ref in (a, b)))
     make = _build if rows <= KEPT_ROWS else _build.__wrapped__
     return make(a, b, names, dataset.id, settings, workspace, rows, beside, stamp)
 

@@ -57,6 +57,7 @@ class Table:
     row_ids: NDArray[np.int64]
     labels: NDArray[np.int64]
     splits: NDArray[np.str_]
+    dataset_hash: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +111,16 @@ def aligned(features: BlockFeatures, row_ids: NDArray[np.int64]) -> BlockFeature
 
 
 def table_of(dataset: str, *, settings: Settings, workspace: str) -> Table:
-    """Row ids, labels and splits of a dataset of the workspace. Labels are −1 where there are none."""
+    """Row ids, labels and splits of a dataset of the workspace. Labels are −1 where there are none. Raises DataError when its rows on
+    disk are not those of its hash."""
     from core.data import library
 
-    rows = library.read_rows(library.load(dataset, settings=settings, workspace=workspace), settings=settings, workspace=workspace,
-                             columns=["row_id", "label", "split"])
+    found = library.load(dataset, settings=settings, workspace=workspace)
+    library.verify(found, settings=settings, workspace=workspace, pictures=False)
+    rows = library.read_rows(found, settings=settings, workspace=workspace, columns=["row_id", "label", "split"])
     labels = rows["label"].fill_null(-1).to_numpy().astype(np.int64)
-    return Table(row_ids=rows["row_id"].to_numpy(), labels=labels, splits=np.array(rows["split"].to_pylist()))
+    return Table(row_ids=rows["row_id"].to_numpy(), labels=labels, splits=np.array(rows["split"].to_pylist()),
+                 dataset_hash=found.content_hash)
 
 
 def pair(a: Ref, b: Ref, *, settings: Settings, table: Table, rows: int = DEFAULT_ROWS, beside: str = SHIFT_SET) -> Pair:
@@ -131,6 +135,8 @@ def pair(a: Ref, b: Ref, *, settings: Settings, table: Table, rows: int = DEFAUL
     if before.dataset_hash != after.dataset_hash:
         raise DataError("These two runs cannot be compared row by row.", why="They were trained on different datasets.",
                         remedy="Choose two runs of the same dataset.")
+    if table.dataset_hash != after.dataset_hash:
+        raise _changed("It has another hash than the runs wrote down.")
     first, second = _common(*_loaded(a, b, settings=settings, rows=rows))
     labels, splits = _facts(table, first.row_ids)
     if beside != SHIFT_SET and not (target := splits != Split.SHIFT.value).all():
@@ -159,9 +165,12 @@ def _facts(table: Table, row_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64],
     position = {int(row): index for index, row in enumerate(table.row_ids)}
     order = np.array([position.get(int(row), -1) for row in row_ids], int)
     if len(order) and order.min() < 0:
-        raise DataError("The dataset of these runs has changed.", why="Rows of the probe sample are no longer in it.",
-                        remedy="Train on the dataset as it is now.")
+        raise _changed("Rows of the probe sample are no longer in it.")
     return table.labels[order], table.splits[order]
+
+
+def _changed(why: str) -> DataError:
+    return DataError("The dataset of these runs has changed.", why=why, remedy="Train on the dataset as it is now.")
 
 
 def _common(first: BlockFeatures, second: BlockFeatures) -> tuple[BlockFeatures, BlockFeatures]:

@@ -1,18 +1,22 @@
-"""Where a base model lies on disk and what inspecting it found; no torch."""
+"""Where a base model lies on disk, which revision it is, and what inspecting that found; no torch."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
 import json
+import secrets
 from pathlib import Path
 
 from core.data import hub
 from core.domain import codec
 from core.domain.model import ModelFacts
 from core.errors import NotFoundError
+from core.models.identity import Identity
 from core.settings import Settings
 
-FACTS_FILE = "facts.json"
+FACTS_FILE, NOTES_FILE = "facts.json", "identity.json"
 
 
 def is_local(model_id: str) -> bool:
@@ -67,19 +71,44 @@ def facts_path(model_id: str, settings: Settings) -> Path:
     return folder(model_id, settings) / FACTS_FILE
 
 
+def identity(model_id: str, settings: Settings) -> Identity:
+    """What lies in the model's folder now. Cheap: only files that changed since the last look are read."""
+    return Identity(folder(model_id, settings), notes=facts_path(model_id, settings).with_name(NOTES_FILE))
+
+
 def read(model_id: str, settings: Settings) -> ModelFacts | None:
-    """Facts of an inspected model, or None when it was not fetched and inspected yet."""
+    """Facts of an inspected model; None when it was not fetched and inspected yet, or its files are others than were inspected.
+
+    Facts that an earlier version wrote name a revision of the weights alone; they are given with the revision of today.
+    """
     path = facts_path(model_id, settings)
-    if not path.is_file():
+    try:
+        stat = path.stat()
+    except OSError:
         return None
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return codec.from_json(ModelFacts, data) if data.get("schema_version") == ModelFacts.schema_version else None
+    found = _parse(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    if found is None:
+        return None
+    now = identity(model_id, settings)
+    if not now.digests:  # the folder is gone; what is known of it is shown until it is loaded
+        return found
+    return dataclasses.replace(found, revision=now.revision) if now.is_revision(found.revision) else None
+
+
+@functools.lru_cache(maxsize=64)
+def _parse(path: Path, stamp: tuple[int, ...]) -> ModelFacts | None:
+    """stamp: part of the key, so that a rewritten file is read anew."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return codec.from_json(ModelFacts, data) if data.get("schema_version") == ModelFacts.schema_version else None
+    except (OSError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def write(facts: ModelFacts, settings: Settings) -> None:
     """Write `facts.json` by rename, so that a reader never sees half of it."""
     path = facts_path(facts.id, settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     temporary.write_text(json.dumps(codec.to_json(facts), indent=1), encoding="utf-8")
     temporary.replace(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
     if known is not None:
         return known
     folder = facts.folder(model_id, settings)
+    revision = facts.identity(model_id, settings).revision
     body = load.load_body(folder)
     stack = blocks.find_stack(body)
     source = fetch.source_of(model_id, settings)
@@ -34,7 +34,7 @@ def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
     width = special["hidden_size"]
     found = ModelFacts(
         id=model_id,
-        revision=_revision(folder),
+        revision=revision,
         architecture=getattr(config, "architecture", None) or type(body).__name__,
         blocks=blocks.describe(body, stack),
         intermediate_size=int(getattr(config, "intermediate_size", None) or 4 * width),
@@ -89,16 +89,6 @@ def _first(value: Any) -> Any:
 def _max_length(config: object) -> int:
     limit = int(getattr(config, "max_position_embeddings", 512))
     return min(limit - 2 if getattr(config, "model_type", "") in ("roberta", "xlm-roberta", "camembert") else limit, 8192)
-
-
-def _revision(folder: Path) -> str:
-    """`sha256:` + 16 digits over the weight files' own SHA-256 (of the one file, when there is only one)."""
-    digests = []
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    whole = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-    return "sha256:" + whole[:16]
 
 
 def _measure(body: nn.Module, stack: Stack, inputs: dict[str, torch.Tensor], *, units: int) -> dict[str, Any]:

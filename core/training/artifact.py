@@ -20,7 +20,7 @@ from core.domain import codec
 from core.domain.dataset import Depth, RowSource
 from core.domain.recipe import Recipe
 from core.errors import NotFoundError
-from core.models import blocks, methods
+from core.models import blocks, methods, origin
 from core.models import facts as facts_module
 from core.models.network import Network
 from core.settings import Settings
@@ -96,7 +96,8 @@ class Side:
 def load(run_dir: Path, *, settings: Settings, base: bool = False, device: str | None = None) -> Side:
     """One side of a finished run. base=True: the pretrained body as published with the probe's head, nothing of this run's training.
 
-    Raises NotFoundError when the run left no artifact, or has no base side (from scratch).
+    Raises NotFoundError when the run left no artifact, or has no base side (from scratch); RecipeError when the base model's files are
+    not those that the run was trained on.
     """
     folder = run_dir / "artifact"
     if not (folder / LABELS_FILE).is_file():
@@ -108,6 +109,7 @@ def load(run_dir: Path, *, settings: Settings, base: bool = False, device: str |
         raise NotFoundError("This run has no base side to predict with.",
                             why="It started from a random head, so no head was fitted on the base model's features.",
                             remedy="Run the method probe on the same data, or fork this run with the head initialised from the probe.")
+    origin.of(run_dir).check_model(recipe.base_model, settings)
     facts = facts_module.read(recipe.base_model, settings)
     if facts is None:
         raise NotFoundError(f"The base model {recipe.base_model} is not in the data folder.", remedy="Fetch it on the Train page.")

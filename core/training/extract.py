@@ -23,6 +23,7 @@ from core.features.blockfile import BlockFeatures
 from core.features.compare import Pair, Ref, Which
 from core.features.sample import DEFAULT_ROWS, NOTHING, SHIFT_SET, beside_sample, probe_sample
 from core.models import facts as facts_module
+from core.models import origin
 from core.models.network import Network
 from core.settings import Settings
 from core.tasks.base import Encoded, Rows
@@ -46,7 +47,7 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
     """Features of the probe sample on every side of a finished run; what is on disk already is never computed again.
 
     beside: see `compare.pair`; of a second dataset, features of up to 500 rows are extracted, too. Raises NotFoundError when the run
-    has no artifact, or a dataset or its base model is gone.
+    has no artifact, or a dataset or its base model is gone; DataError or RecipeError when these are not what the run was trained on.
     """
     from core.training.session import dataset_of, read_rows
 
@@ -56,6 +57,7 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
     precision = str(json.loads((run_dir / "artifact" / artifact.LABELS_FILE).read_text(encoding="utf-8"))["precision"])
     dataset = dataset_of(recipe.dataset, settings=settings, workspace=workspace,
                          progress=lambda done, total: observer.progress(done, total, "bytes", "dataset"))
+    origin.of(run_dir).check_dataset(dataset)
     table = read_rows(dataset, settings=settings, workspace=workspace)
     work = _Work(recipe=recipe, facts=where.facts, rows=table, sample=probe_sample(table.labels, table.splits, rows=rows),
                  precision=precision, settings=settings, observer=observer)

@@ -19,7 +19,7 @@ from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
 from core.errors import DataError, RecipeError
 from core.features.store import RowStore, evict
-from core.models import fetch, methods
+from core.models import fetch, methods, origin
 from core.models import inspect as model_inspect
 from core.models.network import Network
 from core.settings import Settings
@@ -91,6 +91,7 @@ def prepare(session: Session) -> None:
     session.precision = _precision(recipe, session.device)
     session.observer.note(f"Computes in {session.precision} on {session.device.name}.")
     session.facts = model_inspect.inspect_model(recipe.base_model, settings=settings)
+    _check_origin(session)
     _check_method(session)
     adapter = tasks.adapter(recipe.task)
     session.processor = adapter.load_processor(session.folder)
@@ -127,9 +128,10 @@ def dataset_of(ref: str, *, settings: Settings, workspace: str, progress: Callab
 
 
 def read_rows(dataset: Dataset, *, settings: Settings, workspace: str) -> Rows:
-    """All rows of an ingested dataset, in file order; pictures as absolute paths."""
+    """All rows of an ingested dataset, in file order; pictures as absolute paths. Raises DataError when they are not those of its hash."""
     from core.data import library
 
+    library.verify(dataset, settings=settings, workspace=workspace)
     table = library.read_rows(dataset, settings=settings, workspace=workspace)
     if "text" in table.column_names:
         content = table["text"].to_pylist()
@@ -147,6 +149,15 @@ def _precision(recipe: Recipe, device: Device) -> str:
     if recipe.precision == "fp16" and device.kind == "cpu":
         raise RecipeError("fp16 is not available on a CPU.", why="torch trains in fp16 on GPUs only.", remedy="Choose auto, fp32 or bf16.")
     return recipe.precision
+
+
+def _check_origin(session: Session) -> None:
+    """A run goes on from the very model and rows that it began with; what these are is written down before anything is computed."""
+    if session.resume:
+        began = origin.of(session.run_dir)
+        began.check_model(session.recipe.base_model, session.settings)
+        began.check_dataset(session.dataset)
+    origin.record(session.run_dir, origin.Origin(model_revision=session.facts.revision, dataset_hash=session.dataset.content_hash))
 
 
 def _check_method(session: Session) -> None:

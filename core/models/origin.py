@@ -1,0 +1,72 @@
+"""What a run was made from, as its folder says: the revision of its base model, the hash of its dataset; and whether these are here."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from core.domain.dataset import Dataset
+from core.domain.recipe import Recipe
+from core.errors import DataError, RecipeError
+from core.models import facts
+from core.settings import Settings
+
+FILE = "origin.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Empty where the run did not get so far as to know it."""
+
+    model_revision: str = ""
+    dataset_hash: str = ""
+
+    def check_model(self, model_id: str, settings: Settings) -> None:
+        """Raises RecipeError, naming both revisions, when the base model's files here are others. A missing model is for who loads it."""
+        now = facts.identity(model_id, settings)
+        if not now.digests or not self.model_revision or now.is_revision(self.model_revision):
+            return
+        raise RecipeError(f"The base model {model_id} is no longer the one that this run was trained on.",
+                          why=f"The run is on revision {self.model_revision}; the files in {facts.folder(model_id, settings)} are revision "
+                              f"{now.in_form_of(self.model_revision)}: weights, tokenizer, processor or configuration have changed.",
+                          remedy="Put the files of that revision back, or train again on the files as they are now.")
+
+    def check_dataset(self, dataset: Dataset) -> None:
+        """Raises DataError, naming both hashes, when this is not the dataset that the run was trained on."""
+        if not self.dataset_hash or self.dataset_hash == dataset.content_hash:
+            return
+        raise DataError(f"The dataset {dataset.name} is no longer the one that this run was trained on.",
+                        why=f"The run is on rows with the hash {self.dataset_hash[:16]}; those here have {dataset.content_hash[:16]}.",
+                        remedy="Import the file of that time again, or train again on the dataset as it is now.")
+
+
+def record(run_dir: Path, origin: Origin) -> None:
+    """Write down what a run starts from, by rename."""
+    temporary = run_dir / f".{FILE}-{secrets.token_hex(4)}"
+    temporary.write_text(json.dumps(asdict(origin)), encoding="utf-8")
+    temporary.replace(run_dir / FILE)
+
+
+def of(run_dir: Path) -> Origin:
+    """What a run recorded; a finished run of an earlier version says it in its result."""
+    for name in (FILE, "result.json"):
+        known = _json(run_dir / name)
+        if known.get("model_revision") or known.get("dataset_hash"):
+            return Origin(model_revision=str(known.get("model_revision") or ""), dataset_hash=str(known.get("dataset_hash") or ""))
+    known = _json(run_dir / "environment.json")
+    return Origin(model_revision=str(known.get("base_model_revision") or ""), dataset_hash=str(known.get("dataset") or ""))
+
+
+def check_model(run_dir: Path, settings: Settings) -> None:
+    """`Origin.check_model` of a run folder with a recipe."""
+    of(run_dir).check_model(Recipe.from_json(_json(run_dir / "recipe.json")).base_model, settings)
+
+
+def _json(path: Path) -> dict[str, object]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
