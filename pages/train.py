@@ -64,6 +64,7 @@ st.subheader("Before the start")
 if not chosen:
     shell.empty("Tick at least one method above.")
     shell.stop()
+api.check_room(ws, len(budgets) * seeds * len(chosen))
 runs = [planned(name, seed, budget) for budget in budgets for seed in range(seeds) for name in chosen]
 fits = estimates.panel(ws, {choices[name].label: planned(name, 0, budgets[0]) for name in chosen}, runs)
 name = st.text_input("Name of the experiment", value=f"{dataset.name}, {model_id}", key=f"name_{dataset.id}_{model_id}", max_chars=80)

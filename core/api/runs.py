@@ -55,6 +55,7 @@ class Runs(Data):
         """Queue one run a recipe as one experiment, in this order; all are checked first, then all are queued or none."""
         if not recipes:
             raise RecipeError("There is nothing to run.", remedy="Choose at least one method.")
+        self.check_room(ws, len(recipes))
         for recipe in recipes:
             self._check(ws, recipe)
         experiment = self._store.experiments.create(ws, name)
@@ -65,6 +66,7 @@ class Runs(Data):
     def compare_bundled(self, ws: str, *, dataset: str, model: str, methods: Sequence[str], effort: str = "quick", seeds: int = 1,
                         budgets: Sequence[int | None] = (None,)) -> list[str]:
         """Methods x seeds x label budgets on a bundled set, from an empty data folder: the first run fetches what is missing."""
+        self.check_room(ws, len(methods) * seeds * len(budgets))
         facts = self.model_facts(model)
         if facts is not None:
             reasons = {choice.name: choice.reason for choice in self.methods(facts)}
@@ -101,15 +103,19 @@ class Runs(Data):
     def resume(self, ws: str, id: str) -> None:
         """Queue a run again that was stopped, failed or interrupted; its recipe stays, it goes on from its last checkpoint."""
         run = self.run(ws, id)
+        if run.damage:
+            raise ThawError(f"{run.name} cannot be resumed.", why=run.failure.why if run.failure else "",
+                            remedy="Delete it, and start a new run.")
         if run.recipe is not None:
             self._check(ws, run.recipe)
             origin.of(Path(run.folder)).check_model(run.recipe.base_model, self.settings)
-        if not self._store.queue.resume(ws, id):
+        if not self._store.queue.resume(ws, id, most=self.settings.max_queued):
             raise ThawError(f"{run.name} cannot be resumed.", why=f"Its state is {self.run(ws, id).status}.",
                             remedy="Fork it to run its recipe once more.")
 
     def fork(self, ws: str, id: str, recipe: Recipe) -> str:
         """A new run from an edited recipe, in the same experiment, with the old run as its parent. Returns its id."""
+        self.check_room(ws, 1)
         parent = self.run(ws, id)
         self._check(ws, recipe)
         name = planning.names(parent.name.split(" · ")[0], [recipe])[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.domain.device import Device
 from core.domain.run import JobKind, Run
-from core.errors import ThawError
+from core.errors import FailureKind, ThawError
 from core.jobs import launch
 from core.settings import Settings
 from core.store import Store, files, values
@@ -67,9 +67,21 @@ class Workspace:
     def run(self, ws: str, id: str) -> Run:
         return self._store.jobs.get(ws, id)
 
+    def damaged_runs(self, ws: str) -> list[Run]:
+        """Entries of the queue that cannot be read, of any kind: they can be looked at (`Run.damage`) and deleted."""
+        return [run for run in self._store.jobs.list(ws) if run.damage]
+
+    def check_room(self, ws: str, runs: int) -> None:
+        """ThawError when so many runs are more than one submission, or the workspace, may queue. Asked before anything is planned."""
+        if runs > self.settings.max_submit:
+            raise ThawError(f"These are {runs:,} runs, and at most {self.settings.max_submit:,} can be queued at once.",
+                            why="Methods × seeds × label budgets multiply.", kind=FailureKind.DATA,
+                            remedy="Ask for fewer, or have THAW_MAX_SUBMIT raised.")
+        self._store.jobs.check_room(ws, runs, most=self.settings.max_queued)
+
     def _submit(self, ws: str, jobs: Sequence[NewJob]) -> list[str]:
         self.touch_workspace(ws)
-        return self._store.jobs.submit(jobs)
+        return self._store.jobs.submit(jobs, most=self.settings.max_queued)
 
     def _runs_folder(self, ws: str) -> Path:
         return self.settings.workspace(ws) / "runs"

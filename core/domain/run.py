@@ -53,6 +53,8 @@ class JobKind(StrEnum):
     """Read, check and keep a person's file or a hub set; see `core.data.import_job.payload`."""
     FEATURES = "features"
     """Extract the features of a finished run at every block."""
+    UNKNOWN = "unknown"
+    """Of another version of Thaw, or damaged: nobody works on it, and it can be deleted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,8 @@ class Run:
     parent: str | None = None
     """The run it was forked from."""
     attempts: int = 0
+    damage: str = ""
+    """What of its row in the queue cannot be read; empty when all can."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ import secrets
 import subprocess
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from core import logs
 from core.jobs import process
 from core.settings import Settings
 from core.store import Store
@@ -20,7 +20,6 @@ STARTING_S = 30.0
 """So long an announced supervisor may take to appear."""
 SILENT_S = 60.0
 """A supervisor gives a sign of life about every half second; after so long even a living process is not counted on."""
-_LOG_LIMIT_BYTES = 5_000_000
 
 _started: list[subprocess.Popen[bytes]] = []
 """Supervisors this process started: polled, so that an ended one does not stay a zombie."""
@@ -28,10 +27,18 @@ _started: list[subprocess.Popen[bytes]] = []
 
 def alive(row: SupervisorRow) -> bool:
     """Whether that supervisor is at work or about to be."""
-    silent_s = time.time() - row.heartbeat
+    silent_s = _silent_s(row)
     if row.pid is None or row.host != process.host():
         return silent_s < STARTING_S
-    return silent_s < SILENT_S and process.alive(row.pid, row.pid_created)
+    return silent_s < SILENT_S and process.alive(row.pid, row.pid_created, row.birth)
+
+
+def _silent_s(row: SupervisorRow) -> float:
+    """Seconds since its last sign of life: on this machine by a clock that nobody sets, of another one by the time of day."""
+    if row.uptime is None or row.host != process.host():
+        return time.time() - row.heartbeat
+    passed = process.uptime() - row.uptime
+    return passed if passed >= 0 else float("inf")  # the machine was started anew since
 
 
 def is_alive(store: Store, supervisor: str) -> bool:
@@ -42,6 +49,11 @@ def is_alive(store: Store, supervisor: str) -> bool:
 def any_alive(store: Store) -> bool:
     """Whether somebody looks after the queue."""
     return any(alive(row) for row in store.supervisors.list())
+
+
+def trouble(store: Store) -> str | None:
+    """Why the queue is not served at present, from a living supervisor; None when all is well, or there is none."""
+    return next((row.trouble for row in store.supervisors.list() if row.trouble and alive(row)), None)
 
 
 def ensure_supervisor(settings: Settings, store: Store | None = None, *, command: Sequence[str] = ()) -> bool:
@@ -55,18 +67,13 @@ def ensure_supervisor(settings: Settings, store: Store | None = None, *, command
     if any_alive(store):
         return False
     identity = secrets.token_hex(6)
-    if not store.supervisors.reserve(identity, process.host(), alive=alive):
+    if not store.supervisors.reserve(identity, process.host(), alive=alive, uptime=process.uptime()):
         return False
-    path = settings.home / "logs" / "supervisor.log"
-    _rotate(path)
+    path = settings.home / logs.SUPERVISOR
+    logs.rotate(path)
     start = [*(command or process.python("core.jobs.supervisor")), "--id", identity]
     child = process.spawn(start, log=path, env=process.environment(settings))
     _started.append(child)
     log.info("Started supervisor %s (process %d); its log is %s", identity, child.pid, path)
     return True
 
-
-def _rotate(path: Path) -> None:
-    """Keep one old log, so that the file stays small."""
-    if path.exists() and path.stat().st_size > _LOG_LIMIT_BYTES:
-        path.replace(path.with_suffix(".old.log"))

@@ -10,7 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,6 +37,23 @@ def host() -> str:
     return socket.gethostname()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Which process it is: numbers are given out again, so the start belongs to it."""
+
+    pid: int
+    started: float
+    """Unix time, derived from a clock that can be set: for rows of older versions, and where there is no `birth`."""
+    birth: str | None
+    """Boot id of the machine and start in ticks since then, which no clock moves; None where the system does not say."""
+
+
+def identity(pid: int) -> Identity | None:
+    """A living process; None when it is dead."""
+    started = start_time(pid)
+    return None if started is None else Identity(pid=pid, started=started, birth=birth(pid))
+
+
 def start_time(pid: int) -> float | None:
     """Unix time at which a living process started; None when it is dead (a zombie is dead)."""
     try:
@@ -46,22 +65,53 @@ def start_time(pid: int) -> float | None:
         return 0.0
 
 
-def alive(pid: int | None, started: float | None) -> bool:
-    """Whether the very process that started then still lives; a process number that was given out again does not count."""
-    if pid is None or started is None or pid <= 1:
+def birth(pid: int) -> str | None:
+    """Boot id and start ticks of a living process, from proc(5); None when it is dead or the system has no such file."""
+    boot = boot_id()
+    if boot is None:
+        return None
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in ("Z", "X") else f"{boot}:{fields[19]}"  # fields 3 (state) and 22 (starttime); a name may hold anything
+
+
+@functools.cache
+def boot_id() -> str | None:
+    """Names the present run of the machine; None where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def uptime() -> float:
+    """Seconds on a clock that all processes of the machine share, that nobody sets, and that stands while the machine sleeps."""
+    return time.monotonic()
+
+
+def alive(pid: int | None, started: float | None, birth_was: str | None = None) -> bool:
+    """Whether the very process that started then still lives; a process number that was given out again does not count.
+
+    Where its birth was noted, only that counts: after a change of the clock, times of start differ from those noted before.
+    """
+    if pid is None or pid <= 1:
         return False
+    if birth_was and boot_id() is not None:
+        return birth(pid) == birth_was
     found = start_time(pid)
-    return found is not None and abs(found - started) < _SAME_START_S
+    return found is not None and started is not None and abs(found - started) < _SAME_START_S
 
 
-def myself() -> tuple[int, float]:
-    """(pid, start time) of this process."""
-    return os.getpid(), float(psutil.Process().create_time())
+def myself() -> Identity:
+    """This process."""
+    return Identity(pid=os.getpid(), started=float(psutil.Process().create_time()), birth=birth(os.getpid()))
 
 
-def end(pid: int | None, started: float | None, number: signal.Signals) -> bool:
+def end(pid: int | None, started: float | None, number: signal.Signals, birth_was: str | None = None) -> bool:
     """Send a signal to a worker's process group. Never to pid <= 1, to a stranger, or to our own group; False when not sent."""
-    if pid is None or not alive(pid, started):
+    if pid is None or not alive(pid, started, birth_was):
         return False
     with contextlib.suppress(ProcessLookupError):
         if os.getpgid(pid) == pid != os.getpgrp():

@@ -8,20 +8,33 @@ import os
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
 
+from core import logs, space
 from core import settings as settings_module
 from core.domain.run import Failure, JobKind, Status
-from core.jobs import failures, process
+from core.errors import FailureKind, ThawError
+from core.jobs import failures, leftovers, process
 from core.jobs.handlers import HANDLERS, Handler, Job
-from core.jobs.observer import StoreObserver
+from core.jobs.observer import UNWRITTEN, StoreObserver
 from core.settings import Settings
 from core.store import Store, files
 from core.store.queue import Claim
+from core.unforeseen import is_disk_full
 
 log = logging.getLogger("thaw.worker")
+
+
+UNRECORDED: Mapping[Status, int] = {Status.DONE: 80, Status.STOPPED: 81, Status.QUEUED: 82}
+"""Exit status of a worker that ended so and could not record it, as the database took nothing: its supervisor records it later."""
+RECORD_FOR_S = 10.0
+"""So long a worker tries to record an end, holding its memory."""
+
+T = TypeVar("T")
 
 
 class Terminated(BaseException):
@@ -33,10 +46,14 @@ def run_job(run: str, *, fence: int, settings: Settings, handlers: Mapping[JobKi
 
     A claim that is no longer valid (another worker has the job) is left alone, with status 0.
     """
-    store = Store(settings)
-    pid, started = process.myself()
-    claim = store.queue.begin(run, fence=fence, pid=pid, pid_created=started)
-    if claim is None:
+    me = process.myself()
+    store = _patiently(lambda: Store(settings))
+    if store is None:
+        return UNRECORDED[Status.QUEUED]
+    begun = _patiently(lambda: [store.queue.begin(run, fence=fence, pid=me.pid, pid_created=me.started, birth=me.birth)])
+    if begun is None:
+        return UNRECORDED[Status.QUEUED]
+    if (claim := begun[0]) is None:
         log.warning("Run %s is not for this worker (claim %s is over)", run, fence)
         return 0
     observer = StoreObserver(store, run, fence=fence)
@@ -44,14 +61,43 @@ def run_job(run: str, *, fence: int, settings: Settings, handlers: Mapping[JobKi
     heartbeat.start()
     try:
         status, failure = _work(claim, store, observer, settings, handlers)
+        if failure:
+            observer.failure(failure)
     finally:
         heartbeat.stop()
-    if failure:
-        observer.failure(failure)
-    observer.close()
-    if not store.queue.finish(run, fence=fence, status=status, failure=failure):
-        log.warning("Run %s had been given up before this worker finished it", run)
+    return _record(store, claim, observer, status, failure)
+
+
+def _record(store: Store, claim: Claim, observer: StoreObserver, status: Status, failure: Failure | None) -> int:
+    """Write the last events, then the end; the exit status says what could not be written. QUEUED: the run waits for another turn."""
+    def write() -> list[bool]:
+        if not observer.close():
+            raise sqlite3.OperationalError("the last events are still held back")
+        if status is Status.QUEUED:
+            return [store.queue.wait_again(claim.run.id, fence=claim.fence)]
+        return [store.queue.finish(claim.run.id, fence=claim.fence, status=status, failure=failure)]
+
+    recorded = _patiently(write)
+    if recorded is None:
+        return UNRECORDED.get(status, 1)
+    if not recorded[0]:
+        log.warning("Run %s had been given up before this worker finished it", claim.run.id)
     return 0 if failure is None else 1
+
+
+def _patiently(work: Callable[[], T]) -> T | None:
+    """The work's answer, tried again for a while as long as the database does not take it; None in the end."""
+    deadline, pause_s = time.monotonic() + RECORD_FOR_S, 0.25
+    while True:
+        try:
+            return work()
+        except UNWRITTEN as error:
+            if time.monotonic() + pause_s > deadline:
+                log.exception("The database does not answer; ending")
+                return None
+            log.warning("The database does not answer (%s); trying again", error)
+            time.sleep(pause_s)
+            pause_s *= 2
 
 
 def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Settings,
@@ -59,23 +105,33 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
     """Call the handler; every way it can end becomes a status and, where it failed, the three parts of an error."""
     run = claim.run
     job = Job(run=run, settings=settings, observer=observer, resume=claim.resume)
+    if run.damage:
+        return Status.FAILED, run.failure
     try:
         with _signals_raise():
             job.folder.mkdir(parents=True, exist_ok=True)
+            leftovers.clear(job.folder)
             if run.recipe and not (job.folder / "recipe.json").exists():
                 files.write_json(job.folder / "recipe.json", run.recipe.to_json())
             observer.result(handlers[run.kind](job))
     except Terminated:
-        row = store.queue.beat(run.id, fence=claim.fence)
-        if row is not None and row.stop_asked is not None:
+        if _stop_was_asked(store, claim):
             return Status.STOPPED, None
         log.warning("Asked to end; the run can be resumed")
         return Status.INTERRUPTED, failures.interrupted("Its process was asked to end, as happens when the computer shuts down.")
     except Exception as error:
-        log.exception("Run %s failed", run.id)
-        failure = failures.from_exception(error)
-        return Status.INTERRUPTED if failure.kind.value == "interrupted" else Status.FAILED, failure
+        log.exception("Run %s (%s) failed", run.id, run.kind)
+        if is_disk_full(error) and space.shortage(settings) is not None:
+            observer.note("The disk is full. The run waits in the queue until there is room, and goes on from its last checkpoint.")
+            return Status.QUEUED, None
+        failure = failures.from_exception(error, log="" if isinstance(error, ThawError) else logs.WORKER)
+        return Status.INTERRUPTED if failure.kind is FailureKind.INTERRUPTED else Status.FAILED, failure
     return Status.STOPPED if observer.stop_noticed else Status.DONE, None
+
+
+def _stop_was_asked(store: Store, claim: Claim) -> bool:
+    row = _patiently(lambda: [store.queue.beat(claim.run.id, fence=claim.fence)])
+    return row is not None and row[0] is not None and row[0].stop_asked is not None
 
 
 @contextmanager
@@ -108,13 +164,13 @@ class Heartbeat(threading.Thread):
 
     def run(self) -> None:
         while not self._done.wait(self._every_s):
-            if self._store.database.file_identity() != self._file:
-                log.error("The data folder was deleted or replaced; ending")
-                _end_self()
             try:
+                if self._store.database.file_identity() != self._file:
+                    log.error("The data folder was deleted or replaced; ending")
+                    _end_self()
                 row = self._store.queue.beat(self._claim.run.id, fence=self._claim.fence)
                 self._observer.flush()
-            except sqlite3.OperationalError:
+            except UNWRITTEN:
                 log.exception("The database did not take this sign of life; trying again")
                 continue
             if row is None and not self._done.is_set():
@@ -143,7 +199,9 @@ def main(argv: list[str] | None = None, *, handlers: Mapping[JobKind, Handler] =
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     process.give_way()
-    return run_job(args.run, fence=args.fence, settings=settings_module.load(), handlers=handlers)
+    settings = settings_module.load()
+    logs.to_file(settings, logs.WORKER, level=logging.ERROR)
+    return run_job(args.run, fence=args.fence, settings=settings, handlers=handlers)
 
 
 if __name__ == "__main__":

@@ -51,16 +51,26 @@ class Database:
         return _identity(self.path)
 
     @contextmanager
+    def patience(self, timeout_s: float) -> Iterator[None]:
+        """Inside, this thread waits at most so long for others that write."""
+        self.connection().execute(f"PRAGMA busy_timeout={int(1000 * timeout_s)}")
+        try:
+            yield
+        finally:
+            self.connection().execute(f"PRAGMA busy_timeout={int(1000 * BUSY_TIMEOUT_S)}")
+
+    @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """One write transaction: all of it or nothing. Takes the write lock at once, so it never deadlocks."""
         connection = self.connection()
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk, for one, has rolled it back already
+                connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")
 
     def rows(self, sql: str, args: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
         """Run one statement (its own transaction) and return its rows."""

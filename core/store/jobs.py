@@ -7,7 +7,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,12 @@ from typing import Any
 from core.domain import codec
 from core.domain.recipe import Recipe
 from core.domain.run import Failure, JobKind, Run, Status
-from core.errors import NotFoundError, ThawError
+from core.errors import FailureKind, NotFoundError, ThawError
 from core.store.database import Database
-from core.store.waiting import LINE
+from core.store.waiting import PLACE, PLACES
 
-_SELECT = f"""{LINE}
-    SELECT jobs.*, CASE WHEN status = 'queued' THEN (SELECT position FROM line WHERE waiting = jobs.id) END AS position FROM jobs"""
-"""The line is worked out only where a waiting job is among the rows: asking after a run under way, as pages often do, costs nothing."""
+_ROWS = ("SELECT jobs.*, CASE WHEN status = 'queued' THEN (SELECT position FROM place WHERE waiting = jobs.id) END AS position"
+         " FROM jobs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +45,15 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def submit(self, jobs: Sequence[NewJob]) -> list[str]:
-        """Queue all of them in this order, or none. Returns their ids."""
+    def submit(self, jobs: Sequence[NewJob], *, most: int | None = None) -> list[str]:
+        """Queue all of them in this order, or none. Returns their ids.
+
+        most: jobs that a workspace may have waiting; ThawError when it would have more.
+        """
         now = time.time()
         with self._db.write() as connection:
+            for workspace in {job.workspace for job in jobs}:
+                check_room(connection, workspace, more=sum(job.workspace == workspace for job in jobs), most=most)
             ticket = connection.execute("SELECT coalesce(max(ticket), 0) FROM jobs").fetchone()[0]
             for offset, job in enumerate(jobs, start=1):
                 recipe = json.dumps(job.recipe.to_json()) if job.recipe else None
@@ -62,21 +66,26 @@ class Jobs:
 
     def get(self, workspace: str, job: str) -> Run:
         """One run; NotFoundError when this workspace has none of that id."""
-        row = self._db.row(f"{_SELECT} WHERE id = ? AND workspace = ?", (job, workspace))
+        row = self._db.row(f"{PLACE} {_ROWS} WHERE id = :job AND jobs.workspace = :workspace", {"job": job, "workspace": workspace})
         if row is None:
             raise missing(job)
         return to_run(row)
 
     def find(self, job: str) -> Run | None:
         """One run of any workspace: for workers and supervisors, never for pages."""
-        row = self._db.row(f"{_SELECT} WHERE id = ?", (job,))
+        row = self._db.row(f"{PLACE} {_ROWS} WHERE id = :job", {"job": job})
         return to_run(row) if row else None
 
     def list(self, workspace: str, *, kind: JobKind | None = None) -> list[Run]:
-        """Runs of a workspace, newest first."""
-        rows = self._db.rows(f"{_SELECT} WHERE workspace = :ws AND (:kind IS NULL OR kind = :kind) ORDER BY created DESC, ticket DESC",
-                             {"ws": workspace, "kind": kind.value if kind else None})
-        return [to_run(row) for row in rows]
+        """Runs of a workspace, newest first; of every kind, also those whose row is damaged (`Run.damage`), of a kind only sound ones."""
+        rows = self._db.rows(f"{PLACES} {_ROWS} WHERE jobs.workspace = :workspace AND (:kind IS NULL OR kind = :kind)"
+                             " ORDER BY created DESC, ticket DESC", {"workspace": workspace, "kind": kind.value if kind else None})
+        runs = [to_run(row) for row in rows]
+        return [run for run in runs if not run.damage] if kind else runs
+
+    def check_room(self, workspace: str, more: int, *, most: int) -> None:
+        """ThawError when a workspace would have more than `most` jobs waiting with so many more."""
+        check_room(self._db.connection(), workspace, more=more, most=most)
 
     def unfinished(self, kind: JobKind) -> Sequence[Run]:
         """Jobs of one kind that wait or are worked on, of all workspaces: for supervisors, never for pages."""
@@ -108,14 +117,56 @@ def missing(job: str) -> NotFoundError:
 
 
 def to_run(row: sqlite3.Row) -> Run:
-    """A row of `jobs` as the domain's `Run`."""
+    """A row of `jobs` as the domain's `Run`. What of it cannot be read is left out and named in `damage`; nothing is raised."""
     keys = row.keys()
+    damage: list[str] = []
+
+    def read(name: str, parse: Callable[[Any], Any], otherwise: Any) -> Any:
+        try:
+            return parse(row[name]) if row[name] is not None else otherwise
+        except Exception as error:  # noqa: BLE001 - whatever is in the row: it must not keep the others from being read
+            damage.append(f"its {name} cannot be read ({type(error).__name__}: {str(error)[:80]})")
+            return otherwise
+
+    kind, status = read("kind", JobKind, JobKind.UNKNOWN), read("status", Status, Status.FAILED)
+    recipe: Recipe | None = read("recipe", _recipe, None)
+    payload: dict[str, Any] = read("payload", _dict, {})
+    failure = read("failure", _failure, None)
+    why = "; ".join(damage)
     return Run(
-        id=row["id"], workspace=row["workspace"], kind=JobKind(row["kind"]), name=row["name"], status=Status(row["status"]),
-        folder=row["folder"], experiment=row["experiment"], recipe=_recipe(row["recipe"]) if row["recipe"] else None,
-        payload=json.loads(row["payload"]), failure=codec.from_json(Failure, json.loads(row["failure"])) if row["failure"] else None,
+        id=row["id"], workspace=row["workspace"], kind=kind, name=row["name"], status=status, folder=row["folder"],
+        experiment=row["experiment"], recipe=recipe, payload=payload, failure=damaged(why) if why else failure, damage=why,
         created=row["created"], started=row["started"], finished=row["finished"], heartbeat=row["heartbeat"],
         position=row["position"] if "position" in keys else None, parent=row["parent"], attempts=row["attempts"])
+
+
+def to_status(text: str) -> Status:
+    """The status of that name; one that this version does not know is an end, from which nothing goes on by itself."""
+    return Status(text) if text in set(Status) else Status.FAILED
+
+
+def damaged(why: str) -> Failure:
+    """Why a job whose row is damaged, or was written by another version, is not worked on."""
+    return Failure(kind=FailureKind.INTERNAL, what="This entry of the queue cannot be read.", why=f"Of its row in thaw.db {why}.",
+                   remedy="It is damaged, or another version of Thaw wrote it. Delete it; other runs are not affected.")
+
+
+def check_room(connection: sqlite3.Connection, workspace: str, *, more: int, most: int | None) -> None:
+    """ThawError when a workspace would have more than `most` jobs waiting with so many more; None: as many as it likes."""
+    waiting = int(connection.execute("SELECT coalesce(sum(waiting), 0) FROM turns WHERE lane IN (0, 1) AND workspace = ?",
+                                     (workspace,)).fetchone()[0])
+    if most is not None and waiting + more > most:
+        raise ThawError(f"The queue takes at most {most:,} waiting runs of one workspace.",
+                        why=f"{waiting:,} are waiting already, and {more:,} more were asked for.", kind=FailureKind.DATA,
+                        remedy="Wait for some of them or stop them, ask for fewer, or have THAW_MAX_QUEUED raised.")
+
+
+def _dict(text: str) -> dict[str, Any]:
+    return dict(json.loads(text))
+
+
+def _failure(text: str) -> Failure:
+    return codec.from_json(Failure, json.loads(text))
 
 
 @functools.lru_cache(maxsize=4096)

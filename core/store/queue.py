@@ -13,20 +13,14 @@ from typing import Any
 from core.domain import codec
 from core.domain.run import Failure, Run, Status
 from core.store.database import Database
-from core.store.jobs import missing, to_run
-from core.store.waiting import LINE, PREPARES
+from core.store.jobs import check_room, missing, to_run, to_status
+from core.store.waiting import NEXT
 
-PREPARE_SLOTS = 1
-"""Jobs of the preparing lane at the same time."""
-
-_CLAIM = f"""{LINE},
-    busy AS (SELECT {PREPARES} AS lane, count(*) AS jobs FROM jobs WHERE status IN ('running', 'stopping') GROUP BY 1)
+_CLAIM = f"""{NEXT}
     UPDATE jobs SET status = 'running', fence = fence + 1, attempts = attempts + 1, started = :now, finished = NULL, heartbeat = :now,
-        supervisor = :supervisor, host = :host, pid = NULL, pid_created = NULL, stop_asked = NULL, stop_seen = NULL, stop_forced = 0
-    WHERE status = 'queued' AND id = (
-        SELECT waiting FROM line LEFT JOIN busy USING (lane)
-        WHERE coalesce(busy.jobs, 0) < CASE WHEN lane THEN :prepare_slots ELSE :slots END
-        ORDER BY position, number LIMIT 1)
+        supervisor = :supervisor, host = :host, pid = NULL, pid_created = NULL, birth = NULL, stop_asked = NULL, stop_seen = NULL,
+        stop_forced = 0
+    WHERE id = (SELECT id FROM jobs JOIN next USING (workspace, lane) WHERE status = 'queued' AND ticket = first)
     RETURNING *"""
 
 
@@ -41,6 +35,7 @@ class Claim:
     host: str
     pid: int | None
     pid_created: float | None
+    birth: str | None
     stop_asked: float | None
     stop_seen: float | None
     stop_forced: bool
@@ -54,16 +49,15 @@ class Queue:
 
     def claim(self, *, supervisor: str, host: str, slots: int) -> Claim | None:
         """Take the next job whose lane has a free slot, counting every supervisor's jobs; None when there is none."""
-        row = self._db.row(_CLAIM, {"now": time.time(), "supervisor": supervisor, "host": host, "slots": slots,
-                                    "prepare_slots": PREPARE_SLOTS})
+        row = self._db.row(_CLAIM, {"now": time.time(), "supervisor": supervisor, "host": host, "slots": slots})
         return _to_claim(row) if row else None
 
-    def begin(self, job: str, *, fence: int, pid: int, pid_created: float) -> Claim | None:
+    def begin(self, job: str, *, fence: int, pid: int, pid_created: float, birth: str | None = None) -> Claim | None:
         """A worker takes up its claim; None when the claim is no longer valid or another worker has it."""
         row = self._db.row(
-            "UPDATE jobs SET pid = :pid, pid_created = :born, heartbeat = :now WHERE id = :job AND fence = :fence"
+            "UPDATE jobs SET pid = :pid, pid_created = :born, birth = :birth, heartbeat = :now WHERE id = :job AND fence = :fence"
             " AND status IN ('running', 'stopping') AND (pid IS NULL OR pid = :pid) RETURNING *",
-            {"pid": pid, "born": pid_created, "now": time.time(), "job": job, "fence": fence})
+            {"pid": pid, "born": pid_created, "birth": birth, "now": time.time(), "job": job, "fence": fence})
         return _to_claim(row) if row else None
 
     def beat(self, job: str, *, fence: int) -> Claim | None:
@@ -84,7 +78,7 @@ class Queue:
         """Record the end of a claim; False when it had ended already or was taken over."""
         text = json.dumps(codec.to_json(failure)) if failure else None
         return bool(self._db.execute(
-            "UPDATE jobs SET status = ?, failure = ?, finished = ?, pid = NULL, pid_created = NULL"
+            "UPDATE jobs SET status = ?, failure = ?, finished = ?, pid = NULL, pid_created = NULL, birth = NULL"
             " WHERE id = ? AND fence = ? AND status IN ('running', 'stopping')", (status.value, text, time.time(), job, fence)))
 
     def put_back(self, job: str, *, fence: int) -> bool:
@@ -102,31 +96,43 @@ class Queue:
             " status = CASE WHEN status = 'queued' THEN 'stopped' ELSE 'stopping' END"
             " WHERE id = :job AND workspace = :ws AND status IN ('queued', 'running', 'stopping') RETURNING status",
             {"now": time.time(), "job": job, "ws": workspace})
-        return Status(row["status"]) if row else self._status(workspace, job)
+        return to_status(row["status"]) if row else self._status(workspace, job)
 
     def stop_seen(self, job: str, *, fence: int) -> None:
         """The worker has noticed the wish to stop and is winding up."""
         self._db.execute("UPDATE jobs SET stop_seen = ? WHERE id = ? AND fence = ?", (time.time(), job, fence))
 
-    def resume(self, workspace: str, job: str) -> bool:
-        """Queue an ended job again, recipe unchanged, to go on from its last checkpoint; False when its state does not allow it."""
+    def resume(self, workspace: str, job: str, *, most: int | None = None) -> bool:
+        """Queue an ended job again, recipe unchanged, to go on from its last checkpoint; False when its state does not allow it.
+
+        most: jobs that the workspace may have waiting; ThawError when it would have more.
+        """
         states = [status.value for status in Status if status.resumable]
-        changed = self._db.execute(
-            "UPDATE jobs SET status = 'queued', ticket = (SELECT max(ticket) + 1 FROM jobs), resume = (attempts > 0), failure = NULL,"
-            " finished = NULL, heartbeat = NULL, stop_asked = NULL, stop_seen = NULL, stop_forced = 0"
-            f" WHERE id = ? AND workspace = ? AND status IN ({','.join('?' * len(states))})", (job, workspace, *states))
+        with self._db.write() as connection:
+            check_room(connection, workspace, more=1, most=most)
+            changed = connection.execute(
+                "UPDATE jobs SET status = 'queued', ticket = (SELECT max(ticket) + 1 FROM jobs), resume = (attempts > 0), failure = NULL,"
+                " finished = NULL, heartbeat = NULL, stop_asked = NULL, stop_seen = NULL, stop_forced = 0"
+                f" WHERE id = ? AND workspace = ? AND status IN ({','.join('?' * len(states))})", (job, workspace, *states)).rowcount
         if not changed:
             self._status(workspace, job)
         return bool(changed)
+
+    def wait_again(self, job: str, *, fence: int) -> bool:
+        """Put a job that was under way back at its place in the queue, to go on from its last checkpoint when it is claimed again."""
+        return bool(self._db.execute(
+            "UPDATE jobs SET status = CASE WHEN stop_asked IS NULL THEN 'queued' ELSE 'stopped' END, resume = 1, pid = NULL,"
+            " pid_created = NULL, birth = NULL, heartbeat = NULL, finished = CASE WHEN stop_asked IS NULL THEN NULL ELSE ? END"
+            " WHERE id = ? AND fence = ? AND status IN ('running', 'stopping')", (time.time(), job, fence)))
 
     def _status(self, workspace: str, job: str) -> Status:
         row = self._db.row("SELECT status FROM jobs WHERE id = ? AND workspace = ?", (job, workspace))
         if row is None:
             raise missing(job)
-        return Status(row["status"])
+        return to_status(row["status"])
 
 
 def _to_claim(row: Any) -> Claim:
     return Claim(run=to_run(row), fence=row["fence"], resume=bool(row["resume"]), supervisor=row["supervisor"] or "",
-                 host=row["host"] or "", pid=row["pid"], pid_created=row["pid_created"], stop_asked=row["stop_asked"],
+                 host=row["host"] or "", pid=row["pid"], pid_created=row["pid_created"], birth=row["birth"], stop_asked=row["stop_asked"],
                  stop_seen=row["stop_seen"], stop_forced=bool(row["stop_forced"]))

@@ -59,4 +59,54 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE TABLE marks (name TEXT PRIMARY KEY, time REAL NOT NULL);
     """,
+    # 2: who works on a job survives a change of the clock; the turns of the queue are counted when they change, not when they are asked for
+    """
+    ALTER TABLE jobs ADD COLUMN birth TEXT;           -- of the worker's process, see core.jobs.process
+    ALTER TABLE jobs ADD COLUMN lane INTEGER GENERATED ALWAYS AS (kind IN ('prepare', 'import')) VIRTUAL;
+    CREATE TABLE signs (                              -- beside `supervisors`, which a supervisor of the version before may be writing to
+        supervisor TEXT PRIMARY KEY,
+        birth TEXT,
+        uptime REAL NOT NULL,             -- seconds since its machine started, at the last sign of life: no clock to be set
+        trouble TEXT                      -- why it cannot work at present
+    );
+    CREATE INDEX jobs_by_ticket ON jobs (ticket);
+    CREATE INDEX jobs_by_experiment ON jobs (experiment);
+    CREATE INDEX jobs_by_line ON jobs (workspace, lane, status, ticket);
+    CREATE INDEX jobs_by_start ON jobs (workspace, lane, started);
+    CREATE TABLE turns (                              -- a row a workspace and lane; kept by the triggers below
+        lane INTEGER NOT NULL,
+        workspace TEXT NOT NULL,
+        waiting INTEGER NOT NULL,         -- queued jobs
+        busy INTEGER NOT NULL,            -- jobs under way
+        served REAL,                      -- when its newest start was
+        first INTEGER,                    -- ticket of the job that comes next
+        PRIMARY KEY (lane, workspace)
+    ) WITHOUT ROWID;
+    CREATE INDEX turns_waiting ON turns (lane, waiting) WHERE waiting > 0;
+    INSERT INTO turns SELECT lane, workspace, sum(status = 'queued'), sum(status IN ('running', 'stopping')), max(started),
+        min(CASE WHEN status = 'queued' THEN ticket END) FROM jobs GROUP BY lane, workspace;
+    CREATE TRIGGER turns_insert AFTER INSERT ON jobs BEGIN
+        INSERT INTO turns VALUES (NEW.lane, NEW.workspace, NEW.status = 'queued', NEW.status IN ('running', 'stopping'), NEW.started, NULL)
+            ON CONFLICT (lane, workspace) DO UPDATE SET waiting = waiting + excluded.waiting, busy = busy + excluded.busy;
+        UPDATE turns SET
+            served = (SELECT max(started) FROM jobs WHERE workspace = NEW.workspace AND lane = NEW.lane),
+            first = (SELECT min(ticket) FROM jobs WHERE workspace = NEW.workspace AND lane = NEW.lane AND status = 'queued')
+            WHERE lane = NEW.lane AND workspace = NEW.workspace;
+    END;
+    CREATE TRIGGER turns_update AFTER UPDATE OF status, ticket, started ON jobs BEGIN
+        UPDATE turns SET
+            waiting = waiting + (NEW.status = 'queued') - (OLD.status = 'queued'),
+            busy = busy + (NEW.status IN ('running', 'stopping')) - (OLD.status IN ('running', 'stopping')),
+            served = (SELECT max(started) FROM jobs WHERE workspace = NEW.workspace AND lane = NEW.lane),
+            first = (SELECT min(ticket) FROM jobs WHERE workspace = NEW.workspace AND lane = NEW.lane AND status = 'queued')
+            WHERE lane = NEW.lane AND workspace = NEW.workspace;
+    END;
+    CREATE TRIGGER turns_delete AFTER DELETE ON jobs BEGIN
+        UPDATE turns SET
+            waiting = waiting - (OLD.status = 'queued'), busy = busy - (OLD.status IN ('running', 'stopping')),
+            served = (SELECT max(started) FROM jobs WHERE workspace = OLD.workspace AND lane = OLD.lane),
+            first = (SELECT min(ticket) FROM jobs WHERE workspace = OLD.workspace AND lane = OLD.lane AND status = 'queued')
+            WHERE lane = OLD.lane AND workspace = OLD.workspace;
+    END;
+    """,
 )

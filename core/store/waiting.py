@@ -2,28 +2,46 @@
 
 Workspaces take turns: in a workshop nobody waits until all the runs of whoever pressed first are done. Within a workspace the order is
 that of submission. Fetching, inspecting and importing are a lane of their own, so that they need not wait for a long training run.
+
+A job's round is its place among its workspace's waiting jobs, later by as many as the workspace has under way; within a round, whoever was
+served longest ago comes first, then whose waiting began first. The table `turns` holds what that needs, a row a workspace and lane, so
+that a place is told, and a job claimed, without looking at the jobs that wait.
 """
 
 from __future__ import annotations
 
-PREPARES = "kind IN ('prepare', 'import')"
-"""SQL: 1 for the lane of preparing, 0 for that of training and extracting."""
+PREPARE_SLOTS = 1
+"""Jobs of the preparing lane at the same time."""
 
-LINE = f"""
-    WITH queued AS (
-        SELECT id, workspace, ticket, {PREPARES} AS lane,
-            row_number() OVER (PARTITION BY workspace, {PREPARES} ORDER BY ticket) AS round,
-            min(ticket) OVER (PARTITION BY workspace, {PREPARES}) AS first
-        FROM jobs WHERE status = 'queued'),
-    turns AS (
-        SELECT workspace, {PREPARES} AS lane, max(started) AS served, sum(status IN ('running', 'stopping')) AS busy
-        FROM jobs WHERE workspace IN (SELECT workspace FROM queued) GROUP BY 1, 2),
-    line AS (
-        SELECT id AS waiting, lane, ticket AS number,
-            row_number() OVER (PARTITION BY lane ORDER BY round + busy, coalesce(served, 0), first) AS position
-        FROM queued JOIN turns USING (workspace, lane))"""
-"""Common table expressions; `line` holds a row a waiting job: waiting (its id), lane, number (its ticket), position (1 = next).
+_PLACE = """
+    place AS MATERIALIZED (
+        SELECT own.waiting, own.round + coalesce((
+            SELECT sum(min(o.waiting, max(0, own.round + mine.busy - 1 - o.busy))
+                       + (o.busy < own.round + mine.busy AND own.round + mine.busy <= o.busy + o.waiting
+                          AND (coalesce(o.served, 0), o.first) < (coalesce(mine.served, 0), mine.first)))
+            FROM turns o WHERE o.lane = own.lane AND o.waiting > 0 AND o.workspace <> own.workspace), 0) AS position
+        FROM own JOIN turns mine USING (lane, workspace))"""
+"""Own round, and of every other workspace those of its jobs whose round comes before, or is the same and comes first in it."""
 
-A job's round is its place among its workspace's waiting jobs, later by as many as the workspace has under way; within a round, whoever was
-served longest ago comes first, then whose waiting began first.
-"""
+PLACES = f"""
+    WITH own AS MATERIALIZED (
+        SELECT id AS waiting, workspace, lane, row_number() OVER (PARTITION BY lane ORDER BY ticket) AS round
+        FROM jobs WHERE workspace = :workspace AND status = 'queued'),{_PLACE}"""
+"""Common table expressions; `place` holds a row a waiting job of a workspace: waiting (its id), position (1 = next)."""
+
+PLACE = f"""
+    WITH own AS (
+        SELECT id AS waiting, workspace, lane, (SELECT count(*) FROM jobs before WHERE before.workspace = job.workspace
+            AND before.lane = job.lane AND before.status = 'queued' AND before.ticket <= job.ticket) AS round
+        FROM jobs job WHERE id = :job AND status = 'queued'),{_PLACE}"""
+"""The same for one job."""
+
+NEXT = f"""
+    WITH busy AS (SELECT lane, count(*) AS jobs FROM jobs WHERE status IN ('running', 'stopping') GROUP BY lane),
+    turn AS (
+        SELECT lane, workspace, first, row_number() OVER (PARTITION BY lane ORDER BY turns.busy, coalesce(served, 0), first) AS position
+        FROM turns WHERE waiting > 0),
+    next AS (
+        SELECT workspace, lane, first FROM turn LEFT JOIN busy USING (lane)
+        WHERE position = 1 AND coalesce(busy.jobs, 0) < CASE WHEN lane THEN {PREPARE_SLOTS} ELSE :slots END ORDER BY first LIMIT 1)"""
+"""Common table expressions; `next` holds the workspace, the lane and the ticket of the job to claim, if a lane has a free slot."""

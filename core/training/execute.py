@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
         result = _save(session, inputs, base_head, metrics, trained)
     result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, seconds=time.monotonic() - session.started + trained.earlier_seconds)
     artifact.write_json(run_dir / "result.json", result)
+    if not observer.should_stop():
+        shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)  # a finished run has nothing to resume; before, it may be killed
     return result
 
 
@@ -213,14 +216,10 @@ def _estimate(session: Session, recipe: Recipe) -> Any:
 
 def _save(session: Session, inputs: Inputs, base_head: probe.LinearHead | None, metrics: dict[str, dict[str, Interval]],
           trained: Trained) -> Result:
-    import shutil
-
     session.enter(Phase.SAVING)
     size = artifact.save(session.run_dir / "artifact", network=inputs.network, recipe=session.recipe, classes=session.rows.classes,
                          processor=session.processor, base_head=base_head, precision=session.precision)
     artifact.write_json(session.run_dir / "artifact" / artifact.SOURCE_FILE, session.dataset.row_source)
-    if not session.observer.should_stop():
-        shutil.rmtree(session.run_dir / "checkpoints", ignore_errors=True)  # a finished run has nothing to resume
     versions = device_module.versions()
     artifact.write_json(session.run_dir / "environment.json", {
         "versions": versions, "device": session.device, "precision": session.precision, "dataset": session.dataset.content_hash,

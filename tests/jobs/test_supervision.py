@@ -135,7 +135,7 @@ def test_a_claim_without_a_worker_goes_back_to_the_queue(yard: Any) -> None:
 def test_a_worker_on_another_host_that_fell_silent_is_interrupted(yard: Any) -> None:
     run = yard.submit("once")
     claim = yard.store.queue.claim(supervisor="far away", host="another machine", slots=1)
-    yard.store.queue.begin(run, fence=claim.fence, pid=os.getpid(), pid_created=process.myself()[1])
+    yard.store.queue.begin(run, fence=claim.fence, pid=os.getpid(), pid_created=process.myself().started)
     yard.supervise(stale_after_s=0.5)
     assert yard.ended(run).status is Status.INTERRUPTED
 

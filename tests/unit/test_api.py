@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -157,6 +158,28 @@ def test_submit_checks_everything_first_and_queues_all_or_nothing(thaw: Thaw, re
     with pytest.raises(RecipeError):
         thaw.submit(WORKSPACE, [], name="x")
     assert thaw.runs(WORKSPACE) == [] and thaw.experiments(WORKSPACE) == []
+
+
+def test_one_submission_and_one_workspace_may_queue_so_many(settings: Settings, tiny_dataset: Dataset) -> None:
+    thaw = Thaw(dataclasses.replace(settings, max_submit=3, max_queued=4))
+    facts_module.write(FACTS, thaw.settings)
+    with pytest.raises(ThawError, match="at most 3 can be queued at once") as caught:
+        thaw.submit(WORKSPACE, [recipe(tiny_dataset, seed=seed) for seed in range(4)], name="x")
+    assert "THAW_MAX_SUBMIT" in caught.value.remedy and thaw.experiments(WORKSPACE) == []
+    with pytest.raises(ThawError, match="at most 3"):
+        thaw.compare_bundled(WORKSPACE, dataset="bbc-news", model="minilm", methods=("probe", "full"), seeds=1_000_000)
+    first, *_ = thaw.submit(WORKSPACE, [recipe(tiny_dataset, seed=seed) for seed in range(3)], name="x")
+    thaw.prepare(WORKSPACE, model="minilm")
+    for more in (lambda: thaw.submit(WORKSPACE, [recipe(tiny_dataset)], name="y"), lambda: thaw.prepare(WORKSPACE, dataset="bbc-news"),
+                 lambda: thaw.fork(WORKSPACE, first, recipe(tiny_dataset, seed=9))):
+        with pytest.raises(ThawError, match="at most 4 waiting") as caught:
+            more()
+        assert "THAW_MAX_QUEUED" in caught.value.remedy
+    thaw.stop(WORKSPACE, first)
+    assert thaw.fork(WORKSPACE, first, recipe(tiny_dataset, seed=9))
+    with pytest.raises(ThawError, match="at most 4 waiting"):
+        thaw.resume(WORKSPACE, first)
+    assert len(thaw.experiments(WORKSPACE)) == 1
 
 
 # -- runs ------------------------------------------------------------------------------------------------------------------------------
@@ -345,7 +368,8 @@ def test_polling_and_listing_are_cheap(thaw: Thaw, ready: Dataset, monkeypatch: 
     assert claim and claim.run.id == ids[0]
     store.events.append(ids[0], [(0.0, "step", {"step": i, "loss": 1.0, "memory_bytes": 1}) for i in range(100)])
     few = cost.sql(store, lambda: thaw.progress(WORKSPACE, ids[0], after=95)), cost.sql(store, lambda: thaw.runs(WORKSPACE))
-    thaw.submit(WORKSPACE, [recipe(ready, seed=seed) for seed in range(450)], name="many")
+    for _ in range(3):
+        thaw.submit(WORKSPACE, [recipe(ready, seed=seed) for seed in range(150)], name="many")
     store.events.append(ids[0], [(0.0, "step", {"step": i, "loss": 1.0, "memory_bytes": 1}) for i in range(4900)])
     polling, listing = cost.sql(store, lambda: thaw.progress(WORKSPACE, ids[0], after=4995)), cost.sql(store, lambda: thaw.runs(WORKSPACE))
     assert polling.statements == few[0].statements <= 8 and polling.instructions < 1.1 * few[0].instructions

@@ -9,11 +9,11 @@ import sys
 import time
 from typing import Any
 
-from core.domain.run import JobKind, Phase, Result
+from core.domain.run import JobKind, Phase, Result, Status
 from core.errors import DataError
 from core.jobs.handlers import Job
 from core.jobs.process import leave
-from core.jobs.worker import main
+from core.jobs.worker import UNRECORDED, main
 from core.store import files
 
 STEPS = 300
@@ -75,6 +75,48 @@ def die(job: Job) -> Result:
     os._exit(7)
 
 
+def exits(status: int) -> Any:
+    """Ends as a worker does that could not record its end."""
+    def handler(job: Job) -> Result:
+        os._exit(status)
+
+    return handler
+
+
+def says(words: str, number: int) -> Any:
+    """Dies with these last words in the log."""
+    def handler(job: Job) -> Result:
+        os.write(2, words.encode() + b"\n")
+        if number:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        os._exit(1)
+
+    return handler
+
+
+def limited(job: Job) -> Result:
+    """Asks for more memory than it may have."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+    return [bytearray(1 << 28) for _ in range(64)] and result()
+
+
+def litter(job: Job) -> Result:
+    """Leaves temporary files everywhere and waits to be killed; the second time, it says what is left of the first."""
+    import tempfile
+
+    if job.resume:
+        (job.folder / "found").write_text(" ".join(path.name for path in job.folder.iterdir()), encoding="utf-8")
+        return result()
+    tempfile.mkdtemp(prefix="thaw-")
+    (job.folder / ".result.json-abc").write_text("{", encoding="utf-8")
+    (job.folder / "ready").touch()
+    time.sleep(600)
+    return result()
+
+
 def raises(error: Exception) -> Any:
     def handler(job: Job) -> Result:
         job.observer.phase(Phase.PREPARING)
@@ -92,6 +134,10 @@ BEHAVIOURS: dict[str, Any] = {
     "once": once, "steps": steps, "deaf": deaf, "deafer": deafer, "family": family, "die": die, "environment": environment,
     "memory": raises(MemoryError()), "cuda": raises(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")),
     "data": raises(DataError("Row 3 has no label.", why="Its cell is empty.", remedy="Fill it in.")), "bug": raises(KeyError("oops")),
+    "unrecorded-done": exits(UNRECORDED[Status.DONE]), "unrecorded-stopped": exits(UNRECORDED[Status.STOPPED]),
+    "cpp-memory": says("terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc", signal.SIGABRT),
+    "rust-memory": says("memory allocation of 8589934592 bytes failed", signal.SIGABRT),
+    "python-memory": says("Traceback (most recent call last):\n  …\nMemoryError", 0), "limited-memory": limited, "litter": litter,
     "disk": raises(OSError(28, "No space left on device")),
 }
 

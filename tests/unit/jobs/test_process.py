@@ -9,6 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+import pytest
+
 from core import settings as settings_module
 from core.jobs import process
 from core.settings import Settings
@@ -17,11 +20,42 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 
 def test_a_process_is_itself_and_no_other() -> None:
-    pid, started = process.myself()
-    assert process.alive(pid, started)
-    assert not process.alive(pid, started - 3600), "the same number, given to another process"
+    me = process.myself()
+    assert process.alive(me.pid, me.started, me.birth)
+    assert process.alive(me.pid, me.started), "as an older version noted it"
+    assert not process.alive(me.pid, me.started - 3600), "the same number, given to another process"
+    assert not process.alive(me.pid, me.started, "another boot:1") or me.birth is None
     assert not process.alive(1, process.start_time(1)), "process 1 is never a worker"
     assert not process.alive(None, None)
+
+
+@pytest.mark.skipif(process.boot_id() is None, reason="the system does not say when it was started")
+@pytest.mark.parametrize("step_s", [-3600.0, -2.0, 2.0, 2.5, 86_400.0])
+def test_a_change_of_the_clock_buries_nobody(monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
+    child = subprocess.Popen(SLEEP, start_new_session=True)
+    noted = process.identity(child.pid)
+    assert noted is not None
+    real = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: real(self) + step_s)  # derived from the time of day and the uptime
+    assert process.alive(noted.pid, noted.started, noted.birth)
+    assert not process.alive(noted.pid, noted.started), "what the time of day alone would say"
+    assert process.end(noted.pid, noted.started, signal.SIGKILL, noted.birth)
+    child.wait(10)
+    assert not process.alive(noted.pid, noted.started, noted.birth)
+
+
+def test_a_process_name_may_hold_anything(tmp_path: Path) -> None:
+    name = tmp_path / "a) R 1 (b"
+    name.symlink_to(sys.executable)
+    child = subprocess.Popen([str(name), "-c", "import time; time.sleep(60)"])
+    try:
+        found = process.identity(child.pid)
+        assert found is not None
+        assert found.birth is None or int(found.birth.rpartition(":")[2]) > 0
+        assert process.alive(found.pid, found.started, found.birth)
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_a_zombie_is_dead(tmp_path: Path) -> None:
