@@ -44,6 +44,7 @@ def load_body(folder: Path, *, weights: str = "pretrained", dropout: float = 0.0
     elif weights == "4bit":
         body = AutoModel.from_pretrained(folder, config=config, dtype=compute_dtype, device_map={"": device},
                                          quantization_config=_four_bit(quantization or QuantSpec(), compute_dtype), **extra)
+        _settle(body)
     else:
         body = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, use_safetensors=True, **extra)
     if hasattr(config, "use_cache"):
@@ -66,8 +67,8 @@ def channels_last(body: nn.Module) -> bool:
 
 
 def _fresh(config: Any, extra: dict[str, Any]) -> nn.Module:
-    """Random weights as the architecture's own code draws them."""
-    body = AutoModel.from_config(config, **extra)
+    """Random weights as the architecture's own code draws them, in fp32 whatever the base model was published in."""
+    body = AutoModel.from_config(config, dtype=torch.float32, **extra)
     if config.model_type == TIMM:  # the wrapper draws every layer from N(0, 0.02), which is not how timm starts its models
         import timm
 
@@ -80,6 +81,24 @@ def _four_bit(spec: QuantSpec, compute_dtype: torch.dtype) -> Any:
 
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type=spec.type, bnb_4bit_use_double_quant=spec.double,
                               bnb_4bit_compute_dtype=compute_dtype, llm_int8_skip_modules=["classifier", "pooler", "score", "head"])
+
+
+def _settle(body: nn.Module) -> None:
+    """Make a 4-bit body one and the same network whether it trains, is scored, or is read back from disk.
+
+    bitsandbytes packs a Linear4bit for inference when it runs in eval mode on a CPU with AVX512-BF16: scale factors are rounded, and no
+    gradient passes any more (an error with a bias, wrong gradients without one). Here no layer is ever packed. Norms, embeddings and all
+    else that is not in 4 bits are held in fp32, as peft's `prepare_model_for_kbit_training` holds them.
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    layers = [module for module in body.modules() if isinstance(module, Linear4bit)]
+    for layer in layers:
+        layer.support_avx512bf16_for_cpu = False
+    inside = {id(parameter) for layer in layers for parameter in layer.parameters()}  # their biases have the layer's compute type
+    for parameter in body.parameters():
+        if id(parameter) not in inside and parameter.dtype in (torch.float16, torch.bfloat16):
+            parameter.data = parameter.data.float()
 
 
 def _set_dropout(config: Any, dropout: float) -> None:

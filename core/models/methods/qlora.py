@@ -35,7 +35,4 @@ class Qlora:
         return "Saves memory, not time, on a CPU." if device is None or device.kind == "cpu" else None
 
     def make_trainable(self, network: Network, recipe: Recipe) -> None:
-        from peft import prepare_model_for_kbit_training
-
-        network.body = prepare_model_for_kbit_training(network.body, use_gradient_checkpointing=False)
-        add_adapters(network, recipe)
+        add_adapters(network, recipe)  # `load_body` has settled the 4-bit body: nothing of it is packed or needs another type
