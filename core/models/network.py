@@ -49,7 +49,9 @@ class Network(nn.Module):
         return pool(hidden, mask, "mean" if self.pooling == "model" else self.pooling)
 
     def forward(self, labels: torch.Tensor | None = None, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        logits = self.head(self.features(**inputs).to(self.head.weight.dtype))  # (n_rows, n_classes)
+        features = self.features(**inputs)
+        with torch.autocast(features.device.type, enabled=False):  # the head is fp32 in every precision, as the solved probe is
+            logits = self.head(features.to(self.head.weight.dtype))  # (n_rows, n_classes)
         output = {"logits": logits}
         if labels is not None:
             output["loss"] = nn.functional.cross_entropy(logits.float(), labels)

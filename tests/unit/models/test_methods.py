@@ -51,6 +51,33 @@ def test_scratch_does_not_start_from_the_published_weights(tmp_path: Path) -> No
     assert not torch.equal(fresh.get_input_embeddings().weight, published.get_input_embeddings().weight)
 
 
+def published_in(dtype: torch.dtype, tmp_path: Path) -> Path:
+    """The tiny BERT in half precision, as most models are published today."""
+    from transformers import AutoModel
+
+    folder = tiny.bert(tmp_path / "fp32")
+    AutoModel.from_pretrained(folder, dtype=dtype).save_pretrained(tmp_path / "half")
+    return tmp_path / "half"
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("method", sorted(methods.REGISTRY))
+def test_whatever_type_a_model_was_published_in_it_trains_in_fp32(method: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    net = network(published_in(dtype, tmp_path), methods.get(method).card.weights)
+    frozen = FreezePlan(frozen=("block 0",)) if method == "partial" else FreezePlan()
+    methods.get(method).make_trainable(net, recipe(method, freeze=frozen))
+    kinds = {p.dtype for p in net.parameters() if p.dtype != torch.uint8}  # 4-bit weights are packed into bytes
+    assert kinds == {torch.float32}
+
+
+def test_fresh_weights_are_those_of_the_model_published_in_fp32(tmp_path: Path) -> None:
+    drawn = []
+    for folder in (published_in(torch.bfloat16, tmp_path), tmp_path / "fp32"):
+        torch.manual_seed(3)
+        drawn.append(network(folder, "fresh").body.state_dict())
+    assert [name for name, tensor in drawn[0].items() if not torch.equal(tensor, drawn[1][name])] == []
+
+
 @pytest.mark.parametrize("family", sorted(tiny.FAMILIES))
 @pytest.mark.parametrize("spec", ["attention", "mlp", "all-linear"])
 def test_lora_counts_are_rank_times_in_plus_out(family: str, spec: str, tmp_path: Path) -> None:
