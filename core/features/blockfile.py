@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from core.errors import NotFoundError
+
 
 @dataclass(frozen=True, kw_only=True)
 class BlockFeatures:
@@ -34,30 +36,51 @@ class BlockFeatures:
         with np.errstate(over="ignore"):
             tensors = {f"{i:03d}": np.ascontiguousarray(values, dtype=np.float16) for i, values in enumerate(self.blocks.values())}
         tensors["row_ids"] = np.ascontiguousarray(self.row_ids, dtype=np.int64)
-        digest = hashlib.sha256(b"".join(tensor.tobytes() for tensor in tensors.values())).hexdigest()
-        data = save(tensors, metadata={"names": json.dumps(self.names), "step": json.dumps(self.step), "digest": digest})
+        data = save(tensors, metadata={"names": json.dumps(self.names), "step": json.dumps(self.step), "digest": _digest(tensors)})
         temporary = path.with_name(f"{path.name}.{id(self)}.tmp")
         temporary.write_bytes(data)
         temporary.replace(path)
 
     @staticmethod
     def load(path: Path) -> BlockFeatures:
-        """Read what `save` wrote, as fp16."""
-        from safetensors import safe_open
+        """Read what `save` wrote, as fp16.
 
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata()
+        Raises NotFoundError when the file is gone, and when it is not what was written: it is then removed, so that it is made again.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata()
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             names = json.loads(metadata["names"])
-            blocks = {name: file.get_tensor(f"{i:03d}") for i, name in enumerate(names)}
-            return BlockFeatures(row_ids=file.get_tensor("row_ids"), blocks=blocks, step=json.loads(metadata["step"]))
+            blocks = {name: tensors[f"{i:03d}"] for i, name in enumerate(names)}
+            found = BlockFeatures(row_ids=tensors["row_ids"], blocks=blocks, step=json.loads(metadata["step"]))
+            whole = metadata.get("digest") in (None, _digest({**{f"{i:03d}": b for i, b in enumerate(blocks.values())},
+                                                              "row_ids": found.row_ids}))
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+            whole = False
+        if not whole:
+            path.unlink(missing_ok=True)
+            raise NotFoundError("Features that were measured earlier are gone or damaged.",
+                                why=f"{path.parent.name}/{path.name} is missing or is not what was written; it was removed.",
+                                remedy="Measure them again: press the button on the Features page, or run core shift.")
+        return found
+
+
+def _digest(tensors: dict[str, np.ndarray]) -> str:
+    return hashlib.sha256(b"".join(tensor.tobytes() for tensor in tensors.values())).hexdigest()
 
 
 def digest_of(path: Path) -> str:
     """What tells the content of a features file from any other, without reading the features."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(path, framework="numpy") as file:
-        stored = file.metadata().get("digest")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            stored = file.metadata().get("digest")
+    except (SafetensorError, AttributeError):  # damaged: `load` says so, and removes it
+        stored = None
     return stored or f"{path}:{path.stat().st_size}:{path.stat().st_ino}"
 
 

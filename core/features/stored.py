@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from core import cache
 from core.domain import codec
 
 if TYPE_CHECKING:
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
     from core.shift.report import Shift
 
 T = TypeVar("T")
+SUM, VALUE = "sha256", "value"
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)
+"""What reading a file raises that is gone, cut, or changed; zip members carry checksums of their own."""
 
 
 def shift(folder: Path, make: Callable[[], Shift]) -> Shift:
@@ -39,39 +47,55 @@ def map_of(folder: Path, name: str, make: Callable[[], Map | None]) -> Map | Non
 
 
 def _kept(folder: Path, name: str, kind: Any, make: Callable[[], T]) -> T:
-    from filelock import FileLock
-
+    """Read, or make and write first: also where what is there was damaged, or is evicted between a look and a read."""
     path = folder / f"{name}.json"
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            if not path.is_file():
-                _write(folder, name, make())
-    return _read(path, kind, path.stat().st_ino)
+    with contextlib.suppress(*UNREADABLE):
+        return _read(path, kind, path.stat().st_ino)
+    with cache.filling(folder):
+        with contextlib.suppress(*UNREADABLE):  # another process may have been quicker
+            return _read(path, kind, path.stat().st_ino)
+        _write(folder, name, make())
+        return _read(path, kind, path.stat().st_ino)
 
 
 def _write(folder: Path, name: str, value: Any) -> None:
     """Arrays first, the JSON last: a reader that finds the JSON finds the arrays."""
+    folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {}
-    data = _without_arrays(codec.to_json(value), arrays)
+    text = json.dumps(_without_arrays(codec.to_json(value), arrays))
     temporary = folder / f"{name}.tmp.npz"
     np.savez(temporary, **arrays)
     temporary.replace(folder / f"{name}.npz")
-    text = folder / f"{name}.json.tmp"
-    text.write_text(json.dumps(data), encoding="utf-8")
-    text.replace(folder / f"{name}.json")
+    written = folder / f"{name}.json.tmp"
+    written.write_text(json.dumps({SUM: _sum(text), VALUE: text}), encoding="utf-8")
+    written.replace(folder / f"{name}.json")
     (folder / "key.json").touch()  # what the cache's eviction looks at
+
+
+def _sum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text(path: Path) -> Any:
+    """The value in a file; files of earlier versions carry no checksum. Raises ValueError where it does not fit."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    if not (isinstance(data, dict) and set(data) == {SUM, VALUE}):
+        return data
+    if _sum(data[VALUE]) != data[SUM]:
+        raise ValueError(f"{path.name} is not what was written")
+    return json.loads(data[VALUE])
 
 
 @functools.lru_cache(maxsize=8)
 def _read(path: Path, kind: Any, inode: int) -> Any:
     """Parsed once a version of the file; the few newest stay in memory, read-only."""
+    value = _text(path)
     (path.parent / "key.json").touch()
     with np.load(path.with_suffix(".npz")) as file:
         arrays = {name: file[name] for name in file.files}
     for array in arrays.values():
         array.flags.writeable = False
-    return codec.from_json(kind, _with_arrays(json.loads(path.read_text(encoding="utf-8")), arrays))
+    return codec.from_json(kind, _with_arrays(value, arrays))
 
 
 def _without_arrays(value: Any, arrays: dict[str, Any]) -> Any:

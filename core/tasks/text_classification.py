@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from core import cache as cache_module
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.models import blocks, load
@@ -61,19 +61,18 @@ class TextClassification:
     def encode(self, rows: Rows, *, processor: Any, recipe: Recipe, facts: ModelFacts, cache: Path,
                report: Report = no_report) -> EncodedTexts:
         limit = min(recipe.max_length, facts.max_length)
-        key = hashlib.sha256(json.dumps([rows.dataset_hash, facts.revision, type(processor).__name__, limit]).encode()).hexdigest()[:24]
-        folder = cache / "tokens" / key
-        if not (folder / "offsets.npy").is_file():
-            ids, offsets = _tokenise(rows.content, processor, limit)
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, array in (("ids.npy", ids), ("offsets.npy", offsets)):
-                temporary = folder / f"{name}.{id(array)}.tmp"
-                with temporary.open("wb") as file:
-                    np.save(file, array)
-                temporary.replace(folder / name)
-        (folder / "offsets.npy").touch()
-        return EncodedTexts(np.load(folder / "ids.npy", mmap_mode="r"), np.load(folder / "offsets.npy"),
-                            pad_id=processor.pad_token_id, max_length=limit)
+        folder = cache_module.folder_of(cache, "tokens", [rows.dataset_hash, facts.revision, type(processor).__name__, limit])
+        found = cache_module.load_arrays(folder, ("ids", "offsets"))
+        if found is None:
+            with cache_module.filling(folder):
+                found = cache_module.load_arrays(folder, ("ids", "offsets"))  # another process may have been quicker
+                if found is None:
+                    ids, offsets = _tokenise(rows.content, processor, limit)
+                    cache_module.save_arrays(folder, {"ids": ids, "offsets": offsets})
+                    found = {"ids": ids, "offsets": offsets}
+        with suppress(FileNotFoundError):  # evicted since: what is mapped or in memory stays readable
+            (folder / "offsets.npy").touch()
+        return EncodedTexts(found["ids"], np.array(found["offsets"]), pad_id=processor.pad_token_id, max_length=limit)
 
     def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, n_classes: int, weights: str, dropout: float,
               compute_dtype: torch.dtype, device: str) -> Network:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from core import tasks
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
+from core.errors import NotFoundError
 from core.features import compare, places, pooled
 from core.features.blockfile import BlockFeatures
 from core.features.compare import Pair, Ref, Which
@@ -156,8 +158,9 @@ class _Work:
         return lambda done, total: self.observer.progress(done, total, "rows", what)
 
     def ensure(self, path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> None:
-        """Write the features of one side unless they are there."""
-        if path.is_file():
+        """Write the features of one side unless they are there, whole."""
+        with suppress(NotFoundError):
+            BlockFeatures.load(path)
             path.touch()
             return
         BlockFeatures(row_ids=self.rows.row_ids[self.sample], blocks=compute()).save(path)

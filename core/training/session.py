@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from core import tasks
+from core import cache, tasks
 from core.domain.dataset import Dataset, Split
 from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
 from core.errors import DataError, RecipeError
-from core.features.store import RowStore, evict
+from core.features.store import RowStore
 from core.models import fetch, methods, origin
 from core.models import inspect as model_inspect
 from core.models.network import Network
@@ -101,7 +101,7 @@ def prepare(session: Session) -> None:
     session.train = _budget(session.rows, recipe)
     session.validation = session.rows.of(Split.VALIDATION)
     _cautions(session)
-    evict(settings.cache, int(settings.cache_gb * 1e9))
+    cache.evict(settings.cache, int(settings.cache_gb * 1e9))
 
 
 def _cautions(session: Session) -> None:
