@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,21 @@ _NAMES: Mapping[Role, frozenset[str]] = {
     Role.SPLIT: frozenset({"split", "set", "fold", "partition", "subset", "usage"}),
     Role.DOMAIN: frozenset({"domain", "source", "site", "origin", "corpus", "dataset"}),
 }
+
+_TOOLS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
+    "Label Studio": (frozenset({"annotation_id", "annotator", "lead_time", "inner_id", "total_annotations", "completed_by", "file_upload"}),
+                     frozenset({"annotation_id", "annotator", "annotators", "lead_time", "inner_id", "total_annotations", "completed_by",
+                                "file_upload", "created_at", "updated_at", "cancelled_annotations", "total_predictions", "comment_count",
+                                "unresolved_comment_count", "comment_authors", "last_comment_updated_at", "project", "updated_by", "drafts",
+                                "predictions", "prediction", "meta", "agreement", "was_cancelled", "ground_truth", "task", "import_id",
+                                "state", "created_username", "last_created_by", "parent_annotation", "parent_prediction", "result_count",
+                                "unique_id", "last_action", "bulk_created", "draft_created_at", "annotator_email", "reviewed"})),
+    "Prodigy": (frozenset({"_task_hash", "_input_hash"}),
+                frozenset({"_task_hash", "_input_hash", "_session_id", "_view_id", "_annotator_id", "_timestamp", "_is_binary", "answer",
+                           "options", "meta", "config", "priority", "score"})),
+    "Doccano": (frozenset({"annotation_approver", "Comments", "annotator"}), frozenset({"annotation_approver", "Comments", "annotator"})),
+}
+"""Annotation tool -> (columns of which two, or one that begins with _ or names an approver, give it away; what it keeps for itself)."""
 
 _OF_FILES: Mapping[Role, str] = {Role.TEXT: "one row a file", Role.IMAGE: "one row a file", Role.LABEL: "the folder that each file lies in",
                                  Role.SPLIT: "the folder above the classes"}
@@ -59,6 +74,16 @@ class Proposal:
     evidence: str
 
 
+def bookkeeping(columns: Sequence[str]) -> dict[str, str]:
+    """Columns that an annotation tool keeps for itself -> the evidence; none where the table is no export of such a tool."""
+    found: dict[str, str] = {}
+    for tool, (signs, own) in _TOOLS.items():
+        seen = signs.intersection(columns)
+        if len(seen) > 1 or any(sign.startswith("_") or sign == "annotation_approver" for sign in seen):
+            found |= {name: f"{tool} keeps it for itself" for name in columns if name in own}
+    return found
+
+
 def column_facts(table: Table, name: str) -> ColumnFacts:
     """Facts of one column from at most 5,000 cells spread over the table."""
     cells = _sample(table, name)
@@ -92,10 +117,13 @@ def propose(table: Table) -> dict[str, Proposal]:
     """
     facts = {name: column_facts(table, name) for name in table.columns if name not in table.unusable}
     found: dict[str, Proposal] = {name: Proposal(role=Role.IGNORE, evidence=why) for name, why in table.unusable.items()}
+    kept_by_tool = bookkeeping(table.columns)
     for name, fact in facts.items():
-        if not fact.filled:
+        if name in kept_by_tool:
+            found[name] = Proposal(role=Role.IGNORE, evidence=kept_by_tool[name])
+        elif not fact.filled:
             found[name] = Proposal(role=Role.IGNORE, evidence="it is empty")
-        elif _named(name, Role.SPLIT) and fact.split_words > 0.9:
+        elif is_named(name, Role.SPLIT) and fact.split_words > 0.9:
             found[name] = Proposal(role=Role.SPLIT, evidence=f"it is named {name!r} and says train, test or the like")
         elif name == table.image_column:
             found[name] = Proposal(role=Role.IMAGE, evidence=f"its cells name pictures: {fact.distinct:,} different ones in "
@@ -116,13 +144,13 @@ def propose(table: Table) -> dict[str, Proposal]:
 
 
 def _best_label(facts: Mapping[str, ColumnFacts], *, beside_pictures: bool) -> tuple[str, str] | None:
-    named = [f for f in facts.values() if _named(f.name, Role.LABEL) and f.mean_chars < 100]
+    named = [f for f in facts.values() if is_named(f.name, Role.LABEL) and f.mean_chars < 100]
     if named:
         plain = ("label", "labels", "class")
         best = max(named, key=lambda f: (f.repeats > 1.5 and f.distinct > 1, f.name.lower() in plain, f.numbers < 1, f.repeats))
         return best.name, f"it is named {best.name!r} and has {best.distinct:,} different values in {best.filled:,} sampled rows"
     shaped = [f for f in facts.values() if 1 < f.distinct <= max(2, min(200, f.filled // 3)) and f.mean_chars < 60 and f.repeats >= 2
-              and not any(_named(f.name, role) for role in (Role.ID, Role.DOMAIN, Role.TEXT))]
+              and not any(is_named(f.name, role) for role in (Role.ID, Role.DOMAIN, Role.TEXT))]
     if not shaped or (len(facts) < 2 and not beside_pictures):
         return None
     best = min(shaped, key=lambda f: (f.numbers == 1.0, f.distinct))
@@ -130,8 +158,8 @@ def _best_label(facts: Mapping[str, ColumnFacts], *, beside_pictures: bool) -> t
 
 
 def _best_text(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
-    named = [f for f in facts.values() if _named(f.name, Role.TEXT) and f.numbers < 0.5]
-    shaped = [f for f in facts.values() if f.numbers < 0.5 and not _named(f.name, Role.ID)]
+    named = [f for f in facts.values() if is_named(f.name, Role.TEXT) and f.numbers < 0.5]
+    shaped = [f for f in facts.values() if f.numbers < 0.5 and not is_named(f.name, Role.ID)]
     pool = named or shaped
     if not pool:
         return None
@@ -141,17 +169,18 @@ def _best_text(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
 
 
 def _other(fact: ColumnFacts, *, has_text: bool) -> Proposal:
-    if has_text and _named(fact.name, Role.SECOND_TEXT) and fact.mean_words >= 2 and fact.numbers < 0.5:
+    if has_text and is_named(fact.name, Role.SECOND_TEXT) and fact.mean_words >= 2 and fact.numbers < 0.5:
         return Proposal(role=Role.SECOND_TEXT, evidence=f"it is named {fact.name!r} and holds {fact.mean_words:.0f} words on average")
-    if _named(fact.name, Role.ID) and fact.mean_chars < 60 and fact.repeats <= 10:
+    if is_named(fact.name, Role.ID) and fact.mean_chars < 60 and fact.repeats <= 10:
         unique = " and every value is different" if fact.repeats == 1 else ""
         return Proposal(role=Role.ID, evidence=f"it is named {fact.name!r}{unique}")
-    if _named(fact.name, Role.DOMAIN) and fact.repeats >= 2 and fact.mean_chars < 60:
+    if is_named(fact.name, Role.DOMAIN) and fact.repeats >= 2 and fact.mean_chars < 60:
         return Proposal(role=Role.DOMAIN, evidence=f"it is named {fact.name!r} and has {fact.distinct:,} different values")
     return Proposal(role=Role.IGNORE, evidence="nothing in its name or cells says what it is for")
 
 
-def _named(name: str, role: Role) -> bool:
+def is_named(name: str, role: Role) -> bool:
+    """Whether a column is named as those of a role often are."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return re.sub(r"[\s_\-.]+", " ", words).strip().lower() in _NAMES[role]
 

@@ -1,0 +1,108 @@
+"""JSON that holds a table but not as a list of objects: what pandas and `datasets` write, and shapes that are refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from core.data.readers.table import HEADER_WORDS
+from core.errors import DataError
+
+Item = tuple[Any, str]
+"""(an object, "") or (None, why it is no row)."""
+
+_RIGHT = ('Save it as a list of objects, [{"text": "…", "label": "…"}, …], or one object a line: from pandas with '
+          'df.to_json("rows.jsonl", orient="records", lines=True).')
+
+
+def items_of(whole: Any, *, name: str) -> tuple[Iterable[Item], str]:
+    """(the rows of a JSON document as objects, what it is). Raises DataError, naming the right export, where it holds no rows."""
+    if isinstance(whole, list):
+        if whole and sum(isinstance(item, list) for item in whole[:50]) > len(whole[:50]) / 2:
+            return from_lists((item, "") for item in whole), "JSON list of lists"
+        return ((item, "") for item in whole), "JSON list"
+    if isinstance(whole, dict):
+        _refuse_known(whole, name)
+        if (found := _of_pandas(whole)) is not None:
+            return found
+    why = f"It holds one {kind_of(whole)}."
+    if isinstance(whole, dict):
+        lists = [key for key, value in whole.items() if isinstance(value, list)]
+        why = "It holds one object" + (f" whose part {lists[0][:40]!r} is a list." if lists else ".")
+    raise DataError(f"{name} is not a list of rows.", why=why, remedy=_RIGHT)
+
+
+def _refuse_known(whole: Mapping[str, Any], name: str) -> None:
+    """Raise DataError for documents of tasks that are no classification of whole texts or pictures."""
+    known = ((("images", "annotations"), "a COCO export: boxes or outlines in pictures"),
+             (("images", "categories"), "a COCO export: boxes or outlines in pictures"),
+             (("shapes", "imagePath"), "a LabelMe export: outlines in a picture"),
+             (("rasa_nlu_data",), "training data of Rasa"),
+             (("nbformat", "cells"), "a notebook"), (("type", "features"), "a map (GeoJSON)"))
+    what = next((what for keys, what in known if all(key in whole for key in keys)), None)
+    if what is None and isinstance(data := whole.get("data"), list) and any(isinstance(d, dict) and "paragraphs" in d for d in data[:5]):
+        what = "a set of questions with answers in a text (SQuAD)"
+    if what:
+        raise DataError(f"{name} is {what}, not a table of rows with one label each.",
+                        why=f"Its parts are {', '.join(repr(str(key)[:30]) for key in list(whole)[:5])}.",
+                        remedy="Make a table with one row a text (or picture) and one label, as CSV or JSON Lines, and import that file.")
+
+
+def _of_pandas(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:
+    """What `DataFrame.to_json` (split, table, columns, index) or `to_dict("list")` wrote; None for anything else."""
+    columns, data = whole.get("columns"), whole.get("data")
+    if isinstance(columns, list) and isinstance(data, list) and set(whole) <= {"columns", "index", "data", "index_names", "column_names"}:
+        return _rows(list(map(str, columns)), data), "JSON of pandas (split)"
+    if isinstance(data, list) and isinstance(schema := whole.get("schema"), dict) and "fields" in schema:
+        return ((item, "") for item in data), "JSON of pandas (table)"
+    parts = list(whole.values())
+    if len(parts) > 1 and all(isinstance(part, list) for part in parts) and len({len(part) for part in parts}) == 1 and parts[0]:
+        rows = zip(*parts, strict=True)
+        return ((dict(zip(whole, row, strict=True)), "") for row in rows), "JSON, one list a column"
+    alike = len(parts) > 1 and all(isinstance(part, dict) and part for part in parts)
+    return _of_objects(whole, parts) if alike and all(set(part) == set(parts[0]) for part in parts[1:100]) else None
+
+
+def _of_objects(whole: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> tuple[Iterable[Item], str] | None:
+    """An object of equal objects: either columns of rows, or rows of columns."""
+    inner = list(parts[0])
+    if any(isinstance(value, (dict, list)) for part in parts[:20] for value in list(part.values())[:20]):
+        return None
+    names_inside = any(str(key).strip().lower() in HEADER_WORDS for key in inner)
+    names_outside = any(str(key).strip().lower() in HEADER_WORDS for key in whole)
+    if names_inside > names_outside or (names_inside == names_outside and len(whole) > len(inner)):
+        return ((part, "") for part in parts), "JSON of pandas (index)"
+    if not names_outside and not all(key.lstrip("-").isdigit() for key in inner):
+        return None
+    order = {key: None for part in parts for key in part}
+    return (({name: part.get(key) for name, part in whole.items()}, "") for key in order), "JSON of pandas (columns)"
+
+
+def from_lists(rows: Iterable[Item]) -> Iterator[Item]:
+    """Rows that are lists; the first of them names the columns where it looks like it, otherwise these are numbered."""
+    names: list[str] | None = None
+    for row, problem in rows:
+        if problem or not isinstance(row, list):
+            yield None, problem or f"it is a {kind_of(row)}, not a list like the others"
+        elif names is None:
+            named = bool(row) and all(isinstance(cell, str) for cell in row) and any(cell.strip().lower() in HEADER_WORDS for cell in row)
+            names = row if named and len(set(row)) == len(row) else [f"column {i}" for i in range(1, len(row) + 1)]
+            if names is not row:
+                yield dict(zip(names, row, strict=True)), ""
+        else:
+            yield from _rows(names, [row])
+
+
+def _rows(names: Sequence[str], rows: Iterable[Any]) -> Iterator[Item]:
+    for row in rows:
+        if isinstance(row, list) and len(row) == len(names):
+            yield dict(zip(names, row, strict=True)), ""
+        else:
+            cells = f"{len(row):,} cells" if isinstance(row, list) else f"no list but a {kind_of(row)}"
+            yield None, f"it has {cells} where there are {len(names):,} columns"
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, in a word."""
+    names = {dict: "object", list: "list", str: "text", int: "number", float: "number", bool: "true/false value"}
+    return names.get(type(value), "null value")
