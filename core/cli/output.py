@@ -49,11 +49,13 @@ def say(text: str) -> None:
 
 def quiet_libraries() -> None:
     """Keep the notes and progress bars of transformers and its kin off the terminal. Call before they are imported."""
+    import logging as standard
     import os
     import warnings
 
     os.environ.update(TRANSFORMERS_VERBOSITY="error", HF_HUB_DISABLE_PROGRESS_BARS="1", TOKENIZERS_PARALLELISM="false")
     warnings.filterwarnings("ignore")
+    standard.getLogger("bitsandbytes").setLevel(standard.ERROR)
     from transformers.utils import logging
 
     logging.disable_progress_bar()
