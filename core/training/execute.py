@@ -155,11 +155,11 @@ def _checkpointing(session: Session, network: Network) -> None:
 
 
 def _fit(session: Session, inputs: Inputs) -> Trained:
-    from core.training import recorder, trainer
+    from core.training import checkpoints, recorder, trainer
 
     folder = session.run_dir / "checkpoints"
-    checkpoint = trainer.last_checkpoint(folder) if session.resume else None
-    earlier = trainer.elapsed_at(checkpoint) if checkpoint else 0.0
+    checkpoint = _checkpoint(session, folder) if session.resume else None
+    earlier = checkpoints.elapsed_at(checkpoint) if checkpoint else 0.0
     session.enter(Phase.TRAINING)
     fit = trainer.build(inputs=inputs, recipe=session.recipe, train=session.train, validation=session.validation, folder=folder,
                         observer=session.observer, elapsed=earlier)
@@ -174,6 +174,20 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
     fit.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return Trained(steps=fit.state.global_step, samples=fit.samples, best_step=fit.state.best_global_step, earlier_seconds=earlier,
                    validation_logits=fit.best_logits)
+
+
+def _checkpoint(session: Session, folder: Path) -> Path | None:
+    """Where to go on from; a note says when the newest checkpoint was not whole."""
+    from core.training import checkpoints
+
+    found = checkpoints.newest_whole(folder)
+    there = checkpoints.by_step(folder)
+    if there and found != there[-1]:
+        session.observer.note(f"The checkpoint {there[-1].name} is damaged or incomplete: goes on from "
+                              + (f"{found.name}." if found else "the beginning."))
+        for path in there[there.index(found) + 1 if found else 0:]:
+            shutil.rmtree(path, ignore_errors=True)
+    return found
 
 
 # -- evaluating and saving --------------------------------------------------------------------------------------------------------

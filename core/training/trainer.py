@@ -22,11 +22,10 @@ from core.errors import NonFiniteLossError
 from core.models import methods
 from core.models.blocks import block_of
 from core.models.network import Network
-from core.training import evaluate
+from core.training import checkpoints, evaluate
+from core.training.checkpoints import ELAPSED_FILE, TRAINED_FILE
 from core.training.inputs import Inputs, LengthBuckets
 
-TRAINED_FILE = "trained.safetensors"
-ELAPSED_FILE = "elapsed.json"
 LOGS_PER_EPOCH = 50
 LOSS_WEIGHT = 1e-3
 """Validation loss only breaks ties of validation accuracy, which moves in steps of one row."""
@@ -151,8 +150,9 @@ class ThawTrainer(Trainer):
         self.inputs.network.load_trained(load_file(Path(resume_from_checkpoint) / TRAINED_FILE))
 
     def _load_best_model(self) -> None:
-        if self.state.best_model_checkpoint:
-            self.inputs.network.load_trained(load_file(Path(self.state.best_model_checkpoint) / TRAINED_FILE))
+        if self.state.best_model_checkpoint:  # by name: the run's folder may have moved since
+            best = Path(self.args.output_dir or ".") / Path(self.state.best_model_checkpoint).name
+            self.inputs.network.load_trained(load_file(best / TRAINED_FILE))
 
 
 class _Indices(torch.utils.data.Dataset[int]):
@@ -187,6 +187,11 @@ class ObserverCallback(TrainerCallback):
             self.trainer.observer.step(step=state.global_step, total_steps=state.max_steps, epoch=float(state.epoch or 0.0),
                                        loss=float(logs["loss"]), learning_rate=float(logs.get("learning_rate", 0.0)),
                                        samples=self.trainer.samples, seconds=self.trainer.elapsed)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        folder = Path(args.output_dir or ".")
+        checkpoints.seal(folder / f"checkpoint-{state.global_step}")
+        checkpoints.prune(folder)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> TrainerControl:
         self.trainer.observer.progress(state.global_step, state.max_steps, "steps")
@@ -253,26 +258,7 @@ def build(*, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.n
         bf16=inputs.precision == "bf16", fp16=inputs.precision == "fp16",
         logging_steps=max(1, steps_an_epoch // LOGS_PER_EPOCH), logging_nan_inf_filter=False, report_to="none", disable_tqdm=True,
         eval_strategy="steps" if len(validation) else "no", eval_steps=every, save_strategy="steps", save_steps=every,
-        save_total_limit=2, load_best_model_at_end=bool(len(validation)), metric_for_best_model="selection", greater_is_better=True,
+        load_best_model_at_end=bool(len(validation)), metric_for_best_model="selection", greater_is_better=True,
         restore_callback_states_from_checkpoint=True, remove_unused_columns=False, dataloader_pin_memory=False,
         label_names=["labels"])
     return ThawTrainer(inputs=inputs, recipe=recipe, train=train, validation=validation, observer=observer, elapsed=elapsed, args=args)
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint: `trainer_state.json` is written last, so one without it was cut off."""
-    found = [path for path in folder.glob("checkpoint-*") if _complete(path)]
-    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
-
-
-def _complete(path: Path) -> bool:
-    try:
-        json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return (path / TRAINED_FILE).is_file()
-
-
-def elapsed_at(checkpoint: Path) -> float:
-    """Seconds trained when the checkpoint was written."""
-    return float(json.loads((checkpoint / ELAPSED_FILE).read_text(encoding="utf-8"))["seconds"])

@@ -222,20 +222,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one_exactly(method: str, kill_at:
     np.testing.assert_array_equal(predictions(tmp_path / "cut")["probabilities"], predictions(tmp_path / "whole")["probabilities"])
 
 
-def test_a_checkpoint_cut_off_while_written_is_passed_over(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
-                                                           tmp_path: Path) -> None:
-    notes = _KilledAt()
-    notes.kill_at = 9
-    with pytest.raises(_Killed):
-        run(make(tiny_dataset, tiny_model, "full"), settings, tmp_path / "cut", notes)
-    folder = tmp_path / "cut" / "checkpoints"
-    whole = trainer.last_checkpoint(folder)
-    assert whole is not None
-    (folder / "checkpoint-999").mkdir()
-    (folder / "checkpoint-999" / "trainer_state.json").write_text("{")
-    assert trainer.last_checkpoint(folder) == whole
-
-
 def test_stop_keeps_the_best_checkpoint_and_still_measures(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
                                                            tmp_path: Path) -> None:
     notes = Notes(stop_at=6)
