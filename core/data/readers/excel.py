@@ -1,71 +1,141 @@
-"""XLSX: the first sheet that has rows. Formulas are never computed; the values that the file stores for them are read."""
+"""XLSX: the first sheet that holds a table. Formulas are never computed; the values that the file stores for them are read."""
 
 from __future__ import annotations
 
 import datetime
+import re
 import zipfile
-from collections.abc import Iterator
-from itertools import islice
+import zlib
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from core.data.archive import check_members
+from core.data.readers import heading, sheet_xml
 from core.data.readers.json_rows import to_text
-from core.data.readers.table import RowBuilder, Table, header_finding, header_is_data, named_columns
-from core.data.report import INFO, Finding
+from core.data.readers.sheet_xml import SheetFacts
+from core.data.readers.table import RowBuilder, Table
+from core.data.report import INFO, WARNING, Finding, several
 from core.errors import DataError
 
 _SAMPLE_ROWS = 200
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+
+Row = list[str | None]
 
 
 def read(path: Path, *, max_rows: int, max_files: int) -> Table:
-    """Read the first sheet with rows. Raises DataError when the file is damaged, encrypted or has no rows."""
+    """Read the first sheet with a table. Raises DataError when the file is damaged, encrypted or has no rows."""
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         with zipfile.ZipFile(path) as bundle:
             check_members(bundle.infolist(), path, max_files=max_files, max_bytes=2_000_000_000)
-        with path.open("rb") as file:                                # opened here: openpyxl judges a path by its suffix
-            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            for sheet in book.worksheets:
-                rows = (list(map(_cell, row)) for row in sheet.iter_rows(values_only=True))
-                filled = (row for row in rows if any(cell is not None and cell.strip() for cell in row))
-                first = list(islice(filled, _SAMPLE_ROWS))
-                if first:
-                    others = [s.title for s in book.worksheets if s is not sheet]
-                    return _build(first, filled, name=path.name, sheet=sheet.title, others=others, max_rows=max_rows)
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError, OSError, TypeError, AttributeError) as error:
+            with path.open("rb") as file:                            # opened here: openpyxl judges a path by its suffix
+                book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+                return _read(book, bundle, name=path.name, max_rows=max_rows)
+    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError, OSError, TypeError, AttributeError, IndexError,
+            EOFError, OverflowError, RecursionError, NotImplementedError, AssertionError, zlib.error) as error:
         raise DataError(f"{path.name} cannot be read as an Excel file.", why=f"It is damaged or of an unknown kind ({str(error)[:150]}).",
                         remedy="Open it in a spreadsheet, save it as CSV (UTF-8), and import that file.") from error
-    raise DataError(f"{path.name} is empty.", why="None of its sheets has a filled cell.", remedy="Choose a file with rows.")
 
 
-def _build(first: list[list[str | None]], rest: Iterator[list[str | None]], *, name: str, sheet: str, others: list[str],
+def _read(book: Any, bundle: zipfile.ZipFile, *, name: str, max_rows: int) -> Table:
+    """The first visible sheet with a table; one without columns, or a hidden one, only where there is nothing better."""
+    sheets = sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
+    second: Any = None
+    for sheet in sheets:
+        with bundle.open(sheet._worksheet_path.lstrip("/")) as stream:
+            facts = sheet_xml.look(stream, name=name)
+        rows = _filled(sheet, facts)
+        first = list(islice(rows, _SAMPLE_ROWS))
+        if sum(sum(map(_is_filled, row)) > 1 for row in first) > 1:
+            return _build(first, rows, facts, name=name, sheet=sheet, others=sheets, max_rows=max_rows)
+        if first and second is None:
+            second = (first, rows, facts, sheet)
+    if second is None:
+        raise DataError(f"{name} is empty.", why="None of its sheets has a filled cell.", remedy="Choose a file with rows.")
+    first, rows, facts, sheet = second
+    return _build(first, rows, facts, name=name, sheet=sheet, others=sheets, max_rows=max_rows)
+
+
+def _filled(sheet: Any, facts: SheetFacts) -> Iterator[Row]:
+    """The rows with a filled cell, without empty cells at their end. Merged cells have their value in every row."""
+    sheet.reset_dimensions()                                         # what the file says about its size may be wrong
+    spread: dict[int, tuple[int, str | None]] = {}                   # column -> (last row, value) of cells that reach down to here
+    for number, values in enumerate(islice(sheet.iter_rows(values_only=True), facts.last_row), start=1):
+        row = list(map(_cell, values))
+        for column, (last_row, value) in spread.items():
+            if number <= last_row:
+                row.extend([None] * (column + 1 - len(row)))
+                row[column] = value
+        spread |= {column: (last, row[column]) for column, last in facts.merged.get(number, ()) if column < len(row)}
+        while row and not _is_filled(row[-1]):
+            row.pop()
+        if row:
+            yield row
+
+
+def _build(first: list[Row], rest: Iterator[Row], facts: SheetFacts, *, name: str, sheet: Any, others: Sequence[Any],
            max_rows: int) -> Table:
-    width = max(i for i, cell in enumerate(first[0], start=1) if cell is not None and cell.strip())
-    header = [cell or "" for cell in first[0][:width]]
-    findings: list[Finding] = []
-    if header_is_data(header, [[cell or "" for cell in row] for row in first[1:]]):
-        findings.append(header_finding(header))
-        columns, pending = [f"column {i}" for i in range(1, width + 1)], first
-    else:
-        columns, pending = named_columns(header, name=name), first[1:]
-    if others:
-        findings.append(Finding(code="other-sheets", severity=INFO, count=len(others), message=f"Only the sheet {sheet!r} was read.",
-                                remedy="Move another sheet to the front, or save it as its own file, to import it.",
-                                example=", ".join(others[:5])))
-    builder = RowBuilder(columns, max_rows=max_rows, name=name)
-    for part in (pending, rest):
-        for row in part:
-            if any(cell is not None and cell.strip() for cell in row[width:]):
-                builder.leave_out(f"it has filled cells to the right of the {width} named columns")
-            else:
-                builder.add(row[:width])
-    return builder.table(format=f"Excel, sheet {sheet!r}", findings=findings)
+    head = heading.find(_rectangular(first), name=name)
+    width = len(head.columns)
+    builder = RowBuilder(head.columns, max_rows=max_rows, name=name)
+    for position, row in enumerate(chain(first[head.above:], rest)):
+        cells = [cell or "" for cell in row]
+        if position in head.units:
+            builder.leave_out("it describes the columns (units, types or questions)")
+        elif head.repeats(cells):
+            builder.leave_out("it repeats the column names")
+        elif any(map(_is_filled, row[width:])):
+            builder.leave_out(f"it has filled cells to the right of the {width} named columns")
+        else:
+            builder.add(row)
+    findings = [*head.findings, *_findings(facts, sheet, others)]
+    return builder.table(format=f"Excel, sheet {sheet.title!r}", findings=findings)
+
+
+def _rectangular(rows: Sequence[Row]) -> list[list[str]]:
+    """Rows as texts, as wide as the column names reach, unless nearly all rows reach further."""
+    texts = [[cell or "" for cell in row] for row in rows]
+    titles = heading.titles(texts)
+    width = len(texts[titles])
+    beyond = sum(len(row) > width for row in texts[titles + 1:])
+    if beyond < 0.9 * len(texts[titles + 1:]) or not beyond:
+        return [*texts[: titles + 1], *([*row, *[""] * (width - len(row))][:width] for row in texts[titles + 1:])]
+    longest = heading.common_width([len(row) for row in texts[titles + 1:]])
+    return [*texts[: titles + 1], *([*row, *[""] * (longest - len(row))][:longest] for row in texts[titles + 1:])]
+
+
+def _findings(facts: SheetFacts, sheet: Any, sheets: Sequence[Any]) -> Iterator[Finding]:
+    others = [other.title for other in sheets if other is not sheet]
+    hidden = " It is hidden; no sheet that is shown holds rows." if sheet.sheet_state != "visible" else ""
+    if others or hidden:
+        yield Finding(code="other-sheets", severity=WARNING if hidden else INFO, count=len(others),
+                      message=f"Only the sheet {sheet.title!r} was read.{hidden}",
+                      remedy="Move another sheet to the front, or save it as its own file, to import it.", example=", ".join(others[:5]))
+    if facts.formulas_without_value:
+        yield Finding(code="formulas-without-values", severity=WARNING, count=facts.formulas_without_value,
+                      message=several(facts.formulas_without_value, "cell holds a formula", "cells hold formulas")
+                      + " without a stored value; these count as empty.",
+                      remedy="Open the file in a spreadsheet, let it calculate, save it, and import it again.")
+    if merged := sum(map(len, facts.merged.values())):
+        yield Finding(code="merged-cells", severity=INFO, count=merged, message=several(merged, "group of cells is", "groups of cells are")
+                      + " merged over several rows; each of these rows got the value.",
+                      remedy="Nothing to do if that is what is meant; otherwise take the merged cells apart.")
+
+
+def _is_filled(cell: str | None) -> bool:
+    return cell is not None and bool(cell.strip())
 
 
 def _cell(value: Any) -> str | None:
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        return value.date().isoformat()
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
         return value.isoformat()
+    if isinstance(value, str) and "_x" in value:
+        return _ESCAPED.sub(lambda match: chr(int(match[1], 16)).replace("\r", ""), value)
     return to_text(value)

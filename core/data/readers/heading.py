@@ -45,19 +45,19 @@ def find(rows: Sequence[Row | None], *, name: str) -> Heading:
     Raises DataError when two columns have one name, or when the names do not fit the rows.
     """
     there = [row if row is not None else () for row in rows]
-    titles = _titles(there)
-    findings = [_titles_finding(there[:titles])] if titles else []
-    header, body = list(there[titles]) if len(there) > titles else [""], [row for row in there[titles + 1 :] if row]
+    above = titles(there)
+    findings = [_titles_finding(there[:above])] if above else []
+    header, body = list(there[above]) if len(there) > above else [""], [row for row in there[above + 1 :] if row]
     header = _commented(header, body)
     if header_is_data(header, body):
         columns = [f"column {i}" for i in range(1, len(header) + 1)]
-        return Heading(columns=tuple(columns), above=titles, findings=(*findings, header_finding(header)))
+        return Heading(columns=tuple(columns), above=above, findings=(*findings, header_finding(header)))
     while len(header) > 1 and not header[-1].strip() and all(len(row) < len(header) or not row[-1].strip() for row in body):
         header = header[:-1]
     names = tuple(map(_folded, header))
     header, found = _fitted(header, body, name=name)
-    return Heading(columns=tuple(named_columns(header, name=name)), above=titles + 1, names=names,
-                   units=_units(there[titles + 1 : titles + 4]), findings=(*findings, *found))
+    return Heading(columns=tuple(named_columns(header, name=name)), above=above + 1, names=names,
+                   units=_units(there[above + 1 : above + 4]), findings=(*findings, *found))
 
 
 def _folded(cell: str) -> str:
@@ -68,7 +68,7 @@ def _filled(row: Row) -> int:
     return sum(bool(cell.strip()) for cell in row)
 
 
-def _titles(rows: Sequence[Row]) -> int:
+def titles(rows: Sequence[Row]) -> int:
     """How many rows stand above the table: those with far fewer filled cells than most rows have."""
     width = common_width([_filled(row) for row in rows if row])
     if width < 2:
@@ -142,4 +142,4 @@ def is_comment(row: Row, *, width: int, known: bool) -> bool:
     return bool(row) and row[0].lstrip("\ufeff ").startswith("#") and (len(row) != width or (row[0].startswith("# ") and not known))
 
 
-__all__ = ["HEADER_WORDS", "Heading", "find", "is_comment"]
+__all__ = ["HEADER_WORDS", "Heading", "common_width", "find", "is_comment", "titles"]
