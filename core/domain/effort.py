@@ -17,7 +17,7 @@ from core.domain.device import Device
 from core.domain.freeze import FreezePlan
 from core.domain.knobs import EFFORTS, KNOBS, Knob, knob, problems, validate, value, with_value
 from core.domain.model import ModelFacts
-from core.domain.recipe import LoraSpec, Recipe
+from core.domain.recipe import LoraSpec, Recipe, batches_an_epoch
 from core.errors import RecipeError
 
 __all__ = ["EFFORTS", "KNOBS", "Knob", "defaults", "knob", "problems", "token_need", "validate", "value", "with_value"]
@@ -151,7 +151,7 @@ def _epochs(level: _Level, batch: int, train_rows: int | None) -> float:
     """The level's epochs, or as many as reach its least number of updates, up to 20."""
     if not train_rows:
         return level.epochs
-    needed = math.ceil(level.minimum_steps / math.ceil(train_rows / batch))
+    needed = math.ceil(level.minimum_steps / batches_an_epoch(train_rows, batch))
     return float(min(_MOST_EPOCHS, max(level.epochs, needed)))
 
 

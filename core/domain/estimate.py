@@ -14,7 +14,7 @@ from core.domain.device import Device
 from core.domain.footprint import RUNTIME_BYTES, SHARE_AVAILABLE, UNKNOWN_DEVICE
 from core.domain.freeze import lower_half
 from core.domain.model import ModelFacts
-from core.domain.recipe import Recipe
+from core.domain.recipe import Recipe, batches_an_epoch
 
 EFFICIENCY = 0.5
 """Share of the measured matrix-multiply rate that a transformer step reaches (small layers, softmax, norms; 2-core CPU, MiniLM)."""
@@ -78,7 +78,7 @@ def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, n_clas
     device = device or UNKNOWN_DEVICE
     parts = footprint.count(recipe, facts=facts, n_classes=n_classes)
     train_rows = min(rows.get("train", 0), recipe.label_budget or rows.get("train", 0))
-    steps = 0 if recipe.method == "probe" else math.ceil(math.ceil(train_rows / recipe.batch_size) * recipe.epochs)
+    steps = 0 if recipe.method == "probe" else math.ceil(batches_an_epoch(train_rows, recipe.batch_size) * recipe.epochs)
     total = memory(recipe, facts=facts, device=device, n_classes=n_classes)
     return Estimate(memory=total, seconds=_seconds(recipe, facts, device, parts, rows, train_rows, steps, mean_length),
                     trainable_params=parts.trainable, total_params=parts.total, steps=steps)

@@ -153,6 +153,12 @@ def validate(recipe: Recipe, facts: ModelFacts | None = None) -> None:
                           remedy="Correct the values named and submit again.")
 
 
+def follows_batches(recipe: Recipe, facts: ModelFacts) -> bool:
+    """Whether BatchNorm layers compute with the statistics of each training batch: from scratch, or where the recipe says so."""
+    return facts.has_batch_norm and (recipe.method == "scratch" or (
+        recipe.batch_norm == "batch" and recipe.method in ("partial", "full", "lp_ft")))
+
+
 def _limit(k: Knob, current: Any) -> str | None:
     """The sentence for a value outside its knob's limits, or None."""
     if current is None:
@@ -183,6 +189,8 @@ def _against(recipe: Recipe, facts: ModelFacts) -> list[str]:
             found.append(f"Text length is {recipe.max_length} tokens; at least 4 are needed.")
     if facts.image_size and recipe.pooling not in ("auto", facts.pooling) and (recipe.pooling, facts.pooling) != ("mean", "cls"):
         found.append(f"Pooling is {recipe.pooling!r}, which is for texts; {facts.id} pools pictures by {facts.pooling!r}. Choose auto.")
+    if recipe.batch_size < 2 and follows_batches(recipe, facts):
+        found.append(f"Batch size is 1; the BatchNorm layers of {facts.id} need at least two rows for the statistics of a batch.")
     unknown = [name for name in recipe.freeze.frozen if name not in facts.block_names]
     if unknown:
         found.append(f"The freeze plan names {', '.join(unknown)}; the blocks of {facts.id} are {', '.join(facts.block_names[:-1])}.")

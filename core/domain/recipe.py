@@ -103,6 +103,15 @@ class Recipe:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
 
 
+def batches_an_epoch(n_rows: int, batch_size: int) -> int:
+    """How many batches `n_rows` training rows make: a last row by itself joins the batch before it, so that no batch has one row.
+
+    BatchNorm has no statistics over one value. Only batches of size 1, or a single training row, have one row.
+    """
+    full, left = divmod(n_rows, batch_size)
+    return full + (left > 1 or (left == 1 and full == 0))
+
+
 def differences(recipes: list[Recipe]) -> dict[str, list[Any]]:
     """Fields in which the recipes differ: dotted field name -> one value a recipe, in order."""
     flat = [_flatten(codec.to_json(r)) for r in recipes]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from core.domain.recipe import batches_an_epoch
 from core.features.extract import PrefixRunner, Report, from_stored
 from core.features.pooled import every_block
 from core.features.store import RowStore
@@ -89,7 +89,7 @@ class _WithPrefix:
 
 
 class LengthBuckets(Sampler[list[int]]):
-    """Batches of rows of like length in random order, the same for the same (seed, epoch)."""
+    """Batches of rows of like length in random order, the same for the same (seed, epoch); see `batches_an_epoch` for the last one."""
 
     def __init__(self, indices: np.ndarray, lengths: np.ndarray, *, batch_size: int, seed: int) -> None:
         self.indices = indices
@@ -103,7 +103,7 @@ class LengthBuckets(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return math.ceil(len(self.indices) / self.batch_size)
+        return batches_an_epoch(len(self.indices), self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng((self.seed, self.epoch))
@@ -114,5 +114,7 @@ class LengthBuckets(Sampler[list[int]]):
             part = order[start:start + pool]
             part = part[np.argsort(-self.lengths[part], kind="stable")]
             batches += [part[i:i + self.batch_size] for i in range(0, len(part), self.batch_size)]
+        if len(batches) > len(self):
+            batches[-2:] = [np.concatenate(batches[-2:])]
         for position in random.permutation(len(batches)):
             yield [int(index) for index in batches[position]]

@@ -14,6 +14,7 @@ import torch
 from core import cache, tasks
 from core.domain.dataset import Dataset, Split
 from core.domain.device import Device
+from core.domain.knobs import follows_batches
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
@@ -99,6 +100,9 @@ def prepare(session: Session) -> None:
     session.encoded = adapter.encode(session.rows, processor=session.processor, recipe=recipe, facts=session.facts, cache=settings.cache,
                                      report=session.report("rows", "read"))
     session.train = _budget(session.rows, recipe)
+    if len(session.train) < 2 and follows_batches(recipe, session.facts):
+        raise DataError("One training row is too few for this model.", why="Its BatchNorm layers take statistics over the rows of a batch.",
+                        remedy="Import the dataset again with more training rows, or choose the method probe or LoRA.")
     session.validation = session.rows.of(Split.VALIDATION)
     _cautions(session)
     cache.evict(settings.cache, int(settings.cache_gb * 1e9))

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from core.domain.recipe import Recipe
+from core.domain.recipe import Recipe, batches_an_epoch
 from core.domain.run import Observer
 from core.errors import NonFiniteLossError
 from core.models import methods
@@ -111,8 +111,9 @@ class ThawTrainer(Trainer):
 
     @property
     def samples(self) -> int:
-        """Training rows seen, with repetition."""
-        return min(self.state.global_step * self.recipe.batch_size, math.ceil((self.state.epoch or 0.0) * len(self.train_rows)))
+        """Training rows seen, with repetition; within an epoch, as if all its batches had the same size."""
+        epochs, batches = divmod(self.state.global_step, len(self.sampler))
+        return epochs * len(self.train_rows) + min(batches * self.recipe.batch_size, len(self.train_rows))
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
@@ -247,7 +248,7 @@ def body_rate(settle: int, total: int) -> Callable[[int], float]:
 def build(*, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.ndarray, folder: Path, observer: Observer,
           elapsed: float = 0.0) -> ThawTrainer:
     """A Trainer for the recipe; checkpoints go to `folder`, at each evaluation (the one to keep and the last stay on disk)."""
-    steps_an_epoch = max(1, -(-len(train) // recipe.batch_size))
+    steps_an_epoch = batches_an_epoch(len(train), recipe.batch_size)
     total = max(1, math.ceil(steps_an_epoch * recipe.epochs))
     every = max(1, math.ceil(steps_an_epoch / max(1, recipe.evaluations_per_epoch)))
     device = inputs.network.device.type

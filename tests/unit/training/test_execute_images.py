@@ -13,13 +13,17 @@ import torch
 from safetensors.torch import load_file
 
 from core.domain.dataset import Dataset, Task
+from core.domain.estimate import estimate
 from core.domain.freeze import FreezePlan
-from core.domain.recipe import LoraSpec, Recipe
+from core.domain.knobs import problems
+from core.domain.recipe import LoraSpec, Recipe, batches_an_epoch
 from core.domain.run import Result
 from core.errors import DataError, RecipeError
 from core.feature_space import contact_sheet, space
 from core.features.compare import Ref, Which
+from core.models import facts as facts_module
 from core.models import load
+from core.models.inspect import inspect_model
 from core.settings import Settings
 from core.training import artifact, device
 from core.training.execute import execute
@@ -328,3 +332,30 @@ def test_pictures_of_a_second_dataset_stand_beside(settings: Settings, shapes: D
         assert path.endswith(f"{(other if far else shapes).id}/images/{row}.png")
     sheet = contact_sheet.make(opened.contents, cache=settings.cache)
     assert sheet is not None and sheet.columns == 7, "54 pictures of both on one sheet"
+
+
+@pytest.mark.parametrize(("batch_size", "budget"), [(5, None), (7, None), (35, None), (4, 9), (4, 5), (2, 3)])
+def test_no_batch_has_one_row_for_batch_norm_to_fail_on(batch_size: int, budget: int | None, settings: Settings, models: dict[str, Path],
+                                                        shapes: Dataset, tmp_path: Path) -> None:
+    """A ResNet ends in one place a picture, so that the statistics of a single picture would be over one value. 36 rows train."""
+    recipe = make(shapes, models["resnet"], "scratch", batch_size=batch_size, label_budget=budget, epochs=1.0)
+    result = run(recipe, settings, tmp_path / "run")
+    assert result.samples == 36 or budget is not None
+    steps = batches_an_epoch(result.samples, batch_size)
+    assert result.steps == steps and (steps == (36 - 1) // batch_size or budget is not None)
+    facts = facts_module.read(recipe.base_model, settings)
+    assert facts is not None
+    rows = {split: shapes.rows(split) for split in shapes.counts}
+    assert estimate(recipe, facts=facts, device=None, n_classes=3, rows=rows, mean_length=0).steps == steps
+
+
+def test_batches_of_one_are_refused_where_batch_norm_follows_them(settings: Settings, models: dict[str, Path], shapes: Dataset,
+                                                                  tmp_path: Path) -> None:
+    facts = inspect_model(str(models["resnet"]), settings=settings)
+    for method, batch_norm, refused in (("scratch", "stored", True), ("full", "batch", True), ("full", "stored", False),
+                                        ("lora", "batch", False)):
+        recipe = make(shapes, models["resnet"], method, batch_size=1, batch_norm=batch_norm)
+        assert any("at least two rows" in text for text in problems(recipe, facts)) is refused
+    alone = make(write_picture_dataset(settings, n_rows=1), models["resnet"], "full", batch_norm="batch")
+    with pytest.raises(DataError, match="One training row is too few"):
+        run(alone, settings, tmp_path / "run")
