@@ -79,6 +79,31 @@ def distilbert(folder: Path, *, seed: int = 0) -> Path:
                                                   max_position_embeddings=64)), folder)
 
 
+def mpnet(folder: Path, *, seed: int = 0) -> Path:
+    """An MPNet of three blocks, which share a relative attention bias that is registered behind them."""
+    import torch
+    from transformers import MPNetConfig, MPNetModel
+
+    torch.manual_seed(seed)
+    return _save(MPNetModel(MPNetConfig(vocab_size=64, hidden_size=64, num_hidden_layers=3, num_attention_heads=4, intermediate_size=128,
+                                        max_position_embeddings=66, pad_token_id=1), add_pooling_layer=False), folder)
+
+
+def deberta(folder: Path, *, seed: int = 0) -> Path:
+    """A DeBERTa-v2 of three blocks that share relative embeddings and their norm; a convolution lies behind the first block."""
+    import torch
+    from transformers import DebertaV2Config, DebertaV2Model
+
+    torch.manual_seed(seed)
+    return _save(DebertaV2Model(DebertaV2Config(
+        vocab_size=64, hidden_size=64, num_hidden_layers=3, num_attention_heads=4, intermediate_size=128, max_position_embeddings=64,
+        relative_attention=True, position_buckets=16, pos_att_type=["p2c", "c2p"], norm_rel_ebd="layer_norm", conv_kernel_size=3,
+        conv_act="gelu", type_vocab_size=0)), folder)
+
+
+SHARING = {"mpnet": mpnet, "deberta": deberta}
+
+
 def vit(folder: Path, *, seed: int = 0) -> Path:
     """A ViT of three blocks of width 64 on pictures of 32 x 32, with its processor (a class token, no pooler)."""
     import torch

@@ -74,20 +74,27 @@ def first_trained(recipe: Recipe, facts: ModelFacts) -> int:
     return next(i for i, block in enumerate(facts.blocks) if any(layer.name in chosen for layer in block.linear_layers))
 
 
+def open_parameters(facts: ModelFacts, plan: FreezePlan) -> int:
+    """Parameters of the body that train under a plan without patterns; what blocks share is frozen with any of them."""
+    own = sum(block.parameters for block in facts.blocks if not plan.is_frozen(block.name))
+    return own + sum(part.parameters for part in facts.shared or () if not plan.any_frozen(part.used_by))
+
+
 def count(recipe: Recipe, *, facts: ModelFacts, n_classes: int) -> Parts:
     """Parameters by part. Raises PatternError when LoRA targets match nothing.
 
     Weights opened by `train_patterns` are not counted: facts do not list parameter names (biases are about 0.1 %).
     """
     head = 0 if recipe.task is Task.LANGUAGE_MODELLING else facts.hidden_size * n_classes + n_classes
-    adapter, opened = 0, []
+    adapter, opened, body = 0, [], 0
     if recipe.method in ("lora", "qlora"):
         targets = lora_targets(facts.blocks, spec=recipe.lora.targets, frozen=recipe.freeze.frozen)
         adapter = sum(recipe.lora.rank * (layer.in_features + layer.out_features) for layer in targets)
     else:
         plan = effective_plan(recipe, facts)
         opened = [block for block in facts.blocks if not plan.is_frozen(block.name)]
-    return Parts(body=facts.parameters, head=head, adapter=adapter, trainable=head + adapter + sum(b.parameters for b in opened),
+        body = open_parameters(facts, plan)
+    return Parts(body=facts.parameters, head=head, adapter=adapter, trainable=head + adapter + body,
                  trainable_linear=sum(b.linear_parameters for b in opened), weight_bytes=_weight_bytes(recipe, facts, head))
 
 

@@ -29,6 +29,10 @@ class FreezePlan:
     def is_frozen(self, block: str) -> bool:
         return block != HEAD and block in self.frozen
 
+    def any_frozen(self, blocks: Sequence[str]) -> bool:
+        """Whether something that these blocks use is frozen: it is, as soon as one of them is, whose output would change otherwise."""
+        return any(self.is_frozen(block) for block in blocks)
+
     def first_trainable(self, blocks: Sequence[str]) -> int:
         """Index of the shallowest block with something to train: everything below may be cached.
 

@@ -62,6 +62,18 @@ class LinearLayer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SharedPart:
+    """A parameter whose place in the model does not tell which blocks use it, e.g. relative position biases that all of them add."""
+
+    name: str
+    """Of the parameter, or of a module without any."""
+    used_by: tuple[str, ...]
+    """Names of blocks in forward order. It is frozen when one of them is."""
+    parameters: int = 0
+    """Number of parameters that several blocks share; what one block alone uses is counted there."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelFacts:
     """What one inspection of a base model on disk measured; written to `facts.json` beside the weights.
 
@@ -96,11 +108,14 @@ class ModelFacts:
     """Block name -> activation bytes kept for backward, per token (per picture), in fp32; measured once."""
     flops_per_block: dict[str, float] = field(default_factory=dict)
     """Block name -> its share of `forward_flops_per_token`; empty when it was not measured."""
+    shared: tuple[SharedPart, ...] | None = None
+    """Parts that are used elsewhere than where they are registered, most by several blocks; None in facts of an earlier version, which
+    did not look."""
     schema_version: int = 1
 
     @property
     def parameters(self) -> int:
-        return sum(block.parameters for block in self.blocks)
+        return sum(block.parameters for block in self.blocks) + sum(part.parameters for part in self.shared or ())
 
     @property
     def block_names(self) -> tuple[str, ...]:

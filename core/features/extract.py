@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -100,10 +100,12 @@ def from_stored(values: np.ndarray) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Boundary:
-    """What enters the first trainable block. shape: of one row, (n_tokens, width) or (channels, height, width); dtype: as stored."""
+    """What enters the first trainable block. shape: of one row, (n_tokens, width) or (channels, height, width); dtype: as stored;
+    outputs: how many tensors each block below hands on in a tuple, 0 for a single one that stands alone."""
 
     shape: tuple[int, ...]
     dtype: str
+    outputs: tuple[int, ...]
 
 
 OTHER_SHAPES = (RuntimeError, TypeError, ValueError, IndexError, AttributeError)
@@ -118,10 +120,19 @@ def try_prefix(network: Network, encoded: Encoded, indices: np.ndarray, *, bound
     """
     network.eval()
     tensors = encoded.batch(indices)
-    with autocast(precision, network.device):
-        whole = network.features(**to_device(tensors, network.device))
+    outputs: list[int] = []
+    handles = [block.register_forward_hook(lambda module, args, output: outputs.append(len(output) if isinstance(output, tuple) else 0))
+               for block in blocks.members(network.body, network.stack)[:boundary]]
+    try:
+        with autocast(precision, network.device):
+            whole = network.features(**to_device(tensors, network.device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    if len(outputs) != boundary:
+        return None
     entering = _entering(network, tensors, boundary, precision)
-    runner = PrefixRunner(network, boundary)
+    runner = PrefixRunner(network, boundary, outputs)
     try:
         runner.current = entering
         with autocast(precision, network.device):
@@ -133,7 +144,7 @@ def try_prefix(network: Network, encoded: Encoded, indices: np.ndarray, *, bound
     if started.shape != whole.shape or torch.linalg.vector_norm(started - whole) > 1e-2 * torch.linalg.vector_norm(whole):
         return None
     half = entering.dtype == torch.bfloat16 and not encoded.ragged
-    return Boundary(tuple(entering.shape[1:]), "uint16" if half else "float32")
+    return Boundary(tuple(entering.shape[1:]), "uint16" if half else "float32", tuple(outputs))
 
 
 class _Caught(Exception):
@@ -165,14 +176,15 @@ class PrefixRunner:
     (masks, positions, final norm) runs as it is, so the result equals the uncached one.
     """
 
-    def __init__(self, network: Network, boundary: int) -> None:
+    def __init__(self, network: Network, boundary: int, outputs: Sequence[int]) -> None:
+        """outputs: see `Boundary`."""
         self.current: torch.Tensor | None = None
         self.removed = ("embeddings", *(f"block {i}" for i in range(boundary)))
         """Blocks whose own output is no longer computed."""
         self._body = network.body
         self._taken = {path: network.body.get_submodule(path) for path in network.stack.paths[:boundary]}
-        for path in self._taken:
-            network.body.set_submodule(path, _PassThrough())
+        for path, count in zip(self._taken, outputs, strict=True):
+            network.body.set_submodule(path, _PassThrough(count))
         self._handle = blocks.members(network.body, network.stack)[boundary].register_forward_pre_hook(self._swap, with_kwargs=True)
 
     def remove(self) -> None:
@@ -190,7 +202,11 @@ class PrefixRunner:
 
 
 class _PassThrough(nn.Module):
-    """Stands where a cached block was."""
+    """Stands where a cached block was. outputs: how many values the block gave in a tuple, 0 for a tensor that stands alone."""
 
-    def forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return hidden_states
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.outputs = outputs
+
+    def forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return (hidden_states, *[None] * (self.outputs - 1)) if self.outputs else hidden_states

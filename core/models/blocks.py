@@ -1,16 +1,18 @@
 """Blocks of any base model: the stack of repeated modules, what lies before it, and what lies after.
 
 Everything registered before the stack is `embeddings`; what follows it (a final norm, a last convolution)
-belongs to the last block, so that "all blocks frozen" leaves exactly the pooled feature frozen.
+belongs to the last block, so that "all blocks frozen" leaves exactly the pooled feature frozen. Where the forward pass says
+otherwise (`core.models.sharing`), it counts: a part that several blocks use is a part of its own, frozen with any of them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.domain.model import Block, LinearLayer
+from core.domain.model import Block, LinearLayer, SharedPart
 from core.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -24,9 +26,13 @@ NUMBERED_NAME = re.compile(r"(.*?)(\d+)")
 
 @dataclass(frozen=True)
 class Stack:
-    """The repeated modules of a base model. paths: the dotted name of each, in forward order."""
+    """The repeated modules of a base model. paths: the dotted name of each, in forward order.
+
+    used_by: (name, blocks) of parameters, and of modules without any, whose blocks their place in the model does not tell.
+    """
 
     paths: tuple[str, ...]
+    used_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def size(self) -> int:
@@ -38,7 +44,11 @@ class Stack:
 
     def under(self, prefix: str) -> Stack:
         """The same modules after the model was wrapped: `prefix` goes before each name."""
-        return Stack(tuple(f"{prefix}.{path}" for path in self.paths))
+        return Stack(tuple(f"{prefix}.{path}" for path in self.paths), tuple((f"{prefix}.{name}", users) for name, users in self.used_by))
+
+    def knowing(self, used_by: Mapping[str, tuple[str, ...]]) -> Stack:
+        """The same blocks, with what the forward pass says of shared parts."""
+        return Stack(self.paths, tuple(used_by.items()))
 
 
 def find_stack(base: nn.Module) -> Stack:
@@ -82,18 +92,47 @@ def members(base: nn.Module, stack: Stack) -> list[nn.Module]:
 
 
 def block_of(names: list[str], stack: Stack) -> dict[str, str]:
-    """Parameter (or module) name -> block name; `names` in registration order.
+    """Parameter (or module) name -> block name, the lowest where several use it; `names` in registration order.
 
-    What lies between or after the repeated modules belongs to the block before it.
+    What lies between or after the repeated modules belongs to the block before it, unless the stack knows better.
     """
+    return {name: users[0] for name, users in users_of(names, stack).items()}
+
+
+def users_of(names: list[str], stack: Stack) -> dict[str, tuple[str, ...]]:
+    """Parameter (or module) name -> all blocks that use it, in forward order; see `block_of`."""
+    known = dict(stack.used_by)
     numbers = {path: i for i, path in enumerate(stack.paths)}
     current = -1
-    result: dict[str, str] = {}
+    result: dict[str, tuple[str, ...]] = {}
     for name in names:
         inside = number_of(name, numbers)
         current = current if inside is None else inside
-        result[name] = "embeddings" if current < 0 else f"block {current}"
+        result[name] = known.get(name) or (("embeddings",) if current < 0 else (f"block {current}",))
     return result
+
+
+def module_users(base: nn.Module, stack: Stack) -> list[tuple[tuple[str, ...], nn.Module]]:
+    """(blocks that use it, module) for every module inside, between and beside the blocks; not for those that hold blocks.
+
+    A module beside the blocks is used by whoever uses what it holds.
+    """
+    around = {path[:i] for path in stack.paths for i, letter in enumerate(path) if letter == "."}
+    modules = {name: module for name, module in base.named_modules() if name and name not in around}
+    users = users_of(list(modules), stack)
+    parameters = users_of([name for name, _ in base.named_parameters()], stack)
+    numbers = {path: i for i, path in enumerate(stack.paths)}
+    known = dict(stack.used_by)
+    found = []
+    for name, module in modules.items():
+        own = [f"{name}.{inner}" for inner, _ in module.named_parameters(recurse=number_of(name, numbers) is None)]
+        own += [inner for inner in known if inner.startswith(f"{name}.") and inner not in parameters]
+        if any(inner in known for inner in own):
+            using = {user for inner in own for user in parameters.get(inner, known.get(inner, ()))}
+            found.append((tuple(block for block in stack.names if block in using), module))
+        else:
+            found.append((users[name], module))
+    return found
 
 
 def number_of(name: str, numbers: dict[str, int]) -> int | None:
@@ -131,13 +170,21 @@ def linear_layers(base: nn.Module, stack: Stack) -> dict[str, list[LinearLayer]]
 
 
 def describe(base: nn.Module, stack: Stack) -> tuple[Block, ...]:
-    """Blocks with their parameter counts and linear layers, in forward order, without the head."""
+    """Blocks with their parameter counts and linear layers, in forward order, without the head and what several blocks share."""
     layers = linear_layers(base, stack)
-    owner = block_of([name for name, _ in base.named_parameters()], stack)
+    users = users_of([name for name, _ in base.named_parameters()], stack)
     counts = dict.fromkeys(stack.names, 0)
     for name, parameter in base.named_parameters():
-        counts[owner[name]] += parameter.numel()
+        if len(users[name]) == 1:
+            counts[users[name][0]] += parameter.numel()
     return tuple(
         Block(index=i, name=name, parameters=counts[name], linear_layers=tuple(layers[name]),
               linear_parameters=sum(layer.in_features * layer.out_features for layer in layers[name] if layer.quantisable))
         for i, name in enumerate(stack.names))
+
+
+def shared_parts(base: nn.Module, stack: Stack) -> tuple[SharedPart, ...]:
+    """What the stack knows of parts whose blocks their place does not tell; parameters of one block only are counted there."""
+    sizes = {name: parameter.numel() for name, parameter in base.named_parameters()}
+    return tuple(SharedPart(name=name, used_by=users, parameters=sizes.get(name, 0) if len(users) > 1 else 0)
+                 for name, users in stack.used_by)

@@ -10,7 +10,7 @@ from torch import nn
 
 from core.domain.dataset import Task
 from core.domain.model import ModelFacts
-from core.models import blocks, facts, fetch, load
+from core.models import blocks, facts, fetch, load, sharing
 from core.models.blocks import Stack
 from core.models.processors import PictureProcessor
 from core.settings import Settings
@@ -22,7 +22,7 @@ ROWS, TOKENS = 2, 64
 def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
     """Load the fetched model, measure it, write `facts.json`, and return the facts."""
     known = facts.read(model_id, settings)
-    if known is not None:
+    if known is not None and known.shared is not None:
         return known
     folder = facts.folder(model_id, settings)
     revision = facts.identity(model_id, settings).revision
@@ -32,11 +32,13 @@ def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
     config = body.config
     special = _picture_facts(body, folder, stack) if load.reads_pictures(body) else _text_facts(body, folder, stack)
     width = special["hidden_size"]
+    stack = stack.knowing(special.pop("used_by"))
     found = ModelFacts(
         id=model_id,
         revision=revision,
         architecture=getattr(config, "architecture", None) or type(body).__name__,
         blocks=blocks.describe(body, stack),
+        shared=blocks.shared_parts(body, stack),
         intermediate_size=int(getattr(config, "intermediate_size", None) or 4 * width),
         attention_heads=int(_first(getattr(config, "num_attention_heads", 1))),
         has_batch_norm=any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in body.modules()),
@@ -92,7 +94,8 @@ def _max_length(config: object) -> int:
 
 
 def _measure(body: nn.Module, stack: Stack, inputs: dict[str, torch.Tensor], *, units: int) -> dict[str, Any]:
-    """Operations of a forward pass and activation bytes kept for backward, whole and by block, per unit (token or picture)."""
+    """Operations of a forward pass and activation bytes kept for backward, whole and by block, per unit (token or picture); and which
+    blocks use what (`sharing.trace`)."""
     from torch.utils.flop_counter import FlopCounterMode
 
     reached = dict.fromkeys(stack.names, 0.0)
@@ -108,7 +111,8 @@ def _measure(body: nn.Module, stack: Stack, inputs: dict[str, torch.Tensor], *, 
                 handle.remove()
     total = counter.get_total_flops()
     ends = [*list(reached.values())[1:], total]
-    return {"forward_flops_per_token": total / units,
+    return {"used_by": sharing.trace(body, stack, inputs),
+            "forward_flops_per_token": total / units,
             "flops_per_block": {name: (end - start) / units for (name, start), end in zip(reached.items(), ends, strict=True)},
             "activation_bytes_per_block": _activation_bytes(body, stack, inputs, units=units)}
 

@@ -75,17 +75,17 @@ class Network(nn.Module):
         from core.errors import PatternError
 
         wanted = [patterns.matcher(pattern, what="freeze pattern") for pattern in plan.train_patterns]
-        owner = blocks_module.block_of([name for name, _ in self.body.named_parameters()], self.stack)
+        users = blocks_module.users_of([name for name, _ in self.body.named_parameters()], self.stack)
         matched = 0
         for name, parameter in self.body.named_parameters():
             opened = any(is_wanted(name) for is_wanted in wanted)
             matched += opened
-            parameter.requires_grad_(parameter.is_floating_point() and (opened or not plan.is_frozen(owner[name])))
+            parameter.requires_grad_(parameter.is_floating_point() and (opened or not plan.any_frozen(users[name])))
         if plan.train_patterns and not matched:
             raise PatternError(f"The patterns {', '.join(plan.train_patterns)} match no parameter.",
-                               why="Parameter names look like: " + ", ".join(list(owner)[:6]) + " …",
+                               why="Parameter names look like: " + ", ".join(list(users)[:6]) + " …",
                                remedy="Use a regular expression over parameter names, e.g. bias$ or LayerNorm.")
-        frozen = [module for name, module in self._modules_by_block() if plan.is_frozen(name)]
+        frozen = [module for used_by, module in blocks_module.module_users(self.body, self.stack) if plan.any_frozen(used_by)]
         self.keep_in_eval(frozen + (self._norms() if batch_norm == "stored" else []))
 
     def keep_in_eval(self, modules: list[nn.Module]) -> None:
@@ -115,12 +115,6 @@ class Network(nn.Module):
         with torch.no_grad():
             for name, tensor in state.items():
                 own[name].copy_(tensor)
-
-    def _modules_by_block(self) -> list[tuple[str, nn.Module]]:
-        around = {path[:i] for path in self.stack.paths for i, letter in enumerate(path) if letter == "."}
-        owned = [(name, module) for name, module in self.body.named_modules() if name and name not in around]
-        owner = blocks_module.block_of([name for name, _ in owned], self.stack)
-        return [(owner[name], module) for name, module in owned]
 
     def _norms(self) -> list[nn.Module]:
         return [module for module in self.body.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]

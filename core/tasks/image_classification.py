@@ -14,7 +14,7 @@ from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.errors import RecipeError
 from core.features.store import RowStore
-from core.models import blocks, load
+from core.models import blocks, load, sharing
 from core.models.network import Network
 from core.models.processors import PictureProcessor
 from core.pictures.augment import augment
@@ -88,7 +88,8 @@ class ImageClassification:
               compute_dtype: torch.dtype, device: str) -> Network:
         body = load.load_body(folder, weights=weights, dropout=dropout, quantization=recipe.quantization,
                               compute_dtype=compute_dtype, device=device)
-        network = Network(body, stack=blocks.find_stack(body), pooling=pooling_of(recipe, facts), width=facts.hidden_size,
+        stack = sharing.of_build(body, blocks.find_stack(body), facts)
+        network = Network(body, stack=stack, pooling=pooling_of(recipe, facts), width=facts.hidden_size,
                           n_classes=n_classes, channels_last=load.channels_last(body))
         network.head.to(device)
         return network

@@ -12,7 +12,7 @@ import torch
 from core import cache as cache_module
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
-from core.models import blocks, load
+from core.models import blocks, load, sharing
 from core.models.network import Network
 from core.tasks.base import Report, Rows, no_report
 
@@ -79,7 +79,8 @@ class TextClassification:
         body = load.load_body(folder, weights=weights, dropout=dropout, quantization=recipe.quantization,
                               compute_dtype=compute_dtype, device=device)
         pooling = facts.pooling if recipe.pooling == "auto" else recipe.pooling
-        network = Network(body, stack=blocks.find_stack(body), pooling=pooling, width=facts.hidden_size, n_classes=n_classes)
+        stack = sharing.of_build(body, blocks.find_stack(body), facts)
+        network = Network(body, stack=stack, pooling=pooling, width=facts.hidden_size, n_classes=n_classes)
         network.head.to(device)
         return network
 

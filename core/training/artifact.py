@@ -161,8 +161,8 @@ def moved_blocks(run_dir: Path, network: Network) -> set[str]:
         if (path := run_dir / "artifact" / file).is_file():
             with safe_open(path, framework="pt") as saved:
                 tensors = list(saved.keys())
-            owner = blocks.block_of([*names, *tensors], network.stack)  # adapter tensors lie inside the blocks
-            return {owner[name] for name in tensors}
+            users = blocks.users_of([*names, *tensors], network.stack)  # adapter tensors lie inside the blocks
+            return {block for name in tensors for block in users[name]}
     return set()
 
 

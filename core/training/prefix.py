@@ -24,6 +24,8 @@ from core.training.session import Session
 
 CACHE_SHARE = 0.5
 """Of the cache folder's limit, what the prefix of one run may take."""
+TRIED_ROWS = 3
+"""Rows that a cached prefix is tried on; not two, since code that takes two tensors would take two rows for them."""
 MIN_CACHED_BLOCKS = 1
 """A prefix of the embeddings alone is not worth a file: looking them up costs nothing."""
 
@@ -39,7 +41,7 @@ def cache(session: Session, inputs: Inputs) -> None:
         return
     session.enter(Phase.CACHING)
     wanted = np.concatenate([session.train, session.validation, session.rows.of(Split.TEST), session.rows.of(Split.SHIFT)])
-    found = extract.try_prefix(network, session.encoded, wanted[:2], boundary=boundary, precision=session.precision)
+    found = extract.try_prefix(network, session.encoded, wanted[:TRIED_ROWS], boundary=boundary, precision=session.precision)
     if found is None:
         session.observer.note("The frozen blocks were not cached: the blocks of this model hand on more than one tensor.")
         return
@@ -70,7 +72,7 @@ def reuse(inputs: Inputs, indices: np.ndarray, *, boundary: int, recipe: Recipe,
     if not RowStore.exists(settings.cache, "prefix", key=key):
         yield
         return
-    found = extract.try_prefix(inputs.network, inputs.encoded, indices[:2], boundary=boundary, precision=inputs.precision)
+    found = extract.try_prefix(inputs.network, inputs.encoded, indices[:TRIED_ROWS], boundary=boundary, precision=inputs.precision)
     if found is None:
         yield
         return
@@ -107,4 +109,4 @@ def _layout(encoded: Encoded, found: extract.Boundary) -> tuple[np.ndarray, int]
 
 
 def _start_from(inputs: Inputs, store: RowStore, found: extract.Boundary, boundary: int) -> None:
-    inputs.prefix, inputs.prefix_shape, inputs.runner = store, found.shape, extract.PrefixRunner(inputs.network, boundary)
+    inputs.prefix, inputs.prefix_shape, inputs.runner = store, found.shape, extract.PrefixRunner(inputs.network, boundary, found.outputs)

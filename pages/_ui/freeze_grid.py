@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.domain import freeze
+from core.domain.footprint import open_parameters
 from core.domain.freeze import FreezePlan
 from core.domain.model import ModelFacts
 from core.plots.numbers import count, share
@@ -89,8 +90,13 @@ def _apply(plan: FreezePlan) -> None:
 
 
 def _count(facts: ModelFacts, plan: FreezePlan, head_parameters: int) -> None:
-    trained = head_parameters + sum(b.parameters for b in facts.blocks if not plan.is_frozen(b.name))
+    trained = head_parameters + open_parameters(facts, plan)
     total = head_parameters + facts.parameters
     st.markdown(f":orange[:material/local_fire_department: **{count(trained)}** of {count(total)} parameters train "
                 f"(**{share(trained, total)}**)] · :blue[:material/ac_unit: {freeze.describe(plan, facts.block_names)}]",
                 help=word("freeze plan"))
+    if common := [part for part in facts.shared or () if part.parameters]:
+        state = "frozen" if plan.any_frozen([block for part in common for block in part.used_by]) else "trained"
+        names = ", ".join(part.name.removesuffix(".weight") for part in common[:3])
+        st.caption(f"{count(sum(part.parameters for part in common))} parameters are shared by several blocks ({names}): they are frozen "
+                   f"as soon as one of these is; now they are {state}.")
