@@ -33,6 +33,8 @@ from core.training import artifact, prefix, weight_changes
 from core.training.inputs import Inputs, computed_blocks
 
 Report = Callable[[float, float | None], None]
+CHECKED_ROWS = 64
+"""Of the probe sample, rows on which frozen blocks are computed once more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,12 +140,17 @@ class _Work:
         return pooled.every_block(network, self.encoded(), self.sample, precision=self.precision, report=self.report(what))
 
     def tuned(self, where: places.Places) -> dict[str, np.ndarray]:
-        """Features of the run's model. Up to the first block of which the run left weights, it is the model it started from, whose
-        features are on disk; those above start from the frozen prefix that the run has cached, where it is still there."""
+        """Features of the run's model. Up to the first block of which the run left weights it should be the model it started from: that
+        is computed on some rows and compared, and where it holds the features on disk are these blocks' own. Those above start from
+        the frozen prefix that the run has cached, where it is still there."""
         network = artifact.load(where.run_dir, settings=self.settings).network
         names = network.stack.names
-        moved = set(names) if places.weights_of(self.recipe) == "fresh" else artifact.moved_blocks(where.run_dir, network)
+        weights = places.weights_of(self.recipe)
+        moved = set(names) if weights == "fresh" else artifact.moved_blocks(where.run_dir, network)
         unmoved = list(itertools.takewhile(lambda name: name not in moved, names))
+        if unmoved and not self.unchanged(network, unmoved, weights):
+            self.observer.note("Frozen blocks do not compute what the model computes that the run started from: all are computed anew.")
+            unmoved = []
         below = BlockFeatures.load(where.quantised or where.base).blocks if unmoved else {}
         if len(unmoved) == len(names):
             return below
@@ -152,6 +159,14 @@ class _Work:
                           dataset=self.rows.dataset_hash, settings=self.settings):
             found = computed_blocks(inputs, self.sample, self.report("tuned model"))
         return {name: below[name] if name in unmoved else found[name] for name in names}
+
+    def unchanged(self, network: Network, names: list[str], weights: str) -> bool:
+        """The page's self-test: whether these blocks of the run's model give the very bytes that the untrained model gives, both computed
+        here, on `CHECKED_ROWS` rows of the sample."""
+        some = self.sample[np.linspace(0, len(self.sample) - 1, min(CHECKED_ROWS, len(self.sample))).astype(int)]
+        sides = [pooled.every_block(model, self.encoded(), some, precision=self.precision)
+                 for model in (network, self.untrained(weights))]
+        return all(np.array_equal(sides[0][name], sides[1][name], equal_nan=True) for name in names)
 
     def report(self, what: str) -> Report:
         """Rows done, with what they are done for."""

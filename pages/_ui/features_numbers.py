@@ -79,7 +79,7 @@ def where(space: Space, block: int, yardstick: tuple[float | None, ...] | None) 
         exact = [b.name for b in found if b.frozen and b.cka and b.cka.value == 1 and b.knn_overlap == 1]
         if exact:
             st.caption(f":blue[:material/ac_unit: Frozen and exactly unchanged: {', '.join(exact)}.] The run left no weight of these "
-                       "blocks, so CKA is 1 and movement 0 to the last bit: the self-test of this page.")
+                       "blocks, and on rows where both models computed them anew the bytes were equal: the self-test of this page.")
         if yardstick:
             st.caption("The dashed grey line compares two seeds of this arm: how similar is similar.")
 
