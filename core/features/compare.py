@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 VERSION = 2
 """Part of every stored report's key: raise it when a number's definition changes."""
+_MAP_NAMES = {"classes": "classes-apart"}
+"""Views whose stored maps are called otherwise than the view: those of earlier versions did not say how far they draw noise apart."""
 _A, _B = "{A}", "{B}"
 """Stand for the sides' names in a stored report."""
 
@@ -240,7 +242,7 @@ def drawn(found: Pair, block: int, *, view: View, settings: Settings, seed: int 
         with one_thread():
             return draw(found.sides, block, view=view, seed=seed)
 
-    return stored.map_of(_folder(found, settings, seed), f"{view.value}-{block}", make)
+    return stored.map_of(_folder(found, settings, seed), f"{_MAP_NAMES.get(view, view.value)}-{block}", make)
 
 
 def _folder(found: Pair, settings: Settings, seed: int) -> Path:

@@ -15,6 +15,8 @@ from core.shift.displacement import typical_distance
 from core.shift.projection import View
 
 MAX_ROWS = 2000
+SHUFFLES = 3
+"""Times that class axes are fitted to shuffled labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,11 @@ class Map:
     """Median arrow ÷ median distance on the map's base side."""
     null_step: float | None
     """The same when base is drawn against itself: 0 for a linear view."""
+    separation: float | None = None
+    """Of class axes, which are fitted to the rows they draw: share of these rows whose own class has the nearest centroid on the tuned
+    side, 0–1. Mostly the fit's own doing where `separation_shuffled` is as high."""
+    separation_shuffled: float | None = None
+    """The same after the labels were shuffled and the axes fitted anew, mean of a few times: what this view draws of no structure."""
 
 
 def draw(base: ArrayLike, tuned: ArrayLike, *, view: View = View.UNION, checkpoints: Sequence[ArrayLike] = (),
@@ -60,9 +67,28 @@ def draw(base: ArrayLike, tuned: ArrayLike, *, view: View = View.UNION, checkpoi
             projection.variance_shown([y], camera.axes), projection.movement_captured(x, y, camera.axes)))
         null = step(before, camera.look(x.copy()))
     trust, kept = _quality(x, y, before, after, same=same, seed=seed)
-    return Map(view=view, base=before, tuned=after, arrows=view.linear and not same, variance_shown=shown[0], variance_shown_base=shown[1],
-               variance_shown_tuned=shown[2], movement_captured=shown[3], trustworthiness=finite(trust), continuity=finite(kept),
-               drawn_step=finite(step(before, after)), null_step=finite(null))
+    apart = _separation([x, *checkpoints, y], np.asarray(labels), fit_rows, seed) if view is View.CLASSES else (None, None)
+    return Map(view=view, base=before, tuned=after, arrows=view.linear and not same,
+               variance_shown=shown[0], variance_shown_base=shown[1], variance_shown_tuned=shown[2], movement_captured=shown[3],
+               trustworthiness=finite(trust), continuity=finite(kept), drawn_step=finite(step(before, after)), null_step=finite(null),
+               separation=apart[0], separation_shuffled=apart[1])
+
+
+def _separation(sides: Sequence[ArrayLike], labels: NDArray[np.int64], fit_rows: NDArray[np.bool_] | None,
+                seed: int) -> tuple[float, float]:
+    """How far class axes draw the classes apart, and how far they do so with shuffled labels."""
+    rows = np.ones(len(labels), bool) if fit_rows is None else np.asarray(fit_rows, bool)
+    rng = np.random.default_rng(seed)
+
+    def apart(known: NDArray[np.int64]) -> float:
+        given = labels.copy()
+        given[rows] = known
+        drawn = projection.camera(View.CLASSES, sides, fit_rows=rows, labels=given).look(sides[-1])[rows]
+        classes, groups = np.unique(known, return_inverse=True)
+        centres = np.stack([drawn[groups == group].mean(axis=0) for group in range(len(classes))])  # (n_classes, 2)
+        return float(np.mean(np.argmin(np.linalg.norm(drawn[:, None] - centres, axis=2), axis=1) == groups))
+
+    return apart(labels[rows]), float(np.mean([apart(rng.permutation(labels[rows])) for _ in range(SHUFFLES)]))
 
 
 def _quality(x: NDArray[np.float64], y: NDArray[np.float64], before: NDArray[np.float64], after: NDArray[np.float64], *,

@@ -56,7 +56,7 @@ class Shift:
         """Plain JSON values, no NaN; the same seed gives the same document."""
         drawn = self.map
         keys = ("variance_shown", "variance_shown_base", "variance_shown_tuned", "movement_captured", "trustworthiness", "continuity",
-                "drawn_step", "null_step")
+                "drawn_step", "null_step", "separation", "separation_shuffled")
         return {
             "run": self.run, "base": self.base, "rows": self.rows, "shift_rows": self.shift_rows, "classes": self.classes,
             "majority": self.majority, "seed": self.seed, "identical": self.identical, "blocks": [b.to_json() for b in self.blocks],

@@ -131,6 +131,10 @@ CARDS: dict[str, Card] = {
         meaning="Are neighbours in the features also neighbours on the map?",
         baseline="1 = yes, about 0.5 = as in a random layout.",
     ),
+    "separation": Card(
+        label="Classes apart", meaning="Share of the rows whose own class has the nearest centre on this map, after tuning.",
+        baseline="The same with shuffled labels, the axes fitted to those: what this view makes of noise."
+    ),
     "null_step": Card(
         label="Null step", meaning="The step this view draws when base is compared with itself.", baseline="0 for linear views."
     ),

@@ -28,7 +28,8 @@ NOTES = {
     View.UNION: "PCA fitted on both models together: the camera never moves, so an arrow is an exact shadow of the real movement.",
     View.CHANGE: "The two directions that hold most of the movement. Classes may overlap here although they are apart elsewhere.",
     View.BASE: "PCA fitted on A alone: what is new in B may be out of sight.",
-    View.CLASSES: "Supervised: the directions that separate the labels of these rows. Some separation shows even where there is little.",
+    View.CLASSES: "Supervised: the directions that separate the labels of these rows. Fitted to them, it draws noise apart too: "
+                  "*classes apart* says how far with the labels, and how far with shuffled ones.",
     View.UMAP: "UMAP fitted on both together: groups yes, distances no. Arrows are off, since their lengths would mean nothing.",
 }
 DRAWN = ("side by side", "arrows", "on the way")
@@ -205,6 +206,8 @@ def _footer(drawn: Map) -> None:
         value = getattr(drawn, key)
         if value is not None:
             shown.append((key.capitalize(), f"{value:.2f}", key))
+    if drawn.separation is not None and drawn.separation_shuffled is not None:
+        shown.append(("Classes apart", f"{drawn.separation:.2f} (with shuffled labels {drawn.separation_shuffled:.2f})", "separation"))
     if drawn.null_step is not None:
         here = f" (drawn here {drawn.drawn_step:.2f})" if drawn.drawn_step is not None else ""
         shown.append(("Null step", f"{drawn.null_step:.3f}{here}", "null_step"))

@@ -65,3 +65,16 @@ def test_umap_has_no_arrows_and_its_null_step_is_measured(block):
     assert not found.arrows and found.movement_captured is None and found.variance_shown is None
     assert 0 <= found.null_step < found.drawn_step
     assert 0.5 < found.trustworthiness <= 1
+
+
+def test_class_axes_say_how_far_they_draw_noise_apart():
+    """400 rows of noise with 384 dimensions in five classes: far above the chance of 0.2, and so with shuffled labels."""
+    rng = np.random.default_rng(0)
+    noise, labels = rng.standard_normal((400, 384)), np.arange(400) % 5
+    drawn = footer.draw(noise, noise + 0.01 * rng.standard_normal((400, 384)), view=View.CLASSES, labels=labels)
+    assert drawn.separation > 0.6
+    assert abs(drawn.separation - drawn.separation_shuffled) < 0.1
+    real = noise + 6 * rng.standard_normal((5, 384))[labels]
+    drawn = footer.draw(real, real + 0.01, view=View.CLASSES, labels=labels)
+    assert drawn.separation > drawn.separation_shuffled + 0.1
+    assert footer.draw(noise, real, view=View.UNION).separation is None
