@@ -14,6 +14,7 @@ def draw() -> None:
         page = shell.navigation()
         shell.sidebar()
         server.open_to_others()
+        shell.notices()
         shell.mark_entrypoint()
         server.note_uploader(shown=page.url_path == "data")
         page.run()

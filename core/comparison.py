@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import damage
 from core.curves import Curves
 from core.domain.freeze import HEAD, describe
 from core.domain.recipe import Recipe, differences
@@ -123,8 +124,12 @@ def confusion_of(folder: Path, split: str = "test") -> tuple[list[list[int]], tu
 
 def class_names(folder: Path) -> tuple[str, ...]:
     """The label map of a run's artifact; empty when there is none."""
-    data = files.read_json(folder / "artifact" / "labels.json")
-    return tuple(data.get("classes", ())) if isinstance(data, dict) else ()
+    try:
+        data = files.read_json(folder / "artifact" / "labels.json")
+    except (OSError, ValueError):  # named by `damage.of_run`
+        return ()
+    found = data.get("classes") if isinstance(data, dict) else None
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def paired(a: Run, b: Run, *, results: tuple[Result | None, Result | None], split: str = "test") -> PairedTest:
@@ -134,6 +139,9 @@ def paired(a: Run, b: Run, *, results: tuple[Result | None, Result | None], spli
     tables = []
     for run, result in zip((a, b), results, strict=True):
         table = _predictions(Path(run.folder), split)
+        if table is None and (why := damage.of_run(Path(run.folder)).get(f"predictions-{split}.parquet")):
+            raise DataError(f"The predictions of {run.name} cannot be read.", why=f"predictions-{split}.parquet is damaged: {why}.",
+                            remedy="Fork the run to make them anew, or leave it out.")
         if table is None or result is None:
             done = result is not None and run.status is Status.DONE
             raise NotFoundError(f"{run.name} has no predictions on {split} rows.",
@@ -194,4 +202,7 @@ def _predictions(folder: Path, split: str) -> Any | None:
     import pyarrow.parquet as parquet
 
     path = folder / f"predictions-{split}.parquet"
-    return parquet.read_table(path, columns=["row_id", "label", "prediction"]) if path.is_file() else None
+    try:
+        return parquet.read_table(path, columns=["row_id", "label", "prediction"]) if path.is_file() else None
+    except (OSError, ValueError):  # pyarrow's ArrowInvalid is a ValueError; named by `damage.of_run`
+        return None

@@ -1,6 +1,6 @@
 import streamlit as st
 
-from pages._ui import features_bar, features_drawers, features_map, features_numbers, features_training, shell
+from pages._ui import features_bar, features_drawers, features_map, features_numbers, features_training, guard, shell
 
 shell.require_entrypoint()
 
@@ -27,6 +27,6 @@ with summary:
 with lines:
     yardstick = api.yardstick(ws, chosen.b.run, rows=chosen.rows)
     features_numbers.where(space, block, yardstick[1] if yardstick else None)
-st.fragment(features_map.panel)(ws, chosen, block)
-st.fragment(features_training.section)(ws, chosen.b, space, block)
+guard.fragment(features_map.panel)(ws, chosen, block)
+guard.fragment(features_training.section)(ws, chosen.b, space, block)
 features_drawers.section(ws, chosen.b, space, block, api.features_state(ws, chosen.b.run, rows=chosen.rows))

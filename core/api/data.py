@@ -40,6 +40,12 @@ class Data(Workspace):
 
         return library.list_datasets(settings=self.settings, workspace=ws)
 
+    def damaged_datasets(self, ws: str) -> dict[str, str]:
+        """Datasets that cannot be read: id -> why. They can be deleted."""
+        from core.data import library
+
+        return library.damaged(settings=self.settings, workspace=ws)
+
     def dataset(self, ws: str, ref: str) -> Dataset | None:
         """A dataset by its id, or by the catalogue id it came from; None when the workspace has none."""
         from core.data import library
@@ -57,20 +63,23 @@ class Data(Workspace):
 
     def dataset_users(self, ws: str, ref: str) -> list[Run]:
         """Runs whose recipe names the dataset, newest first."""
-        dataset = self._dataset(ws, ref)
-        names = {dataset.id, *(entry.id for entry in self.bundled_datasets() if entry.id == dataset.source)}
+        if ref in self.damaged_datasets(ws):
+            names = {ref}
+        else:
+            dataset = self._dataset(ws, ref)
+            names = {dataset.id, *(entry.id for entry in self.bundled_datasets() if entry.id == dataset.source)}
         return [run for run in self.runs(ws, kind=JobKind.TRAIN) if run.recipe and run.recipe.dataset in names]
 
     def delete_dataset(self, ws: str, ref: str) -> None:
-        """Delete a dataset that no run is waiting for or working on."""
+        """Delete a dataset, also a damaged one, that no run is waiting for or working on."""
         from core.data import library
 
-        dataset = self._dataset(ws, ref)
-        busy = [run for run in self.dataset_users(ws, dataset.id) if not run.status.final]
+        known = ref if ref in self.damaged_datasets(ws) else self._dataset(ws, ref).id
+        busy = [run for run in self.dataset_users(ws, known) if not run.status.final]
         if busy:
-            raise ThawError(f"{dataset.name} cannot be deleted yet.", why=f"These runs need it: {', '.join(run.name for run in busy[:5])}.",
+            raise ThawError("This dataset cannot be deleted yet.", why=f"These runs need it: {', '.join(run.name for run in busy[:5])}.",
                             remedy="Stop them first, or wait until they are done.")
-        library.delete(dataset.id, settings=self.settings, workspace=ws)
+        library.delete(known, settings=self.settings, workspace=ws)
 
     def sample_rows(self, ws: str, ref: str, *, n: int = 5, split: str = "train", label: str | None = None,
                     search: str = "", ids: Sequence[int] | None = None) -> list[dict[str, Any]]:

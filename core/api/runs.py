@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import comparison as comparisons
 from core import curves as curve_points
-from core import planning
+from core import damage, planning
 from core.api.data import Data
 from core.comparison import Comparison, SeedGroup
 from core.curves import Curves
@@ -24,9 +25,12 @@ from core.progress import Progress
 from core.store import files, values
 from core.store.experiments import Experiment
 from core.store.jobs import NewJob
+from core.unforeseen import is_disk_full
 
 if TYPE_CHECKING:
     from core.metrics.paired import PairedTest
+
+log = logging.getLogger("thaw.api")
 
 LOG_BYTES = 1_000_000
 """The end of a log that is shown."""
@@ -128,8 +132,20 @@ class Runs(Data):
         self._store.jobs.rename(ws, id, name.strip()[:200])
 
     def delete(self, ws: str, id: str) -> None:
-        """Delete a run that is not being worked on: row, events and folder."""
-        files.remove_folder(self._store.jobs.delete(ws, id))
+        """Delete a run that is not being worked on: row, events and folder. On a full disk the folder goes first, to make room."""
+        try:
+            files.remove_folder(self._store.jobs.delete(ws, id))
+        except Exception as error:
+            if not is_disk_full(error):
+                raise
+            log.warning("The disk is full; deleting the folder of run %s first", id)
+            files.remove_folder(self._store.jobs.deletable(ws, id))
+            self._store.jobs.delete(ws, id)
+
+    def damage(self, ws: str, id: str) -> dict[str, str]:
+        """Files of a run that are there and cannot be read: name -> why. Empty while it is worked on, when files come and go."""
+        run = self.run(ws, id)
+        return damage.of_run(Path(run.folder)) if run.status.final else {}
 
     def log(self, ws: str, id: str) -> str:
         """The end of the run's log (up to 1 MB), tracebacks included; empty when there is none."""

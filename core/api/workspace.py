@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+from core import logs, space
 from core.domain.device import Device
 from core.domain.run import JobKind, Run
 from core.errors import FailureKind, ThawError
@@ -51,6 +52,14 @@ class Workspace:
 
     def supervisor_alive(self) -> bool:
         return launch.any_alive(self._store)
+
+    def troubles(self) -> list[ThawError]:
+        """What concerns everybody at present: a full disk, a supervisor that cannot work. Cheap: asked by every page."""
+        found = [shortage] if (shortage := space.shortage(self.settings)) else []
+        if why := launch.trouble(self._store):
+            found.append(ThawError("Runs cannot be started at present.", why=why, remedy="It is tried again by itself. If this stays, "
+                                   f"{logs.SUPERVISOR} in the data folder has the details."))
+        return found
 
     def disk_use(self, ws: str) -> dict[str, int]:
         """Bytes of this workspace's `datasets`, `runs`, `uploads`, and of the shared `assets`, `cache`, `database`."""

@@ -21,6 +21,7 @@ from core.data.report import ImportReport
 from core.data.rows import Rows
 from core.domain import codec
 from core.domain.dataset import Dataset, Task
+from core.errors import DataError
 from core.settings import Settings
 
 ROWS, DATASET, REPORT = "rows.parquet", "dataset.json", "report.json"
@@ -103,8 +104,12 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """The `Dataset` of a dataset folder."""
-    return codec.from_json(Dataset, json.loads((folder / DATASET).read_text(encoding="utf-8")))
+    """The `Dataset` of a dataset folder. Raises DataError, naming the file, when it cannot be read."""
+    try:
+        return codec.read(Dataset, json.loads((folder / DATASET).read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"The dataset in the folder {folder.name} cannot be read.", why=f"{DATASET} in it is damaged ({str(error)[:120]}).",
+                        remedy="Delete it on the Data page and import it again; other datasets are not affected.") from error
 
 
 def publish(temporary: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import secrets
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from core.data import seal
-from core.data.ingest import DATASET, REPORT, ROWS, read_dataset
+from core.data.ingest import REPORT, ROWS, read_dataset
 from core.data.report import ImportReport
 from core.domain.dataset import Dataset
 from core.errors import DataError, NotFoundError
 from core.settings import Settings
+
+log = logging.getLogger("thaw.data")
 
 
 def folder(dataset: Dataset | str, *, settings: Settings, workspace: str) -> Path:
@@ -31,7 +34,7 @@ def find(ref: str, *, settings: Settings, workspace: str) -> Dataset | None:
     """The dataset with this id, or the bundled one with this catalogue id; None when the workspace does not have it."""
     if re.fullmatch(r"[0-9a-f]{16}", ref):
         path = folder(ref, settings=settings, workspace=workspace)
-        return read_dataset(path) if (path / DATASET).is_file() else None
+        return read_dataset(path) if path.is_dir() else None
     return next((dataset for dataset in list_datasets(settings=settings, workspace=workspace) if dataset.source == ref), None)
 
 
@@ -44,15 +47,32 @@ def load(ref: str, *, settings: Settings, workspace: str) -> Dataset:
 
 
 def list_datasets(*, settings: Settings, workspace: str) -> list[Dataset]:
-    """All datasets of the workspace, newest first."""
-    home = _home(settings, workspace)
-    found = [read_dataset(path.parent) for path in home.glob(f"*/{DATASET}") if not path.parent.name.startswith(".")]
-    return sorted(found, key=lambda dataset: (-dataset.created, dataset.id))
+    """All datasets of the workspace that can be read, newest first; for the others see `damaged`."""
+    return sorted(_sorted_out(settings, workspace)[0], key=lambda dataset: (-dataset.created, dataset.id))
+
+
+def damaged(*, settings: Settings, workspace: str) -> dict[str, str]:
+    """Dataset folders that cannot be read: id -> why. They can be deleted."""
+    return _sorted_out(settings, workspace)[1]
+
+
+def _sorted_out(settings: Settings, workspace: str) -> tuple[list[Dataset], dict[str, str]]:
+    sound, broken = [], {}
+    for path in sorted(_home(settings, workspace).glob("*")):
+        if not re.fullmatch(r"[0-9a-f]{16}", path.name):
+            continue
+        try:
+            sound.append(read_dataset(path))
+        except DataError as error:
+            if path.is_dir():  # it may have been deleted meanwhile
+                broken[path.name] = error.why
+    return sound, broken
 
 
 def delete(ref: str, *, settings: Settings, workspace: str) -> None:
-    """Remove a dataset from the workspace. What depends on it is the caller's to name first. Raises NotFoundError."""
-    path = folder(load(ref, settings=settings, workspace=workspace), settings=settings, workspace=workspace)
+    """Remove a dataset, also a damaged one, from the workspace. What depends on it is the caller's to name first. Raises NotFoundError."""
+    known = ref if re.fullmatch(r"[0-9a-f]{16}", ref) else load(ref, settings=settings, workspace=workspace).id
+    path = folder(known, settings=settings, workspace=workspace)
     trash = path.with_name(f".deleted-{path.name}-{secrets.token_hex(4)}")
     try:
         os.rename(path, trash)
@@ -116,7 +136,12 @@ def read_report(dataset: Dataset, *, settings: Settings, workspace: str) -> Impo
     path = folder(dataset, settings=settings, workspace=workspace) / REPORT
     if not path.is_file():
         raise _missing(dataset.id)
-    return ImportReport.from_json(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        return ImportReport.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except Exception as error:
+        log.exception("The import report of dataset %s cannot be read", dataset.id)
+        raise DataError(f"The import report of {dataset.name} cannot be read.", why=f"{REPORT} is damaged ({str(error)[:100]}).",
+                        remedy="The dataset itself can be used. Import the file again to see the report again.") from error
 
 
 def _home(settings: Settings, workspace: str) -> Path:

@@ -47,7 +47,12 @@ def write_origin(path: Path, hub_set: Mapping[str, str | None]) -> None:
 def origin(path: Path) -> dict[str, Any] | None:
     """The hub set that an upload was fetched as; None for a person's own file."""
     note = path.parent / ORIGIN
-    return dict(json.loads(note.read_text(encoding="utf-8"))) if path.name != ORIGIN and note.is_file() else None
+    if path.name == ORIGIN or not note.is_file():
+        return None
+    try:
+        return dict(json.loads(note.read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError):  # damaged: it is read as any other upload
+        return None
 
 
 def limits(path: Path, settings: Settings) -> Settings:

@@ -33,6 +33,38 @@ def from_json(kind: type[T], data: Any) -> T:
     return typing.cast(T, _build(kind, data))
 
 
+def read(kind: type[T], data: Any) -> T:
+    """`from_json` of a file that may be damaged: ValueError, with the reason, when it is not a value of that kind in every part."""
+    try:
+        found = from_json(kind, data)
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(str(error)[:200] or type(error).__name__) from error
+    if wrong := _mismatch(found, kind, ""):
+        raise ValueError(wrong)
+    return found
+
+
+def _mismatch(value: Any, kind: Any, where: str) -> str:
+    """What is not of the type that the hints say, as `counts.train: 'x' is not an int`; empty when all is."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return ""
+    if origin in (typing.Union, types.UnionType):
+        found = [_mismatch(value, option, where) for option in args]
+        return "" if "" in found else found[0]
+    if origin is tuple and isinstance(value, tuple):
+        kinds = [args[0]] * len(value) if len(args) == 2 and args[1] is Ellipsis else args
+        return next((wrong for part, of in zip(value, kinds, strict=False) if (wrong := _mismatch(part, of, where))), "")
+    if origin is dict and isinstance(value, dict):
+        return next((wrong for key, part in value.items() if (wrong := _mismatch(part, args[1], f"{where}.{key}"))), "")
+    if dataclasses.is_dataclass(kind) and isinstance(value, typing.cast(type, kind)):
+        hints = _hints(typing.cast(type, kind))
+        return next((wrong for name, hint in hints.items() if (wrong := _mismatch(getattr(value, name), hint, f"{where}.{name}"))), "")
+    plain = origin or kind
+    fits = isinstance(value, (int, float) if plain is float else plain) and (plain is bool or not isinstance(value, bool))
+    return "" if fits else f"{where.lstrip('.') or 'it'}: {value!r:.40} is not {getattr(plain, '__name__', plain)}"
+
+
 def _build(kind: Any, data: Any) -> Any:
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
@@ -59,8 +91,13 @@ def _build(kind: Any, data: Any) -> Any:
 @functools.cache
 def _field_types(kind: type) -> dict[str, Any]:
     """Field name -> type, None where JSON's own value is taken as it is. Evaluating the hints takes a millisecond, so it is done once."""
+    return {name: None if _is_plain(hint) else hint for name, hint in _hints(kind).items()}
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
-    return {f.name: None if _is_plain(hints[f.name]) else hints[f.name] for f in dataclasses.fields(kind)}
+    return {f.name: hints[f.name] for f in dataclasses.fields(kind)}
 
 
 def _is_plain(kind: Any) -> bool:

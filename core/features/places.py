@@ -75,8 +75,11 @@ def of_run(run_dir: Path, *, settings: Settings, rows: int) -> Places:
         recipe = Recipe.from_json(_json(run_dir / "recipe.json"))
         precision = str(_json(run_dir / "artifact" / "labels.json")["precision"])
         dataset_hash = str(_json(run_dir / "result.json")["dataset_hash"])
-    except (OSError, KeyError) as error:
+    except OSError as error:
         raise NotFoundError("This run has no artifact yet.", remedy="Wait until the run is done, or resume it.") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NotFoundError("A file of this run is damaged.", why=f"recipe.json, result.json or artifact/labels.json: {str(error)[:100]}.",
+                            remedy="Delete the run and train it again.") from error
     made_from = origin.of(run_dir)
     made_from.check_model(recipe.base_model, settings)
     facts = facts_module.read(recipe.base_model, settings)

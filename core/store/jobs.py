@@ -100,13 +100,18 @@ class Jobs:
     def delete(self, workspace: str, job: str) -> Path:
         """Remove row and events of a run that is not being worked on; returns its folder, which the caller deletes."""
         with self._db.write() as connection:
-            row = connection.execute("SELECT status, folder FROM jobs WHERE id = ? AND workspace = ?", (job, workspace)).fetchone()
-            if row is None:
-                raise missing(job)
-            if row["status"] in (Status.RUNNING, Status.STOPPING):
-                raise ThawError("This run cannot be deleted yet.", why="It is still running.", remedy="Stop it first, then delete it.")
+            folder = self.deletable(workspace, job)
             connection.execute("DELETE FROM jobs WHERE id = ?", (job,))
             connection.execute("DELETE FROM events WHERE run = ?", (job,))
+        return folder
+
+    def deletable(self, workspace: str, job: str) -> Path:
+        """The folder of a run that may be deleted; NotFoundError, or ThawError while it is worked on."""
+        row = self._db.row("SELECT status, folder FROM jobs WHERE id = ? AND workspace = ?", (job, workspace))
+        if row is None:
+            raise missing(job)
+        if row["status"] in (Status.RUNNING, Status.STOPPING):
+            raise ThawError("This run cannot be deleted yet.", why="It is still running.", remedy="Stop it first, then delete it.")
         return Path(row["folder"])
 
 

@@ -29,6 +29,6 @@ def _parse(path: Path, kind: Any, modified_ns: int, size_bytes: int) -> Any:
         expected = getattr(kind, "schema_version", None)
         if not isinstance(data, dict) or (expected is not None and data.get("schema_version", expected) != expected):
             return None
-        return codec.from_json(kind, data)
-    except (TypeError, ValueError):
+        return codec.read(kind, data)
+    except (OSError, ValueError, RecursionError):
         return None

@@ -11,7 +11,7 @@ from core.domain.run import JobKind, Result, Run
 from core.feature_space.ask import Asked
 from core.plots import confusion, curves, intervals
 from core.plots.intervals import Point
-from pages._ui import arms, charts, recipe_form, run_list, shell
+from pages._ui import arms, charts, guard, recipe_form, run_list, shell
 from pages._ui.compare_table import METRICS
 from pages._ui.words import word
 
@@ -47,7 +47,7 @@ def _waiting(ws: str, members: Sequence[Run]) -> None:
     """Say how many of these are still under way, and draw again when one of them has finished."""
     open_ = [r.id for r in members if not r.status.final]
     if open_:
-        st.fragment(_watch, run_every=3.0)(ws, open_)
+        guard.fragment(_watch, run_every=3.0)(ws, open_)
 
 
 def _watch(ws: str, open_: list[str]) -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 from core.api import SeedGroup
 from core.domain.run import Result, Run
 from core.plots.numbers import measured
-from pages._ui import arms, shell
+from pages._ui import arms, guard, shell
 from pages._ui.words import word
 
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
@@ -35,7 +35,8 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> N
     shown = [k for k in rows[0] if not k.startswith("_")]
     st.dataframe([{k: r[k] for k in shown} for r in rows], hide_index=True, column_config=config, key="table",
                  alt=f"Table of {len(rows)} runs: " + "; ".join(f"{r['Run']} test accuracy {r['Test accuracy']}" for r in rows))
-    st.download_button("Table as CSV", data=lambda: _csv(runs, names), file_name="thaw-comparison.csv", mime="text/csv", on_click="ignore",
+    st.download_button("Table as CSV", data=guard.made(lambda: _csv(runs, names)), file_name="thaw-comparison.csv", mime="text/csv",
+                       on_click="ignore",
                        icon=":material/download:", key="csv")
 
 

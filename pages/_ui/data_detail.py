@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.domain.dataset import Dataset, Split, Task
-from pages._ui import data_report, pictures, shell
+from pages._ui import data_report, guard, pictures, shell
 from pages._ui.words import KINDS, word
 
 SHOWN = 50
@@ -33,7 +33,9 @@ def page(ws: str, dataset: Dataset) -> None:
 
 
 def _report(ws: str, dataset: Dataset) -> None:
-    report = shell.api().import_report(ws, dataset.id)
+    report = None
+    with shell.guarded():
+        report = shell.api().import_report(ws, dataset.id)
     if report is None:
         return
     st.subheader("Import report")
@@ -84,7 +86,7 @@ def _hits(rows: Sequence[Mapping[str, Any]], search: str) -> None:
                     f":orange-background[{shell.escape(hit)}]{shell.escape(after)}{'…' * (end + AROUND < len(text))}")
 
 
-@st.dialog("Delete this dataset?")
+@guard.dialog("Delete this dataset?")
 def _delete(ws: str, dataset: Dataset) -> None:
     users = shell.api().dataset_users(ws, dataset.id)
     st.markdown(f"**{shell.escape(dataset.name)}**, {dataset.rows_kept:,} rows, will be gone for good.")

@@ -14,7 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from core import settings
 from core.domain.dataset import Role, Split, Task
 from core.errors import DataError, ThawError
-from pages._ui import pictures, shell
+from pages._ui import guard, pictures, shell
 from pages._ui.words import word
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def _files(ws: str) -> None:
                "picture. Files stay on this server, in your workspace.")
     key = f"upload_{st.session_state.get('uploads', 0)}"
     st.file_uploader("Files", type=[*TABLES, *ARCHIVES, *PICTURES], max_upload_size=limits.max_upload_mb, accept_multiple_files=True,
-                     key=key, label_visibility="collapsed", on_change=_arrived, args=(ws, key, limits.max_upload_mb * 1_000_000))
+                     key=key, label_visibility="collapsed", on_change=guard.callback(_arrived),
+                     args=(ws, key, limits.max_upload_mb * 1_000_000))
     if refused := st.session_state.pop("upload_refused", None):
         raise refused
 

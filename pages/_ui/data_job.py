@@ -9,7 +9,7 @@ import streamlit as st
 from core.domain.dataset import Dataset
 from core.domain.run import JobKind, Run
 from core.errors import NotFoundError
-from pages._ui import data_import, data_report, live, shell
+from pages._ui import data_import, data_report, guard, live, shell
 
 
 def page(ws: str, job: str) -> None:
@@ -28,6 +28,8 @@ def page(ws: str, job: str) -> None:
         return
     if run.failure is not None:
         live.failure(run)
+        st.download_button("Log", data=guard.made(lambda: shell.api().log(ws, job)), file_name=f"{job}.log.txt", mime="text/plain",
+                           on_click="ignore", icon=":material/description:", key="log", help="Everything the import wrote.")
     elif dataset is None and run.payload.get("keep", True):
         st.markdown(":material/info: Nothing was kept: the import was stopped, or its dataset was deleted since.")
     _numbers(ws, job)

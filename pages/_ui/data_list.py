@@ -14,7 +14,7 @@ from pages._ui.words import KINDS
 def own(ws: str) -> None:
     """One row a dataset of this workspace, with the ways on."""
     datasets = shell.api().datasets(ws)
-    if not datasets:
+    if not datasets and not shell.api().damaged_datasets(ws):
         shell.empty("No dataset yet. Upload texts or pictures below, or add a bundled dataset.")
     for dataset in datasets:
         splits = " / ".join(f"{dataset.rows(s):,}" for s in (Split.TRAIN, Split.VALIDATION, Split.TEST))
@@ -23,6 +23,13 @@ def own(ws: str) -> None:
                         f"train / validation / test {splits}")
             shell.link("dataset", "Look at it", icon=":material/table_rows:", dataset=dataset.id)
             shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
+    for ref, why in shell.api().damaged_datasets(ws).items():
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(f":material/broken_image: **A damaged dataset** ({ref}) · {shell.escape(why)} Its file can be imported again.")
+            if st.button("Delete", icon=":material/delete:", key=f"delete_damaged_{ref}"):
+                with shell.guarded():
+                    shell.api().delete_dataset(ws, ref)
+                    st.rerun()
 
 
 def imports(ws: str) -> None:

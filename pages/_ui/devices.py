@@ -8,7 +8,7 @@ from core.domain.dataset import BundledDataset
 from core.domain.device import Device
 from core.domain.model import BundledModel
 from core.plots.numbers import size
-from pages._ui import shell
+from pages._ui import guard, shell
 
 
 def describe(device: Device) -> str:
@@ -24,7 +24,7 @@ def describe(device: Device) -> str:
 
 def line() -> None:
     """The device in one line; until it has been measured, look again every two seconds."""
-    st.fragment(_line, run_every=None if shell.api().device() else 2.0)()
+    guard.fragment(_line, run_every=None if shell.api().device() else 2.0)()
 
 
 def _line() -> None:

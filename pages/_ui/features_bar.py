@@ -13,7 +13,7 @@ from core.errors import NotFoundError
 from core.feature_space import BESIDE_ROWS, NOTHING, SHIFT_SET, Asked, Space, State, Which
 from core.feature_space.ask import ROWS_OFFERED, choices, second_set
 from core.plots.numbers import size
-from pages._ui import arms, live, run_list, shell
+from pages._ui import arms, guard, live, run_list, shell
 
 Known = Mapping[str, tuple[Run, State]]
 COLOURS = ("label", "prediction", "changed prediction", "typical move", "neighbours kept", "domain")
@@ -167,7 +167,7 @@ def _ready(ws: str, known: Known, labels: Mapping[str, str], a: Asked, b: Asked,
         if not run.status.final:
             st.markdown(f":material/local_fire_department: **{label}** is still {run.status.value}. Its features can be compared as soon "
                         "as it is done; this page goes on by itself.")
-            st.fragment(_wait, run_every=live.POLL_S)(ws, run.id)
+            guard.fragment(_wait, run_every=live.POLL_S)(ws, run.id)
             shell.link("run", "Watch it", icon=":material/visibility:", run=run.id)
         else:
             shell.problem(f"{labels[run.id]} has nothing to compare.", found.reason, found.remedy)
@@ -178,7 +178,7 @@ def _ready(ws: str, known: Known, labels: Mapping[str, str], a: Asked, b: Asked,
         rows_of = f" at up to {BESIDE_ROWS} rows of {shell.escape(dataset.name)}" if dataset else ""
         st.markdown(f":material/hourglass_top: Getting the features of **{label}**{rows_of}: the same rows go through the base model and "
                     "the tuned model once each, about as long as two evaluations, and both are kept. This page goes on by itself.")
-        st.fragment(_follow, run_every=live.POLL_S)(ws, job)
+        guard.fragment(_follow, run_every=live.POLL_S)(ws, job)
     return False
 
 

@@ -11,7 +11,7 @@ from core.feature_space import CARDS, Space
 from core.plots import shift_blocks
 from core.plots.numbers import measured, p_value
 from core.plots.theme import Chart
-from pages._ui import charts, shell
+from pages._ui import charts, guard, shell
 
 
 def card(key: str) -> str:
@@ -115,7 +115,7 @@ def _clickable(chart: Chart, names: list[str]) -> None:
             st.session_state["features_block"] = names[int(points[0]["x"])]
 
     st.markdown(f"**{shell.escape(chart.title)}**", help=card("cka"))
-    st.plotly_chart(chart.figure, key="features_where", alt=chart.alt, on_select=chosen, selection_mode="points",
+    st.plotly_chart(chart.figure, key="features_where", alt=chart.alt, on_select=guard.callback(chosen), selection_mode="points",
                     config={"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]})
 
 

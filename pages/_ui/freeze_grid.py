@@ -12,6 +12,7 @@ from core.domain.footprint import open_parameters
 from core.domain.freeze import FreezePlan
 from core.domain.model import ModelFacts
 from core.plots.numbers import count, share
+from pages._ui import guard
 from pages._ui.words import word
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _cell(name: str, *, frozen: bool, parameters: int) -> None:
         return
     label = f":blue[:material/ac_unit: {text}]" if frozen else f":material/local_fire_department: {text}"
     action = "frozen, click to thaw" if frozen else "trains, click to freeze"
-    st.button(label, key=f"cell_{name}", type="secondary" if frozen else "primary", on_click=_toggle, args=(name,),
+    st.button(label, key=f"cell_{name}", type="secondary" if frozen else "primary", on_click=guard.callback(_toggle), args=(name,),
               help=f"{name}, {count(parameters)} parameters: {action}")
 
 
@@ -79,10 +80,10 @@ def _presets(names: Sequence[str]) -> None:
         for label, plan, tip in (("None", freeze.none(names), "Freeze nothing: every block trains"),
                                  ("All but head", freeze.all_but_head(names), "Only the head trains"),
                                  ("Lower half", freeze.lower_half(names), "Freeze the embeddings and the lower half of the blocks")):
-            st.button(label, key=f"preset_{label}", on_click=_apply, args=(plan,), help=tip)
+            st.button(label, key=f"preset_{label}", on_click=guard.callback(_apply), args=(plan,), help=tip)
         with st.popover("Top k", help="Freeze all but the top k blocks"):
             k = st.number_input("Blocks at the top that train", 0, depth, value=min(2, depth), key="top_k")
-            st.button("Apply", key="preset_top", on_click=_apply, args=(freeze.top_k(names, int(k)),))
+            st.button("Apply", key="preset_top", on_click=guard.callback(_apply), args=(freeze.top_k(names, int(k)),))
 
 
 def _apply(plan: FreezePlan) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from core.domain.run import Event, Phase, Run, Status
 from core.errors import TIPS
 from core.plots.numbers import count, duration, size
-from pages._ui import shell
+from pages._ui import guard, shell
 
 POLL_S = 1.5
 
@@ -143,7 +143,7 @@ def failure(run: Run) -> None:
 def prepare_panel(ws: str, job: str) -> None:
     """Live progress of a fetch-and-inspect job; the page goes on by itself when it is done."""
     final = shell.api().run(ws, job).status.final
-    st.fragment(_prepare, run_every=None if final else POLL_S)(ws, job)
+    guard.fragment(_prepare, run_every=None if final else POLL_S)(ws, job)
 
 
 def _prepare(ws: str, job: str) -> None:
@@ -165,7 +165,7 @@ def _prepare(ws: str, job: str) -> None:
 
 def import_panel(ws: str, job: str) -> None:
     """Live progress of an import; the page is drawn again by itself once it has ended."""
-    st.fragment(_import, run_every=POLL_S)(ws, job)
+    guard.fragment(_import, run_every=POLL_S)(ws, job)
 
 
 def _import(ws: str, job: str) -> None:

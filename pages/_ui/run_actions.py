@@ -10,7 +10,7 @@ from core.domain import freeze
 from core.domain.run import Run, Status
 from core.errors import RecipeError
 from core.models.methods import REGISTRY
-from pages._ui import recipe_form, shell
+from pages._ui import guard, recipe_form, shell
 from pages._ui.words import word
 
 
@@ -27,8 +27,9 @@ def bar(ws: str, run: Run) -> None:
             _fork(ws, run)
         if st.button("Rename", icon=":material/edit:", key="rename"):
             _rename(ws, run)
-        st.download_button("Log", data=lambda: api.log(ws, run.id), file_name=f"{run.id}.log.txt", mime="text/plain", on_click="ignore",
-                           icon=":material/description:", key="log", help="Everything the run wrote, tracebacks included.")
+        st.download_button("Log", data=guard.made(lambda: api.log(ws, run.id)), file_name=f"{run.id}.log.txt", mime="text/plain",
+                           on_click="ignore", icon=":material/description:", key="log",
+                           help="Everything the run wrote, tracebacks included.")
         running = run.status in (Status.RUNNING, Status.STOPPING)
         if st.button("Delete", icon=":material/delete:", key="delete", disabled=running,
                      help="Stop the run first." if running else "Asks before it deletes."):
@@ -41,7 +42,7 @@ def _then_redraw(action: object, ws: str, run_id: str) -> None:
         st.rerun()
 
 
-@st.dialog("Delete this run?")
+@guard.dialog("Delete this run?")
 def _delete(ws: str, run: Run) -> None:
     st.markdown(f"**{shell.escape(run.name)}** with its curves, predictions, checkpoints and artifact will be gone for good.")
     with st.container(horizontal=True):
@@ -53,7 +54,7 @@ def _delete(ws: str, run: Run) -> None:
             st.rerun()
 
 
-@st.dialog("Rename")
+@guard.dialog("Rename")
 def _rename(ws: str, run: Run) -> None:
     name = st.text_input("New name", value=run.name, max_chars=80, key="rename_text")
     if st.button("Save", type="primary", key="rename_yes"):
@@ -64,7 +65,7 @@ def _rename(ws: str, run: Run) -> None:
             st.rerun()
 
 
-@st.dialog("Fork: a new run from this recipe", width="large")
+@guard.dialog("Fork: a new run from this recipe", width="large")
 def _fork(ws: str, run: Run) -> None:
     if run.recipe is None:
         return

@@ -11,7 +11,7 @@ from core.domain.knobs import KNOBS, value
 from core.domain.run import JobKind, Result, Run, Status
 from core.plots import curves as curve_plots
 from core.plots.numbers import count, duration, measured, share, size
-from pages._ui import arms, charts, live, recipe_form, shell
+from pages._ui import arms, charts, guard, live, recipe_form, shell
 from pages._ui.words import word
 
 if TYPE_CHECKING:
@@ -34,9 +34,16 @@ def siblings(ws: str, run: Run) -> None:
         shell.link("compare", "Compare them", icon=":material/stacked_line_chart:", runs=",".join(m.id for m in members))
 
 
+def damage(ws: str, run: Run) -> None:
+    """Files of the run that cannot be read, each with what is lost."""
+    for name, why in shell.api().damage(ws, run.id).items():
+        again = f"{'Resume' if run.status.resumable else 'Fork'} the run to make it anew, or delete it."
+        shell.problem(f"{name} of this run is damaged.", f"{why}. What stands in it is not shown; everything else is.", again)
+
+
 def panel(ws: str, run: Run) -> None:
     """The live part; polls only while the run is not final."""
-    st.fragment(_panel, run_every=None if run.status.final else live.POLL_S)(ws, run.id, run.status.final)
+    guard.fragment(_panel, run_every=None if run.status.final else live.POLL_S)(ws, run.id, run.status.final)
 
 
 def _panel(ws: str, run_id: str, was_final: bool) -> None:

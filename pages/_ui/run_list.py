@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.domain.run import JobKind, Run, Status
 from core.plots.numbers import duration, measured
-from pages._ui import arms, live, shell
+from pages._ui import arms, guard, live, shell
 
 PAGE = 8
 """Experiments shown before "Show older"."""
@@ -25,7 +25,7 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
 
 def recent(ws: str, *, limit: int) -> None:
     """The newest experiments in brief, for the home page."""
-    st.fragment(_recent, run_every=live.POLL_S * 2 if busy(ws) else None)(ws, limit)
+    guard.fragment(_recent, run_every=live.POLL_S * 2 if busy(ws) else None)(ws, limit)
 
 
 def _recent(ws: str, limit: int) -> None:
@@ -49,10 +49,11 @@ def busy(ws: str) -> bool:
 
 def everything(ws: str) -> None:
     """All experiments with their runs, live while something is under way."""
-    st.fragment(_everything, run_every=live.POLL_S if busy(ws) else None)(ws)
+    guard.fragment(_everything, run_every=live.POLL_S if busy(ws) else None)(ws)
 
 
 def _everything(ws: str) -> None:
+    _damaged(ws)
     with shell.guarded():
         every = groups(shell.api().runs(ws, kind=JobKind.TRAIN))
         named = titles(ws)
@@ -62,6 +63,19 @@ def _everything(ws: str) -> None:
         if len(every) > shown and st.button(f"Show older ({len(every) - shown} more)", icon=":material/expand_more:", key="older"):
             st.session_state["experiments_shown"] = shown + PAGE
             st.rerun(scope="fragment")
+
+
+def _damaged(ws: str) -> None:
+    """Entries of the queue that cannot be read: named, and deleted with one click."""
+    for run in shell.api().damaged_runs(ws):
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(f":material/broken_image: **{shell.escape(run.name)}** cannot be read: {shell.escape(run.damage)}.")
+            if not run.status.final or run.status is Status.FAILED:
+                live.badge(run)
+            if st.button("Delete", icon=":material/delete:", key=f"delete_damaged_{run.id}"):
+                with shell.guarded():
+                    shell.api().delete(ws, run.id)
+                    st.rerun()
 
 
 def titles(ws: str) -> dict[str | None, str]:
@@ -105,3 +119,5 @@ def _row(ws: str, run: Run, name: str) -> None:
             st.caption(f"{score} · {duration(result.seconds)}")
         elif run.failure:
             st.caption(shell.escape(run.failure.what))
+        if damage := shell.api().damage(ws, run.id):
+            st.caption(f":material/broken_image: damaged: {shell.escape(', '.join(damage))}")

@@ -19,6 +19,7 @@ def one(ws: str) -> None:
     run_detail.siblings(ws, run)
     st.header(shell.escape(run.name))
     run_actions.bar(ws, run)
+    run_detail.damage(ws, run)
     run_detail.panel(ws, run)
     run_detail.recipe(run)
 
@@ -27,7 +28,7 @@ def everything(ws: str) -> None:
     """All runs of the workspace."""
     st.title("Runs")
     st.caption("The queue and every run of this workspace. Runs go on when you close this page.")
-    if not shell.api().runs(ws, kind=JobKind.TRAIN):
+    if not shell.api().runs(ws, kind=JobKind.TRAIN) and not shell.api().damaged_runs(ws):
         shell.empty("No runs yet. Choose a dataset, a model and methods to start some.", page="train", label="Go to Train")
         return
     run_list.everything(ws)

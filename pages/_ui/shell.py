@@ -6,8 +6,6 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 import streamlit as st
@@ -15,6 +13,11 @@ import streamlit as st
 from core import settings
 from core.api import Thaw
 from core.errors import ThawError
+from pages._ui.guard import escape as escape
+from pages._ui.guard import guarded as guarded
+from pages._ui.guard import problem as problem
+from pages._ui.guard import show_error as show_error
+from pages._ui.guard import show_pending
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
@@ -103,11 +106,20 @@ def opened(*names: str) -> dict[str, str]:
 
 
 def ensure_supervisor() -> None:
-    """See every few seconds that the process which starts runs is alive; start it when it is not."""
+    """See every few seconds that the process which starts runs is alive; start it when it is not. The page goes on when that fails."""
     last = float(st.session_state.get("_supervisor_checked", 0.0))
     if time.monotonic() - last > _SUPERVISOR_CHECK_S:
-        api().ensure_supervisor()
-        st.session_state["_supervisor_checked"] = time.monotonic()
+        with guarded():
+            api().ensure_supervisor()
+            st.session_state["_supervisor_checked"] = time.monotonic()
+
+
+def notices() -> None:
+    """At the top of every page: a full disk, trouble of whoever starts the runs, and errors that had no page of their own."""
+    with guarded():
+        for error in api().troubles():
+            show_error(error)
+    show_pending()
 
 
 @st.cache_resource(show_spinner=False)
@@ -156,63 +168,9 @@ def link(page: str, label: str, *, icon: str | None = None, width: int | None = 
     st.page_link(f"pages/{page}.py", label=label, icon=icon, width=width or "content", query_params={"ws": workspace(), **params})
 
 
-@contextmanager
-def guarded() -> Iterator[None]:
-    """Show any error as what happened, why, and what to do; tracebacks go to the server's log only."""
-    try:
-        yield
-    except ThawError as error:
-        log.info("shown to the user: %s", error, exc_info=error)
-        show_error(error)
-    except Exception as error:  # the last line of defence: anything unforeseen is logged in full and shown in words
-        log.exception("unexpected error on a page")
-        show_error(ThawError("Something went wrong while drawing this page.", why=f"An unexpected {type(error).__name__} occurred; "
-                             "the server's log has the details. Runs that are under way are not affected."))
-
-
-def show_error(error: ThawError) -> None:
-    """One error in three parts."""
-    problem(error.what, error.why, error.remedy)
-
-
-def problem(what: str, why: str = "", remedy: str = "") -> None:
-    """What happened, why, what to do. What a part draws below its first line (a tree of folders) keeps its lines."""
-    (why, found), (remedy, wanted) = (_head_and_drawing(part) for part in (why, remedy))
-    text = f"**{escape(what)}**"
-    if why:
-        text += f"\n\n{escape(why)}"
-    hint = f":material/lightbulb: {escape(remedy)}" if remedy else ""
-    if found or wanted:
-        st.error(text, icon=":material/error:")
-        _drawing(found)
-        if hint:
-            st.markdown(hint)
-        _drawing(wanted)
-        return
-    st.error(text + (f"\n\n{hint}" if hint else ""), icon=":material/error:")
-
-
-def _head_and_drawing(part: str) -> tuple[str, str]:
-    """The first line, and the lines below it."""
-    head, _, rest = part.partition("\n")
-    return head, rest.rstrip()
-
-
-def _drawing(lines: str) -> None:
-    if lines:
-        st.code(lines, language=None)
-
-
 def empty(text: str, *, page: str | None = None, label: str = "", icon: str = ":material/info:") -> None:
     """An empty state: what is missing, and the next step as a link."""
     with st.container(border=True):
         st.markdown(f"{icon} {text}")
         if page:
             link(page, label, icon=PAGES[page][1])
-
-
-def escape(text: str) -> str:
-    """Text of the user's (names, labels, file names) as literal characters inside Markdown."""
-    for mark in "\\`*_{}[]<>#$~|:":
-        text = text.replace(mark, "\\" + mark)
-    return text.replace("\n", " ")

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from core.domain.run import Status
+from core import logs
+from core.domain.run import JobKind, Status
 from core.errors import FailureKind
 from core.jobs import launch, process
 from core.jobs.supervisor import Supervisor
@@ -126,6 +127,28 @@ def test_a_row_that_cannot_be_read_fails_in_words_and_holds_up_nobody(yard: Yard
     assert damage in failed.failure.why and failed.failure.remedy
     assert yard.run(good).status is Status.DONE
     assert yard.store.queue.active() == [], "no claim is left behind"
+
+
+@pytest.mark.parametrize("kind", [JobKind.TRAIN, JobKind.IMPORT, JobKind.FEATURES])
+def test_an_unforeseen_error_in_any_job_has_three_parts_and_its_traceback_a_place(yard: Yard, kind: JobKind) -> None:
+    supervisor = Supervisor(yard.settings, worker_command=WORKER)
+    run = yard.submit("bug", kind=kind, **({} if kind is JobKind.TRAIN else {"payload": {}}))
+    turn(supervisor, lambda: yard.run(run).status.final)
+    failure = yard.run(run).failure
+    assert yard.run(run).status is Status.FAILED and failure is not None
+    assert failure.what and failure.remedy and logs.WORKER in failure.why
+    assert ("KeyError" if kind is JobKind.TRAIN else "ZeroDivisionError") in failure.why
+    for text in ((yard.settings.home / logs.WORKER).read_text(encoding="utf-8"), yard.log(run)):
+        assert "Traceback (most recent call last)" in text and run in text
+    assert "Traceback" not in str(failure)
+
+
+def test_a_kind_of_job_that_this_version_does_not_know_fails_in_words(yard: Yard) -> None:
+    supervisor = Supervisor(yard.settings, worker_command=[*WORKER[:-1], "tests.jobs.support.bare"])
+    run = yard.submit("m", kind=JobKind.PREPARE, payload={})
+    turn(supervisor, lambda: yard.run(run).status.final)
+    failure = yard.run(run).failure
+    assert failure is not None and failure.what and failure.why and failure.remedy
 
 
 @pytest.mark.skipif(process.boot_id() is None, reason="the system does not say when it was started")

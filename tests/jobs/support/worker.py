@@ -152,5 +152,10 @@ def prepare(job: Job) -> dict[str, Any]:
     return dict(job.run.payload)
 
 
+def unforeseen(job: Job) -> dict[str, Any]:
+    """What a handler of another kind does when something that nobody thought of is raised in it."""
+    raise ZeroDivisionError(f"in a job of kind {job.run.kind}")
+
+
 if __name__ == "__main__":
-    leave(main(handlers={JobKind.TRAIN: train, JobKind.PREPARE: prepare}))
+    leave(main(handlers={JobKind.TRAIN: train, JobKind.PREPARE: prepare, JobKind.IMPORT: unforeseen, JobKind.FEATURES: unforeseen}))
