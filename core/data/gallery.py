@@ -12,13 +12,16 @@ import weakref
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from core.data import images, meter
+from core.data.images import SUFFIXES
+from core.data.labels import clean
 from core.domain.dataset import Depth
 from core.pictures import decode
 from core.pictures import depth as depths
@@ -65,27 +68,32 @@ class Gallery:
         self._keep = keep
         self._home: Path | None = None
         self._known = set(self.names)
-        self._folded: dict[str, str | None] | None = None
+        self._ends: tuple[dict[str, str | None], dict[str, str | None]] | None = None
         self.unpack_seconds = 0.0
         """Time spent on reading and decoding so far."""
 
     def resolve(self, cell: str | None, *, beside: str = "") -> str | None:
-        """The picture that a cell of a table names: by its path, its path beside the table, or its file name where that is unique.
+        """The picture that a cell of a table names: by its path, its path beside the table, or as much of the path as both have.
 
-        Letter case and the direction of slashes do not count.
+        Letter case, the direction of slashes, Unicode form and invisible characters do not count; the ending may be missing. None for a
+        name that several pictures share.
         """
-        cell = (cell or "").strip().replace("\\", "/").removeprefix("./")
+        cell = _slashed(cell or "")
         if not cell:
             return None
         if cell in self._known:
             return cell
-        if self._folded is None:
-            self._folded = _by_folded_name(self.names)
-        folded = cell.casefold()
-        for candidate in (f"{beside}/{folded}".casefold() if beside else folded, folded, folded.rpartition("/")[2]):
-            if found := self._folded.get(candidate):
+        if self._ends is None:
+            self._ends = _by_ends(self.names), _by_ends(self.names, ending=False)
+        whole, bare = self._ends
+        wanted = [cell] if "%" not in cell else [cell, unquote(cell)]
+        places = [path for path in wanted for path in ((f"{beside}/{path}", path) if beside else (path,))]
+        for path in places:
+            if found := _longest(whole, path):
                 return found
-        return None
+        if is_picture(cell):
+            return None
+        return next((found for path in [*places, *(p[:-2] for p in places if p.endswith(".0"))] if (found := _longest(bare, path))), None)
 
     def read(self, name: str) -> bytes:
         return self._read(name)
@@ -166,13 +174,39 @@ def _ordered(pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Sequen
         yield waiting.popleft().result()
 
 
-def _by_folded_name(names: Sequence[str]) -> dict[str, str | None]:
-    """Path and file name in folded letter case -> picture; None where two pictures share a file name."""
+def is_picture(name: str) -> bool:
+    """Whether a file name is that of a picture that Thaw reads; a blank behind the ending does not count."""
+    return PurePosixPath(name.strip()).suffix.lower() in SUFFIXES
+
+
+def _slashed(path: str) -> str:
+    return path.strip().strip("\"'").replace("\\", "/").removeprefix("./")
+
+
+def _folded(path: str) -> list[str]:
+    """The parts of a path as they look, in one letter case."""
+    return [part for piece in path.split("/") if (part := clean(piece).casefold())]
+
+
+def _by_ends(names: Sequence[str], *, ending: bool = True) -> dict[str, str | None]:
+    """Every end of a path (`1.jpg`, `cat/1.jpg`, …), folded -> picture; None where several have it. ending: with that of the file."""
     found: dict[str, str | None] = {}
     for name in names:
-        base = name.rpartition("/")[2].casefold()
-        found[base] = None if base in found and found[base] != name else name
-    return found | {name.casefold(): name for name in names}
+        parts = _folded(name if ending else name.strip()[: len(name.strip()) - len(PurePosixPath(name.strip()).suffix)])
+        for start in range(len(parts)):
+            end = "/".join(parts[start:])
+            found[end] = None if found.get(end, name) != name else name
+    return found
+
+
+def _longest(ends: Mapping[str, str | None], path: str) -> str | None:
+    """The picture whose path ends like this one, for as many parts as possible."""
+    parts = _folded(path)
+    for start in range(len(parts)):
+        end = "/".join(parts[start:])
+        if end in ends:
+            return ends[end]
+    return None
 
 
 def copy_pictures(paths: Sequence[str], *, source: Path, target: Path) -> None:

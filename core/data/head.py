@@ -21,6 +21,7 @@ from core.data import encodings, tables
 from core.data.archive import unpack_zip
 from core.data.readers import parquet
 from core.data.readers.table import RowBuilder, Table
+from core.data.source import plain
 from core.errors import DataError
 from core.settings import Settings
 
@@ -115,11 +116,11 @@ def _zip(path: Path, settings: Settings) -> Head:
         if path.stat().st_size > _EXCEL_ALONE_BYTES:
             return _elsewhere(path)
         return Head(table=tables.read(path, settings=settings), complete=True)
-    packed = [name for name in names if tables.is_table(name)]
-    if len(packed) != 1 or tables.mostly_pictures(names) or path.stat().st_size <= HEAD_BYTES:
+    if tables.contents(names) != tables.TABLE or path.stat().st_size <= HEAD_BYTES:
         return Head(table=tables.read(path, settings=settings), complete=True)
     with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
-        inner = unpack_zip(path, Path(temporary), wanted=lambda name: name == packed[0], max_files=settings.max_archive_files,
+        packed = next(name for name in names if tables.is_table(name))
+        inner = unpack_zip(path, Path(temporary), wanted=lambda name: plain(name) == packed, max_files=settings.max_archive_files,
                            max_bytes=settings.max_upload_mb * 10_000_000)[0]
         found = read(inner, settings=dataclasses.replace(settings, max_upload_mb=settings.max_upload_mb * 10))
     return Head(table=dataclasses.replace(found.table, name=path.name), complete=found.complete)

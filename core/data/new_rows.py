@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.data import source as sources
 from core.data import tables
-from core.data.archive import unpack_tar, unpack_zip
-from core.data.gallery import Gallery
+from core.data.gallery import Gallery, is_picture
 from core.data.new_columns import text_table
 from core.data.readers import folders, pictures
-from core.data.readers.pictures import Source
 from core.data.readers.table import Table
 from core.data.report import LeftOut, several
+from core.data.source import Source
 from core.domain.dataset import Depth, RowSource, Task
 from core.errors import DataError
 from core.pictures.decode import CUT_OFF, SHOWN
@@ -76,7 +76,7 @@ def read(path: Path, *, source: RowSource | None, task: Task, text: str | None, 
 def _source(path: Path, settings: Settings) -> Source | None:
     """The files of a folder or archive, or a picture as the only one; None for a table or a text file."""
     if path.is_dir():
-        found = pictures.folder_source(path, name=path.name)
+        found = sources.of_folder(path, name=path.name)
         if len(found.files) > settings.max_archive_files:
             raise DataError(f"{path.name} holds {len(found.files):,} files, more than the limit of {settings.max_archive_files:,}.",
                             remedy="Predict a part of it, or raise THAW_MAX_ARCHIVE_FILES and start again.")
@@ -84,24 +84,12 @@ def _source(path: Path, settings: Settings) -> Source | None:
     with path.open("rb") as file:
         head = file.read(16)
     if tables.is_packed(path, head):
-        return _tar(path, settings)
-    if tables.foreign(head) == tables.PICTURE or (pictures.is_picture(path.name) and not tables.foreign(head)):
+        return sources.of_tar(path, settings=settings)
+    if tables.foreign(head) == tables.PICTURE or (is_picture(path.name) and not tables.foreign(head)):
         return Source(name=path.name, files=(path.name,), read=lambda name: path.read_bytes(), local=lambda name: path)
-    if not head.startswith(b"PK\x03\x04") or tables.is_excel(path, names := tables.zip_names(path, settings)) or not names:
+    if not head.startswith(b"PK\x03\x04") or tables.is_excel(path, (found := sources.of_zip(path, settings=settings)).files):
         return None
-    folder = tables.TemporaryFolder()
-
-    def local(name: str) -> Path:
-        return unpack_zip(path, folder.path, wanted=lambda member: pictures.plain(member) == name,
-                          max_files=settings.max_archive_files, max_bytes=settings.max_upload_mb * 10_000_000)[0]
-
-    return pictures.zip_source(path, name=path.name, local=local)
-
-
-def _tar(path: Path, settings: Settings) -> Source:
-    folder = tables.TemporaryFolder()
-    unpack_tar(path, folder.path, max_files=settings.max_archive_files, max_bytes=settings.max_upload_mb * 10_000_000)
-    return pictures.folder_source(folder.path, name=path.name, keep=folder)
+    return found if found.files else None
 
 
 # -- texts ------------------------------------------------------------------------------------------------------------------------
@@ -144,7 +132,7 @@ def _text_files(opened: Source) -> NewRows:
     for number, name in enumerate(opened.files, start=1):
         if not name.lower().endswith(".txt"):
             left_out.append(LeftOut(row=number, reason="it is not a .txt file", file=name))
-        elif not (found := folders.read_text(opened.local(name))).strip():
+        elif not (found := folders.decode(opened.read(name))).strip():
             left_out.append(LeftOut(row=number, reason="the text is empty", file=name))
         else:
             names.append(name)
@@ -159,7 +147,7 @@ def _text_files(opened: Source) -> NewRows:
 
 def _pictures(path: Path, opened: Source | None, source: RowSource | None, text: str | None, settings: Settings) -> NewRows:
     """The pictures that a table names, row by row, or all of them by name."""
-    names = [name for name in opened.files if pictures.is_picture(name)] if opened is not None else []
+    names = [name for name in opened.files if is_picture(name)] if opened is not None else []
     if opened is not None and len(opened.files) == 1 and not names and not path.is_dir():
         names = list(opened.files)                                   # a picture by its content, whatever its name
     if opened is None or not names:

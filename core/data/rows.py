@@ -11,7 +11,7 @@ from core.data import labels, missing
 from core.data.readers.table import Table
 from core.data.report import LeftOut
 from core.data.roles import check_column, content_role, require_roles
-from core.data.splits import ALIASES
+from core.data.splits import ALIASES, meanings
 from core.domain.dataset import Depth, Role
 from core.errors import DataError
 
@@ -83,7 +83,9 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
     used = {_first(roles, Role.LABEL), *([_first(roles, Role.IMAGE)] if album else _text_columns(table, roles))}
     splits = None
     if split_name is not None:
-        splits = tuple(ALIASES[value] for value in missing.folded(table.data.column(split_name)).filter(keep).to_pylist())
+        said = missing.folded(table.data.column(split_name)).filter(keep).to_pylist()
+        meaning = meanings(set(said))
+        splits = tuple(meaning[value] for value in said)
     return Rows(row_id=table.row_numbers[np.asarray(keep, dtype=bool)], text=_one_chunk(text.filter(keep)),
                 label=lookup[codes] if len(codes) else np.zeros(0, dtype=np.int32), classes=tuple(classes), left_out=left_out, split=splits,
                 album=album,

@@ -5,7 +5,10 @@ Every function is deterministic in its seed and works on plain integer labels, o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.domain.dataset import Split
@@ -29,7 +32,45 @@ ALIASES: Mapping[str, str] = {
     "test": "test", "testing": "test", "tst": "test", "eval": "test", "evaluation": "test", "holdout": "test",
     "shift": "shift",
 }  # fmt: skip
-"""What a split column may say, in lower case, and what it means."""
+"""What a split column may say, in lower case, and what it means. `eval` is validation where something else is called test."""
+
+_FOR_TEST = frozenset({"test", "testing", "tst", "holdout"})
+_FILLERS = frozenset({"set", "sets", "data", "dataset", "split", "splits", "part", "images", "image", "imgs", "img", "pictures", "pics",
+                      "photos", "texts", "text", "files", "folder", "the", "my"})
+"""Words of a folder's name that do not count: `train_images`, `TestSet`, `validation-data`."""
+
+
+def meanings(values: Iterable[str]) -> dict[str, str]:
+    """value -> split for those of these different values that name one (in any letter case), read together."""
+    folded = {value: value.strip().casefold() for value in values}
+    found = {value: ALIASES[name] for value, name in folded.items() if name in ALIASES}
+    if _FOR_TEST & set(folded.values()):
+        found |= {value: NAMES[1] for value in found if folded[value] in ("eval", "evaluation")}
+    return found
+
+
+def folder_meanings(names: Iterable[str]) -> dict[str, str]:
+    """folder -> split for those of the folders beside each other that name one: `Training`, `test_set`, `seg_train` beside `seg_test`.
+
+    What is left of a name without the split's word must be the same for all; the largest group with a train folder counts.
+    """
+    groups: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    for name in names:
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name)).casefold()
+        words = re.sub(r"hold[\s_-]?out", "holdout", words)
+        words = re.sub(r"\b(train|training|test|testing|val|valid|validation|dev|eval)(set|data|split|images|imgs)\b", r"\1", words)
+        tokens = [token for token in re.split(r"[\W\d_]+", words) if token and token not in _FILLERS]
+        named = [token for token in tokens if token in ALIASES and token != "shift"]
+        if len(named) == 1:
+            groups[tuple(token for token in tokens if token != named[0])][name] = named[0]
+    found = [meanings_of for group in groups.values() if NAMES[0] in (meanings_of := _renamed(group)).values()]
+    return max(found, key=len, default={})
+
+
+def _renamed(words: Mapping[str, str]) -> dict[str, str]:
+    """folder -> split, given the word of each folder that names it."""
+    meaning = meanings(set(words.values()))
+    return {name: meaning[word] for name, word in words.items()}
 
 
 def stratified(labels: Sequence[int] | IntArray, *, seed: int = 0, fractions: Sequence[float] = DEFAULT_FRACTIONS,
@@ -196,7 +237,8 @@ def from_column(values: Sequence[str | None], labels: Sequence[int] | IntArray, 
     """
     import numpy as np
 
-    meant = [ALIASES.get((value or "").strip().lower(), "") for value in values]
+    known = meanings({value for value in values if value})
+    meant = [known.get(value or "", "") for value in values]
     if unknown := sorted({str(value) for value, name in zip(values, meant, strict=True) if not name}):
         shown = ", ".join(repr(value[:30]) for value in unknown[:5])
         raise DataError(f"The split column says {shown}, which Thaw does not know.", why=f"It understands {', '.join(sorted(ALIASES))}.",

@@ -5,21 +5,21 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import itertools
-import shutil
-import tempfile
 import time
-import weakref
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from core.data import encodings
-from core.data.archive import check_members, is_tar, unpack_tar, unpack_zip
+from core.data import source as sources
+from core.data.archive import is_tar
+from core.data.gallery import is_picture
+from core.data.layout import arrange
 from core.data.readers import delimited, dialect, excel, folders, json_rows, parquet, pictures
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import WARNING, Finding, several
+from core.data.source import Source, suffix
 from core.errors import DataError
 from core.settings import Settings
 
@@ -98,7 +98,7 @@ def _not_a_table(name: str, what: str) -> DataError:
 def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
     rows = settings.max_rows
     if path.is_dir():
-        return _read_folder(path, settings, name=path.name)
+        return _read_folder(path, settings)
     with path.open("rb") as file:
         head = file.read(16)
     if is_packed(path, head):
@@ -135,37 +135,16 @@ def _has_columns(path: Path) -> bool:
 
 
 def _read_zip(path: Path, settings: Settings) -> Table:
-    """An Excel file, a ZIP of `.txt` folders, or a ZIP with one table inside."""
-    max_bytes = settings.max_upload_mb * 1_000_000 * 10
-    names = zip_names(path, settings)
-    if is_excel(path, names):
+    """An Excel file, or an archive."""
+    source = sources.of_zip(path, settings=settings)
+    if is_excel(path, source.files):
         return excel.read(path, max_rows=settings.max_rows, max_files=settings.max_archive_files)
-    if mostly_pictures(names):
-        return _read_picture_zip(path, settings, max_bytes=max_bytes)
-    tables = [name for name in names if is_table(name)]
-    if len(tables) > 1 or (not tables and not any(name.lower().endswith(".txt") for name in names)):
-        raise _unknown_contents(path.name, names)
-    with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
-        unpacked = unpack_zip(path, Path(temporary), wanted=lambda name: not _is_hidden(name) and (not tables or name == tables[0]),
-                              max_files=settings.max_archive_files, max_bytes=max_bytes)
-        if tables:
-            return dataclasses.replace(_read(unpacked[0], settings), name=path.name)
-        return folders.read(Path(temporary), max_rows=settings.max_rows, name=path.name)
+    return _read_source(source, settings)
 
 
 def zip_names(path: Path, settings: Settings) -> list[str]:
     """Names of the members of a ZIP that are not hidden, after the checks of `archive.check_members`."""
-    with path.open("rb") as file:
-        if not file.read(4).startswith(b"PK"):                       # zipfile would also open what is appended to another file
-            raise DataError(f"{path.name} cannot be opened.", why="Its first bytes are not those of a ZIP or Excel file.",
-                            remedy="Give it the ending of what it is, such as .csv, or pack it again, and import that file.")
-    try:
-        with zipfile.ZipFile(path) as bundle:
-            check_members(bundle.infolist(), path, max_files=settings.max_archive_files, max_bytes=settings.max_upload_mb * 10_000_000)
-            return [name for name in bundle.namelist() if not name.endswith("/") and not _is_hidden(name)]
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{path.name} cannot be opened.", why=f"It is damaged ({error}).",
-                        remedy="Save or pack it again and import that file.") from error
+    return list(sources.of_zip(path, settings=settings).files)
 
 
 def is_excel(path: Path, names: Sequence[str]) -> bool:
@@ -173,75 +152,84 @@ def is_excel(path: Path, names: Sequence[str]) -> bool:
     return "xl/workbook.xml" in names or path.suffix.lower() in (".xlsx", ".xlsm")
 
 
-def _read_picture_zip(path: Path, settings: Settings, *, max_bytes: int) -> Table:
-    with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
-        def local(name: str) -> Path:
-            return unpack_zip(path, Path(temporary), wanted=lambda member: pictures.plain(member) == name,
-                              max_files=settings.max_archive_files, max_bytes=max_bytes)[0]
-
-        return _read_pictures(pictures.zip_source(path, name=path.name, local=local), settings)
-
-
 def _read_tar(path: Path, settings: Settings, *, most_pictures: int | None) -> Table:
     """A tar archive, unpacked once to a temporary folder that lives as long as the table's pictures.
 
     most_pictures: unpack no more than these; the others are only listed.
     """
-    folder = TemporaryFolder()
     picked = itertools.count()
 
     def wanted(name: str) -> bool:
-        if _is_hidden(name) or not _is_read(name):
+        if not _is_read(name):
             return False
-        return most_pictures is None or not pictures.is_picture(name) or next(picked) < most_pictures
+        return most_pictures is None or not is_picture(name) or next(picked) < most_pictures
 
-    names, written = unpack_tar(path, folder.path, max_files=settings.max_archive_files, max_bytes=settings.max_upload_mb * 10_000_000,
-                                wanted=wanted)
-    others = [pictures.plain(name) for name in set(names) - set(written)]
-    return _read_folder(folder.path, settings, name=path.name, keep=folder, others=[name for name in others if not _is_hidden(name)])
+    return _read_source(sources.of_tar(path, settings=settings, wanted=wanted), settings)
 
 
-def _read_folder(path: Path, settings: Settings, *, name: str, keep: Any = None, others: Sequence[str] = ()) -> Table:
-    """others: files that were not unpacked because Thaw reads none of their kind; they are counted."""
-    source = pictures.folder_source(path, name=name, keep=keep)
-    source = dataclasses.replace(source, files=tuple(sorted({*source.files, *others})))
+def _read_folder(path: Path, settings: Settings) -> Table:
+    source = sources.of_folder(path, name=path.name)
     if len(source.files) > settings.max_archive_files:
-        raise DataError(f"{name} holds {len(source.files):,} files, more than the limit of {settings.max_archive_files:,}.",
+        raise DataError(f"{path.name} holds {len(source.files):,} files, more than the limit of {settings.max_archive_files:,}.",
                         remedy="Import a part of it, or raise THAW_MAX_ARCHIVE_FILES and start again.")
-    if mostly_pictures(source.files):
-        return _read_pictures(source, settings)
-    tables = [file for file in source.files if is_table(file)]
-    if len(tables) == 1 and keep is not None:
-        return dataclasses.replace(_read(path / tables[0], settings), name=name)
-    if keep is not None and not any(file.lower().endswith(".txt") for file in source.files):
-        raise _unknown_contents(name, source.files)
-    return folders.read(path, max_rows=settings.max_rows, name=name)
+    return _read_source(source, settings)
 
 
-def _read_pictures(source: pictures.Source, settings: Settings) -> Table:
-    return pictures.read(source, max_rows=settings.max_rows, read_table=lambda name: _read(source.local(name), settings),
-                         tables=[name for name in source.files if is_table(name)])
+def _read_source(source: Source, settings: Settings) -> Table:
+    """Pictures, texts in class folders, or the one table of an archive or folder."""
+    kind = contents(source.files)
+    if kind == PICTURES:
+        return pictures.read(source, max_rows=settings.max_rows, read_table=lambda name: _read(source.local(name), settings),
+                             tables=[name for name in source.files if is_table(name)])
+    if kind == TEXTS:
+        return folders.read(source, max_rows=settings.max_rows)
+    if kind == TABLE:
+        inside = next(name for name in source.files if is_table(name))
+        table = dataclasses.replace(_read(source.local(inside), settings), name=source.name)
+        rest = [name for name in source.files if name != inside]
+        return dataclasses.replace(table, findings=(*table.findings, pictures.unused_files(rest))) if rest else table
+    raise _unknown_contents(source.name, source.files)
+
+
+PICTURES, TEXTS, TABLE = "pictures", "texts", "table"
+_LEAST_TEXTS = 6
+"""Text files in class folders from which they are the rows, whatever tables are beside them: three for each of two classes."""
+
+
+def contents(names: Sequence[str]) -> str:
+    """What files of these names hold: `PICTURES`, `TEXTS` (in class folders), one `TABLE`; empty for anything else."""
+    if mostly_pictures(names):
+        return PICTURES
+    tables = sum(is_table(name) for name in names)
+    texts = [name for name in names if folders.is_text(name)]
+    layout = arrange(texts)
+    placed = [place.label for name in texts if layout and not isinstance(place := layout.place(name), str)]
+    if len(placed) >= _LEAST_TEXTS and len(set(placed)) > 1:
+        return TEXTS
+    if tables == 1:
+        return TABLE
+    return TEXTS if texts and not tables else ""
 
 
 def mostly_pictures(names: Sequence[str]) -> bool:
-    """Whether a list of files is a set of pictures (with or without a table) rather than of texts."""
-    count = sum(pictures.is_picture(name) for name in names)
-    return count > 0 and count >= sum(name.lower().endswith(".txt") for name in names)
+    """Whether a list of files is a set of pictures (with or without a table, or with a text for each) rather than of texts."""
+    count = sum(is_picture(name) for name in names)
+    return count > 0 and 2 * count >= sum(map(folders.is_text, names))
 
 
 def _is_read(name: str) -> bool:
-    return pictures.is_picture(name) or is_table(name) or name.lower().endswith(".txt")
+    return is_picture(name) or is_table(name) or suffix(name) in (".txt", ".xml")
 
 
 def is_table(name: str) -> bool:
     """Whether the name ends like a table that can be read."""
-    return Path(name).suffix.lower() in _TABLE_SUFFIXES
+    return suffix(name) in _TABLE_SUFFIXES
 
 
 def _unknown_contents(name: str, files: Sequence[str]) -> DataError:
     """An archive that is neither one table nor folders of texts or pictures."""
     tables = sum(is_table(file) for file in files)
-    kinds = Counter(pictures.suffix(file) or "no ending" for file in files)
+    kinds = Counter(suffix(file) or "no ending" for file in files)
     if kinds[".svg"] and kinds[".svg"] == max(kinds.values()):
         return DataError(f"{name} holds SVG drawings, not pictures made of pixels.",
                          why="An SVG is a program for drawing; Thaw does not run what comes with data.",
@@ -252,18 +240,6 @@ def _unknown_contents(name: str, files: Sequence[str]) -> DataError:
     return DataError(f"{name} holds {tables} tables, {kinds['.txt']:,} .txt files and no pictures that Thaw reads.",
                      why="Found: " + (", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5)) or "nothing") + ".",
                      remedy=f"Pack one table alone, or .txt files like this:\n{folders.TREE}\nor pictures like this:\n{pictures.TREE}")
-
-
-class TemporaryFolder:
-    """A folder that goes away with the last reference to this object."""
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="thaw-"))
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-
-def _is_hidden(name: str) -> bool:
-    return pictures.is_hidden(name.replace("\\", "/"))
 
 
 def _without_nul(table: Table) -> Table:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.data.checks.context import Context
 from core.data.report import INFO, WARNING, Finding, several
+from core.data.source import HIDDEN
 
 _SAMPLE = 2_000
 _CHARS_PER_TOKEN = 4.5
@@ -71,6 +72,8 @@ def left_out(context: Context) -> Iterator[Finding]:
     counts = Counter(item.reason for item in context.rows.left_out)
     for reason, count in counts.most_common(10):
         items = [item for item in context.rows.left_out if item.reason == reason][:5]
-        yield Finding(code="left-out", severity=WARNING, count=count, rows=tuple(item.row for item in items), example=items[0].file,
-                      message=several(count, "row was", "rows were") + f" left out: {reason}.",
-                      remedy="Mend these rows in the file and import it again, or go on without them.")
+        of_programs = reason == HIDDEN
+        yield Finding(code="left-out", severity=INFO if of_programs else WARNING, count=count, rows=tuple(item.row for item in items),
+                      example=items[0].file, message=several(count, "row was", "rows were") + f" left out: {reason}.",
+                      remedy="Nothing to do." if of_programs else
+                             "Mend these rows in the file and import it again, or go on without them.")

@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 from core.data import encodings
+from core.data.images import MAX_BYTES
+from core.data.layout import arrange
+from core.data.readers import by_folder
 from core.data.readers.table import RowBuilder, Table
+from core.data.source import Source, suffix
 from core.errors import DataError
 
 TREE = "my-data/\n  positive/\n    1.txt\n    2.txt\n  negative/\n    1.txt"
 """The layout that is expected, as shown in messages."""
 
 
-def read(folder: Path, *, max_rows: int, name: str | None = None) -> Table:
-    """Read `class/any.txt` files into the columns text, label and file; one wrapping folder is tolerated.
+def is_text(name: str) -> bool:
+    """Whether a file name is that of a text that Thaw reads."""
+    return suffix(name) == ".txt"
 
-    Hidden files and `__MACOSX` are skipped; other files are counted as left out. A `train/class/1.txt` level becomes a split
-    column. Raises DataError, drawing the expected tree, when no folder holds `.txt` files.
+
+def read(source: Source, *, max_rows: int) -> Table:
+    """Read `class/any.txt` files into the columns text, label, file and, where folders tell it, split; see `layout.arrange`.
+
+    Other files, hidden ones too, are counted as left out. Raises DataError, drawing the expected tree, when no folder holds `.txt`
+    files.
     """
-    shown = name or folder.name
-    files = _walk(folder)
-    texts = [path for path in files if path.suffix.lower() == ".txt"]
-    root = _unwrap(folder, texts)
-    levels = Counter(len(path.relative_to(root).parts) for path in texts)
-    depth = levels.most_common(1)[0][0] if levels else 0
-    if depth not in (2, 3):
-        where = f", most of them {depth} levels deep." if texts else "."
-        raise DataError(f"{shown} has no folder of .txt files.", why=f"It has {len(texts):,} .txt files{where}",
+    files = sorted(source.files, key=lambda name: name.split("/"))
+    texts = [name for name in files if is_text(name)]
+    layout = arrange(texts)
+    if layout is None:
+        raise DataError(f"{source.name} has no folder of .txt files.",
+                        why=f"It has {len(texts):,} .txt files" + (f", such as {texts[0][:80]}." if texts else "."),
                         remedy=f"Arrange the files like this, one folder a class:\n{TREE}")
-    with_split = depth == 3
-    columns = ["text", "label", "file", *(["split"] if with_split else [])]
-    builder = RowBuilder(columns, max_rows=max_rows, name=shown)
-    for path in files:
-        parts = path.relative_to(root).parts if path.is_relative_to(root) else path.relative_to(folder).parts
-        relative = "/".join(parts)
-        if path.suffix.lower() != ".txt":
-            builder.leave_out(f"{relative[:120]} is not a .txt file")
-        elif len(parts) != depth:
-            builder.leave_out(f"{relative[:120]} does not lie in a class folder like the others")
-        else:
-            builder.add([read_text(path), parts[-2], relative, *parts[:-2]])
-    return replace(builder.table(format="Folder of text files"), by_folder=True)
+    return by_folder.table(source, layout, files, wanted=is_text, why_not=lambda name: "it is not a .txt file",
+                           row=lambda name, place: [_text(source, name), place.label, name.removeprefix(layout.root)],
+                           columns=("text", "label", "file"), max_rows=max_rows, format="Text files", thing="text")
+
+
+def _text(source: Source, name: str) -> str:
+    data = source.read(name)
+    if len(data) > MAX_BYTES:
+        raise OSError(f"it has more than {MAX_BYTES / 1e6:.0f} MB")
+    return decode(data)
 
 
 def read_lines(path: Path, *, max_rows: int) -> Table:
@@ -57,29 +57,8 @@ def read_lines(path: Path, *, max_rows: int) -> Table:
     return builder.table(format=f"Text, one row a line, {encoding.name}")
 
 
-def read_text(path: Path) -> str:
+def decode(data: bytes) -> str:
     """One text file: UTF-8 where it is valid, Windows-1252 for single bytes that are not."""
-    data = path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
     return data.decode("utf-8-sig", errors=encodings.FALLBACK).replace("\r\n", "\n")
-
-
-def _walk(folder: Path) -> list[Path]:
-    """All ordinary files below a folder in a fixed order; links, hidden names and `__MACOSX` are not followed."""
-    found: list[Path] = []
-    for base, folders, names in os.walk(folder, followlinks=False):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
-        found += [Path(base) / n for n in sorted(names) if not n.startswith(".") and not (Path(base) / n).is_symlink()]
-    return sorted(found)
-
-
-def _unwrap(folder: Path, texts: list[Path]) -> Path:
-    """The folder below which class folders start: single wrapping folders are entered as long as two levels remain."""
-    root = folder
-    while texts:
-        heads = {path.relative_to(root).parts[0] for path in texts}
-        if len(heads) != 1 or min(len(path.relative_to(root).parts) for path in texts) < 3:
-            return root
-        root = root / heads.pop()
-    return root

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Any
 
-from core.data.gallery import Gallery
-from core.data.images import MAX_BYTES, SUFFIXES
-from core.data.readers.table import RowBuilder, Table
-from core.data.report import WARNING, Finding, several
-from core.data.splits import ALIASES
+from core.data import roles
+from core.data.gallery import Gallery, is_picture
+from core.data.layout import arrange
+from core.data.readers import boxes, by_folder
+from core.data.readers.table import Table
+from core.data.report import INFO, WARNING, Finding, LeftOut, several
+from core.data.source import Source, suffix
+from core.data.splits import folder_meanings
+from core.domain.dataset import Role
 from core.errors import DataError
 from core.pictures.decode import SHOWN
 
@@ -24,135 +22,157 @@ TREE = ("my-pictures.zip\n  cat/\n    1.jpg\n    2.jpg\n  dog/\n    1.jpg\nor, w
 """The layouts that are understood, as shown in messages."""
 
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
-_CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
 _SAMPLE = 500
+_TABLES = 20
+"""Tables of an archive that are looked into."""
+_NAMED = 0.25
+"""Of all pictures, the share that cells without an ending must name to be taken for names of pictures."""
 
 ReadTable = Callable[[str], Table]
 """Reads the table with this name inside the archive."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Source:
-    """The files of an archive or folder, by their path with forward slashes."""
-
-    name: str
-    """For messages."""
-    files: tuple[str, ...]
-    """Ordinary files, hidden ones left away, sorted."""
-    read: Callable[[str], bytes]
-    """The bytes of a file; safe to call from several threads."""
-    local: Callable[[str], Path]
-    """A path where a file (a table) can be read from."""
-    links: tuple[str, ...] = ()
-    """Symbolic links of a folder; they are not followed."""
-    keep: Any = None
-    """What must live as long as the source: an open archive, a temporary folder."""
-
-
-def is_hidden(name: str) -> bool:
-    """Dot-files, `__MACOSX`, and the clutter that file managers leave."""
-    parts = name.split("/")
-    return any((part.startswith(".") and part != ".") or part == "__MACOSX" for part in parts) or parts[-1].lower() in _CLUTTER
-
-
-def plain(name: str) -> str:
-    """A member name with forward slashes, without `./` and empty parts."""
-    return PurePosixPath(name.replace("\\", "/")).as_posix()
-
-
-def suffix(name: str) -> str:
-    """The ending of a member's name, in lower case, with its dot."""
-    return PurePosixPath(name).suffix.lower()
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file name is that of a picture that Thaw reads."""
-    return suffix(name) in SUFFIXES
-
-
-def folder_source(folder: Path, *, name: str, keep: Any = None) -> Source:
-    """The files below a folder. Links are not followed."""
-    files: list[str] = []
-    links: list[str] = []
-    for base, folders, names in os.walk(folder, followlinks=False):
-        here = Path(base)
-        for entry in (*folders, *names):
-            relative = (here / entry).relative_to(folder).as_posix()
-            if is_hidden(relative):
-                continue
-            if (here / entry).is_symlink():
-                links.append(relative)
-            elif entry in names:
-                files.append(relative)
-        folders[:] = [f for f in folders if not f.startswith(".") and f != "__MACOSX"]
-
-    def read(relative: str) -> bytes:
-        path = folder / relative
-        return b"\0" * (MAX_BYTES + 1) if path.stat().st_size > MAX_BYTES else path.read_bytes()
-
-    return Source(name=name, files=tuple(sorted(files)), links=tuple(sorted(links)), read=read, local=lambda n: folder / n, keep=keep)
-
-
-def zip_source(path: Path, *, name: str, local: Callable[[str], Path]) -> Source:
-    """The members of a ZIP whose list was checked (`archive.check_members`); each is read when it is asked for."""
-    bundle = zipfile.ZipFile(path)
-    members = {plain(info.filename): info for info in bundle.infolist() if not info.is_dir()}
-    lock = threading.Lock()
-
-    def read(relative: str) -> bytes:
-        info = members[relative]
-        with lock, bundle.open(info) as file:
-            return file.read(MAX_BYTES + 1)
-
-    return Source(name=name, files=tuple(sorted(n for n in members if not is_hidden(n))), read=read, local=local, keep=bundle)
-
-
 def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequence[str]) -> Table:
     """The pictures of a source as a table with a gallery.
 
-    tables: those files that are tables. When one of them has a column that names pictures, its rows are the rows; otherwise the
-    folders are the classes: columns `image`, `label` and, below `train`, `test` …, `split`. Raises DataError, drawing the expected
-    trees, when there is neither.
+    tables: those files that are tables. When one of them has a column that names pictures (and folders give no class, or it has a
+    label), its rows are the rows; tables of that kind beside each split's pictures are joined. Otherwise the folders are the classes:
+    columns `image`, `label` and, where folders tell it, `split`; tables that name no pictures are counted as left out. Raises
+    DataError, drawing the expected trees, when there is neither, and for annotations of another task.
     """
     pictures = [name for name in source.files if is_picture(name)]
     gallery = Gallery(pictures, source.read, keep=source.keep)
-    beside = _parent(tables[0]) if tables else ""
-    table = read_table(tables[0]) if len(tables) == 1 else None
-    if table is not None and (column := image_column(table, gallery, beside=beside)):
-        return _with_pictures(table, gallery, column, beside=beside, name=source.name)
-    found = _from_folders(source, pictures, gallery, max_rows=max_rows)
-    if found is not None:
-        return found
-    if table is not None:                                            # a table of texts, with some pictures beside it
-        return replace(table, name=source.name, findings=(*table.findings, _unused(pictures)))
+    found, problems, others = _tables(tables, gallery, read_table)
+    layout = arrange(pictures)
+    folders = None if layout is None else by_folder.table(
+        source, layout, source.files, wanted=is_picture, why_not=_not_a_picture, row=lambda name, place: [name, place.label],
+        columns=("image", "label"), max_rows=max_rows, format="Pictures", thing="picture")
+    if folders is not None:
+        folders = replace(folders, gallery=gallery, image_column="image")
+        found = [item for item in found if item.labelled]
+    if found:
+        return _by_table(found, gallery, source, max_rows=max_rows)
+    one_class = folders is not None and len(folders.data.column("label").unique()) < 2
+    if (folders is None or one_class) and (marked := boxes.kind(source)):
+        raise boxes.refusal(source, marked)
+    if folders is not None:
+        return folders
+    if len(tables) == 1 and problems:
+        raise problems[0]
+    if len(tables) == 1 and others:                                  # a table of texts, with some pictures beside it
+        return replace(others[0], name=source.name, findings=(*others[0].findings, _unused(pictures)))
     raise _layout_error(source, pictures)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Named:
+    """A table that names pictures."""
+
+    file: str
+    table: Table
+    column: str
+    paths: list[str | None]
+    """Picture of each row (n_rows,); None where there is none."""
+    labelled: bool
+    """Whether another column of it looks like a label."""
+
+
+def _tables(names: Sequence[str], gallery: Gallery, read_table: ReadTable) -> tuple[list[_Named], list[DataError], list[Table]]:
+    """(tables that name pictures, what is wrong with those that cannot be read, the others)."""
+    found, problems, others = [], [], []
+    for name in sorted(names, key=lambda name: (name.count("/"), name))[:_TABLES]:
+        try:
+            table = read_table(name)
+        except DataError as error:
+            problems.append(error)
+            continue
+        beside = _parent(name)
+        if column := image_column(table, gallery, beside=beside):
+            paths = [gallery.resolve(cell, beside=beside) for cell in table.data.column(column).to_pylist()]
+            proposed = roles.propose(replace(table, gallery=gallery, image_column=column))
+            found.append(_Named(file=name, table=table, column=column, paths=paths,
+                                labelled=any(proposal.role is Role.LABEL for proposal in proposed.values())))
+        else:
+            others.append(table)
+    return found, problems, others
+
+
 def image_column(table: Table, gallery: Gallery, *, beside: str = "") -> str | None:
-    """The column most of whose cells name a picture of the gallery."""
-    best, best_share = None, 0.5
+    """The column most of whose cells name a picture of the gallery: of several the one that names most different ones.
+
+    Names without an ending (ids) count where they name a good part of all pictures: class numbers would fit some by chance.
+    """
+    best, most = None, (0.5, 0)
     for name in table.columns:
         cells = [cell for cell in table.data.column(name).slice(0, _SAMPLE).to_pylist() if cell and cell.strip()]
-        share = sum(gallery.resolve(cell, beside=beside) is not None for cell in cells) / max(1, len(cells))
-        if share > best_share:
-            best, best_share = name, share
+        named = [picture for cell in cells if (picture := gallery.resolve(cell, beside=beside)) is not None]
+        share, different = len(named) / max(1, len(cells)), len(set(named))
+        bare = sum(not is_picture(cell) for cell in cells) > len(cells) / 2
+        if bare and different < min(_NAMED * len(gallery.names), 0.9 * _SAMPLE):
+            continue
+        if share > 0.5 and (share, different) > most:
+            best, most = name, (share, different)
     return best
 
 
-def _with_pictures(table: Table, gallery: Gallery, column: str, *, beside: str, name: str) -> Table:
-    """A table whose `column` names pictures: its cells become paths of the gallery, where they name one."""
+def _by_table(found: list[_Named], gallery: Gallery, source: Source, *, max_rows: int) -> Table:
+    """The rows of one table, or of those beside the pictures of each split."""
+    splits = _split_tables(found)
+    chosen = found if splits else [max(found, key=lambda item: (item.labelled, len({path for path in item.paths if path})))]
+    table = _joined(chosen, splits, max_rows=max_rows, name=source.name) if splits else _with_paths(chosen[0])
+    used = {path for item in chosen for path in item.paths if path}
+    findings = list(table.findings)
+    if unused := sorted(set(gallery.names) - used):
+        findings.append(_unused(unused))
+    if rest := sorted(set(source.files) - set(gallery.names) - {item.file for item in chosen}):
+        findings.append(unused_files(rest))
+    return replace(table, name=source.name, gallery=gallery, image_column=chosen[0].column, findings=tuple(findings),
+                   format=f"Pictures with a table ({chosen[0].table.format})")
+
+
+def _split_tables(found: Sequence[_Named]) -> dict[str, str] | None:
+    """File of each table -> its split, where all have the same columns and folders or names that say it; None otherwise."""
+    if len(found) < 2 or len({(item.table.columns, item.column) for item in found}) > 1:
+        return None
+    for part in (_parent, lambda file: file.rpartition("/")[2].rpartition(".")[0]):
+        names = {item.file: part(item.file).rpartition("/")[2] for item in found}
+        meaning = folder_meanings(names.values())
+        if set(names.values()) == set(meaning):
+            return {file: meaning[name] for file, name in names.items()}
+    return None
+
+
+def _with_paths(item: _Named) -> Table:
+    """A table whose cells that name pictures are their paths."""
     import pyarrow as pa
 
-    cells = table.data.column(column).to_pylist()
-    named = [gallery.resolve(cell, beside=beside) for cell in cells]
-    paths = pa.array([path if path is not None else cell for path, cell in zip(named, cells, strict=True)], type=pa.large_string())
-    data = table.data.set_column(table.data.column_names.index(column), column, pa.chunked_array([paths]))
-    unused = sorted(set(gallery.names) - {path for path in named if path})
-    findings = list(table.findings)
-    if unused:
-        findings.append(_unused(unused))
-    return replace(table, name=name, data=data, gallery=gallery, image_column=column, findings=tuple(findings),
-                   format=f"Pictures with a table ({table.format})")
+    column = item.table.data.column(item.column).to_pylist()
+    paths = pa.array([path if path is not None else cell for path, cell in zip(item.paths, column, strict=True)], type=pa.large_string())
+    place = item.table.data.column_names.index(item.column)
+    return replace(item.table, data=item.table.data.set_column(place, item.column, pa.chunked_array([paths])))
+
+
+def _joined(found: Sequence[_Named], splits: dict[str, str], *, max_rows: int, name: str) -> Table:
+    """Tables of several splits as one with a split column, rows numbered through."""
+    import numpy as np
+    import pyarrow as pa
+
+    from core.data.readers.table import too_many_rows
+
+    pieces, numbers, left_out, start = [], [], [], 0
+    for item in found:
+        table = _with_paths(item)
+        said = pa.array([splits[item.file]] * len(table), type=pa.large_string())
+        has = by_folder.SPLIT in table.columns
+        pieces.append(table.data if has else table.data.append_column(by_folder.SPLIT, pa.chunked_array([said])))
+        numbers.append(table.row_numbers + start)
+        left_out += [LeftOut(row=out.row + start, reason=out.reason, file=out.file or item.file) for out in table.left_out]
+        start += table.rows_read
+    if start > max_rows:
+        raise too_many_rows(name, max_rows)
+    findings = [finding for item in found for finding in item.table.findings]
+    return replace(found[0].table, data=pa.concat_tables(pieces), row_numbers=np.concatenate(numbers), rows_read=start,
+                   left_out=tuple(left_out), findings=tuple(findings))
 
 
 def _unused(names: Sequence[str]) -> Finding:
@@ -161,39 +181,11 @@ def _unused(names: Sequence[str]) -> Finding:
                    remedy="Add rows for them if they belong to the data; they are not used now.")
 
 
-def _from_folders(source: Source, pictures: list[str], gallery: Gallery, *, max_rows: int) -> Table | None:
-    """Rows from a folder a class; None when no picture lies in such a folder."""
-    root = _root(pictures)
-    below = {name: name[len(root):].split("/") for name in source.files if name.startswith(root)}
-    heads = Counter(below[name][0] for name in pictures if name in below and len(below[name]) > 1)
-    split = bool(heads) and all(head.lower() in ALIASES for head in heads)
-    level = 1 if split else 0                                        # where the class folder is
-    if not any(len(below.get(name, ())) > level + 1 for name in pictures):
-        return None
-    builder = RowBuilder(["image", "label", *(["split"] if split else [])], max_rows=max_rows, name=source.name)
-    for name in source.files:
-        parts = below.get(name, [])
-        if not is_picture(name):
-            builder.leave_out(_not_a_picture(name), file=name)
-        elif len(parts) <= level + 1:
-            builder.leave_out("it does not lie in a class folder like the others", file=name)
-        else:
-            builder.add([name, parts[level], *parts[:level]])
-    for name in source.links:
-        builder.leave_out("it is a symbolic link, which is not followed", file=name)
-    return replace(builder.table(format="Pictures, one folder a class" + (" within splits" if split else "")), gallery=gallery,
-                   image_column="image", by_folder=True)
-
-
-def _root(pictures: list[str]) -> str:
-    """The prefix below which class folders start: single wrapping folders are entered as long as most pictures lie two levels deeper."""
-    root = ""
-    while True:
-        inside = [name[len(root):].split("/") for name in pictures if name.startswith(root)]
-        heads = {parts[0] for parts in inside if len(parts) > 1}
-        if len(heads) != 1 or sum(len(parts) > 2 for parts in inside) <= len(inside) / 2:
-            return root
-        root += heads.pop() + "/"
+def unused_files(names: Sequence[str]) -> Finding:
+    """Files of an archive that are beside the rows and play no part."""
+    return Finding(code="unused-files", severity=INFO, count=len(names), example=", ".join(names[:3])[:120],
+                   message=several(len(names), "other file of the archive is", "other files of the archive are") + " not used.",
+                   remedy="Nothing to do, unless one of them holds rows or labels: then pack it alone.")
 
 
 def _layout_error(source: Source, pictures: Sequence[str]) -> DataError:

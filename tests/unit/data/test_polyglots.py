@@ -115,7 +115,10 @@ def test_markup_tables_and_archives_that_are_called_pictures_are_left_out(
 
 
 def test_a_picture_that_is_called_a_table_is_named(file: File, settings: Settings, picture: Draw, members: list[tuple[str, bytes]]) -> None:
-    assert "labels.csv is a single picture" in refusal(file("mine.zip", packed([*members, ("labels.csv", picture(1))])), settings).what
+    odd = ("labels.csv", picture(1))
+    assert [item.file for item in check_file(file("mine.zip", packed([*members, odd])), settings=settings).left_out] == ["labels.csv"]
+    flat = [(name.replace("/", "-"), data) for name, data in members]
+    assert "labels.csv is a single picture" in refusal(file("flat.zip", packed([*flat, odd])), settings).what
 
 
 @pytest.mark.parametrize("second", ["cat/0.png", "./cat/0.png", "cat\\0.png", "cat//0.png"])

@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core.data import tables
+from core.data.source import HIDDEN
 from core.errors import DataError
 from core.settings import Settings
 
@@ -208,7 +209,8 @@ TREE = {"pos/1.txt": b"good", "pos/2.TXT": "schön".encode("latin-1"), "neg/1.tx
 def test_folders_of_text_files(settings: Settings, tmp_path: Path, wrap: str) -> None:
     table = tables.read(make_tree(tmp_path / "set", {wrap + name: data for name, data in TREE.items()}), settings=settings)
     assert [(r["text"], r["label"]) for r in table.data.to_pylist()] == [("bad", "neg"), ("good", "pos"), ("schön", "pos")]
-    assert [item.reason for item in table.left_out] == ["neg/readme.md is not a .txt file"]
+    assert [(item.file.removeprefix(wrap), item.reason) for item in table.left_out] == [
+        ("neg/readme.md", "it is not a .txt file"), ("neg/.hidden", HIDDEN)]
     assert table.rows_read == 4
 
 

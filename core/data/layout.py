@@ -1,0 +1,149 @@
+"""Where the class of each file is: which folder level holds the classes, and which one the splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from core.data.splits import NAMES, folder_meanings
+
+_EXTRAS = frozenset({
+    "doc", "docs", "documentation", "sample", "samples", "example", "examples", "demo", "readme", "misc", "assets", "figures", "figs",
+    "paper", "papers", "screenshots", "preview", "previews", "thumbnails", "notebooks", "scripts", "src", "code", "models", "weights",
+    "results", "output", "outputs", "predictions", "logs", "annotations", "metadata", "backup", "tmp"})
+"""Folders that come beside the data; none is entered in search of the classes."""
+_WRAPPERS = frozenset({"image", "images", "img", "imgs", "jpegimages", "pictures", "photos", "data", "text", "texts", "txt", "files",
+                       "classes"})
+"""Folders that may lie between a split and its classes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a file's folders say of it."""
+
+    label: str
+    split: str | None = None
+    """Name of a `Split`."""
+    inner: str = ""
+    """Folders inside the class folder, which do not count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How the files of an archive or folder are arranged."""
+
+    root: str = ""
+    """What comes before everything that counts: empty, or a path that ends in a slash."""
+    splits: Mapping[str, str] = field(default_factory=dict)
+    """Folder -> split; empty when no level tells it."""
+    above: bool = True
+    """Whether the split is above the class (`train/cat`), not below it (`cat/train`)."""
+    wrapped: Mapping[str, str] = field(default_factory=dict)
+    """Split folder -> a path inside it before its classes, that ends in a slash."""
+
+    def place(self, name: str) -> Place | str:
+        """Where a file is, or why it belongs to no class."""
+        if not name.startswith(self.root):
+            return f"it lies outside of {self.root.rstrip('/')!r}, where the class folders are"
+        parts = name[len(self.root):].split("/")
+        stray = "it does not lie in a class folder like the others"
+        split = None
+        if self.splits and self.above:
+            if len(parts) < 2 or parts[0] not in self.splits:
+                return stray if len(parts) < 2 else f"its folder {parts[0][:60]!r} is none of the split folders ({self._names()})"
+            split, inside = self.splits[parts[0]], self.wrapped.get(parts[0], "")
+            below = "/".join(parts[1:])
+            if not below.startswith(inside):
+                return stray
+            parts = below[len(inside):].split("/")
+        if len(parts) < 2:
+            return stray
+        label, inner = parts[0], parts[1:-1]
+        if self.splits and not self.above:
+            if not inner or inner[0] not in self.splits:
+                return f"it lies in none of the split folders ({self._names()}) of its class"
+            split, inner = self.splits[inner[0]], inner[1:]
+        if any(part.startswith(".") for part in inner):
+            return "it lies in a hidden folder"
+        return Place(label=label, split=split, inner="/".join(inner))
+
+    def _names(self) -> str:
+        return ", ".join(sorted(self.splits)[:5])
+
+
+def arrange(names: Sequence[str]) -> Layout | None:
+    """The layout of these files (pictures, or texts), by their paths with forward slashes; None when no folder tells a class.
+
+    Single wrapping folders are entered; folders such as `docs` beside them are not. Understood are `class/…`, `split/class/…` and
+    `class/split/…`, with the usual names of splits (`splits.folder_meanings`).
+    """
+    root = ""
+    while True:
+        parts = [name[len(root):].split("/") for name in names if name.startswith(root)]
+        heads = Counter(part[0] for part in parts if len(part) > 1)
+        splits = folder_meanings(heads)
+        if len(splits) > 1:
+            if found := _split_above(root, parts, splits):
+                return found
+            return _classes(root, parts) if sum(heads[head] for head in splits) <= len(parts) / 2 else None
+        main = _entered(parts, heads, next(iter(splits), None))
+        if main is None:
+            return _classes(root, parts)
+        root += main + "/"
+
+
+def _entered(parts: list[list[str]], heads: Counter[str], train: str | None) -> str | None:
+    """The one folder in which the class folders are; None where they are here. train: a folder named after that split."""
+    deep = {head: [part for part in parts if part[0] == head and len(part) > 2] for head in heads}
+    if train and len({part[1] for part in deep[train]}) > 1 and not any(deep[head] for head in heads if head != train):
+        return train
+    main = [head for head in heads if head.casefold() not in _EXTRAS] or list(heads)
+    if len(main) != 1 or len(deep[main[0]]) <= sum(part[0] == main[0] or len(part) == 1 for part in parts) / 2:
+        return None
+    return main[0]
+
+
+def _split_above(root: str, parts: list[list[str]], splits: Mapping[str, str]) -> Layout | None:
+    """`split/class/…`; None where most training files lie in the split folder itself. Those of test may: they have no class then."""
+    inside = {head: [part[1:] for part in parts if part[0] == head and len(part) > 1] for head in splits}
+    wrapped = {head: _wrapper(files, meaning=splits[head]) for head, files in inside.items()}
+    found = Layout(root=root, splits=dict(splits), wrapped={head: path for head, path in wrapped.items() if path})
+    files = ["/".join([head, *part]) for head in inside for part in inside[head] if splits[head] == NAMES[0]]
+    placed = sum(isinstance(found.place(root + file), Place) for file in files)
+    return found if placed > len(files) / 2 else None
+
+
+def _wrapper(files: list[list[str]], *, meaning: str) -> str:
+    """Single folders between a split and its classes, such as `images`, or the split's name once more."""
+    path = ""
+    while True:
+        heads = Counter(part[0] for part in files if len(part) > 1)
+        if len(heads) != 1 or sum(len(part) > 2 for part in files) <= len(files) / 2:
+            return path
+        head = next(iter(heads))
+        again = folder_meanings([head, NAMES[0], *NAMES[1:]]).get(head) or _loose_meaning(head)
+        if head.casefold() not in _WRAPPERS and again != meaning:
+            return path
+        path += head + "/"
+        files = [part[1:] for part in files if part[0] == head]
+
+
+def _loose_meaning(head: str) -> str | None:
+    """The split of a folder's name whatever else it says (`seg_train`); None for none or several."""
+    words = set(head.casefold().replace("-", "_").split("_"))
+    found = {split for split in NAMES if split in words}
+    return found.pop() if len(found) == 1 else None
+
+
+def _classes(root: str, parts: list[list[str]]) -> Layout | None:
+    """`class/…`, or `class/split/…` where most classes hold folders of that kind; None without a class folder."""
+    inside = [part for part in parts if len(part) > 1]
+    if not inside:
+        return None
+    below = Counter(part[1] for part in inside if len(part) > 2)
+    splits = folder_meanings(below)
+    covered = sum(below[name] for name in splits)
+    if len(set(splits.values())) > 1 and covered > len(inside) / 2:
+        return Layout(root=root, splits=splits, above=False)
+    return Layout(root=root)
