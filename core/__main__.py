@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from typing import cast
 
 from core import settings as settings_module
-from core.cli import output, parser
+from core.cli import boundary, output, parser
 from core.errors import ThawError
 from core.settings import Settings
 
@@ -30,18 +31,29 @@ HANDLERS: dict[str, str] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    boundary.forgiving_streams()
     args = parser.build().parse_args(argv)
+    settings: Settings | None = None
     try:
         module, _, function = HANDLERS[args.handler].partition(":")
         handler = cast("Callable[[Namespace, Settings], int]", getattr(importlib.import_module(module), function))
         settings = settings_module.load()
         settings_module.keep_private(settings, new_files=args.handler != "export")  # an export is made to be handed on
-        return handler(args, settings)
+        status = handler(args, settings)
+        sys.stdout.flush()
+        return status
     except ThawError as problem:
         output.error(problem, as_json=args.json)
         return 1
     except KeyboardInterrupt:
         output.say("Stopped.")
+        return 1
+    except BrokenPipeError:                                          # whoever read the output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as problem:  # noqa: BLE001 - the boundary: three parts for people, the traceback for the log
+        output.error(boundary.in_three_parts(problem, arguments=sys.argv[1:] if argv is None else argv, settings=settings),
+                     as_json=args.json)
         return 1
 
 

@@ -17,8 +17,8 @@ from types import FrameType
 from typing import Any
 
 from core import settings as settings_module
+from core.cli.boundary import read_recipe
 from core.domain import codec
-from core.domain.recipe import Recipe
 from core.domain.run import Phase
 from core.jobs import failures, process
 
@@ -91,14 +91,15 @@ def main(argv: list[str] | None = None) -> int:
         return _train(args.run_dir, args.workspace, args.resume, observer)
     except Exception as problem:  # noqa: BLE001 - the process boundary: a typed failure for people, the traceback for the log
         traceback.print_exc()
-        emit("failure", failure=failures.from_exception(problem))
+        log = str(args.run_dir / "log.txt") if args.run_dir else "prepare.log in the data folder"
+        emit("failure", failure=failures.from_exception(problem, log=log))
     return 1
 
 
 def _train(run_dir: Path, workspace: str, resume: bool, observer: PipeObserver) -> int:
     from core.training.execute import execute
 
-    recipe = Recipe.from_json(json.loads((run_dir / "recipe.json").read_text(encoding="utf-8")))
+    recipe = read_recipe(run_dir)
     result = execute(recipe, settings=settings_module.load(), workspace=workspace, run_dir=run_dir, observer=observer, resume=resume)
     emit("result", result=result)
     return STOPPED if observer.stopped else 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.cli import export_card, output
+from core.cli.boundary import read_json, read_recipe
 from core.cli.use import run_folder
 from core.domain.recipe import Recipe
 from core.errors import NotFoundError, ThawError
@@ -51,9 +52,9 @@ def _adapter(run_dir: Path, target: Path, settings: Settings) -> list[str]:
     from core.models import facts as facts_module
     from core.models import origin
 
+    recipe = read_recipe(run_dir)
     origin.check_model(run_dir, settings)  # an adapter names its base model: it must not go out with another one of that name
-    recipe = _recipe(run_dir)
-    labels = json.loads((run_dir / "artifact" / "labels.json").read_text(encoding="utf-8"))
+    labels = read_json(run_dir / "artifact" / "labels.json")
     facts = facts_module.read(recipe.base_model, settings)
     about = {"classes": labels["classes"], "precision": labels["precision"], "base_model": recipe.base_model,
              "base_model_revision": origin.of(run_dir).model_revision or None, "input": _input(recipe),
@@ -78,6 +79,7 @@ def _merged(run_dir: Path, target: Path, settings: Settings, workspace: str) -> 
     from core.models import methods
     from core.training import artifact
 
+    read_recipe(run_dir)
     side = artifact.load(run_dir, settings=settings, device="cpu")
     rounded = methods.get(side.recipe.method).card.weights == "4bit"
     facts: Any = facts_module.read(side.recipe.base_model, settings)
@@ -145,7 +147,7 @@ def _recorded_rows(run_dir: Path, settings: Settings, workspace: str) -> dict[in
 
     recorded = run_dir / "predictions-test.parquet"
     own = run_dir.parent.parent.name if run_dir.parent.name == "runs" else workspace
-    ref = str(_recipe(run_dir).dataset)
+    ref = str(read_recipe(run_dir).dataset)
     dataset = library.find(ref, settings=settings, workspace=own) if settings.workspace(own).is_dir() else None
     if dataset is None or not recorded.is_file():
         return {}
@@ -166,10 +168,6 @@ def _full_precision_body(run_dir: Path, side: Any, settings: Settings) -> Any:
     body = load.load_body(folder, weights="pretrained", dropout=0.0, quantization=side.recipe.quantization, compute_dtype=torch.float32,
                           device="cpu")
     return PeftModel.from_pretrained(body, run_dir / "artifact" / "adapter", torch_device="cpu")
-
-
-def _recipe(run_dir: Path) -> Recipe:
-    return Recipe.from_json(json.loads((run_dir / "recipe.json").read_text(encoding="utf-8")))
 
 
 def _input(recipe: Recipe) -> str:

@@ -112,4 +112,13 @@ def _follow(arguments: list[str], *, settings: Settings, workspace: str, log: Pa
         return Status.STOPPED if child.returncode else Status.DONE, None
     if failure is not None:
         return Status.FAILED, failure
-    return failures.from_death(returncode=child.returncode, stop_asked=asked, oom=process.oom_kills() > killed_before)
+    status, failure = failures.from_death(returncode=child.returncode, stop_asked=asked, oom=process.oom_kills() > killed_before,
+                                          last_words=_end_of(log))
+    if failure is not None:
+        failure = dataclasses.replace(failure, why=f"{failure.why} The log is {log}.")
+    return status, failure
+
+
+def _end_of(log: Path, size: int = 4000) -> str:
+    """The last characters of a log."""
+    return log.read_bytes()[-size:].decode("utf-8", "replace")

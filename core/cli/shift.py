@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.cli import output, sources
+from core.cli.boundary import read_recipe
 from core.cli.output import ProgressLine
 from core.cli.use import run_folder
 from core.domain.run import Phase
@@ -29,13 +30,11 @@ def run(args: Namespace, settings: Settings) -> int:
     if args.run_dir is None:
         return _null_table(None, as_json=args.json)
     from core.data import library
-    from core.domain.recipe import Recipe
     from core.feature_space import export
     from core.features import compare, sample
-    from core.store import files
 
     run_dir, workspace = run_folder(args.run_dir), args.workspace
-    recipe = Recipe.from_json(files.read_json(run_dir / "recipe.json") or {})
+    recipe = read_recipe(run_dir)
     second = _second(args.beside, recipe.dataset, settings=settings, workspace=workspace) if args.beside else None
     pair = _pair(run_dir, settings=settings, workspace=workspace, rows=args.rows, second=second)
     if args.null_table:

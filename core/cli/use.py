@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli import output
+from core.cli.boundary import read_json, read_recipe
 from core.domain import codec
 from core.domain.dataset import RowSource, Task
 from core.errors import DataError, NotFoundError
@@ -29,9 +30,16 @@ def predict(args: Namespace, settings: Settings) -> int:
     for note in rows.notes:
         output.say(f"Note: {note}")
     output.quiet_libraries()
+    from safetensors import SafetensorError
+
     from core.training import artifact
 
-    answers = artifact.load(run_dir, settings=settings, base=args.base).predict(rows.content)
+    try:
+        model = artifact.load(run_dir, settings=settings, base=args.base)
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise DataError(f"The model in {run_dir / 'artifact'} cannot be loaded.", why=f"A file of it is damaged ({str(error)[:160]}).",
+                        remedy="Restore the folder from a copy, or train the run again.") from error
+    answers = model.predict(rows.content)
     side = "base" if args.base else "tuned"
     if args.json:
         output.document({"run": run_dir.name, "side": side, "input": rows.name, "rows_read": rows.rows_read,
@@ -66,17 +74,17 @@ def new_rows(name: str, run_dir: Path, *, text: str | None, settings: Settings, 
 
 def _source(run_dir: Path, settings: Settings, workspace: str) -> tuple[Task, RowSource | None]:
     """What a run looks at, and where its rows came from: kept with it, or (a run of an earlier version) with its dataset."""
-    recipe = json.loads((run_dir / "recipe.json").read_text(encoding="utf-8"))
-    task = Task(recipe["task"])
+    recipe = read_recipe(run_dir)
+    task = recipe.task
     kept = run_dir / "artifact" / "source.json"
     if kept.is_file():
-        return task, codec.from_json(RowSource, json.loads(kept.read_text(encoding="utf-8")))
+        return task, codec.from_json(RowSource, read_json(kept))
     from core.data import library
 
     own = run_dir.parent.parent.name if run_dir.parent.name == "runs" else workspace
     for place in dict.fromkeys((own, workspace)):
         if (settings.home / "workspaces" / place).is_dir() and (
-                dataset := library.find(str(recipe["dataset"]), settings=settings, workspace=place)):
+                dataset := library.find(recipe.dataset, settings=settings, workspace=place)):
             return task, dataset.row_source
     return task, None
 
