@@ -4,16 +4,21 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PORT   ?=
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The tested platform installs exact versions with checksums; every other one what requirements.txt allows.
+LOCKED := $(shell $(PYTHON) -c 'import platform, sys; print((sys.version_info[:2], sys.platform, platform.machine()) == ((3, 11), "linux", "x86_64"))')
+REQUIREMENTS       := $(if $(filter True,$(LOCKED)),requirements.lock,requirements.txt)
+TEST_REQUIREMENTS  := $(if $(filter True,$(LOCKED)),tests/requirements.lock,tests/requirements.txt)
 # Runs a step and prints how long it took: $(call timed,name,command)
 timed   = @echo "== $(1)"; start=$$(date +%s); $(2); status=$$?; echo "-- $(1): $$(( $$(date +%s) - start )) s"; exit $$status
 export PYTHONUTF8 := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help run test lint types imports unit bench clean chromium
+.PHONY: help run test lint types imports unit bench lock clean chromium
 help:
 	@echo "make run    install what is missing, start Thaw, print its address   (PORT=8600 to choose a port)"
 	@echo "make test   every check: lint, types, import contracts, unit, jobs, pages, browser"
 	@echo "make lint   the quick checks only          make bench   Thaw against a plain training script"
+	@echo "make lock   pin the versions that requirements allow, with checksums (needs uv)"
 	@echo "make clean  remove .venv and caches (your data folder stays)"
 
 $(BIN)/python:
@@ -22,13 +27,13 @@ $(BIN)/python:
 	@$(PIP) --upgrade "pip>=24.1"
 
 # Stamp files: the second `make run` installs nothing.
-$(VENV)/.installed: requirements.txt | $(BIN)/python
+$(VENV)/.installed: $(REQUIREMENTS) | $(BIN)/python
 	@echo "Installing what Thaw needs (the first time this takes a few minutes) ..."
-	@$(PIP) -r requirements.txt
+	@$(PIP) -r $(REQUIREMENTS)
 	@touch $@
 
-$(VENV)/.installed-tests: tests/requirements.txt $(VENV)/.installed
-	@start=$$(date +%s); $(PIP) -r tests/requirements.txt && touch $@ && echo "-- install test requirements: $$(( $$(date +%s) - start )) s"
+$(VENV)/.installed-tests: $(TEST_REQUIREMENTS) $(VENV)/.installed
+	@start=$$(date +%s); $(PIP) -r $(TEST_REQUIREMENTS) && touch $@ && echo "-- install test requirements: $$(( $$(date +%s) - start )) s"
 
 run: $(VENV)/.installed
 	@$(BIN)/python -m core supervise --detach
@@ -69,6 +74,13 @@ bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/import_speed.py
 	@$(BIN)/python benchmarks/bookkeeping.py
 	@$(BIN)/python benchmarks/workshop.py
+
+# Needs uv (pip install uv). The tests' versions come first, so that both files agree.
+LOCK := uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-unknown-linux-gnu --no-annotate \
+        --custom-compile-command "make lock" --upgrade
+lock:
+	$(LOCK) tests/requirements.txt -o tests/requirements.lock
+	$(LOCK) requirements.txt -c tests/requirements.lock -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
