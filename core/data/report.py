@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass, field
 from typing import Any
 
 from core.domain import codec
 from core.errors import DataError
+from core.spreadsheets import to_csv
 
 ERROR, WARNING, INFO = "error", "warning", "info"
 """Severities. An error keeps the dataset from being made; a warning asks for a look; an info is good to know."""
@@ -94,12 +93,7 @@ class ImportReport:
         raise DataError(first.message, why=why, remedy=first.remedy)
 
     def left_out_csv(self) -> str:
-        """All rows left out, with their reasons, as CSV for download. Cells are never read as formulas (`'` before `= + - @`)."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
+        """All rows left out, with their reasons, as CSV for download; see `spreadsheets.to_csv`."""
         named = any(item.file for item in self.left_out)
-        writer.writerow(["row", *(["file"] if named else []), "reason"])
-        for item in self.left_out:
-            cells = [item.file, item.reason] if named else [item.reason]
-            writer.writerow([item.row, *("'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in cells)])
-        return out.getvalue()
+        return to_csv(["row", *(["file"] if named else []), "reason"],
+                      ([item.row, *([item.file] if named else []), item.reason] for item in self.left_out))

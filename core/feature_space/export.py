@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import io
 import json
@@ -14,6 +13,7 @@ import numpy as np
 
 from core.errors import ThawError
 from core.feature_space.space import Space
+from core.spreadsheets import records_to_csv
 
 if TYPE_CHECKING:
     from core.domain.dataset import Dataset
@@ -54,11 +54,7 @@ def table(space: Space) -> bytes:
     lines = [{"run": space.shift.run, "base_side": space.shift.base, "dataset": space.dataset.name,
               "beside": "" if space.beside is None else space.beside.name, "rows": space.shift.rows, "seed": space.shift.seed,
               **block.to_json(), "versions": " ".join(f"{k}={v}" for k, v in versions().items())} for block in space.shift.blocks]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, fieldnames=list(lines[0]))
-    writer.writeheader()
-    writer.writerows(lines)
-    return out.getvalue().encode()
+    return records_to_csv(lines).encode()
 
 
 def vectors(space: Space, drawn: Map, block: int) -> bytes:

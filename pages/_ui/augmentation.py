@@ -9,6 +9,7 @@ import streamlit as st
 from core.domain.dataset import Dataset
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
+from core.spreadsheets import inert
 from pages._ui import pictures, shell
 
 LEVELS = ("light", "strong")
@@ -41,8 +42,9 @@ def preview(ws: str, dataset: Dataset, recipes: Sequence[Recipe], facts: ModelFa
 def _table(ws: str, dataset: Dataset, level: str, side: int) -> None:
     rows = _rows(str(shell.api().settings.home), ws, dataset.id, level, side)
     columns = ["Original", "Epoch 1", "Epoch 2", "Epoch 3"]
-    st.dataframe([{"Class": label} | dict(zip(columns, shown, strict=True)) for label, shown in rows], hide_index=True, row_height=_TALL,
-                 key=f"augmentation_{level}", alt=f"{len(rows)} pictures of {dataset.name} before and after {level} augmentation",
+    st.dataframe(inert({"Class": label} | dict(zip(columns, shown, strict=True)) for label, shown in rows), hide_index=True,
+                 row_height=_TALL, key=f"augmentation_{level}",
+                 alt=f"{len(rows)} pictures of {dataset.name} before and after {level} augmentation",
                  column_config={c: st.column_config.ImageColumn(c, width="small") for c in columns})
     st.caption("Made by the function that training calls, with seed 0; only the crop to the base model's shape is simplified to a square. "
                "Click a picture to enlarge it.")

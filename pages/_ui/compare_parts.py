@@ -11,6 +11,7 @@ from core.domain.run import JobKind, Result, Run
 from core.feature_space.ask import Asked
 from core.plots import confusion, curves, intervals
 from core.plots.intervals import Point
+from core.spreadsheets import inert
 from pages._ui import arms, charts, guard, recipe_form, run_list, shell
 from pages._ui.compare_table import METRICS
 from pages._ui.words import word
@@ -179,7 +180,7 @@ def differences(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], 
     ids = list(comparison.ids)
     rows = [{"Setting": recipe_form.label(field)} | {names[i]: _text(v) for i, v in zip(ids, values, strict=True)}
             for field, values in comparison.differences.items()]
-    st.dataframe(rows, hide_index=True, key="differences", column_config={"Setting": st.column_config.TextColumn(pinned=True)},
+    st.dataframe(inert(rows), hide_index=True, key="differences", column_config={"Setting": st.column_config.TextColumn(pinned=True)},
                  alt="Settings in which the recipes differ: " + ", ".join(r["Setting"] for r in rows))
 
 

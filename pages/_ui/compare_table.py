@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +10,7 @@ import streamlit as st
 from core.api import SeedGroup
 from core.domain.run import Result, Run
 from core.plots.numbers import measured
+from core.spreadsheets import inert, records_to_csv
 from pages._ui import arms, guard, shell
 from pages._ui.words import word
 
@@ -33,7 +32,7 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> N
         "Artifact": st.column_config.NumberColumn(format="bytes", help=word("artifact")),
     }
     shown = [k for k in rows[0] if not k.startswith("_")]
-    st.dataframe([{k: r[k] for k in shown} for r in rows], hide_index=True, column_config=config, key="table",
+    st.dataframe(inert({k: r[k] for k in shown} for r in rows), hide_index=True, column_config=config, key="table",
                  alt=f"Table of {len(rows)} runs: " + "; ".join(f"{r['Run']} test accuracy {r['Test accuracy']}" for r in rows))
     st.download_button("Table as CSV", data=guard.made(lambda: _csv(runs, names)), file_name="thaw-comparison.csv", mime="text/csv",
                        on_click="ignore",
@@ -53,7 +52,7 @@ def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
         for metric, interval in group.metrics.items():
             row[f"Test {METRICS[metric]}"] = measured(interval.value, interval.low, interval.high)
         rows.append(row)
-    st.dataframe(rows, hide_index=True, key="seeds", alt="Arms with several seeds: " + "; ".join(
+    st.dataframe(inert(rows), hide_index=True, key="seeds", alt="Arms with several seeds: " + "; ".join(
         f"{row['Arm']}, {row['Seeds']} seeds, test accuracy {row['Test accuracy']}" for row in rows))
     st.caption("Mean over the seeds of an arm. The interval covers the test rows and the seeds: what another test set and another seed "
                "would give. With two or three seeds it still says little about seeds.")
@@ -91,8 +90,4 @@ def _csv(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> by
                            "estimated_memory_bytes": result.estimated_memory_bytes, "peak_memory_bytes": result.peak_memory_bytes,
                            "artifact_bytes": result.artifact_bytes, "precision": result.precision, "device": result.device,
                            "dataset_hash": result.dataset_hash})
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(k for row in rows for k in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
+    return records_to_csv(rows).encode()

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.domain.dataset import Dataset, Split, Task
+from core.spreadsheets import inert
 from pages._ui import data_report, guard, pictures, shell
 from pages._ui.words import KINDS, word
 
@@ -46,7 +47,7 @@ def _counts(dataset: Dataset) -> None:
     st.subheader("Rows by class and split", help=word("split"))
     splits = [s.value for s in Split if dataset.rows(s)]
     rows = [{"Class": c} | {s: dataset.counts.get(s, {}).get(c, 0) for s in splits} for c in dataset.classes]
-    st.dataframe(rows, hide_index=True, key="counts", column_config={"Class": st.column_config.TextColumn(pinned=True)},
+    st.dataframe(inert(rows), hide_index=True, key="counts", column_config={"Class": st.column_config.TextColumn(pinned=True)},
                  alt=f"Rows of each of {len(dataset.classes)} classes in {', '.join(splits)}")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from core.feature_space import contact_sheet
+from core.spreadsheets import inert
 from pages._ui import shell
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def with_pictures(rows: Sequence[Mapping[str, Any]], column: str, small: Mapping
 def table(rows: Sequence[Mapping[str, Any]], *, key: str, alt: str, pictures: bool, height: int | str = "auto") -> None:
     """Rows as a table; with pictures, rows are tall enough to see them."""
     config = {"picture": st.column_config.ImageColumn("Picture", width="small", pinned=True)} if pictures else None
-    st.dataframe(list(rows), hide_index=True, key=key, alt=alt, column_config=config, row_height=ROW_HEIGHT if pictures else None,
+    st.dataframe(inert(rows), hide_index=True, key=key, alt=alt, column_config=config, row_height=ROW_HEIGHT if pictures else None,
                  height=height)  # type: ignore[arg-type]
 
 
