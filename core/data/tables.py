@@ -5,13 +5,15 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import itertools
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.data import encodings
+from core.data import encodings, packed
+from core.data import several as several_tables
 from core.data import source as sources
 from core.data.archive import is_tar
 from core.data.gallery import is_picture
@@ -19,19 +21,20 @@ from core.data.layout import arrange
 from core.data.readers import delimited, dialect, excel, folders, json_rows, parquet, pictures
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import WARNING, Finding, several
+from core.data.several import is_table
 from core.data.source import Source, suffix
 from core.errors import DataError
 from core.settings import Settings
 
-__all__ = ["FORMATS", "Table", "read"]
+__all__ = ["FORMATS", "Table", "is_table", "read"]
 
-FORMATS = ("CSV, TSV, JSON Lines, JSON, Parquet, XLSX, or a ZIP, tar or folder of .txt files or pictures with one folder a class "
-           "(or with a table that names the pictures)")
+FORMATS = ("CSV, TSV, JSON Lines, JSON, Parquet, XLSX (also as .gz, .bz2, .xz or .zst), or a ZIP, tar or folder of tables named train and "
+           "test, of .txt files or pictures with one folder a class (or with a table that names the pictures)")
 """What can be imported, for messages and help texts."""
 
 PICTURE = "a single picture"
 _FOREIGN = ((b"\x89PNG", PICTURE), (b"\xff\xd8\xff", PICTURE), (b"GIF8", PICTURE), (b"II*\0", PICTURE), (b"MM\0*", PICTURE),
-            (b"%PDF", "a PDF"), (b"\x1f\x8b", "a gzip file"), (b"<svg", "an SVG drawing"), (b"<?xml", "an XML file or an SVG drawing"),
+            (b"%PDF", "a PDF"), (b"<svg", "an SVG drawing"), (b"<?xml", "an XML file or an SVG drawing"),
             (b"<!doctype html", "a web page"), (b"<html", "a web page"), (b"7z\xbc\xaf", "a 7-Zip archive"), (b"rar!", "a RAR archive"),
             (b"\x7felf", "a program"), (b"mz\x90", "a program"), (b"sqlite format 3", "a database"), (b"\x80\x04", "a Python pickle"),
             (b"\x80\x03", "a Python pickle"), (b"\x80\x05", "a Python pickle"),
@@ -42,8 +45,6 @@ _FOREIGN = ((b"\x89PNG", PICTURE), (b"\xff\xd8\xff", PICTURE), (b"GIF8", PICTURE
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
 _LISTED = 24
 """Pictures of a tar archive that a listing unpacks."""
-_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
-_TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
 
 
 def read(path: Path, *, settings: Settings, listing: bool = False) -> Table:
@@ -73,7 +74,7 @@ def check_size(path: Path, settings: Settings) -> None:
 
 def is_packed(path: Path, head: bytes) -> bool:
     """Whether a file, of which these are the first bytes, is a tar archive, compressed or not; one that begins as a picture is none."""
-    return (head.startswith(_PACKED) or (path.suffix.lower() in _TAR_SUFFIXES and not foreign(head))) and is_tar(path)
+    return (packed.kind_of(head) is not None or (path.suffix.lower() in _TAR_SUFFIXES and not foreign(head))) and is_tar(path)
 
 
 def foreign(head: bytes) -> str | None:
@@ -103,6 +104,8 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         head = file.read(16)
     if is_packed(path, head):
         return _read_tar(path, settings, most_pictures=_LISTED if listing else None)
+    if packed.kind_of(head):
+        return _read_packed(path, settings)
     if what := foreign(head):
         raise _not_a_table(path.name, what)
     suffix = path.suffix.lower()
@@ -119,6 +122,28 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
     return delimited.read(path, max_rows=rows)
 
 
+def _read_packed(path: Path, settings: Settings) -> Table:
+    """A single compressed file."""
+    with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
+        inner, _ = packed.unpack(path, Path(temporary), max_bytes=settings.max_upload_mb * 10_000_000)
+        with inner.open("rb") as file:
+            if packed.kind_of(file.read(16)):
+                raise DataError(f"{path.name} is compressed twice.", why="What is inside is not unpacked again, for safety.",
+                                remedy="Unpack it once and import the inner file.")
+        found = _read_tar(inner, settings, most_pictures=None) if is_tar(inner) else _read_inner(inner, settings)
+        return dataclasses.replace(found, name=path.name)
+
+
+def _read_inner(path: Path, settings: Settings) -> Table:
+    """A file that came out of an archive: archives in it are not opened, but a table may be compressed in a ZIP or tar."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    if is_packed(path, head) or (head.startswith(b"PK") and not is_excel(path, zip_names(path, settings))):
+        raise DataError(f"{path.name} is an archive inside another.", why="Archives inside archives are not opened, for safety.",
+                        remedy="Unpack it once and import the inner archive or the folder.")
+    return _read(path, settings)
+
+
 def _has_columns(path: Path) -> bool:
     """Whether a `.txt` file is a table: tabs in every line, quoted words, or a first row of column names that cuts like the others."""
     encoding = encodings.detect(path)
@@ -131,6 +156,7 @@ def _has_columns(path: Path) -> bool:
     names = [cell.strip().lower() for cell in rows[0]] if rows else []
     width = dialect.common_width([len(row) for row in rows])
     named = found.separator == " " or (len(names) > 1 and len(names) in (width, width - 1) and any(n in HEADER_WORDS for n in names))
+    named = named or not {0, width - 1}.isdisjoint(dialect.shape_of("".join(lines), found).vocabulary)
     return named and width > 1 and sum(len(row) == width for row in rows) >= 0.9 * len(rows) - 1
 
 
@@ -176,17 +202,17 @@ def _read_folder(path: Path, settings: Settings) -> Table:
 
 
 def _read_source(source: Source, settings: Settings) -> Table:
-    """Pictures, texts in class folders, or the one table of an archive or folder."""
+    """Pictures, texts in class folders, or the table of an archive or folder: its only one, or those of the splits joined."""
     kind = contents(source.files)
     if kind == PICTURES:
-        return pictures.read(source, max_rows=settings.max_rows, read_table=lambda name: _read(source.local(name), settings),
+        return pictures.read(source, max_rows=settings.max_rows, read_table=lambda name: _read_inner(source.local(name), settings),
                              tables=[name for name in source.files if is_table(name)])
     if kind == TEXTS:
         return folders.read(source, max_rows=settings.max_rows)
-    if kind == TABLE:
-        inside = next(name for name in source.files if is_table(name))
-        table = dataclasses.replace(_read(source.local(inside), settings), name=source.name)
-        rest = [name for name in source.files if name != inside]
+    if parts := several_tables.plan(source.files) if kind == TABLE else ():
+        read_parts = [(name, split, _read_inner(source.local(name), settings)) for name, split in parts]
+        table = several_tables.join(read_parts, name=source.name, max_rows=settings.max_rows)
+        rest = [name for name in source.files if name not in dict(parts)]
         return dataclasses.replace(table, findings=(*table.findings, pictures.unused_files(rest))) if rest else table
     raise _unknown_contents(source.name, source.files)
 
@@ -197,7 +223,7 @@ _LEAST_TEXTS = 6
 
 
 def contents(names: Sequence[str]) -> str:
-    """What files of these names hold: `PICTURES`, `TEXTS` (in class folders), one `TABLE`; empty for anything else."""
+    """What files of these names hold: `PICTURES`, `TEXTS` (in class folders), a `TABLE` (one, or some that belong together); or ""."""
     if mostly_pictures(names):
         return PICTURES
     tables = sum(is_table(name) for name in names)
@@ -206,7 +232,7 @@ def contents(names: Sequence[str]) -> str:
     placed = [place.label for name in texts if layout and not isinstance(place := layout.place(name), str)]
     if len(placed) >= _LEAST_TEXTS and len(set(placed)) > 1:
         return TEXTS
-    if tables == 1:
+    if several_tables.plan(names):
         return TABLE
     return TEXTS if texts and not tables else ""
 
@@ -219,11 +245,6 @@ def mostly_pictures(names: Sequence[str]) -> bool:
 
 def _is_read(name: str) -> bool:
     return is_picture(name) or is_table(name) or suffix(name) in (".txt", ".xml")
-
-
-def is_table(name: str) -> bool:
-    """Whether the name ends like a table that can be read."""
-    return suffix(name) in _TABLE_SUFFIXES
 
 
 def _unknown_contents(name: str, files: Sequence[str]) -> DataError:
@@ -239,7 +260,8 @@ def _unknown_contents(name: str, files: Sequence[str]) -> DataError:
                          remedy="Unpack it once and import the inner archive or the folder.")
     return DataError(f"{name} holds {tables} tables, {kinds['.txt']:,} .txt files and no pictures that Thaw reads.",
                      why="Found: " + (", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5)) or "nothing") + ".",
-                     remedy=f"Pack one table alone, or .txt files like this:\n{folders.TREE}\nor pictures like this:\n{pictures.TREE}")
+                     remedy="Pack one table alone, tables named train, validation and test with the same columns, or .txt files like "
+                            f"this:\n{folders.TREE}\nor pictures like this:\n{pictures.TREE}")
 
 
 def _without_nul(table: Table) -> Table:

@@ -211,7 +211,7 @@ def test_folders_of_text_files(settings: Settings, tmp_path: Path, wrap: str) ->
     assert [(r["text"], r["label"]) for r in table.data.to_pylist()] == [("bad", "neg"), ("good", "pos"), ("schön", "pos")]
     assert [(item.file.removeprefix(wrap), item.reason) for item in table.left_out] == [
         ("neg/readme.md", "it is not a .txt file"), ("neg/.hidden", HIDDEN)]
-    assert table.rows_read == 4
+    assert table.rows_read == 5
 
 
 def test_zip_of_text_folders_and_a_split_level(settings: Settings, tmp_path: Path) -> None:
