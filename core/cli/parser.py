@@ -77,15 +77,16 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     shift.set_defaults(handler="shift")
     predict = _add(commands, "predict", "predict with a finished run")
     predict.add_argument("run_dir")
-    predict.add_argument("--input", required=True, metavar="FILE_OR_TEXT", help="a data file, or the text itself")
-    predict.add_argument("--text", metavar="COLUMN", help="text column of the file")
+    predict.add_argument("--input", required=True, metavar="FILE_OR_TEXT",
+                         help="a table, a picture, an archive or folder of pictures, or the text itself")
+    predict.add_argument("--text", metavar="COLUMN", help="text column of the file (default: the one of the training data, by its name)")
     predict.add_argument("--base", action="store_true", help="the base model with a probe's head, instead of the tuned model")
     predict.set_defaults(handler="predict")
     export = _add(commands, "export", "write a run's model for use elsewhere")
     export.add_argument("run_dir")
     export.add_argument("--to", required=True, metavar="DIR")
     export.add_argument("--as", dest="form", required=True, choices=("adapter", "merged", "onnx"),
-                        help="adapter: what the run trained; merged: one folder for transformers; onnx")
+                        help="adapter: what the run trained; merged: one folder with body, head and a script that predicts; onnx")
     export.set_defaults(handler="export")
 
 

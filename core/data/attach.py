@@ -22,6 +22,7 @@ from core.data.report import INFO, WARNING, Finding, ImportReport, several
 from core.domain import codec
 from core.domain.dataset import Dataset, Split
 from core.errors import DataError
+from core.pictures.depth import describe
 from core.settings import Settings
 
 
@@ -93,7 +94,7 @@ def join(dataset: Dataset, other: Dataset, *, places: tuple[Path, Path], home: P
               "split": np.concatenate([np.asarray(base["split"].to_pylist()), np.full(len(label), Split.SHIFT.value)])}
     repeated = _repeated(base, shift)
     result = _write(dataset, other, joined, label, places=places, home=home, name=name, source=source,
-                    findings=_findings(other, len(label), unmatched, repeated))
+                    findings=(*_findings(other, len(label), unmatched, repeated), *_other_depth(dataset, other)))
     return Attached(dataset=result, matched=matched, unmatched=dict(unmatched), repeated=repeated)
 
 
@@ -104,6 +105,18 @@ def _repeated(base: Any, shift: Any) -> int:
     content = "text" if "text" in base.column_names else "image"     # pictures are named after their pixels
     train = {duplicates.normalise(text) for text in base.filter(pc.equal(base["split"], Split.TRAIN.value))[content].to_pylist()}
     return sum(duplicates.normalise(text) in train for text in shift[content].to_pylist())
+
+
+def _other_depth(dataset: Dataset, other: Dataset) -> tuple[Finding, ...]:
+    """A finding where pictures of more than 8 bits were brought to 8 differently in the two datasets."""
+    if dataset.reading is None or other.reading is None:
+        return ()
+    own, its = dataset.reading.depth, other.reading.depth
+    if all(None in (a, b) or a == b for a, b in ((own.whole, its.whole), (own.real, its.real))):
+        return ()
+    return (Finding(code="shift-depth", severity=WARNING, count=1,
+                    message=f"Black and white mean other values in {other.name}: {describe(its)} there, {describe(own)} here.",
+                    remedy="Import its file anew as the shift set of this dataset, and its pictures are read like these."),)
 
 
 def _findings(other: Dataset, kept: int, unmatched: Counter[str], repeated: int) -> tuple[Finding, ...]:

@@ -47,7 +47,8 @@ def text_table(table: Table, source: RowSource | None, text: str | None) -> Foun
     columns = dataclasses.replace(table, data=table.data.select(actual).rename_columns(list(wanted)), unusable={})
     main = source.named(Role.TEXT)[0] if len(wanted) > 1 and source is not None else wanted[0]
     joined = joined_text(columns, {name: Role.TEXT if name == main else Role.SECOND_TEXT for name in wanted}, template)
-    notes = [f"The texts are those of the column {found!r}; the run was trained on {name!r}."
+    known = "the texts of training were files" if source is not None and source.by_folder else "the run was trained on {!r}"
+    notes = [f"The texts are those of the column {found!r}; {known.format(name)}."
              for found, name in zip(actual, wanted, strict=True) if found != name and source is not None and text is None]
     return Found(text=joined, ids=_ids(table, source, actual), notes=tuple(notes))
 

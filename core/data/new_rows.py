@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.data import encodings, tables
 from core.data import source as sources
-from core.data import tables
 from core.data.gallery import Gallery, is_picture
 from core.data.new_columns import text_table
 from core.data.readers import folders, pictures
@@ -99,7 +100,7 @@ def _texts(path: Path, opened: Source | None, source: RowSource | None, text: st
     if opened is not None and tables.mostly_pictures(opened.files):
         one = len(opened.files) == 1
         raise DataError(f"{path.name} {'is a picture' if one else 'holds pictures'}, and this run reads texts.",
-                        why="It was trained on texts, so its model has no eyes.",
+                        why="Its model was trained on texts: it takes words, not pixels.",
                         remedy="Give it a text or a table with texts, or use a run that was trained on pictures.")
     inside = [name for name in opened.files if tables.is_table(name)] if opened is not None else []
     if opened is not None and not inside and any(name.lower().endswith(".txt") for name in opened.files):
@@ -108,7 +109,36 @@ def _texts(path: Path, opened: Source | None, source: RowSource | None, text: st
         table = dataclasses.replace(tables.read(opened.local(inside[0]), settings=settings), name=path.name)
     else:
         table = tables.read(path, settings=settings)
+        if opened is None and len(table.columns) == 1:
+            table = _with_blank_lines(table, path)
     return text_rows(table, source, text)
+
+
+def _with_blank_lines(table: Table, path: Path) -> Table:
+    """A text file, or a delimited one of one column: a blank line is a row whose cell is empty, and counts as one.
+
+    Readers skip blank lines, as spreadsheets do; here each row of the file gets an answer or a reason. Those at the end are no rows.
+    """
+    import numpy as np
+
+    lines = table.format.startswith("Text,")
+    if not lines and "-separated text" not in table.format:
+        return table
+    encoding = encodings.detect(path)
+    with path.open(encoding=encoding.name, errors=encoding.errors, newline=None if lines else "") as file:
+        filled = [bool(line.strip()) for line in file] if lines else [bool(record) for record in csv.reader(file)]
+    while filled and not filled[-1]:
+        filled.pop()
+    places = np.flatnonzero(filled)
+    header = len(places) - table.rows_read
+    if header not in (0, 1) or all(filled):
+        return table                                                 # the reader sees other rows, or there is nothing to add
+    start = int(places[0]) + 1 if header else 0
+    numbers = places[header:] - start + 1                            # of the rows that the reader counted, among all
+    blank = [LeftOut(row=place - start + 1, reason="the text is empty") for place in range(start, len(filled)) if not filled[place]]
+    moved = [dataclasses.replace(item, row=int(numbers[item.row - 1])) for item in table.left_out]
+    return dataclasses.replace(table, row_numbers=numbers[table.row_numbers - 1], rows_read=table.rows_read + len(blank),
+                               left_out=tuple(sorted((*moved, *blank), key=lambda item: item.row)))
 
 
 def text_rows(table: Table, source: RowSource | None, text: str | None) -> NewRows:

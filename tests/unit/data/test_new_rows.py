@@ -112,6 +112,15 @@ def test_files_without_a_header(file: File, settings: Settings) -> None:
     assert len(read(two, settings, headerless).content) == 4
 
 
+def test_blank_lines_of_one_column_are_rows(file: File, settings: Settings) -> None:
+    """A spreadsheet of one column writes an empty cell as a blank line; the rows below keep their numbers."""
+    found = read(file("one.csv", 'text\ngood match\n\n  \n""\n"two\nlines"\nbad bank\n\n\n'), settings)
+    assert (found.content, found.row) == (["good match", "two\nlines", "bad bank"], (1, 5, 6))
+    assert [(item.row, item.reason) for item in found.left_out] == [(n, "the text is empty") for n in (2, 3, 4)]
+    found = read(file("lines.txt", "first\n\n \nfourth\n\n"), settings)
+    assert (found.content, found.row, found.rows_read) == (["first", "fourth"], (1, 4), 4)
+
+
 def test_joined_columns_keep_the_order_of_training(file: File, settings: Settings) -> None:
     path = file("new.csv", "body,note,title\nthe body,n,the title\nonly a body,n,\n,n,only a title\n")
     found = read(path, settings, JOINED)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.data import ingest, library, roles, tables
+from core.data import attach, ingest, library, roles, tables
 from core.data.check import Options
 from core.data.report import ImportReport
 from core.domain.dataset import Dataset, Depth
@@ -141,3 +141,11 @@ def test_a_dataset_of_an_earlier_version_opens(settings: Settings, archive: Arch
     del old["reading"]
     path.write_text(json.dumps(old), encoding="utf-8")
     assert library.load(made.id, settings=settings, workspace="w") == dataclasses.replace(made, reading=None)
+
+
+def test_attaching_a_set_of_another_depth_is_said(settings: Settings, archive: Archive) -> None:
+    made = [keep(archive(two_classes(lambda seed, top=top: grey(ramp(top, seed=seed + top))), name=f"{top}.zip"), settings)[0]
+            for top in (4000, 1000, 3000)]
+    said = [{finding.code for finding in library.read_report(attach.attach(made[0], other, settings=settings, workspace="w").dataset,
+                                                             settings=settings, workspace="w").findings} for other in made[1:]]
+    assert ["shift-depth" in codes for codes in said] == [True, False]
