@@ -175,7 +175,8 @@ def seed_groups(runs: Sequence[Run], *, results: Mapping[str, Result | None]) ->
     arms: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         if run.recipe is not None and (result := results.get(run.id)) is not None:
-            arms.setdefault((repr(run.recipe.replace(seed=0)), result.dataset_hash), []).append(run)
+            arm = run.recipe.replace(seed=0, precision=result.precision)  # what it computed in, where the recipe left that open
+            arms.setdefault((repr(arm), result.dataset_hash), []).append(run)
     groups = []
     for members in arms.values():
         by_seed = {run.recipe.seed: run for run in members if run.recipe is not None}  # the same seed twice is one measurement

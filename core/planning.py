@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.domain import effort, knobs
+from core.domain import effort, knobs, resolve
 from core.domain import estimate as estimates
 from core.domain.dataset import BundledDataset, Dataset, Split, Task
 from core.domain.device import Device
@@ -81,6 +81,8 @@ def check(recipe: Recipe, *, facts: ModelFacts | None, device: Device | None, ta
     if recipe.task is not task:
         raise RecipeError(f"The recipe is for {recipe.task}, the dataset for {task}.", remedy="Choose a dataset of the recipe's task.")
     model_facts.check_named_by_visitor(recipe.base_model, settings)
+    if device is not None:
+        resolve.check(recipe, device)
     if facts is not None and (reason := method.applies_to(facts, device)):
         raise RecipeError(f"{method.card.label} does not apply to {recipe.base_model}.", why=f"The reason: {reason}.",
                           remedy="Choose another method or another base model.")

@@ -13,6 +13,7 @@ from core import damage, planning
 from core.api.data import Data
 from core.comparison import Comparison, SeedGroup
 from core.curves import Curves
+from core.domain import resolve
 from core.domain.dataset import Dataset
 from core.domain.estimate import Estimate
 from core.domain.model import ModelFacts
@@ -56,12 +57,17 @@ class Runs(Data):
         return planning.estimate(recipe, facts=facts, device=self.device(), dataset=dataset)
 
     def submit(self, ws: str, recipes: Sequence[Recipe], *, name: str) -> list[str]:
-        """Queue one run a recipe as one experiment, in this order; all are checked first, then all are queued or none."""
+        """Queue one run a recipe as one experiment, in this order; all are checked first, then all are queued or none.
+
+        What recipes leave to the device is decided now, the same for all; by the worker of the first run where no device is measured yet.
+        """
         if not recipes:
             raise RecipeError("There is nothing to run.", remedy="Choose at least one method.")
         self.check_room(ws, len(recipes))
         for recipe in recipes:
             self._check(ws, recipe)
+        device = self.device()
+        recipes = [resolve.resolved(recipe, device) for recipe in recipes]
         experiment = self._store.experiments.create(ws, name)
         return self._submit(ws, [
             NewJob(workspace=ws, kind=JobKind.TRAIN, name=title, recipe=recipe, experiment=experiment, runs_folder=self._runs_folder(ws))
@@ -122,6 +128,7 @@ class Runs(Data):
         self.check_room(ws, 1)
         parent = self.run(ws, id)
         self._check(ws, recipe)
+        recipe = resolve.resolved(recipe, self.device())
         name = planning.names(parent.name.split(" · ")[0], [recipe])[0]
         return self._submit(ws, [NewJob(workspace=ws, kind=JobKind.TRAIN, name=f"{name} (fork)", recipe=recipe, parent=parent.id,
                                         experiment=parent.experiment, runs_folder=self._runs_folder(ws))])[0]

@@ -14,8 +14,9 @@ import numpy as np
 from core.cli import launch, output, sources
 from core.cli.launch import Outcome
 from core.cli.output import ProgressLine
-from core.domain import codec, effort, freeze
+from core.domain import codec, effort, freeze, resolve
 from core.domain.dataset import Dataset, Split
+from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Failure, Status
@@ -50,8 +51,9 @@ def run(args: Namespace, settings: Settings) -> int:
     facts = sources.model(args.model, settings=settings, workspace=args.workspace)
     check_task(dataset, facts)
     methods, skipped = _applicable(methods, facts)
+    device = launch.device(settings, workspace=args.workspace)
     arms = plan(dataset, facts, methods=methods, seeds=range(args.seeds), budgets=_budgets(args.budgets), level=args.effort,
-                freeze_spec=args.freeze, out=out)
+                freeze_spec=args.freeze, out=out, device=device)
     for name, reason in skipped.items():
         output.say(f"{get(name).card.label} is left out: {reason}.")
     outcomes = train_all(arms, settings=settings, workspace=args.workspace)
@@ -78,8 +80,11 @@ def check_task(dataset: Dataset, facts: ModelFacts) -> None:
 
 
 def plan(dataset: Dataset, facts: ModelFacts, *, methods: Sequence[str], seeds: Sequence[int], budgets: Sequence[int | None], level: str,
-         freeze_spec: str | None, out: Path) -> list[Arm]:
-    """All runs of the comparison: methods x budgets x seeds, validated before the first one starts."""
+         freeze_spec: str | None, out: Path, device: Device | None = None) -> list[Arm]:
+    """All runs of the comparison: methods x budgets x seeds, validated before the first one starts.
+
+    device: as measured; what recipes leave to it is decided here, the same for all.
+    """
     rows = dataset.rows(Split.TRAIN)
     arms = []
     for method in methods:
@@ -93,7 +98,7 @@ def plan(dataset: Dataset, facts: ModelFacts, *, methods: Sequence[str], seeds: 
                     recipe = recipe.replace(freeze=freeze.parse(freeze_spec, facts.block_names))
                 effort.validate(recipe, facts)
                 name = f"{method}-{budget or 'all'}-seed{seed}"
-                arms.append(Arm(recipe=recipe, folder=out / name))
+                arms.append(Arm(recipe=resolve.resolved(recipe, device), folder=out / name))
     if not arms:
         raise RecipeError("There is nothing to compare.", why="No method is left that applies to this model.",
                           remedy=f"Choose among: {', '.join(REGISTRY)}.")

@@ -15,10 +15,12 @@ from typing import Any
 from core.cli.child import MARK, STOPPED
 from core.cli.output import ProgressLine, size
 from core.domain import codec
+from core.domain.device import Device
 from core.domain.run import Failure, Result, Status
 from core.errors import ThawError
 from core.jobs import failures, process
 from core.settings import Settings
+from core.store import values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,19 @@ def prepare(payload: dict[str, Any], *, settings: Settings, workspace: str, line
         raise ThawError(failure.what, why=failure.why, remedy=failure.remedy, kind=failure.kind)
     if status is not Status.DONE:
         raise ThawError("Preparing was stopped.", remedy="Start it again when you are ready.")
+
+
+def device(settings: Settings, *, workspace: str) -> Device | None:
+    """The device as measured; measured now, in a child, where it was not. None when that failed: each run then finds out for itself."""
+    path = settings.home / "device.json"
+    if not path.is_file():
+        line = ProgressLine("This device:")
+        line.show("measuring")
+        try:
+            prepare({}, settings=settings, workspace=workspace, line=line)
+        except ThawError as error:
+            line.done(f"not measured ({error.what})")
+    return values.read(path, Device)
 
 
 def describe(event: dict[str, Any], line: ProgressLine) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from core.domain import footprint
+from core.domain import footprint, resolve
 from core.domain.device import Device
 from core.domain.footprint import RUNTIME_BYTES, SHARE_AVAILABLE, UNKNOWN_DEVICE
 from core.domain.freeze import lower_half
 from core.domain.model import ModelFacts
-from core.domain.recipe import Recipe, batches_an_epoch
+from core.domain.recipe import PAGED_ADAMW, Recipe, batches_an_epoch
 
 EFFICIENCY = 0.5
 """Share of the measured matrix-multiply rate that a transformer step reaches (small layers, softmax, norms; 2-core CPU, MiniLM)."""
@@ -88,14 +88,13 @@ def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int,
     """Bytes at the peak of training, by part. With checkpointing `auto` it is counted only where the run does not fit without."""
     parts = footprint.count(recipe, facts=facts, n_classes=n_classes)
     available = int(device.memory_bytes * SHARE_AVAILABLE.get(device.kind, 0.8))
-    on_gpu_4bit = recipe.method == "qlora" and device.kind == "cuda"
+    moments = 2 if resolve.optimizer(recipe, device) == PAGED_ADAMW else 8  # bytes: two of 8 bits, or two in fp32
 
     def build(checkpointing: bool) -> MemoryEstimate:
         return MemoryEstimate(
             weights=parts.weight_bytes + (footprint.autocast_copies(parts, recipe, device)),
             gradients=4 * parts.trainable,
-            # AdamW: two fp32 moments; paged 8-bit AdamW (QLoRA on CUDA): two bytes.
-            optimizer=0 if recipe.method == "probe" else (2 if on_gpu_4bit else 8) * parts.trainable,
+            optimizer=0 if recipe.method == "probe" else moments * parts.trainable,
             activations=footprint.activations(recipe, facts=facts, device=device, checkpointing=checkpointing),
             adapters=4 * parts.adapter, available=available, runtime=RUNTIME_BYTES.get(device.kind, 0))
 

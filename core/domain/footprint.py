@@ -10,6 +10,7 @@ from core.domain.device import Device
 from core.domain.freeze import FreezePlan, all_but_head
 from core.domain.model import Block, ModelFacts
 from core.domain.recipe import QuantSpec, Recipe
+from core.domain.resolve import precision
 from core.domain.targets import lora_targets
 
 ABSMAX_BLOCK = 64
@@ -114,11 +115,6 @@ def bytes_per_4bit_weight(quantization: QuantSpec) -> float:
 def autocast_copies(parts: Parts, recipe: Recipe, device: Device) -> int:
     """Bytes of the half-precision weight copies that autocast keeps; 0 in fp32."""
     return AUTOCAST_COPY_BYTES * parts.trainable_linear if precision(recipe, device) != "fp32" else 0
-
-
-def precision(recipe: Recipe, device: Device) -> str:
-    """`fp32`, `bf16` or `fp16`: what the recipe asks for, or what the device was measured to do faster."""
-    return device.precision if recipe.precision == "auto" else recipe.precision
 
 
 def gflops(recipe: Recipe, device: Device) -> float:

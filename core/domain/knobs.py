@@ -14,7 +14,7 @@ from typing import Any
 from core.domain.dataset import Task
 from core.domain.freeze import HEAD
 from core.domain.model import ModelFacts
-from core.domain.recipe import Recipe
+from core.domain.recipe import ADAMW, PAGED_ADAMW, Recipe
 from core.domain.targets import SPECS, lora_targets
 from core.errors import PatternError, RecipeError
 
@@ -34,6 +34,8 @@ class Knob:
     maximum: float | None = None
     step: float | None = None
     options: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+    """Options of recipes made before: still valid, no longer offered."""
     optional: bool = False
     """May be None (no limit)."""
     advanced: bool = True
@@ -62,6 +64,8 @@ KNOBS: tuple[Knob, ...] = (
          help="Share of the steps in which the learning rate rises from zero."),
     Knob(field="weight_decay", label="Weight decay", kind="number", minimum=0.0, maximum=1.0, step=0.01,
          help="Pulls weights towards zero a little at each step, against memorising."),
+    Knob(field="optimizer", label="Optimiser", kind="choice", options=(ADAMW, PAGED_ADAMW), former=("auto",),
+         help="paged_adamw_8bit keeps its notes on each weight in 8 bits and moves them out of a full GPU: less memory; GPUs only."),
     Knob(field="max_grad_norm", label="Gradient limit", kind="number", minimum=0.01, maximum=100.0, step=0.1,
          help="Longer gradients are shortened to this length, so that one odd batch cannot wreck the weights."),
     Knob(field="dropout", label="Dropout", kind="number", minimum=0.0, maximum=0.9, step=0.05,
@@ -164,7 +168,7 @@ def _limit(k: Knob, current: Any) -> str | None:
     if current is None:
         return None if k.optional else f"{k.label} is missing."
     if k.kind == "choice":
-        return None if current in k.options else f"{k.label} is {current!r}; it must be one of {', '.join(k.options)}."
+        return None if current in (*k.options, *k.former) else f"{k.label} is {current!r}; it must be one of {', '.join(k.options)}."
     if k.kind == "bool":
         return None if isinstance(current, bool) else f"{k.label} must be true or false, not {current!r}."
     if k.kind == "pattern":

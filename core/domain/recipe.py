@@ -13,6 +13,8 @@ from core.domain.dataset import Task
 from core.domain.freeze import FreezePlan
 
 SCHEMA_VERSION = 1
+ADAMW, PAGED_ADAMW = "adamw", "paged_adamw_8bit"
+"""Optimisers. The paged one keeps its moments in 8 bits, in memory that moves between a GPU and the machine (Dettmers et al. 2023)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,9 @@ class Recipe:
     """Learning rate of the head (a new layer wants more than the pretrained body)."""
     warmup_ratio: float = 0.1
     weight_decay: float = 0.01
+    optimizer: str = ADAMW
+    """`adamw`, or `paged_adamw_8bit` (CUDA only). The same for all methods, so that arms differ by their method alone. `auto` stands in
+    QLoRA recipes from before this field: the paged one on CUDA, else AdamW."""
     max_grad_norm: float = 1.0
     max_length: int = 128
     """Tokens a row; longer texts are cut."""
@@ -67,7 +72,7 @@ class Recipe:
     head_init: str = "probe"
     """`probe`: start from the solved linear probe; `random`."""
     precision: str = "auto"
-    """`auto` (measured on this device), `fp32`, `bf16`, `fp16`."""
+    """`auto` (what was measured to be faster; decided once, see `core.domain.resolve`), `fp32`, `bf16`, `fp16`."""
     gradient_checkpointing: str = "auto"
     """`auto` (only where memory needs it), `on`, `off`."""
     early_stopping_patience: int = 3
@@ -92,7 +97,8 @@ class Recipe:
     @staticmethod
     def from_json(data: dict[str, Any]) -> Recipe:
         """Read a recipe of this or an older schema version."""
-        return codec.from_json(Recipe, {**data, "schema_version": SCHEMA_VERSION})
+        older = {"optimizer": "auto"} if data.get("method") == "qlora" else {}
+        return codec.from_json(Recipe, {**older, **data, "schema_version": SCHEMA_VERSION})
 
     def replace(self, **changes: Any) -> Recipe:
         """A copy with some fields changed (the way to fork)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import os
 import signal
@@ -16,13 +17,15 @@ from typing import TypeVar
 
 from core import logs, space
 from core import settings as settings_module
-from core.domain.run import Failure, JobKind, Status
+from core.domain import resolve
+from core.domain.device import Device
+from core.domain.run import Failure, JobKind, Run, Status
 from core.errors import FailureKind, ThawError
 from core.jobs import failures, leftovers, process
 from core.jobs.handlers import HANDLERS, Handler, Job
 from core.jobs.observer import UNWRITTEN, StoreObserver
 from core.settings import Settings
-from core.store import Store, files
+from core.store import Store, files, values
 from core.store.queue import Claim
 from core.unforeseen import is_disk_full
 
@@ -111,6 +114,8 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
         with _signals_raise():
             job.folder.mkdir(parents=True, exist_ok=True)
             leftovers.clear(job.folder)
+            run = _resolved(run, store, settings)
+            job = dataclasses.replace(job, run=run)
             if run.recipe and not (job.folder / "recipe.json").exists():
                 files.write_json(job.folder / "recipe.json", run.recipe.to_json())
             observer.result(handlers[run.kind](job))
@@ -132,6 +137,18 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
 def _stop_was_asked(store: Store, claim: Claim) -> bool:
     row = _patiently(lambda: [store.queue.beat(claim.run.id, fence=claim.fence)])
     return row is not None and row[0] is not None and row[0].stop_asked is not None
+
+
+def _resolved(run: Run, store: Store, settings: Settings) -> Run:
+    """The run with its recipe as it will be executed: what was left to the device is decided before the first run of an experiment."""
+    device = values.read(settings.home / "device.json", Device)
+    if run.recipe is None or device is None or not resolve.is_open(run.recipe):
+        return run
+    try:
+        return store.jobs.resolve(run, device)
+    except sqlite3.OperationalError:
+        log.exception("The database did not take the resolved recipes; this run decides for itself")
+        return run
 
 
 @contextmanager

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from core.domain import codec
+from core.domain.device import Device
 from core.domain.recipe import Recipe
+from core.domain.resolve import is_open, resolved
 from core.domain.run import Failure, JobKind, Run, Status
 from core.errors import FailureKind, NotFoundError, ThawError
 from core.store.database import Database
@@ -92,6 +94,22 @@ class Jobs:
         rows = self._db.rows("SELECT * FROM jobs WHERE kind = ? AND status IN (?, ?, ?)",
                              (kind.value, Status.QUEUED.value, Status.RUNNING.value, Status.STOPPING.value))
         return [to_run(row) for row in rows]
+
+    def resolve(self, run: Run, device: Device) -> Run:
+        """Decide what a run that starts, and the runs of its experiment that have not started, leave to the device; returns the run.
+
+        Only for runs that were submitted before the device was measured: nothing else changes, and nothing that has ever been executed.
+        """
+        with self._db.write() as connection:
+            rows = connection.execute(
+                "SELECT * FROM jobs WHERE recipe IS NOT NULL AND ((id = :id AND attempts = 1) OR"
+                " (experiment = :experiment AND workspace = :ws AND status = 'queued' AND attempts = 0))",
+                {"id": run.id, "experiment": run.experiment, "ws": run.workspace}).fetchall()
+            for row in rows:
+                if (recipe := to_run(row).recipe) is not None and is_open(recipe):
+                    connection.execute("UPDATE jobs SET recipe = ? WHERE id = ?",
+                                       (json.dumps(resolved(recipe, device).to_json()), row["id"]))
+        return self.find(run.id) or run
 
     def rename(self, workspace: str, job: str, name: str) -> None:
         if not self._db.execute("UPDATE jobs SET name = ? WHERE id = ? AND workspace = ?", (name, job, workspace)):

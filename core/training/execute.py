@@ -15,7 +15,7 @@ import torch
 
 from core.domain.dataset import Split
 from core.domain.estimate import estimate
-from core.domain.recipe import Recipe
+from core.domain.recipe import PAGED_ADAMW, Recipe
 from core.domain.run import Interval, Observer, Phase, Result
 from core.features import extract
 from core.models import methods
@@ -25,18 +25,21 @@ from core.training import artifact, evaluate, prefix, probe
 from core.training import device as device_module
 from core.training.inputs import Inputs
 from core.training.memory import PeakMemory
+from core.training.resolved import resolved
 from core.training.session import Session, feature_store, prepare
 
 
 def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path, observer: Observer, resume: bool = False) -> Result:
     """Run the recipe and leave everything in `run_dir` (DESIGN: recipe, result, environment, predictions, artifact).
 
+    What the recipe leaves to the device is decided here, at its first execution, and kept in `recipe.json`.
     A stop asked for through the observer ends training early, keeps the best checkpoint, and still evaluates and saves.
     resume: go on from the last complete checkpoint, with the same result as an uninterrupted run (exactly, on a CPU).
     Raises ThawError subclasses; out-of-memory errors of torch pass through for the worker to name.
     """
-    session = Session(recipe=recipe, settings=settings, workspace=workspace, run_dir=run_dir, observer=observer, resume=resume)
     run_dir.mkdir(parents=True, exist_ok=True)
+    recipe = resolved(recipe, run_dir=run_dir, settings=settings)
+    session = Session(recipe=recipe, settings=settings, workspace=workspace, run_dir=run_dir, observer=observer, resume=resume)
     artifact.write_json(run_dir / "recipe.json", recipe)
     prepare(session)
     _import_libraries(session)
@@ -58,7 +61,7 @@ def _import_libraries(session: Session) -> None:
     needed = ["transformers.modeling_utils", "transformers.masking_utils", "sklearn.linear_model", "pyarrow.parquet"]
     needed += [] if session.card.solved else ["core.training.trainer"]  # a probe is solved: it starts without the Trainer
     needed += ["peft"] if session.card.adapter else []
-    needed += ["bitsandbytes"] if session.card.weights == "4bit" else []
+    needed += ["bitsandbytes"] if session.card.weights == "4bit" or session.recipe.optimizer == PAGED_ADAMW else []
     for name in needed:
         importlib.import_module(name)
 

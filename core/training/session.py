@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from core import cache, tasks
+from core.domain import resolve
 from core.domain.dataset import Dataset, Split
 from core.domain.device import Device
 from core.domain.knobs import follows_batches
@@ -89,7 +90,8 @@ def prepare(session: Session) -> None:
     session.enter(Phase.PREPARING)
     torch.manual_seed(recipe.seed)
     session.device = device_module.read(settings)
-    session.precision = _precision(recipe, session.device)
+    resolve.check(recipe, session.device)
+    session.precision = resolve.precision(recipe, session.device)
     session.observer.note(f"Computes in {session.precision} on {session.device.name}.")
     session.facts = model_inspect.inspect_model(recipe.base_model, settings=settings)
     _check_origin(session)
@@ -145,14 +147,6 @@ def read_rows(dataset: Dataset, *, settings: Settings, workspace: str) -> Rows:
     return Rows(row_ids=table["row_id"].to_numpy(), content=content,
                 labels=table["label"].to_numpy().astype(np.int64), splits=np.asarray(table["split"].to_pylist()),
                 classes=dataset.classes, dataset_hash=dataset.content_hash)
-
-
-def _precision(recipe: Recipe, device: Device) -> str:
-    if recipe.precision == "auto":
-        return device.precision
-    if recipe.precision == "fp16" and device.kind == "cpu":
-        raise RecipeError("fp16 is not available on a CPU.", why="torch trains in fp16 on GPUs only.", remedy="Choose auto, fp32 or bf16.")
-    return recipe.precision
 
 
 def _check_origin(session: Session) -> None:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from core.domain.recipe import Recipe, batches_an_epoch
+from core.domain.recipe import PAGED_ADAMW, Recipe, batches_an_epoch
 from core.domain.run import Observer
 from core.errors import NonFiniteLossError
 from core.models import methods
@@ -118,7 +118,7 @@ class ThawTrainer(Trainer):
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
             groups = parameter_groups(self.inputs.network, self.recipe)
-            if self.inputs.network.device.type == "cuda" and self.recipe.method == "qlora":
+            if self.recipe.optimizer == PAGED_ADAMW:
                 from bitsandbytes.optim import PagedAdamW8bit
 
                 self.optimizer = PagedAdamW8bit(groups)

@@ -54,8 +54,10 @@ def test_four_bit_storage_lies_on_the_device(kind: str, tmp_path: Path) -> None:
         assert layer.weight.numel() * 2 == layer.in_features * layer.out_features
 
 
-def test_qlora_uses_the_paged_8_bit_optimiser(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path,
-                                              monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["full", "qlora"])
+@pytest.mark.parametrize("asked", ["adamw", "paged_adamw_8bit"])
+def test_the_optimiser_is_the_one_of_the_recipe(method: str, asked: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from bitsandbytes.optim import PagedAdamW8bit
 
     from core.training import trainer
@@ -69,8 +71,8 @@ def test_qlora_uses_the_paged_8_bit_optimiser(settings: Settings, tiny_model: Pa
         return optimizer
 
     monkeypatch.setattr(trainer.ThawTrainer, "create_optimizer", spy)
-    run(make(tiny_dataset, tiny_model, "qlora"), settings, tmp_path / "run")
-    assert any(isinstance(optimizer, PagedAdamW8bit) for optimizer in made)
+    run(make(tiny_dataset, tiny_model, method, optimizer=asked), settings, tmp_path / "run")
+    assert {isinstance(optimizer, PagedAdamW8bit) for optimizer in made} == {asked == "paged_adamw_8bit"}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])

@@ -146,6 +146,21 @@ def test_the_first_comparison_works_on_an_empty_data_folder(thaw: Thaw) -> None:
     assert [e.name for e in thaw.experiments(WORKSPACE)] == ["BBC News, MiniLM"]
 
 
+def test_what_is_left_to_the_device_is_decided_at_submit(thaw: Thaw, ready: Dataset) -> None:
+    runs = thaw.submit(WORKSPACE, [recipe(ready), recipe(ready, "full"), recipe(ready, precision="fp32")], name="x")
+    runs.append(thaw.fork(WORKSPACE, runs[0], recipe(ready, seed=1)))
+    slower = dataclasses.replace(DEVICE, precision="fp32")  # as another day's measurement may find
+    (thaw.settings.home / "device.json").write_text(json.dumps(codec.to_json(slower)), encoding="utf-8")
+    assert [thaw.run(WORKSPACE, run).recipe.precision for run in runs] == ["bf16", "bf16", "fp32", "bf16"]  # type: ignore[union-attr]
+
+
+def test_what_the_device_does_not_have_is_refused_at_submit(thaw: Thaw, ready: Dataset) -> None:
+    for asked in (recipe(ready, precision="fp16"), recipe(ready, optimizer="paged_adamw_8bit")):
+        with pytest.raises(RecipeError, match="not available on a CPU"):
+            thaw.submit(WORKSPACE, [recipe(ready), asked], name="x")
+    assert thaw.runs(WORKSPACE) == []
+
+
 def test_submit_checks_everything_first_and_queues_all_or_nothing(thaw: Thaw, ready: Dataset) -> None:
     good = recipe(ready)
     for bad, error in ((recipe(ready, "no such method"), RecipeError), (recipe(ready, epochs=-1.0), RecipeError),
@@ -198,11 +213,12 @@ def test_prepare_returns_the_job_that_is_already_under_way(thaw: Thaw) -> None:
 
 def test_resume_keeps_the_recipe_and_fork_makes_a_child(thaw: Thaw, ready: Dataset) -> None:
     run = thaw.submit(WORKSPACE, [recipe(ready)], name="five ways")[0]
+    submitted = thaw.run(WORKSPACE, run).recipe
     with pytest.raises(ThawError, match="queued"):
         thaw.resume(WORKSPACE, run)
     assert thaw.stop(WORKSPACE, run) is Status.STOPPED
     thaw.resume(WORKSPACE, run)
-    assert (thaw.run(WORKSPACE, run).status, thaw.run(WORKSPACE, run).recipe) == (Status.QUEUED, recipe(ready))
+    assert (thaw.run(WORKSPACE, run).status, thaw.run(WORKSPACE, run).recipe) == (Status.QUEUED, submitted)
     child = thaw.run(WORKSPACE, thaw.fork(WORKSPACE, run, recipe(ready, seed=3)))
     parent = thaw.run(WORKSPACE, run)
     assert (child.parent, child.experiment, child.recipe.seed) == (run, parent.experiment, 3)

@@ -52,9 +52,9 @@ class Method(Protocol):
         """Set up gradients, eval mode and adapters in place."""
 
 
-TRAINING_KNOBS = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "warmup_ratio", "weight_decay", "max_grad_norm",
-                  "max_length", "augmentation", "batch_norm", "dropout", "precision", "gradient_checkpointing", "early_stopping_patience",
-                  "evaluations_per_epoch", "head_init", "pooling", "track_features")
+TRAINING_KNOBS = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "warmup_ratio", "weight_decay", "optimizer",
+                  "max_grad_norm", "max_length", "augmentation", "batch_norm", "dropout", "precision", "gradient_checkpointing",
+                  "early_stopping_patience", "evaluations_per_epoch", "head_init", "pooling", "track_features")
 """Recipe fields of every method that trains step by step."""
 
 

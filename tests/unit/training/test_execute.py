@@ -339,6 +339,14 @@ def test_fp16_on_a_cpu_is_refused_with_a_remedy(settings: Settings, tiny_model: 
         run(make(tiny_dataset, tiny_model, "full", precision="fp16"), settings, tmp_path / "run")
 
 
+def test_an_optimiser_that_is_not_there_is_refused_with_a_remedy(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                                 tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(RecipeError, match="paged 8-bit optimiser is not available on a CPU"):
+        run(make(tiny_dataset, tiny_model, "qlora", optimizer="paged_adamw_8bit"), settings, tmp_path / "run")
+
+
 def test_frozen_blocks_run_in_eval_mode_during_training(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[bool, ...]] = []
