@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,25 +116,25 @@ def _split_above(root: str, parts: list[list[str]], splits: Mapping[str, str]) -
 
 
 def _wrapper(files: list[list[str]], *, meaning: str) -> str:
-    """Single folders between a split and its classes, such as `images`, or the split's name once more."""
+    """Single folders between a split and its classes, such as `images`, or the split's name once more (also where no class follows)."""
     path = ""
     while True:
         heads = Counter(part[0] for part in files if len(part) > 1)
-        if len(heads) != 1 or sum(len(part) > 2 for part in files) <= len(files) / 2:
+        if len(heads) != 1:
             return path
         head = next(iter(heads))
-        again = folder_meanings([head, NAMES[0], *NAMES[1:]]).get(head) or _loose_meaning(head)
-        if head.casefold() not in _WRAPPERS and again != meaning:
+        deeper = sum(len(part) > 2 for part in files) > len(files) / 2
+        if _loose_meaning(head) != meaning and not (deeper and head.casefold() in _WRAPPERS):
             return path
         path += head + "/"
         files = [part[1:] for part in files if part[0] == head]
 
 
 def _loose_meaning(head: str) -> str | None:
-    """The split of a folder's name whatever else it says (`seg_train`); None for none or several."""
-    words = set(head.casefold().replace("-", "_").split("_"))
-    found = {split for split in NAMES if split in words}
-    return found.pop() if len(found) == 1 else None
+    """The split of a folder's name whatever else it says (`seg_train`, `test_set`); None for none or several."""
+    meaning = folder_meanings([head, *NAMES]).get(head)
+    found = {split for split in NAMES if split in re.split(r"[\W\d_]+", head.casefold())}
+    return meaning or (found.pop() if len(found) == 1 else None)
 
 
 def _classes(root: str, parts: list[list[str]]) -> Layout | None:

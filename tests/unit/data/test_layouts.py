@@ -123,6 +123,7 @@ LAYOUTS: list[tuple[str, tuple[str, ...], dict[str, dict[str, int]]]] = [
     ("splits below", ("cat/train", "cat/test", "dog/train", "dog/test"), TWO),
     ("splits below, in a folder", ("all/cat/Train", "all/cat/Val", "all/dog/Train", "all/dog/Val"), {"train": SIX, "validation": SIX}),
     ("test files without a class", ("train/cat", "train/dog", "test"), {"train": SIX}),
+    ("test files without a class, one deeper", ("abc_train/abc_train/cat", "abc_train/abc_train/dog", "abc_test/abc_test"), {"train": SIX}),
     ("only train, and another folder", ("train/cat", "train/dog", "unlabelled"), {"": SIX}),
     ("a class called train", ("train", "bus", "car"), {"": {"train": 6, "bus": 6, "car": 6}}),
     ("classes that begin with a dot", (".net", "java"), {"": {".net": 6, "java": 6}}),
