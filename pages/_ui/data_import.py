@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +122,7 @@ def use(ws: str, path: Path) -> None:
 def keep(ws: str, uploads: Sequence[Any], *, most_bytes: int) -> Path:
     """Write uploads to disk at once, so that their bytes leave the server's memory; several files go into one folder.
 
-    Names are reduced to safe characters. Raises DataError when they are too large together, or cannot be written.
+    Names lose what a file system cannot have. Raises DataError when they are too large together, or cannot be written.
     """
     total = sum(upload.size for upload in uploads)
     if total > most_bytes:
@@ -157,7 +158,10 @@ def _release(upload: Any) -> None:
 
 
 def _safe(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_. " else "_" for c in Path(name).name).strip(". ")[-80:] or "table.csv"
+    """The name of a file that any system can have; the rest stays as it is, so that a table finds the pictures that it names."""
+    last = unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2])
+    kept = "".join("_" if not c.isprintable() or c in ':*?"<>|' else c for c in last).strip(". ")
+    return kept.encode()[-200:].decode(errors="ignore") or "table.csv"
 
 
 def forget(ws: str, path: Path) -> None:

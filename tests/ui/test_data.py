@@ -102,10 +102,10 @@ def test_an_archive_of_pictures_shows_them_and_becomes_a_picture_set(app, settin
     assert (dataset.task, dataset.rows_kept, dataset.name) == (Task.IMAGE_CLASSIFICATION, 36, "shapes")
 
 
-def test_several_files_are_one_set(app, settings):
+def test_several_files_are_one_set_whatever_they_are_called(app, settings):
     with zipfile.ZipFile(io.BytesIO(pictures(folders=False))) as bundle:
-        files = [(name, bundle.read(name)) for name in bundle.namelist()]
-    labels = "file,label\n" + "".join(f"{name},{'ab'[i % 2]}\n" for i, (name, _) in enumerate(files))
+        files = [(f"cafe\u0301 & co ({name}).png", bundle.read(name)) for name in bundle.namelist()]
+    labels = "file,label\n" + "".join(f"caf\u00e9 & co ({i}.png).png,{'ab'[i % 2]}\n" for i in range(len(files)))
     at = upload(app("data"), *files, ("labels.csv", labels.encode()))
     assert not at.error
     at.button(key="import").click().run()

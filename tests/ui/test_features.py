@@ -305,3 +305,9 @@ def test_breaking_shows_before_and_after(app, made, moved):
     table = at.dataframe[0].value.set_index("Number")
     assert table.loc["CKA", "As it is"] == table.loc["CKA", "Broken"]
     assert float(table.loc["Scale", "Broken"]) == pytest.approx(3 * float(table.loc["Scale", "As it is"]), abs=0.01)
+
+
+def test_training_rows_that_stand_in_are_named(app, made):
+    at = app("features", run=made())
+    assert not at.exception
+    assert any("54 training rows stand in for them" in warning.value for warning in at.warning)
