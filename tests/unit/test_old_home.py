@@ -1,7 +1,7 @@
 """A data folder of the first released form opens with everything it had: dataset, runs, results, predictions, features, maps.
 
-`tests/fixtures/home-1.zip` was made by commit 3a4fbf7: a table imported, five methods trained on a tiny BERT through the queue, the features
-of two runs measured. `expected.json` in it holds what that version answered.
+`tests/fixtures/home-1.zip` was made by commit 3a4fbf7: a table imported, five methods trained on a tiny BERT through the queue, the
+features of two runs measured. `expected.json` in it holds what that version answered.
 """
 
 from __future__ import annotations
