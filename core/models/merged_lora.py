@@ -2,8 +2,8 @@
 
 peft computes `x W' + s (x A') B'` as a product of the base layer, two thin products and a sum of full activations; a CPU is slow at thin
 products. `x (W + s B A)'` is the same function of the same parameters with one product each way; only the gradients of A and B stay
-thin. A 1x1 convolution is the same product on the channels of every place. Exact up to rounding where the adapter has no dropout.
-Parameters, saving and loading stay peft's.
+thin. A 1x1 convolution is the same product on the channels of every place. Exact up to rounding where the adapter has no dropout; under
+autocast the sum is rounded to the type of the product, as every weight is in full fine-tuning. Parameters, saving and loading stay peft's.
 """
 
 from __future__ import annotations
@@ -47,26 +47,36 @@ def _is_pointwise(base: nn.Module) -> bool:
 
 def _forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     base = layer.get_base_layer()
-    readable = base.weight.is_floating_point() or getattr(base.weight, "quant_state", None) is not None
-    fast = (readable and x.dtype == torch.float32 and not torch.is_autocast_enabled(x.device.type) and not layer.disable_adapters
-            and not layer.merged and not args and not kwargs)
-    if not fast:  # mixed precision casts inside the layer, which an own gradient would have to repeat
+    if (computes_in := _product_type(x)) is None or layer.disable_adapters or layer.merged or args or kwargs or not _is_readable(base):
         return type(layer).forward(layer, x, *args, **kwargs)  # type: ignore[no-any-return]
     name = layer.active_adapters[0]
     a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
     product = _MergedPointwise if isinstance(base, nn.Conv2d) else _MergedLinear
-    return product.apply(x, a.flatten(1), b.flatten(1), base, layer.scaling[name])  # type: ignore[no-any-return]
+    with torch.autocast(x.device.type, enabled=False):  # the product is in the type of `x`; the sum before it is not
+        return product.apply(x.to(computes_in), a.flatten(1), b.flatten(1), base, layer.scaling[name])  # type: ignore[no-any-return]
 
 
-def _merged_weight(base: nn.Module, a: torch.Tensor, b: torch.Tensor, scale: float) -> torch.Tensor:
-    """W + scale · B A, (n_out, n_in); a 4-bit weight is unpacked first."""
+def _product_type(x: torch.Tensor) -> torch.dtype | None:
+    """Type in which a product with `x` is computed here; None where it is neither fp32 nor bf16."""
+    kind = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
+    return kind if kind in (torch.float32, torch.bfloat16) and x.dtype in (torch.float32, torch.bfloat16) else None
+
+
+def _is_readable(base: nn.Module) -> bool:
+    """Whether the weight is there in numbers, or in 4 bits with what is needed to unpack it."""
+    weight: torch.Tensor = base.weight  # type: ignore[assignment]
+    return weight.is_floating_point() or getattr(weight, "quant_state", None) is not None
+
+
+def _merged_weight(base: nn.Module, a: torch.Tensor, b: torch.Tensor, scale: float, dtype: torch.dtype) -> torch.Tensor:
+    """W + scale · B A, (n_out, n_in), rounded to `dtype` once; a 4-bit weight is unpacked first."""
     weight: torch.Tensor = base.weight  # type: ignore[assignment]
     if (state := getattr(weight, "quant_state", None)) is not None:
         from bitsandbytes.functional import dequantize_4bit
 
-        weight = dequantize_4bit(weight, state).to(a.dtype)
-        return weight.addmm_(b, a, alpha=scale)
-    return torch.addmm(weight.flatten(1), b, a, alpha=scale)
+        unpacked = dequantize_4bit(weight, state).to(dtype)
+        return unpacked.addmm_(b.to(dtype), a.to(dtype), alpha=scale)
+    return torch.addmm(weight.flatten(1).to(a.dtype), b, a, alpha=scale).to(dtype)
 
 
 class _MergedLinear(torch.autograd.Function):
@@ -77,7 +87,7 @@ class _MergedLinear(torch.autograd.Function):
         ctx.save_for_backward(x, a, b)
         ctx.base, ctx.scale = base, scale
         bias = None if base.bias is None else base.bias.to(x.dtype)
-        return nn.functional.linear(x, _merged_weight(base, a, b, scale), bias)
+        return nn.functional.linear(x, _merged_weight(base, a, b, scale, x.dtype), bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -93,11 +103,11 @@ class _MergedPointwise(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, base: nn.Conv2d, scale: float) -> torch.Tensor:
         ctx.save_for_backward(x, a, b)
         ctx.base, ctx.scale = base, scale
-        weight = _merged_weight(base, a, b, scale)
+        weight = _merged_weight(base, a, b, scale, x.dtype)
         out = torch.empty((x.shape[0], len(weight), *x.shape[2:]), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
         places = out.permute(0, 2, 3, 1).view(-1, len(weight))
         torch.mm(_places(x), weight.t(), out=places)  # not a view of the product: the activation after it may work in place
-        return out if base.bias is None else out.add_(base.bias.view(-1, 1, 1))
+        return out if base.bias is None else out.add_(base.bias.to(x.dtype).view(-1, 1, 1))
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -115,8 +125,9 @@ def _places(x: torch.Tensor) -> torch.Tensor:
 def _gradients(ctx: Any, rows: torch.Tensor, a: torch.Tensor, b: torch.Tensor,
                grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
     """Of x, where wanted, and of A and B. rows: (n, n_in); grad: (n, n_out). Saved tensors can be read once only under checkpointing."""
-    grad_x = grad @ _merged_weight(ctx.base, a, b, ctx.scale) if ctx.needs_input_grad[0] else None
+    grad_x = grad @ _merged_weight(ctx.base, a, b, ctx.scale, grad.dtype) if ctx.needs_input_grad[0] else None
+    thin_a, thin_b = a.to(grad.dtype), b.to(grad.dtype)
     # (rank, n) on the left: thin products the other way round take three times as long on a CPU.
-    grad_b = ((rows @ a.t()).t() @ grad).t().mul(ctx.scale)
-    grad_a = ((grad @ b).t() @ rows).mul_(ctx.scale)
+    grad_b = ((rows @ thin_a.t()).t() @ grad).t().to(b.dtype).mul(ctx.scale)
+    grad_a = ((grad @ thin_b).t() @ rows).to(a.dtype).mul_(ctx.scale)
     return grad_x, grad_a, grad_b

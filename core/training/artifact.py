@@ -142,10 +142,13 @@ def _load_body(network: Network, folder: Path, device: str) -> None:
     if (folder / ADAPTER).is_dir():
         from peft import PeftModel
 
+        from core.models.merged_lora import merge_on_the_fly
         from core.models.methods.lora import WRAPPED
 
         network.body = PeftModel.from_pretrained(network.body, folder / ADAPTER, torch_device=device)
         network.stack = network.stack.under(WRAPPED)
+        if device == "cpu":  # computed as in training, so that rounding is the same
+            merge_on_the_fly(network.body)
     if (folder / WEIGHTS_FILE).is_file():
         state = load_file(folder / WEIGHTS_FILE)
         own = dict(network.body.named_parameters()) | dict(network.body.named_buffers())

@@ -18,7 +18,7 @@ from core.domain.estimate import estimate
 from core.domain.recipe import PAGED_ADAMW, Recipe
 from core.domain.run import Interval, Observer, Phase, Result
 from core.features import extract
-from core.models import methods
+from core.models import attention, methods
 from core.models.network import Network, count_parameters
 from core.settings import Settings
 from core.training import artifact, evaluate, prefix, probe
@@ -174,7 +174,8 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
             fit.record(session.base_logits)  # the base model and its solved head: known from the cached features
         else:
             fit.evaluate()
-    fit.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with attention.wide_backward(session.precision, session.device.kind):
+        fit.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return Trained(steps=fit.state.global_step, samples=fit.samples, best_step=fit.state.best_global_step, earlier_seconds=earlier,
                    validation_logits=fit.best_logits)
 

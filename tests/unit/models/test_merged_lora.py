@@ -91,11 +91,33 @@ def test_other_adapters_keep_pefts_forward(config: dict[str, Any]) -> None:
     assert pair(**config)[1].merged_layers == 0
 
 
-def test_mixed_precision_and_disabled_adapters_are_pefts() -> None:
+@pytest.mark.parametrize("quantised", [False, True])
+def test_under_autocast_it_is_as_near_to_fp32_as_peft(quantised: bool) -> None:
+    plain, merged = pair(quantised=quantised)
+    x = torch.randn(64, 64)
+
+    def run(model: nn.Module, bf16: bool) -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        data = x.clone().requires_grad_()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            out = model(data)
+        assert out.dtype == (torch.bfloat16 if bf16 else torch.float32) or model is plain
+        out.float().square().sum().backward()
+        found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        assert all(grad.dtype == torch.float32 for grad in found.values())
+        return found | {"x": data.grad, "out": out.detach().float()}  # type: ignore[dict-item]
+
+    exact, pefts, own = run(plain, False), run(plain, True), run(merged, True)
+    assert own.keys() == exact.keys() and len(own) == 6
+    for name, value in exact.items():
+        scale = torch.linalg.vector_norm(value)
+        distance = {which: float(torch.linalg.vector_norm(found[name] - value) / scale) for which, found in (("peft", pefts), ("own", own))}
+        assert distance["own"] < max(1.5 * distance["peft"], 0.01), (name, distance)
+
+
+def test_disabled_adapters_are_pefts() -> None:
     plain, merged = pair()
     x = torch.randn(4, 64)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(plain(x), merged(x))
     with plain.disable_adapter(), merged.disable_adapter():
         assert torch.equal(plain(x), merged(x))
 
