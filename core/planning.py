@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from core.domain import effort, knobs, resolve
 from core.domain import estimate as estimates
+from core.domain.budget import in_words as labels_in_words
+from core.domain.budget import limited
 from core.domain.dataset import BundledDataset, Dataset, Split, Task
 from core.domain.device import Device
 from core.domain.estimate import Estimate
@@ -50,16 +52,17 @@ def default_recipe(*, ref: str, dataset: Dataset | BundledDataset, model: str, f
                    seed: int = 0, budget: int | None = None, device: Device | None = None) -> Recipe:
     """What the effort dial gives. Works before data and weights are here: sizes and blocks then come from the catalogues.
 
-    ref: how the recipe names the dataset. budget: training rows to use, None or more than there are = all.
+    ref: how the recipe names the dataset. budget: labels to use, training and validation together; None or more than there are = all.
     """
     method_registry.get(method)
     if isinstance(dataset, Dataset):
-        rows, mean_length = dataset.rows(Split.TRAIN), dataset.mean_length
+        rows, validation, mean_length = dataset.rows(Split.TRAIN), dataset.rows(Split.VALIDATION), dataset.mean_length
     else:
-        rows, mean_length = dataset.split_sizes[0] if dataset.split_sizes else dataset.rows, 0.0
-    limit = budget if budget is not None and (not rows or budget < rows) else None
+        rows, validation, mean_length = *(dataset.split_sizes or (dataset.rows, 0))[:2], 0.0
+    limit = limited(budget, train=rows, validation=validation)
     recipe = effort.defaults(dataset=ref, task=dataset.task, base_model=model, method=method, effort=level, seed=seed,
-                             train_rows=limit or rows or None, mean_length=mean_length, facts=facts or known_blocks(model), device=device)
+                             train_rows=min(limit or rows, rows or limit or 0) or None, mean_length=mean_length,
+                             facts=facts or known_blocks(model), device=device)
     return recipe.replace(label_budget=limit)
 
 
@@ -95,11 +98,11 @@ def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, datase
 
 
 def arm_name(recipe: Recipe) -> str:
-    """`LoRA`, `LoRA · 128 rows · seed 2`: what tells a run from its siblings."""
+    """`LoRA`, `LoRA · 128 labels · seed 2`: what tells a run from its siblings."""
     registry = method_registry.REGISTRY
     parts = [registry[recipe.method].card.label if recipe.method in registry else recipe.method]
     if recipe.label_budget:
-        parts.append(f"{recipe.label_budget:,} rows")
+        parts.append(labels_in_words(recipe))
     if recipe.seed:
         parts.append(f"seed {recipe.seed}")
     return " · ".join(parts)

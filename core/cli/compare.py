@@ -15,6 +15,7 @@ from core.cli import launch, output, sources
 from core.cli.launch import Outcome
 from core.cli.output import ProgressLine
 from core.domain import codec, effort, freeze, resolve
+from core.domain.budget import limited
 from core.domain.dataset import Dataset, Split
 from core.domain.device import Device
 from core.domain.model import ModelFacts
@@ -85,14 +86,14 @@ def plan(dataset: Dataset, facts: ModelFacts, *, methods: Sequence[str], seeds: 
 
     device: as measured; what recipes leave to it is decided here, the same for all.
     """
-    rows = dataset.rows(Split.TRAIN)
+    rows, validation = dataset.rows(Split.TRAIN), dataset.rows(Split.VALIDATION)
     arms = []
     for method in methods:
         for budget in budgets:
-            limit = budget if budget is not None and budget < rows else None
+            limit = limited(budget, train=rows, validation=validation)
             for seed in seeds:
                 recipe = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method=method, effort=level, seed=seed,
-                                         train_rows=limit or rows, mean_length=dataset.mean_length, facts=facts)
+                                         train_rows=min(limit or rows, rows), mean_length=dataset.mean_length, facts=facts)
                 recipe = recipe.replace(label_budget=limit)
                 if freeze_spec and get(method).card.needs_freeze_plan:
                     recipe = recipe.replace(freeze=freeze.parse(freeze_spec, facts.block_names))
@@ -190,7 +191,7 @@ def _budgets(text: str) -> list[int | None]:
     found: list[int | None] = []
     for part in (p.strip().lower() for p in text.split(",") if p.strip()):
         if part != "all" and not (part.isdigit() and int(part) > 0):
-            raise ThawError(f"The label budget {part!r} is not a number of rows.", remedy="Use numbers and all, e.g. 32,128,all.")
+            raise ThawError(f"The label budget {part!r} is not a number of labels.", remedy="Use numbers and all, e.g. 32,128,all.")
         found.append(None if part == "all" else int(part))
     return found or [None]
 

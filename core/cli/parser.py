@@ -58,7 +58,8 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     compare.add_argument("--model", required=True, metavar="ID", help="a bundled model such as minilm, a hub id, or a folder")
     compare.add_argument("--methods", default="probe,lora,full", help="comma-separated (default: probe,lora,full)")
     compare.add_argument("--seeds", type=_positive, default=1, metavar="N", help="runs of each method, with seeds 0 to N-1 (default: 1)")
-    compare.add_argument("--budgets", default="all", metavar="LIST", help="training rows to use, e.g. 32,128,all (default: all)")
+    compare.add_argument("--budgets", default="all", metavar="LIST",
+                         help="labels to use, training and validation together, e.g. 32,128,all (default: all)")
     compare.add_argument("--effort", choices=("quick", "normal", "thorough"), default="normal")
     compare.add_argument("--freeze", metavar="SPEC", help="none, all-but-head, lower-half, top-2, or blocks such as embeddings,0-3; "
                                                          "for methods with a freeze plan")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from core.domain import footprint, resolve
+from core.domain import budget, footprint, resolve
 from core.domain.device import Device
 from core.domain.footprint import RUNTIME_BYTES, SHARE_AVAILABLE, UNKNOWN_DEVICE
 from core.domain.freeze import lower_half
@@ -77,7 +77,8 @@ def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, n_clas
     """
     device = device or UNKNOWN_DEVICE
     parts = footprint.count(recipe, facts=facts, n_classes=n_classes)
-    train_rows = min(rows.get("train", 0), recipe.label_budget or rows.get("train", 0))
+    train_rows, validation = budget.shared(recipe, train=rows.get("train", 0), validation=rows.get("validation", 0), classes=n_classes)
+    rows = {**rows, "validation": validation}
     steps = 0 if recipe.method == "probe" else math.ceil(batches_an_epoch(train_rows, recipe.batch_size) * recipe.epochs)
     total = memory(recipe, facts=facts, device=device, n_classes=n_classes)
     return Estimate(memory=total, seconds=_seconds(recipe, facts, device, parts, rows, train_rows, steps, mean_length),

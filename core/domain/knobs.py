@@ -57,7 +57,7 @@ KNOBS: tuple[Knob, ...] = (
     Knob(field="head_learning_rate", label="Head learning rate", kind="rate", minimum=1e-7, maximum=1.0,
          help="Size of each update of the new last layer."),
     Knob(field="label_budget", label="Label budget", kind="integer", minimum=2, maximum=10_000_000, step=1, optional=True, advanced=False,
-         help="Train on this many labelled rows only, an equal share of each class; empty means all."),
+         help="Labelled rows to use in all, for training and validation together, each class in its share; empty means all."),
     Knob(field="seed", label="Seed", kind="integer", minimum=0, maximum=2**31 - 1, step=1,
          help="Start value of everything random; the same seed repeats the run, another shows how much is luck."),
     Knob(field="warmup_ratio", label="Warm-up", kind="number", minimum=0.0, maximum=0.9, step=0.05,

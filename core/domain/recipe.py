@@ -87,7 +87,9 @@ class Recipe:
     track_features: int = 0
     """Rows whose features are recorded at about seven steps while training, to replay how they moved; 0 = off."""
     label_budget: int | None = None
-    """Training rows to use, stratified by class; None = all."""
+    """Labelled rows to use, training and validation together, stratified by class; None = all."""
+    budget_counts: str = "labels"
+    """`labels`: what is said above; `training`: training rows only, beside all validation rows (recipes from before it counted both)."""
     seed: int = 0
     schema_version: int = SCHEMA_VERSION
 
@@ -98,6 +100,7 @@ class Recipe:
     def from_json(data: dict[str, Any]) -> Recipe:
         """Read a recipe of this or an older schema version."""
         older = {"optimizer": "auto"} if data.get("method") == "qlora" else {}
+        older |= {"budget_counts": "training"} if data.get("label_budget") else {}
         return codec.from_json(Recipe, {**older, **data, "schema_version": SCHEMA_VERSION})
 
     def replace(self, **changes: Any) -> Recipe:

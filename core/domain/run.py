@@ -162,6 +162,8 @@ class Result:
     device: str
     best_step: int | None = None
     """The step that was kept: the latest whose validation accuracy is within a standard error of the best."""
+    labels_used: dict[str, int] = field(default_factory=dict)
+    """split (`train`, `validation`) -> labelled rows that training saw; empty for runs from before it was recorded."""
     versions: dict[str, str] = field(default_factory=dict)
     dataset_hash: str = ""
     model_revision: str = ""

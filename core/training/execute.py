@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.domain.budget import LABELS
 from core.domain.dataset import Split
 from core.domain.estimate import estimate
 from core.domain.recipe import PAGED_ADAMW, Recipe
@@ -123,7 +124,8 @@ def _base_head(session: Session) -> tuple[probe.LinearHead, Network | None]:
         extract.fill_features(store, network, session.encoded, wanted, precision=session.precision, report=session.report("rows",
                                                                                                                           "features"))
     validation = (store.read_single(session.validation), session.rows.labels[session.validation])
-    head = probe.solve(store.read_single(session.train), session.rows.labels[session.train], validation=validation,
+    counts_all = session.recipe.label_budget is not None and session.recipe.budget_counts == LABELS
+    head = probe.solve(store.read_single(session.train), session.rows.labels[session.train], validation=None if counts_all else validation,
                        n_classes=len(session.rows.classes), seed=session.recipe.seed)
     session.base_logits = head.logits(validation[0])
     if session.card.solved and len(session.validation):
@@ -205,7 +207,7 @@ def _evaluate(session: Session, inputs: Inputs, base_head: probe.LinearHead | No
     session.enter(Phase.EVALUATING)
     metrics: dict[str, dict[str, Interval]] = {}
     for split in (Split.VALIDATION, Split.TEST, Split.SHIFT):
-        indices = session.rows.of(split)
+        indices = session.validation if split == Split.VALIDATION else session.rows.of(split)
         if not len(indices):
             continue
         known = validation_logits if split == Split.VALIDATION else None
@@ -249,6 +251,7 @@ def _save(session: Session, inputs: Inputs, base_head: probe.LinearHead | None, 
                   peak_memory_bytes=0, estimated_memory_bytes=_estimate(session, session.recipe).memory.total, artifact_bytes=size,
                   steps=trained.steps, samples=trained.samples, best_step=trained.best_step, precision=session.precision,
                   device=session.device.name, versions=versions, dataset_hash=session.dataset.content_hash,
+                  labels_used={"train": len(session.train), "validation": len(session.validation)},
                   model_revision=session.facts.revision)
 
 

@@ -101,11 +101,10 @@ def prepare(session: Session) -> None:
     session.rows = read_rows(session.dataset, settings=settings, workspace=session.workspace)
     session.encoded = adapter.encode(session.rows, processor=session.processor, recipe=recipe, facts=session.facts, cache=settings.cache,
                                      report=session.report("rows", "read"))
-    session.train = _budget(session.rows, recipe)
+    session.train, session.validation = _budget(session.rows, recipe)
     if len(session.train) < 2 and follows_batches(recipe, session.facts):
         raise DataError("One training row is too few for this model.", why="Its BatchNorm layers take statistics over the rows of a batch.",
                         remedy="Import the dataset again with more training rows, or choose the method probe or LoRA.")
-    session.validation = session.rows.of(Split.VALIDATION)
     _cautions(session)
     cache.evict(settings.cache, int(settings.cache_gb * 1e9))
 
@@ -165,13 +164,18 @@ def _check_method(session: Session) -> None:
                           remedy="Choose another method or another base model.")
 
 
-def _budget(rows: Rows, recipe: Recipe) -> np.ndarray:
+def _budget(rows: Rows, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """(training rows, validation rows) that the run may look at the labels of."""
     from core.data.splits import label_budget
+    from core.domain.budget import shared
 
-    train = rows.of(Split.TRAIN)
+    train, validation = rows.of(Split.TRAIN), rows.of(Split.VALIDATION)
     if not len(train):
         raise DataError("The dataset has no training rows.", remedy="Import it again with a training split.")
-    return train[label_budget(rows.labels[train], recipe.label_budget, seed=recipe.seed)]
+    sizes = shared(recipe, train=len(train), validation=len(validation), classes=len(rows.classes))
+    taken, judged = (of[label_budget(rows.labels[of], size, seed=recipe.seed)] if size else of[:0]
+                     for of, size in zip((train, validation), sizes, strict=True))
+    return taken, judged
 
 
 def feature_store(session: Session) -> RowStore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from core.domain.budget import in_words as labels_in_words
 from core.domain.recipe import Recipe
 from core.domain.run import Run
 from core.models.methods import REGISTRY
@@ -20,12 +21,12 @@ def index(recipe: Recipe | None) -> int:
 
 
 def short(run: Run, *, seeds: bool = True, budgets: bool = True) -> str:
-    """`LoRA`, `LoRA · 128 rows · seed 2`: what tells a run from its siblings."""
+    """`LoRA`, `LoRA · 128 labels · seed 2`: what tells a run from its siblings."""
     if run.recipe is None:
         return run.name
     parts = [method(run.recipe.method)]
     if budgets and run.recipe.label_budget:
-        parts.append(f"{run.recipe.label_budget:,} rows")
+        parts.append(labels_in_words(run.recipe))
     if seeds and run.recipe.seed:
         parts.append(f"seed {run.recipe.seed}")
     return " · ".join(parts)

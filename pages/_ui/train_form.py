@@ -138,7 +138,7 @@ def repeats() -> tuple[int, list[int | None]]:
     """Number of seeds and the label budgets (None = all rows)."""
     left, right = st.columns(2)
     seeds = left.number_input("Seeds", 1, 20, 1, key="train_seeds", help=word("seed"), persist_state="session")
-    picked = right.multiselect("Label budgets (training rows)", ["all", "32", "128", "512"], default=["all"], key="train_budgets",
+    picked = right.multiselect("Label budgets (training + validation)", ["all", "32", "128", "512"], default=["all"], key="train_budgets",
                                accept_new_options=True, help=word("label budget") + " Type any other number.", persist_state="session")
     return int(seeds), [_budget(text) for text in picked] or [None]
 
@@ -147,5 +147,5 @@ def _budget(text: str) -> int | None:
     if text.strip().lower() == "all":
         return None
     if not text.strip().isdigit() or int(text) < 1:
-        raise RecipeError(f"The label budget {text!r} is not a number of rows.", remedy="Use whole numbers such as 128, or all.")
+        raise RecipeError(f"The label budget {text!r} is not a number of labels.", remedy="Use whole numbers such as 128, or all.")
     return int(text)

@@ -23,7 +23,7 @@ WORDS: dict[str, str] = {
     "experiment": "One dataset and several arms, trained so that they can be compared fairly.",
     "run": "One recipe, executed once.",
     "effort": "One dial from which epochs, batch size, text length, learning rate and adapter rank follow.",
-    "label budget": "How many labelled training rows a run may use, drawn evenly from the classes. "
+    "label budget": "How many labelled rows a run may use in all, training and validation together, each class in its share. "
                     "It shows what a method does with few labels.",
     "seed": "The number that fixes every random choice. Several seeds show how much of a difference is luck.",
     "split": "Training rows teach the model, validation rows choose the moment that is kept, test rows judge once at the end.",

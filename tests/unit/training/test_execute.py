@@ -23,8 +23,9 @@ from core.models import methods
 from core.models.blocks import members
 from core.settings import Settings
 from core.training import artifact, evaluate, trainer
+from core.training import execute as execute_module
 from core.training.execute import execute, read_result
-from core.training.session import Session
+from core.training.session import Session, prepare
 from tests.conftest import WORKSPACE, Notes
 
 METHODS = tuple(methods.REGISTRY)
@@ -309,9 +310,44 @@ def test_early_stopping_ends_a_run_after_so_many_validations_without_a_better_on
     assert [e["accuracy"] for e in notes.evaluations] == accuracies[:validations + 1]  # the first one is before training
 
 
-def test_the_label_budget_is_kept(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
-    result = run(make(tiny_dataset, tiny_model, "full", label_budget=9, epochs=1.0), settings, tmp_path / "run")
-    assert result.samples == 9 and result.steps == 1  # the ninth row joins the batch of eight
+@pytest.mark.parametrize("method", ["probe", "full"])
+def test_the_label_budget_counts_every_label_used(method: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                  tmp_path: Path) -> None:
+    """All labels outside of the budget are made wrong, and the run is the same: it has seen none of them."""
+    recipe = make(tiny_dataset, tiny_model, method, label_budget=9, epochs=1.0)
+    result = run(recipe, settings, tmp_path / "run")
+    assert result.labels_used == {"train": 9, "validation": 0}
+    if method == "full":
+        assert (result.samples, result.steps, result.best_step) == (9, 1, None)  # the ninth row joins the batch of eight
+    session = Session(recipe=recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=Notes(), resume=False)
+    prepare(session)
+    path = settings.workspace(WORKSPACE) / "datasets" / tiny_dataset.id / "rows.parquet"
+    table = pq.read_table(path)
+    used = set(session.rows.row_ids[session.train].tolist())
+    wrong = [label if row in used or split == "test" else (label + 1) % 3
+             for row, label, split in zip(*(table[name].to_pylist() for name in ("row_id", "label", "split")), strict=True)]
+    assert table["label"].to_pylist() != wrong
+    before = predictions(tmp_path / "run")["probabilities"]
+    with pytest.MonkeyPatch.context() as patch:
+        original = execute_module.prepare
+
+        def prepared(session: Session) -> None:
+            original(session)
+            session.rows.labels[:] = wrong
+
+        patch.setattr(execute_module, "prepare", prepared)
+        run(recipe, settings, tmp_path / "again")
+    np.testing.assert_array_equal(predictions(tmp_path / "again")["probabilities"], before)
+
+
+def test_a_larger_budget_validates_with_a_share_of_it(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    notes = Notes()
+    there = tiny_dataset.rows("train") + tiny_dataset.rows("validation")
+    recipe = make(tiny_dataset, tiny_model, "lora", label_budget=there - 1, epochs=1.0)
+    result = run(recipe, settings, tmp_path / "run", notes)
+    assert sum(result.labels_used.values()) <= there - 1
+    old = Recipe.from_json({name: value for name, value in recipe.replace(label_budget=9).to_json().items() if name != "budget_counts"})
+    assert run(old, settings, tmp_path / "old").labels_used == {"train": 9, "validation": tiny_dataset.rows("validation")}
 
 
 def test_training_beats_chance_and_scratch_has_no_base_side(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,

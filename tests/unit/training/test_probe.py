@@ -39,6 +39,29 @@ def test_strength_is_chosen_on_validation() -> None:
     assert head.strength == probe.STRENGTHS[0]  # nothing to learn: the strongest regularisation wins
 
 
+def test_without_validation_rows_the_strength_is_cross_validated() -> None:
+    """The peer: scikit-learn's own search over the same grid with other folds ends at the same strength or the next."""
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.model_selection import StratifiedKFold
+
+    rng = np.random.default_rng(0)
+    for features, labels in ((rng.normal(size=(60, 200)), np.arange(60) % 2), blobs(60, 3), blobs(200, 4, n_dims=40)):
+        standard = StandardScaler().fit_transform(features)
+        peer = LogisticRegressionCV(Cs=list(probe.STRENGTHS), cv=StratifiedKFold(5, shuffle=True, random_state=0), max_iter=2000,
+                                    scoring="neg_log_loss").fit(standard, labels)
+        place = probe.STRENGTHS.index(float(np.atleast_1d(peer.C_)[0]))
+        assert abs(probe.STRENGTHS.index(probe.solve(features, labels, validation=None, n_classes=4).strength) - place) <= 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(counts=st.lists(st.integers(1, 4), min_size=2, max_size=5), seed=st.integers(0, 3))
+def test_tiny_budgets_can_be_solved(counts: list[int], seed: int) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    features = np.random.default_rng(seed).normal(size=(len(labels), 6)) + 8 * np.eye(6)[labels]
+    head = probe.solve(features, labels, validation=None, n_classes=len(counts), seed=seed)
+    assert (head.logits(features).argmax(1) == labels).all()
+
+
 def test_a_class_without_rows_never_wins_and_one_class_is_refused() -> None:
     features, labels = blobs(60, 3)
     present = labels != 1
