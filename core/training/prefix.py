@@ -20,7 +20,7 @@ from core.models.network import Network
 from core.settings import Settings
 from core.tasks.base import Encoded
 from core.training.inputs import Inputs
-from core.training.session import Session
+from core.training.session import Session, tracked
 
 CACHE_SHARE = 0.5
 """Of the cache folder's limit, what the prefix of one run may take."""
@@ -40,7 +40,8 @@ def cache(session: Session, inputs: Inputs) -> None:
         session.observer.note("The frozen blocks were not cached, because augmentation changes every picture.")
         return
     session.enter(Phase.CACHING)
-    wanted = np.concatenate([session.train, session.validation, session.rows.of(Split.TEST), session.rows.of(Split.SHIFT)])
+    wanted = np.concatenate([session.train, session.validation, session.rows.of(Split.TEST), session.rows.of(Split.SHIFT),
+                             tracked(session)])
     found = extract.try_prefix(network, session.encoded, wanted[:TRIED_ROWS], boundary=boundary, precision=session.precision)
     if found is None:
         session.observer.note("The frozen blocks were not cached: the blocks of this model hand on more than one tensor.")

@@ -20,6 +20,7 @@ from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
 from core.errors import DataError, RecipeError
+from core.features.sample import probe_sample
 from core.features.store import RowStore
 from core.models import fetch, methods, origin
 from core.models import inspect as model_inspect
@@ -176,6 +177,13 @@ def _budget(rows: Rows, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     taken, judged = (of[label_budget(rows.labels[of], size, seed=recipe.seed)] if size else of[:0]
                      for of, size in zip((train, validation), sizes, strict=True))
     return taken, judged
+
+
+def tracked(session: Session) -> np.ndarray:
+    """The rows whose features are recorded while training; their labels play no part in it, so they may lie outside of a label budget."""
+    if not session.recipe.track_features:
+        return np.zeros(0, np.int64)
+    return probe_sample(session.rows.labels, session.rows.splits, rows=session.recipe.track_features)
 
 
 def feature_store(session: Session) -> RowStore:

@@ -347,6 +347,8 @@ def test_a_larger_budget_validates_with_a_share_of_it(settings: Settings, tiny_m
     result = run(recipe, settings, tmp_path / "run", notes)
     assert sum(result.labels_used.values()) <= there - 1
     old = Recipe.from_json({name: value for name, value in recipe.replace(label_budget=9).to_json().items() if name != "budget_counts"})
+    replayed = make(tiny_dataset, tiny_model, "partial", label_budget=9, epochs=1.0, track_features=60)  # rows beyond the budget, too
+    assert run(replayed, settings, tmp_path / "replayed").labels_used == {"train": 9, "validation": 0}
     assert run(old, settings, tmp_path / "old").labels_used == {"train": 9, "validation": tiny_dataset.rows("validation")}
 
 
