@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.data import legacy
 from core.errors import DataError
 
 FALLBACK = "thaw-windows-1252"
@@ -14,6 +17,9 @@ FALLBACK = "thaw-windows-1252"
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
          (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SAMPLE = 1 << 18
+_MOST_BYTES = 400_000
+_LUCK = 0.3
+"""Valid UTF-8 characters for each invalid byte from which a file is UTF-8 with some damage; fewer arise by chance in other encodings."""
 
 
 def _fallback(error: UnicodeError) -> tuple[str, int]:
@@ -48,29 +54,62 @@ def detect(path: Path) -> Encoding:
     if head.count(0) > max(16, len(head) // 50):
         raise DataError(f"{path.name} is not a text file.", why="A large part of it is zero bytes, as in a program or a picture.",
                         remedy="Save the table as CSV (UTF-8), JSON Lines, Parquet or XLSX and import that file.")
-    bad, multibyte = _count_invalid_utf8(path)
+    with path.open("rb") as file:
+        bad, multibyte = _count_utf8(iter(lambda: file.read(1 << 22), b""))
     if not bad:
         return Encoding(name="utf-8")
-    if multibyte:
+    if multibyte > _LUCK * bad:
         return Encoding(name="utf-8", errors=FALLBACK, mixed=bad)
-    return Encoding(name=_guess(path), errors="replace")
+    return _legacy(_lines_beyond_ascii(path))
+
+
+def of_bytes(data: bytes) -> Encoding:
+    """The encoding of a whole text: like `detect`, but anything is text."""
+    for mark, name in _BOMS:
+        if data.startswith(mark):
+            return Encoding(name=name, errors="replace" if name != "utf-8-sig" else FALLBACK)
+    bad, multibyte = _count_utf8([data])
+    if not bad or multibyte > _LUCK * bad:
+        return Encoding(name="utf-8", errors=FALLBACK, mixed=bad)
+    return _legacy(data)
+
+
+def _legacy(data: bytes) -> Encoding:
+    name = legacy.guess(data)
+    return Encoding(name=name, errors=FALLBACK if name == legacy.WESTERN else "replace")
+
+
+def _lines_beyond_ascii(path: Path) -> bytes:
+    """Lines that are not ASCII, from all over a file."""
+    found: list[bytes] = []
+    size, step = 0, 1
+    with path.open("rb") as file:
+        lines = (line for line in file if not line.isascii())
+        for number, line in enumerate(lines):
+            if number % step:
+                continue
+            found.append(line[:20_000])
+            size += len(found[-1])
+            if size > _MOST_BYTES:                                   # every other one is enough from here on
+                found, step = found[::2], 2 * step
+                size = sum(map(len, found))
+    return b"".join(found)
 
 
 def _utf16_without_mark(head: bytes) -> str | None:
-    """Mostly-Latin text in UTF-16 has a zero in every second byte."""
-    even, odd = head[0::2], head[1::2]
-    if len(head) < 8 or not odd:
+    """UTF-16 without its mark: spaces, digits and line ends have a zero in every other byte, always on the same side."""
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    if len(head) < 8 or max(even, odd) < max(2, len(head) // 200) or min(even, odd) > max(even, odd) // 3:
         return None
-    if odd.count(0) > 0.4 * len(odd) and even.count(0) < 0.05 * len(even):
-        return "utf-16-le"
-    if even.count(0) > 0.4 * len(even) and odd.count(0) < 0.05 * len(odd):
-        return "utf-16-be"
-    return None
+    name = "utf-16-le" if odd > even else "utf-16-be"
+    text = head[: len(head) - len(head) % 2].decode(name, "replace")
+    strange = sum(char == "\ufffd" or (unicodedata.category(char) in ("Cn", "Co", "Cc") and char not in "\t\r\n\x00") for char in text)
+    return name if strange <= max(1, len(text) // 100) else None
 
 
-def _count_invalid_utf8(path: Path) -> tuple[int, bool]:
-    """(invalid bytes, whether there are valid characters of more than one byte)."""
-    bad = 0
+def _count_utf8(pieces: Iterable[bytes]) -> tuple[int, int]:
+    """(bytes that are not UTF-8, valid characters of more than one byte)."""
+    bad = multibyte = 0
 
     def count(error: UnicodeError) -> tuple[str, int]:
         nonlocal bad
@@ -81,41 +120,8 @@ def _count_invalid_utf8(path: Path) -> tuple[int, bool]:
 
     codecs.register_error("thaw-count", count)
     decoder = codecs.getincrementaldecoder("utf-8")("thaw-count")
-    multibyte = False
-    with path.open("rb") as file:
-        while piece := file.read(1 << 22):
-            multibyte |= not decoder.decode(piece).isascii()
+    for piece in pieces:
+        text = decoder.decode(piece)
+        multibyte += 0 if text.isascii() else len(text) - len(text.encode("ascii", "ignore"))
     decoder.decode(b"", final=True)
     return bad, multibyte
-
-
-def _guess(path: Path) -> str:
-    """A single-byte or East Asian encoding for a file without any UTF-8, guessed from the lines that are not ASCII."""
-    from charset_normalizer import from_bytes
-
-    sample = bytearray()
-    with path.open("rb") as file:
-        for line in file:
-            if not line.isascii():
-                sample += line[:20_000]
-                if len(sample) > 60_000:
-                    break
-    best = from_bytes(bytes(sample)).best()
-    if best is None or not _western_is_wrong(bytes(sample)):
-        return "cp1252" if _decodes(bytes(sample), "cp1252") else "latin-1"
-    return str(best.encoding)
-
-
-def _western_is_wrong(sample: bytes) -> bool:
-    """Whether so much of the text is not ASCII that a Western European encoding is unlikely."""
-    high = sum(byte >= 0x80 for byte in sample)
-    letters = sum(chr(byte).isalpha() for byte in sample if byte < 0x80)
-    return high > letters
-
-
-def _decodes(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -58,7 +58,6 @@ def read_lines(path: Path, *, max_rows: int) -> Table:
 
 
 def decode(data: bytes) -> str:
-    """One text file: UTF-8 where it is valid, Windows-1252 for single bytes that are not."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
-    return data.decode("utf-8-sig", errors=encodings.FALLBACK).replace("\r\n", "\n")
+    """One text file: UTF-8 where it is valid, an older encoding where it is not."""
+    encoding = encodings.of_bytes(data)
+    return data.decode(encoding.name, encoding.errors).replace("\r\n", "\n")
