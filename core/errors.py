@@ -69,6 +69,10 @@ class RecipeError(ThawError):
     kind = FailureKind.DATA
 
 
+class ModelError(RecipeError):
+    """A base model's folder does not hold what it should, or holds a kind of model that Thaw cannot train."""
+
+
 class PatternError(RecipeError):
     """A pattern (LoRA targets, freeze plan) that matches nothing; names the candidates."""
 

@@ -111,6 +111,10 @@ class ModelFacts:
     shared: tuple[SharedPart, ...] | None = None
     """Parts that are used elsewhere than where they are registered, most by several blocks; None in facts of an earlier version, which
     did not look."""
+    fixed_width: bool = False
+    """Whether filling a row up changes what the model computes, so that all rows are given the same number of tokens."""
+    refusals: dict[str, str] | None = None
+    """Method -> why it does not work with this model, as a trial step showed; None in facts of a version that tried nothing."""
     schema_version: int = 1
 
     @property

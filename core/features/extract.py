@@ -141,7 +141,8 @@ def try_prefix(network: Network, encoded: Encoded, indices: np.ndarray, *, bound
         return None
     finally:
         runner.remove()
-    if started.shape != whole.shape or torch.linalg.vector_norm(started - whole) > 1e-2 * torch.linalg.vector_norm(whole):
+    tolerance = 1e-4 if precision == "fp32" else 1e-3  # the same sums of the same numbers, on this machine
+    if started.shape != whole.shape or torch.linalg.vector_norm(started - whole) > tolerance * torch.linalg.vector_norm(whole):
         return None
     half = entering.dtype == torch.bfloat16 and not encoded.ragged
     return Boundary(tuple(entering.shape[1:]), "uint16" if half else "float32", tuple(outputs))

@@ -34,6 +34,7 @@ def every_block(network: Network, encoded: Encoded, indices: np.ndarray, *, prec
         done = 0
         for batch in by_length(encoded, indices):
             inputs = to_device(encoded.batch(batch), network.device)
+            caught.clear()
             with autocast(precision, network.device):
                 last = network.features(**inputs)
                 pooled = {name: network.pool(value, inputs.get("attention_mask")) for name, value in caught.items()}
@@ -51,7 +52,7 @@ def every_block(network: Network, encoded: Encoded, indices: np.ndarray, *, prec
 
 def _before(caught: dict[str, torch.Tensor]) -> Callable[..., None]:
     def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        caught["embeddings"] = args[0] if args else kwargs["hidden_states"]
+        caught.setdefault("embeddings", args[0] if args else kwargs["hidden_states"])  # a shared block (ALBERT) is entered many times
 
     return hook
 

@@ -55,35 +55,48 @@ def find_stack(base: nn.Module) -> Stack:
     """The repeated modules that hold most parameters together; the outermost on a tie.
 
     They are the members of one container (ModuleList or Sequential), as in transformers and most CNNs, or siblings that are named
-    alike and numbered (`layer1` … `layer4` of a ResNet). Raises RecipeError when the model has neither.
+    alike and numbered (`layer1` … `layer4` of a ResNet). A model of one block, or whose depth is one block passed again and again (ALBERT),
+    has a stack of one. Raises RecipeError when the model has neither.
     """
-    best: Stack | None = None
-    best_size = 0
+    best: dict[bool, tuple[int, Stack]] = {}  # of one member, of several -> (parameters, stack)
     for name, module in base.named_modules():
         for members_ in _candidates(module):
             size = sum(p.numel() for member in members_ for p in module.get_submodule(member).parameters())
-            if size > best_size:
-                best, best_size = Stack(tuple(f"{name}.{member}" if name else member for member in members_)), size
-    if best is None:
+            several = len(members_) > 1
+            if size > best.get(several, (0,))[0]:
+                best[several] = size, Stack(tuple(f"{name}.{member}" if name else member for member in members_))
+    if not best:
         raise RecipeError("Thaw found no stack of blocks in this base model.",
                           why="It looks for a list of repeated modules, as transformers and CNNs have.",
-                          remedy="Choose another base model, or train it with the method full.")
-    return best
+                          remedy="Choose another base model.")
+    if True not in best or (False in best and best[True][0] < best[False][0] / 2):  # the several are a detail of the one
+        return best[False][1]
+    return best[True][1]
 
 
 def _candidates(module: nn.Module) -> list[list[str]]:
     """Names of children that could be the blocks: all members of a container, or numbered siblings that have children themselves."""
     from torch import nn
 
-    children = [name for name, _ in module.named_children()]
     if isinstance(module, (nn.ModuleList, nn.Sequential)):
-        return [children] if len(children) >= 2 else []
+        children = _called(module)
+        return [children] if children else []
     groups: dict[str, list[str]] = {}
     for name, child in module.named_children():
         match = NUMBERED_NAME.fullmatch(name)
         if match and any(True for _ in child.children()):
             groups.setdefault(match[1], []).append(name)
     return [group for group in groups.values() if len(group) >= 2]
+
+
+def _called(container: nn.Module) -> list[str]:
+    """Names of the modules in a container that are called: a list inside of it is not (Funnel keeps lists of layers in a list)."""
+    from torch import nn
+
+    names: list[str] = []
+    for name, child in container.named_children():
+        names += [f"{name}.{inner}" for inner in _called(child)] if isinstance(child, nn.ModuleList) else [name]
+    return names
 
 
 def members(base: nn.Module, stack: Stack) -> list[nn.Module]:

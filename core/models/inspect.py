@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from torch import nn
 
 from core.domain.dataset import Task
 from core.domain.model import ModelFacts
-from core.models import blocks, facts, fetch, load, sharing
+from core.errors import ThawError
+from core.models import blocks, facts, fetch, limits, load, sharing, tokens, trial
+from core.models import folder as folder_module
 from core.models.blocks import Stack
 from core.models.processors import PictureProcessor
+from core.models.trial import Inputs
 from core.settings import Settings
 
 ROWS, TOKENS = 2, 64
@@ -20,17 +24,33 @@ ROWS, TOKENS = 2, 64
 
 
 def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
-    """Load the fetched model, measure it, write `facts.json`, and return the facts."""
+    """Load the fetched model, try and measure it, write `facts.json`, and return the facts.
+
+    Raises ModelError for a folder that holds no model Thaw can train. Facts of a version that tried nothing are made anew.
+    """
     known = facts.read(model_id, settings)
-    if known is not None and known.shared is not None:
+    if known is not None and known.shared is not None and known.refusals is not None:
         return known
     folder = facts.folder(model_id, settings)
+    folder_module.check(folder)
     revision = facts.identity(model_id, settings).revision
     body = load.load_body(folder)
-    stack = blocks.find_stack(body)
-    source = fetch.source_of(model_id, settings)
-    config = body.config
-    special = _picture_facts(body, folder, stack) if load.reads_pictures(body) else _text_facts(body, folder, stack)
+    try:
+        found = _measured(model_id, body, folder, revision=revision, source=fetch.source_of(model_id, settings))
+    except (ThawError, MemoryError):
+        raise
+    except Exception as error:
+        if "allocate memory" in str(error):
+            raise
+        raise trial.refused(body, folder.name, f"Measuring it failed: {trial.line_of(error)}.") from error
+    facts.write(found, settings)
+    return found
+
+
+def _measured(model_id: str, body: nn.Module, folder: Path, *, revision: str, source: dict[str, str]) -> ModelFacts:
+    """Facts of a loaded body, which is used up."""
+    stack, config = blocks.find_stack(body), body.config
+    special, inputs = (_picture_facts if load.reads_pictures(body) else _text_facts)(body, folder, stack)
     width = special["hidden_size"]
     stack = stack.knowing(special.pop("used_by"))
     found = ModelFacts(
@@ -46,29 +66,55 @@ def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
         licence=source["licence"],
         **special,
     )
-    facts.write(found, settings)
-    return found
+    found = dataclasses.replace(found, fixed_width="input_ids" in inputs and trial.padding_matters(trial.network_of(body, found), inputs))
+    return dataclasses.replace(found, refusals=trial.refusals(folder, found, body, inputs))
 
 
-def _text_facts(body: nn.Module, folder: Path, stack: Stack) -> dict[str, Any]:
-    vocabulary = int(body.config.vocab_size)
-    inputs = {"input_ids": torch.randint(0, vocabulary, (ROWS, TOKENS)), "attention_mask": torch.ones(ROWS, TOKENS, dtype=torch.long)}
-    return {"tasks": (Task.TEXT_CLASSIFICATION,), "hidden_size": int(body.config.hidden_size), "max_length": _max_length(body.config),
-            "pooling": load.trained_pooling(folder), **_measure(body, stack, inputs, units=ROWS * TOKENS)}
+def _text_facts(body: nn.Module, folder: Path, stack: Stack) -> tuple[dict[str, Any], Inputs]:
+    tokenizer = tokens.load(folder)
+    embedding = _embedding_rows(body)
+    if embedding:
+        tokens.check_size(tokenizer, embedding, name=folder.name)
+
+    sample = torch.tensor(tokens.sample_ids(tokenizer, limits.LONGEST))
+
+    def make(n_tokens: int, rows: int = 1) -> Inputs:
+        ids = sample[:n_tokens].repeat(rows, 1)  # (n_rows, n_tokens)
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+    max_length = limits.longest_input(body, stack, tokenizer, make)
+    n_tokens = min(TOKENS, max_length)
+    inputs = make(n_tokens, ROWS)
+    hidden = trial.forward(body, inputs, name=folder.name).last_hidden_state
+    trial.check_stack(body, stack, inputs, name=folder.name)
+    trial.check_tokens(body, hidden, n_tokens, name=folder.name)
+    found = {"tasks": (Task.TEXT_CLASSIFICATION,), "hidden_size": hidden.shape[-1], "max_length": max_length,
+             "pooling": load.trained_pooling(folder), **_measure(body, stack, inputs, units=ROWS * n_tokens)}
+    return found, inputs
 
 
-def _picture_facts(body: nn.Module, folder: Path, stack: Stack) -> dict[str, Any]:
-    height, width = PictureProcessor(folder).size
-    inputs = {"pixel_values": torch.randn(ROWS, 3, height, width).to(memory_format=torch.channels_last)}
-    pooling, features = _own_pooling(body, inputs)
-    return {"tasks": (Task.IMAGE_CLASSIFICATION,), "hidden_size": features, "max_length": 0, "image_size": max(height, width),
-            "pooling": pooling, **_measure(body, stack, inputs, units=ROWS)}
+def _embedding_rows(body: nn.Module) -> int:
+    """Rows of the table of tokens; 0 for models that hash characters instead."""
+    try:
+        table = body.get_input_embeddings()  # type: ignore[operator]
+    except (NotImplementedError, AttributeError):
+        return 0
+    return int(getattr(table, "num_embeddings", 0))
 
 
-@torch.no_grad()
-def _own_pooling(body: nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[str, int]:
+def _picture_facts(body: nn.Module, folder: Path, stack: Stack) -> tuple[dict[str, Any], Inputs]:
+    processor = PictureProcessor(folder)
+    height, width = processor.size
+    inputs = {"pixel_values": torch.randn(ROWS, processor.channels, height, width).to(memory_format=torch.channels_last)}
+    pooling, features = _own_pooling(body, trial.forward(body, inputs, name=folder.name))
+    trial.check_stack(body, stack, inputs, name=folder.name)
+    found = {"tasks": (Task.IMAGE_CLASSIFICATION,), "hidden_size": features, "max_length": 0, "image_size": max(height, width),
+             "pooling": pooling, **_measure(body, stack, inputs, units=ROWS)}
+    return found, inputs
+
+
+def _own_pooling(body: nn.Module, output: Any) -> tuple[str, int]:
     """(how a picture model pools, width of the pooled feature): by comparing its pooled output with the mean and the first token."""
-    output = body(**inputs)
     hidden, own = output.last_hidden_state, getattr(output, "pooler_output", None)
     channels_last = load.channels_last(body)
     mean = hidden.mean((1, 2) if channels_last else (2, 3)) if hidden.ndim == 4 else hidden.mean(1)
@@ -88,17 +134,13 @@ def _first(value: Any) -> Any:
     return value[0] if isinstance(value, (list, tuple)) else value
 
 
-def _max_length(config: object) -> int:
-    limit = int(getattr(config, "max_position_embeddings", 512))
-    return min(limit - 2 if getattr(config, "model_type", "") in ("roberta", "xlm-roberta", "camembert") else limit, 8192)
-
-
 def _measure(body: nn.Module, stack: Stack, inputs: dict[str, torch.Tensor], *, units: int) -> dict[str, Any]:
     """Operations of a forward pass and activation bytes kept for backward, whole and by block, per unit (token or picture); and which
     blocks use what (`sharing.trace`)."""
     from torch.utils.flop_counter import FlopCounterMode
 
     reached = dict.fromkeys(stack.names, 0.0)
+    body.requires_grad_(False)  # the counter cannot follow a parameter that a module is handed as its input (DeBERTa)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         def note(name: str) -> Any:
             return lambda module, args: reached.__setitem__(name, counter.get_total_flops())

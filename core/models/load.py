@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel
 
 from core.domain.recipe import QuantSpec
-from core.errors import RecipeError
+from core.errors import ModelError
+from core.models import architecture
+from core.models.architecture import Architecture
 
+BELONG = "Check that config.json and the weights belong together, or fetch the model again."
 DROPOUT_FIELD = "drop"
 TIMM = "timm_wrapper"
 """Model type of a timm backbone inside transformers."""
@@ -27,31 +28,24 @@ def load_body(folder: Path, *, weights: str = "pretrained", dropout: float = 0.0
     (bitsandbytes Linear4bit, needs `quantization`). dropout replaces every dropout probability of the configuration (of a timm
     model: the share of skipped residual branches, stochastic depth). Bodies that read pictures hold their convolutions channels last,
     which a CPU computes several times faster.
-    Raises RecipeError when the folder does not hold a model that transformers knows.
+    Raises ModelError when the folder does not hold a body that transformers knows, or not all of its weights.
     """
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise RecipeError(f"The base model in {folder.name} cannot be loaded.", why=str(error).split("\n")[0],
-                          remedy="Choose a model whose architecture transformers knows; code from models is never executed.") from error
-    if getattr(config, "is_encoder_decoder", False):
-        raise RecipeError("Encoder-decoder models are not supported.", why=f"{config.model_type} has two stacks of blocks.",
-                          remedy="Choose an encoder (BERT family) or a decoder (GPT family).")
+    found = architecture.read(folder)
+    config, extra = found.config, found.options
     _set_dropout(config, dropout)
-    extra: dict[str, Any] = {"add_pooling_layer": False} if _accepts_pooling_flag(config) and not _pools_well(config) else {}
     if weights == "fresh":
-        body = _fresh(config, extra)
+        body = _fresh(found)
     elif weights == "4bit":
-        body = AutoModel.from_pretrained(folder, config=config, dtype=compute_dtype, device_map={"": device},
-                                         quantization_config=_four_bit(quantization or QuantSpec(), compute_dtype), **extra)
+        body = found.auto.from_pretrained(folder, config=config, dtype=compute_dtype, device_map={"": device},
+                                          quantization_config=_four_bit(quantization or QuantSpec(), compute_dtype), **extra)
         _settle(body)
     else:
-        body = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, use_safetensors=True, **extra)
+        body = _pretrained(folder, found)
     if hasattr(config, "use_cache"):
         body.config.use_cache = False
     if weights != "4bit":
         body = body.to(device)
-        if reads_pictures(body):
+        if reads_pictures(body) and all(parameter.ndim <= 4 for parameter in body.parameters()):
             body = body.to(memory_format=torch.channels_last)
     return body.eval()
 
@@ -66,9 +60,31 @@ def channels_last(body: nn.Module) -> bool:
     return str(getattr(getattr(body, "timm_model", None), "output_fmt", "NCHW")).endswith("NHWC")
 
 
-def _fresh(config: Any, extra: dict[str, Any]) -> nn.Module:
+def _pretrained(folder: Path, found: Architecture) -> nn.Module:
+    """The published weights in fp32; a ModelError where the files lack some of them, which would be random numbers."""
+    try:
+        body, report = found.auto.from_pretrained(folder, config=found.config, dtype=torch.float32, use_safetensors=True,
+                                                  output_loading_info=True, ignore_mismatched_sizes=True, **found.options)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if "allocate memory" in str(error):
+            raise
+        raise ModelError(f"The weights of the base model {folder.name} cannot be loaded.", why=str(error).strip().split("\n")[0][:300],
+                         remedy=BELONG) from error
+    if report["mismatched_keys"]:
+        name, in_file, in_model = sorted(report["mismatched_keys"])[0]
+        raise ModelError(f"The weights of the base model {folder.name} do not fit its configuration.",
+                         why=f"{name} has the shape {tuple(in_file)} in the file and {tuple(in_model)} by config.json.", remedy=BELONG)
+    if missing := sorted(name for name in report["missing_keys"] if "pooler" not in name):
+        raise architecture.incomplete(folder, body, missing)
+    return body  # type: ignore[no-any-return]
+
+
+def _fresh(found: Architecture) -> nn.Module:
     """Random weights as the architecture's own code draws them, in fp32 whatever the base model was published in."""
-    body = AutoModel.from_config(config, dtype=torch.float32, **extra)
+    config = found.config
+    body: nn.Module = found.auto.from_config(config, dtype=torch.float32, **found.options)
     if config.model_type == TIMM:  # the wrapper draws every layer from N(0, 0.02), which is not how timm starts its models
         import timm
 
@@ -109,24 +125,6 @@ def _set_dropout(config: Any, dropout: float) -> None:
     for name, value in config.to_dict().items():
         if DROPOUT_FIELD in name and isinstance(value, float):
             setattr(config, name, dropout)
-
-
-def _accepts_pooling_flag(config: Any) -> bool:
-    try:
-        model_class = AutoModel._model_mapping[type(config)]
-    except KeyError:
-        return False
-    model_class = model_class[0] if isinstance(model_class, (list, tuple)) else model_class
-    return "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
-
-
-def _pools_well(config: Any) -> bool:
-    """Whether the model's pooled output is to be kept: not the dense layer of a BERT or ViT, which classifiers do without."""
-    if not hasattr(config, "image_size"):
-        return False
-    with torch.device("meta"):
-        pooler = getattr(AutoModel.from_config(config), "pooler", None)
-    return pooler is not None and not any(isinstance(module, nn.Linear) for module in pooler.modules())
 
 
 def trained_pooling(folder: Path) -> str:

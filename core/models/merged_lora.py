@@ -86,8 +86,14 @@ class _MergedLinear(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, base: nn.Module, scale: float) -> torch.Tensor:
         ctx.save_for_backward(x, a, b)
         ctx.base, ctx.scale = base, scale
-        bias = None if base.bias is None else base.bias.to(x.dtype)
-        return nn.functional.linear(x, _merged_weight(base, a, b, scale, x.dtype), bias)
+        weight = _merged_weight(base, a, b, scale, x.dtype)
+        out = torch.empty((*x.shape[:-1], len(weight)), dtype=x.dtype)
+        rows = out.view(-1, len(weight))
+        if base.bias is None:
+            torch.mm(x.reshape(-1, x.shape[-1]), weight.t(), out=rows)  # not a view of the product: what follows may work in place
+        else:
+            torch.addmm(base.bias.to(x.dtype), x.reshape(-1, x.shape[-1]), weight.t(), out=rows)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.errors import RecipeError
+from core.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-FILES = ("preprocessor_config.json", "config.json")
-"""Where a processor is described: its own file, or (timm) the configuration of the model."""
+FILES = ("preprocessor_config.json", "processor_config.json", "config.json")
+"""Where a processor is described: its own file, that of several processors together, or (timm) the configuration of the model."""
+GREY = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the grey that a model of one channel sees (ITU-R BT.601, as Pillow's `L`)."""
 TRIAL = 256
 """Pixels a side of the pictures that the processor is tried on."""
 
@@ -29,20 +31,29 @@ TRIAL = 256
 class PictureProcessor:
     """The picture processor of a base model, read from its folder.
 
-    size: (height, width) of what the model sees. scale, offset: (3,) fp32; a channel's input is `byte * scale + offset`.
+    size: (height, width) of what the model sees. channels: 3, or 1 for a model of grey pictures. scale, offset: (channels,) fp32;
+    a channel's input is `byte * scale + offset`. Raises ModelError for a folder without a processor, or a model of other channels.
     """
 
     def __init__(self, folder: Path) -> None:
         from transformers import AutoImageProcessor
 
+        remedy = "Save the model's processor into the same folder: AutoImageProcessor.from_pretrained(source).save_pretrained(folder)."
         try:
             self._processor: Any = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RecipeError(f"The base model in {folder.name} does not say how pictures must be prepared.",
-                              why=f"Its folder has no image processor that transformers knows ({str(error).splitlines()[0][:120]}).",
-                              remedy="Save the model's processor into the same folder (processor.save_pretrained).") from error
-        self._file = folder / next(name for name in FILES if (folder / name).is_file())
-        black, white = (self._whole(level) for level in (0, 255))  # (3, height, width)
+            there = any((folder / name).is_file() for name in FILES[:2])
+            why = str(error).splitlines()[0][:160] if there else f"Its folder has neither {FILES[0]} nor {FILES[1]}."
+            raise ModelError(f"The base model in {folder.name} does not say how pictures must be prepared.", why=why,
+                             remedy=remedy) from error
+        self._files = [folder / name for name in FILES if (folder / name).is_file()]
+        self.channels = _channels(folder)
+        try:
+            black, white = (self._whole(level) for level in (0, 255))  # (channels, height, width)
+        except (ValueError, TypeError, RuntimeError, KeyError, IndexError) as error:
+            raise ModelError(f"The picture processor of the base model in {folder.name} does not work.",
+                             why=f"A plain picture was tried: {str(error).splitlines()[0][:160]}",
+                             remedy=remedy) from error
         middle = (slice(None), black.shape[1] // 2, black.shape[2] // 2)
         self.size = (int(black.shape[1]), int(black.shape[2]))
         self.offset = black[middle].astype(np.float32)
@@ -53,7 +64,10 @@ class PictureProcessor:
         from PIL import Image
 
         picture = Image.new("RGB", (TRIAL, TRIAL), (level, level, level))
-        return np.asarray(self._processor(images=picture, return_tensors="pt")["pixel_values"][0], dtype=np.float64)
+        values = self._processor(images=picture, return_tensors="pt")["pixel_values"]
+        if values.ndim != 4 or values.shape[1] != 3:
+            raise ValueError(f"its output has the shape {tuple(values.shape)}, not (1, 3, height, width)")
+        return np.asarray(values[0, :self.channels], dtype=np.float64)
 
     def resize(self, picture: Image) -> np.ndarray:
         """An RGB picture, resized and cropped, not normalised: (height, width, 3) uint8."""
@@ -71,10 +85,13 @@ class PictureProcessor:
         return np.asarray(picture, dtype=np.uint8)
 
     def normalise(self, pixels: np.ndarray) -> torch.Tensor:
-        """(n_rows, height, width, 3) uint8 -> model input (n_rows, 3, height, width) fp32, channels last in memory."""
+        """(n_rows, height, width, 3) uint8 -> model input (n_rows, channels, height, width) fp32, channels last in memory."""
         import torch
 
-        values = torch.from_numpy(pixels).float() * torch.from_numpy(self.scale) + torch.from_numpy(self.offset)
+        levels = torch.from_numpy(pixels).float()
+        if self.channels == 1:
+            levels = (levels @ torch.tensor(GREY)).unsqueeze(-1)
+        values = levels * torch.from_numpy(self.scale) + torch.from_numpy(self.offset)
         return values.permute(0, 3, 1, 2)
 
     def fingerprint(self) -> str:
@@ -85,4 +102,20 @@ class PictureProcessor:
     def save(self, folder: Path) -> None:
         """Write what `PictureProcessor(folder)` reads back."""
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self._file, folder / self._file.name)
+        for file in self._files:
+            shutil.copyfile(file, folder / file.name)
+
+
+def _channels(folder: Path) -> int:
+    """Channels of the pictures that the model reads, from its configuration; 3 where that is not beside the processor."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = config | (config.get("vision_config") or {}) | (config.get("model_args") or {})
+        found = config.get("num_channels", config.get("in_chans", 3))
+    except (OSError, ValueError, TypeError):
+        return 3
+    if found not in (1, 3):
+        raise ModelError(f"The base model in {folder.name} reads pictures of {found} channels.",
+                         why="Thaw prepares colour or grey pictures.",
+                         remedy="Choose a base model that reads 3 channels, or 1.")
+    return int(found)

@@ -53,7 +53,7 @@ class EncodedPictures:
         return self.store.read(index).reshape(*self.processor.size, 3)
 
     def batch(self, indices: np.ndarray, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
-        """{"pixel_values": (n_rows, 3, height, width)}; with an epoch, augmented as the recipe says."""
+        """{"pixel_values": (n_rows, channels, height, width)}; with an epoch, augmented as the recipe says."""
         rows = [self.pixels(int(index)) for index in indices]
         if epoch is not None and self.augmentation != "off":
             rows = [augment(pixels, level=self.augmentation, seed=self.seed, epoch=epoch, row=int(index))
@@ -63,7 +63,7 @@ class EncodedPictures:
     def beside_prefix(self, indices: np.ndarray, *, prefix_axes: int) -> dict[str, torch.Tensor]:
         """Zeros where the pictures were: feature maps (three axes a row) need no particular size, tokens need the model's own."""
         height, width = (PLACEHOLDER_SIDE, PLACEHOLDER_SIDE) if prefix_axes == 3 else self.processor.size
-        return {"pixel_values": torch.zeros(len(indices), 3, height, width)}
+        return {"pixel_values": torch.zeros(len(indices), self.processor.channels, height, width)}
 
 
 class ImageClassification:

@@ -12,7 +12,7 @@ import torch
 from core import cache as cache_module
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
-from core.models import blocks, load, sharing
+from core.models import blocks, load, sharing, tokens
 from core.models.network import Network
 from core.tasks.base import Report, Rows, no_report
 
@@ -21,19 +21,23 @@ PAD_MULTIPLE = 32
 
 
 class EncodedTexts:
-    """Token ids of all rows, ragged and memory-mapped: row i is ids[offsets[i]:offsets[i + 1]]."""
+    """Token ids of all rows, ragged and memory-mapped: row i is ids[offsets[i]:offsets[i + 1]].
+
+    fixed_width: fill every batch up to `max_length`, for models that padding does not leave alone.
+    """
 
     ragged = True
 
-    def __init__(self, ids: np.ndarray, offsets: np.ndarray, *, pad_id: int, max_length: int) -> None:
+    def __init__(self, ids: np.ndarray, offsets: np.ndarray, *, pad_id: int, max_length: int, fixed_width: bool = False) -> None:
         self.ids = ids
         self.offsets = offsets
         self.pad_id = pad_id
         self.max_length = max_length
+        self.fixed_width = fixed_width
         self.lengths = np.diff(offsets)
 
     def batch(self, indices: np.ndarray, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
-        longest = int(self.lengths[indices].max())
+        longest = self.max_length if self.fixed_width else int(self.lengths[indices].max())
         width = min(-(-longest // PAD_MULTIPLE) * PAD_MULTIPLE, max(self.max_length, longest))
         ids = np.full((len(indices), width), self.pad_id, dtype=np.int64)  # (n_rows, n_tokens)
         mask = np.zeros((len(indices), width), dtype=np.int64)
@@ -51,12 +55,7 @@ class TextClassification:
     """The task adapter; see `core.tasks.base.TaskAdapter`."""
 
     def load_processor(self, folder: Path) -> Any:
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        return tokenizer
+        return tokens.load(folder)
 
     def encode(self, rows: Rows, *, processor: Any, recipe: Recipe, facts: ModelFacts, cache: Path,
                report: Report = no_report) -> EncodedTexts:
@@ -72,7 +71,8 @@ class TextClassification:
                     found = {"ids": ids, "offsets": offsets}
         with suppress(FileNotFoundError):  # evicted since: what is mapped or in memory stays readable
             (folder / "offsets.npy").touch()
-        return EncodedTexts(found["ids"], np.array(found["offsets"]), pad_id=processor.pad_token_id, max_length=limit)
+        return EncodedTexts(found["ids"], np.array(found["offsets"]), pad_id=tokens.pad_id(processor), max_length=limit,
+                            fixed_width=facts.fixed_width)
 
     def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, n_classes: int, weights: str, dropout: float,
               compute_dtype: torch.dtype, device: str) -> Network:
@@ -94,6 +94,6 @@ def _tokenise(texts: list[str], tokenizer: Any, limit: int, chunk: int = 1000) -
     for start in range(0, len(texts), chunk):
         encoded = tokenizer(texts[start:start + chunk], truncation=True, max_length=limit, add_special_tokens=True,
                             return_attention_mask=False, return_token_type_ids=False)["input_ids"]
-        pieces += [np.asarray(ids if len(ids) else [tokenizer.pad_token_id], dtype=np.int32) for ids in encoded]
+        pieces += [np.asarray(ids if len(ids) else [tokens.pad_id(tokenizer)], dtype=np.int32) for ids in encoded]
     offsets = np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64)
     return (np.concatenate(pieces) if pieces else np.zeros(0, np.int32)), offsets

@@ -39,6 +39,9 @@ def cache(session: Session, inputs: Inputs) -> None:
     if recipe.augmentation != "off" and not session.encoded.ragged:
         session.observer.note("The frozen blocks were not cached, because augmentation changes every picture.")
         return
+    if session.facts.fixed_width:
+        session.observer.note("The frozen blocks were not cached, because padding changes what this model computes.")
+        return
     session.enter(Phase.CACHING)
     wanted = np.concatenate([session.train, session.validation, session.rows.of(Split.TEST), session.rows.of(Split.SHIFT),
                              tracked(session)])

@@ -59,10 +59,12 @@ TRAINING_KNOBS = ("epochs", "batch_size", "learning_rate", "head_learning_rate",
 
 
 class Always:
-    """Applies to every model and has nothing to warn of."""
+    """Applies to every model that it was tried on, and has nothing to warn of."""
+
+    card: Card
 
     def applies_to(self, facts: ModelFacts, device: Device | None = None) -> str | None:
-        return None
+        return (facts.refusals or {}).get(self.card.name)
 
     def note(self, device: Device | None = None) -> str | None:
         return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
-from core.domain.dataset import Task
 from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
@@ -30,7 +30,7 @@ class Lora:
     def applies_to(self, facts: ModelFacts, device: Device | None = None) -> str | None:
         if not any(block.linear_layers for block in facts.blocks):
             return "this model has no linear layers or 1x1 convolutions to adapt"
-        return None
+        return (facts.refusals or {}).get(self.card.name)
 
     def note(self, device: Device | None = None) -> str | None:
         return None
@@ -49,9 +49,10 @@ def add_adapters(network: Network, recipe: Recipe) -> None:
     targets = lora_targets(blocks.describe(network.body, network.stack), spec=recipe.lora.targets, frozen=recipe.freeze.frozen)
     for parameter in network.body.parameters():
         parameter.requires_grad_(False)
+    takes = inspect.signature(network.body.forward).parameters  # peft's wrapper for texts hands on arguments that not every body takes
     config = LoraConfig(r=recipe.lora.rank, lora_alpha=recipe.lora.alpha, lora_dropout=recipe.lora.dropout,
                         target_modules=[layer.name for layer in targets], bias="none",
-                        task_type=None if recipe.task is Task.IMAGE_CLASSIFICATION else "FEATURE_EXTRACTION")
+                        task_type="FEATURE_EXTRACTION" if "inputs_embeds" in takes else None)
     network.body = get_peft_model(network.body, config)
     network.stack = network.stack.under(WRAPPED)
     if network.device.type == "cpu":  # where thin products are slow: a step takes about a fifth less

@@ -29,7 +29,7 @@ class Qlora:
             return "this model has no linear layers worth quantising (4-bit storage is for linear layers, not convolutions)"
         if importlib.util.find_spec("bitsandbytes") is None:
             return "the package bitsandbytes is not installed"
-        return None
+        return (facts.refusals or {}).get(self.card.name)
 
     def note(self, device: Device | None = None) -> str | None:
         return "Saves memory, not time, on a CPU." if device is None or device.kind == "cpu" else None

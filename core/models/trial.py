@@ -1,0 +1,171 @@
+"""Try a base model before anything relies on it: a forward pass, and one training step of every way to make it trainable.
+
+What a library refuses, or what an architecture does with its layers that adapters break, shows in one step on two rows. Hoping costs
+the user a queued run; trying costs a second, once a model.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from core.domain.model import ModelFacts
+from core.domain.recipe import Recipe
+from core.errors import ModelError
+from core.models import blocks, load, methods, sharing
+from core.models.architecture import OTHER_MODEL
+from core.models.blocks import Stack
+from core.models.methods import Method
+from core.models.network import Network
+
+Inputs = dict[str, torch.Tensor]
+SAME = 1e-4
+"""Relative difference up to which two computations in fp32 count as one."""
+LARGE = 5e8
+"""Parameters above which fresh weights are not drawn only to try them."""
+
+
+@torch.no_grad()
+def forward(body: nn.Module, inputs: Inputs, *, name: str) -> Any:
+    """The body's output for `inputs`. Raises ModelError where it fails, is not finite, or is another the second time."""
+    try:
+        output, again = body(**inputs), body(**inputs)
+        hidden: torch.Tensor = output.last_hidden_state
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise refused(body, name, f"Two rows were tried: {line_of(error)}.") from error
+    if hidden.ndim not in (3, 4) or hidden.shape[0] != len(next(iter(inputs.values()))):
+        raise refused(body, name, f"Its output has the shape {tuple(hidden.shape)}, which is neither tokens nor a feature map.")
+    if not torch.isfinite(hidden).all():
+        raise ModelError(f"The base model {name} computes no finite numbers.", why="Two rows were tried; its weights are probably damaged.",
+                         remedy="Fetch or save the model again, or choose another one.")
+    if differ(hidden, again.last_hidden_state):
+        raise refused(body, name, "It draws random numbers when it should not: the same rows gave another output.")
+    return output
+
+
+def check_tokens(body: nn.Module, hidden: torch.Tensor, n_tokens: int, *, name: str) -> None:
+    """Raise ModelError unless the output has a vector for every token, which pooling and attention masks rely on."""
+    if hidden.ndim != 3 or hidden.shape[1] != n_tokens:
+        raise refused(body, name, f"{n_tokens} tokens went in, and the output has the shape {tuple(hidden.shape)}.")
+
+
+@torch.no_grad()
+def check_stack(body: nn.Module, stack: Stack, inputs: Inputs, *, name: str) -> None:
+    """Raise ModelError unless every block is called, in the order of their numbers: what is shown and frozen by block relies on it."""
+    order: list[int] = []
+
+    def note(index: int) -> Any:
+        return lambda module, args: order.append(index) if index not in order else None
+
+    handles = [member.register_forward_pre_hook(note(i)) for i, member in enumerate(blocks.members(body, stack))]
+    try:
+        body(**inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if order != list(range(stack.size)):
+        raise refused(body, name, f"Its {stack.size} blocks ({stack.paths[0]} …) are not called one after another.")
+
+
+@torch.no_grad()
+def padding_matters(network: Network, inputs: Inputs) -> bool:
+    """Whether a text gets other features when its row is filled up: convolutions and Fourier transforms look over the mask."""
+    whole = {key: value[:1] for key, value in inputs.items()}
+    n_tokens = whole["input_ids"].shape[1]
+    short = {key: value[:, :max(1, n_tokens // 3)] for key, value in whole.items()}
+    padded = {**whole, "attention_mask": whole["attention_mask"].clone()}
+    padded["attention_mask"][:, short["input_ids"].shape[1]:] = 0
+    try:
+        return differ(network.features(**short), network.features(**padded))
+    except (RuntimeError, ValueError, IndexError):  # takes rows of some lengths only
+        return True
+
+
+def differ(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Whether two results are more apart than rounding explains."""
+    return first.shape != second.shape or bool(torch.linalg.vector_norm(first - second) > SAME * torch.linalg.vector_norm(first))
+
+
+def refusals(folder: Path, facts: ModelFacts, body: nn.Module, inputs: Inputs) -> dict[str, str]:
+    """Method -> why one training step of it failed; a method that is not named passed, or does not apply for another reason.
+
+    body: the pretrained one, which is used up. Methods that hold their weights alike and both train or both leave them are one trial.
+    """
+    found: dict[str, str] = {}
+    tried: dict[tuple[str, bool], str | None] = {}
+    order = sorted(methods.REGISTRY.values(), key=lambda method: (method.card.weights != "pretrained", method.card.adapter))
+    for method in order:
+        kind = (method.card.weights, method.card.adapter)
+        if method.card.solved or method.applies_to(facts):
+            continue
+        if kind not in tried:
+            tried[kind] = None if kind[0] == "fresh" and facts.parameters > LARGE else _step(folder, facts, body, method, inputs)
+            if kind == ("pretrained", True):
+                body = nn.Identity()
+                gc.collect()
+        if reason := tried[kind]:
+            found[method.card.name] = reason
+    return found
+
+
+def _step(folder: Path, facts: ModelFacts, body: nn.Module, method: Method, inputs: Inputs) -> str | None:
+    """Why one step fails; None when every kind of trained weight got a finite gradient."""
+    recipe = Recipe(dataset="", base_model=facts.id, method=method.card.name, task=facts.tasks[0])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        try:
+            if method.card.weights != "pretrained":
+                body = load.load_body(folder, weights=method.card.weights, quantization=recipe.quantization)
+            return _gradients(network_of(body, facts), method, recipe, inputs)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what a library or an architecture refuses is the answer here
+            return f"one training step was tried and failed ({line_of(error)})"
+
+
+def network_of(body: nn.Module, facts: ModelFacts) -> Network:
+    """A network of two classes."""
+    stack = sharing.of_build(body, blocks.find_stack(body), facts)
+    return Network(body, stack=stack, pooling=facts.pooling, width=facts.hidden_size, n_classes=2, channels_last=load.channels_last(body))
+
+
+def _gradients(network: Network, method: Method, recipe: Recipe, inputs: Inputs) -> str | None:
+    reached: list[bool] = []
+
+    def note(parameter: torch.Tensor) -> None:
+        """Look at a gradient and drop it at once, so that a step takes hardly more memory than the weights."""
+        assert parameter.grad is not None
+        reached.append(bool(torch.isfinite(parameter.grad).all()))
+        parameter.grad = None
+
+    method.make_trainable(network, recipe)
+    network.train()
+    trained = [parameter for name, parameter in network.body.named_parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.register_post_accumulate_grad_hook(note)
+    with torch.enable_grad():
+        loss = network(**inputs, labels=torch.arange(len(next(iter(inputs.values())))) % 2)["loss"]
+        loss.backward()
+    if not torch.isfinite(loss) or not all(reached):
+        return "one training step was tried and gave no finite numbers"
+    if len(reached) < len(trained) / 2:
+        return f"one training step was tried, and only {len(reached)} of {len(trained)} trained weights had a part in it"
+    return None
+
+
+def refused(body: nn.Module, name: str, why: str) -> ModelError:
+    """For an architecture that Thaw cannot train."""
+    return ModelError(f"Thaw cannot train the base model {name} (a {type(body).__name__}).", why=why, remedy=OTHER_MODEL)
+
+
+def line_of(error: BaseException) -> str:
+    """`ValueError: what it says`: the first sentence without tags, no full stop."""
+    text = re.sub(r"^\[[^\]]*\]\s*", "", str(error).strip().split("\n")[0]).split(". ")[0][:200].rstrip(". ")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,130 @@
+"""Every family of base models × every method: it trains and is read back from disk to the same predictions, or is refused in words before.
+
+Each family is a tiny random model as `save_pretrained` leaves it. What a library or an architecture does not allow is listed below, so that
+a new version that changes it shows here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from core.domain.dataset import Dataset, Task
+from core.domain.freeze import FreezePlan
+from core.domain.model import ModelFacts
+from core.domain.recipe import Recipe
+from core.errors import ModelError
+from core.features.pooled import every_block
+from core.models import methods
+from core.models.inspect import inspect_model
+from core.settings import Settings
+from core.tasks.base import Rows
+from core.training import artifact, evaluate
+from core.training.execute import execute
+from core.training.session import read_rows
+from tests import families
+from tests.conftest import WORKSPACE, Notes, write_dataset, write_picture_dataset
+
+CONVOLUTIONAL = "no linear layers worth quantising"
+LEFT_OUT: dict[str, dict[str, str]] = {
+    "bit": {"qlora": CONVOLUTIONAL},
+    "efficientnet": {"qlora": CONVOLUTIONAL},
+    "levit": {"qlora": CONVOLUTIONAL},
+    "mamba": {"lora": "incompatible with Mamba", "qlora": "incompatible with Mamba"},
+    "mamba2": {"lora": "incompatible with Mamba", "qlora": "incompatible with Mamba"},
+    "mobilenetv1": {"lora": "one training step was tried and failed", "qlora": CONVOLUTIONAL},
+    "mobilenetv2": {"lora": "one training step was tried and failed", "qlora": CONVOLUTIONAL},
+    "mobilevit": {"qlora": CONVOLUTIONAL},
+    "mobilevit2": {"qlora": CONVOLUTIONAL},
+    "poolformer": {"qlora": CONVOLUTIONAL},
+    "regnet": {"qlora": CONVOLUTIONAL},
+    "resnet": {"qlora": CONVOLUTIONAL},
+    "swiftformer": {"qlora": CONVOLUTIONAL},
+    "timmbeit": {"qlora": "one training step was tried and failed"},
+}
+"""Family -> method -> words of the reason why it is left out."""
+LIMITS = {"roberta": 33, "mpnet": 32, "camembert": 32, "esmabsolute": 33, "data2vectext": 33, "luke": 33, "longformer": 129,
+          "xlmroberta": 129, "shortpos": 40, "opt": 40, "cliptext": 77, "mpt": 64, "xglm": 64, "xlnet": 512, "t5encoder": 512, "bloom": 512,
+          "mamba": 512, "leftpad": 130}
+"""Longest text: positions counted from 2 (or from behind the padding token) end earlier; where nothing is said, 512."""
+PADDING_MATTERS = {"canine", "convbert", "fnet", "funnel", "mobilebert"}
+"""Families that look over the attention mask: convolutions, Fourier transforms, pooling along the text."""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", hub=False)
+
+
+def inspected(name: str, tmp_path: Path, settings: Settings) -> ModelFacts:
+    return inspect_model(str(families.make(name, tmp_path / name)), settings=settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", sorted(families.FAMILIES))
+def test_every_method_reloads_equal_or_is_left_out_before(family: str, tmp_path: Path, place: Settings) -> None:
+    facts = inspected(family, tmp_path, place)
+    pictures = family in families.PICTURES
+    assert facts.tasks == (Task.IMAGE_CLASSIFICATION if pictures else Task.TEXT_CLASSIFICATION,)
+    assert facts.fixed_width == (family in PADDING_MATTERS)
+    assert facts.max_length == LIMITS.get(family, facts.max_length)
+    reasons = {name: reason for name, method in methods.REGISTRY.items() if (reason := method.applies_to(facts))}
+    expected = LEFT_OUT.get(family, {})
+    assert reasons.keys() == expected.keys()
+    assert all(words in reasons[name] for name, words in expected.items())
+
+    dataset = (write_picture_dataset if pictures else write_dataset)(place, n_rows=30)
+    rows = read_rows(dataset, settings=place, workspace=WORKSPACE)
+    for name in methods.REGISTRY:
+        if name not in reasons:
+            trains_and_reloads(name, facts, dataset, rows, tmp_path / name, place)
+
+
+def trains_and_reloads(name: str, facts: ModelFacts, dataset: Dataset, rows: Rows, folder: Path, settings: Settings) -> None:
+    frozen = facts.block_names[:2] if name == "partial" and len(facts.blocks) > 2 else ()
+    recipe = Recipe(dataset=dataset.id, base_model=facts.id, method=name, task=dataset.task, epochs=1, batch_size=9, precision="fp32",
+                    max_length=min(64, facts.max_length or 64), evaluations_per_epoch=1, learning_rate=1e-3,
+                    freeze=FreezePlan(frozen=frozen))
+    execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=Notes())
+    recorded = pq.read_table(folder / "predictions-test.parquet")
+    content = [rows.content[row] for row in recorded["row_id"].to_pylist()]
+    expected = np.array(recorded["probabilities"].to_pylist())
+
+    side = artifact.load(folder, settings=settings)
+    together = evaluate.softmax(side.logits(content))
+    alone = evaluate.softmax(np.concatenate([side.logits([one]) for one in content]))
+    np.testing.assert_allclose(together, expected, atol=1e-5, err_msg=f"{name}: all rows")
+    np.testing.assert_allclose(alone, expected, atol=1e-4, err_msg=f"{name}: a row at a time")
+
+
+@pytest.mark.parametrize("family", sorted(families.REFUSED))
+def test_what_cannot_be_trained_is_refused_by_inspection_in_three_parts(family: str, tmp_path: Path, place: Settings) -> None:
+    with pytest.raises(ModelError) as caught:
+        inspected(family, tmp_path, place)
+    error = caught.value
+    assert families.REFUSED[family][0] in str(error)
+    assert error.what.endswith(".") and error.why and error.remedy.endswith(".")
+    assert "\n" not in str(error) and len(str(error)) < 700
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["albert", "funnel", "segformer", "deberta2", "onelayer", "convbert"])
+def test_features_of_every_block_can_be_looked_at(family: str, tmp_path: Path, place: Settings) -> None:
+    from core import tasks
+
+    facts = inspected(family, tmp_path, place)
+    dataset = (write_picture_dataset if family in families.PICTURES else write_dataset)(place, n_rows=15)
+    rows = read_rows(dataset, settings=place, workspace=WORKSPACE)
+    recipe = Recipe(dataset=dataset.id, base_model=facts.id, method="probe", task=dataset.task)
+    adapter = tasks.adapter(dataset.task)
+    encoded = adapter.encode(rows, processor=adapter.load_processor(Path(facts.id)), recipe=recipe, facts=facts, cache=tmp_path)
+    import torch
+
+    network = adapter.build(Path(facts.id), recipe=recipe, facts=facts, n_classes=3, weights="pretrained", dropout=0.0,
+                            compute_dtype=torch.float32, device="cpu")
+    found = every_block(network, encoded, np.arange(15), precision="fp32")
+    assert list(found) == [block.name for block in facts.blocks]
+    assert all(len(values) == 15 and np.isfinite(values).all() and values.std() > 0 for values in found.values())
