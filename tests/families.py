@@ -328,13 +328,13 @@ REFUSED: dict[str, tuple[str, Callable[[Path], None]]] = {
     "bart": ("Encoder-decoder models are not supported", _text("BartModel", "BartConfig", vocab_size=VOCABULARY, **FEW)),
     "biggertokenizer": ("up to 327; the embedding has 60 rows", _text("BertModel", "BertConfig", **{**TEXT, "vocab_size": 60})),
     "binonly": ("from transformers import AutoModel", _then(BERT, _only_bin)),
-    "blip": ("do not hold a whole", _dual("BlipForQuestionAnswering", "BlipConfig", projection_dim=32)),
+    "blip": ("reads texts and pictures together", _dual("BlipForQuestionAnswering", "BlipConfig", projection_dim=32)),
     "gptq": ("stored quantised (gptq)", _then(BERT, lambda folder: _edit(folder, quantization_config={"quant_method": "gptq",
                                                                                                       "bits": 4}))),
     "fourchannels": ("pictures of 4 channels", _picture("ViTModel", "ViTConfig", **PICTURE, num_channels=4)),
     "missingtensor": ("1 of its tensors are missing", _then(BERT, lambda folder: _weights(folder, lambda t: t.pop(
         "encoder.layer.1.output.dense.weight")))),
-    "misshapen": ("cannot be loaded", _then(BERT, lambda folder: _edit(folder, intermediate_size=96))),
+    "misshapen": ("do not fit its configuration", _then(BERT, lambda folder: _edit(folder, intermediate_size=96))),
     "nan": ("no finite numbers", _then(BERT, lambda folder: _weights(folder, lambda t: t["encoder.layer.1.output.dense.weight"].fill_(
         float("nan"))))),
     "noprocessor": ("how pictures must be prepared", _then(VIT, _without("preprocessor_config.json"))),

@@ -45,7 +45,10 @@ class Network(nn.Module):
         """
         if hidden.ndim == 4:
             return hidden.float().mean((1, 2) if self.channels_last else (2, 3))
+        n_tokens = hidden.shape[1]
         mask = torch.ones(hidden.shape[:2], device=hidden.device) if mask is None else mask
+        if mask.shape[1] != n_tokens:  # inside a body that shortens texts from block to block (Funnel)
+            mask = mask[:, torch.arange(n_tokens, device=mask.device) * mask.shape[1] // n_tokens]
         return pool(hidden, mask, "mean" if self.pooling == "model" else self.pooling)
 
     def forward(self, labels: torch.Tensor | None = None, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
