@@ -30,6 +30,10 @@ TIPS: dict[FailureKind, str] = {
 }
 
 
+MAX_PART_LENGTH = 4000
+"""Characters of each part of an error."""
+
+
 class ThawError(Exception):
     """An error with three parts, each a full sentence for a workshop participant.
 
@@ -40,6 +44,7 @@ class ThawError(Exception):
     kind: FailureKind = FailureKind.INTERNAL
 
     def __init__(self, what: str, *, why: str = "", remedy: str = "", kind: FailureKind | None = None) -> None:
+        what, why, remedy = (_short(part) for part in (what, why, remedy))
         super().__init__(what)
         self.what = what
         self.why = why
@@ -49,6 +54,11 @@ class ThawError(Exception):
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.what, self.why, self.remedy) if part)
+
+
+def _short(part: str) -> str:
+    """What somebody typed may be of any length; a part of an error is not."""
+    return part if len(part) <= MAX_PART_LENGTH else f"{part[:MAX_PART_LENGTH // 2]} … {part[-MAX_PART_LENGTH // 2:]}"
 
 
 class DataError(ThawError):

@@ -197,6 +197,8 @@ class Data(Workspace):
         payload = {key: value for key, value in (("model", model), ("dataset", dataset)) if value}
         if not payload:
             raise RecipeError("There is nothing to prepare.", remedy="Name a base model, a bundled dataset, or both.")
+        if dataset and all(dataset != entry.id for entry in self.bundled_datasets()):
+            raise NotFoundError(f"There is no bundled dataset {dataset[:80]!r}.", remedy="Choose one on the Data page.")
         if model:
             from core.models import facts
 
