@@ -27,14 +27,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def thaw(settings: Settings) -> Iterator[Thaw]:
-    found = Thaw(replace(settings, threads=1, heartbeat_s=0.2))
+def thaw(settings: Settings, tiny_model: Path) -> Iterator[Thaw]:
+    found = Thaw(replace(settings, threads=1, heartbeat_s=0.2, model_folders=(tiny_model.parent,)))
     yield found
     store = Store(settings)
     for row in store.supervisors.list():
-        process.end(row.pid, row.pid_created, signal.SIGKILL)
+        process.end(row.pid, row.pid_created, signal.SIGKILL, row.birth)
     for claim in store.queue.active():
-        process.end(claim.pid, claim.pid_created, signal.SIGKILL)
+        process.end(claim.pid, claim.pid_created, signal.SIGKILL, claim.birth)
 
 
 @pytest.fixture
