@@ -17,7 +17,7 @@ from typing import Any
 from core.data import duplicates, library, seal
 from core.data import labels as labels_of
 from core.data.gallery import copy_pictures
-from core.data.ingest import DATASET, REPORT, ROWS, publish, read_dataset, write_json, write_rows
+from core.data.ingest import DATASET, REPORT, ROWS, publish, read_as_now, read_dataset, write_json, write_rows
 from core.data.report import INFO, WARNING, Finding, ImportReport, several
 from core.domain import codec
 from core.domain.dataset import Dataset, Split
@@ -148,7 +148,7 @@ def _write(dataset: Dataset, other: Dataset, rows: dict[str, Any], label: Any, *
         rows_kept=len(rows["row_id"]), counts={**dataset.counts, Split.SHIFT.value: {n: counts[i] for i, n in enumerate(dataset.classes)}})
     target = home / result.id
     if (target / DATASET).is_file():
-        return read_dataset(target)
+        return read_as_now(target, result)
     home.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -66,7 +68,7 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
         reading=examined.reading)
     target = folder / dataset.id
     if (target / DATASET).is_file():
-        return read_dataset(target)
+        return read_as_now(target, dataset)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
     try:
@@ -83,6 +85,21 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return read_dataset(target)
+
+
+def read_as_now(target: Path, dataset: Dataset) -> Dataset:
+    """The dataset that is there already, with the columns and the way of reading of the file that just gave the same rows.
+
+    Runs keep those of their own time; new runs read new files like the file that was imported last.
+    """
+    known = read_dataset(target)
+    if (known.columns, known.reading) == (dataset.columns, dataset.reading):
+        return known
+    updated = dataclasses.replace(known, columns=dataset.columns, reading=dataset.reading)
+    temporary = target / f".{DATASET}-{secrets.token_hex(4)}"
+    write_json(temporary, codec.to_json(updated))
+    temporary.replace(target / DATASET)
+    return updated
 
 
 def write_rows(path: Path, *, row_id: Any, label: Any, split: Any, text: Any = None, image: Any = None, file: Any = None) -> None:

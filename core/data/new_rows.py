@@ -122,11 +122,14 @@ def _with_blank_lines(table: Table, path: Path) -> Table:
     import numpy as np
 
     lines = table.format.startswith("Text,")
-    if not lines and "-separated text" not in table.format:
+    if path.suffix.lower() not in (".csv", ".tsv", ".tab", ".txt") or not (lines or "-separated text" in table.format):
         return table
     encoding = encodings.detect(path)
     with path.open(encoding=encoding.name, errors=encoding.errors, newline=None if lines else "") as file:
-        filled = [bool(line.strip()) for line in file] if lines else [bool(record) for record in csv.reader(file)]
+        try:
+            filled = [bool(line.strip()) for line in file] if lines else [bool(record) for record in csv.reader(file)]
+        except csv.Error:                                            # written otherwise than most: the reader's word counts
+            return table
     while filled and not filled[-1]:
         filled.pop()
     places = np.flatnonzero(filled)

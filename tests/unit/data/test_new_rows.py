@@ -144,6 +144,21 @@ def test_joining_is_that_of_the_import(file: File, settings: Settings) -> None:
         assert read(moved, settings, kept.row_source).content == [row["text"] for row in stored]
 
 
+def test_the_same_rows_from_a_file_with_other_columns(file: File, settings: Settings) -> None:
+    """Equal content is one dataset; new runs read new files like the file that was imported last."""
+    def keep(name: str) -> RowSource:
+        path = file(f"{name}.csv", f"{name},label\n" + "".join(f"words number {i},{'ab'[i % 2]}\n" for i in range(20)))
+        made, _ = ingest.ingest(tables.read(path, settings=settings), roles={name: Role.TEXT, "label": Role.LABEL}, name=name,
+                                settings=settings, workspace="w")
+        assert library.load(made.id, settings=settings, workspace="w") == made
+        return made.row_source
+
+    first, second = keep("text"), keep("message")
+    assert (first.named(Role.TEXT), second.named(Role.TEXT)) == (("text",), ("message",))
+    assert len(library.list_datasets(settings=settings, workspace="w")) == 1
+    assert read(file("new.csv", "text,message\nnot these,but these\n"), settings, second).content == ["but these"]
+
+
 def test_where_rows_were_files_a_column_named_like_texts_is_taken(file: File, settings: Settings) -> None:
     assert read(file("a.csv", "n,message\n1,some words here\n2,and others too\n"), settings, FOLDERS).content[0] == "some words here"
     assert read(file("b.csv", "anything\nsome words here\n"), settings, FOLDERS).content == ["some words here"]
