@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from core.data.member_names import decoded, open_zip
+from core.data.member_names import open_zip, readable
 from core.errors import DataError
 
 MAX_RATIO = 200
@@ -41,7 +41,7 @@ def unpack_zip(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lam
             members = [m for m in bundle.infolist() if not m.filename.endswith("/")]
             check_members(members, archive, max_files=max_files, max_bytes=max_bytes)
             return [_write(bundle, member, dest) for member in members if wanted(member.filename)]
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
         raise DataError(f"The archive {archive.name} cannot be opened.", why=f"It is damaged or of an unknown kind ({error}).",
                         remedy="Make the ZIP again with an ordinary tool and without a password, then try again.") from error
 
@@ -95,14 +95,7 @@ def unpack_tar(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lam
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError) as error:
         raise DataError(f"The archive {archive.name} cannot be opened.", why=f"It is damaged or cut off ({str(error)[:120]}).",
                         remedy="Pack it again with an ordinary tool, as ZIP or tar.gz, then try again.") from error
-    return Unpacked(files=dict(zip(_named(list(written)), written.values(), strict=True)), folders=_named(folders))
-
-
-def _named(names: list[str]) -> list[str]:
-    """Names as on the system that packed them: those that are no UTF-8 are decoded together."""
-    unsure = [name for name in names if not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name)]
-    meant = dict(zip(unsure, decoded([name.encode("utf-8", "surrogateescape") for name in unsure]), strict=True))
-    return [meant.get(name, name) for name in names]
+    return Unpacked(files=dict(zip(readable(list(written)), written.values(), strict=True)), folders=readable(folders))
 
 
 def _tar_problem(member: tarfile.TarInfo) -> str | None:

@@ -95,6 +95,13 @@ class Gallery:
             return None
         return next((found for path in [*places, *(p[:-2] for p in places if p.endswith(".0"))] if (found := _longest(bare, path))), None)
 
+    def why_not(self, cell: str | None) -> str:
+        """Why a cell that `resolve` knows no picture for names none, as a reason to leave the row out."""
+        ends = self._ends or ({}, {})
+        parts = _folded(_slashed(cell or ""))
+        shared = any(found.get("/".join(parts[start:]), "") is None for found in ends for start in range(len(parts)))
+        return "several pictures of the archive have this name" if shared else "no picture of the archive has this name"
+
     def read(self, name: str) -> bytes:
         return self._read(name)
 

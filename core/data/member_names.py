@@ -38,6 +38,13 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     return bundle
 
 
+def readable(names: Sequence[str]) -> list[str]:
+    """Names as on the system that gave them: those that are no UTF-8 (in Python: with lone surrogates) are decoded together."""
+    unsure = [name for name in names if not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name)]
+    meant = dict(zip(unsure, decoded([name.encode("utf-8", "surrogateescape") for name in unsure]), strict=True))
+    return [meant.get(name, name) for name in names]
+
+
 def decoded(names: Sequence[bytes]) -> list[str]:
     """Names in bytes as text: UTF-8 where all are valid, else the encoding that reads best over all of them, alike for all."""
     if not names:

@@ -117,7 +117,7 @@ def _album(table: Table, names: Any, keep: Any, left_out: tuple[LeftOut, ...], *
     mask = np.asarray(keep, dtype=bool).copy()
     cells = names.to_pylist()
     positions = np.flatnonzero(mask)
-    missing = {int(p): "no picture of the archive has this name" for p in positions if gallery.resolve(cells[p]) is None}
+    missing = {int(p): gallery.why_not(cells[p]) for p in positions if gallery.resolve(cells[p]) is None}
     there = [int(p) for p in positions if int(p) not in missing]
     album, failed = gallery.album([gallery.resolve(cells[p]) for p in there], max_pixels=max_pixels, depth=depth)
     problems = missing | {there[i]: reason for i, reason in failed.items()}

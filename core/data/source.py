@@ -16,7 +16,7 @@ from typing import Any
 
 from core.data.archive import check_members, unpack_tar
 from core.data.images import MAX_BYTES
-from core.data.member_names import open_zip
+from core.data.member_names import open_zip, readable
 from core.errors import DataError
 from core.settings import Settings
 
@@ -101,11 +101,14 @@ def of_folder(folder: Path, *, name: str) -> Source:
             kind = links if path.is_symlink() else files if entry in names else below
             kind.append(path.relative_to(folder).as_posix())
 
+    on_disk = dict(zip(readable(files), files, strict=True))
+
     def read(relative: str) -> bytes:
-        path = folder / relative
+        path = folder / on_disk[relative]
         return b"\0" * (MAX_BYTES + 1) if path.stat().st_size > MAX_BYTES else path.read_bytes()
 
-    return _source(name, files, below, read=read, local=lambda relative: folder / relative, links=_seen(links))
+    return _source(name, list(on_disk), readable(below), read=read, local=lambda relative: folder / on_disk[relative],
+                   links=_seen(readable(links)))
 
 
 def of_zip(path: Path, *, settings: Settings) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,7 +27,7 @@ _SAMPLE = 500
 _TABLES = 20
 """Tables of an archive that are looked into."""
 _NAMED = 0.25
-"""Of all pictures, the share that cells without an ending must name to be taken for names of pictures."""
+"""Of all pictures, the share that cells without an ending must name to count as names where folders may tell the classes."""
 
 ReadTable = Callable[[str], Table]
 """Reads the table with this name inside the archive."""
@@ -42,8 +43,8 @@ def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequen
     """
     pictures = [name for name in source.files if is_picture(name)]
     gallery = Gallery(pictures, source.read, keep=source.keep)
-    found, problems, others = _tables(tables, gallery, read_table)
     layout = arrange(pictures)
+    found, problems, others = _tables(tables, gallery, read_table, least=0.0 if layout is None else _NAMED)
     folders = None if layout is None else by_folder.table(
         source, layout, source.files, wanted=is_picture, why_not=_not_a_picture, row=lambda name, place: [name, place.label],
         columns=("image", "label"), max_rows=max_rows, format="Pictures", thing="picture")
@@ -77,8 +78,9 @@ class _Named:
     """Whether another column of it looks like a label."""
 
 
-def _tables(names: Sequence[str], gallery: Gallery, read_table: ReadTable) -> tuple[list[_Named], list[DataError], list[Table]]:
-    """(tables that name pictures, what is wrong with those that cannot be read, the others)."""
+def _tables(names: Sequence[str], gallery: Gallery, read_table: ReadTable, *,
+            least: float) -> tuple[list[_Named], list[DataError], list[Table]]:
+    """(tables that name pictures, what is wrong with those that cannot be read, the others). least: see `image_column`."""
     found, problems, others = [], [], []
     for name in sorted(names, key=lambda name: (name.count("/"), name))[:_TABLES]:
         try:
@@ -86,8 +88,8 @@ def _tables(names: Sequence[str], gallery: Gallery, read_table: ReadTable) -> tu
         except DataError as error:
             problems.append(error)
             continue
-        beside = _parent(name)
-        if column := image_column(table, gallery, beside=beside):
+        beside = _beside(name, gallery)
+        if column := image_column(table, gallery, beside=beside, least=least):
             paths = [gallery.resolve(cell, beside=beside) for cell in table.data.column(column).to_pylist()]
             proposed = roles.propose(replace(table, gallery=gallery, image_column=column))
             found.append(_Named(file=name, table=table, column=column, paths=paths,
@@ -97,10 +99,17 @@ def _tables(names: Sequence[str], gallery: Gallery, read_table: ReadTable) -> tu
     return found, problems, others
 
 
-def image_column(table: Table, gallery: Gallery, *, beside: str = "") -> str | None:
+def _beside(file: str, gallery: Gallery) -> str:
+    """The folder that names in a table are beside: `train` for `train.csv` or `train_labels.csv` where there is one, else its own."""
+    stem = re.sub(r"[\s_-]*(labels?|metadata|annotations?)$", "", file.rpartition(".")[0], flags=re.IGNORECASE)
+    return stem if stem and any(name.startswith(f"{stem}/") for name in gallery.names) else _parent(file)
+
+
+def image_column(table: Table, gallery: Gallery, *, beside: str = "", least: float = 0.0) -> str | None:
     """The column most of whose cells name a picture of the gallery: of several the one that names most different ones.
 
-    Names without an ending (ids) count where they name a good part of all pictures: class numbers would fit some by chance.
+    Names without an ending (ids) count where nearly every row names another picture, and together the share `least` of all pictures:
+    class numbers would fit some by chance.
     """
     best, most = None, (0.5, 0)
     for name in table.columns:
@@ -108,7 +117,7 @@ def image_column(table: Table, gallery: Gallery, *, beside: str = "") -> str | N
         named = [picture for cell in cells if (picture := gallery.resolve(cell, beside=beside)) is not None]
         share, different = len(named) / max(1, len(cells)), len(set(named))
         bare = sum(not is_picture(cell) for cell in cells) > len(cells) / 2
-        if bare and different < min(_NAMED * len(gallery.names), 0.9 * _SAMPLE):
+        if bare and (different < 0.9 * len(named) or different < min(least * len(gallery.names), 0.9 * _SAMPLE)):
             continue
         if share > 0.5 and (share, different) > most:
             best, most = name, (share, different)

@@ -246,6 +246,34 @@ def test_names_that_several_pictures_share_name_none(picture: Draw, settings: Se
     assert found.data["file"].to_pylist() == ["cat/1.png", "CAT/1.png", "cat/2.png", "2.png", "cat/3.png"]
 
 
+def test_ids_that_repeat_in_another_folder_are_of_the_folder_that_the_table_is_called_after(picture: Draw, settings: Settings,
+                                                                                            tmp_path: Path) -> None:
+    files = {f"{part}/{i}.png": picture(i + 100 * k, size=(9, 8)) for k, part in enumerate(("train", "test")) for i in range(12 + 30 * k)}
+    for name in ("train.csv", "train_labels.csv", "Train Labels.csv".lower().replace(" ", "-")):
+        table = "id,label\n" + "".join(f"{i},{['cat', 'dog'][i % 2]}\n" for i in range(12))
+        found = tables.read(as_zip(tmp_path / "t.zip", files | {name: table.encode()}), settings=settings)
+        assert found.data["id"].to_pylist() == [f"train/{i}.png" for i in range(12)]
+
+
+def test_a_name_that_several_pictures_have_is_called_that(picture: Draw, settings: Settings, tmp_path: Path) -> None:
+    files = {f"{part}/{i}.png": picture(i + 100 * k, size=(9, 8)) for k, part in enumerate(("a", "b")) for i in range(3)}
+    files |= {f"c/x{i}.png": picture(200 + i, size=(9, 8)) for i in range(9)}
+    names = [*(f"x{i}.png" for i in range(9)), "1.png", "gone.png"]
+    table = "file,label\n" + "".join(f"{name},{'ab'[i % 2]}\n" for i, name in enumerate(names))
+    report = check_file(as_zip(tmp_path / "t.zip", files | {"t.csv": table.encode()}), settings=settings)
+    assert {item.file: item.reason.split(" of ")[0] for item in report.left_out} == {"1.png": "several pictures", "gone.png": "no picture"}
+
+
+def test_names_on_disk_that_are_no_utf8_read_right(picture: Draw, settings: Settings, tmp_path: Path) -> None:
+    home = tmp_path / "set"
+    for k, label in enumerate(("кошка", "собака")):
+        (Path(str(home)) / label.encode("cp1251").decode("utf-8", "surrogateescape")).mkdir(parents=True)
+        for i in range(6):
+            (home / label.encode("cp1251").decode("utf-8", "surrogateescape") / f"{i}.png").write_bytes(picture(i + 100 * k, size=(9, 8)))
+    report, _ = read(home, settings)
+    assert report.classes == {"кошка": 6, "собака": 6} and not report.left_out
+
+
 def test_a_table_for_each_split_is_joined(picture: Draw, settings: Settings, tmp_path: Path) -> None:
     for form in ("{0}/metadata.csv", "{0}.csv"):
         files = {f"{part}/{i}.png": picture(i + 100 * k, size=(9, 8)) for k, part in enumerate(("train", "test")) for i in range(6)}
