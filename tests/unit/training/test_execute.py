@@ -177,11 +177,11 @@ def test_the_prefix_cache_changes_nothing(method: str, precision: str, settings:
 
 def test_a_second_run_reuses_the_cached_prefix(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
     run(make(tiny_dataset, tiny_model, "partial"), settings, tmp_path / "a")
-    stores = list((settings.cache / "prefix").glob("*/done.npy"))
+    stores = list((settings.cache / "prefix").glob("*/rows.npy"))
     assert len(stores) == 1 and np.load(stores[0]).all()
     stamp = stores[0].stat().st_mtime_ns
     run(make(tiny_dataset, tiny_model, "partial", seed=1), settings, tmp_path / "b")
-    assert [path.stat().st_mtime_ns for path in (settings.cache / "prefix").glob("*/done.npy")] == [stamp]
+    assert [path.stat().st_mtime_ns for path in (settings.cache / "prefix").glob("*/rows.npy")] == [stamp]
 
 
 def test_cached_and_uncached_probe_losses_agree(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:

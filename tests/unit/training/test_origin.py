@@ -75,7 +75,7 @@ USES = {
 
 
 def export_of(run: Path, to: Path, form: str) -> Namespace:
-    return Namespace(run_dir=str(run), to=str(to / form), form=form, json=False)
+    return Namespace(run_dir=str(run), to=str(to / form), form=form, json=False, workspace=WORKSPACE)
 
 
 def test_nothing_is_done_with_a_run_whose_base_model_changed_until_it_is_back(run_dir: Path, settings: Settings, model: Path,
