@@ -10,8 +10,9 @@ from core.errors import FailureKind, ThawError
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc", "bad allocation",
                  "alloc_failed", "unable to allocate", "failed to map segment", "can't start new thread")
 """How torch, CUDA, numpy, C++, the loader of libraries and Python say that memory has run out."""
-_DISK_WORDS = ("no space left on device", "disk quota exceeded", "disk is full", "failed writing file")
-"""How safetensors, Arrow, SQLite and torch's checkpoint writer say that the disk is full."""
+_DISK_WORDS = ("no space left on device", "disk quota exceeded", "disk is full", "failed writing file", "inline_container.cc",
+               "not enough free space", "not enough free disk space")
+"""How safetensors, Arrow, SQLite, torch's writer of checkpoints (inline_container), numpy and the hub say that the disk is full."""
 LAST_WORDS = ("memoryerror", "std::bad_alloc", "memory allocation of", "cannot allocate memory", "can't allocate memory", "out of memory")
 """What the log of a process that died for lack of memory ends with: Python's, C++'s, Rust's, the system's words."""
 

@@ -220,7 +220,9 @@ class Supervisor:
             return
         status = next((status for status, known in UNRECORDED.items() if known == code), None)
         words = _last_words(Path(now.run.folder))
-        if status is Status.QUEUED:
+        # A memory-mapped file that cannot grow ends its process so (mmap(2)).
+        no_room = code == -signal.SIGBUS and space.shortage(self._settings) is not None
+        if status is Status.QUEUED or no_room:
             self._store.queue.wait_again(run, fence=fence)
         elif status is not None:
             self._finish(now, status, None)

@@ -90,7 +90,7 @@ RECIPES = {
     "lora": {"method": "lora", "epochs": 2.0},
     "probe": {"method": "probe"},
 }
-KILLS = {"partial": 14, "lora": 12, "probe": 7}
+KILLS = {"partial": 12, "lora": 8, "probe": 6}
 
 
 @pytest.mark.parametrize("method", RECIPES)

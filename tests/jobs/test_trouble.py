@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from core import logs
+from core import logs, unforeseen
 from core.domain.run import JobKind, Status
 from core.errors import FailureKind
 from core.jobs import launch, process
 from core.jobs.supervisor import Supervisor
+from core.store import files
 from tests.jobs.conftest import Yard
 from tests.jobs.test_supervision import STEPS
 
@@ -263,6 +264,42 @@ def test_on_a_full_disk_runs_wait_and_go_on_when_there_is_room(small_disk: Path,
         for claim in yard.store.queue.active():
             process.end(claim.pid, claim.pid_created, signal.SIGKILL, claim.birth)
         yard.store.database.close()
+
+
+def test_every_library_that_writes_says_that_the_disk_is_full_in_words_that_are_known(small_disk: Path) -> None:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import safetensors.numpy
+    import torch
+
+    values = np.random.default_rng(0).random(4_000_000)
+    database = sqlite3.connect(small_disk / "x.db")
+    database.execute("CREATE TABLE t (a)")
+    writers: dict[str, Callable[[], object]] = {
+        "torch": lambda: torch.save(torch.from_numpy(values), small_disk / "t.pt"), "numpy": lambda: np.save(small_disk / "n.npy", values),
+        "numpy, several": lambda: np.savez(small_disk / "n.npz", values=values),
+        "safetensors": lambda: safetensors.numpy.save_file({"values": values}, small_disk / "s.safetensors"),
+        "arrow": lambda: pq.write_table(pa.table({"values": values}), small_disk / "p.parquet"),
+        "sqlite": lambda: database.executemany("INSERT INTO t VALUES (?)", [("x" * 10_000,)] * 4000),
+        "json": lambda: files.write_json(small_disk / "j.json", list(range(4_000_000)))}
+    for name, write in writers.items():
+        with pytest.raises(Exception) as caught:
+            write()
+        assert unforeseen.is_disk_full(caught.value), (name, caught.value)
+        assert unforeseen.explained(caught.value).what == "The disk is full.", name
+
+
+@pytest.mark.parametrize("short", [True, False])
+def test_a_mapped_file_that_cannot_grow_is_a_full_disk_where_the_disk_is_full(yard: Yard, monkeypatch: pytest.MonkeyPatch,
+                                                                              short: bool) -> None:
+    supervisor = Supervisor(yard.settings, worker_command=WORKER)
+    run = yard.submit("mapped")
+    turn(supervisor, lambda: supervisor._children)
+    if short:
+        monkeypatch.setattr(supervisor, "_settings", replace(yard.settings, min_free_mb=10**9))
+    turn(supervisor, lambda: yard.run(run).status in (Status.QUEUED, Status.INTERRUPTED))
+    assert yard.run(run).status is (Status.QUEUED if short else Status.INTERRUPTED)
 
 
 def test_nothing_is_started_while_the_disk_is_nearly_full(yard: Yard) -> None:

@@ -142,7 +142,9 @@ OOM, DISK = FailureKind.OUT_OF_MEMORY, "The disk is full."
     (RuntimeError("std::bad_alloc"), OOM), (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8."), OOM),
     (MemoryError("Unable to allocate 7.45 GiB for an array"), OOM), (ImportError("libx.so: failed to map segment from shared object"), OOM),
     (RuntimeError("can't start new thread"), OOM), (OSError(errno.ENOMEM, "x"), OOM), (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED"), OOM),
-    (OSError(errno.ENOSPC, "x"), DISK), (OSError(errno.EDQUOT, "x"), DISK), (sqlite3.OperationalError("database or disk is full"), DISK),
+    (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534"), DISK),
+    (OSError("Not enough free space to write 24000000 bytes after offset 128"), DISK), (OSError(errno.ENOSPC, "x"), DISK),
+    (OSError(errno.EDQUOT, "x"), DISK), (sqlite3.OperationalError("database or disk is full"), DISK),
     (RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed"), DISK),
     (type("SafetensorError", (Exception,), {})("I/O error: No space left on device (os error 28)"), DISK)], ids=str)
 def test_what_memory_and_disk_say_when_they_are_full(error: Exception, what: object) -> None:

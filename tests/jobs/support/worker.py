@@ -163,7 +163,8 @@ BEHAVIOURS: dict[str, Any] = {
     "unrecorded-done": exits(UNRECORDED[Status.DONE]), "unrecorded-stopped": exits(UNRECORDED[Status.STOPPED]),
     "cpp-memory": says("terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc", signal.SIGABRT),
     "rust-memory": says("memory allocation of 8589934592 bytes failed", signal.SIGABRT),
-    "python-memory": says("Traceback (most recent call last):\n  …\nMemoryError", 0), "limited-memory": limited, "litter": litter,
+    "python-memory": says("Traceback (most recent call last):\n  …\nMemoryError", 0),
+    "mapped": says("", signal.SIGBUS), "limited-memory": limited, "litter": litter,
     "disk": raises(OSError(28, "No space left on device")),
 }
 
