@@ -62,7 +62,9 @@ class Model:
         hidden = output.last_hidden_state.float()
         if hidden.ndim == 4:  # a feature map: the mean over its places
             return hidden.mean((1, 2) if self.about["channels_last"] else (2, 3))  # type: ignore[no-any-return]
-        count = hidden.shape[1] if mask is None else int(mask.sum())  # padding is on the right
+        count = hidden.shape[1]
+        if mask is not None:  # padding is on the right; some bodies (Funnel) hand on fewer places than tokens
+            count = int(mask[:, torch.arange(count, device=mask.device) * mask.shape[1] // count].sum())
         if how == "mean":
             return hidden[:, :count].mean(1)  # type: ignore[no-any-return]
         return hidden[:, 0 if how == "cls" else count - 1]  # type: ignore[no-any-return]

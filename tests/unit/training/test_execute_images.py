@@ -242,7 +242,7 @@ def test_pictures_are_decoded_once(settings: Settings, models: dict[str, Path], 
 
     opened: list[str] = []
     real = module.open_rgb
-    monkeypatch.setattr(module, "open_rgb", lambda path: (opened.append(path), real(path))[1])
+    monkeypatch.setattr(module, "open_rgb", lambda path, **how: (opened.append(path), real(path, **how))[1])
     run(make(shapes, models["vit"], "full", epochs=3.0), settings, tmp_path / "a")
     run(make(shapes, models["vit"], "probe", seed=1), settings, tmp_path / "b")
     assert sorted(opened) == sorted(paths_of(settings, shapes, np.arange(60)))
