@@ -37,6 +37,7 @@ class ComparisonRow:
     trainable_params: int | None = None
     total_params: int | None = None
     seconds: float | None = None
+    marginal_seconds: float | None = None
     estimated_memory_bytes: int | None = None
     peak_memory_bytes: int | None = None
     artifact_bytes: int | None = None
@@ -102,7 +103,8 @@ def _row(run: Run, recipe: Recipe, result: Result | None) -> ComparisonRow:
     measured: dict[str, Any] = {}
     if result is not None:
         measured = {name: getattr(result, name) for name in (
-            "metrics", "trainable_params", "total_params", "seconds", "estimated_memory_bytes", "peak_memory_bytes", "artifact_bytes",
+            "metrics", "trainable_params", "total_params", "seconds", "marginal_seconds", "estimated_memory_bytes",
+            "peak_memory_bytes", "artifact_bytes",
             "steps", "samples", "precision", "device", "dataset_hash")}
     return ComparisonRow(id=run.id, name=run.name, status=run.status, method=recipe.method, seed=recipe.seed, dataset=recipe.dataset,
                          label_budget=recipe.label_budget, freeze=describe(recipe.freeze, (*recipe.freeze.frozen, "", HEAD)), **measured)

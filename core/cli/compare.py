@@ -149,10 +149,12 @@ def _run(arm: Arm, outcome: Outcome | None, facts: ModelFacts) -> dict[str, Any]
         "failure": codec.to_json(failure) if failure else None,
         "trainable_params": result.trainable_params if result else None, "total_params": result.total_params if result else None,
         "metrics": codec.to_json(result.metrics) if result else {},
-        "seconds": result.seconds if result else None, "peak_memory_bytes": result.peak_memory_bytes if result else None,
+        "seconds": result.seconds if result else None, "marginal_seconds": result.marginal_seconds if result else None,
+        "peak_memory_bytes": result.peak_memory_bytes if result else None,
         "estimated_memory_bytes": result.estimated_memory_bytes if result else None,
         "artifact_bytes": result.artifact_bytes if result else None,
-        "phase_seconds": result.phase_seconds if result else {}, "steps": result.steps if result else None,
+        "phase_seconds": result.phase_seconds if result else {}, "labels_used": result.labels_used if result else {},
+        "steps": result.steps if result else None,
         "precision": result.precision if result else None, "recipe": recipe.to_json(),
     }
 
@@ -204,12 +206,13 @@ def _print(report: dict[str, Any], out: Path) -> None:
         rows.append([item["method"], item["seed"], item["budget"] or "all", item["status"], _interval(scores.get("accuracy")),
                      _interval(scores.get("macro_f1")), *([_interval(item["metrics"].get("shift", {}).get("accuracy"))] if shifted else []),
                      f"{item['trainable_params']:,}" if item["trainable_params"] is not None else "-",
-                     f"{item['seconds']:.0f} s" if item["seconds"] is not None else "-",
+                     *(f"{item[name]:.0f} s" if item[name] is not None else "-" for name in ("seconds", "marginal_seconds")),
                      output.size(item["peak_memory_bytes"]) if item["peak_memory_bytes"] is not None else "-",
                      output.size(item["artifact_bytes"]) if item["artifact_bytes"] is not None else "-"])
     print(f"{report['model']} on {report['dataset']['name']}: test scores with 95 % intervals")
-    print(output.table(["method", "seed", "rows", "status", "accuracy", "macro-F1", *(["shift-set accuracy"] if shifted else []),
-                        "trainable", "time", "memory", "artifact"], rows))
+    print(output.table(["method", "seed", "labels", "status", "accuracy", "macro-F1", *(["shift-set accuracy"] if shifted else []),
+                        "trainable", "time alone", "time added", "memory", "artifact"], rows))
+    print("time alone: without downloads, passes over the base model that runs share included; time added: without those passes")
     for test in report["paired"]:
         print(test["sentence"])
     if not report["dataset"]["rows"].get("test"):

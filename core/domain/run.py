@@ -149,7 +149,7 @@ class Result:
     trainable_params: int
     total_params: int
     seconds: float
-    """Wall seconds from load to saved."""
+    """Wall seconds from load to saved of a run on its own: without downloads, with shared passes at what they took, whoever ran them."""
     phase_seconds: dict[str, float]
     peak_memory_bytes: int
     """Peak resident memory above the process's before the model was loaded (CPU), or peak device memory (CUDA)."""
@@ -162,6 +162,11 @@ class Result:
     device: str
     best_step: int | None = None
     """The step that was kept: the latest whose validation accuracy is within a standard error of the best."""
+    marginal_seconds: float | None = None
+    """Of `seconds`, what this run adds to others: without the passes over the frozen base model that runs share. None for older runs, whose
+    `seconds` are wall seconds, downloads included."""
+    shared_seconds: float | None = None
+    """Of `seconds`, those passes (cached features and prefixes)."""
     labels_used: dict[str, int] = field(default_factory=dict)
     """split (`train`, `validation`) -> labelled rows that training saw; empty for runs from before it was recorded."""
     versions: dict[str, str] = field(default_factory=dict)

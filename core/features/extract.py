@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def to_device(inputs: dict[str, torch.Tensor], device: torch.device) -> dict[str
 
 
 @torch.no_grad()
-def fill_features(store: RowStore, network: Network, encoded: Encoded, indices: np.ndarray, *, precision: str, report: Report) -> None:
+def fill_features(store: RowStore, network: Network, encoded: Encoded, indices: np.ndarray, *, precision: str, report: Report) -> Spent:
     """Write the pooled features, (1, width) a row, of all `indices` that the store lacks. Reports rows done."""
     network.eval()
 
@@ -52,12 +53,12 @@ def fill_features(store: RowStore, network: Network, encoded: Encoded, indices: 
         for row, index in enumerate(batch):
             store.write(int(index), values[row:row + 1].float().cpu().numpy())
 
-    _fill(store, encoded, indices, compute, report)
+    return _fill(store, encoded, indices, compute, report)
 
 
 @torch.no_grad()
 def fill_prefix(store: RowStore, network: Network, encoded: Encoded, indices: np.ndarray, *, boundary: int, precision: str,
-                report: Report) -> None:
+                report: Report) -> Spent:
     """Write what enters `block boundary` for all `indices` that the store lacks: (n_tokens, width) a text, everything flat a picture."""
     network.eval()
 
@@ -66,7 +67,7 @@ def fill_prefix(store: RowStore, network: Network, encoded: Encoded, indices: np
         for row, index in enumerate(batch):
             store.write(int(index), values[row, :int(encoded.lengths[index])] if encoded.ragged else values[row].reshape(1, -1))
 
-    _fill(store, encoded, indices, compute, report)
+    return _fill(store, encoded, indices, compute, report)
 
 
 def _entering(network: Network, tensors: dict[str, torch.Tensor], boundary: int, precision: str) -> torch.Tensor:
@@ -152,9 +153,20 @@ class _Caught(Exception):
     """Raised by the hook to end a forward pass at the boundary."""
 
 
-def _fill(store: RowStore, encoded: Encoded, indices: np.ndarray, compute: Callable[[np.ndarray], None], report: Report) -> None:
+@dataclass(frozen=True)
+class Spent:
+    """Seconds of a shared pass. own: of this run, waiting for another included; whole: what all its rows cost, whoever computed them."""
+
+    own: float
+    whole: float
+
+
+def _fill(store: RowStore, encoded: Encoded, indices: np.ndarray, compute: Callable[[np.ndarray], None], report: Report) -> Spent:
+    asked = time.monotonic()
+    rows = np.unique(indices)
     with store.lock():
-        todo = store.missing(np.unique(indices))
+        todo = store.missing(rows)
+        begun = time.monotonic()
         pending: list[np.ndarray] = []
         done = 0
         for batch in by_length(encoded, todo):
@@ -167,6 +179,11 @@ def _fill(store: RowStore, encoded: Encoded, indices: np.ndarray, compute: Calla
                 pending = []
         if pending:
             store.mark(np.concatenate(pending))
+        if len(todo):
+            store.spent(len(todo), time.monotonic() - begun)
+    own = time.monotonic() - asked
+    whole = store.cost_of(len(rows))
+    return Spent(own, own if whole is None else whole)
 
 
 class PrefixRunner:

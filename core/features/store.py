@@ -22,7 +22,7 @@ import numpy as np
 from core import cache
 from core.errors import FailureKind, ThawError
 
-KEY, VALUES, ROWS = "key.json", "values.bin", "rows.npy"
+KEY, VALUES, ROWS, COST = "key.json", "values.bin", "rows.npy", "cost.json"
 _THERE = np.uint64(1 << 32)
 """Set in the note of a row that was written; the lower half is the CRC-32 of its bytes."""
 
@@ -110,6 +110,25 @@ class RowStore:
             done += os.pwrite(self._file.fileno(), memoryview(data)[done:], start + done)
         with self._writing:
             self._written[index] = zlib.crc32(data)
+
+    def spent(self, rows: int, seconds: float) -> None:
+        """Note what computing these rows took (call while holding the lock)."""
+        known = self._cost()
+        temporary = self.folder / f"{COST}.tmp"
+        temporary.write_text(json.dumps({"rows": known[0] + rows, "seconds": known[1] + seconds}), encoding="utf-8")
+        temporary.replace(self.folder / COST)
+
+    def cost_of(self, rows: int) -> float | None:
+        """Seconds that computing so many rows took, whoever did it; None for an entry from before this was noted."""
+        known = self._cost()
+        return known[1] / known[0] * rows if known[0] else None
+
+    def _cost(self) -> tuple[int, float]:
+        try:
+            found = json.loads((self.folder / COST).read_text(encoding="utf-8"))
+            return int(found["rows"]), float(found["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0, 0.0
 
     def close(self) -> None:
         """Release the file and the lease."""

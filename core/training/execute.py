@@ -48,11 +48,19 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
         inputs, base_head, trained = _train(session)
         metrics = _evaluate(session, inputs, base_head, trained.validation_logits)
         result = _save(session, inputs, base_head, metrics, trained)
-    result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, seconds=time.monotonic() - session.started + trained.earlier_seconds)
+    result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, **_seconds(session, trained))
     artifact.write_json(run_dir / "result.json", result)
     if not observer.should_stop():
         shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)  # a finished run has nothing to resume; before, it may be killed
     return result
+
+
+def _seconds(session: Session, trained: Trained) -> dict[str, Any]:
+    """Time as it can be compared: without downloads, and shared passes at what they cost, whether this run or an earlier one paid."""
+    wall = time.monotonic() - session.started - session.phase_seconds.get(str(Phase.FETCHING), 0.0) + trained.earlier_seconds
+    marginal = max(0.0, wall - sum(spent.own for spent in session.shared))
+    shared = sum(spent.whole for spent in session.shared)
+    return {"seconds": marginal + shared, "marginal_seconds": marginal, "shared_seconds": shared}
 
 
 def _import_libraries(session: Session) -> None:
@@ -121,8 +129,10 @@ def _base_head(session: Session) -> tuple[probe.LinearHead, Network | None]:
     if session.card.weights == "pretrained" or len(store.missing(wanted)):
         torch.manual_seed(session.recipe.seed)
         network = session.build("pretrained", 0.0)
-        extract.fill_features(store, network, session.encoded, wanted, precision=session.precision, report=session.report("rows",
-                                                                                                                          "features"))
+        session.shared.append(extract.fill_features(store, network, session.encoded, wanted, precision=session.precision,
+                                                    report=session.report("rows", "features")))
+    else:
+        session.shared.append(extract.Spent(own=0.0, whole=store.cost_of(len(wanted)) or 0.0))
     validation = (store.read_single(session.validation), session.rows.labels[session.validation])
     counts_all = session.recipe.label_budget is not None and session.recipe.budget_counts == LABELS
     head = probe.solve(store.read_single(session.train), session.rows.labels[session.train], validation=None if counts_all else validation,

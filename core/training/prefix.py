@@ -59,8 +59,8 @@ def cache(session: Session, inputs: Inputs) -> None:
     key = _key(recipe, session.facts, boundary=boundary, dataset=session.rows.dataset_hash, precision=session.precision,
                device=session.device.kind)
     store = RowStore(session.settings.cache, "prefix", key=key, offsets=offsets, width=width, dtype=found.dtype)
-    extract.fill_prefix(store, network, session.encoded, wanted, boundary=boundary, precision=session.precision,
-                        report=session.report("rows", f"blocks below {boundary}"))
+    session.shared.append(extract.fill_prefix(store, network, session.encoded, wanted, boundary=boundary, precision=session.precision,
+                        report=session.report("rows", f"blocks below {boundary}")))
     _start_from(inputs, store, found, boundary)
     session.observer.note(f"The {boundary} frozen blocks below block {boundary} were run once and cached.")
 

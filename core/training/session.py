@@ -20,6 +20,7 @@ from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
 from core.errors import DataError, RecipeError
+from core.features import extract
 from core.features.sample import probe_sample
 from core.features.store import RowStore
 from core.models import fetch, methods, origin
@@ -43,6 +44,8 @@ class Session:
     resume: bool
     started: float = field(default_factory=time.monotonic)
     phase_seconds: dict[str, float] = field(default_factory=dict)
+    shared: list[extract.Spent] = field(default_factory=list)
+    """What the passes whose result other runs share took."""
     _phase: tuple[str, float] | None = None
     folder: Path = Path()
     facts: ModelFacts = None  # type: ignore[assignment]

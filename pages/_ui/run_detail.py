@@ -98,7 +98,10 @@ def measurements(result: Result) -> None:
         st.metric("Memory at peak", size(result.peak_memory_bytes), width=125, help="Measured while the run was under way.")
         st.metric("Memory estimated", size(result.estimated_memory_bytes), width=145, help="What was said before the start.")
         st.metric("Artifact", size(result.artifact_bytes), width=90, help=word("artifact"))
-        st.metric("Total time", duration(result.seconds), width=115)
+        alone = "Without downloads; passes over the base model that runs share are counted, whoever ran them."
+        st.metric("Time alone", duration(result.seconds), width=115, help=alone)
+        if result.marginal_seconds is not None:
+            st.metric("Time added", duration(result.marginal_seconds), width=115, help="Without the passes that other runs share.")
     st.caption(" · ".join(f"{phase} {duration(s)}" for phase, s in result.phase_seconds.items()) +
                f" · {result.precision} on {shell.escape(result.device)}")
     if result.best_step is not None:

@@ -340,6 +340,37 @@ def test_the_label_budget_counts_every_label_used(method: str, settings: Setting
     np.testing.assert_array_equal(predictions(tmp_path / "again")["probabilities"], before)
 
 
+@pytest.mark.parametrize("method", ["probe", "partial"])
+def test_shared_passes_are_counted_at_what_they_took_whoever_ran_them(method: str, settings: Settings, tiny_model: Path,
+                                                                      tiny_dataset: Dataset, tmp_path: Path) -> None:
+    """The second run reads everything from the cache: what it adds is less than it would take alone, by the first one's passes."""
+    recipe = make(tiny_dataset, tiny_model, method, epochs=1.0)
+    first, second = (run(recipe, settings, tmp_path / str(number)) for number in range(2))
+    for result in (first, second):
+        assert result.marginal_seconds is not None and result.shared_seconds is not None
+        assert result.seconds == pytest.approx(result.marginal_seconds + result.shared_seconds)
+        assert result.seconds - result.shared_seconds <= sum(result.phase_seconds.values()) + 1
+    assert second.shared_seconds == pytest.approx(first.shared_seconds) and first.shared_seconds > 0
+    old = json.loads((tmp_path / "0" / "result.json").read_text())
+    for name in ("marginal_seconds", "shared_seconds", "labels_used"):
+        del old[name]
+    (tmp_path / "0" / "result.json").write_text(json.dumps(old))
+    assert read_result(tmp_path / "0").marginal_seconds is None
+
+
+def test_downloads_are_no_part_of_the_seconds(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        original = execute_module.prepare
+
+        def slow(session: Session) -> None:
+            original(session)
+            session.started -= 1000
+            session.phase_seconds[str(Phase.FETCHING)] += 1000
+
+        patch.setattr(execute_module, "prepare", slow)
+        assert run(make(tiny_dataset, tiny_model, "probe"), settings, tmp_path / "run").seconds < 900
+
+
 def test_a_larger_budget_validates_with_a_share_of_it(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
     notes = Notes()
     there = tiny_dataset.rows("train") + tiny_dataset.rows("validation")
