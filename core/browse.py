@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.data.archive import UNREADABLE
 from core.domain.dataset import Dataset, Split, Task
 from core.errors import DataError
 from core.settings import Settings
@@ -17,6 +16,9 @@ PREVIEW_ROWS = 10
 MOST_ROWS = 1000
 CELL_CHARACTERS = 2000
 """Longer cells are cut for display, with an ellipsis."""
+SHOWN_COLUMNS = 30
+"""Columns that a table on a page shows; cells of wider tables are cut shorter."""
+_WIDE_CELL_CHARACTERS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +67,10 @@ def preview(path: Path, *, settings: Settings) -> TablePreview:
     table = found.table
     proposed = roles.propose(table)
     first = table.data.slice(0, PREVIEW_ROWS).to_pylist()
+    chars = CELL_CHARACTERS if len(table.columns) <= SHOWN_COLUMNS else _WIDE_CELL_CHARACTERS
     return TablePreview(columns=table.columns, roles={name: str(proposal.role) for name, proposal in proposed.items()},
                         evidence={name: proposal.evidence for name, proposal in proposed.items()},
-                        rows=[{name: _cut(cell) for name, cell in row.items()} for row in first],
+                        rows=[{name: _cut(cell, chars) for name, cell in row.items()} for row in first],
                         rows_read=table.rows_read, format=table.format, complete=found.complete,
                         task=Task.TEXT_CLASSIFICATION if table.gallery is None else Task.IMAGE_CLASSIFICATION,
                         pictures=_small_pictures(table, first, settings))
@@ -83,7 +86,7 @@ def _small_pictures(table: Any, rows: list[dict[str, Any]], settings: Settings) 
     for cell in (row[table.image_column] for row in rows):
         try:
             data = table.gallery.read(table.gallery.resolve(cell) or "")
-        except (OSError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        except (KeyError, *UNREADABLE):
             continue
         if small := images.preview(data, max_pixels=settings.max_pixels):
             shown[cell] = small
@@ -169,5 +172,5 @@ def augmented(dataset: Dataset, *, level: str, side: int, settings: Settings, wo
     return found
 
 
-def _cut(cell: Any) -> Any:
-    return f"{cell[:CELL_CHARACTERS]}…" if isinstance(cell, str) and len(cell) > CELL_CHARACTERS else cell
+def _cut(cell: Any, chars: int = CELL_CHARACTERS) -> Any:
+    return f"{cell[:chars]}…" if isinstance(cell, str) and len(cell) > chars else cell

@@ -96,10 +96,11 @@ class Data(Workspace):
         return browse.augmented(self._dataset(ws, ref), level=level, side=side, settings=self.settings, workspace=ws, n=n)
 
     def preview_table(self, path: Path) -> TablePreview:
-        """A file's first rows and proposed column roles."""
+        """A file's first rows and proposed column roles, looked at in a process with limited memory and time."""
+        from core import looking
         from core.data import uploads
 
-        return browse.preview(path, settings=uploads.limits(path, self.settings))
+        return looking.preview(path, settings=uploads.limits(path, self.settings))
 
     def look_at_upload(self, path: Path) -> None:
         """Note that somebody works with an upload that was not imported yet; those left alone for a day are removed."""

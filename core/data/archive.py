@@ -6,6 +6,7 @@ import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -16,6 +17,9 @@ from pathlib import Path, PurePosixPath
 from core.data.member_names import open_zip, readable
 from core.errors import DataError
 
+UNREADABLE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, NotImplementedError,
+              RuntimeError, IndexError, struct.error)
+"""What Python's readers of archives raise on damage, by what they meet first."""
 MAX_RATIO = 200
 """Most bytes an archive may grow to for each byte it has (text reaches about 20)."""
 
@@ -41,7 +45,7 @@ def unpack_zip(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lam
             members = [m for m in bundle.infolist() if not m.filename.endswith("/")]
             check_members(members, archive, max_files=max_files, max_bytes=max_bytes)
             return [_write(bundle, member, dest) for member in members if wanted(member.filename)]
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise DataError(f"The archive {archive.name} cannot be opened.", why=f"It is damaged or of an unknown kind ({error}).",
                         remedy="Make the ZIP again with an ordinary tool and without a password, then try again.") from error
 
@@ -92,7 +96,7 @@ def unpack_tar(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lam
                     with target.open("wb") as sink:
                         shutil.copyfileobj(source, sink, 1 << 20)
                     written[member.name] = target
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError) as error:
+    except UNREADABLE as error:
         raise DataError(f"The archive {archive.name} cannot be opened.", why=f"It is damaged or cut off ({str(error)[:120]}).",
                         remedy="Pack it again with an ordinary tool, as ZIP or tar.gz, then try again.") from error
     return Unpacked(files=dict(zip(readable(list(written)), written.values(), strict=True)), folders=readable(folders))
@@ -112,7 +116,7 @@ def is_tar(path: Path) -> bool:
     """Whether a file is a tar archive, compressed or not, judged by its content."""
     try:
         return tarfile.is_tarfile(path)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+    except UNREADABLE:
         return False
 
 

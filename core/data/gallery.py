@@ -9,8 +9,6 @@ import tempfile
 import threading
 import time
 import weakref
-import zipfile
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +18,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from core.data import images, meter
+from core.data.archive import UNREADABLE
 from core.data.images import SUFFIXES
 from core.data.labels import clean
 from core.domain.dataset import Depth
@@ -152,7 +151,7 @@ class Gallery:
             picture = images.normalise(data, max_pixels=max_pixels, depth=depth)
         except images.Unusable as error:
             return f"the picture cannot be used: {error}"
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        except UNREADABLE as error:
             return f"the picture cannot be read from the archive ({str(error)[:80]})"
         path = f"{FOLDER}/{picture.digest[:2]}/{picture.digest[:20]}{picture.suffix}"
         target = home / path

@@ -1,34 +1,29 @@
-"""The beginning of a file, for the preview: a large file is never read whole into the process that asks.
-
-Text files are cut after the first megabyte, Parquet gives its first batch of rows, archives their list of files; a large
-Excel file, whose cells cannot be had without most of it, is read by a process of its own.
-"""
+"""The beginning of a file, for the preview: texts are cut after a megabyte, Parquet and Excel after some rows, archives are listed."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import settings as settings_module
-from core.data import encodings, tables
-from core.data.archive import unpack_zip
-from core.data.readers import parquet
-from core.data.readers.table import RowBuilder, Table
-from core.data.source import plain
+from core.data import encodings, packed, several, tables
+from core.data import source as sources
+from core.data.archive import UNREADABLE
+from core.data.member_names import open_zip
+from core.data.readers import excel, folders, parquet
+from core.data.readers.table import Table
+from core.data.source import Source
 from core.errors import DataError
 from core.settings import Settings
 
 HEAD_BYTES = 1 << 20
 HEAD_ROWS = 200
-_EXCEL_ALONE_BYTES = 3_000_000
-_TIMEOUT_S = 120
+HEAD_FILES = 300
+"""Text files of an archive that are looked into."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,17 +39,20 @@ def read(path: Path, *, settings: Settings) -> Head:
     """The first rows, read as `tables.read` reads the whole. Raises the same errors, as far as the beginning shows them."""
     tables.check_size(path, settings)
     if path.is_dir():
-        return Head(table=tables.read(path, settings=settings), complete=True)
+        source = sources.of_folder(path, name=path.name)
+        found = _parts(source, settings, local=source.local) if len(source.files) <= settings.max_archive_files else None
+        return found or Head(table=tables.read(path, settings=settings), complete=True)
     with path.open("rb") as file:
         start = file.read(16)
-    size, suffix = path.stat().st_size, path.suffix.lower()
     if start.startswith(b"PAR1"):
         return _parquet(path, settings)
     if start.startswith(b"PK\x03\x04"):
         return _zip(path, settings)
     if tables.is_packed(path, start):
         return Head(table=tables.read(path, settings=settings, listing=True), complete=True)
-    if suffix in (".xlsx", ".xlsm") or size <= HEAD_BYTES or tables.foreign(start):
+    if packed.kind_of(start):
+        return _packed(path, settings)
+    if path.suffix.lower() in (".xlsx", ".xlsm") or path.stat().st_size <= HEAD_BYTES or tables.foreign(start):
         return Head(table=tables.read(path, settings=settings), complete=True)
     return _text(path, settings)
 
@@ -91,72 +89,66 @@ def _objects(text: str) -> Iterator[Any]:
 
 
 def _parquet(path: Path, settings: Settings) -> Head:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path, pre_buffer=False)
-        rows = file.metadata.num_rows
-        if rows <= HEAD_ROWS:
-            return Head(table=tables.read(path, settings=settings), complete=True)
-        batch = next(file.iter_batches(batch_size=HEAD_ROWS), None)
-    except (pa.ArrowException, OSError, ValueError):
-        return Head(table=tables.read(path, settings=settings), complete=True)       # says what is wrong with it
-    with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
-        cut = Path(temporary) / path.name
-        pq.write_table(pa.Table.from_batches([batch], schema=file.schema_arrow), cut)
-        table = parquet.read(cut, max_rows=settings.max_rows)
+    table = parquet.read(path, max_rows=settings.max_rows, first_rows=HEAD_ROWS)
+    if len(table) < HEAD_ROWS:
+        return Head(table=tables.read(path, settings=settings), complete=True)
     return Head(table=table, complete=False)
 
 
-def _zip(path: Path, settings: Settings) -> Head:
-    """A ZIP: Excel (large ones in a process of their own), pictures (listed only), or one table of which the beginning is unpacked."""
-    names = tables.zip_names(path, settings)
-    if tables.is_excel(path, names):
-        if path.stat().st_size > _EXCEL_ALONE_BYTES:
-            return _elsewhere(path)
-        return Head(table=tables.read(path, settings=settings), complete=True)
-    if tables.contents(names) != tables.TABLE or path.stat().st_size <= HEAD_BYTES:
-        return Head(table=tables.read(path, settings=settings), complete=True)
+def _packed(path: Path, settings: Settings) -> Head:
+    """A compressed file: text is unpacked no further than it is looked at."""
+    limit = settings.max_upload_mb * 10_000_000
     with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
-        packed = next(name for name in names if tables.is_table(name))
-        inner = unpack_zip(path, Path(temporary), wanted=lambda name: plain(name) == packed, max_files=settings.max_archive_files,
-                           max_bytes=settings.max_upload_mb * 10_000_000)[0]
-        found = read(inner, settings=dataclasses.replace(settings, max_upload_mb=settings.max_upload_mb * 10))
-    return Head(table=dataclasses.replace(found.table, name=path.name), complete=found.complete)
+        inner, whole = packed.unpack(path, Path(temporary), max_bytes=limit, first_bytes=HEAD_BYTES + 1)
+        with inner.open("rb") as file:
+            start = file.read(16)
+        if whole or start.startswith((b"PAR1", b"PK")) or packed.kind_of(start):
+            return Head(table=tables.read(path, settings=settings), complete=True)
+        table = _text(inner, settings).table
+    return Head(table=dataclasses.replace(table, name=path.name), complete=False)
 
 
-def _elsewhere(path: Path) -> Head:
-    """Read the whole file in a process of its own and take over only the first rows."""
-    try:
-        done = subprocess.run([sys.executable, "-m", "core.data.head", str(path)], capture_output=True, timeout=_TIMEOUT_S, check=False,
-                              cwd=Path(__file__).parents[2])
-    except subprocess.TimeoutExpired as error:
-        raise DataError(f"{path.name} takes too long to look at.", why=f"Its first rows were not there after {_TIMEOUT_S} seconds.",
-                        remedy="Save it as CSV (UTF-8) or Parquet and import that file.") from error
-    if done.returncode:
-        raise DataError(f"{path.name} cannot be looked at.", why="The process that read it ended without a result; it may lack memory.",
-                        remedy="Save it as CSV (UTF-8) or Parquet and import that file.")
-    answer = json.loads(done.stdout)
-    if "what" in answer:
-        raise DataError(answer["what"], why=answer["why"], remedy=answer["remedy"])
-    builder = RowBuilder(answer["columns"], max_rows=HEAD_ROWS, name=path.name)
-    for row in answer["rows"]:
-        builder.add(row)
-    return Head(table=builder.table(format=answer["format"]), complete=answer["complete"])
+def _zip(path: Path, settings: Settings) -> Head:
+    """A ZIP: Excel, pictures (listed only), texts of which some are read, or tables of which the beginning is unpacked."""
+    source = sources.of_zip(path, settings=settings)
+    if tables.is_excel(path, source.files):
+        table = excel.read(path, max_rows=settings.max_rows, max_files=settings.max_archive_files, first_rows=HEAD_ROWS)
+        return Head(table=table, complete=len(table) < HEAD_ROWS)
+    if tables.contents(source.files) == tables.TEXTS and len(source.files) > HEAD_FILES:
+        some = source.files[:: len(source.files) // HEAD_FILES]
+        return Head(table=folders.read(dataclasses.replace(source, files=some, hidden=()), max_rows=settings.max_rows), complete=False)
+    with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
+        if path.stat().st_size > HEAD_BYTES and (found := _parts(source, settings, local=_beginnings(path, Path(temporary)))):
+            return found
+    return Head(table=tables.read(path, settings=settings), complete=True)
 
 
-def main(path: str) -> None:
-    """Write the first rows of a file to stdout as JSON; settings come from the environment."""
-    try:
-        table = tables.read(Path(path), settings=settings_module.load())
-    except DataError as error:
-        answer: dict[str, Any] = {"what": error.what, "why": error.why, "remedy": error.remedy}
-    else:
-        rows = [list(row.values()) for row in table.data.slice(0, HEAD_ROWS).to_pylist()]
-        answer = {"columns": list(table.columns), "rows": rows, "format": table.format, "complete": len(table) <= HEAD_ROWS}
-    json.dump(answer, sys.stdout)
+def _beginnings(path: Path, folder: Path) -> Callable[[str], Path]:
+    """A function that unpacks a member of a ZIP, a text no further than it is looked at."""
+    def local(name: str) -> Path:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = target.suffix.lower() in (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt")
+        try:
+            with open_zip(path) as bundle, target.open("wb") as sink:
+                member = next(info for info in bundle.infolist() if sources.plain(info.filename) == name)
+                with bundle.open(member) as inside:
+                    while (piece := inside.read(1 << 20)) and not (text and sink.tell() > HEAD_BYTES):
+                        sink.write(piece)
+        except UNREADABLE as error:
+            raise DataError(f"{name} in {path.name} cannot be read.", why=f"It is damaged or packed in an unknown way ({error}).",
+                            remedy="Make the ZIP again with an ordinary tool, then try again.") from error
+        return target
+
+    return local
 
 
-if __name__ == "__main__":
-    main(sys.argv[1])
+def _parts(source: Source, settings: Settings, *, local: Callable[[str], Path]) -> Head | None:
+    """The beginnings of the tables of an archive or folder, joined as an import joins them; None where it holds something else."""
+    parts = several.plan(source.files) if tables.contents(source.files) == tables.TABLE else ()
+    if not parts:
+        return None
+    larger = dataclasses.replace(settings, max_upload_mb=settings.max_upload_mb * 10)
+    heads = [(name, split, read(local(name), settings=larger)) for name, split in parts]
+    table = several.join([(name, split, head.table) for name, split, head in heads], name=source.name, max_rows=settings.max_rows)
+    return Head(table=table, complete=all(head.complete for _, _, head in heads))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from core.data.readers.dialect import detect_dialect
+from core.data.readers.dialect import SAMPLE_CHARS, SAMPLE_ROWS, detect_dialect
 from core.data.uploads import folder
 from core.errors import DataError
 from core.settings import Settings
@@ -37,7 +37,7 @@ def _suffix(text: str) -> str:
         return ".jsonl"
     if start == "[":
         return ".json"
-    lines = [line for line in text.splitlines()[:200] if line.strip()]
+    lines = [line for line in text[:SAMPLE_CHARS].splitlines()[:SAMPLE_ROWS] if line.strip()]
     if lines and all("\t" in line for line in lines):
         return ".tsv"
     separator = detect_dialect("\n".join(lines)).separator

@@ -8,13 +8,12 @@ import shutil
 import tempfile
 import threading
 import weakref
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from core.data.archive import check_members, unpack_tar
+from core.data.archive import UNREADABLE, check_members, unpack_tar
 from core.data.images import MAX_BYTES
 from core.data.member_names import open_zip, readable
 from core.errors import DataError
@@ -121,7 +120,7 @@ def of_zip(path: Path, *, settings: Settings) -> Source:
     try:
         bundle = open_zip(path)
         check_members(bundle.infolist(), path, max_files=settings.max_archive_files, max_bytes=limit)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path.name} cannot be opened.", why=f"It is damaged ({error}).",
                         remedy="Save or pack it again and import that file.") from error
     members = {plain(info.filename): info for info in bundle.infolist() if not info.filename.endswith("/")}
@@ -136,7 +135,7 @@ def of_zip(path: Path, *, settings: Settings) -> Source:
         try:
             with lock, bundle.open(members[relative]) as file, target.open("wb") as sink:
                 shutil.copyfileobj(file, sink, 1 << 20)
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        except UNREADABLE as error:
             raise DataError(f"{relative} in {path.name} cannot be read.", why=f"It is damaged or packed in an unknown way ({error}).",
                             remedy="Make the ZIP again with an ordinary tool, then try again.") from error
         return target

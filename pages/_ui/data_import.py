@@ -13,6 +13,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import settings
+from core.browse import SHOWN_COLUMNS
 from core.domain.dataset import Role, Split, Task
 from core.errors import DataError, ThawError
 from pages._ui import guard, pictures, shell
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 FILES, PASTE, HUB = "Files", "Paste", "Hugging Face hub"
 TABLES = ("csv", "tsv", "tab", "txt", "jsonl", "ndjson", "json", "parquet", "xlsx")
-ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "tbz2", "txz")
+ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "zst", "tbz2", "txz")
 PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff")
 USABLE = {Task.TEXT_CLASSIFICATION: (Role.TEXT, Role.SECOND_TEXT, Role.LABEL, Role.ID, Role.SPLIT, Role.IGNORE),
           Task.IMAGE_CLASSIFICATION: (Role.IMAGE, Role.LABEL, Role.ID, Role.SPLIT, Role.IGNORE)}
@@ -215,9 +216,28 @@ def _review(ws: str, path: Path) -> None:
 def _head(preview: TablePreview, path: Path) -> None:
     """The first rows; of picture sets with the pictures."""
     column = next((c for c, role in preview.roles.items() if role == Role.IMAGE), None)
-    rows = preview.rows if column is None else pictures.with_pictures(preview.rows, column, preview.pictures)
+    shown = _shown(preview)
+    rows = [{name: row[name] for name in shown} for row in preview.rows]
+    rows = rows if column is None else pictures.with_pictures(rows, column, preview.pictures)
     pictures.table(rows, key="preview", alt=f"First rows of {path.name}", pictures=column is not None,
                    height=220 if column is None else 320)
+
+
+def _shown(preview: TablePreview) -> list[str]:
+    """The columns that a page shows: all of an ordinary table; of a wide one those with a proposed role, and the first others."""
+    used = [name for name, role in preview.roles.items() if role != Role.IGNORE and name in preview.columns]
+    some = {*used[:SHOWN_COLUMNS], *preview.columns[: max(0, SHOWN_COLUMNS - len(used))]}
+    return [name for name in preview.columns if name in some]
+
+
+def _asked(preview: TablePreview, upload: str) -> dict[str, str]:
+    """The columns to ask about, with the proposed roles: of a wide table those shown, and those that a person adds."""
+    if len(preview.roles) <= SHOWN_COLUMNS:
+        return preview.roles
+    shown = _shown(preview)
+    others = [name for name in preview.roles if name not in shown]
+    more = st.multiselect(f"{len(others):,} more columns are not used; add some", others, key=f"more_columns_{upload}", max_selections=9)
+    return {name: preview.roles[name] for name in (*shown, *more)}
 
 
 def _roles(preview: TablePreview, upload: str) -> dict[str, str]:
@@ -225,7 +245,7 @@ def _roles(preview: TablePreview, upload: str) -> dict[str, str]:
     st.markdown("**What is each column?** Proposed from names and contents; change what is wrong.")
     roles: dict[str, str] = {}
     usable = USABLE[preview.task]
-    for i, (column, proposed) in enumerate(preview.roles.items()):
+    for i, (column, proposed) in enumerate(_asked(preview, upload).items()):
         if i % 3 == 0:                                               # rows of three, so that a phone keeps the file's order
             columns = st.columns(3)
         with columns[i % 3]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from core.data.archive import UNREADABLE
 from core.data.layout import Layout, Place
 from core.data.readers.table import RowBuilder, Table
 from core.data.report import INFO, WARNING, Finding, several
@@ -48,7 +47,7 @@ def _cells(row: Callable[[str, Place], Sequence[str | None]], name: str, place: 
     """The cells of a file, or why it cannot be read."""
     try:
         return row(name, place)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except UNREADABLE as error:
         return f"it cannot be read from the archive ({str(error)[:80]})"
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from core.data.archive import check_members
+from core.data.archive import UNREADABLE, check_members
 from core.data.readers import heading, sheet_xml
 from core.data.readers.json_rows import to_text
 from core.data.readers.sheet_xml import SheetFacts
@@ -25,8 +24,8 @@ _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 Row = list[str | None]
 
 
-def read(path: Path, *, max_rows: int, max_files: int) -> Table:
-    """Read the first sheet with a table. Raises DataError when the file is damaged, encrypted or has no rows."""
+def read(path: Path, *, max_rows: int, max_files: int, first_rows: int | None = None) -> Table:
+    """Read the first sheet with a table (first_rows: only its beginning). Raises DataError when it is damaged, encrypted or empty."""
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
@@ -35,14 +34,13 @@ def read(path: Path, *, max_rows: int, max_files: int) -> Table:
             check_members(bundle.infolist(), path, max_files=max_files, max_bytes=2_000_000_000)
             with path.open("rb") as file:                            # opened here: openpyxl judges a path by its suffix
                 book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-                return _read(book, bundle, name=path.name, max_rows=max_rows)
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError, OSError, TypeError, AttributeError, IndexError,
-            EOFError, OverflowError, RecursionError, NotImplementedError, AssertionError, zlib.error) as error:
+                return _read(book, bundle, name=path.name, max_rows=max_rows, first_rows=first_rows)
+    except (*UNREADABLE, InvalidFileException, KeyError, SyntaxError, TypeError, AttributeError, OverflowError, AssertionError) as error:
         raise DataError(f"{path.name} cannot be read as an Excel file.", why=f"It is damaged or of an unknown kind ({str(error)[:150]}).",
                         remedy="Open it in a spreadsheet, save it as CSV (UTF-8), and import that file.") from error
 
 
-def _read(book: Any, bundle: zipfile.ZipFile, *, name: str, max_rows: int) -> Table:
+def _read(book: Any, bundle: zipfile.ZipFile, *, name: str, max_rows: int, first_rows: int | None) -> Table:
     """The first visible sheet with a table; one without columns, or a hidden one, only where there is nothing better."""
     sheets = sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
     second: Any = None
@@ -52,13 +50,13 @@ def _read(book: Any, bundle: zipfile.ZipFile, *, name: str, max_rows: int) -> Ta
         rows = _filled(sheet, facts)
         first = list(islice(rows, _SAMPLE_ROWS))
         if sum(sum(map(_is_filled, row)) > 1 for row in first) > 1:
-            return _build(first, rows, facts, name=name, sheet=sheet, others=sheets, max_rows=max_rows)
+            return _build(first, rows, facts, name=name, sheet=sheet, others=sheets, max_rows=max_rows, first_rows=first_rows)
         if first and second is None:
             second = (first, rows, facts, sheet)
     if second is None:
         raise DataError(f"{name} is empty.", why="None of its sheets has a filled cell.", remedy="Choose a file with rows.")
     first, rows, facts, sheet = second
-    return _build(first, rows, facts, name=name, sheet=sheet, others=sheets, max_rows=max_rows)
+    return _build(first, rows, facts, name=name, sheet=sheet, others=sheets, max_rows=max_rows, first_rows=first_rows)
 
 
 def _filled(sheet: Any, facts: SheetFacts) -> Iterator[Row]:
@@ -79,11 +77,11 @@ def _filled(sheet: Any, facts: SheetFacts) -> Iterator[Row]:
 
 
 def _build(first: list[Row], rest: Iterator[Row], facts: SheetFacts, *, name: str, sheet: Any, others: Sequence[Any],
-           max_rows: int) -> Table:
+           max_rows: int, first_rows: int | None) -> Table:
     head = heading.find(_rectangular(first), name=name)
     width = len(head.columns)
     builder = RowBuilder(head.columns, max_rows=max_rows, name=name)
-    for position, row in enumerate(chain(first[head.above:], rest)):
+    for position, row in enumerate(islice(chain(first[head.above:], rest), first_rows)):
         cells = [cell or "" for cell in row]
         if position in head.units:
             builder.leave_out("it describes the columns (units, types or questions)")

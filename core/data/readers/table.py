@@ -57,6 +57,7 @@ class RowBuilder:
     """Collects rows of named cells into Arrow chunks, so that a large file never sits in memory as Python objects."""
 
     def __init__(self, columns: Sequence[str], *, max_rows: int, name: str) -> None:
+        check_width(len(columns), name=name)
         self.columns = list(columns)
         self.max_rows = max_rows
         self.name = name
@@ -121,9 +122,10 @@ class RowBuilder:
 
 def whole_table(data: Any, *, max_rows: int, name: str, format: str, findings: Sequence[Finding] = (),
                 unusable: dict[str, str] | None = None) -> Table:
-    """A `Table` of string columns of which every row is kept. Raises DataError above `max_rows`."""
+    """A `Table` of string columns of which every row is kept. Raises DataError above `max_rows` and `MAX_COLUMNS`."""
     import numpy as np
 
+    check_width(data.num_columns, name=name)
     if data.num_rows > max_rows:
         raise too_many_rows(name, max_rows)
     return Table(name=name, format=format, data=data, row_numbers=np.arange(1, data.num_rows + 1, dtype=np.int64), rows_read=data.num_rows,

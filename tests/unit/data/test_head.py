@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
@@ -57,8 +58,7 @@ def test_small_files_are_read_whole(settings: Settings, tmp_path: Path) -> None:
     assert (preview.rows_read, preview.complete, preview.task) == (2, True, Task.TEXT_CLASSIFICATION)
 
 
-def test_a_large_excel_file_is_read_by_another_process(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head, "_EXCEL_ALONE_BYTES", 0)
+def test_of_a_large_excel_file_the_beginning_is_read(settings: Settings, tmp_path: Path) -> None:
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("rows")
     sheet.append(["text", "label"])
@@ -71,6 +71,38 @@ def test_a_large_excel_file_is_read_by_another_process(settings: Settings, tmp_p
     (tmp_path / "bad.xlsx").write_bytes((tmp_path / "large.xlsx").read_bytes()[:4000])
     with pytest.raises(DataError):
         head.read(tmp_path / "bad.xlsx", settings=settings)
+
+
+@pytest.mark.parametrize("packer", ["csv.gz", "jsonl.gz", "zip of two", "folder of two", "parquet.gz"])
+def test_packed_and_joined_tables(frame: pd.DataFrame, settings: Settings, tmp_path: Path, packer: str) -> None:
+    path = tmp_path / packer.replace(" ", "-")
+    kind = packer.partition(".")[0]
+    if packer.endswith(".gz"):
+        frame = frame.assign(label=[f"{i % 2}-{i * 7919 % 10007}" for i in range(N)])
+        data = {"csv": lambda: frame.to_csv(index=False).encode(), "parquet": lambda: frame.to_parquet(),
+                "jsonl": lambda: frame.to_json(orient="records", lines=True).encode()}[kind]()
+        path.write_bytes(gzip.compress(data, 1))
+    elif packer.startswith("zip"):
+        path = path.with_suffix(".zip")
+        with zipfile.ZipFile(path, "w") as bundle:
+            for name in ("train.csv", "test.csv"):
+                bundle.writestr(name, frame.to_csv(index=False))
+    else:
+        path.mkdir()
+        for name in ("train.csv", "test.csv"):
+            frame.to_csv(path / name, index=False)
+    found = head.read(path, settings=settings)
+    assert found.complete == (kind == "parquet") and len(found.table) >= 100 and found.table.name == path.name
+    assert found.table.data["text"][3].as_py() == TEXT.format(3)
+    assert ("split" in found.table.columns) == (not packer.endswith(".gz"))
+
+
+def test_of_many_text_files_some_are_read(settings: Settings, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as bundle:
+        for i in range(2_000):
+            bundle.writestr(f"{'pos' if i % 2 else 'neg'}/{i}.txt", f"text {i}")
+    found = head.read(tmp_path / "t.zip", settings=settings)
+    assert not found.complete and 100 < len(found.table) < 700 and set(found.table.data["label"].to_pylist()) == {"pos", "neg"}
 
 
 def test_picture_archives_are_listed_with_small_pictures(picture: Callable[..., bytes], archive: Callable[..., Path], settings: Settings,
