@@ -87,14 +87,24 @@ def _rows(file: Any, columns: Sequence[str], *, name: str, first_rows: int | Non
     batches: list[Any] = []
     size = rows = 0
     for batch in file.iter_batches(batch_size=_BATCH_ROWS if first_rows is None else first_rows, columns=list(columns)):
+        batch = _decoded(batch)
         batches.append(batch)
         size, rows = size + batch.nbytes, rows + batch.num_rows
         if size > _MAX_GROWTH_BYTES:
             raise DataError(f"{name} unpacks to more than {_MAX_GROWTH_BYTES / 1e9:.0f} GB.", remedy="Import a sample of its rows.")
         if first_rows is not None and rows >= first_rows:
             break
-    schema = pa.schema([file.schema_arrow.field(column) for column in columns])
-    return pa.Table.from_batches(batches, schema=batches[0].schema if batches else schema)
+    if not batches:
+        return pa.schema([file.schema_arrow.field(column) for column in columns]).empty_table()
+    return pa.Table.from_batches(batches)
+
+
+def _decoded(batch: Any) -> Any:
+    """A batch with a value in each cell, where its columns name values of a dictionary."""
+    import pyarrow as pa
+
+    columns = [column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _not_utf8(column: str, bad: int) -> Finding:
