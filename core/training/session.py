@@ -78,10 +78,12 @@ class Session:
         return lambda done, total: self.observer.progress(done, total, unit, note)
 
     def build(self, weights: str, dropout: float) -> Network:
-        """A network of the recipe's base model on the device."""
-        return tasks.adapter(self.recipe.task).build(
+        """A network of the recipe's base model on the device. Raises RecipeError when its files changed since the run looked at them."""
+        network = tasks.adapter(self.recipe.task).build(
             self.folder, recipe=self.recipe, facts=self.facts, n_classes=len(self.rows.classes), weights=weights, dropout=dropout,
             compute_dtype=artifact.compute_dtype(self.precision), device=self.device.kind)
+        origin.Origin(model_revision=self.facts.revision).check_model(self.recipe.base_model, self.settings)
+        return network
 
 
 def prepare(session: Session) -> None:

@@ -15,6 +15,7 @@ from core.cli import export as cli_export
 from core.data import library
 from core.domain.dataset import Dataset
 from core.domain.recipe import LoraSpec, Recipe
+from core.domain.run import Phase
 from core.errors import DataError, RecipeError
 from core.features import compare, places
 from core.features.compare import Ref, Which
@@ -106,6 +107,17 @@ def test_a_run_does_not_resume_on_another_revision_or_on_other_rows(settings: Se
     change_rows(settings, tiny_dataset)
     with pytest.raises(DataError):
         train(wanted, settings, tmp_path / "run", resume=True)
+
+
+def test_a_model_that_changes_between_looking_and_loading_is_not_trained_under_the_wrong_name(settings: Settings, model: Path,
+                                                                                             tiny_dataset: Dataset, tmp_path: Path) -> None:
+    class Meddler(Notes):
+        def phase(self, phase: Phase) -> None:
+            if phase is Phase.CACHING:
+                change_tokenizer(model)
+
+    with pytest.raises(RecipeError, match="no longer the one"):
+        train(recipe(tiny_dataset, model, "probe"), settings, tmp_path / "run", observer=Meddler())
 
 
 def test_features_are_not_extracted_from_rows_that_changed(run_dir: Path, settings: Settings, tiny_dataset: Dataset) -> None:
