@@ -1,8 +1,12 @@
 """The Train page: freeze grid, dial, overrides, estimates, and the recipes that come out of it."""
 
+import dataclasses
+
 import pytest
 
 from core.api import Thaw
+from core.domain.model import SharedPart
+from core.models import facts as model_facts
 from tests.conftest import WORKSPACE
 from tests.ui.conftest import shown
 
@@ -33,6 +37,17 @@ def test_a_click_on_a_cell_thaws_it_and_the_count_follows(page):
 def test_presets(page, preset, words):
     page.button(key=preset).click().run()
     assert words in shown(page)
+
+
+def test_what_blocks_share_is_named_and_counted_as_frozen_with_any_of_them(app, facts, dataset, settings):
+    users = tuple(f"block {i}" for i in range(6))
+    part = SharedPart(name="encoder.relative_attention_bias.weight", used_by=users, parameters=2_000_000)
+    model_facts.write(dataclasses.replace(facts, shared=(part,)), settings)
+    page = app("train")
+    assert "5.32 M** of 24.6 M parameters train" in shown(page)
+    assert "shared by several blocks (encoder.relative_attention_bias)" in shown(page) and "now they are frozen" in shown(page)
+    page.button(key="preset_None").click().run()
+    assert "24.6 M** of 24.6 M parameters train" in shown(page) and "now they are trained" in shown(page)
 
 
 def test_the_head_cannot_be_frozen(page):
