@@ -59,6 +59,25 @@ def test_sentences():
     assert "p < 0.001" in paired.compare(*made(350, 2, 42, 6)).sentence
 
 
+@pytest.mark.parametrize("case", [(350, 42, 2, 6), (350, 2, 42, 6), (350, 12, 10, 6), (350, 10, 12, 6)])
+def test_the_numbers_of_a_sentence_are_those_of_the_test(case):
+    """Of a winner: by how much it is better, whichever run it is; else A less B, with signs."""
+    got = paired.compare(*made(*case))
+    low, high = (100 * value for value in (got.difference.low, got.difference.high))
+    if "is better than" in got.sentence:
+        low, high = sorted((abs(low), abs(high)))
+        wanted = f"by {abs(100 * got.difference.value):.1f} points of accuracy (95 % interval {low:.1f} to {high:.1f}; exact McNemar p"
+    else:
+        wanted = f"(difference {100 * got.difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}; exact McNemar p"
+    assert wanted in got.sentence
+
+
+def test_one_resample_is_enough_and_none_is_refused():
+    assert paired.compare(*made(5, 1, 1, 1), samples=1).n == 8
+    with pytest.raises(DataError, match="at least one resample"):
+        paired.compare(*made(5, 1, 1, 1), samples=0)
+
+
 def test_interval_width_follows_the_discordant_rows():
     got = paired.compare(*made(400, 60, 40, 500)).difference
     error = np.sqrt(100 - 20**2 / 1000) / 1000  # standard error of a paired difference
