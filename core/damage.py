@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.domain import codec
+from core.domain.dataset import RowSource
 from core.domain.recipe import Recipe
 from core.domain.run import Result
 
@@ -53,6 +54,10 @@ def _environment(path: Path) -> None:
     _json(path)
 
 
+def _source(path: Path) -> None:
+    codec.read(RowSource, _json(path))
+
+
 def _labels(path: Path) -> None:
     classes = _json(path).get("classes")
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
@@ -77,4 +82,5 @@ def _table(path: Path) -> None:
 
 _CHECKS: dict[str, Callable[[Path], None]] = {
     "recipe.json": _recipe, "result.json": _result, "artifact/labels.json": _labels, "environment.json": _environment,
+    "artifact/source.json": _source,
     PREDICTIONS: _table}

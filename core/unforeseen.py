@@ -13,7 +13,8 @@ _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memo
 _DISK_WORDS = ("no space left on device", "disk quota exceeded", "disk is full", "failed writing file", "inline_container.cc",
                "not enough free space", "not enough free disk space")
 """How safetensors, Arrow, SQLite, torch's writer of checkpoints (inline_container), numpy and the hub say that the disk is full."""
-LAST_WORDS = ("memoryerror", "std::bad_alloc", "memory allocation of", "cannot allocate memory", "can't allocate memory", "out of memory")
+LAST_WORDS = ("memoryerror", "std::bad_alloc", "memory allocation of", "cannot allocate memory", "can't allocate memory", "out of memory",
+              "failed to map segment")
 """What the log of a process that died for lack of memory ends with: Python's, C++'s, Rust's, the system's words."""
 
 

@@ -17,16 +17,20 @@ def from_exception(error: BaseException, *, log: str = "") -> Failure:
     return Failure(kind=found.kind, what=what, why=found.why, remedy=found.remedy)
 
 
-def from_death(*, returncode: int | None, stop_asked: bool, oom: bool, last_words: str = "") -> tuple[Status, Failure | None]:
+def from_death(*, returncode: int | None, stop_asked: bool, oom: bool, last_words: str = "",
+               limited: bool = False) -> tuple[Status, Failure | None]:
     """The end of a run whose worker died without recording one.
 
     returncode: of our own child (negative: the signal), None when unknown. oom: the system ended a process for lack of
-    memory while the worker ran. last_words: the end of its log.
+    memory while the worker ran. last_words: the end of its log. limited: processes here may have only so much memory (ulimit -v), and
+    libraries that get none crash.
     """
     if stop_asked:
         return Status.STOPPED, None
     if oom and returncode in (None, -signal.SIGKILL):
         return Status.FAILED, _out_of_memory("The system ended its process to get memory back.")
+    if limited and returncode is not None and _signal_name(-returncode) in ("SIGSEGV", "SIGABRT", "SIGBUS"):
+        return Status.FAILED, _out_of_memory(f"Its process, which may have only so much memory, was ended by {_signal_name(-returncode)}.")
     if returncode not in (None, 0, -signal.SIGKILL, -signal.SIGTERM) and (said := _said(last_words, LAST_WORDS)):
         return Status.FAILED, _out_of_memory(f"Its log ends with: {said}")
     if returncode is not None and returncode >= 0:

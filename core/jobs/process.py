@@ -204,6 +204,15 @@ def oom_kills() -> int:
     return total
 
 
+def memory_is_limited() -> bool:
+    """Whether this process and its children may have only so much memory, by a limit such as `ulimit -v` sets."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return False
+    return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+
+
 def leave(status: int) -> NoReturn:
     """End at once: everything is recorded, and taking torch apart can hold the memory that the next run needs for seconds."""
     logging.shutdown()

@@ -23,12 +23,13 @@ from core import logs, space
 from core import settings as settings_module
 from core.data import uploads
 from core.domain import codec
+from core.domain.device import Device
 from core.domain.run import Failure, JobKind, Status
 from core.jobs import failures, leftovers, process
 from core.jobs.liveness import KILL_AFTER_S, Liveness
 from core.jobs.worker import UNRECORDED
 from core.settings import Settings
-from core.store import Store
+from core.store import Store, values
 from core.store.queue import Claim
 from core.unforeseen import explained, is_disk_full
 
@@ -132,7 +133,7 @@ class Supervisor:
         log.info("Supervisor %s (process %d) looks after %s with %d slots, %d threads a run", self._id, self._me.pid, self._settings.home,
                  self._settings.slots, process.threads(self._settings))
         measured = self._settings.home / "device.json"
-        if not measured.exists() or time.time() - measured.stat().st_mtime > MEASURE_AGAIN_S:
+        if values.read(measured, Device) is None or time.time() - measured.stat().st_mtime > MEASURE_AGAIN_S:
             self._try(self._measure)
 
     def _measure(self) -> None:
@@ -228,7 +229,8 @@ class Supervisor:
             self._finish(now, status, None)
         else:
             self._finish(now, *failures.from_death(returncode=code, stop_asked=now.stop_asked is not None,
-                                                   oom=process.oom_kills() > child.oom_before, last_words=words))
+                                                   oom=process.oom_kills() > child.oom_before, last_words=words,
+                                                   limited=process.memory_is_limited()))
 
     def _finish(self, claim: Claim, status: Status, failure: Failure | None) -> None:
         """Record an end, and why as the last event."""

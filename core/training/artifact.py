@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from core import tasks
 from core.domain import codec
 from core.domain.dataset import Depth, RowSource
 from core.domain.recipe import Recipe
-from core.errors import NotFoundError
+from core.errors import DataError, NotFoundError
 from core.models import blocks, methods, origin
 from core.models import facts as facts_module
 from core.models.network import Network
@@ -31,6 +32,7 @@ from core.training.probe import LinearHead
 
 LABELS_FILE, HEAD_FILE, BASE_HEAD_FILE, WEIGHTS_FILE, ADAPTER = (
     "labels.json", "head.safetensors", "base_head.safetensors", "weights.safetensors", "adapter")
+T = TypeVar("T")
 SOURCE_FILE = "source.json"
 """Where the rows came from (`RowSource`): columns, template, depth of pictures."""
 
@@ -103,8 +105,8 @@ def load(run_dir: Path, *, settings: Settings, base: bool = False, device: str |
     if not (folder / LABELS_FILE).is_file():
         raise NotFoundError("This run has no artifact yet.", why=f"{folder.name}/ is missing in its folder.",
                             remedy="Wait until the run is done, or resume it.")
-    recipe = Recipe.from_json(json.loads((run_dir / "recipe.json").read_text(encoding="utf-8")))
-    labels = json.loads((folder / LABELS_FILE).read_text(encoding="utf-8"))
+    recipe = _read(run_dir / "recipe.json", Recipe.from_json)
+    classes, precision = _read(folder / LABELS_FILE, lambda data: (tuple(map(str, data["classes"])), str(data["precision"])))
     if base and not (folder / BASE_HEAD_FILE).is_file():
         raise NotFoundError("This run has no base side to predict with.",
                             why="It started from a random head, so no head was fitted on the base model's features.",
@@ -117,8 +119,8 @@ def load(run_dir: Path, *, settings: Settings, base: bool = False, device: str |
     card = methods.get(recipe.method).card
     adapter = tasks.adapter(recipe.task)
     network = adapter.build(facts_module.folder(recipe.base_model, settings), recipe=recipe, facts=facts,
-                            n_classes=len(labels["classes"]), weights="pretrained" if base else card.weights, dropout=0.0,
-                            compute_dtype=compute_dtype(labels["precision"]), device=where)
+                            n_classes=len(classes), weights="pretrained" if base else card.weights, dropout=0.0,
+                            compute_dtype=compute_dtype(precision), device=where)
     head = load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE))
     with torch.no_grad():
         network.head.weight.copy_(head["weight"])
@@ -126,7 +128,7 @@ def load(run_dir: Path, *, settings: Settings, base: bool = False, device: str |
     if not base:
         _load_body(network, folder, where)
     network.eval()
-    return Side(network=network, classes=tuple(labels["classes"]), recipe=recipe, precision=labels["precision"], settings=settings,
+    return Side(network=network, classes=classes, recipe=recipe, precision=precision, settings=settings,
                 depth=_depth(folder), processor=adapter.load_processor(folder / "processor"))
 
 
@@ -134,8 +136,17 @@ def _depth(folder: Path) -> Depth | None:
     """None for a run of an earlier version."""
     if not (folder / SOURCE_FILE).is_file():
         return None
-    source = codec.from_json(RowSource, json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8")))
+    source = _read(folder / SOURCE_FILE, lambda data: codec.read(RowSource, data))
     return source.reading.depth if source.reading else None
+
+
+def _read(path: Path, parse: Callable[[Any], T]) -> T:
+    """A JSON file of the run. Raises DataError, naming the file, when it is damaged."""
+    try:
+        return parse(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path.name} of this run cannot be read.", why=f"It is damaged ({str(error)[:100]}).",
+                        remedy="Fork the run, or run its recipe again, to make it anew.") from error
 
 
 def _load_body(network: Network, folder: Path, device: str) -> None:

@@ -6,7 +6,6 @@ Each side is loaded from disk; rows, order, preprocessing and batches are the sa
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -58,7 +57,7 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
     observer.phase(Phase.PREPARING)
     where = places.of_run(run_dir, settings=settings, rows=rows)
     recipe = where.recipe
-    precision = str(json.loads((run_dir / "artifact" / artifact.LABELS_FILE).read_text(encoding="utf-8"))["precision"])
+    precision = where.precision
     dataset = dataset_of(recipe.dataset, settings=settings, workspace=workspace,
                          progress=lambda done, total: observer.progress(done, total, "bytes", "dataset"))
     origin.of(run_dir).check_dataset(dataset)

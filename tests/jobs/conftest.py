@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from core.domain import codec
+from core.domain.device import Device
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Run
 from core.jobs import process
 from core.settings import Settings
-from core.store import Store
+from core.store import Store, files
 from core.store.jobs import NewJob
 
 SUPERVISOR = process.python("tests.jobs.support.supervisor")
@@ -71,6 +73,13 @@ def wait_for(condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
     pytest.fail(f"not true within {timeout_s:.0f} s")
 
 
+def put_device(home: Path) -> None:
+    """A device as if it had been measured, so that no supervisor measures it first."""
+    device = Device(kind="cpu", name="test", memory_bytes=8_000_000_000, cores=1, fp32_gflops=50.0, bf16_gflops=50.0, precision="fp32",
+                    versions={}, measured=0.0)
+    files.write_json(home / "device.json", codec.to_json(device))
+
+
 @pytest.fixture
 def waiting() -> Callable[..., Any]:
     return wait_for
@@ -80,7 +89,7 @@ def waiting() -> Callable[..., Any]:
 def yard(tmp_path: Path) -> Iterator[Yard]:
     home = tmp_path / "home"
     home.mkdir()
-    (home / "device.json").write_text("{}", encoding="utf-8")
+    put_device(home)
     found = Yard(Settings(home=home, slots=1, threads=1, heartbeat_s=0.2, stale_after_s=2.0, stop_grace_s=1.0))
     yield found
     for child in found.supervisors:

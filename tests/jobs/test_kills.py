@@ -17,14 +17,13 @@ from typing import Any
 
 import pytest
 
-from core.domain import codec
 from core.domain.dataset import Dataset
 from core.domain.recipe import Recipe
 from core.domain.run import Status
 from core.jobs import process
 from core.settings import Settings
 from tests.conftest import WORKSPACE
-from tests.jobs.conftest import Yard
+from tests.jobs.conftest import Yard, put_device
 from tests.jobs.support.worker import ALONE_STEPS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -118,14 +117,11 @@ def test_supervised_real_training_killed_again_and_again_ends_bit_for_bit_as_if_
     from dataclasses import replace
 
     from core.api import Thaw
-    from core.domain.device import Device
-    from core.store import Store, files
+    from core.store import Store
     from tests.jobs.test_real_training import predictions
 
     thaw = Thaw(replace(settings, threads=1, heartbeat_s=0.2, stale_after_s=5.0, model_folders=(tiny_model.parent,)))
-    device = Device(kind="cpu", name="test", memory_bytes=8_000_000_000, cores=1, fp32_gflops=50.0, bf16_gflops=50.0, precision="fp32",
-                    versions={}, measured=0.0)
-    files.write_json(thaw.settings.home / "device.json", codec.to_json(device))
+    put_device(thaw.settings.home)
     recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method="full", epochs=40.0, batch_size=8, learning_rate=1e-3,
                     max_length=32, evaluations_per_epoch=1, early_stopping_patience=0, precision="fp32")
     whole, cut = thaw.submit(WORKSPACE, [recipe, recipe], name="twice the same")

@@ -21,7 +21,7 @@ from core.errors import FailureKind
 from core.jobs import launch, process
 from core.jobs.supervisor import Supervisor
 from core.store import files
-from tests.jobs.conftest import Yard
+from tests.jobs.conftest import Yard, put_device
 from tests.jobs.test_supervision import STEPS
 
 WORKER = process.python("tests.jobs.support.worker")
@@ -241,7 +241,7 @@ def test_on_a_full_disk_runs_wait_and_go_on_when_there_is_room(small_disk: Path,
 
     home = small_disk / "home"
     home.mkdir()
-    (home / "device.json").write_text("{}", encoding="utf-8")
+    put_device(home)
     yard = Yard(Settings(home=home, slots=1, threads=1, heartbeat_s=0.2, stale_after_s=4.0, min_free_mb=2))
     supervisor = yard.supervise()
     try:

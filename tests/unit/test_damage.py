@@ -95,6 +95,20 @@ def test_files_of_a_run_are_looked_at_one_by_one(tmp_path: Path) -> None:
     assert set(damage.of_run(tmp_path)) == {"artifact/labels.json", "result.json", "predictions-shift.parquet"}
 
 
+@pytest.mark.parametrize("name", ["recipe.json", "artifact/labels.json"])
+def test_a_side_whose_files_are_damaged_names_them(settings: Settings, tmp_path: Path, name: str) -> None:
+    from core.training import artifact
+
+    (tmp_path / "artifact").mkdir()
+    (tmp_path / "recipe.json").write_text(json.dumps(RECIPE.to_json()), encoding="utf-8")
+    (tmp_path / "artifact" / "labels.json").write_text('{"classes": ["a"], "precision": "fp32"}', encoding="utf-8")
+    for text in ("{", "[1]", '{"classes": 3}'):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        with pytest.raises(DataError, match=Path(name).name) as caught:
+            artifact.load(tmp_path, settings=settings)
+        assert caught.value.why and caught.value.remedy
+
+
 def test_on_a_full_disk_the_folder_goes_first(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     from core.domain.run import JobKind
     from core.store.jobs import NewJob

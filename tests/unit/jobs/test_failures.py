@@ -46,6 +46,14 @@ def test_a_long_message_is_one_line() -> None:
     assert "\n" not in failures.from_exception(ValueError("first\nsecond")).why
 
 
+@pytest.mark.parametrize(("number", "limited", "kind"), [
+    (signal.SIGSEGV, True, OOM), (signal.SIGABRT, True, OOM), (signal.SIGBUS, True, OOM), (signal.SIGSEGV, False, FailureKind.INTERRUPTED),
+    (signal.SIGTERM, True, FailureKind.INTERRUPTED)])
+def test_a_crash_under_a_limit_on_memory(number: signal.Signals, limited: bool, kind: FailureKind) -> None:
+    _, failure = failures.from_death(returncode=-number, stop_asked=False, oom=False, limited=limited)
+    assert failure is not None and failure.kind is kind
+
+
 @pytest.mark.parametrize(("returncode", "stop", "oom", "status", "kind"), [
     (-signal.SIGKILL, False, False, Status.INTERRUPTED, FailureKind.INTERRUPTED),
     (-signal.SIGKILL, False, True, Status.FAILED, OOM),
