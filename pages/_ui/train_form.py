@@ -66,7 +66,8 @@ def model(task: Task) -> str:
     typed = st.text_input("Hub id or folder", key=f"{key}_other", persist_state="session",
                           placeholder="e.g. distilbert-base-uncased or /models/mine" if task is Task.TEXT_CLASSIFICATION else
                           "e.g. facebook/deit-tiny-patch16-224 or /models/mine",
-                          help="A model of the Hugging Face hub, or the absolute path of a folder that from_pretrained can load.")
+                          help="A model of the Hugging Face hub, or the absolute path of a folder that from_pretrained can load, below "
+                               "one that this server's owner has listed (THAW_MODEL_FOLDERS).")
     return (typed or "").strip()
 
 
