@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -83,7 +83,7 @@ class Gallery:
         if cell in self._known:
             return cell
         if self._ends is None:
-            self._ends = _by_ends(self.names), _by_ends(self.names, ending=False)
+            self._ends = _by_ends(self.names), _by_ends(self.names, whole=False)
         whole, bare = self._ends
         wanted = [cell] if "%" not in cell else [cell, unquote(cell)]
         places = [path for path in wanted for path in ((f"{beside}/{path}", path) if beside else (path,))]
@@ -182,7 +182,14 @@ def _ordered(pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Sequen
 
 def is_picture(name: str) -> bool:
     """Whether a file name is that of a picture that Thaw reads; a blank behind the ending does not count."""
-    return PurePosixPath(name.strip()).suffix.lower() in SUFFIXES
+    return ending(name).lower() in SUFFIXES
+
+
+def ending(name: str) -> str:
+    """What comes behind a file's last dot, with it; empty for none, and for a name that only begins or ends with a dot."""
+    last = name.strip().rpartition("/")[2]
+    dot = last.rfind(".")
+    return last[dot:] if 0 < dot < len(last) - 1 else ""
 
 
 def _slashed(path: str) -> str:
@@ -194,11 +201,11 @@ def _folded(path: str) -> list[str]:
     return [part for piece in path.split("/") if (part := clean(piece).casefold())]
 
 
-def _by_ends(names: Sequence[str], *, ending: bool = True) -> dict[str, str | None]:
-    """Every end of a path (`1.jpg`, `cat/1.jpg`, …), folded -> picture; None where several have it. ending: with that of the file."""
+def _by_ends(names: Sequence[str], *, whole: bool = True) -> dict[str, str | None]:
+    """Every end of a path (`1.jpg`, `cat/1.jpg`, …), folded -> picture; None where several have it. whole: with the file's ending."""
     found: dict[str, str | None] = {}
     for name in names:
-        parts = _folded(name if ending else name.strip()[: len(name.strip()) - len(PurePosixPath(name.strip()).suffix)])
+        parts = _folded(name if whole else name.strip().removesuffix(ending(name)))
         for start in range(len(parts)):
             end = "/".join(parts[start:])
             found[end] = None if found.get(end, name) != name else name

@@ -21,6 +21,8 @@ _NUMBER = re.compile(r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30}|\d{1,30},(\d{1,2}|
 
 def clean(label: str) -> str:
     """A label as it looks: composed characters (NFC), nothing invisible, one space for every blank, none outside."""
+    if label.isascii() and label.isprintable():
+        return " ".join(label.split())
     return " ".join(unicodedata.normalize("NFC", "".join(_seen(c) for c in label.translate(_BLANKS))).split())
 
 

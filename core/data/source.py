@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from core.data.archive import UNREADABLE, check_members, unpack_tar
+from core.data.gallery import ending
 from core.data.images import MAX_BYTES
 from core.data.member_names import open_zip, readable
 from core.errors import DataError
@@ -63,25 +64,24 @@ class TemporaryFolder:
     def place(self, name: str) -> Path:
         """A new path for a file that is called like this anywhere; its last part stays where a file system can have it."""
         last = "".join(c if c.isprintable() and c not in '<>:"|?*\\' else "_" for c in name.rpartition("/")[2]).strip(". ") or "file"
-        ending = PurePosixPath(last).suffix[:12]
         home = self.path / str(next(self._count))
         home.mkdir()
-        return home / (last if len(last.encode()) < 200 else last[:40] + ending)
+        return home / (last if len(last.encode()) < 200 else last[:40] + ending(last)[:12])
 
 
 def plain(name: str) -> str:
     """A member name with forward slashes, without `./` and empty parts."""
-    return PurePosixPath(name.replace("\\", "/")).as_posix()
+    return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
 
 
 def suffix(name: str) -> str:
     """The ending of a member's name, in lower case, with its dot; a blank behind it does not count."""
-    return PurePosixPath(name.strip()).suffix.lower()
+    return ending(name).lower()
 
 
 def is_hidden(name: str) -> bool:
     """Whether a file is hidden, or lies in a folder that a system or a program keeps for itself."""
-    *folders, last = plain(name).split("/")
+    *folders, last = name.replace("\\", "/").split("/")
     return last.startswith(".") or last.casefold() in _CLUTTER_FILES or any(map(_is_clutter, folders))
 
 
@@ -173,7 +173,8 @@ def _seen(names: list[str]) -> tuple[str, ...]:
 def _source(name: str, files: list[str], folders: list[str], *, read: Callable[[str], bytes], local: Callable[[str], Path],
             links: tuple[str, ...] = (), keep: Any = None) -> Source:
     """A source of these files and folders, hidden ones apart."""
-    above = {str(parent) for file in files for parent in PurePosixPath(file).parents if str(parent) != "."}
+    holding = {file.rpartition("/")[0] for file in files} - {""}
+    above = holding | {str(parent) for folder in holding for parent in PurePosixPath(folder).parents if str(parent) != "."}
     return Source(name=name, files=_seen(files), hidden=tuple(sorted(file for file in files if is_hidden(file))), links=links, read=read,
                   local=local, keep=keep,
                   folders=tuple(sorted(path for path in {*folders, *above} if not any(map(_is_clutter, path.split("/"))))))

@@ -45,14 +45,11 @@ def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequen
     gallery = Gallery(pictures, source.read, keep=source.keep)
     layout = arrange(pictures)
     found, problems, others = _tables(tables, gallery, read_table, least=0.0 if layout is None else _NAMED)
-    folders = None if layout is None else by_folder.table(
+    if chosen := [item for item in found if item.labelled or layout is None]:
+        return _by_table(chosen, gallery, source, max_rows=max_rows)
+    folders = None if layout is None else replace(by_folder.table(
         source, layout, source.files, wanted=is_picture, why_not=_not_a_picture, row=lambda name, place: [name, place.label],
-        columns=("image", "label"), max_rows=max_rows, format="Pictures", thing="picture")
-    if folders is not None:
-        folders = replace(folders, gallery=gallery, image_column="image")
-        found = [item for item in found if item.labelled]
-    if found:
-        return _by_table(found, gallery, source, max_rows=max_rows)
+        columns=("image", "label"), max_rows=max_rows, format="Pictures", thing="picture"), gallery=gallery, image_column="image")
     one_class = folders is not None and len(folders.data.column("label").unique()) < 2
     if (folders is None or one_class) and (marked := boxes.kind(source)):
         raise boxes.refusal(source, marked)
