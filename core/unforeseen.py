@@ -39,6 +39,12 @@ def explained(error: BaseException, *, log: str = "", doing: str = "") -> ThawEr
                      remedy=f"This is a fault in Thaw, not in your data; please report it{f' with {log}' if log else ''}.")
 
 
+def is_fault(error: BaseException) -> bool:
+    """Whether it tells of something that went wrong, not of a wish to end: any Exception, and a panic of a library written in Rust, which
+    pyo3 raises past `except Exception`."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Python's MemoryError, torch's OutOfMemoryError, or an error of a library whose text says so; looks at causes too."""
     for current in _chain(error):

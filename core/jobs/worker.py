@@ -27,7 +27,7 @@ from core.jobs.observer import UNWRITTEN, StoreObserver
 from core.settings import Settings
 from core.store import Store, files, values
 from core.store.queue import Claim
-from core.unforeseen import is_disk_full
+from core.unforeseen import is_disk_full, is_fault
 
 log = logging.getLogger("thaw.worker")
 
@@ -124,7 +124,9 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
             return Status.STOPPED, None
         log.warning("Asked to end; the run can be resumed")
         return Status.INTERRUPTED, failures.interrupted("Its process was asked to end, as happens when the computer shuts down.")
-    except Exception as error:
+    except BaseException as error:
+        if not is_fault(error):
+            raise
         log.exception("Run %s (%s) failed", run.id, run.kind)
         if is_disk_full(error) and space.shortage(settings) is not None:
             observer.note("The disk is full. The run waits in the queue until there is room, and goes on from its last checkpoint.")

@@ -17,7 +17,7 @@ import streamlit as st
 
 from core import logs, settings
 from core.errors import ThawError
-from core.unforeseen import explained
+from core.unforeseen import explained, is_fault
 
 log = logging.getLogger("thaw.pages")
 
@@ -33,11 +33,13 @@ def guarded() -> Iterator[None]:
     """Show any error as what happened, why, and what to do; tracebacks go to the server's log only."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - the last line of defence: anything unforeseen is logged in full and shown in words
+    except BaseException as error:  # the last line of defence: anything unforeseen is logged in full and shown in words
+        if not is_fault(error):  # Streamlit's own ways of ending or repeating a page
+            raise
         show_error(told(error))
 
 
-def told(error: Exception) -> ThawError:
+def told(error: BaseException) -> ThawError:
     """The error in three parts; one that nobody foresaw is written to the log in full, and the log is named."""
     if isinstance(error, ThawError):
         log.info("shown to the user: %s", error, exc_info=error)
@@ -65,7 +67,9 @@ def callback(function: Callable[..., None]) -> Callable[..., None]:
     def call(*args: Any, **fields: Any) -> None:
         try:
             function(*args, **fields)
-        except Exception as error:  # noqa: BLE001 - see `guarded`
+        except BaseException as error:
+            if not is_fault(error):
+                raise
             st.session_state.setdefault(_PENDING, []).append(told(error))
 
     return call
@@ -78,7 +82,9 @@ def made(make: Callable[[], str | bytes]) -> Callable[[], str | bytes]:
     def call() -> str | bytes:
         try:
             return make()
-        except Exception as error:  # noqa: BLE001 - see `guarded`
+        except BaseException as error:
+            if not is_fault(error):
+                raise
             found = told(error)
             pending.append(found)
             return "\n".join(("This file could not be made.", found.what, found.why, found.remedy))
@@ -131,7 +137,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
-def _write(error: Exception) -> None:
+def _write(error: BaseException) -> None:
     """Into the server's log, below the data folder where there is one: with the traceback when it was not there lately."""
     try:
         logs.to_file(settings.load(), logs.WEB)

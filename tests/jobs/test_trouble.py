@@ -144,6 +144,14 @@ def test_an_unforeseen_error_in_any_job_has_three_parts_and_its_traceback_a_plac
     assert "Traceback" not in str(failure)
 
 
+def test_a_panic_in_a_job_has_three_parts_too(yard: Yard) -> None:
+    supervisor = Supervisor(yard.settings, worker_command=WORKER)
+    run = yard.submit("panic")
+    turn(supervisor, lambda: yard.run(run).status.final)
+    failure = yard.run(run).failure
+    assert failure is not None and "PanicException: oops" in failure.why and logs.WORKER in failure.why
+
+
 def test_a_kind_of_job_that_this_version_does_not_know_fails_in_words(yard: Yard) -> None:
     supervisor = Supervisor(yard.settings, worker_command=[*WORKER[:-1], "tests.jobs.support.bare"])
     run = yard.submit("m", kind=JobKind.PREPARE, payload={})

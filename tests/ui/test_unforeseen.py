@@ -204,6 +204,18 @@ def test_a_full_disk_and_a_supervisor_in_trouble_are_named_on_every_page(app: Ca
     assert "It rains into the machine" in told and logs.SUPERVISOR in told
 
 
+def test_a_panic_of_a_library_in_rust_is_told_like_any_other_error(app: Callable[..., AppTest], settings: Any,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        """Named and derived like pyo3's."""
+
+    def fail(self: Thaw, *args: Any, **fields: Any) -> Any:
+        raise PanicException("index out of bounds: Oddity")
+
+    monkeypatch.setattr(Thaw, "runs", fail)
+    assert_told(app("runs"), settings)
+
+
 def test_a_supervisor_that_cannot_be_started_leaves_the_page(app: Callable[..., AppTest], everything: dict[str, dict[str, str]],
                                                              settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Thaw) -> None:

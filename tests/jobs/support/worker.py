@@ -143,7 +143,11 @@ def litter(job: Job) -> Result:
     return result()
 
 
-def raises(error: Exception) -> Any:
+class PanicException(BaseException):
+    """Named and derived like pyo3's."""
+
+
+def raises(error: BaseException) -> Any:
     def handler(job: Job) -> Result:
         job.observer.phase(Phase.PREPARING)
         raise error
@@ -160,6 +164,7 @@ BEHAVIOURS: dict[str, Any] = {
     "once": once, "alone": alone, "steps": steps, "deaf": deaf, "deafer": deafer, "family": family, "die": die, "environment": environment,
     "memory": raises(MemoryError()), "cuda": raises(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")),
     "data": raises(DataError("Row 3 has no label.", why="Its cell is empty.", remedy="Fill it in.")), "bug": raises(KeyError("oops")),
+    "panic": raises(PanicException("oops")),
     "unrecorded-done": exits(UNRECORDED[Status.DONE]), "unrecorded-stopped": exits(UNRECORDED[Status.STOPPED]),
     "cpp-memory": says("terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc", signal.SIGABRT),
     "rust-memory": says("memory allocation of 8589934592 bytes failed", signal.SIGABRT),
