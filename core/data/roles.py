@@ -13,6 +13,8 @@ from core.domain.dataset import Role
 from core.errors import DataError
 
 _SAMPLE_ROWS = 5_000
+_SAMPLE_CELLS = 250_000
+"""Of all columns together: of a wide table fewer rows are looked at."""
 _NAMES: Mapping[Role, frozenset[str]] = {
     Role.TEXT: frozenset({"text", "sentence", "sentence1", "review", "content", "body", "message", "comment", "document", "tweet",
                           "article", "question", "premise", "text1", "utterance", "abstract", "question1", "review body"}),
@@ -85,7 +87,7 @@ def bookkeeping(columns: Sequence[str]) -> dict[str, str]:
 
 
 def column_facts(table: Table, name: str) -> ColumnFacts:
-    """Facts of one column from at most 5,000 cells spread over the table."""
+    """Facts of one column from at most 5,000 cells spread over the table; fewer of a table with more than 50 columns."""
     cells = _sample(table, name)
     filled = [cell for cell in cells if cell.strip()]
     n = max(1, len(filled))
@@ -105,7 +107,7 @@ def is_number(cell: str) -> bool:
 
 def _sample(table: Table, name: str) -> list[str]:
     column: Any = table.data.column(name)
-    step = max(1, len(column) // _SAMPLE_ROWS)
+    step = max(1, len(column) // min(_SAMPLE_ROWS, max(100, _SAMPLE_CELLS // max(1, len(table.columns)))))
     picked = column.take(list(range(0, len(column), step))) if step > 1 else column
     return [cell for cell in picked.to_pylist() if cell is not None]
 

@@ -124,7 +124,7 @@ def _add(builder: RowBuilder, record: list[str] | None, head: Heading, shape: Sh
     width = len(builder.columns)
     if record is None:
         builder.leave_out(_UNCLOSED)
-    elif heading.is_comment(record, width=width, known=len(record) == shape.width and shape.knows(record)):
+    elif heading.is_comment(record, width=width, known=shape.could_be(record)):
         builder.leave_out("it is a remark that begins with #")
     elif head.repeats(record):
         builder.leave_out("it repeats the column names")

@@ -54,11 +54,17 @@ class Shape:
     """Cells of most lines."""
     vocabulary: dict[int, frozenset[str]] = field(default_factory=dict)
     """Columns whose values repeat, such as labels -> these values."""
+    hashes: bool = False
+    """Whether rows that begin with `#` are nothing special here."""
 
     def is_row(self, line: str) -> bool:
         """Whether a line by itself could be a row."""
         cells = self.dialect.cells(line)
         return len(cells) == self.width and self.knows(cells)
+
+    def could_be(self, cells: Sequence[str]) -> bool:
+        """Whether a row that begins with `#` may be one all the same: cut like the others, and filled like them."""
+        return len(cells) == self.width and (self.hashes or self.knows(cells))
 
     def knows(self, cells: Sequence[str]) -> bool:
         """Whether a row of the right width has a known value in every column whose values repeat."""
@@ -172,7 +178,8 @@ def shape_of(sample: str, dialect: Dialect) -> Shape:
         known = {value for value, count in counts.items() if count > 1 and value.strip() and len(value) <= 60}
         if sum(counts[value] for value in known) >= 0.8 * len(rows):
             vocabulary[position] = frozenset(known)
-    return Shape(dialect=dialect, width=width, vocabulary=vocabulary)
+    hashes = sum(row[0].startswith("#") for row in rows) > max(2, 0.02 * len(rows))
+    return Shape(dialect=dialect, width=width, vocabulary=vocabulary, hashes=hashes)
 
 
 QUOTE, BREAK, _TWICE = "\ufdd0", "\ufdd1", "\ufdd2"

@@ -46,6 +46,11 @@ def find(rows: Sequence[Row | None], *, name: str) -> Heading:
     """
     there = [row if row is not None else () for row in rows]
     above = titles(there)
+    if above and len(there[0]) == len(there[above]) and header_is_data(there[above], [row for row in there[above + 1 :] if row]):
+        above = 0                                                    # no names follow: what looked like a title is a row, or the names
+        if not any(_folded(cell) in HEADER_WORDS for cell in there[0]):
+            columns = [f"column {i}" for i in range(1, len(there[0]) + 1)]
+            return Heading(columns=tuple(columns), above=0, findings=(header_finding(there[0]),))
     findings = [_titles_finding(there[:above])] if above else []
     header, body = list(there[above]) if len(there) > above else [""], [row for row in there[above + 1 :] if row]
     header = _commented(header, body)

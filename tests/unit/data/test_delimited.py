@@ -231,5 +231,20 @@ def test_spaces_before_quotation_marks(file: File, settings: Settings) -> None:
 def test_comma_separated_text_files_are_tables(file: File, settings: Settings) -> None:
     table = tables.read(file("t.txt", written([["text", "label"], *body()])), settings=settings)
     assert (table.columns, len(table)) == (("text", "label"), N)
-    prose = tables.read(file("prose.txt", "\n".join(f"{text}, and {label}, too" for text, label in body())), settings=settings)
+    prose = tables.read(file("prose.txt", "\n".join(f"{text}, and {label}" + ", too" * (len(text) % 3) for text, label in body())), settings=settings)
     assert prose.columns == ("text",)
+
+
+@pytest.mark.parametrize("first", ["just a text with no label,", "text,"])
+def test_a_first_row_that_is_no_title_is_counted(file: File, settings: Settings, first: str) -> None:
+    table = tables.read(file("t.csv", "\n".join([first, *joined(body())])), settings=settings)
+    named = first == "text,"
+    assert table.rows_read == N + (not named) and len(table) >= N
+    assert "lines-above" not in {finding.code for finding in table.findings}
+
+
+def test_headings_of_markdown_are_texts_whatever_their_label(file: File, settings: Settings) -> None:
+    rows = [["# " + text, label] for text, label in body()]
+    rows[77][1] = "a rare one"
+    table = tables.read(file("t.csv", "\n".join(joined([["text", "label"], *rows]))), settings=settings)
+    assert (table.rows_read, len(table)) == (N, N)
