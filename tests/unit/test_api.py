@@ -351,6 +351,19 @@ def test_seeds_of_one_arm_are_one_measurement(thaw: Thaw, ready: Dataset) -> Non
     assert thaw.seed_groups(WORKSPACE, ids[2:]) == ()
 
 
+def test_a_format_that_was_left_open_is_the_one_computed_in(thaw: Thaw, ready: Dataset) -> None:
+    """Seeds from before recipes were resolved are of the same arm as those after."""
+    (thaw.settings.home / "device.json").unlink()
+    recipes = [recipe(ready), recipe(ready, seed=1, precision="fp32"), recipe(ready, seed=2, precision="bf16")]
+    ids = thaw.submit(WORKSPACE, recipes, name="x")
+    for id in ids:
+        finish(thaw, id, LABELS, labels=LABELS)  # its result says fp32 ...
+    path = Path(thaw.run(WORKSPACE, ids[2]).folder) / "result.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"fp32"', '"bf16"'), encoding="utf-8")  # ... but for the third
+    (group,) = thaw.seed_groups(WORKSPACE, ids)
+    assert group.ids == tuple(ids[:2])
+
+
 def test_paired_test_aligns_rows_by_id(thaw: Thaw, ready: Dataset) -> None:
     a, b = pair(thaw, ready, reverse=True)
     test = thaw.paired(WORKSPACE, a, b)
