@@ -129,7 +129,7 @@ def _check_whole(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
-        if POINTER.startswith(start) or start == POINTER[:8]:
+        if start == POINTER[:8]:
             raise ModelError(f"{path.name} of the base model {path.parent.name} is not there yet.",
                              why="The file is a pointer of Git LFS, not the weights.", remedy="Run git lfs pull in the model's folder.")
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
