@@ -112,7 +112,7 @@ def model(name: str, *, settings: Settings, workspace: str) -> ModelFacts:
     from core.models.catalogue import find
 
     path = Path(name).expanduser()
-    model_id = str(path.absolute()) if find(name) is None and (path / "config.json").is_file() else name
+    model_id = str(path.absolute()) if find(name) is None and path.is_dir() else name
     found = facts_module.read(model_id, settings)
     if found is None:
         line = ProgressLine(f"{name}:")

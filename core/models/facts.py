@@ -44,7 +44,7 @@ def _is_listed(model_id: str, settings: Settings) -> bool:
     try:
         path = Path(model_id).expanduser().resolve()
         roots = [root.expanduser().resolve() for root in settings.model_roots]
-        return any(path.is_relative_to(root) for root in roots) and (path / "config.json").is_file()
+        return any(path.is_relative_to(root) for root in roots) and path.is_dir()
     except (OSError, ValueError, RuntimeError):
         return False
 

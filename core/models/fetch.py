@@ -12,8 +12,9 @@ from pathlib import Path
 
 from core.data.hub import hub_answers
 from core.domain.model import BundledModel
-from core.errors import FetchError
+from core.errors import FetchError, ModelError
 from core.models import catalogue, facts, untrusted
+from core.models import folder as folder_module
 from core.settings import Settings
 
 Progress = Callable[[int, int | None], None]
@@ -24,17 +25,15 @@ HUB_PATTERNS = ["*.json", "*.txt", "*.model", "*.safetensors", "1_Pooling/*"]
 def ensure_model(model_id: str, *, settings: Settings, progress: Progress) -> Path:
     """Folder with the base model, fetched when it is not there yet.
 
-    progress(done, total): bytes. Raises FetchError when no source answers or a checksum differs. Safe to call
-    from several processes at once: one fetches, the others wait.
+    progress(done, total): bytes. Raises FetchError when no source answers or a checksum differs, ModelError
+    when what is there is no base model. Safe to call from several processes at once: one fetches, the others wait.
     """
     from filelock import FileLock
 
     target = facts.folder(model_id, settings)
     if facts.is_local(model_id):
-        if not (target / "config.json").is_file():
-            raise FetchError(f"The folder {target} holds no base model.", why="It has no config.json.",
-                             remedy="Give a folder written by save_pretrained, a hub id, or a model of the catalogue.")
         untrusted.check(target)
+        folder_module.check(target)
         return target
     if (target / SOURCE_FILE).is_file():
         untrusted.check(target)
@@ -62,6 +61,11 @@ def _fetch(model_id: str, target: Path, settings: Settings, progress: Progress) 
             if entry is not None:
                 _check(staging / Path(entry.weights_member).name, entry.weights_sha256)
             source = "hub"
+        except ModelError:
+            shutil.rmtree(staging, ignore_errors=True)
+            if entry is None:  # it came, and is no base model
+                raise
+            reason = f"what the hub delivered as {hub_id} cannot be loaded"
         except Exception as error:  # noqa: BLE001 - any hub fault means: try the next source, and name this one if that fails too
             shutil.rmtree(staging, ignore_errors=True)
             reason = f"the hub did not deliver {hub_id} ({type(error).__name__}: {error})"
@@ -88,8 +92,12 @@ def _from_hub(hub_id: str, staging: Path) -> None:
     from huggingface_hub import snapshot_download
 
     snapshot_download(hub_id, local_dir=staging, allow_patterns=HUB_PATTERNS)
-    if not (staging / "config.json").is_file() or not any(staging.glob("*.safetensors")):
-        raise FetchError(f"The hub's {hub_id} has no safetensors weights.", remedy="Choose a model with safetensors weights.")
+    if not any(staging.glob("*.safetensors")):
+        raise ModelError(f"The hub's {hub_id} has no safetensors weights.", why="Weights in other formats are not fetched.",
+                         remedy="Choose a model with safetensors weights, or save it so yourself and give that folder, in Python: "
+                                f"from transformers import AutoModel; AutoModel.from_pretrained({hub_id!r}).save_pretrained(folder); "
+                                "its tokenizer likewise.")
+    folder_module.check(staging)
     shutil.rmtree(staging / ".cache", ignore_errors=True)
 
 

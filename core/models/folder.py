@@ -37,7 +37,7 @@ def check(folder: Path) -> None:
     quantised = config.get("quantization_config")
     if quantised:
         how = quantised.get("quant_method", "") if isinstance(quantised, dict) else ""
-        raise ModelError(f"The base model {folder.name} is stored quantised{f' ({how})' if how else ''}.",
+        raise ModelError(f"The base model {_name(folder)} is stored quantised{f' ({how})' if how else ''}.",
                          why="Weights that were rounded to a few bits cannot be trained, and are not kept as QLoRA keeps them.",
                          remedy="Choose the model that it was made from; the method QLoRA quantises by itself.")
     for path in _weight_files(folder):
@@ -48,18 +48,18 @@ def _no_config(folder: Path) -> ModelError:
     if not folder.is_dir():
         return ModelError(f"There is no folder {folder}.", remedy="Give the absolute path of a folder that holds a model.")
     if (folder / "model_index.json").is_file():
-        return ModelError(f"The folder {folder.name} holds a pipeline of several models.",
+        return ModelError(f"The folder {_name(folder)} holds a pipeline of several models.",
                           why="It has a model_index.json and no config.json.",
                           remedy="Give one of the folders inside of it, such as image_encoder, if it was written by save_pretrained.")
     instead = _other_format(folder)
-    return ModelError(f"The folder {folder.name} holds no base model.",
+    return ModelError(f"The folder {_name(folder)} holds no base model.",
                       why="It has no config.json" + (f"; {instead[0]} is {instead[1]}." if instead else "."),
                       remedy="Give a folder written by save_pretrained, a hub id, or a model of the catalogue.")
 
 
 def _adapter(folder: Path) -> ModelError:
     base = str(_read(folder / ADAPTER).get("base_model_name_or_path") or "")[:120]
-    return ModelError(f"The folder {folder.name} holds an adapter, not a base model.",
+    return ModelError(f"The folder {_name(folder)} holds an adapter, not a base model.",
                       why=f"adapter_config.json says that it belongs to {base!r}." if base else "It has an adapter_config.json.",
                       remedy="Give that base model, or merge the two: PeftModel.from_pretrained(base, adapter).merge_and_unload()"
                              ".save_pretrained(new_folder), and save the tokenizer or processor there too.")
@@ -69,10 +69,10 @@ def _config(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"The configuration of the base model {folder.name} cannot be read.",
+        raise ModelError(f"The configuration of the base model {_name(folder)} cannot be read.",
                          why=f"config.json is not JSON ({str(error)[:120]}).", remedy="Fetch or save the model again.") from error
     if not isinstance(found, dict):
-        raise ModelError(f"The configuration of the base model {folder.name} cannot be read.",
+        raise ModelError(f"The configuration of the base model {_name(folder)} cannot be read.",
                          why=f"config.json holds a {type(found).__name__}, not named values.", remedy="Fetch or save the model again.")
     return found
 
@@ -85,15 +85,15 @@ def _weight_files(folder: Path) -> list[Path]:
         raise _no_weights(folder)
     names = _read(folder / INDEX).get("weight_map")
     if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
-        raise ModelError(f"The weights of the base model {folder.name} are incomplete.",
+        raise ModelError(f"The weights of the base model {_name(folder)} are incomplete.",
                          why=f"{INDEX} does not say which file holds which weight.", remedy="Fetch or save the model again.")
     files = sorted(set(names.values()))
     if outside := [name for name in files if Path(name).name != name or not name.endswith(".safetensors")]:
-        raise ModelError(f"The weights of the base model {folder.name} cannot be read.",
+        raise ModelError(f"The weights of the base model {_name(folder)} cannot be read.",
                          why=f"{INDEX} names {outside[0][:80]!r}, which is no safetensors file of this folder.",
                          remedy="Save the model again with save_pretrained.")
     if missing := [name for name in files if not (folder / name).is_file()]:
-        raise ModelError(f"The weights of the base model {folder.name} are incomplete.",
+        raise ModelError(f"The weights of the base model {_name(folder)} are incomplete.",
                          why=f"{len(missing)} of {len(files)} files that {INDEX} names are missing, such as {missing[0][:80]}.",
                          remedy="Fetch the model again, or copy the missing files into its folder.")
     return [folder / name for name in files]
@@ -102,17 +102,17 @@ def _weight_files(folder: Path) -> list[Path]:
 def _no_weights(folder: Path) -> ModelError:
     others = sorted(path.name for path in folder.glob("*.safetensors"))
     if others:
-        return ModelError(f"The base model {folder.name} has no weights under the name that is read.",
+        return ModelError(f"The base model {_name(folder)} has no weights under the name that is read.",
                           why=f"There is {', '.join(others[:3])}, but neither {WEIGHTS} nor {INDEX}.",
                           remedy=f"Rename a single file to {WEIGHTS}, or save the model again with save_pretrained.")
     instead = _other_format(folder)
     if instead is None:
-        return ModelError(f"The base model {folder.name} has no weights.", why=f"Its folder has neither {WEIGHTS} nor {INDEX}.",
+        return ModelError(f"The base model {_name(folder)} has no weights.", why=f"Its folder has neither {WEIGHTS} nor {INDEX}.",
                           remedy="Save the model into it with save_pretrained, or copy the file of weights.")
     how = (f"Save it as safetensors, in Python: from transformers import AutoModel; "
            f"AutoModel.from_pretrained({str(folder)!r}).save_pretrained({str(folder)!r}). Do this only for a file that you trust."
            if instead[0].startswith("pytorch_model") else "Choose a model that is published as safetensors.")
-    return ModelError(f"The base model {folder.name} has no safetensors weights.", why=f"It has {instead[0]}: {instead[1]}.", remedy=how)
+    return ModelError(f"The base model {_name(folder)} has no safetensors weights.", why=f"It has {instead[0]}: {instead[1]}.", remedy=how)
 
 
 def _other_format(folder: Path) -> tuple[str, str] | None:
@@ -130,7 +130,7 @@ def _check_whole(path: Path) -> None:
     with path.open("rb") as file:
         start = file.read(8)
         if start == POINTER[:8]:
-            raise ModelError(f"{path.name} of the base model {path.parent.name} is not there yet.",
+            raise ModelError(f"{path.name} of the base model {_name(path.parent)} is not there yet.",
                              why="The file is a pointer of Git LFS, not the weights.", remedy="Run git lfs pull in the model's folder.")
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 0 < length <= min(MAX_HEADER_BYTES, size - 8):
@@ -146,7 +146,7 @@ def _check_whole(path: Path) -> None:
 
 
 def _damaged(path: Path, why: str) -> ModelError:
-    return ModelError(f"{path.name} of the base model {path.parent.name} is damaged.", why=f"{why}.",
+    return ModelError(f"{path.name} of the base model {_name(path.parent)} is damaged.", why=f"{why}.",
                       remedy="Fetch or copy the file again; the download probably ended too early.")
 
 
@@ -157,3 +157,8 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _name(folder: Path) -> str:
+    """What the folder is called; without the ending that it has while it is being fetched."""
+    return folder.name.removesuffix(".part")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError
+from core.models import facts as facts_module
 from core.models import folder as folder_module
 from core.models.inspect import inspect_model
 from core.settings import Settings
@@ -169,3 +170,14 @@ def test_facts_of_a_version_that_tried_nothing_still_show_and_are_made_anew_by_a
     assert shown.refusals is None
     assert methods.get("lora").applies_to(shown) is None
     assert "incompatible" in str(methods.get("lora").applies_to(inspect_model(str(folder), settings=settings)))
+
+
+def test_fetching_a_listed_folder_says_what_it_holds(settings: Settings) -> None:
+    from core.models import fetch
+
+    folder = settings.home / "models" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text("{}", encoding="utf-8")
+    facts_module.check_named_by_visitor(str(folder), settings)
+    with pytest.raises(ModelError, match="holds an adapter"):
+        fetch.ensure_model(str(folder), settings=settings, progress=lambda done, total: None)
