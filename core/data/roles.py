@@ -41,6 +41,9 @@ _TOOLS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
 }
 """Annotation tool -> (columns of which two, or one that begins with _ or names an approver, give it away; what it keeps for itself)."""
 
+_MEDIA = re.compile(r"\s*\S{1,500}\.(png|jpe?g|webp|bmp|gif|tiff?|svg|heic|mp3|mp4|wav|ogg|flac|webm|avi|mov|pdf)(\?\S*)?\s*",
+                    re.IGNORECASE)
+
 _OF_FILES: Mapping[Role, str] = {Role.TEXT: "one row a file", Role.IMAGE: "one row a file", Role.LABEL: "the folder that each file lies in",
                                  Role.SPLIT: "the folder above the classes"}
 """Evidence where rows are files in folders."""
@@ -61,6 +64,8 @@ class ColumnFacts:
     """Share of cells that are whole numbers."""
     numbers: float
     """Share of cells that are numbers of any kind."""
+    picture_names: float = 0.0
+    """Share of cells that are file names or addresses of pictures, audio or video."""
 
     @property
     def repeats(self) -> float:
@@ -97,7 +102,8 @@ def column_facts(table: Table, name: str) -> ColumnFacts:
         mean_words=sum(len(cell[:2000].split()) for cell in filled) / n,
         split_words=sum(cell.strip().lower() in ALIASES for cell in filled) / n,
         whole_numbers=sum(bool(re.fullmatch(r"\s*[+-]?\d{1,18}\s*", cell)) for cell in filled) / n,
-        numbers=sum(is_number(cell) for cell in filled) / n)
+        numbers=sum(is_number(cell) for cell in filled) / n,
+        picture_names=sum(bool(_MEDIA.fullmatch(cell)) for cell in filled) / n)
 
 
 def is_number(cell: str) -> bool:
@@ -130,6 +136,8 @@ def propose(table: Table) -> dict[str, Proposal]:
         elif name == table.image_column:
             found[name] = Proposal(role=Role.IMAGE, evidence=f"its cells name pictures: {fact.distinct:,} different ones in "
                                                              f"{fact.filled:,} sampled rows")
+        elif fact.picture_names > 0.9:
+            found[name] = Proposal(role=Role.IGNORE, evidence="its cells name pictures or other media, which are not here")
         elif fact.split_words == 1.0 and fact.distinct > 1:
             found[name] = Proposal(role=Role.SPLIT, evidence="every cell names a split")
     if label := _best_label({n: f for n, f in facts.items() if n not in found}, beside_pictures=table.gallery is not None):
@@ -160,6 +168,7 @@ def _best_label(facts: Mapping[str, ColumnFacts], *, beside_pictures: bool) -> t
 
 
 def _best_text(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
+    facts = {name: fact for name, fact in facts.items() if fact.picture_names <= 0.9}
     named = [f for f in facts.values() if is_named(f.name, Role.TEXT) and f.numbers < 0.5]
     shaped = [f for f in facts.values() if f.numbers < 0.5 and not is_named(f.name, Role.ID)]
     pool = named or shaped

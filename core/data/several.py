@@ -62,6 +62,7 @@ def join(parts: Sequence[tuple[str, str, Table]], *, name: str, max_rows: int) -
     if sum(table.rows_read for _, _, table in parts) > max_rows:
         raise too_many_rows(name, max_rows)
     first = parts[0][2]
+    parts = [parts[0], *((file, split, _named_alike(table, first)) for file, split, table in parts[1:])]
     for file, _, table in parts[1:]:
         missing = [column for column in first.columns if column not in table.columns]
         if len(missing) == len(first.columns):
@@ -74,6 +75,13 @@ def join(parts: Sequence[tuple[str, str, Table]], *, name: str, max_rows: int) -
                          message=f"{len(parts)} files were joined into one table.",
                          remedy="Nothing to do if they belong together; otherwise import one of them alone."))
     return _concatenated(parts, name=name, findings=notes)
+
+
+def _named_alike(table: Table, first: Table) -> Table:
+    """A table with columns spelled as in another where only letter case or outer blanks tell them apart."""
+    spelled = {column.strip().casefold(): column for column in first.columns}
+    names = [spelled.get(column.strip().casefold(), column) if column not in first.columns else column for column in table.columns]
+    return table if len(set(names)) < len(names) else dataclasses.replace(table, data=table.data.rename_columns(names))
 
 
 def _concatenated(parts: Sequence[tuple[str, str, Table]], *, name: str, findings: Sequence[Finding]) -> Table:

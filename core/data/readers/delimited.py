@@ -58,7 +58,9 @@ def read(path: Path, *, max_rows: int) -> Table:
         findings = [*_encoding_findings(encoding), *_comment_findings(comments)]
         at_start = hinted is None and not comments
         fast = _fast_reader(path, encoding, dialect) if at_start else None
-        return _null_words(_build(Records(lines, shape), shape, name=path.name, max_rows=max_rows, findings=findings, fast=fast,
+        first = next(lines, "")
+        records = Records(chain([first], lines), shape)
+        return _null_words(_build(records, shape, first_line=first, name=path.name, max_rows=max_rows, findings=findings, fast=fast,
                                   format=f"{SEPARATORS.get(dialect.separator, repr(dialect.separator)).capitalize()}-separated text, "
                                          f"{encoding.name}"))
 
@@ -100,9 +102,11 @@ def _names_among(comments: list[str], line: str, shape: Shape, rest: Iterator[st
     return comments[:-1], chain([comments[-1].lstrip("\ufeff# ")], [line], rest)
 
 
-def _build(records: Records, shape: Shape, *, name: str, max_rows: int, findings: list[Finding], fast: Callable[..., Any] | None,
-           format: str) -> Table:
+def _build(records: Records, shape: Shape, *, first_line: str, name: str, max_rows: int, findings: list[Finding],
+           fast: Callable[..., Any] | None, format: str) -> Table:
     first = list(islice(records, SAMPLE_ROWS))
+    if first and first[0] is None and len(names := shape.dialect.cells(first_line)) == shape.width:
+        first[0] = names                                             # they open a mark that is never closed: names all the same
     first, top = _orange(first)
     head = heading.find(top, name=name)
     findings += head.findings

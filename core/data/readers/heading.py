@@ -16,7 +16,7 @@ ROW_NAMES = "row name"
 """The column that R's write.table gives no name."""
 _TYPES = frozenset(("string", "str", "text", "varchar", "char", "character", "int", "integer", "int64", "bigint", "float", "float64",
                     "double", "number", "numeric", "decimal", "bool", "boolean", "date", "datetime", "timestamp", "category", "categorical",
-                    "factor", "object", "enum", "label", "class"))
+                    "factor", "object", "enum"))
 
 Row = Sequence[str]
 
@@ -81,8 +81,14 @@ def titles(rows: Sequence[Row]) -> int:
     need = 2 if width <= 3 else (width + 1) // 2
     for count, row in enumerate(rows[:MAX_TITLES]):
         if _filled(row) >= need:
-            return count if count + 1 < len(rows) else 0
+            names_below = not _names(row) and count + 2 < len(rows) and 2 * _names(rows[count + 1]) > len(rows[count + 1]) > 1
+            return count + names_below if count + 1 < len(rows) else 0
     return 0
+
+
+def _names(row: Row) -> int:
+    """Cells that are what columns are often called."""
+    return sum(_folded(cell) in HEADER_WORDS for cell in row)
 
 
 def _titles_finding(rows: Sequence[Row]) -> Finding:

@@ -184,18 +184,23 @@ HEADER_WORDS = frozenset((
 def header_is_data(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row looks like a row of data: its cells are long, numbers among numbers, or values of their own column."""
     cells = [" ".join(cell.split()) for cell in header]
-    if any(cell.lower() in HEADER_WORDS for cell in cells) or not rows:
+    rows = [row for row in rows if list(row) != list(header)]        # the names once more, in files that were joined
+    columns = [[" ".join(row[position].split()) for row in rows if position < len(row)] for position in range(len(cells))]
+    if not rows or any(cell.lower() in HEADER_WORDS and not _is_class(cell, column) for cell, column in zip(cells, columns, strict=True)):
         return False
-    for position, cell in enumerate(cells):
-        column = [" ".join(row[position].split()) for row in rows if position < len(row)]
+    for cell, column in zip(cells, columns, strict=True):
         if len(cell) > 80 or cell.count(" ") > 10:
             return True
         if _is_number(cell) and column and all(_is_number(value) for value in column if value):
             return True
-        repeats = column.count(cell)
-        if cell and repeats >= 2 and len(set(column)) <= max(2, len(column) // 2):
+        if _is_class(cell, column):
             return True
     return False
+
+
+def _is_class(cell: str, column: Sequence[str]) -> bool:
+    """Whether a cell is one of the values that repeat in its column."""
+    return bool(cell) and column.count(cell) >= 2 and len(set(column)) <= max(2, len(column) // 2)
 
 
 def header_finding(cells: Sequence[str]) -> Finding:

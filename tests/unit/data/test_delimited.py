@@ -104,6 +104,7 @@ def test_a_hint_line_may_name_any_separator(file: File, settings: Settings) -> N
 
 
 ABOVE = ["Survey 2024\n", "Survey 2024,\n", "Survey 2024\n\nexported by Ann\n", '"Survey, 2024"\n', "# exported on Monday\n",
+         "Survey, spring 2024\n", "% made by hand, by Ann\n", "// remark\n", '"Survey, spring\n',
          "# rows: 400, two columns\n# it's a test, \"open\n", "\n\nReport\n"]
 
 
@@ -248,3 +249,16 @@ def test_headings_of_markdown_are_texts_whatever_their_label(file: File, setting
     rows[77][1] = "a rare one"
     table = tables.read(file("t.csv", "\n".join(joined([["text", "label"], *rows]))), settings=settings)
     assert (table.rows_read, len(table)) == (N, N)
+
+
+def test_column_names_with_an_open_mark_are_names(file: File, settings: Settings) -> None:
+    for header in ('"text,label', 'text,"label', 'text",label'):
+        table = tables.read(file("t.csv", "\n".join([header, *joined(body())])), settings=settings)
+        assert ([name.strip('"') for name in table.columns], table.rows_read, len(table)) == (["text", "label"], N, N)
+
+
+def test_classes_called_like_columns_are_classes(file: File, settings: Settings) -> None:
+    rows = [[text, ("question", "answer", "title")[i % 3]] for i, (text, _) in enumerate(body())]
+    for content in (joined(rows), joined([["sentence", "kind"], *rows])):
+        table = tables.read(file("t.csv", "\n".join(content)), settings=settings)
+        assert (table.rows_read, len(table)) == (N, N)

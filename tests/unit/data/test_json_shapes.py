@@ -172,3 +172,11 @@ def test_other_tasks_are_refused_by_name(file: File, settings: Settings, whole: 
 
 def test_ordinary_columns_are_no_bookkeeping() -> None:
     assert not roles.bookkeeping(["text", "label", "project", "meta", "answer", "task", "annotator"])
+
+
+def test_names_of_pictures_are_no_texts(file: File, settings: Settings) -> None:
+    own = {"annotator": 1, "lead_time": 1.5}
+    rows = [{"id": i, "image": f"/data/upload/1/ab{i}-photo.JPG", "choice": row["label"], "annotation_id": i, **own}
+            for i, row in enumerate(ROWS)]
+    with pytest.raises(DataError, match="looks like the text"):
+        checked(file("t.json", json.dumps(rows)), settings)

@@ -184,3 +184,10 @@ def test_what_a_name_says() -> None:
     assert {name: several.split_of(name) for name in said} == said
     assert several.plan(["a.csv", "b.csv"]) == () and several.plan(["b.csv"]) == (("b.csv", ""),)
     assert several.plan(["test.csv", "train.csv"]) == (("train.csv", "train"), ("test.csv", "test"))
+
+
+def test_columns_spelled_in_another_case_are_the_same(tmp_path: Path, settings: Settings) -> None:
+    other = TEST.rename(columns={"text": "Text", "label": "LABEL "})
+    path = packed(tmp_path / "t.zip", {"train.csv": as_bytes(TRAIN, "csv"), "test.csv": as_bytes(other, "csv")})
+    table = tables.read(path, settings=settings)
+    assert table.columns == ("text", "label", "split") and table.data["text"].null_count == 0
