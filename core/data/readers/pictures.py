@@ -13,7 +13,7 @@ from core.data.readers import boxes, by_folder
 from core.data.readers.table import Table
 from core.data.report import INFO, WARNING, Finding, LeftOut, several
 from core.data.source import Source, suffix
-from core.data.splits import folder_meanings
+from core.data.splits import NAMES, folder_meanings
 from core.domain.dataset import Role
 from core.errors import DataError
 from core.pictures.decode import SHOWN
@@ -45,13 +45,13 @@ def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequen
     gallery = Gallery(pictures, source.read, keep=source.keep)
     layout = arrange(pictures)
     found, problems, others = _tables(tables, gallery, read_table, least=0.0 if layout is None else _NAMED)
-    if chosen := [item for item in found if item.labelled or layout is None]:
+    classes = set() if layout is None else {place.label for name in pictures if not isinstance(place := layout.place(name), str)}
+    if chosen := [item for item in found if item.labelled or len(classes) < 2]:
         return _by_table(chosen, gallery, source, max_rows=max_rows)
     folders = None if layout is None else replace(by_folder.table(
         source, layout, source.files, wanted=is_picture, why_not=_not_a_picture, row=lambda name, place: [name, place.label],
         columns=("image", "label"), max_rows=max_rows, format="Pictures", thing="picture"), gallery=gallery, image_column="image")
-    one_class = folders is not None and len(folders.data.column("label").unique()) < 2
-    if (folders is None or one_class) and (marked := boxes.kind(source)):
+    if len(classes) < 2 and (marked := boxes.kind(source)):
         raise boxes.refusal(source, marked)
     if folders is not None:
         return folders
@@ -97,9 +97,16 @@ def _tables(names: Sequence[str], gallery: Gallery, read_table: ReadTable, *,
 
 
 def _beside(file: str, gallery: Gallery) -> str:
-    """The folder that names in a table are beside: `train` for `train.csv` or `train_labels.csv` where there is one, else its own."""
+    """The folder that names in a table are beside: `train` for `train.csv`, `train_labels.csv` and `labels.csv`, where there is one, else
+    the table's own."""
     stem = re.sub(r"[\s_-]*(labels?|metadata|annotations?)$", "", file.rpartition(".")[0], flags=re.IGNORECASE)
-    return stem if stem and any(name.startswith(f"{stem}/") for name in gallery.names) else _parent(file)
+    if stem and any(name.startswith(f"{stem}/") for name in gallery.names):
+        return stem
+    own = _parent(file)
+    parents = {_parent(name) for name in gallery.names}
+    inside = {parent.rpartition("/")[2]: parent for parent in parents if _parent(parent) == own and parent}
+    train = [inside[name] for name, split in folder_meanings(inside).items() if split == NAMES[0]]
+    return train[0] if len(train) == 1 and own not in parents else own
 
 
 def image_column(table: Table, gallery: Gallery, *, beside: str = "", least: float = 0.0) -> str | None:
@@ -124,7 +131,7 @@ def image_column(table: Table, gallery: Gallery, *, beside: str = "", least: flo
 def _by_table(found: list[_Named], gallery: Gallery, source: Source, *, max_rows: int) -> Table:
     """The rows of one table, or of those beside the pictures of each split."""
     splits = _split_tables(found)
-    chosen = found if splits else [max(found, key=lambda item: (item.labelled, len({path for path in item.paths if path})))]
+    chosen = found if splits else [max(found, key=_worth)]
     table = _joined(chosen, splits, max_rows=max_rows, name=source.name) if splits else _with_paths(chosen[0])
     used = {path for item in chosen for path in item.paths if path}
     findings = list(table.findings)
@@ -134,6 +141,11 @@ def _by_table(found: list[_Named], gallery: Gallery, source: Source, *, max_rows
         findings.append(unused_files(rest))
     return replace(table, name=source.name, gallery=gallery, image_column=chosen[0].column, findings=tuple(findings),
                    format=f"Pictures with a table ({chosen[0].table.format})")
+
+
+def _worth(item: _Named) -> tuple[bool, bool, int]:
+    """What speaks for a table among several; a sample submission of a contest holds made-up labels."""
+    return item.labelled, "submission" not in item.file.casefold(), len({path for path in item.paths if path})
 
 
 def _split_tables(found: Sequence[_Named]) -> dict[str, str] | None:

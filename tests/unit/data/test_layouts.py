@@ -249,7 +249,7 @@ def test_names_that_several_pictures_share_name_none(picture: Draw, settings: Se
 def test_ids_that_repeat_in_another_folder_are_of_the_folder_that_the_table_is_called_after(picture: Draw, settings: Settings,
                                                                                             tmp_path: Path) -> None:
     files = {f"{part}/{i}.png": picture(i + 100 * k, size=(9, 8)) for k, part in enumerate(("train", "test")) for i in range(12 + 30 * k)}
-    for name in ("train.csv", "train_labels.csv", "Train Labels.csv".lower().replace(" ", "-")):
+    for name in ("train.csv", "train_labels.csv", "train-labels.csv", "labels.csv"):
         table = "id,label\n" + "".join(f"{i},{['cat', 'dog'][i % 2]}\n" for i in range(12))
         found = tables.read(as_zip(tmp_path / "t.zip", files | {name: table.encode()}), settings=settings)
         assert found.data["id"].to_pylist() == [f"train/{i}.png" for i in range(12)]
@@ -291,10 +291,19 @@ def test_of_several_tables_the_one_with_labels_counts(picture: Draw, settings: S
     files |= {f"test/t{i}.png": picture(50 + i, size=(9, 8)) for i in range(6)}
     files["train.csv"] = ("id,label\n" + "".join(f"{i},{['cat', 'dog'][i % 2]}\n" for i in range(12))).encode()
     files["test.csv"] = ("id\n" + "".join(f"t{i}\n" for i in range(6))).encode()
+    files["sample_submission.csv"] = ("id,label\n" + "".join(f"t{i},cat\n" for i in range(6))).encode()
     report = check_file(as_zip(tmp_path / "t.zip", files), settings=settings)
     assert (report.rows_read, report.rows_kept, report.classes) == (12, 12, {"cat": 6, "dog": 6})
     found = {item.code: item.count for item in report.findings}
-    assert found["unused-pictures"] == 6 and found["unused-files"] == 1
+    assert found["unused-pictures"] == 6 and found["unused-files"] == 2
+
+
+def test_a_table_without_a_label_says_so(picture: Draw, settings: Settings, tmp_path: Path) -> None:
+    files = {f"images/{i}.png": picture(i, size=(9, 8)) for i in range(12)}
+    table = "file_name,caption\n" + "".join(f"images/{i}.png,a caption of {i}\n" for i in range(12))
+    with pytest.raises(DataError) as caught:
+        check_file(as_zip(tmp_path / "t.zip", files | {"metadata.csv": table.encode()}), settings=settings)
+    assert "looks like the label" in caught.value.what and "'caption'" in caught.value.why
 
 
 def test_other_files_beside_a_lone_table_are_said(settings: Settings, tmp_path: Path) -> None:
