@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from core.errors import FailureKind
 from core.jobs import launch, process
 from core.jobs.supervisor import Supervisor
 from core.store import files
+from core.store.jobs import NewJob
 from tests.jobs.conftest import Yard, put_device
 from tests.jobs.test_supervision import STEPS
 
@@ -272,6 +274,40 @@ def test_on_a_full_disk_runs_wait_and_go_on_when_there_is_room(small_disk: Path,
         for claim in yard.store.queue.active():
             process.end(claim.pid, claim.pid_created, signal.SIGKILL, claim.birth)
         yard.store.database.close()
+
+
+def test_on_a_full_disk_runs_and_datasets_can_be_deleted(small_disk: Path) -> None:
+    from core.api import Thaw
+    from core.settings import Settings
+    from tests.conftest import WORKSPACE, write_dataset
+
+    settings = Settings(home=small_disk / "home", min_free_mb=2)
+    thaw, dataset = Thaw(settings), write_dataset(settings, n_rows=300)
+    place = settings.workspace(WORKSPACE) / "runs"
+    runs = thaw._store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="r", runs_folder=place) for _ in range(3)])
+    for run in runs:
+        thaw.stop(WORKSPACE, run)
+        folder = Path(thaw.run(WORKSPACE, run).folder)
+        folder.mkdir(parents=True)
+        (folder / "weights").write_bytes(b"x" * 300_000)
+        thaw._store.events.append(run, [(1.0, "note", {"text": "x" * 1000})] * 50)
+    filler = fill(small_disk)
+    assert "The disk is full" in thaw.troubles()[0].what
+    with contextlib.suppress(sqlite3.OperationalError):
+        for _ in range(1000):  # what is left in the database's own files
+            thaw._store.events.append(runs[0], [(1.0, "note", {"text": "x" * 100_000})])
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        thaw._store.events.append(runs[0], [(1.0, "note", {"text": "x" * 100_000})])
+    for run in runs:
+        folder = Path(thaw.run(WORKSPACE, run).folder)
+        thaw.delete(WORKSPACE, run)
+        assert not folder.exists()
+        with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"x" * 4096):  # somebody else takes the room at once
+                pass
+    thaw.delete_dataset(WORKSPACE, dataset.id)
+    assert thaw.runs(WORKSPACE) == [] and thaw.datasets(WORKSPACE) == []
+    thaw._store.database.close()
 
 
 def test_every_library_that_writes_says_that_the_disk_is_full_in_words_that_are_known(small_disk: Path) -> None:
