@@ -403,3 +403,19 @@ def test_an_import_under_way_is_listed_and_can_be_stopped(app, settings):
     assert not at.exception
     assert "Nothing was kept" in shown(at)
     assert not Thaw(settings).datasets(WORKSPACE)
+
+
+def test_a_wide_table_is_shown_and_asked_about_in_part(app, settings):
+    names = [f"c{i}" for i in range(400)]
+    rows = [",".join(["text", *names, "label"]), *(",".join([f"a text of its own {i}", *(["7"] * 400), "ab"[i % 2]]) for i in range(40))]
+    at = upload(app("data"), ("wide.csv", "\n".join(rows).encode()))
+    assert not at.exception and len(at.dataframe[0].value.columns) <= 31
+    asked = [box.key for box in at.selectbox if str(box.key).startswith("role_")]
+    assert len(asked) <= 31 and any(key.endswith("_text") for key in asked) and any(key.endswith("_label") for key in asked)
+    more = next(box for box in at.multiselect if str(box.key).startswith("more_columns"))
+    more.set_value(["c399"]).run()
+    assert any(str(box.key).endswith("_c399") for box in at.selectbox)
+    at.button(key="import").click().run()
+    work(settings)
+    (made,) = Thaw(settings).datasets(WORKSPACE)
+    assert (made.rows_kept, made.columns["text"], made.columns["label"]) == (40, "text", "label")
