@@ -4,7 +4,7 @@
     python benchmarks/memory.py --methods lora,full --lengths 128 --precisions bf16 --out memory
     python benchmarks/memory.py --model efficientnet-lite0               the same for made-up pictures
 
-Each case is a process of its own (`python -m core.cli.child`) with empty caches, on made-up rows: texts of random words that fill the
+Each case is a process of its own (`python -m core.cli.child`) with empty caches, on made-up rows: texts of random words of mixed
 length, or pictures of noise. What is compared is the run's own record: peak resident memory above what the process held before the model
 was loaded.
 """
@@ -37,11 +37,11 @@ from core.settings import Settings  # noqa: E402
 from core.training import device as device_module  # noqa: E402
 
 WORKSPACE = "memory"
-ROWS = {"train": 160, "validation": 64, "test": 64}
+ROWS = {"train": 240, "validation": 64, "test": 64}
 CLASSES = ("one", "two", "three", "four")
 WORDS = "market team phone film party share goal chip song vote price match code actor law trade cup disk award tax".split()
-WORDS_A_TEXT = 700
-"""More than 512 tokens, so that every row fills the length that is tried."""
+WORDS_A_TEXT = (16, 700)
+"""Texts are of mixed length, as real ones are, log-uniform between these: a third is shorter than 64 tokens, a twelfth longer than 512."""
 PICTURE_SIDE = 64
 
 
@@ -90,7 +90,8 @@ def made_up(task: Task, settings: Settings) -> Dataset:
             source = Path(shutil.make_archive(str(folder), "zip", folder))
         else:
             source = folder.with_suffix(".csv")
-            texts = [" ".join(random.choice(WORDS, WORDS_A_TEXT)) for _ in labels]
+            lengths = np.exp(random.uniform(*np.log(WORDS_A_TEXT), len(labels))).astype(int)
+            texts = [" ".join(random.choice(WORDS, length)) for length in lengths]
             lines = [f"{text},{label},{split}\n" for text, label, split in zip(texts, labels, splits, strict=True)]
             source.write_text("text,label,split\n" + "".join(lines), encoding="utf-8")
         return sources.dataset(str(source), shift=None, text=None, label=None, settings=settings, workspace=WORKSPACE)

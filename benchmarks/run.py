@@ -1,12 +1,18 @@
-"""Thaw against a plain `transformers.Trainer` script: the same rows, epochs, length, batch size, LoRA settings, machine, session.
+"""Thaw against two `transformers.Trainer` scripts: the same rows, epochs, length, batch size, LoRA settings, machine, session.
 
     make bench                                  all four methods on BBC News with MiniLM, quick effort
     make bench ARGS="--methods lora,full --effort normal --repeats 3 --out bench"
+    python benchmarks/reuters.py r8.csv --rows 1100
+    python benchmarks/run.py --data r8.csv --effort normal --epochs 2 --precisions bf16,fp32 --sides plain,tuned,alone
 
-Both sides run as whole processes (`python benchmarks/plain_trainer.py …`, `python -m core.cli.child …`), in turn, and are measured
-from outside: wall seconds from start to exit, peak resident memory of the process and its children, sampled. Thaw runs twice: *alone*,
-with empty caches, so that nothing an earlier run computed helps it; and *after a probe*, as in a comparison, with the tokenised rows and
-the base model's features that a probe leaves (no frozen prefixes). What is shown is the median over repeats.
+The two peers (`benchmarks/plain_trainer.py`): *plain*, as tutorials do it (fp32, fixed padding), and *tuned*, grouped by length, padded to
+the longest row of a batch, and in the precision that Thaw computes in. `--precisions fp32,bf16` sets it for both (default: what was
+measured to be faster here).
+
+All run as whole processes, in turn, and are measured from outside: wall and processor seconds from start to exit, peak resident memory of
+the process and its children, sampled. Thaw runs twice: *alone*, with empty caches, so that nothing an earlier run computed helps it; and
+*after a probe*, as in a comparison, with the tokenised rows and the base model's features that a probe leaves (no frozen prefixes). What
+is shown is the median over repeats.
 """
 
 from __future__ import annotations
@@ -15,12 +21,14 @@ import argparse
 import json
 import os
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +45,7 @@ from core.domain.model import ModelFacts  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
 from core.domain.targets import lora_targets  # noqa: E402
 from core.settings import Settings  # noqa: E402
+from core.training import device as device_module  # noqa: E402
 
 WORKSPACE = "bench"
 PLAIN_RATES = {"probe": 1e-3, "lora": 5e-4, "qlora": 5e-4, "full": 5e-5}
@@ -52,22 +61,28 @@ def main() -> int:
     parser.add_argument("--methods", default="probe,lora,qlora,full")
     parser.add_argument("--effort", default="quick", choices=effort.EFFORTS)
     parser.add_argument("--epochs", type=float, help="instead of the effort's")
+    parser.add_argument("--precisions", default="auto", help="of Thaw and the tuned peer, e.g. fp32,bf16")
+    parser.add_argument("--sides", default="plain,tuned,alone,after", help="which to run, of plain, tuned, alone, after")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     settings = settings_module.load()
     dataset = sources.dataset(args.data, shift=None, text=None, label=None, settings=settings, workspace=WORKSPACE)
     facts = sources.model(args.model, settings=settings, workspace=WORKSPACE)
-    records = []
+    measured = device_module.read(settings).precision
+    precisions = [measured if asked == "auto" else asked for asked in args.precisions.split(",")]
+    records: list[dict[str, Any]] = []
     for number in range(args.repeats):
         for method in args.methods.split(","):
-            recipe = recipe_for(dataset, facts, method, args.effort, seed=number, epochs=args.epochs)
-            for side, measure in SIDES.items():
-                if side == "after" and method == "probe":
-                    continue
-                print(f"{method}, {side} ({number + 1}/{args.repeats}) ...", file=sys.stderr, flush=True)
-                records.append({"method": method, "side": side, "seed": number} | measure(recipe, dataset, facts, settings))
-                print(json.dumps(records[-1]), file=sys.stderr, flush=True)
+            for precision in precisions:
+                recipe = recipe_for(dataset, facts, method, args.effort, seed=number, epochs=args.epochs).replace(precision=precision)
+                for side in args.sides.split(","):
+                    if (side == "after" and method == "probe") or (side == "plain" and precision != precisions[0]):
+                        continue
+                    print(f"{method}, {side}, {precision} ({number + 1}/{args.repeats}) ...", file=sys.stderr, flush=True)
+                    records.append({"method": method, "side": side, "precision": "fp32" if side == "plain" else precision, "seed": number}
+                                   | SIDES[side](recipe, dataset, facts, settings))
+                    print(json.dumps(records[-1]), file=sys.stderr, flush=True)
     report = {"machine": machine(), "data": dataset.name, "rows": {s: dataset.rows(s) for s in dataset.counts}, "model": facts.id,
               "effort": args.effort, "records": records,
               "recipe": recipe_for(dataset, facts, "lora", args.effort, seed=0, epochs=args.epochs).to_json()}
@@ -87,7 +102,12 @@ def recipe_for(dataset: Dataset, facts: ModelFacts, method: str, level: str, *, 
     return found.replace(track_features=0, epochs=epochs or found.epochs)
 
 
-def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings) -> dict[str, Any]:
+def tuned(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings) -> dict[str, Any]:
+    """One run of the script with the Trainer's own options for speed."""
+    return plain(recipe, dataset, facts, settings, options=["--tuned", *(["--bf16"] if recipe.precision == "bf16" else [])])
+
+
+def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings, options: Sequence[str] = ()) -> dict[str, Any]:
     """One run of the plain script."""
     from core.models.facts import folder
 
@@ -101,9 +121,10 @@ def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Setting
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary, "result.json")
         command = [sys.executable, str(ROOT / "benchmarks" / "plain_trainer.py"), "--rows", str(rows), "--model",
-                   str(folder(facts.id, settings)), "--method", recipe.method, "--settings", json.dumps(values), "--out", str(out)]
-        wall, peak = watch(command, {**os.environ, "HF_HOME": temporary, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": temporary})
-        return {"seconds": wall, "peak_bytes": peak, **json.loads(out.read_text(encoding="utf-8"))}
+                   str(folder(facts.id, settings)), "--method", recipe.method, "--settings", json.dumps(values), "--out", str(out),
+                   *options]
+        used = watch(command, {**os.environ, "HF_HOME": temporary, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": temporary})
+        return {**used, **json.loads(out.read_text(encoding="utf-8"))}
 
 
 def alone(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings) -> dict[str, Any]:
@@ -124,20 +145,21 @@ def thaw(recipe: Recipe, settings: Settings) -> dict[str, Any]:
         run_dir = Path(temporary, "run")
         run_dir.mkdir()
         (run_dir / "recipe.json").write_text(json.dumps(recipe.to_json()), encoding="utf-8")
-        wall, peak = watch([sys.executable, "-m", "core.cli.child", "--workspace", WORKSPACE, "--run-dir", str(run_dir)], dict(os.environ))
+        used = watch([sys.executable, "-m", "core.cli.child", "--workspace", WORKSPACE, "--run-dir", str(run_dir)], dict(os.environ))
         result = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
     training = sum(seconds for phase, seconds in result["phase_seconds"].items() if phase in ("training", "caching features"))
-    return {"seconds": wall, "peak_bytes": peak, "accuracy": result["metrics"]["test"]["accuracy"]["value"], "train_seconds": training,
+    return {**used, "accuracy": result["metrics"]["test"]["accuracy"]["value"], "train_seconds": training,
             "trainable_params": result["trainable_params"], "precision": result["precision"],
             "estimated_bytes": result["estimated_memory_bytes"], "measured_bytes": result["peak_memory_bytes"],
             "phase_seconds": result["phase_seconds"]}
 
 
-SIDES = {"plain": plain, "alone": alone, "after": after_probe}
+SIDES: dict[str, Any] = {"plain": plain, "tuned": tuned, "alone": alone, "after": after_probe}
 
 
-def watch(command: list[str], environment: dict[str, str]) -> tuple[float, int]:
-    """(wall seconds, peak resident bytes of the process and its children) of a command; RuntimeError when it fails."""
+def watch(command: list[str], environment: dict[str, str]) -> dict[str, float]:
+    """Of a command: wall `seconds`, `cpu_seconds` (user + system), `peak_bytes` resident with its children. RuntimeError when it fails."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryFile(mode="w+") as log:
         start = time.perf_counter()
         child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -152,35 +174,45 @@ def watch(command: list[str], environment: dict[str, str]) -> tuple[float, int]:
         if child.returncode:
             log.seek(0)
             raise RuntimeError(f"{' '.join(command[:3])} ended with status {child.returncode}:\n{log.read()[-3000:]}")
-    return seconds, peak
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": seconds, "cpu_seconds": cpu, "peak_bytes": peak}
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """The table for the README."""
-    head = ["method", "plain", "Thaw alone", "Thaw after a probe", "plain memory", "Thaw memory", "plain accuracy", "Thaw accuracy"]
+    """The table for the README: a line a method and precision; each peer's time and memory with Thaw's share of it."""
+    head = ["method", "precision", "plain (fp32)", "tuned peer", "Thaw alone", "Thaw after a probe", "plain / tuned / Thaw memory",
+            "plain / tuned / Thaw accuracy"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for method in dict.fromkeys(r["method"] for r in report["records"]):
-        p, t = (_median(report["records"], method, side) for side in ("plain", "alone"))
-        a = _median(report["records"], method, "after") if method != "probe" else None
+    records = report["records"]
+    for method, precision in dict.fromkeys((r["method"], r["precision"]) for r in records if r["side"] != "plain"):
+        p, (t, one, after) = _median(records, method, "plain", "fp32"), (
+            _median(records, method, side, precision) for side in ("tuned", "alone", "after"))
+        there = [found for found in (p, t, one) if found]
         lines.append("| " + " | ".join([
-            f"`{method}`", f"{p['seconds']:.0f} s", _faster(p, t), _faster(p, a) if a else "", f"{p['peak_bytes'] / 1e9:.2f} GB",
-            f"{t['peak_bytes'] / 1e9:.2f} GB ({t['peak_bytes'] / p['peak_bytes']:.2f}x)", f"{p['accuracy']:.3f}",
-            f"{t['accuracy']:.3f}"]) + " |")
+            f"`{method}`", precision, *(f"{found['seconds']:.0f} s" if found else "" for found in (p, t)), _against(one, p, t),
+            _against(after, p, t), " / ".join(f"{found['peak_bytes'] / 1e9:.2f}" for found in there) + " GB",
+            " / ".join(f"{found['accuracy']:.3f}" for found in there)]) + " |")
     machine_text = ", ".join(f"{value}" for value in report["machine"].values())
     rows = ", ".join(f"{count:,} {split}" for split, count in report["rows"].items())
     recipe = report["recipe"]
     return "\n".join([*lines, "", f"{report['data']} ({rows}), {report['model']}, {report['effort']} effort: {recipe['epochs']:g} epochs, "
-                      f"{recipe['max_length']} tokens, batch {recipe['batch_size']}. Whole processes, start-up included; "
-                      f"memory is the peak resident size. {machine_text}."])
+                      f"{recipe['max_length']} tokens, batch {recipe['batch_size']}. Whole processes, start-up included; in brackets the "
+                      f"share of the plain and of the tuned peer's time; memory is the peak resident size. {machine_text}."])
 
 
-def _faster(plain_side: dict[str, float], side: dict[str, float]) -> str:
-    return f"{side['seconds']:.0f} s ({plain_side['seconds'] / side['seconds']:.1f}x faster)"
+def _against(side: dict[str, float], *peers: dict[str, float]) -> str:
+    """`40 s (0.50, 0.75)`: seconds, and as a share of each peer's."""
+    if not side:
+        return ""
+    shares = ", ".join(f"{side['seconds'] / peer['seconds']:.2f}" for peer in peers if peer)
+    return f"{side['seconds']:.0f} s" + (f" ({shares})" if shares else "")
 
 
-def _median(records: list[dict[str, Any]], method: str, side: str) -> dict[str, float]:
-    mine = [r for r in records if r["method"] == method and r["side"] == side]
-    return {key: statistics.median(r[key] for r in mine) for key in ("seconds", "train_seconds", "peak_bytes", "accuracy")}
+def _median(records: list[dict[str, Any]], method: str, side: str, precision: str) -> dict[str, float]:
+    mine = [r for r in records if (r["method"], r["side"], r["precision"]) == (method, side, precision)]
+    keys = ("seconds", "cpu_seconds", "train_seconds", "peak_bytes", "accuracy")
+    return {key: statistics.median(r[key] for r in mine) for key in keys} if mine else {}
 
 
 def machine() -> dict[str, str]:
