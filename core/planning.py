@@ -91,10 +91,10 @@ def check(recipe: Recipe, *, facts: ModelFacts | None, device: Device | None, ta
                           remedy="Choose another method or another base model.")
 
 
-def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, dataset: Dataset) -> Estimate:
+def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, dataset: Dataset, slots: int = 1) -> Estimate:
     """Memory and time of one recipe on a dataset that is here."""
     return estimates.estimate(recipe, facts=facts, device=device, n_classes=len(dataset.classes), mean_length=dataset.mean_length,
-                              rows={split: dataset.rows(split) for split in dataset.counts})
+                              slots=slots, rows={split: dataset.rows(split) for split in dataset.counts})
 
 
 def arm_name(recipe: Recipe) -> str:

@@ -54,7 +54,7 @@ class Runs(Data):
         facts, dataset = self.model_facts(recipe.base_model), self.dataset(ws, recipe.dataset)
         if facts is None or dataset is None:
             return None
-        return planning.estimate(recipe, facts=facts, device=self.device(), dataset=dataset)
+        return planning.estimate(recipe, facts=facts, device=self.device(), dataset=dataset, slots=self.settings.slots)
 
     def submit(self, ws: str, recipes: Sequence[Recipe], *, name: str) -> list[str]:
         """Queue one run a recipe as one experiment, in this order; all are checked first, then all are queued or none.

@@ -40,7 +40,7 @@ class MemoryEstimate:
     activations: int
     adapters: int
     available: int
-    """Bytes the device has free for a run."""
+    """Bytes that a run may take: of the device's memory less what is the system's, its share beside the other slots."""
     advice: tuple[str, ...] = ()
     """What to change, most effective first, when it is tight or will not fit."""
     runtime: int = 0
@@ -70,8 +70,9 @@ class Estimate:
 
 
 def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, n_classes: int, rows: dict[str, int],
-             mean_length: float) -> Estimate:
-    """What a run will need. rows: split name -> rows; mean_length: mean characters of a text (0 = unknown or pictures).
+             mean_length: float, slots: int = 1) -> Estimate:
+    """What a run will need. rows: split name -> rows; mean_length: mean characters of a text (0 = unknown or pictures); slots: runs that
+    train at the same time, each of which may plan with its share of the device's memory.
 
     device None (not measured yet) counts as a slow 8 GB CPU. Raises PatternError when LoRA targets match nothing.
     """
@@ -80,15 +81,16 @@ def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, n_clas
     train_rows, validation = budget.shared(recipe, train=rows.get("train", 0), validation=rows.get("validation", 0), classes=n_classes)
     rows = {**rows, "validation": validation}
     steps = 0 if recipe.method == "probe" else math.ceil(batches_an_epoch(train_rows, recipe.batch_size) * recipe.epochs)
-    total = memory(recipe, facts=facts, device=device, n_classes=n_classes)
+    total = memory(recipe, facts=facts, device=device, n_classes=n_classes, slots=slots)
     return Estimate(memory=total, seconds=_seconds(recipe, facts, device, parts, rows, train_rows, steps, mean_length),
                     trainable_params=parts.trainable, total_params=parts.total, steps=steps)
 
 
-def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int, advise: bool = True) -> MemoryEstimate:
+def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int, advise: bool = True,
+           slots: int = 1) -> MemoryEstimate:
     """Bytes at the peak of training, by part. With checkpointing `auto` it is counted only where the run does not fit without."""
     parts = footprint.count(recipe, facts=facts, n_classes=n_classes)
-    available = int(device.memory_bytes * SHARE_AVAILABLE.get(device.kind, 0.8))
+    available = int(device.memory_bytes * SHARE_AVAILABLE.get(device.kind, 0.8)) // max(1, slots)
     moments = 2 if resolve.optimizer(recipe, device) == PAGED_ADAMW else 8  # bytes: two of 8 bits, or two in fp32
 
     def build(checkpointing: bool) -> MemoryEstimate:

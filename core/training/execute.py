@@ -241,7 +241,7 @@ def _logits(session: Session, inputs: Inputs, base_head: probe.LinearHead | None
 def _estimate(session: Session, recipe: Recipe) -> Any:
     rows = {split: session.dataset.rows(split) for split in session.dataset.counts}
     return estimate(recipe, facts=session.facts, device=session.device, n_classes=len(session.rows.classes), rows=rows,
-                    mean_length=session.dataset.mean_length)
+                    mean_length=session.dataset.mean_length, slots=session.settings.slots)
 
 
 def _save(session: Session, inputs: Inputs, base_head: probe.LinearHead | None, metrics: dict[str, dict[str, Interval]],

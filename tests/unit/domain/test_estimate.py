@@ -113,6 +113,17 @@ def test_auto_checkpointing_steps_in_only_where_it_does_not_fit(minilm: ModelFac
     assert run(auto, minilm, small).memory.activations == run(recipe(gradient_checkpointing="on"), minilm, small).memory.activations
 
 
+def test_slots_share_the_memory(minilm: ModelFacts, cpu: Device) -> None:
+    """A run that fits by itself may have to recompute its activations beside another one."""
+    what, device = recipe(gradient_checkpointing="auto"), dataclasses.replace(cpu, memory_bytes=2_500_000_000)
+
+    def at(slots: int) -> MemoryEstimate:
+        return estimate(what, facts=minilm, device=device, n_classes=5, rows=ROWS, mean_length=2200.0, slots=slots).memory
+
+    assert at(1).badge == "fits"
+    assert at(2).available == at(1).available // 2 and at(2).activations < at(1).activations
+
+
 @pytest.mark.parametrize(("used", "badge"), [(80, "fits"), (81, "tight"), (100, "tight"), (101, "will not fit")])
 def test_badge(used: int, badge: str) -> None:
     assert MemoryEstimate(weights=used, gradients=0, optimizer=0, activations=0, adapters=0, available=100).badge == badge
