@@ -48,16 +48,18 @@ def _needs_care(table: Any, shape: Shape, names: Sequence[str]) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    again = None
-    for position in range(table.num_columns):
-        column = table.column(position)
-        inner = column.filter(pc.match_substring(column, "\n"))
-        for cell in inner.to_pylist():
+    for column in table.columns:
+        for cell in column.filter(pc.match_substring(column, "\n")).to_pylist():
             lines = cell.splitlines()
             if sum(map(shape.is_row, lines[1:])) + shape.opens_alone('"' + lines[0]) > 0:
                 return True
-        same = pc.equal(pc.utf8_lower(pc.utf8_trim_whitespace(column)), pa.scalar(names[position], type=pa.large_string()))
+    again = None
+    for position in sorted(range(table.num_columns), key=lambda i: int(table.column(i).nbytes)):
+        name = pa.scalar(names[position], type=pa.large_string())
+        same = pc.equal(pc.utf8_lower(pc.utf8_trim_whitespace(table.column(position))), name)
         again = same if again is None else pc.and_(again, same)
+        if not pc.any(again).as_py():                                # the shortest column mostly tells it
+            break
     return bool(pc.any(again).as_py() or pc.any(pc.starts_with(table.column(0), "#")).as_py())
 
 
