@@ -13,7 +13,7 @@ from core.data import hub
 from core.domain import codec
 from core.domain.model import ModelFacts
 from core.errors import NotFoundError
-from core.models.identity import Identity
+from core.models.identity import PREFIX, Identity
 from core.settings import Settings
 
 FACTS_FILE, NOTES_FILE = "facts.json", "identity.json"
@@ -82,17 +82,29 @@ def read(model_id: str, settings: Settings) -> ModelFacts | None:
     Facts that an earlier version wrote name a revision of the weights alone; they are given with the revision of today.
     """
     path = facts_path(model_id, settings)
+    if not path.is_file():
+        return None
+    now = identity(model_id, settings)
+    for name in (FACTS_FILE, _name(now.revision)):  # the last that were measured; those of this revision, measured before
+        found = _parsed(path.with_name(name))
+        if found is not None and not now.digests:  # the folder is gone; what is known of it is shown until it is loaded
+            return found
+        if found is not None and now.is_revision(found.revision):
+            return dataclasses.replace(found, revision=now.revision)
+    return None
+
+
+def _name(revision: str) -> str:
+    """File of the facts of one revision: they serve again when its files are put back."""
+    return f"facts-{revision.removeprefix(PREFIX)}.json" if revision.startswith(PREFIX) else FACTS_FILE
+
+
+def _parsed(path: Path) -> ModelFacts | None:
     try:
         stat = path.stat()
     except OSError:
         return None
-    found = _parse(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
-    if found is None:
-        return None
-    now = identity(model_id, settings)
-    if not now.digests:  # the folder is gone; what is known of it is shown until it is loaded
-        return found
-    return dataclasses.replace(found, revision=now.revision) if now.is_revision(found.revision) else None
+    return _parse(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
 
 
 @functools.lru_cache(maxsize=64)
@@ -109,6 +121,7 @@ def write(facts: ModelFacts, settings: Settings) -> None:
     """Write `facts.json` by rename, so that a reader never sees half of it."""
     path = facts_path(facts.id, settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    temporary.write_text(json.dumps(codec.to_json(facts), indent=1), encoding="utf-8")
-    temporary.replace(path)
+    for name in dict.fromkeys((_name(facts.revision), FACTS_FILE)):
+        temporary = path.with_name(f".{name}-{secrets.token_hex(4)}")
+        temporary.write_text(json.dumps(codec.to_json(facts), indent=1), encoding="utf-8")
+        temporary.replace(path.with_name(name))

@@ -11,7 +11,7 @@ from torch import nn
 
 from core.domain.dataset import Task
 from core.domain.model import ModelFacts
-from core.errors import ThawError
+from core.errors import NotFoundError, ThawError
 from core.models import blocks, facts, fetch, limits, load, sharing, tokens, trial
 from core.models import folder as folder_module
 from core.models.blocks import Stack
@@ -44,6 +44,17 @@ def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
             raise
         raise trial.refused(body, folder.name, f"Measuring it failed: {trial.line_of(error)}.") from error
     facts.write(found, settings)
+    return found
+
+
+def facts_of(model_id: str, *, settings: Settings) -> ModelFacts:
+    """Facts of a model that is on this machine, which is inspected where it was not, or has other files now. Raises NotFoundError when
+    it is not here."""
+    found = facts.read(model_id, settings)
+    if found is None and facts.identity(model_id, settings).digests:
+        return inspect_model(model_id, settings=settings)
+    if found is None:
+        raise NotFoundError(f"The base model {model_id} is not on this machine.", remedy="Fetch it on the Train page.")
     return found
 
 

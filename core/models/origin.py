@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core.domain.dataset import Dataset
-from core.domain.recipe import Recipe
-from core.errors import DataError, RecipeError
+from core.errors import DataError, NotFoundError, RecipeError
 from core.models import facts
 from core.settings import Settings
 
@@ -59,9 +58,18 @@ def of(run_dir: Path) -> Origin:
     return Origin(model_revision=str(known.get("base_model_revision") or ""), dataset_hash=str(known.get("dataset") or ""))
 
 
+def base_model(run_dir: Path) -> str:
+    """Id of the base model as the run's recipe names it. Raises NotFoundError without one."""
+    found = _json(run_dir / "recipe.json").get("base_model")
+    if not isinstance(found, str) or not found:
+        raise NotFoundError("This run does not say which base model it is on.", why="Its recipe.json is missing or damaged.",
+                            remedy="Delete the run and train again.")
+    return found
+
+
 def check_model(run_dir: Path, settings: Settings) -> None:
     """`Origin.check_model` of a run folder with a recipe."""
-    of(run_dir).check_model(Recipe.from_json(_json(run_dir / "recipe.json")).base_model, settings)
+    of(run_dir).check_model(base_model(run_dir), settings)
 
 
 def _json(path: Path) -> dict[str, object]:

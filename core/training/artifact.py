@@ -23,6 +23,7 @@ from core.domain.recipe import Recipe
 from core.errors import DataError, NotFoundError
 from core.models import blocks, methods, origin
 from core.models import facts as facts_module
+from core.models import inspect as model_inspect
 from core.models.network import Network
 from core.settings import Settings
 from core.tasks.base import Rows
@@ -112,9 +113,7 @@ def load(run_dir: Path, *, settings: Settings, base: bool = False, device: str |
                             why="It started from a random head, so no head was fitted on the base model's features.",
                             remedy="Run the method probe on the same data, or fork this run with the head initialised from the probe.")
     origin.of(run_dir).check_model(recipe.base_model, settings)
-    facts = facts_module.read(recipe.base_model, settings)
-    if facts is None:
-        raise NotFoundError(f"The base model {recipe.base_model} is not in the data folder.", remedy="Fetch it on the Train page.")
+    facts = model_inspect.facts_of(recipe.base_model, settings=settings)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     card = methods.get(recipe.method).card
     adapter = tasks.adapter(recipe.task)

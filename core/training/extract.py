@@ -24,6 +24,7 @@ from core.features.blockfile import BlockFeatures
 from core.features.compare import Pair, Ref, Which
 from core.features.sample import DEFAULT_ROWS, NOTHING, SHIFT_SET, beside_sample, probe_sample
 from core.models import facts as facts_module
+from core.models import inspect as model_inspect
 from core.models import origin
 from core.models.network import Network
 from core.settings import Settings
@@ -55,6 +56,8 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
     from core.training.session import dataset_of, read_rows
 
     observer.phase(Phase.PREPARING)
+    origin.check_model(run_dir, settings)
+    model_inspect.facts_of(origin.base_model(run_dir), settings=settings)
     where = places.of_run(run_dir, settings=settings, rows=rows)
     recipe = where.recipe
     precision = where.precision

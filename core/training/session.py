@@ -99,8 +99,10 @@ def prepare(session: Session) -> None:
     resolve.check(recipe, session.device)
     session.precision = resolve.precision(recipe, session.device)
     session.observer.note(f"Computes in {session.precision} on {session.device.name}.")
+    if session.resume:
+        _check_origin(session)
     session.facts = model_inspect.inspect_model(recipe.base_model, settings=settings)
-    _check_origin(session)
+    origin.record(session.run_dir, origin.Origin(model_revision=session.facts.revision, dataset_hash=session.dataset.content_hash))
     _check_method(session)
     adapter = tasks.adapter(recipe.task)
     session.processor = adapter.load_processor(session.folder)
@@ -155,12 +157,10 @@ def read_rows(dataset: Dataset, *, settings: Settings, workspace: str) -> Rows:
 
 
 def _check_origin(session: Session) -> None:
-    """A run goes on from the very model and rows that it began with; what these are is written down before anything is computed."""
-    if session.resume:
-        began = origin.of(session.run_dir)
-        began.check_model(session.recipe.base_model, session.settings)
-        began.check_dataset(session.dataset)
-    origin.record(session.run_dir, origin.Origin(model_revision=session.facts.revision, dataset_hash=session.dataset.content_hash))
+    """A run goes on from the very model and rows that it began with."""
+    began = origin.of(session.run_dir)
+    began.check_model(session.recipe.base_model, session.settings)
+    began.check_dataset(session.dataset)
 
 
 def _check_method(session: Session) -> None:

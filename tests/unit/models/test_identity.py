@@ -129,8 +129,11 @@ def test_facts_of_a_folder_that_is_gone_are_still_shown(model: Path, settings: S
 
 
 def test_a_facts_file_that_cannot_be_read_is_as_if_it_were_missing(model: Path, settings: Settings) -> None:
-    inspect_model(str(model), settings=settings)
+    known = inspect_model(str(model), settings=settings)
     path = facts.facts_path(str(model), settings)
     path.write_text("{", encoding="utf-8")
+    assert facts.read(str(model), settings) == known, "the copy of this revision serves"
+    for broken in path.parent.glob("facts*.json"):
+        broken.write_text("{", encoding="utf-8")
     assert facts.read(str(model), settings) is None
     assert dataclasses.is_dataclass(inspect_model(str(model), settings=settings))

@@ -19,7 +19,8 @@ from core.domain.run import Phase
 from core.errors import DataError, RecipeError
 from core.features import compare, places
 from core.features.compare import Ref, Which
-from core.models import origin
+from core.models import facts, origin
+from core.models.inspect import inspect_model
 from core.settings import Settings
 from core.training import artifact
 from core.training.execute import execute
@@ -94,6 +95,20 @@ def test_nothing_is_done_with_a_run_whose_base_model_changed_until_it_is_back(ru
         do(run_dir, settings, tmp_path / "exports")
 
 
+def test_a_run_works_again_although_other_files_were_measured_in_between(run_dir: Path, settings: Settings, model: Path) -> None:
+    kept, known = (model / "tokenizer.json").read_bytes(), facts.read(str(model), settings)
+    change_tokenizer(model)
+    inspect_model(str(model), settings=settings)
+    (model / "tokenizer.json").write_bytes(kept)
+    assert facts.read(str(model), settings) == known
+    for path in facts.facts_path(str(model), settings).parent.glob("facts*.json"):
+        path.unlink()
+    assert artifact.load(run_dir, settings=settings).predict(["goal"]), "what was never measured here is measured when it is needed"
+    for path in facts.facts_path(str(model), settings).parent.glob("facts*.json"):
+        path.unlink()
+    features(run_dir, settings)
+
+
 def test_a_run_does_not_resume_on_another_revision_or_on_other_rows(settings: Settings, model: Path, tiny_dataset: Dataset,
                                                                    tmp_path: Path) -> None:
     wanted = recipe(tiny_dataset, model, "lora", epochs=4.0)
@@ -140,8 +155,6 @@ def test_what_an_earlier_version_left_opens_with_its_features(run_dir: Path, set
     """A run, its base model's features and its report, all recorded under a revision of the weights alone."""
     measure(run_dir, settings=settings, workspace=WORKSPACE, observer=Notes())
     where = places.of_run(run_dir, settings=settings, rows=2000)
-    from core.models import facts
-
     old = facts.identity(str(model), settings).weights_only
     (run_dir / origin.FILE).unlink()
     for name, key in (("result.json", "model_revision"), ("environment.json", "base_model_revision")):
