@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from core.domain import budget, footprint, resolve
 from core.domain.device import Device
-from core.domain.footprint import RUNTIME_BYTES, SHARE_AVAILABLE, UNKNOWN_DEVICE
+from core.domain.footprint import SHARE_AVAILABLE, UNKNOWN_DEVICE
 from core.domain.freeze import lower_half
 from core.domain.model import ModelFacts
 from core.domain.recipe import PAGED_ADAMW, Recipe, batches_an_epoch
@@ -94,12 +94,12 @@ def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int,
     moments = 2 if resolve.optimizer(recipe, device) == PAGED_ADAMW else 8  # bytes: two of 8 bits, or two in fp32
 
     def build(checkpointing: bool) -> MemoryEstimate:
+        held = footprint.activations(recipe, facts=facts, device=device, checkpointing=checkpointing)
         return MemoryEstimate(
             weights=parts.weight_bytes + (footprint.autocast_copies(parts, recipe, device)),
             gradients=4 * parts.trainable,
             optimizer=0 if recipe.method == "probe" else moments * parts.trainable,
-            activations=footprint.activations(recipe, facts=facts, device=device, checkpointing=checkpointing),
-            adapters=4 * parts.adapter, available=available, runtime=RUNTIME_BYTES.get(device.kind, 0))
+            activations=held, adapters=4 * parts.adapter, available=available, runtime=footprint.runtime(recipe, device, held))
 
     plain = build(recipe.gradient_checkpointing == "on")
     if recipe.gradient_checkpointing == "auto" and plain.badge == "will not fit":

@@ -30,8 +30,12 @@ FORWARD_SHARE = 0.5
 (measured: EfficientNet-Lite0, 32 pictures of 224, 0.6 GB)."""
 KEPT_PER_INPUT = 17
 """Activations of a transformer block against its input (34 · width · 2 bytes in half precision; Korthikanti et al. 2022)."""
-RUNTIME_BYTES = {"cpu": 120_000_000, "cuda": 20_000_000}
-"""Libraries' thread buffers, tokenised rows, allocator slack above the tensors themselves."""
+RUNTIME_BYTES = {"cpu": 35_000_000, "cuda": 20_000_000}
+"""Libraries' thread buffers and tokenised rows (a MiniLM run on a 2-core CPU with AVX512-BF16)."""
+SLACK = {"cpu": 0.25, "cuda": 0.0}
+"""Of the activations, what a CPU's allocator holds beside them, since batches differ in length (`benchmarks/memory.py`)."""
+UNPACKING_BYTES = {"cpu": 60_000_000, "cuda": 0}
+"""What storing weights in 4 bits leaves in the process: the model was there in full for the features of the solved head."""
 SHARE_AVAILABLE = {"cpu": 0.8, "cuda": 0.92}
 """Of the device's memory, what a run may plan with: the rest is the system's and the web process's (CPU) or the driver's (CUDA)."""
 UNKNOWN_DEVICE = Device(kind="cpu", name="not measured yet", memory_bytes=8 * 2**30, cores=2, fp32_gflops=100.0, bf16_gflops=0.0,
@@ -110,6 +114,12 @@ def bytes_per_4bit_weight(quantization: QuantSpec) -> float:
     if not quantization.double:
         return 0.5 + 4 / ABSMAX_BLOCK
     return 0.5 + 1 / ABSMAX_BLOCK + 4 / (ABSMAX_BLOCK * DOUBLE_BLOCK)
+
+
+def runtime(recipe: Recipe, device: Device, activations_bytes: int) -> int:
+    """Bytes that no tensor owns."""
+    left = UNPACKING_BYTES.get(device.kind, 0) if recipe.method == "qlora" else 0
+    return RUNTIME_BYTES.get(device.kind, 0) + left + round(SLACK.get(device.kind, 0.0) * activations_bytes)
 
 
 def autocast_copies(parts: Parts, recipe: Recipe, device: Device) -> int:
