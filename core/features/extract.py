@@ -133,6 +133,8 @@ def try_prefix(network: Network, encoded: Encoded, indices: np.ndarray, *, bound
     if len(outputs) != boundary:
         return None
     entering = _entering(network, tensors, boundary, precision)
+    if entering.shape[0] != len(indices) or network.tokens_first:  # what is kept is kept row by row
+        return None
     runner = PrefixRunner(network, boundary, outputs)
     try:
         runner.current = entering

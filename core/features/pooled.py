@@ -37,7 +37,8 @@ def every_block(network: Network, encoded: Encoded, indices: np.ndarray, *, prec
             caught.clear()
             with autocast(precision, network.device):
                 last = network.features(**inputs)
-                pooled = {name: network.pool(value, inputs.get("attention_mask")) for name, value in caught.items()}
+                pooled = {name: network.pool(value.transpose(0, 1) if network.tokens_first else value, inputs.get("attention_mask"))
+                          for name, value in caught.items()}
             pooled[f"block {len(members) - 1}"] = last
             for name, values in pooled.items():
                 table = found.setdefault(name, np.zeros((len(indices), values.shape[1]), np.float32))

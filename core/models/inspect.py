@@ -77,7 +77,10 @@ def _measured(model_id: str, body: nn.Module, folder: Path, *, revision: str, so
         licence=source["licence"],
         **special,
     )
-    found = dataclasses.replace(found, fixed_width="input_ids" in inputs and trial.padding_matters(trial.network_of(body, found), inputs))
+    network = trial.network_of(body, found)
+    found = dataclasses.replace(found, fixed_width="input_ids" in inputs and trial.padding_matters(network, inputs),
+                                bf16_fails=trial.bf16_fails(network, inputs))
+    del network
     return dataclasses.replace(found, refusals=trial.refusals(folder, found, body, inputs))
 
 

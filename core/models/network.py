@@ -12,6 +12,9 @@ from core.domain.freeze import FreezePlan
 from core.models import blocks as blocks_module
 from core.models.blocks import Stack
 
+TOKENS_FIRST = ("xlnet",)
+"""Model types that turn texts round inside: their blocks hand on (n_tokens, n_rows, width). Inspection refuses others that do."""
+
 
 class Network(nn.Module):
     """Body + pooling + linear head. `forward` returns {"loss"?, "logits"}; `features` the pooled activations.
@@ -27,6 +30,8 @@ class Network(nn.Module):
         self.stack = stack
         self.pooling = pooling
         self.channels_last = channels_last
+        self.tokens_first = getattr(getattr(body, "config", None), "model_type", "") in TOKENS_FIRST
+        """Whether its blocks hand on (n_tokens, n_rows, width)."""
         self._eval_modules: list[nn.Module] = []
         self._held: list[nn.Module] = []
 

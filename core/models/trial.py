@@ -21,7 +21,7 @@ from core.models import blocks, load, methods, sharing
 from core.models.architecture import OTHER_MODEL
 from core.models.blocks import Stack
 from core.models.methods import Method
-from core.models.network import Network
+from core.models.network import TOKENS_FIRST, Network
 
 Inputs = dict[str, torch.Tensor]
 SAME = 1e-4
@@ -58,13 +58,23 @@ def check_tokens(body: nn.Module, hidden: torch.Tensor, n_tokens: int, *, name: 
 
 @torch.no_grad()
 def check_stack(body: nn.Module, stack: Stack, inputs: Inputs, *, name: str) -> None:
-    """Raise ModelError unless every block is called, in the order of their numbers: what is shown and frozen by block relies on it."""
+    """Raise ModelError unless every block is called, in the order of their numbers, and with a row for every row: what is shown, frozen and
+    cached by block relies on it."""
     order: list[int] = []
+    n_rows = len(next(iter(inputs.values())))
+    turned: list[tuple[int, ...]] = []
 
     def note(index: int) -> Any:
-        return lambda module, args: order.append(index) if index not in order else None
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if index not in order:
+                order.append(index)
+            hidden = args[0] if args else kwargs.get("hidden_states")
+            if isinstance(hidden, torch.Tensor) and hidden.shape[0] != n_rows:
+                turned.append(tuple(hidden.shape))
 
-    handles = [member.register_forward_pre_hook(note(i)) for i, member in enumerate(blocks.members(body, stack))]
+        return hook
+
+    handles = [member.register_forward_pre_hook(note(i), with_kwargs=True) for i, member in enumerate(blocks.members(body, stack))]
     try:
         body(**inputs)
     finally:
@@ -72,6 +82,8 @@ def check_stack(body: nn.Module, stack: Stack, inputs: Inputs, *, name: str) -> 
             handle.remove()
     if order != list(range(stack.size)):
         raise refused(body, name, f"Its {stack.size} blocks ({stack.paths[0]} …) are not called one after another.")
+    if turned and getattr(body.config, "model_type", "") not in TOKENS_FIRST:
+        raise refused(body, name, f"Its blocks are given {turned[0]} for {n_rows} rows, so that rows cannot be told apart inside of it.")
 
 
 @torch.no_grad()
@@ -86,6 +98,19 @@ def padding_matters(network: Network, inputs: Inputs) -> bool:
         return differ(network.features(**short), network.features(**padded))
     except (RuntimeError, ValueError, IndexError):  # takes rows of some lengths only
         return True
+
+
+@torch.no_grad()
+def bf16_fails(network: Network, inputs: Inputs) -> str:
+    """Why a pass in bf16 fails: some architectures fill in numbers that bf16 does not have (DeBERTa). Empty where it works."""
+    try:
+        with torch.autocast(network.device.type, dtype=torch.bfloat16):
+            found = network.features(**inputs)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - that it fails is the answer
+        return line_of(error)
+    return "" if torch.isfinite(found).all() else "numbers overflow"
 
 
 def differ(first: torch.Tensor, second: torch.Tensor) -> bool:

@@ -98,10 +98,13 @@ def prepare(session: Session) -> None:
     session.device = device_module.read(settings)
     resolve.check(recipe, session.device)
     session.precision = resolve.precision(recipe, session.device)
-    session.observer.note(f"Computes in {session.precision} on {session.device.name}.")
     if session.resume:
         _check_origin(session)
     session.facts = model_inspect.inspect_model(recipe.base_model, settings=settings)
+    unable = session.facts.bf16_fails if session.precision != "fp32" else ""
+    session.precision = "fp32" if unable else session.precision
+    session.observer.note(f"Computes in {session.precision} on {session.device.name}"
+                          + (f", as this model does not compute in bf16 ({unable})." if unable else "."))
     origin.record(session.run_dir, origin.Origin(model_revision=session.facts.revision, dataset_hash=session.dataset.content_hash))
     _check_method(session)
     adapter = tasks.adapter(recipe.task)

@@ -102,6 +102,19 @@ def trains_and_reloads(name: str, facts: ModelFacts, dataset: Dataset, rows: Row
     np.testing.assert_allclose(alone, expected, atol=1e-4, err_msg=f"{name}: a row at a time")
 
 
+@pytest.mark.parametrize(("family", "fails"), [("deberta1", True), ("distilbert", False)])
+def test_a_model_that_does_not_compute_in_bf16_is_computed_in_fp32(family: str, fails: bool, tmp_path: Path, place: Settings) -> None:
+    facts = inspected(family, tmp_path, place)
+    assert bool(facts.bf16_fails) == fails
+    dataset = write_dataset(place, n_rows=30)
+    recipe = Recipe(dataset=dataset.id, base_model=facts.id, method="probe", precision="bf16", max_length=32)
+    notes = Notes()
+    result = execute(recipe, settings=place, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=notes)
+    assert result.precision == ("fp32" if fails else "bf16")
+    assert artifact.load(tmp_path / "run", settings=place).precision == result.precision
+    assert any("does not compute in bf16" in note for note in notes.notes) == fails
+
+
 @pytest.mark.parametrize("family", sorted(families.REFUSED))
 def test_what_cannot_be_trained_is_refused_by_inspection_in_three_parts(family: str, tmp_path: Path, place: Settings) -> None:
     with pytest.raises(ModelError) as caught:
@@ -113,7 +126,7 @@ def test_what_cannot_be_trained_is_refused_by_inspection_in_three_parts(family: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["albert", "funnel", "segformer", "deberta2", "onelayer", "convbert"])
+@pytest.mark.parametrize("family", ["albert", "funnel", "segformer", "deberta2", "onelayer", "convbert", "xlnet"])
 def test_features_of_every_block_can_be_looked_at(family: str, tmp_path: Path, place: Settings) -> None:
     from core import tasks
 
