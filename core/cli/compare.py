@@ -52,13 +52,13 @@ def run(args: Namespace, settings: Settings) -> int:
     facts = sources.model(args.model, settings=settings, workspace=args.workspace)
     check_task(dataset, facts)
     methods, skipped = _applicable(methods, facts)
-    for name, reason in skipped.items():
-        output.say(f"{get(name).card.label} is left out: {reason}.")
     if skipped and not methods:
         others, _ = _applicable(list(REGISTRY), facts)
         reasons = "; ".join(f"{get(name).card.label}: {reason}" for name, reason in skipped.items())
         raise RecipeError("There is nothing to compare.", why=f"No method is left that applies to this model. {reasons}.",
                           remedy=f"Choose among the methods that do: {', '.join(others)}.")
+    for name, reason in skipped.items():
+        output.say(f"{get(name).card.label} is left out: {reason}.")
     device = launch.device(settings, workspace=args.workspace)
     arms = plan(dataset, facts, methods=methods, seeds=range(args.seeds), budgets=_budgets(args.budgets), level=args.effort,
                 freeze_spec=args.freeze, out=out, device=device)

@@ -113,8 +113,9 @@ class ModelFacts:
     did not look."""
     fixed_width: bool = False
     """Whether filling a row up changes what the model computes, so that all rows are given the same number of tokens."""
-    bf16_fails: str = ""
-    """Why the model does not compute in bf16, as a trial pass showed (runs then compute in fp32); empty where it does."""
+    bf16_fails: str | None = None
+    """Why the model does not compute in bf16, as a trial pass showed (runs then compute in fp32); empty where it does, None in facts of a
+    version that did not try."""
     refusals: dict[str, str] | None = None
     """Method -> why it does not work with this model, as a trial step showed; None in facts of a version that tried nothing."""
     schema_version: int = 1

@@ -29,7 +29,7 @@ def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
     Raises ModelError for a folder that holds no model Thaw can train. Facts of a version that tried nothing are made anew.
     """
     known = facts.read(model_id, settings)
-    if known is not None and known.shared is not None and known.refusals is not None:
+    if known is not None and None not in (known.shared, known.refusals, known.bf16_fails):
         return known
     folder = facts.folder(model_id, settings)
     folder_module.check(folder)

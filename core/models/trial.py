@@ -152,7 +152,8 @@ def _step(folder: Path, facts: ModelFacts, body: nn.Module, method: Method, inpu
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - what a library or an architecture refuses is the answer here
-            return f"one training step was tried and failed ({line_of(error)})"
+            fits = "adapters do not fit this architecture: " if method.card.adapter else ""
+            return f"{fits}one training step was tried and failed ({line_of(error)})"
 
 
 def network_of(body: nn.Module, facts: ModelFacts) -> Network:
