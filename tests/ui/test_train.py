@@ -96,6 +96,15 @@ def test_qlora_says_what_it_saves_on_a_processor(page):
     assert "Saves memory, not time" in shown(page)
 
 
+def test_a_method_that_the_model_refuses_cannot_be_ticked_and_says_why(app, facts, dataset, settings):
+    reason = "adapters do not fit this architecture: one training step was tried and failed (TypeError: list[0])"
+    model_facts.write(dataclasses.replace(facts, refusals={"lora": reason}), settings)
+    page = app("train")
+    assert page.checkbox(key="method_lora").disabled and not page.checkbox(key="method_lora").value
+    assert "Does not apply" in shown(page) and r"TypeError\: list\[0\]" in shown(page)
+    assert not page.checkbox(key="method_full").disabled
+
+
 def test_without_a_method_the_page_says_so(page):
     for name in ("probe", "partial", "lora", "full"):
         page.checkbox(key=f"method_{name}").uncheck()
