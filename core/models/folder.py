@@ -46,7 +46,8 @@ def check(folder: Path) -> None:
 
 def _no_config(folder: Path) -> ModelError:
     if not folder.is_dir():
-        return ModelError(f"There is no folder {folder}.", remedy="Give the absolute path of a folder that holds a model.")
+        return ModelError(f"There is no folder {folder}.", why="Nothing is there under that name, or it may not be read.",
+                          remedy="Give the absolute path of a folder that holds a model.")
     if (folder / "model_index.json").is_file():
         return ModelError(f"The folder {_name(folder)} holds a pipeline of several models.",
                           why="It has a model_index.json and no config.json.",

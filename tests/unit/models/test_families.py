@@ -52,7 +52,7 @@ LIMITS = {"roberta": 33, "mpnet": 32, "camembert": 32, "esmabsolute": 33, "data2
           "xlmroberta": 129, "shortpos": 40, "opt": 40, "cliptext": 77, "mpt": 64, "xglm": 64, "xlnet": 512, "t5encoder": 512, "bloom": 512,
           "mamba": 512, "leftpad": 130}
 """Longest text: positions counted from 2 (or from behind the padding token) end earlier; where nothing is said, 512."""
-PADDING_MATTERS = {"canine", "convbert", "fnet", "funnel", "mobilebert"}
+PADDING_MATTERS = {"canine", "convbert", "fnet", "funnel", "mobilebert", "nystromformer"}
 """Families that look over the attention mask: convolutions, Fourier transforms, pooling along the text."""
 
 
