@@ -51,7 +51,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     import torch
 
     settings = Settings(home=tmp_path_factory.mktemp("features") / "home", hub=False)
-    model = tiny.bert(tmp_path_factory.mktemp("base") / "tiny-bert")
+    model = tiny.bert(settings.home / "models" / "tiny-bert")  # where models may be named by path
     dataset = write_dataset(settings, n_rows=240)
     device = Device(kind="cpu", name="test", memory_bytes=8_000_000_000, cores=1, fp32_gflops=50.0, bf16_gflops=50.0, precision="fp32",
                     versions={"torch": torch.__version__}, measured=0.0)
