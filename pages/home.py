@@ -9,7 +9,7 @@ HOME_METHODS = ("probe", "partial", "lora", "qlora", "full", "scratch")
 PICTURE_SETS = ("openmoji", "mnist-5k")
 PICTURE_METHODS = ("probe", "partial", "lora", "full", "scratch")
 # Of the six text runs on two processor cores.
-TIMES = {"quick": "about nine minutes", "normal": "more than half an hour", "thorough": "several hours"}
+TIMES = {"quick": "four to nine minutes", "normal": "more than half an hour", "thorough": "several hours"}
 
 ws, api = shell.workspace(), shell.api()
 
