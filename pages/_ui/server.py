@@ -81,7 +81,7 @@ def is_this_machine(scope: Scope) -> bool:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return host in ("", "testclient")
+        return not host
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
