@@ -10,6 +10,7 @@ from pathlib import Path
 from core.domain.dataset import Dataset
 from core.errors import DataError, NotFoundError, RecipeError
 from core.models import facts
+from core.models.untrusted import json_object
 from core.settings import Settings
 
 FILE = "origin.json"
@@ -51,16 +52,16 @@ def record(run_dir: Path, origin: Origin) -> None:
 def of(run_dir: Path) -> Origin:
     """What a run recorded; a finished run of an earlier version says it in its result."""
     for name in (FILE, "result.json"):
-        known = _json(run_dir / name)
+        known = json_object(run_dir / name)
         if known.get("model_revision") or known.get("dataset_hash"):
             return Origin(model_revision=str(known.get("model_revision") or ""), dataset_hash=str(known.get("dataset_hash") or ""))
-    known = _json(run_dir / "environment.json")
+    known = json_object(run_dir / "environment.json")
     return Origin(model_revision=str(known.get("base_model_revision") or ""), dataset_hash=str(known.get("dataset") or ""))
 
 
 def base_model(run_dir: Path) -> str:
     """Id of the base model as the run's recipe names it. Raises NotFoundError without one."""
-    found = _json(run_dir / "recipe.json").get("base_model")
+    found = json_object(run_dir / "recipe.json").get("base_model")
     if not isinstance(found, str) or not found:
         raise NotFoundError("This run does not say which base model it is on.", why="Its recipe.json is missing or damaged.",
                             remedy="Delete the run and train again.")
@@ -70,11 +71,3 @@ def base_model(run_dir: Path) -> str:
 def check_model(run_dir: Path, settings: Settings) -> None:
     """`Origin.check_model` of a run folder with a recipe."""
     of(run_dir).check_model(base_model(run_dir), settings)
-
-
-def _json(path: Path) -> dict[str, object]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}

@@ -27,13 +27,13 @@ def check(folder: Path) -> None:
     """Raise RecipeError when a file of the folder names something outside of it, or arguments that are not known to be harmless."""
     for index in folder.glob("*.index.json"):
         _check_index(index)
-    config = _read(folder / "config.json")
+    config = json_object(folder / "config.json")
     if config.get("model_type") == "timm_wrapper":
         _check_timm(config)
 
 
 def _check_index(path: Path) -> None:
-    files = _read(path).get("weight_map")
+    files = json_object(path).get("weight_map")
     names = set(files.values()) if isinstance(files, dict) and all(isinstance(name, str) for name in files.values()) else None
     if path.name.startswith("pytorch_model"):
         return  # never read: weights come from safetensors only
@@ -63,8 +63,8 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, (bool, int, float)) or (isinstance(value, str) and _WORD.fullmatch(value) is not None)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty where it is missing or is none, which loading the model then says."""
+def json_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where the file is missing or holds none: whoever needs it says so."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from core.domain import resolve
 from core.domain.recipe import Recipe
+from core.models.untrusted import json_object
 from core.settings import Settings
 from core.training import device as device_module
 
@@ -20,9 +19,9 @@ def resolved(recipe: Recipe, *, run_dir: Path, settings: Settings) -> Recipe:
     """
     if not resolve.is_open(recipe):
         return recipe
-    if (before := _json(run_dir / "recipe.json")) and (kept := _filled(recipe, Recipe.from_json(before))):
+    if (before := json_object(run_dir / "recipe.json")) and (kept := _filled(recipe, Recipe.from_json(before))):
         recipe = kept
-    environment = _json(run_dir / "environment.json")  # of a run that ended before recipes were resolved
+    environment = json_object(run_dir / "environment.json")  # of a run that ended before recipes were resolved
     if recipe.precision == resolve.AUTO and "precision" in environment:
         recipe = recipe.replace(precision=str(environment["precision"]))
     return resolve.resolved(recipe, device_module.read(settings)) if resolve.is_open(recipe) else recipe
@@ -33,12 +32,3 @@ def _filled(recipe: Recipe, kept: Recipe) -> Recipe | None:
     same = recipe.replace(precision=kept.precision if recipe.precision == resolve.AUTO else recipe.precision,
                           optimizer=kept.optimizer if recipe.optimizer == resolve.AUTO else recipe.optimizer)
     return kept if same == kept else None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """A JSON object of the run folder; empty where there is none that can be read."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
