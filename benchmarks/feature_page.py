@@ -22,17 +22,18 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from core import files  # noqa: E402
+from core.analysis import places  # noqa: E402
+from core.analysis.blockfile import BlockFeatures  # noqa: E402
+from core.analysis.sample import DEFAULT_ROWS  # noqa: E402
 from core.api import Thaw  # noqa: E402
 from core.domain import codec  # noqa: E402
 from core.domain.dataset import Dataset, Task  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
 from core.domain.run import Interval, JobKind, Result, Status  # noqa: E402
-from core.features import places  # noqa: E402
-from core.features.blockfile import BlockFeatures  # noqa: E402
-from core.features.sample import DEFAULT_ROWS  # noqa: E402
 from core.models import facts as facts_module  # noqa: E402
 from core.settings import Settings, load  # noqa: E402
-from core.store import Store, files  # noqa: E402
+from core.store import Store  # noqa: E402
 from core.store.jobs import NewJob  # noqa: E402
 
 WORKSPACE = "bench-workspace"

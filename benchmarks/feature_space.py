@@ -110,10 +110,10 @@ def extraction(repeats: int) -> list[Line]:
     from core import tasks
     from core.api import Thaw
     from core.cli import sources
-    from core.domain import effort
     from core.domain.dataset import Split
     from core.features import pooled
     from core.models import facts as facts_module
+    from core.planning import effort
     from core.training import artifact
     from core.training.session import read_rows
 

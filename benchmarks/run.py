@@ -39,11 +39,11 @@ sys.path.insert(0, str(ROOT))
 
 from core import settings as settings_module  # noqa: E402
 from core.cli import sources  # noqa: E402
-from core.domain import effort  # noqa: E402
 from core.domain.dataset import Dataset, Split  # noqa: E402
 from core.domain.model import ModelFacts  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
 from core.domain.targets import lora_targets  # noqa: E402
+from core.planning import effort  # noqa: E402
 from core.settings import Settings  # noqa: E402
 from core.training import device as device_module  # noqa: E402
 

@@ -1,24 +1,26 @@
 import streamlit as st
 
-from pages._ui import arms, compare_parts, compare_table, run_list, shell
+from pages._ui import arms, shell
+from pages._ui.compare import parts, table
+from pages._ui.runs import run_list
 
 shell.require_entrypoint()
 
 ws, api = shell.workspace(), shell.api()
 
 st.title("Compare")
-ids = compare_parts.choose(ws)
+ids = parts.choose(ws)
 if not ids:
     shell.stop()
-runs = compare_parts.load(ws, ids)
+runs = parts.load(ws, ids)
 names = arms.titled([run for run, _ in runs.values()], run_list.titles(ws))
 comparison = api.comparison(ws, list(runs))
 
-compare_parts.same_rows(runs, names)
-compare_table.table(runs, names)
-compare_table.seeds(ws, runs)
-compare_parts.accuracy(runs, names)
-compare_parts.paired(ws, runs, names)
-compare_parts.learning(comparison, runs, names)
-compare_parts.confusions(comparison, runs, names)
-compare_parts.differences(comparison, runs, names)
+parts.same_rows(runs, names)
+table.table(runs, names)
+table.seeds(ws, runs)
+parts.accuracy(runs, names)
+parts.paired(ws, runs, names)
+parts.learning(comparison, runs, names)
+parts.confusions(comparison, runs, names)
+parts.differences(comparison, runs, names)

@@ -1,5 +1,6 @@
-from pages._ui import data_page, shell
+from pages._ui import shell
+from pages._ui.data import page
 
 shell.require_entrypoint()
 
-data_page.one(shell.workspace())
+page.one(shell.workspace())

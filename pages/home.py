@@ -1,6 +1,8 @@
 import streamlit as st
 
-from pages._ui import devices, run_list, shell, train_form
+from pages._ui import devices, shell
+from pages._ui.runs import run_list
+from pages._ui.train import form
 from pages._ui.words import glossary
 
 shell.require_entrypoint()
@@ -20,7 +22,7 @@ st.markdown(
     "Then it puts the runs side by side, with intervals, so that you see what each way costs and what it buys."
 )
 devices.line()
-effort = train_form.effort(key="home_effort", default="quick")
+effort = form.effort(key="home_effort", default="quick")
 
 dataset, model = api.bundled_datasets()[0], api.bundled_models()[0]
 with st.container(border=True):

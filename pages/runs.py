@@ -1,5 +1,6 @@
-from pages._ui import run_page, shell
+from pages._ui import shell
+from pages._ui.runs import page
 
 shell.require_entrypoint()
 
-run_page.everything(shell.workspace())
+page.everything(shell.workspace())

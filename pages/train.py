@@ -4,7 +4,8 @@ from core.domain.dataset import Task
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from core.errors import RecipeError
-from pages._ui import augmentation, estimates, freeze_grid, recipe_form, shell, train_form
+from pages._ui import shell
+from pages._ui.train import augmentation, estimates, form, freeze_grid, recipe_form
 
 shell.require_entrypoint()
 
@@ -13,26 +14,26 @@ ws, api = shell.workspace(), shell.api()
 st.title("Train")
 left, right = st.columns(2)
 with left:
-    dataset_ref = train_form.dataset(ws)
+    dataset_ref = form.dataset(ws)
     shell.link("data", "Bring your own data", icon=":material/upload_file:")
 with right:
-    task = train_form.task_of(ws, dataset_ref)
-    model_id = train_form.model(task)
+    task = form.task_of(ws, dataset_ref)
+    model_id = form.model(task)
 if not model_id:
     shell.empty("Type the id of a hub model or the path of a folder, or choose a bundled model.")
     shell.stop()
 
 facts, dataset = api.model_facts(model_id), api.dataset(ws, dataset_ref)
 if facts is None or dataset is None:
-    train_form.fetch_first(ws, model_id=model_id, dataset_ref=dataset_ref, facts=facts, ready=dataset)
+    form.fetch_first(ws, model_id=model_id, dataset_ref=dataset_ref, facts=facts, ready=dataset)
     shell.stop()
 if task not in facts.tasks:
-    train_form.wrong_task(facts, task)
+    form.wrong_task(facts, task)
     shell.stop()
 
-train_form.cautions(dataset)
+form.cautions(dataset)
 choices = {c.name: c for c in api.methods(facts)}
-chosen = train_form.methods(list(choices.values()))
+chosen = form.methods(list(choices.values()))
 knobs = {knob for name in chosen for knob in choices[name].knobs}
 
 st.subheader("Freeze grid")
@@ -41,20 +42,20 @@ plan = freeze_grid.grid(facts, head_parameters=head_parameters)
 followers = freeze_grid.users(choices, chosen)
 
 st.subheader("Effort")
-effort = train_form.effort()
-recipes = {name: train_form.default(ws, dataset_ref, model_id, name, effort) for name in chosen}
+effort = form.effort()
+recipes = {name: form.default(ws, dataset_ref, model_id, name, effort) for name in chosen}
 with st.expander("Advanced: override what the dial sets", icon=":material/tune:"):
     st.caption("Empty fields keep each method's own value, shown in grey. What you enter holds for all chosen methods that use it.")
     changes = recipe_form.overrides(recipes, knobs)
 if "augmentation" in knobs and task is Task.IMAGE_CLASSIFICATION:
     augmentation.preview(ws, dataset, [recipe_form.apply(r, changes, choices[name].knobs) for name, r in recipes.items()], facts)
-seeds, budgets = train_form.repeats()
+seeds, budgets = form.repeats()
 
 
 def planned(name: str, seed: int, budget: int | None) -> Recipe:
     """The recipe of one run: the dial's defaults, the freeze plan, then the overrides that this method knows."""
     used = choices[name].knobs
-    recipe = train_form.default(ws, dataset_ref, model_id, name, effort, seed=seed, budget=budget)
+    recipe = form.default(ws, dataset_ref, model_id, name, effort, seed=seed, budget=budget)
     if name in followers:
         recipe = recipe.replace(freeze=FreezePlan(frozen=plan.frozen))
     return recipe_form.apply(recipe, changes, used)

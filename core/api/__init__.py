@@ -7,15 +7,15 @@ features.
 
 from __future__ import annotations
 
+from core.analysis.comparison import Comparison, ComparisonRow, SeedGroup
+from core.analysis.curves import Curves
+from core.analysis.progress import Progress
 from core.api.features import Features
-from core.browse import AugmentedRow, TablePreview
-from core.comparison import Comparison, ComparisonRow, SeedGroup
-from core.curves import Curves
-from core.planning import MethodChoice
-from core.progress import Progress
+from core.data.browse import SHOWN_COLUMNS, AugmentedRow, TablePreview
+from core.planning.recipes import MethodChoice
 
-__all__ = ["AugmentedRow", "Comparison", "ComparisonRow", "Curves", "MethodChoice", "Progress", "SeedGroup", "TablePreview",
-           "Thaw"]
+__all__ = ["SHOWN_COLUMNS", "AugmentedRow", "Comparison", "ComparisonRow", "Curves", "MethodChoice", "Progress", "SeedGroup",
+           "TablePreview", "Thaw"]
 
 
 class Thaw(Features):

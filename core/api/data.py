@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import browse
+from core import values
 from core.api.workspace import Workspace
-from core.browse import AugmentedRow, TablePreview
+from core.data import browse
+from core.data.browse import AugmentedRow, TablePreview
 from core.domain.dataset import BundledDataset, Dataset
 from core.domain.model import BundledModel, ModelFacts
 from core.domain.run import JobKind, Run
 from core.errors import NotFoundError, RecipeError, ThawError
-from core.store import values
 from core.store.jobs import NewJob
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Data(Workspace):
 
     def sample_rows(self, ws: str, ref: str, *, n: int = 5, split: str = "train", label: str | None = None,
                     search: str = "", ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
-        """Rows of a dataset: `row_id`, `text` or `image`, `label` (class name); see `core.browse.sample_rows`."""
+        """Rows of a dataset: `row_id`, `text` or `image`, `label` (class name); see `core.data.browse.sample_rows`."""
         return browse.sample_rows(self._dataset(ws, ref), settings=self.settings, workspace=ws, n=n, split=split, label=label,
                                   search=search, ids=ids)
 
@@ -92,13 +92,12 @@ class Data(Workspace):
         return browse.thumbnails(self._dataset(ws, ref), images, settings=self.settings, workspace=ws)
 
     def augmented(self, ws: str, ref: str, *, level: str, side: int, n: int = 4) -> list[AugmentedRow]:
-        """A few training pictures before and after augmentation; see `core.browse.augmented`."""
+        """A few training pictures before and after augmentation; see `core.data.browse.augmented`."""
         return browse.augmented(self._dataset(ws, ref), level=level, side=side, settings=self.settings, workspace=ws, n=n)
 
     def preview_table(self, path: Path) -> TablePreview:
         """A file's first rows and proposed column roles, looked at in a process with limited memory and time."""
-        from core import looking
-        from core.data import uploads
+        from core.data import looking, uploads
 
         return looking.preview(path, settings=uploads.limits(path, self.settings))
 

@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core import feature_space
+from core import analysis
+from core.analysis import Asked, Space, Story, ask, space
+from core.analysis.sample import DEFAULT_ROWS, SHIFT_SET
 from core.api.runs import Runs
 from core.domain.dataset import Dataset
 from core.domain.run import JobKind, Run
-from core.feature_space import Asked, Space, Story, ask, space
-from core.features.sample import DEFAULT_ROWS, SHIFT_SET
 from core.store.jobs import NewJob
 
 
 class Features(Runs):
     """Features of runs: asked for, and compared."""
 
-    def features_state(self, ws: str, id: str, *, rows: int = DEFAULT_ROWS, beside: str = "") -> feature_space.State:
+    def features_state(self, ws: str, id: str, *, rows: int = DEFAULT_ROWS, beside: str = "") -> analysis.State:
         """Whether the features of a run are there (at rows of a second dataset), why not, what they take on disk, which job is at it."""
         return ask.state(self.run(ws, id), settings=self.settings, rows=rows, jobs=self.runs(ws, kind=JobKind.FEATURES), beside=beside)
 
-    def features_states(self, ws: str, *, rows: int = DEFAULT_ROWS) -> dict[str, tuple[Run, feature_space.State]]:
+    def features_states(self, ws: str, *, rows: int = DEFAULT_ROWS) -> dict[str, tuple[Run, analysis.State]]:
         """The same for every training run of the workspace, newest first."""
         jobs = self.runs(ws, kind=JobKind.FEATURES)
         return {run.id: (run, ask.state(run, settings=self.settings, rows=rows, jobs=jobs)) for run in self.runs(ws, kind=JobKind.TRAIN)}

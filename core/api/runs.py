@@ -7,23 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import comparison as comparisons
-from core import curves as curve_points
-from core import damage, planning
+from core import files, values
+from core.analysis import comparison as comparisons
+from core.analysis import curves as curve_points
+from core.analysis import damage
+from core.analysis.comparison import Comparison, SeedGroup
+from core.analysis.curves import Curves
+from core.analysis.progress import Progress
 from core.api.data import Data
-from core.comparison import Comparison, SeedGroup
-from core.curves import Curves
 from core.domain import resolve
 from core.domain.dataset import Dataset
-from core.domain.estimate import Estimate
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Result, Run, Status
 from core.errors import RecipeError, ThawError
 from core.models import origin
-from core.planning import MethodChoice
-from core.progress import Progress
-from core.store import files, values
+from core.planning import recipes as planning
+from core.planning.estimate import Estimate
+from core.planning.recipes import MethodChoice
 from core.store.experiments import Experiment
 from core.store.jobs import NewJob
 from core.unforeseen import is_disk_full

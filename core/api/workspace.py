@@ -7,13 +7,13 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from core import logs, space
+from core import disk, files, logs, values
 from core.domain.device import Device
 from core.domain.run import JobKind, Run
 from core.errors import FailureKind, ThawError
 from core.jobs import launch
 from core.settings import Settings
-from core.store import Store, files, values
+from core.store import Store
 from core.store.jobs import NewJob
 
 WORKSPACE_CHARACTERS = 12
@@ -55,7 +55,7 @@ class Workspace:
 
     def troubles(self) -> list[ThawError]:
         """What concerns everybody at present: a full disk, a supervisor that cannot work. Cheap: asked by every page."""
-        found = [shortage] if (shortage := space.shortage(self.settings)) else []
+        found = [shortage] if (shortage := disk.shortage(self.settings)) else []
         if why := launch.trouble(self._store):
             found.append(ThawError("Runs cannot be started at present.", why=why, remedy="It is tried again by itself. If this stays, "
                                    f"{logs.SUPERVISOR} in the data folder has the details."))

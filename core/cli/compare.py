@@ -14,7 +14,7 @@ import numpy as np
 from core.cli import launch, output, sources
 from core.cli.launch import Outcome
 from core.cli.output import ProgressLine
-from core.domain import codec, effort, freeze, resolve
+from core.domain import codec, freeze, resolve
 from core.domain.budget import limited
 from core.domain.dataset import Dataset, Split
 from core.domain.device import Device
@@ -24,6 +24,7 @@ from core.domain.run import Failure, Status
 from core.errors import RecipeError, ThawError
 from core.metrics import paired
 from core.models.methods import REGISTRY, get
+from core.planning import effort
 from core.settings import Settings
 
 

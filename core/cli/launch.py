@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core import values
 from core.cli.child import MARK, STOPPED
 from core.cli.output import ProgressLine, size
 from core.domain import codec
@@ -20,7 +21,6 @@ from core.domain.run import Failure, Result, Status
 from core.errors import ThawError
 from core.jobs import failures, process
 from core.settings import Settings
-from core.store import values
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ from core.errors import ThawError
 from core.settings import Settings
 
 if TYPE_CHECKING:
+    from core.analysis.pairs import Pair
     from core.domain.dataset import Dataset
-    from core.features.compare import Pair
 
 
 def run(args: Namespace, settings: Settings) -> int:
@@ -29,9 +29,8 @@ def run(args: Namespace, settings: Settings) -> int:
     output.quiet_libraries()
     if args.run_dir is None:
         return _null_table(None, as_json=args.json)
+    from core.analysis import export, pairs, sample
     from core.data import library
-    from core.feature_space import export
-    from core.features import compare, sample
 
     run_dir, workspace = run_folder(args.run_dir), args.workspace
     recipe = read_recipe(run_dir)
@@ -39,7 +38,7 @@ def run(args: Namespace, settings: Settings) -> int:
     pair = _pair(run_dir, settings=settings, workspace=workspace, rows=args.rows, second=second)
     if args.null_table:
         return _null_table(pair, as_json=args.json)
-    report = compare.named(compare.report(pair, settings=settings), a=recipe.base_model, b=run_dir.name,
+    report = pairs.named(pairs.report(pair, settings=settings), a=recipe.base_model, b=run_dir.name,
                            beside=second.name if second else "")
     document = report.to_json() | {"of_training": sample.of_training(pair.splits)}
     document |= export.origins(library.load(recipe.dataset, settings=settings, workspace=workspace), second)
@@ -52,8 +51,8 @@ def run(args: Namespace, settings: Settings) -> int:
 
 def _second(name: str, own: str, *, settings: Settings, workspace: str) -> Dataset:
     """The dataset that is to stand beside the run's own; see `sources.dataset`. Raises DataError for another kind of input."""
+    from core.analysis import ask
     from core.data import library
-    from core.feature_space import ask
 
     found = sources.dataset(name, shift=None, text=None, label=None, settings=settings, workspace=workspace)
     ask.check_beside(found, library.load(own, settings=settings, workspace=workspace))
@@ -62,16 +61,16 @@ def _second(name: str, own: str, *, settings: Settings, workspace: str) -> Datas
 
 def _pair(run_dir: Path, *, settings: Settings, workspace: str, rows: int, second: Dataset | None) -> Pair:
     """Base model and tuned model at the probe sample, from the same files that the page reads; extracted first where they are missing."""
-    from core.features import compare, places
-    from core.features.compare import Ref, Which
-    from core.features.sample import SHIFT_SET
+    from core.analysis import pairs, places
+    from core.analysis.pairs import Ref, Which
+    from core.analysis.sample import SHIFT_SET
     from core.training.extract import extract
 
     beside = SHIFT_SET if second is None else second.id
     extract(run_dir, settings=settings, workspace=workspace, observer=_Lines(), rows=rows, beside=beside)
     recipe = places.of_run(run_dir, settings=settings, rows=rows).recipe
-    table = compare.table_of(recipe.dataset, settings=settings, workspace=workspace)
-    return compare.pair(Ref(folder=run_dir, which=Which.BASE), Ref(folder=run_dir), settings=settings, table=table, rows=rows,
+    table = pairs.table_of(recipe.dataset, settings=settings, workspace=workspace)
+    return pairs.pair(Ref(folder=run_dir, which=Which.BASE), Ref(folder=run_dir), settings=settings, table=table, rows=rows,
                         beside=beside)
 
 

@@ -18,11 +18,11 @@ from core.data import duplicates, library, seal
 from core.data import labels as labels_of
 from core.data.gallery import copy_pictures
 from core.data.ingest import DATASET, REPORT, ROWS, publish, read_as_now, read_dataset, write_json, write_rows
+from core.data.pictures.depth import describe
 from core.data.report import INFO, WARNING, Finding, ImportReport, several
 from core.domain import codec
 from core.domain.dataset import Dataset, Split
 from core.errors import DataError
-from core.pictures.depth import describe
 from core.settings import Settings
 
 

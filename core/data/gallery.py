@@ -21,9 +21,9 @@ from core.data import images, meter
 from core.data.archive import UNREADABLE
 from core.data.images import SUFFIXES
 from core.data.labels import clean
+from core.data.pictures import decode
+from core.data.pictures import depth as depths
 from core.domain.dataset import Depth
-from core.pictures import decode
-from core.pictures import depth as depths
 
 FOLDER = "pictures"
 """Below the dataset folder."""

@@ -1,6 +1,6 @@
 """One picture at a time: from the bytes of any supported format to an upright RGB picture of bounded size, and what it looks like.
 
-`core.pictures.decode` opens it. What is kept is always written anew from the pixels, so nothing hidden behind or inside a picture is
+`core.data.pictures.decode` opens it. What is kept is always written anew from the pixels, so nothing hidden behind or inside a picture is
 carried on.
 """
 
@@ -12,9 +12,9 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
+from core.data.pictures import decode as decoder
+from core.data.pictures.decode import FORMATS, SUFFIXES, Unusable
 from core.domain.dataset import Depth
-from core.pictures import decode as decoder
-from core.pictures.decode import FORMATS, SUFFIXES, Unusable
 
 __all__ = ["FORMATS", "LONG_SIDE", "LOSSLESS_SIDE", "MAX_BYTES", "SUFFIXES", "THUMB", "Picture", "Unusable", "normalise", "preview"]
 
@@ -51,7 +51,7 @@ class Picture:
     spread: float
     """Standard deviation of the grey values (0 to 255): 0 for a blank picture."""
     changes: tuple[str, ...]
-    """What was done beyond decoding: `made smaller`, and what `core.pictures.decode.Decoded` lists."""
+    """What was done beyond decoding: `made smaller`, and what `core.data.pictures.decode.Decoded` lists."""
 
 
 def normalise(data: bytes, *, max_pixels: int, depth: Depth | None = None) -> Picture:

@@ -13,14 +13,14 @@ from core.data import encodings, tables
 from core.data import source as sources
 from core.data.gallery import Gallery, is_picture
 from core.data.new_columns import text_table
+from core.data.pictures.decode import CUT_OFF, SHOWN
+from core.data.pictures.depth import describe
 from core.data.readers import folders, pictures
 from core.data.readers.table import Table
 from core.data.report import LeftOut, several
 from core.data.source import Source
 from core.domain.dataset import Depth, RowSource, Task
 from core.errors import DataError
-from core.pictures.decode import CUT_OFF, SHOWN
-from core.pictures.depth import describe
 from core.settings import Settings
 
 BEFORE = Depth(whole=(0.0, 65535.0), real=(0.0, 255.0))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from core.features.store import RowStore
+from core.features.row_store import RowStore
 from core.models import blocks
 from core.models.network import Network
 from core.tasks.base import Encoded

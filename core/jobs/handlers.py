@@ -56,7 +56,7 @@ def features(job: Job) -> dict[str, Any]:
 
     beside: of a second dataset; absent without one.
     """
-    from core.features.sample import SHIFT_SET
+    from core.analysis.sample import SHIFT_SET
     from core.training.extract import measure
 
     failed: ThawError | None = None

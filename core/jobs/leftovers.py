@@ -10,8 +10,8 @@ import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from core.files import DELETED_PREFIX
 from core.settings import Settings
-from core.store.files import DELETED_PREFIX
 from core.store.queue import Claim
 
 log = logging.getLogger("thaw.supervisor")

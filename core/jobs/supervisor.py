@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from core import logs, space
+from core import disk, logs, values
 from core import settings as settings_module
 from core.data import uploads
 from core.domain import codec
@@ -29,7 +29,7 @@ from core.jobs import failures, leftovers, process
 from core.jobs.liveness import KILL_AFTER_S, Liveness
 from core.jobs.worker import UNRECORDED
 from core.settings import Settings
-from core.store import Store, values
+from core.store import Store
 from core.store.queue import Claim
 from core.unforeseen import explained, is_disk_full
 
@@ -168,7 +168,7 @@ class Supervisor:
 
     def _fill(self) -> None:
         """Start workers while there are jobs and free slots, and room on the disk."""
-        if self._quit or self._still_measuring() or space.shortage(self._settings) is not None:
+        if self._quit or self._still_measuring() or disk.shortage(self._settings) is not None:
             return
         while self._start_next():
             pass
@@ -222,7 +222,7 @@ class Supervisor:
         status = next((status for status, known in UNRECORDED.items() if known == code), None)
         words = _last_words(Path(now.run.folder))
         # A memory-mapped file that cannot grow ends its process so (mmap(2)).
-        no_room = code == -signal.SIGBUS and space.shortage(self._settings) is not None
+        no_room = code == -signal.SIGBUS and disk.shortage(self._settings) is not None
         if status is Status.QUEUED or no_room:
             self._store.queue.wait_again(run, fence=fence)
         elif status is not None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
-from core import logs, space
+from core import disk, files, logs, values
 from core import settings as settings_module
 from core.domain import resolve
 from core.domain.device import Device
@@ -25,7 +25,7 @@ from core.jobs import failures, leftovers, process
 from core.jobs.handlers import HANDLERS, Handler, Job
 from core.jobs.observer import UNWRITTEN, StoreObserver
 from core.settings import Settings
-from core.store import Store, files, values
+from core.store import Store
 from core.store.queue import Claim
 from core.unforeseen import is_disk_full, is_fault
 
@@ -128,7 +128,7 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
         if not is_fault(error):
             raise
         log.exception("Run %s (%s) failed", run.id, run.kind)
-        if is_disk_full(error) and space.shortage(settings) is not None:
+        if is_disk_full(error) and disk.shortage(settings) is not None:
             observer.note("The disk is full. The run waits in the queue until there is room, and goes on from its last checkpoint.")
             return Status.QUEUED, None
         failure = failures.from_exception(error, log="" if isinstance(error, ThawError) else logs.WORKER)

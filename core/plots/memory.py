@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from core.domain.estimate import MemoryEstimate
+from typing import TYPE_CHECKING
+
 from core.plots import palette
 from core.plots.numbers import size
 from core.plots.theme import Chart, figure
+
+if TYPE_CHECKING:
+    from core.planning.estimate import MemoryEstimate
 
 PARTS: tuple[tuple[str, str, str], ...] = (
     ("weights", "weights", palette.BASE), ("adapters", "adapters", palette.arm(1).colour),

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from core.data.pictures.augment import augment
+from core.data.pictures.decode import open_rgb
 from core.domain.dataset import Depth
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.errors import RecipeError
-from core.features.store import RowStore
+from core.features.row_store import RowStore
 from core.models import blocks, load, sharing
 from core.models.network import Network
 from core.models.processors import PictureProcessor
-from core.pictures.augment import augment
-from core.pictures.decode import open_rgb
 from core.tasks.base import Report, Rows, no_report
 
 STORE_LIMIT_BYTES = 8 * 10**9

@@ -15,12 +15,12 @@ import torch
 
 from core.domain.budget import LABELS
 from core.domain.dataset import Split
-from core.domain.estimate import estimate
 from core.domain.recipe import PAGED_ADAMW, Recipe
 from core.domain.run import Interval, Observer, Phase, Result
 from core.features import extract
 from core.models import attention, methods
 from core.models.network import Network, count_parameters
+from core.planning.estimate import estimate
 from core.settings import Settings
 from core.training import artifact, evaluate, prefix, probe
 from core.training import device as device_module

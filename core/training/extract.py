@@ -15,14 +15,16 @@ import numpy as np
 import torch
 
 from core import tasks
+from core.analysis import pairs as compare
+from core.analysis import places
+from core.analysis.blockfile import BlockFeatures
+from core.analysis.pairs import Pair, Ref, Which
+from core.analysis.sample import DEFAULT_ROWS, NOTHING, SHIFT_SET, beside_sample, probe_sample
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
 from core.errors import NotFoundError
-from core.features import compare, places, pooled
-from core.features.blockfile import BlockFeatures
-from core.features.compare import Pair, Ref, Which
-from core.features.sample import DEFAULT_ROWS, NOTHING, SHIFT_SET, beside_sample, probe_sample
+from core.features import pooled
 from core.models import facts as facts_module
 from core.models import inspect as model_inspect
 from core.models import origin

@@ -12,7 +12,7 @@ from torch.utils.data import Sampler
 from core.domain.recipe import batches_an_epoch
 from core.features.extract import PrefixRunner, Report, from_stored
 from core.features.pooled import every_block
-from core.features.store import RowStore
+from core.features.row_store import RowStore
 from core.models.network import Network
 from core.tasks.base import Encoded
 

@@ -14,7 +14,7 @@ from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Phase
 from core.features import extract
-from core.features.store import RowStore
+from core.features.row_store import RowStore
 from core.models import methods
 from core.models.network import Network
 from core.settings import Settings

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from core.features.blockfile import BlockFeatures
-from core.features.sample import probe_sample
+from core.analysis.blockfile import BlockFeatures
+from core.analysis.sample import probe_sample
 from core.training.inputs import Inputs, computed_blocks
 
 POINTS = 7

@@ -12,20 +12,20 @@ import numpy as np
 import torch
 
 from core import cache, tasks
+from core.analysis.sample import probe_sample
 from core.domain import resolve
 from core.domain.dataset import Dataset, Split
 from core.domain.device import Device
-from core.domain.knobs import follows_batches
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
 from core.errors import DataError, RecipeError
 from core.features import extract
-from core.features.sample import probe_sample
-from core.features.store import RowStore
+from core.features.row_store import RowStore
 from core.models import fetch, methods, origin
 from core.models import inspect as model_inspect
 from core.models.network import Network
+from core.planning.knobs import follows_batches
 from core.settings import Settings
 from core.tasks.base import Encoded, Rows
 from core.training import artifact

@@ -13,9 +13,9 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from core.analysis.places import Places, weights_of
 from core.domain.run import Observer
 from core.errors import NotFoundError
-from core.features.places import Places, weights_of
 from core.models import facts as facts_module
 from core.settings import Settings
 from core.shift import weights

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from core.feature_space import contact_sheet
+from core.analysis import contact_sheet
 from core.spreadsheets import inert
 from pages._ui import shell
 
 if TYPE_CHECKING:
-    from core.feature_space import Space
+    from core.analysis import Space
 
 ROW_HEIGHT = 64
 """Pixels of a table row that shows a picture."""

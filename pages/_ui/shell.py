@@ -134,7 +134,7 @@ def _import_heavy() -> None:
     import scipy.stats  # noqa: F401
     import sklearn.linear_model  # noqa: F401
 
-    import core.feature_space  # noqa: F401
+    import core.analysis  # noqa: F401
     from core.plots import theme
 
     theme.figure().to_dict()  # plotly imports its parts when they are first used

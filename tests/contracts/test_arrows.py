@@ -12,10 +12,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "transformers", "peft", "bitsandbytes", "timm", "accelerate")
-UI_MODULES = sorted(f"pages._ui.{path.stem}" for path in (ROOT / "pages" / "_ui").glob("*.py") if path.stem != "__init__")
+UI_MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "pages" / "_ui").rglob("*.py")
+                    if path.stem != "__init__")
 WEB_MODULES = ["core.api", "core.store", "core.plots", "core.shift", "core.data.library", "core.data.ingest", "core.data.bundled",
                "core.metrics", "core.jobs.launch", "core.jobs.supervisor", "core.models.catalogue", "core.models.facts",
-               "core.models.methods", "core.domain.effort", "core.domain.estimate", "core.__main__"]
+               "core.models.methods", "core.planning.effort", "core.planning.estimate", "core.__main__"]
 
 
 def loaded_by(*statements: str) -> list[set[str]]:
@@ -44,7 +45,7 @@ def test_the_web_process_leaves_torch_out(modules: list[str], unwanted: tuple[st
 def test_asking_methods_and_defaults_leaves_torch_out() -> None:
     """Not only the import: the calls that a page makes, too."""
     loaded, = loaded_by("from core.models.methods import REGISTRY\n"
-                       "from core.domain.effort import defaults\n"
+                       "from core.planning.effort import defaults\n"
                        "from core.domain.dataset import Task\n"
                        "[(m.card, m.note(None)) for m in REGISTRY.values()]\n"
                        "[defaults(dataset='d', task=Task.TEXT_CLASSIFICATION, base_model='m', method=m)\n"

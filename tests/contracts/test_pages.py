@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "pages").glob("*.py"))
-UI = sorted((ROOT / "pages" / "_ui").glob("*.py"))
+UI = sorted((ROOT / "pages" / "_ui").rglob("*.py"))
 
 
 def test_there_are_pages():

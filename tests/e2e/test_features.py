@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Page, expect
 
+from core import files
 from core.api import Thaw
 from core.domain import codec
 from core.domain.device import Device
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from core.settings import Settings
-from core.store import files
 from tests import tiny
 from tests.conftest import WORKSPACE, write_dataset
 from tests.e2e.conftest import Server, end, start

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from core import files
 from core.domain import codec
 from core.domain.device import Device
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Run
 from core.jobs import process
 from core.settings import Settings
-from core.store import Store, files
+from core.store import Store
 from core.store.jobs import NewJob
 
 SUPERVISOR = process.python("tests.jobs.support.supervisor")

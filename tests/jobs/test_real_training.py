@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from core import files
 from core.api import Thaw
 from core.domain import codec
 from core.domain.dataset import Dataset
@@ -20,7 +21,7 @@ from core.domain.run import JobKind, Phase, Status
 from core.errors import FailureKind
 from core.jobs import process
 from core.settings import Settings
-from core.store import Store, files
+from core.store import Store
 from tests.conftest import WORKSPACE
 
 pytestmark = pytest.mark.slow

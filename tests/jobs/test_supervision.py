@@ -15,10 +15,10 @@ from typing import Any
 
 import psutil
 
+from core import files
 from core.domain.run import JobKind, Status
 from core.errors import FailureKind
 from core.jobs import launch, process
-from core.store import files
 
 STEPS = 300
 """What the tiny engine (`support/worker.py`) does in a run named `steps`."""

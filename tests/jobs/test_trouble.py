@@ -16,12 +16,11 @@ from typing import Any
 
 import pytest
 
-from core import logs, unforeseen
+from core import files, logs, unforeseen
 from core.domain.run import JobKind, Status
 from core.errors import FailureKind
 from core.jobs import launch, process
 from core.jobs.supervisor import Supervisor
-from core.store import files
 from core.store.jobs import NewJob
 from tests.jobs.conftest import Yard, put_device
 from tests.jobs.test_supervision import STEPS

@@ -12,6 +12,7 @@ import pytest
 from streamlit.runtime.scriptrunner import script_runner
 from streamlit.testing.v1 import AppTest
 
+from core import files
 from core.api import Thaw
 from core.domain import codec
 from core.domain.dataset import Dataset, Task
@@ -21,7 +22,7 @@ from core.domain.run import Failure, Interval, JobKind, Result, Status
 from core.errors import FailureKind
 from core.models import facts as model_facts
 from core.settings import Settings
-from core.store import Store, files
+from core.store import Store
 from core.store.jobs import NewJob
 from tests.conftest import WORKSPACE, write_dataset
 

@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core import files
+from core.analysis import places
+from core.analysis.blockfile import BlockFeatures
 from core.api import Thaw
 from core.domain.dataset import Dataset
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Status
-from core.features import places
-from core.features.blockfile import BlockFeatures
 from core.plots import palette
 from core.settings import Settings
-from core.store import Store, files
+from core.store import Store
 from core.store.jobs import NewJob
 from tests.conftest import WORKSPACE, write_dataset, write_picture_dataset
 from tests.ui.conftest import Ended, shown
@@ -231,9 +232,9 @@ def test_predict_first_hides_the_page_until_revealed(app, made, moved):
 
 
 def test_numbers_on_the_page_are_those_of_the_files(made, moved, settings):
+    from core.analysis import Asked, export
+    from core.analysis.ask import Which
     from core.domain.run import Interval
-    from core.feature_space import Asked, export
-    from core.feature_space.ask import Which
 
     run = made(moved=moved)
     asked = Asked(run=run, which=Which.BASE), Asked(run=run)

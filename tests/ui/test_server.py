@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from core import files
 from core import settings as settings_module
 from core.settings import Settings
-from core.store import Store, files
+from core.store import Store
 from pages._ui import server
 
 

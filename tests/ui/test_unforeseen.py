@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import logs
+from core import files, logs
 from core.api import Thaw
 from core.errors import ThawError
-from core.store import files
 from tests.conftest import WORKSPACE, write_dataset
 from tests.ui.conftest import put_facts, put_runs, shown
 
@@ -97,7 +96,7 @@ def test_every_click_may_fail(app: Callable[..., AppTest], everything: dict[str,
 
 def test_a_callback_may_fail(app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any,
                              monkeypatch: pytest.MonkeyPatch) -> None:
-    from pages._ui import freeze_grid
+    from pages._ui.train import freeze_grid
 
     def fail(*args: Any) -> None:
         raise Oddity("in a callback")

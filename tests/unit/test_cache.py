@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core import cache
-from core.features.store import CacheDamageError, RowStore
+from core.features.row_store import CacheDamageError, RowStore
 
 ROWS, WIDTH = 12, 5
 OFFSETS = np.concatenate([[0], np.cumsum(np.arange(ROWS) % 3 + 1)])
@@ -192,9 +192,9 @@ def test_arrays_come_back_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_damaged_features_and_reports_are_made_again(tmp_path: Path) -> None:
+    from core.analysis import stored
+    from core.analysis.blockfile import BlockFeatures
     from core.errors import NotFoundError
-    from core.features import stored
-    from core.features.blockfile import BlockFeatures
 
     path = tmp_path / "features.safetensors"
     features = BlockFeatures(row_ids=np.arange(4), blocks={"block 0": np.arange(8.0).reshape(4, 2)})

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from core.analysis import Asked
+from core.analysis.pairs import Which
 from core.api import Thaw
 from core.domain import codec
 from core.domain.run import JobKind, Status
-from core.feature_space import Asked
-from core.features.compare import Which
 from core.settings import Settings
 from core.training import artifact
 

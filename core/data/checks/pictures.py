@@ -9,9 +9,9 @@ from typing import Any
 from core.data.checks.context import Context
 from core.data.checks.giveaway import gives_away
 from core.data.images import LONG_SIDE, LOSSLESS_SIDE
+from core.data.pictures.decode import CUT_OFF
+from core.data.pictures.depth import describe
 from core.data.report import INFO, WARNING, Finding, several
-from core.pictures.decode import CUT_OFF
-from core.pictures.depth import describe
 
 _SMALL = 32
 """Short sides below this are far under what a base model was trained on."""

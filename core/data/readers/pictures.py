@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from core.data import roles
 from core.data.gallery import Gallery, is_picture
 from core.data.layout import arrange
+from core.data.pictures.decode import SHOWN
 from core.data.readers import boxes, by_folder
 from core.data.readers.table import Table
 from core.data.report import INFO, WARNING, Finding, LeftOut, several
@@ -16,7 +17,6 @@ from core.data.source import Source, suffix
 from core.data.splits import NAMES, folder_meanings
 from core.domain.dataset import Role
 from core.errors import DataError
-from core.pictures.decode import SHOWN
 
 TREE = ("my-pictures.zip\n  cat/\n    1.jpg\n    2.jpg\n  dog/\n    1.jpg\nor, with the splits given:\n"
         "  train/cat/1.jpg  train/dog/1.jpg  test/cat/2.jpg …\nor with a table:\n  labels.csv   (columns: file, label)\n  1.jpg\n  2.jpg")

@@ -9,12 +9,12 @@ import sys
 import time
 from typing import Any
 
+from core import files
 from core.domain.run import JobKind, Phase, Result, Status
 from core.errors import DataError
 from core.jobs.handlers import Job
 from core.jobs.process import leave
 from core.jobs.worker import UNRECORDED, main
-from core.store import files
 
 STEPS = 300
 STEP_S = 0.01

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core import browse
+from core.data import browse
 from core.data.check import Options, check_file
 from core.errors import ThawError
 from core.settings import Settings

@@ -15,8 +15,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from core import browse
-from core.data import head
+from core.data import browse, head
 from core.domain.dataset import Task
 from core.errors import DataError
 from core.settings import Settings

@@ -15,9 +15,9 @@ from PIL import Image
 
 from core.data import attach, ingest, library, roles, tables
 from core.data.check import Options
+from core.data.pictures.decode import open_rgb
 from core.data.report import ImportReport
 from core.domain.dataset import Dataset, Depth
-from core.pictures.decode import open_rgb
 from core.settings import Settings
 
 Archive = Callable[..., Path]

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from core import browse
-from core.data import ingest, library, tables
+from core.data import browse, ingest, library, tables
 from core.domain.dataset import Dataset
 from core.settings import Settings
 

@@ -6,13 +6,14 @@ import dataclasses
 
 import pytest
 
-from core.domain import knobs, resolve
+from core.domain import resolve
 from core.domain.device import Device
-from core.domain.estimate import memory
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.errors import RecipeError
 from core.models import methods
+from core.planning import knobs
+from core.planning.estimate import memory
 
 
 def recipe(method: str = "lora", **fields: object) -> Recipe:

@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from core.domain import footprint, freeze
+from core.domain import freeze
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from core.models import blocks, load, sharing
 from core.models.blocks import Stack
 from core.models.inspect import inspect_model
 from core.models.network import Network, count_parameters
+from core.planning import footprint
 from core.settings import Settings
 from core.training.trainer import parameter_groups
 from tests import tiny

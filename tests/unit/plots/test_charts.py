@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.estimate import MemoryEstimate
+from core.planning.estimate import MemoryEstimate
 from core.plots import confusion, curves, intervals, memory
 from core.plots.intervals import Point
 

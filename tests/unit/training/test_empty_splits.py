@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.analysis.blockfile import BlockFeatures
+from core.analysis.sample import of_training, probe_sample
 from core.domain.dataset import Dataset
 from core.domain.recipe import LoraSpec, Recipe
-from core.features.blockfile import BlockFeatures
-from core.features.sample import of_training, probe_sample
 from core.settings import Settings
 from core.training import artifact
 from core.training.execute import execute

@@ -12,18 +12,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from core.analysis import contact_sheet, space
+from core.analysis.pairs import Ref, Which
 from core.domain.dataset import Dataset, Task
-from core.domain.estimate import estimate
 from core.domain.freeze import FreezePlan
-from core.domain.knobs import problems
 from core.domain.recipe import LoraSpec, Recipe, batches_an_epoch
 from core.domain.run import Result
 from core.errors import DataError, RecipeError
-from core.feature_space import contact_sheet, space
-from core.features.compare import Ref, Which
 from core.models import facts as facts_module
 from core.models import load
 from core.models.inspect import inspect_model
+from core.planning.estimate import estimate
+from core.planning.knobs import problems
 from core.settings import Settings
 from core.training import artifact, device
 from core.training.execute import execute

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.dataset import Task
-from core.domain.estimate import estimate
 from core.domain.model import Block, ModelFacts
 from core.domain.recipe import Recipe, batches_an_epoch
+from core.planning.estimate import estimate
 from core.training.inputs import LengthBuckets
 
 FACTS = ModelFacts(id="m", revision="", architecture="", tasks=(Task.TEXT_CLASSIFICATION,), hidden_size=8, intermediate_size=8,

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from core.analysis import pairs, places
+from core.analysis.pairs import Ref, Which
 from core.cli import export as cli_export
 from core.data import library
 from core.domain.dataset import Dataset
 from core.domain.recipe import LoraSpec, Recipe
 from core.domain.run import Phase
 from core.errors import DataError, RecipeError
-from core.features import compare, places
-from core.features.compare import Ref, Which
 from core.models import facts, origin
 from core.models.inspect import inspect_model
 from core.settings import Settings
@@ -70,7 +70,7 @@ USES = {
     "predict": lambda run, settings, to: artifact.load(run, settings=settings),
     "the base side": lambda run, settings, to: artifact.load(run, settings=settings, base=True),
     "features": lambda run, settings, to: features(run, settings),
-    "shift": lambda run, settings, to: compare.load(Ref(folder=run, which=Which.BASE), settings=settings),
+    "shift": lambda run, settings, to: pairs.load(Ref(folder=run, which=Which.BASE), settings=settings),
     "export merged": lambda run, settings, to: cli_export.export(export_of(run, to, "merged"), settings),
     "export adapter": lambda run, settings, to: cli_export.export(export_of(run, to, "adapter"), settings),
 }
@@ -140,7 +140,7 @@ def test_features_are_not_extracted_from_rows_that_changed(run_dir: Path, settin
     with pytest.raises(DataError, match="not the ones that were imported"):
         features(run_dir, settings)
     with pytest.raises(DataError, match="not the ones that were imported"):
-        compare.table_of(tiny_dataset.id, settings=settings, workspace=WORKSPACE)
+        pairs.table_of(tiny_dataset.id, settings=settings, workspace=WORKSPACE)
 
 
 def test_features_are_not_extracted_from_another_dataset_of_the_same_name(run_dir: Path, settings: Settings, tiny_dataset: Dataset) -> None:

@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from core.analysis import pairs
+from core.analysis.pairs import Ref, Which
 from core.domain.dataset import Dataset
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import LoraSpec, Recipe
-from core.features import compare
-from core.features.compare import Ref, Which
 from core.settings import Settings
 from core.training import artifact
 from core.training import execute as execute_module
@@ -89,7 +89,7 @@ def test_the_self_test_fails_when_a_frozen_weight_is_not_what_it_was(method: str
     plan = FreezePlan(frozen=("embeddings", "block 0", "block 1"))
     train(tmp_path / "run", tiny_model, tiny_dataset, settings, method=method, precision=precision, freeze=plan)
     sound, notes = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes()), Notes()
-    assert not [w for w in compare.report(sound, settings=settings).warnings if w.code == "frozen-moved"]
+    assert not [w for w in pairs.report(sound, settings=settings).warnings if w.code == "frozen-moved"]
     plain = artifact.load
 
     def corrupted(*args: object, **kwargs: object) -> artifact.Side:
@@ -103,7 +103,7 @@ def test_the_self_test_fails_when_a_frozen_weight_is_not_what_it_was(method: str
         path.unlink()
     found = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=notes)
     if method == "qlora":  # against the 4-bit base model, from which its blocks start
-        table, run = compare.table_of(tiny_dataset.id, settings=settings, workspace=WORKSPACE), tmp_path / "run"
-        found = compare.pair(Ref(folder=run, which=Which.FOUR_BIT), Ref(folder=run), settings=settings, table=table)
+        table, run = pairs.table_of(tiny_dataset.id, settings=settings, workspace=WORKSPACE), tmp_path / "run"
+        found = pairs.pair(Ref(folder=run, which=Which.FOUR_BIT), Ref(folder=run), settings=settings, table=table)
     assert any("Frozen blocks do not compute" in note for note in notes.notes)
-    assert [w.code for w in compare.report(found, settings=settings).warnings if w.code == "frozen-moved"] == ["frozen-moved"]
+    assert [w.code for w in pairs.report(found, settings=settings).warnings if w.code == "frozen-moved"] == ["frozen-moved"]

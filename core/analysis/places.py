@@ -1,0 +1,118 @@
+"""Where the features of a run lie: its base model's (shared), the 4-bit base's, its own, and those recorded while training. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.analysis.blockfile import beside_of, final_of, steps_of
+from core.domain.model import ModelFacts
+from core.domain.recipe import Recipe
+from core.domain.targets import lora_targets
+from core.errors import NotFoundError
+from core.models import facts as facts_module
+from core.models import methods, origin
+from core.planning.footprint import effective_plan
+from core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Files of one run for one probe-sample size; they need not exist yet."""
+
+    run_dir: Path
+    recipe: Recipe
+    facts: ModelFacts
+    dataset_hash: str
+    precision: str
+    base: Path
+    quantised: Path | None
+    """The 4-bit, untrained model; None unless the method loads one."""
+    tuned: Path
+    steps: dict[int, Path]
+    """Training step -> features recorded at it (these exist)."""
+    recorded_revision: str = ""
+    """The base model's as the run wrote it down: an earlier version's form names the same model, and may still name its features."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether every side is on disk."""
+        return all(path.is_file() for path in (self.base, self.tuned, self.quantised) if path is not None)
+
+    def beside(self, dataset: str, *, settings: Settings) -> Places:
+        """The same models at rows of a second dataset (its id, which is a hash of its content). Recorded steps are of the own rows only."""
+        def shared(weights: str) -> Path:
+            return base_path(settings, dataset_hash=dataset, revisions=(self.facts.revision, self.recorded_revision), recipe=self.recipe,
+                             precision=self.precision, rows="beside", weights=weights)
+
+        return replace(self, base=shared(""), quantised=None if self.quantised is None else shared("4bit"),
+                       tuned=beside_of(self.run_dir, dataset), steps={})
+
+
+def base_path(settings: Settings, *, dataset_hash: str, revisions: tuple[str, ...], recipe: Recipe, precision: str, rows: int | str,
+              weights: str) -> Path:
+    """Base features are shared by every run on (dataset, base model, length, pooling, precision, sample).
+
+    revisions: names of one and the same base model, the present one first; features that lie under a later one are used.
+    rows: size of the probe sample, or `beside` for the rows of a second dataset.
+    """
+    quantised = [recipe.quantization.type, recipe.quantization.double] if weights == "4bit" else None
+
+    def under(revision: str) -> Path:
+        key = json.dumps([dataset_hash, revision, recipe.max_length, recipe.pooling, precision, rows, quantised])
+        return settings.cache / "block_features" / hashlib.sha256(key.encode()).hexdigest()[:24] / "features.safetensors"
+
+    paths = [under(revision) for revision in revisions if revision]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+def of_run(run_dir: Path, *, settings: Settings, rows: int) -> Places:
+    """The places of a finished run. Raises NotFoundError when it has no artifact or its base model is gone, RecipeError when that is now
+    another revision."""
+    try:
+        recipe = Recipe.from_json(_json(run_dir / "recipe.json"))
+        precision = str(_json(run_dir / "artifact" / "labels.json")["precision"])
+        dataset_hash = str(_json(run_dir / "result.json")["dataset_hash"])
+    except OSError as error:
+        raise NotFoundError("This run has no artifact yet.", remedy="Wait until the run is done, or resume it.") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NotFoundError("A file of this run is damaged.", why=f"recipe.json, result.json or artifact/labels.json: {str(error)[:100]}.",
+                            remedy="Delete the run and train it again.") from error
+    made_from = origin.of(run_dir)
+    made_from.check_model(recipe.base_model, settings)
+    facts = facts_module.read(recipe.base_model, settings)
+    if facts is None:
+        raise NotFoundError(f"The base model {recipe.base_model} is not in the data folder.", remedy="Fetch it on the Train page.")
+
+    def shared(weights: str) -> Path:
+        return base_path(settings, dataset_hash=dataset_hash, revisions=(facts.revision, made_from.model_revision), recipe=recipe,
+                         precision=precision, rows=rows, weights=weights)
+
+    four_bit = weights_of(recipe) == "4bit"
+    return Places(run_dir=run_dir, recipe=recipe, facts=facts, dataset_hash=dataset_hash, precision=precision, base=shared(""),
+                  quantised=shared("4bit") if four_bit else None, tuned=final_of(run_dir, rows),
+                  steps={int(path.stem.removeprefix("step-")): path for path in steps_of(run_dir)},
+                  recorded_revision=made_from.model_revision)
+
+
+def weights_of(recipe: Recipe) -> str:
+    """How the body of a run was loaded: `pretrained`, `fresh` or `4bit`."""
+    return methods.get(recipe.method).card.weights
+
+
+def frozen_blocks(recipe: Recipe, facts: ModelFacts) -> dict[str, bool]:
+    """For each block without the head whether training could not move it. An adapter moves the features of a block whose published
+    weights stay as they are, so a block counts as frozen only where it has no adapter; with patterns, which may open any, none does."""
+    plan = effective_plan(recipe, facts)
+    if plan.train_patterns:
+        return {block.name: False for block in facts.blocks}
+    if not methods.get(recipe.method).card.adapter:
+        return {block.name: plan.is_frozen(block.name) for block in facts.blocks}
+    chosen = {layer.name for layer in lora_targets(facts.blocks, spec=recipe.lora.targets, frozen=recipe.freeze.frozen)}
+    return {block.name: not any(layer.name in chosen for layer in block.linear_layers) for block in facts.blocks}
+
+
+def _json(path: Path) -> dict[str, object]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))

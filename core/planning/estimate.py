@@ -1,0 +1,162 @@
+"""Memory and time before a run starts: plain formulas over `ModelFacts`, no torch.
+
+Parameters, gradients and optimiser state are counted exactly (Adam keeps two fp32 moments a trained parameter);
+activations come from what inspecting the model measured, scaled by batch and length.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from core.domain import budget, resolve
+from core.domain.device import Device
+from core.domain.freeze import lower_half
+from core.domain.model import ModelFacts
+from core.domain.recipe import PAGED_ADAMW, Recipe, batches_an_epoch
+from core.planning import footprint
+from core.planning.footprint import SHARE_AVAILABLE, UNKNOWN_DEVICE
+
+EFFICIENCY = 0.5
+"""Share of the measured matrix-multiply rate that a transformer step reaches (small layers, softmax, norms; 2-core CPU, MiniLM)."""
+CONVOLUTION_EFFICIENCY = 0.25
+"""The same for a network of convolutions, whose depthwise layers move more than they multiply (2-core CPU, EfficientNet-Lite0)."""
+START_UP_S = 8.0
+"""Seconds to import torch and transformers, load weights, save (2-core CPU)."""
+PROBE_FIT_S_PER_ROW = 0.7 / 2000
+"""Logistic regression with its regularisation chosen on validation: 0.7 s for 2,000 rows of 384 dimensions."""
+OPTIMIZER_BYTES_PER_S = {"cpu": 8e9, "cuda": 400e9}
+"""Memory traffic an AdamW step reaches; it reads and writes 28 bytes a parameter."""
+QUANTISED_SLOWDOWN = 1.3
+"""4-bit weights are unpacked in every pass (SmolLM2, 2-core CPU: 1.2-1.6 s against 1.0 s a step)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryEstimate:
+    """Bytes by part, and the badge they earn on a device."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    adapters: int
+    available: int
+    """Bytes that a run may take: of the device's memory less what is the system's, its share beside the other slots."""
+    advice: tuple[str, ...] = ()
+    """What to change, most effective first, when it is tight or will not fit."""
+    runtime: int = 0
+    """Buffers of the libraries and the allocator, which no tensor owns."""
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.gradients + self.optimizer + self.activations + self.adapters + self.runtime
+
+    @property
+    def badge(self) -> str:
+        """`fits` (up to 80 % of what is available), `tight` (up to 100 %), `will not fit`."""
+        share = self.total / max(1, self.available)
+        return "fits" if share <= 0.8 else "tight" if share <= 1.0 else "will not fit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Everything the Train page says before start, for one recipe."""
+
+    memory: MemoryEstimate
+    seconds: float
+    """Expected wall seconds on this device."""
+    trainable_params: int
+    total_params: int
+    steps: int
+
+
+def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, n_classes: int, rows: dict[str, int],
+             mean_length: float, slots: int = 1) -> Estimate:
+    """What a run will need. rows: split name -> rows; mean_length: mean characters of a text (0 = unknown or pictures); slots: runs that
+    train at the same time, each of which may plan with its share of the device's memory.
+
+    device None (not measured yet) counts as a slow 8 GB CPU. Raises PatternError when LoRA targets match nothing.
+    """
+    device = device or UNKNOWN_DEVICE
+    parts = footprint.count(recipe, facts=facts, n_classes=n_classes)
+    train_rows, validation = budget.shared(recipe, train=rows.get("train", 0), validation=rows.get("validation", 0), classes=n_classes)
+    rows = {**rows, "validation": validation}
+    steps = 0 if recipe.method == "probe" else math.ceil(batches_an_epoch(train_rows, recipe.batch_size) * recipe.epochs)
+    total = memory(recipe, facts=facts, device=device, n_classes=n_classes, slots=slots)
+    return Estimate(memory=total, seconds=_seconds(recipe, facts, device, parts, rows, train_rows, steps, mean_length),
+                    trainable_params=parts.trainable, total_params=parts.total, steps=steps)
+
+
+def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int, advise: bool = True,
+           slots: int = 1) -> MemoryEstimate:
+    """Bytes at the peak of training, by part. With checkpointing `auto` it is counted only where the run does not fit without."""
+    parts = footprint.count(recipe, facts=facts, n_classes=n_classes)
+    available = int(device.memory_bytes * SHARE_AVAILABLE.get(device.kind, 0.8)) // max(1, slots)
+    moments = 2 if resolve.optimizer(recipe, device) == PAGED_ADAMW else 8  # bytes: two of 8 bits, or two in fp32
+
+    def build(checkpointing: bool) -> MemoryEstimate:
+        held = footprint.activations(recipe, facts=facts, device=device, checkpointing=checkpointing)
+        return MemoryEstimate(
+            weights=parts.weight_bytes + (footprint.autocast_copies(parts, recipe, device)),
+            gradients=4 * parts.trainable,
+            optimizer=0 if recipe.method == "probe" else moments * parts.trainable,
+            activations=held, adapters=4 * parts.adapter, available=available, runtime=footprint.runtime(recipe, device, held))
+
+    plain = build(recipe.gradient_checkpointing == "on")
+    if recipe.gradient_checkpointing == "auto" and plain.badge == "will not fit":
+        plain = build(checkpointing=True)
+    if not advise or plain.badge == "fits":
+        return plain
+    return MemoryEstimate(**{**plain.__dict__, "advice": _advice(recipe, plain, facts, device, n_classes)})
+
+
+def _advice(recipe: Recipe, now: MemoryEstimate, facts: ModelFacts, device: Device, n_classes: int) -> tuple[str, ...]:
+    """Changes that save memory, the most effective first, with what each saves."""
+    options: list[tuple[str, Recipe]] = []
+    if recipe.batch_size > 1:
+        half = max(1, recipe.batch_size // 2)
+        options.append((f"Halve the batch size to {half}", recipe.replace(batch_size=half)))
+    if recipe.max_length >= 64:
+        shorter = recipe.max_length // 2
+        options.append((f"Halve the text length to {shorter} tokens", recipe.replace(max_length=shorter)))
+    if recipe.method != "probe" and recipe.gradient_checkpointing == "off" and not facts.has_batch_norm:
+        options.append(("Turn on recomputing of activations", recipe.replace(gradient_checkpointing="on")))
+    adaptable = any(block.linear_layers for block in facts.blocks)
+    quantisable = any(layer.quantisable for block in facts.blocks for layer in block.linear_layers)
+    if recipe.method in ("full", "lp_ft", "partial") and adaptable:
+        options.append(("Use LoRA", recipe.replace(method="lora")))
+    if recipe.method in ("full", "lp_ft", "partial", "lora") and quantisable and not facts.has_batch_norm:
+        options.append(("Use QLoRA", recipe.replace(method="qlora")))
+    if recipe.method in ("full", "lp_ft"):
+        options.append(("Freeze the lower half (partly frozen)", recipe.replace(method="partial", freeze=lower_half(facts.block_names))))
+    saved = [(now.total - memory(other, facts=facts, device=device, n_classes=n_classes, advise=False).total, text)
+             for text, other in options]
+    return tuple(f"{text}: saves about {_size(size)}." for size, text in sorted(saved, reverse=True) if size > 0)
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e8 else f"{size_bytes / 1e6:.0f} MB"
+
+
+def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint.Parts, rows: dict[str, int], train_rows: int, steps: int,
+             mean_length: float) -> float:
+    """Start-up + frozen prefix once + training passes + validation and test passes, at the measured rate."""
+    rate = footprint.gflops(recipe, device) * 1e9 * (CONVOLUTION_EFFICIENCY if facts.has_batch_norm else EFFICIENCY)
+    slow = QUANTISED_SLOWDOWN if recipe.method == "qlora" else 1.0
+    forward = footprint.forward_flops(recipe, facts=facts, mean_length=mean_length) * slow
+    judged = rows.get("test", 0) + rows.get("shift", 0)
+    validation = rows.get("validation", 0)
+    if recipe.method == "probe":
+        everything = train_rows + validation + judged
+        return START_UP_S + everything * forward / rate + train_rows * PROBE_FIT_S_PER_ROW
+    frozen = footprint.prefix_share(recipe, facts)
+    # Forward once, backward to the inputs once more, weight gradients (full and partial) a third time; the cached prefix not at all.
+    passes = 2.0 if parts.adapter else 3.0
+    if recipe.gradient_checkpointing == "on":
+        passes += 1.0
+    training = steps * recipe.batch_size * forward * (1 - frozen) * passes
+    evaluations = max(1, round(recipe.epochs * recipe.evaluations_per_epoch))
+    scoring = validation * evaluations * forward * (1 - frozen) + judged * forward
+    once = (train_rows + validation) * forward * max(frozen, 1.0 if recipe.head_init == "probe" and recipe.method != "scratch" else 0.0)
+    update = steps * parts.trainable * 28 / OPTIMIZER_BYTES_PER_S.get(device.kind, 8e9)
+    return START_UP_S + (training + scoring + once) / rate + update

@@ -1,0 +1,114 @@
+"""From choices to recipes: which methods apply, the dial's defaults, what a recipe will cost, whether it may run. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.domain import resolve
+from core.domain.budget import in_words as labels_in_words
+from core.domain.budget import limited
+from core.domain.dataset import BundledDataset, Dataset, Split, Task
+from core.domain.device import Device
+from core.domain.model import Block, ModelFacts
+from core.domain.recipe import Recipe
+from core.errors import RecipeError
+from core.models import catalogue as model_catalogue
+from core.models import facts as model_facts
+from core.models import methods as method_registry
+from core.planning import effort, knobs
+from core.planning import estimate as estimates
+from core.planning.estimate import Estimate
+from core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodChoice:
+    """A method as the Train page offers it for one base model on this device."""
+
+    name: str
+    label: str
+    summary: str
+    reason: str | None
+    """Why it does not apply; None when it does."""
+    note: str | None
+    """Something to know on this device."""
+    knobs: tuple[str, ...]
+    needs_freeze_plan: bool
+    colour_index: int
+
+
+def choices(facts: ModelFacts, device: Device | None) -> list[MethodChoice]:
+    """All methods in the order of the registry, with the reason where one does not apply."""
+    found = []
+    for method in method_registry.REGISTRY.values():
+        card = method.card
+        found.append(MethodChoice(name=card.name, label=card.label, summary=card.summary, reason=method.applies_to(facts, device),
+                                  note=method.note(device), knobs=knobs.for_model(card.knobs, facts),
+                                  needs_freeze_plan=card.needs_freeze_plan, colour_index=card.colour_index))
+    return found
+
+
+def default_recipe(*, ref: str, dataset: Dataset | BundledDataset, model: str, facts: ModelFacts | None, method: str, level: str,
+                   seed: int = 0, budget: int | None = None, device: Device | None = None) -> Recipe:
+    """What the effort dial gives. Works before data and weights are here: sizes and blocks then come from the catalogues.
+
+    ref: how the recipe names the dataset. budget: labels to use, training and validation together; None or more than there are = all.
+    """
+    method_registry.get(method)
+    if isinstance(dataset, Dataset):
+        rows, validation, mean_length = dataset.rows(Split.TRAIN), dataset.rows(Split.VALIDATION), dataset.mean_length
+    else:
+        rows, validation, mean_length = *(dataset.split_sizes or (dataset.rows, 0))[:2], 0.0
+    limit = limited(budget, train=rows, validation=validation)
+    recipe = effort.defaults(dataset=ref, task=dataset.task, base_model=model, method=method, effort=level, seed=seed,
+                             train_rows=min(limit or rows, rows or limit or 0) or None, mean_length=mean_length,
+                             facts=facts or known_blocks(model), device=device)
+    return recipe.replace(label_budget=limit)
+
+
+def known_blocks(model: str) -> ModelFacts | None:
+    """Facts of a bundled model that was not fetched yet, as far as the catalogue knows them: the names of its blocks."""
+    entry = model_catalogue.find(model)
+    if entry is None or not entry.depth:
+        return None
+    names = ("embeddings", *(f"block {i}" for i in range(entry.depth)))
+    return ModelFacts(id=entry.id, revision="", architecture="", tasks=entry.tasks, hidden_size=0, intermediate_size=0, attention_heads=0,
+                      max_length=0, has_batch_norm=entry.has_batch_norm,
+                      blocks=tuple(Block(index=i, name=name, parameters=0) for i, name in enumerate(names)))
+
+
+def check(recipe: Recipe, *, facts: ModelFacts | None, device: Device | None, task: Task, settings: Settings) -> None:
+    """Raise a ThawError when the recipe cannot run: limits, method, freeze plan, base model, task."""
+    effort.validate(recipe, facts)
+    method = method_registry.get(recipe.method)
+    if recipe.task is not task:
+        raise RecipeError(f"The recipe is for {recipe.task}, the dataset for {task}.", remedy="Choose a dataset of the recipe's task.")
+    model_facts.check_named_by_visitor(recipe.base_model, settings)
+    if device is not None:
+        resolve.check(recipe, device)
+    if facts is not None and (reason := method.applies_to(facts, device)):
+        raise RecipeError(f"{method.card.label} does not apply to {recipe.base_model}.", why=f"The reason: {reason}.",
+                          remedy="Choose another method or another base model.")
+
+
+def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, dataset: Dataset, slots: int = 1) -> Estimate:
+    """Memory and time of one recipe on a dataset that is here."""
+    return estimates.estimate(recipe, facts=facts, device=device, n_classes=len(dataset.classes), mean_length=dataset.mean_length,
+                              slots=slots, rows={split: dataset.rows(split) for split in dataset.counts})
+
+
+def arm_name(recipe: Recipe) -> str:
+    """`LoRA`, `LoRA · 128 labels · seed 2`: what tells a run from its siblings."""
+    registry = method_registry.REGISTRY
+    parts = [registry[recipe.method].card.label if recipe.method in registry else recipe.method]
+    if recipe.label_budget:
+        parts.append(labels_in_words(recipe))
+    if recipe.seed:
+        parts.append(f"seed {recipe.seed}")
+    return " · ".join(parts)
+
+
+def names(title: str, recipes: Sequence[Recipe]) -> list[str]:
+    """A name a run: the experiment's title, then its arm."""
+    return [f"{title} · {arm_name(recipe)}" for recipe in recipes]

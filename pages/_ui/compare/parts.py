@@ -1,0 +1,193 @@
+"""The Compare page, one function a question: which runs, how good, how fast, how costly, what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from core.analysis.ask import Asked
+from core.domain.run import JobKind, Result, Run
+from core.plots import confusion, curves, intervals
+from core.plots.intervals import Point
+from core.spreadsheets import inert
+from pages._ui import arms, charts, guard, shell
+from pages._ui.compare.table import METRICS
+from pages._ui.runs import run_list
+from pages._ui.train import recipe_form
+from pages._ui.words import word
+
+if TYPE_CHECKING:
+    from core.api import Comparison
+
+
+
+def choose(ws: str) -> list[str]:
+    """The runs to compare: those of the link, else the newest experiment's. Only runs with a result can be chosen."""
+    runs = {r.id: r for r in shell.api().runs(ws, kind=JobKind.TRAIN)}
+    ready = [r for r in runs.values() if r.status.final and shell.api().result(ws, r.id)]
+    if not ready:
+        if any(not r.status.final for r in runs.values()):
+            shell.empty("Nothing to compare yet, but runs are under way.", page="runs", label="Watch them")
+        else:
+            shell.empty("Nothing to compare yet. Start some runs on the Train page; each appears here as soon as it is done.",
+                        page="train", label="Go to Train")
+        _waiting(ws, list(runs.values()))
+        return []
+    asked = [i for i in st.query_params.get("runs", "").split(",") if i in runs]
+    newest = next(g for g in run_list.groups(list(runs.values())) if any(r in ready for r in g))
+    members = [runs[i] for i in asked] or newest
+    labels = arms.titled(ready, run_list.titles(ws))
+    picked = st.multiselect("Runs", [r.id for r in ready], default=[r.id for r in members if r in ready],
+                            key=f"pick_{len(ready)}_{','.join(asked)}", help="Every run with a result can be added.",
+                            format_func=labels.__getitem__)
+    _waiting(ws, members)
+    return list(picked)
+
+
+def _waiting(ws: str, members: Sequence[Run]) -> None:
+    """Say how many of these are still under way, and draw again when one of them has finished."""
+    open_ = [r.id for r in members if not r.status.final]
+    if open_:
+        guard.fragment(_watch, run_every=3.0)(ws, open_)
+
+
+def _watch(ws: str, open_: list[str]) -> None:
+    with shell.guarded():
+        left = [r for r in shell.api().runs(ws) if r.id in open_ and not r.status.final]
+        if len(left) < len(open_):
+            st.rerun()
+        st.caption(f":material/hourglass_empty: {len(left)} more {'runs are' if len(left) > 1 else 'run is'} still under way; "
+                   "they appear here when they are done.")
+
+
+def load(ws: str, ids: Sequence[str]) -> dict[str, tuple[Run, Result]]:
+    """Run and result of each id, in the order of test accuracy, best first."""
+    api = shell.api()
+    found = {i: (api.run(ws, i), result) for i in ids if (result := api.result(ws, i))}
+    return dict(sorted(found.items(), key=lambda item: -_value(item[1][1], "accuracy")))
+
+
+def _value(result: Result, metric: str) -> float:
+    interval = result.metrics.get("test", {}).get(metric)
+    return interval.value if interval else -1.0
+
+
+def same_rows(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
+    """Warn when the chosen runs were judged on different test rows."""
+    by_hash: dict[str, list[str]] = {}
+    for i, (_, result) in runs.items():
+        by_hash.setdefault(result.dataset_hash, []).append(shell.escape(names[i]))
+    if len(by_hash) > 1:
+        groups = "; ".join(", ".join(members) for members in by_hash.values())
+        st.warning(f"**These runs were judged on different test rows**, so their numbers say nothing about each other. "
+                   f"Comparable among themselves: {groups}.", icon=":material/warning:")
+
+
+def points(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], split: str, metric: str) -> list[Point]:
+    """One point a run that has this metric."""
+    return [Point(name=names[i], value=v.value, low=v.low, high=v.high, index=arms.index(run.recipe), parameters=result.trainable_params)
+            for i, (run, result) in runs.items() if (v := result.metrics.get(split, {}).get(metric))]
+
+
+def accuracy(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
+    """How good each run is, and what that costs in trained parameters."""
+    st.subheader("How good", help=word("interval"))
+    splits = list(dict.fromkeys(s for _, r in runs.values() for s in r.metrics))
+    if not splits:
+        st.caption("These runs have no scores, since their datasets have no test row. Import a dataset with test rows to judge them.")
+        return
+    with st.container(horizontal=True):
+        metric = st.segmented_control("Metric", list(METRICS), default="accuracy", format_func=METRICS.__getitem__, key="metric",
+                                      required=True, label_visibility="collapsed") or "accuracy"
+        split = st.segmented_control("Rows", splits, default=splits[0], key="split", required=True, help=word("shift set"),
+                                     label_visibility="collapsed") if len(splits) > 1 else splits[0]
+    found = points(runs, names, str(split), metric)
+    left, right = st.columns(2)
+    with left:
+        charts.show(intervals.dots(found, metric=f"{split} {METRICS[metric]}"), key="dots")
+    with right:
+        charts.show(intervals.against_parameters(found, metric=f"{split} {METRICS[metric]}"), key="parameters")
+
+
+def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
+    """Learning curves on top of each other."""
+    st.subheader("How fast")
+    with st.container(horizontal=True):
+        x = st.segmented_control("Horizontal axis", list(curves.X_LABELS), default="steps", key="curve_x", required=True,
+                                 help="Runs with different numbers of rows line up by samples; different machines by steps.") or "steps"
+        what = st.segmented_control("Curve", ["validation accuracy", "training loss"], default="validation accuracy", key="curve_y",
+                                    required=True) or "validation accuracy"
+    lines = [line for i, (run, _) in runs.items() if (line := _line(comparison, i, run, names[i], x, what))]
+    charts.show(curves.overlay(lines, x=x, y_title=what.capitalize(), higher_is_better=what != "training loss"), key="overlay")
+    without = [names[i] for i in runs if names[i] not in {line.name for line in lines}]
+    if without:
+        st.caption(f"Without a curve: {', '.join(map(shell.escape, without))}. A probe is solved in one go; there are no steps to draw.")
+
+
+def _line(comparison: Comparison, run_id: str, run: Run, name: str, x: str, what: str) -> curves.Line | None:
+    found = comparison.curves.get(run_id)
+    rows = (found.evals if what == "validation accuracy" else found.steps) if found else []
+    if not rows:
+        return None
+    x_key, y_key = {"steps": "step"}.get(x, x), "accuracy" if what == "validation accuracy" else "loss"
+    kept = [row for row in rows if x_key in row and y_key in row]
+    return curves.Line(name=name, x=[row[x_key] for row in kept], y=[row[y_key] for row in kept], index=arms.index(run.recipe))
+
+
+def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
+    """Two runs on the same test rows."""
+    st.subheader("Is one really better?", help=word("paired test"))
+    if len(runs) < 2:
+        st.caption("Choose two runs above to compare them row by row.")
+        return
+    ids = list(runs)
+    left, right = st.columns(2)
+    a = left.selectbox("First run", ids, format_func=names.__getitem__, key=f"pair_a_{len(ids)}")
+    b = right.selectbox("Second run", [i for i in ids if i != a], format_func=names.__getitem__, key=f"pair_b_{a}")
+    with shell.guarded():
+        test = shell.api().paired(ws, str(a), str(b))
+        st.markdown(f":material/balance: **{shell.escape(test.sentence)}**")
+        st.table({"": [f"{shell.escape(names[str(a)])} right", f"{shell.escape(names[str(a)])} wrong"],
+                  f"{shell.escape(names[str(b)])} right": [test.both_right, test.only_b],
+                  f"{shell.escape(names[str(b)])} wrong": [test.only_a, test.both_wrong]}, hide_index=True, border="horizontal",
+                 alt=f"Of {test.n} test rows, both right {test.both_right}, only the first {test.only_a}, only the second {test.only_b}, "
+                     f"both wrong {test.both_wrong}")
+        shell.link("features", "How do their features differ?", icon=":material/scatter_plot:", a=Asked(run=str(a)).text,
+                   b=Asked(run=str(b)).text)
+
+
+def confusions(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
+    """Confusion matrices, two beside each other."""
+    st.subheader("Which errors", help=word("confusion matrix"))
+    ids = [i for i in runs if i in comparison.confusion]
+    if not ids:
+        st.caption("No confusion matrix: none of these runs has predictions on test rows.")
+        return
+    picked = st.pills("Show", ids, selection_mode="multi", default=ids[:2], format_func=names.__getitem__, key=f"confused_{len(ids)}",
+                      label_visibility="collapsed")
+    columns = st.columns(2)
+    for place, i in enumerate(picked):
+        with columns[place % 2]:
+            charts.show(confusion.matrix(comparison.confusion[i], comparison.classes_of[i], name=names[i]), key=f"confusion_{i}")
+
+
+def differences(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
+    """Only the recipe fields in which the runs differ."""
+    st.subheader("What differs between the recipes", help=word("recipe"))
+    if not comparison.differences:
+        st.caption("Nothing: the recipes are the same." if len(runs) > 1 else "Choose a second run to see what differs.")
+        return
+    ids = list(comparison.ids)
+    rows = [{"Setting": recipe_form.label(field)} | {names[i]: _text(v) for i, v in zip(ids, values, strict=True)}
+            for field, values in comparison.differences.items()]
+    st.dataframe(inert(rows), hide_index=True, key="differences", column_config={"Setting": st.column_config.TextColumn(pinned=True)},
+                 alt="Settings in which the recipes differ: " + ", ".join(r["Setting"] for r in rows))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    words = {True: "yes", False: "no"} if isinstance(value, bool) else {None: "all"} if value is None else {}
+    return words.get(value) or (f"{value:g}" if isinstance(value, float) else str(value))

@@ -1,0 +1,39 @@
+"""Data: all datasets and the ways in, or the dataset or import that the address names."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages._ui import shell
+from pages._ui.data import datasets, detail, importing
+from pages._ui.data import job as data_job
+
+
+def one(ws: str) -> None:
+    """The dataset or import that the address names."""
+    named = shell.opened("dataset", "import")
+    ref, job = named.get("dataset"), named.get("import")
+    if ref is None and job is None:
+        everything(ws)
+        return
+    shell.link("data", "All datasets", icon=":material/arrow_back:")
+    if ref is None:
+        data_job.page(ws, str(job))
+        return
+    dataset = shell.api().dataset(ws, ref)
+    if dataset is None:
+        shell.problem("This workspace has no such dataset.", "It was deleted, or it belongs to another workspace.",
+                      "Choose one from the list of all datasets.")
+        return
+    detail.page(ws, dataset)
+
+
+def everything(ws: str) -> None:
+    """All datasets, and the ways to bring one."""
+    st.title("Data")
+    datasets.imports(ws)
+    datasets.own(ws)
+    st.subheader("Bring your own data")
+    importing.panel(ws)
+    st.subheader("Bundled datasets")
+    datasets.bundled(ws)

@@ -1,0 +1,88 @@
+"""What a person can do to a run: stop, resume, fork, rename, delete, read its log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from core.domain import freeze
+from core.domain.run import Run, Status
+from core.errors import RecipeError
+from core.models.methods import REGISTRY
+from pages._ui import guard, shell
+from pages._ui.train import recipe_form
+from pages._ui.words import word
+
+
+def bar(ws: str, run: Run) -> None:
+    """The actions that make sense in the run's present state, as one row of buttons."""
+    api = shell.api()
+    with st.container(horizontal=True, gap="small"):
+        if not run.status.final and st.button("Stop", icon=":material/stop:", key="stop", disabled=run.status is Status.STOPPING,
+                                              help="Keeps the best checkpoint and judges it on the test rows."):
+            _then_redraw(api.stop, ws, run.id)
+        if run.status.resumable and st.button("Resume", icon=":material/play_arrow:", key="resume", type="primary", help=word("resume")):
+            _then_redraw(api.resume, ws, run.id)
+        if run.recipe and st.button("Fork", icon=":material/fork_right:", key="fork", help=word("fork")):
+            _fork(ws, run)
+        if st.button("Rename", icon=":material/edit:", key="rename"):
+            _rename(ws, run)
+        st.download_button("Log", data=guard.made(lambda: api.log(ws, run.id)), file_name=f"{run.id}.log.txt", mime="text/plain",
+                           on_click="ignore", icon=":material/description:", key="log",
+                           help="Everything the run wrote, tracebacks included.")
+        running = run.status in (Status.RUNNING, Status.STOPPING)
+        if st.button("Delete", icon=":material/delete:", key="delete", disabled=running,
+                     help="Stop the run first." if running else "Asks before it deletes."):
+            _delete(ws, run)
+
+
+def _then_redraw(action: object, ws: str, run_id: str) -> None:
+    with shell.guarded():
+        action(ws, run_id)  # type: ignore[operator]
+        st.rerun()
+
+
+@guard.dialog("Delete this run?")
+def _delete(ws: str, run: Run) -> None:
+    st.markdown(f"**{shell.escape(run.name)}** with its curves, predictions, checkpoints and artifact will be gone for good.")
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", icon=":material/delete:", key="delete_yes"):
+            with shell.guarded():
+                shell.api().delete(ws, run.id)
+                shell.go("runs")
+        if st.button("Keep it", key="delete_no"):
+            st.rerun()
+
+
+@guard.dialog("Rename")
+def _rename(ws: str, run: Run) -> None:
+    name = st.text_input("New name", value=run.name, max_chars=80, key="rename_text")
+    if st.button("Save", type="primary", key="rename_yes"):
+        with shell.guarded():
+            if not (name or "").strip():
+                raise RecipeError("A run needs a name.", remedy="Type at least one character.")
+            shell.api().rename(ws, run.id, name.strip())
+            st.rerun()
+
+
+@guard.dialog("Fork: a new run from this recipe", width="large")
+def _fork(ws: str, run: Run) -> None:
+    if run.recipe is None:
+        return
+    st.caption("The run you see stays as it is. What you change here starts as a new run.")
+    method = REGISTRY.get(run.recipe.method)
+    knobs = method.card.knobs if method else ()
+    facts = shell.api().model_facts(run.recipe.base_model)
+    spec = None
+    if facts and "freeze" in knobs:
+        now = freeze.describe(run.recipe.freeze, facts.block_names)
+        spec = st.text_input("Freeze plan", key=f"fork_freeze_{run.id}", placeholder=now,
+                             help="none, all-but-head, lower-half, top-2, or blocks such as embeddings, 0-3. Empty keeps the plan.")
+    edited = recipe_form.edit(run.recipe, knobs, key=f"fork_{run.id}")
+    if st.button("Start the fork", type="primary", icon=":material/play_arrow:", key="fork_yes"):
+        with shell.guarded():
+            if facts and spec:
+                plan = freeze.parse(spec, facts.block_names)
+                edited = edited.replace(freeze=replace(edited.freeze, frozen=plan.frozen))
+            shell.go("run", run=shell.api().fork(ws, run.id, edited))

@@ -1,0 +1,124 @@
+"""One run: its siblings, what it is doing, its curves, what it measured, its recipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.domain.freeze import describe
+from core.domain.run import JobKind, Result, Run, Status
+from core.planning.knobs import KNOBS, value
+from core.plots import curves as curve_plots
+from core.plots.numbers import count, duration, measured, share, size
+from pages._ui import arms, charts, guard, live, shell
+from pages._ui.train import recipe_form
+from pages._ui.words import word
+
+if TYPE_CHECKING:
+    from core.api import Curves
+
+
+def siblings(ws: str, run: Run) -> None:
+    """The other runs of the same experiment, one click away."""
+    if run.experiment is None:
+        return
+    members = [r for r in reversed(shell.api().runs(ws, kind=JobKind.TRAIN)) if r.experiment == run.experiment]
+    if len(members) < 2:
+        return
+    names = arms.names(members)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        for member in members:
+            _, icon = live.STATUS[member.status]
+            if st.button(names[member.id], icon=icon, key=f"sibling_{member.id}", type="tertiary", disabled=member.id == run.id):
+                shell.go("run", run=member.id)
+        shell.link("compare", "Compare them", icon=":material/stacked_line_chart:", runs=",".join(m.id for m in members))
+
+
+def damage(ws: str, run: Run) -> None:
+    """Files of the run that cannot be read, each with what is lost."""
+    for name, why in shell.api().damage(ws, run.id).items():
+        again = f"{'Resume' if run.status.resumable else 'Fork'} the run to make it anew, or delete it."
+        shell.problem(f"{name} of this run is damaged.", f"{why}. What stands in it is not shown; everything else is.", again)
+
+
+def panel(ws: str, run: Run) -> None:
+    """The live part; polls only while the run is not final."""
+    guard.fragment(_panel, run_every=None if run.status.final else live.POLL_S)(ws, run.id, run.status.final)
+
+
+def _panel(ws: str, run_id: str, was_final: bool) -> None:
+    with shell.guarded():
+        run, story = live.follow(ws, run_id)
+        if run.status.final != was_final or run.status is not st.session_state.setdefault(f"status_{run_id}", run.status):
+            st.session_state[f"status_{run_id}"] = run.status
+            st.rerun()
+        with st.container(horizontal=True, gap="xsmall"):
+            live.badge(run)
+            live.stepper(run, story)
+        live.failure(run)
+        if not run.status.final:
+            live.bar(run, story)
+            live.vitals(run, story)
+        result = shell.api().result(ws, run_id) if run.status.final else None
+        if result:
+            measurements(result)
+        data = curve_data(shell.api().curves(ws, run_id))
+        if run.status is Status.DONE and not data.steps:
+            scored = f" Validation accuracy: {data.accuracies[-1]:.3f}." if data.accuracies else ""
+            st.caption(f"This method is solved in one go, so there is no learning curve.{scored}")
+        elif not data.empty:
+            chart = curve_plots.run_chart(data, total_steps=story.step.get("total_steps"), ended=run.status.final)
+            charts.show(chart, key=f"curves_{run_id}")
+        for note in story.notes:
+            st.caption(f":material/info: {shell.escape(note)}")
+
+
+def curve_data(curves: Curves) -> curve_plots.RunCurves:
+    """The store's points as what the chart takes."""
+    return curve_plots.RunCurves(
+        steps=[p["step"] for p in curves.steps], losses=[p["loss"] for p in curves.steps],
+        eval_steps=[p["step"] for p in curves.evals], eval_losses=[p["loss"] for p in curves.evals],
+        accuracies=[p["accuracy"] for p in curves.evals])
+
+
+def measurements(result: Result) -> None:
+    """What the finished run measured, intervals included."""
+    st.subheader("Measured")
+    if "test" not in result.metrics:
+        st.info("This run has no test score, since its dataset has no test row.", icon=":material/info:")
+    for split, metrics in result.metrics.items():
+        with st.container(horizontal=True, gap="medium"):
+            for name, i in metrics.items():
+                text = "accuracy" if name == "accuracy" else "macro-F1"
+                st.metric(f"{split.capitalize()} {text}", measured(i.value, i.low, i.high), width=230,
+                          help=word("interval") if name == "accuracy" else word("macro-F1"))
+    with st.container(horizontal=True, gap="small"):
+        st.metric("Trained parameters", f"{count(result.trainable_params)} ({share(result.trainable_params, result.total_params)})",
+                  width=235, help=word("trained parameters"))
+        st.metric("Memory at peak", size(result.peak_memory_bytes), width=125, help="Measured while the run was under way.")
+        st.metric("Memory estimated", size(result.estimated_memory_bytes), width=145, help="What was said before the start.")
+        st.metric("Artifact", size(result.artifact_bytes), width=90, help=word("artifact"))
+        alone = "Without downloads; passes over the base model that runs share are counted, whoever ran them."
+        st.metric("Time alone", duration(result.seconds), width=115, help=alone)
+        if result.marginal_seconds is not None:
+            st.metric("Time added", duration(result.marginal_seconds), width=115, help="Without the passes that other runs share.")
+    st.caption(" · ".join(f"{phase} {duration(s)}" for phase, s in result.phase_seconds.items()) +
+               f" · {result.precision} on {shell.escape(result.device)}")
+    if result.best_step is not None:
+        st.caption(f"Kept and judged: step {result.best_step:,} of {result.steps:,}, the latest checkpoint whose validation accuracy is "
+                   "within a standard error of the best one.")
+
+
+def recipe(run: Run) -> None:
+    """The frozen recipe, as a table of words and values."""
+    if run.recipe is None:
+        return
+    r = run.recipe
+    rows = {"Dataset": r.dataset, "Base model": r.base_model, "Method": arms.method(r.method), "Effort": r.effort,
+            "Freeze plan": describe(r.freeze, (*r.freeze.frozen, "head"))}
+    rows |= {k.label: recipe_form.show(value(r, k.field), k) for k in KNOBS}
+    with st.expander("Recipe", icon=":material/receipt_long:"):
+        st.caption(word("recipe") + f" Digest {r.digest()}.")
+        st.table({"Setting": list(rows), "Value": [str(v) for v in rows.values()]}, hide_index=True, border="horizontal")
+

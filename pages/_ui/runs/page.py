@@ -1,0 +1,35 @@
+"""Runs: all of them, or the one that the address names."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.domain.run import JobKind
+from pages._ui import shell
+from pages._ui.runs import actions, detail, run_list
+
+
+def one(ws: str) -> None:
+    """The run that the address names."""
+    run_id = shell.opened("run").get("run")
+    if run_id is None:
+        everything(ws)
+        return
+    shell.link("runs", "All runs", icon=":material/arrow_back:")
+    run = shell.api().run(ws, run_id)
+    detail.siblings(ws, run)
+    st.header(shell.escape(run.name))
+    actions.bar(ws, run)
+    detail.damage(ws, run)
+    detail.panel(ws, run)
+    detail.recipe(run)
+
+
+def everything(ws: str) -> None:
+    """All runs of the workspace."""
+    st.title("Runs")
+    st.caption("The queue and every run of this workspace. Runs go on when you close this page.")
+    if not shell.api().runs(ws, kind=JobKind.TRAIN) and not shell.api().damaged_runs(ws):
+        shell.empty("No runs yet. Choose a dataset, a model and methods to start some.", page="train", label="Go to Train")
+        return
+    run_list.everything(ws)

@@ -1,0 +1,58 @@
+"""Atomic files and folders that vanish at once."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from core import files
+
+
+def test_json_reads_back_and_a_missing_file_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "a.json"
+    assert files.read_json(path) is None
+    files.write_json(path, {"text": "größer ≥", "list": [1, 2]})
+    assert files.read_json(path) == {"text": "größer ≥", "list": [1, 2]}
+    assert [p.name for p in path.parent.iterdir()] == ["a.json"], "no temporary file stays"
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    files.write_json(path, {"old": True})
+    with pytest.raises(TypeError):
+        files.write_bytes(path, "text is not bytes")  # type: ignore[arg-type]
+    assert files.read_json(path) == {"old": True}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_reader_never_sees_part_of_a_file(tmp_path: Path) -> None:
+    path, stop, seen = tmp_path / "a.json", threading.Event(), []
+    files.write_json(path, ["0"] * 20_000)
+
+    def write() -> None:
+        for i in range(40):
+            files.write_json(path, [str(i)] * 20_000)
+        stop.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while not stop.is_set():
+        seen.append(set(files.read_json(path)))
+    thread.join()
+    assert seen and all(len(values) == 1 for values in seen)
+
+
+def test_remove_folder_and_sweep(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "file").write_bytes(b"x" * 10)
+    assert files.size_bytes(tmp_path) == 10
+    files.remove_folder(folder)
+    files.remove_folder(folder)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".deleted-run-1234").mkdir()
+    assert files.sweep(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
+    assert files.size_bytes(tmp_path / "nowhere") == 0
