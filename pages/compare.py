@@ -14,7 +14,7 @@ if not ids:
     shell.stop()
 runs = parts.load(ws, ids)
 names = arms.titled([run for run, _ in runs.values()], run_list.titles(ws))
-comparison = api.comparison(ws, list(runs))
+comparison = api.experiments.compare(ws, list(runs))
 
 parts.same_rows(runs, names)
 table.table(runs, names)

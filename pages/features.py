@@ -15,7 +15,7 @@ chosen = bar.choose(ws)
 if chosen is None:
     shell.stop()
 with st.spinner("Comparing the two models…", show_time=True):
-    space = api.shift(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows, beside=chosen.beside)
+    space = api.features.shift(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows, beside=chosen.beside)
 if guess_first and not numbers.predict_first(space):
     shell.stop()
 
@@ -26,8 +26,8 @@ block = bar.block(space)
 with summary:
     numbers.headline(space, block)
 with lines:
-    yardstick = api.yardstick(ws, chosen.b.run, rows=chosen.rows)
+    yardstick = api.features.yardstick(ws, chosen.b.run, rows=chosen.rows)
     numbers.where(space, block, yardstick[1] if yardstick else None)
 guard.fragment(maps.panel)(ws, chosen, block)
 guard.fragment(training.section)(ws, chosen.b, space, block)
-drawers.section(ws, chosen.b, space, block, api.features_state(ws, chosen.b.run, rows=chosen.rows))
+drawers.section(ws, chosen.b, space, block, api.features.state(ws, chosen.b.run, rows=chosen.rows))

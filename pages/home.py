@@ -24,7 +24,7 @@ st.markdown(
 devices.line()
 effort = form.effort(key="home_effort", default="quick")
 
-dataset, model = api.bundled_datasets()[0], api.bundled_models()[0]
+dataset, model = api.data.bundled()[0], api.models.bundled()[0]
 with st.container(border=True):
     st.subheader("A first comparison")
     st.markdown(
@@ -34,13 +34,13 @@ with st.container(border=True):
     label = f"Compare on {dataset.name} with {model.name.split(' (')[0]}"
     if st.button(label, type="primary", icon=":material/play_arrow:", key="first_comparison"):
         with shell.guarded():
-            ids = api.compare_bundled(ws, dataset=dataset.id, model=model.id, methods=HOME_METHODS, effort=effort)
+            ids = api.experiments.compare_bundled(ws, dataset=dataset.id, model=model.id, methods=HOME_METHODS, effort=effort)
             shell.go("run", run=ids[0])
     devices.downloads(model, dataset)
 with st.container(border=True):
     st.subheader("The same with pictures")
-    sets = {d.id: d for d in api.bundled_datasets() if d.id in PICTURE_SETS}
-    network = next(m for m in api.bundled_models() if m.id == "efficientnet-lite0")
+    sets = {d.id: d for d in api.data.bundled() if d.id in PICTURE_SETS}
+    network = next(m for m in api.models.bundled() if m.id == "efficientnet-lite0")
     chosen = st.segmented_control("Pictures", list(sets), default=PICTURE_SETS[0], format_func=lambda i: sets[i].name, key="picture_set",
                                   persist_state="session", help="Each is fetched on first use.")
     pictures = sets[chosen or PICTURE_SETS[0]]
@@ -48,7 +48,7 @@ with st.container(border=True):
                 f"**{pictures.name}** at {effort} effort. Pictures take longer than texts: tens of minutes without a GPU.")
     if st.button(f"Compare on {pictures.name} with {network.name}", icon=":material/play_arrow:", key="first_pictures"):
         with shell.guarded():
-            ids = api.compare_bundled(ws, dataset=pictures.id, model=network.id, methods=PICTURE_METHODS, effort=effort)
+            ids = api.experiments.compare_bundled(ws, dataset=pictures.id, model=network.id, methods=PICTURE_METHODS, effort=effort)
             shell.go("run", run=ids[0])
     devices.downloads(network, pictures)
 

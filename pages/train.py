@@ -23,7 +23,7 @@ if not model_id:
     shell.empty("Type the id of a hub model or the path of a folder, or choose a bundled model.")
     shell.stop()
 
-facts, dataset = api.model_facts(model_id), api.dataset(ws, dataset_ref)
+facts, dataset = api.models.facts(model_id), api.data.find(ws, dataset_ref)
 if facts is None or dataset is None:
     form.fetch_first(ws, model_id=model_id, dataset_ref=dataset_ref, facts=facts, ready=dataset)
     shell.stop()
@@ -32,7 +32,7 @@ if task not in facts.tasks:
     shell.stop()
 
 form.cautions(dataset)
-choices = {c.name: c for c in api.methods(facts)}
+choices = {c.name: c for c in api.models.methods(facts)}
 chosen = form.methods(list(choices.values()))
 knobs = {knob for name in chosen for knob in choices[name].knobs}
 
@@ -65,14 +65,14 @@ st.subheader("Before the start")
 if not chosen:
     shell.empty("Tick at least one method above.")
     shell.stop()
-api.check_room(ws, len(budgets) * seeds * len(chosen))
+api.experiments.check_room(ws, len(budgets) * seeds * len(chosen))
 runs = [planned(name, seed, budget) for budget in budgets for seed in range(seeds) for name in chosen]
 fits = estimates.panel(ws, {choices[name].label: planned(name, 0, budgets[0]) for name in chosen}, runs)
 name = st.text_input("Name of the experiment", value=f"{dataset.name}, {model_id}", key=f"name_{dataset.id}_{model_id}", max_chars=80)
 if st.button(f"Start {len(runs)} run{'s' * (len(runs) > 1)}", type="primary", icon=":material/play_arrow:", key="start"):
     if not (name or "").strip():
         raise RecipeError("The experiment has no name.", remedy="Type a name above the button.")
-    ids = api.submit(ws, runs, name=name.strip())
+    ids = api.experiments.submit(ws, runs, name=name.strip())
     shell.go("run", run=ids[0])
 if not fits:
     st.caption(":material/warning: At least one run will probably end with *out of memory*. You can start it all the same.")

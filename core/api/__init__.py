@@ -1,22 +1,81 @@
 """The façade that pages and the command line call: everything Thaw can do, by workspace, without torch.
 
-Training happens in worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a
-workspace refuses ids of other workspaces with NotFoundError. One file a subject; each stands on the ones before it: workspace, data, runs,
-features.
+`Thaw` is composed of its subjects: `thaw.data`, `.models`, `.experiments`, `.runs`, `.features`, one file each. Training happens in
+worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a workspace refuses ids of other
+workspaces with NotFoundError.
 """
 
 from __future__ import annotations
 
+import secrets
+
+from core import disk, files, logs
 from core.analysis.comparison import Comparison, ComparisonRow, SeedGroup
 from core.analysis.curves import Curves
 from core.analysis.progress import Progress
+from core.api.data import Data
+from core.api.desk import Desk
+from core.api.experiments import Experiments
 from core.api.features import Features
+from core.api.models import Models
+from core.api.runs import Runs
 from core.data.browse import SHOWN_COLUMNS, AugmentedRow, TablePreview
+from core.domain.device import Device
+from core.errors import ThawError
+from core.jobs import launch
 from core.planning.recipes import MethodChoice
+from core.settings import Settings
 
-__all__ = ["SHOWN_COLUMNS", "AugmentedRow", "Comparison", "ComparisonRow", "Curves", "MethodChoice", "Progress", "SeedGroup",
-           "TablePreview", "Thaw"]
+__all__ = ["SHOWN_COLUMNS", "AugmentedRow", "Comparison", "ComparisonRow", "Curves", "Data", "Experiments", "Features", "MethodChoice",
+           "Models", "Progress", "Runs", "SeedGroup", "TablePreview", "Thaw"]
 
 
-class Thaw(Features):
-    """One data folder. Cheap to make: connections and parsed files are shared within the process."""
+class Thaw:
+    """One data folder and the workspaces in it. Cheap to make: connections and parsed files are shared within the process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._desk = Desk(settings)
+        self.data = Data(self._desk)
+        self.models = Models(self._desk)
+        self.runs = Runs(self._desk, data=self.data, models=self.models)
+        self.experiments = Experiments(self._desk, data=self.data, models=self.models, runs=self.runs)
+        self.features = Features(self._desk, data=self.data, runs=self.runs)
+
+    def new_workspace(self) -> str:
+        """Make a workspace; its id cannot be guessed (128 random bits)."""
+        workspace = secrets.token_urlsafe(16)
+        self.touch_workspace(workspace)
+        return workspace
+
+    def touch_workspace(self, ws: str) -> None:
+        """Make sure the folders of a workspace exist; ThawError when the id is none that Thaw makes."""
+        self._desk.touch(ws)
+
+    def device(self) -> Device | None:
+        """The measured device; None until the supervisor has measured it at its first start."""
+        return self.models.device()
+
+    def ensure_supervisor(self) -> None:
+        """Start a detached supervisor unless one is alive. It measures the device at its first start."""
+        launch.ensure_supervisor(self.settings, self._desk.store)
+
+    def supervisor_alive(self) -> bool:
+        """Whether somebody works on the queue."""
+        return launch.any_alive(self._desk.store)
+
+    def troubles(self) -> list[ThawError]:
+        """What concerns everybody at present: a full disk, a supervisor that cannot work. Cheap: asked by every page."""
+        found = [shortage] if (shortage := disk.shortage(self.settings)) else []
+        if why := launch.trouble(self._desk.store):
+            remedy = f"It is tried again by itself. If this stays, {logs.SUPERVISOR} in the data folder has the details."
+            found.append(ThawError("Runs cannot be started at present.", why=why, remedy=remedy))
+        return found
+
+    def disk_use(self, ws: str) -> dict[str, int]:
+        """Bytes of this workspace's `datasets`, `runs`, `uploads`, and of the shared `assets`, `cache`, `database`."""
+        own, home = self.settings.workspace(ws), self.settings.home
+        places = {"datasets": own / "datasets", "runs": own / "runs", "uploads": own / "uploads", "assets": self.settings.assets,
+                  "cache": self.settings.cache}
+        database = sum(file.stat().st_size for file in home.glob(f"{self.settings.database.name}*"))
+        return {name: files.size_bytes(place) for name, place in places.items()} | {"database": database}

@@ -1,4 +1,4 @@
-"""Datasets and base models: what there is, and how more comes in."""
+"""Datasets: what there is, and how more comes in."""
 
 from __future__ import annotations
 
@@ -7,99 +7,95 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import values
-from core.api.workspace import Workspace
+from core.api.desk import Desk
 from core.data import browse
 from core.data.browse import AugmentedRow, TablePreview
 from core.domain.dataset import BundledDataset, Dataset
-from core.domain.model import BundledModel, ModelFacts
 from core.domain.run import JobKind, Run
-from core.errors import NotFoundError, RecipeError, ThawError
-from core.store.jobs import NewJob
+from core.errors import NotFoundError, ThawError
 
 if TYPE_CHECKING:
     from core.data.check import Options
     from core.data.report import Finding, ImportReport
 
 
-class Data(Workspace):
-    """Datasets and base models of a workspace."""
+class Data:
+    """Datasets of a workspace."""
 
-    def bundled_datasets(self) -> tuple[BundledDataset, ...]:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def bundled(self) -> tuple[BundledDataset, ...]:
         from core.data.catalogue import DATASETS
 
         return DATASETS
 
-    def bundled_models(self) -> tuple[BundledModel, ...]:
-        from core.models.catalogue import MODELS
-
-        return MODELS
-
-    def datasets(self, ws: str) -> list[Dataset]:
+    def all(self, ws: str) -> list[Dataset]:
         """Datasets of the workspace, newest first."""
         from core.data import library
 
-        return library.list_datasets(settings=self.settings, workspace=ws)
+        return library.list_datasets(settings=self._desk.settings, workspace=ws)
 
-    def damaged_datasets(self, ws: str) -> dict[str, str]:
+    def damaged(self, ws: str) -> dict[str, str]:
         """Datasets that cannot be read: id -> why. They can be deleted."""
         from core.data import library
 
-        return library.damaged(settings=self.settings, workspace=ws)
+        return library.damaged(settings=self._desk.settings, workspace=ws)
 
-    def dataset(self, ws: str, ref: str) -> Dataset | None:
+    def find(self, ws: str, ref: str) -> Dataset | None:
         """A dataset by its id, or by the catalogue id it came from; None when the workspace has none."""
         from core.data import library
 
-        return library.find(ref, settings=self.settings, workspace=ws)
+        return library.find(ref, settings=self._desk.settings, workspace=ws)
 
-    def import_report(self, ws: str, ref: str) -> ImportReport | None:
+    def report(self, ws: str, ref: str) -> ImportReport | None:
         """What the import of a dataset found; None when its report is gone."""
         from core.data import library
 
         try:
-            return library.read_report(self._dataset(ws, ref), settings=self.settings, workspace=ws)
+            return library.read_report(self.load(ws, ref), settings=self._desk.settings, workspace=ws)
         except NotFoundError:
             return None
 
-    def dataset_users(self, ws: str, ref: str) -> list[Run]:
+    def users(self, ws: str, ref: str) -> list[Run]:
         """Runs whose recipe names the dataset, newest first."""
-        if ref in self.damaged_datasets(ws):
+        if ref in self.damaged(ws):
             names = {ref}
         else:
-            dataset = self._dataset(ws, ref)
-            names = {dataset.id, *(entry.id for entry in self.bundled_datasets() if entry.id == dataset.source)}
-        return [run for run in self.runs(ws, kind=JobKind.TRAIN) if run.recipe and run.recipe.dataset in names]
+            dataset = self.load(ws, ref)
+            names = {dataset.id, *(entry.id for entry in self.bundled() if entry.id == dataset.source)}
+        return [run for run in self._desk.jobs(ws, kind=JobKind.TRAIN) if run.recipe and run.recipe.dataset in names]
 
-    def delete_dataset(self, ws: str, ref: str) -> None:
+    def delete(self, ws: str, ref: str) -> None:
         """Delete a dataset, also a damaged one, that no run is waiting for or working on."""
         from core.data import library
 
-        known = ref if ref in self.damaged_datasets(ws) else self._dataset(ws, ref).id
-        busy = [run for run in self.dataset_users(ws, known) if not run.status.final]
+        known = ref if ref in self.damaged(ws) else self.load(ws, ref).id
+        busy = [run for run in self.users(ws, known) if not run.status.final]
         if busy:
             raise ThawError("This dataset cannot be deleted yet.", why=f"These runs need it: {', '.join(run.name for run in busy[:5])}.",
                             remedy="Stop them first, or wait until they are done.")
-        library.delete(known, settings=self.settings, workspace=ws)
+        library.delete(known, settings=self._desk.settings, workspace=ws)
 
-    def sample_rows(self, ws: str, ref: str, *, n: int = 5, split: str = "train", label: str | None = None,
+    def rows(self, ws: str, ref: str, *, n: int = 5, split: str = "train", label: str | None = None,
                     search: str = "", ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """Rows of a dataset: `row_id`, `text` or `image`, `label` (class name); see `core.data.browse.sample_rows`."""
-        return browse.sample_rows(self._dataset(ws, ref), settings=self.settings, workspace=ws, n=n, split=split, label=label,
+        return browse.sample_rows(self.load(ws, ref), settings=self._desk.settings, workspace=ws, n=n, split=split, label=label,
                                   search=search, ids=ids)
 
     def thumbnails(self, ws: str, ref: str, images: Sequence[str]) -> dict[str, bytes]:
         """Small PNGs of pictures of a dataset, by the `image` that `sample_rows` gives."""
-        return browse.thumbnails(self._dataset(ws, ref), images, settings=self.settings, workspace=ws)
+        return browse.thumbnails(self.load(ws, ref), images, settings=self._desk.settings, workspace=ws)
 
     def augmented(self, ws: str, ref: str, *, level: str, side: int, n: int = 4) -> list[AugmentedRow]:
         """A few training pictures before and after augmentation; see `core.data.browse.augmented`."""
-        return browse.augmented(self._dataset(ws, ref), level=level, side=side, settings=self.settings, workspace=ws, n=n)
+        return browse.augmented(self.load(ws, ref), level=level, side=side, settings=self._desk.settings, workspace=ws, n=n)
 
-    def preview_table(self, path: Path) -> TablePreview:
+    def preview(self, path: Path) -> TablePreview:
         """A file's first rows and proposed column roles, looked at in a process with limited memory and time."""
         from core.data import looking, uploads
 
-        return looking.preview(path, settings=uploads.limits(path, self.settings))
+        return looking.preview(path, settings=uploads.limits(path, self._desk.settings))
 
     def look_at_upload(self, path: Path) -> None:
         """Note that somebody works with an upload that was not imported yet; those left alone for a day are removed."""
@@ -111,9 +107,9 @@ class Data(Workspace):
         """Check and ingest a file; `roles` maps columns to roles. Raises DataError when nothing usable is left."""
         from core.data import ingest, tables
 
-        self.touch_workspace(ws)
-        table = tables.read(path, settings=self.settings)
-        return ingest.ingest(table, name=name, roles=roles, settings=self.settings, workspace=ws, options=options)[0]
+        self._desk.touch(ws)
+        table = tables.read(path, settings=self._desk.settings)
+        return ingest.ingest(table, name=name, roles=roles, settings=self._desk.settings, workspace=ws, options=options)[0]
 
     def cautions(self, dataset: Dataset) -> list[Finding]:
         """What to know before training on a dataset: classes without a training row, splits without a row."""
@@ -149,8 +145,8 @@ class Data(Workspace):
 
     def fetched_upload(self, ws: str, id: str) -> Path | None:
         """The upload that a hub set was fetched as; None while it is under way, or when it is gone."""
-        self.run(ws, id)
-        result = self._store.events.after(id, 0, kinds=("result",))
+        self._desk.job(ws, id)
+        result = self._desk.store.events.after(id, 0, kinds=("result",))
         path = Path(result[-1].data.get("path") or "") if result else Path()
         return path if path.name and path.exists() else None
 
@@ -158,66 +154,42 @@ class Data(Workspace):
         """Why nothing can be had from the hub now; None when it answers. Takes at most `hub_timeout_s`, once a process."""
         from core.data import hub
 
-        return hub.unavailable(self.settings)
+        return hub.unavailable(self._desk.settings)
 
     def keep_paste(self, ws: str, text: str, *, name: str = "pasted") -> Path:
         """Pasted text as an uploaded file, which goes the same way as any other."""
         from core.data import paste
 
-        self.touch_workspace(ws)
-        return paste.to_file(text, settings=self.settings, workspace=ws, name=name)
+        self._desk.touch(ws)
+        return paste.to_file(text, settings=self._desk.settings, workspace=ws, name=name)
 
-    def import_job_report(self, ws: str, id: str) -> ImportReport | None:
+    def job_report(self, ws: str, id: str) -> ImportReport | None:
         """The report of an import job, whether its rows were kept or refused; None while there is none."""
         from core.data import import_job
         from core.data.report import ImportReport as Report
 
-        return values.read(Path(self.run(ws, id).folder) / import_job.REPORT, Report)
+        return values.read(Path(self._desk.job(ws, id).folder) / import_job.REPORT, Report)
 
-    def import_job_dataset(self, ws: str, id: str) -> Dataset | None:
+    def job_dataset(self, ws: str, id: str) -> Dataset | None:
         """The dataset that an import job made; None while it is not done, when it refused the rows, or kept none."""
-        self.run(ws, id)
-        result = self._store.events.after(id, 0, kinds=("result",))
+        self._desk.job(ws, id)
+        result = self._desk.store.events.after(id, 0, kinds=("result",))
         ref = result[-1].data.get("dataset") if result else None
-        return self.dataset(ws, ref) if ref else None
+        return self.find(ws, ref) if ref else None
 
     def _submit_import(self, ws: str, name: str, payload: dict[str, Any]) -> str:
-        self.touch_workspace(ws)
-        return self._submit(ws, [NewJob(workspace=ws, kind=JobKind.IMPORT, name=f"Import {name}"[:200], payload=payload,
-                                        runs_folder=self._runs_folder(ws))])[0]
+        return self._desk.submit_job(ws, JobKind.IMPORT, name=f"Import {name}", payload=payload)
 
-    def model_facts(self, model: str) -> ModelFacts | None:
-        """What inspecting a base model found; None until it was fetched and inspected."""
-        from core.models import facts
-
-        return facts.read(model, self.settings)
-
-    def prepare(self, ws: str, *, model: str | None = None, dataset: str | None = None) -> str:
-        """Fetch and inspect a base model and/or a bundled dataset in a worker; returns the job's id (of an equal one under way)."""
-        payload = {key: value for key, value in (("model", model), ("dataset", dataset)) if value}
-        if not payload:
-            raise RecipeError("There is nothing to prepare.", remedy="Name a base model, a bundled dataset, or both.")
-        if dataset and all(dataset != entry.id for entry in self.bundled_datasets()):
-            raise NotFoundError(f"There is no bundled dataset {dataset[:80]!r}.", remedy="Choose one on the Data page.")
-        if model:
-            from core.models import facts
-
-            facts.check_named_by_visitor(model, self.settings)
-        for run in self.runs(ws, kind=JobKind.PREPARE):
-            if run.payload == payload and not run.status.final:
-                return run.id
-        return self._submit(ws, [NewJob(workspace=ws, kind=JobKind.PREPARE, name=f"Fetch {' and '.join(payload.values())}", payload=payload,
-                                        runs_folder=self._runs_folder(ws))])[0]
-
-    def _dataset(self, ws: str, ref: str) -> Dataset:
+    def load(self, ws: str, ref: str) -> Dataset:
+        """A dataset by its id or catalogue id; NotFoundError when the workspace has none."""
         from core.data import library
 
-        return library.load(ref, settings=self.settings, workspace=ws)
+        return library.load(ref, settings=self._desk.settings, workspace=ws)
 
-    def _any_dataset(self, ws: str, ref: str) -> Dataset | BundledDataset:
+    def find_or_entry(self, ws: str, ref: str) -> Dataset | BundledDataset:
         """A dataset of the workspace, or the catalogue entry of one that can be fetched."""
-        entry = next((entry for entry in self.bundled_datasets() if entry.id == ref), None)
-        found = self.dataset(ws, ref) or entry
+        entry = next((entry for entry in self.bundled() if entry.id == ref), None)
+        found = self.find(ws, ref) or entry
         if found is None:
             raise NotFoundError(f"There is no dataset {ref!r} here.", why="It was deleted, or it belongs to another workspace.",
                                 remedy="Choose one on the Data page.")

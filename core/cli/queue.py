@@ -15,7 +15,7 @@ def runs(args: Namespace, settings: Settings) -> int:
     """List the runs of a workspace, newest first."""
     from core.api import Thaw
 
-    found = Thaw(settings).runs(args.workspace)
+    found = Thaw(settings).runs.all(args.workspace)
     if args.json:
         output.document({"workspace": args.workspace, "runs": codec.to_json(found)})
     elif not found:
@@ -37,9 +37,9 @@ def resume(args: Namespace, settings: Settings) -> int:
     from core.api import Thaw
 
     thaw = Thaw(settings)
-    thaw.resume(args.workspace, args.run)
+    thaw.runs.resume(args.workspace, args.run)
     thaw.ensure_supervisor()
-    return _show(thaw.run(args.workspace, args.run), as_json=args.json)
+    return _show(thaw.runs.get(args.workspace, args.run), as_json=args.json)
 
 
 def stop(args: Namespace, settings: Settings) -> int:
@@ -47,8 +47,8 @@ def stop(args: Namespace, settings: Settings) -> int:
     from core.api import Thaw
 
     thaw = Thaw(settings)
-    thaw.stop(args.workspace, args.run)
-    return _show(thaw.run(args.workspace, args.run), as_json=args.json)
+    thaw.runs.stop(args.workspace, args.run)
+    return _show(thaw.runs.get(args.workspace, args.run), as_json=args.json)
 
 
 def supervise(args: Namespace, settings: Settings) -> int:

@@ -54,7 +54,7 @@ class Story:
 def follow(ws: str, run_id: str) -> tuple[Run, Story]:
     """The run as it is now and its story, reading only the events that are new to this session."""
     story: Story = st.session_state.setdefault(f"story_{run_id}", Story())
-    progress = shell.api().progress(ws, run_id, after=story.last_seq)
+    progress = shell.api().runs.progress(ws, run_id, after=story.last_seq)
     if progress.run.attempts != story.attempt:
         story.attempt, story.phases, story.progress = progress.run.attempts, {}, {}
     story.add(progress.events)
@@ -142,7 +142,7 @@ def failure(run: Run) -> None:
 
 def prepare_panel(ws: str, job: str) -> None:
     """Live progress of a fetch-and-inspect job; the page goes on by itself when it is done."""
-    final = shell.api().run(ws, job).status.final
+    final = shell.api().runs.get(ws, job).status.final
     guard.fragment(_prepare, run_every=None if final else POLL_S)(ws, job)
 
 
@@ -176,7 +176,7 @@ def _import(ws: str, job: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             badge(run)
             if st.button("Stop", icon=":material/stop:", key="stop_import", disabled=run.status is Status.STOPPING):
-                shell.api().stop(ws, job)
+                shell.api().runs.stop(ws, job)
                 st.rerun(scope="fragment")
         bar(run, story)
         st.caption("A worker reads and checks every row. You may close this page: its address leads back here.")

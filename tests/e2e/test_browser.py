@@ -123,10 +123,10 @@ def test_a_fork_starts_a_new_run_with_what_was_changed(past, serve, page):
     press(page, "Start the fork")
     expect(page.get_by_role("heading", name=re.compile("fork"))).to_be_visible(timeout=SLOW)
     api = Thaw(settings)
-    new = next(r for r in api.runs(WORKSPACE) if r.parent == ended.done[1])
+    new = next(r for r in api.runs.all(WORKSPACE) if r.parent == ended.done[1])
     assert new.recipe.lora.rank == 4
     assert new.recipe.freeze.frozen == ("block 0", "block 1")
-    assert api.run(WORKSPACE, ended.done[1]).recipe.lora.rank == 8
+    assert api.runs.get(WORKSPACE, ended.done[1]).recipe.lora.rank == 8
 
 
 def test_rename_and_delete_ask_in_a_dialog(past, serve, page):
@@ -139,11 +139,11 @@ def test_rename_and_delete_ask_in_a_dialog(past, serve, page):
     page.get_by_role("button", name="Delete", exact=True).click()
     press(page, "Keep it")
     expect(page.get_by_role("dialog")).to_have_count(0, timeout=SLOW)
-    assert len(Thaw(settings).runs(WORKSPACE)) == 3
+    assert len(Thaw(settings).runs.all(WORKSPACE)) == 3
     page.get_by_role("button", name="Delete", exact=True).click()
     press(page, "Delete")
     expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible(timeout=SLOW)
-    assert len(Thaw(settings).runs(WORKSPACE)) == 2
+    assert len(Thaw(settings).runs.all(WORKSPACE)) == 2
     honest(page)
 
 

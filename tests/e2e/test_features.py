@@ -58,7 +58,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     files.write_json(settings.home / "device.json", codec.to_json(device))
     recipe = Recipe(dataset=dataset.id, base_model=str(model), method="probe", max_length=32, precision="fp32", batch_size=16)
     partial = recipe.replace(method="partial", freeze=FreezePlan(frozen=tuple(FROZEN)), epochs=3.0, learning_rate=2e-3, track_features=40)
-    runs = Thaw(settings).submit(WORKSPACE, [recipe, partial], name="tiny")
+    runs = Thaw(settings).experiments.submit(WORKSPACE, [recipe, partial], name="tiny")
     server = start(settings.home)
     yield Lab(server, *runs)
     end(server)

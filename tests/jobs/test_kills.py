@@ -124,15 +124,15 @@ def test_supervised_real_training_killed_again_and_again_ends_bit_for_bit_as_if_
     put_device(thaw.settings.home)
     recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method="full", epochs=40.0, batch_size=8, learning_rate=1e-3,
                     max_length=32, evaluations_per_epoch=1, early_stopping_patience=0, precision="fp32")
-    whole, cut = thaw.submit(WORKSPACE, [recipe, recipe], name="twice the same")
+    whole, cut = thaw.experiments.submit(WORKSPACE, [recipe, recipe], name="twice the same")
     store = Store(thaw.settings)
     thaw.ensure_supervisor()
 
     def status(run: str) -> Status:
-        return thaw.run(WORKSPACE, run).status
+        return thaw.runs.get(WORKSPACE, run).status
 
     def reached(step: int) -> bool:
-        return any(point["step"] > step for point in thaw.curves(WORKSPACE, cut).evals) or status(cut).final
+        return any(point["step"] > step for point in thaw.runs.curves(WORKSPACE, cut).evals) or status(cut).final
 
     def kill(number: signal.Signals, *, supervisor_too: bool = False) -> None:
         claim = waiting(lambda: next((c for c in store.queue.active() if c.run.id == cut and c.pid), None), 120)
@@ -145,23 +145,23 @@ def test_supervised_real_training_killed_again_and_again_ends_bit_for_bit_as_if_
             thaw.ensure_supervisor()
         waiting(lambda: status(cut).final, 60)
         assert status(cut) is Status.INTERRUPTED, number
-        thaw.resume(WORKSPACE, cut)
+        thaw.runs.resume(WORKSPACE, cut)
 
     try:
         waiting(lambda: status(whole).final, 240)
-        assert status(whole) is Status.DONE, thaw.log(WORKSPACE, whole)[-2000:]
-        waiting(lambda: any(e.kind == "phase" for e in thaw.progress(WORKSPACE, cut).events), 120)
+        assert status(whole) is Status.DONE, thaw.runs.log(WORKSPACE, whole)[-2000:]
+        waiting(lambda: any(e.kind == "phase" for e in thaw.runs.progress(WORKSPACE, cut).events), 120)
         kill(signal.SIGKILL)
         for step, number, both in ((20, signal.SIGTERM, False), (60, signal.SIGKILL, True), (110, signal.SIGKILL, False)):
             waiting(lambda step=step: reached(step), 120)
             kill(number, supervisor_too=both)
         waiting(lambda: status(cut).final, 240)
-        assert (status(cut), thaw.run(WORKSPACE, cut).attempts) == (Status.DONE, 5)
-        first, second = thaw.result(WORKSPACE, whole), thaw.result(WORKSPACE, cut)
+        assert (status(cut), thaw.runs.get(WORKSPACE, cut).attempts) == (Status.DONE, 5)
+        first, second = thaw.runs.result(WORKSPACE, whole), thaw.runs.result(WORKSPACE, cut)
         assert first is not None and second is not None
         assert (first.metrics, first.steps, first.best_step) == (second.metrics, second.steps, second.best_step)
         assert predictions(thaw, whole).equals(predictions(thaw, cut)), "bit for bit"
-        assert not (Path(thaw.run(WORKSPACE, cut).folder) / "checkpoints").exists()
+        assert not (Path(thaw.runs.get(WORKSPACE, cut).folder) / "checkpoints").exists()
         waiting(lambda: not list((thaw.settings.home / "tmp").iterdir()))
     finally:
         with contextlib.suppress(ProcessLookupError):

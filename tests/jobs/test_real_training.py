@@ -49,46 +49,46 @@ def measured(thaw: Thaw) -> None:
 
 
 def final(thaw: Thaw, run: str) -> bool:
-    return thaw.run(WORKSPACE, run).status.final
+    return thaw.runs.get(WORKSPACE, run).status.final
 
 
 def predictions(thaw: Thaw, run: str) -> Any:
     import pyarrow.parquet as pq
 
-    return pq.read_table(Path(thaw.run(WORKSPACE, run).folder) / "predictions-test.parquet")
+    return pq.read_table(Path(thaw.runs.get(WORKSPACE, run).folder) / "predictions-test.parquet")
 
 
 def test_kill_9_in_mid_training_and_resume_end_as_an_undisturbed_run(thaw: Thaw, tiny_model: Path, tiny_dataset: Dataset,
                                                                     waiting: Callable[..., Any]) -> None:
     recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method="full", epochs=60.0, batch_size=8, learning_rate=1e-3,
                     max_length=32, evaluations_per_epoch=1, early_stopping_patience=0, precision="fp32")
-    whole, cut = thaw.submit(WORKSPACE, [recipe, recipe], name="twice the same")
+    whole, cut = thaw.experiments.submit(WORKSPACE, [recipe, recipe], name="twice the same")
     thaw.ensure_supervisor()
     waiting(lambda: final(thaw, whole), 120)
-    assert thaw.run(WORKSPACE, whole).failure is None
+    assert thaw.runs.get(WORKSPACE, whole).failure is None
     assert thaw.device() is not None, "measured before the first run"
 
     def worker() -> int | None:
         claim = next((c for c in Store(thaw.settings).queue.active() if c.run.id == cut), None)
-        far = any(point["step"] > 60 for point in thaw.curves(WORKSPACE, cut).evals)
+        far = any(point["step"] > 60 for point in thaw.runs.curves(WORKSPACE, cut).evals)
         return claim.pid if claim and far else None
 
     os.kill(waiting(worker, 120), signal.SIGKILL)
     waiting(lambda: final(thaw, cut), 5)
-    run = thaw.run(WORKSPACE, cut)
+    run = thaw.runs.get(WORKSPACE, cut)
     assert (run.status, run.failure.kind if run.failure else None) == (Status.INTERRUPTED, FailureKind.INTERRUPTED)
-    thaw.resume(WORKSPACE, cut)
+    thaw.runs.resume(WORKSPACE, cut)
     waiting(lambda: final(thaw, cut), 120)
-    assert (thaw.run(WORKSPACE, cut).status, thaw.run(WORKSPACE, cut).attempts) == (Status.DONE, 2)
+    assert (thaw.runs.get(WORKSPACE, cut).status, thaw.runs.get(WORKSPACE, cut).attempts) == (Status.DONE, 2)
 
-    first, second = thaw.result(WORKSPACE, whole), thaw.result(WORKSPACE, cut)
+    first, second = thaw.runs.result(WORKSPACE, whole), thaw.runs.result(WORKSPACE, cut)
     assert first is not None and second is not None
     assert (first.metrics, first.steps, first.best_step) == (second.metrics, second.steps, second.best_step)
     assert predictions(thaw, whole).equals(predictions(thaw, cut)), "bit for bit"
-    steps = [point["step"] for point in thaw.curves(WORKSPACE, cut).steps]
+    steps = [point["step"] for point in thaw.runs.curves(WORKSPACE, cut).steps]
     assert steps == sorted(set(steps)) and steps[-1] == first.steps
-    assert thaw.paired(WORKSPACE, whole, cut).only_a == thaw.paired(WORKSPACE, whole, cut).only_b == 0
-    memory = [point["memory_bytes"] for point in thaw.curves(WORKSPACE, cut).steps]
+    assert thaw.experiments.paired(WORKSPACE, whole, cut).only_a == thaw.experiments.paired(WORKSPACE, whole, cut).only_b == 0
+    memory = [point["memory_bytes"] for point in thaw.runs.curves(WORKSPACE, cut).steps]
     assert min(memory) > 100_000_000, "resident memory of a process with torch in it"
 
 
@@ -96,26 +96,26 @@ def test_stop_keeps_the_best_checkpoint_and_its_result(thaw: Thaw, measured: Non
                                                       waiting: Callable[..., Any]) -> None:
     recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method="lora", epochs=200.0, batch_size=8, max_length=32,
                     evaluations_per_epoch=1, early_stopping_patience=0, precision="fp32")
-    run = thaw.submit(WORKSPACE, [recipe], name="to be stopped")[0]
+    run = thaw.experiments.submit(WORKSPACE, [recipe], name="to be stopped")[0]
     thaw.ensure_supervisor()
-    waiting(lambda: len(thaw.curves(WORKSPACE, run).evals) > 2, 120)
-    thaw.stop(WORKSPACE, run)
+    waiting(lambda: len(thaw.runs.curves(WORKSPACE, run).evals) > 2, 120)
+    thaw.runs.stop(WORKSPACE, run)
     waiting(lambda: final(thaw, run), 60)
-    result = thaw.result(WORKSPACE, run)
-    assert thaw.run(WORKSPACE, run).status is Status.STOPPED and result is not None
+    result = thaw.runs.result(WORKSPACE, run)
+    assert thaw.runs.get(WORKSPACE, run).status is Status.STOPPED and result is not None
     assert 0 < result.steps < 1400 and "accuracy" in result.metrics["test"]
-    phases = [e.data["phase"] for e in thaw.progress(WORKSPACE, run).events if e.kind == "phase"]
+    phases = [e.data["phase"] for e in thaw.runs.progress(WORKSPACE, run).events if e.kind == "phase"]
     assert phases[-1] == Phase.SAVING
 
 
 def test_preparing_a_model_and_what_cannot_be_fetched(thaw: Thaw, measured: None, tiny_model: Path, waiting: Callable[..., Any]) -> None:
-    there = thaw.prepare(WORKSPACE, model=str(tiny_model))
-    nowhere = thaw.prepare(WORKSPACE, model="nobody/has-this-model")
+    there = thaw.models.prepare(WORKSPACE, model=str(tiny_model))
+    nowhere = thaw.models.prepare(WORKSPACE, model="nobody/has-this-model")
     thaw.ensure_supervisor()
     waiting(lambda: final(thaw, there) and final(thaw, nowhere), 120)
-    assert thaw.run(WORKSPACE, there).status is Status.DONE
-    facts = thaw.model_facts(str(tiny_model))
+    assert thaw.runs.get(WORKSPACE, there).status is Status.DONE
+    facts = thaw.models.facts(str(tiny_model))
     assert facts is not None and len(facts.blocks) == 5
-    failed = thaw.run(WORKSPACE, nowhere)
+    failed = thaw.runs.get(WORKSPACE, nowhere)
     assert failed.failure is not None and (failed.status, failed.failure.kind) == (Status.FAILED, FailureKind.FETCH)
-    assert [run.kind for run in thaw.runs(WORKSPACE)] == [JobKind.PREPARE, JobKind.PREPARE]
+    assert [run.kind for run in thaw.runs.all(WORKSPACE)] == [JobKind.PREPARE, JobKind.PREPARE]

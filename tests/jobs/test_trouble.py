@@ -283,30 +283,30 @@ def test_on_a_full_disk_runs_and_datasets_can_be_deleted(small_disk: Path) -> No
     settings = Settings(home=small_disk / "home", min_free_mb=2)
     thaw, dataset = Thaw(settings), write_dataset(settings, n_rows=300)
     place = settings.workspace(WORKSPACE) / "runs"
-    runs = thaw._store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="r", runs_folder=place) for _ in range(3)])
+    runs = thaw._desk.store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="r", runs_folder=place) for _ in range(3)])
     for run in runs:
-        thaw.stop(WORKSPACE, run)
-        folder = Path(thaw.run(WORKSPACE, run).folder)
+        thaw.runs.stop(WORKSPACE, run)
+        folder = Path(thaw.runs.get(WORKSPACE, run).folder)
         folder.mkdir(parents=True)
         (folder / "weights").write_bytes(b"x" * 300_000)
-        thaw._store.events.append(run, [(1.0, "note", {"text": "x" * 1000})] * 50)
+        thaw._desk.store.events.append(run, [(1.0, "note", {"text": "x" * 1000})] * 50)
     filler = fill(small_disk)
     assert "The disk is full" in thaw.troubles()[0].what
     with contextlib.suppress(sqlite3.OperationalError):
         for _ in range(1000):  # what is left in the database's own files
-            thaw._store.events.append(runs[0], [(1.0, "note", {"text": "x" * 100_000})])
+            thaw._desk.store.events.append(runs[0], [(1.0, "note", {"text": "x" * 100_000})])
     with pytest.raises(sqlite3.OperationalError, match="full"):
-        thaw._store.events.append(runs[0], [(1.0, "note", {"text": "x" * 100_000})])
+        thaw._desk.store.events.append(runs[0], [(1.0, "note", {"text": "x" * 100_000})])
     for run in runs:
-        folder = Path(thaw.run(WORKSPACE, run).folder)
-        thaw.delete(WORKSPACE, run)
+        folder = Path(thaw.runs.get(WORKSPACE, run).folder)
+        thaw.runs.delete(WORKSPACE, run)
         assert not folder.exists()
         with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(b"x" * 4096):  # somebody else takes the room at once
                 pass
-    thaw.delete_dataset(WORKSPACE, dataset.id)
-    assert thaw.runs(WORKSPACE) == [] and thaw.datasets(WORKSPACE) == []
-    thaw._store.database.close()
+    thaw.data.delete(WORKSPACE, dataset.id)
+    assert thaw.runs.all(WORKSPACE) == [] and thaw.data.all(WORKSPACE) == []
+    thaw._desk.store.database.close()
 
 
 def test_every_library_that_writes_says_that_the_disk_is_full_in_words_that_are_known(small_disk: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_table_goes_through_a_worker_to_a_dataset_and_its_upload_is_removed(ap
     assert not at.exception and not at.error
     assert [s.value for s in at.selectbox if s.label in ("text", "label")] == ["text", "label"]
     at.button(key="import").click().run()
-    assert not Thaw(settings).datasets(WORKSPACE)
+    assert not Thaw(settings).data.all(WORKSPACE)
     assert "queued" in shown(at) or at.get("progress")
     at = opened(at, settings)
     assert not at.exception and not at.error
@@ -98,7 +98,7 @@ def test_an_archive_of_pictures_shows_them_and_becomes_a_picture_set(app, settin
     at.button(key="import").click().run()
     at = opened(at, settings)
     assert not at.error
-    (dataset,) = Thaw(settings).datasets(WORKSPACE)
+    (dataset,) = Thaw(settings).data.all(WORKSPACE)
     assert (dataset.task, dataset.rows_kept, dataset.name) == (Task.IMAGE_CLASSIFICATION, 36, "shapes")
 
 
@@ -110,7 +110,7 @@ def test_several_files_are_one_set_whatever_they_are_called(app, settings):
     assert not at.error
     at.button(key="import").click().run()
     opened(at, settings)
-    (dataset,) = Thaw(settings).datasets(WORKSPACE)
+    (dataset,) = Thaw(settings).data.all(WORKSPACE)
     assert dataset.classes == ("a", "b") and dataset.rows_kept == 36
 
 
@@ -182,7 +182,7 @@ def test_a_paste_is_looked_at_like_a_file(app, settings):
     at.button(key="paste_look").click().run()
     assert not at.exception and not at.error
     at.button(key="import").click().run()
-    assert Thaw(settings).runs(WORKSPACE, kind=JobKind.IMPORT)
+    assert Thaw(settings).runs.all(WORKSPACE, kind=JobKind.IMPORT)
 
 
 def test_an_empty_paste_is_refused_in_words(app):
@@ -234,10 +234,10 @@ def test_a_bundled_picture_set_shows_how_many_are_drawn(app, settings, drawn_set
     draw, count, bars = resvg_py.svg_to_bytes, itertools.count(1), []
     at = app("data")
     at.button(key="add_tiny-moji").click().run()
-    (job,) = Thaw(settings).runs(WORKSPACE)
+    (job,) = Thaw(settings).runs.all(WORKSPACE)
 
     def written():
-        events = Thaw(settings).progress(WORKSPACE, job.id).events
+        events = Thaw(settings).runs.progress(WORKSPACE, job.id).events
         return any(event.kind == "progress" and event.data["done"] == 50 for event in events)
 
     def patiently(**options):
@@ -252,7 +252,7 @@ def test_a_bundled_picture_set_shows_how_many_are_drawn(app, settings, drawn_set
     monkeypatch.setattr(observer, "WRITE_EVERY_S", 0.0)
     work(settings)
     assert len(bars) == 1 and "50 of 120 pictures" in bars[0]
-    (dataset,) = Thaw(settings).datasets(WORKSPACE)
+    (dataset,) = Thaw(settings).data.all(WORKSPACE)
     assert (dataset.rows_kept, dataset.source) == (120, "tiny-moji")
     assert "In this workspace" in shown(at.run())
 
@@ -284,7 +284,7 @@ def test_a_hub_set_is_fetched_looked_at_and_imported_with_chosen_roles(app, sett
     followed(at)                                                      # the page follows by itself to the columns
     at.switch_page("pages/data.py").run()
     assert hub_set == [("owner/grades", None, "train")]
-    assert not at.exception and not at.error and not Thaw(settings).datasets(WORKSPACE)[1:]
+    assert not at.exception and not at.error and not Thaw(settings).data.all(WORKSPACE)[1:]
     roles = {s.label: s.value for s in at.selectbox}
     assert (roles["grade"], roles["body"]) == ("label", "text")
     assert base.name in "".join(next(s for s in at.selectbox if s.label == "Use it as").options)
@@ -292,13 +292,13 @@ def test_a_hub_set_is_fetched_looked_at_and_imported_with_chosen_roles(app, sett
     at.button(key="import").click().run()
     at = opened(at, settings)
     assert not at.error
-    dataset = next(d for d in Thaw(settings).datasets(WORKSPACE) if d.id != base.id)
+    dataset = next(d for d in Thaw(settings).data.all(WORKSPACE) if d.id != base.id)
     assert (dataset.source, dataset.name, dataset.classes, dataset.rows_kept) == ("owner/grades", "owner/grades", ("bad", "good"), 60)
     assert dataset.columns["title"] == "ignore"
 
 
 def test_a_fetched_hub_set_waits_for_its_columns(app, settings, hub_set):
-    job = Thaw(settings).fetch_hub_set(WORKSPACE, "owner/grades")
+    job = Thaw(settings).data.fetch_hub_set(WORKSPACE, "owner/grades")
     work(settings)
     at = app("dataset", **{"import": job})
     assert "Nothing is kept yet" in shown(at)
@@ -308,7 +308,7 @@ def test_a_fetched_hub_set_waits_for_its_columns(app, settings, hub_set):
     at = app("dataset", **{"import": job})
     assert "not here any more" in shown(at)
     at.button(key="hub_again").click().run()
-    assert not at.exception and len(Thaw(settings).runs(WORKSPACE, kind=JobKind.IMPORT)) == 2
+    assert not at.exception and len(Thaw(settings).runs.all(WORKSPACE, kind=JobKind.IMPORT)) == 2
 
 
 def test_two_text_columns_are_joined_as_previewed(app, settings):
@@ -322,8 +322,8 @@ def test_two_text_columns_are_joined_as_previewed(app, settings):
     assert not at.error and "Title 0 // the body of row 0 says more" in drawn(at)
     at.button(key="import").click().run()
     opened(at, settings)
-    (dataset,) = Thaw(settings).datasets(WORKSPACE)
-    texts = [row["text"] for row in Thaw(settings).sample_rows(WORKSPACE, dataset.id, n=100)]
+    (dataset,) = Thaw(settings).data.all(WORKSPACE)
+    texts = [row["text"] for row in Thaw(settings).data.rows(WORKSPACE, dataset.id, n=100)]
     assert all(" // the body of row" in text for text in texts)
 
 
@@ -351,25 +351,25 @@ def test_leaks_are_fixed_by_importing_again(app, settings):
     assert not at.exception and not at.error
     at = opened(at, settings)
     assert "on another side of the split" not in shown(at)
-    assert {d.name for d in Thaw(settings).datasets(WORKSPACE)} == {"leaky", "leaky (leaks fixed)"}
+    assert {d.name for d in Thaw(settings).data.all(WORKSPACE)} == {"leaky", "leaky (leaks fixed)"}
 
 
 def test_an_upload_can_become_a_shift_set(app, settings):
     upload_one = upload(app("data"), ("base.csv", table()))
     upload_one.button(key="import").click().run()
     opened(upload_one, settings)
-    (base,) = Thaw(settings).datasets(WORKSPACE)
+    (base,) = Thaw(settings).data.all(WORKSPACE)
     at = upload(app("data"), ("other.csv", table().replace(b"says", b"mentions")))
     next(s for s in at.selectbox if s.label == "Use it as").set_value(base.id)
     at.button(key="import").click().run()
     at = opened(at, settings)
     assert not at.error
-    assert any(d.rows("shift") == 60 for d in Thaw(settings).datasets(WORKSPACE))
+    assert any(d.rows("shift") == 60 for d in Thaw(settings).data.all(WORKSPACE))
 
 
 def test_a_search_highlights_what_it_finds(app, settings):
     dataset = write_dataset(settings, n_rows=90)
-    word = Thaw(settings).sample_rows(WORKSPACE, dataset.id, n=1)[0]["text"].split()[0]
+    word = Thaw(settings).data.rows(WORKSPACE, dataset.id, n=1)[0]["text"].split()[0]
     at = app("dataset", dataset=dataset.id)
     at.text_input(key="rows_search").set_value(word.upper()).run()
     assert not at.exception and f":orange-background[{word}]" in shown(at)
@@ -402,7 +402,7 @@ def test_an_import_under_way_is_listed_and_can_be_stopped(app, settings):
     at.run()
     assert not at.exception
     assert "Nothing was kept" in shown(at)
-    assert not Thaw(settings).datasets(WORKSPACE)
+    assert not Thaw(settings).data.all(WORKSPACE)
 
 
 def test_a_wide_table_is_shown_and_asked_about_in_part(app, settings):
@@ -417,5 +417,5 @@ def test_a_wide_table_is_shown_and_asked_about_in_part(app, settings):
     assert any(str(box.key).endswith("_c399") for box in at.selectbox)
     at.button(key="import").click().run()
     work(settings)
-    (made,) = Thaw(settings).datasets(WORKSPACE)
+    (made,) = Thaw(settings).data.all(WORKSPACE)
     assert (made.rows_kept, made.columns["text"], made.columns["label"]) == (40, "text", "label")

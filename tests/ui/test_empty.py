@@ -49,7 +49,7 @@ def test_the_home_button_queues_one_run_a_method_and_opens_the_first(app, settin
     at.button(key="first_comparison").click().run()
     assert not at.exception
     assert not at.error
-    runs = Thaw(settings).runs(WORKSPACE)
+    runs = Thaw(settings).runs.all(WORKSPACE)
     assert [r.recipe.method for r in reversed(runs)] == ["probe", "partial", "lora", "qlora", "full", "scratch"]
     assert "Linear probe" in shown(at)
 

@@ -45,7 +45,7 @@ def test_resume_queues_a_failed_run_again(app, ended, settings):
     at = app("run", run=ended.failed)
     at.button(key="resume").click().run()
     assert not at.exception
-    assert Thaw(settings).run(WORKSPACE, ended.failed).status == "queued"
+    assert Thaw(settings).runs.get(WORKSPACE, ended.failed).status == "queued"
 
 
 def test_the_comparison_shows_the_newest_experiment_and_names_no_unsupported_winner(app, ended):
@@ -60,7 +60,7 @@ def test_the_comparison_shows_the_newest_experiment_and_names_no_unsupported_win
 
 
 def test_runs_on_different_rows_are_not_compared_in_silence(app, ended, settings):
-    first, second = (Path(Thaw(settings).run(WORKSPACE, i).folder) / "result.json" for i in ended.done)
+    first, second = (Path(Thaw(settings).runs.get(WORKSPACE, i).folder) / "result.json" for i in ended.done)
     assert not app("compare").warning
     second.write_text(second.read_text().replace(json.loads(first.read_text())["dataset_hash"], "another"))
     at = app("compare")
@@ -93,7 +93,7 @@ def test_user_text_is_never_markup(app, dataset, settings):
 def without_test_rows(settings, ids):
     """Make runs look as those on a dataset without test rows: no score, no predictions."""
     for i in ids:
-        folder = Path(Thaw(settings).run(WORKSPACE, i).folder)
+        folder = Path(Thaw(settings).runs.get(WORKSPACE, i).folder)
         result = json.loads((folder / "result.json").read_text())
         (folder / "result.json").write_text(json.dumps(result | {"metrics": {}}))
         (folder / "predictions-test.parquet").unlink()

@@ -39,14 +39,14 @@ def cloud(seed: int, *, width: int = WIDTH, apart: float = 1.0) -> np.ndarray:
 def made(ended: Ended, facts: ModelFacts, settings: Settings, dataset: Dataset) -> Callable[..., str]:
     """`made(moved={...})`: the LoRA run with features on disk; block name -> its tuned features where they differ from the base's."""
     for name in ended.done:
-        folder = Path(Thaw(settings).run(WORKSPACE, name).folder)
-        method = Thaw(settings).run(WORKSPACE, name).recipe.method
+        folder = Path(Thaw(settings).runs.get(WORKSPACE, name).folder)
+        method = Thaw(settings).runs.get(WORKSPACE, name).recipe.method
         files.write_json(folder / "recipe.json", Recipe(dataset=dataset.id, base_model="minilm", method=method).to_json())
         files.write_json(folder / "artifact" / "labels.json", {"classes": list(dataset.classes), "precision": "fp32"})
 
     def make(run: str = "", *, moved: dict[str, np.ndarray] | None = None, rows: int = 2000, steps: bool = False) -> str:
         run = run or ended.done[1]
-        folder = Path(Thaw(settings).run(WORKSPACE, run).folder)
+        folder = Path(Thaw(settings).runs.get(WORKSPACE, run).folder)
         where = places.of_run(folder, settings=settings, rows=rows)
         base = {block.name: cloud(block.index) for block in where.facts.blocks}
         tuned = base | (moved or {})
@@ -78,9 +78,9 @@ def test_features_are_asked_for_without_a_button_this_run_first_and_once(app, ma
         at = app("features", run=ended.done[1])
         assert not at.exception and [b.label for b in at.button] == ["Stop"]
         assert "Getting the features of" in shown(at)
-    jobs = Thaw(settings).runs(WORKSPACE, kind=JobKind.FEATURES)
+    jobs = Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)
     assert [job.payload["rows"] for job in jobs] == [2000]
-    folders = [Thaw(settings).run(WORKSPACE, run).folder for run in ended.done]
+    folders = [Thaw(settings).runs.get(WORKSPACE, run).folder for run in ended.done]
     assert jobs[0].payload["runs"][0] == folders[1] and set(jobs[0].payload["runs"]) == set(folders)
 
 
@@ -104,7 +104,7 @@ def test_a_failed_extraction_says_why(app, made, ended, settings):
     from core.domain.run import Failure
     from core.errors import FailureKind
 
-    job = Thaw(settings).request_features(WORKSPACE, [ended.done[1]])
+    job = Thaw(settings).features.request(WORKSPACE, [ended.done[1]])
     store = Store(settings)
     claim = store.queue.claim(supervisor="test", host="test", slots=1)
     assert claim is not None and claim.run.id == job
@@ -113,9 +113,9 @@ def test_a_failed_extraction_says_why(app, made, ended, settings):
     store.queue.finish(job, fence=claim.fence, status=Status.FAILED, failure=failure)
     at = app("features", run=ended.done[1])
     assert "Memory ran out" in at.error[0].value
-    assert len(Thaw(settings).runs(WORKSPACE, kind=JobKind.FEATURES)) == 1, "what failed is not tried again by itself"
+    assert len(Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)) == 1, "what failed is not tried again by itself"
     at.button(key="extract_again").click().run()
-    assert len(Thaw(settings).runs(WORKSPACE, kind=JobKind.FEATURES)) == 2
+    assert len(Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)) == 2
 
 
 def test_the_page_answers_where_how_far_which_and_whether(app, made, moved):
@@ -238,7 +238,7 @@ def test_numbers_on_the_page_are_those_of_the_files(made, moved, settings):
 
     run = made(moved=moved)
     asked = Asked(run=run, which=Which.BASE), Asked(run=run)
-    space = Thaw(settings).shift(WORKSPACE, *asked, names=("base model", "LoRA"))
+    space = Thaw(settings).features.shift(WORKSPACE, *asked, names=("base model", "LoRA"))
     document = json.loads(export.numbers(space))
     assert document["seed"] == 0 and "numpy" in document["versions"]
     assert isinstance(space.shift.blocks[3].cka, Interval)
@@ -253,9 +253,10 @@ def test_a_second_dataset_is_asked_for_and_then_drawn_beside(app, made, moved, s
     assert list(box.options) == ["nothing", "tiny"]
     box.set_value(other.id).run()
     assert not at.exception and "at up to 500 rows of tiny" in shown(at)
-    jobs = Thaw(settings).runs(WORKSPACE, kind=JobKind.FEATURES)
+    jobs = Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)
     assert [job.payload["beside"] for job in jobs] == [other.id], "asked for once, for this run alone"
-    where = places.of_run(Path(Thaw(settings).run(WORKSPACE, run).folder), settings=settings, rows=2000).beside(other.id, settings=settings)
+    folder = Path(Thaw(settings).runs.get(WORKSPACE, run).folder)
+    where = places.of_run(folder, settings=settings, rows=2000).beside(other.id, settings=settings)
     for path, seed in ((where.base, 7), (where.tuned, 8)):
         blocks = {block.name: cloud(block.index + 10 * seed)[:60] for block in where.facts.blocks}
         BlockFeatures(row_ids=np.arange(60), blocks=blocks).save(path)
@@ -278,7 +279,7 @@ def test_recorded_steps_have_no_rows_of_a_second_dataset(app, made, moved, setti
     at = app("features", a=f"{run}:base", b=f"{run}:step:2", beside=other.id)
     assert not at.exception and not at.error
     assert list(next(box for box in at.selectbox if box.label == "Beside").options) == ["nothing"]
-    assert "40 target rows" in shown(at) and not Thaw(settings).runs(WORKSPACE, kind=JobKind.FEATURES)
+    assert "40 target rows" in shown(at) and not Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)
 
 
 def test_pictures_are_not_offered_beside_texts(app, made, moved, settings):

@@ -79,7 +79,7 @@ def test_runs_on_pictures_start_with_the_task_of_the_dataset(app, settings, shap
     at.selectbox(key="set_augmentation").set_value("strong").run()
     at.button(key="start").click().run()
     assert not at.exception and not at.error
-    recipes = [r.recipe for r in Thaw(settings).runs(WORKSPACE)]
+    recipes = [r.recipe for r in Thaw(settings).runs.all(WORKSPACE)]
     assert {(r.task, r.base_model) for r in recipes} == {(Task.IMAGE_CLASSIFICATION, "efficientnet-lite0")}
     assert "strong" in {r.augmentation for r in recipes}
 
@@ -103,7 +103,7 @@ def test_the_second_home_button_compares_on_pictures(app, settings):
     assert "OpenMoji (31" in shown(at) and "CC BY-SA 4.0" in shown(at)
     at.button(key="first_pictures").click().run()
     assert not at.exception and not at.error
-    runs = Thaw(settings).runs(WORKSPACE)
+    runs = Thaw(settings).runs.all(WORKSPACE)
     assert [r.recipe.method for r in reversed(runs)] == ["probe", "partial", "lora", "full", "scratch"]
     assert {(r.recipe.task, r.recipe.effort) for r in runs} == {(Task.IMAGE_CLASSIFICATION, "quick")}
 
@@ -114,5 +114,5 @@ def test_the_home_comparisons_run_at_the_effort_chosen(app, settings):
     assert "at normal effort" in shown(at)
     at.button(key="first_pictures").click().run()
     assert not at.exception and not at.error
-    runs = Thaw(settings).runs(WORKSPACE)
+    runs = Thaw(settings).runs.all(WORKSPACE)
     assert {r.recipe.effort for r in runs} == {"normal"} and {r.recipe.epochs for r in runs if r.recipe.method != "probe"} == {3.0}

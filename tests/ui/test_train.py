@@ -20,7 +20,7 @@ def page(app, facts, dataset):
 
 
 def recipes(settings):
-    return {r.recipe.method: r.recipe for r in Thaw(settings).runs(WORKSPACE)}
+    return {r.recipe.method: r.recipe for r in Thaw(settings).runs.all(WORKSPACE)}
 
 
 def test_a_click_on_a_cell_thaws_it_and_the_count_follows(page):
@@ -64,7 +64,7 @@ def test_start_submits_the_plan_the_overrides_and_each_seed_and_budget(page, set
     assert page.button(key="start").label == "Start 8 runs"
     page.button(key="start").click().run()
     assert not page.exception
-    runs = Thaw(settings).runs(WORKSPACE)
+    runs = Thaw(settings).runs.all(WORKSPACE)
     assert len(runs) == 8
     assert {(r.recipe.seed, r.recipe.label_budget) for r in runs} == {(0, None), (1, None), (0, 32), (1, 32)}
     found = recipes(settings)
@@ -126,5 +126,5 @@ def test_a_model_that_was_not_fetched_asks_to_fetch_it(app, dataset, settings):
     assert "Fetch and inspect the base model first" in shown(at)
     at.button(key="fetch_first").click().run()
     assert not at.exception
-    (job,) = Thaw(settings).runs(WORKSPACE)
+    (job,) = Thaw(settings).runs.all(WORKSPACE)
     assert job.payload == {"model": "prajjwal1/bert-tiny"}

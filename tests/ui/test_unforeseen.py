@@ -12,13 +12,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import files, logs
-from core.api import Thaw
+from core.api import Data, Experiments, Features, Models, Runs, Thaw
 from core.errors import ThawError
 from tests.conftest import WORKSPACE, write_dataset
 from tests.ui.conftest import put_facts, put_runs, shown
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
-METHODS = [name for name in dir(Thaw) if not name.startswith("_") and callable(getattr(Thaw, name)) and name != "ensure_supervisor"]
+PARTS = (Thaw, Data, Models, Runs, Experiments, Features)
+METHODS = [(part, name) for part in PARTS for name in vars(part) if not name.startswith("_") and name != "ensure_supervisor"]
 
 
 class Oddity(Exception):
@@ -48,35 +49,35 @@ def assert_told(at: AppTest, settings: Any, log: str = logs.WEB) -> None:
 @pytest.mark.parametrize("page", ["home", "data", "dataset", "train", "runs", "run", "compare", "features"])
 def test_every_call_that_a_page_makes_may_fail(app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any,
                                                page: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    called: set[str] = set()
+    called: set[tuple[type, str]] = set()
     with monkeypatch.context() as watching:
-        real = {name: getattr(Thaw, name) for name in METHODS}
-        for name in METHODS:
-            def note(self: Thaw, *args: Any, _name: str = name, **fields: Any) -> Any:
-                called.add(_name)
-                return real[_name](self, *args, **fields)
+        real = {(part, name): getattr(part, name) for part, name in METHODS}
+        for part, name in METHODS:
+            def note(self: Any, *args: Any, _which: tuple[type, str] = (part, name), **fields: Any) -> Any:
+                called.add(_which)
+                return real[_which](self, *args, **fields)
 
-            watching.setattr(Thaw, name, note)
+            watching.setattr(part, name, note)
         at = app(page, **everything[page])
         if page != "home":  # which `app` opens first
             called.clear()
             at.run()
         assert not at.exception
-    assert called >= {"troubles"}, "the page asked nothing: this test would test nothing"
-    for number, name in enumerate(sorted(called)):
-        def fail(self: Thaw, *args: Any, _number: int = number, **fields: Any) -> Any:
+    assert called >= {(Thaw, "troubles")}, "the page asked nothing: this test would test nothing"
+    for number, (part, name) in enumerate(sorted(called, key=str)):
+        def fail(self: Any, *args: Any, _number: int = number, **fields: Any) -> Any:
             raise Oddity(f"{page} {_number}")
 
         with monkeypatch.context() as broken:
-            broken.setattr(Thaw, name, fail)
+            broken.setattr(part, name, fail)
             assert_told(app(page, **everything[page]), settings)
 
 
-@pytest.mark.parametrize(("page", "key", "method"), [
-    ("run", "stop", "stop"), ("run", "resume", "resume"), ("train", "start", "submit"), ("home", "first_comparison", "compare_bundled"),
-    ("data", "add_bbc-news", "prepare")])
+@pytest.mark.parametrize(("page", "key", "part", "method"), [
+    ("run", "stop", Runs, "stop"), ("run", "resume", Runs, "resume"), ("train", "start", Experiments, "submit"),
+    ("home", "first_comparison", Experiments, "compare_bundled"), ("data", "add_bbc-news", Models, "prepare")])
 def test_every_click_may_fail(app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any, page: str, key: str,
-                              method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+                              part: type, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     address = everything[page]
     if key in ("stop", "resume"):
         from core.store import Store
@@ -89,7 +90,7 @@ def test_every_click_may_fail(app: Callable[..., AppTest], everything: dict[str,
     def fail(self: Thaw, *args: Any, **fields: Any) -> Any:
         raise Oddity(f"{page} {key}")
 
-    monkeypatch.setattr(Thaw, method, fail)
+    monkeypatch.setattr(part, method, fail)
     at.button(key=key).click().run()
     assert_told(at, settings)
 
@@ -180,7 +181,7 @@ def test_what_is_known_is_said_by_its_name(app: Callable[..., AppTest], settings
     def fail(self: Thaw, *args: Any, **fields: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(Thaw, "runs", fail)
+    monkeypatch.setattr(Runs, "all", fail)
     at = app("runs")
     assert not at.exception
     assert words in at.error[0].value
@@ -211,7 +212,7 @@ def test_a_panic_of_a_library_in_rust_is_told_like_any_other_error(app: Callable
     def fail(self: Thaw, *args: Any, **fields: Any) -> Any:
         raise PanicException("index out of bounds: Oddity")
 
-    monkeypatch.setattr(Thaw, "runs", fail)
+    monkeypatch.setattr(Runs, "all", fail)
     assert_told(app("runs"), settings)
 
 
@@ -272,9 +273,9 @@ def test_a_damaged_dataset_is_named_and_deleted_and_the_others_stay(app: Callabl
 def test_a_damaged_file_of_a_run_is_named_and_takes_away_no_other(app: Callable[..., AppTest], everything: dict[str, dict[str, str]],
                                                                   settings: Any, name: str) -> None:
     run = everything["run"]["run"]
-    folder = Path(Thaw(settings).run(WORKSPACE, run).folder)
+    folder = Path(Thaw(settings).runs.get(WORKSPACE, run).folder)
     (folder / name).write_text('{"metrics": {"test": {"accuracy"', encoding="utf-8")
-    assert list(Thaw(settings).damage(WORKSPACE, run)) == [name]
+    assert list(Thaw(settings).runs.damage(WORKSPACE, run)) == [name]
     for page in ("runs", "compare", "features", "home"):
         at = app(page)
         assert not at.exception, page
@@ -284,17 +285,17 @@ def test_a_damaged_file_of_a_run_is_named_and_takes_away_no_other(app: Callable[
     at = app("run", run=run)
     assert not at.exception
     assert name in at.error[0].value.replace("\\", "") and "delete" in at.error[0].value
-    Thaw(settings).delete(WORKSPACE, run)
+    Thaw(settings).runs.delete(WORKSPACE, run)
     assert not folder.exists()
 
 
 def test_a_result_of_wrong_types_is_damage(app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any) -> None:
     run = everything["run"]["run"]
-    path = Path(Thaw(settings).run(WORKSPACE, run).folder) / "result.json"
+    path = Path(Thaw(settings).runs.get(WORKSPACE, run).folder) / "result.json"
     data = files.read_json(path)
     for change in ({"seconds": "long"}, {"metrics": {"test": {"accuracy": {"value": "high", "low": 0.0, "high": 1.0}}}}, {"steps": None}):
         files.write_json(path, {**data, **change})
-        assert "result.json" in Thaw(settings).damage(WORKSPACE, run), change
+        assert "result.json" in Thaw(settings).runs.damage(WORKSPACE, run), change
         at = app("runs")
         assert not at.exception and not at.error and "test accuracy 1.00" in shown(at)
 

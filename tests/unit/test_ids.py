@@ -14,17 +14,17 @@ from core.settings import Settings
 BAD = ("a\0b", "x" * 100_000, "../..", "/etc/passwd", "%00", "'; DROP TABLE jobs; --", "a\nb", "..", "\u202e", "a/b/c")
 CALLS: dict[str, Callable[[Thaw, str, str], Any]] = {
     "workspace": lambda thaw, ws, bad: thaw.touch_workspace(bad),
-    "run": lambda thaw, ws, bad: thaw.run(ws, bad),
-    "log": lambda thaw, ws, bad: thaw.log(ws, bad),
-    "delete run": lambda thaw, ws, bad: thaw.delete(ws, bad),
-    "compare": lambda thaw, ws, bad: thaw.comparison(ws, [bad]),
-    "rows": lambda thaw, ws, bad: thaw.sample_rows(ws, bad),
-    "delete dataset": lambda thaw, ws, bad: thaw.delete_dataset(ws, bad),
-    "recipe": lambda thaw, ws, bad: thaw.default_recipe(ws, dataset=bad, model="minilm", method="probe"),
-    "fetch model": lambda thaw, ws, bad: thaw.prepare(ws, model=bad),
-    "fetch dataset": lambda thaw, ws, bad: thaw.prepare(ws, dataset=bad),
-    "fetch hub set": lambda thaw, ws, bad: thaw.fetch_hub_set(ws, bad),
-    "facts": lambda thaw, ws, bad: thaw.model_facts(bad) if not bad.startswith(("/", "../")) else thaw.prepare(ws, model=bad),
+    "run": lambda thaw, ws, bad: thaw.runs.get(ws, bad),
+    "log": lambda thaw, ws, bad: thaw.runs.log(ws, bad),
+    "delete run": lambda thaw, ws, bad: thaw.runs.delete(ws, bad),
+    "compare": lambda thaw, ws, bad: thaw.experiments.compare(ws, [bad]),
+    "rows": lambda thaw, ws, bad: thaw.data.rows(ws, bad),
+    "delete dataset": lambda thaw, ws, bad: thaw.data.delete(ws, bad),
+    "recipe": lambda thaw, ws, bad: thaw.experiments.default_recipe(ws, dataset=bad, model="minilm", method="probe"),
+    "fetch model": lambda thaw, ws, bad: thaw.models.prepare(ws, model=bad),
+    "fetch dataset": lambda thaw, ws, bad: thaw.models.prepare(ws, dataset=bad),
+    "fetch hub set": lambda thaw, ws, bad: thaw.data.fetch_hub_set(ws, bad),
+    "facts": lambda thaw, ws, bad: thaw.models.facts(bad) if not bad.startswith(("/", "../")) else thaw.models.prepare(ws, model=bad),
 }
 
 
@@ -36,4 +36,4 @@ def test_what_is_no_id_is_refused_in_words(call: Callable[[Thaw, str, str], Any]
         with pytest.raises(ThawError) as caught:
             call(thaw, ws, bad)
         assert caught.value.what and caught.value.remedy and len(caught.value.what) < 5000
-    assert thaw.runs(ws) == []
+    assert thaw.runs.all(ws) == []

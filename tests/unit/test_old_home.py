@@ -50,22 +50,22 @@ def known(found: Any, wanted: Any) -> bool:
 def test_datasets_runs_and_results_are_all_there(old: tuple[Thaw, dict[str, Any]]) -> None:
     thaw, expected = old
     ws = expected["ws"]
-    dataset, = thaw.datasets(ws)
+    dataset, = thaw.data.all(ws)
     assert (dataset.id, dataset.name, dataset.rows_kept) == (expected["dataset"], "Tiny topics", 90)
-    report = thaw.import_report(ws, dataset.id)
+    report = thaw.data.report(ws, dataset.id)
     assert report is not None and report.rows_read == 90
-    assert len(thaw.sample_rows(ws, dataset.id, n=5)) == 5
-    runs = thaw.runs(ws)
+    assert len(thaw.data.rows(ws, dataset.id, n=5)) == 5
+    runs = thaw.runs.all(ws)
     assert {run.kind for run in runs} == {JobKind.PREPARE, JobKind.TRAIN, JobKind.FEATURES}
     assert all(run.status is Status.DONE for run in runs)
-    assert [experiment.name for experiment in thaw.experiments(ws)] == ["Old experiment"]
+    assert [experiment.name for experiment in thaw.experiments.all(ws)] == ["Old experiment"]
     for run in expected["runs"]:
-        assert known(codec.to_json(thaw.result(ws, run["id"])), run["result"])
-        assert thaw.run(ws, run["id"]).recipe is not None
+        assert known(codec.to_json(thaw.runs.result(ws, run["id"])), run["result"])
+        assert thaw.runs.get(ws, run["id"]).recipe is not None
     ids = [run["id"] for run in expected["runs"]]
-    assert len(thaw.comparison(ws, ids).rows) == len(ids)
-    assert len(thaw.curves(ws, ids[1]).evals) > 1
-    assert thaw.paired(ws, ids[0], ids[1]).n == 18
+    assert len(thaw.experiments.compare(ws, ids).rows) == len(ids)
+    assert len(thaw.runs.curves(ws, ids[1]).evals) > 1
+    assert thaw.experiments.paired(ws, ids[0], ids[1]).n == 18
 
 
 def test_trained_models_still_predict_what_was_recorded(old: tuple[Thaw, dict[str, Any]]) -> None:
@@ -73,7 +73,7 @@ def test_trained_models_still_predict_what_was_recorded(old: tuple[Thaw, dict[st
     rows = pq.read_table(thaw.settings.workspace(expected["ws"]) / "datasets" / expected["dataset"] / "rows.parquet")
     texts = dict(zip(rows["row_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
     for run in expected["runs"]:
-        folder = Path(thaw.run(expected["ws"], run["id"]).folder)
+        folder = Path(thaw.runs.get(expected["ws"], run["id"]).folder)
         recorded = pq.read_table(folder / "predictions-test.parquet")
         side = artifact.load(folder, settings=thaw.settings)
         found = side.predict([texts[row] for row in recorded["row_id"].to_pylist()])
@@ -90,8 +90,8 @@ def test_measured_features_open_without_being_measured_again(old: tuple[Thaw, di
         raise AssertionError("measured again")
 
     monkeypatch.setattr("core.shift.report.measure", never)
-    assert thaw.features_state(ws, run).ready
-    space = thaw.shift(ws, Asked(run=run, which=Which.BASE), Asked(run=run), names=("base", "tuned"))
+    assert thaw.features.state(ws, run).ready
+    space = thaw.features.shift(ws, Asked(run=run, which=Which.BASE), Asked(run=run), names=("base", "tuned"))
     assert known(space.shift.to_json(), expected["shift"])
-    story = thaw.feature_story(ws, run, "block 1")
+    story = thaw.features.story(ws, run, "block 1")
     assert story is not None and len(story.steps) > 2

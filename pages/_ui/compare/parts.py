@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 def choose(ws: str) -> list[str]:
     """The runs to compare: those of the link, else the newest experiment's. Only runs with a result can be chosen."""
-    runs = {r.id: r for r in shell.api().runs(ws, kind=JobKind.TRAIN)}
-    ready = [r for r in runs.values() if r.status.final and shell.api().result(ws, r.id)]
+    runs = {r.id: r for r in shell.api().runs.all(ws, kind=JobKind.TRAIN)}
+    ready = [r for r in runs.values() if r.status.final and shell.api().runs.result(ws, r.id)]
     if not ready:
         if any(not r.status.final for r in runs.values()):
             shell.empty("Nothing to compare yet, but runs are under way.", page="runs", label="Watch them")
@@ -55,7 +55,7 @@ def _waiting(ws: str, members: Sequence[Run]) -> None:
 
 def _watch(ws: str, open_: list[str]) -> None:
     with shell.guarded():
-        left = [r for r in shell.api().runs(ws) if r.id in open_ and not r.status.final]
+        left = [r for r in shell.api().runs.all(ws) if r.id in open_ and not r.status.final]
         if len(left) < len(open_):
             st.rerun()
         st.caption(f":material/hourglass_empty: {len(left)} more {'runs are' if len(left) > 1 else 'run is'} still under way; "
@@ -65,7 +65,7 @@ def _watch(ws: str, open_: list[str]) -> None:
 def load(ws: str, ids: Sequence[str]) -> dict[str, tuple[Run, Result]]:
     """Run and result of each id, in the order of test accuracy, best first."""
     api = shell.api()
-    found = {i: (api.run(ws, i), result) for i in ids if (result := api.result(ws, i))}
+    found = {i: (api.runs.get(ws, i), result) for i in ids if (result := api.runs.result(ws, i))}
     return dict(sorted(found.items(), key=lambda item: -_value(item[1][1], "accuracy")))
 
 
@@ -147,7 +147,7 @@ def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, 
     a = left.selectbox("First run", ids, format_func=names.__getitem__, key=f"pair_a_{len(ids)}")
     b = right.selectbox("Second run", [i for i in ids if i != a], format_func=names.__getitem__, key=f"pair_b_{a}")
     with shell.guarded():
-        test = shell.api().paired(ws, str(a), str(b))
+        test = shell.api().experiments.paired(ws, str(a), str(b))
         st.markdown(f":material/balance: **{shell.escape(test.sentence)}**")
         st.table({"": [f"{shell.escape(names[str(a)])} right", f"{shell.escape(names[str(a)])} wrong"],
                   f"{shell.escape(names[str(b)])} right": [test.both_right, test.only_b],

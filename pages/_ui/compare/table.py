@@ -63,7 +63,7 @@ def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
 @st.cache_data(max_entries=64, show_spinner=False)
 def _seed_groups(ws: str, measured: tuple[tuple[str, float], ...]) -> tuple[SeedGroup, ...]:
     """Kept, since a bootstrap on many rows takes seconds. measured: run ids with their seconds, which change when a run is resumed."""
-    return shell.api().seed_groups(ws, [i for i, _ in measured])
+    return shell.api().experiments.seed_groups(ws, [i for i, _ in measured])
 
 
 def _row(name: str, run: Run, result: Result) -> dict[str, Any]:

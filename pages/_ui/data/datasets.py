@@ -13,8 +13,8 @@ from pages._ui.words import KINDS
 
 def own(ws: str) -> None:
     """One row a dataset of this workspace, with the ways on."""
-    datasets = shell.api().datasets(ws)
-    if not datasets and not shell.api().damaged_datasets(ws):
+    datasets = shell.api().data.all(ws)
+    if not datasets and not shell.api().data.damaged(ws):
         shell.empty("No dataset yet. Upload texts or pictures below, or add a bundled dataset.")
     for dataset in datasets:
         splits = " / ".join(f"{dataset.rows(s):,}" for s in (Split.TRAIN, Split.VALIDATION, Split.TEST))
@@ -23,18 +23,18 @@ def own(ws: str) -> None:
                         f"train / validation / test {splits}")
             shell.link("dataset", "Look at it", icon=":material/table_rows:", dataset=dataset.id)
             shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
-    for ref, why in shell.api().damaged_datasets(ws).items():
+    for ref, why in shell.api().data.damaged(ws).items():
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(f":material/broken_image: **A damaged dataset** ({ref}) · {shell.escape(why)} Its file can be imported again.")
             if st.button("Delete", icon=":material/delete:", key=f"delete_damaged_{ref}"):
                 with shell.guarded():
-                    shell.api().delete_dataset(ws, ref)
+                    shell.api().data.delete(ws, ref)
                     st.rerun()
 
 
 def imports(ws: str) -> None:
     """Imports that are waiting or under way, one link each."""
-    for run in shell.api().runs(ws, kind=JobKind.IMPORT):
+    for run in shell.api().runs.all(ws, kind=JobKind.IMPORT):
         if not run.status.final:
             with st.container(border=True, horizontal=True, vertical_alignment="center"):
                 st.markdown(f"**{shell.escape(run.name)}**")
@@ -45,8 +45,8 @@ def imports(ws: str) -> None:
 def bundled(ws: str) -> None:
     """Datasets that Thaw can fetch by itself."""
     api = shell.api()
-    there = {d.source for d in api.datasets(ws)}
-    for entry in api.bundled_datasets():
+    there = {d.source for d in api.data.all(ws)}
+    for entry in api.data.bundled():
         with st.container(border=True):
             fetched = f"{size(entry.size_bytes)} to fetch" if entry.size_bytes else "nothing to fetch"
             st.markdown(f"**{entry.name}** · {entry.rows:,} {KINDS[entry.task]} · {fetched}")
@@ -56,7 +56,7 @@ def bundled(ws: str) -> None:
                 continue
             if st.button("Add", key=f"add_{entry.id}", icon=":material/download:"):
                 with shell.guarded():
-                    st.session_state["data_job"] = (entry.id, api.prepare(ws, dataset=entry.id))
+                    st.session_state["data_job"] = (entry.id, api.models.prepare(ws, dataset=entry.id))
             job = st.session_state.get("data_job")
             if job and job[0] == entry.id:
                 live.prepare_panel(ws, job[1])

@@ -37,7 +37,7 @@ def page(ws: str, dataset: Dataset) -> None:
 def _report(ws: str, dataset: Dataset) -> None:
     report = None
     with shell.guarded():
-        report = shell.api().import_report(ws, dataset.id)
+        report = shell.api().data.report(ws, dataset.id)
     if report is None:
         return
     st.subheader("Import report")
@@ -60,7 +60,7 @@ def _rows(ws: str, dataset: Dataset) -> None:
         label = st.selectbox("Class", ["any class", *dataset.classes], key="rows_label", width=220)
         search = st.text_input("Name contains" if pictured else "Containing", key="rows_search", width=220,
                                placeholder="part of a file name" if pictured else "a word")
-    rows = shell.api().sample_rows(ws, dataset.id, n=SHOWN, split=str(split), search=search or "",
+    rows = shell.api().data.rows(ws, dataset.id, n=SHOWN, split=str(split), search=search or "",
                                    label=None if label == "any class" else str(label))
     if not rows:
         st.caption("No row matches; choose another class or word.")
@@ -90,7 +90,7 @@ def _hits(rows: Sequence[Mapping[str, Any]], search: str) -> None:
 
 @guard.dialog("Delete this dataset?")
 def _delete(ws: str, dataset: Dataset) -> None:
-    users = shell.api().dataset_users(ws, dataset.id)
+    users = shell.api().data.users(ws, dataset.id)
     st.markdown(f"**{shell.escape(dataset.name)}**, {dataset.rows_kept:,} rows, will be gone for good.")
     if users:
         names = ", ".join(shell.escape(r.name) for r in users[:5])
@@ -99,7 +99,7 @@ def _delete(ws: str, dataset: Dataset) -> None:
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:", key="dataset_delete_yes"):
             with shell.guarded():
-                shell.api().delete_dataset(ws, dataset.id)
+                shell.api().data.delete(ws, dataset.id)
                 shell.go("data")
         if st.button("Keep it", key="dataset_delete_no"):
             st.rerun()

@@ -82,13 +82,13 @@ def _paste(ws: str) -> None:
     st.caption("Rows copied from a spreadsheet with their column names, CSV, or JSON Lines.")
     text = st.text_area("Rows", key="paste_text", height=160, label_visibility="collapsed", placeholder="text\tlabel\nA fine day\tgood")
     if st.button("Look at it", icon=":material/visibility:", key="paste_look"):
-        _use(ws, shell.api().keep_paste(ws, text or ""))
+        _use(ws, shell.api().data.keep_paste(ws, text or ""))
 
 
 def _hub(ws: str) -> None:
     """A hub set by its id: a worker fetches it, then it is looked at like an upload."""
     api = shell.api()
-    reason = api.hub_reason()
+    reason = api.data.hub_reason()
     if reason:
         st.markdown(f":material/cloud_off: Not available now: {shell.escape(reason)}.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -100,7 +100,7 @@ def _hub(ws: str) -> None:
     st.caption("Next come its first rows and what each column is, as for a file. Only data files are read; no code of the set runs. "
                "Its licence is for you to check.")
     if go:
-        job = api.fetch_hub_set(ws, (hub_id or "").strip(), configuration=(configuration or "").strip() or None,
+        job = api.data.fetch_hub_set(ws, (hub_id or "").strip(), configuration=(configuration or "").strip() or None,
                                 split=(split or "").strip() or None)
         st.session_state["fetching"] = job
         shell.go("dataset", **{"import": job})
@@ -177,7 +177,7 @@ def forget(ws: str, path: Path) -> None:
 @st.cache_data(max_entries=16, show_spinner="Looking at the first rows…")
 def _preview(path: str) -> TablePreview:
     """An upload's head; uploads never change, so each is looked at once."""
-    return shell.api().preview_table(Path(path))
+    return shell.api().data.preview(Path(path))
 
 
 def _review(ws: str, path: Path) -> None:
@@ -187,7 +187,7 @@ def _review(ws: str, path: Path) -> None:
     except ThawError:
         forget(ws, path)
         raise
-    shell.api().look_at_upload(path)
+    shell.api().data.look_at_upload(path)
     with st.container(border=True):
         seen = f"{preview.rows_read:,} rows" if preview.complete else "only its beginning was looked at; the import reads all of it"
         st.markdown(f"**{shell.escape(path.name)}** · {shell.escape(preview.format)} · {seen}")
@@ -196,7 +196,7 @@ def _review(ws: str, path: Path) -> None:
         template = _template(preview, roles, path)
         left, right = st.columns(2)
         name = left.text_input("Name of the dataset", value=_name(path), max_chars=80, key=f"dataset_name_{path}")
-        bases = {d.id: f"the shift set of {d.name}" for d in shell.api().datasets(ws) if d.task is preview.task and not d.rows(Split.SHIFT)}
+        bases = {d.id: f"the shift set of {d.name}" for d in shell.api().data.all(ws) if d.task is preview.task and not d.rows(Split.SHIFT)}
         shift_of = right.selectbox("Use it as", [NO_SHIFT, *bases], format_func=lambda d: bases.get(d, d), key=f"shift_of_{path}",
                                    help=word("shift set"))
         with st.container(horizontal=True):
@@ -206,9 +206,9 @@ def _review(ws: str, path: Path) -> None:
                 st.rerun()
         if go:
             _check(roles, CONTENT[preview.task])
-            job = shell.api().submit_import(ws, path, name=(name or "").strip() or path.name, roles=roles,
+            job = shell.api().data.submit_import(ws, path, name=(name or "").strip() or path.name, roles=roles,
                                             shift_of=None if shift_of == NO_SHIFT else shift_of,
-                                            options=shell.api().import_options(template=template))
+                                            options=shell.api().data.import_options(template=template))
             st.session_state.pop("upload_path", None)
             shell.go("dataset", **{"import": job})
 

@@ -16,7 +16,7 @@ from pages._ui.data import report as data_report
 
 def page(ws: str, job: str) -> None:
     """All of one import."""
-    run = shell.api().run(ws, job)
+    run = shell.api().runs.get(ws, job)
     if run.kind is not JobKind.IMPORT:
         raise NotFoundError("This is not an import.", why="The address names a run of another kind.", remedy="Go back to all datasets.")
     st.title(shell.escape(run.name))
@@ -24,19 +24,19 @@ def page(ws: str, job: str) -> None:
         live.import_panel(ws, job)
         return
     live.badge(run)
-    dataset = shell.api().import_job_dataset(ws, job)
+    dataset = shell.api().data.job_dataset(ws, job)
     if run.payload.get("hub"):
         _fetched(ws, run)
         return
     if run.failure is not None:
         live.failure(run)
-        st.download_button("Log", data=guard.made(lambda: shell.api().log(ws, job)), file_name=f"{job}.log.txt", mime="text/plain",
+        st.download_button("Log", data=guard.made(lambda: shell.api().runs.log(ws, job)), file_name=f"{job}.log.txt", mime="text/plain",
                            on_click="ignore", icon=":material/description:", key="log", help="Everything the import wrote.")
     elif dataset is None and run.payload.get("keep", True):
         st.markdown(":material/info: Nothing was kept: the import was stopped, or its dataset was deleted since.")
     _numbers(ws, job)
     _ways_on(ws, run, dataset)
-    report = shell.api().import_job_report(ws, job)
+    report = shell.api().data.job_report(ws, job)
     if report is not None:
         st.subheader("Import report")
         data_report.findings(report, ws, None if run.payload.get("shift_of") else dataset)
@@ -44,7 +44,7 @@ def page(ws: str, job: str) -> None:
 
 def _fetched(ws: str, run: Run) -> None:
     """A hub set that a worker has fetched, or could not fetch: on to its columns, or another try."""
-    path = shell.api().fetched_upload(ws, run.id)
+    path = shell.api().data.fetched_upload(ws, run.id)
     if path is not None and st.session_state.pop("fetching", None) == run.id:
         importing.use(ws, path)
         shell.go("data")
@@ -61,13 +61,13 @@ def _fetched(ws: str, run: Run) -> None:
         if path is None and st.button("Fetch it again", icon=":material/refresh:", key="hub_again"):
             wanted = run.payload["hub"]
             with shell.guarded():
-                job = shell.api().fetch_hub_set(ws, wanted["id"], configuration=wanted.get("configuration"), split=wanted.get("split"))
+                job = shell.api().data.fetch_hub_set(ws, wanted["id"], configuration=wanted.get("configuration"), split=wanted.get("split"))
                 st.session_state["fetching"] = job
                 shell.go("dataset", **{"import": job})
 
 
 def _numbers(ws: str, job: str) -> None:
-    report = shell.api().import_job_report(ws, job)
+    report = shell.api().data.job_report(ws, job)
     if report is not None:
         st.markdown(f"{report.rows_read:,} rows read, **{report.rows_kept:,} usable**, {len(report.left_out):,} left out · "
                     f"{len(report.classes):,} classes · {shell.escape(report.format)}")
@@ -75,7 +75,7 @@ def _numbers(ws: str, job: str) -> None:
 
 def _ways_on(ws: str, run: Run, dataset: Dataset | None) -> None:
     """Open the dataset, import again with what the report advises, or go back to the columns."""
-    report = shell.api().import_job_report(ws, run.id)
+    report = shell.api().data.job_report(ws, run.id)
     path = Path(run.payload["path"]) if run.payload.get("path") else None
     again = path is not None and path.exists()
     used = run.payload.get("options") or {}
@@ -102,8 +102,9 @@ def _ways_on(ws: str, run: Run, dataset: Dataset | None) -> None:
 def _again(ws: str, run: Run, *, suffix: str, fix_leaks: bool, merge_labels: bool) -> None:
     """Submit the same import with other options; what the first one made stays."""
     api, payload = shell.api(), run.payload
-    options = api.import_options(fix_leaks=fix_leaks, merge_labels=merge_labels, template=(payload.get("options") or {}).get("template"))
+    options = api.data.import_options(fix_leaks=fix_leaks, merge_labels=merge_labels,
+                                      template=(payload.get("options") or {}).get("template"))
     with shell.guarded():
-        job = api.submit_import(ws, Path(payload["path"]), name=f"{payload.get('name', '')} ({suffix})", roles=payload.get("roles"),
+        job = api.data.submit_import(ws, Path(payload["path"]), name=f"{payload.get('name', '')} ({suffix})", roles=payload.get("roles"),
                                 options=options, shift_of=payload.get("shift_of"))
         shell.go("dataset", **{"import": job})

@@ -20,7 +20,7 @@ def one(ws: str) -> None:
     if ref is None:
         data_job.page(ws, str(job))
         return
-    dataset = shell.api().dataset(ws, ref)
+    dataset = shell.api().data.find(ws, ref)
     if dataset is None:
         shell.problem("This workspace has no such dataset.", "It was deleted, or it belongs to another workspace.",
                       "Choose one from the list of all datasets.")

@@ -52,7 +52,7 @@ def _example(finding: Finding) -> str:
 def _examples(report: ImportReport, ws: str, dataset: Dataset) -> dict[int, tuple[bytes, str]]:
     """row number -> (small PNG, class) of all rows that the findings name and the dataset has."""
     ids = sorted({row for finding in report.findings if finding.code not in _NO_EXAMPLES for row in finding.rows})
-    rows = shell.api().sample_rows(ws, dataset.id, n=len(ids), ids=ids) if ids else []
+    rows = shell.api().data.rows(ws, dataset.id, n=len(ids), ids=ids) if ids else []
     small = pictures.of_dataset(str(shell.api().settings.home), ws, dataset.id, tuple(str(row["image"]) for row in rows))
     return {row["row_id"]: (small[row["image"]], str(row["label"])) for row in rows if row["image"] in small}
 

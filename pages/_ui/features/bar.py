@@ -35,7 +35,7 @@ class Chosen:
 def choose(ws: str) -> Chosen | None:
     """The two models to compare. None, with the next step on screen, while there is nothing to compare."""
     rows = _rows_wanted()
-    known: Known = shell.api().features_states(ws, rows=rows)
+    known: Known = shell.api().features.states(ws, rows=rows)
     if not known:
         shell.empty("There are no runs yet. Train a model first; then see here what training did to its features.", page="train",
                     label="Go to Train")
@@ -52,7 +52,7 @@ def choose(ws: str) -> Chosen | None:
     if not _ready(ws, known, labels, a, b, rows):
         return None
     if second_set(beside):
-        there = {i: (known[i][0], shell.api().features_state(ws, i, rows=rows, beside=beside)) for i in dict.fromkeys((b.run, a.run))}
+        there = {i: (known[i][0], shell.api().features.state(ws, i, rows=rows, beside=beside)) for i in dict.fromkeys((b.run, a.run))}
         if not _ready(ws, there, labels, a, b, rows, beside):
             return None
     st.query_params["a"], st.query_params["b"], st.query_params["beside"] = a.text, b.text, beside
@@ -62,10 +62,10 @@ def choose(ws: str) -> Chosen | None:
 def _beside(ws: str, run: Run, *, steps: bool) -> str:
     """What is drawn beside the target rows: the dataset's own shift set unless another dataset, or nothing, is chosen."""
     api = shell.api()
-    dataset = api.dataset(ws, run.recipe.dataset) if run.recipe else None
+    dataset = api.data.find(ws, run.recipe.dataset) if run.recipe else None
     if dataset is None:
         return SHIFT_SET
-    others = {other.id: other.name for other in api.beside_choices(ws, run.id)}
+    others = {other.id: other.name for other in api.features.beside_choices(ws, run.id)}
     own = {SHIFT_SET: "its own shift set", NOTHING: "nothing"} if dataset.rows(Split.SHIFT) else {NOTHING: "nothing"}
     offered = own | ({} if steps else others)
     if len(own | others) == 1:
@@ -89,7 +89,7 @@ def _rows_wanted() -> int:
 
 def _rows_control(ws: str, run: Run, rows: int) -> None:
     """How many rows to compare; offered where the dataset has more than the default sample."""
-    dataset = shell.api().dataset(ws, run.recipe.dataset) if run.recipe else None
+    dataset = shell.api().data.find(ws, run.recipe.dataset) if run.recipe else None
     there = 0 if dataset is None else sum(dataset.rows(split) for split in (Split.TEST, Split.VALIDATION, Split.SHIFT))
     offered = [n for i, n in enumerate(ROWS_OFFERED) if i == 0 or there > ROWS_OFFERED[i - 1]]
     if len(offered) > 1 or rows != offered[0]:
@@ -175,7 +175,7 @@ def _ready(ws: str, known: Known, labels: Mapping[str, str], a: Asked, b: Asked,
         return False
     job = found.job or _begin(ws, known, run, rows, beside)
     if job:
-        dataset = shell.api().dataset(ws, beside) if beside else None
+        dataset = shell.api().data.find(ws, beside) if beside else None
         rows_of = f" at up to {BESIDE_ROWS} rows of {shell.escape(dataset.name)}" if dataset else ""
         st.markdown(f":material/hourglass_top: Getting the features of **{label}**{rows_of}: the same rows go through the base model and "
                     "the tuned model once each, about as long as two evaluations, and both are kept. This page goes on by itself.")
@@ -187,7 +187,7 @@ def _begin(ws: str, known: Known, run: Run, rows: int, beside: str) -> str | Non
     """Ask for the features of this run, and after it of the others of its experiment; None while a failed try waits for a person."""
     mates = [r.id for r, s in known.values() if r.experiment == run.experiment and not s.ready and not s.reason and not s.job]
     wanted = [run.id, *(i for i in mates if i != run.id)]
-    last = next((job for job in shell.api().runs(ws, kind=JobKind.FEATURES)
+    last = next((job for job in shell.api().runs.all(ws, kind=JobKind.FEATURES)
                  if run.folder in job.payload.get("runs", ()) and job.payload.get("rows") == rows
                  and job.payload.get("beside", "") == beside), None)
     if last is not None:  # it has ended, and yet the features are not there
@@ -199,7 +199,7 @@ def _begin(ws: str, known: Known, run: Run, rows: int, beside: str) -> str | Non
         if not st.button("Extract features", type="primary", icon=":material/play_arrow:", key="extract_again"):
             return None
         wanted = [run.id]
-    return shell.api().request_features(ws, wanted, rows=rows, beside=beside)
+    return shell.api().features.request(ws, wanted, rows=rows, beside=beside)
 
 
 def _follow(ws: str, job: str) -> None:
@@ -210,7 +210,7 @@ def _follow(ws: str, job: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             live.badge(run)
             if st.button("Stop", icon=":material/stop:", key="stop_features", disabled=run.status is Status.STOPPING):
-                shell.api().stop(ws, job)
+                shell.api().runs.stop(ws, job)
                 st.rerun(scope="fragment")
         live.bar(run, story)
 

@@ -86,11 +86,11 @@ def _transfer(space: Space) -> None:
 
 
 def _weights(ws: str, asked: Asked, state: State, rows: int) -> None:
-    found = shell.api().weight_changes(ws, asked.run)
+    found = shell.api().features.weight_changes(ws, asked.run)
     if found is None:
         st.caption("The weights of this run were not measured yet." if state.job is None else "The weights of this run are being measured.")
         if state.job is None and st.button("Measure the weights", icon=":material/play_arrow:", key="features_measure_weights"):
-            shell.api().request_features(ws, [asked.run], rows=rows)
+            shell.api().features.request(ws, [asked.run], rows=rows)
             st.rerun()
         return
     if found["note"]:

@@ -39,7 +39,7 @@ DRAWN = ("side by side", "arrows", "on the way")
 def panel(ws: str, chosen: bar.Chosen, block: int) -> None:
     """The map and the cards, redrawn together when rows are selected, without the rest of the page."""
     with shell.guarded():
-        space = shell.api().shift(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows, beside=chosen.beside)
+        space = shell.api().features.shift(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows, beside=chosen.beside)
         st.subheader("What does it look like?")
         _map(space, block)
         st.subheader("Which examples?")

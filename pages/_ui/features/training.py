@@ -20,7 +20,7 @@ def section(ws: str, asked: Asked, space: Space, block: int) -> None:
     with shell.guarded():
         st.subheader("Over training")
         name = space.shift.blocks[block].name
-        story = shell.api().feature_story(ws, asked.run, name, rows=space.rows)
+        story = shell.api().features.story(ws, asked.run, name, rows=space.rows)
         if story is None:
             st.caption("This run recorded no features while training. Set *Rows replayed* under Advanced on the Train page "
                        "and train again. A probe has no steps: it is solved in one go.")
@@ -46,7 +46,7 @@ def _colours(space: Space, story: Story) -> Colouring:
 
 
 def _player(ws: str, run: str, space: Space, story: Story, name: str) -> Chart:
-    curves = [p for p in shell.api().curves(ws, run).steps if "loss" in p]
+    curves = [p for p in shell.api().runs.curves(ws, run).steps if "loss" in p]
     return shift_player.player(story.frames, story.steps, _colours(space, story), loss_steps=[p["step"] for p in curves],
                                losses=[p["loss"] for p in curves], block=name)
 

@@ -21,14 +21,14 @@ def bar(ws: str, run: Run) -> None:
     with st.container(horizontal=True, gap="small"):
         if not run.status.final and st.button("Stop", icon=":material/stop:", key="stop", disabled=run.status is Status.STOPPING,
                                               help="Keeps the best checkpoint and judges it on the test rows."):
-            _then_redraw(api.stop, ws, run.id)
+            _then_redraw(api.runs.stop, ws, run.id)
         if run.status.resumable and st.button("Resume", icon=":material/play_arrow:", key="resume", type="primary", help=word("resume")):
-            _then_redraw(api.resume, ws, run.id)
+            _then_redraw(api.runs.resume, ws, run.id)
         if run.recipe and st.button("Fork", icon=":material/fork_right:", key="fork", help=word("fork")):
             _fork(ws, run)
         if st.button("Rename", icon=":material/edit:", key="rename"):
             _rename(ws, run)
-        st.download_button("Log", data=guard.made(lambda: api.log(ws, run.id)), file_name=f"{run.id}.log.txt", mime="text/plain",
+        st.download_button("Log", data=guard.made(lambda: api.runs.log(ws, run.id)), file_name=f"{run.id}.log.txt", mime="text/plain",
                            on_click="ignore", icon=":material/description:", key="log",
                            help="Everything the run wrote, tracebacks included.")
         running = run.status in (Status.RUNNING, Status.STOPPING)
@@ -49,7 +49,7 @@ def _delete(ws: str, run: Run) -> None:
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:", key="delete_yes"):
             with shell.guarded():
-                shell.api().delete(ws, run.id)
+                shell.api().runs.delete(ws, run.id)
                 shell.go("runs")
         if st.button("Keep it", key="delete_no"):
             st.rerun()
@@ -62,7 +62,7 @@ def _rename(ws: str, run: Run) -> None:
         with shell.guarded():
             if not (name or "").strip():
                 raise RecipeError("A run needs a name.", remedy="Type at least one character.")
-            shell.api().rename(ws, run.id, name.strip())
+            shell.api().runs.rename(ws, run.id, name.strip())
             st.rerun()
 
 
@@ -73,7 +73,7 @@ def _fork(ws: str, run: Run) -> None:
     st.caption("The run you see stays as it is. What you change here starts as a new run.")
     method = REGISTRY.get(run.recipe.method)
     knobs = method.card.knobs if method else ()
-    facts = shell.api().model_facts(run.recipe.base_model)
+    facts = shell.api().models.facts(run.recipe.base_model)
     spec = None
     if facts and "freeze" in knobs:
         now = freeze.describe(run.recipe.freeze, facts.block_names)
@@ -85,4 +85,4 @@ def _fork(ws: str, run: Run) -> None:
             if facts and spec:
                 plan = freeze.parse(spec, facts.block_names)
                 edited = edited.replace(freeze=replace(edited.freeze, frozen=plan.frozen))
-            shell.go("run", run=shell.api().fork(ws, run.id, edited))
+            shell.go("run", run=shell.api().runs.fork(ws, run.id, edited))

@@ -23,7 +23,7 @@ def siblings(ws: str, run: Run) -> None:
     """The other runs of the same experiment, one click away."""
     if run.experiment is None:
         return
-    members = [r for r in reversed(shell.api().runs(ws, kind=JobKind.TRAIN)) if r.experiment == run.experiment]
+    members = [r for r in reversed(shell.api().runs.all(ws, kind=JobKind.TRAIN)) if r.experiment == run.experiment]
     if len(members) < 2:
         return
     names = arms.names(members)
@@ -37,7 +37,7 @@ def siblings(ws: str, run: Run) -> None:
 
 def damage(ws: str, run: Run) -> None:
     """Files of the run that cannot be read, each with what is lost."""
-    for name, why in shell.api().damage(ws, run.id).items():
+    for name, why in shell.api().runs.damage(ws, run.id).items():
         again = f"{'Resume' if run.status.resumable else 'Fork'} the run to make it anew, or delete it."
         shell.problem(f"{name} of this run is damaged.", f"{why}. What stands in it is not shown; everything else is.", again)
 
@@ -60,10 +60,10 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
         if not run.status.final:
             live.bar(run, story)
             live.vitals(run, story)
-        result = shell.api().result(ws, run_id) if run.status.final else None
+        result = shell.api().runs.result(ws, run_id) if run.status.final else None
         if result:
             measurements(result)
-        data = curve_data(shell.api().curves(ws, run_id))
+        data = curve_data(shell.api().runs.curves(ws, run_id))
         if run.status is Status.DONE and not data.steps:
             scored = f" Validation accuracy: {data.accuracies[-1]:.3f}." if data.accuracies else ""
             st.caption(f"This method is solved in one go, so there is no learning curve.{scored}")

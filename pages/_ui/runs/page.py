@@ -16,7 +16,7 @@ def one(ws: str) -> None:
         everything(ws)
         return
     shell.link("runs", "All runs", icon=":material/arrow_back:")
-    run = shell.api().run(ws, run_id)
+    run = shell.api().runs.get(ws, run_id)
     detail.siblings(ws, run)
     st.header(shell.escape(run.name))
     actions.bar(ws, run)
@@ -29,7 +29,7 @@ def everything(ws: str) -> None:
     """All runs of the workspace."""
     st.title("Runs")
     st.caption("The queue and every run of this workspace. Runs go on when you close this page.")
-    if not shell.api().runs(ws, kind=JobKind.TRAIN) and not shell.api().damaged_runs(ws):
+    if not shell.api().runs.all(ws, kind=JobKind.TRAIN) and not shell.api().runs.damaged(ws):
         shell.empty("No runs yet. Choose a dataset, a model and methods to start some.", page="train", label="Go to Train")
         return
     run_list.everything(ws)

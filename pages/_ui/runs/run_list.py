@@ -30,7 +30,7 @@ def recent(ws: str, *, limit: int) -> None:
 
 def _recent(ws: str, limit: int) -> None:
     with shell.guarded():
-        runs = shell.api().runs(ws, kind=JobKind.TRAIN)
+        runs = shell.api().runs.all(ws, kind=JobKind.TRAIN)
         named = titles(ws)
         if not runs:
             shell.empty("No runs yet. Start the first comparison above, or choose your own methods.", page="train", label="Choose methods")
@@ -44,7 +44,7 @@ def _recent(ws: str, limit: int) -> None:
 
 def busy(ws: str) -> bool:
     """Whether anything is queued or running."""
-    return any(not r.status.final for r in shell.api().runs(ws))
+    return any(not r.status.final for r in shell.api().runs.all(ws))
 
 
 def everything(ws: str) -> None:
@@ -55,7 +55,7 @@ def everything(ws: str) -> None:
 def _everything(ws: str) -> None:
     _damaged(ws)
     with shell.guarded():
-        every = groups(shell.api().runs(ws, kind=JobKind.TRAIN))
+        every = groups(shell.api().runs.all(ws, kind=JobKind.TRAIN))
         named = titles(ws)
         shown = int(st.session_state.get("experiments_shown", PAGE))
         for members in every[:shown]:
@@ -67,20 +67,20 @@ def _everything(ws: str) -> None:
 
 def _damaged(ws: str) -> None:
     """Entries of the queue that cannot be read: named, and deleted with one click."""
-    for run in shell.api().damaged_runs(ws):
+    for run in shell.api().runs.damaged(ws):
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(f":material/broken_image: **{shell.escape(run.name)}** cannot be read: {shell.escape(run.damage)}.")
             if not run.status.final or run.status is Status.FAILED:
                 live.badge(run)
             if st.button("Delete", icon=":material/delete:", key=f"delete_damaged_{run.id}"):
                 with shell.guarded():
-                    shell.api().delete(ws, run.id)
+                    shell.api().runs.delete(ws, run.id)
                     st.rerun()
 
 
 def titles(ws: str) -> dict[str | None, str]:
     """Experiment id -> its name."""
-    return {e.id: e.name for e in shell.api().experiments(ws)}
+    return {e.id: e.name for e in shell.api().experiments.all(ws)}
 
 
 def age(created: float) -> str:
@@ -113,11 +113,11 @@ def _row(ws: str, run: Run, name: str) -> None:
             step, total = story.step.get("step"), story.step.get("total_steps")
             phase = list(story.phases)[-1] if story.phases else "starting"
             st.caption(phase + (f", step {step:,} of {total:,}" if step and total and phase == "training" else ""))
-        elif run.status in (Status.DONE, Status.STOPPED) and (result := shell.api().result(ws, run.id)):
+        elif run.status in (Status.DONE, Status.STOPPED) and (result := shell.api().runs.result(ws, run.id)):
             accuracy = result.metrics.get("test", {}).get("accuracy")
             score = f"test accuracy {measured(accuracy.value, accuracy.low, accuracy.high)}" if accuracy else "no test score (no test row)"
             st.caption(f"{score} · {duration(result.seconds)}")
         elif run.failure:
             st.caption(shell.escape(run.failure.what))
-        if damage := shell.api().damage(ws, run.id):
+        if damage := shell.api().runs.damage(ws, run.id):
             st.caption(f":material/broken_image: damaged: {shell.escape(', '.join(damage))}")

@@ -53,5 +53,5 @@ def _table(ws: str, dataset: Dataset, level: str, side: int) -> None:
 @st.cache_data(max_entries=16, show_spinner="Augmenting a few pictures…")
 def _rows(home: str, ws: str, dataset: str, level: str, side: int) -> list[tuple[str, list[str | None]]]:
     """(class, original and first epochs as table cells). Datasets never change; `home` tells data folders apart."""
-    found = shell.api().augmented(ws, dataset, level=level, side=side)
+    found = shell.api().data.augmented(ws, dataset, level=level, side=side)
     return [(row.label, [pictures.cell(png) for png in (row.before, *row.epochs)]) for row in found]

@@ -24,9 +24,9 @@ EFFORTS = {"quick": "Quick", "normal": "Normal", "thorough": "Thorough"}
 def dataset(ws: str) -> str:
     """A dataset of the workspace or a bundled one; returns its id."""
     api = shell.api()
-    own = {d.id: d for d in api.datasets(ws)}
+    own = {d.id: d for d in api.data.all(ws)}
     there = {d.source for d in own.values()}
-    bundled = {b.id: b for b in api.bundled_datasets() if b.id not in there}
+    bundled = {b.id: b for b in api.data.bundled() if b.id not in there}
 
     def name(ref: str) -> str:
         if ref in own:
@@ -43,8 +43,8 @@ def dataset(ws: str) -> str:
 def task_of(ws: str, dataset_ref: str) -> Task:
     """What a dataset of the workspace or the catalogue is for."""
     api = shell.api()
-    entry = next((b for b in api.bundled_datasets() if b.id == dataset_ref), None)
-    found = api.dataset(ws, dataset_ref) or entry
+    entry = next((b for b in api.data.bundled() if b.id == dataset_ref), None)
+    found = api.data.find(ws, dataset_ref) or entry
     if found is None:
         raise NotFoundError("This workspace has no such dataset.", why="It was deleted, or it belongs to another workspace.",
                             remedy="Choose another one.")
@@ -53,7 +53,7 @@ def task_of(ws: str, dataset_ref: str) -> Task:
 
 def model(task: Task) -> str:
     """A bundled base model for this task, a hub id or a local folder; empty while nothing has been typed."""
-    every = {m.id: m for m in shell.api().bundled_models()}
+    every = {m.id: m for m in shell.api().models.bundled()}
     fitting = {id: m for id, m in every.items() if task in m.tasks}
     key = "train_model" if task is Task.TEXT_CLASSIFICATION else f"train_model_{task.value}"
     choice = st.selectbox("Base model", [*fitting, OTHER], key=key, help=word("base model"), persist_state="session",
@@ -73,7 +73,7 @@ def model(task: Task) -> str:
 
 def cautions(dataset: Dataset) -> None:
     """Warn of classes that nothing trains on and of splits without a row, before anything is started."""
-    for finding in shell.api().cautions(dataset):
+    for finding in shell.api().data.cautions(dataset):
         st.warning(f"{shell.escape(finding.message)} {shell.escape(finding.remedy)}", icon=":material/warning:")
 
 
@@ -89,14 +89,15 @@ def _kinds(tasks: Sequence[Task]) -> str:
 
 def default(ws: str, dataset_ref: str, model_id: str, method: str, level: str, *, seed: int = 0, budget: int | None = None) -> Recipe:
     """What the dial gives for one method; fewer rows mean more epochs, so the label budget counts."""
-    return shell.api().default_recipe(ws, dataset=dataset_ref, model=model_id, method=method, effort=level, seed=seed, label_budget=budget)
+    return shell.api().experiments.default_recipe(ws, dataset=dataset_ref, model=model_id, method=method, effort=level, seed=seed,
+                                                  label_budget=budget)
 
 
 def fetch_first(ws: str, *, model_id: str, dataset_ref: str, facts: ModelFacts | None, ready: Dataset | None) -> None:
     """What is missing before anything can be planned, a button that fetches it, and live progress of that."""
     api = shell.api()
-    catalogue_model = next((m for m in api.bundled_models() if m.id == model_id), None)
-    catalogue_data = next((d for d in api.bundled_datasets() if d.id == dataset_ref), None)
+    catalogue_model = next((m for m in api.models.bundled() if m.id == model_id), None)
+    catalogue_data = next((d for d in api.data.bundled() if d.id == dataset_ref), None)
     with st.container(border=True):
         missing = " and ".join(part for part, there in (("the base model", facts), ("the dataset", ready)) if there is None)
         st.markdown(f":material/download: **Fetch and inspect {missing} first.** Methods, the freeze grid and the estimates are read "
@@ -106,7 +107,8 @@ def fetch_first(ws: str, *, model_id: str, dataset_ref: str, facts: ModelFacts |
             st.caption("Source: the Hugging Face hub, or your folder. Only safetensors weights are loaded; no code of the model runs.")
         if st.button("Fetch and inspect", type="primary", icon=":material/download:", key="fetch_first"):
             with shell.guarded():
-                st.session_state["prepare_job"] = api.prepare(ws, model=None if facts else model_id, dataset=None if ready else dataset_ref)
+                st.session_state["prepare_job"] = api.models.prepare(
+                    ws, model=None if facts else model_id, dataset=None if ready else dataset_ref)
         if job := st.session_state.get("prepare_job"):
             live.prepare_panel(ws, job)
 

@@ -77,10 +77,10 @@ def test_a_damaged_dataset_in_use_is_not_deleted(settings: Settings) -> None:
                                               recipe=RECIPE.replace(dataset=bad.id))])[0]
     (library.folder(bad.id, settings=settings, workspace=WORKSPACE) / "dataset.json").write_text("[]", encoding="utf-8")
     with pytest.raises(ThawError, match="its run"):
-        thaw.delete_dataset(WORKSPACE, bad.id)
-    thaw.stop(WORKSPACE, job)
-    thaw.delete_dataset(WORKSPACE, bad.id)
-    assert thaw.damaged_datasets(WORKSPACE) == {}
+        thaw.data.delete(WORKSPACE, bad.id)
+    thaw.runs.stop(WORKSPACE, job)
+    thaw.data.delete(WORKSPACE, bad.id)
+    assert thaw.data.damaged(WORKSPACE) == {}
 
 
 def test_files_of_a_run_are_looked_at_one_by_one(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_on_a_full_disk_the_folder_goes_first(settings: Settings, monkeypatch: p
     from core.store.jobs import NewJob
 
     thaw = Thaw(settings)
-    store, runs = thaw._store, settings.workspace(WORKSPACE) / "runs"
+    store, runs = thaw._desk.store, settings.workspace(WORKSPACE) / "runs"
     done, busy = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="r", recipe=RECIPE, runs_folder=runs)
                                     for _ in range(2)])
     claim = store.queue.claim(supervisor="s", host="h", slots=1)
@@ -132,10 +132,10 @@ def test_on_a_full_disk_the_folder_goes_first(settings: Settings, monkeypatch: p
         return real(workspace, job)
 
     monkeypatch.setattr(store.jobs, "delete", full_until_there_is_room)
-    thaw.delete(WORKSPACE, done)
-    assert not (runs / done).exists() and [run.id for run in thaw.runs(WORKSPACE)] == [busy]
+    thaw.runs.delete(WORKSPACE, done)
+    assert not (runs / done).exists() and [run.id for run in thaw.runs.all(WORKSPACE)] == [busy]
     with pytest.raises(ThawError, match="Stop it first"):
-        thaw.delete(WORKSPACE, busy)
+        thaw.runs.delete(WORKSPACE, busy)
     assert (runs / busy).exists()
 
 

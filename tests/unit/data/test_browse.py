@@ -12,8 +12,8 @@ from tests.conftest import WORKSPACE, write_picture_dataset
 def test_thumbnails_are_small_pngs_of_the_rows_asked_for(settings: Settings) -> None:
     dataset = write_picture_dataset(settings, n_rows=45)
     api = Thaw(settings)
-    names = [row["image"] for row in api.sample_rows(WORKSPACE, dataset.id, n=3)]
-    small = api.thumbnails(WORKSPACE, dataset.id, names)
+    names = [row["image"] for row in api.data.rows(WORKSPACE, dataset.id, n=3)]
+    small = api.data.thumbnails(WORKSPACE, dataset.id, names)
     assert list(small) == names
     for png in small.values():
         with Image.open(io.BytesIO(png)) as picture:
@@ -25,4 +25,4 @@ def test_thumbnails_stay_inside_the_dataset(settings: Settings) -> None:
     outside = settings.home / "secret.png"
     Image.new("RGB", (4, 4)).save(outside)
     asked = ["../../../../secret.png", str(outside), "images/none.png"]
-    assert Thaw(settings).thumbnails(WORKSPACE, dataset.id, asked) == {}
+    assert Thaw(settings).data.thumbnails(WORKSPACE, dataset.id, asked) == {}

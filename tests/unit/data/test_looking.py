@@ -81,7 +81,7 @@ HOSTILE: list[tuple[Callable[[Path], None], str, str]] = [
 PEAK = """
 import resource, sys
 from pathlib import Path
-from core import looking
+from core.data import looking
 from core.errors import DataError
 from core.settings import Settings
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -163,7 +163,7 @@ def test_a_wide_paste_is_refused_at_once(settings: Settings) -> None:
     csv.writer(out, delimiter="\t").writerows([[f"c{i}" for i in range(3_000)], ["x"] * 3_000])
     path = paste.to_file(out.getvalue(), settings=settings, workspace="w" * 22)
     with pytest.raises(DataError, match="columns"):
-        Thaw(settings).preview_table(path)
+        Thaw(settings).data.preview(path)
 
 
 def test_cells_of_wide_tables_are_cut_shorter(settings: Settings, tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ def test_the_facade_asks_before_anything_is_queued(tmp_path: Path, settings: Set
     ws = thaw.new_workspace()
     there = str(folder(tmp_path / "elsewhere" / "mine"))
     with pytest.raises(NotFoundError, match="may be used here"):
-        thaw.prepare(ws, model=there)
-    assert thaw.runs(ws) == []
+        thaw.models.prepare(ws, model=there)
+    assert thaw.runs.all(ws) == []
 
 
 def test_a_fetched_folder_is_looked_at_before_it_is_loaded(tmp_path: Path, settings: Settings) -> None:

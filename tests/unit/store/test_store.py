@@ -281,7 +281,7 @@ def test_only_one_supervisor_is_announced_until_it_is_dead(store: Store) -> None
 def test_experiments_without_runs_are_not_listed(store: Store) -> None:
     used, empty = store.experiments.create("ws", "five methods"), store.experiments.create("ws", "empty")
     store.jobs.submit([NewJob(workspace="ws", kind=JobKind.TRAIN, name="r", runs_folder=store.path, experiment=used)])
-    assert [e.id for e in store.experiments.list("ws")] == [used] != [empty]
+    assert [e.id for e in store.experiments.all("ws")] == [used] != [empty]
 
 
 def test_listing_costs_in_proportion_and_asking_after_a_run_costs_the_same_however_much_there_is(store: Store) -> None:

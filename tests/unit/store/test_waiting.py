@@ -113,7 +113,7 @@ def test_what_anybody_asks_costs_the_same_however_much_others_have_queued(store:
     asked = {
         "a waiting run": lambda: store.jobs.get("mine", mine[2]), "a run under way": lambda: store.jobs.get("mine", mine[0]),
         "the hoarder's next": lambda: store.jobs.get("hoarder", others[0]), "the list": lambda: store.jobs.list("mine"),
-        "experiments": lambda: store.experiments.list("mine"), "who works": store.queue.active,
+        "experiments": lambda: store.experiments.all("mine"), "who works": store.queue.active,
         "no free slot": lambda: store.queue.claim(supervisor="s", host="h", slots=1), "a claim": cancelled_claim,
         "submitting": lambda: submit(store, "mine"), "room": lambda: store.jobs.check_room("mine", 1, most=100),
         "retiring": lambda: store.supervisors.retire("nobody")}
