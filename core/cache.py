@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,11 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core import files
+from core.checksums import sha256
+
 if TYPE_CHECKING:
     from filelock import FileLock
 
-MARKERS = ("key.json", "offsets.npy")
-"""Files that show when an entry was last used: the time of their last change."""
+KEY = "key.json"
+"""Its time of last change is when the entry was last used. Some kinds also keep the key itself in it."""
+MARKERS = (KEY, "offsets.npy")
+"""Tokens that the versions before wrote have no `key.json`."""
 STRAY_S = 86_400.0
 """A temporary file that nobody has changed for so long was left by a process that was killed."""
 _SUMS = "sums.json"
@@ -32,6 +36,12 @@ _SUMS = "sums.json"
 def folder_of(root: Path, kind: str, key: Any) -> Path:
     """The folder of the entry that depends on `key` (JSON-serialisable), below the cache folder `root`."""
     return root / kind / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def mark_used(folder: Path) -> None:
+    """Note that the entry was just used; one that was evicted since is no error."""
+    with contextlib.suppress(FileNotFoundError):
+        (folder / KEY).touch()
 
 
 @contextlib.contextmanager
@@ -87,33 +97,25 @@ def remove(folder: Path) -> bool:
     with _tried(Path(f"{folder}.lock")) as mine:
         if not mine or _leased(folder):
             return False
-        grave = folder.with_name(f".deleted-{folder.name}-{secrets.token_hex(4)}")
-        with contextlib.suppress(FileNotFoundError):
-            folder.rename(grave)  # at once out of everybody's sight
-    shutil.rmtree(grave, ignore_errors=True)
+        files.remove_folder(folder)
     return True
 
 
 def save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write `<name>.npy` for each array, and their checksums last: an entry without those is none. Call while `filling`."""
-    folder.mkdir(parents=True, exist_ok=True)
     sums = {}
     for name, array in arrays.items():
-        temporary = folder / f"{name}.npy.tmp"
-        with temporary.open("wb") as file:
-            np.save(file, array)
-        sums[name] = _digest(temporary)
-        temporary.replace(folder / f"{name}.npy")
-    text = folder / f"{_SUMS}.tmp"
-    text.write_text(json.dumps(sums), encoding="utf-8")
-    text.replace(folder / _SUMS)
+        with files.replacing(folder / f"{name}.npy") as temporary:
+            np.save(temporary, array)
+            sums[name] = sha256(temporary)
+    files.write_json(folder / _SUMS, sums)
 
 
 def load_arrays(folder: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
     """The arrays that `save_arrays` wrote, memory-mapped; None where one is missing or is not what was written."""
     try:
         sums = json.loads((folder / _SUMS).read_text(encoding="utf-8"))
-        if any(_digest(folder / f"{name}.npy") != sums[name] for name in names):
+        if any(sha256(folder / f"{name}.npy") != sums[name] for name in names):
             return None
         return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
     except (OSError, ValueError, KeyError, TypeError):
@@ -160,14 +162,9 @@ def _entries(root: Path) -> list[tuple[float, int, Path]]:
 
 def _sweep(root: Path) -> None:
     """Remove folders whose removal was cut short, and temporary files that nobody writes any more."""
-    for grave in root.glob("*/.deleted-*"):
-        shutil.rmtree(grave, ignore_errors=True)
-    for path in root.glob("*/*/*.tmp*"):
+    for kind in root.iterdir():
+        files.sweep(kind)
+    for path in root.glob("*/*/*"):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > STRAY_S:
+            if files.is_temporary(path.name) and time.time() - path.stat().st_mtime > STRAY_S:
                 path.unlink()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
+
+from core import files
 
 SETTLED_NS = 2_000_000_000
 """A file that was written less than this before it was read may have been written again within the same tick of the clock: it is read
@@ -72,8 +73,5 @@ def read(path: Path) -> Notes | None:
 
 def write(path: Path, notes: Notes) -> None:
     """Write notes by rename. A folder that cannot be written to only costs another reading next time."""
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"files": {name: astuple(note) for name, note in notes.items()}}), encoding="utf-8")
-        temporary.replace(path)
+        files.write_json(path, {"files": {name: astuple(note) for name, note in notes.items()}}, indent=None)

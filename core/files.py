@@ -1,38 +1,54 @@
-"""Files that are whole or absent: written under a temporary name, synced, renamed; folders are renamed, then deleted."""
+"""Files and folders that are whole or absent: written under a temporary name, then renamed.
+
+Every rename into place is here, so that there is one pattern for temporary names (`.new-…`) and one for what is being deleted
+(`.deleted-…`): what a killed process leaves under either is found by its name.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+NEW_PREFIX = ".new-"
 DELETED_PREFIX = ".deleted-"
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` so that a reader, or a power cut, sees the old file or the new one, never a part."""
+@contextlib.contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """A temporary path with the same suffix, renamed to `path` when the block ends well and removed when it does not.
+
+    A reader sees the old file or the new one, never a part. durable: also after a power cut (synced before and after the rename).
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    temporary = path.with_name(f"{NEW_PREFIX}{secrets.token_hex(4)}-{path.name}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o600)
-        os.replace(name, path)
+        yield temporary
+        if durable:
+            _sync(temporary)
+        os.replace(temporary, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if durable and os.name == "posix":  # platforms that cannot open a folder need no such step
+        _sync(path.parent)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON (indented, UTF-8) atomically."""
-    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+def write_bytes(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Write a file through `replacing`."""
+    with replacing(path, durable=durable) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: Path, value: Any, *, indent: int | None = 1, durable: bool = False) -> None:
+    """Write JSON in UTF-8 through `replacing`. indent: None writes it on one line."""
+    write_bytes(path, (json.dumps(value, indent=indent, ensure_ascii=False) + "\n").encode(), durable=durable)
 
 
 def read_json(path: Path) -> Any | None:
@@ -43,22 +59,62 @@ def read_json(path: Path) -> Any | None:
         return None
 
 
-def remove_folder(folder: Path) -> None:
-    """Delete a folder: first out of sight in one rename, then bit by bit. What a crash leaves, `sweep` clears."""
-    grave = folder.with_name(f"{DELETED_PREFIX}{folder.name}-{secrets.token_hex(4)}")
+@contextlib.contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A folder to work in below `parent`, removed at the end."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=NEW_PREFIX, dir=parent))
     try:
-        folder.rename(grave)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def new_folder(target: Path, *, last: str) -> Iterator[Path]:
+    """A temporary folder, renamed to `target` when the block ends well and removed when it does not.
+
+    Where another process made `target` meanwhile, that one stays. last: the file by which a whole folder is told.
+    """
+    with temporary_folder(target.parent) as folder:
+        yield folder
+        folder.chmod(0o755)
+        try:
+            move(folder, target)
+        except OSError:
+            if not (target / last).is_file():
+                raise
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or folder that is whole. A file takes the place of another; for a folder there must be none."""
+    os.replace(source, target)
+
+
+def remove_folder(folder: Path) -> bool:
+    """Delete a folder: first out of sight in one rename, then bit by bit. What a crash leaves, `sweep` clears. Whether there was one."""
+    deleted = folder.with_name(f"{DELETED_PREFIX}{folder.name}-{secrets.token_hex(4)}")
+    try:
+        folder.rename(deleted)
     except FileNotFoundError:
-        return
-    shutil.rmtree(grave, ignore_errors=True)
+        return False
+    shutil.rmtree(deleted, ignore_errors=True)
+    return True
 
 
 def sweep(parent: Path) -> int:
     """Clear folders whose deletion was cut short below `parent`; returns how many were found."""
-    graves = list(parent.glob(f"{DELETED_PREFIX}*"))
-    for grave in graves:
-        shutil.rmtree(grave, ignore_errors=True)
-    return len(graves)
+    found = list(parent.glob(f"{DELETED_PREFIX}*"))
+    for folder in found:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(found)
+
+
+def is_temporary(name: str, *, folder: bool = False) -> bool:
+    """Whether something of this name is not whole yet, here or in the versions before, which wrote `x.tmp`, `x.tmp.npz`, `.x.json-abc`."""
+    if name.startswith((NEW_PREFIX, ".partial-")):
+        return True
+    return not folder and (name.endswith(".tmp") or ".tmp." in name or (name.startswith(".") and ".json-" in name))
 
 
 def size_bytes(path: Path) -> int:
@@ -78,11 +134,9 @@ def size_bytes(path: Path) -> int:
     return total
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; platforms that cannot open a folder need no such step."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Make what was written to a file, or renamed in a folder, durable."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

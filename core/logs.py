@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from core import files
 from core.settings import Settings
 
 FOLDER = "logs"
@@ -40,4 +41,4 @@ def to_file(settings: Settings, name: str, *, level: int = logging.INFO) -> None
 def rotate(path: Path) -> None:
     """Keep one old log, so that the file stays small."""
     if path.exists() and path.stat().st_size > LIMIT_BYTES:
-        path.replace(path.with_suffix(".old.log"))
+        files.move(path, path.with_suffix(".old.log"))

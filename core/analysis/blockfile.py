@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core import files
 from core.errors import NotFoundError
 
 
@@ -32,14 +33,11 @@ class BlockFeatures:
         """Write as fp16 by rename. Values beyond fp16's range (65,504) become infinite, which the report names."""
         from safetensors.numpy import save
 
-        path.parent.mkdir(parents=True, exist_ok=True)
         with np.errstate(over="ignore"):
             tensors = {f"{i:03d}": np.ascontiguousarray(values, dtype=np.float16) for i, values in enumerate(self.blocks.values())}
         tensors["row_ids"] = np.ascontiguousarray(self.row_ids, dtype=np.int64)
-        data = save(tensors, metadata={"names": json.dumps(self.names), "step": json.dumps(self.step), "digest": _digest(tensors)})
-        temporary = path.with_name(f"{path.name}.{id(self)}.tmp")
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        metadata = {"names": json.dumps(self.names), "step": json.dumps(self.step), "digest": _digest(tensors)}
+        files.write_bytes(path, save(tensors, metadata=metadata))
 
     @staticmethod
     def load(path: Path) -> BlockFeatures:

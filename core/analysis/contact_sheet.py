@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core import files
+from core.cache import mark_used
+
 MOST = 5500
 """Pictures on one sheet; more would be megabytes for one hover."""
 SIDE = 48
@@ -32,8 +35,8 @@ def make(paths: Sequence[str], *, cache: Path) -> Sheet | None:
     digest = hashlib.sha256("\n".join([str(SIDE), *paths]).encode()).hexdigest()[:24]
     path = cache / "contact_sheets" / digest / "sheet.webp"
     if not path.is_file():
-        _write(path, _drawn(paths, columns))
-    (path.parent / "key.json").touch()  # what the cache's eviction looks at
+        files.write_bytes(path, _drawn(paths, columns))
+    mark_used(path.parent)
     return Sheet(data=path.read_bytes(), columns=columns)
 
 
@@ -57,10 +60,3 @@ def _drawn(paths: Sequence[str], columns: int) -> bytes:
     out = io.BytesIO()
     sheet.save(out, "WEBP", quality=70, method=2)
     return out.getvalue()
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{id(data)}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from core import cache
+from core import cache, files
 from core.domain import codec
 
 if TYPE_CHECKING:
@@ -60,16 +60,12 @@ def _kept(folder: Path, name: str, kind: Any, make: Callable[[], T]) -> T:
 
 def _write(folder: Path, name: str, value: Any) -> None:
     """Arrays first, the JSON last: a reader that finds the JSON finds the arrays."""
-    folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {}
     text = json.dumps(_without_arrays(codec.to_json(value), arrays))
-    temporary = folder / f"{name}.tmp.npz"
-    np.savez(temporary, **arrays)
-    temporary.replace(folder / f"{name}.npz")
-    written = folder / f"{name}.json.tmp"
-    written.write_text(json.dumps({SUM: _sum(text), VALUE: text}), encoding="utf-8")
-    written.replace(folder / f"{name}.json")
-    (folder / "key.json").touch()  # what the cache's eviction looks at
+    with files.replacing(folder / f"{name}.npz") as temporary:
+        np.savez(temporary, **arrays)
+    files.write_json(folder / f"{name}.json", {SUM: _sum(text), VALUE: text}, indent=None)
+    cache.mark_used(folder)
 
 
 def _sum(text: str) -> str:
@@ -90,7 +86,7 @@ def _text(path: Path) -> Any:
 def _read(path: Path, kind: Any, inode: int) -> Any:
     """Parsed once a version of the file; the few newest stay in memory, read-only."""
     value = _text(path)
-    (path.parent / "key.json").touch()
+    cache.mark_used(path.parent)
     with np.load(path.with_suffix(".npz")) as file:
         arrays = {name: file[name] for name in file.files}
     for array in arrays.values():

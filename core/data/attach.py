@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -14,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core import files
 from core.data import duplicates, library, seal
 from core.data import labels as labels_of
 from core.data.gallery import copy_pictures
-from core.data.ingest import DATASET, REPORT, ROWS, publish, read_as_now, read_dataset, write_json, write_rows
+from core.data.ingest import DATASET, REPORT, ROWS, read_as_now, read_dataset, write_rows
 from core.data.pictures.depth import describe
 from core.data.report import INFO, WARNING, Finding, ImportReport, several
 from core.domain import codec
@@ -149,21 +148,17 @@ def _write(dataset: Dataset, other: Dataset, rows: dict[str, Any], label: Any, *
     target = home / result.id
     if (target / DATASET).is_file():
         return read_as_now(target, result)
-    home.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
-    try:
-        write_rows(temporary / ROWS, **rows)
+    with files.new_folder(target, last=DATASET) as folder:
+        write_rows(folder / ROWS, **rows)
         if "image" in rows:
             own = rows["image"].to_pylist()
             for place, paths in zip(places, (own[: -len(label)], own[-len(label):]), strict=True):
-                copy_pictures(paths, source=place, target=temporary)
-        seal.write(temporary)
+                copy_pictures(paths, source=place, target=folder)
+        seal.write(folder)
         report = _report(places[0], dataset, result)
-        write_json(temporary / REPORT, dataclasses.replace(report, findings=(*findings, *report.findings)).to_json())
-        write_json(temporary / DATASET, codec.to_json(result))
-        publish(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        report = dataclasses.replace(report, findings=(*findings, *report.findings))
+        files.write_json(folder / REPORT, report.to_json())
+        files.write_json(folder / DATASET, codec.to_json(result))
     return read_dataset(target)
 
 

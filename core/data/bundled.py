@@ -7,12 +7,14 @@ import tempfile
 from fnmatch import fnmatch
 from pathlib import Path
 
+from core import files
+from core.checksums import sha256
 from core.data import bundled_pictures, catalogue, library
 from core.data.archive import unpack_zip
 from core.data.attach import join
 from core.data.check import Options, examine
-from core.data.fetch import Progress, fetch_package, locked, no_progress, sha256, verify
-from core.data.ingest import DATASET, publish, read_dataset, write
+from core.data.fetch import Progress, fetch_package, locked, no_progress, verify
+from core.data.ingest import DATASET, read_dataset, write
 from core.data.readers import delimited, folders
 from core.data.readers.table import Table
 from core.data.roles import content_role
@@ -97,13 +99,8 @@ def _master_folder(entry: BundledDataset, settings: Settings) -> Path | None:
 
 def _copy(master: Path, datasets: Path) -> Dataset:
     """Copy a master folder into a workspace's datasets, atomically."""
-    datasets.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=datasets))
-    try:
-        shutil.copytree(master, temporary, dirs_exist_ok=True)
-        publish(temporary, datasets / master.name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with files.new_folder(datasets / master.name, last=DATASET) as folder:
+        shutil.copytree(master, folder, dirs_exist_ok=True)
     return read_dataset(datasets / master.name)
 
 

@@ -7,16 +7,15 @@ and never builds a source archive (which would run its `setup.py`).
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from core import files
+from core.checksums import sha256
 from core.errors import FetchError
 
 Progress = Callable[[int, int | None], None]
@@ -47,15 +46,6 @@ def locked(path: Path, *, timeout_s: float = _LOCK_TIMEOUT_S) -> Iterator[None]:
                          remedy="Stop that process, or wait for it to finish, then try again.") from error
 
 
-def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file, read in pieces of 1 MiB."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
 def verify(path: Path, expected: str, *, what: str) -> None:
     """Raise FetchError, and remove the file, unless its SHA-256 is `expected` (hex)."""
     found = sha256(path)
@@ -81,16 +71,13 @@ def fetch_package(requirement: str, *, dest: Path, expected_bytes: int | None = 
             progress(size, size)
             return found
         progress(0, expected_bytes)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=dest))
-        try:
-            _pip_download(requirement, partial, expected_bytes, progress, tried)
-            wheels = sorted(partial.glob("*.whl"))
+        with files.temporary_folder(dest) as folder:
+            _pip_download(requirement, folder, expected_bytes, progress, tried)
+            wheels = sorted(folder.glob("*.whl"))
             if len(wheels) != 1:
                 raise _fetch_error(requirement, tried, "pip reported success but left no wheel")
             final = dest / wheels[0].name
-            os.replace(wheels[0], final)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            files.move(wheels[0], final)
         size = final.stat().st_size
         progress(size, size)
         return final

@@ -6,7 +6,6 @@ import dataclasses
 import os
 import shutil
 import tempfile
-import threading
 import time
 import weakref
 from collections import deque
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from core import files
 from core.data import images, meter
 from core.data.archive import UNREADABLE
 from core.data.images import SUFFIXES
@@ -156,10 +156,7 @@ class Gallery:
         path = f"{FOLDER}/{picture.digest[:2]}/{picture.digest[:20]}{picture.suffix}"
         target = home / path
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f".{threading.get_ident()}")
-            part.write_bytes(picture.data)
-            part.replace(target)
+            files.write_bytes(target, picture.data)
         return path, dataclasses.replace(picture, data=b"")
 
     def _temporary(self) -> Path:

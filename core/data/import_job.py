@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core import files
 from core.data import attach, hub, ingest, library, meter, tables, uploads
 from core.data import roles as role_finder
 from core.data.check import Options, examine
@@ -87,7 +88,7 @@ def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, f
     examined = examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
     report = examined.report
     folder.mkdir(parents=True, exist_ok=True)
-    ingest.write_json(folder / REPORT, report.to_json())
+    files.write_json(folder / REPORT, report.to_json())
     summary: dict[str, Any] = {"dataset": None, "rows_read": report.rows_read, "rows_kept": report.rows_kept,
                                "left_out": len(report.left_out), "errors": len(report.errors), "findings": len(report.findings)}
     if not payload.get("keep", True):

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import secrets
-import shutil
-import tempfile
 import time
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core import files
 from core.data import catalogue, meter, seal
 from core.data.check import Examined, Options, examine
 from core.data.fetch import Progress, no_progress
@@ -69,21 +66,15 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
     target = folder / dataset.id
     if (target / DATASET).is_file():
         return read_as_now(target, dataset)
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
-    try:
-        if rows.album is None:
-            write_rows(temporary / ROWS, row_id=rows.row_id, label=rows.label, split=examined.split, text=rows.text)
-        else:
-            copy_pictures(rows.album.path, source=rows.album.home, target=temporary)
-            write_rows(temporary / ROWS, row_id=rows.row_id, label=rows.label, split=examined.split, image=rows.album.path,
-                       file=rows.album.name)
-        seal.write(temporary)
-        write_json(temporary / REPORT, report.to_json())
-        write_json(temporary / DATASET, codec.to_json(dataset))
-        publish(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with files.new_folder(target, last=DATASET) as new:
+        content = {"text": rows.text}
+        if rows.album is not None:
+            copy_pictures(rows.album.path, source=rows.album.home, target=new)
+            content = {"image": rows.album.path, "file": rows.album.name}
+        write_rows(new / ROWS, row_id=rows.row_id, label=rows.label, split=examined.split, **content)
+        seal.write(new)
+        files.write_json(new / REPORT, report.to_json())
+        files.write_json(new / DATASET, codec.to_json(dataset))
     return read_dataset(target)
 
 
@@ -96,9 +87,7 @@ def read_as_now(target: Path, dataset: Dataset) -> Dataset:
     if (known.columns, known.reading) == (dataset.columns, dataset.reading):
         return known
     updated = dataclasses.replace(known, columns=dataset.columns, reading=dataset.reading)
-    temporary = target / f".{DATASET}-{secrets.token_hex(4)}"
-    write_json(temporary, codec.to_json(updated))
-    temporary.replace(target / DATASET)
+    files.write_json(target / DATASET, codec.to_json(updated))
     return updated
 
 
@@ -115,11 +104,6 @@ def write_rows(path: Path, *, row_id: Any, label: Any, split: Any, text: Any = N
     pq.write_table(table, path, compression="zstd", row_group_size=16_384, use_dictionary=["split"])
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write readable JSON in UTF-8; the folder is renamed into place when it is whole."""
-    path.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
-
-
 def read_dataset(folder: Path) -> Dataset:
     """The `Dataset` of a dataset folder. Raises DataError, naming the file, when it cannot be read."""
     try:
@@ -127,16 +111,6 @@ def read_dataset(folder: Path) -> Dataset:
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"The dataset in the folder {folder.name} cannot be read.", why=f"{DATASET} in it is damaged ({str(error)[:120]}).",
                         remedy="Delete it on the Data page and import it again; other datasets are not affected.") from error
-
-
-def publish(temporary: Path, target: Path) -> None:
-    """Rename a finished folder into place; when another process was first, its equal folder stays."""
-    os.chmod(temporary, 0o755)
-    try:
-        os.rename(temporary, target)
-    except OSError:
-        if not (target / DATASET).is_file():
-            raise
 
 
 def content_hash(rows: Rows, split: Any) -> str:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
-import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from core.data.ingest import REPORT, ROWS, read_dataset
 from core.data.report import ImportReport
 from core.domain.dataset import Dataset
 from core.errors import DataError, NotFoundError
+from core.files import remove_folder
 from core.settings import Settings
 
 log = logging.getLogger("thaw.data")
@@ -73,12 +71,8 @@ def delete(ref: str, *, settings: Settings, workspace: str) -> None:
     """Remove a dataset, also a damaged one, from the workspace. What depends on it is the caller's to name first. Raises NotFoundError."""
     known = ref if re.fullmatch(r"[0-9a-f]{16}", ref) else load(ref, settings=settings, workspace=workspace).id
     path = folder(known, settings=settings, workspace=workspace)
-    trash = path.with_name(f".deleted-{path.name}-{secrets.token_hex(4)}")
-    try:
-        os.rename(path, trash)
-    except FileNotFoundError as error:
-        raise _missing(ref) from error
-    shutil.rmtree(trash, ignore_errors=True)
+    if not remove_folder(path):
+        raise _missing(ref)
 
 
 def read_rows(dataset: Dataset, *, settings: Settings, workspace: str, split: str | None = None, columns: list[str] | None = None) -> Any:

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from core import cache
+from core import cache, files
 from core.errors import FailureKind, ThawError
 
-KEY, VALUES, ROWS, COST = "key.json", "values.bin", "rows.npy", "cost.json"
+KEY, VALUES, ROWS, COST = cache.KEY, "values.bin", "rows.npy", "cost.json"
 _THERE = np.uint64(1 << 32)
 """Set in the note of a row that was written; the lower half is the CRC-32 of its bytes."""
 
@@ -53,7 +53,7 @@ class RowStore:
             self._lease = cache.Lease(self.folder)
             if not self._is_whole():
                 self._begin()
-            (self.folder / KEY).touch()
+            cache.mark_used(self.folder)
             self._file = (self.folder / VALUES).open("r+b", buffering=0)
         self._rows = self._read_rows()
 
@@ -78,9 +78,8 @@ class RowStore:
         rows = self._read_rows()
         with self._writing:
             rows[indices] = [_THERE | np.uint64(self._written.pop(int(index))) for index in indices]
-        temporary = self.folder / "rows.tmp.npy"
-        np.save(temporary, rows)
-        temporary.replace(self.folder / ROWS)
+        with files.replacing(self.folder / ROWS) as temporary:
+            np.save(temporary, rows)
         self._rows = rows
 
     def read(self, index: int) -> np.ndarray:
@@ -114,9 +113,7 @@ class RowStore:
     def spent(self, rows: int, seconds: float) -> None:
         """Note what computing these rows took (call while holding the lock)."""
         known = self._cost()
-        temporary = self.folder / f"{COST}.tmp"
-        temporary.write_text(json.dumps({"rows": known[0] + rows, "seconds": known[1] + seconds}), encoding="utf-8")
-        temporary.replace(self.folder / COST)
+        files.write_json(self.folder / COST, {"rows": known[0] + rows, "seconds": known[1] + seconds})
 
     def cost_of(self, rows: int) -> float | None:
         """Seconds that computing so many rows took, whoever did it; None for an entry from before this was noted."""

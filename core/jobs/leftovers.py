@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from core.files import DELETED_PREFIX
+from core.files import DELETED_PREFIX, is_temporary
 from core.settings import Settings
 from core.store.queue import Claim
 
@@ -20,8 +20,6 @@ QUIET_S = 900.0
 """What has a temporary name and was not written to for so long is nobody's: whoever lives finishes or goes on writing."""
 OLD_S = 24 * 3600.0
 """The same for folders in the system's temporary folder, which are read for longer than they are written."""
-_UNFINISHED = (".new-", ".partial-")
-"""Begin the names of folders until they are renamed into place."""
 _SCRATCH = "thaw-"
 """Begins the names of folders in the system's temporary folder."""
 
@@ -60,9 +58,9 @@ def clear(folder: Path) -> None:
 def temporary(folder: Path) -> Iterator[Path]:
     """Files and folders below it that were not renamed to their name."""
     for parent, folders, names in os.walk(folder):
-        yield from (Path(parent, name) for name in folders if name.startswith(_UNFINISHED))
-        folders[:] = [name for name in folders if not name.startswith(_UNFINISHED)]
-        yield from (Path(parent, name) for name in names if _is_temporary(name))
+        yield from (Path(parent, name) for name in folders if is_temporary(name, folder=True))
+        folders[:] = [name for name in folders if not is_temporary(name, folder=True)]
+        yield from (Path(parent, name) for name in names if is_temporary(name))
 
 
 def remove(place: Path) -> None:
@@ -74,11 +72,6 @@ def remove(place: Path) -> None:
             place.unlink(missing_ok=True)
     except OSError as error:
         log.warning("%s cannot be removed: %s", place, error)
-
-
-def _is_temporary(name: str) -> bool:
-    """`x.tmp`, `x.tmp.npz`, and `.x.json-abc123`: how files are called before they are whole."""
-    return name.endswith(".tmp") or ".tmp." in name or (name.startswith(".") and ".json-" in name)
 
 
 def _in_system_folder() -> Iterator[Path]:

@@ -117,7 +117,7 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
             run = _resolved(run, store, settings)
             job = dataclasses.replace(job, run=run)
             if run.recipe and not (job.folder / "recipe.json").exists():
-                files.write_json(job.folder / "recipe.json", run.recipe.to_json())
+                files.write_json(job.folder / "recipe.json", run.recipe.to_json(), durable=True)
             observer.result(handlers[run.kind](job))
     except Terminated:
         if _stop_was_asked(store, claim):

@@ -6,9 +6,9 @@ import dataclasses
 import functools
 import hashlib
 import json
-import secrets
 from pathlib import Path
 
+from core import files
 from core.data import hub
 from core.domain import codec
 from core.domain.model import ModelFacts
@@ -120,8 +120,5 @@ def _parse(path: Path, stamp: tuple[int, ...]) -> ModelFacts | None:
 def write(facts: ModelFacts, settings: Settings) -> None:
     """Write `facts.json` by rename, so that a reader never sees half of it."""
     path = facts_path(facts.id, settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
     for name in dict.fromkeys((_name(facts.revision), FACTS_FILE)):
-        temporary = path.with_name(f".{name}-{secrets.token_hex(4)}")
-        temporary.write_text(json.dumps(codec.to_json(facts), indent=1), encoding="utf-8")
-        temporary.replace(path.with_name(name))
+        files.write_json(path.with_name(name), codec.to_json(facts))

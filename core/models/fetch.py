@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
@@ -10,6 +9,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from core import files
+from core.checksums import sha256
 from core.data.hub import hub_answers
 from core.domain.model import BundledModel
 from core.errors import FetchError, ModelError
@@ -84,8 +85,8 @@ def _fetch(model_id: str, target: Path, settings: Settings, progress: Progress) 
             _convert(entry, weights, staging)
     (staging / SOURCE_FILE).write_text(json.dumps({"source": source, "fetched": time.time(),
                                                    "licence": entry.licence if entry else ""}), encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    staging.rename(target)
+    files.remove_folder(target)
+    files.move(staging, target)
 
 
 def _from_hub(hub_id: str, staging: Path) -> None:
@@ -131,13 +132,12 @@ def _convert(entry: BundledModel, weights: Path, staging: Path) -> None:
     converted = staging.with_name(staging.name + ".converted")
     shutil.rmtree(converted, ignore_errors=True)
     CONVERTERS[entry.converter](weights, converted)
-    shutil.rmtree(staging)
-    converted.rename(staging)
+    files.remove_folder(staging)
+    files.move(converted, staging)
 
 
 def _check(path: Path, expected: str) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256(path)
     if found != expected:
         raise FetchError(f"{path.name} is not the published file.", why=f"Its SHA-256 is {found}, expected {expected}.",
                          remedy="Delete the folder assets/models in the data folder and try again; if it persists, do not use the file.")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from core import files
 from core.domain.dataset import Dataset
 from core.errors import DataError, NotFoundError, RecipeError
 from core.models import facts
@@ -44,9 +43,7 @@ class Origin:
 
 def record(run_dir: Path, origin: Origin) -> None:
     """Write down what a run starts from, by rename."""
-    temporary = run_dir / f".{FILE}-{secrets.token_hex(4)}"
-    temporary.write_text(json.dumps(asdict(origin)), encoding="utf-8")
-    temporary.replace(run_dir / FILE)
+    files.write_json(run_dir / FILE, asdict(origin))
 
 
 def of(run_dir: Path) -> Origin:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +68,7 @@ class TextClassification:
                     ids, offsets = _tokenise(rows.content, processor, limit)
                     cache_module.save_arrays(folder, {"ids": ids, "offsets": offsets})
                     found = {"ids": ids, "offsets": offsets}
-        with suppress(FileNotFoundError):  # evicted since: what is mapped or in memory stays readable
-            (folder / "offsets.npy").touch()
+        cache_module.mark_used(folder)  # where it was evicted since: what is mapped or in memory stays readable
         return EncodedTexts(found["ids"], np.array(found["offsets"]), pad_id=tokens.pad_id(processor), max_length=limit,
                             fixed_width=facts.fixed_width)
 

@@ -16,7 +16,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from core import tasks
+from core import files, tasks
 from core.domain import codec
 from core.domain.dataset import Depth, RowSource
 from core.domain.recipe import Recipe
@@ -185,7 +185,5 @@ def compute_dtype(precision: str) -> torch.dtype:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON by rename."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(codec.to_json(value), indent=1), encoding="utf-8")
-    temporary.replace(path)
+    """Write a value as JSON by rename."""
+    files.write_json(path, codec.to_json(value))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
 import zipfile
 import zlib
 from pathlib import Path
+
+from core import files
+from core.checksums import sha256
 
 TRAINED_FILE = "trained.safetensors"
 ELAPSED_FILE = "elapsed.json"
@@ -22,11 +24,9 @@ NEWEST_KEPT = 2
 
 def seal(checkpoint: Path) -> None:
     """Note what the checkpoint consists of, once it is written."""
-    files = {path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
-             for path in sorted(checkpoint.iterdir()) if path.name != MANIFEST_FILE}
-    temporary = checkpoint / f"{MANIFEST_FILE}.tmp"
-    temporary.write_text(json.dumps(files), encoding="utf-8")
-    temporary.replace(checkpoint / MANIFEST_FILE)
+    manifest = {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
+                for path in sorted(checkpoint.iterdir()) if path.name != MANIFEST_FILE}
+    files.write_json(checkpoint / MANIFEST_FILE, manifest, indent=None)
 
 
 def prune(folder: Path) -> None:
@@ -67,7 +67,7 @@ def is_whole(checkpoint: Path) -> bool:
         if not (checkpoint / MANIFEST_FILE).is_file():
             return _reads(checkpoint)
         manifest = json.loads((checkpoint / MANIFEST_FILE).read_text(encoding="utf-8"))
-        return all((checkpoint / name).stat().st_size == said["bytes"] and _sha256(checkpoint / name) == said["sha256"]
+        return all((checkpoint / name).stat().st_size == said["bytes"] and sha256(checkpoint / name) == said["sha256"]
                    for name, said in manifest.items()) and set(NEEDED) <= set(manifest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
@@ -99,8 +99,3 @@ def _reads(checkpoint: Path) -> bool:
     except (SafetensorError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError):
         return False
     return True
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

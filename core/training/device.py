@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from core import files
 from core import settings as settings_module
 from core.domain import codec
 from core.domain.device import Device
@@ -39,11 +40,7 @@ def measure(settings: Settings) -> Device:
     precision = "bf16" if bf16 > BF16_GAIN * fp32 else "fp16" if kind == "cuda" and not bf16_supported else "fp32"
     device = Device(kind=kind, name=_name(kind), memory_bytes=_memory(kind), cores=psutil.cpu_count(logical=True) or 1,
                     fp32_gflops=fp32, bf16_gflops=bf16, precision=precision, versions=versions(), measured=time.time())
-    settings.home.mkdir(parents=True, exist_ok=True)
-    path = settings.home / "device.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(codec.to_json(device), indent=1), encoding="utf-8")
-    temporary.replace(path)
+    files.write_json(settings.home / "device.json", codec.to_json(device))
     return device
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from core import files
 from core.features.extract import autocast, by_length, to_device
 from core.training.inputs import Inputs
 
@@ -63,6 +64,5 @@ def write_predictions(path: Path, row_ids: np.ndarray, labels: np.ndarray, value
         "prediction": pa.array(values.argmax(1), pa.int32()),
         "probabilities": pa.array(list(probabilities), pa.list_(pa.float32())),
     })
-    temporary = path.with_suffix(".tmp")
-    pq.write_table(table, temporary)
-    temporary.replace(path)
+    with files.replacing(path) as temporary:
+        pq.write_table(table, temporary)

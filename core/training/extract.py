@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core import tasks
+from core import cache, tasks
 from core.analysis import pairs as compare
 from core.analysis import places
 from core.analysis.blockfile import BlockFeatures
@@ -183,4 +183,4 @@ class _Work:
             path.touch()
             return
         BlockFeatures(row_ids=self.rows.row_ids[self.sample], blocks=compute()).save(path)
-        (path.parent / "key.json").touch()  # what the cache's eviction looks at
+        cache.mark_used(path.parent)

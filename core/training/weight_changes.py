@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
@@ -13,6 +12,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from core import files
 from core.analysis.places import Places, weights_of
 from core.domain.run import Observer
 from core.errors import NotFoundError
@@ -40,10 +40,7 @@ def ensure(where: Places, *, settings: Settings, observer: Observer) -> None:
         document = _measure(where, settings, observer)
         if observer.should_stop():
             return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(document), encoding="utf-8")
-    temporary.replace(path)
+    files.write_json(path, document, indent=None)
 
 
 def _measure(where: Places, settings: Settings, observer: Observer) -> dict[str, Any]:

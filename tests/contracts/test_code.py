@@ -79,3 +79,18 @@ def test_a_module_has_one_subject_and_a_function_fits_a_screen() -> None:
     long += [f"{name}: {node.name}()" for name, module in TREES.items() for node in ast.walk(module)
              if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= MOST_FUNCTION_LINES]
     assert long == []
+
+
+def test_every_file_is_renamed_into_place_in_one_module() -> None:
+    """`os.replace`, `os.rename`, `shutil.move`, and the methods of paths that take one place: `path.rename(x)`, `path.replace(x)`."""
+    def renames(call: ast.Call) -> bool:
+        if not isinstance(call.func, ast.Attribute) or call.func.attr not in ("rename", "replace", "renames", "move"):
+            return False
+        of = call.func.value.id if isinstance(call.func.value, ast.Name) else ""
+        if call.func.attr in ("renames", "move"):
+            return of in ("os", "shutil")
+        return of == "os" or (of != "dataclasses" and len(call.args) == 1 and not call.keywords)
+
+    found = {f"{name}:{node.lineno}" for name, module in TREES.items() for node in ast.walk(module)
+             if isinstance(node, ast.Call) and renames(node)}
+    assert {place.partition(":")[0] for place in found} == {"core/files.py"}, sorted(found)

@@ -44,13 +44,44 @@ def test_a_reader_never_sees_part_of_a_file(tmp_path: Path) -> None:
     assert seen and all(len(values) == 1 for values in seen)
 
 
+def test_what_was_not_finished_is_told_by_its_name(tmp_path: Path) -> None:
+    """The temporary path keeps the suffix, by which numpy and others tell what to write."""
+    path = tmp_path / "a.npz"
+    with files.replacing(path, durable=True) as temporary:
+        assert temporary.suffix == ".npz" and files.is_temporary(temporary.name)
+        temporary.write_bytes(b"x")
+    assert path.read_bytes() == b"x" and not files.is_temporary(path.name)
+    with files.temporary_folder(tmp_path) as folder:
+        assert files.is_temporary(folder.name, folder=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+    for name in ("labels.tmp", "rows.tmp.npy", ".recipe.json-abc"):
+        assert files.is_temporary(name) and not files.is_temporary(name, folder=True), "as the versions before called files"
+
+
+def test_a_new_folder_is_whole_or_absent(tmp_path: Path) -> None:
+    target = tmp_path / "home" / "set"
+    with pytest.raises(FileNotFoundError), files.new_folder(target, last="end") as folder:
+        (folder / "missing" / "start").touch()
+    assert list(target.parent.iterdir()) == []
+    with files.new_folder(target, last="end") as folder:
+        with files.new_folder(target, last="end") as faster:
+            (faster / "end").write_text("first", encoding="utf-8")
+        (folder / "end").write_text("second", encoding="utf-8")
+    assert (target / "end").read_text(encoding="utf-8") == "first", "whoever was first stays"
+    assert list(target.parent.iterdir()) == [target]
+    (target / "end").unlink()
+    (target / "start").touch()
+    with pytest.raises(OSError), files.new_folder(target, last="end"):
+        pass
+
+
 def test_remove_folder_and_sweep(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "file").write_bytes(b"x" * 10)
     assert files.size_bytes(tmp_path) == 10
-    files.remove_folder(folder)
-    files.remove_folder(folder)
+    assert files.remove_folder(folder)
+    assert not files.remove_folder(folder)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / ".deleted-run-1234").mkdir()
     assert files.sweep(tmp_path) == 1
