@@ -20,15 +20,21 @@ from core.data.member_names import open_zip, readable
 from core.errors import DataError
 from core.settings import Settings
 
-HIDDEN = "it is a hidden file, or one that a system or a program keeps for itself"
+HIDDEN = "it is a hidden file"
 """Why such files are left out; they are counted."""
-_CLUTTER_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
-_CLUTTER_FOLDERS = frozenset({
-    "__macosx", "__pycache__", "@eadir", "#recycle", "$recycle.bin", "system volume information", ".git", ".github", ".svn", ".hg", ".bzr",
-    ".dvc", ".ipynb_checkpoints", ".idea", ".vscode", ".vs", ".cache", ".config", ".local", ".huggingface", ".kaggle", ".venv", ".tox",
-    ".pytest_cache", ".mypy_cache", ".ruff_cache", ".trash", ".trashes", ".spotlight-v100", ".fseventsd", ".temporaryitems", ".appledouble",
-    ".documentrevisions-v100", ".thumbnails", ".thumbs", ".picasaoriginals", ".dropbox.cache", ".sync", ".tmp", ".temp", ".hidden"})
-"""Folders of systems and programs, in lower case. A class may be called `.net`, so a dot alone hides no folder."""
+_SYSTEM_FILES = frozenset({
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", ".ds_store", ".localized", ".directory", ".nomedia", ".picasa.ini", ".apdisk",
+    ".volumeicon.icns", ".gitignore", ".gitattributes", ".gitkeep", ".keep", ".npmignore", ".dockerignore", ".editorconfig"})
+_SYSTEM_PREFIXES = ("._", "~$", ".~lock.", ".nfs", ".fuse_hidden")
+"""macOS writes a twin `._x` beside each file `x`; office programs and network drives mark what is open."""
+_SYSTEM_FOLDERS = frozenset({
+    "__macosx", "__pycache__", "@eadir", "#recycle", "$recycle.bin", "system volume information", ".git", ".github", ".svn",
+    ".hg", ".bzr", ".dvc", ".ipynb_checkpoints", ".idea", ".vscode", ".vs", ".cache", ".config", ".local", ".huggingface",
+    ".kaggle", ".venv", ".tox", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".trash", ".trashes", ".spotlight-v100",
+    ".fseventsd", ".temporaryitems", ".appledouble", ".documentrevisions-v100", ".thumbnails", ".thumbs", ".picasaoriginals",
+    ".dropbox.cache", ".sync", ".tmp", ".temp"})
+"""In lower case. A class may be called `.net`, so a dot alone hides no folder."""
+_HIDDEN_FOLDER = ".hidden"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,7 +52,9 @@ class Source:
     links: tuple[str, ...] = ()
     """Symbolic links of a folder; they are not followed."""
     hidden: tuple[str, ...] = ()
-    """Files of systems and programs, sorted: they are counted, not read."""
+    """Hidden files, sorted: they are counted as left out, not read."""
+    system: tuple[str, ...] = ()
+    """Files that a system or a program keeps for itself: no rows of this data, so they are only mentioned."""
     folders: tuple[str, ...] = ()
     """All folders that are no clutter, empty ones too, sorted."""
     keep: Any = None
@@ -79,14 +87,21 @@ def suffix(name: str) -> str:
     return ending(name).lower()
 
 
+def is_system(name: str) -> bool:
+    """Whether a system or a program keeps this file for itself: it belongs to no data."""
+    *folders, last = name.replace("\\", "/").casefold().split("/")
+    return last in _SYSTEM_FILES or last.startswith(_SYSTEM_PREFIXES) or any(map(_is_system_folder, folders))
+
+
 def is_hidden(name: str) -> bool:
-    """Whether a file is hidden, or lies in a folder that a system or a program keeps for itself."""
-    *folders, last = name.replace("\\", "/").split("/")
-    return last.startswith(".") or last.casefold() in _CLUTTER_FILES or any(map(_is_clutter, folders))
+    """Whether a file is hidden, or of a system or program."""
+    *folders, last = name.replace("\\", "/").casefold().split("/")
+    return last.startswith(".") or _HIDDEN_FOLDER in folders or is_system(name)
 
 
-def _is_clutter(folder: str) -> bool:
-    return folder.casefold() in _CLUTTER_FOLDERS or folder.casefold().startswith(".trash-")
+def _is_system_folder(folder: str) -> bool:
+    """folder: in lower case."""
+    return folder in _SYSTEM_FOLDERS or folder.startswith(".trash-")
 
 
 def of_folder(folder: Path, *, name: str) -> Source:
@@ -175,6 +190,12 @@ def _source(name: str, files: list[str], folders: list[str], *, read: Callable[[
     """A source of these files and folders, hidden ones apart."""
     holding = {file.rpartition("/")[0] for file in files} - {""}
     above = holding | {str(parent) for folder in holding for parent in PurePosixPath(folder).parents if str(parent) != "."}
-    return Source(name=name, files=_seen(files), hidden=tuple(sorted(file for file in files if is_hidden(file))), links=links, read=read,
-                  local=local, keep=keep,
-                  folders=tuple(sorted(path for path in {*folders, *above} if not any(map(_is_clutter, path.split("/"))))))
+    own = [path for path in {*folders, *above} if not any(map(_is_no_class, path.casefold().split("/")))]
+    hidden = sorted(file for file in files if is_hidden(file))
+    return Source(name=name, files=_seen(files), hidden=tuple(file for file in hidden if not is_system(file)),
+                  system=tuple(filter(is_system, hidden)), links=links, read=read, local=local, keep=keep,
+                  folders=tuple(sorted(own)))
+
+
+def _is_no_class(folder: str) -> bool:
+    return folder == _HIDDEN_FOLDER or _is_system_folder(folder)

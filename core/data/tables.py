@@ -20,7 +20,7 @@ from core.data.gallery import is_picture
 from core.data.layout import arrange
 from core.data.readers import delimited, dialect, excel, folders, json_rows, parquet, pictures
 from core.data.readers.table import HEADER_WORDS, Table
-from core.data.report import WARNING, Finding, several
+from core.data.report import INFO, WARNING, Finding, several
 from core.data.several import is_table
 from core.data.source import Source, suffix
 from core.errors import DataError
@@ -202,6 +202,19 @@ def _read_folder(path: Path, settings: Settings) -> Table:
 
 
 def _read_source(source: Source, settings: Settings) -> Table:
+    """The rows of an archive or folder; files that systems and programs keep in it are no rows, and mentioned once."""
+    table = _read_rows(source, settings)
+    return dataclasses.replace(table, findings=(*table.findings, _system_files(source.system))) if source.system else table
+
+
+def _system_files(names: Sequence[str]) -> Finding:
+    return Finding(code="system-files", severity=INFO, count=len(names), example=names[0][:120],
+                   message=several(len(names), "file is one that a system or a program keeps for itself, and was",
+                                   "files are such as a system or a program keeps for itself, and were") + " not read.",
+                   remedy="Nothing to do.")
+
+
+def _read_rows(source: Source, settings: Settings) -> Table:
     """Pictures, texts in class folders, or the table of an archive or folder: its only one, or those of the splits joined."""
     kind = contents(source.files)
     if kind == PICTURES:

@@ -17,7 +17,7 @@ from core.data.layout import arrange
 from core.data.member_names import decoded
 from core.data.report import ImportReport
 from core.data.rows import build
-from core.data.source import HIDDEN
+from core.data.source import is_hidden, is_system
 from core.data.splits import folder_meanings, from_column, meanings
 from core.errors import DataError
 from core.settings import Settings
@@ -91,7 +91,8 @@ def members(path: Path) -> int:
 def read(path: Path, settings: Settings) -> tuple[ImportReport, dict[str, dict[str, int]]]:
     """(report, split -> class -> rows as the folders say), after counting what came in."""
     report = check_file(path, settings=settings, options=Options(thorough=False))
-    assert report.rows_read == report.rows_kept + len(report.left_out) == members(path)
+    of_systems = sum(finding.count for finding in report.findings if finding.code == "system-files")
+    assert report.rows_read == report.rows_kept + len(report.left_out) == members(path) - of_systems
     table = tables.read(path, settings=settings)
     rows = build(table, {name: p.role for name, p in roles.choose(table).items()})
     said: dict[str, dict[str, int]] = {}
@@ -142,7 +143,19 @@ def test_every_usual_layout_is_read_and_every_member_counted(kind: str, folders:
         path = write(tmp_path / f"{kind}-{name}", files | clutter)
         report, found = read(path, settings)
         assert found == said, name
-        assert sum(item.reason == HIDDEN for item in report.left_out) >= 4
+        assert not any(is_system(item.file) for item in report.left_out), "clutter is mentioned, not left out"
+        assert [finding.count for finding in report.findings if finding.code == "system-files"] == [
+            sum(is_system(file) for file in files | clutter)]
+
+
+@pytest.mark.parametrize(("name", "system"), [
+    (".DS_Store", True), ("cat/Thumbs.db", True), ("cat/desktop.ini", True), ("__MACOSX/cat/._1.jpg", True), ("cat/._1.jpg", True),
+    ("cat/@eaDir/1.jpg/thumb.jpg", True), (".git/objects/1", True), (".Trash-1000/1.jpg", True), ("cat/.nfs0001", True),
+    ("~$labels.xlsx", True), (".~lock.labels.csv#", True), ("cat/.gitkeep", True), ("cat/.directory", True), ("Icon\r", True),
+    ("cat/.1.jpg", False), (".hidden/1.jpg", False), (".net/1.txt", False), ("cat/1.jpg", False), ("cat/~1.jpg", False)])
+def test_files_of_systems_and_programs_are_told_from_hidden_ones_of_a_person(name: str, system: bool) -> None:
+    assert is_system(name) == system
+    assert is_hidden(name) == (system or name in ("cat/.1.jpg", ".hidden/1.jpg"))
 
 
 STRAY: dict[str, bytes] = {

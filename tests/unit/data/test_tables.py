@@ -64,7 +64,9 @@ def test_the_same_rows_from_every_format(file: File, settings: Settings, tmp_pat
              tmp_path / "t.xlsx", tmp_path / "t.zip", file("lines.json", "\n".join(json.dumps(r) for r in ROWS)),
              file("misnamed.csv", (tmp_path / "t.parquet").read_bytes()), file("misnamed.tsv", (tmp_path / "t.xlsx").read_bytes())]
     for path in paths:
-        assert tables.read(path, settings=settings).data.to_pylist() == ROWS, path.name
+        table = tables.read(path, settings=settings)
+        assert table.data.to_pylist() == ROWS, path.name
+        assert [finding.count for finding in table.findings if finding.code == "system-files"] == [1] * (path.suffix == ".zip")
 
 
 def test_broken_rows_are_counted_with_number_and_reason(file: File, settings: Settings) -> None:
