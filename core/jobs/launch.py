@@ -20,13 +20,15 @@ STARTING_S = 30.0
 """So long an announced supervisor may take to appear."""
 SILENT_S = 60.0
 """A supervisor gives a sign of life about every half second; after so long even a living process is not counted on."""
+PRIVATE = "command-"
+"""Begins the id of a supervisor that a command runs for its own jobs: nobody else can count on it."""
 
 _started: list[subprocess.Popen[bytes]] = []
 """Supervisors this process started: polled, so that an ended one does not stay a zombie."""
 
 
 def alive(row: SupervisorRow) -> bool:
-    """Whether that supervisor is at work or about to be."""
+    """Whether that supervisor, of the web server or a command, is at work or about to be."""
     silent_s = _silent_s(row)
     if row.pid is None or row.host != process.host():
         return silent_s < STARTING_S
@@ -48,12 +50,16 @@ def is_alive(store: Store, supervisor: str) -> bool:
 
 def any_alive(store: Store) -> bool:
     """Whether somebody looks after the queue."""
-    return any(alive(row) for row in store.supervisors.list())
+    return any(_serves_all(row) for row in store.supervisors.list())
+
+
+def _serves_all(row: SupervisorRow) -> bool:
+    return alive(row) and not row.id.startswith(PRIVATE)
 
 
 def trouble(store: Store) -> str | None:
     """Why the queue is not served at present, from a living supervisor; None when all is well, or there is none."""
-    return next((row.trouble for row in store.supervisors.list() if row.trouble and alive(row)), None)
+    return next((row.trouble for row in store.supervisors.list() if row.trouble and _serves_all(row)), None)
 
 
 def ensure_supervisor(settings: Settings, store: Store | None = None, *, command: Sequence[str] = ()) -> bool:
@@ -67,7 +73,7 @@ def ensure_supervisor(settings: Settings, store: Store | None = None, *, command
     if any_alive(store):
         return False
     identity = secrets.token_hex(6)
-    if not store.supervisors.reserve(identity, process.host(), alive=alive, uptime=process.uptime()):
+    if not store.supervisors.reserve(identity, process.host(), alive=_serves_all, uptime=process.uptime()):
         return False
     path = settings.home / logs.SUPERVISOR
     logs.rotate(path)

@@ -215,9 +215,11 @@ def main(argv: list[str] | None = None, *, handlers: Mapping[JobKind, Handler] =
     parser = argparse.ArgumentParser(prog="python -m core.jobs.worker")
     parser.add_argument("run")
     parser.add_argument("--fence", type=int, required=True, help="number of the claim this worker acts for")
+    parser.add_argument("--give-way", action="store_true", help="leave the processor to whoever looks at pages meanwhile")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    process.give_way()
+    if args.give_way:
+        process.give_way()
     settings = settings_module.load()
     logs.to_file(settings, logs.WORKER, level=logging.ERROR)
     return run_job(args.run, fence=args.fence, settings=settings, handlers=handlers)

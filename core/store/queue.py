@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,9 @@ from core.domain import codec
 from core.domain.run import Failure, Run, Status
 from core.store.database import Database
 from core.store.jobs import check_room, missing, to_run, to_status
-from core.store.waiting import NEXT
+from core.store.waiting import NEXT, NEXT_OF
 
-_CLAIM = f"""{NEXT}
+_CLAIM = """
     UPDATE jobs SET status = 'running', fence = fence + 1, attempts = attempts + 1, started = :now, finished = NULL, heartbeat = :now,
         supervisor = :supervisor, host = :host, pid = NULL, pid_created = NULL, birth = NULL, stop_asked = NULL, stop_seen = NULL,
         stop_forced = 0
@@ -47,9 +48,13 @@ class Queue:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def claim(self, *, supervisor: str, host: str, slots: int) -> Claim | None:
-        """Take the next job whose lane has a free slot, counting every supervisor's jobs; None when there is none."""
-        row = self._db.row(_CLAIM, {"now": time.time(), "supervisor": supervisor, "host": host, "slots": slots})
+    def claim(self, *, supervisor: str, host: str, slots: int, only: Collection[str] = ()) -> Claim | None:
+        """Take the next job whose lane has a free slot, counting every supervisor's jobs; None when there is none.
+
+        only: ids of jobs to choose from; all when empty.
+        """
+        row = self._db.row((NEXT_OF if only else NEXT) + _CLAIM, {
+            "now": time.time(), "supervisor": supervisor, "host": host, "slots": slots, "only": json.dumps([*only])})
         return _to_claim(row) if row else None
 
     def begin(self, job: str, *, fence: int, pid: int, pid_created: float, birth: str | None = None) -> Claim | None:

@@ -36,12 +36,21 @@ PLACE = f"""
         FROM jobs job WHERE id = :job AND status = 'queued'),{_PLACE}"""
 """The same for one job."""
 
-NEXT = f"""
-    WITH busy AS (SELECT lane, count(*) AS jobs FROM jobs WHERE status IN ('running', 'stopping') GROUP BY lane),
+_BUSY = """
+    WITH busy AS (SELECT lane, count(*) AS jobs FROM jobs WHERE status IN ('running', 'stopping') GROUP BY lane)"""
+_FREE = f"coalesce(busy.jobs, 0) < CASE WHEN lane THEN {PREPARE_SLOTS} ELSE :slots END"
+
+NEXT = f"""{_BUSY},
     turn AS (
         SELECT lane, workspace, first, row_number() OVER (PARTITION BY lane ORDER BY turns.busy, coalesce(served, 0), first) AS position
         FROM turns WHERE waiting > 0),
     next AS (
         SELECT workspace, lane, first FROM turn LEFT JOIN busy USING (lane)
-        WHERE position = 1 AND coalesce(busy.jobs, 0) < CASE WHEN lane THEN {PREPARE_SLOTS} ELSE :slots END ORDER BY first LIMIT 1)"""
+        WHERE position = 1 AND {_FREE} ORDER BY first LIMIT 1)"""
 """Common table expressions; `next` holds the workspace, the lane and the ticket of the job to claim, if a lane has a free slot."""
+
+NEXT_OF = f"""{_BUSY},
+    next AS (
+        SELECT workspace, lane, ticket AS first FROM jobs LEFT JOIN busy USING (lane)
+        WHERE status = 'queued' AND id IN (SELECT value FROM json_each(:only)) AND {_FREE} ORDER BY ticket LIMIT 1)"""
+"""The same among the jobs whose ids are in the JSON list `only`."""

@@ -1,0 +1,145 @@
+"""The engine of one machine: a fresh worker process for each run, in a session and with a temporary folder of its own."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core import logs, values
+from core.domain.device import Device
+from core.jobs import leftovers, process
+from core.jobs.engines import Death
+from core.jobs.process import Identity
+from core.settings import Settings
+from core.store.queue import Claim
+
+log = logging.getLogger("thaw.supervisor")
+
+MEASURE_TIMEOUT_S = 180.0
+MEASURE_AGAIN_S = 86_400.0
+"""A device measured longer ago is measured anew when a supervisor starts."""
+_LAST_WORDS_BYTES = 4_000
+
+
+@dataclass(kw_only=True)
+class LocalWorker:
+    """A worker process of this machine."""
+
+    claim: Claim
+    scratch: Path
+    """Its temporary folder, removed after its death."""
+    oom_before: int = field(default_factory=process.oom_kills)
+    process: subprocess.Popen[bytes] | None = None
+    """Our child; None for a worker of another supervisor, known by what it wrote on its claim."""
+
+    def alive(self) -> bool:
+        return self._identity() is not None
+
+    def terminate(self) -> None:
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._send(signal.SIGKILL)
+
+    def death(self) -> Death | None:
+        code = process.reap(self.process) if self.process is not None else None
+        if code is None and (self.process is not None or self.alive()):
+            return None
+        leftovers.remove(self.scratch)
+        oom = process.oom_kills() > self.oom_before
+        if self.process is None:
+            return Death(oom=oom)
+        return Death(returncode=code, oom=oom, last_words=_end_of(self.claim), limited=process.memory_is_limited())
+
+    def _identity(self) -> Identity | None:
+        if self.process is not None:
+            return process.identity(self.process.pid)
+        claim = self.claim
+        if claim.pid is None or not process.alive(claim.pid, claim.pid_created, claim.birth):
+            return None
+        return Identity(pid=claim.pid, started=claim.pid_created or 0.0, birth=claim.birth)
+
+    def _send(self, number: signal.Signals) -> None:
+        _send(self._identity(), number)
+
+
+class LocalEngine:
+    """Starts `python -m core.jobs.worker RUN --fence N`; measures the device first where it was not measured lately."""
+
+    def __init__(self, settings: Settings, *, worker: Sequence[str] = (), measure: Sequence[str] = (),
+                 give_way: bool = True) -> None:
+        """worker: what starts a worker, before `RUN --fence N`. measure: what measures the device.
+
+        give_way: workers have a lower priority than whoever looks at pages meanwhile.
+        """
+        self._settings = settings
+        self._worker = list(worker) or process.python("core.jobs.worker")
+        self._measure = list(measure) or process.python("core.training.device")
+        self._options = ["--give-way"] if give_way else []
+        self._measuring: subprocess.Popen[bytes] | None = None
+        self._measure_since = 0.0
+
+    @property
+    def place(self) -> str:
+        return process.host()
+
+    def start(self, claim: Claim) -> LocalWorker:
+        scratch = leftovers.scratch(self._settings, claim)
+        scratch.mkdir(parents=True, exist_ok=True)
+        worker = LocalWorker(claim=claim, scratch=scratch)
+        command = [*self._worker, claim.run.id, "--fence", str(claim.fence), *self._options]
+        environment = {**process.worker_environment(self._settings), "TMPDIR": str(scratch)}
+        worker.process = process.spawn(command, log=_log(claim), env=environment)
+        return worker
+
+    def find(self, claim: Claim) -> LocalWorker:
+        return LocalWorker(claim=claim, scratch=leftovers.scratch(self._settings, claim))
+
+    def warm_up(self) -> None:
+        measured = self._settings.home / "device.json"
+        if values.read(measured, Device) is None or time.time() - measured.stat().st_mtime > MEASURE_AGAIN_S:
+            self._measure_since = time.monotonic()
+            self._measuring = process.spawn(self._measure, log=self._settings.home / logs.FOLDER / "device.log",
+                                            env=process.worker_environment(self._settings))
+
+    def ready(self) -> bool:
+        """False while the device is measured: beside a run the measurement would be wrong."""
+        if self._measuring is None:
+            return True
+        code = process.reap(self._measuring)
+        if code is None and time.monotonic() - self._measure_since < MEASURE_TIMEOUT_S:
+            return False
+        if code != 0:
+            log.warning("Measuring the device failed (exit status %s); see device.log. Going on without.", code)
+        self.close()
+        return True
+
+    def close(self) -> None:
+        if self._measuring is not None and process.reap(self._measuring) is None:
+            _send(process.identity(self._measuring.pid), signal.SIGKILL)
+            self._measuring.wait()
+        self._measuring = None
+
+
+def _send(to: Identity | None, number: signal.Signals) -> None:
+    if to is not None:
+        process.end(to.pid, to.started, number, to.birth)
+
+
+def _log(claim: Claim) -> Path:
+    return Path(claim.run.folder) / "log.txt"
+
+
+def _end_of(claim: Claim) -> str:
+    """The end of a run's log; empty when there is none."""
+    try:
+        with _log(claim).open("rb") as file:
+            file.seek(max(0, _log(claim).stat().st_size - _LAST_WORDS_BYTES))
+            return file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
