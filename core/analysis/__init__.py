@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from core.analysis.ask import Asked, Choice, State
+from core.analysis.ask import State
 from core.analysis.breaks import Broken
-from core.analysis.pairs import Which
 from core.analysis.sample import BESIDE_ROWS, NOTHING, SHIFT_SET
 from core.analysis.space import Space, Story
 from core.shift.breakit import BREAKS, Break
@@ -14,5 +13,5 @@ from core.shift.report import Shift
 from core.shift.trust import Check
 from core.shift.words import CARDS, Card
 
-__all__ = ["BESIDE_ROWS", "BREAKS", "CARDS", "NOTHING", "SHIFT_SET", "Asked", "Break", "Broken", "Card", "Check", "Checkpoint", "Choice",
-           "Shift", "Space", "State", "Story", "View", "Which"]
+__all__ = ["BESIDE_ROWS", "BREAKS", "CARDS", "NOTHING", "SHIFT_SET", "Break", "Broken", "Card", "Check", "Checkpoint", "Shift", "Space",
+           "State", "Story", "View"]

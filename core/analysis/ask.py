@@ -9,10 +9,10 @@ from typing import Any
 
 from core.analysis import places
 from core.analysis.blockfile import steps_of
-from core.analysis.pairs import Ref, Which
 from core.analysis.sample import DEFAULT_ROWS, MOST_ROWS, NOTHING, SHIFT_SET
 from core.domain.dataset import Dataset
 from core.domain.run import Run
+from core.domain.side import Side, Which
 from core.errors import DataError, NotFoundError, RecipeError, ThawError
 from core.settings import Settings
 
@@ -59,45 +59,12 @@ def state(run: Run, *, settings: Settings, rows: int = DEFAULT_ROWS, jobs: Seque
                  size_bytes=sum(p.stat().st_size for p in own), base_bytes=sum(p.stat().st_size for p in shared), job=under_way)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """One side of a comparison: the model of a run, before, during or after its training. `text` fits in an address."""
-
-    run: str
-    which: Which = Which.FINAL
-    step: int | None = None
-
-    @property
-    def text(self) -> str:
-        return f"{self.run}:{self.which.value}" + (f":{self.step}" if self.step is not None else "")
-
-    @staticmethod
-    def parse(text: str) -> Asked:
-        """Inverse of `text`; NotFoundError for anything else."""
-        run, _, rest = text.partition(":")
-        which, _, step = rest.partition(":")
-        try:
-            return Asked(run=run, which=Which(which), step=int(step) if step else None)
-        except ValueError as error:
-            raise NotFoundError("This link names no model that Thaw knows.", remedy="Choose the two sides on the Features page.") from error
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """A side that can be chosen."""
-
-    asked: Asked
-    label: str
-    """`base model`, `base model in 4 bits`, `LoRA`, `LoRA at step 40`; run names are the caller's."""
-
-
-def choices(run_id: str, name: str, found: State) -> list[Choice]:
-    """Every side that a run offers: the base model it started from, the 4-bit one, its recorded steps, and its end."""
-    out = [Choice(asked=Asked(run=run_id, which=Which.BASE), label="Base model")]
-    if found.four_bit:
-        out.append(Choice(asked=Asked(run=run_id, which=Which.FOUR_BIT), label="Base model in 4 bits, untrained"))
-    out += [Choice(asked=Asked(run=run_id, which=Which.STEP, step=step), label=f"{name} at step {step:,}") for step in found.steps]
-    return [*out, Choice(asked=Asked(run=run_id), label=name)]
+def sides_of(run_id: str, found: State) -> list[Side]:
+    """Every model of a run that can be looked at: its base model, the 4-bit one, the recorded steps, and its end."""
+    untrained = [Which.BASE, Which.FOUR_BIT] if found.four_bit else [Which.BASE]
+    return [*(Side(run=run_id, which=which) for which in untrained),
+            *(Side(run=run_id, which=Which.STEP, step=step) for step in found.steps),
+            Side(run=run_id)]
 
 
 def payload(runs: Sequence[Run], *, settings: Settings, rows: int, second: Dataset | None = None) -> dict[str, Any]:
@@ -138,8 +105,3 @@ def other_seed(run: Run, known: Iterable[tuple[Run, State]]) -> Run | None:
 def second_set(beside: str) -> str:
     """The id of a second dataset, empty where there is none."""
     return "" if beside in (SHIFT_SET, NOTHING) else beside
-
-
-def ref(asked: Asked, folder: str) -> Ref:
-    """The side as files know it."""
-    return Ref(folder=Path(folder), which=asked.which, step=asked.step)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from core.analysis.blockfile import BlockFeatures, digest_of
 from core.analysis.places import Places
 from core.analysis.sample import DEFAULT_ROWS, NOTHING, SHIFT_SET
 from core.domain.dataset import Split
+from core.domain.side import Side, Which
 from core.errors import DataError, NotFoundError
 from core.settings import Settings
 
@@ -32,24 +32,6 @@ _MAP_NAMES = {"classes": "classes-apart"}
 """Views whose stored maps are called otherwise than the view: those of earlier versions did not say how far they draw noise apart."""
 _A, _B = "{A}", "{B}"
 """Stand for the sides' names in a stored report."""
-
-
-class Which(StrEnum):
-    """Which model of a run a side is."""
-
-    BASE = "base"
-    FOUR_BIT = "4bit"
-    STEP = "step"
-    FINAL = "final"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ref:
-    """One side: the model of a run folder, after training, at a recorded step, or before it."""
-
-    folder: Path
-    which: Which = Which.FINAL
-    step: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +58,13 @@ class Pair:
     """Equal for equal features, labels and frozen blocks."""
 
 
-def load(ref: Ref, *, settings: Settings, rows: int = DEFAULT_ROWS, beside: str = "") -> BlockFeatures:
+def load(ref: Side, *, settings: Settings, rows: int = DEFAULT_ROWS, beside: str = "") -> BlockFeatures:
     """The features of one side. A recorded step lacks blocks below the first trained one: those are the base model's.
 
     beside: id of a second dataset, at whose rows instead. Raises NotFoundError when features were not extracted yet, or the cache has
     let them go.
     """
+    ref.check_as_trained()
     where = places.of_run(ref.folder, settings=settings, rows=rows)
     where = where.beside(beside, settings=settings) if beside else where
     path = _path(ref, where)
@@ -95,7 +78,7 @@ def load(ref: Ref, *, settings: Settings, rows: int = DEFAULT_ROWS, beside: str 
     return replace(found, blocks={block.name: found.blocks.get(block.name, below.blocks[block.name]) for block in where.facts.blocks})
 
 
-def _path(ref: Ref, where: Places) -> Path | None:
+def _path(ref: Side, where: Places) -> Path | None:
     return {Which.BASE: where.base, Which.FOUR_BIT: where.quantised, Which.FINAL: where.tuned}.get(
         ref.which, where.steps.get(-1 if ref.step is None else ref.step))
 
@@ -125,7 +108,7 @@ def table_of(dataset: str, *, settings: Settings, workspace: str) -> Table:
                  dataset_hash=found.content_hash)
 
 
-def pair(a: Ref, b: Ref, *, settings: Settings, table: Table, rows: int = DEFAULT_ROWS, beside: str = SHIFT_SET) -> Pair:
+def pair(a: Side, b: Side, *, settings: Settings, table: Table, rows: int = DEFAULT_ROWS, beside: str = SHIFT_SET) -> Pair:
     """Both sides at the rows that both have. Raises DataError when these are of different datasets or have too few rows in common.
 
     beside: what is set against the target rows: `SHIFT_SET`, `NOTHING`, or the id of a second dataset, whose rows come last. They count
@@ -187,23 +170,23 @@ def _joined(own: BlockFeatures, other: BlockFeatures) -> BlockFeatures:
                          blocks={name: np.concatenate([values, other.blocks[name]]) for name, values in own.blocks.items()})
 
 
-def _loaded(a: Ref, b: Ref, *, settings: Settings, rows: int) -> tuple[BlockFeatures, BlockFeatures]:
+def _loaded(a: Side, b: Side, *, settings: Settings, rows: int) -> tuple[BlockFeatures, BlockFeatures]:
     """Both sides. A recorded step is compared with the model that the run started from as it was recorded at step 0: the same rows
     in the same batches, so that a block which has not moved gives equal bytes."""
-    start = Ref(folder=b.folder, which=Which.STEP, step=0)
+    start = Side.of(b.folder, Which.STEP, 0)
     if b.which is Which.STEP and a.which in (Which.BASE, Which.FOUR_BIT) and _starts_from(a, b, settings=settings, rows=rows):
         a = start
     return load(a, settings=settings, rows=rows), load(b, settings=settings, rows=rows)
 
 
-def _starts_from(a: Ref, b: Ref, *, settings: Settings, rows: int) -> bool:
+def _starts_from(a: Side, b: Side, *, settings: Settings, rows: int) -> bool:
     """Whether step 0 of run b is model a."""
     before, after = (places.of_run(ref.folder, settings=settings, rows=rows) for ref in (a, b))
     wanted = {"pretrained": before.base, "4bit": before.quantised}.get(places.weights_of(after.recipe))
     return wanted is not None and wanted == _path(a, before) and 0 in after.steps and before.base == after.base
 
 
-def _frozen(a: Ref, b: Ref, before: Places, after: Places) -> dict[str, bool]:
+def _frozen(a: Side, b: Side, before: Places, after: Places) -> dict[str, bool]:
     """Blocks that must be equal on both sides: those that no training between the two could move."""
     if before.facts.revision != after.facts.revision:
         return {}
@@ -215,7 +198,7 @@ def _frozen(a: Ref, b: Ref, before: Places, after: Places) -> dict[str, bool]:
     return {name: all(c[name] for c in cold) for name in (block.name for block in after.facts.blocks)} if cold else {}
 
 
-def _weights(ref: Ref, where: Places) -> str:
+def _weights(ref: Side, where: Places) -> str:
     if ref.which in (Which.BASE, Which.FOUR_BIT):
         return {Which.BASE: "pretrained", Which.FOUR_BIT: "4bit"}[ref.which]
     return places.weights_of(where.recipe)

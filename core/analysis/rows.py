@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.analysis.blockfile import BlockFeatures
-from core.analysis.pairs import Ref, Table, Which, table_of
+from core.analysis.pairs import Table, table_of
 from core.domain.dataset import Dataset
+from core.domain.side import Side, Which
 from core.settings import Settings
 
 UNKNOWN = -1
@@ -52,7 +53,7 @@ def _contents(dataset_id: str, ids: bytes, settings: Settings, workspace: str) -
     return kind, tuple(text if len(text) <= TEXT_CHARACTERS else f"{text[:TEXT_CHARACTERS]}…" for text in found)
 
 
-def predictions(ref: Ref, features: BlockFeatures | None, row_ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+def predictions(ref: Side, features: BlockFeatures | None, row_ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """Class that a side predicts for each row, −1 where it did not; None when it has no head (a recorded step, a run without probe head).
 
     The end of a run: what it predicted when it was judged. Its base: the solved probe on the base model's stored features.

@@ -17,9 +17,10 @@ from core.analysis import pairs, places
 from core.analysis import rows as row_facts
 from core.analysis.ask import second_set
 from core.analysis.blockfile import BlockFeatures, digest_of
-from core.analysis.pairs import Pair, Ref, Which
+from core.analysis.pairs import Pair
 from core.analysis.sample import BESIDE_ROWS, SHIFT_SET, of_training
 from core.domain.dataset import Dataset
+from core.domain.side import Side, Which
 from core.settings import Settings
 from core.shift import cka, geometry, over_training, projection, trust
 from core.shift.arrays import finite, one_thread
@@ -38,8 +39,8 @@ _TURN = threading.Lock()
 class Space:
     """What the page shows of two sides. Arrays have one entry a row of the probe sample, in its order."""
 
-    a: Ref
-    b: Ref
+    a: Side
+    b: Side
     names: tuple[str, str]
     shift: Shift
     pair: Pair = field(repr=False)
@@ -120,7 +121,7 @@ class Space:
         return known & ~right_a & right_b, known & right_a & ~right_b
 
 
-def build(a: Ref, b: Ref, *, names: tuple[str, str], dataset: Dataset, settings: Settings, workspace: str, rows: int,
+def build(a: Side, b: Side, *, names: tuple[str, str], dataset: Dataset, settings: Settings, workspace: str, rows: int,
           beside: str = SHIFT_SET) -> Space:
     """Compare two sides: from the cache when measured before, else now (seconds). Raises NotFoundError where features are missing,
     DataError where the dataset's rows are no longer those of the runs.
@@ -134,7 +135,7 @@ def build(a: Ref, b: Ref, *, names: tuple[str, str], dataset: Dataset, settings:
 
 
 @functools.lru_cache(maxsize=4)
-def _build(a: Ref, b: Ref, names: tuple[str, str], ref: str, settings: Settings, workspace: str, rows: int, beside: str,
+def _build(a: Side, b: Side, names: tuple[str, str], ref: str, settings: Settings, workspace: str, rows: int, beside: str,
            stamp: Any) -> Space:
     from core.data import library
 
@@ -174,7 +175,7 @@ def _short(name: str, most: int = 32) -> str:
     return name if len(name) <= most else f"{name[:most - 1].rstrip()}…"
 
 
-def _stamp(ref: Ref, settings: Settings, rows: int, second: str = "") -> str:
+def _stamp(ref: Side, settings: Settings, rows: int, second: str = "") -> str:
     wheres = [places.of_run(ref.folder, settings=settings, rows=rows)]
     wheres += [where.beside(second, settings=settings) for where in wheres if second]
     wanted: list[Path | None] = []
@@ -216,7 +217,7 @@ def _story(folder: Path, block: str, dataset: str, settings: Settings, workspace
     steps = tuple(step for step, _ in stamp)
 
     def read() -> list[BlockFeatures]:
-        return [pairs.load(Ref(folder=folder, which=Which.STEP, step=step), settings=settings, rows=rows) for step in steps]
+        return [pairs.load(Side.of(folder, Which.STEP, step), settings=settings, rows=rows) for step in steps]
 
     sides = read()
     table = row_facts.table(dataset, settings, workspace)
@@ -230,14 +231,14 @@ def _story(folder: Path, block: str, dataset: str, settings: Settings, workspace
                  features=lambda: [side.blocks[block] for side in read()])
 
 
-def yardstick(a: Ref, b: Ref, *, dataset: Dataset, settings: Settings, workspace: str, rows: int) -> tuple[float | None, ...]:
+def yardstick(a: Side, b: Side, *, dataset: Dataset, settings: Settings, workspace: str, rows: int) -> tuple[float | None, ...]:
     """CKA a block between two seeds of one arm: how similar is similar. Cached for the few newest askers."""
     stamp = tuple(_stamp(ref, settings, rows) for ref in (a, b))
     return _yardstick(a, b, dataset.id, settings, workspace, rows, stamp)
 
 
 @functools.lru_cache(maxsize=16)
-def _yardstick(a: Ref, b: Ref, dataset: str, settings: Settings, workspace: str, rows: int, stamp: Any) -> tuple[float | None, ...]:
+def _yardstick(a: Side, b: Side, dataset: str, settings: Settings, workspace: str, rows: int, stamp: Any) -> tuple[float | None, ...]:
     both = pairs.pair(a, b, settings=settings, table=row_facts.table(dataset, settings, workspace), rows=rows).sides
     return tuple(finite(cka.linear(np.asarray(x)[both.target], np.asarray(y)[both.target]))
                  for x, y in zip(both.base, both.tuned, strict=True))

@@ -46,7 +46,8 @@ class Desk:
         return self.settings.workspace(ws) / "runs"
 
     def check_room(self, ws: str, runs: int) -> None:
-        """ThawError when so many runs are more than one submission, or the workspace, may queue. Asked before anything is planned."""
+        """ThawError when so many runs are more than one submission, or the workspace, may queue.
+        Called before anything is planned."""
         if runs > self.settings.max_submit:
             raise ThawError(f"These are {runs:,} runs, and at most {self.settings.max_submit:,} can be queued at once.",
                             why="Methods × seeds × label budgets multiply.", kind=FailureKind.DATA,

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from core import analysis
-from core.analysis import Asked, Space, Story, ask, space
+from core.analysis import Space, Story, ask, space
 from core.analysis.sample import DEFAULT_ROWS, SHIFT_SET
 from core.api.data import Data
 from core.api.desk import Desk
 from core.api.runs import Runs
 from core.domain.dataset import Dataset
 from core.domain.run import JobKind, Run
+from core.domain.side import Side
 
 
 class Features:
@@ -56,14 +57,14 @@ class Features:
         name += f" beside {second.name}" if second else ""
         return self._desk.submit_job(ws, JobKind.FEATURES, name=name, payload=payload)
 
-    def shift(self, ws: str, a: Asked, b: Asked, *, names: tuple[str, str], rows: int = DEFAULT_ROWS,
+    def shift(self, ws: str, a: Side, b: Side, *, names: tuple[str, str], rows: int = DEFAULT_ROWS,
               beside: str = SHIFT_SET) -> Space:
         """Two sides compared, beside the own shift set (`shift`), no rows (`none`) or a second dataset.
 
         From the cache, else measured now. Raises NotFoundError where features are missing.
         """
-        refs = [ask.ref(side, self._desk.job(ws, side.run).folder) for side in (a, b)]
-        return space.build(*refs, names=names, dataset=self._runs.dataset_of(ws, b.run), settings=self._settings,
+        sides = [side.at(self._desk.job(ws, side.run).folder) for side in (a, b)]
+        return space.build(*sides, names=names, dataset=self._runs.dataset_of(ws, b.run), settings=self._settings,
                            workspace=ws, rows=rows, beside=beside)
 
     def story(self, ws: str, id: str, block: str, *, rows: int = DEFAULT_ROWS) -> Story | None:
@@ -77,8 +78,8 @@ class Features:
         other = ask.other_seed(run, self.states(ws, rows=rows).values())
         if other is None:
             return None
-        refs = [ask.ref(Asked(run=r.id), r.folder) for r in (run, other)]
-        return other.id, space.yardstick(*refs, dataset=self._runs.dataset_of(ws, id), settings=self._settings,
+        sides = [Side.of(Path(seed.folder)) for seed in (run, other)]
+        return other.id, space.yardstick(*sides, dataset=self._runs.dataset_of(ws, id), settings=self._settings,
                                          workspace=ws, rows=rows)
 
     def weight_changes(self, ws: str, id: str) -> dict[str, Any] | None:

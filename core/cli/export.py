@@ -12,6 +12,7 @@ from core.cli import export_card, output
 from core.cli.boundary import read_json, read_recipe
 from core.cli.use import run_folder
 from core.domain.recipe import Recipe
+from core.domain.side import Side
 from core.errors import NotFoundError, ThawError
 from core.settings import Settings
 
@@ -80,7 +81,7 @@ def _merged(run_dir: Path, target: Path, settings: Settings, workspace: str) -> 
     from core.training import artifact
 
     read_recipe(run_dir)
-    side = artifact.load(run_dir, settings=settings, device="cpu")
+    side = artifact.load(Side.of(run_dir), settings=settings, device="cpu")
     rounded = methods.get(side.recipe.method).card.weights == "4bit"
     facts: Any = facts_module.read(side.recipe.base_model, settings)
     body: Any = _full_precision_body(run_dir, side, settings) if rounded else side.network.body

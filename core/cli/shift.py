@@ -13,6 +13,7 @@ from core.cli.boundary import read_recipe
 from core.cli.output import ProgressLine
 from core.cli.use import run_folder
 from core.domain.run import Phase
+from core.domain.side import Side, Which
 from core.errors import ThawError
 from core.settings import Settings
 
@@ -62,7 +63,6 @@ def _second(name: str, own: str, *, settings: Settings, workspace: str) -> Datas
 def _pair(run_dir: Path, *, settings: Settings, workspace: str, rows: int, second: Dataset | None) -> Pair:
     """Base model and tuned model at the probe sample, from the same files that the page reads; extracted first where they are missing."""
     from core.analysis import pairs, places
-    from core.analysis.pairs import Ref, Which
     from core.analysis.sample import SHIFT_SET
     from core.training.extract import extract
 
@@ -70,7 +70,7 @@ def _pair(run_dir: Path, *, settings: Settings, workspace: str, rows: int, secon
     extract(run_dir, settings=settings, workspace=workspace, observer=_Lines(), rows=rows, beside=beside)
     recipe = places.of_run(run_dir, settings=settings, rows=rows).recipe
     table = pairs.table_of(recipe.dataset, settings=settings, workspace=workspace)
-    return pairs.pair(Ref(folder=run_dir, which=Which.BASE), Ref(folder=run_dir), settings=settings, table=table, rows=rows,
+    return pairs.pair(Side.of(run_dir, Which.BASE), Side.of(run_dir), settings=settings, table=table, rows=rows,
                         beside=beside)
 
 

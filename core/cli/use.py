@@ -11,6 +11,7 @@ from core.cli import output
 from core.cli.boundary import read_json, read_recipe
 from core.domain import codec
 from core.domain.dataset import RowSource, Task
+from core.domain.side import Side, Which
 from core.errors import DataError, NotFoundError
 from core.settings import Settings
 
@@ -34,15 +35,15 @@ def predict(args: Namespace, settings: Settings) -> int:
 
     from core.training import artifact
 
+    side = Side.of(run_dir, Which.BASE if args.base else Which.FINAL)
     try:
-        model = artifact.load(run_dir, settings=settings, base=args.base)
+        model = artifact.load(side, settings=settings)
     except (SafetensorError, json.JSONDecodeError) as error:
         raise DataError(f"The model in {run_dir / 'artifact'} cannot be loaded.", why=f"A file of it is damaged ({str(error)[:160]}).",
                         remedy="Restore the folder from a copy, or train the run again.") from error
     answers = model.predict(rows.content)
-    side = "base" if args.base else "tuned"
     if args.json:
-        output.document({"run": run_dir.name, "side": side, "input": rows.name, "rows_read": rows.rows_read,
+        output.document({"run": run_dir.name, "side": "base" if args.base else "tuned", "input": rows.name, "rows_read": rows.rows_read,
                          "predictions": [_answer(rows, at, answer) for at, answer in enumerate(answers)],
                          "left_out": rows.left_out, "notes": rows.notes})
     else:

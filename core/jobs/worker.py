@@ -122,7 +122,7 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
     except Terminated:
         if _stop_was_asked(store, claim):
             return Status.STOPPED, None
-        log.warning("Asked to end; the run can be resumed")
+        log.warning("Side to end; the run can be resumed")
         return Status.INTERRUPTED, failures.interrupted("Its process was asked to end, as happens when the computer shuts down.")
     except BaseException as error:
         if not is_fault(error):

@@ -1,6 +1,6 @@
 """What a run leaves to be used: head, label map, processor, and an adapter or the weights that changed.
 
-`load` builds both sides from disk: "base" from the base model, "tuned" from the run's own artifact.
+`load` builds a side from disk: the base model with the solved probe as its head, or the tuned model from the run's own artifact.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from core import files, tasks
 from core.domain import codec
 from core.domain.dataset import Depth, RowSource
 from core.domain.recipe import Recipe
+from core.domain.side import Side, Which
 from core.errors import DataError, NotFoundError
 from core.models import blocks, methods, origin
 from core.models import facts as facts_module
@@ -60,8 +61,8 @@ def save(folder: Path, *, network: Network, recipe: Recipe, classes: tuple[str, 
 
 
 @dataclass(kw_only=True)
-class Side:
-    """One side of a comparison, loaded from disk: the base model with the solved probe as head, or the tuned model."""
+class LoadedModel:
+    """A side, loaded from disk: the base model with the solved probe as head, or the tuned model."""
 
     network: Network
     classes: tuple[str, ...]
@@ -96,12 +97,19 @@ class Side:
                  "probabilities": {name: float(p) for name, p in zip(self.classes, row, strict=True)}} for row in probabilities]
 
 
-def load(run_dir: Path, *, settings: Settings, base: bool = False, device: str | None = None) -> Side:
-    """One side of a finished run. base=True: the pretrained body as published with the probe's head, nothing of this run's training.
+def load(side: Side, *, settings: Settings, device: str | None = None) -> LoadedModel:
+    """The model of a finished run, named by its folder: after training, or (`Which.BASE`) the pretrained body as published with the
+    probe's head, nothing of this run's training.
 
-    Raises NotFoundError when the run left no artifact, or has no base side (from scratch); RecipeError when the base model's files are
-    not those that the run was trained on.
+    Raises NotFoundError when the run left no artifact, or has no such side to predict with (a recorded step, the base side of a run from
+    scratch); RecipeError when the base model's files are not those that the run was trained on.
     """
+    side.check_as_trained()
+    if side.which not in (Which.BASE, Which.FINAL):
+        raise NotFoundError("This model has no head to predict with.",
+                            why="A run keeps heads for its base model and for what training ended with.",
+                            remedy="Predict with one of these two.")
+    run_dir, base = side.folder, side.which is Which.BASE
     folder = run_dir / "artifact"
     if not (folder / LABELS_FILE).is_file():
         raise NotFoundError("This run has no artifact yet.", why=f"{folder.name}/ is missing in its folder.",
@@ -127,7 +135,7 @@ def load(run_dir: Path, *, settings: Settings, base: bool = False, device: str |
     if not base:
         _load_body(network, folder, where)
     network.eval()
-    return Side(network=network, classes=classes, recipe=recipe, precision=precision, settings=settings,
+    return LoadedModel(network=network, classes=classes, recipe=recipe, precision=precision, settings=settings,
                 depth=_depth(folder), processor=adapter.load_processor(folder / "processor"))
 
 

@@ -18,11 +18,12 @@ from core import cache, tasks
 from core.analysis import pairs as compare
 from core.analysis import places
 from core.analysis.blockfile import BlockFeatures
-from core.analysis.pairs import Pair, Ref, Which
+from core.analysis.pairs import Pair
 from core.analysis.sample import DEFAULT_ROWS, NOTHING, SHIFT_SET, beside_sample, probe_sample
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
+from core.domain.side import Side, Which
 from core.errors import NotFoundError
 from core.features import pooled
 from core.models import facts as facts_module
@@ -99,7 +100,7 @@ def measure(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
     where = places.of_run(run_dir, settings=settings, rows=rows)
     table = compare.table_of(where.recipe.dataset, settings=settings, workspace=workspace)
     sides = [Which.BASE] + ([Which.FOUR_BIT] if where.quantised else [])
-    pairs = [compare.pair(Ref(folder=run_dir, which=side), Ref(folder=run_dir), settings=settings, table=table, rows=rows,
+    pairs = [compare.pair(Side.of(run_dir, side), Side.of(run_dir), settings=settings, table=table, rows=rows,
                           beside=beside) for side in sides]
     for number, found in enumerate(pairs):
         observer.progress(number, len(pairs), "comparisons")
@@ -147,7 +148,7 @@ class _Work:
         """Features of the run's model. Up to the first block of which the run left weights it should be the model it started from: that
         is computed on some rows and compared, and where it holds the features on disk are these blocks' own. Those above start from
         the frozen prefix that the run has cached, where it is still there."""
-        network = artifact.load(where.run_dir, settings=self.settings).network
+        network = artifact.load(Side.of(where.run_dir), settings=self.settings).network
         names = network.stack.names
         weights = places.weights_of(self.recipe)
         moved = set(names) if weights == "fresh" else artifact.moved_blocks(where.run_dir, network)

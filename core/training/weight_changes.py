@@ -15,6 +15,7 @@ from torch import nn
 from core import files
 from core.analysis.places import Places, weights_of
 from core.domain.run import Observer
+from core.domain.side import Side
 from core.errors import NotFoundError
 from core.models import facts as facts_module
 from core.settings import Settings
@@ -119,7 +120,7 @@ def _changes(where: Places, settings: Settings) -> Iterator[tuple[str, Change]]:
         for name, tensor in load_file(folder / artifact.WEIGHTS_FILE).items():
             yield name, partial(_replaced, tensor)
     if (folder / artifact.ADAPTER).is_dir():
-        network = artifact.load(where.run_dir, settings=settings, device="cpu").network
+        network = artifact.load(Side.of(where.run_dir), settings=settings, device="cpu").network
         for name, module in network.body.named_modules():
             if hasattr(module, "get_delta_weight"):
                 yield f"{name.removeprefix('base_model.model.')}.weight", partial(_merged, module)

@@ -13,6 +13,7 @@ from core.domain.dataset import Dataset
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import LoraSpec, Recipe
 from core.domain.run import Result
+from core.domain.side import Side
 from core.models import load
 from core.settings import Settings
 from core.training import artifact, device
@@ -89,7 +90,7 @@ def test_every_method_runs_in_every_precision_and_reloads(method: str, precision
     recorded = pq.read_table(tmp_path / "run" / "predictions-test.parquet")
     rows = pq.read_table(settings.workspace(WORKSPACE) / "datasets" / tiny_dataset.id / "rows.parquet")
     texts = dict(zip(rows["row_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
-    tuned = artifact.load(tmp_path / "run", settings=settings)
+    tuned = artifact.load(Side.of(tmp_path / "run"), settings=settings)
     again = np.stack([list(r["probabilities"].values()) for r in tuned.predict([texts[i] for i in recorded["row_id"].to_pylist()])])
     np.testing.assert_allclose(again, np.stack(recorded["probabilities"].to_pylist()), atol=2e-2 if precision != "fp32" else 1e-4)
 

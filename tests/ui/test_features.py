@@ -18,6 +18,7 @@ from core.domain.dataset import Dataset
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Status
+from core.domain.side import Side, Which
 from core.plots import palette
 from core.settings import Settings
 from core.store import Store
@@ -221,6 +222,12 @@ def test_two_runs_and_recorded_steps_can_be_compared(app, made, moved, ended):
     assert "40 target rows" in shown(at)
 
 
+def test_a_link_to_a_change_turned_up_or_down_is_refused_in_words(app, made, moved):
+    run = made(moved=moved)
+    at = app("features", a=f"{run}:base", b=f"{run}:final@0.5")
+    assert not at.exception and "strength 0.5" in at.error[0].value
+
+
 def test_predict_first_hides_the_page_until_revealed(app, made, moved):
     at = app("features", run=made(moved=moved))
     at.toggle(key="features_predict").set_value(True).run()
@@ -232,12 +239,11 @@ def test_predict_first_hides_the_page_until_revealed(app, made, moved):
 
 
 def test_numbers_on_the_page_are_those_of_the_files(made, moved, settings):
-    from core.analysis import Asked, export
-    from core.analysis.ask import Which
+    from core.analysis import export
     from core.domain.run import Interval
 
     run = made(moved=moved)
-    asked = Asked(run=run, which=Which.BASE), Asked(run=run)
+    asked = Side(run=run, which=Which.BASE), Side(run=run)
     space = Thaw(settings).features.shift(WORKSPACE, *asked, names=("base model", "LoRA"))
     document = json.loads(export.numbers(space))
     assert document["seed"] == 0 and "numpy" in document["versions"]

@@ -16,11 +16,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from core.analysis import Asked
-from core.analysis.pairs import Which
 from core.api import Thaw
 from core.domain import codec
 from core.domain.run import JobKind, Status
+from core.domain.side import Side, Which
 from core.settings import Settings
 from core.training import artifact
 
@@ -75,7 +74,7 @@ def test_trained_models_still_predict_what_was_recorded(old: tuple[Thaw, dict[st
     for run in expected["runs"]:
         folder = Path(thaw.runs.get(expected["ws"], run["id"]).folder)
         recorded = pq.read_table(folder / "predictions-test.parquet")
-        side = artifact.load(folder, settings=thaw.settings)
+        side = artifact.load(Side.of(folder), settings=thaw.settings)
         found = side.predict([texts[row] for row in recorded["row_id"].to_pylist()])
         wanted = np.stack(recorded["probabilities"].to_pylist())
         probabilities = np.array([[item["probabilities"][name] for name in side.classes] for item in found])
@@ -91,7 +90,7 @@ def test_measured_features_open_without_being_measured_again(old: tuple[Thaw, di
 
     monkeypatch.setattr("core.shift.report.measure", never)
     assert thaw.features.state(ws, run).ready
-    space = thaw.features.shift(ws, Asked(run=run, which=Which.BASE), Asked(run=run), names=("base", "tuned"))
+    space = thaw.features.shift(ws, Side(run=run, which=Which.BASE), Side(run=run), names=("base", "tuned"))
     assert known(space.shift.to_json(), expected["shift"])
     story = thaw.features.story(ws, run, "block 1")
     assert story is not None and len(story.steps) > 2

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from core.analysis.ask import Asked
 from core.domain.run import JobKind, Result, Run
+from core.domain.side import Side
 from core.plots import confusion, curves, intervals
 from core.plots.intervals import Point
 from core.spreadsheets import inert
@@ -154,8 +154,8 @@ def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, 
                   f"{shell.escape(names[str(b)])} wrong": [test.only_a, test.both_wrong]}, hide_index=True, border="horizontal",
                  alt=f"Of {test.n} test rows, both right {test.both_right}, only the first {test.only_a}, only the second {test.only_b}, "
                      f"both wrong {test.both_wrong}")
-        shell.link("features", "How do their features differ?", icon=":material/scatter_plot:", a=Asked(run=str(a)).text,
-                   b=Asked(run=str(b)).text)
+        shell.link("features", "How do their features differ?", icon=":material/scatter_plot:", a=Side(run=str(a)).text,
+                   b=Side(run=str(b)).text)
 
 
 def confusions(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:

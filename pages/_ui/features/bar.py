@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.analysis import BESIDE_ROWS, NOTHING, SHIFT_SET, Asked, Space, State, Which
-from core.analysis.ask import ROWS_OFFERED, choices, second_set
+from core.analysis import BESIDE_ROWS, NOTHING, SHIFT_SET, Space, State
+from core.analysis.ask import ROWS_OFFERED, second_set, sides_of
 from core.domain.dataset import Split
 from core.domain.run import JobKind, Run, Status
+from core.domain.side import Side, Which
 from core.errors import NotFoundError
 from core.plots.numbers import size
 from pages._ui import arms, guard, live, shell
@@ -24,8 +25,8 @@ COLOURS = ("label", "prediction", "changed prediction", "typical move", "neighbo
 class Chosen:
     """The two sides of the page."""
 
-    a: Asked
-    b: Asked
+    a: Side
+    b: Side
     names: tuple[str, str]
     rows: int
     beside: str
@@ -102,50 +103,53 @@ def _labels(ws: str, known: Known) -> dict[str, str]:
     return arms.titled([run for run, _ in known.values()], run_list.titles(ws))
 
 
-def _asked(name: str, known: Known) -> Asked | None:
+def _linked(name: str, known: Known) -> Side | None:
     """A side that the address names, when this workspace has it."""
     text = st.query_params.get(name, "")
     try:
-        found = Asked.parse(text) if text else None
+        found = Side.parse(text) if text else None
     except NotFoundError:
         return None
-    return found if found and found.run in known else None
+    if found is None or found.run not in known:
+        return None
+    found.check_as_trained()
+    return found
 
 
-def _tuned(known: Known, labels: Mapping[str, str]) -> Asked:
+def _tuned(known: Known, labels: Mapping[str, str]) -> Side:
     """Side B: a run, and where there are recorded steps, which of them."""
-    linked, run = _asked("b", known), st.query_params.get("run", "")
+    linked, run = _linked("b", known), st.query_params.get("run", "")
     first = next((i for i, (_, s) in known.items() if s.ready), None) or next((i for i, (_, s) in known.items() if not s.reason), None)
     start = linked.run if linked else run if run in known else first or next(iter(known))
     ids = list(known)
     picked = str(st.selectbox("Model B", ids, index=ids.index(start), format_func=lambda i: _with_state(labels[i], known[i]),
                               key=f"features_b_{len(ids)}", help="A run. Its model after training, or at a recorded step."))
-    sides = [c.asked for c in choices(picked, "", known[picked][1]) if c.asked.which.value in ("base", "step", "final")]
+    sides = [side for side in sides_of(picked, known[picked][1]) if side.which is not Which.FOUR_BIT]
     index = sides.index(linked) if linked in sides else len(sides) - 1
-    words = {"base": "before training", "final": "after training"}
+    words = {Which.BASE: "before training", Which.FINAL: "after training"}
     place = st.select_slider("Checkpoint", range(len(sides)), value=index, key=f"features_at_{picked}_{len(sides)}",
-                             format_func=lambda i: words.get(sides[i].which.value, f"step {sides[i].step or 0:,}"),
+                             format_func=lambda i: words.get(sides[i].which, f"step {sides[i].step or 0:,}"),
                              help="After training, before it, or at a step whose features were recorded. Before training against the base "
                                   "model must read identical: a check of the page.")
     return sides[int(place)]
 
 
-def _against(known: Known, labels: Mapping[str, str], b: Asked) -> Asked:
+def _against(known: Known, labels: Mapping[str, str], b: Side) -> Side:
     """Side A: the base model that B started from, the 4-bit one, or another run on the same dataset."""
     run, found = known[b.run]
-    sides = [c.asked for c in choices(b.run, "", found) if c.asked.which.value in ("base", "4bit")]
-    sides += [c.asked for c in choices(b.run, "", found) if c.asked.which.value in ("step", "final") and c.asked != b]
-    sides += [Asked(run=i) for i, (other, s) in known.items()
+    own = sides_of(b.run, found)
+    sides = [side for side in own if side != b or side.which in (Which.BASE, Which.FOUR_BIT)]
+    sides += [Side(run=i) for i, (other, s) in known.items()
               if i != b.run and not s.reason and other.recipe and run.recipe and other.recipe.dataset == run.recipe.dataset]
-    linked = _asked("a", known)
+    linked = _linked("a", known)
     index = sides.index(linked) if linked in sides else 0
     place = st.selectbox("Model A", range(len(sides)), index=index, format_func=lambda i: _name(sides[i], known, labels),
                          key=f"features_a_{b.text}_{len(sides)}", help="What B is compared with: the base model unless you choose another.")
     return sides[int(place)]
 
 
-def _name(side: Asked, known: Known, labels: Mapping[str, str]) -> str:
-    fixed = {"base": "base model", "4bit": "4-bit base model, untrained"}.get(side.which.value)
+def _name(side: Side, known: Known, labels: Mapping[str, str]) -> str:
+    fixed = {Which.BASE: "base model", Which.FOUR_BIT: "4-bit base model, untrained"}.get(side.which)
     return fixed or labels[side.run] + (f" at step {side.step:,}" if side.step is not None else "")
 
 
@@ -157,7 +161,7 @@ def _with_state(label: str, entry: tuple[Run, State]) -> str:
 # -- no features yet -----------------------------------------------------------------------------------------------------------------
 
 
-def _ready(ws: str, known: Known, labels: Mapping[str, str], a: Asked, b: Asked, rows: int, beside: str = "") -> bool:
+def _ready(ws: str, known: Known, labels: Mapping[str, str], a: Side, b: Side, rows: int, beside: str = "") -> bool:
     """Whether both sides are on disk (beside: at the rows of that second dataset); else the way to get them."""
     missing = [i for i in dict.fromkeys((b.run, a.run)) if not known[i][1].ready]
     if not missing:

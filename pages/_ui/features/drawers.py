@@ -7,8 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from core.analysis import BREAKS, CARDS, Asked, Space, State, breaks
+from core.analysis import BREAKS, CARDS, Space, State, breaks
 from core.domain.run import Interval
+from core.domain.side import Side
 from core.plots import shift_geometry, shift_map
 from core.plots.shift_map import Colouring
 from pages._ui import charts, shell
@@ -16,7 +17,7 @@ from pages._ui.features import bar, export
 from pages._ui.features.numbers import card
 
 
-def section(ws: str, asked: Asked, space: Space, block: int, found: State) -> None:
+def section(ws: str, asked: Side, space: Space, block: int, found: State) -> None:
     """All drawers; what is inside is computed when one is opened."""
     st.subheader("Look closer")
     drawers: list[tuple[str, str, Callable[[], None]]] = [
@@ -85,7 +86,7 @@ def _transfer(space: Space) -> None:
             key="features_gap", help=card("mmd"))
 
 
-def _weights(ws: str, asked: Asked, state: State, rows: int) -> None:
+def _weights(ws: str, asked: Side, state: State, rows: int) -> None:
     found = shell.api().features.weight_changes(ws, asked.run)
     if found is None:
         st.caption("The weights of this run were not measured yet." if state.job is None else "The weights of this run are being measured.")

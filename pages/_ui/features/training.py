@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.analysis import Space, Story
-from core.analysis.ask import Asked
+from core.domain.side import Side
 from core.plots import shift_map, shift_player, shift_training
 from core.plots.shift_map import Colouring
 from core.plots.theme import Chart
@@ -15,7 +15,7 @@ from pages._ui.features.numbers import card
 SHOWN = ("numbers by step", "player", "small multiples")
 
 
-def section(ws: str, asked: Asked, space: Space, block: int) -> None:
+def section(ws: str, asked: Side, space: Space, block: int) -> None:
     """One picture of the recorded steps at a time, each drawn when asked for; or why there is nothing to play."""
     with shell.guarded():
         st.subheader("Over training")

@@ -17,6 +17,7 @@ from core.domain import codec
 from core.domain.dataset import Dataset
 from core.domain.recipe import Recipe
 from core.domain.run import Status
+from core.domain.side import Side
 from core.errors import DataError, FailureKind, ThawError
 from core.settings import Settings
 from core.store import Store
@@ -106,7 +107,7 @@ def test_a_side_whose_files_are_damaged_names_them(settings: Settings, tmp_path:
     for text in ("{", "[1]", '{"classes": 3}'):
         (tmp_path / name).write_text(text, encoding="utf-8")
         with pytest.raises(DataError, match=Path(name).name) as caught:
-            artifact.load(tmp_path, settings=settings)
+            artifact.load(Side.of(tmp_path), settings=settings)
         assert caught.value.why and caught.value.remedy
 
 

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,7 @@ import pytest
 
 from core import files
 from core.analysis import View, breaks, export, pairs, places, rows, space
-from core.analysis.ask import Asked
 from core.analysis.blockfile import BlockFeatures, digest_of
-from core.analysis.pairs import Ref, Which
 from core.analysis.sample import NOTHING, SHIFT_SET
 from core.data import library
 from core.domain import codec
@@ -25,7 +24,8 @@ from core.domain.freeze import FreezePlan
 from core.domain.model import Block, LinearLayer, ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Interval, Result
-from core.errors import DataError, NotFoundError
+from core.domain.side import Side, Which
+from core.errors import DataError, NotFoundError, RecipeError
 from core.models import facts as model_facts
 from core.settings import Settings
 from core.shift.breakit import BREAKS
@@ -86,14 +86,14 @@ def run(settings: Settings, facts: ModelFacts, dataset: Dataset, tmp_path: Path)
 
 
 @pytest.fixture
-def pair(settings: Settings, dataset: Dataset) -> Callable[[Ref, Ref], pairs.Pair]:
+def pair(settings: Settings, dataset: Dataset) -> Callable[[Side, Side], pairs.Pair]:
     table = pairs.table_of(dataset.id, settings=settings, workspace=WORKSPACE)
     return lambda a, b: pairs.pair(a, b, settings=settings, table=table)
 
 
 def test_base_against_tuned_knows_labels_shift_rows_and_what_was_frozen(run: Maker, pair, dataset: Dataset, settings: Settings) -> None:
     folder = run("partial", freeze=FreezePlan(frozen=("embeddings", "block 0")))
-    found = pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder))
+    found = pair(Side.of(folder, Which.BASE), Side.of(folder))
     assert found.sides.frozen == (True, True, False)
     assert found.sides.shift is not None and found.sides.shift.sum() == 12
     label_of = {row["row_id"]: row["label"] for row in rows_of(dataset, settings)}
@@ -103,28 +103,28 @@ def test_base_against_tuned_knows_labels_shift_rows_and_what_was_frozen(run: Mak
 
 def test_adapters_move_blocks_that_have_them_and_leave_the_others(run: Maker, pair) -> None:
     folder = run("lora")
-    assert pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder)).sides.frozen == (True, False, False)
+    assert pair(Side.of(folder, Which.BASE), Side.of(folder)).sides.frozen == (True, False, False)
 
 
 def test_four_bits_are_told_apart_from_training(run: Maker, pair, settings: Settings) -> None:
     folder = run("qlora")
-    plain = pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder, which=Which.FOUR_BIT))
+    plain = pair(Side.of(folder, Which.BASE), Side.of(folder, Which.FOUR_BIT))
     assert plain.sides.frozen == (False, False, False)  # rounding may move every block
-    assert pair(Ref(folder=folder, which=Which.FOUR_BIT), Ref(folder=folder)).sides.frozen == (True, False, False)
+    assert pair(Side.of(folder, Which.FOUR_BIT), Side.of(folder)).sides.frozen == (True, False, False)
 
 
 def test_two_runs_meet_where_both_were_frozen(run: Maker, pair) -> None:
     a, b = run("partial", freeze=FreezePlan(frozen=("embeddings", "block 0"))), run("probe", moved=0.0)
-    assert pair(Ref(folder=a), Ref(folder=b)).sides.frozen == (True, True, False)
-    assert pair(Ref(folder=a), Ref(folder=run("scratch"))).sides.frozen == (False, False, False)
+    assert pair(Side.of(a), Side.of(b)).sides.frozen == (True, True, False)
+    assert pair(Side.of(a), Side.of(run("scratch"))).sides.frozen == (False, False, False)
 
 
 def test_a_recorded_step_starts_from_step_zero_and_borrows_cached_blocks(run: Maker, pair) -> None:
     folder = run("partial", freeze=FreezePlan(frozen=("embeddings", "block 0")), steps=True)
-    start = pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder, which=Which.STEP, step=0))
+    start = pair(Side.of(folder, Which.BASE), Side.of(folder, Which.STEP, 0))
     assert len(start.row_ids) == 40 and start.sides.names == NAMES
     assert all(np.array_equal(x, y) for x, y in zip(start.sides.base, start.sides.tuned, strict=True))
-    later = pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder, which=Which.STEP, step=3))
+    later = pair(Side.of(folder, Which.BASE), Side.of(folder, Which.STEP, 3))
     same = [np.array_equal(x, y) for x, y in zip(later.sides.base, later.sides.tuned, strict=True)]
     assert same == [True, True, False]
 
@@ -132,10 +132,10 @@ def test_a_recorded_step_starts_from_step_zero_and_borrows_cached_blocks(run: Ma
 def test_other_data_and_missing_features_are_refused(run: Maker, pair, settings: Settings) -> None:
     a, b = run("lora"), run("full", dataset_hash="another")
     with pytest.raises(DataError, match="row by row"):
-        pair(Ref(folder=a), Ref(folder=b))
+        pair(Side.of(a), Side.of(b))
     places.of_run(a, settings=settings, rows=2000).tuned.unlink()
     with pytest.raises(NotFoundError, match="not here"):
-        pair(Ref(folder=a, which=Which.BASE), Ref(folder=a))
+        pair(Side.of(a, Which.BASE), Side.of(a))
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_second_dataset_takes_the_place_of_the_shift_set(run: Maker, beside, s
     folder = run("lora")
     other = beside(folder)
     table = pairs.table_of(dataset.id, settings=settings, workspace=WORKSPACE)
-    sides = Ref(folder=folder, which=Which.BASE), Ref(folder=folder)
+    sides = Side.of(folder, Which.BASE), Side.of(folder)
     own, none, second = (pairs.pair(*sides, settings=settings, table=table, beside=b) for b in (SHIFT_SET, NOTHING, other.id))
     assert own.sides.shift.sum() == 12 and not own.beside.any()
     assert none.sides.shift is None and len(none.row_ids) == 48
@@ -182,7 +182,7 @@ def test_rows_of_two_datasets_are_never_confused(run: Maker, beside, settings: S
 
     folder = run("lora")
     other = beside(folder)
-    opened = space.build(Ref(folder=folder, which=Which.BASE), Ref(folder=folder), names=("base model", "LoRA"), dataset=dataset,
+    opened = space.build(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"), dataset=dataset,
                          settings=settings, workspace=WORKSPACE, rows=2000, beside=other.id)
     far = opened.pair.beside
     assert set(opened.row_ids[far]) & set(opened.row_ids[~far]), "the same ids occur in both"
@@ -206,20 +206,20 @@ def test_a_recorded_step_has_no_rows_of_a_second_dataset(run: Maker, beside, set
     other = beside(folder)
     table = pairs.table_of(dataset.id, settings=settings, workspace=WORKSPACE)
     with pytest.raises(NotFoundError, match="not here"):
-        pairs.pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder, which=Which.STEP, step=3), settings=settings, table=table,
+        pairs.pair(Side.of(folder, Which.BASE), Side.of(folder, Which.STEP, 3), settings=settings, table=table,
                      beside=other.id)
 
 
 def test_the_report_is_kept_and_read_back_the_same(run: Maker, pair, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = run("lora")
-    found = pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder))
+    found = pair(Side.of(folder, Which.BASE), Side.of(folder))
     first = pairs.report(found, settings=settings)
     from core.analysis import stored
     from core.shift import report
 
     stored._read.cache_clear()
     monkeypatch.setattr(report, "measure", lambda *a, **k: pytest.fail("measured twice"))
-    again = pairs.report(pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder)), settings=settings)
+    again = pairs.report(pair(Side.of(folder, Which.BASE), Side.of(folder)), settings=settings)
     assert json.dumps(again.to_json()) == json.dumps(first.to_json())
     for old, new in zip(first.blocks, again.blocks, strict=True):
         assert np.array_equal(old.rows.near_tuned, new.rows.near_tuned) and old.rows.kept.dtype == new.rows.kept.dtype
@@ -229,7 +229,7 @@ def test_the_report_is_kept_and_read_back_the_same(run: Maker, pair, settings: S
 
 def test_a_map_is_kept_by_block_and_view(run: Maker, pair, settings: Settings) -> None:
     folder = run("lora")
-    found = pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder))
+    found = pair(Side.of(folder, Which.BASE), Side.of(folder))
     union = pairs.drawn(found, 2, view=View.UNION, settings=settings)
     change = pairs.drawn(found, 2, view=View.CHANGE, settings=settings)
     assert union is not None and change is not None and change.movement_captured > union.movement_captured
@@ -238,7 +238,7 @@ def test_a_map_is_kept_by_block_and_view(run: Maker, pair, settings: Settings) -
 
 def test_names_reach_the_sentences(run: Maker, pair, settings: Settings) -> None:
     folder = run("probe", moved=0.0)
-    report = pairs.report(pair(Ref(folder=folder, which=Which.BASE), Ref(folder=folder)), settings=settings)
+    report = pairs.report(pair(Side.of(folder, Which.BASE), Side.of(folder)), settings=settings)
     assert pairs.named(report, a="base model", b="Linear probe").findings[0].startswith("Base model and Linear probe are identical")
 
 
@@ -252,7 +252,7 @@ def test_features_of_equal_content_share_a_digest(run: Maker, settings: Settings
 @pytest.fixture
 def opened(run: Maker, settings: Settings, dataset: Dataset) -> space.Space:
     folder = run("lora")
-    return space.build(Ref(folder=folder, which=Which.BASE), Ref(folder=folder), names=("base model", "LoRA"), dataset=dataset,
+    return space.build(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"), dataset=dataset,
                        settings=settings, workspace=WORKSPACE, rows=2000)
 
 
@@ -274,7 +274,7 @@ def test_many_who_open_the_page_at_once_are_measured_for_one_after_another(
     folders = [run("lora", name=f"run {seed}", seed=seed) for seed in range(3)]
 
     def opening(folder: Path) -> space.Space:
-        return space.build(Ref(folder=folder, which=Which.BASE), Ref(folder=folder), names=("base model", "LoRA"), dataset=dataset,
+        return space.build(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"), dataset=dataset,
                            settings=settings, workspace=WORKSPACE, rows=2000)
 
     with ThreadPoolExecutor(9) as pool:
@@ -290,11 +290,11 @@ def test_base_predictions_are_the_probe_heads(run: Maker, settings: Settings, da
     folder = run("full")
     head = {"weight": np.eye(8, dtype=np.float32)[:3], "bias": np.zeros(3, np.float32)}
     save_file(head, str(folder / "artifact" / "base_head.safetensors"))
-    features = pairs.load(Ref(folder=folder, which=Which.BASE), settings=settings)
-    guesses = rows.predictions(Ref(folder=folder, which=Which.BASE), features, features.row_ids)
+    features = pairs.load(Side.of(folder, Which.BASE), settings=settings)
+    guesses = rows.predictions(Side.of(folder, Which.BASE), features, features.row_ids)
     assert guesses is not None
     assert np.array_equal(guesses, features.blocks["block 1"][:, :3].astype(np.float32).argmax(axis=1))
-    assert rows.predictions(Ref(folder=folder, which=Which.STEP, step=0), features, features.row_ids) is None
+    assert rows.predictions(Side.of(folder, Which.STEP, 0), features, features.row_ids) is None
 
 
 def test_exports_hold_every_number_with_seed_and_versions(opened: space.Space) -> None:
@@ -355,13 +355,11 @@ def test_a_story_has_one_frame_a_step(run: Maker, settings: Settings, dataset: D
 
 
 def test_two_seeds_are_a_yardstick(run: Maker, settings: Settings, dataset: Dataset) -> None:
-    sides = Ref(folder=run("full")), Ref(folder=run("full", name="again", seed=1))
+    sides = Side.of(run("full")), Side.of(run("full", name="again", seed=1))
     values = space.yardstick(*sides, dataset=dataset, settings=settings, workspace=WORKSPACE, rows=2000)
     assert values[:2] == (1.0, 1.0) and 0.5 < values[2] < 1
 
 
-def test_sides_survive_an_address() -> None:
-    for side in (Asked(run="ab"), Asked(run="ab", which=Which.BASE), Asked(run="ab", which=Which.STEP, step=12)):
-        assert Asked.parse(side.text) == side
-    with pytest.raises(NotFoundError):
-        Asked.parse("ab:nothing")
+def test_features_of_a_change_turned_up_or_down_are_refused_in_words(run: Maker, settings: Settings) -> None:
+    with pytest.raises(RecipeError, match="strength 2"):
+        pairs.load(replace(Side.of(run("lora")), strength=2.0), settings=settings)

@@ -17,6 +17,7 @@ from core import __main__ as program
 from core.cli import output, parser
 from core.domain.model import ModelFacts
 from core.domain.run import Interval
+from core.domain.side import Side
 from tests import tiny
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -278,7 +279,7 @@ def assert_same_body(run_dir: Path, merged: Path, environment: dict[str, str]) -
     from core import settings
     from core.training import artifact
 
-    side = artifact.load(run_dir, settings=settings.load(environment), device="cpu")
+    side = artifact.load(Side.of(run_dir), settings=settings.load(environment), device="cpu")
     inputs = dict(AutoTokenizer.from_pretrained(merged)("team goal the market", return_tensors="pt"))
     inputs.pop("token_type_ids", None)
     with torch.no_grad():

@@ -16,6 +16,7 @@ from core.domain.dataset import Dataset, Task
 from core.domain.freeze import FreezePlan
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
+from core.domain.side import Side
 from core.errors import ModelError
 from core.features.pooled import every_block
 from core.models import methods
@@ -95,7 +96,7 @@ def trains_and_reloads(name: str, facts: ModelFacts, dataset: Dataset, rows: Row
     content = [rows.content[row] for row in recorded["row_id"].to_pylist()]
     expected = np.array(recorded["probabilities"].to_pylist())
 
-    side = artifact.load(folder, settings=settings)
+    side = artifact.load(Side.of(folder), settings=settings)
     together = evaluate.softmax(side.logits(content))
     alone = evaluate.softmax(np.concatenate([side.logits([one]) for one in content]))
     np.testing.assert_allclose(together, expected, atol=1e-5, err_msg=f"{name}: all rows")
@@ -111,7 +112,7 @@ def test_a_model_that_does_not_compute_in_bf16_is_computed_in_fp32(family: str, 
     notes = Notes()
     result = execute(recipe, settings=place, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=notes)
     assert result.precision == ("fp32" if fails else "bf16")
-    assert artifact.load(tmp_path / "run", settings=place).precision == result.precision
+    assert artifact.load(Side.of(tmp_path / "run"), settings=place).precision == result.precision
     assert any("does not compute in bf16" in note for note in notes.notes) == fails
 
 

@@ -11,6 +11,7 @@ from core.analysis.blockfile import BlockFeatures
 from core.analysis.sample import of_training, probe_sample
 from core.domain.dataset import Dataset
 from core.domain.recipe import LoraSpec, Recipe
+from core.domain.side import Side
 from core.settings import Settings
 from core.training import artifact
 from core.training.execute import execute
@@ -37,7 +38,7 @@ def test_a_run_without_rows_to_judge_on_says_so_and_ends_well(method: str, witho
         assert (folder / f"predictions-{split}.parquet").is_file() == (split not in without)
     assert set(result.metrics) == {"test"} - set(without)
     assert len(notes.evaluations) == 0 or "validation" not in without
-    assert len(artifact.load(folder, settings=settings).predict(["the team goal"])) == 1
+    assert len(artifact.load(Side.of(folder), settings=settings).predict(["the team goal"])) == 1
     found = measure(folder, settings=settings, workspace=WORKSPACE, observer=Notes())
     assert len(found.row_ids) == 45 and "training rows stand in" in str(of_training(found.splits))
     if method == "full":
@@ -52,7 +53,7 @@ def test_resuming_without_validation_rows_gives_the_uninterrupted_result(setting
         execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / folder, observer=Notes(stop_at=stop))
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "cut", observer=Notes(), resume=True)
     texts = ["the team goal", "bank market"]
-    whole, cut = (artifact.load(tmp_path / folder, settings=settings).logits(texts) for folder in ("whole", "cut"))
+    whole, cut = (artifact.load(Side.of(tmp_path / folder), settings=settings).logits(texts) for folder in ("whole", "cut"))
     assert np.array_equal(whole, cut)
 
 

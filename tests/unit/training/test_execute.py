@@ -18,6 +18,7 @@ from core.domain.dataset import Dataset
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import LoraSpec, Recipe
 from core.domain.run import Phase, Result
+from core.domain.side import Side, Which
 from core.errors import NonFiniteLossError, NotFoundError, RecipeError
 from core.models import methods
 from core.models.blocks import members
@@ -76,7 +77,7 @@ def test_a_run_leaves_everything_and_reloads_to_its_own_predictions(method: str,
     assert measured.value == pytest.approx((recorded["label"] == recorded["prediction"]).mean())
     assert measured.low <= measured.value <= measured.high
 
-    tuned = artifact.load(folder, settings=settings)
+    tuned = artifact.load(Side.of(folder), settings=settings)
     for split in ("test", "validation"):
         recorded = predictions(folder, split)
         texts = texts_of(settings, tiny_dataset, recorded["row_id"])
@@ -92,7 +93,7 @@ def test_the_first_evaluation_is_that_of_the_base_side(method: str, precision: s
     notes = Notes()
     run(make(tiny_dataset, tiny_model, method, precision=precision, epochs=0.5), settings, tmp_path / "run", notes)
     recorded = predictions(tmp_path / "run", "validation")
-    base = artifact.load(tmp_path / "run", settings=settings, base=True)
+    base = artifact.load(Side.of(tmp_path / "run", Which.BASE), settings=settings)
     found = evaluate.scores(base.logits(texts_of(settings, tiny_dataset, recorded["row_id"])), recorded["label"])
     assert notes.evaluations[0]["step"] == 0
     assert {name: notes.evaluations[0][name] for name in found} == pytest.approx(found, abs=CLOSE[precision])
@@ -101,7 +102,7 @@ def test_the_first_evaluation_is_that_of_the_base_side(method: str, precision: s
 @pytest.mark.parametrize("method", ["partial", "full", "lora", "qlora"])
 def test_base_and_tuned_are_what_they_say(method: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
     run(make(tiny_dataset, tiny_model, method), settings, tmp_path / "run")
-    base, tuned = (artifact.load(tmp_path / "run", settings=settings, base=side) for side in (True, False))
+    base, tuned = (artifact.load(Side.of(tmp_path / "run", side), settings=settings) for side in (Which.BASE, Which.FINAL))
     texts = ["the team goal", "bank market share price"]
     assert not np.allclose(base.logits(texts), tuned.logits(texts), atol=1e-4)
     published = load_file(tiny_model / "model.safetensors")
@@ -143,7 +144,7 @@ def test_frozen_blocks_are_byte_identical_after_training(settings: Settings, tin
                                                          tmp_path: Path) -> None:
     frozen = FreezePlan(frozen=("embeddings", "block 0", "block 2"))
     run(make(tiny_dataset, tiny_model, "partial", freeze=frozen, head_init="random"), settings, tmp_path / "run")
-    tuned = artifact.load(tmp_path / "run", settings=settings).network
+    tuned = artifact.load(Side.of(tmp_path / "run"), settings=settings).network
     published = load_file(tiny_model / "model.safetensors")
     changed = {name: not torch.equal(p, published[name]) for name, p in tuned.body.named_parameters()}
     stays = ("embeddings.", "encoder.layer.0.", "encoder.layer.2.")
@@ -188,7 +189,7 @@ def test_cached_and_uncached_probe_losses_agree(settings: Settings, tiny_model: 
     notes = Notes()
     run(make(tiny_dataset, tiny_model, "probe"), settings, tmp_path / "run", notes)
     recorded = predictions(tmp_path / "run", "validation")
-    tuned = artifact.load(tmp_path / "run", settings=settings)
+    tuned = artifact.load(Side.of(tmp_path / "run"), settings=settings)
     logits = tuned.logits(texts_of(settings, tiny_dataset, recorded["row_id"]))
     uncached = torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(recorded["label"].astype(np.int64))).item()
     assert notes.evaluations[-1]["loss"] == pytest.approx(uncached, abs=1e-4)
@@ -251,7 +252,7 @@ def test_the_latest_checkpoint_within_a_standard_error_of_the_best_is_kept(setti
     result = run(make(tiny_dataset, tiny_model, "full"), settings, tmp_path / "run", notes)
     assert [e["accuracy"] for e in notes.evaluations] == [0.5, 0.8, 0.9, 0.85, 0.6]
     assert result.best_step == notes.evaluations[3]["step"] < result.steps
-    again = artifact.load(tmp_path / "run", settings=settings)
+    again = artifact.load(Side.of(tmp_path / "run"), settings=settings)
     recorded = predictions(tmp_path / "run", "validation")
     np.testing.assert_allclose(recorded["probabilities"], evaluate.softmax(logits[3]), atol=1e-6)
     of_disk = again.predict(texts_of(settings, tiny_dataset, recorded["row_id"]))
@@ -388,7 +389,7 @@ def test_training_beats_chance_and_scratch_has_no_base_side(settings: Settings, 
     scratch = run(make(tiny_dataset, tiny_model, "scratch", epochs=6.0, learning_rate=2e-3), settings, tmp_path / "scratch")
     assert scratch.metrics["test"]["accuracy"].low > 1 / 3
     with pytest.raises(NotFoundError, match="no base side"):
-        artifact.load(tmp_path / "scratch", settings=settings, base=True)
+        artifact.load(Side.of(tmp_path / "scratch", Which.BASE), settings=settings)
 
 
 def test_gradient_checkpointing_changes_memory_not_results(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,

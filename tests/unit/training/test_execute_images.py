@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 from core.analysis import contact_sheet, space
-from core.analysis.pairs import Ref, Which
 from core.domain.dataset import Dataset, Task
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import LoraSpec, Recipe, batches_an_epoch
 from core.domain.run import Result
+from core.domain.side import Side, Which
 from core.errors import DataError, RecipeError
 from core.models import facts as facts_module
 from core.models import load
@@ -96,11 +96,11 @@ def test_a_run_reloads_to_its_own_predictions(family: str, method: str, precisio
     recorded = predictions(tmp_path / "run")
     assert len(recorded["label"]) == shapes.rows("test") == 12
     assert result.metrics["test"]["accuracy"].value == pytest.approx((recorded["label"] == recorded["prediction"]).mean())
-    tuned = artifact.load(tmp_path / "run", settings=settings)
+    tuned = artifact.load(Side.of(tmp_path / "run"), settings=settings)
     again = np.stack([list(row["probabilities"].values()) for row in tuned.predict(paths_of(settings, shapes, recorded["row_id"]))])
     np.testing.assert_allclose(again, recorded["probabilities"], atol=2e-5 if precision == "fp32" else 1e-3)
     if method not in ("probe", "scratch"):
-        base = artifact.load(tmp_path / "run", settings=settings, base=True)
+        base = artifact.load(Side.of(tmp_path / "run", Which.BASE), settings=settings)
         paths = paths_of(settings, shapes, recorded["row_id"])
         assert not np.allclose(base.logits(paths), tuned.logits(paths), atol=1e-4)
         published = load.load_body(models[family]).state_dict()
@@ -122,7 +122,7 @@ def test_frozen_blocks_keep_weights_and_statistics_byte_for_byte(family: str, pr
     recipe = make(shapes, models[family], "partial", freeze=plan, learning_rate=1e-2, batch_norm="batch", precision=precision)
     run(recipe, settings, tmp_path / "run")
     published = load_file(models[family] / "model.safetensors")
-    tuned = artifact.load(tmp_path / "run", settings=settings).network
+    tuned = artifact.load(Side.of(tmp_path / "run"), settings=settings).network
     stack = blocks.find_stack(tuned.body)
     for body in (nets[0].body, tuned.body):
         state = body.state_dict()
@@ -270,7 +270,7 @@ def test_qlora_refuses_a_cnn_and_stores_a_vit_in_four_bits(settings: Settings, m
         run(make(shapes, models["resnet"], "qlora"), settings, tmp_path / "cnn")
     assert "no linear layers worth quantising" in caught.value.why
     run(make(shapes, models["vit"], "qlora", epochs=1.0), settings, tmp_path / "vit")
-    network = artifact.load(tmp_path / "vit", settings=settings).network
+    network = artifact.load(Side.of(tmp_path / "vit"), settings=settings).network
     assert sum(isinstance(module, bnb.nn.Linear4bit) for module in network.modules()) == 3 * 6
 
 
@@ -305,7 +305,7 @@ def test_features_of_every_block_are_pooled_to_one_vector_a_row(settings: Settin
 
     for family in ("efficientnet", "vit", "swin"):
         run(make(shapes, models[family], "probe"), settings, tmp_path / family)
-        side = artifact.load(tmp_path / family, settings=settings)
+        side = artifact.load(Side.of(tmp_path / family), settings=settings)
         encoded = side_encoded(side, settings, shapes)
         found = every_block(side.network, encoded, np.arange(5), precision="fp32")
         assert list(found) == list(side.network.stack.names)
@@ -313,7 +313,7 @@ def test_features_of_every_block_are_pooled_to_one_vector_a_row(settings: Settin
         assert found[side.network.stack.names[-1]].shape[1] == side.network.head.in_features
 
 
-def side_encoded(side: artifact.Side, settings: Settings, dataset: Dataset) -> Any:
+def side_encoded(side: artifact.LoadedModel, settings: Settings, dataset: Dataset) -> Any:
     from core import tasks
     from core.models import facts
     from core.training.session import read_rows
@@ -330,7 +330,7 @@ def test_pictures_of_a_second_dataset_stand_beside(settings: Settings, shapes: D
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=Notes())
     measured = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), beside=other.id)
     assert measured.beside.sum() == 30 and (~measured.beside).sum() == 24
-    opened = space.build(Ref(folder=tmp_path / "run", which=Which.BASE), Ref(folder=tmp_path / "run"), names=("base", "partial"),
+    opened = space.build(Side.of(tmp_path / "run", Which.BASE), Side.of(tmp_path / "run"), names=("base", "partial"),
                          dataset=shapes, settings=settings, workspace=WORKSPACE, rows=2000, beside=other.id)
     assert opened.kind == "image" and opened.pair.key == measured.key
     for path, row, far in zip(opened.contents, opened.row_ids, opened.pair.beside, strict=True):

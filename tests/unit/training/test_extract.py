@@ -10,11 +10,11 @@ import pytest
 
 from core.analysis import pairs
 from core.analysis.blockfile import BlockFeatures, beside_of, steps_of
-from core.analysis.pairs import Ref, Which
 from core.analysis.sample import BESIDE_ROWS, beside_sample, probe_sample
 from core.domain.dataset import Dataset
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import LoraSpec, Recipe
+from core.domain.side import Side, Which
 from core.errors import NotFoundError
 from core.features import pooled
 from core.features.row_store import RowStore
@@ -140,9 +140,9 @@ def test_the_base_models_rows_of_a_second_dataset_are_shared_by_runs(settings: S
     for method in ("qlora", "full"):
         run(make(tiny_dataset, tiny_model, method), settings, tmp_path / method)
         extract(tmp_path / method, settings=settings, workspace=WORKSPACE, observer=Notes(), beside=other.id)
-    sides = {which: pairs.load(Ref(folder=tmp_path / "qlora", which=which), settings=settings, beside=other.id)
+    sides = {which: pairs.load(Side.of(tmp_path / "qlora", which), settings=settings, beside=other.id)
              for which in (Which.BASE, Which.FOUR_BIT, Which.FINAL)}
-    plain = pairs.load(Ref(folder=tmp_path / "full", which=Which.BASE), settings=settings, beside=other.id)
+    plain = pairs.load(Side.of(tmp_path / "full", Which.BASE), settings=settings, beside=other.id)
     assert np.array_equal(plain.blocks["block 3"], sides[Which.BASE].blocks["block 3"])
     assert len({side.blocks["block 3"].tobytes() for side in sides.values()}) == 3
     assert len(list((settings.cache / "block_features").iterdir())) == 4, "base and 4-bit base, each for two datasets"

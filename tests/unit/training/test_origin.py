@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.analysis import pairs, places
-from core.analysis.pairs import Ref, Which
 from core.cli import export as cli_export
 from core.data import library
 from core.domain.dataset import Dataset
 from core.domain.recipe import LoraSpec, Recipe
 from core.domain.run import Phase
+from core.domain.side import Side, Which
 from core.errors import DataError, RecipeError
 from core.models import facts, origin
 from core.models.inspect import inspect_model
@@ -67,10 +67,10 @@ def change_rows(settings: Settings, dataset: Dataset) -> None:
 
 
 USES = {
-    "predict": lambda run, settings, to: artifact.load(run, settings=settings),
-    "the base side": lambda run, settings, to: artifact.load(run, settings=settings, base=True),
+    "predict": lambda run, settings, to: artifact.load(Side.of(run), settings=settings),
+    "the base side": lambda run, settings, to: artifact.load(Side.of(run, Which.BASE), settings=settings),
     "features": lambda run, settings, to: features(run, settings),
-    "shift": lambda run, settings, to: pairs.load(Ref(folder=run, which=Which.BASE), settings=settings),
+    "shift": lambda run, settings, to: pairs.load(Side.of(run, Which.BASE), settings=settings),
     "export merged": lambda run, settings, to: cli_export.export(export_of(run, to, "merged"), settings),
     "export adapter": lambda run, settings, to: cli_export.export(export_of(run, to, "adapter"), settings),
 }
@@ -103,7 +103,8 @@ def test_a_run_works_again_although_other_files_were_measured_in_between(run_dir
     assert facts.read(str(model), settings) == known
     for path in facts.facts_path(str(model), settings).parent.glob("facts*.json"):
         path.unlink()
-    assert artifact.load(run_dir, settings=settings).predict(["goal"]), "what was never measured here is measured when it is needed"
+    answers = artifact.load(Side.of(run_dir), settings=settings).predict(["goal"])
+    assert answers, "what was never measured here is measured when it is needed"
     for path in facts.facts_path(str(model), settings).parent.glob("facts*.json"):
         path.unlink()
     features(run_dir, settings)
@@ -167,7 +168,7 @@ def test_what_an_earlier_version_left_opens_with_its_features(run_dir: Path, set
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"revision": old}), encoding="utf-8")
     opened = places.of_run(run_dir, settings=settings, rows=2000)
     assert opened.base == then and opened.ready
-    assert artifact.load(run_dir, settings=settings).predict(["goal team"])
+    assert artifact.load(Side.of(run_dir), settings=settings).predict(["goal team"])
     (model / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:-4] + b"\0\0\0\1")
     with pytest.raises(RecipeError, match="sha256:"):
-        artifact.load(run_dir, settings=settings)
+        artifact.load(Side.of(run_dir), settings=settings)

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from core.analysis import pairs
-from core.analysis.pairs import Ref, Which
 from core.domain.dataset import Dataset
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import LoraSpec, Recipe
+from core.domain.side import Side, Which
 from core.settings import Settings
 from core.training import artifact
 from core.training import execute as execute_module
@@ -47,7 +47,7 @@ def test_a_lower_half_stays_as_published_byte_for_byte_and_its_features_exact(fa
     model = tiny.SHARING[family](tmp_path / "model")
     train(tmp_path / "run", model, tiny_dataset, settings, method="partial", precision=precision)
     published = load_file(model / "model.safetensors")
-    tuned = artifact.load(tmp_path / "run", settings=settings).network
+    tuned = artifact.load(Side.of(tmp_path / "run"), settings=settings).network
     changed = {name for name, p in tuned.body.named_parameters() if not torch.equal(p, published[name])}
     assert not changed & set(SHARED[family])
     assert {".".join(name.split(".")[:3]) for name in changed} == {"encoder.layer.1", "encoder.layer.2"}
@@ -72,7 +72,7 @@ def test_a_cached_prefix_gives_what_an_uncached_run_gives(family: str, precision
 def test_a_part_that_trained_moves_every_block_that_uses_it(settings: Settings, tiny_dataset: Dataset, tmp_path: Path) -> None:
     model = tiny.mpnet(tmp_path / "model")
     train(tmp_path / "run", model, tiny_dataset, settings, method="partial", precision="fp32", freeze=FreezePlan(frozen=("embeddings",)))
-    network = artifact.load(tmp_path / "run", settings=settings).network
+    network = artifact.load(Side.of(tmp_path / "run"), settings=settings).network
     assert artifact.moved_blocks(tmp_path / "run", network) == {"block 0", "block 1", "block 2"}
     only = tmp_path / "run" / "artifact" / artifact.WEIGHTS_FILE
     from safetensors.torch import save_file
@@ -92,7 +92,7 @@ def test_the_self_test_fails_when_a_frozen_weight_is_not_what_it_was(method: str
     assert not [w for w in pairs.report(sound, settings=settings).warnings if w.code == "frozen-moved"]
     plain = artifact.load
 
-    def corrupted(*args: object, **kwargs: object) -> artifact.Side:
+    def corrupted(*args: object, **kwargs: object) -> artifact.LoadedModel:
         side = plain(*args, **kwargs)  # type: ignore[arg-type]
         with torch.no_grad():
             next(p for name, p in side.network.body.named_parameters() if "layer.0.output.LayerNorm.weight" in name)[0] += 0.05
@@ -104,6 +104,6 @@ def test_the_self_test_fails_when_a_frozen_weight_is_not_what_it_was(method: str
     found = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=notes)
     if method == "qlora":  # against the 4-bit base model, from which its blocks start
         table, run = pairs.table_of(tiny_dataset.id, settings=settings, workspace=WORKSPACE), tmp_path / "run"
-        found = pairs.pair(Ref(folder=run, which=Which.FOUR_BIT), Ref(folder=run), settings=settings, table=table)
+        found = pairs.pair(Side.of(run, Which.FOUR_BIT), Side.of(run), settings=settings, table=table)
     assert any("Frozen blocks do not compute" in note for note in notes.notes)
     assert [w.code for w in pairs.report(found, settings=settings).warnings if w.code == "frozen-moved"] == ["frozen-moved"]

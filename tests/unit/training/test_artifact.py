@@ -1,0 +1,25 @@
+"""What a run's artifact can be loaded as; what it gives is tested with the runs that wrote it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.domain.side import Side, Which
+from core.errors import NotFoundError, RecipeError
+from core.settings import Settings
+from core.training import artifact
+
+
+@pytest.mark.parametrize(("which", "step"), [(Which.STEP, 3), (Which.FOUR_BIT, None)])
+def test_a_model_without_a_head_does_not_predict(which: Which, step: int | None, tmp_path: Path,
+                                                 settings: Settings) -> None:
+    with pytest.raises(NotFoundError, match="no head"):
+        artifact.load(Side.of(tmp_path, which, step), settings=settings)
+
+
+def test_only_a_change_as_it_was_trained_is_loaded(tmp_path: Path, settings: Settings) -> None:
+    with pytest.raises(RecipeError, match=r"strength 0\.5"):
+        artifact.load(replace(Side.of(tmp_path), strength=0.5), settings=settings)
