@@ -79,7 +79,7 @@ def _bootstrap_pair() -> Pair:
     """Intervals of accuracy and macro-F1, against a loop over scikit-learn's functions."""
     from sklearn.metrics import accuracy_score, f1_score
 
-    from core.metrics import intervals
+    from core.metrics import Judged, measure
 
     rng = np.random.default_rng(0)
     labels = rng.integers(0, CLASSES, ROWS)
@@ -91,7 +91,7 @@ def _bootstrap_pair() -> Pair:
         return np.percentile(found, [2.5, 97.5], axis=0).tolist()  # type: ignore[no-any-return]
 
     return (f"95 % intervals of {ROWS:,} predictions, {CLASSES} classes, {SAMPLES:,} resamples", plain,
-            lambda: intervals.bootstrap(labels, predictions, n_classes=CLASSES, samples=SAMPLES))
+            lambda: measure(Judged(labels=labels, predictions=predictions), samples=SAMPLES))
 
 
 def _paired(name: str, plain: Callable[[], object], thaw: Callable[[], object], repeats: int) -> dict[str, Any]:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import files
-from core.analysis import damage
+from core import files, metrics
+from core.analysis import damage, predictions
 from core.analysis.curves import Curves
+from core.analysis.predictions import Predictions
 from core.domain.freeze import HEAD, describe
 from core.domain.recipe import Recipe, differences
 from core.domain.run import Interval, Result, Run, Status
 from core.errors import DataError, NotFoundError, RecipeError
+from core.metrics import Judged, Metric, Need
 
 if TYPE_CHECKING:
     from core.metrics.paired import PairedTest
@@ -33,7 +35,7 @@ class ComparisonRow:
     freeze: str
     """The freeze plan in a phrase."""
     metrics: dict[str, dict[str, Interval]] = field(default_factory=dict)
-    """split (`test`, `shift`) -> metric (`accuracy`, `macro_f1`) -> value with its 95 % interval."""
+    """split (`test`, `shift`) -> metric -> value with its 95 % interval."""
     trainable_params: int | None = None
     total_params: int | None = None
     seconds: float | None = None
@@ -46,16 +48,6 @@ class ComparisonRow:
     precision: str = ""
     device: str = ""
     dataset_hash: str = ""
-
-    @property
-    def accuracy(self) -> Interval | None:
-        """Test accuracy."""
-        return self.metrics.get("test", {}).get("accuracy")
-
-    @property
-    def macro_f1(self) -> Interval | None:
-        """Test macro-F1."""
-        return self.metrics.get("test", {}).get("macro_f1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,14 +104,14 @@ def _row(run: Run, recipe: Recipe, result: Result | None) -> ComparisonRow:
 
 def confusion_of(folder: Path, split: str = "test") -> tuple[list[list[int]], tuple[str, ...]] | None:
     """Confusion table and class names of a run folder; None when it has no predictions of that split."""
-    table = _predictions(folder, split)
-    if table is None:
-        return None
     from core.metrics.scores import confusion
 
-    labels, guesses = table["label"].to_numpy(), table["prediction"].to_numpy()
+    found = predictions.read(folder, split)
+    if found is None:
+        return None
+    labels, guesses = found.judged.of(Need.LABELS), found.judged.of(Need.PREDICTIONS)
     classes = class_names(folder)
-    count = max([len(classes), *(int(values.max()) + 1 for values in (labels, guesses) if len(values))])
+    count = max(len(classes), int(labels.max()) + 1, int(guesses.max()) + 1)
     classes += tuple(f"class {i}" for i in range(len(classes), count))
     return confusion(labels, guesses, count).tolist(), classes
 
@@ -134,31 +126,46 @@ def class_names(folder: Path) -> tuple[str, ...]:
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def paired(a: Run, b: Run, *, results: tuple[Result | None, Result | None], split: str = "test") -> PairedTest:
-    """Compare two runs row by row. Raises NotFoundError without predictions, DataError when the rows are not the same."""
-    from core.metrics.paired import compare
+def paired(a: Run, b: Run, *, results: tuple[Result | None, Result | None], split: str = "test", metric: str | None = None) -> PairedTest:
+    """Compare two runs row by row, by the metric that decides or by that of this name.
 
-    tables = []
-    for run, result in zip((a, b), results, strict=True):
-        table = _predictions(Path(run.folder), split)
-        if table is None and (why := damage.of_run(Path(run.folder)).get(f"predictions-{split}.parquet")):
-            raise DataError(f"The predictions of {run.name} cannot be read.", why=f"predictions-{split}.parquet is damaged: {why}.",
-                            remedy="Fork the run to make them anew, or leave it out.")
-        if table is None or result is None:
-            done = result is not None and run.status is Status.DONE
-            raise NotFoundError(f"{run.name} has no predictions on {split} rows.",
-                                why=f"Its dataset has no {split} row." if done else f"Its state is {run.status}.",
-                                remedy=f"Train on a dataset with {split} rows." if done else "Wait until it is done, or resume it.")
-        tables.append(table.sort_by("row_id"))
+    Raises NotFoundError without predictions, DataError when the rows are not the same.
+    """
+    from core.metrics.paired import by_metric
+
+    first, second = (_rows_of(run, result, split) for run, result in zip((a, b), results, strict=True))
     hashes = [result.dataset_hash for result in results if result is not None]
-    same_rows = all(tables[0][column].equals(tables[1][column]) for column in ("row_id", "label"))
-    if hashes[0] != hashes[1] or not same_rows:
+    if hashes[0] != hashes[1] or not first.same_rows(second):
         raise DataError("These two runs cannot be compared row by row.",
                         why="They were tested on different rows." if hashes[0] == hashes[1] else "They were tested on different datasets.",
                         remedy="Compare runs of the same dataset.")
     name_a, name_b = short_names(a.name, b.name)
-    return compare(tables[0]["label"].to_numpy(), tables[0]["prediction"].to_numpy(), tables[1]["prediction"].to_numpy(),
-                   name_a=name_a, name_b=name_b)
+    return by_metric(_metric(metric, first.judged, second.judged), first.judged, second.judged, name_a=name_a, name_b=name_b)
+
+
+def _rows_of(run: Run, result: Result | None, split: str) -> Predictions:
+    folder = Path(run.folder)
+    found = predictions.read(folder, split)
+    if found is not None and result is not None:
+        return found
+    name = predictions.path(folder, split).name
+    if why := damage.of_run(folder).get(name):
+        raise DataError(f"The predictions of {run.name} cannot be read.", why=f"{name} is damaged: {why}.",
+                        remedy="Fork the run to make them anew, or leave it out.")
+    done = result is not None and run.status is Status.DONE
+    raise NotFoundError(f"{run.name} has no predictions on {split} rows.",
+                        why=f"Its dataset has no {split} row." if done else f"Its state is {run.status}.",
+                        remedy=f"Train on a dataset with {split} rows." if done else "Wait until it is done, or resume it.")
+
+
+def _metric(name: str | None, *judged: Judged) -> Metric:
+    """The metric of that name, or the one that decides, among those that all of these have."""
+    shared = metrics.shared(judged)
+    found = next((metric for metric in shared if name in (None, metric.name)), None)
+    if found is None:
+        raise NotFoundError("These runs cannot be compared by this metric.", why="Their predictions do not hold what it needs.",
+                            remedy=f"Choose among: {', '.join(metric.label for metric in shared) or 'none'}.")
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +174,7 @@ class SeedGroup:
 
     ids: tuple[str, ...]
     metrics: dict[str, Interval]
-    """`accuracy`, `macro_f1`: mean over seeds, with an interval over rows and seeds."""
+    """Metric -> mean over seeds, with an interval over rows and seeds."""
 
 
 def seed_groups(runs: Sequence[Run], *, results: Mapping[str, Result | None]) -> tuple[SeedGroup, ...]:
@@ -182,13 +189,10 @@ def seed_groups(runs: Sequence[Run], *, results: Mapping[str, Result | None]) ->
     groups = []
     for members in arms.values():
         by_seed = {run.recipe.seed: run for run in members if run.recipe is not None}  # the same seed twice is one measurement
-        tables = [table.sort_by("row_id") for run in by_seed.values() if (table := _predictions(Path(run.folder), "test")) is not None]
-        same = len(tables) == len(by_seed) and all(t["row_id"].equals(tables[0]["row_id"]) for t in tables)
-        if len(tables) > 1 and same:
-            labels, guesses = tables[0]["label"].to_numpy(), [t["prediction"].to_numpy() for t in tables]
-            n_classes = max(len(class_names(Path(members[0].folder))), 1 + int(max(labels.max(), *(g.max() for g in guesses))))
-            groups.append(SeedGroup(ids=tuple(run.id for run in by_seed.values()),
-                                    metrics=pooled(labels, guesses, n_classes=n_classes)))
+        found = [rows for run in by_seed.values() if (rows := predictions.read(Path(run.folder), "test")) is not None]
+        if len(found) > 1 and len(found) == len(by_seed) and all(rows.same_rows(found[0]) for rows in found):
+            judged = [rows.judged for rows in found]
+            groups.append(SeedGroup(ids=tuple(run.id for run in by_seed.values()), metrics=pooled(judged, metrics.shared(judged))))
     return tuple(groups)
 
 
@@ -198,14 +202,3 @@ def short_names(a: str, b: str) -> tuple[str, str]:
     if title_a == title_b and rest_a and rest_b and rest_a != rest_b:
         return rest_a, rest_b
     return (a, b) if a != b else (f"{a} (first)", f"{b} (second)")
-
-
-def _predictions(folder: Path, split: str) -> Any | None:
-    """`predictions-<split>.parquet` of a run as a pyarrow table without the probabilities."""
-    import pyarrow.parquet as parquet
-
-    path = folder / f"predictions-{split}.parquet"
-    try:
-        return parquet.read_table(path, columns=["row_id", "label", "prediction"]) if path.is_file() else None
-    except (OSError, ValueError):  # pyarrow's ArrowInvalid is a ValueError; named by `damage.of_run`
-        return None

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from core import metrics
+from core.analysis import predictions
 from core.cli import launch, output, sources
 from core.cli.launch import Outcome
 from core.cli.output import ProgressLine
@@ -166,26 +166,17 @@ def _run(arm: Arm, outcome: Outcome | None, facts: ModelFacts) -> dict[str, Any]
 
 
 def _paired(arms: Sequence[Arm]) -> list[dict[str, Any]]:
-    """Every run against the first of the same seed and budget, on the same test rows."""
+    """Every run against the first of the same seed and budget, on the same test rows, by the metric that decides."""
     first: dict[tuple[int, int | None], Arm] = {}
     found = []
     for arm in arms:
         base = first.setdefault((arm.recipe.seed, arm.recipe.label_budget), arm)
-        if base is not arm and (rows := _predictions(base.folder, arm.folder)) is not None:
-            test = paired.compare(*rows, name_a=base.id, name_b=arm.id)
-            found.append({"a": base.id, "b": arm.id, **codec.to_json(test)})
+        a, b = (predictions.read(each.folder, "test") for each in (base, arm))
+        if base is not arm and a is not None and b is not None:
+            metric = metrics.shared([a.judged, b.judged])[0]
+            test = paired.by_metric(metric, a.judged, b.judged, name_a=base.id, name_b=arm.id)
+            found.append({"a": base.id, "b": arm.id, "metric": metric.name, **codec.to_json(test)})
     return found
-
-
-def _predictions(first: Path, second: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """(labels, predictions of the first, predictions of the second) of the test rows, by row id; None without test rows."""
-    import pyarrow.parquet as pq
-
-    paths = [folder / "predictions-test.parquet" for folder in (first, second)]
-    if not all(path.is_file() for path in paths):
-        return None
-    a, b = (pq.read_table(path, columns=["row_id", "label", "prediction"]).sort_by("row_id") for path in paths)
-    return a["label"].to_numpy(), a["prediction"].to_numpy(), b["prediction"].to_numpy()
 
 
 def _applicable(methods: Sequence[str], facts: ModelFacts) -> tuple[list[str], dict[str, str]]:

@@ -1,1 +1,49 @@
-"""Scores, bootstrap intervals and the paired test: numpy and scipy only."""
+"""The metrics of all tasks: one file and one line each. Arithmetic only: numpy, scipy and scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from core.domain.run import Interval
+from core.metrics import accuracy, intervals, macro_f1
+from core.metrics.metric import Judged, Metric, Need, Unit
+
+__all__ = ["METRICS", "REGISTRY", "Judged", "Metric", "Need", "Unit", "measure", "merit", "primary", "shared", "values"]
+
+METRICS: tuple[Metric, ...] = (
+    accuracy.METRIC,
+    macro_f1.METRIC,
+)
+"""In the order of the screen. Of those that a task has, the first one decides: which checkpoint is kept, which run stands first."""
+
+REGISTRY: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+
+
+def measure(judged: Judged, *, seed: int = 0, samples: int = intervals.SAMPLES) -> dict[str, Interval]:
+    """Every metric that these rows have, by name, with its 95 % interval; see `intervals.bootstrap`."""
+    found = intervals.bootstrap(judged, shared([judged]), seed=seed, samples=samples)
+    return {metric.name: found[metric.name] for metric in METRICS if metric.name in found}
+
+
+def values(judged: Judged) -> dict[str, float]:
+    """Every metric that these rows have, by name, without intervals: cheap enough for each evaluation in training."""
+    return {metric.name: metric.value(judged) for metric in shared([judged])}
+
+
+def primary(names: Iterable[str]) -> Metric | None:
+    """The metric that decides among those of these names; None when no name is a metric's."""
+    known = set(names)
+    return next((metric for metric in METRICS if metric.name in known), None)
+
+
+def merit(scores: Mapping[str, float]) -> float:
+    """The value of the metric that decides among these, turned so that higher is better. Raises KeyError without a metric."""
+    metric = primary(scores)
+    if metric is None:
+        raise KeyError(f"No metric among {', '.join(scores)}.")
+    return metric.sign * scores[metric.name]
+
+
+def shared(judged: Sequence[Judged]) -> list[Metric]:
+    """The metrics that all of these have, in the order of the registry."""
+    return [metric for metric in METRICS if all(metric.applies_to(each) for each in judged)]

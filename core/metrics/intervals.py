@@ -1,56 +1,67 @@
-"""Bootstrap intervals of accuracy and macro-F1.
+"""Bootstrap intervals over rows, of any metric.
 
-Drawing n rows with replacement and tabulating them is one multinomial draw over the cells of the confusion table, so
-the rows themselves are never resampled: exact, and as cheap as the table is small.
+Drawing n rows with replacement and tabulating them is one multinomial draw over the cells of the confusion table. So for metrics of
+labels and predictions alone the rows themselves are never resampled: exact, and as cheap as the table is small.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from core.domain.run import Interval
 from core.errors import DataError
-from core.metrics.scores import check, f1_from_counts
+from core.metrics.metric import Floats, Judged, Metric, Need, Unit
 
-if TYPE_CHECKING:
-    from scipy import sparse
-
+SAMPLES = 2000
 CHUNK_CELLS = 2_000_000
 """Numbers held at once: 16 MB."""
+TABLE = frozenset({Need.LABELS, Need.PREDICTIONS})
+
+Draw = Callable[[int], NDArray[np.int64]]
+"""Number of resamples -> how often each row occurs in each of them, `(n_resamples, n_rows)`."""
 
 
-def bootstrap(labels: ArrayLike, predictions: ArrayLike, *, n_classes: int, seed: int = 0, samples: int = 2000) -> dict[str, Interval]:
-    """95 % percentile intervals over rows: `{"accuracy": Interval, "macro_f1": Interval}`.
+def bootstrap(judged: Judged, metrics: Sequence[Metric], *, seed: int = 0, samples: int = SAMPLES) -> dict[str, Interval]:
+    """95 % percentile intervals over rows, by the metric's name.
 
-    samples: resamples of all rows with replacement. Same seed, same interval. The interval is widened to hold the measured
-    value where the bootstrap is biased (macro-F1 on few rows). Where every row is right, or every row wrong, resampling can
-    show no other outcome; then the bound is the exact binomial one (Clopper and Pearson 1934).
-    Raises DataError on empty or unequal input.
+    samples: resamples of all rows with replacement. Same seed, same interval; see `interval` for where it is widened.
+    Raises DataError without a resample.
     """
-    truth, guess = check(labels, predictions, n_classes)
     if samples < 1:
-        raise DataError("A bootstrap needs at least one resample.", remedy="Ask for 2000, the default.")
-    cells, counts = np.unique(truth * n_classes + guess, return_counts=True)
-    draws = _draw(cells, counts, n_classes, samples, np.random.default_rng(seed))
-    value = table_scores(counts[None, :], *score_tables(cells, n_classes))[0]
-    low, high = np.percentile(draws, [2.5, 97.5], axis=0)
-    right = int(np.sum(truth == guess))
-    if right in (0, truth.size):
-        from scipy import stats
+        raise DataError("A bootstrap needs at least one resample.", remedy=f"Ask for {SAMPLES}, the default.")
+    tabled = [metric for metric in metrics if metric.needs <= TABLE]
+    others = [metric for metric in metrics if not metric.needs <= TABLE]
+    found: dict[str, Interval] = {}
+    if tabled:
+        rng = np.random.default_rng(seed)
+        cells, counts = _table(judged)
+        shares = counts / judged.n_rows
+        found |= _intervals(cells, counts, tabled, lambda size: rng.multinomial(judged.n_rows, shares, size=size), samples)
+    if others:
+        each = np.ones(judged.n_rows, np.int64)
+        found |= _intervals(judged, each, others, row_draw(judged.n_rows, seed), samples)
+    return found
 
-        exact = stats.binomtest(right, truth.size).proportion_ci(0.95, method="exact")
-        low, high = np.full(2, exact.low), np.full(2, exact.high)
-    return {name: Interval(value=float(value[i]), low=float(min(low[i], value[i])), high=float(max(high[i], value[i])))
-            for i, name in enumerate(("accuracy", "macro_f1"))}
+
+def interval(value: float, draws: Floats, metric: Metric, n_rows: int) -> Interval:
+    """The 95 % percentile interval of a value among its resamples, widened to hold the value where the bootstrap is biased.
+
+    Where rows are all alike (every one right, every one wrong), resampling can show no other outcome than 0 or 1; then the bound is the
+    exact binomial one (Clopper and Pearson 1934).
+    """
+    if metric.unit is Unit.SHARE and value in (0.0, 1.0) and draws.min() == draws.max() == value:
+        return share(int(value) * n_rows, n_rows)
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Interval(value=value, low=float(min(low, value)), high=float(max(high, value)))
 
 
 def share(right: int, n_rows: int) -> Interval:
-    """A share of rows (an accuracy) with the 95 % percentile interval of unlimited resamples, which is binomial.
+    """A share of rows with the 95 % percentile interval of unlimited resamples, which is binomial.
 
-    Where every row is right, or none, the bound is the exact binomial one, as in `bootstrap`.
+    Where every row is right, or none, the bound is the exact binomial one, as in `interval`.
     """
     from scipy import stats
 
@@ -63,31 +74,42 @@ def share(right: int, n_rows: int) -> Interval:
     return Interval(value=right / n_rows, low=float(low), high=float(high))
 
 
-def _draw(cells: NDArray[np.int64], counts: NDArray[np.int64], n_classes: int, samples: int,
-          rng: np.random.Generator) -> NDArray[np.float64]:
-    """`(samples, 2)`: accuracy and macro-F1 of each resample."""
-    tables = score_tables(cells, n_classes)
+def row_draw(n_rows: int, seed: int) -> Draw:
+    """Resamples of rows with replacement."""
+    rng = np.random.default_rng(seed)
+
+    def draw(size: int) -> NDArray[np.int64]:
+        drawn = rng.integers(0, n_rows, size=(size, n_rows))
+        drawn += n_rows * np.arange(size)[:, None]  # the rows of each resample get numbers of their own
+        return np.bincount(drawn.ravel(), minlength=size * n_rows).reshape(size, n_rows)
+
+    return draw
+
+
+def chunks(samples: int, width: int) -> Iterator[int]:
+    """Sizes of the parts in which so many resamples of `width` numbers each are made."""
+    step = max(1, CHUNK_CELLS // width)
+    for start in range(0, samples, step):
+        yield min(step, samples - start)
+
+
+def _intervals(judged: Judged, counts: NDArray[np.int64], metrics: Sequence[Metric], draw: Draw, samples: int) -> dict[str, Interval]:
+    """counts: how many rows each row of `judged` stands for."""
     n_rows = int(counts.sum())
-    step = max(1, CHUNK_CELLS // max(len(cells), n_classes))
-    parts = [table_scores(rng.multinomial(n_rows, counts / n_rows, size=min(step, samples - start)), *tables)
-             for start in range(0, samples, step)]
-    return np.concatenate(parts)
+    parts = {metric.name: metric.parts(judged) for metric in metrics}
+    width = max(judged.n_rows, *(table.shape[1] for table in parts.values()))
+    draws: dict[str, list[Floats]] = {metric.name: [] for metric in metrics}
+    for size in chunks(samples, width):
+        occurrences = draw(size)
+        for metric in metrics:
+            draws[metric.name].append(metric.of_sums(occurrences @ parts[metric.name], n_rows))
+    value = {metric.name: float(metric.of_sums(counts @ parts[metric.name], n_rows)) for metric in metrics}
+    return {metric.name: interval(value[metric.name], np.concatenate(draws[metric.name]), metric, n_rows) for metric in metrics}
 
 
-def score_tables(cells: NDArray[np.int64], n_classes: int) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
-    """Occupied cells -> classes `(n_cells, n_classes)`: by right answer, by label, by prediction."""
-    from scipy import sparse
-
+def _table(judged: Judged) -> tuple[Judged, NDArray[np.int64]]:
+    """The pairs of label and prediction that occur, as rows, and how often each does."""
+    labels, predictions, n_classes = judged.of(Need.LABELS), judged.of(Need.PREDICTIONS), judged.n_classes
+    cells, counts = np.unique(labels * n_classes + predictions, return_counts=True)
     truth, guess = np.divmod(cells, n_classes)
-    lines, shape = np.arange(len(cells)), (len(cells), n_classes)
-    hit = truth == guess
-    ones = np.ones(len(cells), np.int64)
-    return (sparse.csr_array((ones[hit], (lines[hit], truth[hit])), shape=shape),
-            sparse.csr_array((ones, (lines, truth)), shape=shape), sparse.csr_array((ones, (lines, guess)), shape=shape))
-
-
-def table_scores(counts: NDArray[np.int64], right: sparse.csr_array, labelled: sparse.csr_array,
-            predicted: sparse.csr_array) -> NDArray[np.float64]:
-    """Counts of the occupied cells `(n_tables, n_cells)` -> `(n_tables, 2)`: accuracy, macro-F1."""
-    hits = counts @ right
-    return np.stack([hits.sum(1) / counts.sum(1), f1_from_counts(hits, counts @ labelled, counts @ predicted)], axis=1)
+    return Judged(labels=truth, predictions=guess), counts

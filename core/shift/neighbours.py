@@ -69,7 +69,7 @@ def predictions(neighbours: NDArray[np.int32], labels: ArrayLike, *, k: int = AC
     return np.asarray(votes.reshape(n, classes).argmax(axis=1), np.int64)
 
 
-def accuracy(neighbours: NDArray[np.int32], labels: ArrayLike, *, k: int = ACCURACY_K) -> float:
+def knn_accuracy(neighbours: NDArray[np.int32], labels: ArrayLike, *, k: int = ACCURACY_K) -> float:
     """Leave-one-out k-NN accuracy, 0–1: how far rows of one class lie together. Baseline: `majority(labels)`."""
     return float(np.mean(predictions(neighbours, labels, k=k) == np.asarray(labels)))
 

@@ -51,4 +51,4 @@ def _one(base: ArrayLike, near: NDArray[np.int32] | None, features: ArrayLike, s
         displacement=finite(displacement.measure(x, y, seed=seed).typical()) if x.shape == y.shape else None,
         nc1=finite(geometry.nc1(y[marks], labels[marks])) if labels is not None and labelled else None,
         effective_rank=finite(geometry.effective_rank(geometry.spectrum(y))),
-        knn_accuracy=neighbours.accuracy(own, labels[marks]) if labels is not None and labelled else None)
+        knn_accuracy=neighbours.knn_accuracy(own, labels[marks]) if labels is not None and labelled else None)

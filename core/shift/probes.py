@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.metrics.scores import accuracy
 from core.shift.arrays import subset, table
 from core.shift.neighbours import majority
 
@@ -24,7 +23,8 @@ class ProbeScore:
     """Row numbers judged (all, or a seeded sample above `MAX_ROWS`)."""
     predictions: NDArray[np.int64]
     """Out-of-fold predictions of those rows."""
-    accuracy: float
+    score: float
+    """Share of those rows that are right."""
     majority: float
     """Baseline: the most frequent class everywhere."""
 
@@ -43,7 +43,7 @@ def measure(x: ArrayLike, labels: ArrayLike, *, seed: int = 0, folds: int = FOLD
         test = parts == fold
         if test.any():
             guesses[test] = fit_predict(features[~test], truth[~test], features[test])
-    return ProbeScore(rows=rows, predictions=guesses, accuracy=accuracy(truth, guesses), majority=majority(truth))
+    return ProbeScore(rows=rows, predictions=guesses, score=float(np.mean(guesses == truth)), majority=majority(truth))
 
 
 def shuffled(x: ArrayLike, labels: ArrayLike, *, seed: int = 0, folds: int = FOLDS) -> float:
@@ -53,7 +53,7 @@ def shuffled(x: ArrayLike, labels: ArrayLike, *, seed: int = 0, folds: int = FOL
     truth = np.random.default_rng(seed + 1).permutation(truth[rows])
     test = stratified(truth, folds=folds, seed=seed) == 0
     features = full[rows].astype(np.float32)
-    return accuracy(truth[test], fit_predict(features[~test], truth[~test], features[test]))
+    return float(np.mean(fit_predict(features[~test], truth[~test], features[test]) == truth[test]))
 
 
 def stratified(labels: NDArray[np.int64], *, folds: int, seed: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core import files
+from core import files, metrics
 from core.features.extract import autocast, by_length, to_device
 from core.training.inputs import Inputs
 
@@ -43,13 +43,14 @@ def cross_entropy(values: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))
 
 
-def scores(values: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """loss, accuracy, macro_f1 of logits."""
-    from core.metrics.scores import accuracy, macro_f1
+def judge(values: np.ndarray, labels: np.ndarray) -> metrics.Judged:
+    """What the metrics need of logits (n_rows, n_classes) and labels (n_rows,)."""
+    return metrics.Judged(labels=labels, predictions=values.argmax(1), probabilities=softmax(values).astype(np.float32))
 
-    predictions = values.argmax(1)
-    return {"loss": cross_entropy(values, labels), "accuracy": accuracy(labels, predictions),
-            "macro_f1": macro_f1(labels, predictions, values.shape[1])}
+
+def scores(values: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The loss and every metric of logits, by name."""
+    return {"loss": cross_entropy(values, labels), **metrics.values(judge(values, labels))}
 
 
 def write_predictions(path: Path, row_ids: np.ndarray, labels: np.ndarray, values: np.ndarray) -> None:

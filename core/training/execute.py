@@ -212,7 +212,7 @@ def _checkpoint(session: Session, folder: Path) -> Path | None:
 def _evaluate(session: Session, inputs: Inputs, base_head: probe.LinearHead | None,
               validation_logits: np.ndarray | None) -> dict[str, dict[str, Interval]]:
     """Predictions and intervals of test and shift rows, predictions of validation rows."""
-    from core.metrics.intervals import bootstrap
+    from core.metrics import measure
 
     session.enter(Phase.EVALUATING)
     metrics: dict[str, dict[str, Interval]] = {}
@@ -225,7 +225,7 @@ def _evaluate(session: Session, inputs: Inputs, base_head: probe.LinearHead | No
         labels = session.rows.labels[indices]
         evaluate.write_predictions(session.run_dir / f"predictions-{split}.parquet", session.rows.row_ids[indices], labels, values)
         if split != Split.VALIDATION:
-            metrics[str(split)] = bootstrap(labels, values.argmax(1), n_classes=len(session.rows.classes), seed=0)
+            metrics[str(split)] = measure(evaluate.judge(values, labels))
     return metrics
 
 

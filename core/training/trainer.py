@@ -19,6 +19,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from core.domain.recipe import PAGED_ADAMW, Recipe, batches_an_epoch
 from core.domain.run import Observer
 from core.errors import NonFiniteLossError
+from core.metrics import merit
 from core.models import methods
 from core.models.blocks import block_of
 from core.models.network import Network
@@ -28,7 +29,7 @@ from core.training.inputs import Inputs, LengthBuckets
 
 LOGS_PER_EPOCH = 50
 LOSS_WEIGHT = 1e-3
-"""Validation loss only breaks ties of validation accuracy, which moves in steps of one row."""
+"""Validation loss only breaks ties of the metric that decides, which may move in steps of one row."""
 NO_DECAY = ("bias", "norm")
 
 
@@ -86,7 +87,7 @@ class ThawTrainer(Trainer):
         best = self.state.best_global_step
         self._logits = {step: kept for step, kept in self._logits.items() if step == best} | {self.state.global_step: values}
         found = evaluate.scores(values, self.inputs.labels[self.validation_rows])
-        selection = found["accuracy"] - LOSS_WEIGHT * math.tanh(found["loss"])
+        selection = merit(found) - LOSS_WEIGHT * math.tanh(found["loss"])
         metrics = {f"eval_{name}": value for name, value in found.items()} | {"eval_selection": selection}
         self.observer.evaluation(step=self.state.global_step, epoch=float(self.state.epoch or 0.0), samples=self.samples,
                                  seconds=self.elapsed, **found)
@@ -202,14 +203,14 @@ class ObserverCallback(TrainerCallback):
         return control
 
 
-def within_standard_error(accuracy: float, best: float, n_rows: int) -> bool:
-    """The one-standard-error rule: whether `accuracy` is less than a standard error below the best, both on the same `n_rows` rows.
+def within_standard_error(score: float, best: float, n_rows: int) -> bool:
+    """The one-standard-error rule: whether a share of `n_rows` rows is less than a standard error below the best share of them.
 
     Breiman et al. (1984), "Classification and Regression Trees"; Hastie et al. (2009), section 7.10. One right and one wrong row are added
     (Laplace), so that a flawless score on few rows is not taken for certain.
     """
-    share = (max(best, 0.0) * n_rows + 1) / (n_rows + 2)  # less the tie-breaking loss, an accuracy of 0 lies just below it
-    return accuracy > best - math.sqrt(share * (1 - share) / n_rows)
+    share = (max(best, 0.0) * n_rows + 1) / (n_rows + 2)  # less the tie-breaking loss, a share of 0 lies just below it
+    return score > best - math.sqrt(share * (1 - share) / n_rows)
 
 
 def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:

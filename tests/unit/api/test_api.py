@@ -331,7 +331,7 @@ def test_runs_side_by_side(thaw: Thaw, ready: Dataset) -> None:
     open_run = thaw.experiments.submit(WORKSPACE, [recipe(ready, "probe")], name="later")[0]
     comparison = thaw.experiments.compare(WORKSPACE, [b, a, open_run, b])
     assert comparison.ids == (b, a, open_run)
-    assert [row.accuracy.value if row.accuracy else None for row in comparison.rows] == [pytest.approx(1 / 3), 1.0, None]
+    assert [row.metrics["test"]["accuracy"].value if row.metrics else None for row in comparison.rows] == [pytest.approx(1 / 3), 1.0, None]
     assert comparison.rows[1].total_params == 100 and comparison.rows[2].total_params is None
     assert comparison.confusion == {b: [[20, 0, 0]] * 3, a: np.diag([20, 20, 20]).tolist()}
     assert comparison.classes == ("a", "b", "c")

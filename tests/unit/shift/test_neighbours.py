@@ -56,7 +56,8 @@ def test_shuffled_rows_keep_chance_but_not_less_accuracy(block):
     x, y, labels = block(n=800)
     dealt = breakit.shuffle(x, y)
     assert neighbours.overlap(x, dealt.tuned) == pytest.approx(neighbours.chance(800), abs=0.01)
-    assert neighbours.accuracy(neighbours.nearest(dealt.tuned), labels[dealt.order]) == neighbours.accuracy(neighbours.nearest(y), labels)
+    moved = neighbours.knn_accuracy(neighbours.nearest(dealt.tuned), labels[dealt.order])
+    assert moved == neighbours.knn_accuracy(neighbours.nearest(y), labels)
 
 
 def test_accuracy_against_a_leave_one_out_classifier(block):
@@ -67,7 +68,7 @@ def test_accuracy_against_a_leave_one_out_classifier(block):
         votes.append(KNeighborsClassifier(n_neighbors=7, metric="cosine").fit(x[others], labels[others]).predict(x[i: i + 1])[0])
     got = neighbours.predictions(neighbours.nearest(x), labels, k=7)
     assert np.mean(got == votes) > 0.97  # ties are broken otherwise
-    assert neighbours.accuracy(neighbours.nearest(x), labels, k=7) == pytest.approx(np.mean(np.array(votes) == labels), abs=0.02)
+    assert neighbours.knn_accuracy(neighbours.nearest(x), labels, k=7) == pytest.approx(np.mean(np.array(votes) == labels), abs=0.02)
 
 
 def test_ties_go_to_the_nearer_class():
@@ -79,8 +80,8 @@ def test_ties_go_to_the_nearer_class():
 def test_apart_and_mixed_classes(rng):
     labels = np.arange(200) % 2
     apart = rng.standard_normal((200, 10)) + 20 * np.eye(2, 10)[labels]
-    assert neighbours.accuracy(neighbours.nearest(apart), labels) == 1.0
-    mixed = neighbours.accuracy(neighbours.nearest(rng.standard_normal((200, 10))), labels)
+    assert neighbours.knn_accuracy(neighbours.nearest(apart), labels) == 1.0
+    mixed = neighbours.knn_accuracy(neighbours.nearest(rng.standard_normal((200, 10))), labels)
     assert mixed < 0.62 and neighbours.majority([0, 0, 0, 1]) == 0.75
 
 

@@ -12,9 +12,9 @@ from core.shift import probes
 def test_separable_labels_are_read_and_random_ones_are_not(rng, block):
     x, _, labels = block(n=600, apart=2)
     found = probes.measure(x, labels)
-    assert found.accuracy > 0.99 and found.majority == 0.25
+    assert found.score > 0.99 and found.majority == 0.25
     assert probes.shuffled(x, labels) == pytest.approx(0.25, abs=0.1)
-    assert probes.measure(rng.standard_normal((600, 20)), labels).accuracy == pytest.approx(0.25, abs=0.07)
+    assert probes.measure(rng.standard_normal((600, 20)), labels).score == pytest.approx(0.25, abs=0.07)
 
 
 def test_close_to_a_converged_probe_on_the_same_folds(block):
@@ -27,7 +27,7 @@ def test_close_to_a_converged_probe_on_the_same_folds(block):
         model = make_pipeline(StandardScaler(), LogisticRegression(C=10 / 40, tol=1e-8, max_iter=5000))
         guesses[test] = model.fit(x[~test], labels[~test]).predict(x[test])
     found = probes.measure(x, labels)
-    assert 0.4 < found.accuracy < 0.95
+    assert 0.4 < found.score < 0.95
     assert np.mean(found.predictions == guesses) > 0.99
 
 
@@ -47,7 +47,7 @@ def test_folds_are_even_in_size_and_classes():
 def test_lonely_classes_and_dead_columns_do_not_break(rng):
     x = np.column_stack([rng.standard_normal((9, 2)), np.full(9, 7.0)])
     found = probes.measure(x, np.array([0, 0, 0, 0, 1, 1, 1, 1, 2]))
-    assert len(found.predictions) == 9 and 0 <= found.accuracy <= 1
+    assert len(found.predictions) == 9 and 0 <= found.score <= 1
     assert probes.fit_predict(x.astype(np.float32), np.zeros(9, np.int64), x.astype(np.float32)).tolist() == [0] * 9
 
 
@@ -55,5 +55,5 @@ def test_large_samples_are_cut_with_a_seed(rng, monkeypatch):
     monkeypatch.setattr(probes, "MAX_ROWS", 100)
     x = rng.standard_normal((300, 4))
     one, two = probes.measure(x, x[:, 0] > 0, seed=3), probes.measure(x, x[:, 0] > 0, seed=3)
-    assert len(one.rows) == 100 and one.accuracy > 0.9
+    assert len(one.rows) == 100 and one.score > 0.9
     np.testing.assert_array_equal(one.predictions, two.predictions)

@@ -1,0 +1,55 @@
+"""What a run left of its predictions: the rows of a split as its task judged them, and metrics that its result does not hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import DataError
+from core.metrics import Judged
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predictions:
+    """The rows of one split, by row id."""
+
+    row_ids: np.ndarray
+    """(n_rows,) ascending."""
+    judged: Judged
+
+    def same_rows(self, other: Predictions) -> bool:
+        """Whether both are of the same rows with the same labels."""
+        labels, others = self.judged.labels, other.judged.labels
+        same = labels is others if labels is None or others is None else np.array_equal(labels, others)
+        return same and np.array_equal(self.row_ids, other.row_ids)
+
+
+def path(folder: Path, split: str) -> Path:
+    """Where a run keeps the predictions of a split."""
+    return folder / f"predictions-{split}.parquet"
+
+
+def read(folder: Path, split: str) -> Predictions | None:
+    """The predictions of a run folder; None when it has none of that split, or they cannot be read (named by `damage.of_run`)."""
+    import pyarrow.parquet as parquet
+
+    file = path(folder, split)
+    try:
+        table = parquet.read_table(file).sort_by("row_id") if file.is_file() else None
+        if table is None or not len(table):
+            return None
+        judged = Judged(labels=table["label"].to_numpy(), predictions=table["prediction"].to_numpy(), probabilities=_probabilities(table))
+        return Predictions(row_ids=table["row_id"].to_numpy(), judged=judged)
+    except (OSError, ValueError, KeyError, DataError):  # pyarrow's ArrowInvalid is a ValueError
+        return None
+
+
+def _probabilities(table: Any) -> np.ndarray | None:
+    """(n_rows, n_classes); None where the rows have none, or not as many each."""
+    if "probabilities" not in table.column_names:
+        return None
+    values = table["probabilities"].combine_chunks().flatten().to_numpy()
+    return values.reshape(len(table), -1) if len(values) and len(values) % len(table) == 0 else None
