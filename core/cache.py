@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core import files
-from core.checksums import sha256
+from core.files import sha256
 
 if TYPE_CHECKING:
     from filelock import FileLock

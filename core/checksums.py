@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -12,7 +11,10 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from core import files
+from core.domain import versions
+from core.files import sha256
 
+_VERSION = 1
 SETTLED_NS = 2_000_000_000
 """A file that was written less than this before it was read may have been written again within the same tick of the clock: it is read
 once more the next time."""
@@ -38,12 +40,6 @@ Notes = dict[str, Known]
 """File name -> what was noted of it."""
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def look(folder: Path, names: Iterable[str], known: Notes) -> Notes:
     """Notes of these files as they are now; only those are read that are not as `known` says. Raises OSError for a file that is gone."""
     found: Notes = {}
@@ -64,9 +60,10 @@ def digests(notes: Notes) -> dict[str, str]:
 
 
 def read(path: Path) -> Notes | None:
-    """Notes that `write` left; None where there are none, or they cannot be read."""
+    """Notes that `write` left; None where there are none, or they cannot be read. Raises NewerVersionError."""
     try:
-        return {name: Known(*values) for name, values in json.loads(path.read_text(encoding="utf-8"))["files"].items()}
+        data = versions.forward(json.loads(path.read_text(encoding="utf-8")), now=_VERSION, what="checksums")
+        return {name: Known(*values) for name, values in data["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -74,4 +71,5 @@ def read(path: Path) -> Notes | None:
 def write(path: Path, notes: Notes) -> None:
     """Write notes by rename. A folder that cannot be written to only costs another reading next time."""
     with suppress(OSError):
-        files.write_json(path, {"files": {name: astuple(note) for name, note in notes.items()}}, indent=None)
+        known = {name: astuple(note) for name, note in notes.items()}
+        files.write_json(path, {"files": known, versions.KEY: _VERSION}, indent=None)

@@ -67,6 +67,10 @@ class DataError(ThawError):
     kind = FailureKind.DATA
 
 
+class NewerVersionError(DataError):
+    """A stored document is of a newer version of Thaw than this one."""
+
+
 class FetchError(ThawError):
     """Weights or data could not be brought from any of their sources, or did not match their checksum."""
 

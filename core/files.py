@@ -7,6 +7,7 @@ Every rename into place is here, so that there is one pattern for temporary name
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -115,6 +116,12 @@ def is_temporary(name: str, *, folder: bool = False) -> bool:
     if name.startswith((NEW_PREFIX, ".partial-")):
         return True
     return not folder and (name.endswith(".tmp") or ".tmp." in name or (name.startswith(".") and ".json-" in name))
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def size_bytes(path: Path) -> int:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import files, metrics
+from core import metrics, values
 from core.analysis import damage, predictions
 from core.analysis.curves import Curves
 from core.analysis.predictions import Predictions
 from core.domain.freeze import HEAD, describe
 from core.domain.recipe import Recipe, differences
-from core.domain.run import Interval, Result, Run, Status
+from core.domain.run import Interval, Labels, Result, Run, Status
 from core.errors import DataError, NotFoundError, RecipeError
 from core.metrics import Judged, Metric, Need
 
@@ -118,12 +118,8 @@ def confusion_of(folder: Path, split: str = "test") -> tuple[list[list[int]], tu
 
 def class_names(folder: Path) -> tuple[str, ...]:
     """The label map of a run's artifact; empty when there is none."""
-    try:
-        data = files.read_json(folder / "artifact" / "labels.json")
-    except (OSError, ValueError):  # named by `damage.of_run`
-        return ()
-    found = data.get("classes") if isinstance(data, dict) else None
-    return tuple(map(str, found)) if isinstance(found, list) else ()
+    labels = values.read(folder / "artifact" / "labels.json", Labels)  # a damaged one is named by `damage.of_run`
+    return labels.classes if labels else ()
 
 
 def paired(a: Run, b: Run, *, results: tuple[Result | None, Result | None], split: str = "test", metric: str | None = None) -> PairedTest:

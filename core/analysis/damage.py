@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.domain import codec
+from core.domain import codec, versions
 from core.domain.dataset import RowSource
 from core.domain.recipe import Recipe
-from core.domain.run import Result
+from core.domain.run import Labels, Result
+from core.errors import NewerVersionError
 
 PREDICTIONS = "predictions-*.parquet"
 _PARQUET = b"PAR1"
@@ -37,7 +38,7 @@ def _look(path: Path, check: Callable[[Path], None], modified_ns: int, size_byte
     """The time and the size of the file are part of the key."""
     try:
         check(path)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, NewerVersionError) as error:
         return str(error)[:160] or type(error).__name__
     return ""
 
@@ -51,7 +52,7 @@ def _result(path: Path) -> None:
 
 
 def _environment(path: Path) -> None:
-    _json(path)
+    versions.forward(_json(path), now=1, what="environment")
 
 
 def _source(path: Path) -> None:
@@ -59,9 +60,7 @@ def _source(path: Path) -> None:
 
 
 def _labels(path: Path) -> None:
-    classes = _json(path).get("classes")
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise ValueError("it holds no list of classes")
+    codec.read(Labels, _json(path))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from core.analysis.ask import second_set
 from core.analysis.blockfile import BlockFeatures, digest_of
 from core.analysis.pairs import Pair
 from core.analysis.sample import BESIDE_ROWS, SHIFT_SET, of_training
+from core.domain import versions
 from core.domain.dataset import Dataset
 from core.domain.side import Side, Which
 from core.settings import Settings
@@ -247,4 +248,4 @@ def _yardstick(a: Side, b: Side, dataset: str, settings: Settings, workspace: st
 def weight_changes(folder: Path) -> dict[str, Any] | None:
     """What training did to the weights, as the features job measured it; None when it has not."""
     data = files.read_json(folder / "features" / "weights.json")
-    return data if isinstance(data, dict) else None
+    return versions.forward(data, now=1, what="weight changes") if isinstance(data, dict) else None

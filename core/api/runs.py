@@ -18,7 +18,7 @@ from core.domain import resolve
 from core.domain.dataset import Dataset
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Result, Run, Status
-from core.errors import RecipeError, ThawError
+from core.errors import NewerVersionError, RecipeError, ThawError
 from core.models import origin
 from core.planning import recipes as planning
 from core.store.jobs import NewJob
@@ -124,7 +124,12 @@ class Runs:
 
     def result_of(self, run: Run) -> Result | None:
         """The same of a run at hand."""
-        return values.read(Path(run.folder) / "result.json", Result) if run.status.final else None
+        if not run.status.final:
+            return None
+        try:
+            return values.read(Path(run.folder) / "result.json", Result)
+        except NewerVersionError:  # named by `damage`
+            return None
 
     def dataset_of(self, ws: str, id: str) -> Dataset:
         """The dataset that a run was trained on; NotFoundError when it is gone, RecipeError for a job that trained nothing."""

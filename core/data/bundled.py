@@ -8,7 +8,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from core import files
-from core.checksums import sha256
 from core.data import bundled_pictures, catalogue, library
 from core.data.archive import unpack_zip
 from core.data.attach import join
@@ -21,6 +20,7 @@ from core.data.roles import content_role
 from core.data.source import of_folder
 from core.domain.dataset import BundledDataset, Dataset, Role
 from core.errors import DataError
+from core.files import sha256
 from core.settings import Settings
 
 

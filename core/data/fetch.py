@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from core import files
-from core.checksums import sha256
 from core.errors import FetchError
+from core.files import sha256
 
 Progress = Callable[[int, int | None], None]
 """Called with (bytes or rows done, total or None while unknown)."""

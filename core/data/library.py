@@ -13,7 +13,7 @@ from core.data import seal
 from core.data.ingest import REPORT, ROWS, read_dataset
 from core.data.report import ImportReport
 from core.domain.dataset import Dataset
-from core.errors import DataError, NotFoundError
+from core.errors import DataError, NewerVersionError, NotFoundError
 from core.files import remove_folder
 from core.settings import Settings
 
@@ -63,7 +63,7 @@ def _sorted_out(settings: Settings, workspace: str) -> tuple[list[Dataset], dict
             sound.append(read_dataset(path))
         except DataError as error:
             if path.is_dir():  # it may have been deleted meanwhile
-                broken[path.name] = error.why
+                broken[path.name] = str(error) if isinstance(error, NewerVersionError) else error.why
     return sound, broken
 
 
@@ -132,6 +132,8 @@ def read_report(dataset: Dataset, *, settings: Settings, workspace: str) -> Impo
         raise _missing(dataset.id)
     try:
         return ImportReport.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except NewerVersionError:
+        raise
     except Exception as error:
         log.exception("The import report of dataset %s cannot be read", dataset.id)
         raise DataError(f"The import report of {dataset.name} cannot be read.", why=f"{REPORT} is damaged ({str(error)[:100]}).",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import types
 import typing
 from enum import Enum
 from typing import Any, TypeVar
+
+from core.domain import versions
 
 T = TypeVar("T")
 
@@ -28,7 +31,8 @@ def to_json(value: Any) -> Any:
 def from_json(kind: type[T], data: Any) -> T:
     """The inverse of `to_json`. Unknown keys are ignored, missing ones take the field's default.
 
-    Raises TypeError when a field without default is missing.
+    A dataclass with a `schema_version` is brought forward first by its `upgrade`, see `core.versions`. Raises NewerVersionError for
+    a version that is not known yet, TypeError when a field without default is missing.
     """
     return typing.cast(T, _build(kind, data))
 
@@ -71,6 +75,8 @@ def _build(kind: Any, data: Any) -> Any:
         options = [a for a in typing.get_args(kind) if a is not type(None)]
         return None if data is None else _build(options[0], data)
     if origin is tuple:
+        if not isinstance(data, (list, tuple)):
+            raise TypeError(f"{data!r:.40} is not a list")
         args = typing.get_args(kind)
         if len(args) == 2 and args[1] is Ellipsis:
             return tuple(_build(args[0], item) for item in data)
@@ -80,6 +86,10 @@ def _build(kind: Any, data: Any) -> Any:
         return {k: _build(value_kind, v) for k, v in data.items()}
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         fields = _field_types(kind)
+        if versions.KEY in fields:
+            words = re.sub(r"(?<!^)(?=[A-Z])", " ", kind.__name__).lower()
+            upgrade = getattr(kind, "upgrade", dict)
+            data = versions.forward(data, now=vars(kind)[versions.KEY], what=words, upgrade=upgrade)
         return kind(**{k: v if fields[k] is None else _build(fields[k], v) for k, v in data.items() if k in fields})
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(data)

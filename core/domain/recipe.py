@@ -12,7 +12,6 @@ from core.domain import codec
 from core.domain.dataset import Task
 from core.domain.freeze import FreezePlan
 
-SCHEMA_VERSION = 1
 ADAMW, PAGED_ADAMW = "adamw", "paged_adamw_8bit"
 """Optimisers. The paged one keeps its moments in 8 bits, in memory that moves between a GPU and the machine (Dettmers et al. 2023)."""
 
@@ -91,17 +90,25 @@ class Recipe:
     budget_counts: str = "labels"
     """`labels`: what is said above; `training`: training rows only, beside all validation rows (recipes from before it counted both)."""
     seed: int = 0
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 1
 
     def to_json(self) -> dict[str, Any]:
         return dict(codec.to_json(self))
 
     @staticmethod
+    def upgrade(data: dict[str, Any]) -> dict[str, Any]:
+        """At first recipes said neither which optimiser they meant nor what a label budget counts."""
+        old: dict[str, Any] = {}
+        if data.get("method") == "qlora":
+            old["optimizer"] = "auto"
+        if data.get("label_budget"):
+            old["budget_counts"] = "training"
+        return {**old, **data}
+
+    @staticmethod
     def from_json(data: dict[str, Any]) -> Recipe:
-        """Read a recipe of this or an older schema version."""
-        older = {"optimizer": "auto"} if data.get("method") == "qlora" else {}
-        older |= {"budget_counts": "training"} if data.get("label_budget") else {}
-        return codec.from_json(Recipe, {**older, **data, "schema_version": SCHEMA_VERSION})
+        """Read a recipe of this or an older schema version. Raises NewerVersionError for one of a newer."""
+        return codec.from_json(Recipe, data)
 
     def replace(self, **changes: Any) -> Recipe:
         """A copy with some fields changed (the way to fork)."""

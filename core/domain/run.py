@@ -173,3 +173,13 @@ class Result:
     dataset_hash: str = ""
     model_revision: str = ""
     schema_version: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """The label map of a run's artifact, `labels.json`: the classes in the order of the head's outputs."""
+
+    classes: tuple[str, ...]
+    precision: str = ""
+    """What the run computed in."""
+    schema_version: int = 1

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
-import json
 from pathlib import Path
 
-from core import files
+from core import files, values
 from core.data import hub
 from core.domain import codec
 from core.domain.model import ModelFacts
@@ -86,7 +84,7 @@ def read(model_id: str, settings: Settings) -> ModelFacts | None:
         return None
     now = identity(model_id, settings)
     for name in (FACTS_FILE, _name(now.revision)):  # the last that were measured; those of this revision, measured before
-        found = _parsed(path.with_name(name))
+        found = values.read(path.with_name(name), ModelFacts)
         if found is not None and not now.digests:  # the folder is gone; what is known of it is shown until it is loaded
             return found
         if found is not None and now.is_revision(found.revision):
@@ -97,24 +95,6 @@ def read(model_id: str, settings: Settings) -> ModelFacts | None:
 def _name(revision: str) -> str:
     """File of the facts of one revision: they serve again when its files are put back."""
     return f"facts-{revision.removeprefix(PREFIX)}.json" if revision.startswith(PREFIX) else FACTS_FILE
-
-
-def _parsed(path: Path) -> ModelFacts | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return _parse(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
-
-
-@functools.lru_cache(maxsize=64)
-def _parse(path: Path, stamp: tuple[int, ...]) -> ModelFacts | None:
-    """stamp: part of the key, so that a rewritten file is read anew."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return codec.from_json(ModelFacts, data) if data.get("schema_version") == ModelFacts.schema_version else None
-    except (OSError, TypeError, ValueError, AttributeError):
-        return None
 
 
 def write(facts: ModelFacts, settings: Settings) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core import files
-from core.checksums import sha256
 from core.data.hub import hub_answers
 from core.domain.model import BundledModel
 from core.errors import FetchError, ModelError
+from core.files import sha256
 from core.models import catalogue, facts, untrusted
 from core.models import folder as folder_module
 from core.settings import Settings

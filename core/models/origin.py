@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core import files
+from core import files, values
 from core.domain.dataset import Dataset
 from core.errors import DataError, NotFoundError, RecipeError
 from core.models import facts
@@ -21,6 +21,7 @@ class Origin:
 
     model_revision: str = ""
     dataset_hash: str = ""
+    schema_version: int = 1
 
     def check_model(self, model_id: str, settings: Settings) -> None:
         """Raises RecipeError, naming both revisions, when the base model's files here are others. A missing model is for who loads it."""
@@ -47,13 +48,13 @@ def record(run_dir: Path, origin: Origin) -> None:
 
 
 def of(run_dir: Path) -> Origin:
-    """What a run recorded; a finished run of an earlier version says it in its result."""
-    for name in (FILE, "result.json"):
-        known = json_object(run_dir / name)
-        if known.get("model_revision") or known.get("dataset_hash"):
-            return Origin(model_revision=str(known.get("model_revision") or ""), dataset_hash=str(known.get("dataset_hash") or ""))
-    known = json_object(run_dir / "environment.json")
-    return Origin(model_revision=str(known.get("base_model_revision") or ""), dataset_hash=str(known.get("dataset") or ""))
+    """What a run recorded; a finished run of an earlier version says it in its result, or in its environment."""
+    recorded = values.read(run_dir / FILE, Origin)
+    if recorded and (recorded.model_revision or recorded.dataset_hash):
+        return recorded
+    result, environment = json_object(run_dir / "result.json"), json_object(run_dir / "environment.json")
+    return Origin(model_revision=str(result.get("model_revision") or environment.get("base_model_revision") or ""),
+                  dataset_hash=str(result.get("dataset_hash") or environment.get("dataset") or ""))
 
 
 def base_model(run_dir: Path) -> str:

