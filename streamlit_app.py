@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages._ui import server, shell
+from pages._ui import server, shell, sitemap
 
 
 def draw() -> None:
@@ -16,7 +16,7 @@ def draw() -> None:
         server.open_to_others()
         shell.notices()
         shell.mark_entrypoint()
-        server.note_uploader(shown=page.url_path == "data")
+        server.note_uploader(shown=sitemap.entry_of(page).takes_files)
         page.run()
     shell.warm_up()
 

@@ -39,8 +39,9 @@ from core.domain.side import Side, Which  # noqa: E402
 from core.settings import Settings  # noqa: E402
 from core.store import Store  # noqa: E402
 from core.store.jobs import NewJob  # noqa: E402
+from pages._ui import sitemap  # noqa: E402
 
-PAGES = ("home", "data", "train", "runs", "run", "compare", "features", "run")
+PAGES = [name for name, entry in sitemap.PAGES.items() if entry.shows in ("", "run")]
 ROWS = 625
 """Test and validation rows of BBC News."""
 PATIENCE_S = 300
@@ -59,7 +60,7 @@ class Person:
         self._finished = asyncio.Event()
         self.errors: list[str] = []
 
-    async def stay(self, seconds: float, chance: random.Random, pages: tuple[str, ...]) -> None:
+    async def stay(self, seconds: float, chance: random.Random, pages: list[str]) -> None:
         """Come within ten seconds, then click through `pages` for so long."""
         await asyncio.sleep(chance.uniform(0, 10))
         until = time.monotonic() + seconds
@@ -118,7 +119,7 @@ class Person:
             self._repeating.pop().cancel()
 
 
-def visit(url: str, people: list[tuple[str, list[str]]], seconds: float, pages: tuple[str, ...]) -> dict[str, Any]:
+def visit(url: str, people: list[tuple[str, list[str]]], seconds: float, pages: list[str]) -> dict[str, Any]:
     """All of them at once; seconds a page, and what the server took of processor and memory meanwhile."""
     times: dict[str, list[float]] = defaultdict(list)
     server = next(p for p in psutil.process_iter() if url.split(":")[-1].strip("/") in _command(p) and "streamlit" in _command(p))

@@ -96,7 +96,7 @@ def takes_upload(scope: Scope) -> bool:
 
 
 def note_uploader(shown: bool) -> None:
-    """Note whether the page that this session has open shows an uploader: called once a page, and by the page that draws one."""
+    """Note whether the page that this session has open shows an uploader: called by the entrypoint for every page."""
     context = get_script_run_ctx()
     if context is None:
         return

@@ -13,6 +13,7 @@ import streamlit as st
 from core import settings
 from core.api import Thaw
 from core.errors import ThawError
+from pages._ui import sitemap
 from pages._ui.guard import escape as escape
 from pages._ui.guard import guarded as guarded
 from pages._ui.guard import problem as problem
@@ -24,34 +25,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("thaw.pages")
 
-PAGES: dict[str, tuple[str, str]] = {
-    "home": ("Home", ":material/home:"),
-    "data": ("Data", ":material/table_rows:"),
-    "dataset": ("Dataset", ":material/subdirectory_arrow_right:"),
-    "train": ("Train", ":material/model_training:"),
-    "runs": ("Runs", ":material/list_alt:"),
-    "run": ("Run", ":material/subdirectory_arrow_right:"),
-    "compare": ("Compare", ":material/stacked_line_chart:"),
-    "features": ("Features", ":material/scatter_plot:"),
-}
-"""File name in `pages/` -> title and icon, in the order of the navigation."""
-HIDDEN = frozenset({"dataset", "run"})
-"""Pages that show one thing, named in the address, and are in the navigation only while open. They are pages of their own because a click
-on the navigation keeps the query of an open page: from `/data?dataset=…` it would not lead to the list of datasets."""
 _MARK = "_entrypoint_ran"
 _SUPERVISOR_CHECK_S = 10.0
 
 
 def navigation() -> StreamlitPage:
     """Draw the navigation; the page to run. What is open (a run, a dataset) is shown below the page it belongs to."""
-    page = st.navigation(_sitemap())
-    return st.navigation(_sitemap(opened=page.url_path)) if page.url_path in HIDDEN else page
-
-
-def _sitemap(opened: str = "") -> list[StreamlitPage]:
-    return [st.Page(f"pages/{name}.py", title=title, icon=icon, default=name == "home",
-                    visibility="hidden" if name in HIDDEN and name != opened else "visible")
-            for name, (title, icon) in PAGES.items()]
+    page = st.navigation(sitemap.pages())
+    return st.navigation(sitemap.pages(opened=page.url_path)) if sitemap.entry_of(page).shows else page
 
 
 def mark_entrypoint() -> None:
@@ -66,7 +47,7 @@ def require_entrypoint() -> None:
     """
     if st.session_state.pop(_MARK, False):
         return
-    st.navigation(_sitemap(), position="hidden")
+    st.navigation(sitemap.pages(), position="hidden")
     st.rerun()
 
 
@@ -173,4 +154,4 @@ def empty(text: str, *, page: str | None = None, label: str = "", icon: str = ":
     with st.container(border=True):
         st.markdown(f"{icon} {text}")
         if page:
-            link(page, label, icon=PAGES[page][1])
+            link(page, label, icon=sitemap.PAGES[page].icon)

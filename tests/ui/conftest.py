@@ -24,6 +24,7 @@ from core.models import facts as model_facts
 from core.settings import Settings
 from core.store import Store
 from core.store.jobs import NewJob
+from pages._ui.sitemap import HOME, PAGES
 from tests.conftest import WORKSPACE, write_dataset
 
 ENTRYPOINT = str(Path(__file__).parents[2] / "streamlit_app.py")
@@ -60,6 +61,11 @@ def app(cold: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
         return at
 
     return open_page
+
+
+def heading(page: str) -> str:
+    """The first heading of a page that shows no single thing: its title, and on the home page the app's name."""
+    return "Thaw" if page == HOME else PAGES[page].title
 
 
 def shown(at: AppTest) -> str:

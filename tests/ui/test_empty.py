@@ -4,24 +4,32 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.api import Thaw
+from pages._ui.sitemap import PAGES
 from tests.conftest import WORKSPACE
-from tests.ui.conftest import ENTRYPOINT, shown
+from tests.ui.conftest import ENTRYPOINT, heading, shown
 
+WHOLE = [name for name, entry in PAGES.items() if not entry.shows]
+ONE_THING = {name: entry.shows for name, entry in PAGES.items() if entry.shows}
 NEXT = {"home": "No runs yet", "data": "No dataset yet", "train": "Fetch and inspect", "runs": "No runs yet",
-        "compare": "Nothing to compare yet"}
+        "compare": "Nothing to compare yet", "features": "There are no runs yet"}
+"""The next step, on pages that have little to show before there are data and runs."""
 
 
-@pytest.mark.parametrize("page", list(NEXT))
-def test_a_page_opens_from_an_empty_folder_and_names_the_next_step(app, page):
-    at = app(page)
+def assert_empty(at, page):
     assert not at.exception
     assert not at.error
-    assert NEXT[page] in shown(at)
+    assert at.title[0].value == heading(page)
+    assert NEXT.get(page, "") in shown(at)
 
 
-@pytest.mark.parametrize(("page", "params"), [("run", {"run": "nope"}), ("dataset", {"dataset": "nope"})])
-def test_an_unknown_id_is_refused_in_three_parts(app, page, params):
-    at = app(page, **params)
+@pytest.mark.parametrize("page", WHOLE)
+def test_a_page_opens_from_an_empty_folder_and_names_the_next_step(app, page):
+    assert_empty(app(page), page)
+
+
+@pytest.mark.parametrize("page", list(ONE_THING))
+def test_an_unknown_id_is_refused_in_three_parts(app, page):
+    at = app(page, **{ONE_THING[page]: "nope"})
     assert not at.exception
     assert len(at.error) == 1
     assert "another workspace" in at.error[0].value
@@ -54,13 +62,11 @@ def test_the_home_button_queues_one_run_a_method_and_opens_the_first(app, settin
     assert "Linear probe" in shown(at)
 
 
-@pytest.mark.parametrize("page", list(NEXT))
+@pytest.mark.parametrize("page", WHOLE)
 def test_a_page_opened_first_on_a_cold_server_goes_through_the_entrypoint(cold, page):
     at = AppTest.from_file(ENTRYPOINT, default_timeout=30)
     at.query_params["ws"] = WORKSPACE
-    at.switch_page(f"pages/{page}.py").run()
-    assert not at.exception
-    assert NEXT[page] in shown(at)
+    assert_empty(at.switch_page(f"pages/{page}.py").run(), page)
 
 
 def test_a_page_without_the_entrypoint_goes_through_it(app, monkeypatch):

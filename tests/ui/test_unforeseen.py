@@ -14,10 +14,11 @@ from streamlit.testing.v1 import AppTest
 from core import files, logs
 from core.api import Data, Experiments, Features, Models, Runs, Thaw
 from core.errors import ThawError
+from pages._ui.sitemap import PAGES
 from tests.conftest import WORKSPACE, write_dataset
 from tests.ui.conftest import put_facts, put_runs, shown
 
-PAGES = Path(__file__).resolve().parents[2] / "pages"
+FILES = Path(__file__).resolve().parents[2] / "pages"
 PARTS = (Thaw, Data, Models, Runs, Experiments, Features)
 METHODS = [(part, name) for part in PARTS for name in vars(part) if not name.startswith("_") and name != "ensure_supervisor"]
 
@@ -28,12 +29,11 @@ class Oddity(Exception):
 
 @pytest.fixture
 def everything(settings: Any) -> dict[str, dict[str, str]]:
-    """A workspace in which every page has something to show: page -> its address."""
+    """A workspace in which every page has something to show: page -> the parameters that it needs."""
     dataset = write_dataset(settings, n_rows=90)
     put_facts(settings)
     ended = put_runs(settings, dataset)
-    return {"home": {}, "data": {}, "dataset": {"dataset": dataset.id}, "train": {}, "runs": {}, "run": {"run": ended.done[1]},
-            "compare": {}, "features": {}}
+    return {"dataset": {"dataset": dataset.id}, "run": {"run": ended.done[1]}}
 
 
 def assert_told(at: AppTest, settings: Any, log: str = logs.WEB) -> None:
@@ -46,7 +46,7 @@ def assert_told(at: AppTest, settings: Any, log: str = logs.WEB) -> None:
     assert "Traceback (most recent call last)" in written and "Oddity" in written
 
 
-@pytest.mark.parametrize("page", ["home", "data", "dataset", "train", "runs", "run", "compare", "features"])
+@pytest.mark.parametrize("page", list(PAGES))
 def test_every_call_that_a_page_makes_may_fail(app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any,
                                                page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     called: set[tuple[type, str]] = set()
@@ -58,7 +58,7 @@ def test_every_call_that_a_page_makes_may_fail(app: Callable[..., AppTest], ever
                 return real[_which](self, *args, **fields)
 
             watching.setattr(part, name, note)
-        at = app(page, **everything[page])
+        at = app(page, **everything.get(page, {}))
         if page != "home":  # which `app` opens first
             called.clear()
             at.run()
@@ -70,7 +70,7 @@ def test_every_call_that_a_page_makes_may_fail(app: Callable[..., AppTest], ever
 
         with monkeypatch.context() as broken:
             broken.setattr(part, name, fail)
-            assert_told(app(page, **everything[page]), settings)
+            assert_told(app(page, **everything.get(page, {})), settings)
 
 
 @pytest.mark.parametrize(("page", "key", "part", "method"), [
@@ -158,7 +158,7 @@ def test_a_download_may_fail(cold: None, settings: Any) -> None:
 def test_nothing_on_a_page_runs_unguarded() -> None:
     """Streamlit runs these on their own, outside the page that drew them."""
     found = []
-    for path in sorted(PAGES.rglob("*.py")):
+    for path in sorted(FILES.rglob("*.py")):
         if path.name == "guard.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -187,7 +187,7 @@ def test_what_is_known_is_said_by_its_name(app: Callable[..., AppTest], settings
     assert words in at.error[0].value
 
 
-@pytest.mark.parametrize("page", ["home", "data", "dataset", "train", "runs", "run", "compare", "features"])
+@pytest.mark.parametrize("page", list(PAGES))
 def test_a_full_disk_and_a_supervisor_in_trouble_are_named_on_every_page(app: Callable[..., AppTest], everything: dict[str, dict[str, str]],
                                                                          settings: Any, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from core.jobs import process
@@ -197,7 +197,7 @@ def test_a_full_disk_and_a_supervisor_in_trouble_are_named_on_every_page(app: Ca
     Store(settings).supervisors.beat("s", host=process.host(), pid=me.pid, pid_created=me.started, birth=me.birth, uptime=process.uptime(),
                                      trouble="It rains into the machine.")
     monkeypatch.setenv("THAW_MIN_FREE_MB", "1000000000")
-    at = app(page, **everything[page])
+    at = app(page, **everything.get(page, {}))
     assert not at.exception
     told = " ".join(str(error.value) for error in at.error).replace("\\", "")
     assert "The disk is nearly full" in told and "THAW_" not in told and "Delete runs" in told
@@ -261,7 +261,7 @@ def test_a_damaged_dataset_is_named_and_deleted_and_the_others_stay(app: Callabl
     assert not at.exception and not at.error
     assert "90 texts" in shown(at) and bad.id in shown(at) and "dataset.json" in shown(at).replace("\\", "")
     for page in ("train", "home", "dataset"):
-        assert not app(page, **everything[page]).exception
+        assert not app(page, **everything.get(page, {})).exception
     opened = app("dataset", dataset=bad.id)
     assert not opened.exception and "cannot be read" in opened.error[0].value and "Delete it" in opened.error[0].value
     at.button(key=f"delete_damaged_{bad.id}").click().run()
