@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.analysis.blockfile import beside_of, final_of, steps_of
-from core.domain.model import ModelFacts
+from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
-from core.domain.targets import lora_targets
 from core.errors import NotFoundError
 from core.models import facts as facts_module
 from core.models import methods, origin
@@ -47,7 +46,7 @@ class Places:
             return base_path(settings, dataset_hash=dataset, revisions=(self.facts.revision, self.recorded_revision), recipe=self.recipe,
                              precision=self.precision, rows="beside", weights=weights)
 
-        return replace(self, base=shared(""), quantised=None if self.quantised is None else shared("4bit"),
+        return replace(self, base=shared(""), quantised=None if self.quantised is None else shared(Weights.FOUR_BIT),
                        tuned=beside_of(self.run_dir, dataset), steps={})
 
 
@@ -58,7 +57,7 @@ def base_path(settings: Settings, *, dataset_hash: str, revisions: tuple[str, ..
     revisions: names of one and the same base model, the present one first; features that lie under a later one are used.
     rows: size of the probe sample, or `beside` for the rows of a second dataset.
     """
-    quantised = [recipe.quantization.type, recipe.quantization.double] if weights == "4bit" else None
+    quantised = [recipe.quantization.type, recipe.quantization.double] if weights == Weights.FOUR_BIT else None
 
     def under(revision: str) -> Path:
         key = json.dumps([dataset_hash, revision, recipe.max_length, recipe.pooling, precision, rows, quantised])
@@ -90,16 +89,16 @@ def of_run(run_dir: Path, *, settings: Settings, rows: int) -> Places:
         return base_path(settings, dataset_hash=dataset_hash, revisions=(facts.revision, made_from.model_revision), recipe=recipe,
                          precision=precision, rows=rows, weights=weights)
 
-    four_bit = weights_of(recipe) == "4bit"
+    four_bit = weights_of(recipe) is Weights.FOUR_BIT
     return Places(run_dir=run_dir, recipe=recipe, facts=facts, dataset_hash=dataset_hash, precision=precision, base=shared(""),
-                  quantised=shared("4bit") if four_bit else None, tuned=final_of(run_dir, rows),
+                  quantised=shared(Weights.FOUR_BIT) if four_bit else None, tuned=final_of(run_dir, rows),
                   steps={int(path.stem.removeprefix("step-")): path for path in steps_of(run_dir)},
                   recorded_revision=made_from.model_revision)
 
 
-def weights_of(recipe: Recipe) -> str:
-    """How the body of a run was loaded: `pretrained`, `fresh` or `4bit`."""
-    return methods.get(recipe.method).card.weights
+def weights_of(recipe: Recipe) -> Weights:
+    """How the body of a run was loaded."""
+    return methods.card_of(recipe.method).weights
 
 
 def frozen_blocks(recipe: Recipe, facts: ModelFacts) -> dict[str, bool]:
@@ -108,9 +107,10 @@ def frozen_blocks(recipe: Recipe, facts: ModelFacts) -> dict[str, bool]:
     plan = effective_plan(recipe, facts)
     if plan.train_patterns:
         return {block.name: False for block in facts.blocks}
-    if not methods.get(recipe.method).card.adapter:
+    adapter = methods.card_of(recipe.method).adapter
+    if adapter is None:
         return {block.name: plan.is_frozen(block.name) for block in facts.blocks}
-    chosen = {layer.name for layer in lora_targets(facts.blocks, spec=recipe.lora.targets, frozen=recipe.freeze.frozen)}
+    chosen = {layer.name for layer in adapter.layers(recipe, facts.blocks)}
     return {block.name: not any(layer.name in chosen for layer in block.linear_layers) for block in facts.blocks}
 
 

@@ -15,7 +15,6 @@ from core.cli import launch, output, sources
 from core.cli.launch import Outcome
 from core.cli.output import ProgressLine
 from core.domain import codec, freeze, resolve
-from core.domain.budget import limited
 from core.domain.dataset import Dataset, Split
 from core.domain.device import Device
 from core.domain.model import ModelFacts
@@ -25,6 +24,7 @@ from core.errors import RecipeError, ThawError
 from core.metrics import paired
 from core.models.methods import REGISTRY, get
 from core.planning import effort
+from core.planning.budget import limited
 from core.settings import Settings
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from core.cli import export_card, output
 from core.cli.boundary import read_json, read_recipe
 from core.cli.use import run_folder
+from core.domain.model import Weights
 from core.domain.recipe import Recipe
 from core.domain.side import Side
 from core.errors import NotFoundError, ThawError
@@ -82,7 +83,7 @@ def _merged(run_dir: Path, target: Path, settings: Settings, workspace: str) -> 
 
     read_recipe(run_dir)
     side = artifact.load(Side.of(run_dir), settings=settings, device="cpu")
-    rounded = methods.get(side.recipe.method).card.weights == "4bit"
+    rounded = methods.card_of(side.recipe.method).weights is Weights.FOUR_BIT
     facts: Any = facts_module.read(side.recipe.base_model, settings)
     body: Any = _full_precision_body(run_dir, side, settings) if rounded else side.network.body
     if hasattr(body, "merge_and_unload"):
@@ -159,15 +160,13 @@ def _recorded_rows(run_dir: Path, settings: Settings, workspace: str) -> dict[in
 
 def _full_precision_body(run_dir: Path, side: Any, settings: Settings) -> Any:
     """The base model in fp32 with the run's adapter on it."""
-    import torch
     from peft import PeftModel
 
     from core.models import facts as facts_module
     from core.models import load
 
     folder = facts_module.folder(side.recipe.base_model, settings)
-    body = load.load_body(folder, weights="pretrained", dropout=0.0, quantization=side.recipe.quantization, compute_dtype=torch.float32,
-                          device="cpu")
+    body = load.load_body(folder, device="cpu")
     return PeftModel.from_pretrained(body, run_dir / "artifact" / "adapter", torch_device="cpu")
 
 

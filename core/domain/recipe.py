@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
+from enum import StrEnum, auto
 from typing import Any
 
 from core.domain import codec
@@ -14,6 +15,14 @@ from core.domain.freeze import FreezePlan
 
 ADAMW, PAGED_ADAMW = "adamw", "paged_adamw_8bit"
 """Optimisers. The paged one keeps its moments in 8 bits, in memory that moves between a GPU and the machine (Dettmers et al. 2023)."""
+
+
+class HeadInit(StrEnum):
+    """What the head starts from."""
+
+    PROBE = auto()
+    """The solved linear probe."""
+    RANDOM = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +68,8 @@ class Recipe:
     warmup_ratio: float = 0.1
     weight_decay: float = 0.01
     optimizer: str = ADAMW
-    """`adamw`, or `paged_adamw_8bit` (CUDA only). The same for all methods, so that arms differ by their method alone. `auto` stands in
-    QLoRA recipes from before this field: the paged one on CUDA, else AdamW."""
+    """`adamw`, or `paged_adamw_8bit` (CUDA only). The same for all methods, so that arms differ by their method alone. `auto`
+    stands in QLoRA recipes from before this field only: the paged one on CUDA, else AdamW."""
     max_grad_norm: float = 1.0
     max_length: int = 128
     """Tokens a row; longer texts are cut."""
@@ -68,8 +77,8 @@ class Recipe:
     """Dropout inside trained blocks."""
     pooling: str = "auto"
     """`auto` (what the base model was trained with), `mean`, `cls` or `last`."""
-    head_init: str = "probe"
-    """`probe`: start from the solved linear probe; `random`."""
+    head_init: str = HeadInit.PROBE
+    """A `HeadInit`."""
     precision: str = "auto"
     """`auto` (what was measured to be faster; decided once, see `core.domain.resolve`), `fp32`, `bf16`, `fp16`."""
     gradient_checkpointing: str = "auto"

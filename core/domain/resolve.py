@@ -22,10 +22,10 @@ def precision(recipe: Recipe, device: Device) -> str:
 
 
 def optimizer(recipe: Recipe, device: Device) -> str:
-    """`adamw` or `paged_adamw_8bit`: what the recipe asks for, or what recipes without this field meant."""
+    """`adamw` or `paged_adamw_8bit`: what the recipe asks for, or what QLoRA recipes without this field meant."""
     if recipe.optimizer != AUTO:
         return recipe.optimizer
-    return PAGED_ADAMW if recipe.method == "qlora" and device.kind == "cuda" else ADAMW
+    return PAGED_ADAMW if device.kind == "cuda" else ADAMW
 
 
 def resolved(recipe: Recipe, device: Device | None) -> Recipe:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from core.domain.model import Weights
 from core.domain.recipe import QuantSpec
 from core.errors import ModelError
 from core.models import architecture
@@ -20,22 +21,21 @@ TIMM = "timm_wrapper"
 """Model type of a timm backbone inside transformers."""
 
 
-def load_body(folder: Path, *, weights: str = "pretrained", dropout: float = 0.0, quantization: QuantSpec | None = None,
+def load_body(folder: Path, *, weights: str = Weights.PRETRAINED, dropout: float = 0.0, quantization: QuantSpec | None = None,
               compute_dtype: torch.dtype = torch.float32, device: str = "cpu") -> nn.Module:
     """The body (no head) of the model in `folder`, on `device`, in eval mode.
 
-    weights: `pretrained`; `fresh` (same configuration, random weights from torch's current seed); `4bit`
-    (bitsandbytes Linear4bit, needs `quantization`). dropout replaces every dropout probability of the configuration (of a timm
-    model: the share of skipped residual branches, stochastic depth). Bodies that read pictures hold their convolutions channels last,
-    which a CPU computes several times faster.
+    weights: how to hold them; `fresh` ones are drawn from torch's current seed, and for `4bit` `quantization` says how. dropout
+    replaces every dropout probability of the configuration (of a timm model: the share of skipped residual branches, stochastic
+    depth). Bodies that read pictures hold their convolutions channels last, which a CPU computes several times faster.
     Raises ModelError when the folder does not hold a body that transformers knows, or not all of its weights.
     """
     found = architecture.read(folder)
     config, extra = found.config, found.options
     _set_dropout(config, dropout)
-    if weights == "fresh":
+    if weights == Weights.FRESH:
         body = _fresh(found)
-    elif weights == "4bit":
+    elif weights == Weights.FOUR_BIT:
         body = found.auto.from_pretrained(folder, config=config, dtype=compute_dtype, device_map={"": device},
                                           quantization_config=_four_bit(quantization or QuantSpec(), compute_dtype), **extra)
         _settle(body)
@@ -43,7 +43,7 @@ def load_body(folder: Path, *, weights: str = "pretrained", dropout: float = 0.0
         body = _pretrained(folder, found)
     if hasattr(config, "use_cache"):
         body.config.use_cache = False
-    if weights != "4bit":
+    if weights != Weights.FOUR_BIT:
         body = body.to(device)
         if reads_pictures(body) and all(parameter.ndim <= 4 for parameter in body.parameters()):
             body = body.to(memory_format=torch.channels_last)

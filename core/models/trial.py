@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.domain.model import ModelFacts
+from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.errors import ModelError
 from core.models import blocks, load, methods, sharing
@@ -121,32 +121,37 @@ def differ(first: torch.Tensor, second: torch.Tensor) -> bool:
 def refusals(folder: Path, facts: ModelFacts, body: nn.Module, inputs: Inputs) -> dict[str, str]:
     """Method -> why one training step of it failed; a method that is not named passed, or does not apply for another reason.
 
-    body: the pretrained one, which is used up. Methods that hold their weights alike and both train or both leave them are one trial.
+    body: the pretrained one, which is used up. Methods that hold their weights alike and train the same beside them are one trial.
     """
     found: dict[str, str] = {}
-    tried: dict[tuple[str, bool], str | None] = {}
-    order = sorted(methods.REGISTRY.values(), key=lambda method: (method.card.weights != "pretrained", method.card.adapter))
+    tried: dict[tuple[Weights, type], str | None] = {}
+    there: nn.Module | None = body
+    del body
+    order = sorted(methods.REGISTRY.values(), key=lambda m: (m.card.weights is not Weights.PRETRAINED, m.card.adapter is not None))
     for method in order:
-        kind = (method.card.weights, method.card.adapter)
+        weights, adapter = method.card.weights, method.card.adapter
+        kind = (weights, type(adapter))
         if method.card.solved or method.applies_to(facts):
             continue
         if kind not in tried:
-            tried[kind] = None if kind[0] == "fresh" and facts.parameters > LARGE else _step(folder, facts, body, method, inputs)
-            if kind == ("pretrained", True):
-                body = nn.Identity()
+            at_hand = there if weights is Weights.PRETRAINED else None
+            skipped = weights is Weights.FRESH and facts.parameters > LARGE
+            tried[kind] = None if skipped else _step(folder, facts, at_hand, method, inputs)
+            if at_hand and adapter:  # it is wrapped now
+                there = at_hand = None
                 gc.collect()
         if reason := tried[kind]:
             found[method.card.name] = reason
     return found
 
 
-def _step(folder: Path, facts: ModelFacts, body: nn.Module, method: Method, inputs: Inputs) -> str | None:
-    """Why one step fails; None when every kind of trained weight got a finite gradient."""
+def _step(folder: Path, facts: ModelFacts, body: nn.Module | None, method: Method, inputs: Inputs) -> str | None:
+    """Why one step fails; None when every kind of trained weight got a finite gradient. body: where it need not be loaded."""
     recipe = Recipe(dataset="", base_model=facts.id, method=method.card.name, task=facts.tasks[0])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
-            if method.card.weights != "pretrained":
+            if body is None:
                 body = load.load_body(folder, weights=method.card.weights, quantization=recipe.quantization)
             return _gradients(network_of(body, facts), method, recipe, inputs)
         except MemoryError:

@@ -15,9 +15,11 @@ from core.domain import freeze
 from core.domain.dataset import Task
 from core.domain.device import Device
 from core.domain.freeze import FreezePlan
-from core.domain.model import ModelFacts
-from core.domain.recipe import LoraSpec, Recipe, batches_an_epoch
+from core.domain.model import ModelFacts, Weights
+from core.domain.recipe import HeadInit, LoraSpec, Recipe, batches_an_epoch
 from core.errors import RecipeError
+from core.models import methods
+from core.models.methods import Card
 from core.planning.knobs import EFFORTS, KNOBS, Knob, knob, problems, validate, value, with_value
 
 __all__ = ["EFFORTS", "KNOBS", "Knob", "defaults", "knob", "problems", "token_need", "validate", "value", "with_value"]
@@ -54,33 +56,6 @@ _LEVELS: dict[str, _Level] = {
 _MOST_EPOCHS = 20.0
 """Mosbach et al. train small sets for 20 epochs; beyond that a small set is only memorised."""
 
-_BODY_RATE: dict[str, float] = {
-    "probe": 5e-5,  # not used: a probe is solved, not stepped
-    "partial": 5e-5,
-    "full": 5e-5,  # the upper end of BERT's 2e-5..5e-5: the models here are small and the budget short
-    "lp_ft": 5e-5,
-    "scratch": 5e-4,  # no pretrained weights to lose: ten times the fine-tuning rate, the usual pre-training rate of small encoders
-    "lora": 5e-4,  # about ten times the full rate: B starts at zero and rank 8 limits each step (Hu et al. use 4e-4..5e-4 on RoBERTa)
-    "qlora": 5e-4,  # the same adapters on rounded weights: the same rate
-}
-_CONVOLUTION_RATE: dict[str, float] = {
-    # Tried with EfficientNet-Lite0 on 450 OpenMoji, 87 steps of AdamW on stored BatchNorm statistics: full 0.709 at 5e-5, 0.720 at 1.5e-4,
-    # 0.712 at 5e-4; LoRA 0.698 at 5e-4, 0.709 at 2e-3; half frozen 0.730 at 5e-4. (On batch statistics full reached 0.489 at 1.5e-4.)
-    "partial": 5e-4,
-    "full": 1.5e-4,
-    "lp_ft": 1.5e-4,
-    "scratch": 2e-3,
-    "lora": 2e-3,
-}
-_HEAD_RATE: dict[str, float] = {
-    "scratch": 1e-3,  # a random head wants more than the body under it
-    "lora": 5e-4,
-    "qlora": 5e-4,
-}
-_SOLVED_HEAD_RATE = 2e-4
-"""Body trains, head starts from the solved probe: it is near its optimum, so it moves little (Kumar et al.)."""
-
-
 def token_need(mean_length: float) -> int:
     """Tokens that hold nearly all texts of this mean length (characters), a multiple of 32.
 
@@ -95,45 +70,44 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
     """The recipe that the effort dial gives for one method on one dataset.
 
     train_rows: training rows there are (or the label budget); mean_length: mean characters of a text (0 = unknown).
-    facts: the inspected base model; needed for `partial`, whose plan names blocks, and to cap the text length.
-    Raises RecipeError for an unknown effort, and for `partial` without facts.
+    facts: the inspected base model; needed by methods whose plan names blocks, and to cap the text length.
+    Raises RecipeError for an unknown effort or method, and for a plan that names blocks without facts.
     """
     if effort not in _LEVELS:
         raise RecipeError(f"There is no effort {effort!r}.", why=f"The dial has: {', '.join(EFFORTS)}.", remedy="Choose one of these.")
-    level = _LEVELS[effort]
+    level, card = _LEVELS[effort], methods.card_of(method)
     batch = _batch_size(task, train_rows, least=8 if facts is not None and facts.has_batch_norm else 4)
     epochs = _epochs(level, batch, train_rows)
-    language = task is Task.LANGUAGE_MODELLING
-    convolutions = facts is not None and facts.has_batch_norm
-    rate = (_CONVOLUTION_RATE if convolutions else _BODY_RATE).get(method, 5e-5)
-    rate *= 0.4 if language else 1.0  # generative models are fine-tuned at 2e-5 and 2e-4
+    language, pictures = task is Task.LANGUAGE_MODELLING, task is Task.IMAGE_CLASSIFICATION
+    solvable = card.weights is not Weights.FRESH and not language
     return Recipe(
         dataset=dataset, task=task, base_model=base_model, method=method, effort=effort, seed=seed,
-        freeze=_plan(method, facts),
+        freeze=_plan(card, facts),
         epochs=epochs,
         batch_size=batch,
-        learning_rate=_rate_for(rate, method, effort),
-        head_learning_rate=_HEAD_RATE.get(method, _SOLVED_HEAD_RATE),
+        learning_rate=_rate(card, effort, convolutions=facts is not None and facts.has_batch_norm, language=language),
+        head_learning_rate=card.rates.head,
         max_length=_length(level, task, mean_length, facts),
         # Trained long enough to memorise, the body gets the dropout it was pretrained with.
-        dropout=0.1 if effort == "thorough" and method in ("full", "lp_ft", "partial", "scratch") else 0.0,
-        # A solved head is worth more than three epochs of stepping (0.890 -> 0.958 with LoRA); fresh weights have no features to solve on.
-        head_init="random" if method == "scratch" or language else "probe",
+        dropout=0.1 if effort == "thorough" and "dropout" in card.knobs else 0.0,
+        # A solved head is worth more than three epochs of stepping (0.890 -> 0.958 with LoRA).
+        head_init=HeadInit.PROBE if solvable else HeadInit.RANDOM,
         early_stopping_patience=level.patience,
         # As many validations a run as the level means, however many epochs few rows need.
         evaluations_per_epoch=max(1, round(level.evaluations * level.epochs / epochs)),
         # Augmentation makes the frozen prefix uncacheable, so only the patient get it.
-        augmentation="light" if effort == "thorough" and task is Task.IMAGE_CLASSIFICATION and method != "probe" else "off",
-        # Eight looks at 300 rows cost a few seconds; a probe is solved in one go and has no steps.
-        track_features=0 if method == "probe" else level.tracked,
+        augmentation="light" if effort == "thorough" and pictures and "augmentation" in card.knobs else "off",
+        # Eight looks at 300 rows cost a few seconds; what is solved in one go has no steps.
+        track_features=level.tracked if "track_features" in card.knobs else 0,
         # alpha = 2 x rank keeps the update's strength the same when the rank changes.
         lora=LoraSpec(rank=level.rank, alpha=2.0 * level.rank, targets="all-linear"),
     )
 
 
-def _rate_for(rate: float, method: str, effort: str) -> float:
-    """With a tenth of the usual steps, adapters take twice the rate: B starts at zero and has little time to leave it."""
-    return 2 * rate if effort == "quick" and method in ("lora", "qlora") else rate
+def _rate(card: Card, effort: str, *, convolutions: bool, language: bool) -> float:
+    rate = card.rates.convolutions if convolutions else card.rates.body
+    rate *= 0.4 if language else 1.0  # generative models are fine-tuned at 2e-5 and 2e-4
+    return rate * card.rates.quick if effort == "quick" else rate
 
 
 def _batch_size(task: Task, train_rows: int | None, *, least: int) -> int:
@@ -167,14 +141,12 @@ def _length(level: _Level, task: Task, mean_length: float, facts: ModelFacts | N
     return min(limits)
 
 
-def _plan(method: str, facts: ModelFacts | None) -> FreezePlan:
-    """`probe` freezes all but the head, `partial` the lower half (general features lie there); the others freeze nothing."""
-    if method == "partial":
-        if facts is None:
-            raise RecipeError("A partly frozen run needs to know the blocks of its base model.",
-                              why="This base model was not inspected yet.",
-                              remedy="Fetch the base model first; then choose what to freeze.")
-        return freeze.lower_half(facts.block_names)
-    if method == "probe" and facts is not None:
-        return freeze.all_but_head(facts.block_names)
+def _plan(card: Card, facts: ModelFacts | None) -> FreezePlan:
+    """The method's own plan; one that is in force whatever the recipe says is left open while the blocks are not known."""
+    if facts is not None:
+        return card.default_plan(facts.block_names)
+    if card.needs_freeze_plan and card.default_plan is not freeze.none:
+        raise RecipeError("A partly frozen run needs to know the blocks of its base model.",
+                          why="This base model was not inspected yet.",
+                          remedy="Fetch the base model first; then choose what to freeze.")
     return FreezePlan()

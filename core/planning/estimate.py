@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from core.domain import budget, resolve
+from core.domain import resolve
 from core.domain.device import Device
-from core.domain.freeze import lower_half
 from core.domain.model import ModelFacts
 from core.domain.recipe import PAGED_ADAMW, Recipe, batches_an_epoch
-from core.planning import footprint
+from core.models import methods
+from core.planning import budget, footprint
 from core.planning.footprint import SHARE_AVAILABLE, UNKNOWN_DEVICE
 
 EFFICIENCY = 0.5
@@ -81,7 +81,8 @@ def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, n_clas
     parts = footprint.count(recipe, facts=facts, n_classes=n_classes)
     train_rows, validation = budget.shared(recipe, train=rows.get("train", 0), validation=rows.get("validation", 0), classes=n_classes)
     rows = {**rows, "validation": validation}
-    steps = 0 if recipe.method == "probe" else math.ceil(batches_an_epoch(train_rows, recipe.batch_size) * recipe.epochs)
+    solved = methods.card_of(recipe.method).solved
+    steps = 0 if solved else math.ceil(batches_an_epoch(train_rows, recipe.batch_size) * recipe.epochs)
     total = memory(recipe, facts=facts, device=device, n_classes=n_classes, slots=slots)
     return Estimate(memory=total, seconds=_seconds(recipe, facts, device, parts, rows, train_rows, steps, mean_length),
                     trainable_params=parts.trainable, total_params=parts.total, steps=steps)
@@ -91,6 +92,7 @@ def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int,
            slots: int = 1) -> MemoryEstimate:
     """Bytes at the peak of training, by part. With checkpointing `auto` it is counted only where the run does not fit without."""
     parts = footprint.count(recipe, facts=facts, n_classes=n_classes)
+    solved = methods.card_of(recipe.method).solved
     available = int(device.memory_bytes * SHARE_AVAILABLE.get(device.kind, 0.8)) // max(1, slots)
     moments = 2 if resolve.optimizer(recipe, device) == PAGED_ADAMW else 8  # bytes: two of 8 bits, or two in fp32
 
@@ -99,7 +101,7 @@ def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int,
         return MemoryEstimate(
             weights=parts.weight_bytes + (footprint.autocast_copies(parts, recipe, device)),
             gradients=4 * parts.trainable,
-            optimizer=0 if recipe.method == "probe" else moments * parts.trainable,
+            optimizer=0 if solved else moments * parts.trainable,
             activations=held, adapters=4 * parts.adapter, available=available, runtime=footprint.runtime(recipe, device, held))
 
     plain = build(recipe.gradient_checkpointing == "on")
@@ -112,6 +114,7 @@ def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int,
 
 def _advice(recipe: Recipe, now: MemoryEstimate, facts: ModelFacts, device: Device, n_classes: int) -> tuple[str, ...]:
     """Changes that save memory, the most effective first, with what each saves."""
+    card = methods.card_of(recipe.method)
     options: list[tuple[str, Recipe]] = []
     if recipe.batch_size > 1:
         half = max(1, recipe.batch_size // 2)
@@ -119,16 +122,12 @@ def _advice(recipe: Recipe, now: MemoryEstimate, facts: ModelFacts, device: Devi
     if recipe.max_length >= 64:
         shorter = recipe.max_length // 2
         options.append((f"Halve the text length to {shorter} tokens", recipe.replace(max_length=shorter)))
-    if recipe.method != "probe" and recipe.gradient_checkpointing == "off" and not facts.has_batch_norm:
+    if not card.solved and recipe.gradient_checkpointing == "off" and not facts.has_batch_norm:
         options.append(("Turn on recomputing of activations", recipe.replace(gradient_checkpointing="on")))
-    adaptable = any(block.linear_layers for block in facts.blocks)
-    quantisable = any(layer.quantisable for block in facts.blocks for layer in block.linear_layers)
-    if recipe.method in ("full", "lp_ft", "partial") and adaptable:
-        options.append(("Use LoRA", recipe.replace(method="lora")))
-    if recipe.method in ("full", "lp_ft", "partial", "lora") and quantisable and not facts.has_batch_norm:
-        options.append(("Use QLoRA", recipe.replace(method="qlora")))
-    if recipe.method in ("full", "lp_ft"):
-        options.append(("Freeze the lower half (partly frozen)", recipe.replace(method="partial", freeze=lower_half(facts.block_names))))
+    for other in map(methods.get, card.lighter):
+        if other.applies_to(facts, device) is None:
+            plan = recipe.freeze if card.needs_freeze_plan else other.card.default_plan(facts.block_names)
+            options.append((other.card.advice, recipe.replace(method=other.card.name, freeze=plan)))
     saved = [(now.total - memory(other, facts=facts, device=device, n_classes=n_classes, advise=False).total, text)
              for text, other in options]
     return tuple(f"{text}: saves about {_size(size)}." for size, text in sorted(saved, reverse=True) if size > 0)
@@ -138,25 +137,23 @@ def _size(size_bytes: int) -> str:
     return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e8 else f"{size_bytes / 1e6:.0f} MB"
 
 
-def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint.Parts, rows: dict[str, int], train_rows: int, steps: int,
-             mean_length: float) -> float:
+def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint.Parts, rows: dict[str, int], train_rows: int,
+             steps: int, mean_length: float) -> float:
     """Start-up + frozen prefix once + training passes + validation and test passes, at the measured rate."""
+    card = methods.card_of(recipe.method)
     rate = footprint.gflops(recipe, device) * 1e9 * (CONVOLUTION_EFFICIENCY if facts.has_batch_norm else EFFICIENCY)
-    slow = QUANTISED_SLOWDOWN if recipe.method == "qlora" else 1.0
+    slow = QUANTISED_SLOWDOWN if footprint.in_four_bits(recipe) else 1.0
     forward = footprint.forward_flops(recipe, facts=facts, mean_length=mean_length) * slow
     judged = rows.get("test", 0) + rows.get("shift", 0)
     validation = rows.get("validation", 0)
-    if recipe.method == "probe":
+    if card.solved:
         everything = train_rows + validation + judged
         return START_UP_S + everything * forward / rate + train_rows * PROBE_FIT_S_PER_ROW
     frozen = footprint.prefix_share(recipe, facts)
-    # Forward once, backward to the inputs once more, weight gradients (full and partial) a third time; the cached prefix not at all.
-    passes = 2.0 if parts.adapter else 3.0
-    if recipe.gradient_checkpointing == "on":
-        passes += 1.0
+    passes = card.passes + (1.0 if recipe.gradient_checkpointing == "on" else 0.0)  # over the cached prefix none
     training = steps * recipe.batch_size * forward * (1 - frozen) * passes
     evaluations = max(1, round(recipe.epochs * recipe.evaluations_per_epoch))
     scoring = validation * evaluations * forward * (1 - frozen) + judged * forward
-    once = (train_rows + validation) * forward * max(frozen, 1.0 if recipe.head_init == "probe" and recipe.method != "scratch" else 0.0)
+    once = (train_rows + validation) * forward * (1.0 if card.solves_head(recipe) else frozen)
     update = steps * parts.trainable * 28 / OPTIMIZER_BYTES_PER_S.get(device.kind, 8e9)
     return START_UP_S + (training + scoring + once) / rate + update

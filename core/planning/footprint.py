@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from core.domain.dataset import Task
 from core.domain.device import Device
-from core.domain.freeze import FreezePlan, all_but_head
-from core.domain.model import Block, ModelFacts
+from core.domain.freeze import FreezePlan
+from core.domain.model import Block, ModelFacts, Weights
 from core.domain.recipe import QuantSpec, Recipe
 from core.domain.resolve import precision
-from core.domain.targets import lora_targets
+from core.models import methods
 
 ABSMAX_BLOCK = 64
 """Weights that share one scale factor in bitsandbytes' 4-bit storage."""
@@ -26,8 +26,8 @@ FORWARD_BATCH = 32
 FORWARD_BLOCKS = 1
 """A forward pass without gradients holds at most what one block would keep for backward."""
 FORWARD_SHARE = 0.5
-"""Of what a stage of a picture model keeps for backward, what is in memory at once when nothing is kept: about three of its feature maps
-(measured: EfficientNet-Lite0, 32 pictures of 224, 0.6 GB)."""
+"""Of what a stage of a picture model keeps for backward, what is in memory at once when nothing is kept: about three of its feature
+maps (measured: EfficientNet-Lite0, 32 pictures of 224, 0.6 GB)."""
 KEPT_PER_INPUT = 17
 """Activations of a transformer block against its input (34 · width · 2 bytes in half precision; Korthikanti et al. 2022)."""
 RUNTIME_BYTES = {"cpu": 35_000_000, "cuda": 20_000_000}
@@ -61,10 +61,8 @@ class Parts:
 
 
 def effective_plan(recipe: Recipe, facts: ModelFacts) -> FreezePlan:
-    """The freeze plan in force: `probe` freezes all but the head, `full`, `lp_ft` and `scratch` nothing, `partial` what the recipe says."""
-    if recipe.method == "probe":
-        return all_but_head(facts.block_names)
-    return FreezePlan() if recipe.method in ("full", "lp_ft", "scratch") else recipe.freeze
+    """The freeze plan in force: the recipe's, for methods that follow it, or the method's own."""
+    return methods.card_of(recipe.method).plan(recipe, facts.block_names)
 
 
 def first_trained(recipe: Recipe, facts: ModelFacts) -> int:
@@ -72,10 +70,10 @@ def first_trained(recipe: Recipe, facts: ModelFacts) -> int:
 
     Activations are kept from here on, and everything below may be computed once and cached.
     """
-    names = facts.block_names
-    if recipe.method not in ("lora", "qlora"):
-        return effective_plan(recipe, facts).first_trainable(names)
-    chosen = {layer.name for layer in lora_targets(facts.blocks, spec=recipe.lora.targets, frozen=recipe.freeze.frozen)}
+    adapter = methods.card_of(recipe.method).adapter
+    if adapter is None:
+        return effective_plan(recipe, facts).first_trainable(facts.block_names)
+    chosen = {layer.name for layer in adapter.layers(recipe, facts.blocks)}
     return next(i for i, block in enumerate(facts.blocks) if any(layer.name in chosen for layer in block.linear_layers))
 
 
@@ -92,9 +90,8 @@ def count(recipe: Recipe, *, facts: ModelFacts, n_classes: int) -> Parts:
     """
     head = 0 if recipe.task is Task.LANGUAGE_MODELLING else facts.hidden_size * n_classes + n_classes
     adapter, opened, body = 0, [], 0
-    if recipe.method in ("lora", "qlora"):
-        targets = lora_targets(facts.blocks, spec=recipe.lora.targets, frozen=recipe.freeze.frozen)
-        adapter = sum(recipe.lora.rank * (layer.in_features + layer.out_features) for layer in targets)
+    if added := methods.card_of(recipe.method).adapter:
+        adapter = sum(added.parameters(recipe, layer) for layer in added.layers(recipe, facts.blocks))
     else:
         plan = effective_plan(recipe, facts)
         opened = [block for block in facts.blocks if not plan.is_frozen(block.name)]
@@ -104,9 +101,14 @@ def count(recipe: Recipe, *, facts: ModelFacts, n_classes: int) -> Parts:
 
 
 def _weight_bytes(recipe: Recipe, facts: ModelFacts, head: int) -> int:
-    """fp32 weights; under QLoRA the linear ones in 4 bits, packed two a byte, with their scale factors."""
-    linear = sum(block.linear_parameters for block in facts.blocks) if recipe.method == "qlora" else 0
+    """fp32 weights; where they are held in 4 bits, the linear ones packed two a byte, with their scale factors."""
+    linear = sum(block.linear_parameters for block in facts.blocks) if in_four_bits(recipe) else 0
     return round(4 * (facts.parameters - linear + head) + linear * bytes_per_4bit_weight(recipe.quantization))
+
+
+def in_four_bits(recipe: Recipe) -> bool:
+    """Whether the run's body is held in 4 bits."""
+    return methods.card_of(recipe.method).weights is Weights.FOUR_BIT
 
 
 def bytes_per_4bit_weight(quantization: QuantSpec) -> float:
@@ -118,7 +120,7 @@ def bytes_per_4bit_weight(quantization: QuantSpec) -> float:
 
 def runtime(recipe: Recipe, device: Device, activations_bytes: int) -> int:
     """Bytes that no tensor owns."""
-    left = UNPACKING_BYTES.get(device.kind, 0) if recipe.method == "qlora" else 0
+    left = UNPACKING_BYTES.get(device.kind, 0) if in_four_bits(recipe) else 0
     return RUNTIME_BYTES.get(device.kind, 0) + left + round(SLACK.get(device.kind, 0.0) * activations_bytes)
 
 
@@ -142,10 +144,12 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
     units = recipe.batch_size * (1 if pictures else recipe.max_length)
     kept = {b.name: _per_unit(b, facts) for b in facts.blocks}
     forward_only = FORWARD_BLOCKS * max(kept.values(), default=0) * (max(units, FORWARD_BATCH) * FORWARD_SHARE if pictures else units)
-    if recipe.method == "probe":
+    card = methods.card_of(recipe.method)
+    if card.solved:
         held = 0.0
     else:
-        trained = [kept[block.name] for block in facts.blocks[first_trained(recipe, facts):]]
+        more = 1.0 + (card.adapter.kept if card.adapter else 0.0)
+        trained = [more * kept[block.name] for block in facts.blocks[first_trained(recipe, facts):]]
         held = sum(trained) * units
         if checkpointing and trained and not facts.has_batch_norm:
             boundary = (sum(trained) / KEPT_PER_INPUT if pictures else 4 * facts.hidden_size * len(trained)) * units

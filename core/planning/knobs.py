@@ -13,10 +13,11 @@ from typing import Any
 
 from core.domain.dataset import Task
 from core.domain.freeze import HEAD
-from core.domain.model import ModelFacts
-from core.domain.recipe import ADAMW, PAGED_ADAMW, Recipe
-from core.domain.targets import SPECS, lora_targets
+from core.domain.model import ModelFacts, Weights
+from core.domain.recipe import ADAMW, PAGED_ADAMW, HeadInit, Recipe
+from core.domain.targets import SPECS
 from core.errors import PatternError, RecipeError
+from core.models import methods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ KNOBS: tuple[Knob, ...] = (
          help="Share of activations switched off at random while training, against memorising."),
     Knob(field="pooling", label="Pooling", kind="choice", options=("auto", "mean", "cls", "last"), tasks=TEXTS,
          help="How the vectors of all tokens become one: auto takes what the base model was trained with."),
-    Knob(field="head_init", label="Head starts from", kind="choice", options=("probe", "random"),
+    Knob(field="head_init", label="Head starts from", kind="choice", options=tuple(map(str, HeadInit)),
          help="probe starts from the solved linear probe (better and nearly free), random from noise."),
     Knob(field="precision", label="Number format", kind="choice", options=("auto", "fp32", "bf16", "fp16"),
          help="auto takes the format that was measured to be faster on this device."),
@@ -159,8 +160,9 @@ def validate(recipe: Recipe, facts: ModelFacts | None = None) -> None:
 
 def follows_batches(recipe: Recipe, facts: ModelFacts) -> bool:
     """Whether BatchNorm layers compute with the statistics of each training batch: from scratch, or where the recipe says so."""
-    return facts.has_batch_norm and (recipe.method == "scratch" or (
-        recipe.batch_norm == "batch" and recipe.method in ("partial", "full", "lp_ft")))
+    card = methods.card_of(recipe.method)
+    chosen = recipe.batch_norm == "batch" and "batch_norm" in card.knobs
+    return facts.has_batch_norm and (card.weights is Weights.FRESH or chosen)
 
 
 def _limit(k: Knob, current: Any) -> str | None:
@@ -193,16 +195,17 @@ def _against(recipe: Recipe, facts: ModelFacts) -> list[str]:
             found.append(f"Text length is {recipe.max_length} tokens; at least 4 are needed.")
     if facts.image_size and recipe.pooling not in ("auto", facts.pooling) and (recipe.pooling, facts.pooling) != ("mean", "cls"):
         found.append(f"Pooling is {recipe.pooling!r}, which is for texts; {facts.id} pools pictures by {facts.pooling!r}. Choose auto.")
-    if recipe.batch_size < 2 and follows_batches(recipe, facts):
+    method = methods.REGISTRY.get(recipe.method)
+    if method and recipe.batch_size < 2 and follows_batches(recipe, facts):
         found.append(f"Batch size is 1; the BatchNorm layers of {facts.id} need at least two rows for the statistics of a batch.")
     unknown = [name for name in recipe.freeze.frozen if name not in facts.block_names]
     if unknown:
         found.append(f"The freeze plan names {', '.join(unknown)}; the blocks of {facts.id} are {', '.join(facts.block_names[:-1])}.")
     if HEAD in recipe.freeze.frozen:
         found.append("The freeze plan names the head, which always trains.")
-    if recipe.method in ("lora", "qlora"):
+    if method and method.card.adapter:
         try:
-            lora_targets(facts.blocks, spec=recipe.lora.targets, frozen=recipe.freeze.frozen)
+            method.card.adapter.layers(recipe, facts.blocks)
         except PatternError as error:
             found.append(f"{error.what} {error.why}")
     return found

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.domain import resolve
-from core.domain.budget import in_words as labels_in_words
-from core.domain.budget import limited
 from core.domain.dataset import BundledDataset, Dataset, Split, Task
 from core.domain.device import Device
 from core.domain.model import Block, ModelFacts
@@ -18,6 +16,8 @@ from core.models import facts as model_facts
 from core.models import methods as method_registry
 from core.planning import effort, knobs
 from core.planning import estimate as estimates
+from core.planning.budget import in_words as labels_in_words
+from core.planning.budget import limited
 from core.planning.estimate import Estimate
 from core.settings import Settings
 

@@ -19,10 +19,11 @@ from safetensors.torch import load_file, save_file
 from core import files, tasks
 from core.domain import codec
 from core.domain.dataset import Depth, RowSource
+from core.domain.model import Weights
 from core.domain.recipe import Recipe
 from core.domain.side import Side, Which
 from core.errors import DataError, NotFoundError
-from core.models import blocks, methods, origin
+from core.models import adapters, blocks, methods, origin
 from core.models import facts as facts_module
 from core.models import inspect as model_inspect
 from core.models.network import Network
@@ -126,7 +127,7 @@ def load(side: Side, *, settings: Settings, device: str | None = None) -> Loaded
     card = methods.get(recipe.method).card
     adapter = tasks.adapter(recipe.task)
     network = adapter.build(facts_module.folder(recipe.base_model, settings), recipe=recipe, facts=facts,
-                            n_classes=len(classes), weights="pretrained" if base else card.weights, dropout=0.0,
+                            n_classes=len(classes), weights=Weights.PRETRAINED if base else card.weights, dropout=0.0,
                             compute_dtype=compute_dtype(precision), device=where)
     head = load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE))
     with torch.no_grad():
@@ -158,15 +159,7 @@ def _read(path: Path, parse: Callable[[Any], T]) -> T:
 
 def _load_body(network: Network, folder: Path, device: str) -> None:
     if (folder / ADAPTER).is_dir():
-        from peft import PeftModel
-
-        from core.models.merged_lora import merge_on_the_fly
-        from core.models.methods.lora import WRAPPED
-
-        network.body = PeftModel.from_pretrained(network.body, folder / ADAPTER, torch_device=device)
-        network.stack = network.stack.under(WRAPPED)
-        if device == "cpu":  # computed as in training, so that rounding is the same
-            merge_on_the_fly(network.body)
+        adapters.read(network, folder / ADAPTER, device=device)  # computed as in training, so that rounding is the same
     if (folder / WEIGHTS_FILE).is_file():
         state = load_file(folder / WEIGHTS_FILE)
         own = dict(network.body.named_parameters()) | dict(network.body.named_buffers())

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.domain.budget import LABELS
 from core.domain.dataset import Split
+from core.domain.model import Weights
 from core.domain.recipe import PAGED_ADAMW, Recipe
 from core.domain.run import Interval, Observer, Phase, Result
 from core.features import extract
 from core.models import attention, methods
 from core.models.network import Network, count_parameters
+from core.planning.budget import LABELS
 from core.planning.estimate import estimate
 from core.settings import Settings
 from core.training import artifact, evaluate, prefix, probe
@@ -70,7 +71,7 @@ def _import_libraries(session: Session) -> None:
     needed = ["transformers.modeling_utils", "transformers.masking_utils", "sklearn.linear_model", "pyarrow.parquet"]
     needed += [] if session.card.solved else ["core.training.trainer"]  # a probe is solved: it starts without the Trainer
     needed += ["peft"] if session.card.adapter else []
-    needed += ["bitsandbytes"] if session.card.weights == "4bit" or session.recipe.optimizer == PAGED_ADAMW else []
+    needed += ["bitsandbytes"] if session.card.weights is Weights.FOUR_BIT or session.recipe.optimizer == PAGED_ADAMW else []
     for name in needed:
         importlib.import_module(name)
 
@@ -94,17 +95,16 @@ class Trained:
 
 def _train(session: Session) -> tuple[Inputs, probe.LinearHead | None, Trained]:
     recipe, card = session.recipe, session.card
-    wants_probe = card.solved or card.head_first > 0 or (recipe.head_init == "probe" and card.weights != "fresh")
-    base_head, network = _base_head(session) if wants_probe else (None, None)
+    base_head, network = _base_head(session) if card.solves_head(recipe) else (None, None)
     if card.solved:
-        assert network is not None and base_head is not None  # `wants_probe` is true for solved methods
+        assert network is not None and base_head is not None  # a solved method solves its head
         _set_head(network, base_head)
         methods.get(recipe.method).make_trainable(network, recipe)
         trainable, total = count_parameters(network)
         inputs = Inputs(network=network, encoded=session.encoded, labels=session.rows.labels, precision=session.precision)
         return inputs, base_head, Trained(trainable_params=trainable, total_params=total)
     dropout = 0.0 if card.adapter else recipe.dropout
-    if network is None or card.weights != "pretrained" or dropout:
+    if network is None or card.weights is not Weights.PRETRAINED or dropout:
         network = None
         torch.manual_seed(recipe.seed)
         network = session.build(card.weights, dropout)
@@ -126,9 +126,9 @@ def _base_head(session: Session) -> tuple[probe.LinearHead, Network | None]:
         wanted = np.concatenate([wanted, session.rows.of(Split.TEST), session.rows.of(Split.SHIFT)])
     store = feature_store(session)
     network = None
-    if session.card.weights == "pretrained" or len(store.missing(wanted)):
+    if session.card.weights is Weights.PRETRAINED or len(store.missing(wanted)):
         torch.manual_seed(session.recipe.seed)
-        network = session.build("pretrained", 0.0)
+        network = session.build(Weights.PRETRAINED, 0.0)
         session.shared.append(extract.fill_features(store, network, session.encoded, wanted, precision=session.precision,
                                                     report=session.report("rows", "features")))
     else:
@@ -182,7 +182,7 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
         fit.add_callback(recorder.FeatureRecorder(inputs, row_ids=session.rows.row_ids, splits=session.rows.splits,
                                                   rows=session.recipe.track_features, folder=session.run_dir / "features"))
     if checkpoint is None and len(session.validation):  # where it starts from, so that curves begin at step 0
-        if session.base_logits is not None and session.card.weights == "pretrained":
+        if session.base_logits is not None and session.card.weights is Weights.PRETRAINED:
             fit.record(session.base_logits)  # the base model and its solved head: known from the cached features
         else:
             fit.evaluate()

@@ -20,7 +20,7 @@ from core.analysis import places
 from core.analysis.blockfile import BlockFeatures
 from core.analysis.pairs import Pair
 from core.analysis.sample import DEFAULT_ROWS, NOTHING, SHIFT_SET, beside_sample, probe_sample
-from core.domain.model import ModelFacts
+from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
 from core.domain.side import Side, Which
@@ -122,9 +122,9 @@ class _Work:
 
     def sides(self, where: places.Places) -> None:
         """Every side that is not there yet."""
-        self.ensure(where.base, lambda: self.blocks(self.untrained("pretrained"), "base model"))
+        self.ensure(where.base, lambda: self.blocks(self.untrained(Weights.PRETRAINED), "base model"))
         if (four_bit := where.quantised) is not None:
-            self.ensure(four_bit, lambda: self.blocks(self.untrained("4bit"), "4-bit base model"))
+            self.ensure(four_bit, lambda: self.blocks(self.untrained(Weights.FOUR_BIT), "4-bit base model"))
         self.ensure(where.tuned, lambda: self.tuned(where))
 
     def untrained(self, weights: str) -> Network:
@@ -151,7 +151,7 @@ class _Work:
         network = artifact.load(Side.of(where.run_dir), settings=self.settings).network
         names = network.stack.names
         weights = places.weights_of(self.recipe)
-        moved = set(names) if weights == "fresh" else artifact.moved_blocks(where.run_dir, network)
+        moved = set(names) if weights is Weights.FRESH else artifact.moved_blocks(where.run_dir, network)
         unmoved = list(itertools.takewhile(lambda name: name not in moved, names))
         if unmoved and not self.unchanged(network, unmoved, weights):
             self.observer.note("Frozen blocks do not compute what the model computes that the run started from: all are computed anew.")

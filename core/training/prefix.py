@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.domain.dataset import Split
-from core.domain.model import ModelFacts
+from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Phase
 from core.features import extract
@@ -93,13 +93,13 @@ def reuse(inputs: Inputs, indices: np.ndarray, *, boundary: int, recipe: Recipe,
 def _boundary(recipe: Recipe, network: Network) -> int:
     """Index of the first block that trains; 0 for methods without a freeze plan, the last block where only the head trains (its output
     still passes the final norm)."""
-    if not methods.get(recipe.method).card.needs_freeze_plan:
+    if not methods.card_of(recipe.method).needs_freeze_plan:
         return 0
     return min(recipe.freeze.first_trainable((*network.stack.names, "head")) - 1, network.stack.size - 1)
 
 
 def _key(recipe: Recipe, facts: ModelFacts, *, boundary: int, dataset: str, precision: str, device: str) -> dict[str, Any]:
-    four_bit = methods.get(recipe.method).card.weights == "4bit"
+    four_bit = methods.card_of(recipe.method).weights is Weights.FOUR_BIT
     return {"kind": "prefix", "boundary": boundary, "dataset": dataset, "model": facts.revision, "length": recipe.max_length,
             "precision": precision, "device": device,
             "quantised": [recipe.quantization.type, recipe.quantization.double] if four_bit else None}

@@ -176,7 +176,7 @@ def _check_method(session: Session) -> None:
 def _budget(rows: Rows, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     """(training rows, validation rows) that the run may look at the labels of."""
     from core.data.splits import label_budget
-    from core.domain.budget import shared
+    from core.planning.budget import shared
 
     train, validation = rows.of(Split.TRAIN), rows.of(Split.VALIDATION)
     if not len(train):

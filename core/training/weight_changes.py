@@ -14,9 +14,11 @@ from torch import nn
 
 from core import files
 from core.analysis.places import Places, weights_of
+from core.domain.model import Weights
 from core.domain.run import Observer
 from core.domain.side import Side
 from core.errors import NotFoundError
+from core.models import adapters, methods
 from core.models import facts as facts_module
 from core.settings import Settings
 from core.shift import weights
@@ -34,7 +36,7 @@ def ensure(where: Places, *, settings: Settings, observer: Observer) -> None:
     path = where.run_dir / "features" / FILE
     if path.is_file():
         return
-    if weights_of(where.recipe) == "fresh":
+    if weights_of(where.recipe) is Weights.FRESH:
         document: dict[str, Any] = {"note": "A run from scratch does not start from the published weights, so there is no change to show.",
                                     "modules": [], "untouched": 0}
     else:
@@ -121,9 +123,11 @@ def _changes(where: Places, settings: Settings) -> Iterator[tuple[str, Change]]:
             yield name, partial(_replaced, tensor)
     if (folder / artifact.ADAPTER).is_dir():
         network = artifact.load(Side.of(where.run_dir), settings=settings, device="cpu").network
+        adapter = methods.card_of(where.recipe.method).adapter
+        assert adapter is not None  # only such runs leave one
         for name, module in network.body.named_modules():
             if hasattr(module, "get_delta_weight"):
-                yield f"{name.removeprefix('base_model.model.')}.weight", partial(_merged, module)
+                yield f"{adapters.published_name(name)}.weight", partial(_merged, adapter, module)
 
 
 def _replaced(tensor: torch.Tensor, before: np.ndarray) -> np.ndarray:
@@ -131,7 +135,6 @@ def _replaced(tensor: torch.Tensor, before: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def _merged(module: nn.Module, before: np.ndarray) -> np.ndarray:
+def _merged(adapter: methods.Adapter, module: nn.Module, before: np.ndarray) -> np.ndarray:
     """The published weight with the adapter's update."""
-    delta = module.get_delta_weight("default").float().cpu().numpy()  # type: ignore[operator]
-    return np.asarray(before + delta.reshape(before.shape))
+    return np.asarray(adapter.merged(module, torch.from_numpy(before)).numpy())

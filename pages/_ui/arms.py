@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from core.domain.budget import in_words as labels_in_words
 from core.domain.recipe import Recipe
 from core.domain.run import Run
 from core.models.methods import REGISTRY
+from core.planning.budget import in_words as labels_in_words
 
 
 def method(name: str) -> str:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from core.errors import RecipeError
-from core.models.methods.base import Card, Method
-from core.models.methods.full import Full
-from core.models.methods.lora import Lora
-from core.models.methods.lp_ft import LpFt
-from core.models.methods.partial import Partial
-from core.models.methods.probe import Probe
-from core.models.methods.qlora import Qlora
-from core.models.methods.scratch import Scratch
+from importlib import import_module
 
-REGISTRY: dict[str, Method] = {
-    "probe": Probe(),
-    "partial": Partial(),
-    "full": Full(),
-    "lp_ft": LpFt(),
-    "lora": Lora(),
-    "qlora": Qlora(),
-    "scratch": Scratch(),
+from core.domain.dataset import Task
+from core.errors import RecipeError
+from core.models.methods.base import Adapter, Card, Method
+
+FILES = (
+    "probe",
+    "partial",
+    "full",
+    "lp_ft",
+    "lora",
+    "qlora",
+    "scratch",
+)
+"""Methods in the order in which they are offered: a file of that name each, with its `METHOD`."""
+
+REGISTRY: dict[str, Method] = {name: import_module(f"{__name__}.{name}").METHOD for name in FILES}
+
+HOME = {
+    Task.TEXT_CLASSIFICATION: ("probe", "partial", "lora", "qlora", "full", "scratch"),
+    Task.IMAGE_CLASSIFICATION: ("probe", "partial", "lora", "full", "scratch"),
 }
+"""What the home page compares."""
+COMPARED = ("probe", "lora", "full")
+"""What the command line compares unless it is told."""
 
 
 def get(name: str) -> Method:
@@ -31,4 +38,9 @@ def get(name: str) -> Method:
     return REGISTRY[name]
 
 
-__all__ = ["REGISTRY", "Card", "Method", "get"]
+def card_of(name: str) -> Card:
+    """What the method of that name says of itself; raises RecipeError naming the known ones."""
+    return get(name).card
+
+
+__all__ = ["COMPARED", "HOME", "REGISTRY", "Adapter", "Card", "Method", "card_of", "get"]

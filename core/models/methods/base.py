@@ -1,40 +1,101 @@
-"""What every method says of itself. Importing this (or the registry) needs no torch."""
+"""What every method says of itself. Importing this (or the registry) needs no torch.
+
+No field of a card has a default: a new method that leaves one out is an error when its file is imported, not a silent choice.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from core.domain.device import Device
-from core.domain.model import ModelFacts
-from core.domain.recipe import Recipe
+from core.domain.freeze import FreezePlan
+from core.domain.model import Block, LinearLayer, ModelFacts, Weights
+from core.domain.recipe import HeadInit, Recipe
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
     from core.models.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rates:
+    """Default learning rates of AdamW; a card gives the reason beside each number."""
+
+    body: float
+    """Of the body or the adapters of a transformer."""
+    convolutions: float
+    """The same for a network with BatchNorm."""
+    head: float
+    quick: float
+    """Factor on the body's rate at quick effort, with about a tenth of the usual steps."""
+
+
+SOLVED_HEAD_RATE = 2e-4
+"""The body trains, the head starts from the solved probe: it is near its optimum, so it moves little (Kumar et al. 2022)."""
+
+
+class Adapter(Protocol):
+    """Small parts that train beside frozen layers."""
+
+    kept: float
+    """Activations that it keeps for the backward pass, as a share of what its block keeps."""
+
+    def layers(self, recipe: Recipe, blocks: Sequence[Block]) -> list[LinearLayer]:
+        """Layers that get one. Raises PatternError, listing candidates, when what the recipe asks for matches none."""
+
+    def parameters(self, recipe: Recipe, layer: LinearLayer) -> int:
+        """Number of parameters that train beside this layer."""
+
+    def merged(self, layer: nn.Module, weight: torch.Tensor) -> torch.Tensor:
+        """The frozen `weight` of a wrapped layer with what the adapter learned folded in, in fp32 and of the same shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Card:
-    """What a page and the command line show of a method."""
+    """All that others ask of a method: defaults, estimates, advice, training, analysis and pages read it here."""
 
     name: str
     label: str
     summary: str
     """One sentence for a workshop participant."""
+    advice: str
+    """How advice to save memory names it, e.g. `Use LoRA`."""
     colour_index: int
     """Place in the arm palette: a method keeps its colour everywhere."""
-    needs_freeze_plan: bool = False
-    """Whether the freeze grid matters to it."""
-    knobs: tuple[str, ...] = ()
-    """Recipe fields it uses, dotted."""
-    weights: str = "pretrained"
-    """How the body is loaded: `pretrained`, `fresh` or `4bit`."""
-    adapter: bool = False
-    """Whether it trains adapters beside frozen weights."""
-    solved: bool = False
+    preselected: bool
+    """Whether the Train page ticks it at first."""
+    knobs: tuple[str, ...]
+    """Recipe fields it uses, dotted; the dial leaves the others alone."""
+    weights: Weights
+    """How the body is held."""
+    needs_freeze_plan: bool
+    """Whether the recipe's freeze plan is in force; else `default_plan` always is."""
+    default_plan: Callable[[Sequence[str]], FreezePlan]
+    """Block names -> the plan that the dial gives."""
+    adapter: Adapter | None
+    """What it trains beside frozen weights; None where it trains the weights themselves."""
+    solved: bool
     """Whether the head is solved in closed form instead of trained step by step."""
-    head_first: float = 0.0
+    head_first: float
     """Share of the steps in which the head trains alone, starting from the solved probe; the body's rate then rises as slowly again."""
+    rates: Rates
+    passes: float
+    """Forward passes that a training step costs: itself, backward to the inputs, backward to the weights; 0 without steps."""
+    lighter: tuple[str, ...]
+    """Methods to turn to where memory is short."""
+
+    def plan(self, recipe: Recipe, blocks: Sequence[str]) -> FreezePlan:
+        """The freeze plan in force."""
+        return recipe.freeze if self.needs_freeze_plan else self.default_plan(blocks)
+
+    def solves_head(self, recipe: Recipe) -> bool:
+        """Whether the head is solved on features of the base model before anything trains; fresh weights have none to solve on."""
+        starts_solved = recipe.head_init == HeadInit.PROBE and self.weights is not Weights.FRESH
+        return self.solved or self.head_first > 0 or starts_solved
 
 
 class Method(Protocol):
@@ -52,9 +113,10 @@ class Method(Protocol):
         """Set up gradients, eval mode and adapters in place."""
 
 
-TRAINING_KNOBS = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "warmup_ratio", "weight_decay", "optimizer",
-                  "max_grad_norm", "max_length", "augmentation", "batch_norm", "dropout", "precision", "gradient_checkpointing",
-                  "early_stopping_patience", "evaluations_per_epoch", "head_init", "pooling", "track_features")
+TRAINING_KNOBS = (
+    "epochs", "batch_size", "learning_rate", "head_learning_rate", "warmup_ratio", "weight_decay", "optimizer", "max_grad_norm",
+    "max_length", "augmentation", "batch_norm", "dropout", "precision", "gradient_checkpointing", "early_stopping_patience",
+    "evaluations_per_epoch", "head_init", "pooling", "track_features")
 """Recipe fields of every method that trains step by step."""
 
 

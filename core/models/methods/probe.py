@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.domain.freeze import all_but_head
+from core.domain.model import Weights
 from core.domain.recipe import Recipe
-from core.models.methods.base import Always, Card
+from core.models.methods.base import SOLVED_HEAD_RATE, Always, Card, Method, Rates
 
 if TYPE_CHECKING:
     from core.models.network import Network
@@ -15,8 +16,26 @@ if TYPE_CHECKING:
 class Probe(Always):
     """Logistic regression on the cached features of the frozen body (Alain & Bengio 2016)."""
 
-    card = Card(name="probe", label="Linear probe", colour_index=0, solved=True, knobs=("max_length", "pooling", "precision"),
-                summary="Keeps the whole base model frozen and only fits a new head on its features. Fastest, and a baseline to beat.")
+    card = Card(
+        name="probe",
+        label="Linear probe",
+        summary="Keeps the whole base model frozen and only fits a new head on its features. Fastest, and a baseline to beat.",
+        advice="Use the linear probe",
+        colour_index=0,
+        preselected=True,
+        knobs=("max_length", "pooling", "precision"),
+        weights=Weights.PRETRAINED,
+        needs_freeze_plan=False,
+        default_plan=all_but_head,
+        adapter=None,
+        solved=True,
+        head_first=0.0,
+        rates=Rates(body=5e-5, convolutions=5e-5, head=SOLVED_HEAD_RATE, quick=1.0),  # not used: it is solved, not stepped
+        passes=0.0,
+        lighter=())
 
     def make_trainable(self, network: Network, recipe: Recipe) -> None:
         network.freeze(all_but_head(network.stack.names))
+
+
+METHOD: Method = Probe()

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from core.domain.device import Device
-from core.domain.model import ModelFacts
-from core.domain.recipe import Recipe
-from core.models.methods.base import Card
-from core.models.methods.lora import LORA_KNOBS, add_adapters
-
-if TYPE_CHECKING:
-    from core.models.network import Network
+from core.domain.model import ModelFacts, Weights
+from core.models.methods.base import Card, Method
+from core.models.methods.lora import LORA_KNOBS, Lora
 
 
-class Qlora:
-    """Linear weights in NF4 or FP4 with double quantisation, adapters in full precision."""
+class Qlora(Lora):
+    """Linear weights in NF4 or FP4 with double quantisation, adapters in full precision.
 
-    card = Card(name="qlora", label="QLoRA (4-bit)", colour_index=4, needs_freeze_plan=True, adapter=True, weights="4bit",
-                knobs=("quantization.type", "quantization.double", *LORA_KNOBS),
-                summary="LoRA on a base model stored in 4 bits: the weights take about an eighth of their fp32 memory.")
+    `load_body` has settled the 4-bit body before: nothing of it is packed or needs another type.
+    """
+
+    card: Card = replace(
+        Lora.card,
+        name="qlora",
+        label="QLoRA (4-bit)",
+        summary="LoRA on a base model stored in 4 bits: the weights take about an eighth of their fp32 memory.",
+        advice="Use QLoRA",
+        colour_index=4,
+        preselected=False,
+        knobs=("quantization.type", "quantization.double", *LORA_KNOBS),
+        weights=Weights.FOUR_BIT,
+        # The same adapters on rounded weights: the same rates. It does not apply to networks of convolutions.
+        rates=replace(Lora.card.rates, convolutions=5e-5),
+        lighter=())
 
     def applies_to(self, facts: ModelFacts, device: Device | None = None) -> str | None:
         import importlib.util
@@ -34,5 +43,5 @@ class Qlora:
     def note(self, device: Device | None = None) -> str | None:
         return "Saves memory, not time, on a CPU." if device is None or device.kind == "cpu" else None
 
-    def make_trainable(self, network: Network, recipe: Recipe) -> None:
-        add_adapters(network, recipe)  # `load_body` has settled the 4-bit body: nothing of it is packed or needs another type
+
+METHOD: Method = Qlora()

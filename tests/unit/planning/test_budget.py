@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.budget import in_words, limited, shared
 from core.domain.recipe import Recipe
+from core.planning.budget import in_words, limited, shared
 
 
 def recipe(method: str, budget: int | None) -> Recipe:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from core.domain.recipe import Recipe
+from core.models import methods
 
 LABELS, TRAINING = "labels", "training"
-"""What a recipe's budget counts: every label used; or, in recipes made before that, training rows only, with all validation rows beside."""
+"""What a recipe's budget counts: every label used; or, in recipes made before that, training rows only, and all validation rows."""
 VALIDATION_SHARE = 0.2
 """Of the budget, for choosing the checkpoint."""
 LEAST_VALIDATION = 20
@@ -15,14 +16,14 @@ LEAST_VALIDATION = 20
 def shared(recipe: Recipe, *, train: int, validation: int, classes: int) -> tuple[int, int]:
     """(training rows, validation rows) that a run uses of those there are; with a budget their sum never exceeds it.
 
-    A probe needs no validation rows under a budget (it is chosen by cross-validation), so all of them train.
+    A solved head needs no validation rows under a budget (it is chosen by cross-validation), so all of them train.
     """
     budget = recipe.label_budget
     if recipe.budget_counts == TRAINING:
         return min(train, budget or train), validation
     if budget is None or budget >= train + validation:
         return train, validation
-    if recipe.method == "probe":
+    if methods.card_of(recipe.method).solved:
         return min(train, budget), 0
     share = min(validation, round(VALIDATION_SHARE * budget))
     if share < max(LEAST_VALIDATION, 2 * classes):
