@@ -1,5 +1,7 @@
 import streamlit as st
 
+from core.domain.dataset import Task
+from core.models.methods import HOME
 from pages._ui import devices, shell
 from pages._ui.runs import run_list
 from pages._ui.train import form
@@ -7,9 +9,7 @@ from pages._ui.words import glossary
 
 shell.require_entrypoint()
 
-HOME_METHODS = ("probe", "partial", "lora", "qlora", "full", "scratch")
 PICTURE_SETS = ("openmoji", "mnist-5k")
-PICTURE_METHODS = ("probe", "partial", "lora", "full", "scratch")
 # Of the six text runs on two processor cores.
 TIMES = {"quick": "four to nine minutes", "normal": "more than half an hour", "thorough": "several hours"}
 
@@ -34,7 +34,8 @@ with st.container(border=True):
     label = f"Compare on {dataset.name} with {model.name.split(' (')[0]}"
     if st.button(label, type="primary", icon=":material/play_arrow:", key="first_comparison"):
         with shell.guarded():
-            ids = api.experiments.compare_bundled(ws, dataset=dataset.id, model=model.id, methods=HOME_METHODS, effort=effort)
+            ids = api.experiments.compare_bundled(
+                ws, dataset=dataset.id, model=model.id, methods=HOME[Task.TEXT_CLASSIFICATION], effort=effort)
             shell.go("run", run=ids[0])
     devices.downloads(model, dataset)
 with st.container(border=True):
@@ -48,7 +49,8 @@ with st.container(border=True):
                 f"**{pictures.name}** at {effort} effort. Pictures take longer than texts: tens of minutes without a GPU.")
     if st.button(f"Compare on {pictures.name} with {network.name}", icon=":material/play_arrow:", key="first_pictures"):
         with shell.guarded():
-            ids = api.experiments.compare_bundled(ws, dataset=pictures.id, model=network.id, methods=PICTURE_METHODS, effort=effort)
+            ids = api.experiments.compare_bundled(
+                ws, dataset=pictures.id, model=network.id, methods=HOME[Task.IMAGE_CLASSIFICATION], effort=effort)
             shell.go("run", run=ids[0])
     devices.downloads(network, pictures)
 

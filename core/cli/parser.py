@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from core.models.methods import COMPARED
+
 WORKSPACE = "cli"
 """The workspace that commands use unless told otherwise."""
 
@@ -56,7 +58,7 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     compare.add_argument("--label", metavar="COLUMN", help="label column of the file")
     _mending(compare)
     compare.add_argument("--model", required=True, metavar="ID", help="a bundled model such as minilm, a hub id, or a folder")
-    compare.add_argument("--methods", default="probe,lora,full", help="comma-separated (default: probe,lora,full)")
+    compare.add_argument("--methods", default=",".join(COMPARED), help="comma-separated (default: %(default)s)")
     compare.add_argument("--seeds", type=_positive, default=1, metavar="N", help="runs of each method, with seeds 0 to N-1 (default: 1)")
     compare.add_argument("--budgets", default="all", metavar="LIST",
                          help="labels to use, training and validation together, e.g. 32,128,all (default: all)")

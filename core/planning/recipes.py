@@ -35,6 +35,10 @@ class MethodChoice:
     """Something to know on this device."""
     knobs: tuple[str, ...]
     needs_freeze_plan: bool
+    adapter: bool
+    """Whether it trains adapters, which need not follow the plan."""
+    preselected: bool
+    """Whether it is ticked at first, where it applies."""
     colour_index: int
 
 
@@ -43,9 +47,10 @@ def choices(facts: ModelFacts, device: Device | None) -> list[MethodChoice]:
     found = []
     for method in method_registry.REGISTRY.values():
         card = method.card
-        found.append(MethodChoice(name=card.name, label=card.label, summary=card.summary, reason=method.applies_to(facts, device),
-                                  note=method.note(device), knobs=knobs.for_model(card.knobs, facts),
-                                  needs_freeze_plan=card.needs_freeze_plan, colour_index=card.colour_index))
+        found.append(MethodChoice(
+            name=card.name, label=card.label, summary=card.summary, reason=method.applies_to(facts, device),
+            note=method.note(device), knobs=knobs.for_model(card.knobs, facts), needs_freeze_plan=card.needs_freeze_plan,
+            adapter=card.adapter is not None, preselected=card.preselected, colour_index=card.colour_index))
     return found
 
 

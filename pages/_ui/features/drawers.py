@@ -98,7 +98,8 @@ def _weights(ws: str, asked: Side, state: State, rows: int) -> None:
         st.caption(shell.escape(found["note"]))
     modules = found["modules"]
     if not modules:
-        st.markdown("No weight of the base model changed." if "scratch" not in found["note"] else "")
+        if found["untouched"]:
+            st.markdown("No weight of the base model changed.")
         return
     charts.show(shift_geometry.weights([m["name"] for m in modules], [m["relative"] for m in modules],
                                        rank90=[m["rank90"] or 0 for m in modules], intruders=[m["intruders"] for m in modules]),

@@ -120,9 +120,9 @@ def methods(choices: Sequence[MethodChoice]) -> list[str]:
     columns = st.columns(2)
     for i, choice in enumerate(choices):
         with columns[i % 2]:
-            default = choice.reason is None and choice.name in ("probe", "partial", "lora", "full")
-            ticked = st.checkbox(choice.label, value=default, key=f"method_{choice.name}", disabled=choice.reason is not None,
-                                 persist_state="session", help=choice.summary)
+            ticked = st.checkbox(
+                choice.label, value=choice.preselected and choice.reason is None, key=f"method_{choice.name}",
+                disabled=choice.reason is not None, persist_state="session", help=choice.summary)
             remark = f"Does not apply: {choice.reason}." if choice.reason else choice.note
             st.caption(choice.summary + (f" :orange[:material/info: {shell.escape(remark)}]" if remark else ""))
             if ticked and choice.reason is None:

@@ -37,9 +37,10 @@ def grid(facts: ModelFacts, *, head_parameters: int) -> FreezePlan:
 
 
 def users(choices: Mapping[str, MethodChoice], chosen: Sequence[str]) -> list[str]:
-    """Which of the chosen methods follow the grid: `partial` always, adapters only when asked to."""
-    follow = [name for name in chosen if name == "partial"]
-    adapters = [name for name in chosen if name != "partial" and "freeze" in choices[name].knobs]
+    """Which of the chosen methods follow the grid: those that train blocks always, adapters only when asked to."""
+    able = [name for name in chosen if choices[name].needs_freeze_plan]
+    follow = [name for name in able if not choices[name].adapter]
+    adapters = [name for name in able if choices[name].adapter]
     if adapters:
         labels = " and ".join(choices[name].label for name in adapters)
         if st.checkbox(f"Keep the adapters of {labels} out of frozen blocks too", key="freeze_adapters", persist_state="session",
