@@ -35,7 +35,7 @@ class ComparisonRow:
     freeze: str
     """The freeze plan in a phrase."""
     metrics: dict[str, dict[str, Interval]] = field(default_factory=dict)
-    """split (`test`, `shift`) -> metric -> value with its 95 % interval."""
+    """split (`test`, `shift`, `validation`) -> metric -> value with its 95 % interval."""
     trainable_params: int | None = None
     total_params: int | None = None
     seconds: float | None = None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from core.domain.dataset import Split
+from core.domain.run import Interval, Result
 from core.errors import DataError
-from core.metrics import Judged
+from core.metrics import METRICS, Judged, measure
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +49,34 @@ def read(folder: Path, split: str) -> Predictions | None:
         return Predictions(row_ids=table["row_id"].to_numpy(), judged=judged)
     except (OSError, ValueError, KeyError, DataError):  # pyarrow's ArrowInvalid is a ValueError
         return None
+
+
+def complete(result: Result, folder: Path) -> Result:
+    """The result with the metrics that the version which made the run did not know or keep, from the run's predictions."""
+    found = dict(result.metrics)
+    for split in (Split.TEST, Split.SHIFT, Split.VALIDATION):
+        kept = found.get(split.value, {})
+        if all(metric.name in kept for metric in METRICS):
+            continue
+        if fresh := _measured(folder, split.value):
+            order = dict.fromkeys((*(metric.name for metric in METRICS), *kept))
+            found[split.value] = {name: kept.get(name) or fresh[name] for name in order if name in kept or name in fresh}
+    return dataclasses.replace(result, metrics=found)
+
+
+def _measured(folder: Path, split: str) -> dict[str, Interval]:
+    try:
+        stamp = path(folder, split).stat()
+    except OSError:
+        return {}
+    return _measured_once(folder, split, stamp.st_mtime_ns, stamp.st_size)
+
+
+@functools.lru_cache(maxsize=1024)
+def _measured_once(folder: Path, split: str, modified_ns: int, size_bytes: int) -> dict[str, Interval]:
+    """The time and the size of the file are part of the key."""
+    found = read(folder, split)
+    return measure(found.judged) if found is not None else {}
 
 
 def _probabilities(table: Any) -> np.ndarray | None:

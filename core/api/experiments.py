@@ -92,14 +92,14 @@ class Experiments:
     def compare(self, ws: str, ids: Sequence[str]) -> Comparison:
         """Runs side by side, in this order."""
         runs = [self._runs.get(ws, id) for id in dict.fromkeys(ids)]
-        return comparison.build(runs, results={run.id: self._runs.result_of(run) for run in runs},
+        return comparison.build(runs, results={run.id: self._runs.result(ws, run.id, complete=True) for run in runs},
                                 curves={run.id: self._runs.curves(ws, run.id) for run in runs})
 
-    def paired(self, ws: str, a: str, b: str, *, split: str = "test") -> PairedTest:
-        """Two runs on the same rows; ThawError saying why when the rows are not the same."""
+    def paired(self, ws: str, a: str, b: str, *, split: str = "test", metric: str | None = None) -> PairedTest:
+        """Two runs on the same rows, by the metric that decides or that of this name; ThawError saying why when that cannot be."""
         first, second = self._runs.get(ws, a), self._runs.get(ws, b)
         results = (self._runs.result_of(first), self._runs.result_of(second))
-        return comparison.paired(first, second, results=results, split=split)
+        return comparison.paired(first, second, results=results, split=split, metric=metric)
 
     def seed_groups(self, ws: str, ids: Sequence[str]) -> tuple[SeedGroup, ...]:
         """Arms among these runs with several seeds, each as one measurement; empty when every arm has one seed."""

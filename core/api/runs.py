@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core import files, values
 from core.analysis import curves as curve_points
-from core.analysis import damage
+from core.analysis import damage, predictions
 from core.analysis.comparison import recipe_of
 from core.analysis.curves import Curves
 from core.analysis.progress import Progress
@@ -61,9 +61,14 @@ class Runs:
         self.get(ws, id)
         return curve_points.from_events(self._desk.store.events.after(id, 0, kinds=("step", "eval")))
 
-    def result(self, ws: str, id: str) -> Result | None:
-        """What a run measured; None while it has not ended or when it ended without a result."""
-        return self.result_of(self.get(ws, id))
+    def result(self, ws: str, id: str, *, complete: bool = False) -> Result | None:
+        """What a run measured; None while it has not ended or when it ended without a result.
+
+        complete: also by metrics that the version which made the run did not know; seconds where predictions are many.
+        """
+        run = self.get(ws, id)
+        result = self.result_of(run)
+        return predictions.complete(result, Path(run.folder)) if complete and result is not None else result
 
     def stop(self, ws: str, id: str) -> Status:
         """Ask a run to stop: its best checkpoint is kept and judged. Asking again ends it without waiting. Returns its state."""

@@ -19,9 +19,9 @@ from core.domain.dataset import Dataset, Split
 from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
-from core.domain.run import Failure, Status
+from core.domain.run import Failure, Interval, Status
 from core.errors import RecipeError, ThawError
-from core.metrics import paired
+from core.metrics import Metric, paired
 from core.models.methods import REGISTRY, get
 from core.planning import effort
 from core.planning.budget import limited
@@ -122,7 +122,7 @@ def train_all(arms: Sequence[Arm], *, settings: Settings, workspace: str) -> dic
         outcome = launch.train(arm.folder, settings=settings, workspace=workspace, line=line)
         outcomes[arm.id] = outcome
         if outcome.result is not None:
-            line.done(f"{outcome.status.value}, {output.test_accuracy(outcome.result)}, {outcome.result.seconds:.0f} s")
+            line.done(f"{outcome.status.value}, {output.test_score(outcome.result)}, {outcome.result.seconds:.0f} s")
         else:
             line.done(outcome.status.value)
             if outcome.failure is not None:
@@ -197,18 +197,19 @@ def _budgets(text: str) -> list[int | None]:
 
 def _print(report: dict[str, Any], out: Path) -> None:
     rows = []
-    shifted = any("shift" in item["metrics"] for item in report["runs"])
+    columns = _columns([item["metrics"] for item in report["runs"]])
     for item in report["runs"]:
-        scores = item["metrics"].get("test", {})
-        rows.append([item["method"], item["seed"], item["budget"] or "all", item["status"], _interval(scores.get("accuracy")),
-                     _interval(scores.get("macro_f1")), *([_interval(item["metrics"].get("shift", {}).get("accuracy"))] if shifted else []),
+        scores = (item["metrics"].get(split, {}).get(metric.name) for split, metric in columns.values())
+        intervals = [codec.from_json(Interval, score) if score else None for score in scores]
+        rows.append([item["method"], item["seed"], item["budget"] or "all", item["status"],
+                     *(output.number(metric, found) for (_, metric), found in zip(columns.values(), intervals, strict=True)),
                      f"{item['trainable_params']:,}" if item["trainable_params"] is not None else "-",
                      *(f"{item[name]:.0f} s" if item[name] is not None else "-" for name in ("seconds", "marginal_seconds")),
                      output.size(item["peak_memory_bytes"]) if item["peak_memory_bytes"] is not None else "-",
                      output.size(item["artifact_bytes"]) if item["artifact_bytes"] is not None else "-"])
     print(f"{report['model']} on {report['dataset']['name']}: test scores with 95 % intervals")
-    print(output.table(["method", "seed", "labels", "status", "accuracy", "macro-F1", *(["shift-set accuracy"] if shifted else []),
-                        "trainable", "time alone", "time added", "memory", "artifact"], rows))
+    head = ["method", "seed", "labels", "status", *columns, "trainable", "time alone", "time added", "memory", "artifact"]
+    print(output.table(head, rows))
     print("time alone: without downloads, passes over the base model that runs share included; time added: without those passes")
     for test in report["paired"]:
         print(test["sentence"])
@@ -217,10 +218,11 @@ def _print(report: dict[str, Any], out: Path) -> None:
     print(f"Runs, artifacts and compare.json are in {out}")
 
 
-def _interval(data: dict[str, float] | None) -> str:
-    if data is None:
-        return "-"
-    return f"{100 * data['value']:.1f} % [{100 * data['low']:.1f}, {100 * data['high']:.1f}]"
+def _columns(measured: Sequence[dict[str, Any]]) -> dict[str, tuple[str, Metric]]:
+    """Heading -> split and metric: all that any run measured on test rows, and the one that decides on shift rows."""
+    found = {metric.label: ("test", metric) for metric in metrics.METRICS if any(metric.name in m.get("test", {}) for m in measured)}
+    shift = metrics.primary(name for each in measured for name in each.get("shift", {}))
+    return found | ({f"shift-set {shift.label}": ("shift", shift)} if shift else {})
 
 
 def resume(folder: Path, *, settings: Settings, workspace: str, as_json: bool) -> int:
@@ -233,5 +235,5 @@ def resume(folder: Path, *, settings: Settings, workspace: str, as_json: bool) -
     if as_json:
         output.document({"id": folder.name, "status": outcome.status, "result": outcome.result})
     else:
-        print(f"{folder.name}: {outcome.status.value}" + (f", {output.test_accuracy(outcome.result)}" if outcome.result else ""))
+        print(f"{folder.name}: {outcome.status.value}" + (f", {output.test_score(outcome.result)}" if outcome.result else ""))
     return 0 if outcome.status is Status.DONE else 1

@@ -20,6 +20,7 @@ from core.domain.device import Device
 from core.domain.run import Failure, Result, Status
 from core.errors import ThawError
 from core.jobs import failures, process
+from core.metrics import Unit, primary
 from core.settings import Settings
 
 
@@ -84,9 +85,18 @@ def describe(event: dict[str, Any], line: ProgressLine) -> None:
         line.show(f"step {event.get('step')}/{event.get('total_steps')}, loss {event.get('loss', float('nan')):.3f}, "
                   f"{event.get('seconds', 0.0):.0f} s")
     elif kind == "eval":
-        line.show(f"validation accuracy {100 * event.get('accuracy', float('nan')):.1f} % at step {event.get('step')}", now=True)
+        line.show(f"{validation(event)} at step {event.get('step')}", now=True)
     elif kind == "note":
         line.show(event["text"], now=True)
+
+
+def validation(event: dict[str, Any]) -> str:
+    """`validation accuracy 93.1 %`, by the metric that decides."""
+    metric = primary(event)
+    if metric is None:
+        return f"validation loss {event.get('loss', float('nan')):.3f}"
+    value = event[metric.name]
+    return f"{metric.on('validation')} " + (f"{100 * value:.1f} %" if metric.unit is Unit.SHARE else f"{value:.3f}")
 
 
 def _follow(arguments: list[str], *, settings: Settings, workspace: str, log: Path,

@@ -8,9 +8,11 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from core import metrics
 from core.domain import codec
 from core.domain.run import Failure, Interval, Result
 from core.errors import ThawError
+from core.metrics import Metric, Unit
 
 
 def document(value: Any) -> None:
@@ -61,17 +63,20 @@ def quiet_libraries() -> None:
     logging.disable_progress_bar()
 
 
-def percent(interval: Interval | None) -> str:
-    """`96.2 % [94.1, 97.9]`, or `-`."""
+def number(metric: Metric, interval: Interval | None) -> str:
+    """`96.2 % [94.1, 97.9]` for a share, `24.31 [23.08, 25.60]` for other numbers, `-` for none."""
     if interval is None:
         return "-"
-    return f"{100 * interval.value:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    factor, digits, unit = (100, 1, " %") if metric.unit is Unit.SHARE else (1, 2, "")
+    value, low, high = (f"{factor * each:.{digits}f}" for each in (interval.value, interval.low, interval.high))
+    return f"{value}{unit} [{low}, {high}]"
 
 
-def test_accuracy(result: Result) -> str:
-    """`test accuracy 96.2 % [94.1, 97.9]`, or that there is none."""
-    accuracy = result.metrics.get("test", {}).get("accuracy")
-    return f"test accuracy {percent(accuracy)}" if accuracy else "no test score (no test row)"
+def test_score(result: Result) -> str:
+    """`test accuracy 96.2 % [94.1, 97.9]`, by the metric that decides; or that there is none."""
+    scores = result.metrics.get("test", {})
+    metric = metrics.primary(scores)
+    return f"{metric.on('test')} {number(metric, scores[metric.name])}" if metric else "no test score (no test row)"
 
 
 def size(size_bytes: float) -> str:

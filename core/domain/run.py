@@ -104,7 +104,7 @@ class Event:
     time: float
     kind: str
     """`phase` {phase} | `progress` {done, total, unit, note} | `step` {step, total_steps, epoch, loss,
-    learning_rate, samples, seconds, memory_bytes} | `eval` {step, epoch, samples, seconds, loss, accuracy, macro_f1}
+    learning_rate, samples, seconds, memory_bytes} | `eval` {step, epoch, samples, seconds, loss, and every metric by name}
     | `note` {text} | `failure` {kind, what, why, remedy} | `result` (the `Result` as JSON)."""
     data: dict[str, Any]
 
@@ -145,7 +145,7 @@ class Result:
     """What a finished run measured; written to `result.json` in its folder."""
 
     metrics: dict[str, dict[str, Interval]]
-    """split (`test`, `shift`) -> metric (`accuracy`, `macro_f1`) -> interval."""
+    """split (`test`, `shift`, `validation`) -> name of the metric -> interval."""
     trainable_params: int
     total_params: int
     seconds: float
@@ -161,7 +161,7 @@ class Result:
     precision: str
     device: str
     best_step: int | None = None
-    """The step that was kept: the latest whose validation accuracy is within a standard error of the best."""
+    """The step that was kept: the latest that validation rows find within a standard error of the best."""
     marginal_seconds: float | None = None
     """Of `seconds`, what this run adds to others: without the passes over the frozen base model that runs share. None for older runs, whose
     `seconds` are wall seconds, downloads included."""

@@ -102,6 +102,8 @@ class Metric:
     needs: frozenset[Need]
     parts: Callable[[Judged], Parts]
     """What each row adds to the sums, `(n_rows, n_parts)`."""
+    classes_alike: bool = False
+    """Whether every class counts the same, however many rows it has."""
     score: Callable[[NDArray[Any], int], Floats] | None = None
     """Sums `(…, n_parts)` of that many rows -> values `(…)`. None: the mean of the one part, so that each row has a value of its own."""
 
@@ -125,3 +127,16 @@ class Metric:
     def sign(self) -> int:
         """1 where higher is better, else −1."""
         return 1 if self.higher_is_better else -1
+
+    @property
+    def explanation(self) -> str:
+        """What it means and which way is better, for people."""
+        return f"{self.meaning} {'Higher' if self.higher_is_better else 'Lower'} is better."
+
+    def on(self, split: str) -> str:
+        """Its name on screen for a split: `test accuracy`."""
+        return f"{split} {self.label}"
+
+    def heading(self, split: str) -> str:
+        """The same at the head of a column or a number: `Test accuracy`."""
+        return f"{split.capitalize()} {self.label}"

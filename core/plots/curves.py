@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from core.metrics import METRICS, Metric, Unit
 from core.plots import palette
 from core.plots.theme import Chart, figure, subplots
 
@@ -30,8 +31,9 @@ class RunCurves:
     """Training loss."""
     eval_steps: Sequence[float] = field(default_factory=list)
     eval_losses: Sequence[float] = field(default_factory=list)
-    accuracies: Sequence[float] = field(default_factory=list)
-    """Validation accuracy in [0, 1]."""
+    scores: Sequence[float] = field(default_factory=list)
+    """The metric on validation rows."""
+    metric: Metric = METRICS[0]
 
     @property
     def empty(self) -> bool:
@@ -39,7 +41,7 @@ class RunCurves:
 
 
 def run_chart(curves: RunCurves, *, total_steps: int | None = None, ended: bool = False, height: int = 420) -> Chart:
-    """Training loss, validation loss and validation accuracy of one run, two rows that share the step axis."""
+    """Training loss, validation loss and the validation metric of one run, two rows that share the step axis."""
     fig = figure(height=height)
     subplots(fig, rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.58, 0.42])
     few = len(curves.steps) < 2
@@ -48,12 +50,15 @@ def run_chart(curves: RunCurves, *, total_steps: int | None = None, ended: bool 
     colour = palette.arm(0).colour
     fig.add_scatter(x=curves.eval_steps, y=curves.eval_losses, name="validation loss", mode="lines+markers", row=1, col=1,
                     line={"color": colour, "width": 2}, hovertemplate="step %{x}<br>validation loss %{y:.4f}<extra></extra>")
-    fig.add_scatter(x=curves.eval_steps, y=curves.accuracies, name="validation accuracy", mode="lines+markers", row=2, col=1,
+    name = curves.metric.on("validation")
+    fig.add_scatter(x=curves.eval_steps, y=curves.scores, name=name, mode="lines+markers", row=2, col=1,
                     line={"color": palette.arm(4).colour, "width": 2}, marker={"symbol": "square"},
-                    hovertemplate="step %{x}<br>validation accuracy %{y:.3f}<extra></extra>")
+                    hovertemplate=f"step %{{x}}<br>{name} %{{y:.3f}}<extra></extra>")
     fig.update_traces(cliponaxis=False)
     fig.update_yaxes(title={"text": "Loss"}, rangemode="tozero", row=1, col=1)
-    fig.update_yaxes(title={"text": "Accuracy"}, tickformat=".2f", range=_room(curves.accuracies), row=2, col=1)
+    label = curves.metric.label
+    room = _room(curves.scores, curves.metric)
+    fig.update_yaxes(title={"text": label[0].upper() + label[1:]}, tickformat=".2f", range=room, row=2, col=1)
     fig.update_xaxes(title={"text": X_LABELS["steps"]}, row=2, col=1)
     if total_steps:
         fig.update_xaxes(range=[0, total_steps * 1.02])
@@ -63,10 +68,9 @@ def run_chart(curves: RunCurves, *, total_steps: int | None = None, ended: bool 
 
 def _run_finding(curves: RunCurves, so_far: str) -> str:
     parts = []
-    accuracies = list(curves.accuracies)
-    if accuracies:
-        best = max(range(len(accuracies)), key=accuracies.__getitem__)
-        parts.append(f"Best validation accuracy{so_far}: {accuracies[best]:.3f}, at step {curves.eval_steps[best]:.0f}")
+    if len(curves.scores):
+        best = max(range(len(curves.scores)), key=lambda i: curves.metric.sign * curves.scores[i])
+        parts.append(f"Best {curves.metric.on('validation')}{so_far}: {curves.scores[best]:.3f}, at step {curves.eval_steps[best]:.0f}")
     if len(curves.losses) > 1:
         part = max(1, len(curves.losses) // 5)
         first, last = sum(curves.losses[:part]) / part, sum(curves.losses[-part:]) / part
@@ -76,18 +80,22 @@ def _run_finding(curves: RunCurves, so_far: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _room(values: Sequence[float]) -> list[float] | None:
-    """A range that leaves some air round scores in [0, 1]; None without values."""
-    if not len(values):
+def _room(values: Sequence[float], metric: Metric) -> list[float] | None:
+    """A range that leaves some air round shares, which lie in [0, 1]; None without values, and for other numbers."""
+    if not len(values) or metric.unit is not Unit.SHARE:
         return None
     low, high = min(values), max(values)
     air = max(0.02, 0.1 * (high - low))
     return [max(0.0, low - air), min(1.01, high + air)]
 
 
-def overlay(lines: Sequence[Line], *, x: str = "steps", y_title: str = "Validation accuracy", higher_is_better: bool = True,
-            height: int = 400) -> Chart:
-    """The same curve of several runs. `x` is `steps`, `seconds` or `samples`; the title gives the range of the best points."""
+def overlay(lines: Sequence[Line], *, x: str = "steps", metric: Metric | None = None, height: int = 400) -> Chart:
+    """The same curve of several runs: a metric on validation rows, or (None) the training loss.
+
+    `x` is `steps`, `seconds` or `samples`; the title gives the range of the best points.
+    """
+    y_title = metric.heading("validation") if metric else "Training loss"
+    higher_is_better = metric is not None and metric.higher_is_better
     fig = figure(x_title=X_LABELS[x], y_title=y_title, height=height)
     best: list[tuple[float, str]] = []
     for line in lines:
@@ -99,14 +107,15 @@ def overlay(lines: Sequence[Line], *, x: str = "steps", y_title: str = "Validati
             best.append(((max if higher_is_better else min)(line.y), line.name))
     fig.update_traces(cliponaxis=False)
     fig.update_xaxes(range=[0, max(1.0, 1.02 * max((max(line.x) for line in lines if len(line.x)), default=1.0))])
-    if higher_is_better:
-        fig.update_yaxes(range=_room([y for line in lines for y in line.y]), tickformat=".2f")
+    if metric is not None:
+        fig.update_yaxes(range=_room([y for line in lines for y in line.y], metric), tickformat=".2f")
+    name = y_title[0].lower() + y_title[1:]
     if not best:
-        return Chart(fig, f"No run has reported {y_title.lower()} yet", f"Empty chart: no run has reported {y_title.lower()} yet.")
+        return Chart(fig, f"No run has reported {name} yet", f"Empty chart: no run has reported {name} yet.")
     best.sort(reverse=higher_is_better)
     word = "Highest" if higher_is_better else "Lowest"
-    title = f"{word} {y_title.lower()} of each run: from {best[0][0]:.3f} ({best[0][1]}) to {best[-1][0]:.3f} ({best[-1][1]})"
+    title = f"{word} {name} of each run: from {best[0][0]:.3f} ({best[0][1]}) to {best[-1][0]:.3f} ({best[-1][1]})"
     if len(best) == 1:
-        title = f"{word} {y_title.lower()}: {best[0][0]:.3f} ({best[0][1]})"
-    alt = f"{y_title} against {X_LABELS[x].lower()}, one curve a run. " + "; ".join(f"{name} {value:.3f}" for value, name in best) + "."
+        title = f"{word} {name}: {best[0][0]:.3f} ({best[0][1]})"
+    alt = f"{y_title} against {X_LABELS[x].lower()}, one curve a run. " + "; ".join(f"{run} {value:.3f}" for value, run in best) + "."
     return Chart(fig, title, alt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.metrics import Metric
 from core.plots import palette
 from core.plots.numbers import count, measured
 from core.plots.theme import Chart, figure
@@ -24,24 +25,35 @@ class Point:
     """Trained parameters (only for `against_parameters`)."""
 
 
-def finding(points: Sequence[Point], metric: str) -> str:
+def finding(points: Sequence[Point], metric: Metric, split: str) -> str:
     """One sentence that never names a winner whose interval overlaps another's.
 
     Non-overlap of two 95 % intervals is a stricter condition than a significant difference, so silence is the safe side;
     the paired test on the Compare page is the sharper instrument.
     """
+    name = metric.on(split)
     if not points:
-        return f"No run has a {metric} yet"
-    order = sorted(points, key=lambda p: p.value, reverse=True)
+        return f"No run has a {name} yet"
+    order = _best_first(points, metric)
     top = order[0]
     if len(order) == 1:
-        return f"{top.name}: {metric} {measured(top.value, top.low, top.high)}"
-    level = [p.name for p in order if p.high >= top.low]
-    below = [p.name for p in order if p.high < top.low]
+        return f"{top.name}: {name} {measured(top.value, top.low, top.high)}"
+    level = [p.name for p in order if not _clearly_worse(p, top, metric)]
+    worse = [p.name for p in order if _clearly_worse(p, top, metric)]
+    extreme, ahead, behind = ("highest", "above", "below") if metric.higher_is_better else ("lowest", "below", "above")
     if len(level) == 1:
-        return f"{top.name} has the highest {metric}; its interval lies above all others"
-    text = f"No clear winner in {metric}: the intervals of {_names(level)} overlap"
-    return f"{text}; {_names(below)} {'lies' if len(below) == 1 else 'lie'} below" if below else text
+        return f"{top.name} has the {extreme} {name}; its interval lies {ahead} all others"
+    text = f"No clear winner in {name}: the intervals of {_names(level)} overlap"
+    return f"{text}; {_names(worse)} {'lies' if len(worse) == 1 else 'lie'} {behind}" if worse else text
+
+
+def _best_first(points: Sequence[Point], metric: Metric) -> list[Point]:
+    return sorted(points, key=lambda p: metric.sign * p.value, reverse=True)
+
+
+def _clearly_worse(point: Point, top: Point, metric: Metric) -> bool:
+    """Whether the interval of a point lies wholly on the worse side of the best one's."""
+    return point.high < top.low if metric.higher_is_better else point.low > top.high
 
 
 def _names(names: Sequence[str]) -> str:
@@ -50,10 +62,10 @@ def _names(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-def dots(points: Sequence[Point], *, metric: str = "test accuracy") -> Chart:
+def dots(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
     """One row a run, best on top: a dot at the value, a line over its 95 % interval."""
-    order = sorted(points, key=lambda p: p.value)
-    fig = figure(x_title=f"{metric[0].upper()}{metric[1:]}, with 95 % interval", height=110 + 38 * max(2, len(order)), legend=False)
+    order = _best_first(points, metric)[::-1]
+    fig = figure(x_title=f"{metric.heading(split)}, with 95 % interval", height=110 + 38 * max(2, len(order)), legend=False)
     for row, point in enumerate(order):
         look = palette.arm(point.index)
         label = measured(point.value, point.low, point.high)
@@ -69,13 +81,13 @@ def dots(points: Sequence[Point], *, metric: str = "test accuracy") -> Chart:
         air = 0.06 * max(high - low, 0.01)
         fig.update_xaxes(tickformat=".2f", range=[low - air, high + air])
     numbers = "; ".join(f"{p.name} {measured(p.value, p.low, p.high)}" for p in reversed(order))
-    title = finding(points, metric)
+    title = finding(points, metric, split)
     return Chart(fig, title, f"{title}. {numbers}.")
 
 
-def against_parameters(points: Sequence[Point], *, metric: str = "test accuracy") -> Chart:
+def against_parameters(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
     """Metric against trained parameters on a log axis; the title names the smallest run that is not clearly below the best."""
-    fig = figure(x_title="Trained parameters (log scale)", y_title=metric[0].upper() + metric[1:], legend=True, height=400)
+    fig = figure(x_title="Trained parameters (log scale)", y_title=metric.heading(split), legend=True, height=400)
     for point in sorted(points, key=lambda p: p.parameters):
         look = palette.arm(point.index)
         fig.add_scatter(
@@ -87,17 +99,19 @@ def against_parameters(points: Sequence[Point], *, metric: str = "test accuracy"
                           f"{measured(point.value, point.low, point.high)}<extra></extra>")
     fig.update_xaxes(type="log", dtick=1, tickformat="~s")
     fig.update_yaxes(tickformat=".2f")
-    title = _smallest(points, metric)
+    title = _smallest(points, metric, split)
     numbers = "; ".join(f"{p.name} {count(p.parameters)} parameters, {measured(p.value, p.low, p.high)}"
                         for p in sorted(points, key=lambda p: p.parameters))
     return Chart(fig, title, f"{title}. {numbers}.")
 
 
-def _smallest(points: Sequence[Point], metric: str) -> str:
+def _smallest(points: Sequence[Point], metric: Metric, split: str) -> str:
+    name = metric.on(split)
     if not points:
-        return f"No run has a {metric} yet"
-    top = max(points, key=lambda p: p.value)
+        return f"No run has a {name} yet"
+    top = _best_first(points, metric)[0]
     if len(points) == 1:
-        return f"{top.name} trains {count(top.parameters)} parameters for a {metric} of {measured(top.value, top.low, top.high)}"
-    small = min((p for p in points if p.high >= top.low), key=lambda p: p.parameters)
-    return f"{small.name}, training {count(small.parameters)} parameters, is the smallest run not clearly below the best {metric}"
+        return f"{top.name} trains {count(top.parameters)} parameters for a {name} of {measured(top.value, top.low, top.high)}"
+    small = min((p for p in points if not _clearly_worse(p, top, metric)), key=lambda p: p.parameters)
+    behind = "below" if metric.higher_is_better else "above"
+    return f"{small.name}, training {count(small.parameters)} parameters, is the smallest run not clearly {behind} the best {name}"

@@ -75,7 +75,7 @@ def _axes(fig: go.Figure, names: Sequence[str], rows: int) -> None:
     fig.update_yaxes(title={"text": "Similarity"}, range=[-0.05, 1.05], row=1, col=1)
     fig.update_yaxes(title={"text": "Typical move"}, rangemode="tozero", row=2, col=1)
     if rows == 3:
-        fig.update_yaxes(title={"text": "Accuracy"}, row=3, col=1)
+        fig.update_yaxes(title={"text": "Probe accuracy"}, row=3, col=1)
 
 
 def _line(fig: go.Figure, names: Sequence[str], values: Values, name: str, look: palette.Arm, *, row: int) -> None:

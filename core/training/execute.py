@@ -211,12 +211,12 @@ def _checkpoint(session: Session, folder: Path) -> Path | None:
 
 def _evaluate(session: Session, inputs: Inputs, base_head: probe.LinearHead | None,
               validation_logits: np.ndarray | None) -> dict[str, dict[str, Interval]]:
-    """Predictions and intervals of test and shift rows, predictions of validation rows."""
+    """Predictions of test, shift and validation rows, and every metric of them with its interval."""
     from core.metrics import measure
 
     session.enter(Phase.EVALUATING)
     metrics: dict[str, dict[str, Interval]] = {}
-    for split in (Split.VALIDATION, Split.TEST, Split.SHIFT):
+    for split in (Split.TEST, Split.SHIFT, Split.VALIDATION):
         indices = session.validation if split == Split.VALIDATION else session.rows.of(split)
         if not len(indices):
             continue
@@ -224,8 +224,7 @@ def _evaluate(session: Session, inputs: Inputs, base_head: probe.LinearHead | No
         values = _logits(session, inputs, base_head, indices) if known is None else known
         labels = session.rows.labels[indices]
         evaluate.write_predictions(session.run_dir / f"predictions-{split}.parquet", session.rows.row_ids[indices], labels, values)
-        if split != Split.VALIDATION:
-            metrics[str(split)] = measure(evaluate.judge(values, labels))
+        metrics[str(split)] = measure(evaluate.judge(values, labels))
     return metrics
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.domain.dataset import Task
+from core.metrics import METRICS
 
 KINDS: dict[Task, str] = {Task.TEXT_CLASSIFICATION: "texts", Task.IMAGE_CLASSIFICATION: "pictures",
                           Task.LANGUAGE_MODELLING: "plain text"}
@@ -29,9 +30,10 @@ WORDS: dict[str, str] = {
     "split": "Training rows teach the model, validation rows choose the moment that is kept, test rows judge once at the end.",
     "shift set": "A second labelled set from another domain. Runs are judged on it but never trained on it.",
     "interval": "The range that holds the true value in 95 of 100 repetitions, from resampling the test rows (bootstrap).",
-    "macro-F1": "The F1 score of each class, averaged with equal weight, so that small classes count as much as large ones.",
+    **{metric.label: metric.explanation for metric in METRICS},
     "confusion matrix": "Rows are the true classes, columns the predicted ones; everything off the diagonal is an error.",
-    "paired test": "Compares two runs row by row on the same test rows (exact McNemar test): sharper than comparing two intervals.",
+    "paired test": "Compares two runs row by row on the same test rows (exact McNemar test where rows are right or wrong, "
+                   "else a bootstrap over rows): sharper than comparing two intervals.",
     "artifact": "What a run saves: the head, the adapter or weights, the tokenizer and the class names.",
     "trained parameters": "Numbers inside the model that training may change.",
     "resume": "Go on from the last checkpoint with the same recipe; the result is the same as if nothing had happened.",

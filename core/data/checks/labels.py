@@ -76,6 +76,8 @@ def balance(context: Context) -> Iterator[Finding]:
     """One class far larger than another."""
     import numpy as np
 
+    from core.metrics import METRICS
+
     if len(context.rows.classes) < 2:
         return
     counts = np.bincount(context.rows.label, minlength=len(context.rows.classes))
@@ -84,10 +86,12 @@ def balance(context: Context) -> Iterator[Finding]:
     if ratio >= _IMBALANCE:
         names = context.rows.classes
         share = counts[high] / counts.sum()
+        fair = next(metric for metric in METRICS if metric.classes_alike)
+        remedy = f"Judge by {fair.label} rather than {METRICS[0].label}, and add rows of the small classes if you can."
         yield Finding(code="imbalance", severity=WARNING, count=len(names),
                       example=f"{names[high][:40]}: {counts[high]:,}, {names[low][:40]}: {counts[low]:,}",
                       message=f"The largest class has {ratio:.0f} times the rows of the smallest; guessing it is right in {share:.0%}.",
-                      remedy="Judge by macro-F1 rather than accuracy, and add rows of the small classes if you can.")
+                      remedy=remedy)
 
 
 def spelling(context: Context) -> Iterator[Finding]:

@@ -58,9 +58,9 @@ def picture_noise(context: Context) -> Iterator[Finding]:
     components = min(_COMPONENTS, len(features) // 2)
     model = make_pipeline(PCA(components, random_state=0), LogisticRegression(max_iter=200, tol=1e-2))
     probabilities = _out_of_fold(model, features, context.rows.label)
-    accuracy = float((probabilities.argmax(axis=1) == context.rows.label).mean())
-    if accuracy >= _LEAST_ACCURACY:
-        judge = f"by a simple model of small copies of the others (right on {accuracy:.0%})"
+    right = float((probabilities.argmax(axis=1) == context.rows.label).mean())
+    if right >= _LEAST_ACCURACY:
+        judge = f"by a simple model of small copies of the others (right on {right:.0%})"
         yield from _findings(context, probabilities, "picture", judge)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,12 @@ import streamlit as st
 
 from core.domain.run import JobKind, Result, Run
 from core.domain.side import Side
+from core.metrics import METRICS, Metric, primary
+from core.metrics.paired import RightOrWrong
 from core.plots import confusion, curves, intervals
 from core.plots.intervals import Point
 from core.spreadsheets import inert
 from pages._ui import arms, charts, guard, shell
-from pages._ui.compare.table import METRICS
 from pages._ui.runs import run_list
 from pages._ui.train import recipe_form
 from pages._ui.words import word
@@ -63,15 +65,16 @@ def _watch(ws: str, open_: list[str]) -> None:
 
 
 def load(ws: str, ids: Sequence[str]) -> dict[str, tuple[Run, Result]]:
-    """Run and result of each id, in the order of test accuracy, best first."""
+    """Run and result of each id, best first by the metric that decides, on test rows; runs without it last."""
     api = shell.api()
-    found = {i: (api.runs.get(ws, i), result) for i in ids if (result := api.runs.result(ws, i))}
-    return dict(sorted(found.items(), key=lambda item: -_value(item[1][1], "accuracy")))
+    found = {i: (api.runs.get(ws, i), result) for i in ids if (result := api.runs.result(ws, i, complete=True))}
+    metric = primary(name for _, result in found.values() for name in result.metrics.get("test", {}))
+    return dict(sorted(found.items(), key=lambda item: _merit(item[1][1], metric), reverse=True))
 
 
-def _value(result: Result, metric: str) -> float:
-    interval = result.metrics.get("test", {}).get(metric)
-    return interval.value if interval else -1.0
+def _merit(result: Result, metric: Metric | None) -> float:
+    interval = result.metrics.get("test", {}).get(metric.name) if metric else None
+    return metric.sign * interval.value if metric and interval else -math.inf
 
 
 def same_rows(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
@@ -85,59 +88,73 @@ def same_rows(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) 
                    f"Comparable among themselves: {groups}.", icon=":material/warning:")
 
 
-def points(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], split: str, metric: str) -> list[Point]:
+def points(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], split: str, metric: Metric) -> list[Point]:
     """One point a run that has this metric."""
     return [Point(name=names[i], value=v.value, low=v.low, high=v.high, index=arms.index(run.recipe), parameters=result.trainable_params)
-            for i, (run, result) in runs.items() if (v := result.metrics.get(split, {}).get(metric))]
+            for i, (run, result) in runs.items() if (v := result.metrics.get(split, {}).get(metric.name))]
 
 
-def accuracy(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
-    """How good each run is, and what that costs in trained parameters."""
+def quality(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> Metric | None:
+    """How good each run is, and what that costs in trained parameters. Returns the metric chosen."""
     st.subheader("How good", help=word("interval"))
     splits = list(dict.fromkeys(s for _, r in runs.values() for s in r.metrics))
+    if "test" not in splits:
+        st.caption("These runs have no test scores, since their datasets have no test row. Import a dataset with test rows to judge them.")
     if not splits:
-        st.caption("These runs have no scores, since their datasets have no test row. Import a dataset with test rows to judge them.")
-        return
+        return None
+    measured = {name for _, r in runs.values() for scores in r.metrics.values() for name in scores}
+    choices = {metric.name: metric for metric in METRICS if metric.name in measured}
+    first = next(iter(choices))
     with st.container(horizontal=True):
-        metric = st.segmented_control("Metric", list(METRICS), default="accuracy", format_func=METRICS.__getitem__, key="metric",
-                                      required=True, label_visibility="collapsed") or "accuracy"
+        name = st.segmented_control("Metric", list(choices), default=first, format_func=lambda name: choices[name].label, key="metric",
+                                    required=True, label_visibility="collapsed") or first
         split = st.segmented_control("Rows", splits, default=splits[0], key="split", required=True, help=word("shift set"),
                                      label_visibility="collapsed") if len(splits) > 1 else splits[0]
+    metric = choices[name]
+    st.caption(metric.explanation)
     found = points(runs, names, str(split), metric)
     left, right = st.columns(2)
     with left:
-        charts.show(intervals.dots(found, metric=f"{split} {METRICS[metric]}"), key="dots")
+        charts.show(intervals.dots(found, metric=metric, split=str(split)), key="dots")
     with right:
-        charts.show(intervals.against_parameters(found, metric=f"{split} {METRICS[metric]}"), key="parameters")
+        charts.show(intervals.against_parameters(found, metric=metric, split=str(split)), key="parameters")
+    return metric
+
+
+TRAINING_LOSS = "training loss"
 
 
 def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
     """Learning curves on top of each other."""
     st.subheader("How fast")
+    reported = {name for found in comparison.curves.values() for point in found.evals for name in point}
+    choices = {metric.on("validation"): metric for metric in METRICS if metric.name in reported}
     with st.container(horizontal=True):
         x = st.segmented_control("Horizontal axis", list(curves.X_LABELS), default="steps", key="curve_x", required=True,
                                  help="Runs with different numbers of rows line up by samples; different machines by steps.") or "steps"
-        what = st.segmented_control("Curve", ["validation accuracy", "training loss"], default="validation accuracy", key="curve_y",
-                                    required=True) or "validation accuracy"
-    lines = [line for i, (run, _) in runs.items() if (line := _line(comparison, i, run, names[i], x, what))]
-    charts.show(curves.overlay(lines, x=x, y_title=what.capitalize(), higher_is_better=what != "training loss"), key="overlay")
+        options = [*choices, TRAINING_LOSS]
+        what = st.segmented_control("Curve", options, default=options[0], key="curve_y", required=True) or options[0]
+    metric = choices.get(what)
+    lines = [line for i, (run, _) in runs.items() if (line := _line(comparison, i, run, names[i], x, metric))]
+    charts.show(curves.overlay(lines, x=x, metric=metric), key="overlay")
     without = [names[i] for i in runs if names[i] not in {line.name for line in lines}]
     if without:
         st.caption(f"Without a curve: {', '.join(map(shell.escape, without))}. A probe is solved in one go; there are no steps to draw.")
 
 
-def _line(comparison: Comparison, run_id: str, run: Run, name: str, x: str, what: str) -> curves.Line | None:
+def _line(comparison: Comparison, run_id: str, run: Run, name: str, x: str, metric: Metric | None) -> curves.Line | None:
+    """The curve of a run; None where it reported nothing of the kind. metric: None for the training loss."""
     found = comparison.curves.get(run_id)
-    rows = (found.evals if what == "validation accuracy" else found.steps) if found else []
-    if not rows:
-        return None
-    x_key, y_key = {"steps": "step"}.get(x, x), "accuracy" if what == "validation accuracy" else "loss"
+    x_key, y_key = {"steps": "step"}.get(x, x), metric.name if metric else "loss"
+    rows = (found.evals if metric else found.steps) if found else []
     kept = [row for row in rows if x_key in row and y_key in row]
+    if not kept:
+        return None
     return curves.Line(name=name, x=[row[x_key] for row in kept], y=[row[y_key] for row in kept], index=arms.index(run.recipe))
 
 
-def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
-    """Two runs on the same test rows."""
+def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], metric: Metric | None) -> None:
+    """Two runs on the same test rows, by the metric chosen."""
     st.subheader("Is one really better?", help=word("paired test"))
     if len(runs) < 2:
         st.caption("Choose two runs above to compare them row by row.")
@@ -147,15 +164,20 @@ def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, 
     a = left.selectbox("First run", ids, format_func=names.__getitem__, key=f"pair_a_{len(ids)}")
     b = right.selectbox("Second run", [i for i in ids if i != a], format_func=names.__getitem__, key=f"pair_b_{a}")
     with shell.guarded():
-        test = shell.api().experiments.paired(ws, str(a), str(b))
+        test = shell.api().experiments.paired(ws, str(a), str(b), metric=metric.name if metric else None)
         st.markdown(f":material/balance: **{shell.escape(test.sentence)}**")
-        st.table({"": [f"{shell.escape(names[str(a)])} right", f"{shell.escape(names[str(a)])} wrong"],
-                  f"{shell.escape(names[str(b)])} right": [test.both_right, test.only_b],
-                  f"{shell.escape(names[str(b)])} wrong": [test.only_a, test.both_wrong]}, hide_index=True, border="horizontal",
-                 alt=f"Of {test.n} test rows, both right {test.both_right}, only the first {test.only_a}, only the second {test.only_b}, "
-                     f"both wrong {test.both_wrong}")
+        if isinstance(test, RightOrWrong):
+            _right_or_wrong(test, shell.escape(names[str(a)]), shell.escape(names[str(b)]))
         shell.link("features", "How do their features differ?", icon=":material/scatter_plot:", a=Side(run=str(a)).text,
                    b=Side(run=str(b)).text)
+
+
+def _right_or_wrong(test: RightOrWrong, a: str, b: str) -> None:
+    """Which run got which rows right."""
+    st.table({"": [f"{a} right", f"{a} wrong"], f"{b} right": [test.both_right, test.only_b],
+              f"{b} wrong": [test.only_a, test.both_wrong]}, hide_index=True, border="horizontal",
+             alt=f"Of {test.n} test rows, both right {test.both_right}, only the first {test.only_a}, only the second {test.only_b}, "
+                 f"both wrong {test.both_wrong}")
 
 
 def confusions(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from core.api import SeedGroup
-from core.domain.run import Result, Run
+from core.domain.run import Interval, Result, Run
+from core.metrics import METRICS, Metric
 from core.plots.numbers import measured
 from core.spreadsheets import inert, records_to_csv
 from pages._ui import arms, guard, shell
 from pages._ui.words import word
 
-METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+AFTER = "validation"
+"""These rows also chose the checkpoint: their numbers stand at the end."""
 
 
 def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
     """All numbers, sortable, and as a CSV file with full digits."""
-    rows = [_row(names[i], run, result) for i, (run, result) in runs.items()]
+    scores = _scores([result for _, result in runs.values()])
+    rows = [_row(names[i], run, result, scores) for i, (run, result) in runs.items()]
     config: dict[str, Any] = {
         "Run": st.column_config.TextColumn(pinned=True),
-        "Test accuracy": st.column_config.TextColumn(help=word("interval")),
-        "Test macro-F1": st.column_config.TextColumn(help=word("macro-F1")),
+        **{metric.heading(split): st.column_config.TextColumn(help=metric.explanation) for split, metric in scores},
         "Trained": st.column_config.NumberColumn(format="compact", help=word("trained parameters")),
         "All parameters": st.column_config.NumberColumn(format="compact"),
         "Seconds alone": st.column_config.NumberColumn(format="%.0f", help="Without downloads; passes over the base model that runs share "
@@ -33,9 +35,8 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> N
         "Memory measured": st.column_config.NumberColumn(format="bytes", help="The run's peak."),
         "Artifact": st.column_config.NumberColumn(format="bytes", help=word("artifact")),
     }
-    shown = [k for k in rows[0] if not k.startswith("_")]
-    st.dataframe(inert({k: r[k] for k in shown} for r in rows), hide_index=True, column_config=config, key="table",
-                 alt=f"Table of {len(rows)} runs: " + "; ".join(f"{r['Run']} test accuracy {r['Test accuracy']}" for r in rows))
+    st.dataframe(inert(rows), hide_index=True, column_config=config, key="table",
+                 alt=f"Table of {len(rows)} runs: " + "; ".join(_spoken(r["Run"], r, [m for s, m in scores if s == "test"]) for r in rows))
     st.download_button("Table as CSV", data=guard.made(lambda: _csv(runs, names)), file_name="thaw-comparison.csv", mime="text/csv",
                        on_click="ignore",
                        icon=":material/download:", key="csv")
@@ -47,15 +48,15 @@ def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
     if not groups:
         return
     st.subheader("Seeds together")
+    shown = [metric for metric in METRICS if any(metric.name in group.metrics for group in groups)]
     rows = []
     for group in groups:
         run = runs[group.ids[0]][0]
         row: dict[str, Any] = {"Arm": arms.short(run, seeds=False), "Seeds": len(group.ids)}
-        for metric, interval in group.metrics.items():
-            row[f"Test {METRICS[metric]}"] = measured(interval.value, interval.low, interval.high)
-        rows.append(row)
+        rows.append(row | {metric.heading("test"): _text(group.metrics.get(metric.name)) for metric in shown})
     st.dataframe(inert(rows), hide_index=True, key="seeds", alt="Arms with several seeds: " + "; ".join(
-        f"{row['Arm']}, {row['Seeds']} seeds, test accuracy {row['Test accuracy']}" for row in rows))
+        _spoken(f"{row['Arm']}, {row['Seeds']} seeds,", row, shown) for row in rows),
+        column_config={metric.heading("test"): st.column_config.TextColumn(help=metric.explanation) for metric in shown})
     st.caption("Mean over the seeds of an arm. The interval covers the test rows and the seeds: what another test set and another seed "
                "would give. With two or three seeds it still says little about seeds.")
 
@@ -66,18 +67,31 @@ def _seed_groups(ws: str, measured: tuple[tuple[str, float], ...]) -> tuple[Seed
     return shell.api().experiments.seed_groups(ws, [i for i, _ in measured])
 
 
-def _row(name: str, run: Run, result: Result) -> dict[str, Any]:
-    test = result.metrics.get("test", {})
-    row: dict[str, Any] = {"Run": name}
-    for split, metrics in result.metrics.items():
-        for metric, interval in metrics.items():
-            row[f"{split.capitalize()} {METRICS.get(metric, metric)}"] = measured(interval.value, interval.low, interval.high)
-    if not test:
-        row |= {"Test accuracy": "–", "Test macro-F1": "–"}
-    return row | {"Trained": result.trainable_params, "All parameters": result.total_params, "Seconds alone": result.seconds,
-                  "Seconds added": result.marginal_seconds,
-                  "Memory estimated": result.estimated_memory_bytes, "Memory measured": result.peak_memory_bytes,
-                  "Artifact": result.artifact_bytes, "State": run.status.value}
+def _scores(results: Sequence[Result]) -> list[tuple[str, Metric]]:
+    """The split and metric pairs that any of these has; the first metric on test rows always."""
+    splits = dict.fromkeys(("test", *(split for result in results for split in result.metrics)))
+    found = [(split, metric) for split in splits for metric in METRICS
+             if any(metric.name in result.metrics.get(split, {}) for result in results)]
+    return found or [("test", METRICS[0])]
+
+
+def _text(interval: Interval | None) -> str:
+    return measured(interval.value, interval.low, interval.high) if interval else "–"
+
+
+def _spoken(name: str, row: Mapping[str, Any], metrics: Sequence[Metric]) -> str:
+    """A row in words, with the first of these metrics."""
+    return " ".join([name, *(f"{metric.on('test')} {row[metric.heading('test')]}" for metric in metrics[:1])])
+
+
+def _row(name: str, run: Run, result: Result, scores: Sequence[tuple[str, Metric]]) -> dict[str, Any]:
+    cells = {(split, metric): _text(result.metrics.get(split, {}).get(metric.name)) for split, metric in scores}
+    judged = {metric.heading(split): text for (split, metric), text in cells.items() if split != AFTER}
+    chosen = {metric.heading(split): text for (split, metric), text in cells.items() if split == AFTER}
+    costs = {"Trained": result.trainable_params, "All parameters": result.total_params, "Seconds alone": result.seconds,
+             "Seconds added": result.marginal_seconds, "Memory estimated": result.estimated_memory_bytes,
+             "Memory measured": result.peak_memory_bytes, "Artifact": result.artifact_bytes, "State": run.status.value}
+    return {"Run": name} | judged | costs | chosen
 
 
 def _csv(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> bytes:

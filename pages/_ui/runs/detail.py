@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.domain.freeze import describe
 from core.domain.run import JobKind, Result, Run, Status
+from core.metrics import METRICS, primary
 from core.planning.knobs import KNOBS, value
 from core.plots import curves as curve_plots
 from core.plots.numbers import count, duration, measured, share, size
@@ -60,12 +61,12 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
         if not run.status.final:
             live.bar(run, story)
             live.vitals(run, story)
-        result = shell.api().runs.result(ws, run_id) if run.status.final else None
+        result = shell.api().runs.result(ws, run_id, complete=True) if run.status.final else None
         if result:
             measurements(result)
         data = curve_data(shell.api().runs.curves(ws, run_id))
         if run.status is Status.DONE and not data.steps:
-            scored = f" Validation accuracy: {data.accuracies[-1]:.3f}." if data.accuracies else ""
+            scored = f" {data.metric.heading('validation')}: {data.scores[-1]:.3f}." if data.scores else ""
             st.caption(f"This method is solved in one go, so there is no learning curve.{scored}")
         elif not data.empty:
             chart = curve_plots.run_chart(data, total_steps=story.step.get("total_steps"), ended=run.status.final)
@@ -76,10 +77,12 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
 
 def curve_data(curves: Curves) -> curve_plots.RunCurves:
     """The store's points as what the chart takes."""
+    metric = primary(curves.evals[-1] if curves.evals else ()) or METRICS[0]
+    evals = [point for point in curves.evals if metric.name in point]
     return curve_plots.RunCurves(
         steps=[p["step"] for p in curves.steps], losses=[p["loss"] for p in curves.steps],
-        eval_steps=[p["step"] for p in curves.evals], eval_losses=[p["loss"] for p in curves.evals],
-        accuracies=[p["accuracy"] for p in curves.evals])
+        eval_steps=[p["step"] for p in evals], eval_losses=[p["loss"] for p in evals],
+        scores=[p[metric.name] for p in evals], metric=metric)
 
 
 def measurements(result: Result) -> None:
@@ -87,12 +90,13 @@ def measurements(result: Result) -> None:
     st.subheader("Measured")
     if "test" not in result.metrics:
         st.info("This run has no test score, since its dataset has no test row.", icon=":material/info:")
-    for split, metrics in result.metrics.items():
+    for split, scores in result.metrics.items():
         with st.container(horizontal=True, gap="medium"):
-            for name, i in metrics.items():
-                text = "accuracy" if name == "accuracy" else "macro-F1"
-                st.metric(f"{split.capitalize()} {text}", measured(i.value, i.low, i.high), width=230,
-                          help=word("interval") if name == "accuracy" else word("macro-F1"))
+            for metric in [metric for metric in METRICS if metric.name in scores]:
+                found = scores[metric.name]
+                st.metric(metric.heading(split), measured(found.value, found.low, found.high), width=230, help=metric.explanation)
+    if "validation" in result.metrics:
+        st.caption("Validation rows also chose the checkpoint, so their numbers are a little too good. In brackets: 95 % intervals.")
     with st.container(horizontal=True, gap="small"):
         st.metric("Trained parameters", f"{count(result.trainable_params)} ({share(result.trainable_params, result.total_params)})",
                   width=235, help=word("trained parameters"))
@@ -106,8 +110,9 @@ def measurements(result: Result) -> None:
     st.caption(" · ".join(f"{phase} {duration(s)}" for phase, s in result.phase_seconds.items()) +
                f" · {result.precision} on {shell.escape(result.device)}")
     if result.best_step is not None:
-        st.caption(f"Kept and judged: step {result.best_step:,} of {result.steps:,}, the latest checkpoint whose validation accuracy is "
-                   "within a standard error of the best one.")
+        metric = primary(name for scores in result.metrics.values() for name in scores) or METRICS[0]
+        st.caption(f"Kept and judged: step {result.best_step:,} of {result.steps:,}, the latest checkpoint whose "
+                   f"{metric.on('validation')} is within a standard error of the best one.")
 
 
 def recipe(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Runs grouped by the experiment they belong to: state, progress, test accuracy, and a way in."""
+"""Runs grouped by the experiment they belong to: state, progress, test score, and a way in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.domain.run import JobKind, Run, Status
+from core.domain.run import JobKind, Result, Run, Status
+from core.metrics import primary
 from core.plots.numbers import duration, measured
 from pages._ui import arms, guard, live, shell
 
@@ -114,10 +115,18 @@ def _row(ws: str, run: Run, name: str) -> None:
             phase = list(story.phases)[-1] if story.phases else "starting"
             st.caption(phase + (f", step {step:,} of {total:,}" if step and total and phase == "training" else ""))
         elif run.status in (Status.DONE, Status.STOPPED) and (result := shell.api().runs.result(ws, run.id)):
-            accuracy = result.metrics.get("test", {}).get("accuracy")
-            score = f"test accuracy {measured(accuracy.value, accuracy.low, accuracy.high)}" if accuracy else "no test score (no test row)"
-            st.caption(f"{score} · {duration(result.seconds)}")
+            st.caption(f"{_score(result)} · {duration(result.seconds)}")
         elif run.failure:
             st.caption(shell.escape(run.failure.what))
         if damage := shell.api().runs.damage(ws, run.id):
             st.caption(f":material/broken_image: damaged: {shell.escape(', '.join(damage))}")
+
+
+def _score(result: Result) -> str:
+    """The metric that decides, on the test rows."""
+    scores = result.metrics.get("test", {})
+    metric = primary(scores)
+    if metric is None:
+        return "no test score (no test row)"
+    found = scores[metric.name]
+    return f"{metric.on('test')} {measured(found.value, found.low, found.high)}"
