@@ -56,8 +56,9 @@ def test_the_theme_and_the_palette_agree():
         assert theme[mode]["backgroundColor"] == background
 
 
-def test_errors_never_show_a_traceback():
+def test_the_server_shows_neither_tracebacks_nor_docstrings():
     import tomllib
 
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     assert config["client"]["showErrorDetails"] == "none"
+    assert config["runner"]["magicEnabled"] is False, "a string on a line of its own would be drawn on the page"
