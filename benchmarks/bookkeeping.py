@@ -1,4 +1,5 @@
-"""What Thaw itself costs around the training: lists of runs, polls of a run under way, bootstrap intervals, against the plainest code.
+"""What Thaw itself costs around the training: lists of runs, polls of a run under way, bootstrap intervals, against the
+plainest code.
 
     make bench
     python benchmarks/bookkeeping.py
@@ -32,7 +33,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        records = [_paired(name, plain, thaw, args.repeats) for name, plain, thaw in (*_store_pairs(Path(folder)), _bootstrap_pair())]
+        records = [_paired(name, plain, thaw, args.repeats) for name, plain, thaw in (*_store_pairs(Path(folder)),
+                                                                                      _bootstrap_pair())]
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "bookkeeping.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     print("| what | plain | Thaw | ratio |\n|---|---|---|---|")
@@ -54,7 +56,8 @@ def _store_pairs(folder: Path) -> list[Pair]:
 
     store = Store(Settings(home=folder / "home"))
     recipe = Recipe(dataset="d", base_model="m", method="lora")
-    ids = store.jobs.submit([NewJob(workspace="ws", kind=JobKind.TRAIN, name=f"run {i}", runs_folder=folder, recipe=recipe.replace(seed=i))
+    ids = store.jobs.submit([NewJob(workspace="ws", kind=JobKind.TRAIN, name=f"run {i}", runs_folder=folder,
+                                    recipe=recipe.replace(seed=i))
                              for i in range(RUNS)])
     if store.queue.claim(supervisor="bench", host="here", slots=1) is None:
         raise RuntimeError("no run was claimed")
@@ -62,7 +65,8 @@ def _store_pairs(folder: Path) -> list[Pair]:
     connection = store.database.connection()
 
     def rows() -> list[Any]:
-        found = connection.execute("SELECT * FROM jobs WHERE workspace = 'ws' ORDER BY created DESC, ticket DESC").fetchall()
+        found = connection.execute("SELECT * FROM jobs WHERE workspace = 'ws' ORDER BY created "
+                                   "DESC, ticket DESC").fetchall()
         return [(row, json.loads(row["recipe"])) for row in found]
 
     def poll() -> list[Any]:
@@ -87,7 +91,8 @@ def _bootstrap_pair() -> Pair:
 
     def plain() -> list[Any]:
         draws = rng.integers(0, ROWS, (SAMPLES, ROWS))
-        found = [(accuracy_score(labels[d], predictions[d]), f1_score(labels[d], predictions[d], average="macro")) for d in draws]
+        found = [(accuracy_score(labels[d], predictions[d]), f1_score(labels[d], predictions[d], average="macro"))
+                 for d in draws]
         return np.percentile(found, [2.5, 97.5], axis=0).tolist()  # type: ignore[no-any-return]
 
     return (f"95 % intervals of {ROWS:,} predictions, {CLASSES} classes, {SAMPLES:,} resamples", plain,
@@ -97,8 +102,8 @@ def _bootstrap_pair() -> Pair:
 def _paired(name: str, plain: Callable[[], object], thaw: Callable[[], object], repeats: int) -> dict[str, Any]:
     plain(), thaw()  # imports and caches are not timed
     pairs = [(_seconds(plain), _seconds(thaw)) for _ in range(repeats)]
-    return {"name": name, "plain_s": statistics.median(p for p, _ in pairs), "thaw_s": statistics.median(t for _, t in pairs),
-            "ratio": statistics.median(t / p for p, t in pairs)}
+    return {"name": name, "plain_s": statistics.median(p for p, _ in pairs),
+            "thaw_s": statistics.median(t for _, t in pairs), "ratio": statistics.median(t / p for p, t in pairs)}
 
 
 def _seconds(work: Callable[[], object]) -> float:

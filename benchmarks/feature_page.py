@@ -1,4 +1,5 @@
-"""Timings of the Features page in a real browser, on made-up features: opening it, and a lasso; beside them `plain_map.py`."""
+"""Timings of the Features page in a real browser, on made-up features: opening it, and a lasso; beside them
+`plain_map.py`."""
 
 from __future__ import annotations
 
@@ -37,13 +38,15 @@ from core.store import Store  # noqa: E402
 from core.store.jobs import NewJob  # noqa: E402
 
 WORKSPACE = "bench-workspace"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-sync"]
 PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def measure(repeats: int) -> list[dict[str, Any]]:
     """Both timings, each beside the peer's."""
-    chromium = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    chromium = next((path for name in ("chromium", "chromium-browser", "google-chrome")
+                     if (path := shutil.which(name))), None)
     if chromium is None:
         print("No Chromium here: the page was not timed.", file=sys.stderr)
         return []
@@ -61,14 +64,15 @@ def measure(repeats: int) -> list[dict[str, Any]]:
             end_supervisors(home)
         with served(ROOT / "benchmarks" / "plain_map.py", PLAIN_ROWS="5000") as url:
             peer = drive(playwright, chromium, url, ".st-key-map .js-plotly-plot", "nothing selected", repeats)
-    return [{"what": "page opens, 2,000 rows", "thaw_s": opened[2000], "peer": "Streamlit page with the two panes alone", "peer_s": peer[0],
-             "wanted": "3 s"},
-            {"what": "lasso to update, 5,000 points a pane", "thaw_s": lassoed[5000], "peer": "the same two panes in Plotly",
-             "peer_s": peer[1], "wanted": "1 s"}]
+    return [{"what": "page opens, 2,000 rows", "thaw_s": opened[2000],
+             "peer": "Streamlit page with the two panes alone", "peer_s": peer[0], "wanted": "3 s"},
+            {"what": "lasso to update, 5,000 points a pane", "thaw_s": lassoed[5000],
+             "peer": "the same two panes in Plotly", "peer_s": peer[1], "wanted": "1 s"}]
 
 
 def drive(playwright: Any, chromium: str, address: str, target: str, last: str, repeats: int) -> tuple[float, float]:
-    """Median seconds to open (until the last part stands and is painted) and from letting go of a lasso to its count on screen."""
+    """Median seconds to open (until the last part stands and is painted) and from letting go of a lasso to its count on
+    screen."""
     browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     opens, lassos = [], []
@@ -114,9 +118,10 @@ def served(script: Path, **environment: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true", "--server.port", str(port),
-               "--server.fileWatcherType", "none"]
-    child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true", "--server.port",
+               str(port), "--server.fileWatcherType", "none"]
+    child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}/"
     try:
         for _ in range(300):
@@ -144,7 +149,8 @@ def end_supervisors(home: Path) -> None:
 
 
 def make(home: Path, n: int, *, workspace: str = WORKSPACE, seed: int = 0) -> str:
-    """A workspace with one finished run whose features of n rows are on disk, the tuned ones by `seed`; returns the run's id."""
+    """A workspace with one finished run whose features of n rows are on disk, the tuned ones by `seed`; returns the
+    run's id."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
@@ -154,15 +160,17 @@ def make(home: Path, n: int, *, workspace: str = WORKSPACE, seed: int = 0) -> st
         (home / "assets").symlink_to(load().assets)
     classes = ("business", "entertainment", "politics", "sport", "tech")
     rng = np.random.default_rng(0)
-    words = np.array(["market", "film", "vote", "match", "chip", "said", "year", "people", "first", "company", "after", "would"])
+    words = np.array(["market", "film", "vote", "match", "chip", "said", "year", "people", "first", "company",
+                      "after", "would"])
     labels = np.arange(n) % len(classes)
-    dataset = Dataset(id=f"{n:016x}", name="made", task=Task.TEXT_CLASSIFICATION, content_hash=f"{n:016x}", classes=classes,
-                      counts={"test": dict.fromkeys(classes, n // len(classes))}, source="made", rows_read=n, rows_kept=n,
-                      mean_length=120.0)
+    dataset = Dataset(id=f"{n:016x}", name="made", task=Task.TEXT_CLASSIFICATION, content_hash=f"{n:016x}",
+                      classes=classes, counts={"test": dict.fromkeys(classes, n // len(classes))}, source="made",
+                      rows_read=n, rows_kept=n, mean_length=120.0)
     folder = settings.workspace(workspace) / "datasets" / dataset.id
     folder.mkdir(parents=True)
     texts = [" ".join(rng.choice(words, 250)) for _ in range(n)]
-    parquet.write_table(pa.table({"row_id": pa.array(range(n), pa.int64()), "text": texts, "label": pa.array(labels, pa.int32()),
+    parquet.write_table(pa.table({"row_id": pa.array(range(n), pa.int64()), "text": texts,
+                                  "label": pa.array(labels, pa.int32()),
                                   "split": ["test"] * n}), folder / "rows.parquet")
     files.write_json(folder / "dataset.json", codec.to_json(dataset))
     return _run(settings, workspace, dataset, labels, seed)
@@ -183,16 +191,18 @@ def _run(settings: Settings, workspace: str, dataset: Dataset, labels: np.ndarra
     files.write_json(path / "recipe.json", recipe.to_json())
     files.write_json(path / "artifact" / "labels.json", {"classes": list(dataset.classes), "precision": "fp32"})
     files.write_json(path / "result.json", codec.to_json(Result(
-        metrics={"test": {"accuracy": score, "macro_f1": score}}, trainable_params=1000, total_params=22_000_000, seconds=60.0,
-        phase_seconds={"training": 50.0}, peak_memory_bytes=4 * 10**8, estimated_memory_bytes=4 * 10**8, artifact_bytes=10**6, steps=40,
-        samples=640, precision="fp32", device="cpu", dataset_hash=dataset.content_hash)))
+        metrics={"test": {"accuracy": score, "macro_f1": score}}, trainable_params=1000, total_params=22_000_000,
+        seconds=60.0, phase_seconds={"training": 50.0}, peak_memory_bytes=4 * 10**8, estimated_memory_bytes=4 * 10**8,
+        artifact_bytes=10**6, steps=40, samples=640, precision="fp32", device="cpu",
+        dataset_hash=dataset.content_hash)))
     where = places.of_run(path, settings=settings, rows=max(n, DEFAULT_ROWS))
     rng, blocks = np.random.default_rng(1), facts_module.read("minilm", settings).blocks  # type: ignore[union-attr]
     decay = np.exp(-np.arange(384) / 60)
     pull = 0.6 * rng.standard_normal((5, 384)) * decay
     base = {b.name: rng.standard_normal((n, 384)) * decay + pull[labels] for b in blocks}
     rng = np.random.default_rng((2, seed))
-    tuned = {b.name: base[b.name] + b.index / len(blocks) * (pull[labels] + 0.3 * rng.standard_normal((n, 384)) * decay) for b in blocks}
+    tuned = {b.name: base[b.name] + b.index / len(blocks) * (pull[labels] + 0.3 * rng.standard_normal((n, 384)) * decay)
+             for b in blocks}
     for place, features in ((where.base, base), (where.tuned, tuned)):
         BlockFeatures(row_ids=np.arange(n), blocks=features).save(place)
     store.queue.finish(run, fence=claim.fence, status=Status.DONE)

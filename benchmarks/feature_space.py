@@ -3,9 +3,12 @@
     make bench                                (after the training runs)
     python benchmarks/feature_space.py --only numbers,extraction
 
-- numbers: every number of 8 blocks of 2,000 rows x 384, two models; beside it, scikit-learn's k-NN and linear probe alone.
-- extraction: MiniLM on 2,000 rows of BBC News, every block; beside it, a bare loop that runs the model and pools the last block.
-- page: opening the page with features on disk at 2,000 rows, and a lasso at 5,000 points a pane, in the system's Chromium; beside it,
+- numbers: every number of 8 blocks of 2,000 rows x 384, two models; beside it, scikit-learn's k-NN and linear probe
+alone.
+- extraction: MiniLM on 2,000 rows of BBC News, every block; beside it, a bare loop that runs the model and pools the
+last block.
+- page: opening the page with features on disk at 2,000 rows, and a lasso at 5,000 points a pane, in the system's
+Chromium; beside it,
   a Streamlit page of 40 lines with nothing but the same two panes as a Plotly figure.
 Medians over repeats, which alternate between Thaw and the peer.
 """
@@ -46,8 +49,8 @@ def main() -> int:
     (args.out / "feature_space.json").write_text(json.dumps(lines, indent=1), encoding="utf-8")
     print("| what | Thaw | plain peer | ratio | wanted |\n|---|---|---|---|---|")
     for line in lines:
-        print(f"| {line['what']} | {line['thaw_s']:.2f} s | {line['peer']}: {line['peer_s']:.2f} s | {line['thaw_s'] / line['peer_s']:.2f} "
-              f"| {line['wanted']} |")
+        print(f"| {line['what']} | {line['thaw_s']:.2f} s | {line['peer']}: {line['peer_s']:.2f} s | "
+              f"{line['thaw_s'] / line['peer_s']:.2f} | {line['wanted']} |")
     return 0
 
 
@@ -62,7 +65,7 @@ def alternate(thaw: Callable[[], Any], peer: Callable[[], Any], repeats: int) ->
     return statistics.median(spent[0]), statistics.median(spent[1])
 
 
-# -- numbers -------------------------------------------------------------------------------------------------------------------------
+# -- numbers -----------------------------------------------------------------------------------------------------------
 
 
 def numbers(repeats: int) -> list[Line]:
@@ -71,20 +74,23 @@ def numbers(repeats: int) -> list[Line]:
     from core.shift.sides import Sides
 
     base, tuned, labels = tables()
-    both = Sides(names=tuple(f"block {i}" for i in range(BLOCKS)), base=base, tuned=tuned, frozen=(False,) * BLOCKS, labels=labels)
+    both = Sides(names=tuple(f"block {i}" for i in range(BLOCKS)), base=base, tuned=tuned, frozen=(False,) * BLOCKS,
+                 labels=labels)
     ours, theirs = alternate(lambda: report.measure(both), lambda: plain_numbers(base, tuned, labels), repeats)
-    return [{"what": f"all numbers, {ROWS:,} rows x {WIDTH}, {BLOCKS} blocks", "thaw_s": ours, "peer": "k-NN and probe of scikit-learn",
-             "peer_s": theirs, "wanted": "10 s"}]
+    return [{"what": f"all numbers, {ROWS:,} rows x {WIDTH}, {BLOCKS} blocks", "thaw_s": ours,
+             "peer": "k-NN and probe of scikit-learn", "peer_s": theirs, "wanted": "10 s"}]
 
 
 def tables() -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
-    """Features of two models with a spectrum that decays as real ones do, in fp16 as on disk; classes apart; later blocks moved more."""
+    """Features of two models with a spectrum that decays as real ones do, in fp16 as on disk; classes apart; later
+    blocks moved more."""
     rng = np.random.default_rng(0)
     labels = np.arange(ROWS) % CLASSES
     decay = np.exp(-np.arange(WIDTH) / 60)
     centres = 0.6 * rng.standard_normal((CLASSES, WIDTH)) * decay
     base = [rng.standard_normal((ROWS, WIDTH)) * decay + centres[labels] for _ in range(BLOCKS)]
-    tuned = [x + (i + 1) / BLOCKS * (0.3 * rng.standard_normal((ROWS, WIDTH)) * decay + 0.5 * centres[labels]) for i, x in enumerate(base)]
+    tuned = [x + (i + 1) / BLOCKS * (0.3 * rng.standard_normal((ROWS, WIDTH)) * decay + 0.5 * centres[labels])
+             for i, x in enumerate(base)]
     return [x.astype(np.float16) for x in base], [y.astype(np.float16) for y in tuned], labels
 
 
@@ -102,11 +108,12 @@ def plain_numbers(base: list[np.ndarray], tuned: list[np.ndarray], labels: np.nd
         cross_val_predict(make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)), values, labels, cv=3)
 
 
-# -- extraction ----------------------------------------------------------------------------------------------------------------------
+# -- extraction --------------------------------------------------------------------------------------------------------
 
 
 def extraction(repeats: int) -> list[Line]:
-    """Pooled features of every block against one bare forward pass over the same rows, lengths, batches and precision."""
+    """Pooled features of every block against one bare forward pass over the same rows, lengths, batches and
+    precision."""
     from core import tasks
     from core.api import Thaw
     from core.cli import sources
@@ -120,21 +127,23 @@ def extraction(repeats: int) -> list[Line]:
     settings = settings_module.load()
     dataset = sources.dataset("bbc-news", shift=None, text=None, label=None, settings=settings, workspace="bench")
     facts = sources.model("minilm", settings=settings, workspace="bench")
-    recipe = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method="probe", effort="quick", facts=facts,
-                             train_rows=dataset.rows(Split.TRAIN), mean_length=dataset.mean_length)
+    recipe = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method="probe", effort="quick",
+                             facts=facts, train_rows=dataset.rows(Split.TRAIN), mean_length=dataset.mean_length)
     device = Thaw(settings).device()
     precision = device.precision if device else "fp32"
     adapter, folder = tasks.adapter(recipe.task), facts_module.folder(facts.id, settings)
     rows = read_rows(dataset, settings=settings, workspace="bench")
-    encoded = adapter.encode(rows, processor=adapter.load_processor(folder), recipe=recipe, facts=facts, cache=settings.cache)
-    network = adapter.build(folder, recipe=recipe, facts=facts, n_classes=len(rows.classes), weights="pretrained", dropout=0.0,
-                            device="cpu", compute_dtype=artifact.compute_dtype(precision))
+    encoded = adapter.encode(rows, processor=adapter.load_processor(folder), recipe=recipe, facts=facts,
+                             cache=settings.cache)
+    network = adapter.build(folder, recipe=recipe, facts=facts, n_classes=len(rows.classes), weights="pretrained",
+                            dropout=0.0, device="cpu", compute_dtype=artifact.compute_dtype(precision))
     sample = np.arange(min(ROWS, len(rows.row_ids)))
     bare = Bare(folder, rows.content[:len(sample)], recipe.max_length, precision)
     pooled.every_block(network, encoded, sample[:64], precision=precision)
-    ours, theirs = alternate(lambda: pooled.every_block(network, encoded, sample, precision=precision), bare.run, repeats)
-    return [{"what": f"features of {len(sample):,} rows at {len(facts.blocks)} blocks, MiniLM, {precision}", "thaw_s": ours,
-             "peer": "bare forward pass", "peer_s": theirs, "wanted": "1.2 x"}]
+    ours, theirs = alternate(lambda: pooled.every_block(network, encoded, sample, precision=precision), bare.run,
+                             repeats)
+    return [{"what": f"features of {len(sample):,} rows at {len(facts.blocks)} blocks, MiniLM, {precision}",
+             "thaw_s": ours, "peer": "bare forward pass", "peer_s": theirs, "wanted": "1.2 x"}]
 
 
 class Bare:
@@ -148,7 +157,8 @@ class Bare:
         self.precision = precision
         ids = self.tokenizer(texts, truncation=True, max_length=length)["input_ids"]
         ids.sort(key=len, reverse=True)
-        self.batches = [self.tokenizer.pad({"input_ids": ids[i:i + 32]}, return_tensors="pt") for i in range(0, len(ids), 32)]
+        self.batches = [self.tokenizer.pad({"input_ids": ids[i:i + 32]}, return_tensors="pt")
+                        for i in range(0, len(ids), 32)]
 
     def run(self) -> None:
         """One pass."""

@@ -1,4 +1,5 @@
-"""Large files through the app as a person brings them: upload in a real browser, the web process's memory watched from outside."""
+"""Large files through the app as a person brings them: upload in a real browser, the web process's memory watched from
+outside."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ class Watch(threading.Thread):
 
 
 def measure(home: Path) -> list[dict[str, Any]]:
-    """Import 195 MB of CSV and 20,000 pictures through the app; seconds, growth of the web process, progress texts seen."""
+    """Import 195 MB of CSV and 20,000 pictures through the app; seconds, growth of the web process, progress texts
+    seen."""
     from playwright.sync_api import sync_playwright
 
     from tests.e2e.conftest import CHROMIUM, FLAGS
@@ -92,6 +94,7 @@ def _through_the_app(browser: Any, path: Path, home: Path, rows: int) -> dict[st
         page.get_by_role("heading", name="Rows by class and split").wait_for(timeout=60_000)
         time.sleep(2)
         page.close()
-        return {"seconds": seconds, "growth_bytes": watch.stop() - before, "progress_seen": len(seen), "progress": sorted(seen)[:20]}
+        return {"seconds": seconds, "growth_bytes": watch.stop() - before, "progress_seen": len(seen),
+                "progress": sorted(seen)[:20]}
     finally:
         end(server)

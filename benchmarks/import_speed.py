@@ -1,11 +1,13 @@
 """Importing with Thaw against plain `datasets.load_dataset`, on the same generated files, in one run.
 
     python benchmarks/import_speed.py                       20,000 rows as CSV, JSON Lines and Parquet; 2,000 pictures
-    python benchmarks/import_speed.py --large               also 200 MB of CSV and 20,000 pictures through the app, in a real browser
+    python benchmarks/import_speed.py --large               also 200 MB of CSV and 20,000 pictures through the app, in a
+    real browser
 
-Reading and checking are stated separately. Reading a table ends with every row in memory; reading pictures ends with every picture
-decoded to RGB pixels (`imagefolder` only lists files when it loads, so each of its pictures is opened once here). `datasets` gets an
-empty cache each time; imports of both sides are done before the clock starts. Sides take turns; what is shown is the median.
+Reading and checking are stated separately. Reading a table ends with every row in memory; reading pictures ends with
+every picture decoded to RGB pixels (`imagefolder` only lists files when it loads, so each of its pictures is opened
+once here). `datasets` gets an empty cache each time; imports of both sides are done before the clock starts. Sides take
+turns; what is shown is the median.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ def main() -> int:
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
     with tempfile.TemporaryDirectory(prefix="thaw-bench-") as temporary:
         home = Path(temporary)
-        report: dict[str, Any] = {"records": [measure(case, home=home, repeats=args.repeats) for case in _cases(home, args)]}
+        report: dict[str,
+                     Any] = {"records": [measure(case, home=home, repeats=args.repeats) for case in _cases(home, args)]}
         if args.large:
             report["large"] = import_large.measure(home)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -73,7 +76,8 @@ def _cases(home: Path, args: argparse.Namespace) -> list[Case]:
     print("making the files ...", file=sys.stderr, flush=True)
     made = made_files.tables(home / "tables", rows=args.rows)
     cases = [Case(name=name, loader=loader, path=made[suffix], rows=args.rows)
-             for name, loader, suffix in (("CSV", "csv", "csv"), ("JSON Lines", "json", "jsonl"), ("Parquet", "parquet", "parquet"))]
+             for name, loader, suffix in (("CSV", "csv", "csv"), ("JSON Lines", "json", "jsonl"),
+                                          ("Parquet", "parquet", "parquet"))]
     folder = made_files.pictures(home / "pictures", count=args.pictures)
     return [*cases, Case(name="pictures", loader="imagefolder", path=folder, rows=args.pictures)]
 
@@ -89,8 +93,8 @@ def measure(case: Case, *, home: Path, repeats: int) -> dict[str, Any]:
         if number:
             thaw, checks, plain = [*thaw, read_s], [*checks, check_s], [*plain, plain_s]
     read, other = statistics.median(thaw), statistics.median(plain)
-    return {"kind": case.name, "rows": case.rows, "bytes": _size(case.path), "thaw_read_s": read, "plain_s": other, "ratio": read / other,
-            "check_s": statistics.median(checks), "all_thaw_read_s": thaw, "all_plain_s": plain}
+    return {"kind": case.name, "rows": case.rows, "bytes": _size(case.path), "thaw_read_s": read, "plain_s": other,
+            "ratio": read / other, "check_s": statistics.median(checks), "all_thaw_read_s": thaw, "all_plain_s": plain}
 
 
 def _thaw(case: Case, settings: Settings) -> tuple[float, float]:
@@ -126,20 +130,24 @@ def _timed(work: Callable[[], None]) -> float:
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return (path.stat().st_size if path.is_file()
+            else sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
 
 
 def markdown(report: dict[str, Any]) -> str:
     """The tables for people."""
-    lines = ["| file | rows | size | `load_dataset` | Thaw, reading | ratio | Thaw, checks |", "|---|---|---|---|---|---|---|"]
-    lines += [f"| {r['kind']} | {r['rows']:,} | {r['bytes'] / 1e6:.1f} MB | {r['plain_s']:.2f} s | {r['thaw_read_s']:.2f} s | "
-              f"{r['ratio']:.2f}x | {r['check_s']:.2f} s |" for r in report["records"]]
-    lines.append(f"\nGoal: reading at most {GOAL}x of the plain loader. Checks: duplicates, leaks, labels, lengths or sizes, shortcuts.")
+    lines = ["| file | rows | size | `load_dataset` | Thaw, reading | ratio | Thaw, checks |",
+             "|---|---|---|---|---|---|---|"]
+    lines += [f"| {r['kind']} | {r['rows']:,} | {r['bytes'] / 1e6:.1f} MB | {r['plain_s']:.2f} s | "
+              f"{r['thaw_read_s']:.2f} s | {r['ratio']:.2f}x | {r['check_s']:.2f} s |" for r in report["records"]]
+    lines.append(f"\nGoal: reading at most {GOAL}x of the plain loader. Checks: duplicates, leaks, labels, lengths or "
+                 "sizes, shortcuts.")
     if "large" in report:
-        lines += ["", "| through the app | size | rows | whole import | most the web process grew | progress reports seen |",
+        lines += ["", "| through the app | size | rows | whole import | most the web process grew | progress "
+                      "reports seen |",
                   "|---|---|---|---|---|---|"]
-        lines += [f"| {r['kind']} | {r['bytes'] / 1e6:.0f} MB | {r['rows']:,} | {r['seconds']:.0f} s | {r['growth_bytes'] / 1e6:.0f} MB | "
-                  f"{r['progress_seen']} |" for r in report["large"]]
+        lines += [f"| {r['kind']} | {r['bytes'] / 1e6:.0f} MB | {r['rows']:,} | {r['seconds']:.0f} s | "
+                  f"{r['growth_bytes'] / 1e6:.0f} MB | {r['progress_seen']} |" for r in report["large"]]
     return "\n".join(lines)
 
 

@@ -16,7 +16,8 @@ WORDS_A_ROW = 60
 
 
 def rows(count: int, *, words: int = WORDS_A_ROW, seed: int = 0) -> Iterator[tuple[str, str]]:
-    """(text, label): sentences of made-up words whose frequencies fall as in natural language (Zipf); commas and quotes occur."""
+    """(text, label): sentences of made-up words whose frequencies fall as in natural language (Zipf); commas and quotes
+    occur."""
     random = np.random.default_rng(seed)
     letters = np.array(list("etaoinshrdlucmfw"))
     vocabulary = np.array(["".join(random.choice(letters, random.integers(2, 10))) for _ in range(5_000)])

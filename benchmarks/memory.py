@@ -1,12 +1,12 @@
 """The memory estimate against what runs take: every method, in fp32 and bf16, at 64, 128 and 512 tokens; and pictures.
 
-    python benchmarks/memory.py                                          all of it (about 40 fresh processes of some ten steps)
-    python benchmarks/memory.py --methods lora,full --lengths 128 --precisions bf16 --out memory
+    python benchmarks/memory.py                                          all of it (about 40 fresh processes of some ten
+    steps) python benchmarks/memory.py --methods lora,full --lengths 128 --precisions bf16 --out memory
     python benchmarks/memory.py --model efficientnet-lite0               the same for made-up pictures
 
-Each case is a process of its own (`python -m core.cli.child`) with empty caches, on made-up rows: texts of random words of mixed
-length, or pictures of noise. What is compared is the run's own record: peak resident memory above what the process held before the model
-was loaded.
+Each case is a process of its own (`python -m core.cli.child`) with empty caches, on made-up rows: texts of random words
+of mixed length, or pictures of noise. What is compared is the run's own record: peak resident memory above what the
+process held before the model was loaded.
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ from core.training import device as device_module  # noqa: E402
 WORKSPACE = "memory"
 ROWS = {"train": 240, "validation": 64, "test": 64}
 CLASSES = ("one", "two", "three", "four")
-WORDS = "market team phone film party share goal chip song vote price match code actor law trade cup disk award tax".split()
+WORDS = ("market team phone film party share goal chip song vote "
+         "price match code actor law trade cup disk award tax").split()
 WORDS_A_TEXT = (16, 700)
-"""Texts are of mixed length, as real ones are, log-uniform between these: a third is shorter than 64 tokens, a twelfth longer than 512."""
+"""Texts are of mixed length, as real ones are, log-uniform between these: a third is shorter than 64 tokens, a twelfth
+longer than 512."""
 PICTURE_SIDE = 64
 
 
@@ -66,7 +68,8 @@ def main() -> int:
                 if method == "qlora" and facts.has_batch_norm:
                     continue
                 recipe = recipe_for(dataset, facts, method, length, precision)
-                records.append({"method": method, "precision": precision, "length": length} | one(recipe, dataset, facts, settings))
+                records.append({"method": method, "precision": precision, "length": length}
+                               | one(recipe, dataset, facts, settings))
                 print(json.dumps(records[-1]), file=sys.stderr, flush=True)
     (args.out / f"memory-{args.model}.json").write_text(json.dumps(records, indent=1), encoding="utf-8")
     print(markdown(records))
@@ -86,7 +89,8 @@ def made_up(task: Task, settings: Settings) -> Dataset:
             for row, (label, split) in enumerate(zip(labels, splits, strict=True)):
                 place = folder / split / label
                 place.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(random.integers(0, 255, (PICTURE_SIDE, PICTURE_SIDE, 3), dtype=np.uint8)).save(place / f"{row}.png")
+                Image.fromarray(random.integers(0, 255, (PICTURE_SIDE, PICTURE_SIDE, 3),
+                                                dtype=np.uint8)).save(place / f"{row}.png")
             source = Path(shutil.make_archive(str(folder), "zip", folder))
         else:
             source = folder.with_suffix(".csv")
@@ -101,8 +105,8 @@ def recipe_for(dataset: Dataset, facts: ModelFacts, method: str, length: int, pr
     """Thaw's own default recipe for one epoch at this length and precision."""
     found = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method=method, effort="normal",
                             train_rows=dataset.rows(Split.TRAIN), mean_length=dataset.mean_length, facts=facts)
-    return found.replace(max_length=length, precision=precision, epochs=1.0, batch_size=16, evaluations_per_epoch=2, track_features=64,
-                         gradient_checkpointing="off")
+    return found.replace(max_length=length, precision=precision, epochs=1.0, batch_size=16, evaluations_per_epoch=2,
+                         track_features=64, gradient_checkpointing="off")
 
 
 def one(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings) -> dict[str, Any]:
@@ -112,10 +116,12 @@ def one(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings)
         run_dir = Path(temporary, "run")
         run_dir.mkdir()
         (run_dir / "recipe.json").write_text(json.dumps(recipe.to_json()), encoding="utf-8")
-        done = subprocess.run([sys.executable, "-m", "core.cli.child", "--workspace", WORKSPACE, "--run-dir", str(run_dir)], cwd=ROOT,
+        done = subprocess.run([sys.executable, "-m", "core.cli.child", "--workspace", WORKSPACE, "--run-dir",
+                               str(run_dir)], cwd=ROOT,
                               env=dict(os.environ), capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"{recipe.method} at {recipe.max_length} in {recipe.precision} failed:\n{done.stderr[-3000:]}")
+            raise RuntimeError(f"{recipe.method} at {recipe.max_length} in {recipe.precision} "
+                               f"failed:\n{done.stderr[-3000:]}")
         measured = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))["peak_memory_bytes"]
     parts = memory(recipe, facts=facts, device=device_module.read(settings), n_classes=len(dataset.classes))
     return {"measured": measured, "estimated": parts.total, "ratio": round(parts.total / measured, 3), **_parts(parts)}
@@ -134,7 +140,8 @@ def markdown(records: list[dict[str, Any]]) -> str:
     for method in dict.fromkeys(r["method"] for r in records):
         found = [cells.get((method, *column)) for column in columns]
         lines.append("| " + " | ".join([f"`{method}`", *(
-            f"{r['estimated'] / 1e6:.0f} / {r['measured'] / 1e6:.0f} MB ({r['ratio']:.2f})" if r else "" for r in found)]) + " |")
+            f"{r['estimated'] / 1e6:.0f} / {r['measured'] / 1e6:.0f} MB ({r['ratio']:.2f})" if r
+            else "" for r in found)]) + " |")
     return "\n".join(lines)
 
 

@@ -28,10 +28,11 @@ def panes() -> None:
         axis = "" if number == 1 else str(number)
         figure.add_trace(go.Scattergl(x=place[:, 0], y=place[:, 1], mode="markers", xaxis=f"x{axis}", yaxis=f"y{axis}",
                                       marker={"color": np.arange(ROWS) % 5.0, "size": 6}, selectedpoints=rows or None,
-                                      text=[f"class {row % 5}<br>The beginning of the text of row {row}, about fifty characters"
+                                      text=[f"class {row % 5}<br>The beginning of the text of row {row}, about "
+                                            "fifty characters"
                                             for row in range(ROWS)], hovertemplate="%{text}<extra></extra>"))
-    figure.update_layout(height=520, dragmode="lasso", showlegend=False, xaxis={"domain": [0, 0.48]}, xaxis2={"domain": [0.52, 1]},
-                         yaxis2={"anchor": "x2"})
+    figure.update_layout(height=520, dragmode="lasso", showlegend=False, xaxis={"domain": [0, 0.48]},
+                         xaxis2={"domain": [0.52, 1]}, yaxis2={"anchor": "x2"})
     st.plotly_chart(figure, key="map", on_select="rerun")
     st.markdown(f"{len(rows):,} of {ROWS:,} rows selected" if rows else "nothing selected")
 

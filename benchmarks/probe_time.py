@@ -3,8 +3,9 @@
     make bench                                (after the training runs)
     python benchmarks/probe_time.py --effort normal
 
-Both sides are whole processes, in turn. What is compared is the run's own total (reading rows, tokenising, loading the model, features,
-fit, evaluation, saving) with nothing but the forward pass and the fit of the bare script; its start-up and tokenising are not counted.
+Both sides are whole processes, in turn. What is compared is the run's own total (reading rows, tokenising, loading the
+model, features, fit, evaluation, saving) with nothing but the forward pass and the fit of the bare script; its start-up
+and tokenising are not counted.
 """
 
 from __future__ import annotations
@@ -47,22 +48,25 @@ def main() -> int:
     rows = settings.workspace(WORKSPACE) / "datasets" / dataset.id / "rows.parquet"
     lines: list[dict[str, Any]] = []
     for _ in range(args.repeats):
-        found = subprocess.run([sys.executable, __file__, "--bare", str(rows), str(settings.assets / "models" / "minilm"),
+        found = subprocess.run([sys.executable, __file__, "--bare", str(rows),
+                                str(settings.assets / "models" / "minilm"),
                                 str(recipe.max_length)], check=True, capture_output=True, text=True)
         shutil.rmtree(settings.cache, ignore_errors=True)
         lines.append(json.loads(found.stdout.splitlines()[-1]) | thaw(recipe.to_json()))
     middle = {key: statistics.median(line[key] for line in lines) for key in lines[0]}
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "probe_time.json").write_text(json.dumps({"effort": args.effort, "runs": lines}, indent=1), encoding="utf-8")
+    (args.out / "probe_time.json").write_text(json.dumps({"effort": args.effort, "runs": lines}, indent=1),
+                                              encoding="utf-8")
     floor = middle["forward_s"] + middle["fit_s"]
-    print(f"Probe at {args.effort} effort: Thaw {middle['thaw_s']:.1f} s (test accuracy {middle['thaw_accuracy']:.3f}); bare forward pass "
-          f"{middle['forward_s']:.1f} s and fit {middle['fit_s']:.1f} s ({middle['bare_accuracy']:.3f}): {middle['thaw_s'] / floor:.2f}x "
-          "(wanted 1.3x)")
+    print(f"Probe at {args.effort} effort: Thaw {middle['thaw_s']:.1f} s (test accuracy "
+          f"{middle['thaw_accuracy']:.3f}); bare forward pass {middle['forward_s']:.1f} s and fit "
+          f"{middle['fit_s']:.1f} s ({middle['bare_accuracy']:.3f}): {middle['thaw_s'] / floor:.2f}x (wanted 1.3x)")
     return 0
 
 
 def bare(rows: str, model: str, length: str) -> dict[str, float]:
-    """Mean-pooled features of every row in batches of 32 of like length, then `LogisticRegression` on the standardised ones."""
+    """Mean-pooled features of every row in batches of 32 of like length, then `LogisticRegression` on the standardised
+    ones."""
     import numpy as np
     import pyarrow.parquet as pq
     import torch
@@ -73,7 +77,8 @@ def bare(rows: str, model: str, length: str) -> dict[str, float]:
 
     table = pq.read_table(rows, columns=["text", "label", "split"]).to_pandas()
     network = AutoModel.from_pretrained(model, dtype=torch.float32).eval()
-    ids = AutoTokenizer.from_pretrained(model)(table["text"].tolist(), truncation=True, max_length=int(length))["input_ids"]
+    ids = AutoTokenizer.from_pretrained(model)(table["text"].tolist(), truncation=True,
+                                               max_length=int(length))["input_ids"]
     order = np.argsort([-len(row) for row in ids], kind="stable")
     features = np.zeros((len(ids), network.config.hidden_size), np.float32)
     began = time.perf_counter()
@@ -90,7 +95,8 @@ def bare(rows: str, model: str, length: str) -> dict[str, float]:
     labels = table["label"].to_numpy()
     began = time.perf_counter()
     fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(features[train], labels[train])
-    return {"forward_s": forward, "fit_s": time.perf_counter() - began, "bare_accuracy": float(fitted.score(features[test], labels[test]))}
+    return {"forward_s": forward, "fit_s": time.perf_counter() - began,
+            "bare_accuracy": float(fitted.score(features[test], labels[test]))}
 
 
 def thaw(recipe: dict[str, Any]) -> dict[str, float]:
@@ -101,8 +107,8 @@ def thaw(recipe: dict[str, Any]) -> dict[str, float]:
         folder = Path(temporary, "run")
         folder.mkdir()
         (folder / "recipe.json").write_text(json.dumps(recipe), encoding="utf-8")
-        subprocess.run([sys.executable, "-m", "core.cli.child", "--workspace", WORKSPACE, "--run-dir", str(folder)], cwd=ROOT,
-                       env=dict(os.environ), check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "core.cli.child", "--workspace", WORKSPACE, "--run-dir", str(folder)],
+                       cwd=ROOT, env=dict(os.environ), check=True, capture_output=True)
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return {"thaw_s": result["seconds"], "thaw_accuracy": result["metrics"]["test"]["accuracy"]["value"]}
 

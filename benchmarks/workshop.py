@@ -1,12 +1,14 @@
-"""A workshop on one server: thirty people click through Thaw at once, and two on their own, beside the same on a bare Streamlit page.
+"""A workshop on one server: thirty people click through Thaw at once, and two on their own, beside the same on a bare
+Streamlit page.
 
     make bench
     python benchmarks/workshop.py --people 30
 
-Each person is a session of the server, spoken to as a browser speaks (Streamlit's own messages over a websocket), without the browser:
-what is timed is what one server answers. A person opens a page, reads for two to eight seconds, goes on to the next, through all pages and
-round again; fragments that follow the runs ask again by themselves, as they do in a browser. Every person has a workspace with a finished
-run and three waiting ones, and all the while the server trains one after the other, as in a real workshop.
+Each person is a session of the server, spoken to as a browser speaks (Streamlit's own messages over a websocket),
+without the browser: what is timed is what one server answers. A person opens a page, reads for two to eight seconds,
+goes on to the next, through all pages and round again; fragments that follow the runs ask again by themselves, as they
+do in a browser. Every person has a workspace with a finished run and three waiting ones, and all the while the server
+trains one after the other, as in a real workshop.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ ROWS = 625
 PATIENCE_S = 300
 """A page that takes longer ends the benchmark."""
 METHODS = ("full", "lora", "probe")
-"""Waiting in each workspace, in this order. Workspaces take turns: beside the clicks one full fine-tuning after another trains."""
+"""Waiting in each workspace, in this order. Workspaces take turns: beside the clicks one full fine-tuning after another
+trains."""
 
 
 class Person:
@@ -100,7 +103,8 @@ class Person:
             message = ForwardMsg.FromString(data)
             kind = message.WhichOneof("type")
             if kind == "navigation":
-                self._hashes = {page.url_pathname or "home": page.page_script_hash for page in message.navigation.app_pages}
+                self._hashes = {page.url_pathname or "home": page.page_script_hash
+                                for page in message.navigation.app_pages}
             elif kind == "auto_rerun":
                 again = message.auto_rerun
                 self._repeating.append(asyncio.create_task(self._repeat(again.fragment_id, again.interval)))
@@ -122,7 +126,8 @@ class Person:
 def visit(url: str, people: list[tuple[str, list[str]]], seconds: float, pages: list[str]) -> dict[str, Any]:
     """All of them at once; seconds a page, and what the server took of processor and memory meanwhile."""
     times: dict[str, list[float]] = defaultdict(list)
-    server = next(p for p in psutil.process_iter() if url.split(":")[-1].strip("/") in _command(p) and "streamlit" in _command(p))
+    server = next(p for p in psutil.process_iter() if url.split(":")[-1].strip("/") in _command(p)
+                  and "streamlit" in _command(p))
     persons = [Person(url, workspace, runs, times) for workspace, runs in people]
     used, began = sum(server.cpu_times()[:2]), time.perf_counter()
 
@@ -132,7 +137,8 @@ def visit(url: str, people: list[tuple[str, list[str]]], seconds: float, pages: 
     asyncio.run(all_of_them())
     if errors := [error for person in persons for error in person.errors]:
         raise RuntimeError(f"{len(errors)} errors were shown, the first: {errors[0]}")
-    return {"people": len(people), "opened": sum(map(len, times.values())), "server_memory_bytes": server.memory_info().rss,
+    return {"people": len(people), "opened": sum(map(len, times.values())),
+            "server_memory_bytes": server.memory_info().rss,
             "server_cores": (sum(server.cpu_times()[:2]) - used) / (time.perf_counter() - began),
             "pages": {page: {"median_s": statistics.median(found), "p95_s": sorted(found)[int(0.95 * (len(found) - 1))]}
                       for page, found in sorted(times.items())}}
@@ -146,7 +152,8 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def prepare(home: Path, people: int) -> list[tuple[str, list[str]]]:
-    """A workspace each, with a dataset, a finished run with its features and their comparison, and three runs on BBC News waiting."""
+    """A workspace each, with a dataset, a finished run with its features and their comparison, and three runs on BBC
+    News waiting."""
     settings = Settings(home=home, hub=False)
     names = [f"{feature_page.WORKSPACE}-{number}" for number in range(people)]
     done = [feature_page.make(home, ROWS, workspace=name, seed=number) for number, name in enumerate(names)]
@@ -158,13 +165,15 @@ def prepare(home: Path, people: int) -> list[tuple[str, list[str]]]:
                        settings=settings)
     waiting = [store.jobs.submit([
         NewJob(workspace=name, kind=JobKind.TRAIN, name=method, runs_folder=settings.workspace(name) / "runs",
-               recipe=Recipe(dataset="bbc-news", base_model="minilm", method=method, max_length=64)) for method in METHODS])[0]
+               recipe=Recipe(dataset="bbc-news", base_model="minilm", method=method, max_length=64))
+        for method in METHODS])[0]
         for name in names]
     return [(name, [finished, queued]) for name, finished, queued in zip(names, done, waiting, strict=True)]
 
 
 def main() -> int:
-    """Two and many people on Thaw, many on a bare page, a run training beside them throughout; prints a table, writes workshop.json."""
+    """Two and many people on Thaw, many on a bare page, a run training beside them throughout; prints a table, writes
+    workshop.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=90)
@@ -179,10 +188,12 @@ def main() -> int:
                 few, many = (visit(url, people[:count], args.seconds, PAGES) for count in (2, args.people))
             with feature_page.served(ROOT / "benchmarks" / "plain_map.py", PLAIN_ROWS=str(ROWS)) as url:
                 bare = visit(url, people, args.seconds, ("",))
-            statuses = [run.status.value for workspace, _ in people for run in Store(Settings(home=home)).jobs.list(workspace)]
+            statuses = [run.status.value for workspace, _ in people
+                        for run in Store(Settings(home=home)).jobs.list(workspace)]
         finally:
             feature_page.end_supervisors(home)
-    report = {"few": few, "many": many, "bare": bare, "runs": {status: statuses.count(status) for status in sorted(set(statuses))}}
+    report = {"few": few, "many": many, "bare": bare,
+              "runs": {status: statuses.count(status) for status in sorted(set(statuses))}}
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "workshop.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(markdown(report))
@@ -192,8 +203,10 @@ def main() -> int:
 def markdown(report: dict[str, Any]) -> str:
     """The table for people."""
     few, many, bare = report["few"], report["many"], report["bare"]
-    lines = [f"| page | {few['people']} people, median | {many['people']} people, median | 95 % within |", "|---|---|---|---|"]
-    for page, found in (*many["pages"].items(), ("a bare Streamlit page with two scatter plots", bare["pages"]["bare page"])):
+    lines = [f"| page | {few['people']} people, median | {many['people']} people, median | 95 % within |",
+             "|---|---|---|---|"]
+    for page, found in (*many["pages"].items(),
+                        ("a bare Streamlit page with two scatter plots", bare["pages"]["bare page"])):
         alone = f"{few['pages'][page]['median_s']:.2f} s" if page in few["pages"] else ""
         lines.append(f"| {page} | {alone} | {found['median_s']:.2f} s | {found['p95_s']:.2f} s |")
     lines.append("")

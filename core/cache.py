@@ -1,7 +1,9 @@
-"""Entries of the cache folder: found by what they depend on, locked while filled, leased while used, evicted when neither.
+"""Entries of the cache folder: found by what they depend on, locked while filled, leased while used, evicted when
+neither.
 
-An entry is a folder `cache/<kind>/<key>/`. Beside it lie `<key>.lock`, held by whoever fills or removes the entry, and one
-`<key>.lease-…` for each user. Both are locks of the operating system, which end with their process however that ends.
+An entry is a folder `cache/<kind>/<key>/`. Beside it lie `<key>.lock`, held by whoever fills or removes the entry, and
+one `<key>.lease-…` for each user. Both are locks of the operating system, which end with their process however that
+ends.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def filling(folder: Path) -> Iterator[None]:
 
 
 class Lease:
-    """Keeps an entry from being evicted, from when it is made (while `filling` the entry) until `end` or the end of the process."""
+    """Keeps an entry from being evicted, from its making (while `filling`) until `end` or the end of the process."""
 
     def __init__(self, folder: Path) -> None:
         from filelock import FileLock
@@ -73,8 +75,8 @@ class Lease:
 def evict(root: Path, limit_bytes: int) -> int:
     """Remove least recently used entries until the folder is within `limit_bytes`; returns bytes freed.
 
-    Entries that are being filled or are leased stay, whatever the limit. One process evicts at a time; a second returns at once. What
-    killed processes left is swept on the way.
+    Entries that are being filled or are leased stay, whatever the limit. One process evicts at a time; a second returns
+    at once. What killed processes left is swept on the way.
     """
     if not root.is_dir():
         return 0
@@ -102,7 +104,7 @@ def remove(folder: Path) -> bool:
 
 
 def save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write `<name>.npy` for each array, and their checksums last: an entry without those is none. Call while `filling`."""
+    """Write `<name>.npy` for each array, then their checksums: an entry without those is none. Call while `filling`."""
     sums = {}
     for name, array in arrays.items():
         with files.replacing(folder / f"{name}.npy") as temporary:

@@ -16,8 +16,8 @@ from core.files import sha256
 
 _VERSION = 1
 SETTLED_NS = 2_000_000_000
-"""A file that was written less than this before it was read may have been written again within the same tick of the clock: it is read
-once more the next time."""
+"""A file that was written less than this before it was read may have been written again within the same tick of the
+clock: it is read once more the next time."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ Notes = dict[str, Known]
 
 
 def look(folder: Path, names: Iterable[str], known: Notes) -> Notes:
-    """Notes of these files as they are now; only those are read that are not as `known` says. Raises OSError for a file that is gone."""
+    """Notes of these files as they are now; only those are read that are not as `known` says. Raises OSError for a file
+    that is gone."""
     found: Notes = {}
     for name in names:
         path = folder / name

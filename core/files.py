@@ -1,7 +1,7 @@
 """Files and folders that are whole or absent: written under a temporary name, then renamed.
 
-Every rename into place is here, so that there is one pattern for temporary names (`.new-…`) and one for what is being deleted
-(`.deleted-…`): what a killed process leaves under either is found by its name.
+Every rename into place is here, so that there is one pattern for temporary names (`.new-…`) and one for what is being
+deleted (`.deleted-…`): what a killed process leaves under either is found by its name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ DELETED_PREFIX = ".deleted-"
 def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """A temporary path with the same suffix, renamed to `path` when the block ends well and removed when it does not.
 
-    A reader sees the old file or the new one, never a part. durable: also after a power cut (synced before and after the rename).
+    A reader sees the old file or the new one, never a part. durable: also after a power cut (synced before and after
+    the rename).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{NEW_PREFIX}{secrets.token_hex(4)}-{path.name}")
@@ -93,7 +94,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def remove_folder(folder: Path) -> bool:
-    """Delete a folder: first out of sight in one rename, then bit by bit. What a crash leaves, `sweep` clears. Whether there was one."""
+    """Delete a folder: out of sight in one rename, then bit by bit (see `sweep`). Whether there was one."""
     deleted = folder.with_name(f"{DELETED_PREFIX}{folder.name}-{secrets.token_hex(4)}")
     try:
         folder.rename(deleted)
@@ -112,7 +113,8 @@ def sweep(parent: Path) -> int:
 
 
 def is_temporary(name: str, *, folder: bool = False) -> bool:
-    """Whether something of this name is not whole yet, here or in the versions before, which wrote `x.tmp`, `x.tmp.npz`, `.x.json-abc`."""
+    """Whether something of this name is not whole yet, here or in the versions before, which wrote `x.tmp`,
+    `x.tmp.npz`, `.x.json-abc`."""
     if name.startswith((NEW_PREFIX, ".partial-")):
         return True
     return not folder and (name.endswith(".tmp") or ".tmp." in name or (name.startswith(".") and ".json-" in name))

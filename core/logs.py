@@ -18,7 +18,7 @@ _kept: dict[Path, logging.Handler] = {}
 
 
 def to_file(settings: Settings, name: str, *, level: int = logging.INFO) -> None:
-    """From now on, what Thaw's loggers write from that level on goes to this file of the data folder, too. Never fails."""
+    """From now on, what Thaw's loggers write from that level on goes to this file, too. Never fails."""
     path = settings.home / name
     if path in _kept:
         return

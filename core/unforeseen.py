@@ -1,4 +1,4 @@
-"""From any exception to the three parts of an error: what it means where that is known, else the place of the log that has the details."""
+"""From any exception to the three parts of an error: what it means where that is known, else where the log is."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from collections.abc import Iterator
 
 from core.errors import FailureKind, ThawError
 
-_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc", "bad allocation",
-                 "alloc_failed", "unable to allocate", "failed to map segment", "can't start new thread")
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc",
+                 "bad allocation", "alloc_failed", "unable to allocate", "failed to map segment",
+                 "can't start new thread")
 """How torch, CUDA, numpy, C++, the loader of libraries and Python say that memory has run out."""
-_DISK_WORDS = ("no space left on device", "disk quota exceeded", "disk is full", "failed writing file", "inline_container.cc",
-               "not enough free space", "not enough free disk space")
-"""How safetensors, Arrow, SQLite, torch's writer of checkpoints (inline_container), numpy and the hub say that the disk is full."""
-LAST_WORDS = ("memoryerror", "std::bad_alloc", "memory allocation of", "cannot allocate memory", "can't allocate memory", "out of memory",
-              "failed to map segment")
+_DISK_WORDS = ("no space left on device", "disk quota exceeded", "disk is full", "failed writing file",
+               "inline_container.cc", "not enough free space", "not enough free disk space")
+"""How safetensors, Arrow, SQLite, torch (inline_container), numpy and the hub say that the disk is full."""
+LAST_WORDS = ("memoryerror", "std::bad_alloc", "memory allocation of", "cannot allocate memory",
+              "can't allocate memory", "out of memory", "failed to map segment")
 """What the log of a process that died for lack of memory ends with: Python's, C++'s, Rust's, the system's words."""
 
 
 def explained(error: BaseException, *, log: str = "", doing: str = "") -> ThawError:
     """The same error in three parts; a ThawError is returned as it is.
 
-    log: where its traceback was written, named in the text. doing: what did not work, as a sentence; a general one when empty.
+    log: where its traceback was written, named in the text. doing: what did not work, as a sentence; a general one when
+    empty.
     """
     if isinstance(error, ThawError):
         return error
@@ -30,28 +32,33 @@ def explained(error: BaseException, *, log: str = "", doing: str = "") -> ThawEr
         return ThawError("It needed more memory than there is.", why=f"{why}{place}", kind=FailureKind.OUT_OF_MEMORY)
     if is_disk_full(error):
         return ThawError("The disk is full.", why=f"{why}{place}", kind=FailureKind.INTERRUPTED,
-                         remedy="Delete runs or datasets that are not needed, or free space elsewhere. Interrupted runs can be resumed.")
+                         remedy="Delete runs or datasets that are not needed, or free space elsewhere. Interrupted "
+                                "runs can be resumed.")
     if is_database_trouble(error):
-        return ThawError("The database of the data folder did not answer as it should.", why=f"SQLite says: {why}.{place}",
-                         remedy="It is tried again by itself. If this stays, see that thaw.db is writable and on a healthy local disk.")
+        return ThawError("The database of the data folder did not answer as it should.",
+                         why=f"SQLite says: {why}.{place}",
+                         remedy="It is tried again by itself. If this stays, see that thaw.db is writable and on a "
+                                "healthy local disk.")
     said = f"{type(error).__name__}: {why}" if why else type(error).__name__
-    return ThawError(doing or "Something inside Thaw went wrong.", why=f"An unexpected {said}.{place}", kind=FailureKind.INTERNAL,
-                     remedy=f"This is a fault in Thaw, not in your data; please report it{f' with {log}' if log else ''}.")
+    return ThawError(doing or "Something inside Thaw went wrong.", why=f"An unexpected {said}.{place}",
+                     kind=FailureKind.INTERNAL, remedy="This is a fault in Thaw, not in your data; please report "
+                                                       f"it{f' with {log}' if log else ''}.")
 
 
 def is_fault(error: BaseException) -> bool:
-    """Whether it tells of something that went wrong, not of a wish to end: any Exception, and a panic of a library written in Rust, which
-    pyo3 raises past `except Exception`."""
+    """Whether it tells of something that went wrong, not of a wish to end: any Exception, and a panic of a library
+    written in Rust, which pyo3 raises past `except Exception`."""
     return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Python's MemoryError, torch's OutOfMemoryError, or an error of a library whose text says so; looks at causes too."""
+    """Python's MemoryError, torch's OutOfMemoryError, or a library's error that says so; looks at causes too."""
     for current in _chain(error):
         named = any(kind.__name__ in ("MemoryError", "OutOfMemoryError") for kind in type(current).__mro__)
         enomem = isinstance(current, OSError) and current.errno == errno.ENOMEM
         text = str(current).lower()
-        if named or enomem or (isinstance(current, (RuntimeError, ImportError)) and any(words in text for words in _MEMORY_WORDS)):
+        if (named or enomem
+            or (isinstance(current, (RuntimeError, ImportError)) and any(words in text for words in _MEMORY_WORDS))):
             return True
     return False
 
@@ -61,7 +68,8 @@ def is_disk_full(error: BaseException) -> bool:
     for current in _chain(error):
         if isinstance(current, OSError) and current.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        if not isinstance(current, (ThawError, ValueError, KeyError)) and any(words in str(current).lower() for words in _DISK_WORDS):
+        if (not isinstance(current, (ThawError, ValueError, KeyError))
+                and any(words in str(current).lower() for words in _DISK_WORDS)):
             return True
     return False
 

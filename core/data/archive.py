@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from core.data.member_names import open_zip, readable
 from core.errors import DataError
 
-UNREADABLE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, NotImplementedError,
-              RuntimeError, IndexError, struct.error)
+UNREADABLE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError,
+              NotImplementedError, RuntimeError, IndexError, struct.error)
 """What Python's readers of archives raise on damage, by what they meet first."""
 MAX_RATIO = 200
 """Most bytes an archive may grow to for each byte it has (text reaches about 20)."""
@@ -29,16 +29,18 @@ class Unpacked:
     """What a tar archive held, in its order."""
 
     files: dict[str, Path | None]
-    """Name of every ordinary member, as on the system that packed it -> where it was written; None where it was not wanted."""
+    """Name of every ordinary member, as it was packed -> where it was written; None where it was not wanted."""
     folders: list[str]
 
 
 def unpack_zip(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lambda name: True, max_files: int = 50_000,
                max_bytes: int = 2_000_000_000) -> list[Path]:
-    """Unpack the members of a ZIP (a wheel is one) that `wanted(name)` picks into `dest`; return their paths in archive order.
+    """Unpack the members of a ZIP (a wheel is one) that `wanted(name)` picks into `dest`; return their paths in archive
+    order.
 
-    Raises DataError for an absolute, `..` or symlink member, two of one name, an encrypted one, a broken archive, or one that holds
-    more than `max_files` members or unpacks to more than `max_bytes` or to more than 200 times its own size.
+    Raises DataError for an absolute, `..` or symlink member, two of one name, an encrypted one, a broken archive, or
+    one that holds more than `max_files` members or unpacks to more than `max_bytes` or to more than 200 times its own
+    size.
     """
     try:
         with open_zip(archive) as bundle:
@@ -46,8 +48,10 @@ def unpack_zip(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lam
             check_members(members, archive, max_files=max_files, max_bytes=max_bytes)
             return [_write(bundle, member, dest) for member in members if wanted(member.filename)]
     except UNREADABLE as error:
-        raise DataError(f"The archive {archive.name} cannot be opened.", why=f"It is damaged or of an unknown kind ({error}).",
-                        remedy="Make the ZIP again with an ordinary tool and without a password, then try again.") from error
+        raise DataError(f"The archive {archive.name} cannot be opened.",
+                        why=f"It is damaged or of an unknown kind ({error}).",
+                        remedy="Make the ZIP again with an ordinary tool and without a password, "
+                               "then try again.") from error
 
 
 class _Member(tarfile.TarInfo):
@@ -63,10 +67,11 @@ class _Member(tarfile.TarInfo):
 
 def unpack_tar(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lambda name: True, max_files: int = 50_000,
                max_bytes: int = 2_000_000_000) -> Unpacked:
-    """Unpack the members of a tar archive (plain, gzip, bzip2 or xz) that `wanted(name)` picks into `dest`, in one pass.
+    """Unpack the members of a tar archive (plain, gzip, bzip2 or xz) that `wanted(name)` picks into `dest`, in one
+    pass.
 
-    Files on disk are numbered, so that any name will do. Raises DataError for what `unpack_zip` raises it for, and for hard links,
-    devices and sparse files.
+    Files on disk are numbered, so that any name will do. Raises DataError for what `unpack_zip` raises it for, and for
+    hard links, devices and sparse files.
     """
     written: dict[str, Path | None] = {}
     folders: list[str] = []
@@ -97,7 +102,8 @@ def unpack_tar(archive: Path, dest: Path, *, wanted: Callable[[str], bool] = lam
                         shutil.copyfileobj(source, sink, 1 << 20)
                     written[member.name] = target
     except UNREADABLE as error:
-        raise DataError(f"The archive {archive.name} cannot be opened.", why=f"It is damaged or cut off ({str(error)[:120]}).",
+        raise DataError(f"The archive {archive.name} cannot be opened.",
+                        why=f"It is damaged or cut off ({str(error)[:120]}).",
                         remedy="Pack it again with an ordinary tool, as ZIP or tar.gz, then try again.") from error
     return Unpacked(files=dict(zip(readable(list(written)), written.values(), strict=True)), folders=readable(folders))
 
@@ -126,7 +132,8 @@ def check_members(members: list[zipfile.ZipInfo], archive: Path, *, max_files: i
         raise _refused(archive, f"it holds {len(members):,} files, more than the limit of {max_files:,}")
     total = sum(member.file_size for member in members)
     if total > max_bytes:
-        raise _refused(archive, f"it unpacks to {total / 1e6:,.0f} MB, more than the limit of {max_bytes / 1e6:,.0f} MB")
+        raise _refused(archive,
+                       f"it unpacks to {total / 1e6:,.0f} MB, more than the limit of {max_bytes / 1e6:,.0f} MB")
     if total > MAX_RATIO * max(archive.stat().st_size, 1) and total > 10_000_000:
         raise _refused(archive, f"it unpacks to more than {MAX_RATIO} times its size, as a zip bomb does")
     names: set[str] = set()
@@ -136,7 +143,8 @@ def check_members(members: list[zipfile.ZipInfo], archive: Path, *, max_files: i
         if stat.S_ISLNK(member.external_attr >> 16):
             raise _refused(archive, f"the member {member.filename[:80]!r} is a symbolic link")
         if member.flag_bits & 0x1:
-            raise DataError(f"The archive {archive.name} is protected by a password.", why="Thaw cannot open encrypted archives.",
+            raise DataError(f"The archive {archive.name} is protected by a password.",
+                            why="Thaw cannot open encrypted archives.",
                             remedy="Make it again without a password, then try again.")
 
 
@@ -153,7 +161,7 @@ def unsafe_name(name: str) -> str | None:
 
 
 def _twice(name: str, seen: set[str]) -> str | None:
-    """What is wrong when an ordinary file of this name was there before: one would replace the other, and nobody could say which."""
+    """What is wrong when a file of this name was there before: one would silently replace the other."""
     path = PurePosixPath(name.replace("\\", "/")).as_posix()
     if path in seen and not name.endswith("/"):
         return "is there twice under the same name"
@@ -177,4 +185,5 @@ def _write(bundle: zipfile.ZipFile, member: zipfile.ZipInfo, dest: Path) -> Path
 
 def _refused(archive: Path, problem: str) -> DataError:
     return DataError(f"The archive {archive.name} was not opened.", why=f"For safety: {problem}.",
-                     remedy="Make a new ZIP that holds only your own files, as ordinary files in folders, then try again.")
+                     remedy="Make a new ZIP that holds only your own files, as ordinary files in folders, "
+                            "then try again.")

@@ -1,4 +1,4 @@
-"""Attach one dataset to another as its shift set: rows of another domain, evaluated on in every run and never trained on."""
+"""Attach one dataset to another as its shift set: rows of another domain, only ever evaluated on."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ class Attached:
     """Shift rows whose text or picture is also that of a training row."""
 
 
-def match_labels(labels: tuple[str, ...], classes: tuple[str, ...], given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """label -> class for labels that have one: by hand (`given`), else equal, else the only class that looks the same (`labels.key`).
+def match_labels(labels: tuple[str, ...], classes: tuple[str, ...],
+                 given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """label -> class for labels that have one: by hand (`given`), else equal, else the only class that looks the same
+    (`labels.key`).
 
     Raises DataError when `given` names a class that does not exist.
     """
@@ -53,15 +55,19 @@ def match_labels(labels: tuple[str, ...], classes: tuple[str, ...], given: Mappi
     return matched
 
 
-def attach(dataset: Dataset, other: Dataset, *, settings: Settings, workspace: str, labels: Mapping[str, str] | None = None) -> Attached:
-    """A new dataset: the rows of `dataset` with their splits, and all rows of `other` with a matched label as its shift set.
+def attach(dataset: Dataset, other: Dataset, *, settings: Settings, workspace: str,
+           labels: Mapping[str, str] | None = None) -> Attached:
+    """A new dataset: the rows of `dataset` with their splits, and all rows of `other` with a matched label as its shift
+    set.
 
-    Row ids of the shift set go on after the largest of the dataset. labels: matches chosen by hand, shift label -> class. The
-    same pair gives the same dataset. Raises DataError when no label matches or `dataset` has a shift set already.
+    Row ids of the shift set go on after the largest of the dataset. labels: matches chosen by hand, shift label ->
+    class. The same pair gives the same dataset. Raises DataError when no label matches or `dataset` has a shift set
+    already.
     """
     places = [library.folder(part, settings=settings, workspace=workspace) for part in (dataset, other)]
-    return join(dataset, other, places=(places[0], places[1]), home=settings.workspace(workspace) / "datasets", labels=labels,
-                name=f"{dataset.name} + {other.name}"[:80], source=f"{dataset.source} with shift set {other.source}")
+    return join(dataset, other, places=(places[0], places[1]), home=settings.workspace(workspace) / "datasets",
+                labels=labels, name=f"{dataset.name} + {other.name}"[:80],
+                source=f"{dataset.source} with shift set {other.source}")
 
 
 def join(dataset: Dataset, other: Dataset, *, places: tuple[Path, Path], home: Path, name: str, source: str,
@@ -71,17 +77,19 @@ def join(dataset: Dataset, other: Dataset, *, places: tuple[Path, Path], home: P
     import pyarrow as pa
 
     if dataset.rows(Split.SHIFT):
-        raise DataError(f"{dataset.name} already has a shift set.", remedy="Attach to the dataset it was made from instead.")
+        raise DataError(f"{dataset.name} already has a shift set.",
+                        remedy="Attach to the dataset it was made from instead.")
     if dataset.task != other.task:
-        raise DataError(f"{other.name} cannot be the shift set of {dataset.name}.", why="One holds texts, the other pictures.",
-                        remedy="Choose a shift set of the same kind.")
+        raise DataError(f"{other.name} cannot be the shift set of {dataset.name}.",
+                        why="One holds texts, the other pictures.", remedy="Choose a shift set of the same kind.")
     base, shift = library.rows_of(places[0], dataset), library.rows_of(places[1], other)
     matched = match_labels(other.classes, dataset.classes, labels)
     if not matched:
         raise DataError(f"No label of {other.name} is a class of {dataset.name}.",
                         why=f"One has {', '.join(other.classes[:8])}; the other {', '.join(dataset.classes[:8])}.",
                         remedy="Rename the labels of one of the two so that they agree, or choose the matches by hand.")
-    lookup = np.asarray([dataset.classes.index(matched[name]) if name in matched else -1 for name in other.classes], dtype=np.int32)
+    lookup = np.asarray([dataset.classes.index(matched[name]) if name in matched else -1 for name in other.classes],
+                        dtype=np.int32)
     label = lookup[shift["label"].to_numpy()]
     unmatched = Counter(other.classes[i] for i in shift["label"].to_numpy()[label < 0].tolist())
     shift, label = shift.filter(pa.array(label >= 0)), label[label >= 0]
@@ -102,7 +110,8 @@ def _repeated(base: Any, shift: Any) -> int:
     import pyarrow.compute as pc
 
     content = "text" if "text" in base.column_names else "image"     # pictures are named after their pixels
-    train = {duplicates.normalise(text) for text in base.filter(pc.equal(base["split"], Split.TRAIN.value))[content].to_pylist()}
+    train = {duplicates.normalise(text)
+             for text in base.filter(pc.equal(base["split"], Split.TRAIN.value))[content].to_pylist()}
     return sum(duplicates.normalise(text) in train for text in shift[content].to_pylist())
 
 
@@ -114,8 +123,10 @@ def _other_depth(dataset: Dataset, other: Dataset) -> tuple[Finding, ...]:
     if all(None in (a, b) or a == b for a, b in ((own.whole, its.whole), (own.real, its.real))):
         return ()
     return (Finding(code="shift-depth", severity=WARNING, count=1,
-                    message=f"Black and white mean other values in {other.name}: {describe(its)} there, {describe(own)} here.",
-                    remedy="Import its file anew as the shift set of this dataset, and its pictures are read like these."),)
+                    message=f"Black and white mean other values in {other.name}: {describe(its)} there, "
+                            f"{describe(own)} here.",
+                    remedy="Import its file anew as the shift set of this dataset, and its pictures are "
+                           "read like these."),)
 
 
 def _findings(other: Dataset, kept: int, unmatched: Counter[str], repeated: int) -> tuple[Finding, ...]:
@@ -136,15 +147,16 @@ def _findings(other: Dataset, kept: int, unmatched: Counter[str], repeated: int)
     return tuple(found)
 
 
-def _write(dataset: Dataset, other: Dataset, rows: dict[str, Any], label: Any, *, places: tuple[Path, Path], home: Path, name: str,
-           source: str, findings: tuple[Finding, ...]) -> Dataset:
+def _write(dataset: Dataset, other: Dataset, rows: dict[str, Any], label: Any, *, places: tuple[Path, Path], home: Path,
+           name: str, source: str, findings: tuple[Finding, ...]) -> Dataset:
     counts = Counter(label.tolist())
     digest = hashlib.sha256(f"{dataset.content_hash} shift {other.content_hash} {sorted(counts.items())}".encode())
     digest.update(rows["label"].astype("<i4").tobytes())
     result = dataclasses.replace(
         dataset, id=digest.hexdigest()[:16], content_hash=digest.hexdigest(), name=name, created=time.time(),
         source=source, rows_read=dataset.rows_read + other.rows_read,
-        rows_kept=len(rows["row_id"]), counts={**dataset.counts, Split.SHIFT.value: {n: counts[i] for i, n in enumerate(dataset.classes)}})
+        rows_kept=len(rows["row_id"]),
+        counts={**dataset.counts, Split.SHIFT.value: {n: counts[i] for i, n in enumerate(dataset.classes)}})
     target = home / result.id
     if (target / DATASET).is_file():
         return read_as_now(target, result)

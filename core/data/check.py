@@ -1,4 +1,4 @@
-"""The import report: read a file, give roles to its columns, split its rows, and look at everything before it is accepted."""
+"""The import report: read a file, give roles to its columns, split its rows, and check everything."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Options:
     tokenizer: Path | None = field(default=None)
     """`tokenizer.json` of the base model; lengths are estimates without it."""
     depth: Depth | None = None
-    """How pictures of more than 8 bits are read: as those of the dataset that these rows are a shift set of; decided anew when None."""
+    """How pictures of more than 8 bits are read: as in the dataset whose shift set this is; None decides anew."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,9 +61,9 @@ def check_file(path: Path, *, text: str | None = None, label: str | None = None,
                options: Options | None = None) -> ImportReport:
     """The import report of a file or folder; nothing is written.
 
-    text, label: column names (text: the one that names the pictures, where a table comes with them); proposed with evidence when
-    None. Raises DataError when the file cannot be read or no column fits; problems of its content are findings, those with
-    severity `error` keep it from being imported.
+    text, label: column names (text: the one that names the pictures, where a table comes with them); proposed with
+    evidence when None. Raises DataError when the file cannot be read or no column fits; problems of its content are
+    findings, those with severity `error` keep it from being imported.
     """
     table = tables.read(Path(path), settings=settings)
     proposals = role_finder.choose(table, text=text, label=label)
@@ -74,11 +74,11 @@ def check_file(path: Path, *, text: str | None = None, label: str | None = None,
 
 def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, options: Options | None = None,
             evidence: Mapping[str, str] | None = None) -> Examined:
-    """Build the rows of a table, split them and run all checks. Raises DataError when the roles do not fit the table."""
+    """Build the rows of a table, split them and run all checks. Raises DataError when the roles do not fit."""
     options = options or Options()
     started = time.perf_counter()
-    rows = build(table, roles, template=options.template, merge_labels=options.merge_labels, max_pixels=settings.max_pixels,
-                 depth=options.depth)
+    rows = build(table, roles, template=options.template, merge_labels=options.merge_labels,
+                 max_pixels=settings.max_pixels, depth=options.depth)
     texts: list[str] = rows.text.to_pylist()
     unpack_seconds = table.gallery.unpack_seconds if table.gallery else 0.0
     meter.tell("looking for duplicates", 0, len(rows))
@@ -89,19 +89,21 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
         exact = likeness.exact_groups(rows.album)
         near = likeness.near_groups(rows.album, exact)
     split = _split(rows, roles, exact, near, options)
-    context = Context(rows=rows, texts=texts, split=split, exact=exact, near=near, roles=roles, max_length=options.max_length,
-                      tokenizer=options.tokenizer or default_tokenizer(settings))
+    context = Context(rows=rows, texts=texts, split=split, exact=exact, near=near, roles=roles,
+                      max_length=options.max_length, tokenizer=options.tokenizer or default_tokenizer(settings))
     meter.tell("checking", 0, len(rows))
     findings = (*table.findings, *registry.run(context, thorough=options.thorough))
     counts = Counter(rows.label.tolist())
-    classes = dict(sorted(((name, counts[i]) for i, name in enumerate(rows.classes)), key=lambda item: (-item[1], item[0])))
+    classes = dict(sorted(((name, counts[i]) for i, name in enumerate(rows.classes)),
+                          key=lambda item: (-item[1], item[0])))
     report = ImportReport(
         source=table.name, rows_read=table.rows_read, rows_kept=len(rows), left_out=rows.left_out,
         columns={name: str(role) for name, role in roles.items()}, evidence=dict(evidence or {}), classes=classes,
         splits=count_splits(rows, split), findings=findings, format=table.format,
         read_seconds=round(table.read_seconds + unpack_seconds, 3),
         check_seconds=round(time.perf_counter() - started - unpack_seconds, 3))
-    reading = Reading(template=options.template, by_folder=table.by_folder, depth=rows.album.depth if rows.album else Depth())
+    reading = Reading(template=options.template, by_folder=table.by_folder,
+                      depth=rows.album.depth if rows.album else Depth())
     return Examined(rows=rows, split=split, report=report, reading=reading)
 
 
@@ -115,7 +117,8 @@ def _split(rows: Rows, roles: Mapping[str, str], exact: Any, near: Any, options:
     if (repeated := _repeated_ids(rows, roles)) is not None:
         groups = groups_of.merge_groups(groups, repeated)
     if rows.split is None:
-        return splits.stratified(rows.label, seed=options.seed, fractions=options.fractions, sizes=options.sizes, groups=groups)
+        return splits.stratified(rows.label, seed=options.seed, fractions=options.fractions, sizes=options.sizes,
+                                 groups=groups)
     split = splits.from_column(rows.split, rows.label, seed=options.seed, groups=groups)
     return groups_of.fix_leaks(split, near) if options.fix_leaks else split
 
@@ -140,7 +143,8 @@ def count_splits(rows: Rows, split: Sequence[str]) -> dict[str, dict[str, int]]:
     """split -> class -> rows, for the splits that occur."""
     pairs = Counter(zip(map(str, split), rows.label.tolist(), strict=True))
     order = [*splits.NAMES, "shift"]
-    return {part: {name: pairs[part, i] for i, name in enumerate(rows.classes)} for part in order if any(p == part for p, _ in pairs)}
+    return {part: {name: pairs[part, i] for i, name in enumerate(rows.classes)} for part in order
+            if any(p == part for p, _ in pairs)}
 
 
 def default_tokenizer(settings: Settings) -> Path | None:

@@ -1,8 +1,8 @@
 """Exact and near duplicates in nearly linear time.
 
-Near duplicates: MinHash signatures (Broder 1997) over 24-byte shingles that start at word starts, grouped by locality-sensitive
-hashing in 8 bands of 4; candidates are confirmed by their true Jaccard similarity. All hashing is vectorised over the bytes of all
-texts, with no Python loop over words.
+Near duplicates: MinHash signatures (Broder 1997) over 24-byte shingles that start at word starts, grouped by
+locality-sensitive hashing in 8 bands of 4; candidates are confirmed by their true Jaccard similarity. All hashing is
+vectorised over the bytes of all texts, with no Python loop over words.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _shingle_hashes(pieces: Sequence[bytes]) -> tuple[Hashes, Any]:
     begins = np.cumsum(lengths + 1) - (lengths + 1)
     owner = np.repeat(np.arange(len(pieces)), lengths + 1)
     spaces = np.add.reduceat((data == 32).astype(np.int64), begins)
-    sparse = spaces * 20 < lengths                                    # scripts without spaces: shingles start at every character
+    sparse = (spaces * 20 < lengths)  # scripts without spaces: shingles start at every character
     at_word = np.empty(len(data), dtype=bool)
     at_word[0], at_word[1:] = True, data[:-1] == 32
     at_character = sparse[owner] & ((data & 0xC0) != 0x80)

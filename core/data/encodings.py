@@ -19,7 +19,7 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codec
 _SAMPLE = 1 << 18
 _MOST_BYTES = 400_000
 _LUCK = 0.3
-"""Valid UTF-8 characters for each invalid byte from which a file is UTF-8 with some damage; fewer arise by chance in other encodings."""
+"""Valid UTF-8 characters for each invalid byte from which a file is damaged UTF-8; fewer arise by chance."""
 
 
 def _fallback(error: UnicodeError) -> tuple[str, int]:
@@ -52,7 +52,8 @@ def detect(path: Path) -> Encoding:
     if wide := _utf16_without_mark(head):
         return Encoding(name=wide, errors="replace")
     if head.count(0) > max(16, len(head) // 50):
-        raise DataError(f"{path.name} is not a text file.", why="A large part of it is zero bytes, as in a program or a picture.",
+        raise DataError(f"{path.name} is not a text file.",
+                        why="A large part of it is zero bytes, as in a program or a picture.",
                         remedy="Save the table as CSV (UTF-8), JSON Lines, Parquet or XLSX and import that file.")
     with path.open("rb") as file:
         bad, multibyte = _count_utf8(iter(lambda: file.read(1 << 22), b""))
@@ -97,13 +98,14 @@ def _lines_beyond_ascii(path: Path) -> bytes:
 
 
 def _utf16_without_mark(head: bytes) -> str | None:
-    """UTF-16 without its mark: spaces, digits and line ends have a zero in every other byte, always on the same side."""
+    """UTF-16 without its mark: spaces, digits and line ends have a zero byte, always on the same side."""
     even, odd = head[0::2].count(0), head[1::2].count(0)
     if len(head) < 8 or max(even, odd) < max(2, len(head) // 200) or min(even, odd) > max(even, odd) // 3:
         return None
     name = "utf-16-le" if odd > even else "utf-16-be"
     text = head[: len(head) - len(head) % 2].decode(name, "replace")
-    strange = sum(char == "\ufffd" or (unicodedata.category(char) in ("Cn", "Co", "Cc") and char not in "\t\r\n\x00") for char in text)
+    strange = sum(char == "\ufffd" or (unicodedata.category(char) in ("Cn", "Co", "Cc") and char not in "\t\r\n\x00")
+                  for char in text)
     return name if strange <= max(1, len(text) // 100) else None
 
 

@@ -1,7 +1,7 @@
 """Bring a package's wheel from PyPI and unpack it, without running any of its code.
 
-`pip download --only-binary :all: --no-deps` reads the same index, proxy and certificate settings as the person's own pip,
-and never builds a source archive (which would run its `setup.py`).
+`pip download --only-binary :all: --no-deps` reads the same index, proxy and certificate settings as the person's own
+pip, and never builds a source archive (which would run its `setup.py`).
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def fetch_package(requirement: str, *, dest: Path, expected_bytes: int | None = 
     """Download the wheel of `requirement` (`name==version`) into the folder `dest` and return its path.
 
     A wheel that is already there is returned at once. Several processes may ask at the same time: one downloads, the
-    others wait. expected_bytes: size shown as total until pip knows it. tried: sources that were asked before, named in the
-    error. Raises FetchError naming every source tried.
+    others wait. expected_bytes: size shown as total until pip knows it. tried: sources that were asked before, named in
+    the error. Raises FetchError naming every source tried.
     """
     dest.mkdir(parents=True, exist_ok=True)
     with locked(dest / _wheel_stem(requirement)):
@@ -106,12 +106,14 @@ def _progress_bar() -> str:
     return "raw" if (major, minor) >= (24, 1) else "off"
 
 
-def _pip_download(requirement: str, into: Path, expected_bytes: int | None, progress: Progress, tried: Sequence[str]) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input", "--disable-pip-version-check",
-               "--retries", "2", "--timeout", "15", "--progress-bar", _progress_bar(), "--dest", str(into), requirement]
+def _pip_download(requirement: str, into: Path, expected_bytes: int | None, progress: Progress,
+                  tried: Sequence[str]) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input",
+               "--disable-pip-version-check", "--retries", "2", "--timeout", "15", "--progress-bar", _progress_bar(),
+               "--dest", str(into), requirement]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PIP_NO_COLOR": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
-                               encoding="utf-8", errors="replace", env=environment)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                               text=True, encoding="utf-8", errors="replace", env=environment)
     tail: list[str] = []
     try:
         for line in process.stdout or ():
@@ -139,4 +141,5 @@ def _fetch_error(requirement: str, tried: Sequence[str], reason: str) -> FetchEr
     sources = [*tried, f"the package index through pip ({requirement}): {reason}"]
     return FetchError(f"{requirement.partition('==')[0]} could not be downloaded.",
                       why="Tried " + "; then ".join(sources).rstrip(".") + ".",
-                      remedy="Check the internet connection, or set pip's index-url or proxy for your network, then try again.")
+                      remedy="Check the internet connection, or set pip's index-url or proxy for your network, "
+                             "then try again.")

@@ -1,4 +1,4 @@
-"""Pictures behind a table: where their files are, which of them a cell names, and all of them decoded with two threads."""
+"""Pictures behind a table: where their files are, which one a cell names, and all of them decoded."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ class Gallery:
     """Pictures by name. Nothing is decoded until `album` is asked for."""
 
     def __init__(self, names: Sequence[str], read: Callable[[str], bytes], *, keep: Any = None) -> None:
-        """names: paths inside the archive. read: the bytes of one of them; called from several threads. keep: what must live as long."""
+        """names: paths inside the archive. read: the bytes of one of them; called from several threads. keep: what must
+        live as long."""
         self.names = tuple(names)
         self._read = read
         self._keep = keep
@@ -72,10 +73,11 @@ class Gallery:
         """Time spent on reading and decoding so far."""
 
     def resolve(self, cell: str | None, *, beside: str = "") -> str | None:
-        """The picture that a cell of a table names: by its path, its path beside the table, or as much of the path as both have.
+        """The picture that a cell of a table names: by its path, its path beside the table, or as much of the path as
+        both have.
 
-        Letter case, the direction of slashes, Unicode form and invisible characters do not count; the ending may be missing. None for a
-        name that several pictures share.
+        Letter case, the direction of slashes, Unicode form and invisible characters do not count; the ending may be
+        missing. None for a name that several pictures share.
         """
         cell = _slashed(cell or "")
         if not cell:
@@ -92,7 +94,8 @@ class Gallery:
                 return found
         if is_picture(cell):
             return None
-        return next((found for path in [*places, *(p[:-2] for p in places if p.endswith(".0"))] if (found := _longest(bare, path))), None)
+        return next((found for path in [*places, *(p[:-2] for p in places if p.endswith(".0"))]
+                     if (found := _longest(bare, path))), None)
 
     def why_not(self, cell: str | None) -> str:
         """Why a cell that `resolve` knows no picture for names none, as a reason to leave the row out."""
@@ -104,17 +107,19 @@ class Gallery:
     def read(self, name: str) -> bytes:
         return self._read(name)
 
-    def album(self, names: Sequence[str], *, max_pixels: int, depth: Depth | None = None) -> tuple[Album, dict[int, str]]:
+    def album(self, names: Sequence[str], *, max_pixels: int,
+              depth: Depth | None = None) -> tuple[Album, dict[int, str]]:
         """Decode these pictures and write them, normalised, to a temporary folder.
 
-        depth: how pictures of more than 8 bits are read; what it leaves open is decided from all of these, which are then read twice.
-        Returns the album of those that could be read, in order, and position in `names` -> reason for the others.
+        depth: how pictures of more than 8 bits are read; what it leaves open is decided from all of these, which are
+        then read twice. Returns the album of those that could be read, in order, and position in `names` -> reason for
+        the others.
         """
         import numpy as np
 
         started = time.perf_counter()
         home = self._temporary()
-        results: list[Any] = []                                      # a reason (str), a deep picture's span, or (path, Picture)
+        results: list[Any] = []  # a reason (str), a deep picture's span, or (path, Picture)
         with ThreadPoolExecutor(max_workers=min(_THREADS, os.cpu_count() or 1)) as pool:
             for result in _ordered(pool, lambda name: self._one(name, home, max_pixels, depth), names):
                 results.append(result)
@@ -131,21 +136,25 @@ class Gallery:
         self.unpack_seconds += time.perf_counter() - started
         pictures = [picture for _, picture in done]
         kept = [name for position, name in enumerate(names) if position not in failed]
-        return Album(home=home, path=tuple(path for path, _ in done), name=tuple(kept), digest=tuple(p.digest for p in pictures),
+        return Album(home=home, path=tuple(path for path, _ in done), name=tuple(kept),
+                     digest=tuple(p.digest for p in pictures),
                      size=np.asarray([(p.width, p.height) for p in pictures], dtype=np.int64).reshape(-1, 2),
-                     thumb=np.asarray([p.thumb for p in pictures], dtype=np.uint8).reshape(-1, images.THUMB, images.THUMB, 3),
+                     thumb=np.asarray([p.thumb for p in pictures],
+                                      dtype=np.uint8).reshape(-1, images.THUMB, images.THUMB, 3),
                      likeness=np.asarray([p.likeness for p in pictures], dtype=np.uint64),
                      spread=np.asarray([p.spread for p in pictures], dtype=np.float64),
                      changes=tuple(p.changes for p in pictures), depth=decided), failed
 
-    def _one(self, name: str, home: Path, max_pixels: int, depth: Depth | None) -> tuple[str, images.Picture] | str | depths.Span:
+    def _one(self, name: str, home: Path, max_pixels: int,
+             depth: Depth | None) -> tuple[str, images.Picture] | str | depths.Span:
         """Decode and write one picture: (path below `home`, what it looks like), or why it cannot be kept.
 
         Of a deep picture whose depth is still to be decided, only the values in use.
         """
         try:
             data = self._read(name)
-            span = decode.deep_span(data, max_pixels=max_pixels) if depth is None or None in (depth.whole, depth.real) else None
+            span = (decode.deep_span(data, max_pixels=max_pixels) if depth is None or None in (depth.whole, depth.real)
+                    else None)
             if span is not None and depths.is_open(span, depth):
                 return span
             picture = images.normalise(data, max_pixels=max_pixels, depth=depth)
@@ -166,7 +175,8 @@ class Gallery:
         return self._home
 
 
-def _ordered(pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Sequence[Any], *, ahead: int = 32) -> Iterator[Any]:
+def _ordered(pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Sequence[Any],
+             *, ahead: int = 32) -> Iterator[Any]:
     """Results in order, with at most `ahead` under way, so that little is held in memory."""
     waiting: deque[Future[Any]] = deque()
     for item in items:
@@ -183,7 +193,7 @@ def is_picture(name: str) -> bool:
 
 
 def ending(name: str) -> str:
-    """What comes behind a file's last dot, with it; empty for none, and for a name that only begins or ends with a dot."""
+    """A file's last dot and what follows; empty for none, and for a name that only begins or ends with a dot."""
     last = name.strip().rpartition("/")[2]
     dot = last.rfind(".")
     return last[dot:] if 0 < dot < len(last) - 1 else ""
@@ -199,7 +209,7 @@ def _folded(path: str) -> list[str]:
 
 
 def _by_ends(names: Sequence[str], *, whole: bool = True) -> dict[str, str | None]:
-    """Every end of a path (`1.jpg`, `cat/1.jpg`, …), folded -> picture; None where several have it. whole: with the file's ending."""
+    """Every end of a path (`1.jpg`, `cat/1.jpg`, …), folded -> picture; None for several. whole: with the ending."""
     found: dict[str, str | None] = {}
     for name in names:
         parts = _folded(name if whole else name.strip().removesuffix(ending(name)))
@@ -220,7 +230,7 @@ def _longest(ends: Mapping[str, str | None], path: str) -> str | None:
 
 
 def copy_pictures(paths: Sequence[str], *, source: Path, target: Path) -> None:
-    """Bring pictures (paths relative to both folders) into a dataset folder: linked where the file system can, copied elsewhere."""
+    """Bring pictures (paths relative to both folders) into a dataset folder: linked where possible, else copied."""
     for path in dict.fromkeys(paths):
         into = target / path
         if into.exists():

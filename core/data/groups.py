@@ -56,7 +56,8 @@ def leaks(split: TextArray, groups: IntArray) -> IntArray:
 
 
 def fix_leaks(split: TextArray, groups: IntArray) -> TextArray:
-    """Splits in which no group straddles: rows with a twin in train move to train, with one in validation to validation.
+    """Splits in which no group straddles: rows with a twin in train move to train, with one in validation to
+    validation.
 
     The shift set is left alone. Returns a new array.
     """

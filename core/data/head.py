@@ -1,4 +1,4 @@
-"""The beginning of a file, for the preview: texts are cut after a megabyte, Parquet and Excel after some rows, archives are listed."""
+"""The beginning of a file, for the preview: texts are cut after a megabyte, tables after some rows."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ class Head:
 
 
 def read(path: Path, *, settings: Settings) -> Head:
-    """The first rows, read as `tables.read` reads the whole. Raises the same errors, as far as the beginning shows them."""
+    """The first rows, read as `tables.read` reads the whole. Raises the same errors where the beginning shows them."""
     tables.check_size(path, settings)
     if path.is_dir():
         source = sources.of_folder(path, name=path.name)
-        found = _parts(source, settings, local=source.local) if len(source.files) <= settings.max_archive_files else None
+        found = (_parts(source, settings, local=source.local) if len(source.files) <= settings.max_archive_files
+                 else None)
         return found or Head(table=tables.read(path, settings=settings), complete=True)
     with path.open("rb") as file:
         start = file.read(16)
@@ -109,16 +110,18 @@ def _packed(path: Path, settings: Settings) -> Head:
 
 
 def _zip(path: Path, settings: Settings) -> Head:
-    """A ZIP: Excel, pictures (listed only), texts of which some are read, or tables of which the beginning is unpacked."""
+    """A ZIP: Excel, pictures (listed only), some of its texts, or the beginning of its tables."""
     source = sources.of_zip(path, settings=settings)
     if tables.is_excel(path, source.files):
         table = excel.read(path, max_rows=settings.max_rows, max_files=settings.max_archive_files, first_rows=HEAD_ROWS)
         return Head(table=table, complete=len(table) < HEAD_ROWS)
     if tables.contents(source.files) == tables.TEXTS and len(source.files) > HEAD_FILES:
         some = source.files[:: len(source.files) // HEAD_FILES]
-        return Head(table=folders.read(dataclasses.replace(source, files=some, hidden=()), max_rows=settings.max_rows), complete=False)
+        return Head(table=folders.read(dataclasses.replace(source, files=some, hidden=()), max_rows=settings.max_rows),
+                    complete=False)
     with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
-        if path.stat().st_size > HEAD_BYTES and (found := _parts(source, settings, local=_beginnings(path, Path(temporary)))):
+        if (path.stat().st_size > HEAD_BYTES
+                and (found := _parts(source, settings, local=_beginnings(path, Path(temporary))))):
             return found
     return Head(table=tables.read(path, settings=settings), complete=True)
 
@@ -136,7 +139,8 @@ def _beginnings(path: Path, folder: Path) -> Callable[[str], Path]:
                     while (piece := inside.read(1 << 20)) and not (text and sink.tell() > HEAD_BYTES):
                         sink.write(piece)
         except UNREADABLE as error:
-            raise DataError(f"{name} in {path.name} cannot be read.", why=f"It is damaged or packed in an unknown way ({error}).",
+            raise DataError(f"{name} in {path.name} cannot be read.",
+                            why=f"It is damaged or packed in an unknown way ({error}).",
                             remedy="Make the ZIP again with an ordinary tool, then try again.") from error
         return target
 
@@ -144,11 +148,12 @@ def _beginnings(path: Path, folder: Path) -> Callable[[str], Path]:
 
 
 def _parts(source: Source, settings: Settings, *, local: Callable[[str], Path]) -> Head | None:
-    """The beginnings of the tables of an archive or folder, joined as an import joins them; None where it holds something else."""
+    """The beginnings of an archive's tables, joined as an import joins them; None where it holds something else."""
     parts = several.plan(source.files) if tables.contents(source.files) == tables.TABLE else ()
     if not parts:
         return None
     larger = dataclasses.replace(settings, max_upload_mb=settings.max_upload_mb * 10)
     heads = [(name, split, read(local(name), settings=larger)) for name, split in parts]
-    table = several.join([(name, split, head.table) for name, split, head in heads], name=source.name, max_rows=settings.max_rows)
+    table = several.join([(name, split, head.table) for name, split, head in heads], name=source.name,
+                         max_rows=settings.max_rows)
     return Head(table=table, complete=all(head.complete for _, _, head in heads))

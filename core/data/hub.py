@@ -1,6 +1,7 @@
 """The Hugging Face hub as a source: whether it answers, and a dataset of it as a file that is imported like any other.
 
-`datasets` is imported inside the function that runs in a worker; it runs no code of a hub set (it reads data files only).
+`datasets` is imported inside the function that runs in a worker; it runs no code of a hub set (it reads data files
+only).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _answers: dict[float, tuple[float, bool]] = {}
 
 
 def hub_answers(timeout_s: float) -> bool:
-    """Whether the hub answers within `timeout_s`; remembered for a minute, so that an outage is not held against it for longer."""
+    """Whether the hub answers within `timeout_s`; remembered for a minute."""
     asked, answer = _answers.get(timeout_s, (-REMEMBERED_S, False))
     if time.monotonic() - asked >= REMEMBERED_S:
         answer = _ask(timeout_s)
@@ -52,7 +53,7 @@ def _ask(timeout_s: float) -> bool:
 
 
 def unavailable(settings: Settings) -> str | None:
-    """Why nothing can be had from the hub now, in words for the screen; None when it answers. Takes at most `hub_timeout_s`."""
+    """Why nothing can be had from the hub now, for the screen; None when it answers. Takes at most `hub_timeout_s`."""
     if not settings.hub:
         return "asking the hub is turned off (THAW_HUB=0)"
     if not hub_answers(settings.hub_timeout_s):
@@ -72,14 +73,16 @@ def check_id(hub_id: str, *, configuration: str | None = None) -> None:
                         why="An id looks like owner/name, for instance fancyzhx/ag_news.",
                         remedy="Copy it from the dataset's page on the hub.")
     if configuration is not None and not _CONFIGURATION.fullmatch(configuration):
-        raise DataError(f"{configuration[:80]!r} is not the name of a configuration.", remedy="Copy it from the dataset's page on the hub.")
+        raise DataError(f"{configuration[:80]!r} is not the name of a configuration.",
+                        remedy="Copy it from the dataset's page on the hub.")
 
 
 def download(hub_id: str, *, configuration: str | None, split: str | None, dest: Path, settings: Settings) -> Path:
-    """Bring a hub set into the folder `dest` as a Parquet file, or as a folder of pictures with a table; returns its path.
+    """Bring a hub set into the folder `dest` as a Parquet file, or as a folder of pictures with a table; returns its
+    path.
 
-    split: one split, such as `train` or `train[:1000]`; None takes all of them, with a column `split`. Raises FetchError with the
-    reason when the hub does not answer or does not have it.
+    split: one split, such as `train` or `train[:1000]`; None takes all of them, with a column `split`. Raises
+    FetchError with the reason when the hub does not answer or does not have it.
     """
     check_id(hub_id, configuration=configuration)
     if why := unavailable(settings):
@@ -88,8 +91,8 @@ def download(hub_id: str, *, configuration: str | None, split: str | None, dest:
     meter.tell(f"fetching {hub_id}", 0)
     own_cache = dest / ".hub"
     try:
-        return load(lambda: _load_dataset(hub_id, configuration, split, own_cache), name=hub_id, dest=dest, settings=settings,
-                    cache=own_cache)
+        return load(lambda: _load_dataset(hub_id, configuration, split, own_cache), name=hub_id,
+                    dest=dest, settings=settings, cache=own_cache)
     finally:
         shutil.rmtree(own_cache, ignore_errors=True)
 
@@ -105,18 +108,21 @@ def _load_dataset(hub_id: str, configuration: str | None, split: str | None, cac
 def load(get: Callable[[], Any], *, name: str, dest: Path, settings: Settings, cache: Path | None = None) -> Path:
     """Write what `get()` returns (a `Dataset` or `DatasetDict` of the `datasets` library) below `dest`; see `download`.
 
-    cache: the folder below which the set may name files of its pictures; without it, none: a set comes from strangers, and a path in
-    its rows could name any file of this computer.
+    cache: the folder below which the set may name files of its pictures; without it, none: a set comes from strangers,
+    and a path in its rows could name any file of this computer.
     """
     try:
         parts = get()
     except Exception as error:  # the library raises many kinds, all of which mean: this set cannot be had
-        raise FetchError(f"The hub set {name} could not be fetched.", why=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
-                         remedy="Check the id, the configuration and the split on the dataset's page on the hub.") from error
+        raise FetchError(f"The hub set {name} could not be fetched.",
+                         why=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
+                         remedy="Check the id, the configuration and the split on the dataset's "
+                                "page on the hub.") from error
     joined = _join(parts)
     if len(joined) > settings.max_rows:
         raise DataError(f"{name} has {len(joined):,} rows, more than the limit of {settings.max_rows:,}.",
-                        remedy=f"Ask for a part of it, such as the split train[:{settings.max_rows}], or raise THAW_MAX_ROWS.")
+                        remedy=f"Ask for a part of it, such as the split train[:{settings.max_rows}], or raise "
+                               "THAW_MAX_ROWS.")
     stem = name.replace("/", "--")
     dest.mkdir(parents=True, exist_ok=True)
     pictures = [column for column, feature in joined.features.items() if type(feature).__name__ == "Image"]
@@ -133,12 +139,13 @@ def _join(parts: Any) -> Any:
         return parts
     from datasets import concatenate_datasets
 
-    named = [part if "split" in part.column_names else part.add_column("split", [str(split)] * len(part)) for split, part in parts.items()]
+    named = [part if "split" in part.column_names else part.add_column("split", [str(split)] * len(part))
+             for split, part in parts.items()]
     return concatenate_datasets(named)
 
 
 def _write_pictures(joined: Any, column: str, folder: Path, cache: Path | None) -> Path:
-    """`folder/pictures/<n>.png` (whatever their format: the content counts) and `folder/labels.csv` with the other plain columns."""
+    """`folder/pictures/<n>.png` (whatever their format) and `folder/labels.csv` with the other plain columns."""
     from datasets import Image
 
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
@@ -159,7 +166,7 @@ def _write_pictures(joined: Any, column: str, folder: Path, cache: Path | None) 
 
 
 def _picture(cell: dict[str, Any], cache: Path | None) -> bytes:
-    """The bytes of a picture; none (a row that the import leaves out by name) where its file is not one of the set's own."""
+    """The bytes of a picture; none (so that the row is left out by name) where its file is not the set's own."""
     if cell.get("bytes"):
         return bytes(cell["bytes"])
     if not cell.get("path") or cache is None:

@@ -1,7 +1,8 @@
-"""One picture at a time: from the bytes of any supported format to an upright RGB picture of bounded size, and what it looks like.
+"""One picture at a time: from the bytes of any supported format to an upright RGB picture of bounded size, and what it
+looks like.
 
-`core.data.pictures.decode` opens it. What is kept is always written anew from the pixels, so nothing hidden behind or inside a picture is
-carried on.
+`core.data.pictures.decode` opens it. What is kept is always written anew from the pixels, so nothing hidden behind or
+inside a picture is carried on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from core.data.pictures import decode as decoder
 from core.data.pictures.decode import FORMATS, SUFFIXES, Unusable
 from core.domain.dataset import Depth
 
-__all__ = ["FORMATS", "LONG_SIDE", "LOSSLESS_SIDE", "MAX_BYTES", "SUFFIXES", "THUMB", "Picture", "Unusable", "normalise", "preview"]
+__all__ = ["FORMATS", "LONG_SIDE", "LOSSLESS_SIDE", "MAX_BYTES", "SUFFIXES", "THUMB", "Picture", "Unusable",
+           "normalise", "preview"]
 
 LONG_SIDE = 512
 """Longest side of a kept picture in pixels; larger ones are made smaller."""
@@ -57,9 +59,10 @@ class Picture:
 def normalise(data: bytes, *, max_pixels: int, depth: Depth | None = None) -> Picture:
     """Decode, turn upright, convert to RGB (transparency on white), bound the size, and encode again.
 
-    Long sides above 512 pixels become 512. PNG, GIF, BMP and TIFF pictures, and all up to 128 pixels, are kept without loss; JPEG and
-    WebP photos as JPEG: at their own quality where nothing else changed, else at quality 95. depth: see `decode`. Raises Unusable
-    with the reason for anything that is no whole picture of a supported format with at most `max_pixels` pixels.
+    Long sides above 512 pixels become 512. PNG, GIF, BMP and TIFF pictures, and all up to 128 pixels, are kept without
+    loss; JPEG and WebP photos as JPEG: at their own quality where nothing else changed, else at quality 95. depth: see
+    `decode`. Raises Unusable with the reason for anything that is no whole picture of a supported format with at most
+    `max_pixels` pixels.
     """
     if len(data) > MAX_BYTES:
         raise Unusable(f"it has more than {MAX_BYTES / 1e6:.0f} MB")
@@ -72,8 +75,8 @@ def normalise(data: bytes, *, max_pixels: int, depth: Depth | None = None) -> Pi
     suffix, encoded = _encode(kept, decoded.source, changed=bool(changes))
     thumb, likeness, spread = _looks(kept)
     digest = hashlib.sha256(f"{kept.size[0]}x{kept.size[1]}:".encode() + kept.tobytes()).hexdigest()
-    return Picture(data=encoded, suffix=suffix, digest=digest, width=decoded.size[0], height=decoded.size[1], thumb=thumb,
-                   likeness=likeness, spread=spread, changes=tuple(changes))
+    return Picture(data=encoded, suffix=suffix, digest=digest, width=decoded.size[0], height=decoded.size[1],
+                   thumb=thumb, likeness=likeness, spread=spread, changes=tuple(changes))
 
 
 def preview(data: bytes, *, max_pixels: int, side: int = 96) -> bytes | None:
@@ -93,7 +96,8 @@ def preview(data: bytes, *, max_pixels: int, side: int = 96) -> bytes | None:
 
 def _encode(kept: Any, image: Any, *, changed: bool) -> tuple[str, bytes]:
     out = io.BytesIO()
-    if max(kept.size) <= LOSSLESS_SIDE or (image.format not in ("JPEG", "MPO", "WEBP") and max(image.size) <= LONG_SIDE):
+    if (max(kept.size) <= LOSSLESS_SIDE
+            or (image.format not in ("JPEG", "MPO", "WEBP") and max(image.size) <= LONG_SIDE)):
         kept.save(out, "PNG", compress_level=PNG_LEVEL, icc_profile=None, pnginfo=None)
         return ".png", out.getvalue()
     if image.format == "JPEG" and image.mode == "RGB" and not changed:

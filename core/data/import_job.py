@@ -30,21 +30,24 @@ def payload(*, path: Path | None = None, hub_set: Mapping[str, str | None] | Non
             keep: bool = True, discard: bool = False) -> dict[str, Any]:
     """What `run` needs, as plain JSON. Exactly one of `path` and `hub_set` ({id, configuration, split}).
 
-    roles: column -> role; proposed when None. shift_of: id of a dataset that the rows become the shift set of. keep: False only
-    makes the report. discard: remove an upload once its rows are kept. A hub set is fetched as an upload, nothing more: its columns
-    are looked at before its rows are imported.
+    roles: column -> role; proposed when None. shift_of: id of a dataset that the rows become the shift set of. keep:
+    False only makes the report. discard: remove an upload once its rows are kept. A hub set is fetched as an upload,
+    nothing more: its columns are looked at before its rows are imported.
     """
     chosen = {key: value for key, value in codec.to_json(options or Options()).items() if key != "tokenizer"}
     return {"path": str(path) if path else None, "hub": dict(hub_set) if hub_set else None, "name": name,
-            "roles": {k: str(v) for k, v in roles.items()} if roles is not None else None, "options": chosen, "shift_of": shift_of,
-            "keep": keep, "discard": discard}
+            "roles": {k: str(v) for k, v in roles.items()} if roles is not None else None, "options": chosen,
+            "shift_of": shift_of, "keep": keep, "discard": discard}
 
 
-def run(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folder: Path, observer: Observer) -> dict[str, Any]:
-    """Do an import; returns {dataset, rows_read, rows_kept, left_out, errors, findings} with the id of the new dataset or None.
+def run(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folder: Path,
+        observer: Observer) -> dict[str, Any]:
+    """Do an import; returns {dataset, rows_read, rows_kept, left_out, errors, findings} with the id of the new dataset
+    or None.
 
-    Of a hub set: {dataset: None, path} with the path of the upload that it became. The report is written to `folder` before anything
-    can refuse the rows. Raises DataError and FetchError; a stop returns {"stopped": True} and keeps nothing.
+    Of a hub set: {dataset: None, path} with the path of the upload that it became. The report is written to `folder`
+    before anything can refuse the rows. Raises DataError and FetchError; a stop returns {"stopped": True} and keeps
+    nothing.
     """
     observer.phase(Phase.FETCHING if payload.get("hub") else Phase.PREPARING)
 
@@ -66,8 +69,8 @@ def _fetch(hub_set: Mapping[str, str | None], *, settings: Settings, workspace: 
     """Bring a hub set into an upload folder of its own, so that it goes the way of every upload from there."""
     home = uploads.folder(settings, workspace) / secrets.token_hex(6)
     try:
-        path = hub.download(str(hub_set["id"]), configuration=hub_set.get("configuration"), split=hub_set.get("split"), dest=home,
-                            settings=settings)
+        path = hub.download(str(hub_set["id"]), configuration=hub_set.get("configuration"), split=hub_set.get("split"),
+                            dest=home, settings=settings)
         uploads.write_origin(path, hub_set)
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
@@ -82,7 +85,8 @@ def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, f
     table = tables.read(path, settings=uploads.limits(path, settings))
     roles, evidence = _roles(table, payload.get("roles"))
     options = codec.from_json(Options, dict(payload.get("options") or {}))
-    base = library.load(payload["shift_of"], settings=settings, workspace=workspace) if payload.get("shift_of") else None
+    base = (library.load(payload["shift_of"], settings=settings, workspace=workspace) if payload.get("shift_of")
+            else None)
     if base is not None and base.reading is not None:
         options = dataclasses.replace(options, depth=base.reading.depth)
     examined = examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
@@ -90,11 +94,13 @@ def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, f
     folder.mkdir(parents=True, exist_ok=True)
     files.write_json(folder / REPORT, report.to_json())
     summary: dict[str, Any] = {"dataset": None, "rows_read": report.rows_read, "rows_kept": report.rows_kept,
-                               "left_out": len(report.left_out), "errors": len(report.errors), "findings": len(report.findings)}
+                               "left_out": len(report.left_out), "errors": len(report.errors),
+                               "findings": len(report.findings)}
     if not payload.get("keep", True):
         return summary
     source = str((uploads.origin(path) or {}).get("id") or table.name)
-    dataset = ingest.accept(examined, name=payload.get("name") or path.stem, source=source, settings=settings, workspace=workspace)
+    dataset = ingest.accept(examined, name=payload.get("name") or path.stem, source=source, settings=settings,
+                            workspace=workspace)
     if base is not None:
         attached = attach.attach(base, dataset, settings=settings, workspace=workspace)
         summary |= {"unmatched": attached.unmatched, "shift": dataset.id}

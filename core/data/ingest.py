@@ -26,26 +26,29 @@ from core.settings import Settings
 ROWS, DATASET, REPORT = "rows.parquet", "dataset.json", "report.json"
 
 
-def ingest(table: Table, *, roles: Mapping[str, str], name: str, settings: Settings, workspace: str, source: str = "", licence: str = "",
-           options: Options | None = None, evidence: Mapping[str, str] | None = None,
+def ingest(table: Table, *, roles: Mapping[str, str], name: str, settings: Settings, workspace: str, source: str = "",
+           licence: str = "", options: Options | None = None, evidence: Mapping[str, str] | None = None,
            progress: Progress = no_progress) -> tuple[Dataset, ImportReport]:
     """Check a table and, when nothing forbids it, keep it as a dataset of the workspace.
 
-    roles: column name -> `Role`. source: where it came from; the table's name when empty. progress: rows done of all rows.
-    Equal content gives the dataset that is already there. Raises DataError when the report has an error finding.
+    roles: column name -> `Role`. source: where it came from; the table's name when empty. progress: rows done of all
+    rows. Equal content gives the dataset that is already there. Raises DataError when the report has an error finding.
     """
     progress(0, table.rows_read)
     examined = examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
-    dataset = accept(examined, name=name, source=source or table.name, settings=settings, workspace=workspace, licence=licence)
+    dataset = accept(examined, name=name, source=source or table.name, settings=settings, workspace=workspace,
+                     licence=licence)
     progress(table.rows_read, table.rows_read)
     return dataset, examined.report
 
 
-def accept(examined: Examined, *, name: str, source: str, settings: Settings, workspace: str, licence: str = "") -> Dataset:
+def accept(examined: Examined, *, name: str, source: str, settings: Settings, workspace: str,
+           licence: str = "") -> Dataset:
     """Keep rows that were examined. Raises DataError when their report has an error finding."""
     examined.report.raise_errors()
     meter.tell("writing", 0, examined.report.rows_kept)
-    return write(examined, name=name, folder=settings.workspace(workspace) / "datasets", source=_own_source(source), licence=licence)
+    return write(examined, name=name, folder=settings.workspace(workspace) / "datasets", source=_own_source(source),
+                 licence=licence)
 
 
 def _own_source(source: str) -> str:
@@ -79,7 +82,8 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
 
 
 def read_as_now(target: Path, dataset: Dataset) -> Dataset:
-    """The dataset that is there already, with the columns and the way of reading of the file that just gave the same rows.
+    """The dataset that is there already, with the columns and the way of reading of the file that just gave the same
+    rows.
 
     Runs keep those of their own time; new runs read new files like the file that was imported last.
     """
@@ -91,8 +95,9 @@ def read_as_now(target: Path, dataset: Dataset) -> Dataset:
     return updated
 
 
-def write_rows(path: Path, *, row_id: Any, label: Any, split: Any, text: Any = None, image: Any = None, file: Any = None) -> None:
-    """Write `rows.parquet` with either `text`, or `image` and `file`; see `core.domain.dataset.Dataset` for its columns."""
+def write_rows(path: Path, *, row_id: Any, label: Any, split: Any, text: Any = None, image: Any = None,
+               file: Any = None) -> None:
+    """Write `rows.parquet` with either `text`, or `image` and `file`; for its columns see `Dataset`."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -100,7 +105,8 @@ def write_rows(path: Path, *, row_id: Any, label: Any, split: Any, text: Any = N
     content = {"text": text.cast(pa.string())} if text is not None else {
         "image": pa.array(image, type=pa.string()), "file": pa.array(file, type=pa.string())}
     table = pa.table({"row_id": pa.array(row_id, type=pa.int64()), **content,
-                      "label": pa.array(label, type=pa.int32()), "split": pa.array(np.asarray(split).tolist(), type=pa.string())})
+                      "label": pa.array(label, type=pa.int32()),
+                      "split": pa.array(np.asarray(split).tolist(), type=pa.string())})
     pq.write_table(table, path, compression="zstd", row_group_size=16_384, use_dictionary=["split"])
 
 
@@ -109,8 +115,10 @@ def read_dataset(folder: Path) -> Dataset:
     try:
         return codec.read(Dataset, json.loads((folder / DATASET).read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"The dataset in the folder {folder.name} cannot be read.", why=f"{DATASET} in it is damaged ({str(error)[:120]}).",
-                        remedy="Delete it on the Data page and import it again; other datasets are not affected.") from error
+        raise DataError(f"The dataset in the folder {folder.name} cannot be read.",
+                        why=f"{DATASET} in it is damaged ({str(error)[:120]}).",
+                        remedy="Delete it on the Data page and import it again; other datasets "
+                               "are not affected.") from error
 
 
 def content_hash(rows: Rows, split: Any) -> str:
@@ -129,6 +137,6 @@ def mean_chars(rows: Rows) -> float:
 
 
 def clean_name(name: str, *, max_chars: int = 80) -> str:
-    """A name for display without control and direction-changing characters; markup in it stays text, for pages to escape."""
+    """A name for display without control and direction-changing characters; markup stays, for pages to escape."""
     kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in name)
     return " ".join(kept.split())[:max_chars] or "untitled"

@@ -1,4 +1,4 @@
-"""When two labels are the same to a reader: one key for import, merging and shift sets, and spellings that show a difference."""
+"""When two labels are the same to a reader, and spellings that show a difference."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _TAGS = range(0xE0020, 0xE0080)
 """Characters that make the flags of regions: nothing to see alone, but they tell one flag from another."""
 _BLANKS = dict.fromkeys(map(ord, "\u034f\u115f\u1160\u17b4\u17b5\u180e\u2800\u3164\uffa0"), None)
 """Seen as nothing though Unicode calls them letters, marks or symbols."""
-_ALIKE = str.maketrans({**dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"), **dict.fromkeys("\u2018\u2019\u02bc", "'")})
+_ALIKE = str.maketrans({**dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
+                        **dict.fromkeys("\u2018\u2019\u02bc", "'")})
 """Dashes and apostrophes that programs put in for those of the keyboard."""
 _NUMBER = re.compile(r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30}|\d{1,30},(\d{1,2}|\d{4,30}))(e[+-]?\d{1,2})?")
-"""A number as spreadsheets and tables write it; a comma before three digits may part thousands, so that is no number."""
+"""A number as tables write it; a comma before three digits may part thousands, so that is no number."""
 
 
 def clean(label: str) -> str:
@@ -42,7 +43,8 @@ def unseen() -> str:
 
 
 def key(label: str) -> str:
-    """What labels share that differ only in letter case, spaces, invisible characters, Unicode form, or how a number is written.
+    """What labels share that differ only in letter case, spaces, invisible characters, Unicode form, or how a number is
+    written.
 
     `Sport` = `sport` = `sport\u200b`; `café` composed = decomposed; full-width `Ａ` = `a`; `1` = `1.0` = `01` = `1,0`.
     """
@@ -67,7 +69,7 @@ def same(labels: Iterable[str]) -> list[list[str]]:
 
 
 def merged(counts: Mapping[str, int]) -> dict[str, str]:
-    """label -> what it is called once labels of one key are joined: as most rows write it (the shortest of equals), as it looks."""
+    """label -> its name once labels of one key are joined: as most rows write it (the shortest of equals)."""
     best: dict[str, tuple[int, int, str]] = {}
     for label, count in counts.items():
         name = clean(label) or label
@@ -91,7 +93,7 @@ def match(labels: Iterable[str], classes: Iterable[str]) -> dict[str, str]:
 
 
 def spelt(label: str, *, others: Iterable[str] = (), chars: int = 40) -> str:
-    """A label in quotation marks; where it looks like one of `others`, with its hidden characters written out (`'cafe\\u0301'`)."""
+    """A label in quotation marks; where it looks like another, with hidden characters as `'cafe\\u0301'`."""
     short = label[:chars]
     alike = any(clean(other[:chars]) == clean(short) for other in others if other != label)
     return ascii(short) if alike and repr(short).isprintable() and not short.isascii() else repr(short)

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from core.data.splits import NAMES, folder_meanings
 
 _EXTRAS = frozenset({
-    "doc", "docs", "documentation", "sample", "samples", "example", "examples", "demo", "readme", "misc", "assets", "figures", "figs",
-    "paper", "papers", "screenshots", "preview", "previews", "thumbnails", "notebooks", "scripts", "src", "code", "models", "weights",
-    "results", "output", "outputs", "predictions", "logs", "annotations", "metadata", "backup", "tmp"})
+    "doc", "docs", "documentation", "sample", "samples", "example", "examples", "demo", "readme", "misc", "assets",
+    "figures", "figs", "paper", "papers", "screenshots", "preview", "previews", "thumbnails", "notebooks", "scripts",
+    "src", "code", "models", "weights", "results", "output", "outputs", "predictions", "logs", "annotations",
+    "metadata", "backup", "tmp"})
 """Folders that come beside the data; none is entered in search of the classes."""
-_WRAPPERS = frozenset({"image", "images", "img", "imgs", "jpegimages", "pictures", "photos", "data", "text", "texts", "txt", "files",
-                       "classes"})
+_WRAPPERS = frozenset({"image", "images", "img", "imgs", "jpegimages", "pictures", "photos", "data", "text",
+                       "texts", "txt", "files", "classes"})
 """Folders that may lie between a split and its classes."""
 
 
@@ -52,7 +53,8 @@ class Layout:
         split = None
         if self.splits and self.above:
             if len(parts) < 2 or parts[0] not in self.splits:
-                return stray if len(parts) < 2 else f"its folder {parts[0][:60]!r} is none of the split folders ({self._names()})"
+                return (stray if len(parts)
+                        < 2 else f"its folder {parts[0][:60]!r} is none of the split folders ({self._names()})")
             split, inside = self.splits[parts[0]], self.wrapped.get(parts[0], "")
             below = "/".join(parts[1:])
             if not below.startswith(inside):
@@ -74,10 +76,11 @@ class Layout:
 
 
 def arrange(names: Sequence[str]) -> Layout | None:
-    """The layout of these files (pictures, or texts), by their paths with forward slashes; None when no folder tells a class.
+    """The layout of these files (pictures, or texts), by their paths with forward slashes; None when no folder tells a
+    class.
 
-    Single wrapping folders are entered; folders such as `docs` beside them are not. Understood are `class/…`, `split/class/…` and
-    `class/split/…`, with the usual names of splits (`splits.folder_meanings`).
+    Single wrapping folders are entered; folders such as `docs` beside them are not. Understood are `class/…`,
+    `split/class/…` and `class/split/…`, with the usual names of splits (`splits.folder_meanings`).
     """
     root = ""
     while True:
@@ -95,7 +98,7 @@ def arrange(names: Sequence[str]) -> Layout | None:
 
 
 def _entered(parts: list[list[str]], heads: Counter[str], train: str | None) -> str | None:
-    """The one folder in which the class folders are; None where they are here. train: a folder named after that split."""
+    """The one folder that holds the class folders; None where they are here. train: a folder of that name."""
     deep = {head: [part for part in parts if part[0] == head and len(part) > 2] for head in heads}
     if train and len({part[1] for part in deep[train]}) > 1 and not any(deep[head] for head in heads if head != train):
         return train
@@ -106,7 +109,8 @@ def _entered(parts: list[list[str]], heads: Counter[str], train: str | None) -> 
 
 
 def _split_above(root: str, parts: list[list[str]], splits: Mapping[str, str]) -> Layout | None:
-    """`split/class/…`; None where most training files lie in the split folder itself. Those of test may: they have no class then."""
+    """`split/class/…`; None where most training files lie in the split folder itself. Those of test may: they have no
+    class then."""
     inside = {head: [part[1:] for part in parts if part[0] == head and len(part) > 1] for head in splits}
     wrapped = {head: _wrapper(files, meaning=splits[head]) for head, files in inside.items()}
     found = Layout(root=root, splits=dict(splits), wrapped={head: path for head, path in wrapped.items() if path})
@@ -116,7 +120,7 @@ def _split_above(root: str, parts: list[list[str]], splits: Mapping[str, str]) -
 
 
 def _wrapper(files: list[list[str]], *, meaning: str) -> str:
-    """Single folders between a split and its classes, such as `images`, or the split's name once more (also where no class follows)."""
+    """Single folders between a split and its classes, such as `images`, or the split's name once more."""
     path = ""
     while True:
         heads = Counter(part[0] for part in files if len(part) > 1)

@@ -1,4 +1,4 @@
-"""Which of the encodings from before Unicode a text has: judged by all of its words, against the alphabets these were made for."""
+"""Which of the encodings from before Unicode a text has: judged by all of its words."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ _LATIN = ("cp1252", "cp850", "mac_roman")
 _CENTRAL = ("cp1250", "iso8859_2", "cp852")
 _CYRILLIC = ("cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5", "mac_cyrillic")
 _ALPHABETS: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (_LATIN, "àâæçéèêëîïôœùûüÿ", ""), (_LATIN, "äöüßé", ""), (_LATIN, "áéíñóúüçàèïòªº", ""), (_LATIN, "ãáâàçéêíóôõúü", ""),
-    (_LATIN, "àèéìíîòóùú", ""), (_LATIN, "åäöæøéü", ""), (_LATIN, "áðéíóúýþæö", ""), (_LATIN, "ëïéèöüáó", ""),
-    (_CENTRAL, "ąćęłńóśźż", ""), (_CENTRAL, "áčďéěíňóřšťúůýžöü", ""), (_CENTRAL, "áäčďéíĺľňóôŕšťúýž", ""), (_CENTRAL, "áéíóöőúüű", ""),
-    (_CENTRAL, "ăâîşţ", ""), (_CENTRAL, "čćđšž", ""), (("cp1254",), "çğıöşüâîû̇", ""),
-    (("cp1257",), "ąčęėįšųūž", ""), (("cp1257",), "āčēģīķļņšūž", ""), (("cp1257",), "äõöüšž", ""),
-    (_CYRILLIC, "абвгдежзийклмнопрстуфхцчшщъыьэюяё", "оеаинтсрвл"), (_CYRILLIC, "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя", "оаиінвтерс"),
+    (_LATIN, "àâæçéèêëîïôœùûüÿ", ""), (_LATIN, "äöüßé", ""), (_LATIN, "áéíñóúüçàèïòªº", ""),
+    (_LATIN, "ãáâàçéêíóôõúü", ""), (_LATIN, "àèéìíîòóùú", ""), (_LATIN, "åäöæøéü", ""), (_LATIN, "áðéíóúýþæö", ""),
+    (_LATIN, "ëïéèöüáó", ""), (_CENTRAL, "ąćęłńóśźż", ""), (_CENTRAL, "áčďéěíňóřšťúůýžöü", ""),
+    (_CENTRAL, "áäčďéíĺľňóôŕšťúýž", ""), (_CENTRAL, "áéíóöőúüű", ""), (_CENTRAL, "ăâîşţ", ""), (_CENTRAL, "čćđšž", ""),
+    (("cp1254",), "çğıöşüâîû̇", ""), (("cp1257",), "ąčęėįšųūž", ""), (("cp1257",), "āčēģīķļņšūž", ""),
+    (("cp1257",), "äõöüšž", ""), (_CYRILLIC, "абвгдежзийклмнопрстуфхцчшщъыьэюяё", "оеаинтсрвл"),
+    (_CYRILLIC, "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя", "оаиінвтерс"),
     (_CYRILLIC, "абвгдђежзијклљмнњопрстћуфхцчџш", "аоиенрсјту"),
     (("cp1253", "iso8859_7"), "αβγδεζηθικλμνξοπρστυφχψωάέήίόύώϊϋΐΰς", "αοιετσνηυρ"),
     (("cp1255", "iso8859_8"), "".join(map(chr, range(0x5B0, 0x5EB))), "יוהלאתרמבש"),
     (("cp1256", "iso8859_6"), "".join(map(chr, range(0x621, 0x653))), "اليمنورتبعدسف"),
     (("cp874",), "".join(map(chr, range(0xE01, 0xE5C))), "านรอกเงมยลวดทตสปคบห่้ี"))
-"""(encodings, letters of a language beyond a-z in lower case, its most frequent ones where the whole alphabet is beyond a-z)."""
+"""(encodings, letters of a language beyond a-z in lower case, its most frequent ones for other alphabets)."""
 _WIDE = ("cp932", "euc_jp", "gb18030", "big5", "cp949")
 _HAN = frozenset(
     "的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她"
@@ -44,7 +45,8 @@ def guess(data: bytes) -> str:
         for rank, encoding in enumerate(encodings):
             cost = _cost_of_words(most, encoding, letters, frequent) + 0.004 * rank
             costs[encoding] = min(cost, costs.get(encoding, 9.0))
-    western = _cost_of_words(most, WESTERN, "".join({*"".join(letters for encodings, letters, _ in _ALPHABETS if encodings is _LATIN)}), "")
+    western = _cost_of_words(most, WESTERN, "".join({*"".join(letters for encodings, letters, _ in _ALPHABETS
+                                                              if encodings is _LATIN)}), "")
     costs[WESTERN] = min(costs[WESTERN], western + 0.1) - 0.05
     costs |= {encoding: _cost_of_text(sample, encoding) for encoding in _WIDE}
     best = min(costs, key=lambda encoding: costs[encoding])
@@ -83,7 +85,7 @@ def _cost_of_words(words: dict[bytes, int], encoding: str, letters: str, frequen
 
 
 def _cost_of_symbol(char: str, before: str, after: str) -> float:
-    """A character that is no letter of the language: harmless where it stands as a quotation mark or a currency sign does."""
+    """A character that is no letter of the language: harmless where a quotation mark or a currency sign would stand."""
     category = unicodedata.category(char)
     inside = before.isalpha() and after.isalpha()
     if char in "’‘´ʼ­" or ((category in ("Pi", "Pf", "Pd", "Zs") or char in "„‚…€£§°©®™•·«»¿¡“”–—º½²") and not inside):
@@ -105,7 +107,8 @@ def _cost_of_text(sample: bytes, encoding: str) -> float:
     wrong = sum(char == "\ufffd" or unicodedata.category(char) in ("Co", "Cn", "Cc") for char in high) / len(high)
     if encoding in ("cp932", "euc_jp"):
         likely = 2.0 * sum("\u3041" <= char <= "\u30fe" for char in high) / len(high)
-        wrong += sum("\uff61" <= char <= "\uff9f" for char in high) / len(high)         # half-width kana are what nonsense looks like
+        # half-width kana are what nonsense looks like
+        wrong += (sum("\uff61" <= char <= "\uff9f" for char in high) / len(high))
     elif encoding == "cp949":
         likely = sum("\uac00" <= char <= "\ud7a3" for char in high) / len(high)
         frequent = sum(char in "이다는을의가에하고지기사를도로은한어나시인대자아정" for char in high) / len(high)

@@ -33,7 +33,8 @@ def find(ref: str, *, settings: Settings, workspace: str) -> Dataset | None:
     if re.fullmatch(r"[0-9a-f]{16}", ref):
         path = folder(ref, settings=settings, workspace=workspace)
         return read_dataset(path) if path.is_dir() else None
-    return next((dataset for dataset in list_datasets(settings=settings, workspace=workspace) if dataset.source == ref), None)
+    return next((dataset for dataset in list_datasets(settings=settings, workspace=workspace) if dataset.source == ref),
+                None)
 
 
 def load(ref: str, *, settings: Settings, workspace: str) -> Dataset:
@@ -68,18 +69,19 @@ def _sorted_out(settings: Settings, workspace: str) -> tuple[list[Dataset], dict
 
 
 def delete(ref: str, *, settings: Settings, workspace: str) -> None:
-    """Remove a dataset, also a damaged one, from the workspace. What depends on it is the caller's to name first. Raises NotFoundError."""
+    """Remove a dataset, also a damaged one. What depends on it is the caller's to name. Raises NotFoundError."""
     known = ref if re.fullmatch(r"[0-9a-f]{16}", ref) else load(ref, settings=settings, workspace=workspace).id
     path = folder(known, settings=settings, workspace=workspace)
     if not remove_folder(path):
         raise _missing(ref)
 
 
-def read_rows(dataset: Dataset, *, settings: Settings, workspace: str, split: str | None = None, columns: list[str] | None = None) -> Any:
+def read_rows(dataset: Dataset, *, settings: Settings, workspace: str, split: str | None = None,
+              columns: list[str] | None = None) -> Any:
     """The rows as a `pyarrow.Table` (row_id int64, text string, label int32, split string), all or of one split.
 
-    Rows of pictures have `image` (a path below the dataset folder) and `file` (its name in the archive) instead of `text`.
-    Raises NotFoundError when the folder is gone, DataError when its file is damaged.
+    Rows of pictures have `image` (a path below the dataset folder) and `file` (its name in the archive) instead of
+    `text`. Raises NotFoundError when the folder is gone, DataError when its file is damaged.
     """
     return rows_of(folder(dataset, settings=settings, workspace=workspace), dataset, split=split, columns=columns)
 
@@ -136,8 +138,10 @@ def read_report(dataset: Dataset, *, settings: Settings, workspace: str) -> Impo
         raise
     except Exception as error:
         log.exception("The import report of dataset %s cannot be read", dataset.id)
-        raise DataError(f"The import report of {dataset.name} cannot be read.", why=f"{REPORT} is damaged ({str(error)[:100]}).",
-                        remedy="The dataset itself can be used. Import the file again to see the report again.") from error
+        raise DataError(f"The import report of {dataset.name} cannot be read.",
+                        why=f"{REPORT} is damaged ({str(error)[:100]}).",
+                        remedy="The dataset itself can be used. Import the file again to see "
+                               "the report again.") from error
 
 
 def _home(settings: Settings, workspace: str) -> Path:

@@ -1,8 +1,8 @@
 """Exact and near duplicates among pictures.
 
-Exact: equal pixels, whatever the file format. Near: a perceptual hash (pHash, the signs of the lowest frequencies of the discrete
-cosine transform; Zauner 2010) picks candidates, and small copies of the pictures must agree. So a picture saved again at another
-size, format or quality is found, and two drawings of one kind are told apart.
+Exact: equal pixels, whatever the file format. Near: a perceptual hash (pHash, the signs of the lowest frequencies of
+the discrete cosine transform; Zauner 2010) picks candidates, and small copies of the pictures must agree. So a picture
+saved again at another size, format or quality is found, and two drawings of one kind are told apart.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def near_groups(album: Album, exact: IntArray) -> IntArray:
     solid = np.flatnonzero(album.spread[first] >= _FLAT)
     for a, b in _candidates(hashes, solid):
         difference = np.abs(thumbs[a].astype(np.int16) - thumbs[b].astype(np.int16))        # (n_pairs, 16, 16, 3)
-        alike = (difference.mean(axis=(1, 2, 3)) <= MEAN_DIFFERENCE) & (difference.max(axis=(1, 2, 3)) <= LARGEST_DIFFERENCE)
+        alike = ((difference.mean(axis=(1, 2, 3)) <= MEAN_DIFFERENCE)
+                 & (difference.max(axis=(1, 2, 3)) <= LARGEST_DIFFERENCE))
         for x, y in zip(a[alike].tolist(), b[alike].tolist(), strict=True):
             root_x, root_y = root(x), root(y)
             parent[max(root_x, root_y)] = min(root_x, root_y)

@@ -1,6 +1,8 @@
-"""Look at an upload in a process of its own, with limits on its memory and time: whatever a file does there, the web process stays.
+"""Look at an upload in a process of its own, with limits on its memory and time: whatever a file does there, the web
+process stays.
 
-Plain text files of a few kilobytes are looked at in place: with so few bytes, the limits on columns and cells bound everything.
+Plain text files of a few kilobytes are looked at in place: with so few bytes, the limits on columns and cells bound
+everything.
 """
 
 from __future__ import annotations
@@ -33,12 +35,12 @@ _LIMITS = ("max_upload_mb", "max_rows", "max_archive_files", "max_pixels")
 
 
 def preview(path: Path, *, settings: Settings) -> TablePreview:
-    """`browse.preview` within limits. Raises DataError in three parts, also when the file needs too much memory or time."""
+    """`browse.preview` within limits. Raises DataError, also when the file needs too much memory or time."""
     if _is_small_text(path):
         return browse.preview(path, settings=settings)
     if not _AT_ONCE.acquire(timeout=TIMEOUT_S):
-        raise DataError(f"{path.name} could not be looked at yet.", why="Many files are being looked at on this server.",
-                        remedy="Wait a little and try again.")
+        raise DataError(f"{path.name} could not be looked at yet.",
+                        why="Many files are being looked at on this server.", remedy="Wait a little and try again.")
     try:
         return _elsewhere(path, settings)
     finally:
@@ -56,13 +58,16 @@ def _is_small_text(path: Path) -> bool:
 
 def _elsewhere(path: Path, settings: Settings) -> TablePreview:
     asked = json.dumps({"path": str(path.absolute()), "limits": {name: getattr(settings, name) for name in _LIMITS}})
-    with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:   # what the process leaves behind when it is ended goes with it
+    # what the process leaves behind when it is ended goes with it
+    with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
         environment = os.environ | {"TMPDIR": temporary, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
         try:
-            done = subprocess.run([sys.executable, "-m", "core.data.looking"], input=asked, capture_output=True, text=True,
-                                  timeout=TIMEOUT_S, check=False, cwd=Path(__file__).parents[2], env=environment)
+            done = subprocess.run([sys.executable, "-m", "core.data.looking"], input=asked, capture_output=True,
+                                  text=True, timeout=TIMEOUT_S, check=False, cwd=Path(__file__).parents[2],
+                                  env=environment)
         except subprocess.TimeoutExpired as error:
-            raise DataError(f"{path.name} takes too long to look at.", why=f"Its first rows were not there after {TIMEOUT_S:.0f} seconds.",
+            raise DataError(f"{path.name} takes too long to look at.",
+                            why=f"Its first rows were not there after {TIMEOUT_S:.0f} seconds.",
                             remedy="Save it as CSV (UTF-8) or Parquet, or import a part of it.") from error
     try:
         answer = json.loads(done.stdout)
@@ -71,16 +76,18 @@ def _elsewhere(path: Path, settings: Settings) -> TablePreview:
     if "what" in answer:
         raise DataError(answer["what"], why=answer["why"], remedy=answer["remedy"])
     pictures = {name: base64.b64decode(data) for name, data in answer.pop("pictures").items()}
-    return TablePreview(**{**answer, "columns": tuple(answer["columns"]), "task": Task(answer["task"]), "pictures": pictures})
+    return TablePreview(**{**answer, "columns": tuple(answer["columns"]), "task": Task(answer["task"]),
+                           "pictures": pictures})
 
 
 def _too_much(name: str, words: str) -> DataError:
     last = words.strip().splitlines()[-1][:200] if words.strip() else "it was ended by the system"
-    return DataError(f"{name} cannot be looked at.", why=f"The process that read it ended without a result ({last}); it may lack memory.",
+    return DataError(f"{name} cannot be looked at.",
+                     why=f"The process that read it ended without a result ({last}); it may lack memory.",
                      remedy="Save it as CSV (UTF-8) or Parquet, or import a part of it.")
 
 
-# -- in the other process -----------------------------------------------------------------------------------------------------------
+# -- in the other process ----------------------------------------------------------------------------------------------
 
 
 def main() -> None:
@@ -95,7 +102,8 @@ def main() -> None:
     except MemoryError:
         answer = {"what": f"{path.name} needs too much memory to look at.",
                   "why": "It unpacks to far more than its size, or has too many cells.",
-                  "remedy": "Save only the columns and rows that are needed as CSV (UTF-8) or Parquet, and import that file."}
+                  "remedy": "Save only the columns and rows that are needed as CSV (UTF-8) or Parquet, and "
+                            "import that file."}
     json.dump(answer, sys.stdout)
 
 

@@ -1,6 +1,7 @@
 """How far a long import is: readers and checks tell it here, and whoever watches (a worker) shows it.
 
-A context variable carries the watcher, so that a dozen readers need no argument more. Nothing happens when nobody watches.
+A context variable carries the watcher, so that a dozen readers need no argument more. Nothing happens when nobody
+watches.
 """
 
 from __future__ import annotations

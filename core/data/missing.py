@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-NULLS = frozenset({"nan", "<na>", "nat", "\\n", "#n/a", "#n/a n/a", "#ref!", "#value!", "#div/0!", "#name?", "#null!", "#num!", "#spill!",
-                   "#calc!", "#field!", "#getting_data"})
+NULLS = frozenset({"nan", "<na>", "nat", "\\n", "#n/a", "#n/a n/a", "#ref!", "#value!", "#div/0!", "#name?",
+                   "#null!", "#num!", "#spill!", "#calc!", "#field!", "#getting_data"})
 """What programs write for a missing or broken value, in lower case: never an answer."""
 ANSWERS = frozenset({"na", "n/a", "null"})
-"""What programs write for a missing value and people for an answer (not applicable, North America): the column tells which."""
+"""What programs write for a missing value, and people for an answer: the column tells which."""
 _LEAST = 3
 _SPELLINGS = 20
 
@@ -30,8 +30,8 @@ def folded(column: Any) -> Any:
 def words(column: Any) -> frozenset[str]:
     """The words that mean no value in this column, in lower case.
 
-    One of `ANSWERS` is an answer where no cell of the column is empty or null, its other values repeat as those of a label do, and it
-    is at least half as frequent as the typical one of them.
+    One of `ANSWERS` is an answer where no cell of the column is empty or null, its other values repeat as those of a
+    label do, and it is at least half as frequent as the typical one of them.
     """
     counts = {value: count for value, count in _counts(folded(column)) if value}
     filled = sum(counts.values())
@@ -53,7 +53,8 @@ def is_missing(column: Any) -> Any:
 
 
 def reasons(column: Any, what: str) -> list[tuple[npt.NDArray[np.bool_], str]]:
-    """(rows without a value (n_rows,), the reason) for each kind there is: `the label is empty`, `the label says 'NA'`."""
+    """(rows without a value (n_rows,), the reason) for each kind there is: `the label is empty`, `the label says
+    'NA'`."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc

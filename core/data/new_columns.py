@@ -28,7 +28,8 @@ class Found:
 
 
 def text_table(table: Table, source: RowSource | None, text: str | None) -> Found:
-    """The texts of a table. source: where the run's rows came from. text: the column that takes the place of the text column.
+    """The texts of a table. source: where the run's rows came from. text: the column that takes the place of the text
+    column.
 
     Raises DataError naming the columns that were expected and those that were found.
     """
@@ -41,15 +42,18 @@ def text_table(table: Table, source: RowSource | None, text: str | None) -> Foun
         _check_positions(table, source)
         template = source.reading.template if source.reading is not None else None
         wanted = _wanted(source, template)
-        actual = [_find(table, name, wanted, source, given=text if name == source.named(Role.TEXT)[0] else None) for name in wanted]
+        actual = [_find(table, name, wanted, source, given=text if name == source.named(Role.TEXT)[0] else None)
+                  for name in wanted]
     for name in actual:
         roles.check_column(table, name)
     columns = dataclasses.replace(table, data=table.data.select(actual).rename_columns(list(wanted)), unusable={})
     main = source.named(Role.TEXT)[0] if len(wanted) > 1 and source is not None else wanted[0]
     joined = joined_text(columns, {name: Role.TEXT if name == main else Role.SECOND_TEXT for name in wanted}, template)
-    known = "the texts of training were files" if source is not None and source.by_folder else "the run was trained on {!r}"
+    known = ("the texts of training were files" if source is not None and source.by_folder
+             else "the run was trained on {!r}")
     notes = [f"The texts are those of the column {found!r}; {known.format(name)}."
-             for found, name in zip(actual, wanted, strict=True) if found != name and source is not None and text is None]
+             for found, name in zip(actual, wanted, strict=True) if found != name and source is not None and text
+                        is None]
     return Found(text=joined, ids=_ids(table, source, actual), notes=tuple(notes))
 
 
@@ -79,8 +83,8 @@ def _find(table: Table, name: str, wanted: Sequence[str], source: RowSource, *, 
     if _has_no_header(table):
         why += " Its first row looks like data, not like column names."
     raise DataError(f"{table.name} has no column {name!r} to read texts from.", why=why,
-                    remedy=f"Name the column {name!r} in the first row as in the training data, or say which column holds the text with "
-                           "--text.")
+                    remedy=f"Name the column {name!r} in the first row as in the training data, or say which column "
+                           "holds the text with --text.")
 
 
 def _check_positions(table: Table, source: RowSource) -> None:
@@ -88,7 +92,8 @@ def _check_positions(table: Table, source: RowSource) -> None:
     count, known = len(table.columns), len(source.columns)
     if _has_no_header(table) and 1 != count != known:
         raise DataError(f"{table.name} has no row of column names, so its text column cannot be told.",
-                        why=f"It has {count} columns; the training data had {known}: {', '.join(repr(name) for name in source.columns)}.",
+                        why=f"It has {count} columns; the training data had {known}: "
+                            f"{', '.join(repr(name) for name in source.columns)}.",
                         remedy="Put a first row with the column names into the file.")
 
 

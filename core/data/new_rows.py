@@ -1,4 +1,4 @@
-"""Rows to predict: a new file read as the training data was, one entry a row of the file, and the others named with the reason."""
+"""Rows to predict: a new file read as the training data was, and what is left out, with the reason."""
 
 from __future__ import annotations
 
@@ -53,11 +53,13 @@ class NewRows:
 
 
 def read(path: Path, *, source: RowSource | None, task: Task, text: str | None, settings: Settings) -> NewRows:
-    """The rows of a file or folder for a run. source: where the run's own rows came from; None where that is not known any more.
+    """The rows of a file or folder for a run. source: where the run's own rows came from; None where that is not known
+    any more.
 
-    Texts come from the column that training used, by its name (other letter case is understood), joined in the same way; `text` names
-    another one. Pictures may be a file, an archive or a folder; those of more than 8 bits are read with the depth of training.
-    Raises DataError for a file of another kind, one without that column, or one that has nothing to predict.
+    Texts come from the column that training used, by its name (other letter case is understood), joined in the same
+    way; `text` names another one. Pictures may be a file, an archive or a folder; those of more than 8 bits are read
+    with the depth of training. Raises DataError for a file of another kind, one without that column, or one that has
+    nothing to predict.
     """
     tables.check_size(path, settings)
     opened = _source(path, settings)
@@ -65,13 +67,15 @@ def read(path: Path, *, source: RowSource | None, task: Task, text: str | None, 
     if found.content:
         return found
     if not found.rows_read:
-        raise DataError(f"{found.name} has nothing to predict.", why="It has no rows.", remedy="Choose a file with at least one row.")
-    first = "; ".join(f"row {item.row}{f' ({item.file})' if item.file else ''}: {item.reason}" for item in found.left_out[:3])
+        raise DataError(f"{found.name} has nothing to predict.", why="It has no rows.",
+                        remedy="Choose a file with at least one row.")
+    first = "; ".join(f"row {item.row}{f' ({item.file})' if item.file else ''}: {item.reason}"
+                      for item in found.left_out[:3])
     raise DataError(f"No row of {found.name} can be predicted.", remedy="Mend these rows, or choose another file.",
                     why=f"{several(found.rows_read, 'row was', 'rows were')} read. {first[:1].upper()}{first[1:]}.")
 
 
-# -- what a path holds ------------------------------------------------------------------------------------------------------------
+# -- what a path holds -------------------------------------------------------------------------------------------------
 
 
 def _source(path: Path, settings: Settings) -> Source | None:
@@ -79,7 +83,8 @@ def _source(path: Path, settings: Settings) -> Source | None:
     if path.is_dir():
         found = sources.of_folder(path, name=path.name)
         if len(found.files) > settings.max_archive_files:
-            raise DataError(f"{path.name} holds {len(found.files):,} files, more than the limit of {settings.max_archive_files:,}.",
+            raise DataError(f"{path.name} holds {len(found.files):,} files, more than the limit of "
+                            f"{settings.max_archive_files:,}.",
                             remedy="Predict a part of it, or raise THAW_MAX_ARCHIVE_FILES and start again.")
         return found
     with path.open("rb") as file:
@@ -88,15 +93,17 @@ def _source(path: Path, settings: Settings) -> Source | None:
         return sources.of_tar(path, settings=settings)
     if tables.foreign(head) == tables.PICTURE or (is_picture(path.name) and not tables.foreign(head)):
         return Source(name=path.name, files=(path.name,), read=lambda name: path.read_bytes(), local=lambda name: path)
-    if not head.startswith(b"PK\x03\x04") or tables.is_excel(path, (found := sources.of_zip(path, settings=settings)).files):
+    if (not head.startswith(b"PK\x03\x04")
+            or tables.is_excel(path, (found := sources.of_zip(path, settings=settings)).files)):
         return None
     return found if found.files else None
 
 
-# -- texts ------------------------------------------------------------------------------------------------------------------------
+# -- texts -------------------------------------------------------------------------------------------------------------
 
 
-def _texts(path: Path, opened: Source | None, source: RowSource | None, text: str | None, settings: Settings) -> NewRows:
+def _texts(path: Path, opened: Source | None, source: RowSource | None, text: str | None,
+           settings: Settings) -> NewRows:
     if opened is not None and tables.mostly_pictures(opened.files):
         one = len(opened.files) == 1
         raise DataError(f"{path.name} {'is a picture' if one else 'holds pictures'}, and this run reads texts.",
@@ -117,7 +124,8 @@ def _texts(path: Path, opened: Source | None, source: RowSource | None, text: st
 def _with_blank_lines(table: Table, path: Path) -> Table:
     """A text file, or a delimited one of one column: a blank line is a row whose cell is empty, and counts as one.
 
-    Readers skip blank lines, as spreadsheets do; here each row of the file gets an answer or a reason. Those at the end are no rows.
+    Readers skip blank lines, as spreadsheets do; here each row of the file gets an answer or a reason. Those at the end
+    are no rows.
     """
     import numpy as np
 
@@ -128,19 +136,21 @@ def _with_blank_lines(table: Table, path: Path) -> Table:
     with path.open(encoding=encoding.name, errors=encoding.errors, newline=None if lines else "") as file:
         try:
             filled = [bool(line.strip()) for line in file] if lines else [bool(record) for record in csv.reader(file)]
-        except csv.Error:                                            # written otherwise than most: the reader's word counts
+        except csv.Error:  # written otherwise than most: the reader's word counts
             return table
     while filled and not filled[-1]:
         filled.pop()
     places = np.flatnonzero(filled)
     header = len(places) - table.rows_read
     if header not in (0, 1) or all(filled):
-        return table                                                 # the reader sees other rows, or there is nothing to add
+        return table  # the reader sees other rows, or there is nothing to add
     start = int(places[0]) + 1 if header else 0
     numbers = places[header:] - start + 1                            # of the rows that the reader counted, among all
-    blank = [LeftOut(row=place - start + 1, reason="the text is empty") for place in range(start, len(filled)) if not filled[place]]
+    blank = [LeftOut(row=place - start + 1, reason="the text is empty") for place in range(start, len(filled))
+             if not filled[place]]
     moved = [dataclasses.replace(item, row=int(numbers[item.row - 1])) for item in table.left_out]
-    return dataclasses.replace(table, row_numbers=numbers[table.row_numbers - 1], rows_read=table.rows_read + len(blank),
+    return dataclasses.replace(table, row_numbers=numbers[table.row_numbers - 1],
+                               rows_read=table.rows_read + len(blank),
                                left_out=tuple(sorted((*moved, *blank), key=lambda item: item.row)))
 
 
@@ -152,11 +162,13 @@ def text_rows(table: Table, source: RowSource | None, text: str | None) -> NewRo
 
     found = text_table(table, source, text)
     empty = np.asarray(is_missing(found.text), dtype=bool)
-    left_out = [*table.left_out, *(LeftOut(row=int(row), reason="the text is empty") for row in table.row_numbers[empty])]
+    left_out = [*table.left_out,
+                *(LeftOut(row=int(row), reason="the text is empty") for row in table.row_numbers[empty])]
     content = [cell for cell, gone in zip(found.text.to_pylist(), empty, strict=True) if not gone]
     ids = None if found.ids is None else [cell for cell, gone in zip(found.ids, empty, strict=True) if not gone]
-    return NewRows(name=table.name, rows_read=table.rows_read, row=tuple(int(n) for n in table.row_numbers[~empty]), content=content,
-                   shown=content, key="text", ids=ids, left_out=tuple(sorted(left_out, key=lambda item: item.row)), notes=found.notes)
+    return NewRows(name=table.name, rows_read=table.rows_read, row=tuple(int(n) for n in table.row_numbers[~empty]),
+                   content=content, shown=content, key="text",
+                   ids=ids, left_out=tuple(sorted(left_out, key=lambda item: item.row)), notes=found.notes)
 
 
 def _text_files(opened: Source) -> NewRows:
@@ -171,14 +183,15 @@ def _text_files(opened: Source) -> NewRows:
             names.append(name)
             rows.append(number)
             content.append(found)
-    return NewRows(name=opened.name, rows_read=len(opened.files), row=tuple(rows), content=content, shown=names, key="file",
-                   left_out=tuple(left_out))
+    return NewRows(name=opened.name, rows_read=len(opened.files), row=tuple(rows), content=content, shown=names,
+                   key="file", left_out=tuple(left_out))
 
 
-# -- pictures ---------------------------------------------------------------------------------------------------------------------
+# -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def _pictures(path: Path, opened: Source | None, source: RowSource | None, text: str | None, settings: Settings) -> NewRows:
+def _pictures(path: Path, opened: Source | None, source: RowSource | None, text: str | None,
+              settings: Settings) -> NewRows:
     """The pictures that a table names, row by row, or all of them by name."""
     names = [name for name in opened.files if is_picture(name)] if opened is not None else []
     if opened is not None and len(opened.files) == 1 and not names and not path.is_dir():
@@ -191,9 +204,11 @@ def _pictures(path: Path, opened: Source | None, source: RowSource | None, text:
     album, failed = gallery.album(cells, max_pixels=settings.max_pixels, depth=depth)
     left_out += [LeftOut(row=numbers[at], reason=reason, file=cells[at]) for at, reason in failed.items()]
     kept = [at for at in range(len(cells)) if at not in failed]
-    return NewRows(name=opened.name, rows_read=len(cells) + len(left_out) - len(failed), row=tuple(numbers[at] for at in kept),
-                   content=[str(album.home / place) for place in album.path], shown=[cells[at] for at in kept], key="file",
-                   left_out=tuple(sorted(left_out, key=lambda item: item.row)), notes=_depth_notes(album, depth), keep=gallery)
+    return NewRows(name=opened.name, rows_read=len(cells) + len(left_out) - len(failed),
+                   row=tuple(numbers[at] for at in kept), content=[str(album.home / place) for place in album.path],
+                   shown=[cells[at] for at in kept], key="file",
+                   left_out=tuple(sorted(left_out, key=lambda item: item.row)), notes=_depth_notes(album, depth),
+                   keep=gallery)
 
 
 def _all(opened: Source, names: Sequence[str]) -> tuple[list[int], list[str], list[LeftOut]]:
@@ -207,7 +222,8 @@ def _all(opened: Source, names: Sequence[str]) -> tuple[list[int], list[str], li
     return numbers, [name for name in opened.files if name in wanted], [*others, *links]
 
 
-def _named(opened: Source, gallery: Gallery, column: str | None, settings: Settings) -> tuple[list[int], list[str], list[LeftOut]] | None:
+def _named(opened: Source, gallery: Gallery, column: str | None,
+           settings: Settings) -> tuple[list[int], list[str], list[LeftOut]] | None:
     """The rows of a table that names the pictures, where the archive has one."""
     inside = [name for name in opened.files if tables.is_table(name)]
     if len(inside) != 1:
@@ -226,7 +242,8 @@ def _named(opened: Source, gallery: Gallery, column: str | None, settings: Setti
             numbers.append(number)
             found.append(name)
         else:
-            left_out.append(LeftOut(row=number, reason="no picture beside the table has this name", file=str(cell or "")[:200]))
+            left_out.append(LeftOut(row=number, reason="no picture beside the table has this name",
+                                    file=str(cell or "")[:200]))
     return numbers, found, left_out
 
 
@@ -234,13 +251,15 @@ def not_a_picture(name: str) -> DataError:
     """The refusal of anything else by a run on pictures."""
     return DataError(f"This run looks at pictures, and {name[:80]!r} is none.",
                      why=f"It is no file in one of the formats {SHOWN}, and no archive or folder that holds some.",
-                     remedy="Give it a picture, or a ZIP, a tar archive or a folder of pictures; for texts use a run trained on texts.")
+                     remedy="Give it a picture, or a ZIP, a tar archive or a folder of pictures; for texts use a run "
+                            "trained on texts.")
 
 
 def _depth_notes(album: Any, depth: Depth) -> tuple[str, ...]:
     notes = []
     if cut := sum(CUT_OFF in changes for changes in album.changes):
-        notes.append(several(cut, "picture has", "pictures have") + f" values outside of those that training saw ({describe(depth)}); "
+        notes.append(several(cut, "picture has", "pictures have")
+                     + f" values outside of those that training saw ({describe(depth)}); "
                      "these were cut off.")
     if album.depth != depth:
         new = Depth(whole=None if depth.whole else album.depth.whole, real=None if depth.real else album.depth.real)

@@ -1,4 +1,4 @@
-"""A single compressed file, such as rows.csv.gz: unpacked beside others in a temporary folder, as far as it may grow."""
+"""A single compressed file, such as rows.csv.gz: unpacked to a temporary folder, as far as it may grow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import IO, Any
 from core.data.archive import MAX_RATIO
 from core.errors import DataError
 
-KINDS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
+KINDS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd",
+         b"\x04\x22\x4d\x18": "lz4"}
 """First bytes of a compressed file -> how it is compressed."""
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zstd", ".lz4", ".gzip")
 _PIECE = 1 << 20
@@ -64,7 +65,9 @@ def _opened(path: Path, kind: str | None) -> IO[bytes] | Any:
 
 def _too_large(path: Path, written: int, max_bytes: int) -> DataError:
     if written > max_bytes:
-        return DataError(f"{path.name} unpacks to more than {max_bytes / 1e6:,.0f} MB.", why="That is the limit of this installation.",
+        return DataError(f"{path.name} unpacks to more than {max_bytes / 1e6:,.0f} MB.",
+                         why="That is the limit of this installation.",
                          remedy="Import a sample of it, or raise THAW_MAX_UPLOAD_MB and start again.")
-    return DataError(f"{path.name} was not unpacked.", why=f"For safety: it grows to more than {MAX_RATIO} times its size, as a bomb does.",
+    return DataError(f"{path.name} was not unpacked.",
+                     why=f"For safety: it grows to more than {MAX_RATIO} times its size, as a bomb does.",
                      remedy="Unpack it yourself, look at it, and import what is inside.")

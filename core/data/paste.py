@@ -12,7 +12,8 @@ from core.settings import Settings
 
 
 def to_file(text: str, *, settings: Settings, workspace: str, name: str = "pasted") -> Path:
-    """Write pasted text (rows copied from a spreadsheet, CSV, JSON Lines, or one text a line) below the workspace's uploads.
+    """Write pasted text (rows copied from a spreadsheet, CSV, JSON Lines, or one text a line) below the workspace's
+    uploads.
 
     The kind is judged by the content. Raises DataError when there is nothing to read or too much.
     """
@@ -21,8 +22,10 @@ def to_file(text: str, *, settings: Settings, workspace: str, name: str = "paste
                         remedy="Copy the rows together with their column names and paste them again.")
     data = text.strip("\r\n").replace("\r\n", "\n").encode("utf-8", "replace")
     if len(data) > settings.max_upload_mb * 1_000_000:
-        raise DataError(f"The pasted text has {len(data) / 1e6:,.1f} MB, more than the limit of {settings.max_upload_mb:,} MB.",
-                        remedy="Save it as a file and import a part of it, or raise THAW_MAX_UPLOAD_MB and start again.")
+        raise DataError(f"The pasted text has {len(data) / 1e6:,.1f} MB, more than the limit of "
+                        f"{settings.max_upload_mb:,} MB.",
+                        remedy="Save it as a file and import a part of it, or raise THAW_MAX_UPLOAD_MB "
+                               "and start again.")
     safe = "".join(c if c.isalnum() or c in "-_ " else "_" for c in name).strip()[:60] or "pasted"
     home = folder(settings, workspace) / secrets.token_hex(6)
     home.mkdir(parents=True)

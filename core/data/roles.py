@@ -16,35 +16,46 @@ _SAMPLE_ROWS = 5_000
 _SAMPLE_CELLS = 250_000
 """Of all columns together: of a wide table fewer rows are looked at."""
 _NAMES: Mapping[Role, frozenset[str]] = {
-    Role.TEXT: frozenset({"text", "sentence", "sentence1", "review", "content", "body", "message", "comment", "document", "tweet",
-                          "article", "question", "premise", "text1", "utterance", "abstract", "question1", "review body"}),
-    Role.SECOND_TEXT: frozenset({"text2", "sentence2", "hypothesis", "title", "subject", "headline", "question2", "summary", "context"}),
-    Role.LABEL: frozenset({"label", "labels", "class", "classes", "category", "categories", "target", "sentiment", "topic", "y", "intent",
-                           "emotion", "label text", "label name", "labels text", "rating", "stars", "tag", "verdict"}),
-    Role.ID: frozenset({"id", "index", "idx", "uid", "uuid", "guid", "key", "row id", "doc id", "document id", "item id", "unnamed: 0"}),
+    Role.TEXT: frozenset({"text", "sentence", "sentence1", "review", "content", "body", "message", "comment",
+                          "document", "tweet", "article", "question", "premise", "text1", "utterance", "abstract",
+                          "question1", "review body"}),
+    Role.SECOND_TEXT: frozenset({"text2", "sentence2", "hypothesis", "title", "subject", "headline", "question2",
+                                 "summary", "context"}),
+    Role.LABEL: frozenset({"label", "labels", "class", "classes", "category", "categories", "target", "sentiment",
+                           "topic", "y", "intent", "emotion", "label text", "label name", "labels text", "rating",
+                           "stars", "tag", "verdict"}),
+    Role.ID: frozenset({"id", "index", "idx", "uid", "uuid", "guid", "key", "row id", "doc id", "document id",
+                        "item id", "unnamed: 0"}),
     Role.SPLIT: frozenset({"split", "set", "fold", "partition", "subset", "usage"}),
     Role.DOMAIN: frozenset({"domain", "source", "site", "origin", "corpus", "dataset"}),
 }
 
 _TOOLS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
-    "Label Studio": (frozenset({"annotation_id", "annotator", "lead_time", "inner_id", "total_annotations", "completed_by", "file_upload"}),
-                     frozenset({"annotation_id", "annotator", "annotators", "lead_time", "inner_id", "total_annotations", "completed_by",
-                                "file_upload", "created_at", "updated_at", "cancelled_annotations", "total_predictions", "comment_count",
-                                "unresolved_comment_count", "comment_authors", "last_comment_updated_at", "project", "updated_by", "drafts",
-                                "predictions", "prediction", "meta", "agreement", "was_cancelled", "ground_truth", "task", "import_id",
-                                "state", "created_username", "last_created_by", "parent_annotation", "parent_prediction", "result_count",
-                                "unique_id", "last_action", "bulk_created", "draft_created_at", "annotator_email", "reviewed"})),
+    "Label Studio": (frozenset({"annotation_id", "annotator", "lead_time", "inner_id", "total_annotations",
+                                "completed_by", "file_upload"}),
+                     frozenset({"annotation_id", "annotator", "annotators", "lead_time", "inner_id",
+                                "total_annotations", "completed_by", "file_upload", "created_at", "updated_at",
+                                "cancelled_annotations", "total_predictions", "comment_count",
+                                "unresolved_comment_count", "comment_authors", "last_comment_updated_at", "project",
+                                "updated_by", "drafts", "predictions", "prediction", "meta", "agreement",
+                                "was_cancelled", "ground_truth", "task", "import_id",
+                                "state", "created_username", "last_created_by", "parent_annotation",
+                                "parent_prediction", "result_count", "unique_id", "last_action", "bulk_created",
+                                "draft_created_at", "annotator_email", "reviewed"})),
     "Prodigy": (frozenset({"_task_hash", "_input_hash"}),
-                frozenset({"_task_hash", "_input_hash", "_session_id", "_view_id", "_annotator_id", "_timestamp", "_is_binary", "answer",
-                           "options", "meta", "config", "priority", "score"})),
-    "Doccano": (frozenset({"annotation_approver", "Comments", "annotator"}), frozenset({"annotation_approver", "Comments", "annotator"})),
+                frozenset({"_task_hash", "_input_hash", "_session_id", "_view_id", "_annotator_id", "_timestamp",
+                           "_is_binary", "answer", "options", "meta", "config", "priority", "score"})),
+    "Doccano": (frozenset({"annotation_approver", "Comments", "annotator"}),
+                frozenset({"annotation_approver", "Comments", "annotator"})),
 }
-"""Annotation tool -> (columns of which two, or one that begins with _ or names an approver, give it away; what it keeps for itself)."""
+"""Annotation tool -> (columns that give it away: two, or one with _ or an approver; what it keeps for itself)."""
 
-_MEDIA = re.compile(r"\s*\S{1,500}\.(png|jpe?g|webp|bmp|gif|tiff?|svg|heic|mp3|mp4|wav|ogg|flac|webm|avi|mov|pdf)(\?\S*)?\s*",
+_MEDIA = re.compile(
+    r"\s*\S{1,500}\.(png|jpe?g|webp|bmp|gif|tiff?|svg|heic|mp3|mp4|wav|ogg|flac|webm|avi|mov|pdf)(\?\S*)?\s*",
                     re.IGNORECASE)
 
-_OF_FILES: Mapping[Role, str] = {Role.TEXT: "one row a file", Role.IMAGE: "one row a file", Role.LABEL: "the folder that each file lies in",
+_OF_FILES: Mapping[Role, str] = {Role.TEXT: "one row a file", Role.IMAGE: "one row a file",
+                                 Role.LABEL: "the folder that each file lies in",
                                  Role.SPLIT: "the folder above the classes"}
 """Evidence where rows are files in folders."""
 
@@ -82,7 +93,7 @@ class Proposal:
 
 
 def bookkeeping(columns: Sequence[str]) -> dict[str, str]:
-    """Columns that an annotation tool keeps for itself -> the evidence; none where the table is no export of such a tool."""
+    """Columns that an annotation tool keeps for itself -> the evidence; none for other tables."""
     found: dict[str, str] = {}
     for tool, (signs, own) in _TOOLS.items():
         seen = signs.intersection(columns)
@@ -92,7 +103,7 @@ def bookkeeping(columns: Sequence[str]) -> dict[str, str]:
 
 
 def column_facts(table: Table, name: str) -> ColumnFacts:
-    """Facts of one column from at most 5,000 cells spread over the table; fewer of a table with more than 50 columns."""
+    """Facts of one column from at most 5,000 cells spread over the table; fewer above 50 columns."""
     cells = _sample(table, name)
     filled = [cell for cell in cells if cell.strip()]
     n = max(1, len(filled))
@@ -124,7 +135,8 @@ def propose(table: Table) -> dict[str, Proposal]:
     Names count first, then what the cells look like: text is long and varied, a label is short and repeats.
     """
     facts = {name: column_facts(table, name) for name in table.columns if name not in table.unusable}
-    found: dict[str, Proposal] = {name: Proposal(role=Role.IGNORE, evidence=why) for name, why in table.unusable.items()}
+    found: dict[str, Proposal] = {name: Proposal(role=Role.IGNORE, evidence=why)
+                                  for name, why in table.unusable.items()}
     kept_by_tool = bookkeeping(table.columns)
     for name, fact in facts.items():
         if name in kept_by_tool:
@@ -134,13 +146,16 @@ def propose(table: Table) -> dict[str, Proposal]:
         elif is_named(name, Role.SPLIT) and fact.split_words > 0.9:
             found[name] = Proposal(role=Role.SPLIT, evidence=f"it is named {name!r} and says train, test or the like")
         elif name == table.image_column:
-            found[name] = Proposal(role=Role.IMAGE, evidence=f"its cells name pictures: {fact.distinct:,} different ones in "
+            found[name] = Proposal(role=Role.IMAGE,
+                                   evidence=f"its cells name pictures: {fact.distinct:,} different ones in "
                                                              f"{fact.filled:,} sampled rows")
         elif fact.picture_names > 0.9:
-            found[name] = Proposal(role=Role.IGNORE, evidence="its cells name pictures or other media, which are not here")
+            found[name] = Proposal(role=Role.IGNORE,
+                                   evidence="its cells name pictures or other media, which are not here")
         elif fact.split_words == 1.0 and fact.distinct > 1:
             found[name] = Proposal(role=Role.SPLIT, evidence="every cell names a split")
-    if label := _best_label({n: f for n, f in facts.items() if n not in found}, beside_pictures=table.gallery is not None):
+    if label := _best_label({n: f for n, f in facts.items() if n not in found},
+                            beside_pictures=table.gallery is not None):
         found[label[0]] = Proposal(role=Role.LABEL, evidence=label[1])
     text = None if table.gallery else _best_text({n: f for n, f in facts.items() if n not in found})
     if text:
@@ -157,9 +172,12 @@ def _best_label(facts: Mapping[str, ColumnFacts], *, beside_pictures: bool) -> t
     named = [f for f in facts.values() if is_named(f.name, Role.LABEL) and f.mean_chars < 100]
     if named:
         plain = ("label", "labels", "class")
-        best = max(named, key=lambda f: (f.repeats > 1.5 and f.distinct > 1, f.name.lower() in plain, f.numbers < 1, f.repeats))
-        return best.name, f"it is named {best.name!r} and has {best.distinct:,} different values in {best.filled:,} sampled rows"
-    shaped = [f for f in facts.values() if 1 < f.distinct <= max(2, min(200, f.filled // 3)) and f.mean_chars < 60 and f.repeats >= 2
+        best = max(named, key=lambda f: (f.repeats > 1.5 and f.distinct > 1, f.name.lower() in plain, f.numbers < 1,
+                                         f.repeats))
+        return (best.name,
+                f"it is named {best.name!r} and has {best.distinct:,} different values in {best.filled:,} sampled rows")
+    shaped = [f for f in facts.values() if 1 < f.distinct <= max(2, min(200, f.filled // 3)) and f.mean_chars
+              < 60 and f.repeats >= 2
               and not any(is_named(f.name, role) for role in (Role.ID, Role.DOMAIN, Role.TEXT))]
     if not shaped or (len(facts) < 2 and not beside_pictures):
         return None
@@ -176,17 +194,20 @@ def _best_text(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
         return None
     best = max(pool, key=lambda f: f.mean_chars)
     why = f"it is named {best.name!r}" if named else "its cells are the longest"
-    return best.name, f"{why}: {best.mean_words:.0f} words on average, {best.distinct:,} different ones in {best.filled:,} sampled rows"
+    return (best.name, f"{why}: {best.mean_words:.0f} words on average, {best.distinct:,} different ones in "
+                       f"{best.filled:,} sampled rows")
 
 
 def _other(fact: ColumnFacts, *, has_text: bool) -> Proposal:
     if has_text and is_named(fact.name, Role.SECOND_TEXT) and fact.mean_words >= 2 and fact.numbers < 0.5:
-        return Proposal(role=Role.SECOND_TEXT, evidence=f"it is named {fact.name!r} and holds {fact.mean_words:.0f} words on average")
+        return Proposal(role=Role.SECOND_TEXT,
+                        evidence=f"it is named {fact.name!r} and holds {fact.mean_words:.0f} words on average")
     if is_named(fact.name, Role.ID) and fact.mean_chars < 60 and fact.repeats <= 10:
         unique = " and every value is different" if fact.repeats == 1 else ""
         return Proposal(role=Role.ID, evidence=f"it is named {fact.name!r}{unique}")
     if is_named(fact.name, Role.DOMAIN) and fact.repeats >= 2 and fact.mean_chars < 60:
-        return Proposal(role=Role.DOMAIN, evidence=f"it is named {fact.name!r} and has {fact.distinct:,} different values")
+        return Proposal(role=Role.DOMAIN,
+                        evidence=f"it is named {fact.name!r} and has {fact.distinct:,} different values")
     return Proposal(role=Role.IGNORE, evidence="nothing in its name or cells says what it is for")
 
 
@@ -207,12 +228,14 @@ def choose(table: Table, *, text: str | None = None, label: str | None = None) -
         if given is None:
             continue
         check_column(table, given)
-        roles = {n: Proposal(role=Role.IGNORE, evidence="another column was chosen") if p.role is role else p for n, p in roles.items()}
+        roles = {n: Proposal(role=Role.IGNORE, evidence="another column was chosen") if p.role is role else p
+                 for n, p in roles.items()}
         roles[given] = Proposal(role=role, evidence="chosen by hand")
     taken = {p.role for p in roles.values()}
-    if text is None and content is Role.TEXT and Role.TEXT not in taken and (best := _best_text(
-            {n: column_facts(table, n) for n, p in roles.items() if p.role is Role.IGNORE and n not in table.unusable and n != label})):
-        roles[best[0]] = Proposal(role=Role.TEXT, evidence=best[1])
+    if text is None and content is Role.TEXT and Role.TEXT not in taken:
+        free = [n for n, p in roles.items() if p.role is Role.IGNORE and n not in table.unusable and n != label]
+        if best := _best_text({n: column_facts(table, n) for n in free}):
+            roles[best[0]] = Proposal(role=Role.TEXT, evidence=best[1])
     require_roles(table, {name: proposal.role for name, proposal in roles.items()})
     return roles
 
@@ -228,7 +251,8 @@ def check_column(table: Table, name: str) -> None:
         raise DataError(f"The column {name!r} cannot be used: {table.unusable[name]}.",
                         remedy="Choose another column, or write this one as plain text and import the file again.")
     if name not in table.columns:
-        raise DataError(f"{table.name} has no column {name!r}.", why=f"Its columns are: {listed(table)}.", remedy="Choose one of these.")
+        raise DataError(f"{table.name} has no column {name!r}.", why=f"Its columns are: {listed(table)}.",
+                        remedy="Choose one of these.")
 
 
 def require_roles(table: Table, roles: Mapping[str, str]) -> None:
@@ -243,12 +267,14 @@ def require_roles(table: Table, roles: Mapping[str, str]) -> None:
         if len(table.columns) == 1 and not table.unusable:
             raise DataError(f"{table.name} has only one column, {table.columns[0][:60]!r}.",
                             why="To learn a classification, each row needs a text (or picture) and a label.",
-                            remedy="Add a column with the label of each row; if there is one, check that every row has the same separator.")
+                            remedy="Add a column with the label of each row; if there is one, check that every row has "
+                                   "the same separator.")
         unusable = "".join(f" {name[:40]!r} cannot be used: {why}." for name, why in list(table.unusable.items())[:3])
         mend = "Save each value in a cell of its own, as plain text or a number, or say" if unusable else "Say"
-        raise DataError(f"No column of {table.name} looks like the {role}.", why=f"Its columns are: {listed(table)}.{unusable}",
-                        remedy=f"{mend} which column is the {role} (on the page, or with --{'label' if role is Role.LABEL else 'text'} on "
-                               "the command line).")
+        raise DataError(f"No column of {table.name} looks like the {role}.",
+                        why=f"Its columns are: {listed(table)}.{unusable}",
+                        remedy=f"{mend} which column is the {role} (on the page, or with "
+                               f"--{'label' if role is Role.LABEL else 'text'} on the command line).")
 
 
 def listed(table: Table) -> str:

@@ -48,11 +48,12 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
           max_pixels: int = 50_000_000, depth: Depth | None = None) -> Rows:
     """Rows with text (or picture) and label from a table. roles: column name -> `Role` (columns not named are ignored).
 
-    template: how text columns are joined, with column names in braces, e.g. `{title}: {body}`; by default their cells are put
-    on lines of their own in file order. merge_labels: labels that look the same (`labels.key`) become one, spelled as most rows do.
+    template: how text columns are joined, with column names in braces, e.g. `{title}: {body}`; by default their cells
+    are put on lines of their own in file order. merge_labels: labels that look the same (`labels.key`) become one,
+    spelled as most rows do.
     depth: how pictures of more than 8 bits are read; decided from these rows when None.
-    Rows without text or label, whose split cell names no split, or whose picture cannot be used, are left out with the reason.
-    Raises DataError for roles that do not fit the table.
+    Rows without text or label, whose split cell names no split, or whose picture cannot be used, are left out with the
+    reason. Raises DataError for roles that do not fit the table.
     """
     import numpy as np
     import pyarrow as pa
@@ -69,7 +70,8 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
     reasons: list[tuple[Any, str]] = [*missing.reasons(main, str(content)), *missing.reasons(label, "label")]
     split_name = next((name for name, role in roles.items() if role == Role.SPLIT), None)
     if split_name is not None:
-        known = pc.is_in(missing.folded(table.data.column(split_name)), value_set=pa.array(list(ALIASES), type=pa.large_string()))
+        known = pc.is_in(missing.folded(table.data.column(split_name)),
+                         value_set=pa.array(list(ALIASES), type=pa.large_string()))
         reasons.append((pc.invert(known), f"the cell in {split_name!r} names no split"))
     keep, left_out = _sieve(table, reasons)
     album = None
@@ -87,8 +89,8 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
         meaning = meanings(set(said))
         splits = tuple(meaning[value] for value in said)
     return Rows(row_id=table.row_numbers[np.asarray(keep, dtype=bool)], text=_one_chunk(text.filter(keep)),
-                label=lookup[codes] if len(codes) else np.zeros(0, dtype=np.int32), classes=tuple(classes), left_out=left_out, split=splits,
-                album=album,
+                label=lookup[codes] if len(codes) else np.zeros(0, dtype=np.int32), classes=tuple(classes),
+                left_out=left_out, split=splits, album=album,
                 others={name: _one_chunk(table.data.column(name).filter(keep)) for name in table.columns
                         if name not in used and name not in table.unusable})
 
@@ -109,7 +111,7 @@ def _sieve(table: Table, reasons: list[tuple[Any, str]]) -> tuple[Any, tuple[Lef
 
 def _album(table: Table, names: Any, keep: Any, left_out: tuple[LeftOut, ...], *,
            max_pixels: int, depth: Depth | None) -> tuple[Album, Any, tuple[LeftOut, ...]]:
-    """Decode the pictures of the rows to keep: (album, narrower mask, with those added that are missing or cannot be used)."""
+    """Decode the pictures of the rows to keep: (album, narrower mask, reasons with those of unusable ones added)."""
     import numpy as np
     import pyarrow as pa
 
@@ -122,7 +124,8 @@ def _album(table: Table, names: Any, keep: Any, left_out: tuple[LeftOut, ...], *
     album, failed = gallery.album([gallery.resolve(cells[p]) for p in there], max_pixels=max_pixels, depth=depth)
     problems = missing | {there[i]: reason for i, reason in failed.items()}
     mask[list(problems)] = False
-    found = [LeftOut(row=int(table.row_numbers[p]), reason=reason, file=str(cells[p])[:200]) for p, reason in problems.items()]
+    found = [LeftOut(row=int(table.row_numbers[p]), reason=reason, file=str(cells[p])[:200])
+             for p, reason in problems.items()]
     return album, pa.array(mask), tuple(sorted((*left_out, *found), key=lambda item: item.row))
 
 
@@ -135,7 +138,8 @@ def _text_columns(table: Table, roles: Mapping[str, str]) -> list[str]:
 
 
 def joined_text(table: Table, roles: Mapping[str, str], template: str | None) -> Any:
-    """One text a row from the columns that are text or second text. Without a template: filled cells on lines of their own.
+    """One text a row from the columns that are text or second text. Without a template: filled cells on lines of their
+    own.
 
     Raises DataError for a template that names no column, or one that cannot be used.
     """
@@ -163,7 +167,8 @@ def joined_text(table: Table, roles: Mapping[str, str], template: str | None) ->
         elif piece:
             pieces.append(pa.scalar(piece, type=pa.large_string()))
     if not any(hasattr(piece, "chunks") for piece in pieces):
-        raise DataError("The template names no column.", remedy="Write column names in braces, such as {title}: {body}.")
+        raise DataError("The template names no column.",
+                        remedy="Write column names in braces, such as {title}: {body}.")
     return pc.binary_join_element_wise(*pieces, pa.scalar("", type=pa.large_string()))
 
 
@@ -175,7 +180,8 @@ def _merged(column: Any) -> Any:
     flat = _one_chunk(column)
     names = labels.merged({item["values"]: item["counts"] for item in pc.value_counts(flat).to_pylist()})
     encoded = flat.dictionary_encode()
-    return pa.array([names[name] for name in encoded.dictionary.to_pylist()], type=pa.large_string()).take(encoded.indices)
+    return pa.array([names[name] for name in encoded.dictionary.to_pylist()],
+                    type=pa.large_string()).take(encoded.indices)
 
 
 def _one_chunk(column: Any) -> Any:

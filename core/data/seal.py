@@ -1,7 +1,9 @@
-"""The rows of a dataset on disk are those that were kept: files are sealed by their SHA-256 when written, and looked at before use.
+"""The rows of a dataset on disk are those that were kept: files are sealed by their SHA-256 when written, and looked at
+before use.
 
-Looking is cheap: sizes and times first, content only where these have changed. Datasets of earlier versions have no seal: texts are
-checked against the dataset's own hash and sealed then; pictures and joined sets are sealed as they are found.
+Looking is cheap: sizes and times first, content only where these have changed. Datasets of earlier versions have no
+seal: texts are checked against the dataset's own hash and sealed then; pictures and joined sets are sealed as they are
+found.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ def write(folder: Path) -> None:
 
 
 def check(folder: Path, dataset: Dataset, *, pictures: bool = True) -> None:
-    """Raises DataError when the rows in `folder` are not those of the dataset. pictures: whether to look at picture files, too."""
+    """Raises DataError when the rows in `folder` are not those of the dataset. pictures: look at their files, too."""
     if not dataset.content_hash.startswith(dataset.id):
         raise _broken(dataset, "its description names another hash than its own id")
     _check(folder, SEAL, [ROWS], dataset)
@@ -36,7 +38,8 @@ def check(folder: Path, dataset: Dataset, *, pictures: bool = True) -> None:
         _check(folder, PICTURES_SEAL, names, dataset)
 
 
-def row_hash(row_ids: Iterable[int], contents: Iterable[str | None], labels: Iterable[str], splits: Iterable[str]) -> str:
+def row_hash(row_ids: Iterable[int], contents: Iterable[str | None], labels: Iterable[str],
+             splits: Iterable[str]) -> str:
     """SHA-256 (hex) over row ids, texts (or digests of the pixels), label names and splits, in row order."""
     digest = hashlib.sha256()
     for row_id, content, label, split in zip(row_ids, contents, labels, splits, strict=True):
@@ -81,7 +84,8 @@ def _are_the_rows(folder: Path, dataset: Dataset) -> bool:
     except (IndexError, TypeError):
         return False
     found = row_hash(table["row_id"].to_pylist(), table["text"].to_pylist(), labels, table["split"].to_pylist())
-    return found == dataset.content_hash or dataset.rows(Split.SHIFT) > 0  # a set with a shift set joined to it is hashed otherwise
+    # a set with a shift set joined to it is hashed otherwise
+    return (found == dataset.content_hash or dataset.rows(Split.SHIFT) > 0)
 
 
 def _pictures(folder: Path) -> list[str]:
@@ -98,5 +102,6 @@ def _pictures(folder: Path) -> list[str]:
 
 
 def _broken(dataset: Dataset, why: str) -> DataError:
-    return DataError(f"The rows of {dataset.name} on disk are not the ones that were imported.", why=f"The reason: {why}.",
+    return DataError(f"The rows of {dataset.name} on disk are not the ones that were imported.",
+                     why=f"The reason: {why}.",
                      remedy="Delete this dataset and import it again; runs on the rows of that time stay as they are.")

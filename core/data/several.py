@@ -34,11 +34,13 @@ def split_of(name: str) -> str:
 
 
 def plan(files: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """(file, split or "") of the tables to read: the only one, or those whose names say their splits; empty where that cannot be told."""
+    """(file, split or "") of the tables to read: the only one, or those whose names say their splits; empty where that
+    cannot be told."""
     files = list(files)
     texts = [name for name in files if name.lower().endswith(".txt") and split_of(PurePosixPath(name).name)]
     tables = [name for name in files if is_table(name)] or texts
-    rows = [name for name in tables if not _ANSWERS.intersection(re.split(r"[^a-z]+", PurePosixPath(name).name.lower()))] or tables
+    rows = ([name for name in tables
+             if not _ANSWERS.intersection(re.split(r"[^a-z]+", PurePosixPath(name).name.lower()))] or tables)
     if len(rows) == 1 and is_table(rows[0]):
         return ((rows[0], ""),)
     named = [(name, split) for name in rows if (split := split_of(name))]
@@ -52,7 +54,8 @@ def plan(files: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def join(parts: Sequence[tuple[str, str, Table]], *, name: str, max_rows: int) -> Table:
-    """One table from the tables of a plan: (file, split, table). Columns that one lacks are null there, and that is a finding.
+    """One table from the tables of a plan: (file, split, table). Columns that one lacks are null there, and that is a
+    finding.
 
     Raises DataError where the tables have no column in common, or have too many rows together.
     """
@@ -67,10 +70,12 @@ def join(parts: Sequence[tuple[str, str, Table]], *, name: str, max_rows: int) -
         missing = [column for column in first.columns if column not in table.columns]
         if len(missing) == len(first.columns):
             raise DataError(f"{parts[0][0]} and {file} cannot be joined.", why="They have no column of the same name.",
-                            remedy="Give the same columns the same names in all files, or import one of the files alone.")
+                            remedy="Give the same columns the same names in all files, or import one of "
+                                   "the files alone.")
         if missing:
             notes.append(_lacking(file, missing, len(table)))
-    counts = ", ".join(f"{file} ({table.rows_read:,} rows{f', {split}' if split else ''})" for file, split, table in parts)
+    counts = ", ".join(f"{file} ({table.rows_read:,} rows{f', {split}' if split else ''})"
+                       for file, split, table in parts)
     notes.append(Finding(code="joined-files", severity=INFO, count=len(parts), example=counts[:200],
                          message=f"{len(parts)} files were joined into one table.",
                          remedy="Nothing to do if they belong together; otherwise import one of them alone."))
@@ -80,7 +85,8 @@ def join(parts: Sequence[tuple[str, str, Table]], *, name: str, max_rows: int) -
 def _named_alike(table: Table, first: Table) -> Table:
     """A table with columns spelled as in another where only letter case or outer blanks tell them apart."""
     spelled = {column.strip().casefold(): column for column in first.columns}
-    names = [spelled.get(column.strip().casefold(), column) if column not in first.columns else column for column in table.columns]
+    names = [spelled.get(column.strip().casefold(), column) if column not in first.columns else column
+             for column in table.columns]
     return table if len(set(names)) < len(names) else dataclasses.replace(table, data=table.data.rename_columns(names))
 
 
@@ -94,17 +100,20 @@ def _concatenated(parts: Sequence[tuple[str, str, Table]], *, name: str, finding
     column = next(c for c in ("split", "split of the file", "split of the file (2)") if c not in names)
     pieces, numbers, left_out, start = [], [], [], 0
     for file, split, table in parts:
-        cells = [table.data.column(c) if c in table.columns else pa.chunked_array([pa.nulls(len(table), pa.large_string())]) for c in names]
+        cells = [table.data.column(c) if c in table.columns
+                 else pa.chunked_array([pa.nulls(len(table), pa.large_string())]) for c in names]
         if with_split:
             cells.append(pa.chunked_array([pa.array([split] * len(table), type=pa.large_string())]))
         pieces.append(pa.table(cells, names=[*names, *([column] if with_split else [])]))
         numbers.append(table.row_numbers + start)
-        left_out += [LeftOut(row=item.row + start, reason=item.reason, file=f"{file}, row {item.row}") for item in table.left_out]
+        left_out += [LeftOut(row=item.row + start, reason=item.reason, file=f"{file}, row {item.row}")
+                     for item in table.left_out]
         start += table.rows_read
     found = [dataclasses.replace(finding, rows=(), message=f"{file}: {finding.message}")
              for file, _, table in parts for finding in table.findings]
-    return Table(name=name, format=f"{len(parts)} files, the first as {parts[0][2].format}", data=pa.concat_tables(pieces),
-                 row_numbers=np.concatenate(numbers), rows_read=start, left_out=tuple(left_out), findings=(*findings, *found),
+    return Table(name=name, format=f"{len(parts)} files, the first as {parts[0][2].format}",
+                 data=pa.concat_tables(pieces), row_numbers=np.concatenate(numbers), rows_read=start,
+                 left_out=tuple(left_out), findings=(*findings, *found),
                  unusable=unusable, read_seconds=sum(table.read_seconds for _, _, table in parts))
 
 
@@ -112,5 +121,5 @@ def _lacking(file: str, columns: Sequence[str], rows: int) -> Finding:
     return Finding(code="columns-missing", severity=WARNING, count=rows, example=file,
                    message=f"{file} lacks {several(len(columns), 'column', 'columns')} that the first file has: "
                            f"{', '.join(repr(c[:40]) for c in columns[:5])}.",
-                   remedy="If one of them is the label, these rows cannot be used: the test rows of a contest have none. "
-                          "The rows with labels are split instead.")
+                   remedy="If one of them is the label, these rows cannot be used: the test rows of a "
+                          "contest have none. The rows with labels are split instead.")

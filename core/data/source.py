@@ -23,16 +23,17 @@ from core.settings import Settings
 HIDDEN = "it is a hidden file"
 """Why such files are left out; they are counted."""
 _SYSTEM_FILES = frozenset({
-    "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", ".ds_store", ".localized", ".directory", ".nomedia", ".picasa.ini", ".apdisk",
-    ".volumeicon.icns", ".gitignore", ".gitattributes", ".gitkeep", ".keep", ".npmignore", ".dockerignore", ".editorconfig"})
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", ".ds_store", ".localized", ".directory", ".nomedia",
+    ".picasa.ini", ".apdisk", ".volumeicon.icns", ".gitignore", ".gitattributes", ".gitkeep", ".keep", ".npmignore",
+    ".dockerignore", ".editorconfig"})
 _SYSTEM_PREFIXES = ("._", "~$", ".~lock.", ".nfs", ".fuse_hidden")
 """macOS writes a twin `._x` beside each file `x`; office programs and network drives mark what is open."""
 _SYSTEM_FOLDERS = frozenset({
-    "__macosx", "__pycache__", "@eadir", "#recycle", "$recycle.bin", "system volume information", ".git", ".github", ".svn",
-    ".hg", ".bzr", ".dvc", ".ipynb_checkpoints", ".idea", ".vscode", ".vs", ".cache", ".config", ".local", ".huggingface",
-    ".kaggle", ".venv", ".tox", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".trash", ".trashes", ".spotlight-v100",
-    ".fseventsd", ".temporaryitems", ".appledouble", ".documentrevisions-v100", ".thumbnails", ".thumbs", ".picasaoriginals",
-    ".dropbox.cache", ".sync", ".tmp", ".temp"})
+    "__macosx", "__pycache__", "@eadir", "#recycle", "$recycle.bin", "system volume information", ".git", ".github",
+    ".svn", ".hg", ".bzr", ".dvc", ".ipynb_checkpoints", ".idea", ".vscode", ".vs", ".cache", ".config", ".local",
+    ".huggingface", ".kaggle", ".venv", ".tox", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".trash", ".trashes",
+    ".spotlight-v100", ".fseventsd", ".temporaryitems", ".appledouble", ".documentrevisions-v100", ".thumbnails",
+    ".thumbs", ".picasaoriginals", ".dropbox.cache", ".sync", ".tmp", ".temp"})
 """In lower case. A class may be called `.net`, so a dot alone hides no folder."""
 _HIDDEN_FOLDER = ".hidden"
 
@@ -70,8 +71,9 @@ class TemporaryFolder:
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
     def place(self, name: str) -> Path:
-        """A new path for a file that is called like this anywhere; its last part stays where a file system can have it."""
-        last = "".join(c if c.isprintable() and c not in '<>:"|?*\\' else "_" for c in name.rpartition("/")[2]).strip(". ") or "file"
+        """A new path for a file that is called like this; its last part stays where a file system can have it."""
+        last = ("".join(c if c.isprintable() and c not in '<>:"|?*\\' else "_"
+                        for c in name.rpartition("/")[2]).strip(". ") or "file")
         home = self.path / str(next(self._count))
         home.mkdir()
         return home / (last if len(last.encode()) < 200 else last[:40] + ending(last)[:12])
@@ -126,11 +128,13 @@ def of_folder(folder: Path, *, name: str) -> Source:
 
 
 def of_zip(path: Path, *, settings: Settings) -> Source:
-    """The members of a ZIP, after the checks of `archive.check_members`; each is read when it is asked for. Raises DataError."""
+    """The members of a ZIP, after the checks of `archive.check_members`; each is read on demand. Raises DataError."""
     with path.open("rb") as file:
-        if not file.read(4).startswith(b"PK"):                       # zipfile would also open what is appended to another file
-            raise DataError(f"{path.name} cannot be opened.", why="Its first bytes are not those of a ZIP or Excel file.",
-                            remedy="Give it the ending of what it is, such as .csv, or pack it again, and import that file.")
+        if not file.read(4).startswith(b"PK"):  # zipfile would also open what is appended to another file
+            raise DataError(f"{path.name} cannot be opened.",
+                            why="Its first bytes are not those of a ZIP or Excel file.",
+                            remedy="Give it the ending of what it is, such as .csv, or pack it again, and "
+                                   "import that file.")
     limit = settings.max_upload_mb * 10_000_000
     try:
         bundle = open_zip(path)
@@ -151,7 +155,8 @@ def of_zip(path: Path, *, settings: Settings) -> Source:
             with lock, bundle.open(members[relative]) as file, target.open("wb") as sink:
                 shutil.copyfileobj(file, sink, 1 << 20)
         except UNREADABLE as error:
-            raise DataError(f"{relative} in {path.name} cannot be read.", why=f"It is damaged or packed in an unknown way ({error}).",
+            raise DataError(f"{relative} in {path.name} cannot be read.",
+                            why=f"It is damaged or packed in an unknown way ({error}).",
                             remedy="Make the ZIP again with an ordinary tool, then try again.") from error
         return target
 
@@ -162,7 +167,8 @@ def of_zip(path: Path, *, settings: Settings) -> Source:
 def of_tar(path: Path, *, settings: Settings, wanted: Callable[[str], bool] = lambda name: True) -> Source:
     """The members of a tar archive, those that are `wanted` unpacked once to a temporary folder. Raises DataError."""
     folder = TemporaryFolder()
-    unpacked = unpack_tar(path, folder.path, max_files=settings.max_archive_files, max_bytes=settings.max_upload_mb * 10_000_000,
+    unpacked = unpack_tar(path, folder.path, max_files=settings.max_archive_files,
+                          max_bytes=settings.max_upload_mb * 10_000_000,
                           wanted=lambda name: not is_hidden(name) and wanted(name))
     places = {plain(name): place for name, place in unpacked.files.items()}
 
@@ -178,18 +184,20 @@ def of_tar(path: Path, *, settings: Settings, wanted: Callable[[str], bool] = la
         place = unpacked_at(relative)
         return b"\0" * (MAX_BYTES + 1) if place.stat().st_size > MAX_BYTES else place.read_bytes()
 
-    return _source(path.name, list(places), [plain(name) for name in unpacked.folders], read=read, local=local, keep=folder)
+    return _source(path.name, list(places), [plain(name) for name in unpacked.folders], read=read, local=local,
+                   keep=folder)
 
 
 def _seen(names: list[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if not is_hidden(name)))
 
 
-def _source(name: str, files: list[str], folders: list[str], *, read: Callable[[str], bytes], local: Callable[[str], Path],
-            links: tuple[str, ...] = (), keep: Any = None) -> Source:
+def _source(name: str, files: list[str], folders: list[str], *, read: Callable[[str], bytes],
+            local: Callable[[str], Path], links: tuple[str, ...] = (), keep: Any = None) -> Source:
     """A source of these files and folders, hidden ones apart."""
     holding = {file.rpartition("/")[0] for file in files} - {""}
-    above = holding | {str(parent) for folder in holding for parent in PurePosixPath(folder).parents if str(parent) != "."}
+    above = (holding | {str(parent) for folder in holding for parent in PurePosixPath(folder).parents if str(parent)
+                        != "."})
     own = [path for path in {*folders, *above} if not any(map(_is_no_class, path.casefold().split("/")))]
     hidden = sorted(file for file in files if is_hidden(file))
     return Source(name=name, files=_seen(files), hidden=tuple(file for file in hidden if not is_system(file)),

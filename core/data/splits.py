@@ -28,15 +28,15 @@ NAMES = (Split.TRAIN.value, Split.VALIDATION.value, Split.TEST.value)
 
 ALIASES: Mapping[str, str] = {
     "train": "train", "training": "train", "trn": "train",
-    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation", "development": "validation",
-    "test": "test", "testing": "test", "tst": "test", "eval": "test", "evaluation": "test", "holdout": "test",
-    "shift": "shift",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "development": "validation", "test": "test", "testing": "test", "tst": "test", "eval": "test", "evaluation": "test",
+    "holdout": "test", "shift": "shift",
 }  # fmt: skip
-"""What a split column may say, in lower case, and what it means. `eval` is validation where something else is called test."""
+"""What a split column may say, in lower case, and what it means. `eval` is validation beside a test split."""
 
 _FOR_TEST = frozenset({"test", "testing", "tst", "holdout"})
-_FILLERS = frozenset({"set", "sets", "data", "dataset", "split", "splits", "part", "images", "image", "imgs", "img", "pictures", "pics",
-                      "photos", "texts", "text", "files", "folder", "the", "my"})
+_FILLERS = frozenset({"set", "sets", "data", "dataset", "split", "splits", "part", "images", "image", "imgs",
+                      "img", "pictures", "pics", "photos", "texts", "text", "files", "folder", "the", "my"})
 """Words of a folder's name that do not count: `train_images`, `TestSet`, `validation-data`."""
 
 
@@ -50,15 +50,18 @@ def meanings(values: Iterable[str]) -> dict[str, str]:
 
 
 def folder_meanings(names: Iterable[str]) -> dict[str, str]:
-    """folder -> split for those of the folders beside each other that name one: `Training`, `test_set`, `seg_train` beside `seg_test`.
+    """folder -> split for those of the folders beside each other that name one: `Training`, `test_set`, `seg_train`
+    beside `seg_test`.
 
-    What is left of a name without the split's word must be the same for all; the largest group with a train folder counts.
+    What is left of a name without the split's word must be the same for all; the largest group with a train folder
+    counts.
     """
     groups: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
     for name in names:
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name)).casefold()
         words = re.sub(r"hold[\s_-]?out", "holdout", words)
-        words = re.sub(r"\b(train|training|test|testing|val|valid|validation|dev|eval)(set|data|split|images|imgs)\b", r"\1", words)
+        words = re.sub(r"\b(train|training|test|testing|val|valid|validation|dev|eval)(set|data|split|images|imgs)\b",
+                       r"\1", words)
         tokens = [token for token in re.split(r"[\W\d_]+", words) if token and token not in _FILLERS]
         named = [token for token in tokens if token in ALIASES and token != "shift"]
         if len(named) == 1:
@@ -77,10 +80,11 @@ def stratified(labels: Sequence[int] | IntArray, *, seed: int = 0, fractions: Se
                sizes: Sequence[int] | None = None, groups: Sequence[int] | IntArray | None = None) -> TextArray:
     """Give each row `train`, `validation` or `test`; returns an array of n_rows names.
 
-    labels: class index a row. fractions: shares of the three splits, in that order. sizes: exact row counts instead (their sum
-    must be n_rows). groups: rows with an equal number stay together (duplicates, one author, one patient).
-    Each class keeps its share in every split as closely as whole rows allow. Without groups, a class of three or more rows is in
-    all three splits, a class of two in train and test, a single row in train. Raises DataError when the sizes cannot be met.
+    labels: class index a row. fractions: shares of the three splits, in that order. sizes: exact row counts instead
+    (their sum must be n_rows). groups: rows with an equal number stay together (duplicates, one author, one patient).
+    Each class keeps its share in every split as closely as whole rows allow. Without groups, a class of three or more
+    rows is in all three splits, a class of two in train and test, a single row in train. Raises DataError when the
+    sizes cannot be met.
     """
     import numpy as np
 
@@ -117,7 +121,8 @@ def _totals(n_rows: int, fractions: Sequence[float], sizes: Sequence[int] | None
         return np.asarray(sizes, dtype=np.int64)
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise DataError(f"The split shares {', '.join(map(str, fractions))} are not three shares of a whole.",
-                        remedy="Give train, validation and test as three numbers that add up to 1, such as 0.7, 0.1, 0.2.")
+                        remedy="Give train, validation and test as three numbers that add up to 1, such as "
+                               "0.7, 0.1, 0.2.")
     return largest_remainder(np.asarray(fractions, dtype=float) * n_rows, n_rows)
 
 
@@ -133,7 +138,7 @@ def largest_remainder(quotas: npt.NDArray[np.float64], total: int) -> IntArray:
 
 
 def _quotas(counts: IntArray, totals: IntArray, *, asked: Sequence[bool], exact: bool) -> IntArray:
-    """Rows of each class in each split: (n_classes, 3), rows sum to `counts`, columns to `totals` (at least, when not exact)."""
+    """Rows of each class in each split: (n_classes, 3), rows sum to `counts`, columns to `totals` (or more)."""
     import numpy as np
 
     n = int(counts.sum())
@@ -144,10 +149,12 @@ def _quotas(counts: IntArray, totals: IntArray, *, asked: Sequence[bool], exact:
         ceiling = np.maximum(left - keep, 0)
         if column == 1:
             ceiling = np.where(counts >= 3, ceiling, 0)
-        least = np.minimum((counts >= (3 if column == 1 else 2)).astype(np.int64), ceiling) if asked[column] else np.zeros_like(left)
+        least = (np.minimum((counts >= (3 if column == 1 else 2)).astype(np.int64), ceiling) if asked[column]
+                 else np.zeros_like(left))
         if column == 2:
             ceiling = np.where(counts >= 3, counts - 2, ceiling)
-        quota[:, column] = _fill(np.asarray(counts * (wanted / n), dtype=np.float64), wanted, least, ceiling, exact=exact)
+        quota[:, column] = _fill(np.asarray(counts * (wanted / n), dtype=np.float64), wanted, least, ceiling,
+                                 exact=exact)
         left = counts - quota.sum(axis=1)
     quota[:, 0] = left
     return quota
@@ -167,7 +174,8 @@ def _fill(ideal: npt.NDArray[np.float64], wanted: int, least: IntArray, ceiling:
         got[order[: abs(excess)]] += step
     if exact and int(got.sum()) != wanted:
         raise DataError(f"A split of exactly {wanted:,} rows is not possible.",
-                        why=f"Each class must be in every split: that gives between {int(least.sum()):,} and {int(ceiling.sum()):,} rows.",
+                        why=f"Each class must be in every split: that gives between {int(least.sum()):,} and "
+                            f"{int(ceiling.sum()):,} rows.",
                         remedy="Choose other sizes, or shares instead of sizes.")
     return got
 
@@ -215,7 +223,7 @@ def _requota(y: IntArray, quota: IntArray, *, exact: bool) -> IntArray:
 
 
 def _balance(fitted: IntArray, wanted: IntArray) -> None:
-    """Move single rows between splits, in the class that has most to give, until the columns of `fitted` are as wanted."""
+    """Move single rows between splits, in the class that has most to give, until the columns are as wanted."""
     import numpy as np
 
     for _ in range(int(np.abs(fitted.sum(axis=0) - wanted).sum())):
@@ -232,8 +240,8 @@ def from_column(values: Sequence[str | None], labels: Sequence[int] | IntArray, 
                 groups: Sequence[int] | IntArray | None = None) -> TextArray:
     """Splits as a column of the file gives them; what it lacks is taken from its train rows, stratified.
 
-    Understands the `ALIASES` in any letter case. Without a validation part a tenth of train becomes validation; without a test
-    part, a fifth becomes test. Raises DataError naming values that are no split, or when no row is for training.
+    Understands the `ALIASES` in any letter case. Without a validation part a tenth of train becomes validation; without
+    a test part, a fifth becomes test. Raises DataError naming values that are no split, or when no row is for training.
     """
     import numpy as np
 
@@ -241,7 +249,8 @@ def from_column(values: Sequence[str | None], labels: Sequence[int] | IntArray, 
     meant = [known.get(value or "", "") for value in values]
     if unknown := sorted({str(value) for value, name in zip(values, meant, strict=True) if not name}):
         shown = ", ".join(repr(value[:30]) for value in unknown[:5])
-        raise DataError(f"The split column says {shown}, which Thaw does not know.", why=f"It understands {', '.join(sorted(ALIASES))}.",
+        raise DataError(f"The split column says {shown}, which Thaw does not know.",
+                        why=f"It understands {', '.join(sorted(ALIASES))}.",
                         remedy="Correct these cells, or give this column another role and let Thaw split the rows.")
     out = np.asarray(meant, dtype="<U10")
     missing = [name for name in NAMES[1:] if name not in meant]
@@ -252,12 +261,14 @@ def from_column(values: Sequence[str | None], labels: Sequence[int] | IntArray, 
     if missing:
         shares = (0.0, 0.1 if "validation" in missing else 0.0, 0.2 if "test" in missing else 0.0)
         within = None if groups is None else np.asarray(groups)[train]
-        out[train] = stratified(np.asarray(labels)[train], seed=seed, fractions=(1 - sum(shares), *shares[1:]), groups=within)
+        out[train] = stratified(np.asarray(labels)[train], seed=seed, fractions=(1 - sum(shares), *shares[1:]),
+                                groups=within)
     return out
 
 
 def budget_order(labels: Sequence[int] | IntArray, *, seed: int = 0) -> IntArray:
-    """An order of rows in which every beginning is stratified: the first n rows are the label budget n, and budgets nest.
+    """An order of rows in which every beginning is stratified: the first n rows are the label budget n, and budgets
+    nest.
 
     The first rows hold one of each class (large classes first), so a budget of at least n_classes rows misses none.
     """
@@ -283,5 +294,6 @@ def label_budget(labels: Sequence[int] | IntArray, budget: int | None, *, seed: 
     if budget is None or budget >= len(labels):
         return np.arange(len(labels))
     if budget < 1:
-        raise DataError(f"A label budget of {budget} rows is not possible.", remedy="Choose at least one row, best one a class or more.")
+        raise DataError(f"A label budget of {budget} rows is not possible.",
+                        remedy="Choose at least one row, best one a class or more.")
     return np.sort(budget_order(labels, seed=seed)[:budget])

@@ -1,4 +1,4 @@
-"""Read any supported file into one in-memory table of text, or of names of pictures, with row numbers and every left-out row counted."""
+"""Read any supported file into one table of text, or of names of pictures, every left-out row counted."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ from core.settings import Settings
 
 __all__ = ["FORMATS", "Table", "is_table", "read"]
 
-FORMATS = ("CSV, TSV, JSON Lines, JSON, Parquet, XLSX (also as .gz, .bz2, .xz or .zst), or a ZIP, tar or folder of tables named train and "
-           "test, of .txt files or pictures with one folder a class (or with a table that names the pictures)")
+FORMATS = ("CSV, TSV, JSON Lines, JSON, Parquet, XLSX (also as .gz, .bz2, .xz or .zst), or a ZIP, tar or folder of "
+           "tables named train and test, of .txt files or pictures with one folder a class (or with a table that "
+           "names the pictures)")
 """What can be imported, for messages and help texts."""
 
 PICTURE = "a single picture"
-_FOREIGN = ((b"\x89PNG", PICTURE), (b"\xff\xd8\xff", PICTURE), (b"GIF8", PICTURE), (b"II*\0", PICTURE), (b"MM\0*", PICTURE),
-            (b"%PDF", "a PDF"), (b"<svg", "an SVG drawing"), (b"<?xml", "an XML file or an SVG drawing"),
-            (b"<!doctype html", "a web page"), (b"<html", "a web page"), (b"7z\xbc\xaf", "a 7-Zip archive"), (b"rar!", "a RAR archive"),
-            (b"\x7felf", "a program"), (b"mz\x90", "a program"), (b"sqlite format 3", "a database"), (b"\x80\x04", "a Python pickle"),
-            (b"\x80\x03", "a Python pickle"), (b"\x80\x05", "a Python pickle"),
+_FOREIGN = ((b"\x89PNG", PICTURE), (b"\xff\xd8\xff", PICTURE), (b"GIF8", PICTURE), (b"II*\0", PICTURE),
+            (b"MM\0*", PICTURE), (b"%PDF", "a PDF"), (b"<svg", "an SVG drawing"),
+            (b"<?xml", "an XML file or an SVG drawing"), (b"<!doctype html", "a web page"), (b"<html", "a web page"),
+            (b"7z\xbc\xaf", "a 7-Zip archive"), (b"rar!", "a RAR archive"),
+            (b"\x7felf", "a program"), (b"mz\x90", "a program"), (b"sqlite format 3", "a database"),
+            (b"\x80\x04", "a Python pickle"), (b"\x80\x03", "a Python pickle"), (b"\x80\x05", "a Python pickle"),
             (b"\xd0\xcf\x11\xe0", "an old or a password-protected Office file"))
 """First bytes of a file -> what it is. Letter case does not count."""
 
@@ -50,15 +52,16 @@ _LISTED = 24
 def read(path: Path, *, settings: Settings, listing: bool = False) -> Table:
     """Read a table from a file or a folder; the kind is taken from its content first, its name second.
 
-    Cells are text or null. `rows_read == len(table) + len(table.left_out)` always. Raises DataError in three parts when the file
-    is missing, too large (`max_upload_mb`, `max_rows`, `max_archive_files`), of another kind, damaged, or without rows. listing: of
-    a tar archive, unpack only a few pictures: enough to look at, not to import.
+    Cells are text or null. `rows_read == len(table) + len(table.left_out)` always. Raises DataError in three parts when
+    the file is missing, too large (`max_upload_mb`, `max_rows`, `max_archive_files`), of another kind, damaged, or
+    without rows. listing: of a tar archive, unpack only a few pictures: enough to look at, not to import.
     """
     started = time.perf_counter()
     check_size(path, settings)
     table = _without_nul(_read(path, settings, listing=listing))
     if not table.rows_read:
-        raise DataError(f"{path.name} has no rows.", why=f"It was read as {table.format}; there is nothing below the column names.",
+        raise DataError(f"{path.name} has no rows.",
+                        why=f"It was read as {table.format}; there is nothing below the column names.",
                         remedy="Choose a file with at least some rows for each class.")
     return dataclasses.replace(table, read_seconds=time.perf_counter() - started)
 
@@ -66,15 +69,19 @@ def read(path: Path, *, settings: Settings, listing: bool = False) -> Table:
 def check_size(path: Path, settings: Settings) -> None:
     """Raise DataError when there is no such file or folder, or the file is larger than `max_upload_mb`."""
     if not path.exists():
-        raise DataError(f"There is no file {path.name}.", why=f"Nothing was found at {path}.", remedy="Check the path and try again.")
+        raise DataError(f"There is no file {path.name}.", why=f"Nothing was found at {path}.",
+                        remedy="Check the path and try again.")
     if path.is_file() and path.stat().st_size > settings.max_upload_mb * 1_000_000:
-        raise DataError(f"{path.name} has {path.stat().st_size / 1e6:,.1f} MB, more than the limit of {settings.max_upload_mb:,} MB.",
-                        remedy="Import a sample of it, save it as Parquet, or raise THAW_MAX_UPLOAD_MB and start again.")
+        raise DataError(f"{path.name} has {path.stat().st_size / 1e6:,.1f} MB, more than the limit of "
+                        f"{settings.max_upload_mb:,} MB.",
+                        remedy="Import a sample of it, save it as Parquet, or raise THAW_MAX_UPLOAD_MB "
+                               "and start again.")
 
 
 def is_packed(path: Path, head: bytes) -> bool:
-    """Whether a file, of which these are the first bytes, is a tar archive, compressed or not; one that begins as a picture is none."""
-    return (packed.kind_of(head) is not None or (path.suffix.lower() in _TAR_SUFFIXES and not foreign(head))) and is_tar(path)
+    """Whether a file that begins like this is a tar archive, compressed or not; a picture is none."""
+    return ((packed.kind_of(head) is not None or (path.suffix.lower() in _TAR_SUFFIXES and not foreign(head)))
+            and is_tar(path))
 
 
 def foreign(head: bytes) -> str | None:
@@ -92,7 +99,8 @@ def _not_a_table(name: str, what: str) -> DataError:
     why = "Its first bytes say so, whatever its name."
     if what == PICTURE:
         return DataError(f"{name} is a single picture.", why=why,
-                         remedy=f"Pack all pictures into a ZIP like this, or choose them together with their table:\n{pictures.TREE}")
+                         remedy="Pack all pictures into a ZIP like this, or choose them together with their "
+                                f"table:\n{pictures.TREE}")
     return DataError(f"{name} is {what}, not a table.", why=why, remedy=f"Import {FORMATS}.")
 
 
@@ -128,24 +136,26 @@ def _read_packed(path: Path, settings: Settings) -> Table:
         inner, _ = packed.unpack(path, Path(temporary), max_bytes=settings.max_upload_mb * 10_000_000)
         with inner.open("rb") as file:
             if packed.kind_of(file.read(16)):
-                raise DataError(f"{path.name} is compressed twice.", why="What is inside is not unpacked again, for safety.",
+                raise DataError(f"{path.name} is compressed twice.",
+                                why="What is inside is not unpacked again, for safety.",
                                 remedy="Unpack it once and import the inner file.")
         found = _read_tar(inner, settings, most_pictures=None) if is_tar(inner) else _read_inner(inner, settings)
         return dataclasses.replace(found, name=path.name)
 
 
 def _read_inner(path: Path, settings: Settings) -> Table:
-    """A file that came out of an archive: archives in it are not opened, but a table may be compressed in a ZIP or tar."""
+    """A file that came out of an archive: archives in it are not opened, but a table may be compressed."""
     with path.open("rb") as file:
         head = file.read(16)
     if is_packed(path, head) or (head.startswith(b"PK") and not is_excel(path, zip_names(path, settings))):
-        raise DataError(f"{path.name} is an archive inside another.", why="Archives inside archives are not opened, for safety.",
+        raise DataError(f"{path.name} is an archive inside another.",
+                        why="Archives inside archives are not opened, for safety.",
                         remedy="Unpack it once and import the inner archive or the folder.")
     return _read(path, settings)
 
 
 def _has_columns(path: Path) -> bool:
-    """Whether a `.txt` file is a table: tabs in every line, quoted words, or a first row of column names that cuts like the others."""
+    """Whether a `.txt` file is a table: tabs in every line, quoted words, or a first row of column names."""
     encoding = encodings.detect(path)
     with path.open(encoding=encoding.name, errors=encoding.errors, newline="") as file:
         lines = dialect.lines_of(file.read(1 << 16))[: dialect.SAMPLE_ROWS]
@@ -155,7 +165,8 @@ def _has_columns(path: Path) -> bool:
     rows = [found.cells(line) for line in lines]
     names = [cell.strip().lower() for cell in rows[0]] if rows else []
     width = dialect.common_width([len(row) for row in rows])
-    named = found.separator == " " or (len(names) > 1 and len(names) in (width, width - 1) and any(n in HEADER_WORDS for n in names))
+    named = (found.separator
+             == " " or (len(names) > 1 and len(names) in (width, width - 1) and any(n in HEADER_WORDS for n in names)))
     named = named or not {0, width - 1}.isdisjoint(dialect.shape_of("".join(lines), found).vocabulary)
     return named and width > 1 and sum(len(row) == width for row in rows) >= 0.9 * len(rows) - 1
 
@@ -196,7 +207,8 @@ def _read_tar(path: Path, settings: Settings, *, most_pictures: int | None) -> T
 def _read_folder(path: Path, settings: Settings) -> Table:
     source = sources.of_folder(path, name=path.name)
     if len(source.files) > settings.max_archive_files:
-        raise DataError(f"{path.name} holds {len(source.files):,} files, more than the limit of {settings.max_archive_files:,}.",
+        raise DataError(f"{path.name} holds {len(source.files):,} files, more than the limit of "
+                        f"{settings.max_archive_files:,}.",
                         remedy="Import a part of it, or raise THAW_MAX_ARCHIVE_FILES and start again.")
     return _read_source(source, settings)
 
@@ -204,7 +216,8 @@ def _read_folder(path: Path, settings: Settings) -> Table:
 def _read_source(source: Source, settings: Settings) -> Table:
     """The rows of an archive or folder; files that systems and programs keep in it are no rows, and mentioned once."""
     table = _read_rows(source, settings)
-    return dataclasses.replace(table, findings=(*table.findings, _system_files(source.system))) if source.system else table
+    return (dataclasses.replace(table, findings=(*table.findings, _system_files(source.system))) if source.system
+            else table)
 
 
 def _system_files(names: Sequence[str]) -> Finding:
@@ -215,10 +228,11 @@ def _system_files(names: Sequence[str]) -> Finding:
 
 
 def _read_rows(source: Source, settings: Settings) -> Table:
-    """Pictures, texts in class folders, or the table of an archive or folder: its only one, or those of the splits joined."""
+    """Pictures, texts in class folders, or the table of an archive: its only one, or those of the splits joined."""
     kind = contents(source.files)
     if kind == PICTURES:
-        return pictures.read(source, max_rows=settings.max_rows, read_table=lambda name: _read_inner(source.local(name), settings),
+        return pictures.read(source, max_rows=settings.max_rows,
+                             read_table=lambda name: _read_inner(source.local(name), settings),
                              tables=[name for name in source.files if is_table(name)])
     if kind == TEXTS:
         return folders.read(source, max_rows=settings.max_rows)
@@ -232,11 +246,12 @@ def _read_rows(source: Source, settings: Settings) -> Table:
 
 PICTURES, TEXTS, TABLE = "pictures", "texts", "table"
 _LEAST_TEXTS = 6
-"""Text files in class folders from which they are the rows, whatever tables are beside them: three for each of two classes."""
+"""Text files in class folders from which they are the rows, whatever tables there are: three a class."""
 
 
 def contents(names: Sequence[str]) -> str:
-    """What files of these names hold: `PICTURES`, `TEXTS` (in class folders), a `TABLE` (one, or some that belong together); or ""."""
+    """What files of these names hold: `PICTURES`, `TEXTS` (in class folders), a `TABLE` (one, or some that belong
+    together); or ""."""
     if mostly_pictures(names):
         return PICTURES
     tables = sum(is_table(name) for name in names)
@@ -251,7 +266,7 @@ def contents(names: Sequence[str]) -> str:
 
 
 def mostly_pictures(names: Sequence[str]) -> bool:
-    """Whether a list of files is a set of pictures (with or without a table, or with a text for each) rather than of texts."""
+    """Whether a list of files is a set of pictures (also with a table, or a text for each) rather than of texts."""
     count = sum(is_picture(name) for name in names)
     return count > 0 and 2 * count >= sum(map(folders.is_text, names))
 
@@ -272,9 +287,10 @@ def _unknown_contents(name: str, files: Sequence[str]) -> DataError:
         return DataError(f"{name} holds another archive.", why="Archives inside archives are not opened, for safety.",
                          remedy="Unpack it once and import the inner archive or the folder.")
     return DataError(f"{name} holds {tables} tables, {kinds['.txt']:,} .txt files and no pictures that Thaw reads.",
-                     why="Found: " + (", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5)) or "nothing") + ".",
-                     remedy="Pack one table alone, tables named train, validation and test with the same columns, or .txt files like "
-                            f"this:\n{folders.TREE}\nor pictures like this:\n{pictures.TREE}")
+                     why="Found: " + (", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5))
+                                      or "nothing") + ".",
+                     remedy="Pack one table alone, tables named train, validation and test with the same columns, or "
+                            f".txt files like this:\n{folders.TREE}\nor pictures like this:\n{pictures.TREE}")
 
 
 def _without_nul(table: Table) -> Table:
@@ -296,12 +312,13 @@ def _without_nul(table: Table) -> Table:
     rows = table.row_numbers[np.asarray(touched)]
     finding = Finding(code="nul-bytes", severity=WARNING, count=len(rows),
                       message=several(len(rows), "row holds", "rows hold") + " NUL bytes; these were taken out.",
-                      remedy="Look at the rows; if their text is broken, export the file again.", rows=tuple(int(r) for r in rows[:5]))
+                      remedy="Look at the rows; if their text is broken, export the file again.",
+                      rows=tuple(int(r) for r in rows[:5]))
     return dataclasses.replace(table, data=data, findings=(*table.findings, finding))
 
 
 def _has_zero(chunk: Any) -> bool:
-    """Whether the bytes behind a chunk of strings hold a zero anywhere (also outside of a slice): a quick look before the exact one."""
+    """Whether the bytes behind a chunk of strings hold a zero anywhere: a quick look before the exact one."""
     import numpy as np
 
     values = chunk.buffers()[-1]

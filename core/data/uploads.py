@@ -1,4 +1,4 @@
-"""Uploads on disk: each in a folder of its own below the workspace, until its rows are kept or it has been left alone for long."""
+"""Uploads on disk: each in a folder of its own, until its rows are kept or it was left alone for long."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def folder(settings: Settings, workspace: str) -> Path:
 
 
 def look_at(path: Path) -> None:
-    """Note that somebody is working with an upload, so that `sweep` leaves it for another `KEPT_S`; a path that is gone is no error."""
+    """Note that somebody is working with an upload, so that `sweep` leaves it; a path that is gone is no error."""
     try:
         os.utime(path.parent)
     except OSError:
@@ -34,7 +34,7 @@ def look_at(path: Path) -> None:
 
 
 def discard(path: Path, home: Path) -> None:
-    """Remove an upload with its folder; a path that is not one of the uploads in `home` is a person's own file and stays."""
+    """Remove an upload with its folder; a path outside of `home` is a person's own file and stays."""
     if path.resolve().parent.parent == home.resolve():
         shutil.rmtree(path.resolve().parent, ignore_errors=True)
 
@@ -56,7 +56,7 @@ def origin(path: Path) -> dict[str, Any] | None:
 
 
 def limits(path: Path, settings: Settings) -> Settings:
-    """The settings to read an upload with: a hub set was held to `max_rows` when it was fetched, and its size in bytes is no upload."""
+    """The settings to read an upload with: a hub set was held to `max_rows` when it was fetched."""
     if origin(path) is None:
         return settings
     return dataclasses.replace(settings, max_upload_mb=1_000_000, max_archive_files=2 * settings.max_rows + 10)
@@ -65,8 +65,8 @@ def limits(path: Path, settings: Settings) -> Settings:
 def sweep(settings: Settings, *, in_use: Collection[str | Path] = (), older_than_s: float = KEPT_S) -> int:
     """Remove uploads of all workspaces that were last looked at more than `older_than_s` ago; returns how many.
 
-    in_use: paths that waiting or running imports read; the uploads that hold them stay, whatever their age. Nothing outside the
-    `uploads` folders is touched, and links are not followed.
+    in_use: paths that waiting or running imports read; the uploads that hold them stay, whatever their age. Nothing
+    outside the `uploads` folders is touched, and links are not followed.
     """
     before, removed = time.time() - older_than_s, 0
     needed = {Path(path).absolute() for path in in_use}

@@ -44,7 +44,8 @@ def matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *, name: str
     fig.update_xaxes(tickvals=ticks, ticktext=labels, showgrid=False, tickangle=-35 if len(shown) > 3 else 0)
     fig.update_yaxes(tickvals=ticks, ticktext=labels, showgrid=False, autorange="reversed")
     total, right = int(table.sum()), int(np.trace(table))
-    return Chart(fig, title, f"Confusion matrix{f' of {name}' if name else ''}: {right} of {total} test rows on the diagonal. {title}.")
+    return Chart(fig, title, f"Confusion matrix{f' of {name}' if name else ''}: {right} of {total} test rows on the "
+                             f"diagonal. {title}.")
 
 
 def _finding(table: np.ndarray, classes: Sequence[str], name: str) -> str:

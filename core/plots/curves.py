@@ -9,7 +9,8 @@ from core.metrics import METRICS, Metric, Unit
 from core.plots import palette
 from core.plots.theme import Chart, figure, subplots
 
-X_LABELS = {"steps": "Training steps", "seconds": "Seconds since training began", "samples": "Training rows seen (with repetition)"}
+X_LABELS = {"steps": "Training steps", "seconds": "Seconds since training began",
+            "samples": "Training rows seen (with repetition)"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +46,13 @@ def run_chart(curves: RunCurves, *, total_steps: int | None = None, ended: bool 
     fig = figure(height=height)
     subplots(fig, rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.58, 0.42])
     few = len(curves.steps) < 2
-    fig.add_scatter(x=curves.steps, y=curves.losses, name="training loss", mode="lines+markers" if few else "lines", row=1, col=1,
-                    line={"color": palette.TRAINING, "width": 2}, hovertemplate="step %{x}<br>training loss %{y:.4f}<extra></extra>")
+    fig.add_scatter(x=curves.steps, y=curves.losses, name="training loss", mode="lines+markers" if few else "lines",
+                    row=1, col=1, line={"color": palette.TRAINING, "width": 2},
+                    hovertemplate="step %{x}<br>training loss %{y:.4f}<extra></extra>")
     colour = palette.arm(0).colour
-    fig.add_scatter(x=curves.eval_steps, y=curves.eval_losses, name="validation loss", mode="lines+markers", row=1, col=1,
-                    line={"color": colour, "width": 2}, hovertemplate="step %{x}<br>validation loss %{y:.4f}<extra></extra>")
+    fig.add_scatter(x=curves.eval_steps, y=curves.eval_losses, name="validation loss", mode="lines+markers",
+                    row=1, col=1, line={"color": colour, "width": 2},
+                    hovertemplate="step %{x}<br>validation loss %{y:.4f}<extra></extra>")
     name = curves.metric.on("validation")
     fig.add_scatter(x=curves.eval_steps, y=curves.scores, name=name, mode="lines+markers", row=2, col=1,
                     line={"color": palette.arm(4).colour, "width": 2}, marker={"symbol": "square"},
@@ -70,7 +73,8 @@ def _run_finding(curves: RunCurves, so_far: str) -> str:
     parts = []
     if len(curves.scores):
         best = max(range(len(curves.scores)), key=lambda i: curves.metric.sign * curves.scores[i])
-        parts.append(f"Best {curves.metric.on('validation')}{so_far}: {curves.scores[best]:.3f}, at step {curves.eval_steps[best]:.0f}")
+        parts.append(f"Best {curves.metric.on('validation')}{so_far}: {curves.scores[best]:.3f}, at step "
+                     f"{curves.eval_steps[best]:.0f}")
     if len(curves.losses) > 1:
         part = max(1, len(curves.losses) // 5)
         first, last = sum(curves.losses[:part]) / part, sum(curves.losses[-part:]) / part
@@ -101,7 +105,8 @@ def overlay(lines: Sequence[Line], *, x: str = "steps", metric: Metric | None = 
     for line in lines:
         look = palette.arm(line.index)
         fig.add_scatter(x=line.x, y=line.y, name=line.name, mode="lines+markers" if len(line.x) < 40 else "lines",
-                        line={"color": look.colour, "dash": look.dash, "width": 2}, marker={"symbol": look.symbol, "size": 7},
+                        line={"color": look.colour, "dash": look.dash, "width": 2},
+                        marker={"symbol": look.symbol, "size": 7},
                         hovertemplate=f"{line.name}<br>%{{x}}: %{{y:.4f}}<extra></extra>")
         if len(line.y):
             best.append(((max if higher_is_better else min)(line.y), line.name))
@@ -117,5 +122,6 @@ def overlay(lines: Sequence[Line], *, x: str = "steps", metric: Metric | None = 
     title = f"{word} {name} of each run: from {best[0][0]:.3f} ({best[0][1]}) to {best[-1][0]:.3f} ({best[-1][1]})"
     if len(best) == 1:
         title = f"{word} {name}: {best[0][0]:.3f} ({best[0][1]})"
-    alt = f"{y_title} against {X_LABELS[x].lower()}, one curve a run. " + "; ".join(f"{run} {value:.3f}" for value, run in best) + "."
+    alt = (f"{y_title} against {X_LABELS[x].lower()}, one curve a run. "
+           + "; ".join(f"{run} {value:.3f}" for value, run in best) + ".")
     return Chart(fig, title, alt)

@@ -28,8 +28,8 @@ class Point:
 def finding(points: Sequence[Point], metric: Metric, split: str) -> str:
     """One sentence that never names a winner whose interval overlaps another's.
 
-    Non-overlap of two 95 % intervals is a stricter condition than a significant difference, so silence is the safe side;
-    the paired test on the Compare page is the sharper instrument.
+    Non-overlap of two 95 % intervals is a stricter condition than a significant difference, so silence is the safe
+    side; the paired test on the Compare page is the sharper instrument.
     """
     name = metric.on(split)
     if not points:
@@ -65,17 +65,18 @@ def _names(names: Sequence[str]) -> str:
 def dots(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
     """One row a run, best on top: a dot at the value, a line over its 95 % interval."""
     order = _best_first(points, metric)[::-1]
-    fig = figure(x_title=f"{metric.heading(split)}, with 95 % interval", height=110 + 38 * max(2, len(order)), legend=False)
+    fig = figure(x_title=f"{metric.heading(split)}, with 95 % interval", height=110 + 38 * max(2, len(order)),
+                 legend=False)
     for row, point in enumerate(order):
         look = palette.arm(point.index)
         label = measured(point.value, point.low, point.high)
-        fig.add_scatter(x=[point.low, point.high], y=[row, row], mode="lines", line={"color": look.colour, "width": 4}, hoverinfo="skip",
-                        opacity=0.55)
+        fig.add_scatter(x=[point.low, point.high], y=[row, row], mode="lines", line={"color": look.colour, "width": 4},
+                        hoverinfo="skip", opacity=0.55)
         fig.add_scatter(x=[point.value], y=[row], mode="markers", name=point.name,
                         marker={"color": look.colour, "symbol": look.symbol, "size": 13},
                         hovertemplate=f"{point.name}<br>{label}<extra></extra>")
-    fig.update_yaxes(tickvals=list(range(len(order))), ticktext=[p.name for p in order], range=[-0.6, max(1, len(order)) - 0.4],
-                     showgrid=False)
+    fig.update_yaxes(tickvals=list(range(len(order))), ticktext=[p.name for p in order],
+                     range=[-0.6, max(1, len(order)) - 0.4], showgrid=False)
     if order:
         low, high = min(p.low for p in order), max(p.high for p in order)
         air = 0.06 * max(high - low, 0.01)
@@ -86,15 +87,15 @@ def dots(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
 
 
 def against_parameters(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
-    """Metric against trained parameters on a log axis; the title names the smallest run that is not clearly below the best."""
+    """Metric against trained parameters (log); the title names the smallest run not clearly below the best."""
     fig = figure(x_title="Trained parameters (log scale)", y_title=metric.heading(split), legend=True, height=400)
     for point in sorted(points, key=lambda p: p.parameters):
         look = palette.arm(point.index)
         fig.add_scatter(
             x=[max(1, point.parameters)], y=[point.value], mode="markers", name=point.name,
             marker={"color": look.colour, "symbol": look.symbol, "size": 13},
-            error_y={"type": "data", "symmetric": False, "array": [point.high - point.value], "arrayminus": [point.value - point.low],
-                     "color": look.colour, "thickness": 2, "width": 6},
+            error_y={"type": "data", "symmetric": False, "array": [point.high - point.value],
+                     "arrayminus": [point.value - point.low], "color": look.colour, "thickness": 2, "width": 6},
             hovertemplate=f"{point.name}<br>{count(point.parameters)} trained parameters<br>"
                           f"{measured(point.value, point.low, point.high)}<extra></extra>")
     fig.update_xaxes(type="log", dtick=1, tickformat="~s")
@@ -111,7 +112,9 @@ def _smallest(points: Sequence[Point], metric: Metric, split: str) -> str:
         return f"No run has a {name} yet"
     top = _best_first(points, metric)[0]
     if len(points) == 1:
-        return f"{top.name} trains {count(top.parameters)} parameters for a {name} of {measured(top.value, top.low, top.high)}"
+        return (f"{top.name} trains {count(top.parameters)} parameters for a {name} of "
+                f"{measured(top.value, top.low, top.high)}")
     small = min((p for p in points if not _clearly_worse(p, top, metric)), key=lambda p: p.parameters)
     behind = "below" if metric.higher_is_better else "above"
-    return f"{small.name}, training {count(small.parameters)} parameters, is the smallest run not clearly {behind} the best {name}"
+    return (f"{small.name}, training {count(small.parameters)} parameters, is the smallest run not clearly {behind} "
+            f"the best {name}")

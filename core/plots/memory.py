@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 PARTS: tuple[tuple[str, str, str], ...] = (
     ("weights", "weights", palette.BASE), ("adapters", "adapters", palette.arm(1).colour),
     ("gradients", "gradients", palette.arm(3).colour), ("optimizer", "optimiser", palette.TRAINING),
-    ("activations", "activations", palette.arm(0).colour), ("runtime", "libraries and allocator", palette.arm(4).colour),
+    ("activations", "activations", palette.arm(0).colour),
+    ("runtime", "libraries and allocator", palette.arm(4).colour),
 )
 """Field of `MemoryEstimate`, word on screen, colour."""
 
@@ -27,7 +28,8 @@ def bars(estimates: dict[str, MemoryEstimate]) -> Chart:
         values = [getattr(estimates[n], part) for n in names]
         if any(values):
             fig.add_bar(x=[v / 1e9 for v in values], y=names, orientation="h", name=word, marker={"color": colour},
-                        customdata=[size(v) for v in values], hovertemplate=f"%{{y}}<br>{word} %{{customdata}}<extra></extra>")
+                        customdata=[size(v) for v in values],
+                        hovertemplate=f"%{{y}}<br>{word} %{{customdata}}<extra></extra>")
     available = max((e.available for e in estimates.values()), default=0)
     largest = max((e.total for e in estimates.values()), default=0)
     fig.update_layout(barmode="stack", bargap=0.35)

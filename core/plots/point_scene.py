@@ -1,7 +1,8 @@
-"""The map as numbers for the page's own canvas: positions, looks, hover texts and arrows of every row, as one JSON-ready scene.
+"""The map as numbers for the page's own canvas: positions, looks, hover texts and arrows of every row, as one
+JSON-ready scene.
 
-Streamlit mounts a Plotly chart anew whenever its figure changes, which with WebGL takes about two seconds a selection at 5,000
-points a pane. The page therefore draws the map itself; files that people save are the figures of `shift_map`.
+Streamlit mounts a Plotly chart anew whenever its figure changes, which with WebGL takes about two seconds a selection
+at 5,000 points a pane. The page therefore draws the map itself; files that people save are the figures of `shift_map`.
 """
 
 from __future__ import annotations
@@ -22,22 +23,25 @@ MOST_LOOKS = 240
 PANES, ARROWS, WAY = "panes", "arrows", "way"
 
 
-def scene(mode: str, base: Positions, tuned: Positions, colouring: Colouring, *, names: tuple[str, str], hover: Sequence[str],
-          distance: NDArray[np.float64], kept: NDArray[np.float64], labels: NDArray[np.int64] | None = None, arrows: bool = True,
-          share: float = 0.5, alt: str = "") -> dict[str, Any]:
-    """What the canvas draws. mode: `panes`, `arrows` or `way`; the rest as in `shift_map.panes` and `shift_map.overlay`.
+def scene(mode: str, base: Positions, tuned: Positions, colouring: Colouring, *, names: tuple[str, str],
+          hover: Sequence[str], distance: NDArray[np.float64], kept: NDArray[np.float64],
+          labels: NDArray[np.int64] | None = None, arrows: bool = True, share: float = 0.5,
+          alt: str = "") -> dict[str, Any]:
+    """What the canvas draws. mode: `panes`, `arrows` or `way`; the rest as in `shift_map.panes` and
+    `shift_map.overlay`.
 
-    base, tuned: `(n_rows, 2)`; hover: lines of plain text a row, the first one bold. Numbers travel as base64 of little-endian
-    float32 (positions x y x y …) and uint8 (looks).
+    base, tuned: `(n_rows, 2)`; hover: lines of plain text a row, the first one bold. Numbers travel as base64 of
+    little-endian float32 (positions x y x y …) and uint8 (looks).
     """
     middle, half = shift_map.window([base, tuned])
     numbers, looks = _looks(colouring)
     drawn = _arrows(base, tuned, distance, kept, labels) if mode == ARROWS and arrows else []
-    return {"mode": mode, "names": list(names), "rows": len(base), "base": _packed(base, "<f4"), "tuned": _packed(tuned, "<f4"),
-            "look": _packed(numbers, "u1"), "looks": looks, "legend": _legend(colouring), "scale": _scale(colouring),
-            "hover": list(hover), "window": [float(middle[0]), float(middle[1]), half], "arrows": drawn,
-            "moved": _packed(np.nan_to_num(distance), "<f4") if drawn else "", "selectedArrows": shift_map.MOST_SELECTED,
-            "ember": palette.TRAINING, "share": share, "alt": alt}
+    return {"mode": mode, "names": list(names), "rows": len(base), "base": _packed(base, "<f4"),
+            "tuned": _packed(tuned, "<f4"), "look": _packed(numbers, "u1"), "looks": looks,
+            "legend": _legend(colouring), "scale": _scale(colouring), "hover": list(hover),
+            "window": [float(middle[0]), float(middle[1]), half], "arrows": drawn,
+            "moved": _packed(np.nan_to_num(distance), "<f4") if drawn else "",
+            "selectedArrows": shift_map.MOST_SELECTED, "ember": palette.TRAINING, "share": share, "alt": alt}
 
 
 def _packed(values: NDArray[Any], kind: str) -> str:
@@ -52,15 +56,17 @@ def _looks(colouring: Colouring) -> tuple[NDArray[np.uint8], list[list[str]]]:
         # Beyond what a byte holds, classes share looks; colours repeat long before that.
         looks = [[palette.arm(c).colour, palette.arm(c).symbol] for c in range(min(count, MOST_LOOKS))]
         looks += [[palette.BESIDE.colour, palette.BESIDE.symbol], unknown]
-        return np.array([_look(v, count) for v in range(-1, count + 1)], np.uint8)[colouring.values.astype(int) + 1], looks
+        return (np.array([_look(v, count) for v in range(-1, count + 1)], np.uint8)[colouring.values.astype(int) + 1],
+                looks)
     low, high = _ends(colouring)
     known = np.isfinite(colouring.values)
     shares = np.clip((np.nan_to_num(colouring.values) - low) / ((high - low) or 1.0), 0, 1)
-    return np.where(known, np.round(shares * (SHADES - 1)), SHADES).astype(np.uint8), [*([c, "circle"] for c in _shades()), unknown]
+    return (np.where(known, np.round(shares * (SHADES - 1)), SHADES).astype(np.uint8),
+            [*([c, "circle"] for c in _shades()), unknown])
 
 
 def _look(value: int, count: int) -> int:
-    """Number of the look of a class number among `count` classes: those of a second dataset's rows and of no class come last."""
+    """Look of a class number among `count` classes: those of a second dataset's rows and of no class come last."""
     shared = min(count, MOST_LOOKS)
     return shared + 1 if value < 0 else shared if value == count else value % MOST_LOOKS
 
@@ -80,7 +86,8 @@ def _shades() -> list[str]:
 def _legend(colouring: Colouring) -> list[list[Any]]:
     """[name, look] of the classes that occur."""
     present = {int(v) for v in np.unique(colouring.values)} if colouring.classes else set()
-    return [[name, _look(number, len(colouring.classes))] for number, (name, _) in enumerate(colouring.looks) if number in present]
+    return [[name, _look(number, len(colouring.classes))] for number, (name, _) in enumerate(colouring.looks)
+            if number in present]
 
 
 def _scale(colouring: Colouring) -> dict[str, Any] | None:
@@ -94,8 +101,10 @@ def _arrows(base: Positions, tuned: Positions, distance: NDArray[np.float64], ke
             labels: NDArray[np.int64] | None) -> list[dict[str, Any]]:
     """Groups of arrows, x0 y0 x1 y1 … each; those of the selection are the canvas's own."""
     out = [{"name": "largest movers", "colour": palette.BASE, "width": 1.2, "opacity": opacity,
-            "lines": np.hstack([base[rows], tuned[rows]]).ravel().tolist()} for rows, opacity in shift_map.movers(distance, kept)]
+            "lines": np.hstack([base[rows], tuned[rows]]).ravel().tolist()}
+           for rows, opacity in shift_map.movers(distance, kept)]
     if labels is not None and (labels >= 0).any():
         ends = np.hstack([shift_map.centroids(base, labels), shift_map.centroids(tuned, labels)])
-        out.append({"name": "class centroids", "colour": palette.TRAINING, "width": 3.5, "opacity": 1.0, "lines": ends.ravel().tolist()})
+        out.append({"name": "class centroids", "colour": palette.TRAINING, "width": 3.5, "opacity": 1.0,
+                    "lines": ends.ravel().tolist()})
     return out

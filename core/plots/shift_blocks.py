@@ -26,20 +26,20 @@ def shade_frozen(fig: go.Figure, frozen: Sequence[bool]) -> None:
         if cold and start is None:
             start = index
         if not cold and start is not None:
-            fig.add_vrect(x0=start - 0.5, x1=index - 0.5, fillcolor=palette.FROZEN, opacity=0.16, line_width=0, layer="below",
-                          row="all", col="all")
+            fig.add_vrect(x0=start - 0.5, x1=index - 0.5, fillcolor=palette.FROZEN, opacity=0.16, line_width=0,
+                          layer="below", row="all", col="all")
             start = None
 
 
-def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low: Values, cka_high: Values, kept: Values, chance: float,
-          displacement: Values, displacement_shift: Values | None = None, probe_base: Values | None = None,
-          probe_tuned: Values | None = None, majority: float | None = None, yardstick: Values | None = None,
-          selected: int | None = None, height: int = 620, beside: str = "") -> Chart:
+def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low: Values, cka_high: Values, kept: Values,
+          chance: float, displacement: Values, displacement_shift: Values | None = None,
+          probe_base: Values | None = None, probe_tuned: Values | None = None, majority: float | None = None,
+          yardstick: Values | None = None, selected: int | None = None, height: int = 620, beside: str = "") -> Chart:
     """Three rows over the blocks: similarity (CKA with its band, neighbours kept), movement, and linear-probe accuracy.
 
-    Every sequence has one value a block, None where there is none. yardstick: CKA between two seeds of the arm ("how similar is
-    similar"). Without probe values the third row is left out. beside: what the rows of a second dataset are called, when the shift
-    rows are these.
+    Every sequence has one value a block, None where there is none. yardstick: CKA between two seeds of the arm ("how
+    similar is similar"). Without probe values the third row is left out. beside: what the rows of a second dataset are
+    called, when the shift rows are these.
     """
     rows = 3 if probe_base and any(v is not None for v in probe_base) else 2
     fig = figure(height=height if rows == 3 else height * 2 // 3)
@@ -50,7 +50,8 @@ def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low:
     _reference(fig, len(names), chance, "neighbours kept by chance", row=1)
     if yardstick:
         _line(fig, names, yardstick, "CKA between two seeds", palette.Arm(palette.BASE, "x", "dash"), row=1)
-    _line(fig, names, displacement, "typical move, target rows", palette.Arm(palette.TRAINING, "circle", "solid"), row=2)
+    _line(fig, names, displacement, "typical move, target rows", palette.Arm(palette.TRAINING, "circle", "solid"),
+          row=2)
     if displacement_shift and any(v is not None for v in displacement_shift):
         _line(fig, names, displacement_shift, f"typical move, {beside or 'shift rows'}",
               palette.BESIDE if beside else SHIFT, row=2)
@@ -79,21 +80,24 @@ def _axes(fig: go.Figure, names: Sequence[str], rows: int) -> None:
 
 
 def _line(fig: go.Figure, names: Sequence[str], values: Values, name: str, look: palette.Arm, *, row: int) -> None:
-    fig.add_scatter(x=list(range(len(names))), y=list(values), name=name, mode="lines+markers", row=row, col=1, customdata=list(names),
-                    line={"color": look.colour, "width": 2, "dash": look.dash}, marker={"symbol": look.symbol, "size": 8},
+    fig.add_scatter(x=list(range(len(names))), y=list(values), name=name, mode="lines+markers", row=row, col=1,
+                    customdata=list(names), line={"color": look.colour, "width": 2, "dash": look.dash},
+                    marker={"symbol": look.symbol, "size": 8},
                     hovertemplate="%{customdata}<br>" + name + " %{y:.3f}<extra></extra>")
 
 
 def _reference(fig: go.Figure, count: int, value: float, name: str, *, row: int) -> None:
     fig.add_scatter(x=[-0.5, count - 0.5], y=[value, value], name=name, mode="lines", row=row, col=1,
-                    line={"color": palette.BASE, "width": 1, "dash": "dot"}, hovertemplate=name + " %{y:.3f}<extra></extra>")
+                    line={"color": palette.BASE, "width": 1, "dash": "dot"},
+                    hovertemplate=name + " %{y:.3f}<extra></extra>")
 
 
 def _band(fig: go.Figure, low: Values, high: Values) -> None:
     known = [i for i, (a, b) in enumerate(zip(low, high, strict=True)) if a is not None and b is not None]
     if known:
-        fig.add_scatter(x=known + known[::-1], y=[high[i] for i in known] + [low[i] for i in known[::-1]], fill="toself", mode="lines",
-                        line={"width": 0}, fillcolor=palette.fade(CKA.colour, 0.25), hoverinfo="skip", showlegend=False, row=1, col=1)
+        fig.add_scatter(x=known + known[::-1], y=[high[i] for i in known] + [low[i] for i in known[::-1]],
+                        fill="toself", mode="lines", line={"width": 0}, fillcolor=palette.fade(CKA.colour, 0.25),
+                        hoverinfo="skip", showlegend=False, row=1, col=1)
 
 
 def _changed_most(names: Sequence[str], cka: Values, low: Values, high: Values) -> str:
@@ -127,20 +131,24 @@ def block_map(values: Sequence[Sequence[float | None]], *, base_names: Sequence[
     table = np.array([[np.nan if v is None else v for v in line] for line in values], float)
     fig = figure(x_title="Block of the tuned model", y_title="Block of the base model", height=height, legend=False)
     small = table.size <= 100
-    fig.add_heatmap(z=table, x=list(range(len(tuned_names))), y=list(range(len(base_names))), zmin=0, zmax=1, xgap=1, ygap=1,
-                    colorscale=[list(stop) for stop in SIMILARITY_SCALE], colorbar={"title": {"text": "CKA"}, "thickness": 12},
+    fig.add_heatmap(z=table, x=list(range(len(tuned_names))), y=list(range(len(base_names))), zmin=0, zmax=1,
+                    xgap=1, ygap=1, colorscale=[list(stop) for stop in SIMILARITY_SCALE],
+                    colorbar={"title": {"text": "CKA"}, "thickness": 12},
                     customdata=[[f"{b} against {t}" for t in tuned_names] for b in base_names],
-                    text=[[_short(v) for v in line] for line in table] if small else None, texttemplate="%{text}" if small else None,
-                    textfont={"size": 9}, hovertemplate="%{customdata}<br>CKA %{z:.3f}<extra></extra>")
+                    text=[[_short(v) for v in line] for line in table] if small else None,
+                    texttemplate="%{text}" if small else None, textfont={"size": 9},
+                    hovertemplate="%{customdata}<br>CKA %{z:.3f}<extra></extra>")
     below = slanted(tuned_names)
     beside = 34 + round(max(len(name) for name in base_names) * CHARACTER_PX)
     fixed_room(fig, left=min(beside, 140), right=72, bottom=20 + below.room)
     fig.update_xaxes(**below.axis, showgrid=False)
-    fig.update_yaxes(tickvals=list(range(len(base_names))), ticktext=list(base_names), showgrid=False, autorange="reversed")
+    fig.update_yaxes(tickvals=list(range(len(base_names))), ticktext=list(base_names), showgrid=False,
+                     autorange="reversed")
     if selected is not None:
         fig.add_vrect(x0=selected - 0.5, x1=selected + 0.5, line={"color": palette.TRAINING, "width": 2}, layer="above")
     title = _map_finding(table, base_names, tuned_names)
-    return Chart(fig, title, f"Map of the CKA between {len(base_names)} base blocks and {len(tuned_names)} tuned blocks, "
+    return Chart(fig, title,
+                 f"Map of the CKA between {len(base_names)} base blocks and {len(tuned_names)} tuned blocks, "
                              f"from 0 to 1. {title}.")
 
 
@@ -153,8 +161,10 @@ def _map_finding(table: np.ndarray, base_names: Sequence[str], tuned_names: Sequ
     if table.shape[0] != table.shape[1]:
         known = np.isfinite(table).any(axis=0)
         column = int(np.flatnonzero(known)[-1]) if known.any() else -1
-        return "No block can be compared" if column < 0 else (
-            f"{tuned_names[column]} of the tuned model is most like {base_names[int(np.nanargmax(table[:, column]))]} of the base")
+        if column < 0:
+            return "No block can be compared"
+        likest = base_names[int(np.nanargmax(table[:, column]))]
+        return f"{tuned_names[column]} of the tuned model is most like {likest} of the base"
     diagonal = np.diag(table)
     if not np.isfinite(diagonal).any():
         return "No block can be compared"

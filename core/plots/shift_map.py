@@ -41,11 +41,12 @@ class Colouring:
     @property
     def looks(self) -> list[tuple[str, palette.Arm]]:
         """Name and look of every class number."""
-        return [(name, palette.arm(c)) for c, name in enumerate(self.classes)] + ([(self.beside, palette.BESIDE)] if self.beside else [])
+        return ([(name, palette.arm(c)) for c, name in enumerate(self.classes)]
+                + ([(self.beside, palette.BESIDE)] if self.beside else []))
 
 
-def panes(base: Positions, tuned: Positions, colouring: Colouring, *, row_ids: Sequence[int], hover: Sequence[str], names: tuple[str, str],
-          selected: Sequence[int] = (), finding: str = "", height: int = 520) -> Chart:
+def panes(base: Positions, tuned: Positions, colouring: Colouring, *, row_ids: Sequence[int], hover: Sequence[str],
+          names: tuple[str, str], selected: Sequence[int] = (), finding: str = "", height: int = 520) -> Chart:
     """Base left, tuned right: the same limits, aspect 1, one trace a pane with row ids in `customdata`.
 
     base, tuned: `(n_rows, 2)`; hover: text a row; selected: positions of rows kept bright in both panes.
@@ -64,19 +65,21 @@ def panes_words(n_rows: int, names: tuple[str, str], colouring: Colouring, findi
     """Title and alternative text of two panes."""
     title = finding or f"{names[0]} and {names[1]} through one camera, coloured by {colouring.title.lower()}"
     title = title[:1].upper() + title[1:]
-    return title, (f"Two maps of the same {n_rows} rows with the same axes: {names[0]} on the left, {names[1]} on the right, "
-                   f"coloured by {colouring.title.lower()}. {title}.")
+    return title, (f"Two maps of the same {n_rows} rows with the same axes: {names[0]} on the left, {names[1]} "
+                   f"on the right, coloured by {colouring.title.lower()}. {title}.")
 
 
-def _points(positions: Positions, colouring: Colouring, row_ids: Sequence[int], hover: Sequence[str], selected: Sequence[int], *,
-            bar: bool, opacity: float = 0.8) -> Any:
+def _points(positions: Positions, colouring: Colouring, row_ids: Sequence[int], hover: Sequence[str],
+            selected: Sequence[int], *, bar: bool, opacity: float = 0.8) -> Any:
     import plotly.graph_objects as go
 
     kind = go.Scatter if len(positions) <= SMOOTH_ROWS else go.Scattergl
     size = 6 if len(positions) <= 5000 else 4
-    return kind(x=positions[:, 0], y=positions[:, 1], mode="markers", customdata=np.asarray(row_ids), text=list(hover), showlegend=False,
+    return kind(x=positions[:, 0], y=positions[:, 1], mode="markers", customdata=np.asarray(row_ids), text=list(hover),
+                showlegend=False,
                 marker={**_marker(colouring, bar=bar), "size": size, "opacity": opacity, "line": {"width": 0}},
-                selectedpoints=list(selected) or None, unselected={"marker": {"opacity": 0.12}}, hovertemplate="%{text}<extra></extra>")
+                selectedpoints=list(selected) or None, unselected={"marker": {"opacity": 0.12}},
+                hovertemplate="%{text}<extra></extra>")
 
 
 def _marker(colouring: Colouring, *, bar: bool) -> dict[str, Any]:
@@ -88,7 +91,8 @@ def _marker(colouring: Colouring, *, bar: bool) -> dict[str, Any]:
         return {"color": [looks[c].colour for c in numbers], "symbol": [looks[c].symbol for c in numbers]}
     known = colouring.values[np.isfinite(colouring.values)]
     ends = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    return {"color": colouring.values, "colorscale": "Cividis", "cmin": ends[0] if colouring.low is None else colouring.low,
+    return {"color": colouring.values, "colorscale": "Cividis",
+            "cmin": ends[0] if colouring.low is None else colouring.low,
             "cmax": ends[1] if colouring.high is None else colouring.high, "showscale": bar,
             "colorbar": {"title": {"text": colouring.title, "side": "right"}, "thickness": 12}}
 
@@ -106,8 +110,10 @@ def _legend(fig: go.Figure, colouring: Colouring) -> None:
     for number, (name, look) in enumerate(colouring.looks):
         if number in present:
             symbol = look.symbol if len(colouring.values) <= SMOOTH_ROWS else "circle"
-            fig.add_scatter(x=[None], y=[None], mode="markers", name=name, marker={"color": look.colour, "symbol": symbol, "size": 8})
-    fig.update_layout(legend={"itemclick": False, "itemdoubleclick": False, "y": 1.1 if fig.layout.annotations else 1.02},
+            fig.add_scatter(x=[None], y=[None], mode="markers", name=name,
+                            marker={"color": look.colour, "symbol": symbol, "size": 8})
+    fig.update_layout(legend={"itemclick": False, "itemdoubleclick": False,
+                              "y": 1.1 if fig.layout.annotations else 1.02},
                       margin={"t": 48 if fig.layout.annotations else 8})
 
 
@@ -132,12 +138,15 @@ def window(drawn: Sequence[Positions]) -> tuple[NDArray[np.float64], float]:
 
 
 def overlay(base: Positions, tuned: Positions, colouring: Colouring, *, row_ids: Sequence[int], hover: Sequence[str],
-            names: tuple[str, str], distance: NDArray[np.float64], kept: NDArray[np.float64], labels: NDArray[np.int64] | None = None,
-            selected: Sequence[int] = (), arrows: bool = True, captured: float | None = None, height: int = 560) -> Chart:
-    """Base rows pale, tuned rows on top, and arrows for class centroids, the 50 largest movers and the selection; never all rows.
+            names: tuple[str, str], distance: NDArray[np.float64], kept: NDArray[np.float64],
+            labels: NDArray[np.int64] | None = None, selected: Sequence[int] = (), arrows: bool = True,
+            captured: float | None = None, height: int = 560) -> Chart:
+    """Base rows pale, tuned rows on top, and arrows for class centroids, the 50 largest movers and the selection; never
+    all rows.
 
-    distance: movement a row in the full space (chooses the movers); kept: share of neighbours kept (the more lost, the darker the
-    arrow). arrows: False for views whose distances mean nothing, and for identical sides. captured: movement captured, 0–1.
+    distance: movement a row in the full space (chooses the movers); kept: share of neighbours kept (the more lost, the
+    darker the arrow). arrows: False for views whose distances mean nothing, and for identical sides. captured: movement
+    captured, 0–1.
     """
     fig = figure(height=height)
     fig.add_trace(_points(tuned, colouring, row_ids, hover, selected, bar=not colouring.classes))
@@ -165,13 +174,15 @@ def arrows_words(n_rows: int, names: tuple[str, str], *, arrows: bool, captured:
     elif captured is None:
         title = "Arrows are exact shadows of the movement"
     else:
-        title = f"These arrows show {captured:.0%} of the real movement" + (": most of it is out of this picture" if captured < 0.2 else "")
-    drawn = f" with arrows from {names[0]} to {names[1]} for class centroids, the {MOVERS} largest movers and the selection"
+        title = (f"These arrows show {captured:.0%} of the real movement"
+                 + (": most of it is out of this picture" if captured < 0.2 else ""))
+    drawn = (f" with arrows from {names[0]} to {names[1]} for class centroids, the {MOVERS} largest movers "
+             "and the selection")
     return title, f"Map of {n_rows} rows{drawn if arrows else ''}. {title}."
 
 
 def movers(distance: NDArray[np.float64], kept: NDArray[np.float64]) -> list[tuple[list[int], float]]:
-    """The rows that moved furthest, in groups by neighbours lost, with the opacity of their arrows; most lost (most opaque) first."""
+    """The rows that moved furthest, in groups by neighbours lost, with their arrows' opacity; most lost first."""
     far = [int(i) for i in np.argsort(-np.nan_to_num(distance), kind="stable")[:MOVERS] if distance[i] > 0]
     lost = 1 - np.nan_to_num(kept, nan=1.0)
     levels = ((2 / 3, 1.0, 1.0), (1 / 3, 2 / 3, 0.65), (-1.0, 1 / 3, 0.35))
@@ -184,22 +195,23 @@ def centroids(positions: Positions, labels: NDArray[np.int64]) -> Positions:
     return np.stack([positions[labels == c].mean(axis=0) for c in present]) if len(present) else np.empty((0, 2))
 
 
-def _arrows(fig: go.Figure, start: Positions, end: Positions, rows: Sequence[int], name: str, colour: str, *, width: float = 1.2,
-            opacity: float = 1.0) -> None:
+def _arrows(fig: go.Figure, start: Positions, end: Positions, rows: Sequence[int], name: str, colour: str, *,
+            width: float = 1.2, opacity: float = 1.0) -> None:
     """Arrows as one trace: pairs of points parted by gaps, a head on each second point."""
     if not rows:
         return
     x, y = (np.full((len(rows), 3), np.nan) for _ in range(2))
     x[:, 0], x[:, 1], y[:, 0], y[:, 1] = start[rows, 0], end[rows, 0], start[rows, 1], end[rows, 1]
     sizes = np.tile([0, 5 + 2 * width, 0], len(rows))
-    fig.add_scatter(x=x.ravel(), y=y.ravel(), mode="lines+markers", name=name, showlegend=bool(name), hoverinfo="skip", opacity=opacity,
-                    line={"color": colour, "width": width},
-                    marker={"symbol": "arrow", "size": sizes, "angleref": "previous", "color": colour, "opacity": 1, "line": {"width": 0}})
+    fig.add_scatter(x=x.ravel(), y=y.ravel(), mode="lines+markers", name=name, showlegend=bool(name), hoverinfo="skip",
+                    opacity=opacity, line={"color": colour, "width": width},
+                    marker={"symbol": "arrow", "size": sizes, "angleref": "previous", "color": colour, "opacity": 1,
+                            "line": {"width": 0}})
 
 
-def transition(base: Positions, tuned: Positions, colouring: Colouring, *, share: float, row_ids: Sequence[int], hover: Sequence[str],
-               names: tuple[str, str], selected: Sequence[int] = (), height: int = 520) -> Chart:
-    """Rows on the way from base (share 0) to tuned (share 1); exact in a linear view. Axes do not move with the slider."""
+def transition(base: Positions, tuned: Positions, colouring: Colouring, *, share: float, row_ids: Sequence[int],
+               hover: Sequence[str], names: tuple[str, str], selected: Sequence[int] = (), height: int = 520) -> Chart:
+    """Rows on the way from base (share 0) to tuned (share 1); exact in a linear view. The axes stay."""
     fig = figure(height=height)
     fig.add_trace(_points((1 - share) * base + share * tuned, colouring, row_ids, hover, selected, bar=True))
     _same_axes(fig, [base, tuned], columns=1)
@@ -221,9 +233,11 @@ def multiples(frames: Sequence[tuple[str, Positions]], colouring: Colouring, *, 
     columns = min(4, len(shown))
     rows = -(-len(shown) // columns)
     fig = figure(height=height if rows > 1 else height // 2)
-    subplots(fig, rows=rows, cols=columns, horizontal_spacing=0.02, vertical_spacing=0.08, subplot_titles=[name for name, _ in shown])
+    subplots(fig, rows=rows, cols=columns, horizontal_spacing=0.02, vertical_spacing=0.08,
+             subplot_titles=[name for name, _ in shown])
     for index, (_, positions) in enumerate(shown):
-        trace = _points(positions, colouring, range(len(positions)), [""] * len(positions), (), bar=index == len(shown) - 1)
+        trace = _points(positions, colouring, range(len(positions)), [""] * len(positions),
+                        (), bar=index == len(shown) - 1)
         trace.update(marker={"size": 3}, hoverinfo="skip", hovertemplate=None)
         fig.add_trace(trace, row=index // columns + 1, col=index % columns + 1)
     _same_axes(fig, [p for _, p in shown], columns=columns, rows=rows)

@@ -19,7 +19,8 @@ def player(frames: Sequence[Positions], steps: Sequence[int], colouring: Colouri
            losses: Sequence[float] = (), block: str, height: int = 680) -> Chart:
     """The map at every recorded step with one camera, played in the browser; rows are the same in each frame.
 
-    frames: positions a step, `(n_rows, 2)` each. losses: training loss at `loss_steps`, drawn above with a marker at the step shown.
+    frames: positions a step, `(n_rows, 2)` each. losses: training loss at `loss_steps`, drawn above with a marker at
+    the step shown.
     """
     import plotly.graph_objects as go
 
@@ -29,15 +30,18 @@ def player(frames: Sequence[Positions], steps: Sequence[int], colouring: Colouri
         subplots(fig, rows=2, cols=1, row_heights=[0.22, 0.78], vertical_spacing=0.08)
     place: dict[str, Any] = {"row": 2, "col": 1} if with_loss else {}
     marker = {**_marker(colouring, bar=True), "size": 7, "opacity": 0.85, "line": {"width": 0}}
-    fig.add_trace(go.Scatter(x=frames[0][:, 0], y=frames[0][:, 1], mode="markers", marker=marker, showlegend=False, hoverinfo="skip"),
+    fig.add_trace(go.Scatter(x=frames[0][:, 0], y=frames[0][:, 1], mode="markers", marker=marker, showlegend=False,
+                             hoverinfo="skip"),
                   **place)
     axes = {"xaxis": "x2", "yaxis": "y2"} if with_loss else {"xaxis": "x", "yaxis": "y"}
     moving = [0]
     if with_loss:
-        fig.add_trace(go.Scatter(x=[steps[0]], y=[_at(steps[0], loss_steps, losses)], mode="markers", showlegend=False, hoverinfo="skip",
-                                 marker={"size": 13, "color": palette.arm(0).colour, "symbol": "diamond"}), row=1, col=1)
+        fig.add_trace(go.Scatter(x=[steps[0]], y=[_at(steps[0], loss_steps, losses)], mode="markers", showlegend=False,
+                                 hoverinfo="skip", marker={"size": 13, "color": palette.arm(0).colour,
+                                                           "symbol": "diamond"}), row=1, col=1)
         fig.add_trace(go.Scatter(x=list(loss_steps), y=list(losses), mode="lines", showlegend=False,
-                                 line={"color": palette.TRAINING, "width": 2}, hovertemplate="step %{x}<br>loss %{y:.3f}<extra></extra>"),
+                                 line={"color": palette.TRAINING, "width": 2},
+                                 hovertemplate="step %{x}<br>loss %{y:.3f}<extra></extra>"),
                       row=1, col=1)
         moving.append(1)
     _window(fig, frames, with_loss)
@@ -58,7 +62,8 @@ def _window(fig: Any, frames: Sequence[Positions], with_loss: bool) -> None:
         return
     square = {"x": fig.layout.xaxis.range, "y": fig.layout.yaxis.range}
     fig.update_xaxes(range=square["x"], showticklabels=False, constrain="domain", row=2, col=1)
-    fig.update_yaxes(range=square["y"], showticklabels=False, constrain="domain", scaleanchor="x2", scaleratio=1, row=2, col=1)
+    fig.update_yaxes(range=square["y"], showticklabels=False, constrain="domain", scaleanchor="x2", scaleratio=1, row=2,
+                     col=1)
     fig.layout.yaxis.update(scaleanchor=False, range=None, showticklabels=True, title={"text": "Loss"})
     fig.layout.xaxis.update(range=None, showticklabels=True, constrain=None)
 
@@ -69,13 +74,15 @@ def _controls(fig: Any, steps: Sequence[int]) -> None:
     quiet: dict[str, Any] = {"bgcolor": "rgba(0,0,0,0)", "bordercolor": palette.BASE}
     fig.update_layout(
         margin={"b": 150, "t": 40},
-        updatemenus=[{"type": "buttons", "direction": "left", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "pad": {"t": 104},
-                      "showactive": False, **quiet, "buttons": [
+        updatemenus=[{"type": "buttons", "direction": "left", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top",
+                      "pad": {"t": 104}, "showactive": False, **quiet, "buttons": [
                           {"label": "▶ Play", "method": "animate", "args": [None, {**now, "fromcurrent": True}]},
-                          {"label": "❚❚", "method": "animate", "args": [[None], {**now, "frame": {"duration": 0, "redraw": False}}]}]}],
+                          {"label": "❚❚", "method": "animate",
+                           "args": [[None], {**now, "frame": {"duration": 0, "redraw": False}}]}]}],
         sliders=[{"active": 0, "x": 0, "len": 1, "y": 0, "pad": {"t": 28}, **quiet, "currentvalue": {"prefix": "step "},
                   "steps": [{"label": f"{step:,}", "method": "animate",
-                             "args": [[str(step)], {**now, "frame": {"duration": _TWEEN_MS, "redraw": False}}]} for step in steps]}])
+                             "args": [[str(step)], {**now, "frame": {"duration": _TWEEN_MS, "redraw": False}}]}
+                            for step in steps]}])
 
 
 def _at(step: float, steps: Sequence[float], values: Sequence[float]) -> float:

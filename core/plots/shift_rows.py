@@ -10,7 +10,7 @@ from core.plots.theme import Chart, figure, fixed_room
 
 
 def kept_histogram(kept: NDArray[np.float64], *, chance: float, k: int = 10, height: int = 320) -> Chart:
-    """Rows by how many of their k nearest neighbours they kept. kept: share a row, `(n_rows,)`, NaN left out; chance: share."""
+    """Rows by how many of their k nearest neighbours they kept. kept: a share a row, NaN left out; chance: a share."""
     known = np.rint(kept[np.isfinite(kept)] * k).astype(int)
     counts = np.bincount(known, minlength=k + 1)
     fig = figure(x_title=f"Neighbours kept, of {k}", y_title="Rows", height=height, legend=False)
@@ -26,7 +26,8 @@ def kept_histogram(kept: NDArray[np.float64], *, chance: float, k: int = 10, hei
     if (known == k).all():
         title = f"Every row keeps all {k} of its nearest neighbours"
     else:
-        title = (f"The typical row keeps {np.median(known):.0f} of its {k} nearest neighbours (mean {known.mean():.1f}, "
-                 f"by chance {chance * k:.2f})")
+        title = (f"The typical row keeps {np.median(known):.0f} of its {k} nearest neighbours (mean "
+                 f"{known.mean():.1f}, by chance {chance * k:.2f})")
     few = int(counts[: k // 2].sum())
-    return Chart(fig, title, f"Histogram of {known.size} rows by neighbours kept. {title}. {few} rows keep fewer than {k // 2}.")
+    return Chart(fig, title,
+                 f"Histogram of {known.size} rows by neighbours kept. {title}. {few} rows keep fewer than {k // 2}.")

@@ -10,33 +10,23 @@ from core.plots.theme import Chart, figure, fixed_room, subplots
 Values = Sequence[float | None]
 
 
-def loss_strip(steps: Sequence[float], losses: Sequence[float], *, checkpoints: Sequence[float], current: float,
-               height: int = 160) -> Chart:
-    """Training loss with a tick at every kept checkpoint and a line at the one shown; x in training steps."""
-    fig = figure(x_title="Training steps", y_title="Loss", height=height, legend=False)
-    fig.add_scatter(x=list(steps), y=list(losses), mode="lines", line={"color": palette.TRAINING, "width": 2},
-                    hovertemplate="step %{x}<br>loss %{y:.3f}<extra></extra>")
-    for step in checkpoints:
-        fig.add_vline(x=step, line={"color": palette.BASE, "width": 1, "dash": "dot"})
-    fig.add_vline(x=current, line={"color": palette.arm(0).colour, "width": 3})
-    title = f"Checkpoint at step {current:.0f}, one of {len(checkpoints)} kept"
-    return Chart(fig, title, f"Training loss over steps with the kept checkpoints marked. {title}.")
-
-
 def numbers(steps: Sequence[float], *, block: str, cka: Values, kept: Values | None = None, nc1: Values | None = None,
             effective_rank: Values | None = None, knn_accuracy: Values | None = None, majority: float | None = None,
             height: int = 460) -> Chart:
-    """Small panels over training steps for one block: CKA to base (and neighbours kept), k-NN accuracy, NC1 (log), effective rank.
+    """Small panels over training steps for one block: CKA to base (and neighbours kept), k-NN accuracy, NC1 (log),
+    effective rank.
 
     Sequences hold one value a checkpoint; a panel without any value is left out.
     """
-    panels: list[tuple[str, list[tuple[str, Values]]]] = [("Similarity to base", [("CKA", cka), ("neighbours kept", kept or [])])]
+    panels: list[tuple[str, list[tuple[str, Values]]]] = [("Similarity to base",
+                                                           [("CKA", cka), ("neighbours kept", kept or [])])]
     others = (("k-NN accuracy", knn_accuracy), ("NC1 (log)", nc1), ("Effective rank", effective_rank))
     panels += [(label, [(label, values)]) for label, values in others if values and any(v is not None for v in values)]
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     fig = figure(height=height if rows > 1 else height // 2 + 40)
-    subplots(fig, rows=rows, cols=columns, subplot_titles=[name for name, _ in panels], horizontal_spacing=0.1, vertical_spacing=0.18)
+    subplots(fig, rows=rows, cols=columns, subplot_titles=[name for name, _ in panels], horizontal_spacing=0.1,
+             vertical_spacing=0.18)
     fig.update_layout(legend={"y": 1.14})
     fixed_room(fig, left=48, top=56)
     for index, (label, series) in enumerate(panels):
@@ -45,10 +35,12 @@ def numbers(steps: Sequence[float], *, block: str, cka: Values, kept: Values | N
             look = palette.arm(4 if number else 0)
             several = len(series) > 1 and len(series[1][1]) > 0
             fig.add_scatter(x=list(steps), y=list(values), name=name, mode="lines+markers", showlegend=several,
-                            line={"color": look.colour, "width": 2, "dash": look.dash}, marker={"symbol": look.symbol, "size": 7},
+                            line={"color": look.colour, "width": 2, "dash": look.dash},
+                            marker={"symbol": look.symbol, "size": 7},
                             hovertemplate="step %{x}<br>" + name + " %{y:.3f}<extra></extra>", **at)
         fig.update_xaxes(title={"text": "Training steps"} if at["row"] == rows else None, **at)
-        fig.update_yaxes(type="log" if label.startswith("NC1") else "linear", range=[-0.05, 1.05] if index == 0 else None, **at)
+        fig.update_yaxes(type="log" if label.startswith("NC1") else "linear",
+                         range=[-0.05, 1.05] if index == 0 else None, **at)
         if label == "k-NN accuracy" and majority is not None:
             fig.add_hline(y=majority, line={"color": palette.BASE, "width": 1, "dash": "dot"}, **at)
     title = _finding(block, steps, cka)
@@ -61,4 +53,5 @@ def _finding(block: str, steps: Sequence[float], cka: Values) -> str:
         return f"{block} could not be compared with the base"
     if all(v == 1 for _, v in known):
         return f"{block} stayed identical to the base at every checkpoint"
-    return f"{block} went from CKA {known[0][1]:.2f} to {known[-1][1]:.2f} between steps {known[0][0]:.0f} and {known[-1][0]:.0f}"
+    return (f"{block} went from CKA {known[0][1]:.2f} to {known[-1][1]:.2f} between steps {known[0][0]:.0f} and "
+            f"{known[-1][0]:.0f}")

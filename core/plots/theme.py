@@ -1,4 +1,4 @@
-"""The one look of every chart: a `Chart` is a figure, the finding it states, and that finding in words for a screen reader."""
+"""The one look of every chart: a `Chart` is a figure, the finding it states, and words for a screen reader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ CHARACTER_PX = 6.6
 """Width of a typical character of a label."""
 _GRID = palette.fade(palette.BASE, 0.22)
 _LINE = palette.fade(palette.BASE, 0.6)
-_AXES: dict[str, Any] = {"gridcolor": _GRID, "linecolor": _LINE, "zeroline": False, "automargin": True, "showline": True,
+_AXES: dict[str, Any] = {"gridcolor": _GRID, "linecolor": _LINE, "zeroline": False, "automargin": True,
+                         "showline": True,
                          "ticklabeloverflow": "allow"}  # else the browser measures every label
 
 
@@ -40,8 +41,8 @@ class Chart:
         copy = go.Figure(self.figure)
         room = 56 if copy.layout.showlegend is not False else 40  # the legend stands between title and plot
         top = int(copy.layout.margin.t or 8) + room
-        copy.update_layout(title={"text": self.title, "x": 0.01, "xanchor": "left", "y": 1, "yanchor": "top", "yref": "container",
-                                  "pad": {"t": 12}, "font": {"size": 17}},
+        copy.update_layout(title={"text": self.title, "x": 0.01, "xanchor": "left", "y": 1, "yanchor": "top",
+                                  "yref": "container", "pad": {"t": 12}, "font": {"size": 17}},
                            margin={"t": top}, height=int(copy.layout.height or 450) + room)
         return copy
 
@@ -51,9 +52,10 @@ def figure(*, x_title: str = "", y_title: str = "", height: int = 380, legend: b
     import plotly.graph_objects as go
 
     return go.Figure(layout={  # in one go: each later update_layout costs as much again
-        "height": height, "showlegend": legend, "uirevision": "keep", "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "hovermode": "closest", "barcornerradius": 3,
-        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0, "title": {"text": ""}},
+        "height": height, "showlegend": legend, "uirevision": "keep", "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)", "margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "hovermode": "closest",
+        "barcornerradius": 3, "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left",
+                                         "x": 0, "title": {"text": ""}},
         "xaxis": {**_AXES, "title": {"text": x_title}}, "yaxis": {**_AXES, "title": {"text": y_title}}})
 
 
@@ -65,7 +67,7 @@ def subplots(fig: go.Figure, **grid: Any) -> None:
 
 
 def fixed_room(fig: go.Figure, *, left: int = 64, right: int = 12, top: int = 8, bottom: int = 48) -> None:
-    """Fixed room round the plot, in pixels, for labels whose size is known: else the browser lays the chart out twice."""
+    """Fixed room round the plot, in pixels, for labels of known size: else the browser lays it out twice."""
     fig.update_xaxes(automargin=False)
     fig.update_yaxes(automargin=False)
     fig.update_layout(margin={"l": left, "r": right, "t": top, "b": bottom})
@@ -91,4 +93,5 @@ def slanted(names: Sequence[str], *, most: int = 140) -> Slanted:
 
 def config() -> dict[str, Any]:
     """The plotly configuration that pages pass along: no logo, and only the buttons that people use."""
-    return {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"]}
+    return {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d",
+                                                             "zoomOut2d"]}

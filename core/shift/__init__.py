@@ -1,1 +1,1 @@
-"""How features of the same rows differ between two models: pure functions on arrays, numpy, scipy and scikit-learn only."""
+"""How features of the same rows differ between two models: pure functions on arrays."""

@@ -1,4 +1,4 @@
-"""What every number starts from: float64 feature tables `(n_rows, n_dims)`, their state, and row chunks that bound memory."""
+"""What every number starts from: float64 tables `(n_rows, n_dims)`, their state, chunks that bound memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def table(x: ArrayLike) -> Table:
     """As float64 `(n_rows, n_dims)`; DataError for anything that is not such a table with a row and a column."""
     out = np.asarray(x, np.float64)
     if out.ndim != 2 or 0 in out.shape:
-        raise DataError("These features cannot be compared.", why=f"They must be a table (rows, dimensions); this has shape {out.shape}.",
+        raise DataError("These features cannot be compared.",
+                        why=f"They must be a table (rows, dimensions); this has shape {out.shape}.",
                         remedy="Extract the features again.")
     return out
 
@@ -43,7 +44,8 @@ def pair(x: ArrayLike, y: ArrayLike, *, same_width: bool = False) -> tuple[Table
     """Both as float64 tables of the same rows; DataError when rows (or, if asked, widths) differ."""
     a, b = table(x), table(y)
     if len(a) != len(b):
-        raise DataError("These features are not of the same rows.", why=f"One side has {len(a)} rows, the other {len(b)}.",
+        raise DataError("These features are not of the same rows.",
+                        why=f"One side has {len(a)} rows, the other {len(b)}.",
                         remedy="Extract both sides for the same probe sample.")
     if same_width and a.shape[1] != b.shape[1]:
         raise DataError("Rows of models of different widths cannot be subtracted.",
@@ -99,10 +101,11 @@ def subset(n_rows: int, limit: int, seed: int) -> NDArray[np.int64]:
 
 
 def one_thread() -> AbstractContextManager[Any]:
-    """Linear algebra on one thread: blocks are measured side by side, and small matrices only make threads wait for each other.
+    """Linear algebra on one thread: blocks are measured side by side, and small matrices only make threads wait for
+    each other.
 
-    scipy brings a thread pool of its own, which a limit reaches only once scipy is loaded: beside another program, an SVD of
-    384 x 384 by a scipy that was loaded later took 1.7 processor seconds instead of 0.05.
+    scipy brings a thread pool of its own, which a limit reaches only once scipy is loaded: beside another program, an
+    SVD of 384 x 384 by a scipy that was loaded later took 1.7 processor seconds instead of 0.05.
     """
     import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]

@@ -16,7 +16,7 @@ from core.shift.sides import Side, SideNumbers, Sides
 
 @dataclass(frozen=True, kw_only=True)
 class BlockRows:
-    """What single rows did in this block; rows in the order of the probe sample, NaN where nothing could be measured."""
+    """What single rows did in this block, in the order of the probe sample; NaN where nothing was measured."""
 
     target: NDArray[np.bool_]
     """Which rows are not of the shift set, `(n_rows,)`."""
@@ -61,10 +61,12 @@ class BlockShift:
         """The block's entry in the `shift` document."""
         turn = self.procrustes
         out: dict[str, Any] = {
-            "index": self.index, "name": self.name, "frozen": self.frozen, "state": self.state.value, "base_block": self.base_block,
-            "cka": None if self.cka is None else finite(self.cka.value), "cka_low": None if self.cka is None else finite(self.cka.low),
-            "cka_high": None if self.cka is None else finite(self.cka.high), "cka_shift": self.cka_shift, "knn_overlap": self.knn_overlap,
-            "knn_overlap_chance": self.knn_overlap_chance, "knn_overlap_shift": self.knn_overlap_shift, "displacement": self.displacement,
+            "index": self.index, "name": self.name, "frozen": self.frozen, "state": self.state.value,
+            "base_block": self.base_block, "cka": None if self.cka is None else finite(self.cka.value),
+            "cka_low": None if self.cka is None else finite(self.cka.low),
+            "cka_high": None if self.cka is None else finite(self.cka.high), "cka_shift": self.cka_shift,
+            "knn_overlap": self.knn_overlap, "knn_overlap_chance": self.knn_overlap_chance,
+            "knn_overlap_shift": self.knn_overlap_shift, "displacement": self.displacement,
             "displacement_shift": self.displacement_shift, "displacement_cosine": self.displacement_cosine,
             "procrustes_residual": turn and finite(turn.residual), "procrustes_angle": turn and finite(turn.angle),
             "procrustes_scale": turn and finite(turn.scale), "procrustes_determined": turn and turn.determined,
@@ -78,7 +80,8 @@ def _flat(numbers: SideNumbers) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key in ("probe_accuracy", "knn_accuracy"):
         interval: Interval | None = getattr(numbers, key)
-        out |= {key: interval and interval.value, f"{key}_low": interval and interval.low, f"{key}_high": interval and interval.high}
+        out |= {key: interval and interval.value, f"{key}_low": interval and interval.low,
+                f"{key}_high": interval and interval.high}
     plain = ("probe_shuffled", "silhouette", "nc1", "effective_rank", "participation_ratio", "rank_ceiling")
     out |= {key: getattr(numbers, key) for key in plain}
     gap = numbers.gap
@@ -101,7 +104,8 @@ def measure(index: int, both: Sides, *, seed: int = 0, band: bool = True) -> Blo
         return BlockShift(**common, rows=_rows(before, after, np.full(len(x), np.nan), np.full(len(x), np.nan), target))
     kept = _kept(before, after, target)
     a, b = x[target].astype(np.float64), y[target].astype(np.float64)
-    out: dict[str, Any] = {"knn_overlap": float(kept[target].mean()), "cka": cka.band(a, b, seed=seed, subsets=20 if band else 0)}
+    out: dict[str, Any] = {"knn_overlap": float(kept[target].mean()),
+                           "cka": cka.band(a, b, seed=seed, subsets=20 if band else 0)}
     out["cka"] = out["cka"] if np.isfinite(out["cka"].value) else None
     distance = np.full(len(x), np.nan)
     if x.shape == y.shape:
@@ -140,7 +144,8 @@ def _on_shift_rows(x: ArrayLike, y: ArrayLike, kept: NDArray[np.float64]) -> dic
     return {"cka_shift": finite(similar), "knn_overlap_shift": finite(float(kept.mean()))}
 
 
-def _rows(before: Side, after: Side, kept: NDArray[np.float64], distance: NDArray[np.float64], target: NDArray[np.bool_]) -> BlockRows:
+def _rows(before: Side, after: Side, kept: NDArray[np.float64], distance: NDArray[np.float64],
+          target: NDArray[np.bool_]) -> BlockRows:
     def whole(side: Side) -> NDArray[np.int64]:
         """Neighbours numbered over the whole sample."""
         widths = [near.shape[1] for near in (side.near, side.near_shift) if near is not None]

@@ -82,11 +82,14 @@ BREAKS: tuple[Break, ...] = (
     Break(name="rotate", label="Rotate B", apply=rotate,
           expect="Nothing was lost: CKA and neighbours kept stay as they were; displacement is fooled."),
     Break(name="scale", label="Scale B by 3", apply=scale,
-          expect="Nothing was lost: CKA, neighbours and accuracy stay; displacement grows, Procrustes names the scale."),
+          expect="Nothing was lost: CKA, neighbours and accuracy stay; displacement grows, Procrustes "
+                 "names the scale."),
     Break(name="shuffle", label="Shuffle the rows of B", apply=shuffle,
-          expect="All kinship of rows is gone: CKA falls to 0 and neighbours to chance, but k-NN accuracy of B cannot tell."),
+          expect="All kinship of rows is gone: CKA falls to 0 and neighbours to chance, but k-NN accuracy of "
+                 "B cannot tell."),
     Break(name="outlier", label="One far-away row in B", apply=outlier,
           expect="One row of thousands: CKA collapses, while neighbours kept hardly change."),
     Break(name="rogue", label="A huge dimension in both", apply=rogue,
-          expect="One shared dimension drowns the rest: CKA rises to about 1, although rows keep no more neighbours than before."),
+          expect="One shared dimension drowns the rest: CKA rises to about 1, although rows keep no more "
+                 "neighbours than before."),
 )

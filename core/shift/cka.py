@@ -17,10 +17,11 @@ from core.shift.arrays import Table, centred, chunks, identical, pair, squares, 
 
 
 def linear(x: ArrayLike, y: ArrayLike, *, debiased: bool = True) -> float:
-    """Linear CKA of the same rows, `(n_rows, d_x)` and `(n_rows, d_y)`: 1 = same up to rotation and scale, 0 = unrelated.
+    """Linear CKA of the same rows, `(n_rows, d_x)` and `(n_rows, d_y)`: 1 = same up to rotation and scale, 0 =
+    unrelated.
 
-    Exactly 1 for bit-identical input. The debiased form may fall slightly below 0 (not clamped); it needs 4 rows. The biased
-    one reads about d / (d + n) on independent data. NaN when a side has no spread.
+    Exactly 1 for bit-identical input. The debiased form may fall slightly below 0 (not clamped); it needs 4 rows. The
+    biased one reads about d / (d + n) on independent data. NaN when a side has no spread.
     """
     if identical(x, y):
         return 1.0
@@ -37,7 +38,8 @@ def _inner(a: Table, b: Table) -> float:
     return float(sum(np.sum((a[rows] @ a.T) * (b[rows] @ b.T)) for rows in chunks(n, 16 * n)))
 
 
-def _ratio(ab: float, aa: float, bb: float, norms_a: NDArray[np.float64], norms_b: NDArray[np.float64], *, debiased: bool = True) -> float:
+def _ratio(ab: float, aa: float, bb: float, norms_a: NDArray[np.float64], norms_b: NDArray[np.float64],
+           *, debiased: bool = True) -> float:
     if debiased:
         ab, aa, bb = _debias(ab, norms_a, norms_b), _debias(aa, norms_a, norms_a), _debias(bb, norms_b, norms_b)
     return float(ab / np.sqrt(aa * bb)) if aa > 0 and bb > 0 else float("nan")
@@ -53,8 +55,9 @@ def _debias(value: float, norms_a: NDArray[np.float64], norms_b: NDArray[np.floa
 def band(x: ArrayLike, y: ArrayLike, *, subsets: int = 20, share: float = 0.8, seed: int = 0) -> Interval:
     """Debiased linear CKA with a 95 % interval from random subsets of the rows **without** replacement.
 
-    The spread over subsets is scaled by √(share / (1 − share)) (delete-d jackknife, Shao and Wu 1989), since subsets share most
-    of their rows. A bootstrap with replacement would lift independent data from 0 to 0.72. Bit-identical input gives 1 to 1.
+    The spread over subsets is scaled by √(share / (1 − share)) (delete-d jackknife, Shao and Wu 1989), since subsets
+    share most of their rows. A bootstrap with replacement would lift independent data from 0 to 0.72. Bit-identical
+    input gives 1 to 1.
     """
     if identical(x, y):
         return Interval(value=1.0, low=1.0, high=1.0)
@@ -82,7 +85,8 @@ def _downdated(a: Table, b: Table, out: list[NDArray[np.int64]]) -> tuple[float,
         gone = [t[rows] for t in sides]
         kept = len(a) - len(rows)
         means = [-t.sum(axis=0) / kept for t in gone]
-        inner = [float(np.sum(np.square(whole[i, j] - gone[i].T @ gone[j] - kept * np.outer(means[i], means[j])))) for i, j in whole]
+        inner = [float(np.sum(np.square(whole[i, j] - gone[i].T @ gone[j] - kept * np.outer(means[i], means[j]))))
+                 for i, j in whole]
         left = [np.delete(norms[i] - 2 * (sides[i] @ means[i]) + means[i] @ means[i], rows) for i in (0, 1)]
         values.append(_ratio(*_three(inner), left[0], left[1]))
     return value, values
@@ -95,8 +99,8 @@ def _three(values: list[float]) -> tuple[float, float, float]:
 def block_map(xs: Sequence[ArrayLike], ys: Sequence[ArrayLike]) -> NDArray[np.float64]:
     """Debiased linear CKA of every block of one model with every block of the other, `(len(xs), len(ys))`.
 
-    All tables hold the same rows. Cells of bit-identical blocks are exactly 1; NaN where a block has no spread. Products are float32
-    a chunk, added up in float64: within 1e-4 of `linear`, for a picture.
+    All tables hold the same rows. Cells of bit-identical blocks are exactly 1; NaN where a block has no spread.
+    Products are float32 a chunk, added up in float64: within 1e-4 of `linear`, for a picture.
     """
     same_list = len(xs) == len(ys) and all(identical(x, y) for x, y in zip(xs, ys, strict=True))
     left = [centred(table(x)) for x in xs]
@@ -126,7 +130,8 @@ def _all_inner(tables: Sequence[Table]) -> NDArray[np.float64]:
                 out[i, j] = out[j, i] = _inner(tables[i], tables[j])
         return out
     total = np.zeros((count, count))
-    small = [(t / (np.linalg.norm(t) or 1.0) ** 0.5).astype(np.float32) for t in tables]  # near 1, far from float32's limits
+    # near 1, far from float32's limits
+    small = [(t / (np.linalg.norm(t) or 1.0) ** 0.5).astype(np.float32) for t in tables]
     sizes = np.array([np.linalg.norm(t) or 1.0 for t in tables])
     for rows in chunks(n, 4 * n * count):
         # only columns from this chunk on: the part beyond it stands for its mirror image too
@@ -135,20 +140,3 @@ def _all_inner(tables: Sequence[Table]) -> NDArray[np.float64]:
         flat = grams.reshape(count, -1)
         total += flat @ flat.T
     return np.asarray(total * np.outer(sizes, sizes), np.float64)
-
-
-def rbf(x: ArrayLike, y: ArrayLike, *, threshold: float = 0.5) -> float:
-    """Biased CKA with a Gaussian kernel of width threshold × median distance (a reference, O(n²) memory)."""
-    grams = []
-    for t in pair(x, y):
-        distances = squares(t)[:, None] - 2 * t @ t.T + squares(t)[None, :]
-        gram = np.exp(-distances / (2 * threshold**2 * np.median(distances)))
-        gram -= gram.mean(axis=0)
-        grams.append(gram - gram.mean(axis=1, keepdims=True))
-    return float(np.sum(grams[0] * grams[1]) / np.sqrt(np.sum(grams[0] ** 2) * np.sum(grams[1] ** 2)))
-
-
-def mean_squared_cca(x: ArrayLike, y: ArrayLike) -> float:
-    """Mean R² of canonical correlation on the tables as given (a reference; blind to any linear map when n > d)."""
-    a, b = pair(x, y)
-    return float(np.sum(np.square(np.linalg.qr(a)[0].T @ np.linalg.qr(b)[0])) / min(a.shape[1], b.shape[1]))

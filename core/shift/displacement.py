@@ -25,7 +25,7 @@ class Displacement:
     """Median distance between two base rows."""
 
     def typical(self, rows: NDArray[np.bool_] | None = None) -> float:
-        """Median move ÷ typical base distance, over all rows or the marked ones; 0 when nothing moved. NaN without such rows."""
+        """Median move ÷ typical base distance, over all or the marked rows; 0 when nothing moved, NaN without rows."""
         chosen = self.distance if rows is None else self.distance[rows]
         if not chosen.size:
             return float("nan")
@@ -51,7 +51,7 @@ def typical_distance(x: ArrayLike, *, limit: int = 1000, seed: int = 0) -> float
 
 
 def pair_squares(rows: Table) -> NDArray[np.float64]:
-    """Squared distances of all unordered pairs, `(n (n − 1) / 2,)`; float32 products of centred rows, since only typical sizes matter."""
+    """Squared distances of all unordered pairs, `(n (n − 1) / 2,)`; in float32, since only typical sizes matter."""
     small = (rows - rows.mean(axis=0)).astype(np.float32)
     norms = np.einsum("ij,ij->i", small, small)
     distances = norms[:, None] - 2 * (small @ small.T) + norms[None, :]

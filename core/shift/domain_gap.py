@@ -1,4 +1,4 @@
-"""How far two groups of rows (target and shift set) lie apart in one model: MMD² with a permutation test, and Fréchet."""
+"""How far target rows and shift set lie apart in one model: MMD² with a permutation test, and Fréchet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Gap:
     """The distance between two groups and its chance level."""
 
     mmd: float
-    """Unbiased MMD², Gaussian kernel at the median distance: about 0 for two samples of one population (can be negative)."""
+    """Unbiased MMD², Gaussian kernel at the median distance: about 0 for one population (can be negative)."""
     p_value: float
     """Share of random regroupings with an MMD² at least as large (permutation test; never 0)."""
     frechet: float
@@ -71,7 +71,8 @@ def _kernel(rows: Table) -> NDArray[np.float32]:
 
 
 def frechet(x: ArrayLike, y: ArrayLike) -> float:
-    """Fréchet distance of two Gaussians fitted to the rows: ‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), squared feature units.
+    """Fréchet distance of two Gaussians fitted to the rows: ‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), squared feature
+    units.
 
     Badly biased when rows are few (449 between two samples of one Gaussian at n = 100, d = 384): use `frechet_reduced`.
     """
@@ -83,7 +84,7 @@ def frechet(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def frechet_reduced(a: Table, b: Table, *, dims: int = 64, seed: int = 0) -> tuple[float, float]:
-    """Fréchet after PCA (fitted on both groups together), and between two random halves of the first group at like size."""
+    """Fréchet after PCA (fitted on both groups), and between two random halves of the first group."""
     both = np.concatenate([a, b])
     middle = both.mean(axis=0)
     scatter = (both - middle).T @ (both - middle)

@@ -20,11 +20,13 @@ class Caution:
     """Something that limits what the numbers can tell."""
 
     code: str
-    """`no-labels`, `different-widths`, `few-rows-for-classes`, `few-rows-for-width`, `not-finite`, `collapsed`, `frozen-moved`."""
+    """`no-labels`, `different-widths`, `few-rows-for-classes`, `few-rows-for-width`, `not-finite`, `collapsed`,
+    `frozen-moved`."""
     message: str
 
 
-def sentences(blocks: Sequence[BlockShift], labels: NDArray[np.int64] | None, *, base: str, run: str, rows: int) -> tuple[str, ...]:
+def sentences(blocks: Sequence[BlockShift], labels: NDArray[np.int64] | None, *, base: str, run: str,
+              rows: int) -> tuple[str, ...]:
     """What changed where, whether it helped, and whom it touched; the first is the page's headline.
 
     labels: classes of the labelled target rows; rows: target rows.
@@ -34,7 +36,8 @@ def sentences(blocks: Sequence[BlockShift], labels: NDArray[np.int64] | None, *,
         return (f"The features of {base} and {run} cannot be compared: they are not finite or have collapsed.",)
     moved = [b for b in usable if b.state is not State.IDENTICAL]
     if not moved:
-        return (f"{_up(base)} and {run} are identical: every feature of all {len(usable)} blocks is equal to the last bit.",)
+        return ((f"{_up(base)} and {run} are identical: every feature of all {len(usable)} blocks is equal "
+                 "to the last bit.",))
     out = [_where(moved, blocks)]
     out += [text for text in (_helped(blocks[-1], labels), _rotated(moved[-1]), _whom(blocks[-1], rows)) if text]
     return tuple(out)
@@ -46,9 +49,11 @@ def _where(moved: Sequence[BlockShift], blocks: Sequence[BlockShift]) -> str:
     bound = lowest.cka.high if lowest.cka else 1.0
     tied = [b for b in moved if b is lowest or (b.cka is not None and b.cka.low <= bound)]
     still = len(blocks) - len(moved)
-    rest = f" {still} of {len(blocks)} blocks {'is' if still == 1 else 'are'} identical to the last bit." if still else ""
+    rest = (f" {still} of {len(blocks)} blocks {'is' if still == 1 else 'are'} identical to the last bit." if still
+            else "")
     if len(tied) == 1 and lowest.cka is not None:
-        numbers = f"(CKA {lowest.cka.value:.3f}, 95 % interval {lowest.cka.low:.3f} to {lowest.cka.high:.3f}; 1 = unchanged)"
+        numbers = (f"(CKA {lowest.cka.value:.3f}, 95 % interval {lowest.cka.low:.3f} to {lowest.cka.high:.3f}; "
+                   "1 = unchanged)")
         where = f"Only {lowest.name} changed" if len(moved) == 1 else f"By CKA, features changed most in {lowest.name}"
         return f"{where} {numbers}.{_kept(lowest)}{_otherwise(moved, tied)}{rest}"
     names = _list([b.name for b in tied])
@@ -74,7 +79,8 @@ def _otherwise(moved: Sequence[BlockShift], named: Sequence[BlockShift]) -> str:
 def _kept(block: BlockShift) -> str:
     if block.knn_overlap is None:
         return ""
-    return f" There, rows keep {10 * block.knn_overlap:.1f} of their 10 nearest neighbours (by chance {10 * block.knn_overlap_chance:.1f})."
+    return (f" There, rows keep {10 * block.knn_overlap:.1f} of their 10 nearest neighbours (by chance "
+            f"{10 * block.knn_overlap_chance:.1f}).")
 
 
 def _helped(last: BlockShift, labels: NDArray[np.int64] | None) -> str:
@@ -87,9 +93,12 @@ def _helped(last: BlockShift, labels: NDArray[np.int64] | None) -> str:
     test = compare(labels, last.knn_tuned, last.knn_base)
     numbers = f"k-NN accuracy in {last.name} {old.value:.3f} before, {new.value:.3f} after"
     if test.p_value < 0.05 and (test.difference.low > 0 or test.difference.high < 0):
-        verdict = "Rows of one class lie closer together" if test.difference.value > 0 else "Rows of one class lie less close together"
-        return f"{verdict}: {numbers} (difference {_signed(test.difference.low)} to {_signed(test.difference.high)}, 95 % interval)."
-    return f"Whether classes lie closer together cannot be told on {test.n} rows: {numbers} (exact McNemar p = {test.p_value:.2f})."
+        verdict = ("Rows of one class lie closer together" if test.difference.value > 0
+                   else "Rows of one class lie less close together")
+        return (f"{verdict}: {numbers} (difference {_signed(test.difference.low)} to {_signed(test.difference.high)}, "
+                "95 % interval).")
+    return (f"Whether classes lie closer together cannot be told on {test.n} rows: {numbers} (exact McNemar p = "
+            f"{test.p_value:.2f}).")
 
 
 def _rotated(block: BlockShift) -> str:
@@ -97,8 +106,8 @@ def _rotated(block: BlockShift) -> str:
     turn, moved = block.procrustes, block.displacement
     if turn is None or moved is None or not turn.determined or moved < 0.1 or not turn.residual < 0.02:
         return ""
-    return (f"In {block.name} the typical row moved {moved:.2f} typical distances, but a rotation and one scale explain it: "
-            f"{turn.residual / 2:.1%} of the difference between unrelated features is left.")
+    return (f"In {block.name} the typical row moved {moved:.2f} typical distances, but a rotation and one "
+            f"scale explain it: {turn.residual / 2:.1%} of the difference between unrelated features is left.")
 
 
 def _whom(last: BlockShift, rows: int) -> str:
@@ -122,11 +131,13 @@ def warnings(blocks: Sequence[BlockShift], both: Sides) -> tuple[Caution, ...]:
     """States of the page and limits of the sample."""
     n, out = int(both.target.sum()), []
     if not both.labelled.any():
-        out.append(Caution(code="no-labels", message="There are no labels of at least two classes: numbers that need them are left out."))
+        out.append(Caution(code="no-labels",
+                           message="There are no labels of at least two classes: numbers that need them are left out."))
     else:
         count = len(np.unique(np.asarray(both.labels)[both.target][both.labelled]))
         if n < 4 * count:
-            out.append(Caution(code="few-rows-for-classes", message=f"{n} rows are few for {count} classes: use at least {4 * count}."))
+            out.append(Caution(code="few-rows-for-classes",
+                               message=f"{n} rows are few for {count} classes: use at least {4 * count}."))
     wide = [b for b in blocks if np.shape(both.base[b.base_block])[1] != np.shape(both.tuned[b.index])[1]]
     if wide:
         names = _list([b.name for b in wide])
@@ -135,8 +146,8 @@ def warnings(blocks: Sequence[BlockShift], both: Sides) -> tuple[Caution, ...]:
     widest = max(np.shape(t)[1] for t in both.tuned)
     if n < widest:
         out.append(Caution(code="few-rows-for-width",
-                           message=f"{n} rows are fewer than the {widest} dimensions: what is left after rotation reads too large, "
-                                   "and effective rank is bounded by the rows."))
+                           message=f"{n} rows are fewer than the {widest} dimensions: what is left after rotation "
+                                   "reads too large, and effective rank is bounded by the rows."))
     for code, found, words in (("not-finite", State.NOT_FINITE, "holds numbers that are not finite"),
                                ("collapsed", State.COLLAPSED, "has collapsed: every row has the same feature")):
         hit = [b.name for b in blocks if b.state is found]
@@ -151,8 +162,9 @@ def _frozen_check(blocks: Sequence[BlockShift]) -> list[Caution]:
         if not block.frozen:
             return []
         if block.state is State.OK:
-            return [Caution(code="frozen-moved", message=f"{_up(block.name)} and all below it were frozen, yet its features changed: "
-                                                         "they were trained after all, or the two sides were not extracted alike.")]
+            return [Caution(code="frozen-moved",
+                            message=f"{_up(block.name)} and all below it were frozen, yet its features changed: "
+                                    "they were trained after all, or the two sides were not extracted alike.")]
     return []
 
 

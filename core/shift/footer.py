@@ -36,7 +36,7 @@ class Map:
     movement_captured: float | None
     """Share of the squared movement that the arrows show; below 0.2 the map hides most of it."""
     trustworthiness: float | None
-    """Are neighbours on the map neighbours in the features? 1 = all, about 0.5 = as in a random layout. Mean of both sides."""
+    """Are neighbours on the map neighbours in the features? 1 = all, about 0.5 = at random. Mean of both sides."""
     continuity: float | None
     """Are neighbours in the features neighbours on the map?"""
     drawn_step: float | None
@@ -44,10 +44,10 @@ class Map:
     null_step: float | None
     """The same when base is drawn against itself: 0 for a linear view."""
     separation: float | None = None
-    """Of class axes, which are fitted to the rows they draw: share of these rows whose own class has the nearest centroid on the tuned
-    side, 0–1. Mostly the fit's own doing where `separation_shuffled` is as high."""
+    """Of class axes, which are fitted to the rows they draw: share of these rows whose own class has the nearest
+    centroid on the tuned side, 0–1. Mostly the fit's own doing where `separation_shuffled` is as high."""
     separation_shuffled: float | None = None
-    """The same after the labels were shuffled and the axes fitted anew, mean of a few times: what this view draws of no structure."""
+    """The same with shuffled labels and axes fitted anew, mean of a few: what this view draws of no structure."""
 
 
 def draw(base: ArrayLike, tuned: ArrayLike, *, view: View = View.UNION, checkpoints: Sequence[ArrayLike] = (),
@@ -67,10 +67,12 @@ def draw(base: ArrayLike, tuned: ArrayLike, *, view: View = View.UNION, checkpoi
             projection.variance_shown([y], camera.axes), projection.movement_captured(x, y, camera.axes)))
         null = step(before, camera.look(x.copy()))
     trust, kept = _quality(x, y, before, after, same=same, seed=seed)
-    apart = _separation([x, *checkpoints, y], np.asarray(labels), fit_rows, seed) if view is View.CLASSES else (None, None)
+    apart = (_separation([x, *checkpoints, y], np.asarray(labels), fit_rows, seed) if view is View.CLASSES
+             else (None, None))
     return Map(view=view, base=before, tuned=after, arrows=view.linear and not same,
-               variance_shown=shown[0], variance_shown_base=shown[1], variance_shown_tuned=shown[2], movement_captured=shown[3],
-               trustworthiness=finite(trust), continuity=finite(kept), drawn_step=finite(step(before, after)), null_step=finite(null),
+               variance_shown=shown[0], variance_shown_base=shown[1], variance_shown_tuned=shown[2],
+               movement_captured=shown[3], trustworthiness=finite(trust), continuity=finite(kept),
+               drawn_step=finite(step(before, after)), null_step=finite(null),
                separation=apart[0], separation_shuffled=apart[1])
 
 
@@ -136,7 +138,7 @@ def _distances(t: NDArray[np.float64], part: slice) -> NDArray[np.float64]:
 
 
 def _penalty(distances: NDArray[np.float64], chosen: NDArray[np.int64], k: int) -> float:
-    """Sum over chosen neighbours of how far their rank by `distances` exceeds k; equal distances share their middle rank."""
+    """Sum over chosen neighbours of how far their rank by `distances` exceeds k; ties share their middle rank."""
     lines = np.arange(len(distances))
     ordered = np.sort(distances, axis=1)
     total = 0.0

@@ -11,8 +11,8 @@ from core.shift.arrays import centred, squares, table, unit
 def nc1(x: ArrayLike, labels: ArrayLike) -> float:
     """Neural collapse: Tr(Σ_W Σ_B⁺) / C. 0 = every row sits on its class mean; classes count equally in Σ_B.
 
-    Papyan, Han and Donoho 2020. The pseudo-inverse keeps exactly C − 1 directions. NaN with fewer than 2 classes, when the width is
-    below C − 1, or when class means coincide. Simplex with noise σ: σ² (C − 1)² / C.
+    Papyan, Han and Donoho 2020. The pseudo-inverse keeps exactly C − 1 directions. NaN with fewer than 2 classes, when
+    the width is below C − 1, or when class means coincide. Simplex with noise σ: σ² (C − 1)² / C.
     """
     full, groups = table(x), _groups(labels)
     count = int(groups.max()) + 1
@@ -30,7 +30,7 @@ def nc1(x: ArrayLike, labels: ArrayLike) -> float:
 
 
 def spectrum(x: ArrayLike) -> NDArray[np.float64]:
-    """Singular values of the centred features, largest first, `(min(n_rows, n_dims),)`; by the smaller of the two products."""
+    """Singular values of the centred features, largest first, `(min(n_rows, n_dims),)`; by the smaller product."""
     c = centred(table(x))
     product = c.T @ c if c.shape[1] <= c.shape[0] else c @ c.T
     values = np.linalg.eigvalsh(product)[::-1]
@@ -39,7 +39,7 @@ def spectrum(x: ArrayLike) -> NDArray[np.float64]:
 
 
 def effective_rank(singular: NDArray[np.float64]) -> float:
-    """exp(entropy of the singular values' shares): how many directions are used (Roy and Vetterli 2007). Ceiling `ceiling`."""
+    """exp(entropy of the singular values' shares): directions used (Roy and Vetterli 2007). Ceiling `ceiling`."""
     total = singular.sum()
     if total <= 0:
         return float("nan")
@@ -84,14 +84,9 @@ def class_sums(x: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.
     """Sum of the rows of each class, `(n_classes, n_dims)`."""
     from scipy import sparse
 
-    marks = sparse.csr_array((np.ones(len(groups)), (groups, np.arange(len(groups)))), shape=(int(groups.max()) + 1, len(groups)))
+    marks = sparse.csr_array((np.ones(len(groups)), (groups, np.arange(len(groups)))),
+                             shape=(int(groups.max()) + 1, len(groups)))
     return np.asarray(marks @ x, np.float64)
-
-
-def class_means(x: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Classes that occur, `(n_present,)`, and their mean rows, `(n_present, n_dims)`."""
-    present, groups = np.unique(np.asarray(labels), return_inverse=True)
-    return present, class_sums(table(x), groups) / np.bincount(groups)[:, None]
 
 
 def _groups(labels: ArrayLike) -> NDArray[np.int64]:

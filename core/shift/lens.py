@@ -26,10 +26,11 @@ class Lens:
 def read(hidden: ArrayLike, unembedding: ArrayLike, truth: ArrayLike) -> Lens:
     """Read one block's states through the model's output layer.
 
-    hidden: `(n_positions, n_dims)` after the model's final norm; unembedding: `(n_vocabulary, n_dims)`; truth: next token ids
-    `(n_positions,)`. The last block reads the model's own logits. Raises DataError when shapes do not fit.
+    hidden: `(n_positions, n_dims)` after the model's final norm; unembedding: `(n_vocabulary, n_dims)`; truth: next
+    token ids `(n_positions,)`. The last block reads the model's own logits. Raises DataError when shapes do not fit.
     """
-    states, out, tokens = np.asarray(hidden, np.float32), np.asarray(unembedding, np.float32), np.asarray(truth, np.int64)
+    states, out, tokens = (np.asarray(hidden, np.float32), np.asarray(unembedding, np.float32),
+                           np.asarray(truth, np.int64))
     if states.ndim != 2 or out.ndim != 2 or states.shape[1] != out.shape[1] or tokens.shape != (len(states),):
         raise DataError("These states cannot be read through the output layer.",
                         why=f"States are {states.shape}, the layer {out.shape}, the tokens {tokens.shape}.",
@@ -39,7 +40,8 @@ def read(hidden: ArrayLike, unembedding: ArrayLike, truth: ArrayLike) -> Lens:
     return Lens(top=top, rank=rank, probability=probability)
 
 
-def _read(logits: NDArray[np.float32], tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+def _read(logits: NDArray[np.float32], tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64],
+                                                                           NDArray[np.float64]]:
     own = logits[np.arange(len(tokens)), tokens][:, None]
     rank = 1 + (logits > own).sum(axis=1)
     highest = logits.max(axis=1, keepdims=True)

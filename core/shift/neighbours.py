@@ -17,7 +17,8 @@ _EXACT_ROWS = 5000
 
 
 def nearest(x: ArrayLike, *, k: int = ACCURACY_K) -> NDArray[np.int32]:
-    """Row numbers of the k nearest other rows by cosine, nearest first, `(n_rows, k)`; k is cut to n_rows − 1. Blockwise.
+    """Row numbers of the k nearest other rows by cosine, nearest first, `(n_rows, k)`; k is cut to n_rows − 1.
+    Blockwise.
 
     Raises DataError below 2 rows.
     """
@@ -44,12 +45,13 @@ def nearest(x: ArrayLike, *, k: int = ACCURACY_K) -> NDArray[np.int32]:
 def kept(before: NDArray[np.int32], after: NDArray[np.int32], *, k: int = KEPT_K) -> NDArray[np.float64]:
     """Share of each row's k nearest neighbours that it keeps, `(n_rows,)`; from two answers of `nearest`."""
     k = min(k, before.shape[1], after.shape[1])
-    same = [(before[rows, :k, None] == after[rows, None, :k]).any(axis=2).sum(axis=1) for rows in chunks(len(before), k * k)]
+    same = [(before[rows, :k, None] == after[rows, None, :k]).any(axis=2).sum(axis=1)
+            for rows in chunks(len(before), k * k)]
     return np.concatenate(same) / k
 
 
 def overlap(x: ArrayLike, y: ArrayLike, *, k: int = KEPT_K) -> float:
-    """Mean share of the k nearest neighbours (cosine) that rows keep from one side to the other; chance is `chance(n, k)`."""
+    """Mean share of the k nearest neighbours (cosine) that rows keep; by chance `chance(n, k)`."""
     return float(np.mean(kept(nearest(x, k=k), nearest(y, k=k), k=k)))
 
 
@@ -59,13 +61,14 @@ def chance(n_rows: int, *, k: int = KEPT_K) -> float:
 
 
 def predictions(neighbours: NDArray[np.int32], labels: ArrayLike, *, k: int = ACCURACY_K) -> NDArray[np.int64]:
-    """Leave-one-out majority vote of the k nearest rows, `(n_rows,)`; of tied classes the one that is nearer on average by rank."""
+    """Leave-one-out majority vote of the k nearest rows, `(n_rows,)`; ties go to the nearer class by rank."""
     truth = np.asarray(labels, np.int64)
     near = truth[neighbours[:, :k]]
     n, k = near.shape
     classes = int(truth.max()) + 1
     weights = np.broadcast_to(1.0 + np.arange(k, 0, -1) * (0.5 / (k * (k + 1))), (n, k))
-    votes = np.bincount((np.arange(n)[:, None] * classes + near).ravel(), weights=weights.ravel(), minlength=n * classes)
+    votes = np.bincount((np.arange(n)[:, None] * classes + near).ravel(), weights=weights.ravel(),
+                        minlength=n * classes)
     return np.asarray(votes.reshape(n, classes).argmax(axis=1), np.int64)
 
 
@@ -96,16 +99,5 @@ class Card:
 def card(before: NDArray[np.int32], after: NDArray[np.int32], *, row: int, k: int = 5) -> Card:
     """The k nearest neighbours of one row before and after, gained and lost marked."""
     old, new = (tuple(int(i) for i in side[row, :k]) for side in (before, after))
-    return Card(row=row, before=old, after=new, lost=tuple(i for i in old if i not in new), gained=tuple(i for i in new if i not in old))
-
-
-def ranked(share_kept: NDArray[np.float64], *, most_changed: bool, count: int = 5) -> NDArray[np.int64]:
-    """Row numbers of the most or least changed rows by neighbours kept; ties in row order."""
-    order = np.argsort(share_kept if most_changed else -share_kept, kind="stable")
-    return order[:count]
-
-
-def fixed_and_broken(labels: ArrayLike, before: ArrayLike, after: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows wrong before and right after, and rows right before and wrong after; from predictions of the two models."""
-    truth, old, new = (np.asarray(v) for v in (labels, before, after))
-    return np.flatnonzero((old != truth) & (new == truth)), np.flatnonzero((old == truth) & (new != truth))
+    return Card(row=row, before=old, after=new, lost=tuple(i for i in old if i not in new),
+                gained=tuple(i for i in new if i not in old))

@@ -1,4 +1,4 @@
-"""What each way of drawing shows when nothing changed, beside what it shows of a real change: why the map is drawn as it is."""
+"""What each way of drawing shows when nothing changed, and of a real change: why the map is drawn as it is."""
 
 from __future__ import annotations
 
@@ -27,22 +27,24 @@ class Step:
     """The change in the full space: median move ÷ median distance."""
 
 
-def measure(base: ArrayLike, tuned: ArrayLike, *, labels: NDArray[np.int64] | None = None, seed: int = 0) -> tuple[Step, ...]:
-    """Every view of the page, then two that Thaw never shows: UMAP and t-SNE fitted twice. At most 1,000 seeded rows; a minute."""
+def measure(base: ArrayLike, tuned: ArrayLike, *, labels: NDArray[np.int64] | None = None,
+            seed: int = 0) -> tuple[Step, ...]:
+    """Every view of the page, then two never shown: UMAP and t-SNE fitted twice. At most 1,000 rows; a minute."""
     rows = subset(len(np.asarray(base)), MAX_ROWS, seed)
     x, y = table(base)[rows], table(tuned)[rows]
     known = None if labels is None else labels[rows]
     real = displacement.measure(x, y, seed=seed).typical()
     views = [view for view in View if view is not View.CLASSES or known is not None]
-    names = {View.UNION: "PCA on the union (default)", View.CHANGE: "change axes", View.BASE: "base camera", View.CLASSES: "class axes",
-             View.UMAP: "UMAP on the union"}
+    names = {View.UNION: "PCA on the union (default)", View.CHANGE: "change axes", View.BASE: "base camera",
+             View.CLASSES: "class axes", View.UMAP: "UMAP on the union"}
     out = []
     for view in views:
         drawn = footer.draw(x, y, view=view, labels=known, seed=seed)
         out.append(Step(view=names[view], identical=drawn.null_step or 0.0, changed=drawn.drawn_step or 0.0, real=real))
     for name, fit in (("UMAP fitted twice (never shown)", _umap), ("t-SNE fitted twice (never shown)", _tsne)):
         first = fit(x, seed)
-        out.append(Step(view=name, identical=footer.step(first, fit(x, seed + 1)), changed=footer.step(first, fit(y, seed + 1)), real=real))
+        out.append(Step(view=name, identical=footer.step(first, fit(x, seed + 1)),
+                        changed=footer.step(first, fit(y, seed + 1)), real=real))
     return tuple(out)
 
 
@@ -68,4 +70,5 @@ def _umap(x: Table, seed: int) -> Table:
 def _tsne(x: Table, seed: int) -> Table:
     from sklearn.manifold import TSNE
 
-    return np.asarray(TSNE(n_components=2, init="random", metric="cosine", random_state=seed).fit_transform(x), np.float64)
+    return np.asarray(TSNE(n_components=2, init="random", metric="cosine", random_state=seed).fit_transform(x),
+                      np.float64)

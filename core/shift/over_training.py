@@ -34,13 +34,15 @@ def measure(base: ArrayLike, checkpoints: Sequence[ArrayLike], *, steps: Sequenc
     """
     known = None if labels is None else np.asarray(labels)
     near = neighbours.nearest(base) if state(base) is State.OK else None
-    return tuple(_one(base, near, features, step, known, seed) for features, step in zip(checkpoints, steps, strict=True))
+    return tuple(_one(base, near, features, step, known, seed)
+                 for features, step in zip(checkpoints, steps, strict=True))
 
 
-def _one(base: ArrayLike, near: NDArray[np.int32] | None, features: ArrayLike, step: int, labels: NDArray[np.int64] | None,
-         seed: int) -> Checkpoint:
+def _one(base: ArrayLike, near: NDArray[np.int32] | None, features: ArrayLike, step: int,
+         labels: NDArray[np.int64] | None, seed: int) -> Checkpoint:
     if near is None or state(features) is not State.OK:
-        return Checkpoint(step=step, cka=None, knn_overlap=None, displacement=None, nc1=None, effective_rank=None, knn_accuracy=None)
+        return Checkpoint(step=step, cka=None, knn_overlap=None, displacement=None, nc1=None, effective_rank=None,
+                          knn_accuracy=None)
     x, y = pair(base, features)
     now = near if identical(x, y) else neighbours.nearest(y)
     marks = None if labels is None else labels >= 0

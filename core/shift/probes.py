@@ -30,9 +30,11 @@ class ProbeScore:
 
 
 def measure(x: ArrayLike, labels: ArrayLike, *, seed: int = 0, folds: int = FOLDS) -> ProbeScore:
-    """L2 logistic regression on features standardised on the training folds; same seed, same folds on any side or block.
+    """L2 logistic regression on features standardised on the training folds; same seed, same folds on any side or
+    block.
 
-    The penalty is fixed so that logits have a prior spread of about 3 whatever the width (C = 10 / d), so sides compare fairly.
+    The penalty is fixed so that logits have a prior spread of about 3 whatever the width (C = 10 / d), so sides compare
+    fairly.
     """
     full, truth = table(x), np.asarray(labels, np.int64)
     rows = subset(len(full), MAX_ROWS, seed)

@@ -45,7 +45,8 @@ def measure(x: ArrayLike, y: ArrayLike, *, seed: int = 0) -> Procrustes:
         residual = 2 - 2 * np.sum(turned * right) / (norm_a * norm_b)
         cosine = np.sum(turned * left) / norm_a**2
         scale = np.linalg.norm(b - b.mean(axis=0)) / np.linalg.norm(a - a.mean(axis=0))
-    return Procrustes(residual=float(np.maximum(residual, 0)), angle=float(np.degrees(np.arccos(np.clip(cosine, -1, 1)))),
+    return Procrustes(residual=float(np.maximum(residual, 0)),
+                      angle=float(np.degrees(np.arccos(np.clip(cosine, -1, 1)))),
                       scale=float(scale), determined=half > a.shape[1])
 
 

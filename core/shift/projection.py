@@ -52,14 +52,17 @@ class Camera:
         return np.asarray((table(x) - self.centre) @ self.axes, np.float64)
 
 
-def camera(view: View, sides: Sequence[ArrayLike], *, fit_rows: NDArray[np.bool_] | None = None, labels: ArrayLike | None = None) -> Camera:
+def camera(view: View, sides: Sequence[ArrayLike], *, fit_rows: NDArray[np.bool_] | None = None,
+           labels: ArrayLike | None = None) -> Camera:
     """The linear camera of a view over models of one width.
 
-    sides: base first, tuned last, checkpoints between; same rows in each. fit_rows and labels: for `CLASSES`, the rows (training rows
-    where there are some) and their classes. Raises DataError for `UMAP`, unequal widths, or missing labels.
+    sides: base first, tuned last, checkpoints between; same rows in each. fit_rows and labels: for `CLASSES`, the rows
+    (training rows where there are some) and their classes. Raises DataError for `UMAP`, unequal widths, or missing
+    labels.
     """
     if len({np.shape(s) for s in sides}) != 1 or view is View.UMAP:
-        raise DataError(f"The view {view} has no common linear axes.", why="Sides differ in width or rows, or the view is not linear.",
+        raise DataError(f"The view {view} has no common linear axes.",
+                        why="Sides differ in width or rows, or the view is not linear.",
                         remedy="Show each model in its own pane without arrows, or choose another view.")
     first = table(sides[0])
     centre = np.mean([np.mean(table(s), axis=0) for s in sides], axis=0)
@@ -86,7 +89,7 @@ def _scatter(sides: Sequence[ArrayLike], centre: NDArray[np.float64]) -> Table:
 
 
 def _top(scatter: Table, fallback: Table | None = None) -> Table:
-    """The two leading eigenvectors, `(n_dims, 2)`, each with its largest entry positive; missing ones from `fallback`, then any."""
+    """The two leading eigenvectors, `(n_dims, 2)`, largest entry positive; missing ones from `fallback`, then any."""
     values, vectors = scipy.linalg.eigh(scatter, subset_by_index=[max(0, len(scatter) - 2), len(scatter) - 1])
     axes = vectors[:, ::-1]
     rank = int(np.sum(values > values[-1] * 1e-12)) if values[-1] > 0 else 0
@@ -120,9 +123,11 @@ def _class_axes(sides: Sequence[ArrayLike], labels: NDArray[np.int64], fit_rows:
 
 
 def umap_union(sides: Sequence[ArrayLike], *, neighbours: int = 15, seed: int = 0) -> list[NDArray[np.float64]]:
-    """UMAP (cosine) fitted on the rows of all sides together; positions a side, `(n_rows, 2)` each. Arrows mean nothing here.
+    """UMAP (cosine) fitted on the rows of all sides together; positions a side, `(n_rows, 2)` each. Arrows mean nothing
+    here.
 
-    Sides may have different rows but need one width. Takes seconds at a few thousand rows, and longer on the first call.
+    Sides may have different rows but need one width. Takes seconds at a few thousand rows, and longer on the first
+    call.
     """
     import warnings
 
@@ -131,7 +136,8 @@ def umap_union(sides: Sequence[ArrayLike], *, neighbours: int = 15, seed: int = 
         from umap.umap_ import UMAP
 
         stacked = np.concatenate([table(s) for s in sides])
-        model = UMAP(n_components=2, n_neighbors=min(neighbours, len(stacked) - 1), metric="cosine", random_state=seed, n_jobs=1)
+        model = UMAP(n_components=2, n_neighbors=min(neighbours, len(stacked) - 1), metric="cosine", random_state=seed,
+                     n_jobs=1)
         drawn = np.asarray(model.fit_transform(stacked), np.float64)
     ends = np.cumsum([len(np.asarray(s)) for s in sides])[:-1]
     return list(np.split(drawn, ends))
@@ -156,7 +162,7 @@ def movement_captured(x: ArrayLike, y: ArrayLike, axes: NDArray[np.float64]) -> 
 
 
 def _held(parts: Iterable[Table], axes: NDArray[np.float64]) -> float:
-    """Share of the summed squares of all rows that lies in the plane of `axes`, 0–1; a part at a time, to bound memory."""
+    """Share of the summed squares of all rows that lies in the plane of `axes`, 0–1; in parts, to bound memory."""
     total = held = 0.0
     for part in parts:
         total += float(squares(part).sum())

@@ -1,4 +1,4 @@
-"""The whole report of one comparison: all blocks, the block × block map, the drawn map with its footer, findings, warnings."""
+"""The report of one comparison: all blocks, block × block map, drawn map with footer, findings, warnings."""
 
 from __future__ import annotations
 
@@ -55,24 +55,27 @@ class Shift:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, no NaN; the same seed gives the same document."""
         drawn = self.map
-        keys = ("variance_shown", "variance_shown_base", "variance_shown_tuned", "movement_captured", "trustworthiness", "continuity",
-                "drawn_step", "null_step", "separation", "separation_shuffled")
+        keys = ("variance_shown", "variance_shown_base", "variance_shown_tuned", "movement_captured", "trustworthiness",
+                "continuity", "drawn_step", "null_step", "separation", "separation_shuffled")
         return {
-            "run": self.run, "base": self.base, "rows": self.rows, "shift_rows": self.shift_rows, "classes": self.classes,
-            "majority": self.majority, "seed": self.seed, "identical": self.identical, "blocks": [b.to_json() for b in self.blocks],
+            "run": self.run, "base": self.base, "rows": self.rows, "shift_rows": self.shift_rows,
+            "classes": self.classes, "majority": self.majority, "seed": self.seed, "identical": self.identical,
+            "blocks": [b.to_json() for b in self.blocks],
             "block_map": [[finite(v) for v in line] for line in self.block_map],
             "map": {"block": self.map_block, "view": None if drawn is None else drawn.view.value,
                     **{key: None if drawn is None else getattr(drawn, key) for key in keys}},
-            "findings": list(self.findings), "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
+            "findings": list(self.findings),
+            "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
         }
 
 
-def measure(both: Sides, *, run: str = "tuned", base: str = "base", map_block: int | None = None, view: View = View.UNION,
-            seed: int = 0, workers: int = 2) -> Shift:
+def measure(both: Sides, *, run: str = "tuned", base: str = "base", map_block: int | None = None,
+            view: View = View.UNION, seed: int = 0, workers: int = 2) -> Shift:
     """Every number of FEATURES for one comparison.
 
-    map_block: block to draw (the last by default). workers: blocks measured at once, each on one processor; large tables are
-    measured one at a time, so that 20,000 rows × 768 stay under 1 GB. Raises DataError through `Sides` for unusable input.
+    map_block: block to draw (the last by default). workers: blocks measured at once, each on one processor; large
+    tables are measured one at a time, so that 20,000 rows × 768 stay under 1 GB. Raises DataError through `Sides` for
+    unusable input.
     """
     one = np.prod(np.shape(both.tuned[0])) * 8 > _PARALLEL_BYTES
     with one_thread(), ThreadPoolExecutor(1 if one else workers) as pool:

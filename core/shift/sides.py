@@ -20,7 +20,7 @@ MIN_ROWS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Sides:
-    """Features of the same probe rows under two models, a table `(n_rows, n_dims)` a block (fp16 from disk is welcome)."""
+    """Features of the same probe rows under two models, a table `(n_rows, n_dims)` a block (fp16 is welcome)."""
 
     names: tuple[str, ...]
     """Block names of the tuned side, in forward order."""
@@ -39,11 +39,13 @@ class Sides:
             rows |= set() if values is None else {len(values)}
         if len(rows) != 1 or not self.base or not len(self.names) == len(self.frozen) == len(self.tuned):
             raise DataError("These two sets of features cannot be compared.",
-                            why=f"Blocks, labels and marks must be of the same rows; their row counts are {sorted(rows)}, with "
-                                f"{len(self.base)} blocks on one side and {len(self.tuned)} on the other, {len(self.names)} of them named.",
+                            why="Blocks, labels and marks must be of the same rows; their row counts are "
+                                f"{sorted(rows)}, with {len(self.base)} blocks on one side and {len(self.tuned)} on "
+                                f"the other, {len(self.names)} of them named.",
                             remedy="Extract both sides for the same probe sample.")
         if self.target.sum() < MIN_ROWS:
-            raise DataError("The probe sample is too small.", why=f"It has {int(self.target.sum())} rows of the target domain.",
+            raise DataError("The probe sample is too small.",
+                            why=f"It has {int(self.target.sum())} rows of the target domain.",
                             remedy=f"Use at least {MIN_ROWS} rows; 2,000 is the default.")
 
     @property
@@ -54,13 +56,15 @@ class Sides:
     @property
     def labelled(self) -> NDArray[np.bool_]:
         """Among the target rows, those with a label; none when fewer than two classes occur."""
-        marks = np.zeros(int(self.target.sum()), bool) if self.labels is None else np.asarray(self.labels)[self.target] >= 0
+        marks = (np.zeros(int(self.target.sum()), bool) if self.labels is None else np.asarray(self.labels)[self.target]
+                 >= 0)
         known = np.empty(0, int) if self.labels is None else np.asarray(self.labels)[self.target][marks]
         return marks if len(np.unique(known)) > 1 else np.zeros_like(marks)
 
     def partner(self, index: int) -> int:
         """The base block at the same relative depth as tuned block `index` (the same index when depths are equal)."""
-        return index if len(self.base) == len(self.tuned) else round(index * (len(self.base) - 1) / max(1, len(self.tuned) - 1))
+        return (index if len(self.base) == len(self.tuned)
+                else round(index * (len(self.base) - 1) / max(1, len(self.tuned) - 1)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +110,8 @@ def measure(features: ArrayLike, sides: Sides, *, seed: int = 0) -> Side:
     gap = domain_gap.measure(full, other, seed=seed) if len(other) >= 4 else None
     singular = geometry.spectrum(full)
     shape: dict[str, Any] = {
-        "effective_rank": finite(geometry.effective_rank(singular)), "participation_ratio": finite(geometry.participation_ratio(singular)),
+        "effective_rank": finite(geometry.effective_rank(singular)),
+        "participation_ratio": finite(geometry.participation_ratio(singular)),
         "rank_ceiling": geometry.ceiling(*full.shape), "gap": gap}
     if sides.labels is None or not known.any():
         return Side(numbers=SideNumbers(**shape), near=near, near_shift=near_shift, knn=None)

@@ -25,7 +25,7 @@ class Check:
 
 
 def measure(x: ArrayLike, *, seed: int = 0) -> tuple[Check, ...]:
-    """All checks on one block's features (at most `MAX_ROWS` rows): against themselves, rotated, scaled, and shuffled."""
+    """All checks on one block's features (at most `MAX_ROWS` rows): as they are, rotated, scaled, and shuffled."""
     full = table(x)
     rows = full[subset(len(full), MAX_ROWS, seed)]
     n = len(rows)
@@ -58,4 +58,5 @@ def _exact(name: str, value: float, expected: float) -> Check:
 
 
 def _near(name: str, value: float, expected: float, tolerance: float) -> Check:
-    return Check(name=name, expected=f"{expected:.3g} ± {tolerance:.1g}", value=value, passed=bool(abs(value - expected) <= tolerance))
+    return Check(name=name, expected=f"{expected:.3g} ± {tolerance:.1g}", value=value,
+                 passed=bool(abs(value - expected) <= tolerance))

@@ -1,4 +1,4 @@
-"""What training did to the weights: size and spectrum of ΔW a module, and intruder dimensions. Arrays of merged weights in.
+"""What training did to the weights: size and spectrum of ΔW a module, and intruder dimensions.
 
 Intruder dimensions: Shuttleworth et al. 2024 (arXiv 2410.21228).
 """
@@ -40,13 +40,15 @@ def module(name: str, base: ArrayLike, tuned: ArrayLike) -> ModuleShift:
     """One weight; kernels of more than two axes are read as (out, everything else)."""
     before, after = np.asarray(base, np.float64), np.asarray(tuned, np.float64)
     if before.shape != after.shape:
-        raise DataError(f"The weight {name} cannot be compared.", why=f"Its shape is {before.shape} before and {after.shape} after.",
+        raise DataError(f"The weight {name} cannot be compared.",
+                        why=f"Its shape is {before.shape} before and {after.shape} after.",
                         remedy="Compare merged weights of the same base model.")
     delta, size = after - before, float(np.linalg.norm(before))
     changed = bool(delta.any())
     relative = (float(np.linalg.norm(delta)) / size if size > 0 else float("nan")) if changed else 0.0
     if before.ndim < 2:
-        return ModuleShift(name=name, shape=before.shape, relative=relative, singular=(), rank90=int(changed), intruders=None)
+        return ModuleShift(name=name, shape=before.shape, relative=relative, singular=(), rank90=int(changed),
+                           intruders=None)
     if not changed:
         return ModuleShift(name=name, shape=before.shape, relative=0.0, singular=(), rank90=0, intruders=0)
     singular = _directions(_matrix(delta))[1]
@@ -61,9 +63,11 @@ def energy_rank(singular: NDArray[np.float64], *, share: float = 0.9) -> int:
 
 
 def intruders(base: ArrayLike, tuned: ArrayLike, *, top: int = 10, limit: float = 0.5) -> int:
-    """Of the `top` largest left singular directions of the tuned matrix, those whose best |cos| with any base one is below `limit`.
+    """Of the `top` largest left singular directions of the tuned matrix, those whose best |cos| with any base one is
+    below `limit`.
 
-    Dense noise gives 0, a planted large rank-one change 1. Use merged weights. A base that is all zeros makes every one new.
+    Dense noise gives 0, a planted large rank-one change 1. Use merged weights. A base that is all zeros makes every one
+    new.
     """
     before, after = _left(np.asarray(base, np.float64)), _left(np.asarray(tuned, np.float64))
     best = np.abs(before.T @ after[:, :top]).max(axis=0) if before.size else np.zeros(min(top, after.shape[1]))
@@ -77,7 +81,8 @@ def _left(matrix: Table) -> Table:
 
 
 def _directions(matrix: Table) -> tuple[Table, NDArray[np.float64]]:
-    """Left singular vectors `(out, rank)` and values, largest first, from the smaller Gram matrix: many times faster than an SVD.
+    """Left singular vectors `(out, rank)` and values, largest first, from the smaller Gram matrix: many times faster
+    than an SVD.
 
     Squaring loses what is below 1e-7 of the largest value; such directions read 0.
     """

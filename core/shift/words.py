@@ -1,4 +1,5 @@
-"""What each number is called, means, and reads when nothing happened: the page's "?" cards, one entry a key of the report."""
+"""What each number is called, means, and reads when nothing happened: the page's "?" cards, one entry a key of the
+report."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ class Card:
 CARDS: dict[str, Card] = {
     "cka": Card(
         label="CKA",
-        meaning="How alike the two models arrange the same rows, whatever the rotation and scale: 1 = alike, 0 = unrelated.",
+        meaning="How alike the two models arrange the same rows, whatever the rotation and scale: 1 = alike, "
+                "0 = unrelated.",
         baseline="1 when nothing changed, about 0 for unrelated features.",
         trap="One far-away row or one huge shared dimension can fool it, so read it beside the neighbours kept.",
     ),
@@ -37,19 +39,23 @@ CARDS: dict[str, Card] = {
         trap="A pure rotation looks large: read it beside Procrustes.",
     ),
     "displacement_cosine": Card(
-        label="Direction kept", meaning="Cosine between a row before and after, typical row.", baseline="1 when nothing moved."
+        label="Direction kept", meaning="Cosine between a row before and after, typical row.",
+        baseline="1 when nothing moved."
     ),
     "procrustes_residual": Card(
         label="Left after rotation",
-        meaning="What remains of the change once the best rotation and scale are undone, on rows that the rotation was not fitted on.",
+        meaning="What remains of the change once the best rotation and scale are undone, on rows that the rotation was "
+                "not fitted on.",
         baseline="0 for a pure rotation, 2 for unrelated features.",
         trap="With fewer rows than dimensions it reads too large.",
     ),
     "procrustes_angle": Card(
-        label="Rotation", meaning="Degrees that the best rotation turns the rows.", baseline="0 when not rotated, 90 for a random one."
+        label="Rotation", meaning="Degrees that the best rotation turns the rows.",
+        baseline="0 when not rotated, 90 for a random one."
     ),
     "procrustes_scale": Card(
-        label="Scale", meaning="Spread of the tuned features ÷ spread of the base features.", baseline="1 when unchanged."
+        label="Scale", meaning="Spread of the tuned features ÷ spread of the base features.",
+        baseline="1 when unchanged."
     ),
     "probe_accuracy": Card(
         label="Linear probe",
@@ -101,7 +107,8 @@ CARDS: dict[str, Card] = {
         baseline="The split-half value: the same between two halves of the target rows.",
         trap="Badly biased when rows are few: judge it only against the split-half value.",
     ),
-    "relative": Card(label="‖ΔW‖ / ‖W‖", meaning="How much a weight changed relative to its size.", baseline="0 when untouched."),
+    "relative": Card(label="‖ΔW‖ / ‖W‖", meaning="How much a weight changed relative to its size.",
+                     baseline="0 when untouched."),
     "rank90": Card(
         label="Rank of the change",
         meaning="How many directions hold 90 % of a weight's change.",
@@ -119,7 +126,8 @@ CARDS: dict[str, Card] = {
         trap="Below 20 % most of the movement is out of the picture.",
     ),
     "variance_shown": Card(
-        label="Variance shown", meaning="Share of the features' spread that the map's two axes hold.", baseline="1 = all of it."
+        label="Variance shown", meaning="Share of the features' spread that the map's two axes hold.",
+        baseline="1 = all of it."
     ),
     "trustworthiness": Card(
         label="Trustworthiness",
@@ -132,10 +140,12 @@ CARDS: dict[str, Card] = {
         baseline="1 = yes, about 0.5 = as in a random layout.",
     ),
     "separation": Card(
-        label="Classes apart", meaning="Share of the rows whose own class has the nearest centre on this map, after tuning.",
+        label="Classes apart",
+        meaning="Share of the rows whose own class has the nearest centre on this map, after tuning.",
         baseline="The same with shuffled labels, the axes fitted to those: what this view makes of noise."
     ),
     "null_step": Card(
-        label="Null step", meaning="The step this view draws when base is compared with itself.", baseline="0 for linear views."
+        label="Null step", meaning="The step this view draws when base is compared with itself.",
+        baseline="0 for linear views."
     ),
 }

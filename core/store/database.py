@@ -97,18 +97,22 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _open(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A thread's connection is closed by whichever thread collects it, hence check_same_thread=False; it is never shared.
+        # A thread's connection is closed by whichever thread collects it, hence check_same_thread=False; it is never
+        # shared.
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         _enter_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
         _migrate(connection)
     except (OSError, sqlite3.OperationalError) as error:
-        raise ThawError(f"The data folder {path.parent} cannot be used.", why=f"Opening {path.name} in it failed: {error}.",
-                        remedy="Check that it is writable and the disk has space, or set THAW_HOME to another folder.") from error
+        raise ThawError(f"The data folder {path.parent} cannot be used.",
+                        why=f"Opening {path.name} in it failed: {error}.",
+                        remedy="Check that it is writable and the disk has space, or set THAW_HOME to "
+                               "another folder.") from error
     except sqlite3.DatabaseError as error:
         raise ThawError(f"{path} is not a database that Thaw can read.", why=f"SQLite says: {error}.",
-                        remedy="Move that file away and start again; run folders beside it stay as they are.") from error
+                        remedy="Move that file away and start again; run folders beside it "
+                               "stay as they are.") from error
     return connection
 
 
@@ -148,7 +152,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 def _statements(script: str) -> list[str]:
-    """Split a script at statement ends (one a line at most); `executescript` would commit the transaction it runs in."""
+    """Split a script at statement ends (one a line at most); `executescript` would commit the transaction."""
     found, buffer = [], ""
     for line in script.splitlines(keepends=True):
         buffer += line

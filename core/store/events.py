@@ -34,7 +34,8 @@ class Events:
             rows = [(run, seq, at, kind, json.dumps(data, default=_plain, skipkeys=True))
                     for seq, (at, kind, data) in zip(seqs, entries, strict=True)]
             connection.executemany("INSERT INTO events (run, seq, time, kind, data) VALUES (?, ?, ?, ?, ?)", rows)
-            connection.executemany("DELETE FROM events WHERE run = ? AND seq = ?", [(run, seq) for seq in replaces if seq <= last])
+            connection.executemany("DELETE FROM events WHERE run = ? AND seq = ?",
+                                   [(run, seq) for seq in replaces if seq <= last])
         return seqs
 
     def after(self, run: str, seq: int, *, kinds: Collection[str] = ()) -> list[Event]:

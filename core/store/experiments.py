@@ -34,6 +34,8 @@ class Experiments:
 
     def list(self, workspace: str) -> list[Experiment]:
         """Experiments of a workspace that still have a run, newest first."""
-        rows = self._db.rows("SELECT * FROM experiments e WHERE workspace = ? AND EXISTS (SELECT 1 FROM jobs WHERE experiment = e.id)"
-                             " ORDER BY created DESC", (workspace,))
-        return [Experiment(id=row["id"], workspace=row["workspace"], name=row["name"], created=row["created"]) for row in rows]
+        rows = self._db.rows("SELECT * FROM experiments e WHERE workspace = ?"
+                             " AND EXISTS (SELECT 1 FROM jobs WHERE experiment = e.id) ORDER BY created DESC",
+                             (workspace,))
+        return [Experiment(id=row["id"], workspace=row["workspace"], name=row["name"], created=row["created"])
+                for row in rows]

@@ -21,8 +21,8 @@ from core.errors import FailureKind, NotFoundError, ThawError
 from core.store.database import Database
 from core.store.waiting import PLACE, PLACES
 
-_ROWS = ("SELECT jobs.*, CASE WHEN status = 'queued' THEN (SELECT position FROM place WHERE waiting = jobs.id) END AS position"
-         " FROM jobs")
+_ROWS = ("SELECT jobs.*, CASE WHEN status = 'queued'"
+         " THEN (SELECT position FROM place WHERE waiting = jobs.id) END AS position FROM jobs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +60,16 @@ class Jobs:
             for offset, job in enumerate(jobs, start=1):
                 recipe = json.dumps(job.recipe.to_json()) if job.recipe else None
                 connection.execute(
-                    "INSERT INTO jobs (id, workspace, kind, name, status, ticket, folder, experiment, recipe, payload, parent, created)"
-                    " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO jobs (id, workspace, kind, name, status, ticket, folder, experiment, recipe, payload, "
+                    "parent, created) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)",
                     (job.id, job.workspace, job.kind.value, job.name, ticket + offset, str(job.runs_folder / job.id),
                      job.experiment, recipe, json.dumps(job.payload), job.parent, now))
         return [job.id for job in jobs]
 
     def get(self, workspace: str, job: str) -> Run:
         """One run; NotFoundError when this workspace has none of that id."""
-        row = self._db.row(f"{PLACE} {_ROWS} WHERE id = :job AND jobs.workspace = :workspace", {"job": job, "workspace": workspace})
+        row = self._db.row(f"{PLACE} {_ROWS} WHERE id = :job AND jobs.workspace = :workspace",
+                           {"job": job, "workspace": workspace})
         if row is None:
             raise missing(job)
         return to_run(row)
@@ -79,9 +80,10 @@ class Jobs:
         return to_run(row) if row else None
 
     def list(self, workspace: str, *, kind: JobKind | None = None) -> list[Run]:
-        """Runs of a workspace, newest first; of every kind, also those whose row is damaged (`Run.damage`), of a kind only sound ones."""
+        """Runs of a workspace, newest first; of every kind also damaged ones (`Run.damage`), of one kind sound ones."""
         rows = self._db.rows(f"{PLACES} {_ROWS} WHERE jobs.workspace = :workspace AND (:kind IS NULL OR kind = :kind)"
-                             " ORDER BY created DESC, ticket DESC", {"workspace": workspace, "kind": kind.value if kind else None})
+                             " ORDER BY created DESC, ticket DESC",
+                             {"workspace": workspace, "kind": kind.value if kind else None})
         runs = [to_run(row) for row in rows]
         return [run for run in runs if not run.damage] if kind else runs
 
@@ -96,9 +98,11 @@ class Jobs:
         return [to_run(row) for row in rows]
 
     def resolve(self, run: Run, device: Device) -> Run:
-        """Decide what a run that starts, and the runs of its experiment that have not started, leave to the device; returns the run.
+        """Decide what a run that starts, and the runs of its experiment that have not started, leave to the device;
+        returns the run.
 
-        Only for runs that were submitted before the device was measured: nothing else changes, and nothing that has ever been executed.
+        Only for runs that were submitted before the device was measured: nothing else changes, and nothing that has
+        ever been executed.
         """
         with self._db.write() as connection:
             rows = connection.execute(
@@ -129,7 +133,8 @@ class Jobs:
         if row is None:
             raise missing(job)
         if row["status"] in (Status.RUNNING, Status.STOPPING):
-            raise ThawError("This run cannot be deleted yet.", why="It is still running.", remedy="Stop it first, then delete it.")
+            raise ThawError("This run cannot be deleted yet.", why="It is still running.",
+                            remedy="Stop it first, then delete it.")
         return Path(row["folder"])
 
 
@@ -140,7 +145,7 @@ def missing(job: str) -> NotFoundError:
 
 
 def to_run(row: sqlite3.Row) -> Run:
-    """A row of `jobs` as the domain's `Run`. What of it cannot be read is left out and named in `damage`; nothing is raised."""
+    """A row of `jobs` as the domain's `Run`; what cannot be read is named in `damage`, nothing is raised."""
     keys = row.keys()
     damage: list[str] = []
 
@@ -158,9 +163,10 @@ def to_run(row: sqlite3.Row) -> Run:
     why = "; ".join(damage)
     return Run(
         id=row["id"], workspace=row["workspace"], kind=kind, name=row["name"], status=status, folder=row["folder"],
-        experiment=row["experiment"], recipe=recipe, payload=payload, failure=damaged(why) if why else failure, damage=why,
-        created=row["created"], started=row["started"], finished=row["finished"], heartbeat=row["heartbeat"],
-        position=row["position"] if "position" in keys else None, parent=row["parent"], attempts=row["attempts"])
+        experiment=row["experiment"], recipe=recipe, payload=payload, failure=damaged(why) if why else failure,
+        damage=why, created=row["created"], started=row["started"], finished=row["finished"],
+        heartbeat=row["heartbeat"], position=row["position"] if "position" in keys else None, parent=row["parent"],
+        attempts=row["attempts"])
 
 
 def to_status(text: str) -> Status:
@@ -170,17 +176,20 @@ def to_status(text: str) -> Status:
 
 def damaged(why: str) -> Failure:
     """Why a job whose row is damaged, or was written by another version, is not worked on."""
-    return Failure(kind=FailureKind.INTERNAL, what="This entry of the queue cannot be read.", why=f"Of its row in thaw.db {why}.",
+    return Failure(kind=FailureKind.INTERNAL, what="This entry of the queue cannot be read.",
+                   why=f"Of its row in thaw.db {why}.",
                    remedy="It is damaged, or another version of Thaw wrote it. Delete it; other runs are not affected.")
 
 
 def check_room(connection: sqlite3.Connection, workspace: str, *, more: int, most: int | None) -> None:
-    """ThawError when a workspace would have more than `most` jobs waiting with so many more; None: as many as it likes."""
-    waiting = int(connection.execute("SELECT coalesce(sum(waiting), 0) FROM turns WHERE lane IN (0, 1) AND workspace = ?",
+    """ThawError when a workspace would have more than `most` jobs waiting with so many more; None: no limit."""
+    waiting = int(connection.execute("SELECT coalesce(sum(waiting), 0) FROM turns WHERE lane IN (0, 1) "
+                                     "AND workspace = ?",
                                      (workspace,)).fetchone()[0])
     if most is not None and waiting + more > most:
         raise ThawError(f"The queue takes at most {most:,} waiting runs of one workspace.",
-                        why=f"{waiting:,} are waiting already, and {more:,} more were asked for.", kind=FailureKind.DATA,
+                        why=f"{waiting:,} are waiting already, and {more:,} more were asked for.",
+                        kind=FailureKind.DATA,
                         remedy="Wait for some of them or stop them, ask for fewer, or have THAW_MAX_QUEUED raised.")
 
 

@@ -18,9 +18,9 @@ from core.store.jobs import check_room, missing, to_run, to_status
 from core.store.waiting import NEXT, NEXT_OF
 
 _CLAIM = """
-    UPDATE jobs SET status = 'running', fence = fence + 1, attempts = attempts + 1, started = :now, finished = NULL, heartbeat = :now,
-        supervisor = :supervisor, host = :host, pid = NULL, pid_created = NULL, birth = NULL, stop_asked = NULL, stop_seen = NULL,
-        stop_forced = 0
+    UPDATE jobs SET status = 'running', fence = fence + 1, attempts = attempts + 1, started = :now, finished = NULL,
+        heartbeat = :now, supervisor = :supervisor, host = :host, pid = NULL, pid_created = NULL, birth = NULL,
+        stop_asked = NULL, stop_seen = NULL, stop_forced = 0
     WHERE id = (SELECT id FROM jobs JOIN next USING (workspace, lane) WHERE status = 'queued' AND ticket = first)
     RETURNING *"""
 
@@ -60,14 +60,16 @@ class Queue:
     def begin(self, job: str, *, fence: int, pid: int, pid_created: float, birth: str | None = None) -> Claim | None:
         """A worker takes up its claim; None when the claim is no longer valid or another worker has it."""
         row = self._db.row(
-            "UPDATE jobs SET pid = :pid, pid_created = :born, birth = :birth, heartbeat = :now WHERE id = :job AND fence = :fence"
-            " AND status IN ('running', 'stopping') AND (pid IS NULL OR pid = :pid) RETURNING *",
+            "UPDATE jobs SET pid = :pid, pid_created = :born, birth = :birth, heartbeat = :now"
+            " WHERE id = :job AND fence = :fence AND status IN ('running', 'stopping')"
+            " AND (pid IS NULL OR pid = :pid) RETURNING *",
             {"pid": pid, "born": pid_created, "birth": birth, "now": time.time(), "job": job, "fence": fence})
         return _to_claim(row) if row else None
 
     def beat(self, job: str, *, fence: int) -> Claim | None:
         """A sign of life; None tells the worker that the job is no longer its own."""
-        row = self._db.row("UPDATE jobs SET heartbeat = ? WHERE id = ? AND fence = ? AND status IN ('running', 'stopping') RETURNING *",
+        row = self._db.row("UPDATE jobs SET heartbeat = ?"
+                           " WHERE id = ? AND fence = ? AND status IN ('running', 'stopping') RETURNING *",
                            (time.time(), job, fence))
         return _to_claim(row) if row else None
 
@@ -84,17 +86,20 @@ class Queue:
         text = json.dumps(codec.to_json(failure)) if failure else None
         return bool(self._db.execute(
             "UPDATE jobs SET status = ?, failure = ?, finished = ?, pid = NULL, pid_created = NULL, birth = NULL"
-            " WHERE id = ? AND fence = ? AND status IN ('running', 'stopping')", (status.value, text, time.time(), job, fence)))
+            " WHERE id = ? AND fence = ? AND status IN ('running', 'stopping')",
+            (status.value, text, time.time(), job, fence)))
 
     def put_back(self, job: str, *, fence: int) -> bool:
         """Queue a claimed job again that no worker ever began."""
         return bool(self._db.execute(
-            "UPDATE jobs SET status = CASE WHEN stop_asked IS NULL THEN 'queued' ELSE 'stopped' END, attempts = attempts - 1,"
-            " started = NULL, heartbeat = NULL, supervisor = NULL, finished = CASE WHEN stop_asked IS NULL THEN NULL ELSE ? END"
-            " WHERE id = ? AND fence = ? AND pid IS NULL AND status IN ('running', 'stopping')", (time.time(), job, fence)))
+            "UPDATE jobs SET status = CASE WHEN stop_asked IS NULL THEN 'queued' ELSE 'stopped' END,"
+            " finished = CASE WHEN stop_asked IS NULL THEN NULL ELSE ? END,"
+            " attempts = attempts - 1, started = NULL, heartbeat = NULL, supervisor = NULL"
+            " WHERE id = ? AND fence = ? AND pid IS NULL AND status IN ('running', 'stopping')",
+            (time.time(), job, fence)))
 
     def ask_stop(self, workspace: str, job: str) -> Status:
-        """Ask a job to stop: a queued one ends at once, a running one keeps its best; asking again ends it without waiting."""
+        """Ask a job to stop: a queued one ends at once, a running one keeps its best; asked again, it ends at once."""
         row = self._db.row(
             "UPDATE jobs SET stop_forced = (status = 'stopping'), stop_asked = coalesce(stop_asked, :now),"
             " finished = CASE WHEN status = 'queued' THEN :now ELSE finished END,"
@@ -108,7 +113,8 @@ class Queue:
         self._db.execute("UPDATE jobs SET stop_seen = ? WHERE id = ? AND fence = ?", (time.time(), job, fence))
 
     def resume(self, workspace: str, job: str, *, most: int | None = None) -> bool:
-        """Queue an ended job again, recipe unchanged, to go on from its last checkpoint; False when its state does not allow it.
+        """Queue an ended job again, recipe unchanged, to go on from its last checkpoint; False when its state does not
+        allow it.
 
         most: jobs that the workspace may have waiting; ThawError when it would have more.
         """
@@ -116,19 +122,23 @@ class Queue:
         with self._db.write() as connection:
             check_room(connection, workspace, more=1, most=most)
             changed = connection.execute(
-                "UPDATE jobs SET status = 'queued', ticket = (SELECT max(ticket) + 1 FROM jobs), resume = (attempts > 0), failure = NULL,"
-                " finished = NULL, heartbeat = NULL, stop_asked = NULL, stop_seen = NULL, stop_forced = 0"
-                f" WHERE id = ? AND workspace = ? AND status IN ({','.join('?' * len(states))})", (job, workspace, *states)).rowcount
+                "UPDATE jobs SET status = 'queued', ticket = (SELECT max(ticket) + 1 FROM jobs),"
+                " resume = (attempts > 0), failure = NULL, finished = NULL, heartbeat = NULL,"
+                " stop_asked = NULL, stop_seen = NULL, stop_forced = 0"
+                f" WHERE id = ? AND workspace = ? AND status IN ({','.join('?' * len(states))})",
+                (job, workspace, *states)).rowcount
         if not changed:
             self._status(workspace, job)
         return bool(changed)
 
     def wait_again(self, job: str, *, fence: int) -> bool:
-        """Put a job that was under way back at its place in the queue, to go on from its last checkpoint when it is claimed again."""
+        """Put a job that was under way back at its place in the queue, to go on from its last checkpoint."""
         return bool(self._db.execute(
-            "UPDATE jobs SET status = CASE WHEN stop_asked IS NULL THEN 'queued' ELSE 'stopped' END, resume = 1, pid = NULL,"
-            " pid_created = NULL, birth = NULL, heartbeat = NULL, finished = CASE WHEN stop_asked IS NULL THEN NULL ELSE ? END"
-            " WHERE id = ? AND fence = ? AND status IN ('running', 'stopping')", (time.time(), job, fence)))
+            "UPDATE jobs SET status = CASE WHEN stop_asked IS NULL THEN 'queued' ELSE 'stopped' END,"
+            " finished = CASE WHEN stop_asked IS NULL THEN NULL ELSE ? END,"
+            " resume = 1, pid = NULL, pid_created = NULL, birth = NULL, heartbeat = NULL"
+            " WHERE id = ? AND fence = ? AND status IN ('running', 'stopping')",
+            (time.time(), job, fence)))
 
     def _status(self, workspace: str, job: str) -> Status:
         row = self._db.row("SELECT status FROM jobs WHERE id = ? AND workspace = ?", (job, workspace))
@@ -139,5 +149,5 @@ class Queue:
 
 def _to_claim(row: Any) -> Claim:
     return Claim(run=to_run(row), fence=row["fence"], resume=bool(row["resume"]), supervisor=row["supervisor"] or "",
-                 host=row["host"] or "", pid=row["pid"], pid_created=row["pid_created"], birth=row["birth"], stop_asked=row["stop_asked"],
-                 stop_seen=row["stop_seen"], stop_forced=bool(row["stop_forced"]))
+                 host=row["host"] or "", pid=row["pid"], pid_created=row["pid_created"], birth=row["birth"],
+                 stop_asked=row["stop_asked"], stop_seen=row["stop_seen"], stop_forced=bool(row["stop_forced"]))

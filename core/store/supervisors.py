@@ -39,8 +39,9 @@ class Supervisors:
     def list(self) -> list[SupervisorRow]:
         return [SupervisorRow(**dict(row)) for row in self._db.rows(f"{_ROWS} ORDER BY started")]
 
-    def reserve(self, supervisor: str, host: str, *, alive: Callable[[SupervisorRow], bool], uptime: float | None = None) -> bool:
-        """Announce a supervisor that is about to be started, unless one is alive; dead rows are cleared. False: one is alive."""
+    def reserve(self, supervisor: str, host: str, *, alive: Callable[[SupervisorRow], bool],
+                uptime: float | None = None) -> bool:
+        """Announce a supervisor that is about to be started; dead rows are cleared. False: one is alive."""
         now = time.time()
         with self._db.write() as connection:
             for row in [SupervisorRow(**dict(found)) for found in connection.execute(_ROWS).fetchall()]:
@@ -59,24 +60,28 @@ class Supervisors:
         now = time.time()
         with self._db.write() as connection:
             connection.execute(
-                "INSERT INTO supervisors VALUES (:id, :host, :pid, :born, :now, :now) ON CONFLICT (id) DO UPDATE SET pid = :pid,"
-                " pid_created = :born, heartbeat = :now", {"id": supervisor, "host": host, "pid": pid, "born": pid_created, "now": now})
-            connection.execute("INSERT INTO signs VALUES (?, ?, ?, ?) ON CONFLICT (supervisor) DO UPDATE SET birth = excluded.birth,"
-                               " uptime = excluded.uptime, trouble = excluded.trouble", (supervisor, birth, uptime, trouble))
+                "INSERT INTO supervisors VALUES (:id, :host, :pid, :born, :now, :now) ON CONFLICT (id) DO UPDATE "
+                "SET pid = :pid, pid_created = :born, heartbeat = :now",
+                {"id": supervisor, "host": host, "pid": pid, "born": pid_created, "now": now})
+            connection.execute("INSERT INTO signs VALUES (?, ?, ?, ?) ON CONFLICT (supervisor) DO UPDATE SET"
+                               " birth = excluded.birth, uptime = excluded.uptime, trouble = excluded.trouble",
+                               (supervisor, birth, uptime, trouble))
 
     def remove(self, supervisor: str) -> None:
         self._db.execute("DELETE FROM supervisors WHERE id = ?", (supervisor,))
         self._db.execute("DELETE FROM signs WHERE supervisor = ?", (supervisor,))
 
     def retire(self, supervisor: str) -> bool:
-        """Remove the row unless work is waiting; atomic, so that a job submitted meanwhile finds a supervisor or starts one."""
+        """Remove the row unless work is waiting; atomic, so that a job submitted meanwhile is not overlooked."""
         return bool(self._db.execute(
-            "DELETE FROM supervisors WHERE id = ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE status IN ('queued', 'running', 'stopping'))",
+            "DELETE FROM supervisors WHERE id = ?"
+            " AND NOT EXISTS (SELECT 1 FROM jobs WHERE status IN ('queued', 'running', 'stopping'))",
             (supervisor,)))
 
     def visit(self) -> None:
         """A web server or a command line was here."""
-        self._db.execute("INSERT INTO marks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET time = excluded.time", (VISIT, time.time()))
+        self._db.execute("INSERT INTO marks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET time = excluded.time",
+                         (VISIT, time.time()))
 
     def last_visit(self) -> float:
         """Unix time of the last visit; 0 when there was none."""

@@ -1,11 +1,12 @@
 """The order of the waiting jobs, the same for the page that shows a place and for the claim that takes the first.
 
-Workspaces take turns: in a workshop nobody waits until all the runs of whoever pressed first are done. Within a workspace the order is
-that of submission. Fetching, inspecting and importing are a lane of their own, so that they need not wait for a long training run.
+Workspaces take turns: in a workshop nobody waits until all the runs of whoever pressed first are done. Within a
+workspace the order is that of submission. Fetching, inspecting and importing are a lane of their own, so that they need
+not wait for a long training run.
 
-A job's round is its place among its workspace's waiting jobs, later by as many as the workspace has under way; within a round, whoever was
-served longest ago comes first, then whose waiting began first. The table `turns` holds what that needs, a row a workspace and lane, so
-that a place is told, and a job claimed, without looking at the jobs that wait.
+A job's round is its place among its workspace's waiting jobs, later by as many as the workspace has under way; within a
+round, whoever was served longest ago comes first, then whose waiting began first. The table `turns` holds what that
+needs, a row a workspace and lane, so that a place is told, and a job claimed, without looking at the jobs that wait.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _PLACE = """
                           AND (coalesce(o.served, 0), o.first) < (coalesce(mine.served, 0), mine.first)))
             FROM turns o WHERE o.lane = own.lane AND o.waiting > 0 AND o.workspace <> own.workspace), 0) AS position
         FROM own JOIN turns mine USING (lane, workspace))"""
-"""Own round, and of every other workspace those of its jobs whose round comes before, or is the same and comes first in it."""
+"""Own round, and of every other workspace the jobs whose round comes before, or is the same and earlier in it."""
 
 PLACES = f"""
     WITH own AS MATERIALIZED (
@@ -42,12 +43,13 @@ _FREE = f"coalesce(busy.jobs, 0) < CASE WHEN lane THEN {PREPARE_SLOTS} ELSE :slo
 
 NEXT = f"""{_BUSY},
     turn AS (
-        SELECT lane, workspace, first, row_number() OVER (PARTITION BY lane ORDER BY turns.busy, coalesce(served, 0), first) AS position
+        SELECT lane, workspace, first,
+            row_number() OVER (PARTITION BY lane ORDER BY turns.busy, coalesce(served, 0), first) AS position
         FROM turns WHERE waiting > 0),
     next AS (
         SELECT workspace, lane, first FROM turn LEFT JOIN busy USING (lane)
         WHERE position = 1 AND {_FREE} ORDER BY first LIMIT 1)"""
-"""Common table expressions; `next` holds the workspace, the lane and the ticket of the job to claim, if a lane has a free slot."""
+"""Common table expressions; `next` holds workspace, lane and ticket of the job to claim, if a lane has a free slot."""
 
 NEXT_OF = f"""{_BUSY},
     next AS (

@@ -1,4 +1,5 @@
-"""The cache folder: leases, eviction, damage; and filling, reading and evicting against each other in several processes."""
+"""The cache folder: leases, eviction, damage; and filling, reading and evicting against each other in several
+processes."""
 
 from __future__ import annotations
 
@@ -86,7 +87,8 @@ def test_whatever_is_damaged_is_computed_again(tmp_path_factory: pytest.TempPath
     elif kind == "gone":
         path.unlink()
     if kind != "gone":
-        path.write_bytes({"flip": bytes(content), "cut": bytes(content[:place]), "longer": bytes(content) + b"\0", "empty": b""}[kind])
+        path.write_bytes({"flip": bytes(content), "cut": bytes(content[:place]), "longer": bytes(content) + b"\0",
+                          "empty": b""}[kind])
     again = store(root, 1)
     fill(again, 1, EVERY)
     check(again, 1, EVERY)
@@ -133,9 +135,9 @@ def test_least_recently_used_goes_first_and_only_as_much_as_needed(tmp_path: Pat
 
 
 def test_a_lease_ends_with_its_process(tmp_path: Path) -> None:
-    code = (f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\nimport os, signal\nfrom pathlib import Path\n"
-            f"from tests.unit import test_cache as t\none = t.store(Path({str(tmp_path)!r}), 1); t.fill(one, 1, t.EVERY)\n"
-            "os.kill(os.getpid(), signal.SIGKILL)\n")
+    code = (f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\nimport os, signal\nfrom "
+            f"pathlib import Path\nfrom tests.unit import test_cache as t\none = t.store(Path({str(tmp_path)!r}), 1); "
+            "t.fill(one, 1, t.EVERY)\nos.kill(os.getpid(), signal.SIGKILL)\n")
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode < 0
     folder = cache.folder_of(tmp_path, "features", {"n": 1})
     assert list(folder.parent.glob("*.lease-*"))
@@ -158,21 +160,24 @@ def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_filling_reading_and_evicting_against_each_other(tmp_path: Path) -> None:
-    """Four processes fill and read five stores while two evict everything, all the time: no value is ever wrong, nothing fails."""
-    worker = (f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\nimport numpy as np\nfrom pathlib import Path\n"
-              f"from tests.unit import test_cache as t\nroot = Path({str(tmp_path)!r}); random = np.random.default_rng(int(sys.argv[1]))\n"
-              "computed = 0\n"
+    """Four processes fill and read five stores while two evict everything, all the time: no value is ever wrong,
+    nothing fails."""
+    worker = (f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\nimport numpy as np\nfrom "
+              f"pathlib import Path\nfrom tests.unit import test_cache as t\nroot = Path({str(tmp_path)!r}); random = "
+              "np.random.default_rng(int(sys.argv[1]))\ncomputed = 0\n"
               "for _ in range(150):\n"
               "    key = int(random.integers(1, 6)); rows = np.sort(random.permutation(t.ROWS)[:8])\n"
               "    one = t.store(root, key); computed += t.fill(one, key, rows)\n"
               "    for _ in range(3):\n        t.check(one, key, rows)\n"
               "    one.close()\n"
               "print(computed)\n")
-    evictor = (f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\nfrom pathlib import Path\nfrom core import cache\n"
-               "import time\nfreed = 0\n"
-               f"for _ in range(300):\n    freed += cache.evict(Path({str(tmp_path)!r}), 0); time.sleep(0.005)\nprint(freed)\n")
+    evictor = (f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\nfrom pathlib import Path\nfrom "
+               "core import cache\nimport time\nfreed = 0\n"
+               f"for _ in range(300):\n    freed += cache.evict(Path({str(tmp_path)!r}), 0); "
+               "time.sleep(0.005)\nprint(freed)\n")
     commands = [[sys.executable, "-c", worker, str(seed)] for seed in range(4)] + [[sys.executable, "-c", evictor]] * 2
-    children = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for command in commands]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                for command in commands]
     results = [child.communicate(timeout=120) for child in children]
     assert [child.returncode for child in children] == [0] * 6, [error for _, error in results]
     computed, freed = ([int(out) for out, _ in results[start:stop]] for start, stop in ((0, 4), (4, 6)))
@@ -215,7 +220,8 @@ def test_damaged_features_and_reports_are_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "shift" / "k"
     kept = stored._kept(folder, "report", dict, make)
     assert list(kept["numbers"]) == [0, 1, 2] and len(made) == 1
-    for name, old, new in (("report.json", b"12345", b"12945"), ("report.npz", b"PK", b"PX"), ("report.json", b"{", b"")):
+    for name, old, new in (("report.json", b"12345", b"12945"), ("report.npz", b"PK", b"PX"),
+                           ("report.json", b"{", b"")):
         file = folder / name
         file.write_bytes(file.read_bytes().replace(old, new, 1))
         stored._read.cache_clear()

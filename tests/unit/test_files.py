@@ -55,7 +55,8 @@ def test_what_was_not_finished_is_told_by_its_name(tmp_path: Path) -> None:
         assert files.is_temporary(folder.name, folder=True)
     assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
     for name in ("labels.tmp", "rows.tmp.npy", ".recipe.json-abc"):
-        assert files.is_temporary(name) and not files.is_temporary(name, folder=True), "as the versions before called files"
+        assert (files.is_temporary(name)
+                and not files.is_temporary(name, folder=True)), "as the versions before called files"
 
 
 def test_a_new_folder_is_whole_or_absent(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Ids come from addresses that anybody can type: what is no id is refused in words, and never becomes a path or a job."""
+"""Ids come from addresses that anybody can type: what is no id is refused in words, and never becomes a path or a
+job."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ CALLS: dict[str, Callable[[Thaw, str, str], Any]] = {
     "fetch model": lambda thaw, ws, bad: thaw.models.prepare(ws, model=bad),
     "fetch dataset": lambda thaw, ws, bad: thaw.models.prepare(ws, dataset=bad),
     "fetch hub set": lambda thaw, ws, bad: thaw.data.fetch_hub_set(ws, bad),
-    "facts": lambda thaw, ws, bad: thaw.models.facts(bad) if not bad.startswith(("/", "../")) else thaw.models.prepare(ws, model=bad),
+    "facts": lambda thaw, ws, bad: thaw.models.facts(bad) if not bad.startswith(("/", "../"))
+                              else thaw.models.prepare(ws, model=bad),
 }
 
 

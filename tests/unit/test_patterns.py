@@ -17,7 +17,8 @@ from core.domain.targets import lora_targets
 from core.errors import PatternError
 
 NAMES = ["layer.0.attention.self.query", "layer.0.attention.self.value", "layer.1.output.dense", "embeddings.LayerNorm"]
-HOSTILE = (r"(a+)+$", r"(.*)*(.*)*(.*)*(.*)*x", r"(?:a|aa)+$", r"(a|a)*b", r"((a{60}){60}){60}", "(" * 250, r"([a-z]+)*$", r"(x+x+)+y")
+HOSTILE = ((r"(a+)+$", r"(.*)*(.*)*(.*)*(.*)*x", r"(?:a|aa)+$", r"(a|a)*b", r"((a{60}){60}){60}", "(" * 250,
+            r"([a-z]+)*$", r"(x+x+)+y"))
 
 
 def test_a_pattern_is_found_anywhere_in_a_name() -> None:
@@ -26,7 +27,8 @@ def test_a_pattern_is_found_anywhere_in_a_name() -> None:
     assert patterns.matching("LayerNorm$", NAMES, what="LoRA target") == NAMES[3:]
 
 
-@given(st.sampled_from(["query", "layer", "dense", r"\.", "self", "[ae]", "o+"]), st.sampled_from(["", "$", "|value", ".*"]))
+@given(st.sampled_from(["query", "layer", "dense", r"\.", "self", "[ae]", "o+"]),
+       st.sampled_from(["", "$", "|value", ".*"]))
 def test_plain_patterns_mean_what_they_mean_in_python(head: str, tail: str) -> None:
     pattern = head + tail
     assert patterns.matching(pattern, NAMES, what="pattern") == [name for name in NAMES if re.search(pattern, name)]
@@ -42,9 +44,9 @@ def test_what_is_no_pattern_is_said_in_three_parts(pattern: str) -> None:
 def test_no_pattern_holds_the_process() -> None:
     """In a child with 10 s of processor time and 1 GiB of memory, which `re` exceeds on the first of them."""
     code = ("import resource, sys\n"
-            "resource.setrlimit(resource.RLIMIT_CPU, (10, 10))\nresource.setrlimit(resource.RLIMIT_AS, (1 << 30,) * 2)\n"
-            "from core import patterns\nfrom core.domain import freeze\nfrom core.errors import PatternError\n"
-            f"for pattern in {HOSTILE!r}:\n"
+            "resource.setrlimit(resource.RLIMIT_CPU, (10, 10))\nresource.setrlimit(resource.RLIMIT_AS, (1 "
+            "<< 30,) * 2)\nfrom core import patterns\nfrom core.domain import freeze\nfrom core.errors import "
+            f"PatternError\nfor pattern in {HOSTILE!r}:\n"
             "    for name in ('a' * 5000 + '!', 'x' * 5000):\n"
             "        try:\n            patterns.matcher(pattern, what='pattern')(name)\n"
             "        except PatternError:\n            pass\n"
@@ -61,4 +63,5 @@ def test_targets_and_freeze_plans_use_them() -> None:
     assert [layer.name for layer in lora_targets([block], spec="query|value")] == NAMES[:2]
     with pytest.raises(PatternError, match="no layer that trains"):
         lora_targets([block], spec="nowhere")
-    assert freeze.parse("/block [01]$/", ["embeddings", "block 0", "block 1", "block 2", "head"]).frozen == ("block 0", "block 1")
+    assert (freeze.parse("/block [01]$/", ["embeddings", "block 0", "block 1", "block 2", "head"]).frozen
+            == ("block 0", "block 1"))

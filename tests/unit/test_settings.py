@@ -21,15 +21,18 @@ def test_defaults_need_no_environment() -> None:
 
 
 def test_every_field_is_read_from_its_variable(tmp_path: Path) -> None:
-    raw = {"bool": "0", "int": "7", "float": "7", "Path": str(tmp_path), "tuple[Path, ...]": f"{tmp_path}{os.pathsep}/models"}
-    expected = {"bool": False, "int": 7, "float": 7.0, "Path": tmp_path, "tuple[Path, ...]": (tmp_path, Path("/models"))}
+    raw = {"bool": "0", "int": "7", "float": "7", "Path": str(tmp_path),
+           "tuple[Path, ...]": f"{tmp_path}{os.pathsep}/models"}
+    expected = {"bool": False, "int": 7, "float": 7.0, "Path": tmp_path,
+                "tuple[Path, ...]": (tmp_path, Path("/models"))}
     for spec in dataclasses.fields(Settings):
         found = settings.load({f"THAW_{spec.name.upper()}": raw[str(spec.type)]})
         assert getattr(found, spec.name) == expected[str(spec.type)], spec.name
 
 
 def test_a_child_reads_the_same_settings(tmp_path: Path) -> None:
-    own = Settings(home=tmp_path, slots=3, hub=False, public=True, cache_gb=0.5, model_folders=(tmp_path / "a", tmp_path / "b"))
+    own = Settings(home=tmp_path, slots=3, hub=False, public=True, cache_gb=0.5,
+                   model_folders=(tmp_path / "a", tmp_path / "b"))
     assert settings.load(settings.as_environment(own)) == own
     assert settings.load(settings.as_environment(Settings(home=tmp_path))) == Settings(home=tmp_path)
 

@@ -13,7 +13,8 @@ from core.data.report import ImportReport, LeftOut
 from core.spreadsheets import FORMULA, inert, records_to_csv, safe, to_csv
 
 ROOT = Path(__file__).resolve().parents[2]
-EVIL = ["=1+1", '=HYPERLINK("http://x","y")', "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "-"]
+EVIL = ["=1+1", '=HYPERLINK("http://x","y")', "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", "\n=1",
+        "\uff1d1", "-"]
 
 
 @pytest.mark.parametrize("cell", EVIL)

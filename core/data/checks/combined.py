@@ -1,4 +1,4 @@
-"""Several labels in one cell: lists as JSON or Python write them, or names with a separator, which would count as classes of their own."""
+"""Several labels in one cell: lists as JSON or Python write them, or names with a separator."""
 
 from __future__ import annotations
 
@@ -32,17 +32,18 @@ def several_labels(context: Context) -> Iterator[Finding]:
         yield Finding(code="several-labels", severity=WARNING, count=len(rows), rows=context.row_numbers(rows),
                       example="; ".join(f"{name[:60]!r} ({' and '.join(part[:20] for part in parts[:3])})"
                                         for name, parts in list(found.items())[:2]),
-                      message=several(len(rows), "row has", "rows have") + " several labels in one cell; each combination counts as a "
+                      message=several(len(rows), "row has", "rows have")
+                              + " several labels in one cell; each combination counts as a "
                               "class of its own.",
-                      remedy="Thaw learns one class a row: keep the most important label of each row, or make a yes-or-no column for every "
-                             "label and train on one of them at a time.")
+                      remedy="Thaw learns one class a row: keep the most important label of each row, or make a "
+                             "yes-or-no column for every label and train on one of them at a time.")
 
 
 def combinations(names: tuple[str, ...]) -> dict[str, list[str]]:
     """Class names that hold several labels -> these labels.
 
-    A list counts as it is. With a separator, every part must occur elsewhere, alone or in another combination: `Paris, France` and
-    `Lyon, France` are single labels; `a|b` beside `a` and `b|c` is none.
+    A list counts as it is. With a separator, every part must occur elsewhere, alone or in another combination: `Paris,
+    France` and `Lyon, France` are single labels; `a|b` beside `a` and `b|c` is none.
     """
     found = {name: parts for name in names if len(parts := _listed(name)) > 1}
     for separator in SEPARATORS:
@@ -52,7 +53,8 @@ def combinations(names: tuple[str, ...]) -> dict[str, list[str]]:
         numbers = all(re.fullmatch(r"[\d.\s-]+", part) for parts in parted.values() for part in parts)
         if numbers and all(len(parts) < 3 for parts in parted.values()):
             continue                                                 # decimal commas, fractions, dates
-        found |= {name: parts for name, parts in parted.items() if all(key(part) in alone or shared[key(part)] > 1 for part in parts)}
+        found |= {name: parts for name, parts in parted.items()
+                  if all(key(part) in alone or shared[key(part)] > 1 for part in parts)}
     return found
 
 
@@ -61,7 +63,7 @@ def _parts(name: str, separator: str) -> list[str]:
 
 
 def _listed(name: str) -> list[str]:
-    """The labels of a cell that is a list or an object of JSON, or a list, tuple or set of Python; none for all else."""
+    """The labels of a cell that is a list or object of JSON, or a list, tuple or set of Python; else none."""
     text = name.strip()
     if not text.startswith(("[", "{", "(")) or len(text) > 10_000:
         return []

@@ -28,14 +28,16 @@ def column(context: Context) -> Iterator[Finding]:
         in_text = context.roles.get(name) in (Role.TEXT, Role.SECOND_TEXT)
         renamed = distinct == len(context.rows.classes)
         yield Finding(code="giveaway-column", severity=WARNING if in_text else INFO, count=1, example=name[:60],
-                      message=f"The column {name[:60]!r} gives the label away: its value tells the class of {share:.0%} of the rows"
+                      message=f"The column {name[:60]!r} gives the label away: its value tells the class of "
+                              f"{share:.0%} of the rows"
                               + (" (it looks like the label under another name)." if renamed else "."),
                       remedy="Keep it out of the text, or the model will learn only this shortcut."
                              + ("" if in_text else " It is not used as text now."))
 
 
 def gives_away(values: Any, labels: Any) -> float | None:
-    """The share of rows whose label follows from their value, where that is nearly all and more than guessing; None otherwise."""
+    """The share of rows whose label follows from their value, where that is nearly all and more than guessing; None
+    otherwise."""
     import numpy as np
 
     share, covered = _predicts(values, labels)
@@ -73,5 +75,6 @@ def text_start(context: Context) -> Iterator[Finding]:
     if len(rows) > 0.5 * len(context.rows):
         yield Finding(code="label-in-text", severity=WARNING, count=len(rows), rows=context.row_numbers(rows),
                       example=context.quote(int(rows[0])),
-                      message=several(len(rows), "text begins with its own label.", "texts begin with their own label."),
+                      message=several(len(rows), "text begins with its own label.",
+                                      "texts begin with their own label."),
                       remedy="Take the label out of the text, or the model will learn only this shortcut.")

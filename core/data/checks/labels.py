@@ -24,19 +24,25 @@ def classes(context: Context) -> Iterator[Finding]:
     counts = np.bincount(context.rows.label, minlength=len(names))
     if not n:
         yield Finding(code="no-rows", severity=ERROR, count=0, message="No row is left to learn from.",
-                      remedy="Check that the right columns are chosen as text and label, and that their cells are filled.")
+                      remedy="Check that the right columns are chosen as text and label, and that their "
+                             "cells are filled.")
     elif len(names) == 1:
-        yield Finding(code="one-class", severity=ERROR, count=1, message=f"All {n:,} rows have the same label, {names[0][:60]!r}.",
+        yield Finding(code="one-class", severity=ERROR, count=1,
+                      message=f"All {n:,} rows have the same label, {names[0][:60]!r}.",
                       remedy="Choose another label column, or add rows of at least one other class.")
     elif _looks_continuous(names, n):
         yield Finding(code="continuous-label", severity=ERROR, count=len(names), example=", ".join(names[:5]),
-                      message=f"The label column holds {len(names):,} different numbers in {n:,} rows: a measurement, not classes.",
-                      remedy="Put the numbers into a few named ranges (such as low, middle, high) in a new column, and use that as label.")
+                      message=f"The label column holds {len(names):,} different numbers in {n:,} rows: a "
+                              "measurement, not classes.",
+                      remedy="Put the numbers into a few named ranges (such as low, middle, high) in a new column, and "
+                             "use that as label.")
     elif len(names) == n:
-        yield Finding(code="one-row-per-class", severity=ERROR, count=n, message=f"Every one of the {n:,} rows has a label of its own.",
+        yield Finding(code="one-row-per-class", severity=ERROR, count=n,
+                      message=f"Every one of the {n:,} rows has a label of its own.",
                       remedy="Choose the column whose values repeat; this one looks like an id or a text.")
     elif len(names) > MAX_CLASSES:
-        yield Finding(code="too-many-classes", severity=ERROR, count=len(names), example=", ".join(name[:30] for name in names[:5]),
+        yield Finding(code="too-many-classes", severity=ERROR, count=len(names),
+                      example=", ".join(name[:30] for name in names[:5]),
                       message=f"The label column has {len(names):,} classes, more than the limit of {MAX_CLASSES:,}.",
                       remedy="Choose another label column, or join rare classes into one called other.")
     elif int((counts >= MIN_ROWS).sum()) < 2:
@@ -61,8 +67,8 @@ def rare(context: Context) -> Iterator[Finding]:
     few = [name for name, count in zip(context.rows.classes, counts, strict=True) if MIN_ROWS <= count < _FEW_ROWS]
     if too_few:
         rows = np.flatnonzero(counts[context.rows.label] < MIN_ROWS)
-        yield Finding(code="rare-classes", severity=WARNING, count=len(too_few), rows=context.row_numbers(rows), example=_listed(too_few),
-                      message=several(len(too_few), "class has", "classes have")
+        yield Finding(code="rare-classes", severity=WARNING, count=len(too_few), rows=context.row_numbers(rows),
+                      example=_listed(too_few), message=several(len(too_few), "class has", "classes have")
                               + f" fewer than {MIN_ROWS} rows: too few for train, validation and test.",
                       remedy="Add rows of these classes, join them with others, or leave them out.")
     if few:
@@ -90,7 +96,8 @@ def balance(context: Context) -> Iterator[Finding]:
         remedy = f"Judge by {fair.label} rather than {METRICS[0].label}, and add rows of the small classes if you can."
         yield Finding(code="imbalance", severity=WARNING, count=len(names),
                       example=f"{names[high][:40]}: {counts[high]:,}, {names[low][:40]}: {counts[low]:,}",
-                      message=f"The largest class has {ratio:.0f} times the rows of the smallest; guessing it is right in {share:.0%}.",
+                      message=f"The largest class has {ratio:.0f} times the rows of the smallest; guessing it is right "
+                              f"in {share:.0%}.",
                       remedy=remedy)
 
 
@@ -100,12 +107,15 @@ def spelling(context: Context) -> Iterator[Finding]:
 
     groups = labels.same(context.rows.classes)
     if groups:
-        concerned = np.isin(context.rows.label, [context.rows.classes.index(name) for names in groups for name in names[1:]])
-        yield Finding(code="label-spelling", severity=WARNING, count=len(groups), rows=context.row_numbers(np.flatnonzero(concerned)),
-                      example="; ".join(" = ".join(labels.spelt(name, others=names) for name in names) for names in groups[:3]),
+        concerned = np.isin(context.rows.label,
+                            [context.rows.classes.index(name) for names in groups for name in names[1:]])
+        yield Finding(code="label-spelling", severity=WARNING, count=len(groups),
+                      rows=context.row_numbers(np.flatnonzero(concerned)),
+                      example="; ".join(" = ".join(labels.spelt(name, others=names) for name in names)
+                                        for names in groups[:3]),
                       message=several(len(groups), "group of labels differs", "groups of labels differ")
-                              + " only in case, spaces, invisible characters, Unicode form or the way a number is written; "
-                                "each spelling counts as a class.",
+                              + " only in case, spaces, invisible characters, Unicode form or the way a "
+                                "number is written; each spelling counts as a class.",
                       remedy="Merge them (a button on the page, --merge-labels on the command line).")
 
 

@@ -21,7 +21,8 @@ _STAGE = "looking for wrong labels"
 
 
 def label_noise(context: Context) -> Iterator[Finding]:
-    """Out-of-fold predictions of a tf-idf logistic regression against the given labels (as in Northcutt et al. 2021, simplified).
+    """Out-of-fold predictions of a tf-idf logistic regression against the given labels (as in Northcutt et al. 2021,
+    simplified).
 
     Skipped below 100 rows, above 20,000 rows, above 50 classes, or when a class has fewer rows than there are folds.
     """
@@ -33,8 +34,9 @@ def label_noise(context: Context) -> Iterator[Finding]:
 
     meter.tell(_STAGE, 0, len(context.rows))
     try:
-        features = TfidfVectorizer(sublinear_tf=True, max_features=20_000, dtype=np.float32).fit_transform(t[:2_000] for t in context.texts)
-    except ValueError:                                               # only stop words or single characters: nothing to learn from
+        features = TfidfVectorizer(sublinear_tf=True, max_features=20_000,
+                                   dtype=np.float32).fit_transform(t[:2_000] for t in context.texts)
+    except ValueError:  # only stop words or single characters: nothing to learn from
         return
     probabilities = _out_of_fold(LogisticRegression(C=10.0, max_iter=100, tol=1e-2), features, context.rows.label)
     yield from _findings(context, probabilities, "row", "by a simple model of the words of the other rows")
@@ -43,8 +45,8 @@ def label_noise(context: Context) -> Iterator[Finding]:
 def picture_noise(context: Context) -> Iterator[Finding]:
     """The same for pictures: a logistic regression on 64 principal components of 16 x 16 copies.
 
-    Such a model sees colours and coarse shapes only, so it is heard only where it is right on at least 80 % of the pictures that it
-    was not trained on.
+    Such a model sees colours and coarse shapes only, so it is heard only where it is right on at least 80 % of the
+    pictures that it was not trained on.
     """
     if context.rows.album is None or not _applies(context):
         return
@@ -98,6 +100,9 @@ def _findings(context: Context, probabilities: Any, thing: str, judge: str) -> I
     suspects = suspects[np.argsort(-sure[suspects], kind="stable")]
     first = int(suspects[0])
     yield Finding(code="label-noise", severity=INFO, count=len(suspects), rows=context.row_numbers(suspects),
-                  example=f"labelled {names[labels[first]][:40]}, looks like {names[guess[first]][:40]}: {context.quote(first)}",
-                  message=several(len(suspects), f"{thing} looks", f"{thing}s look") + f" like another class, judged {judge}.",
-                  remedy=f"Look at these {thing}s; correct the labels that are wrong. Some will be right: the simple model errs too.")
+                  example=f"labelled {names[labels[first]][:40]}, looks like {names[guess[first]][:40]}: "
+                          f"{context.quote(first)}",
+                  message=several(len(suspects), f"{thing} looks", f"{thing}s look")
+                          + f" like another class, judged {judge}.",
+                  remedy=f"Look at these {thing}s; correct the labels that are wrong. Some will be right: the simple "
+                         "model errs too.")

@@ -18,5 +18,7 @@ def answers(context: Context) -> Iterator[Finding]:
         rows = np.flatnonzero(np.isin(context.rows.label, named))
         yield Finding(code="null-word-class", severity=WARNING, count=len(rows), rows=context.row_numbers(rows),
                       example=", ".join(repr(context.rows.classes[index]) for index in named),
-                      message=several(len(rows), "row has", "rows have") + " a label that often means no value; it was read as a class.",
-                      remedy="Nothing to do if it is an answer like the others; otherwise empty these cells and import the file again.")
+                      message=several(len(rows), "row has", "rows have")
+                              + " a label that often means no value; it was read as a class.",
+                      remedy="Nothing to do if it is an answer like the others; otherwise empty these cells and import "
+                             "the file again.")

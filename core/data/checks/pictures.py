@@ -1,4 +1,4 @@
-"""Checks of the pictures themselves: sizes, shapes, blank ones, what was converted, and sizes that give the label away."""
+"""Checks of the pictures themselves: sizes, shapes, blank ones, conversions, sizes that give the label away."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ def sizes(context: Context) -> Iterator[Finding]:
     how = "; ".join(f"{count:,} {change}" for change, count in changed.most_common()) or "nothing had to be changed"
     yield Finding(code="picture-sizes", severity=INFO, count=len(album),
                   message=f"The typical picture has {width:,} × {height:,} pixels; {how}.",
-                  remedy=f"Nothing to do: base models look at 224 to 384 pixels. Long sides are limited to {LONG_SIDE} pixels; PNG, GIF, "
-                         f"BMP and TIFF pictures, and all up to {LOSSLESS_SIDE} pixels, are kept without loss, photos as JPEG.")
+                  remedy=f"Nothing to do: base models look at 224 to 384 pixels. Long sides are limited to {LONG_SIDE} "
+                         f"pixels; PNG, GIF, BMP and TIFF pictures, and all up to {LOSSLESS_SIDE} pixels, are kept "
+                         "without loss, photos as JPEG.")
 
 
 def depth(context: Context) -> Iterator[Finding]:
@@ -44,10 +45,13 @@ def depth(context: Context) -> Iterator[Finding]:
         return
     if shown := describe(album.depth):
         cut = sum(CUT_OFF in changes for changes in album.changes)
-        outside = "; " + several(cut, "picture has", "pictures have") + " values outside of these, which were cut off" if cut else ""
+        outside = ("; " + several(cut, "picture has", "pictures have") + " values outside of these, which were cut off"
+                   if cut else "")
         yield Finding(code="picture-depth", severity=WARNING if cut else INFO, count=cut or len(album),
-                      message=f"Of pictures with more than 8 bits a channel, {shown} became black to white, alike for all{outside}.",
-                      remedy="Nothing to do: this is kept with the dataset, and a run reads new pictures in the same way.")
+                      message=f"Of pictures with more than 8 bits a channel, {shown} became black to white, alike "
+                              f"for all{outside}.",
+                      remedy="Nothing to do: this is kept with the dataset, and a run reads new pictures "
+                             "in the same way.")
 
 
 def extremes(context: Context) -> Iterator[Finding]:
@@ -62,13 +66,16 @@ def extremes(context: Context) -> Iterator[Finding]:
     if len(small):
         yield Finding(code="small-pictures", severity=INFO, count=len(small), rows=context.row_numbers(small),
                       example=f"{context.quote(int(small[0]))}: {_size(album, int(small[0]))}",
-                      message=several(len(small), "picture has", "pictures have") + f" a side below {_SMALL} pixels; it will look blurred.",
+                      message=several(len(small), "picture has", "pictures have")
+                              + f" a side below {_SMALL} pixels; it will look blurred.",
                       remedy="Use larger originals if there are any; base models were trained on 224 pixels or more.")
     if len(stretched):
-        yield Finding(code="stretched-pictures", severity=WARNING, count=len(stretched), rows=context.row_numbers(stretched),
+        yield Finding(code="stretched-pictures", severity=WARNING, count=len(stretched),
+                      rows=context.row_numbers(stretched),
                       example=f"{context.quote(int(stretched[0]))}: {_size(album, int(stretched[0]))}",
                       message=several(len(stretched), "picture is", "pictures are")
-                              + f" at least {_STRETCHED:.0f} times as long as wide; most of it is cropped or squeezed for the model.",
+                              + f" at least {_STRETCHED:.0f} times as long as wide; most of it is cropped or squeezed "
+                                "for the model.",
                       remedy="Cut them to the part that shows the class.")
 
 
@@ -97,8 +104,10 @@ def size_giveaway(context: Context) -> Iterator[Finding]:
     values = pa.array([_size(album, i) for i in range(len(album))], type=pa.large_string())
     if (share := gives_away(values, context.rows.label)) is not None:
         yield Finding(code="size-giveaway", severity=WARNING, count=1,
-                      message=f"The size of the picture gives the label away: it tells the class of {share:.0%} of the rows.",
-                      remedy="Bring all pictures to one size and shape before importing them, or the model may learn the size instead.")
+                      message="The size of the picture gives the label away: it tells the class of "
+                              f"{share:.0%} of the rows.",
+                      remedy="Bring all pictures to one size and shape before importing them, or the model may learn "
+                             "the size instead.")
 
 
 def _size(album: Any, position: int) -> str:

@@ -16,7 +16,8 @@ def exact(context: Context) -> Iterator[Finding]:
     if len(repeats):
         yield Finding(code="exact-duplicates", severity=INFO, count=len(repeats), rows=context.row_numbers(repeats),
                       example=context.quote(int(repeats[0])),
-                      message=several(len(repeats), "row repeats", "rows repeat") + f" the {context.thing} of an earlier row.",
+                      message=several(len(repeats), "row repeats", "rows repeat")
+                              + f" the {context.thing} of an earlier row.",
                       remedy=f"Nothing to do: rows with equal {context.thing}s are kept in the same split.")
 
 
@@ -28,8 +29,10 @@ def near(context: Context) -> Iterator[Finding]:
     if len(repeats):
         yield Finding(code="near-duplicates", severity=INFO, count=len(repeats), rows=context.row_numbers(repeats),
                       example=context.quote(int(repeats[0])),
-                      message=several(len(repeats), "more row is", "more rows are") + " nearly the same as another row.",
-                      remedy="Nothing to do: near duplicates are kept in the same split, unless they are a large part of the data.")
+                      message=several(len(repeats), "more row is", "more rows are")
+                              + " nearly the same as another row.",
+                      remedy="Nothing to do: near duplicates are kept in the same split, unless they are a large "
+                             "part of the data.")
 
 
 def contradictions(context: Context) -> Iterator[Finding]:
@@ -58,11 +61,11 @@ def leakage(context: Context) -> Iterator[Finding]:
     same = f"the same {context.thing}"
     for code, rows, words in (("leakage", exact_rows, same), ("near-leakage", near_rows, f"nearly {same}")):
         if len(rows):
-            yield Finding(code=code, severity=WARNING, count=len(rows), rows=context.row_numbers(rows), example=context.quote(int(rows[0])),
-                          message=several(len(rows), "row has", "rows have")
+            yield Finding(code=code, severity=WARNING, count=len(rows), rows=context.row_numbers(rows),
+                          example=context.quote(int(rows[0])), message=several(len(rows), "row has", "rows have")
                                   + f" {words} as a row on another side of the split: scores would be too high.",
-                          remedy="Fix the leaks (a button on the page, --fix-leaks on the command line): these rows move to the split of "
-                                 "their twin.")
+                          remedy="Fix the leaks (a button on the page, --fix-leaks on the command line): these rows "
+                                 "move to the split of their twin.")
 
 
 def _later_members(groups: Any) -> Any:

@@ -16,7 +16,8 @@ def coverage(context: Context) -> Iterator[Finding]:
     import numpy as np
 
     names, labels, split = context.rows.classes, context.rows.label, np.asarray(context.split)
-    yield from cautions({part: dict(zip(names, np.bincount(labels[split == part], minlength=len(names)).tolist(), strict=True))
+    yield from cautions({part: dict(zip(names, np.bincount(labels[split == part], minlength=len(names)).tolist(),
+                                        strict=True))
                          for part in np.unique(split).tolist()})
 
 
@@ -31,15 +32,18 @@ def cautions(counts: Mapping[str, Mapping[str, int]]) -> Iterator[Finding]:
             if split != Split.TRAIN and count and not train.get(name):
                 judged[name] = judged.get(name, 0) + count
     if judged:
-        shown = ", ".join(f"{name[:40]} ({several(count, 'row', 'rows')})" for name, count in list(judged.items())[:_SHOWN])
+        shown = ", ".join(f"{name[:40]} ({several(count, 'row', 'rows')})"
+                          for name, count in list(judged.items())[:_SHOWN])
         yield Finding(code="untrained-classes", severity=WARNING, count=len(judged),
                       message=several(len(judged), "class has", "classes have") + f" no training row: {shown}"
                               + (" …" if len(judged) > _SHOWN else "") + ". No model can get these rows right.",
-                      remedy="Give them rows in the training split, leave them out, or let Thaw split the rows (give the split column "
-                             "another role).")
+                      remedy="Give them rows in the training split, leave them out, or let Thaw split the rows (give "
+                             "the split column another role).")
     for split, loss in ((Split.VALIDATION, "nothing can choose the best step of a run, so the last one is kept"),
                         (Split.TEST, "no run will have a test score")):
         if not sum(counts.get(split.value, {}).values()):
-            yield Finding(code=f"no-{split}-rows", severity=WARNING, count=1, message=f"There is no {split} row: {loss}.",
-                          remedy="Add rows of other kinds, or a column that says train, validation or test: rows that are equal or nearly "
-                                 "equal stay in one split, and here they leave no room for another.")
+            yield Finding(code=f"no-{split}-rows", severity=WARNING, count=1,
+                          message=f"There is no {split} row: {loss}.",
+                          remedy="Add rows of other kinds, or a column that says train, validation or test: rows that "
+                                 "are equal or nearly equal stay in one split, and here they leave no "
+                                 "room for another.")

@@ -29,10 +29,13 @@ def length(context: Context) -> Iterator[Finding]:
     exactly = "" if context.tokenizer else "about "
     share = float((tokens > context.max_length).mean())
     half, most = (int(np.percentile(tokens, q)) for q in (50, 95))
-    cut = f"; {share:.0%} are longer than {context.max_length} tokens and are cut there" if share else f"; all fit in {context.max_length}"
+    cut = (f"; {share:.0%} are longer than {context.max_length} tokens and are cut there" if share
+           else f"; all fit in {context.max_length}")
     yield Finding(code="length", severity=WARNING if share > 0.5 else INFO, count=round(share * len(context.texts)),
-                  message=f"Half of the texts have {exactly}{half:,} tokens or more, the longest twentieth {most:,} or more{cut}.",
-                  remedy="Nothing to do where the beginning tells the class; otherwise choose a greater length or shorten the texts.")
+                  message=f"Half of the texts have {exactly}{half:,} tokens or more, the longest twentieth "
+                          f"{most:,} or more{cut}.",
+                  remedy="Nothing to do where the beginning tells the class; otherwise choose a greater length or "
+                         "shorten the texts.")
 
 
 def _count_tokens(texts: Sequence[str], tokenizer: Path | None) -> list[int]:
@@ -59,7 +62,8 @@ def extremes(context: Context) -> Iterator[Finding]:
                       example=context.quote(int(long[0])),
                       message=several(len(long), "text has", "texts have")
                               + f" more than {_LONG_CHARS:,} characters (the longest has {chars.max():,}).",
-                      remedy="Look whether several rows were joined by mistake; a model reads only the beginning of them.")
+                      remedy="Look whether several rows were joined by mistake; a model reads only the "
+                             "beginning of them.")
     if len(short):
         yield Finding(code="very-short-texts", severity=INFO, count=len(short), rows=context.row_numbers(short),
                       example=context.quote(int(short[0])),
@@ -73,7 +77,8 @@ def left_out(context: Context) -> Iterator[Finding]:
     for reason, count in counts.most_common(10):
         items = [item for item in context.rows.left_out if item.reason == reason][:5]
         of_programs = reason == HIDDEN
-        yield Finding(code="left-out", severity=INFO if of_programs else WARNING, count=count, rows=tuple(item.row for item in items),
-                      example=items[0].file, message=several(count, "row was", "rows were") + f" left out: {reason}.",
+        yield Finding(code="left-out", severity=INFO if of_programs else WARNING, count=count,
+                      rows=tuple(item.row for item in items), example=items[0].file,
+                      message=several(count, "row was", "rows were") + f" left out: {reason}.",
                       remedy="Nothing to do." if of_programs else
                              "Mend these rows in the file and import it again, or go on without them.")

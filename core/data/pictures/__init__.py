@@ -1,1 +1,1 @@
-"""Pictures as rows: opening any of them as plain RGB, and augmentation. Pillow and numpy only, so that pages can preview it."""
+"""Pictures as rows: opened as plain RGB, and augmented. Pillow and numpy only, so that pages can preview it."""

@@ -1,7 +1,8 @@
-"""Augmentation of training pictures: the same picture never twice alike, yet the same again for the same (seed, epoch, row).
+"""Augmentation of training pictures: the same picture never twice alike, yet the same again for the same (seed, epoch,
+row).
 
-Pillow and numpy, not torchvision: random numbers come from a generator of their own instead of torch's global one, so a resumed run
-draws the same pictures, and a page can preview exactly what training sees without importing torch.
+Pillow and numpy, not torchvision: random numbers come from a generator of their own instead of torch's global one, so a
+resumed run draws the same pictures, and a page can preview exactly what training sees without importing torch.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def augment(pixels: np.ndarray, *, level: str, seed: int, epoch: int, row: int) 
     height, width = pixels.shape[:2]
     picture = Image.fromarray(pixels)
     if strength.turn:
-        picture = picture.rotate(float(random.uniform(-strength.turn, strength.turn)), Image.Resampling.BILINEAR, fillcolor=_edge(pixels))
+        picture = picture.rotate(float(random.uniform(-strength.turn, strength.turn)), Image.Resampling.BILINEAR,
+                                 fillcolor=_edge(pixels))
     picture = picture.resize((width, height), Image.Resampling.BILINEAR, box=_crop(random, width, height, strength))
     if strength.mirror and random.random() < 0.5:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -63,8 +65,9 @@ def augment(pixels: np.ndarray, *, level: str, seed: int, epoch: int, row: int) 
     return result.clip(0, 255).astype(np.uint8)
 
 
-def _crop(random: np.random.Generator, width: int, height: int, strength: Strength, most: float = 1.0) -> tuple[float, float, float, float]:
-    """A random box (left, top, right, bottom) inside the picture: its share of the area, then its shape, then its place."""
+def _crop(random: np.random.Generator, width: int, height: int, strength: Strength,
+          most: float = 1.0) -> tuple[float, float, float, float]:
+    """A random box (left, top, right, bottom) inside the picture: first its area, then its shape, then its place."""
     area = random.uniform(strength.area, most) * width * height
     aspect = math.exp(random.uniform(-math.log(strength.aspect), math.log(strength.aspect))) * width / height
     box_width, box_height = min(width, math.sqrt(area * aspect)), min(height, math.sqrt(area / aspect))

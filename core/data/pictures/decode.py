@@ -1,7 +1,9 @@
-"""The one decoder: a picture file as upright RGB. Import, training and prediction all see a picture as this module opens it.
+"""The one decoder: a picture file as upright RGB. Import, training and prediction all see a picture as this module
+opens it.
 
-Orientation, colour models, depth and transparency are settled here, and never more than one frame is read. Only Pillow's decoders of
-six pixel formats are used; vector and document formats (SVG, EPS, PDF), which can hold instructions, are never opened.
+Orientation, colour models, depth and transparency are settled here, and never more than one frame is read. Only
+Pillow's decoders of six pixel formats are used; vector and document formats (SVG, EPS, PDF), which can hold
+instructions, are never opened.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ SHOWN = "JPEG, PNG, WebP, BMP, GIF and TIFF"
 """The formats, for messages."""
 MAX_PIXELS = 50_000_000
 """Default limit; `Settings.max_pixels` is the one that import holds."""
-_TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}
+_TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE",
+          8: "ROTATE_90"}
 """EXIF orientation -> what makes the picture upright."""
 
 
@@ -56,15 +59,16 @@ class Decoded:
     size: tuple[int, int]
     """Width and height of the original, upright, in pixels."""
     changes: tuple[str, ...]
-    """What was done beyond decoding: `turned upright`, `transparency put on white`, `colours converted`, `brought from 12 to 8 bits` …"""
+    """What was done beyond decoding: `turned upright`, `transparency put on white`, `brought from 12 to 8 bits` …"""
 
 
 def decode(data: bytes, *, max_pixels: int, depth: Depth | None = None, draft: int | None = None) -> Decoded:
-    """Decode a file's bytes: turned as its EXIF orientation says, transparency on white, CMYK and palettes converted, 8 bits.
+    """Decode a file's bytes: turned as its EXIF orientation says, transparency on white, CMYK and palettes converted, 8
+    bits.
 
-    depth: which values of deep pictures become black and white; None decides it for this picture alone. draft: a long side in
-    pixels that suffices; large JPEG photos are then decoded at a half, a quarter or an eighth. Raises Unusable with the reason for
-    anything that is no whole picture of a supported format with at most `max_pixels` pixels.
+    depth: which values of deep pictures become black and white; None decides it for this picture alone. draft: a long
+    side in pixels that suffices; large JPEG photos are then decoded at a half, a quarter or an eighth. Raises Unusable
+    with the reason for anything that is no whole picture of a supported format with at most `max_pixels` pixels.
     """
     changes: list[str] = []
     with _reasons():
@@ -85,7 +89,8 @@ def decode(data: bytes, *, max_pixels: int, depth: Depth | None = None, draft: i
 
 
 def deep_span(data: bytes, *, max_pixels: int) -> Span | None:
-    """The values in use where the picture has more than 8 bits a channel; None for all others, which are not decoded for it.
+    """The values in use where the picture has more than 8 bits a channel; None for all others, which are not decoded
+    for it.
 
     Raises Unusable as `decode` does.
     """
@@ -183,7 +188,7 @@ def _orientation(image: Any) -> int:
 
 
 def _frames(image: Any) -> int:
-    """Frames of an animation, pages of a TIFF; 1 where the file does not say it in order (and for JPEG: its others are previews)."""
+    """Frames of an animation, pages of a TIFF; 1 for JPEG (its others are previews) and where the file does not say."""
     if image.format not in ("GIF", "WEBP", "TIFF", "PNG"):
         return 1
     try:

@@ -1,7 +1,8 @@
 """Pictures with more than 8 bits a channel: their values, which of them are in use, and how they become 8 bits.
 
-What becomes black and white is decided once for all pictures of a dataset and kept with it: a dark picture stays darker than a bright
-one, 12 bits in a 16-bit file use the whole scale, and new pictures are read like those that were trained on.
+What becomes black and white is decided once for all pictures of a dataset and kept with it: a dark picture stays darker
+than a bright one, 12 bits in a 16-bit file use the whole scale, and new pictures are read like those that were trained
+on.
 """
 
 from __future__ import annotations
@@ -36,17 +37,19 @@ def is_deep(image: Any) -> bool:
 
 
 def values(image: Any, data: bytes) -> np.ndarray:
-    """The values of a deep picture whose file is `data`: (height, width) or, with colours, (height, width, 3 or 4), float64.
+    """The values of a deep picture whose file is `data`: (height, width) or, with colours, (height, width, 3 or 4),
+    float64.
 
-    Pillow keeps the upper 8 bits of 16-bit colours; the lower ones are decoded in a second pass. A grey picture with transparency has
-    four channels. Values that are no numbers count as the least.
+    Pillow keeps the upper 8 bits of 16-bit colours; the lower ones are decoded in a second pass. A grey picture with
+    transparency has four channels. Values that are no numbers count as the least.
     """
     if image.mode == "F" or image.mode.startswith("I"):
         found = np.asarray(image).astype(np.float64)
         finite = np.isfinite(found)
-        return found if finite.all() else np.where(finite, found, found[finite].min(initial=0.0) if finite.any() else 0.0)
+        return (found if finite.all()
+                else np.where(finite, found, found[finite].min(initial=0.0) if finite.any() else 0.0))
     if "LA;16" in _raw_mode(image):                                  # two 16-bit channels look like four of 8 bits
-        pairs = _decoded(data, "RGBA", mode="RGBA")                  # (height, width, 4): grey high, low; alpha high, low
+        pairs = _decoded(data, "RGBA", mode="RGBA")  # (height, width, 4): grey high, low; alpha high, low
         grey, alpha = pairs[..., 0] * 256 + pairs[..., 1], pairs[..., 2] * 256 + pairs[..., 3]
         return np.stack([grey, grey, grey, alpha], axis=-1)
     raw = _raw_mode(image)
@@ -62,13 +65,15 @@ def span(image: Any, data: bytes) -> Span:
 def decide(spans: Iterable[Span], given: Depth | None = None) -> Depth:
     """One depth for all pictures with these spans; what `given` says stays.
 
-    Whole numbers from 0 reach to the last value of the bits in use (4,095 where the greatest needs 12 bits), at least of 8 bits.
-    Floating-point values within 0 to 1, or within 0 to 255, are shares of these; all else goes from the least to the greatest.
+    Whole numbers from 0 reach to the last value of the bits in use (4,095 where the greatest needs 12 bits), at least
+    of 8 bits. Floating-point values within 0 to 1, or within 0 to 255, are shares of these; all else goes from the
+    least to the greatest.
     """
     found = list(spans)
     whole, real = [s for s in found if not s.real], [s for s in found if s.real]
     given = given or Depth()
-    return Depth(whole=given.whole or (_whole(whole) if whole else None), real=given.real or (_real(real) if real else None))
+    return Depth(whole=given.whole or (_whole(whole) if whole else None),
+                 real=given.real or (_real(real) if real else None))
 
 
 def is_open(own: Span, depth: Depth | None) -> bool:
@@ -136,5 +141,6 @@ def _decoded(data: bytes, raw_mode: str, *, mode: str = "") -> np.ndarray:
     image: Any = Image.open(io.BytesIO(data))
     if mode:
         image._mode = mode
-    image.tile = [tile._replace(args=raw_mode if isinstance(tile.args, str) else (raw_mode, *tile.args[1:])) for tile in image.tile]
+    image.tile = [tile._replace(args=raw_mode if isinstance(tile.args, str) else (raw_mode, *tile.args[1:]))
+                  for tile in image.tile]
     return np.asarray(image).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What augmentation does to pictures, for a page to show: the very function that training calls, on the same rows, epochs and seed."""
+"""What augmentation does to pictures, for a page to show: the function that training calls, same seed."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ class Variants:
     epochs: tuple[bytes, ...]
 
 
-def variants(path: str | Path, *, level: str, row: int, side: int, epochs: Sequence[int] = (0, 1, 2), seed: int = 0) -> Variants:
+def variants(path: str | Path, *, level: str, row: int, side: int, epochs: Sequence[int] = (0, 1, 2),
+             seed: int = 0) -> Variants:
     """The picture cut to a square of `side` pixels, and `augment` of it for these epochs.
 
-    row: its index in the dataset, which decides the random numbers as it does in training. The square stands for what a base model's
-    own processor cuts out; all else is training's. Raises DataError, naming the file, when it cannot be read.
+    row: its index in the dataset, which decides the random numbers as it does in training. The square stands for what a
+    base model's own processor cuts out; all else is training's. Raises DataError, naming the file, when it cannot be
+    read.
     """
     from PIL import Image, ImageOps
 
     square = ImageOps.fit(open_rgb(path), (side, side), Image.Resampling.BICUBIC)
     pixels = np.asarray(square)                                      # (side, side, 3) uint8
-    return Variants(before=_png(pixels), epochs=tuple(_png(augment(pixels, level=level, seed=seed, epoch=e, row=row)) for e in epochs))
+    return Variants(before=_png(pixels),
+                    epochs=tuple(_png(augment(pixels, level=level, seed=seed, epoch=e, row=row)) for e in epochs))
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -52,9 +52,11 @@ def holds_text(cells: Sequence[bytes | None]) -> bool:
 
 
 def to_text_column(column: Any, names: list[str] | None = None) -> tuple[Any, int]:
-    """(a chunked array as large_string, cells of it that were no valid UTF-8): NaN is null, whole numbers lose their `.0`.
+    """(a chunked array as large_string, cells of it that were no valid UTF-8): NaN is null, whole numbers lose their
+    `.0`.
 
-    names: class names, for a column of class numbers. Cells that are not UTF-8 are read as Windows-1252. Raises NotText.
+    names: class names, for a column of class numbers. Cells that are not UTF-8 are read as Windows-1252. Raises
+    NotText.
     """
     import pyarrow as pa
     import pyarrow.types as types
@@ -68,7 +70,7 @@ def to_text_column(column: Any, names: list[str] | None = None) -> tuple[Any, in
         return _listed(None if value is None else lookup.get(value, str(value)) for value in column.to_pylist()), 0
     if types.is_floating(kind):
         column = _numbers(column)
-    elif types.is_timestamp(kind) and kind.tz:                       # the zone may be one that this computer does not know
+    elif (types.is_timestamp(kind) and kind.tz):  # the zone may be one that this computer does not know
         column = column.cast(pa.timestamp(kind.unit)).cast(pa.timestamp(kind.unit, tz="UTC"))
     elif is_binary(kind) or types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return _strings(column)
@@ -88,7 +90,8 @@ def _plain(column: Any) -> Any:
     if isinstance(column.type, pa.BaseExtensionType):
         is_uuid = str(column.type.extension_name) == "arrow.uuid"
         stored = pa.chunked_array([chunk.storage for chunk in column.chunks], type=column.type.storage_type)
-        return _listed(None if v is None else str(uuid.UUID(bytes=v)) for v in stored.to_pylist()) if is_uuid else _plain(stored)
+        return (_listed(None if v is None else str(uuid.UUID(bytes=v)) for v in stored.to_pylist()) if is_uuid
+                else _plain(stored))
     return column
 
 
@@ -100,12 +103,13 @@ def _numbers(column: Any) -> Any:
     if column.type == pa.float16():
         column = column.cast(pa.float32())
     values = pc.if_else(pc.is_nan(column), pa.scalar(None, type=column.type), column)
-    whole = pc.all(pc.or_kleene(pc.is_null(values), pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), 1e15)))).as_py()
+    whole = pc.all(pc.or_kleene(pc.is_null(values),
+                                pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), 1e15)))).as_py()
     return values.cast(pa.int64()) if whole else values
 
 
 def _strings(column: Any) -> tuple[Any, int]:
-    """Strings, or bytes that should be, as large_string; cells that are not UTF-8 are decoded one by one and counted."""
+    """Strings, or bytes that should be, as large_string; cells that are not UTF-8 are decoded singly and counted."""
     import pyarrow as pa
 
     try:

@@ -38,10 +38,10 @@ def refusal(source: Source, found: tuple[str, str]) -> DataError:
     """Why such pictures cannot be read."""
     what, file = found
     return DataError(f"{source.name} holds {what} annotations, which Thaw does not read.",
-                     why=f"{file[:100]} marks objects within pictures; Thaw learns one class for a whole picture, and no folder or table "
-                         "says one.",
-                     remedy="Put each picture, or each cut-out object, into a folder named after its class, or add a table with the "
-                            "columns file and label.")
+                     why=f"{file[:100]} marks objects within pictures; Thaw learns one class for a whole picture, and "
+                         "no folder or table says one.",
+                     remedy="Put each picture, or each cut-out object, into a folder named after its class, or add a "
+                            "table with the columns file and label.")
 
 
 def _starts(source: Source, ending: str) -> Iterator[tuple[str, bytes]]:

@@ -16,12 +16,14 @@ SPLIT = "split"
 _LINK = "it is a symbolic link, which is not followed"
 
 
-def table(source: Source, layout: Layout, files: Sequence[str], *, wanted: Callable[[str], bool], why_not: Callable[[str], str],
-          row: Callable[[str, Place], Sequence[str | None]], columns: Sequence[str], max_rows: int, format: str, thing: str) -> Table:
-    """One row a file: kept where it is wanted and lies in a class folder, else left out with the reason; hidden files and links last.
+def table(source: Source, layout: Layout, files: Sequence[str], *, wanted: Callable[[str], bool],
+          why_not: Callable[[str], str], row: Callable[[str, Place], Sequence[str | None]], columns: Sequence[str],
+          max_rows: int, format: str, thing: str) -> Table:
+    """One row a file: kept where it is wanted and lies in a class folder, else left out with the reason; hidden files
+    and links last.
 
-    files: in the order of the rows. row: the cells of a kept file, in the order of columns; a column `split` is added where folders
-    tell it. thing: what a kept file is, for messages (`picture`).
+    files: in the order of the rows. row: the cells of a kept file, in the order of columns; a column `split` is added
+    where folders tell it. thing: what a kept file is, for messages (`picture`).
     """
     split = bool(layout.splits)
     builder = RowBuilder([*columns, *([SPLIT] if split else [])], max_rows=max_rows, name=source.name)
@@ -53,21 +55,25 @@ def _cells(row: Callable[[str, Place], Sequence[str | None]], name: str, place: 
 
 def _findings(source: Source, layout: Layout, places: Sequence[Place], thing: str) -> Iterator[Finding]:
     labels = {place.label for place in places}
-    empty = sorted({place.label for name in source.folders if isinstance(place := layout.place(f"{name}/x"), Place)} - labels)
+    empty = sorted({place.label for name in source.folders if isinstance(place := layout.place(f"{name}/x"), Place)}
+                   - labels)
     if empty:
         yield Finding(code="empty-folders", severity=WARNING, count=len(empty), example=", ".join(empty[:5])[:120],
-                      message=several(len(empty), "folder beside the class folders holds", "folders beside the class folders hold")
+                      message=several(len(empty), "folder beside the class folders holds",
+                                      "folders beside the class folders hold")
                               + f" no {thing} that is read, and so makes no class: {', '.join(empty[:5])[:120]}.",
                       remedy=f"Add {thing}s there if they belong to the data; otherwise there is nothing to do.")
     dotted = sorted(label for label in labels if label.startswith("."))
     if dotted:
         yield Finding(code="dotted-classes", severity=INFO, count=len(dotted), example=", ".join(dotted[:5])[:120],
                       message=several(len(dotted), "class has", "classes have") + " a name with a dot in front.",
-                      remedy="Nothing to do if these are classes; otherwise take the folders out, since a dot often marks hidden ones.")
+                      remedy="Nothing to do if these are classes; otherwise take the folders out, since a dot often "
+                             "marks hidden ones.")
     nested = Counter(f"{place.label}/{place.inner}" for place in places if place.inner)
     if nested:
         shown = ", ".join(f"{path[:40]} ({count:,})" for path, count in nested.most_common(3))
         yield Finding(code="nested-folders", severity=INFO, count=nested.total(), example=shown,
-                      message=several(nested.total(), f"{thing} lies", f"{thing}s lie") + " in folders inside the class folders; the outer "
+                      message=several(nested.total(), f"{thing} lies", f"{thing}s lie")
+                              + " in folders inside the class folders; the outer "
                               "folder counts as the class.",
                       remedy="Nothing to do if the outer folders are the classes; otherwise move the inner ones up.")

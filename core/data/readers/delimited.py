@@ -1,4 +1,4 @@
-"""CSV, TSV and their relatives: separator, quotes and encoding are found out, bad rows are counted, nothing is guessed in silence."""
+"""CSV, TSV and their relatives: separator, quotes and encoding are found out, bad rows are counted."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def read(path: Path, *, max_rows: int) -> Table:
         hinted = hinted_separator(first_line.partition("\r")[0])
         if hinted is not None:
             sample = rest if "\r" not in first_line.rstrip("\r") else sample.partition("\r")[2]
-        dialect = detect_dialect(sample, hint="\t" if path.suffix.lower() in (".tsv", ".tab") else ",", separator=hinted)
+        dialect = detect_dialect(sample, hint="\t" if path.suffix.lower() in (".tsv", ".tab") else ",",
+                                 separator=hinted)
         shape = shape_of(sample, dialect)
         file.seek(0)
         lines: Iterator[str] = iter(file)
@@ -60,20 +61,22 @@ def read(path: Path, *, max_rows: int) -> Table:
         fast = _fast_reader(path, encoding, dialect) if at_start else None
         first = next(lines, "")
         records = Records(chain([first], lines), shape)
-        return _null_words(_build(records, shape, first_line=first, name=path.name, max_rows=max_rows, findings=findings, fast=fast,
-                                  format=f"{SEPARATORS.get(dialect.separator, repr(dialect.separator)).capitalize()}-separated text, "
-                                         f"{encoding.name}"))
+        separator = SEPARATORS.get(dialect.separator, repr(dialect.separator)).capitalize()
+        return _null_words(_build(records, shape, first_line=first, name=path.name, max_rows=max_rows,
+                                  findings=findings, fast=fast,
+                                  format=f"{separator}-separated text, {encoding.name}"))
 
 
 def _fast_reader(path: Path, encoding: encodings.Encoding, dialect: Dialect) -> Callable[..., Any] | None:
     plain = dialect.quote == '"' and not dialect.backslash and not dialect.spaced
-    if plain and path.stat().st_size >= fast_csv.MIN_BYTES and encoding.name in ("utf-8", "utf-8-sig") and not encoding.mixed:
+    if (plain and path.stat().st_size >= fast_csv.MIN_BYTES and encoding.name in ("utf-8", "utf-8-sig")
+            and not encoding.mixed):
         return lambda **options: fast_csv.read_clean(path, separator=dialect.separator, **options)
     return None
 
 
 def _without_comments(lines: Iterator[str], shape: Shape) -> tuple[list[str], Iterator[str]]:
-    """(lines that begin with `#` above the table, the others). The last of them may be the column names: then it stays."""
+    """(lines that begin with `#` above the table, the others). The last may be the column names: then it stays."""
     comments: list[str] = []
     for line in lines:
         if not line.strip() and comments:
@@ -106,12 +109,13 @@ def _build(records: Records, shape: Shape, *, first_line: str, name: str, max_ro
            fast: Callable[..., Any] | None, format: str) -> Table:
     first = list(islice(records, SAMPLE_ROWS))
     if first and first[0] is None and len(names := shape.dialect.cells(first_line)) == shape.width:
-        first[0] = names                                             # they open a mark that is never closed: names all the same
+        first[0] = names  # they open a mark that is never closed: names all the same
     first, top = _orange(first)
     head = heading.find(top, name=name)
     findings += head.findings
     pending: Sequence[list[str] | None] = first[head.above :]
-    if fast is not None and head.above == 1 and not head.units and len(head.columns) == len(head.names) > 1 and first is top:
+    if (fast is not None and head.above == 1 and not head.units and len(head.columns) == len(head.names) > 1
+            and first is top):
         data = fast(columns=head.columns, first_rows=pending, shape=shape, names=head.names)
         if data is not None:
             return whole_table(data, max_rows=max_rows, name=name, format=format, findings=findings)
@@ -139,7 +143,8 @@ def _add(builder: RowBuilder, record: list[str] | None, head: Heading, shape: Sh
     else:
         separator = SEPARATORS.get(shape.dialect.separator, repr(shape.dialect.separator))
         hint = f": an unquoted {separator} inside a cell?" if len(record) > width else ""
-        builder.leave_out(f"it has {len(record)} cell{'s' if len(record) != 1 else ''} where the first row has {width}{hint}")
+        builder.leave_out(f"it has {len(record)} cell{'s' if len(record) != 1 else ''} where the first row "
+                          f"has {width}{hint}")
 
 
 class _Swallowed(Exception):
@@ -149,8 +154,8 @@ class _Swallowed(Exception):
 class Records:
     """The records of a delimited file; None stands for a row whose quotation mark is never closed.
 
-    Such a mark makes the CSV rules swallow what follows, to the end of the file or to the next mark; here it costs one row, and
-    reading goes on at the next line. Blank lines are skipped, as every spreadsheet does.
+    Such a mark makes the CSV rules swallow what follows, to the end of the file or to the next mark; here it costs one
+    row, and reading goes on at the next line. Blank lines are skipped, as every spreadsheet does.
     """
 
     def __init__(self, lines: Iterable[str], shape: Shape) -> None:
@@ -195,7 +200,7 @@ class Records:
                 yield restored(record, self._dialect)
 
     def _holds_rows(self, lines: Sequence[str]) -> bool:
-        """Whether lines that became one record are rows of their own, most of them. The last line is not asked: it closes the cell."""
+        """Whether most lines that became one record are rows of their own; the last, which closes the cell, aside."""
         inside = lines[1:-1]
         rows = sum(map(self._shape.is_row, inside[:1_000]))
         if self._shape.vocabulary:
@@ -209,11 +214,12 @@ class Records:
 def _too_many_open() -> DataError:
     return DataError(f"More than {_MAX_REPAIRS} rows open a quotation mark that is never closed.",
                      why="The quotation marks in this file do not follow the rules of CSV.",
-                     remedy="Save the table again from a spreadsheet, or as JSON Lines or Parquet, and import that file.")
+                     remedy="Save the table again from a spreadsheet, or as JSON Lines or Parquet, and "
+                            "import that file.")
 
 
 def _orange(first: list[list[str] | None]) -> tuple[list[list[str] | None], list[list[str] | None]]:
-    """(rows without the two more header rows of Orange's .tab files, column types and flags; the same where there are none)."""
+    """(rows without the two more header rows of Orange's .tab files, types and flags; else the same)."""
     if len(first) < 3 or first[1] is None or first[2] is None:
         return first, first
     types = [cell.strip().lower() for cell in first[1]]
@@ -235,7 +241,8 @@ def _null_words(table: Table) -> Table:
     for position, name in enumerate(data.column_names):
         hits = pc.equal(data.column(position), "\\N")
         if pc.any(hits).as_py():
-            data = data.set_column(position, name, pc.if_else(hits, pa.scalar(None, type=pa.large_string()), data.column(position)))
+            data = data.set_column(position, name,
+                                   pc.if_else(hits, pa.scalar(None, type=pa.large_string()), data.column(position)))
     return table if data is table.data else dataclasses.replace(table, data=data)
 
 
@@ -250,10 +257,12 @@ def _comment_findings(comments: Sequence[str]) -> list[Finding]:
 
 def _encoding_findings(encoding: encodings.Encoding) -> list[Finding]:
     if encoding.mixed:
-        message = several(encoding.mixed, "byte is", "bytes are") + " not UTF-8 although the rest of the file is; read as Windows-1252."
+        message = (several(encoding.mixed, "byte is", "bytes are")
+                   + " not UTF-8 although the rest of the file is; read as Windows-1252.")
         return [Finding(code="mixed-encodings", severity=WARNING, count=encoding.mixed, message=message,
                         remedy="Look for odd characters in the preview; save the file as UTF-8 if there are any.")]
     if encoding.name not in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
-        return [Finding(code="encoding-guessed", severity=INFO, count=1, message=f"The file is not UTF-8; it was read as {encoding.name}.",
+        return [Finding(code="encoding-guessed", severity=INFO, count=1,
+                        message=f"The file is not UTF-8; it was read as {encoding.name}.",
                         remedy="Look for odd characters in the preview; save the file as UTF-8 if there are any.")]
     return []

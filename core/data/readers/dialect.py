@@ -26,7 +26,7 @@ class Dialect:
     quote: str | None = '"'
     """None: a quotation mark is a character like any other."""
     backslash: bool = False
-    """A quotation mark inside a cell is written as backslash-quote, a line break as backslash-break: a database did it."""
+    """Inside a cell, a quotation mark is written as backslash-quote, a line break as backslash-break."""
     doubled: bool = False
     """A backslash that means itself is written twice."""
     spaced: bool = False
@@ -71,12 +71,13 @@ class Shape:
         return all(cells[position] in values for position, values in self.vocabulary.items())
 
     def opens_alone(self, line: str) -> bool:
-        """Whether a line that leaves a quotation mark open is a whole row all the same: what follows the mark are known cells."""
+        """Whether a line that leaves a quotation mark open is a whole row all the same: known cells follow the mark."""
         cells = self.dialect.cells(line)
         raw = line.rstrip("\r\n").split(self.dialect.separator)
         if len(cells) != self.width or len(raw) != self.width or not self.vocabulary:
             return False
-        opened = max((i for i, cell in enumerate(raw) if cell.lstrip().startswith(self.dialect.quote or '"')), default=0)
+        opened = max((i for i, cell in enumerate(raw) if cell.lstrip().startswith(self.dialect.quote or '"')),
+                     default=0)
         return self.knows(cells) and any(position >= opened for position in self.vocabulary)
 
 
@@ -93,7 +94,7 @@ def lines_of(sample: str) -> list[str]:
 
 
 def detect_dialect(sample: str, *, hint: str = ",", separator: str | None = None) -> Dialect:
-    """Separator and quoting of a sample: the separator that cuts most rows equally wide wins. separator: known already."""
+    """Separator and quoting of a sample: the separator that cuts most rows equally wide wins. separator: if known."""
     lines = lines_of(sample)[: 2 * SAMPLE_ROWS]
     quote = '"' if '"' in sample or not _single_quoted(lines) else "'"
     escaped = len(re.findall(r'\\"(?![,;\t|\r\n]|$)|\\"(?="[,;\t|\r\n])', sample))
@@ -121,7 +122,7 @@ def _best_separator(lines: Sequence[str], plain: Dialect, hint: str) -> str:
 
 
 def _evenness(rows: Sequence[Sequence[str]]) -> float:
-    """Share of rows that are as wide as most are; less where the first one, the header, is not. 0 where most have one cell."""
+    """Share of rows that are as wide as most; less where the header is not; 0 where most have one cell."""
     widths = [len(row) for row in rows]
     width = common_width(widths)
     if width < 2:
@@ -165,7 +166,7 @@ def _single_quoted(lines: Sequence[str]) -> bool:
 
 
 def shape_of(sample: str, dialect: Dialect) -> Shape:
-    """The shape of most records of a sample; of most lines, where a quotation mark leaves too few records to judge by."""
+    """The shape of most records of a sample; of most lines, where a quotation mark leaves too few records."""
     lines = lines_of(sample)[: 10 * SAMPLE_ROWS]
     rows = [row for row in dialect.reader(cooked(lines, dialect)) if row]
     if len(rows) < _ENOUGH:
@@ -183,7 +184,7 @@ def shape_of(sample: str, dialect: Dialect) -> Shape:
 
 
 QUOTE, BREAK, _TWICE = "\ufdd0", "\ufdd1", "\ufdd2"
-"""What stands for an escaped quotation mark, line break and backslash until a line is cut into cells: no characters of any text."""
+"""Stand for an escaped quotation mark, line break and backslash until a line is cut into cells."""
 _MARKS = re.compile(f"[{QUOTE}{BREAK}{_TWICE}]")
 
 
@@ -210,4 +211,5 @@ def restored(cells: list[str], dialect: Dialect) -> list[str]:
     if not dialect.backslash:
         return cells
     twice = "" if dialect.doubled else "\\"
-    return [cell.replace(QUOTE, '"').replace(BREAK, "\n").replace(_TWICE, twice) if _MARKS.search(cell) else cell for cell in cells]
+    return [cell.replace(QUOTE, '"').replace(BREAK, "\n").replace(_TWICE, twice) if _MARKS.search(cell) else cell
+            for cell in cells]

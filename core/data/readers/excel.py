@@ -1,4 +1,4 @@
-"""XLSX: the first sheet that holds a table. Formulas are never computed; the values that the file stores for them are read."""
+"""XLSX: the first sheet that holds a table. Formulas are never computed; their stored values are read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Row = list[str | None]
 
 
 def read(path: Path, *, max_rows: int, max_files: int, first_rows: int | None = None) -> Table:
-    """Read the first sheet with a table (first_rows: only its beginning). Raises DataError when it is damaged, encrypted or empty."""
+    """Read the first sheet with a table (first_rows: only its beginning). Raises DataError where there is none."""
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
@@ -35,13 +35,15 @@ def read(path: Path, *, max_rows: int, max_files: int, first_rows: int | None = 
             with path.open("rb") as file:                            # opened here: openpyxl judges a path by its suffix
                 book = openpyxl.load_workbook(file, read_only=True, data_only=True)
                 return _read(book, bundle, name=path.name, max_rows=max_rows, first_rows=first_rows)
-    except (*UNREADABLE, InvalidFileException, KeyError, SyntaxError, TypeError, AttributeError, OverflowError, AssertionError) as error:
-        raise DataError(f"{path.name} cannot be read as an Excel file.", why=f"It is damaged or of an unknown kind ({str(error)[:150]}).",
+    except (*UNREADABLE, InvalidFileException, KeyError, SyntaxError, TypeError, AttributeError, OverflowError,
+            AssertionError) as error:
+        raise DataError(f"{path.name} cannot be read as an Excel file.",
+                        why=f"It is damaged or of an unknown kind ({str(error)[:150]}).",
                         remedy="Open it in a spreadsheet, save it as CSV (UTF-8), and import that file.") from error
 
 
 def _read(book: Any, bundle: zipfile.ZipFile, *, name: str, max_rows: int, first_rows: int | None) -> Table:
-    """The first visible sheet with a table; one without columns, or a hidden one, only where there is nothing better."""
+    """The first visible sheet with a table; one without columns, or a hidden one, only failing that."""
     sheets = sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
     second: Any = None
     for sheet in sheets:
@@ -50,11 +52,13 @@ def _read(book: Any, bundle: zipfile.ZipFile, *, name: str, max_rows: int, first
         rows = _filled(sheet, facts)
         first = list(islice(rows, _SAMPLE_ROWS))
         if sum(sum(map(_is_filled, row)) > 1 for row in first) > 1:
-            return _build(first, rows, facts, name=name, sheet=sheet, others=sheets, max_rows=max_rows, first_rows=first_rows)
+            return _build(first, rows, facts, name=name, sheet=sheet, others=sheets, max_rows=max_rows,
+                          first_rows=first_rows)
         if first and second is None:
             second = (first, rows, facts, sheet)
     if second is None:
-        raise DataError(f"{name} is empty.", why="None of its sheets has a filled cell.", remedy="Choose a file with rows.")
+        raise DataError(f"{name} is empty.", why="None of its sheets has a filled cell.",
+                        remedy="Choose a file with rows.")
     first, rows, facts, sheet = second
     return _build(first, rows, facts, name=name, sheet=sheet, others=sheets, max_rows=max_rows, first_rows=first_rows)
 
@@ -62,7 +66,7 @@ def _read(book: Any, bundle: zipfile.ZipFile, *, name: str, max_rows: int, first
 def _filled(sheet: Any, facts: SheetFacts) -> Iterator[Row]:
     """The rows with a filled cell, without empty cells at their end. Merged cells have their value in every row."""
     sheet.reset_dimensions()                                         # what the file says about its size may be wrong
-    spread: dict[int, tuple[int, str | None]] = {}                   # column -> (last row, value) of cells that reach down to here
+    spread: dict[int, tuple[int, str | None]] = {}  # column -> (last row, value) of cells that reach down to here
     for number, values in enumerate(islice(sheet.iter_rows(values_only=True), facts.last_row), start=1):
         row = list(map(_cell, values))
         for column, (last_row, value) in spread.items():
@@ -113,14 +117,16 @@ def _findings(facts: SheetFacts, sheet: Any, sheets: Sequence[Any]) -> Iterator[
     if others or hidden:
         yield Finding(code="other-sheets", severity=WARNING if hidden else INFO, count=len(others),
                       message=f"Only the sheet {sheet.title!r} was read.{hidden}",
-                      remedy="Move another sheet to the front, or save it as its own file, to import it.", example=", ".join(others[:5]))
+                      remedy="Move another sheet to the front, or save it as its own file, to import it.",
+                      example=", ".join(others[:5]))
     if facts.formulas_without_value:
         yield Finding(code="formulas-without-values", severity=WARNING, count=facts.formulas_without_value,
                       message=several(facts.formulas_without_value, "cell holds a formula", "cells hold formulas")
                       + " without a stored value; these count as empty.",
                       remedy="Open the file in a spreadsheet, let it calculate, save it, and import it again.")
     if merged := sum(map(len, facts.merged.values())):
-        yield Finding(code="merged-cells", severity=INFO, count=merged, message=several(merged, "group of cells is", "groups of cells are")
+        yield Finding(code="merged-cells", severity=INFO, count=merged,
+                      message=several(merged, "group of cells is", "groups of cells are")
                       + " merged over several rows; each of these rows got the value.",
                       remedy="Nothing to do if that is what is meant; otherwise take the merged cells apart.")
 

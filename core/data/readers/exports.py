@@ -16,12 +16,14 @@ _PLAIN = (str, int, float, bool)
 
 
 def unfolded(items: Iterable[Item], *, name: str) -> tuple[Iterable[Item], str]:
-    """(the items, as rows where they are tasks of an annotation tool; the tool's name or ""). Raises DataError for spans and boxes."""
+    """(the items, as rows where they are tasks of an annotation tool; the tool's name or ""). Raises DataError for
+    spans and boxes."""
     source = iter(items)
     ahead = list(islice(source, _SAMPLE))
     objects = [item for item, problem in ahead if not problem and isinstance(item, dict)]
     every = chain(ahead, source)
-    if _most(objects, lambda task: isinstance(task.get("data"), dict) and ("annotations" in task or "completions" in task)):
+    if _most(objects,
+             lambda task: isinstance(task.get("data"), dict) and ("annotations" in task or "completions" in task)):
         kinds = {str(result.get("type")) for task in objects for result in _results(task)}
         _refuse_spans(name, "Label Studio", kinds - _CHOSEN, bool(kinds & _CHOSEN))
         return _map(every, _label_studio), "Label Studio"
@@ -29,7 +31,8 @@ def unfolded(items: Iterable[Item], *, name: str) -> tuple[Iterable[Item], str]:
         classes = any("accept" in task or "label" in task for task in objects)
         _refuse_spans(name, "Prodigy", {"spans"} if any("spans" in task for task in objects) else set(), classes)
         return (_map(every, _prodigy) if classes else every), "Prodigy"
-    if _most(objects, lambda row: isinstance(row.get("text"), str) and any(_are_spans(row.get(key)) for key in _SPAN_KEYS)):
+    if _most(objects,
+             lambda row: isinstance(row.get("text"), str) and any(_are_spans(row.get(key)) for key in _SPAN_KEYS)):
         _refuse_spans(name, "Doccano", {"spans"}, False)
     return every, ""
 
@@ -51,8 +54,10 @@ def _most(objects: Sequence[dict[str, Any]], test: Callable[[dict[str, Any]], bo
 def _refuse_spans(name: str, tool: str, other: set[str], classes: bool) -> None:
     if other and not classes:
         raise DataError(f"{name} is an export of {tool} that marks parts, not whole texts or pictures.",
-                        why=f"Its annotations are of the kind {', '.join(sorted(other))[:80]}; Thaw learns one class a text or picture.",
-                        remedy="Export a classification project (one choice a task), or a table with one text and one label a row.")
+                        why=f"Its annotations are of the kind {', '.join(sorted(other))[:80]}; Thaw learns one class a "
+                            "text or picture.",
+                        remedy="Export a classification project (one choice a task), or a table with one text and "
+                               "one label a row.")
 
 
 def _map(items: Iterable[Item], to_row: Callable[[dict[str, Any]], Item]) -> Iterator[Item]:
@@ -72,7 +77,7 @@ def _annotations(task: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _label_studio(task: dict[str, Any]) -> Item:
-    """The task's data and the class that its annotators chose, by the name of the question. A class must be all annotators' choice."""
+    """The task's data and the class that all its annotators chose, by the name of the question."""
     if not isinstance(task.get("data"), dict):
         return None, f"its part 'data' is a {kind_of(task.get('data'))}, not an object"
     row = {str(key): value for key, value in task["data"].items()}
@@ -81,7 +86,8 @@ def _label_studio(task: dict[str, Any]) -> Item:
         for result in annotation.get("result") or ():
             value = result.get("value") if isinstance(result, dict) else None
             if isinstance(value, dict) and ("choices" in value or "rating" in value):
-                answers.setdefault(str(result.get("from_name") or "label"), []).append(value.get("choices", value.get("rating")))
+                answers.setdefault(str(result.get("from_name") or "label"),
+                                   []).append(value.get("choices", value.get("rating")))
     for question, given in answers.items():
         if any(answer != given[0] for answer in given[1:]):
             return None, f"its annotators disagree about {question[:40]!r}"
@@ -98,7 +104,8 @@ def _prodigy(task: dict[str, Any]) -> Item:
 
 
 def plain(value: Any, *, unwrap: bool) -> tuple[Any, bool]:
-    """(a value without the list around it, whether it is still more than one value): of a label, `["a"]` and `{"choices": ["a"]}` are `a`.
+    """(a value without the list around it, whether it is still more than one value): of a label, `["a"]` and
+    `{"choices": ["a"]}` are `a`.
 
     unwrap: whether the column is named like a label.
     """

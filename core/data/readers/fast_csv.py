@@ -1,4 +1,4 @@
-"""Large, well-formed CSV files through Arrow's parallel reader; anything unusual is left to the careful reader in `delimited`."""
+"""Large, well-formed CSV files through Arrow's parallel reader; anything unusual is left to `delimited`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MIN_BYTES = 4_000_000
 _PIECE = 1 << 24
 
 
-def read_clean(path: Path, *, separator: str, columns: Sequence[str], first_rows: Sequence[Sequence[str] | None], shape: Shape,
-               names: Sequence[str]) -> Any | None:
+def read_clean(path: Path, *, separator: str, columns: Sequence[str], first_rows: Sequence[Sequence[str] | None],
+               shape: Shape, names: Sequence[str]) -> Any | None:
     """A `pyarrow.Table` of large_string columns below the header row, or None when the file needs the careful reader.
 
-    It does when a row has another number of cells, a quotation mark is left open or a cell holds what look like rows (`shape`), a row
-    repeats the column names (`names`, in lower case) or begins with `#`, the bytes are not UTF-8, or Arrow reads the first rows
-    otherwise than `first_rows`.
+    It does when a row has another number of cells, a quotation mark is left open or a cell holds what look like rows
+    (`shape`), a row repeats the column names (`names`, in lower case) or begins with `#`, the bytes are not UTF-8, or
+    Arrow reads the first rows otherwise than `first_rows`.
     """
     import pyarrow as pa
     from pyarrow import csv
@@ -34,7 +34,8 @@ def read_clean(path: Path, *, separator: str, columns: Sequence[str], first_rows
             path,
             read_options=csv.ReadOptions(block_size=4_000_000, column_names=list(columns), skip_rows_after_names=1),
             parse_options=csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.large_string()), strings_can_be_null=False))
+            convert_options=csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.large_string()),
+                                               strings_can_be_null=False))
     except pa.ArrowException:
         return None
     ahead = table.slice(0, len(first_rows)).to_pylist()
@@ -66,8 +67,8 @@ def _needs_care(table: Any, shape: Shape, names: Sequence[str]) -> bool:
 def _quotes_pair_up(path: Path, separator: str) -> bool:
     """Whether every quotation mark opens or closes a cell, or is one of two inside a cell, and none is left open.
 
-    Counted through the file, marks number 0, 2, 4 … must stand at the start of a cell or right behind another mark, and marks
-    1, 3, 5 … at the end of a cell or right before another mark.
+    Counted through the file, marks number 0, 2, 4 … must stand at the start of a cell or right behind another mark, and
+    marks 1, 3, 5 … at the end of a cell or right before another mark.
     """
     import numpy as np
 

@@ -22,10 +22,11 @@ def is_text(name: str) -> bool:
 
 
 def read(source: Source, *, max_rows: int) -> Table:
-    """Read `class/any.txt` files into the columns text, label, file and, where folders tell it, split; see `layout.arrange`.
+    """Read `class/any.txt` files into the columns text, label, file and, where folders tell it, split; see
+    `layout.arrange`.
 
-    Other files, hidden ones too, are counted as left out. Raises DataError, drawing the expected tree, when no folder holds `.txt`
-    files.
+    Other files, hidden ones too, are counted as left out. Raises DataError, drawing the expected tree, when no folder
+    holds `.txt` files.
     """
     files = sorted(source.files, key=lambda name: name.split("/"))
     texts = [name for name in files if is_text(name)]

@@ -1,4 +1,4 @@
-"""Where a table begins: titles above it, the row of column names, and rows below it that are none (units, the names again)."""
+"""Where a table begins: titles above it, the column names, and rows below that are none (units, names again)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from core.errors import DataError
 MAX_TITLES = 30
 ROW_NAMES = "row name"
 """The column that R's write.table gives no name."""
-_TYPES = frozenset(("string", "str", "text", "varchar", "char", "character", "int", "integer", "int64", "bigint", "float", "float64",
-                    "double", "number", "numeric", "decimal", "bool", "boolean", "date", "datetime", "timestamp", "category", "categorical",
-                    "factor", "object", "enum"))
+_TYPES = frozenset(("string", "str", "text", "varchar", "char", "character", "int", "integer", "int64", "bigint",
+                    "float", "float64", "double", "number", "numeric", "decimal", "bool", "boolean", "date", "datetime",
+                    "timestamp", "category", "categorical", "factor", "object", "enum"))
 
 Row = Sequence[str]
 
@@ -46,8 +46,9 @@ def find(rows: Sequence[Row | None], *, name: str) -> Heading:
     """
     there = [row if row is not None else () for row in rows]
     above = titles(there)
-    if above and len(there[0]) == len(there[above]) and header_is_data(there[above], [row for row in there[above + 1 :] if row]):
-        above = 0                                                    # no names follow: what looked like a title is a row, or the names
+    if (above and len(there[0]) == len(there[above])
+            and header_is_data(there[above], [row for row in there[above + 1 :] if row])):
+        above = (0)  # no names follow: what looked like a title is a row, or the names
         if not any(_folded(cell) in HEADER_WORDS for cell in there[0]):
             columns = [f"column {i}" for i in range(1, len(there[0]) + 1)]
             return Heading(columns=tuple(columns), above=0, findings=(header_finding(there[0]),))
@@ -57,7 +58,8 @@ def find(rows: Sequence[Row | None], *, name: str) -> Heading:
     if header_is_data(header, body):
         columns = [f"column {i}" for i in range(1, len(header) + 1)]
         return Heading(columns=tuple(columns), above=above, findings=(*findings, header_finding(header)))
-    while len(header) > 1 and not header[-1].strip() and all(len(row) < len(header) or not row[-1].strip() for row in body):
+    while (len(header) > 1 and not header[-1].strip()
+           and all(len(row) < len(header) or not row[-1].strip() for row in body)):
         header = header[:-1]
     names = tuple(map(_folded, header))
     header, found = _fitted(header, body, name=name)
@@ -81,7 +83,8 @@ def titles(rows: Sequence[Row]) -> int:
     need = 2 if width <= 3 else (width + 1) // 2
     for count, row in enumerate(rows[:MAX_TITLES]):
         if _filled(row) >= need:
-            names_below = not _names(row) and count + 2 < len(rows) and 2 * _names(rows[count + 1]) > len(rows[count + 1]) > 1
+            names_below = (not _names(row) and count + 2 < len(rows) and 2 * _names(rows[count + 1])
+                           > len(rows[count + 1]) > 1)
             return count + names_below if count + 1 < len(rows) else 0
     return 0
 
@@ -94,7 +97,8 @@ def _names(row: Row) -> int:
 def _titles_finding(rows: Sequence[Row]) -> Finding:
     shown = " / ".join(" ".join(" ".join(row).split())[:60] for row in rows[:3])
     return Finding(code="lines-above", severity=INFO, count=len(rows), example=shown[:120],
-                   message=several(len(rows), "line above the column names was", "lines above the column names were") + " skipped.",
+                   message=several(len(rows), "line above the column names was", "lines above the column names were")
+                           + " skipped.",
                    remedy="Nothing to do where it is a title; otherwise put the column names into the first row.")
 
 
@@ -106,7 +110,7 @@ def _commented(header: list[str], body: Sequence[Row]) -> list[str]:
 
 
 def _fitted(header: list[str], body: Sequence[Row], *, name: str) -> tuple[list[str], list[Finding]]:
-    """Column names as many as nearly all rows have cells: R leaves the name of the first column away. Raises DataError otherwise."""
+    """Column names, as many as rows have cells: R leaves the first away. Raises DataError otherwise."""
     widths = [len(row) for row in body]
     width = common_width(widths)
     trailing = width > len(header) and all(not any(cell.strip() for cell in row[len(header):]) for row in body)
@@ -114,25 +118,27 @@ def _fitted(header: list[str], body: Sequence[Row], *, name: str) -> tuple[list[
         return header, []
     if width == len(header) + 1 and _are_row_names([row[0] for row in body if len(row) == width]):
         finding = Finding(code="row-names", severity=INFO, count=1, example=body[0][0][:60],
-                          message=f"The first row has {len(header)} names where the rows have {width} cells: the first column holds row "
-                                  "names, as R writes them.",
+                          message=f"The first row has {len(header)} names where the rows have {width} cells: the first "
+                                  "column holds row names, as R writes them.",
                           remedy="Nothing to do if the columns below are right; otherwise give every column a name.")
         taken = {cell.strip() for cell in header}
         return [ROW_NAMES if ROW_NAMES not in taken else f"{ROW_NAMES} (first column)", *header], [finding]
     raise DataError(f"The column names of {name} do not fit its rows.",
-                    why=f"The first row has {several(len(header), 'name', 'names')} ({', '.join(c[:30] for c in header[:5])}), but nearly "
-                        f"all rows have {several(width, 'cell', 'cells')}: which name belongs to which cell cannot be told.",
+                    why=f"The first row has {several(len(header), 'name', 'names')} "
+                        f"({', '.join(c[:30] for c in header[:5])}), but nearly all rows have "
+                        f"{several(width, 'cell', 'cells')}: which name belongs to which cell cannot be told.",
                     remedy="Write one name for each column into the first row, then import the file again.")
 
 
 def _are_row_names(cells: Sequence[str]) -> bool:
     """Numbers or short names, each different."""
     numbers = all(re.fullmatch(r"\s*\d+\s*", cell) for cell in cells)
-    return len(set(cells)) == len(cells) and (numbers or all(len(cell.split()) <= 3 and len(cell) <= 40 for cell in cells))
+    return (len(set(cells)) == len(cells)
+            and (numbers or all(len(cell.split()) <= 3 and len(cell) <= 40 for cell in cells)))
 
 
 def _units(rows: Sequence[Row]) -> tuple[int, ...]:
-    """Positions of rows right below the names that describe the columns: units or types; questions, as survey tools export them."""
+    """Positions of rows right below the names that describe the columns: units, types, questions of a survey."""
     if len(rows) > 1 and _all(rows[1], lambda cell: cell.startswith('{"ImportId"')):
         return (0, 1)
     if not rows:
@@ -150,7 +156,8 @@ def _all(cells: Row, test: object) -> bool:
 
 def is_comment(row: Row, *, width: int, known: bool) -> bool:
     """Whether a row is a remark: it begins with `#` and is not cut like a row, or not filled like one."""
-    return bool(row) and row[0].lstrip("\ufeff ").startswith("#") and (len(row) != width or (row[0].startswith("# ") and not known))
+    return (bool(row) and row[0].lstrip("\ufeff ").startswith("#")
+            and (len(row) != width or (row[0].startswith("# ") and not known)))
 
 
 __all__ = ["HEADER_WORDS", "Heading", "common_width", "find", "is_comment", "titles"]

@@ -24,22 +24,25 @@ _SAMPLE = 20
 
 
 def read(path: Path, *, max_rows: int) -> Table:
-    """Read a list of objects, one object (or list) a line, or what pandas and annotation tools write. Raises DataError for all else."""
+    """Read a list of objects, one object a line, or what pandas and annotation tools write. Raises DataError."""
     encoding = encodings.detect(path)
     with path.open(encoding=encoding.name, errors=encoding.errors) as file:
         start = file.read(4096).lstrip("\ufeff \t\r\n")
         file.seek(0)
         if not start:
-            raise DataError(f"{path.name} is empty.", remedy="Choose a file with one JSON object a line, or a JSON list of objects.")
+            raise DataError(f"{path.name} is empty.",
+                            remedy="Choose a file with one JSON object a line, or a JSON list of objects.")
         if kind := _kind_of_lines(file, suffix=path.suffix.lower()):
             lines = _lines(file)
             items: Iterable[Item] = lines if kind is dict else from_lists(lines)
             return _collect(items, name=path.name, max_rows=max_rows, format=f"JSON Lines, {encoding.name}")
         whole = _load(file.read())
     if isinstance(whole, _Broken):
-        why = whole.why if start[0] in '{["' else f"It begins with {start.split(maxsplit=1)[0][:30]!r}, where JSON has [ or {{."
+        why = (whole.why if start[0] in '{["'
+               else f"It begins with {start.split(maxsplit=1)[0][:30]!r}, where JSON has [ or {{.")
         raise DataError(f"{path.name} is not valid JSON.", why=why,
-                        remedy="Give a table with commas the ending .csv; otherwise export it again as JSON Lines, one object such as "
+                        remedy="Give a table with commas the ending .csv; otherwise export it again as JSON Lines, one "
+                               "object such as "
                                '{"text": "…", "label": "…"} a line.')
     items, what = items_of(whole, name=path.name)
     return _collect(items, name=path.name, max_rows=max_rows, format=f"{what}, {encoding.name}")
@@ -48,7 +51,8 @@ def read(path: Path, *, max_rows: int) -> Table:
 def _kind_of_lines(file: Any, *, suffix: str) -> type | None:
     """dict or list where each line is such a value by itself; None where the file is one document.
 
-    A `.json` file of a single line is a document; one broken line among the first does not make a JSON Lines file another kind.
+    A `.json` file of a single line is a document; one broken line among the first does not make a JSON Lines file
+    another kind.
     """
     lines = list(islice((line for line in file if line.strip()), _SAMPLE))
     file.seek(0)
@@ -56,7 +60,8 @@ def _kind_of_lines(file: Any, *, suffix: str) -> type | None:
     if len(lines) == 1 and suffix == ".json":
         return None
     if suffix in (".jsonl", ".ndjson"):
-        return next((kind for kind in (dict, list) if kinds.count(kind) > (0 if kind is dict else len(kinds) / 2)), None)
+        return next((kind for kind in (dict, list) if kinds.count(kind) > (0 if kind is dict else len(kinds) / 2)),
+                    None)
     if kinds and kinds[0] is dict:
         return dict
     return list if len(kinds) > 1 and kinds[0] is kinds[1] is list else None
@@ -136,7 +141,8 @@ def _collect(items: Iterable[tuple[Any, str]], *, name: str, max_rows: int, form
             cells[position[key]] = to_text(value)
         builder.add(cells)
     if builder.rows_read and not position:
-        raise DataError(f"{name} holds no rows with named values.", why=f"Its first row was left out: {builder.left_out[0].reason}.",
+        raise DataError(f"{name} holds no rows with named values.",
+                        why=f"Its first row was left out: {builder.left_out[0].reason}.",
                         remedy='Save it as a list of objects, [{"text": "…", "label": "…"}, …], or one object a line.')
     why = "it holds lists or objects, not plain values"
     shown = f"{format.partition(',')[0]} of {tool},{format.partition(',')[2]}" if tool else format

@@ -1,4 +1,4 @@
-"""JSON that holds a table but not as a list of objects: what pandas and `datasets` write, and shapes that are refused by name."""
+"""JSON that holds a table but not as a list of objects, and shapes that are refused by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RIGHT = ('Save it as a list of objects, [{"text": "…", "label": "…"}, …],
 
 
 def items_of(whole: Any, *, name: str) -> tuple[Iterable[Item], str]:
-    """(the rows of a JSON document as objects, what it is). Raises DataError, naming the right export, where it holds no rows."""
+    """(the rows of a JSON document as objects, what it is). Raises DataError, naming the right export, without rows."""
     if isinstance(whole, list):
         if whole and sum(isinstance(item, list) for item in whole[:50]) > len(whole[:50]) / 2:
             return from_lists((item, "") for item in whole), "JSON list of lists"
@@ -40,23 +40,27 @@ def _refuse_known(whole: Mapping[str, Any], name: str) -> None:
              (("rasa_nlu_data",), "training data of Rasa"),
              (("nbformat", "cells"), "a notebook"), (("type", "features"), "a map (GeoJSON)"))
     what = next((what for keys, what in known if all(key in whole for key in keys)), None)
-    if what is None and isinstance(data := whole.get("data"), list) and any(isinstance(d, dict) and "paragraphs" in d for d in data[:5]):
+    if (what is None and isinstance(data := whole.get("data"), list)
+            and any(isinstance(d, dict) and "paragraphs" in d for d in data[:5])):
         what = "a set of questions with answers in a text (SQuAD)"
     if what:
         raise DataError(f"{name} is {what}, not a table of rows with one label each.",
                         why=f"Its parts are {', '.join(repr(str(key)[:30]) for key in list(whole)[:5])}.",
-                        remedy="Make a table with one row a text (or picture) and one label, as CSV or JSON Lines, and import that file.")
+                        remedy="Make a table with one row a text (or picture) and one label, as CSV or JSON Lines, and "
+                               "import that file.")
 
 
 def _of_pandas(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:
     """What `DataFrame.to_json` (split, table, columns, index) or `to_dict("list")` wrote; None for anything else."""
     columns, data = whole.get("columns"), whole.get("data")
-    if isinstance(columns, list) and isinstance(data, list) and set(whole) <= {"columns", "index", "data", "index_names", "column_names"}:
+    if (isinstance(columns, list) and isinstance(data, list) and set(whole)
+        <= {"columns", "index", "data", "index_names", "column_names"}):
         return _rows(list(map(str, columns)), data), "JSON of pandas (split)"
     if isinstance(data, list) and isinstance(schema := whole.get("schema"), dict) and "fields" in schema:
         return ((item, "") for item in data), "JSON of pandas (table)"
     parts = list(whole.values())
-    if len(parts) > 1 and all(isinstance(part, list) for part in parts) and len({len(part) for part in parts}) == 1 and parts[0]:
+    if (len(parts) > 1 and all(isinstance(part, list) for part in parts) and len({len(part) for part in parts})
+        == 1 and parts[0]):
         rows = zip(*parts, strict=True)
         return ((dict(zip(whole, row, strict=True)), "") for row in rows), "JSON, one list a column"
     alike = len(parts) > 1 and all(isinstance(part, dict) and part for part in parts)
@@ -85,7 +89,8 @@ def from_lists(rows: Iterable[Item]) -> Iterator[Item]:
         if problem or not isinstance(row, list):
             yield None, problem or f"it is a {kind_of(row)}, not a list like the others"
         elif names is None:
-            named = bool(row) and all(isinstance(cell, str) for cell in row) and any(cell.strip().lower() in HEADER_WORDS for cell in row)
+            named = (bool(row) and all(isinstance(cell, str) for cell in row)
+                     and any(cell.strip().lower() in HEADER_WORDS for cell in row))
             names = row if named and len(set(row)) == len(row) else [f"column {i}" for i in range(1, len(row) + 1)]
             if names is not row:
                 yield dict(zip(names, row, strict=True)), ""

@@ -19,7 +19,7 @@ _PEEK_ROWS = 50
 
 
 def read(path: Path, *, max_rows: int, first_rows: int | None = None) -> Table:
-    """Read a Parquet file (first_rows: only its beginning). Raises DataError when it is damaged, too long, or has no plain column."""
+    """Read a Parquet file (first_rows: only its beginning). Raises DataError where it cannot be used."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -40,7 +40,8 @@ def read(path: Path, *, max_rows: int, first_rows: int | None = None) -> Table:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
-    return "It is damaged or of an unknown kind (" + lines[0].encode("utf-8", "replace").decode()[:200].rstrip(".") + ")."
+    return ("It is damaged or of an unknown kind (" + lines[0].encode("utf-8", "replace").decode()[:200].rstrip(".")
+            + ").")
 
 
 def _read(file: Any, *, name: str, max_rows: int, first_rows: int | None) -> Table:
@@ -69,7 +70,8 @@ def _read(file: Any, *, name: str, max_rows: int, first_rows: int | None) -> Tab
                                unusable={columns[schema.names.index(old)]: why for old, why in aside.items()})
     raise DataError(f"Every column of {name} is nested or binary.",
                     why="; ".join(f"{column}: {why}" for column, why in list(aside.items())[:5]) + ".",
-                    remedy="Write the text and the label into plain columns of text or numbers and save the file again.")
+                    remedy="Write the text and the label into plain columns of text or numbers and save "
+                           "the file again.")
 
 
 def _binary(file: Any, names: Sequence[str]) -> dict[str, str]:
@@ -77,7 +79,8 @@ def _binary(file: Any, names: Sequence[str]) -> dict[str, str]:
     if not names:
         return {}
     batch = next(file.iter_batches(batch_size=_PEEK_ROWS, columns=list(names)), None)
-    return {name: "it holds binary data" for name in names if batch is None or not holds_text(batch.column(name).to_pylist())}
+    return {name: "it holds binary data" for name in names if batch is None
+            or not holds_text(batch.column(name).to_pylist())}
 
 
 def _rows(file: Any, columns: Sequence[str], *, name: str, first_rows: int | None) -> Any:
@@ -91,7 +94,8 @@ def _rows(file: Any, columns: Sequence[str], *, name: str, first_rows: int | Non
         batches.append(batch)
         size, rows = size + batch.nbytes, rows + batch.num_rows
         if size > _MAX_GROWTH_BYTES:
-            raise DataError(f"{name} unpacks to more than {_MAX_GROWTH_BYTES / 1e9:.0f} GB.", remedy="Import a sample of its rows.")
+            raise DataError(f"{name} unpacks to more than {_MAX_GROWTH_BYTES / 1e9:.0f} GB.",
+                            remedy="Import a sample of its rows.")
         if first_rows is not None and rows >= first_rows:
             break
     if not batches:
@@ -103,15 +107,18 @@ def _decoded(batch: Any) -> Any:
     """A batch with a value in each cell, where its columns name values of a dictionary."""
     import pyarrow as pa
 
-    columns = [column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns]
+    columns = [column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+               for column in batch.columns]
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _not_utf8(column: str, bad: int) -> Finding:
     return Finding(code="mixed-encodings", severity=WARNING, count=bad, example=column,
-                   message=several(bad, "cell", "cells") + f" of the column {column[:40]!r} " + ("is" if bad == 1 else "are")
+                   message=several(bad, "cell", "cells") + f" of the column {column[:40]!r} "
+                           + ("is" if bad == 1 else "are")
                    + " not UTF-8, as Parquet wants it; read as Windows-1252.",
-                   remedy="Look for odd characters in the preview; write the file again from texts in Unicode if there are any.")
+                   remedy="Look for odd characters in the preview; write the file again from texts in Unicode if "
+                          "there are any.")
 
 
 def _label_names(schema: Any) -> dict[str, list[str]]:
@@ -121,6 +128,7 @@ def _label_names(schema: Any) -> dict[str, list[str]]:
         return {}
     try:
         features = json.loads(raw)["info"]["features"]
-        return {name: [str(n) for n in spec["names"]] for name, spec in features.items() if isinstance(spec, dict) and "names" in spec}
+        return {name: [str(n) for n in spec["names"]] for name, spec in features.items() if isinstance(spec, dict)
+                and "names" in spec}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}

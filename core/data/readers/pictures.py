@@ -19,7 +19,8 @@ from core.domain.dataset import Role
 from core.errors import DataError
 
 TREE = ("my-pictures.zip\n  cat/\n    1.jpg\n    2.jpg\n  dog/\n    1.jpg\nor, with the splits given:\n"
-        "  train/cat/1.jpg  train/dog/1.jpg  test/cat/2.jpg …\nor with a table:\n  labels.csv   (columns: file, label)\n  1.jpg\n  2.jpg")
+        "  train/cat/1.jpg  train/dog/1.jpg  test/cat/2.jpg …\nor with a table:\n  labels.csv   (columns: file, "
+        "label)\n  1.jpg\n  2.jpg")
 """The layouts that are understood, as shown in messages."""
 
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
@@ -27,7 +28,7 @@ _SAMPLE = 500
 _TABLES = 20
 """Tables of an archive that are looked into."""
 _NAMED = 0.25
-"""Of all pictures, the share that cells without an ending must name to count as names where folders may tell the classes."""
+"""Share of all pictures that cells without an ending must name, to count where folders may tell the classes."""
 
 ReadTable = Callable[[str], Table]
 """Reads the table with this name inside the archive."""
@@ -36,21 +37,27 @@ ReadTable = Callable[[str], Table]
 def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequence[str]) -> Table:
     """The pictures of a source as a table with a gallery.
 
-    tables: those files that are tables. When one of them has a column that names pictures (and folders give no class, or it has a
-    label), its rows are the rows; tables of that kind beside each split's pictures are joined. Otherwise the folders are the classes:
-    columns `image`, `label` and, where folders tell it, `split`; tables that name no pictures are counted as left out. Raises
-    DataError, drawing the expected trees, when there is neither, and for annotations of another task.
+    tables: those files that are tables. When one of them has a column that names pictures (and folders give no class,
+    or it has a label), its rows are the rows; tables of that kind beside each split's pictures are joined. Otherwise
+    the folders are the classes: columns `image`, `label` and, where folders tell it, `split`; tables that name no
+    pictures are counted as left out. Raises DataError, drawing the expected trees, when there is neither, and for
+    annotations of another task.
     """
     pictures = [name for name in source.files if is_picture(name)]
     gallery = Gallery(pictures, source.read, keep=source.keep)
     layout = arrange(pictures)
     found, problems, others = _tables(tables, gallery, read_table, least=0.0 if layout is None else _NAMED)
-    classes = set() if layout is None else {place.label for name in pictures if not isinstance(place := layout.place(name), str)}
+    places = [] if layout is None else [layout.place(name) for name in pictures]
+    classes = {place.label for place in places if not isinstance(place, str)}
     if chosen := [item for item in found if item.labelled or len(classes) < 2]:
         return _by_table(chosen, gallery, source, max_rows=max_rows)
-    folders = None if layout is None else replace(by_folder.table(
-        source, layout, source.files, wanted=is_picture, why_not=_not_a_picture, row=lambda name, place: [name, place.label],
-        columns=("image", "label"), max_rows=max_rows, format="Pictures", thing="picture"), gallery=gallery, image_column="image")
+    folders = None
+    if layout is not None:
+        table = by_folder.table(
+            source, layout, source.files, wanted=is_picture, why_not=_not_a_picture,
+            row=lambda name, place: [name, place.label], columns=("image", "label"), max_rows=max_rows,
+            format="Pictures", thing="picture")
+        folders = replace(table, gallery=gallery, image_column="image")
     if len(classes) < 2 and (marked := boxes.kind(source)):
         raise boxes.refusal(source, marked)
     if folders is not None:
@@ -77,7 +84,7 @@ class _Named:
 
 def _tables(names: Sequence[str], gallery: Gallery, read_table: ReadTable, *,
             least: float) -> tuple[list[_Named], list[DataError], list[Table]]:
-    """(tables that name pictures, what is wrong with those that cannot be read, the others). least: see `image_column`."""
+    """(tables that name pictures, errors of unreadable ones, the others). least: see `image_column`."""
     found, problems, others = [], [], []
     for name in sorted(names, key=lambda name: (name.count("/"), name))[:_TABLES]:
         try:
@@ -97,8 +104,8 @@ def _tables(names: Sequence[str], gallery: Gallery, read_table: ReadTable, *,
 
 
 def _beside(file: str, gallery: Gallery) -> str:
-    """The folder that names in a table are beside: `train` for `train.csv`, `train_labels.csv` and `labels.csv`, where there is one, else
-    the table's own."""
+    """The folder that names in a table are beside: `train` for `train.csv`, `train_labels.csv` and `labels.csv`, where
+    there is one, else the table's own."""
     stem = re.sub(r"[\s_-]*(labels?|metadata|annotations?)$", "", file.rpartition(".")[0], flags=re.IGNORECASE)
     if stem and any(name.startswith(f"{stem}/") for name in gallery.names):
         return stem
@@ -112,8 +119,8 @@ def _beside(file: str, gallery: Gallery) -> str:
 def image_column(table: Table, gallery: Gallery, *, beside: str = "", least: float = 0.0) -> str | None:
     """The column most of whose cells name a picture of the gallery: of several the one that names most different ones.
 
-    Names without an ending (ids) count where nearly every row names another picture, and together the share `least` of all pictures:
-    class numbers would fit some by chance.
+    Names without an ending (ids) count where nearly every row names another picture, and together the share `least` of
+    all pictures: class numbers would fit some by chance.
     """
     best, most = None, (0.5, 0)
     for name in table.columns:
@@ -149,7 +156,7 @@ def _worth(item: _Named) -> tuple[bool, bool, int]:
 
 
 def _split_tables(found: Sequence[_Named]) -> dict[str, str] | None:
-    """File of each table -> its split, where all have the same columns and folders or names that say it; None otherwise."""
+    """File of each table -> its split, where all have the same columns and their folders or names say it."""
     if len(found) < 2 or len({(item.table.columns, item.column) for item in found}) > 1:
         return None
     for part in (_parent, lambda file: file.rpartition("/")[2].rpartition(".")[0]):
@@ -165,7 +172,8 @@ def _with_paths(item: _Named) -> Table:
     import pyarrow as pa
 
     column = item.table.data.column(item.column).to_pylist()
-    paths = pa.array([path if path is not None else cell for path, cell in zip(item.paths, column, strict=True)], type=pa.large_string())
+    paths = pa.array([path if path is not None else cell for path, cell in zip(item.paths, column, strict=True)],
+                     type=pa.large_string())
     place = item.table.data.column_names.index(item.column)
     return replace(item.table, data=item.table.data.set_column(place, item.column, pa.chunked_array([paths])))
 
@@ -184,7 +192,8 @@ def _joined(found: Sequence[_Named], splits: dict[str, str], *, max_rows: int, n
         has = by_folder.SPLIT in table.columns
         pieces.append(table.data if has else table.data.append_column(by_folder.SPLIT, pa.chunked_array([said])))
         numbers.append(table.row_numbers + start)
-        left_out += [LeftOut(row=out.row + start, reason=out.reason, file=out.file or item.file) for out in table.left_out]
+        left_out += [LeftOut(row=out.row + start, reason=out.reason, file=out.file or item.file)
+                     for out in table.left_out]
         start += table.rows_read
     if start > max_rows:
         raise too_many_rows(name, max_rows)
@@ -202,7 +211,8 @@ def _unused(names: Sequence[str]) -> Finding:
 def unused_files(names: Sequence[str]) -> Finding:
     """Files of an archive that are beside the rows and play no part."""
     return Finding(code="unused-files", severity=INFO, count=len(names), example=", ".join(names[:3])[:120],
-                   message=several(len(names), "other file of the archive is", "other files of the archive are") + " not used.",
+                   message=several(len(names), "other file of the archive is", "other files of the archive are")
+                           + " not used.",
                    remedy="Nothing to do, unless one of them holds rows or labels: then pack it alone.")
 
 
@@ -210,7 +220,8 @@ def _layout_error(source: Source, pictures: Sequence[str]) -> DataError:
     """The refusal of files that are arranged in no way Thaw understands, with the expected trees drawn."""
     shown = list(_shown_tree(source.files))
     return DataError(f"{source.name} has no folder of pictures for each class.",
-                     why=f"It has {len(pictures):,} pictures, but Thaw cannot tell their classes. What it found:\n" + "\n".join(shown),
+                     why=f"It has {len(pictures):,} pictures, but Thaw cannot tell their classes. What it found:\n"
+                         + "\n".join(shown),
                      remedy=f"Arrange them like this, one folder a class:\n{TREE}")
 
 

@@ -1,4 +1,4 @@
-"""What a sheet of an XLSX file says about itself, from its XML: openpyxl believes what is written there, and that may be anything."""
+"""What a sheet of an XLSX file says about itself, from its XML: openpyxl believes anything written there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SheetFacts:
 
 
 def look(stream: IO[bytes], *, name: str) -> SheetFacts:
-    """Facts of a sheet's XML, read in one pass and never held whole. Raises DataError for rows and columns that no sheet can have."""
+    """Facts of a sheet's XML, read in one pass, never held whole. Raises DataError for impossible rows or columns."""
     facts = SheetFacts()
     number, piece = 0, b""
     for piece in _pieces(stream):
@@ -55,7 +55,8 @@ def look(stream: IO[bytes], *, name: str) -> SheetFacts:
             if int(bottom) > int(top) and len(facts.merged) < _MAX_MERGED:
                 facts.merged.setdefault(int(top), []).append((_column(first), int(bottom)))
     if not piece.rstrip().endswith(b"worksheet>"):
-        raise DataError(f"{name} cannot be read as an Excel file.", why="A sheet of it is cut off, so rows are missing.",
+        raise DataError(f"{name} cannot be read as an Excel file.",
+                        why="A sheet of it is cut off, so rows are missing.",
                         remedy="Save or copy it again, and import that file.")
     return facts
 
@@ -81,5 +82,6 @@ def _column(letters: bytes) -> int:
 
 
 def _impossible(name: str, what: str) -> DataError:
-    return DataError(f"{name} cannot be read as an Excel file.", why=f"It says that it has {what}, which no sheet can have.",
+    return DataError(f"{name} cannot be read as an Excel file.",
+                     why=f"It says that it has {what}, which no sheet can have.",
                      remedy="Open it in a spreadsheet, save it as CSV (UTF-8), and import that file.")

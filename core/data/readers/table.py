@@ -81,7 +81,8 @@ class RowBuilder:
         self.left_out.append(LeftOut(row=self.rows_read, reason=reason, file=file))
 
     def add_column(self, name: str) -> int:
-        """A column that turns up later (JSON): rows so far get null there. Returns its position. Raises DataError above `MAX_COLUMNS`."""
+        """A column that turns up later (JSON): rows so far get null there. Returns its position. Raises DataError above
+        `MAX_COLUMNS`."""
         check_width(len(self.columns) + 1, name=self.name)
         self.columns.append(name)
         return len(self.columns) - 1
@@ -91,12 +92,13 @@ class RowBuilder:
         if self.rows_read > self.max_rows:
             raise too_many_rows(self.name, self.max_rows)
         if self.rows_read * len(self.columns) > MAX_CELLS:
-            raise _too_wide(self.name, f"{self.rows_read:,} rows of {len(self.columns):,} columns", f"{MAX_CELLS:,} cells")
+            raise _too_wide(self.name, f"{self.rows_read:,} rows of {len(self.columns):,} columns",
+                            f"{MAX_CELLS:,} cells")
 
     def _flush(self) -> None:
         if not self._pending:
             return
-        width = max(map(len, self._pending))                         # columns that turn up later are added once, in `table`
+        width = max(map(len, self._pending))  # columns that turn up later are added once, in `table`
         padded = [row if len(row) == width else [*row, *[None] * (width - len(row))] for row in self._pending]
         cells = zip(*padded, strict=True) if width else ()
         self._chunks.append((len(padded), [text_array(list(column)) for column in cells]))
@@ -112,7 +114,8 @@ class RowBuilder:
         empty = pa.nulls(max((rows for rows, _ in self._chunks), default=0), pa.large_string())
         columns = []
         for position in range(len(self.columns)):
-            pieces = [cells[position] if position < len(cells) else empty.slice(0, rows) for rows, cells in self._chunks]
+            pieces = [cells[position] if position < len(cells) else empty.slice(0, rows)
+                      for rows, cells in self._chunks]
             columns.append(pa.chunked_array(pieces, type=pa.large_string()))
         data = pa.table(columns, names=self.columns)
         return Table(name=self.name, format=format, data=data,
@@ -128,8 +131,8 @@ def whole_table(data: Any, *, max_rows: int, name: str, format: str, findings: S
     check_width(data.num_columns, name=name)
     if data.num_rows > max_rows:
         raise too_many_rows(name, max_rows)
-    return Table(name=name, format=format, data=data, row_numbers=np.arange(1, data.num_rows + 1, dtype=np.int64), rows_read=data.num_rows,
-                 findings=tuple(findings), unusable=unusable or {})
+    return Table(name=name, format=format, data=data, row_numbers=np.arange(1, data.num_rows + 1, dtype=np.int64),
+                 rows_read=data.num_rows, findings=tuple(findings), unusable=unusable or {})
 
 
 def too_many_rows(name: str, max_rows: int) -> DataError:
@@ -145,8 +148,10 @@ def check_width(columns: int, *, name: str) -> None:
 
 
 def _too_wide(name: str, what: str, limit: str) -> DataError:
-    return DataError(f"{name} has {what}.", why=f"At most {limit} are read; a table of texts and labels needs only a few.",
-                     remedy="Save only the columns of text and label (and id or split, if there are any), and import that file.")
+    return DataError(f"{name} has {what}.",
+                     why=f"At most {limit} are read; a table of texts and labels needs only a few.",
+                     remedy="Save only the columns of text and label (and id or split, if there are any), and "
+                            "import that file.")
 
 
 def text_array(cells: list[str | None]) -> Any:
@@ -156,37 +161,41 @@ def text_array(cells: list[str | None]) -> Any:
     try:
         return pa.array(cells, type=pa.large_string())
     except UnicodeEncodeError:
-        return pa.array([cell if cell is None else cell.encode("utf-8", "replace").decode() for cell in cells], type=pa.large_string())
+        return pa.array([cell if cell is None else cell.encode("utf-8", "replace").decode() for cell in cells],
+                        type=pa.large_string())
 
 
 def named_columns(header: Sequence[str], *, name: str) -> list[str]:
-    """Column names from a header row: outer spaces go, empty names become `column 3`. Raises DataError for two equal names
-    and for too many columns."""
+    """Column names from a header row: outer spaces go, empty names become `column 3`. Raises DataError for two equal
+    names and for too many columns."""
     check_width(len(header), name=name)
     names = [" ".join(cell.replace("\x00", "").split()) or f"column {i}" for i, cell in enumerate(header, start=1)]
     seen: set[str] = set()
     for column in names:
         if column in seen:
-            raise DataError(f"{name} has two columns named {column!r}.", why="Thaw could not tell which of them you mean.",
+            raise DataError(f"{name} has two columns named {column!r}.",
+                            why="Thaw could not tell which of them you mean.",
                             remedy="Give every column its own name in the first row, then import the file again.")
         seen.add(column)
     return names
 
 
 HEADER_WORDS = frozenset((
-    "text", "texts", "sentence", "sentence1", "sentence2", "review", "content", "body", "message", "comment", "document", "title",
-    "subject", "headline", "summary", "description", "question", "answer", "premise", "hypothesis", "label", "labels", "class",
-    "classes", "category", "categories", "target", "sentiment", "topic", "y", "id", "index", "split", "set", "fold", "domain",
-    "source", "url", "date", "author", "name", "rating", "score", "language", "lang", "tweet", "article", "text1", "text2",
-    "label_text", "label_name"))
+    "text", "texts", "sentence", "sentence1", "sentence2", "review", "content", "body", "message", "comment",
+    "document", "title", "subject", "headline", "summary", "description", "question", "answer", "premise", "hypothesis",
+    "label", "labels", "class", "classes", "category", "categories", "target", "sentiment", "topic", "y", "id", "index",
+    "split", "set", "fold", "domain", "source", "url", "date", "author", "name", "rating", "score", "language",
+    "lang", "tweet", "article", "text1", "text2", "label_text", "label_name"))
 
 
 def header_is_data(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row looks like a row of data: its cells are long, numbers among numbers, or values of their own column."""
+    """Whether the first row looks like data: long cells, numbers among numbers, or values of their own column."""
     cells = [" ".join(cell.split()) for cell in header]
     rows = [row for row in rows if list(row) != list(header)]        # the names once more, in files that were joined
-    columns = [[" ".join(row[position].split()) for row in rows if position < len(row)] for position in range(len(cells))]
-    if not rows or any(cell.lower() in HEADER_WORDS and not _is_class(cell, column) for cell, column in zip(cells, columns, strict=True)):
+    columns = [[" ".join(row[position].split()) for row in rows if position < len(row)]
+               for position in range(len(cells))]
+    if (not rows or any(cell.lower() in HEADER_WORDS and not _is_class(cell, column)
+                        for cell, column in zip(cells, columns, strict=True))):
         return False
     for cell, column in zip(cells, columns, strict=True):
         if len(cell) > 80 or cell.count(" ") > 10:
@@ -206,8 +215,10 @@ def _is_class(cell: str, column: Sequence[str]) -> bool:
 def header_finding(cells: Sequence[str]) -> Finding:
     """The finding for a file whose first row is data."""
     shown = " | ".join(cell[:30] for cell in cells[:4])
-    return Finding(code="header-is-data", severity=WARNING, count=1, message="The first row looks like data, so it was kept as a row.",
-                   remedy="If it is a header, rename it to words such as text and label; otherwise add a first row with column names.",
+    return Finding(code="header-is-data", severity=WARNING, count=1,
+                   message="The first row looks like data, so it was kept as a row.",
+                   remedy="If it is a header, rename it to words such as text and label; otherwise add a first row "
+                          "with column names.",
                    rows=(1,), example=shown[:120])
 
 

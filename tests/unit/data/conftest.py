@@ -35,9 +35,11 @@ def file(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
 
 @pytest.fixture(scope="session")
 def picture() -> Callable[..., bytes]:
-    """picture(seed, size=(40, 30), format="PNG", mode="RGB", …) draws a smooth random picture and returns the file's bytes."""
+    """picture(seed, size=(40, 30), format="PNG", mode="RGB", …) draws a smooth random picture and returns the file's
+    bytes."""
 
-    def draw(seed: int, size: tuple[int, int] = (40, 30), format: str = "PNG", mode: str = "RGB", **options: Any) -> bytes:
+    def draw(seed: int, size: tuple[int, int] = (40, 30), format: str = "PNG", mode: str = "RGB",
+             **options: Any) -> bytes:
         rng = np.random.default_rng(seed)
         coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
         out = io.BytesIO()

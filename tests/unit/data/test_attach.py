@@ -18,8 +18,10 @@ File = Callable[[str, str | bytes], Path]
 @pytest.fixture
 def keep(file: File, settings: Settings) -> Callable[[str, list[tuple[str, str]]], Dataset]:
     def run(name: str, rows: list[tuple[str, str]]) -> Dataset:
-        table = tables.read(file(name, "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)), settings=settings)
-        return ingest.ingest(table, roles={"text": Role.TEXT, "label": Role.LABEL}, name=name, settings=settings, workspace="w")[0]
+        table = tables.read(file(name, "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)),
+                            settings=settings)
+        return ingest.ingest(table, roles={"text": Role.TEXT, "label": Role.LABEL}, name=name, settings=settings,
+                             workspace="w")[0]
 
     return run
 

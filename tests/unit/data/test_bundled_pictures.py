@@ -14,11 +14,13 @@ from core.settings import Settings
 
 
 @pytest.mark.parametrize(("emoji", "name"), [
-    ("😀", "Smileys & Emotion"), ("❤️\u200d🔥", "Smileys & Emotion"), ("👁️\u200d🗨️", "Smileys & Emotion"), ("👁️", "People & Body"),
-    ("👋", "People & Body"), ("👩\u200d🚀", "People & Body"), ("🐕\u200d🦺", "Animals & Nature"), ("🍄\u200d🟫", "Food & Drink"),
-    ("🍄", "Animals & Nature"), ("🍕", "Food & Drink"), ("🚗", "Travel & Places"), ("⚽", "Activities"), ("📎", "Objects"),
-    ("3️⃣", "Symbols"), ("♻️", "Symbols"), ("🇳🇱", "Flags"), ("🏴\u200d☠️", "Flags"), ("🏳️\u200d🌈", "Flags"),
-    ("👋🏽", None), ("🇳", None), ("A", None), ("\ue000", None), ("🏳️\u200d🟥", None), ("🏻", None)])
+    ("😀", "Smileys & Emotion"), ("❤️\u200d🔥", "Smileys & Emotion"), ("👁️\u200d🗨️", "Smileys & Emotion"),
+    ("👁️", "People & Body"), ("👋", "People & Body"), ("👩\u200d🚀", "People & Body"),
+    ("🐕\u200d🦺", "Animals & Nature"),
+    ("🍄\u200d🟫", "Food & Drink"), ("🍄", "Animals & Nature"), ("🍕", "Food & Drink"), ("🚗", "Travel & Places"),
+    ("⚽", "Activities"), ("📎", "Objects"), ("3️⃣", "Symbols"), ("♻️", "Symbols"), ("🇳🇱", "Flags"),
+    ("🏴\u200d☠️", "Flags"), ("🏳️\u200d🌈", "Flags"), ("👋🏽", None), ("🇳", None), ("A", None), ("\ue000", None),
+    ("🏳️\u200d🟥", None), ("🏻", None)])
 def test_groups_are_those_of_unicode(emoji: str, name: str | None) -> None:
     assert group("-".join(f"{ord(c):04X}" for c in emoji)) == name
 

@@ -23,16 +23,19 @@ from core.settings import Settings
 
 File = Callable[[str, str | bytes], Path]
 Rows = list[tuple[object, ...]]
-WORDS = {"a": ["apple", "orange", "banana", "fruit", "tree", "juice"], "b": ["engine", "wheel", "car", "road", "petrol", "brake"]}
+WORDS = {"a": ["apple", "orange", "banana", "fruit", "tree", "juice"],
+         "b": ["engine", "wheel", "car", "road", "petrol", "brake"]}
 
 
 def clean(n: int = 60) -> Rows:
     """Distinct rows of two balanced classes."""
     chance = random.Random(0)
-    return [(f"{' '.join(chance.choices(WORDS['ab'[i % 2]], k=8))} number {i} {chance.random()}", "ab"[i % 2]) for i in range(n)]
+    return [(f"{' '.join(chance.choices(WORDS['ab'[i % 2]], k=8))} number {i} {chance.random()}", "ab"[i % 2])
+            for i in range(n)]
 
 
-def report(file: File, settings: Settings, rows: Rows, header: tuple[str, ...] = ("text", "label"), **options: object) -> ImportReport:
+def report(file: File, settings: Settings, rows: Rows, header: tuple[str, ...] = ("text", "label"),
+           **options: object) -> ImportReport:
     out = io.StringIO()
     csv.writer(out).writerows([header, *rows])
     return check.check_file(file("t.csv", out.getvalue()), settings=settings, options=Options(**options))  # type: ignore[arg-type]
@@ -51,7 +54,8 @@ def test_clean_rows_have_no_finding_but_their_length(file: File, settings: Setti
     assert (found.rows_read, found.rows_kept, found.left_out) == (60, 60, ())
     assert found.columns == {"text": "text", "label": "label"}
     assert found.classes == {"a": 30, "b": 30}
-    assert {name: sum(counts.values()) for name, counts in found.splits.items()} == {"train": 42, "validation": 6, "test": 12}
+    assert ({name: sum(counts.values()) for name, counts in found.splits.items()}
+            == {"train": 42, "validation": 6, "test": 12})
 
 
 ERRORS: list[tuple[str, Rows, str]] = [
@@ -65,7 +69,8 @@ ERRORS: list[tuple[str, Rows, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("rows", "code"), [(rows, code) for _, rows, code in ERRORS], ids=[name for name, _, _ in ERRORS])
+@pytest.mark.parametrize(("rows", "code"), [(rows, code) for _, rows, code in ERRORS],
+                         ids=[name for name, _, _ in ERRORS])
 def test_labels_that_cannot_be_learned(file: File, settings: Settings, rows: Rows, code: str) -> None:
     found = report(file, settings, rows)
     assert one(found, code).severity == "error"
@@ -108,7 +113,8 @@ def test_duplicates_and_contradictions(file: File, settings: Settings) -> None:
 def test_leakage_is_found_and_fixed(file: File, settings: Settings) -> None:
     rows: Rows = [(*row, "train" if i < 40 else "validation" if i < 50 else "test") for i, row in enumerate(clean())]
     long = " ".join(f"w{i}" for i in range(200))
-    rows += [(long, "a", "train"), (long + " tail", "a", "test"), (rows[3][0], rows[3][1], "test"), (rows[45][0], rows[45][1], "test")]
+    rows += [(long, "a", "train"), (long + " tail", "a", "test"), (rows[3][0], rows[3][1], "test"),
+             (rows[45][0], rows[45][1], "test")]
     header = ("text", "label", "split")
     found = report(file, settings, rows, header)
     assert (one(found, "leakage").count, one(found, "leakage").rows) == (2, (63, 64))
@@ -125,7 +131,8 @@ def test_a_column_that_gives_the_label_away(file: File, settings: Settings) -> N
 
 
 def test_texts_that_begin_with_their_label(file: File, settings: Settings) -> None:
-    rows: Rows = [(f"[fruit] {text}" if label == "a" else f"CAR {text}", {"a": "fruit", "b": "car"}[str(label)]) for text, label in clean()]
+    rows: Rows = [(f"[fruit] {text}" if label == "a" else f"CAR {text}", {"a": "fruit", "b": "car"}[str(label)])
+                  for text, label in clean()]
     assert one(report(file, settings, rows), "label-in-text").count == 60
 
 
@@ -166,9 +173,11 @@ def test_suspected_label_noise(file: File, settings: Settings) -> None:
 
 def test_equal_ids_stay_in_one_split(file: File, settings: Settings) -> None:
     rows: Rows = [(*row, f"person {i // 6}") for i, row in enumerate(clean(120))]
-    table = tables.read(file("t.jsonl", "\n".join(json.dumps(dict(zip(("text", "label", "person"), row, strict=True))) for row in rows)),
+    table = tables.read(file("t.jsonl", "\n".join(json.dumps(dict(zip(("text", "label", "person"), row, strict=True)))
+                                                  for row in rows)),
                         settings=settings)
-    examined = check.examine(table, roles={"text": Role.TEXT, "label": Role.LABEL, "person": Role.ID}, settings=settings)
+    examined = check.examine(table, roles={"text": Role.TEXT, "label": Role.LABEL, "person": Role.ID},
+                             settings=settings)
     for person in range(20):
         assert len(set(examined.split[person * 6 : person * 6 + 6])) == 1
 
@@ -188,8 +197,8 @@ def test_checking_never_imports_torch(file: File, settings: Settings) -> None:
 
     path = file("t.csv", "text,label\n" + "".join(f"row {i},{'ab'[i % 2]}\n" for i in range(200)))
     code = ("import sys; from pathlib import Path; from core.data.check import *; from core.settings import Settings;"
-            f"check_file(Path({str(path)!r}), settings=Settings(home=Path({str(settings.home)!r})), options=Options(thorough=True));"
-            "sys.exit('torch' in sys.modules)")
+            f"check_file(Path({str(path)!r}), settings=Settings(home=Path({str(settings.home)!r})), "
+            "options=Options(thorough=True));sys.exit('torch' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -199,7 +208,8 @@ CELL = st.sampled_from(["", " ", "nan", "a", "b", "A", "1", "2.5", "train", "tes
 
 @hypothesis_settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=40), st.booleans(), st.booleans())
-def test_any_table_gets_a_true_report_or_a_refusal(file: File, settings: Settings, rows: Rows, merge: bool, fix: bool) -> None:
+def test_any_table_gets_a_true_report_or_a_refusal(file: File, settings: Settings, rows: Rows, merge: bool,
+                                                   fix: bool) -> None:
     refusal: DataError | None = None
     try:
         found = report(file, settings, rows, ("text", "label", "split"), merge_labels=merge, fix_leaks=fix)

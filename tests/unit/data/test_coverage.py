@@ -28,10 +28,12 @@ def found(path: Path, settings: Settings) -> dict[str, Finding]:
 
 @pytest.mark.parametrize(("elsewhere", "said"), [(["test"], "weather (10 rows)"), (["validation"], "weather (10 rows)"),
                                                  (["test", "dev"], "weather (10 rows)")])
-def test_a_class_without_training_rows_is_named(file: File, settings: Settings, elsewhere: list[str], said: str) -> None:
+def test_a_class_without_training_rows_is_named(file: File, settings: Settings, elsewhere: list[str],
+                                                said: str) -> None:
     rows = [(line(i), ["sport", "money"][i % 2], ["train", "train", "test", "dev"][i // 2 % 4]) for i in range(40)]
     rows += [(line(100 + i), "weather", elsewhere[i % len(elsewhere)]) for i in range(10)]
-    finding = found(file("t.csv", "text,label,split\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows)), settings)["untrained-classes"]
+    finding = found(file("t.csv", "text,label,split\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows)),
+                    settings)["untrained-classes"]
     assert finding.severity == "warning" and finding.count == 1 and said in finding.message
 
 
@@ -54,12 +56,14 @@ def one_author(count: int) -> list[tuple[str, str, str]]:
 def test_groups_so_large_that_a_split_stays_empty_are_said(file: File, settings: Settings) -> None:
     codes = found(file("t.csv", "text,label\n" + "".join(f"{a},{b}\n" for a, b in templates(40, 2))), settings)
     assert {codes[f"no-{split}-rows"].severity for split in ("validation", "test")} == {"warning"}
-    authors = found(file("a.csv", "text,label,id\n" + "".join(f"{a},{b},{c}\n" for a, b, c in one_author(16))), settings)
+    authors = found(file("a.csv", "text,label,id\n" + "".join(f"{a},{b},{c}\n" for a, b, c in one_author(16))),
+                    settings)
     assert {"no-validation-rows", "no-test-rows"} & set(authors)
 
 
 def test_few_rows_that_leave_no_validation_are_said(file: File, settings: Settings) -> None:
-    codes = found(file("t.csv", "text,label\n" + "".join(f"{line(i)},{label}\n" for i, label in enumerate("aaabbbcc"))), settings)
+    codes = found(file("t.csv", "text,label\n" + "".join(f"{line(i)},{label}\n" for i, label in enumerate("aaabbbcc"))),
+                  settings)
     splits = {"train": {"a": 1}, "validation": {"a": 0}, "test": {"a": 1}}
     assert [item.code for item in cautions(splits)] == ["no-validation-rows"]
     assert "no-test-rows" not in codes
@@ -67,7 +71,8 @@ def test_few_rows_that_leave_no_validation_are_said(file: File, settings: Settin
 
 def test_a_dataset_of_an_earlier_version_is_judged_by_its_counts() -> None:
     counts = {"train": {"a": 5, "b": 0}, "test": {"a": 2, "b": 3}, "shift": {"b": 2}}
-    assert [(item.code, item.count) for item in cautions(counts)] == [("untrained-classes", 1), ("no-validation-rows", 1)]
+    assert ([(item.code, item.count) for item in cautions(counts)]
+            == [("untrained-classes", 1), ("no-validation-rows", 1)])
     assert "b (5 rows)" in next(iter(cautions(counts))).message
     assert list(cautions({})) == [] and list(cautions({"train": {"a": 0}})) == []
 

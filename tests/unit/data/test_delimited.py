@@ -1,4 +1,5 @@
-"""Delimited files as other tools write them: stray quotation marks, lines above and inside the table, headers that do not fit, dumps."""
+"""Delimited files as other tools write them: stray quotation marks, lines above and inside the table, headers that do
+not fit, dumps."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ N = 400
 
 
 def body(n: int = N) -> list[list[str]]:
-    return [[" ".join(WORDS[(i * 7 + k) % len(WORDS)] for k in range(8)) + f" {i}", ("sport", "money", "rain")[i % 3]] for i in range(n)]
+    return [[" ".join(WORDS[(i * 7 + k) % len(WORDS)] for k in range(8)) + f" {i}", ("sport", "money", "rain")[i % 3]]
+            for i in range(n)]
 
 
 def joined(rows: list[list[str]], separator: str = ",") -> list[str]:
@@ -42,12 +44,14 @@ def counts(path: Path, settings: Settings) -> tuple[int, int, dict[str, int]]:
 @pytest.mark.parametrize("closed", [None, 'a board of 2"', 'she said "yes"', '"quoted, whole"', '"', '"next one'])
 @pytest.mark.parametrize("separator", [",", "\t", ";"])
 @pytest.mark.parametrize("column", [0, 1])
-def test_a_stray_mark_swallows_no_rows(file: File, settings: Settings, separator: str, column: int, closed: str | None) -> None:
+def test_a_stray_mark_swallows_no_rows(file: File, settings: Settings, separator: str, column: int,
+                                       closed: str | None) -> None:
     rows = body()
     rows[10][column] = '"' + rows[10][column]
     if closed is not None:
         rows[300][0] = closed.replace(",", separator)
-    table = tables.read(file("t.csv", "\n".join(joined([["text", "label"], *rows], separator)) + "\n"), settings=settings)
+    table = tables.read(file("t.csv", "\n".join(joined([["text", "label"], *rows], separator)) + "\n"),
+                        settings=settings)
     assert table.rows_read == N == len(table) + len(table.left_out)
     assert len(table.left_out) <= 2 and {item.row for item in table.left_out} <= {11, 301}
     kept = dict(zip(table.row_numbers.tolist(), table.data.to_pylist(), strict=True))
@@ -81,8 +85,8 @@ def test_marks_that_mean_nothing_are_kept(file: File, settings: Settings) -> Non
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_cells_of_several_lines_stay_whole(file: File, settings: Settings, separator: str) -> None:
-    texts = ["Dear all,\n\nthe match is off.\nYours, Ann", 'He said "no", then left\nand came back, late', "a;b\nc;d\ne\tf",
-             "\nsport,\nmoney",
+    texts = ["Dear all,\n\nthe match is off.\nYours, Ann", 'He said "no", then left\nand came back, late',
+             "a;b\nc;d\ne\tf", "\nsport,\nmoney",
              "- one, sport\n- two, money\n"]
     rows = [[texts[i % 5] + f" {i}", ("sport", "money", "rain")[i % 3]] for i in range(90)]
     table = tables.read(file("t.csv", written([["text", "label"], *rows], delimiter=separator)), settings=settings)
@@ -103,9 +107,9 @@ def test_a_hint_line_may_name_any_separator(file: File, settings: Settings) -> N
         assert (table.columns, len(table)) == (("text", "label"), N)
 
 
-ABOVE = ["Survey 2024\n", "Survey 2024,\n", "Survey 2024\n\nexported by Ann\n", '"Survey, 2024"\n', "# exported on Monday\n",
-         "Survey, spring 2024\n", "% made by hand, by Ann\n", "// remark\n", '"Survey, spring\n',
-         "# rows: 400, two columns\n# it's a test, \"open\n", "\n\nReport\n"]
+ABOVE = ["Survey 2024\n", "Survey 2024,\n", "Survey 2024\n\nexported by Ann\n", '"Survey, 2024"\n',
+         "# exported on Monday\n", "Survey, spring 2024\n", "% made by hand, by Ann\n", "// remark\n",
+         '"Survey, spring\n', "# rows: 400, two columns\n# it's a test, \"open\n", "\n\nReport\n"]
 
 
 @pytest.mark.parametrize("above", ABOVE)
@@ -195,13 +199,15 @@ def test_headers_that_do_not_fit_are_refused_in_words(file: File, settings: Sett
 
 def test_a_comma_at_the_end_of_every_row_is_no_column(file: File, settings: Settings) -> None:
     for header in ("text,label", "text,label,"):
-        table = tables.read(file("t.csv", "\n".join([header, *(line + "," for line in joined(body()))])), settings=settings)
+        table = tables.read(file("t.csv", "\n".join([header, *(line + "," for line in joined(body()))])),
+                            settings=settings)
         assert (table.columns, len(table)) == (("text", "label"), N)
 
 
 def test_mysql_outfile_with_quotes(file: File, settings: Settings) -> None:
     texts = ['he said "no" in C:\\new\\test', "two\nlines", 'ends in "a quote"', "a tab\tinside", "C:\\"]
-    rows = [[texts[i % 5] + ("" if i % 5 in (2, 4) else f" {i}"), None if i % 7 == 0 else ("a", "b")[i % 2]] for i in range(70)]
+    rows = [[texts[i % 5] + ("" if i % 5 in (2, 4) else f" {i}"), None if i % 7 == 0 else ("a", "b")[i % 2]]
+            for i in range(70)]
     escaped = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\\n"})
     lines = [",".join("\\N" if cell is None else f'"{cell.translate(escaped)}"' for cell in row) for row in rows]
     table = tables.read(file("t.csv", "\n".join(["text,label", *lines]) + "\n"), settings=settings)
@@ -211,7 +217,8 @@ def test_mysql_outfile_with_quotes(file: File, settings: Settings) -> None:
 def test_dumps_with_tabs_and_no_quotes(file: File, settings: Settings) -> None:
     texts = ['he said "no" in C:\\new\\test', '"opens', "two\nlines", "plain"]
     rows = [[texts[i % 4] + f" {i}", None if i % 7 == 0 else ("a", "b")[i % 2]] for i in range(70)]
-    lines = ["\t".join("\\N" if cell is None else cell.replace("\\", "\\\\").replace("\n", "\\\n") for cell in row) for row in rows]
+    lines = ["\t".join("\\N" if cell is None else cell.replace("\\", "\\\\").replace("\n", "\\\n") for cell in row)
+             for row in rows]
     table = tables.read(file("t.tsv", "\n".join(["text\tlabel", *lines]) + "\n"), settings=settings)
     assert [list(row.values()) for row in table.data.to_pylist()] == rows
 

@@ -23,7 +23,8 @@ END = "</sheetData>"
 ROWS: list[list[Any]] = [[f"a sentence of its own, number {i}", ("sport", "money")[i % 2]] for i in range(N)]
 
 
-def saved(path: Path, *sheets: Sequence[Sequence[Any]], titles: Sequence[str] = (), change: Callable[[Any], None] | None = None) -> Path:
+def saved(path: Path, *sheets: Sequence[Sequence[Any]], titles: Sequence[str] = (),
+          change: Callable[[Any], None] | None = None) -> Path:
     book = openpyxl.Workbook()
     book.remove(book.active)
     for number, rows in enumerate(sheets):
@@ -53,15 +54,18 @@ def content(path: Path, settings: Settings) -> list[list[str | None]]:
     return [list(row.values()) for row in table.data.select(["text", "label"]).to_pylist()]
 
 
-@pytest.mark.parametrize("reference", ['<dimension ref="A1"/>', '<dimension ref="A1:XFD1048576"/>', '<dimension ref="A1:A3"/>',
-                                       '<dimension ref="C5:D9"/>', ""])
+@pytest.mark.parametrize("reference",
+                         ['<dimension ref="A1"/>', '<dimension ref="A1:XFD1048576"/>', '<dimension ref="A1:A3"/>',
+                          '<dimension ref="C5:D9"/>', ""])
 def test_a_wrong_size_changes_nothing(tmp_path: Path, settings: Settings, reference: str) -> None:
-    path = rewritten(saved(tmp_path / "t.xlsx", [["text", "label"], *ROWS]), lambda xml: re.sub(r"<dimension[^>]*/>", reference, xml))
+    path = rewritten(saved(tmp_path / "t.xlsx", [["text", "label"], *ROWS]),
+                     lambda xml: re.sub(r"<dimension[^>]*/>", reference, xml))
     assert content(path, settings) == ROWS
 
 
 def test_hundreds_of_thousands_of_formatted_empty_rows(tmp_path: Path, settings: Settings) -> None:
-    empty = "".join(f'<row r="{i}" s="1" customFormat="1"><c r="A{i}" s="1"/><c r="B{i}" s="1"/></row>' for i in range(N + 2, 300_000))
+    empty = "".join(f'<row r="{i}" s="1" customFormat="1"><c r="A{i}" s="1"/><c r="B{i}" s="1"/></row>'
+                    for i in range(N + 2, 300_000))
     path = rewritten(saved(tmp_path / "t.xlsx", [["text", "label"], *ROWS]), lambda xml: xml.replace(END, empty + END))
     assert content(path, settings) == ROWS
 
@@ -84,7 +88,8 @@ def test_rows_without_numbers(tmp_path: Path, settings: Settings) -> None:
 
 @pytest.mark.parametrize("above", [[["Survey 2024"]], [["Survey 2024"], [], ["made by", None]], [[None, "Results"]]])
 def test_titles_above_the_table(tmp_path: Path, settings: Settings, above: list[list[Any]]) -> None:
-    path = saved(tmp_path / "t.xlsx", [*above, ["text", "label"], *ROWS], change=lambda book: book.worksheets[0].merge_cells("A1:B1"))
+    path = saved(tmp_path / "t.xlsx", [*above, ["text", "label"], *ROWS],
+                 change=lambda book: book.worksheets[0].merge_cells("A1:B1"))
     if above[0][0] is None:
         path = saved(tmp_path / "u.xlsx", [*above, ["text", "label"], *ROWS])
     assert content(path, settings) == ROWS
@@ -92,7 +97,8 @@ def test_titles_above_the_table(tmp_path: Path, settings: Settings, above: list[
 
 
 def test_the_names_once_more_and_units(tmp_path: Path, settings: Settings) -> None:
-    path = saved(tmp_path / "t.xlsx", [["text", "label"], ["(words)", "(class)"], *ROWS[:20], ["Text", "Label"], *ROWS[20:]])
+    path = saved(tmp_path / "t.xlsx",
+                 [["text", "label"], ["(words)", "(class)"], *ROWS[:20], ["Text", "Label"], *ROWS[20:]])
     table = tables.read(path, settings=settings)
     assert content(path, settings) == ROWS and [item.row for item in table.left_out] == [1, 22]
 
@@ -113,8 +119,10 @@ def test_hidden_sheets_and_cover_sheets_are_passed_over(tmp_path: Path, settings
     def hide(book: Any) -> None:
         book["old"].sheet_state = "hidden"
 
-    old, cover, empty = [["text", "label"], ["old", "old"]] * 3, [["A workbook about sports"], ["made by Ann"]], [[None]]
-    path = saved(tmp_path / "t.xlsx", old, cover, empty, [["text", "label"], *ROWS], titles=["old", "cover", "empty", "data"], change=hide)
+    old, cover, empty = ([["text", "label"], ["old", "old"]] * 3, [["A workbook about sports"], ["made by Ann"]],
+                         [[None]])
+    path = saved(tmp_path / "t.xlsx", old, cover, empty, [["text", "label"], *ROWS],
+                 titles=["old", "cover", "empty", "data"], change=hide)
     assert content(path, settings) == ROWS
     finding = tables.read(path, settings=settings).findings[0]
     assert finding.code == "other-sheets" and "'data'" in finding.message
@@ -124,11 +132,13 @@ def test_hidden_sheets_and_cover_sheets_are_passed_over(tmp_path: Path, settings
 
 def test_dates_truth_values_errors_and_formulas(tmp_path: Path, settings: Settings) -> None:
     rows = [["text", "label", "when", "sure"], ["one", "#REF!", datetime.date(2024, 1, 2), True],
-            ["two", "=1+1", datetime.datetime(2024, 1, 2, 3, 4), False], ["a_x000D_\nb", 3.0, datetime.time(3, 4), None]]
+            ["two", "=1+1", datetime.datetime(2024, 1, 2, 3, 4), False],
+            ["a_x000D_\nb", 3.0, datetime.time(3, 4), None]]
     path = saved(tmp_path / "t.xlsx", rows)
     table = tables.read(path, settings=settings)
     assert [list(row.values()) for row in table.data.to_pylist()] == [
-        ["one", "#REF!", "2024-01-02", "true"], ["two", None, "2024-01-02T03:04:00", "false"], ["a\nb", "3", "03:04:00", None]]
+        ["one", "#REF!", "2024-01-02", "true"], ["two", None, "2024-01-02T03:04:00", "false"],
+        ["a\nb", "3", "03:04:00", None]]
     assert {finding.code: finding.count for finding in table.findings} == {"formulas-without-values": 1}
     reasons = [item.reason for item in check_file(path, settings=settings).left_out]
     assert reasons == ["the label says '#REF!', which means no value", "the label is empty"]
@@ -147,8 +157,8 @@ def test_sparse_columns_keep_their_names(tmp_path: Path, settings: Settings) -> 
 
 
 def test_damaged_parts_are_refused_in_words(tmp_path: Path, settings: Settings) -> None:
-    for number, damage in enumerate((lambda xml: xml[:300], lambda xml: xml.replace("</is>", "</si>", 1), lambda xml: "not xml",
-                                        lambda xml: xml[: xml.rindex("</row>") + 6])):
+    for number, damage in enumerate((lambda xml: xml[:300], lambda xml: xml.replace("</is>", "</si>", 1),
+                                     lambda xml: "not xml", lambda xml: xml[: xml.rindex("</row>") + 6])):
         path = rewritten(saved(tmp_path / f"{number}.xlsx", [["text", "label"], *ROWS]), damage)
         with pytest.raises(DataError) as caught:
             tables.read(path, settings=settings)

@@ -24,7 +24,8 @@ File = Callable[[str, str | bytes], Path]
 def test_it_agrees_with_the_careful_reader(file: File, body: str) -> None:
     path = file("t.csv", "text,label\n" + body)
     shape = shape_of("text,label\n" + body, Dialect(separator=","))
-    fast = fast_csv.read_clean(path, separator=",", columns=["text", "label"], first_rows=[], shape=shape, names=["text", "label"])
+    fast = fast_csv.read_clean(path, separator=",", columns=["text", "label"], first_rows=[], shape=shape,
+                               names=["text", "label"])
     if fast is not None:
         with path.open(encoding="utf-8", newline="") as lines:
             careful = list(delimited.Records(lines, shape))[1:]
@@ -37,22 +38,25 @@ ROWS = [['a "quoted" word,\nand a line', "x"], ["plain", "y"], ["", "z"]]
 
 
 def test_well_formed_files_are_taken(file: File) -> None:
-    taken = fast_csv.read_clean(file("t.csv", "\ufeff" + CLEAN), separator=",", columns=["text", "label"], first_rows=ROWS,
-                                shape=SHAPE, names=["text", "label"])
+    taken = fast_csv.read_clean(file("t.csv", "\ufeff" + CLEAN), separator=",", columns=["text", "label"],
+                                first_rows=ROWS, shape=SHAPE, names=["text", "label"])
     assert taken is not None
     assert [list(row.values()) for row in taken.to_pylist()] == ROWS
 
 
-TAILS = ["one\n", "TEXT,label\n", "# a remark,with a comma\n", "a,b,c\n", '"open,x\n', 'stray "quote" here,x\n', "a,\xff"]
+TAILS = ["one\n", "TEXT,label\n", "# a remark,with a comma\n", "a,b,c\n", '"open,x\n', 'stray "quote" here,x\n',
+         "a,\xff"]
 
 
 @pytest.mark.parametrize("tail", TAILS)
 def test_unusual_files_are_left_to_the_careful_reader(file: File, tail: str) -> None:
     path = file("t.csv", CLEAN.encode() + tail.encode("latin-1"))
-    assert fast_csv.read_clean(path, separator=",", columns=["text", "label"], first_rows=[], shape=SHAPE, names=["text", "label"]) is None
+    assert (fast_csv.read_clean(path, separator=",", columns=["text", "label"], first_rows=[], shape=SHAPE,
+                                names=["text", "label"]) is None)
 
 
-def test_a_large_file_reads_the_same_either_way(file: File, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_large_file_reads_the_same_either_way(file: File, settings: Settings, monkeypatch: pytest.MonkeyPatch,
+                                                tmp_path: Path) -> None:
     path = file("t.csv", CLEAN * 1 + "".join(f'"row ""{i}"", é",{i % 3}\n' for i in range(2000)))
     careful = tables.read(path, settings=settings)
     monkeypatch.setattr(fast_csv, "MIN_BYTES", 0)
@@ -64,16 +68,19 @@ def test_a_large_file_reads_the_same_either_way(file: File, settings: Settings, 
         tables.read(path, settings=Settings(home=tmp_path, max_rows=10))
 
 
-def test_orange_headers_are_left_out_of_large_files_too(file: File, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orange_headers_are_left_out_of_large_files_too(file: File, settings: Settings,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast_csv, "MIN_BYTES", 0)
-    path = file("t.tab", "Category\tText\nd\tstring\nclass\t\n" + "".join(f"{'ab'[i % 2]}\tsome text {i}\n" for i in range(20)))
+    path = file("t.tab",
+                "Category\tText\nd\tstring\nclass\t\n" + "".join(f"{'ab'[i % 2]}\tsome text {i}\n" for i in range(20)))
     table = tables.read(path, settings=settings)
     assert table.columns == ("Category", "Text")
     assert len(table) == 20
     assert table.data["Text"][0].as_py() == "some text 0"
 
 
-def test_rows_that_a_cell_of_a_large_file_swallows_are_noticed(file: File, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_a_cell_of_a_large_file_swallows_are_noticed(file: File, settings: Settings,
+                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast_csv, "MIN_BYTES", 0)
     lines = [f"text number {i},{'ab'[i % 2]}" for i in range(1000)]
     lines[300] = '"opens here,a'

@@ -23,7 +23,8 @@ def make_wheel(folder: Path, name: str = "tinycorpus", version: str = "1.0") -> 
         wheel.writestr(f"{name}/__init__.py", "raise RuntimeError('imported')")
         wheel.writestr(f"{name}/data.txt", "hello\n" * 1000)
         wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/WHEEL",
+                       "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
     return path
 
@@ -39,7 +40,8 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_fetch_brings_the_same_bytes_and_reports_progress(index: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
-    found = fetch.fetch_package("tinycorpus==1.0", dest=tmp_path / "d", expected_bytes=7, progress=lambda d, t: seen.append((d, t)))
+    found = fetch.fetch_package("tinycorpus==1.0", dest=tmp_path / "d", expected_bytes=7,
+                                progress=lambda d, t: seen.append((d, t)))
     assert found.read_bytes() == index.read_bytes()
     assert seen[0] == (0, 7)
     assert seen[-1] == (found.stat().st_size, found.stat().st_size)

@@ -29,7 +29,8 @@ from core.errors import ThawError
 from core.settings import Settings
 
 N = 40
-FRAME = pd.DataFrame({"text": [f'a sentence, "number" {i} ü' for i in range(N)], "label": ["sport", "money"] * (N // 2), "id": range(N)})
+FRAME = pd.DataFrame({"text": [f'a sentence, "number" {i} ü' for i in range(N)], "label": ["sport", "money"] * (N // 2),
+                      "id": range(N)})
 CASES = int(os.environ.get("THAW_FUZZ", "12"))
 SEED = int(os.environ.get("THAW_FUZZ_SEED", "0"))
 
@@ -80,18 +81,23 @@ LINES = FRAME.to_json(orient="records", lines=True).encode()
 KINDS: dict[str, Callable[[], bytes]] = {
     "a.csv": lambda: CSV, "a.tsv": lambda: FRAME.to_csv(index=False, sep="\t").encode("cp1252"),
     "a.txt": lambda: FRAME.to_csv(index=False, sep=" ", quoting=csv.QUOTE_ALL).encode(),
-    "u.csv": lambda: CSV.decode().encode("utf-16"), "a.jsonl": lambda: LINES, "a.json": lambda: FRAME.to_json(orient="records").encode(),
-    "s.json": lambda: FRAME.to_json(orient="split").encode(), "c.json": lambda: FRAME.to_json(orient="columns").encode(),
+    "u.csv": lambda: CSV.decode().encode("utf-16"), "a.jsonl": lambda: LINES,
+    "a.json": lambda: FRAME.to_json(orient="records").encode(),
+    "s.json": lambda: FRAME.to_json(orient="split").encode(),
+    "c.json": lambda: FRAME.to_json(orient="columns").encode(),
     "p.jsonl": lambda: "\n".join(json.dumps({"text": t, "accept": [v], "answer": "accept", "_task_hash": 1})
                                  for t, v in zip(FRAME["text"], FRAME["label"], strict=True)).encode(),
-    "l.json": lambda: json.dumps([{"data": {"text": t}, "annotations": [{"result": [{"type": "choices", "from_name": "x", "value": {
-        "choices": [v]}}]}]} for t, v in zip(FRAME["text"], FRAME["label"], strict=True)]).encode(),
+    "l.json": lambda: json.dumps([{"data": {"text": t},
+                                   "annotations": [{"result": [{"type": "choices", "from_name": "x", "value": {
+                                       "choices": [v]}}]}]} for t, v in zip(FRAME["text"], FRAME["label"],
+                                                                            strict=True)]).encode(),
     "a.parquet": parquet, "b.parquet": parquet, "a.pq": parquet, "a.xlsx": xlsx, "b.xlsx": xlsx, "x.zip": xlsx,
     "a.zip": lambda: zipped({"rows.csv": CSV}), "l.zip": lambda: zipped({"rows.csv": CSV}, zipfile.ZIP_LZMA),
     "b.zip": lambda: zipped({"rows.csv": CSV}, zipfile.ZIP_BZIP2), "t.zip": lambda: zipped(TEXTS),
     "s.zip": lambda: zipped({"train.csv": CSV, "test.jsonl": LINES}), "a.tar": lambda: tarred(TEXTS, "w"),
-    "a.tgz": lambda: tarred({"rows.csv": CSV}, "w:gz"), "x.tar": lambda: tarred(TEXTS, "w:xz"), "a.csv.gz": lambda: gzip.compress(CSV),
-    "a.csv.xz": lambda: lzma.compress(CSV), "a.csv.zst": lambda: zstd(CSV), "a.parquet.gz": lambda: gzip.compress(parquet())}
+    "a.tgz": lambda: tarred({"rows.csv": CSV}, "w:gz"), "x.tar": lambda: tarred(TEXTS, "w:xz"),
+    "a.csv.gz": lambda: gzip.compress(CSV), "a.csv.xz": lambda: lzma.compress(CSV), "a.csv.zst": lambda: zstd(CSV),
+    "a.parquet.gz": lambda: gzip.compress(parquet())}
 
 
 def damaged(data: bytes, draw: random.Random) -> bytes:
@@ -109,7 +115,8 @@ def damaged(data: bytes, draw: random.Random) -> bytes:
         elif kind == 3:
             out[at : at + length] = draw.randbytes(length)
         elif kind == 4:
-            out[at:at] = draw.choice((b'"', b"\n", b"\0", b"\xff", b",", b"\\", b"\xc3", b"[" * 50, b"</row>", b"9" * 30))
+            out[at:at] = draw.choice((b'"', b"\n", b"\0", b"\xff", b",", b"\\", b"\xc3", b"[" * 50, b"</row>",
+                                      b"9" * 30))
         elif draw.random() < 0.3:
             del out[at:]
     return bytes(out)
@@ -118,7 +125,8 @@ def damaged(data: bytes, draw: random.Random) -> bytes:
 def tried(path: Path, settings: Settings) -> str:
     """"" where the file was imported with a true count, or refused in three parts; otherwise what went wrong."""
     quick = Options(thorough=False)
-    for look in (lambda: check_file(path, settings=settings, options=quick), lambda: browse.preview(path, settings=settings)):
+    for look in (lambda: check_file(path, settings=settings, options=quick),
+                 lambda: browse.preview(path, settings=settings)):
         try:
             found = look()
         except ThawError as error:

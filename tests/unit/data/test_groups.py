@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from core.data import groups
 
-ROWS = st.lists(st.tuples(st.sampled_from(["train", "validation", "test", "shift"]), st.integers(0, 8), st.integers(0, 8)), max_size=60)
+ROWS = st.lists(st.tuples(st.sampled_from(["train", "validation", "test", "shift"]), st.integers(0, 8),
+                          st.integers(0, 8)), max_size=60)
 
 
 @given(ROWS)

@@ -101,11 +101,12 @@ def test_of_many_text_files_some_are_read(settings: Settings, tmp_path: Path) ->
         for i in range(2_000):
             bundle.writestr(f"{'pos' if i % 2 else 'neg'}/{i}.txt", f"text {i}")
     found = head.read(tmp_path / "t.zip", settings=settings)
-    assert not found.complete and 100 < len(found.table) < 700 and set(found.table.data["label"].to_pylist()) == {"pos", "neg"}
+    assert (not found.complete and 100 < len(found.table) < 700 and set(found.table.data["label"].to_pylist())
+            == {"pos", "neg"})
 
 
-def test_picture_archives_are_listed_with_small_pictures(picture: Callable[..., bytes], archive: Callable[..., Path], settings: Settings,
-                                                         tmp_path: Path) -> None:
+def test_picture_archives_are_listed_with_small_pictures(picture: Callable[..., bytes], archive: Callable[..., Path],
+                                                         settings: Settings, tmp_path: Path) -> None:
     files = {f"{'cat' if i % 2 else 'dog'}/{i:03}.png": picture(i, size=(200, 100)) for i in range(60)}
     packed = tmp_path / "p.tar.gz"
     with tarfile.open(packed, "w:gz") as bundle:
@@ -115,7 +116,8 @@ def test_picture_archives_are_listed_with_small_pictures(picture: Callable[..., 
             bundle.addfile(member, io.BytesIO(data))
     for path in (archive(files), packed):
         preview = browse.preview(path, settings=settings)
-        assert (preview.task, preview.rows_read, preview.roles) == (Task.IMAGE_CLASSIFICATION, 60, {"image": "image", "label": "label"})
+        assert ((preview.task, preview.rows_read, preview.roles)
+                == (Task.IMAGE_CLASSIFICATION, 60, {"image": "image", "label": "label"}))
         assert set(preview.pictures) == {row["image"] for row in preview.rows}
         assert all(data.startswith(b"\x89PNG") for data in preview.pictures.values())
 

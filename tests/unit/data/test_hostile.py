@@ -1,4 +1,5 @@
-"""Every odd or hostile table that Thaw promises to meet: a true report or a refusal that speaks, and nothing lost in between."""
+"""Every odd or hostile table that Thaw promises to meet: a true report or a refusal that speaks, and nothing lost in
+between."""
 
 from __future__ import annotations
 
@@ -58,9 +59,11 @@ FOUND: list[tuple[str, str, str | bytes, str]] = [
     ("one row a class", "a.csv", csv(*(f"words {i},class {i}" for i in range(20))), "one-row-per-class"),
     ("5,000 classes", "a.csv", csv(*(f"words {i},class {i % 5000}" for i in range(10_000))), "too-many-classes"),
     ("NaN and empty labels", "a.csv", csv(*good(), "x,", "y,NaN", "z,null"), "left-out"),
-    ("labels that look continuous", "a.csv", csv(*(f"words {i},{i * 0.37:.2f}" for i in range(60))), "continuous-label"),
+    ("labels that look continuous", "a.csv", csv(*(f"words {i},{i * 0.37:.2f}" for i in range(60))),
+     "continuous-label"),
     ("100,000-character cells", "a.csv", csv(*good(), "x" * 100_000 + ",cat"), "very-long-texts"),
-    ("mixed encodings", "a.csv", csv(*good(), "café,cat").encode() + "na\xefve,dog\n".encode("latin-1"), "mixed-encodings"),
+    ("mixed encodings", "a.csv", csv(*good(), "café,cat").encode() + "na\xefve,dog\n".encode("latin-1"),
+     "mixed-encodings"),
     ("NUL bytes", "a.csv", csv(*good(), "a\0b,cat"), "nul-bytes"),
     ("a header that is data", "a.csv", "\n".join(good()) + "\n", "header-is-data"),
     ("formula cells", "a.csv", csv(*good(), '"=HYPERLINK(""http://x"",""y"")",cat', "=1+1,dog"), "length"),
@@ -70,7 +73,8 @@ FOUND: list[tuple[str, str, str | bytes, str]] = [
 
 
 def adds_up(report: ImportReport) -> bool:
-    return report.rows_read == report.rows_kept + len(report.left_out) and sum(report.classes.values()) == report.rows_kept
+    return (report.rows_read == report.rows_kept + len(report.left_out) and sum(report.classes.values())
+            == report.rows_kept)
 
 
 @pytest.mark.parametrize(("name", "content", "says"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
@@ -82,7 +86,8 @@ def test_refusals_have_three_parts(file: File, settings: Settings, name: str, co
 
 
 @pytest.mark.parametrize(("name", "content", "code"), [case[1:] for case in FOUND], ids=[case[0] for case in FOUND])
-def test_reports_are_true_and_name_the_problem(file: File, settings: Settings, name: str, content: str | bytes, code: str) -> None:
+def test_reports_are_true_and_name_the_problem(file: File, settings: Settings, name: str, content: str | bytes,
+                                               code: str) -> None:
     report = check_file(file(name, content), settings=settings)
     assert adds_up(report) and report.source == name
     finding = next(finding for finding in report.findings if finding.code == code)
@@ -92,7 +97,8 @@ def test_reports_are_true_and_name_the_problem(file: File, settings: Settings, n
 def test_formulas_without_stored_values_are_left_out_not_computed(file: File, settings: Settings) -> None:
     report = check_file(file("a.xlsx", formula_sheet()), settings=settings)
     assert adds_up(report) and report.rows_kept == 0
-    assert {item.reason for item in report.left_out} == {"the text is empty"} and [f.code for f in report.errors] == ["no-rows"]
+    assert ({item.reason for item in report.left_out} == {"the text is empty"} and [f.code for f in report.errors]
+            == ["no-rows"])
 
 
 def test_nested_values_are_told_to_be_flattened(file: File, settings: Settings) -> None:
@@ -102,6 +108,8 @@ def test_nested_values_are_told_to_be_flattened(file: File, settings: Settings) 
 
 
 @pytest.mark.parametrize(("name", "content"), [(case[1], case[2]) for case in FOUND], ids=[case[0] for case in FOUND])
-def test_every_finding_says_what_to_do_in_whole_sentences(file: File, settings: Settings, name: str, content: str | bytes) -> None:
+def test_every_finding_says_what_to_do_in_whole_sentences(file: File, settings: Settings, name: str,
+                                                          content: str | bytes) -> None:
     for finding in check_file(file(name, content), settings=settings).findings:
-        assert finding.message.endswith(".") and finding.remedy.endswith(".") and finding.severity in ("error", "warning", "info")
+        assert (finding.message.endswith(".") and finding.remedy.endswith(".")
+                and finding.severity in ("error", "warning", "info"))

@@ -16,7 +16,8 @@ from core.errors import DataError, FetchError
 from core.settings import Settings
 
 
-@pytest.mark.parametrize("name", ["../etc", "/etc/passwd", "a/b/c", "a\0b", "x" * 200, "", "owner/..", "https://x.org/y", "a b"])
+@pytest.mark.parametrize("name", ["../etc", "/etc/passwd", "a/b/c", "a\0b", "x" * 200, "", "owner/..",
+                                  "https://x.org/y", "a b"])
 def test_only_ids_are_accepted(name: str) -> None:
     with pytest.raises(DataError):
         hub.check_id(name)
@@ -66,9 +67,12 @@ def test_a_set_names_no_file_but_its_own(settings: Settings, tmp_path: Path, pic
     secret.write_bytes(picture(1))
     (cache / "own.png").write_bytes(picture(2))
     (cache / "link.png").symlink_to(secret)
-    paths = [str(cache / "own.png"), str(secret), str(cache / ".." / "secret.png"), str(cache / "link.png"), str(cache), "/etc/passwd"]
-    part = datasets.Dataset.from_dict({"image": [{"path": path, "bytes": None} for path in paths], "label": list("ababab")},
-                                      features=datasets.Features({"image": datasets.Image(), "label": datasets.Value("string")}))
+    paths = [str(cache / "own.png"), str(secret), str(cache / ".." / "secret.png"), str(cache / "link.png"), str(cache),
+             "/etc/passwd"]
+    part = datasets.Dataset.from_dict({"image": [{"path": path, "bytes": None} for path in paths],
+                                       "label": list("ababab")},
+                                      features=datasets.Features({"image": datasets.Image(),
+                                                                  "label": datasets.Value("string")}))
     folder = hub.load(lambda: part, name="owner/pets", dest=tmp_path / "out", settings=settings, cache=cache)
     written = [path.read_bytes() for path in sorted((folder / "pictures").iterdir())]
     assert written == [picture(2), b"", b"", b"", b"", b""]
@@ -77,17 +81,21 @@ def test_a_set_names_no_file_but_its_own(settings: Settings, tmp_path: Path, pic
 
 
 def test_splits_and_class_names_survive(settings: Settings, tmp_path: Path) -> None:
-    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])})
+    features = datasets.Features({"text": datasets.Value("string"),
+                                  "label": datasets.ClassLabel(names=["bad", "good"])})
     parts = datasets.DatasetDict({name: datasets.Dataset.from_dict(
-        {"text": [f"{name} sentence number {i}" for i in range(n)], "label": [i % 2 for i in range(n)]}, features=features)
+        {"text": [f"{name} sentence number {i}" for i in range(n)], "label": [i % 2 for i in range(n)]},
+        features=features)
         for name, n in (("train", 40), ("test", 10), ("validation", 6))})
     path = hub.load(lambda: parts, name="owner/set", dest=tmp_path, settings=settings)
     report = check_file(path, settings=settings)
     assert path.name == "owner--set.parquet" and report.classes == {"bad": 28, "good": 28}
-    assert {name: sum(counts.values()) for name, counts in report.splits.items()} == {"train": 40, "validation": 6, "test": 10}
+    assert ({name: sum(counts.values()) for name, counts in report.splits.items()}
+            == {"train": 40, "validation": 6, "test": 10})
 
 
-def test_pictures_become_a_folder_with_a_table(settings: Settings, tmp_path: Path, picture: Callable[..., bytes]) -> None:
+def test_pictures_become_a_folder_with_a_table(settings: Settings, tmp_path: Path,
+                                               picture: Callable[..., bytes]) -> None:
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
     drawn = [Image.open(io.BytesIO(picture(i))) for i in range(24)]
     part = datasets.Dataset.from_dict({"image": drawn, "label": [i % 2 for i in range(24)]}, features=features)

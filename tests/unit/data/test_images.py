@@ -27,8 +27,9 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
-@pytest.mark.parametrize(("format", "mode"), [("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "RGB"), ("PNG", "P"), ("PNG", "1"),
-                                              ("PNG", "L"), ("PNG", "RGBA"), ("PNG", "LA"), ("WEBP", "RGB"), ("BMP", "RGB"), ("GIF", "P")])
+@pytest.mark.parametrize(("format", "mode"),
+                         [("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "RGB"), ("PNG", "P"), ("PNG", "1"),
+                          ("PNG", "L"), ("PNG", "RGBA"), ("PNG", "LA"), ("WEBP", "RGB"), ("BMP", "RGB"), ("GIF", "P")])
 def test_every_format_becomes_rgb_with_the_same_pixels(picture: Draw, format: str, mode: str) -> None:
     data = picture(1, format=format, mode=mode)
     kept = images.normalise(data, max_pixels=LIMIT)
@@ -92,7 +93,8 @@ def huge_png(width: int, height: int) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100_000)) + chunk(b"IEND", b"")
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100_000))
+            + chunk(b"IEND", b""))
 
 
 @pytest.mark.parametrize(("data", "says"), [
@@ -129,7 +131,8 @@ def test_equal_pixels_have_equal_digests_whatever_the_format(picture: Draw) -> N
 
 
 @settings(max_examples=60, deadline=None)
-@given(data=st.binary(max_size=300), seed=st.integers(0, 3), at=st.integers(0, 2_000), format=st.sampled_from(images.FORMATS))
+@given(data=st.binary(max_size=300), seed=st.integers(0, 3), at=st.integers(0, 2_000),
+       format=st.sampled_from(images.FORMATS))
 def test_any_bytes_are_a_picture_or_a_reason(picture: Draw, data: bytes, seed: int, at: int, format: str) -> None:
     base = picture(seed, format=format)
     at %= len(base)

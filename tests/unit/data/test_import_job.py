@@ -68,18 +68,20 @@ def test_a_file_becomes_a_dataset_with_progress_and_a_report(file: File, setting
     assert {"reading rows", "looking for duplicates", "checking", "writing"} <= {note for *_, note in watcher.told}
 
 
-def test_pictures_report_how_many_are_done(picture: Callable[..., bytes], archive: Callable[..., Path], settings: Settings,
-                                           tmp_path: Path) -> None:
+def test_pictures_report_how_many_are_done(picture: Callable[..., bytes], archive: Callable[..., Path],
+                                           settings: Settings, tmp_path: Path) -> None:
     path = archive({f"{'cat' if i % 2 else 'dog'}/{i}.png": picture(i) for i in range(120)})
     watcher = Watcher()
     result = do(import_job.payload(path=path, name="Pets"), settings, tmp_path / "job", watcher)
     assert result["rows_kept"] == 120
-    assert (50, 120, "pictures", "reading pictures") in watcher.told and (120, 120, "pictures", "reading pictures") in watcher.told
+    assert ((50, 120, "pictures", "reading pictures") in watcher.told
+            and (120, 120, "pictures", "reading pictures") in watcher.told)
 
 
 def test_roles_options_and_report_only(file: File, settings: Settings, tmp_path: Path) -> None:
     labels = ["Yes" if i % 2 else " yes" if i % 4 else "no" for i in range(40)]
-    path = file("a.csv", "x,y,z\n" + "".join(f"some words {i},other words {i},{label}\n" for i, label in enumerate(labels)))
+    path = file("a.csv",
+                "x,y,z\n" + "".join(f"some words {i},other words {i},{label}\n" for i, label in enumerate(labels)))
     payload = import_job.payload(path=path, name="n", roles={"x": "ignore", "y": "text", "z": "label"},
                                  options=Options(merge_labels=True, fractions=(0.5, 0.25, 0.25)), keep=False)
     result = do(payload, settings, tmp_path / "job")
@@ -106,7 +108,8 @@ def test_a_stop_keeps_nothing(file: File, settings: Settings, tmp_path: Path) ->
 
 def test_the_rows_can_become_a_shift_set(file: File, settings: Settings, tmp_path: Path) -> None:
     base = do(import_job.payload(path=file("a.csv", rows(60)), name="base"), settings, tmp_path / "1")["dataset"]
-    result = do(import_job.payload(path=file("b.csv", rows(30, word="tale")), name="other", shift_of=base), settings, tmp_path / "2")
+    result = do(import_job.payload(path=file("b.csv", rows(30, word="tale")), name="other", shift_of=base), settings,
+                tmp_path / "2")
     dataset = library.load(result["dataset"], settings=settings, workspace="w")
     assert (dataset.rows("shift"), dataset.rows_kept, result["unmatched"]) == (30, 90, {})
 
@@ -130,17 +133,22 @@ def test_a_hub_set_without_a_hub_says_why(settings: Settings, tmp_path: Path) ->
     assert "THAW_HUB" in caught.value.why and caught.value.remedy
 
 
-def test_a_hub_set_becomes_an_upload_that_keeps_its_origin(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_set_becomes_an_upload_that_keeps_its_origin(settings: Settings, tmp_path: Path,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
     """`datasets` is replaced at its boundary: no hub can be asked in a test."""
     import datasets
 
-    part = datasets.Dataset.from_dict({"text": [f"sentence {i} of its own" for i in range(40)], "label": ["a", "b"] * 20})
+    part = datasets.Dataset.from_dict({"text": [f"sentence {i} of its own" for i in range(40)],
+                                       "label": ["a", "b"] * 20})
     monkeypatch.setattr(hub, "unavailable", lambda settings: None)
     monkeypatch.setattr(hub, "_load_dataset", lambda *wanted: part)
-    small = Settings(home=settings.home, max_upload_mb=0)             # what comes from the hub is no upload: this limit is not for it
-    path = Path(do(import_job.payload(hub_set={"id": "owner/set", "configuration": None, "split": None}), small, tmp_path / "1")["path"])
-    assert path.parent.parent == uploads.folder(settings, "w") and uploads.origin(path) == {"id": "owner/set", "configuration": None,
-                                                                                             "split": None}
+    # what comes from the hub is no upload: this limit is not for it
+    small = Settings(home=settings.home, max_upload_mb=0)
+    path = Path(do(import_job.payload(hub_set={"id": "owner/set", "configuration": None, "split": None}), small,
+                   tmp_path / "1")["path"])
+    assert path.parent.parent == uploads.folder(settings,
+                                                "w") and uploads.origin(path) == {"id": "owner/set",
+                                                                                  "configuration": None, "split": None}
     done = do(import_job.payload(path=path, name="mine", discard=True), small, tmp_path / "2")
     assert library.load(done["dataset"], settings=settings, workspace="w").source == "owner/set"
     assert not path.parent.exists()
@@ -155,10 +163,10 @@ def test_a_hub_set_becomes_an_upload_that_keeps_its_origin(settings: Settings, t
 
 
 def test_importing_never_imports_torch(file: File, settings: Settings, tmp_path: Path) -> None:
-    code = ("import sys\nfrom pathlib import Path\nfrom core.settings import Settings\nfrom core.data import import_job\n"
-            "sys.path.insert(0, str(Path('tests/unit/data')))\nfrom test_import_job import Watcher\n"
-            f"import_job.run(import_job.payload(path=Path({str(file('a.csv', rows(60)))!r}), name='x'), settings=Settings(home=Path("
-            f"{str(settings.home)!r})), workspace='w', folder=Path({str(tmp_path)!r}), observer=Watcher())\n"
-            "assert 'torch' not in sys.modules and 'datasets' not in sys.modules, 'loaded'")
+    code = ("import sys\nfrom pathlib import Path\nfrom core.settings import Settings\nfrom core.data "
+            "import import_job\nsys.path.insert(0, str(Path('tests/unit/data')))\nfrom test_import_job import Watcher\n"
+            f"import_job.run(import_job.payload(path=Path({str(file('a.csv', rows(60)))!r}), name='x'), "
+            f"settings=Settings(home=Path({str(settings.home)!r})), workspace='w', folder=Path({str(tmp_path)!r}), "
+            "observer=Watcher())\nassert 'torch' not in sys.modules and 'datasets' not in sys.modules, 'loaded'")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -35,17 +35,20 @@ def test_rows_come_back_as_documented(keep: Callable[..., Dataset], settings: Se
     table = library.read_rows(dataset, settings=settings, workspace="w")
     types = {field.name: str(field.type) for field in table.schema}
     assert types == {"row_id": "int64", "text": "string", "label": "int32", "split": "string"}
-    assert table.slice(3, 1).to_pylist()[0] | {"split": ""} == {"row_id": 4, "text": "row number 3", "label": 1, "split": ""}
+    assert (table.slice(3, 1).to_pylist()[0] | {"split": ""}
+            == {"row_id": 4, "text": "row number 3", "label": 1, "split": ""})
     assert {s: sum(c.values()) for s, c in dataset.counts.items()} == {"train": 28, "validation": 4, "test": 8}
     test = library.read_rows(dataset, settings=settings, workspace="w", split="test")
     assert test.num_rows == 8
     assert library.read_report(dataset, settings=settings, workspace="w").left_out[0].row == 41
 
 
-def test_equal_content_is_one_dataset_and_any_change_is_another(keep: Callable[..., Dataset], settings: Settings) -> None:
+def test_equal_content_is_one_dataset_and_any_change_is_another(keep: Callable[..., Dataset],
+                                                                settings: Settings) -> None:
     first = keep()
     assert keep().id == first.id
-    others = {keep(CSV.replace("number 7", "number seven")).id, keep(CSV.replace("row number 7,b", "row number 7,a")).id, keep(seed=1).id}
+    others = {keep(CSV.replace("number 7", "number seven")).id,
+              keep(CSV.replace("row number 7,b", "row number 7,a")).id, keep(seed=1).id}
     assert len(others | {first.id}) == 4
     assert {d.id for d in library.list_datasets(settings=settings, workspace="w")} == others | {first.id}
     assert not list((settings.workspace("w") / "datasets").glob(".new-*"))

@@ -1,4 +1,5 @@
-"""JSON as pandas, `datasets` and annotation tools write it: read as what it is, or refused by name; never learned from bookkeeping."""
+"""JSON as pandas, `datasets` and annotation tools write it: read as what it is, or refused by name; never learned from
+bookkeeping."""
 
 from __future__ import annotations
 
@@ -35,9 +36,10 @@ def lines(rows: list[Any]) -> str:
 @pytest.mark.parametrize("named", [False, True])
 def test_every_orient_of_pandas(file: File, settings: Settings, orient: str, named: bool) -> None:
     frame = pd.DataFrame(ROWS, index=[f"row {i}" for i in range(N)] if named else None)
-    table = tables.read(file("t.json", frame.to_json(orient=orient)), settings=settings)    # type: ignore[call-overload]
+    table = tables.read(file("t.json", frame.to_json(orient=orient)), settings=settings)  # type: ignore[call-overload]
     names = ["column 1", "column 2"] if orient == "values" else ["text", "label"]
-    assert table.rows_read == N and table.data.select(names).to_pylist() == [dict(zip(names, row.values(), strict=True)) for row in ROWS]
+    assert (table.rows_read == N and table.data.select(names).to_pylist()
+            == [dict(zip(names, row.values(), strict=True)) for row in ROWS])
 
 
 def test_columns_as_lists_and_lines_of_lists(file: File, settings: Settings) -> None:
@@ -59,7 +61,8 @@ def test_lists_of_another_length_are_left_out_by_name(file: File, settings: Sett
 
 def test_a_broken_first_line_costs_one_row(file: File, settings: Settings) -> None:
     table = tables.read(file("t.jsonl", '{"text": "cut\n{}\n' + lines(ROWS)), settings=settings)
-    assert (table.rows_read, [item.row for item in table.left_out]) == (N + 2, [1, 2]) and table.data.to_pylist() == ROWS
+    assert ((table.rows_read, [item.row for item in table.left_out]) == (N + 2, [1, 2]) and table.data.to_pylist()
+            == ROWS)
 
 
 def test_objects_over_several_lines(file: File, settings: Settings) -> None:
@@ -74,20 +77,23 @@ def test_a_list_without_objects_is_refused(file: File, settings: Settings) -> No
     assert caught.value.why and "list of objects" in caught.value.remedy
 
 
-# -- annotation tools ------------------------------------------------------------------------------------------------------------
+# -- annotation tools --------------------------------------------------------------------------------------------------
 
 
 def studio_task(i: int, results: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
     chosen = [{"value": {"choices": [ROWS[i]["label"]]}, "from_name": "mood", "to_name": "text", "type": "choices"}]
-    return {"id": i, "annotations": [{"id": i, "completed_by": i % 3, "result": chosen if results is None else results, "lead_time": 1.5}],
-            "data": {"text": ROWS[i]["text"], "url": f"http://x/{i}"}, "project": i % 2, "updated_by": i % 2, "inner_id": i,
-            "created_at": "2024-01-01", "updated_at": f"2024-01-{i % 20 + 1:02}", "file_upload": "a.csv", "total_annotations": 1, **more}
+    return {"id": i, "annotations": [{"id": i, "completed_by": i % 3, "result": chosen if results is None else results,
+                                      "lead_time": 1.5}],
+            "data": {"text": ROWS[i]["text"], "url": f"http://x/{i}"}, "project": i % 2, "updated_by": i % 2,
+            "inner_id": i, "created_at": "2024-01-01", "updated_at": f"2024-01-{i % 20 + 1:02}", "file_upload": "a.csv",
+            "total_annotations": 1, **more}
 
 
 def test_label_studio_json(file: File, settings: Settings) -> None:
     tasks = [studio_task(i) for i in range(N)]
     tasks[3]["annotations"].append({"result": [], "was_cancelled": True})
-    tasks[4]["annotations"].append({"result": [{"value": {"choices": ["sport", "money"]}, "from_name": "mood", "type": "choices"}]})
+    tasks[4]["annotations"].append({"result": [{"value": {"choices": ["sport", "money"]}, "from_name": "mood",
+                                                "type": "choices"}]})
     tasks[5]["annotations"] = []
     report = checked(file("t.json", json.dumps(tasks)), settings)
     assert {n: r for n, r in report.columns.items() if r != "ignore"} == {"id": "id", "text": "text", "mood": "label"}
@@ -97,7 +103,8 @@ def test_label_studio_json(file: File, settings: Settings) -> None:
 
 def test_label_studio_of_spans_and_boxes_is_refused_by_name(file: File, settings: Settings) -> None:
     for kind in ("labels", "rectanglelabels", "textarea"):
-        tasks = [studio_task(i, [{"value": {kind: ["x"], "start": 0, "end": 3}, "from_name": "a", "type": kind}]) for i in range(N)]
+        tasks = [studio_task(i, [{"value": {kind: ["x"], "start": 0, "end": 3}, "from_name": "a", "type": kind}])
+                 for i in range(N)]
         with pytest.raises(DataError, match="Label Studio") as caught:
             checked(file("t.json", json.dumps(tasks)), settings)
         assert kind in caught.value.why
@@ -105,7 +112,8 @@ def test_label_studio_of_spans_and_boxes_is_refused_by_name(file: File, settings
 
 def minimal(i: int) -> dict[str, Any]:
     return {"id": i, "text": ROWS[i]["text"], "mood": ROWS[i]["label"], "annotator": 1 + i % 2, "annotation_id": i,
-            "lead_time": 1.5 + i % 3, "created_at": f"2024-01-01T00:{i:02}:00.000000Z", "updated_at": f"2024-01-02T00:{i:02}:00.000000Z"}
+            "lead_time": 1.5 + i % 3, "created_at": f"2024-01-01T00:{i:02}:00.000000Z",
+            "updated_at": f"2024-01-02T00:{i:02}:00.000000Z"}
 
 
 @pytest.mark.parametrize("kind", ["json", "csv", "tsv", "parquet"])
@@ -113,43 +121,51 @@ def test_label_studio_json_min_and_csv(file: File, settings: Settings, tmp_path:
     frame = pd.DataFrame([minimal(i) for i in range(N)])
     path = tmp_path / f"t.{kind}"
     if kind == "json":
-        path.write_text(json.dumps([minimal(i) if i else {**minimal(i), "mood": {"choices": ["sport"]}} for i in range(N)]))
+        path.write_text(json.dumps([minimal(i) if i else {**minimal(i), "mood": {"choices": ["sport"]}}
+                                    for i in range(N)]))
     elif kind == "parquet":
         frame.to_parquet(path)
     else:
         frame.to_csv(path, index=False, sep="," if kind == "csv" else "\t")
     report = checked(path, settings)
-    assert report.columns["mood"] == "label" and report.columns["text"] == "text" and report.classes == {"money": 30, "sport": 30}
+    assert (report.columns["mood"] == "label" and report.columns["text"] == "text" and report.classes
+            == {"money": 30, "sport": 30})
 
 
 @pytest.mark.parametrize("key", ["label", "labels", "category"])
 def test_doccano_lists_and_texts_are_one_class(file: File, settings: Settings, key: str) -> None:
-    rows = [{"id": i, "text": row["text"], key: [row["label"]] if i % 3 else row["label"], "Comments": []} for i, row in enumerate(ROWS)]
+    rows = [{"id": i, "text": row["text"], key: [row["label"]] if i % 3 else row["label"], "Comments": []}
+            for i, row in enumerate(ROWS)]
     rows[7][key] = []
     report = checked(file("t.jsonl", lines(rows)), settings)
     assert report.classes == {"sport": 30, "money": 29} and [item.row for item in report.left_out] == [8]
 
 
-@pytest.mark.parametrize("spans", [[[0, 5, "PER"], [6, 9, "LOC"]], [{"start_offset": 0, "end_offset": 5, "label": "PER", "id": 1}]])
+@pytest.mark.parametrize("spans", [[[0, 5, "PER"], [6, 9, "LOC"]],
+                                   [{"start_offset": 0, "end_offset": 5, "label": "PER", "id": 1}]])
 def test_doccano_spans_are_refused_by_name(file: File, settings: Settings, spans: list[Any]) -> None:
     for key in ("label", "entities"):
         with pytest.raises(DataError, match="marks parts"):
-            checked(file("t.jsonl", lines([{"id": i, "text": row["text"], key: spans} for i, row in enumerate(ROWS)])), settings)
+            checked(file("t.jsonl", lines([{"id": i, "text": row["text"], key: spans} for i, row in enumerate(ROWS)])),
+                    settings)
 
 
 def test_prodigy_choices(file: File, settings: Settings) -> None:
     answers = ["accept"] * 8 + ["reject", "ignore"]
-    rows = [{"text": row["text"], "_input_hash": i, "_task_hash": -i, "options": [{"id": "sport"}], "accept": [row["label"]],
-             "answer": answers[i % 10], "_annotator_id": "ann", "_timestamp": 17 + i % 2} for i, row in enumerate(ROWS)]
+    rows = [{"text": row["text"], "_input_hash": i, "_task_hash": -i, "options": [{"id": "sport"}],
+             "accept": [row["label"]], "answer": answers[i % 10], "_annotator_id": "ann",
+             "_timestamp": 17 + i % 2} for i, row in enumerate(ROWS)]
     path = file("t.jsonl", lines(rows))
     report = checked(path, settings)
-    assert report.columns["label"] == "label" and report.classes == {"money": 24, "sport": 24} and len(report.left_out) == 12
+    assert (report.columns["label"] == "label" and report.classes == {"money": 24, "sport": 24} and len(report.left_out)
+            == 12)
     asked = check_file(path, label="answer", settings=settings)      # a person may ask for it
     assert asked.classes == {"accept": 48, "ignore": 6, "reject": 6}
 
 
 def test_prodigy_yes_or_no_and_spans(file: File, settings: Settings) -> None:
-    rows = [{"text": row["text"], "label": row["label"], "answer": ("accept", "accept", "reject")[i % 3], "_input_hash": i, "_task_hash": i}
+    rows = [{"text": row["text"], "label": row["label"], "answer": ("accept", "accept", "reject")[i % 3],
+             "_input_hash": i, "_task_hash": i}
             for i, row in enumerate(ROWS)]
     report = checked(file("t.jsonl", lines(rows)), settings)
     assert sum(report.classes.values()) == 40 and set(report.classes) == {"sport", "money"}

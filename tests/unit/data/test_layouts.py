@@ -1,4 +1,5 @@
-"""Archives and folders as people make them: every member is kept or left out with a reason, counted here by Python's own readers."""
+"""Archives and folders as people make them: every member is kept or left out with a reason, counted here by Python's
+own readers."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ WORDS = "rain match bank goal rate market team song river mountain train green p
 
 
 def texts(*folders: str, count: int = 6) -> Files:
-    return {f"{folder}/{i}.txt": " ".join(WORDS[(hash_of(folder) + i * k) % 16] for k in range(1, 9)).encode() + b" %d" % i
+    return {f"{folder}/{i}.txt": " ".join(WORDS[(hash_of(folder) + i * k) % 16] for k in range(1, 9)).encode()
+            + b" %d" % i
             for folder in folders for i in range(count)}
 
 
@@ -41,7 +43,8 @@ def pictures(picture: Draw) -> Callable[..., Files]:
     """pictures("cat", "dog", count=6): so many small pictures in each of these folders."""
 
     def make(*folders: str, count: int = 6) -> Files:
-        return {f"{folder}/{i}.png": picture(hash_of(folder) * 100 + i, size=(9, 8)) for folder in folders for i in range(count)}
+        return {f"{folder}/{i}.png": picture(hash_of(folder) * 100 + i, size=(9, 8)) for folder in folders
+                for i in range(count)}
 
     return make
 
@@ -114,31 +117,42 @@ LAYOUTS: list[tuple[str, tuple[str, ...], dict[str, dict[str, int]]]] = [
     ("splits above, other names", ("Training/cat", "Training/dog", "Testing/cat", "Testing/dog"), TWO),
     ("splits above, capitals", ("Train/cat", "Train/dog", "TEST/cat", "TEST/dog"), TWO),
     ("splits above, longer names", ("training_set/cat", "training_set/dog", "test_set/cat", "test_set/dog"), TWO),
-    ("splits above, twice the same", ("s/seg_train/seg_train/cat", "s/seg_train/seg_train/dog", "s/seg_test/seg_test/cat",
-                                      "s/seg_test/seg_test/dog", "s/seg_pred/seg_pred"), TWO),
-    ("splits above, images between", ("train/images/cat", "train/images/dog", "test/images/cat", "test/images/dog"), TWO),
-    ("splits with extra folders beside", ("train/cat", "train/dog", "holdout/cat", "holdout/dog", "docs", "samples"), TWO),
-    ("eval beside test", ("train/cat", "train/dog", "eval/cat", "eval/dog", "test/cat", "test/dog"), TWO | {"validation": SIX}),
+    ("splits above, twice the same",
+     ("s/seg_train/seg_train/cat", "s/seg_train/seg_train/dog", "s/seg_test/seg_test/cat",
+      "s/seg_test/seg_test/dog", "s/seg_pred/seg_pred"), TWO),
+    ("splits above, images between", ("train/images/cat", "train/images/dog", "test/images/cat", "test/images/dog"),
+     TWO),
+    ("splits with extra folders beside", ("train/cat", "train/dog", "holdout/cat", "holdout/dog", "docs", "samples"),
+     TWO),
+    ("eval beside test", ("train/cat", "train/dog", "eval/cat", "eval/dog", "test/cat", "test/dog"),
+     TWO | {"validation": SIX}),
     ("dev", ("train/cat", "train/dog", "dev/cat", "dev/dog", "test/cat", "test/dog"), TWO | {"validation": SIX}),
-    ("valid", ("d/train/cat", "d/train/dog", "d/valid/cat", "d/valid/dog", "d/test/cat", "d/test/dog"), TWO | {"validation": SIX}),
+    ("valid", ("d/train/cat", "d/train/dog", "d/valid/cat", "d/valid/dog", "d/test/cat", "d/test/dog"),
+     TWO | {"validation": SIX}),
     ("splits below", ("cat/train", "cat/test", "dog/train", "dog/test"), TWO),
-    ("splits below, in a folder", ("all/cat/Train", "all/cat/Val", "all/dog/Train", "all/dog/Val"), {"train": SIX, "validation": SIX}),
+    ("splits below, in a folder", ("all/cat/Train", "all/cat/Val", "all/dog/Train", "all/dog/Val"),
+     {"train": SIX, "validation": SIX}),
     ("test files without a class", ("train/cat", "train/dog", "test"), {"train": SIX}),
-    ("test files without a class, one deeper", ("abc_train/abc_train/cat", "abc_train/abc_train/dog", "abc_test/abc_test"), {"train": SIX}),
+    ("test files without a class, one deeper",
+     ("abc_train/abc_train/cat", "abc_train/abc_train/dog", "abc_test/abc_test"), {"train": SIX}),
     ("only train, and another folder", ("train/cat", "train/dog", "unlabelled"), {"": SIX}),
     ("a class called train", ("train", "bus", "car"), {"": {"train": 6, "bus": 6, "car": 6}}),
     ("classes that begin with a dot", (".net", "java"), {"": {".net": 6, "java": 6}}),
     ("folders inside the classes", ("dog/puppies", "dog/adults", "cat"), {"": {"dog": 12, "cat": 6}}),
-    ("hidden folders", ("cat", "dog", ".git/objects", ".ipynb_checkpoints", "cat/.thumbs", "__MACOSX/cat", "@eaDir"), {"": SIX}),
+    ("hidden folders", ("cat", "dog", ".git/objects", ".ipynb_checkpoints", "cat/.thumbs", "__MACOSX/cat", "@eaDir"),
+     {"": SIX}),
 ]
 
 
 @pytest.mark.parametrize("kind", ["pictures", "texts"])
 @pytest.mark.parametrize(("folders", "said"), [case[1:] for case in LAYOUTS], ids=[case[0] for case in LAYOUTS])
-def test_every_usual_layout_is_read_and_every_member_counted(kind: str, folders: tuple[str, ...], said: dict[str, dict[str, int]],
-                                                             pictures: Callable[..., Files], settings: Settings, tmp_path: Path) -> None:
+def test_every_usual_layout_is_read_and_every_member_counted(kind: str, folders: tuple[str, ...],
+                                                             said: dict[str, dict[str, int]],
+                                                             pictures: Callable[..., Files], settings: Settings,
+                                                             tmp_path: Path) -> None:
     files = (pictures if kind == "pictures" else texts)(*folders)
-    clutter = dict.fromkeys(["README.md", ".DS_Store", f"{folders[0]}/.DS_Store", f"__MACOSX/{folders[0]}/._0.png", "Thumbs.db"], b"x")
+    clutter = dict.fromkeys(["README.md", ".DS_Store", f"{folders[0]}/.DS_Store", f"__MACOSX/{folders[0]}/._0.png",
+                             "Thumbs.db"], b"x")
     for write, name in CONTAINERS if hash_of(folders[0]) % 3 == 0 else CONTAINERS[:1]:
         path = write(tmp_path / f"{kind}-{name}", files | clutter)
         report, found = read(path, settings)
@@ -149,22 +163,26 @@ def test_every_usual_layout_is_read_and_every_member_counted(kind: str, folders:
 
 
 @pytest.mark.parametrize(("name", "system"), [
-    (".DS_Store", True), ("cat/Thumbs.db", True), ("cat/desktop.ini", True), ("__MACOSX/cat/._1.jpg", True), ("cat/._1.jpg", True),
-    ("cat/@eaDir/1.jpg/thumb.jpg", True), (".git/objects/1", True), (".Trash-1000/1.jpg", True), ("cat/.nfs0001", True),
-    ("~$labels.xlsx", True), (".~lock.labels.csv#", True), ("cat/.gitkeep", True), ("cat/.directory", True), ("Icon\r", True),
-    ("cat/.1.jpg", False), (".hidden/1.jpg", False), (".net/1.txt", False), ("cat/1.jpg", False), ("cat/~1.jpg", False)])
+    (".DS_Store", True), ("cat/Thumbs.db", True), ("cat/desktop.ini", True), ("__MACOSX/cat/._1.jpg", True),
+    ("cat/._1.jpg", True), ("cat/@eaDir/1.jpg/thumb.jpg", True), (".git/objects/1", True), (".Trash-1000/1.jpg", True),
+    ("cat/.nfs0001", True), ("~$labels.xlsx", True), (".~lock.labels.csv#", True), ("cat/.gitkeep", True),
+    ("cat/.directory", True), ("Icon\r", True), ("cat/.1.jpg", False), (".hidden/1.jpg", False), (".net/1.txt", False),
+    ("cat/1.jpg", False), ("cat/~1.jpg", False)])
 def test_files_of_systems_and_programs_are_told_from_hidden_ones_of_a_person(name: str, system: bool) -> None:
     assert is_system(name) == system
     assert is_hidden(name) == (system or name in ("cat/.1.jpg", ".hidden/1.jpg"))
 
 
 STRAY: dict[str, bytes] = {
-    "classes.json": b'["cat", "dog"]', "cat_to_name.json": b'{"1": "rose"}', "manifest.json": b'{"version": 1, "files": ["a"]}',
-    "metadata.json": b'[{"name": "set", "licence": "MIT"}]', "notes.csv": b"a,a\n1,2\n", "empty.csv": b"", "broken.json": b'{"a": ',
-    "class_names.csv": b"id,name\n0,cat\n1,dog\n", "stats.tsv": b"class\tcount\ncat\t6\ndog\t6\n", "sheet.xlsx": b"PK\x03\x04 no sheet",
-    "rows.parquet": b"PAR1 no rows", "files.csv": b"file\ncat/0.png\ncat/1.png\ndog/0.png\n",
+    "classes.json": b'["cat", "dog"]', "cat_to_name.json": b'{"1": "rose"}',
+    "manifest.json": b'{"version": 1, "files": ["a"]}', "metadata.json": b'[{"name": "set", "licence": "MIT"}]',
+    "notes.csv": b"a,a\n1,2\n", "empty.csv": b"", "broken.json": b'{"a": ',
+    "class_names.csv": b"id,name\n0,cat\n1,dog\n", "stats.tsv": b"class\tcount\ncat\t6\ndog\t6\n",
+    "sheet.xlsx": b"PK\x03\x04 no sheet", "rows.parquet": b"PAR1 no rows",
+    "files.csv": b"file\ncat/0.png\ncat/1.png\ndog/0.png\n",
     "sizes.csv": b"file,bytes\ncat/0.png,812\ncat/1.png,913\ndog/0.png,1044\n", "cat/labels.csv": b"x,y\n1,2\n",
-    "instances.json": b'{"images": [], "annotations": [], "categories": []}', "imagenet_class_index.json": b'{"0": ["n01", "tench"]}',
+    "instances.json": b'{"images": [], "annotations": [], "categories": []}',
+    "imagenet_class_index.json": b'{"0": ["n01", "tench"]}',
 }
 
 
@@ -176,7 +194,8 @@ def test_stray_tables_beside_class_folders_are_left_out(name: str, pictures: Cal
         assert said == {"": SIX} and [item.file for item in report.left_out] == [name]
 
 
-def test_several_stray_tables_are_all_left_out(pictures: Callable[..., Files], settings: Settings, tmp_path: Path) -> None:
+def test_several_stray_tables_are_all_left_out(pictures: Callable[..., Files], settings: Settings,
+                                               tmp_path: Path) -> None:
     for kind, files in (("pictures", pictures("cat", "dog")), ("texts", texts("cat", "dog"))):
         report, said = read(as_zip(tmp_path / f"{kind}.zip", files | STRAY), settings)
         assert said == {"": SIX} and {item.file for item in report.left_out} == set(STRAY)
@@ -192,42 +211,49 @@ def test_empty_class_folders_are_named(pictures: Callable[..., Files], settings:
     assert not [item for item in whole.findings if item.code == "empty-folders"]
 
 
-def test_inner_folders_and_dotted_classes_are_pointed_at(pictures: Callable[..., Files], settings: Settings, tmp_path: Path) -> None:
+def test_inner_folders_and_dotted_classes_are_pointed_at(pictures: Callable[..., Files], settings: Settings,
+                                                         tmp_path: Path) -> None:
     report, _ = read(as_zip(tmp_path / "a.zip", pictures("cat/young", "cat/old", ".net")), settings)
     found = {item.code: item for item in report.findings}
     assert found["nested-folders"].count == 12 and found["dotted-classes"].example == ".net"
 
 
-# -- annotations ------------------------------------------------------------------------------------------------------------------
+# -- annotations -------------------------------------------------------------------------------------------------------
 
 BOXES: list[tuple[str, str, Files]] = [
     ("COCO", "annotations/instances_train2017.json", {
-        "annotations/instances_train2017.json": b'{"images": [{"id": 1, "file_name": "1.jpg"}], "annotations": [], "categories": []}'}),
-    ("YOLO", "labels/0.txt", {f"labels/{i}.txt": b"0 0.5 0.5 0.2 0.1\n1 0.1 0.1 0.2 0.2\n" for i in range(6)} | {"classes.txt": b"cat\n"}),
-    ("Pascal VOC", "Annotations/0.xml", {f"Annotations/{i}.xml": b"<annotation><object><name>cat</name></object></annotation>"
-                                         for i in range(6)}),
+        "annotations/instances_train2017.json": b'{"images": [{"id": 1, "file_name": "1.jpg"}], "annotations": [], '
+                                                b'"categories": []}'}),
+    ("YOLO", "labels/0.txt",
+     {f"labels/{i}.txt": b"0 0.5 0.5 0.2 0.1\n1 0.1 0.1 0.2 0.2\n" for i in range(6)} | {"classes.txt": b"cat\n"}),
+    ("Pascal VOC", "Annotations/0.xml",
+     {f"Annotations/{i}.xml": b"<annotation><object><name>cat</name></object></annotation>"
+      for i in range(6)}),
     ("LabelMe", "images/0.json", {f"images/{i}.json": b'{"shapes": [], "imagePath": "0.png"}' for i in range(6)}),
 ]
 
 
 @pytest.mark.parametrize(("what", "file", "files"), BOXES)
-def test_pictures_with_boxes_are_refused_by_name(what: str, file: str, files: Files, pictures: Callable[..., Files], settings: Settings,
-                                                 tmp_path: Path) -> None:
+def test_pictures_with_boxes_are_refused_by_name(what: str, file: str, files: Files, pictures: Callable[..., Files],
+                                                 settings: Settings, tmp_path: Path) -> None:
     for write, name in CONTAINERS[:2]:
         with pytest.raises(DataError) as caught:
             check_file(write(tmp_path / name, pictures("images") | files), settings=settings)
-        assert what in caught.value.what and file in caught.value.why and "folder named after its class" in caught.value.remedy
+        assert (what in caught.value.what and file in caught.value.why
+                and "folder named after its class" in caught.value.remedy)
 
 
-# -- tables beside pictures -------------------------------------------------------------------------------------------------------
+# -- tables beside pictures --------------------------------------------------------------------------------------------
 
 NAMES = ["café 1", "Straße_2", "IMG.3", "naïve", "日本", "x5"]
 CELLS: list[tuple[str, Callable[[str], str]]] = [
     ("as they are", lambda name: f"{name}.png"), ("without the ending", lambda name: name),
     ("another case", lambda name: f"{name}.PNG".upper()),
-    ("decomposed", lambda name: unicodedata.normalize("NFD", f"{name}.png")), ("another folder", lambda name: f"data/train/{name}.png"),
-    ("a Windows path", lambda name: f"C:\\Users\\me\\pictures\\{name}.png"), ("an absolute path", lambda name: f"/home/me/{name}.png"),
-    ("a dot in front", lambda name: f"./images/{name}.png"), ("blanks around", lambda name: f"  {name}.png "),
+    ("decomposed", lambda name: unicodedata.normalize("NFD", f"{name}.png")),
+    ("another folder", lambda name: f"data/train/{name}.png"),
+    ("a Windows path", lambda name: f"C:\\Users\\me\\pictures\\{name}.png"),
+    ("an absolute path", lambda name: f"/home/me/{name}.png"), ("a dot in front", lambda name: f"./images/{name}.png"),
+    ("blanks around", lambda name: f"  {name}.png "),
     ("percent signs", lambda name: "https://x.org/images/" + "".join(c if c.isascii() and c != " " else "".join(
         f"%{byte:02X}" for byte in c.encode()) for c in name) + ".png"),
     ("decomposed, without ending, in a folder", lambda name: unicodedata.normalize("NFD", f"images\\{name}")),
@@ -236,8 +262,8 @@ CELLS: list[tuple[str, Callable[[str], str]]] = [
 
 @pytest.mark.parametrize("cell", [case[1] for case in CELLS], ids=[case[0] for case in CELLS])
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_a_table_names_pictures_in_any_of_the_usual_ways(cell: Callable[[str], str], form: str, picture: Draw, settings: Settings,
-                                                         tmp_path: Path) -> None:
+def test_a_table_names_pictures_in_any_of_the_usual_ways(cell: Callable[[str], str], form: str, picture: Draw,
+                                                         settings: Settings, tmp_path: Path) -> None:
     files = {unicodedata.normalize(form, f"images/{name}.png"): picture(i, size=(9, 8)) for i, name in enumerate(NAMES)}
     table = "id,label\n" + "".join(f'"{cell(name)}",{"ab"[i % 2]}\n' for i, name in enumerate(NAMES))
     found = tables.read(as_zip(tmp_path / "t.zip", files | {"labels.csv": table.encode()}), settings=settings)
@@ -253,15 +279,18 @@ def test_ids_of_float_numbers_name_their_pictures(picture: Draw, settings: Setti
 
 
 def test_names_that_several_pictures_share_name_none(picture: Draw, settings: Settings, tmp_path: Path) -> None:
-    files = {name: picture(i, size=(9, 8)) for i, name in enumerate(["Cat/1.png", "cat/1.png", "cat/2.png", "dog/2.png", "cat/3.png"])}
+    files = {name: picture(i, size=(9, 8))
+             for i, name in enumerate(["Cat/1.png", "cat/1.png", "cat/2.png", "dog/2.png", "cat/3.png"])}
     table = "file,label\ncat/1.png,a\nCAT/1.png,a\nx/cat/2.png,b\n2.png,b\n3.png,a\n"
     found = tables.read(as_zip(tmp_path / "t.zip", files | {"t.csv": table.encode()}), settings=settings)
     assert found.data["file"].to_pylist() == ["cat/1.png", "CAT/1.png", "cat/2.png", "2.png", "cat/3.png"]
 
 
-def test_ids_that_repeat_in_another_folder_are_of_the_folder_that_the_table_is_called_after(picture: Draw, settings: Settings,
+def test_ids_that_repeat_in_another_folder_are_of_the_folder_that_the_table_is_called_after(
+    picture: Draw, settings: Settings,
                                                                                             tmp_path: Path) -> None:
-    files = {f"{part}/{i}.png": picture(i + 100 * k, size=(9, 8)) for k, part in enumerate(("train", "test")) for i in range(12 + 30 * k)}
+    files = {f"{part}/{i}.png": picture(i + 100 * k, size=(9, 8)) for k, part in enumerate(("train", "test"))
+             for i in range(12 + 30 * k)}
     for name in ("train.csv", "train_labels.csv", "train-labels.csv", "labels.csv"):
         table = "id,label\n" + "".join(f"{i},{['cat', 'dog'][i % 2]}\n" for i in range(12))
         found = tables.read(as_zip(tmp_path / "t.zip", files | {name: table.encode()}), settings=settings)
@@ -269,12 +298,14 @@ def test_ids_that_repeat_in_another_folder_are_of_the_folder_that_the_table_is_c
 
 
 def test_a_name_that_several_pictures_have_is_called_that(picture: Draw, settings: Settings, tmp_path: Path) -> None:
-    files = {f"{part}/{i}.png": picture(i + 100 * k, size=(9, 8)) for k, part in enumerate(("a", "b")) for i in range(3)}
+    files = {f"{part}/{i}.png": picture(i + 100 * k, size=(9, 8)) for k, part in enumerate(("a", "b"))
+             for i in range(3)}
     files |= {f"c/x{i}.png": picture(200 + i, size=(9, 8)) for i in range(9)}
     names = [*(f"x{i}.png" for i in range(9)), "1.png", "gone.png"]
     table = "file,label\n" + "".join(f"{name},{'ab'[i % 2]}\n" for i, name in enumerate(names))
     report = check_file(as_zip(tmp_path / "t.zip", files | {"t.csv": table.encode()}), settings=settings)
-    assert {item.file: item.reason.split(" of ")[0] for item in report.left_out} == {"1.png": "several pictures", "gone.png": "no picture"}
+    assert ({item.file: item.reason.split(" of ")[0] for item in report.left_out}
+            == {"1.png": "several pictures", "gone.png": "no picture"})
 
 
 def test_names_on_disk_that_are_no_utf8_read_right(picture: Draw, settings: Settings, tmp_path: Path) -> None:
@@ -282,20 +313,23 @@ def test_names_on_disk_that_are_no_utf8_read_right(picture: Draw, settings: Sett
     for k, label in enumerate(("кошка", "собака")):
         (Path(str(home)) / label.encode("cp1251").decode("utf-8", "surrogateescape")).mkdir(parents=True)
         for i in range(6):
-            (home / label.encode("cp1251").decode("utf-8", "surrogateescape") / f"{i}.png").write_bytes(picture(i + 100 * k, size=(9, 8)))
+            (home / label.encode("cp1251").decode("utf-8", "surrogateescape")
+             / f"{i}.png").write_bytes(picture(i + 100 * k, size=(9, 8)))
     report, _ = read(home, settings)
     assert report.classes == {"кошка": 6, "собака": 6} and not report.left_out
 
 
 def test_a_table_for_each_split_is_joined(picture: Draw, settings: Settings, tmp_path: Path) -> None:
     for form in ("{0}/metadata.csv", "{0}.csv"):
-        files = {f"{part}/{i}.png": picture(i + 100 * k, size=(9, 8)) for k, part in enumerate(("train", "test")) for i in range(6)}
+        files = {f"{part}/{i}.png": picture(i + 100 * k, size=(9, 8)) for k, part in enumerate(("train", "test"))
+                 for i in range(6)}
         for part in ("train", "test"):
             place = "" if "/" in form else f"{part}/"
-            files[form.format(part)] = ("file_name,label\n" + "".join(f"{place}{i}.png,{'ab'[i % 2]}\n" for i in range(6))).encode()
+            files[form.format(part)] = ("file_name,label\n"
+                                        + "".join(f"{place}{i}.png,{'ab'[i % 2]}\n" for i in range(6))).encode()
         table = tables.read(as_zip(tmp_path / "t.zip", files), settings=settings)
         rows = build(table, {name: p.role for name, p in roles.choose(table).items()})
-        assert (len(rows), rows.split.count("train"), rows.split.count("test")) == (12, 6, 6)      # type: ignore[union-attr]
+        assert ((len(rows), rows.split.count("train"), rows.split.count("test")) == (12, 6, 6))  # type: ignore[union-attr]
         assert table.row_numbers.tolist() == list(range(1, 13)) and rows.album is not None
 
 
@@ -327,16 +361,18 @@ def test_other_files_beside_a_lone_table_are_said(settings: Settings, tmp_path: 
         assert report.rows_read == 20 and next(f for f in report.findings if f.code == "unused-files").count == 2
 
 
-# -- names ------------------------------------------------------------------------------------------------------------------------
+# -- names -------------------------------------------------------------------------------------------------------------
 
-SYSTEMS = [("cp437", ["café", "Äpfel"]), ("cp850", ["maçã", "limão"]), ("cp1252", ["café", "maçã"]), ("cp932", ["ねこ", "日本の表"]),
-           ("cp866", ["кошка", "Собака"]), ("cp1251", ["кошка", "Собака"]), ("gbk", ["图片猫咪", "小狗"]), ("euc_kr", ["고양이", "강아지"]),
-           ("big5", ["小貓", "臺灣"]), ("utf-8", ["café", "日本"]), ("utf-8", [unicodedata.normalize("NFD", "café"), "가"])]
+SYSTEMS = [("cp437", ["café", "Äpfel"]), ("cp850", ["maçã", "limão"]), ("cp1252", ["café", "maçã"]),
+           ("cp932", ["ねこ", "日本の表"]), ("cp866", ["кошка", "Собака"]), ("cp1251", ["кошка", "Собака"]),
+           ("gbk", ["图片猫咪", "小狗"]), ("euc_kr", ["고양이", "강아지"]), ("big5", ["小貓", "臺灣"]),
+           ("utf-8", ["café", "日本"]), ("utf-8", [unicodedata.normalize("NFD", "café"), "가"])]
 
 
 def raw_zip(path: Path, files: Mapping[str, bytes], encoding: str) -> Path:
     """A ZIP whose names are bytes of an encoding, without the UTF-8 flag, as tools of the system write them."""
-    stand_ins = {f"{number:03}{'x' * (len(name.encode(encoding)) - 3)}": name.encode(encoding) for number, name in enumerate(files)}
+    stand_ins = {f"{number:03}{'x' * (len(name.encode(encoding)) - 3)}": name.encode(encoding)
+                 for number, name in enumerate(files)}
     as_zip(path, dict(zip(stand_ins, files.values(), strict=True)))
     data = path.read_bytes()
     for stand_in, name in stand_ins.items():
@@ -347,15 +383,17 @@ def raw_zip(path: Path, files: Mapping[str, bytes], encoding: str) -> Path:
 
 @pytest.mark.parametrize(("encoding", "labels"), SYSTEMS)
 @pytest.mark.parametrize("slash", ["/", "\\"])
-def test_names_of_every_system_read_right(encoding: str, labels: list[str], slash: str, pictures: Callable[..., Files], settings: Settings,
-                                          tmp_path: Path) -> None:
+def test_names_of_every_system_read_right(encoding: str, labels: list[str], slash: str, pictures: Callable[..., Files],
+                                          settings: Settings, tmp_path: Path) -> None:
     for kind, files in (("pictures", pictures(*labels)), ("texts", texts(*labels))):
-        path = raw_zip(tmp_path / f"{kind}.zip", {name.replace("/", slash): data for name, data in files.items()}, encoding)
+        path = raw_zip(tmp_path / f"{kind}.zip", {name.replace("/", slash): data for name, data in files.items()},
+                       encoding)
         report, _ = read(path, settings)
         assert report.classes == dict.fromkeys(sorted(labels), 6) and not report.left_out
 
 
-def test_names_with_the_flag_the_extra_field_and_in_tar(pictures: Callable[..., Files], settings: Settings, tmp_path: Path) -> None:
+def test_names_with_the_flag_the_extra_field_and_in_tar(pictures: Callable[..., Files], settings: Settings,
+                                                        tmp_path: Path) -> None:
     import zlib
 
     files = pictures("日本", "café")
@@ -376,19 +414,22 @@ def test_names_with_the_flag_the_extra_field_and_in_tar(pictures: Callable[..., 
 
 
 def test_odd_names_are_kept_and_counted(picture: Draw, settings: Settings, tmp_path: Path) -> None:
-    odd = ["cat/1.png ", "cat/" + "n" * 300 + ".png", "cat/a:b?.png", "cat/con.png", "cat/A.png", "cat/a.png", "./cat/2.png", "cat//3.png",
-           "dog/\u202egnp.1.png", "dog/café.png", unicodedata.normalize("NFD", "dog/café.png"), "dog/ x.png", "dog/4.PNG"]
+    odd = ["cat/1.png ", "cat/" + "n" * 300 + ".png", "cat/a:b?.png", "cat/con.png", "cat/A.png", "cat/a.png",
+           "./cat/2.png", "cat//3.png", "dog/\u202egnp.1.png", "dog/café.png",
+           unicodedata.normalize("NFD", "dog/café.png"), "dog/ x.png", "dog/4.PNG"]
     files = {name: picture(i, size=(9, 8)) for i, name in enumerate(odd)}
     for write, name in CONTAINERS[:2]:
         report, said = read(write(tmp_path / name, files), settings)
         assert said == {"": {"cat": 8, "dog": 5}}
-    same = {f"{name}/{i}.txt": f"words number {i} {name}".encode() for name in ("Cat", "cat", "dog ", "dog") for i in range(4)}
+    same = {f"{name}/{i}.txt": f"words number {i} {name}".encode() for name in ("Cat", "cat", "dog ", "dog")
+            for i in range(4)}
     report, said = read(as_zip(tmp_path / "same.zip", same), settings)
     assert said == {"": {"Cat": 4, "cat": 4, "dog ": 4, "dog": 4}}
     assert next(f for f in report.findings if f.code == "label-spelling").count == 2
 
 
-def test_a_folder_entry_with_a_backslash_is_a_folder(pictures: Callable[..., Files], settings: Settings, tmp_path: Path) -> None:
+def test_a_folder_entry_with_a_backslash_is_a_folder(pictures: Callable[..., Files], settings: Settings,
+                                                     tmp_path: Path) -> None:
     files = {name.replace("/", "\\"): data for name, data in pictures("set/cat", "set/dog").items()}
     path = as_zip(tmp_path / "w.zip", {"set\\": b"", "set\\cat\\": b""} | files)
     report = check_file(path, settings=settings)
@@ -409,13 +450,14 @@ def test_member_names_fall_back_on_what_can_be_read() -> None:
     assert len(decoded([b"\x81\x8d\x8f\x90\x9d\xff", b"\xff\xfe/\x00"])) == 2
 
 
-# -- splits -----------------------------------------------------------------------------------------------------------------------
+# -- splits ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("names", "found"), [
     (["train", "val", "test"], ["train", "validation", "test"]), (["TrainSet", "DevSet"], ["train", "validation"]),
     (["train2017", "val2017"], ["train", "validation"]), (["images_train", "images_val"], ["train", "validation"]),
-    (["asl_alphabet_train", "asl_alphabet_test"], ["train", "test"]), (["Training", "Test", "test-multiple_fruits"], ["train", "test", ""]),
+    (["asl_alphabet_train", "asl_alphabet_test"], ["train", "test"]),
+    (["Training", "Test", "test-multiple_fruits"], ["train", "test", ""]),
     (["train", "hold-out"], ["train", "test"]), (["train", "eval"], ["train", "test"]),
     (["train", "eval", "test"], ["train", "validation", "test"]), (["train (1)", "test (1)"], ["train", "test"]),
     (["bus", "car"], ["", ""]), (["test", "val"], ["", ""]), (["train_test", "x"], ["", ""])])

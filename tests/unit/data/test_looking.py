@@ -74,9 +74,10 @@ def deep_json(path: Path) -> None:
 
 
 HOSTILE: list[tuple[Callable[[Path], None], str, str]] = [
-    (new_key_a_line, "t.jsonl", "more than"), (wide_csv, "t.csv", "more than"), (wide_in_a_few_bytes, "t.csv", "more than"),
-    (many_small_texts, "t.zip", ""), (one_text_a_hundred_thousand_times, "t.parquet", ""),
-    (lzma_in_a_zip, "t.zip", ""), (wide_sheet, "t.xlsx", "more than"), (deep_json, "t.json", "JSON")]
+    (new_key_a_line, "t.jsonl", "more than"), (wide_csv, "t.csv", "more than"),
+    (wide_in_a_few_bytes, "t.csv", "more than"), (many_small_texts, "t.zip", ""),
+    (one_text_a_hundred_thousand_times, "t.parquet", ""), (lzma_in_a_zip, "t.zip", ""),
+    (wide_sheet, "t.xlsx", "more than"), (deep_json, "t.json", "JSON")]
 
 PEAK = """
 import resource, sys
@@ -99,8 +100,8 @@ print(mine - before, child, said, sep="|")
 @pytest.mark.parametrize(("make", "name", "says"), HOSTILE, ids=[make.__name__ for make, _, _ in HOSTILE])
 def test_hostile_files_take_little_memory(tmp_path: Path, make: Callable[[Path], None], name: str, says: str) -> None:
     make(tmp_path / name)
-    done = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path / name)], capture_output=True, text=True, check=True, timeout=200,
-                          cwd=Path(__file__).parents[3])
+    done = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path / name)], capture_output=True, text=True,
+                          check=True, timeout=200, cwd=Path(__file__).parents[3])
     mine, child, said = done.stdout.strip().split("|", 2)
     assert int(mine) < 120_000 and int(child) < 3_000_000, done.stdout                    # kilobytes
     assert says in said
@@ -130,9 +131,11 @@ def test_late_columns_cost_no_more_than_their_cells(settings: Settings, tmp_path
     assert table.data["k899"].null_count == 5_000 - 5_000 // 900 and table.data["k0"][0].as_py() == "v"
 
 
-def test_what_the_other_process_saw_is_what_is_shown(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_other_process_saw_is_what_is_shown(settings: Settings, tmp_path: Path,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("text,label\n" + "".join(f"a sentence, number {i}".join('""') + f",{'ab'[i % 2]}\n" for i in range(50)))
+    path.write_text("text,label\n"
+                    + "".join(f"a sentence, number {i}".join('""') + f",{'ab'[i % 2]}\n" for i in range(50)))
     here = browse.preview(path, settings=settings)
     monkeypatch.setattr(looking, "SMALL_BYTES", 0)
     assert looking.preview(path, settings=settings) == here
@@ -141,7 +144,8 @@ def test_what_the_other_process_saw_is_what_is_shown(settings: Settings, tmp_pat
         looking.preview(path, settings=settings)
 
 
-def test_a_process_that_dies_or_takes_long_is_told_in_words(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_dies_or_takes_long_is_told_in_words(settings: Settings, tmp_path: Path,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.csv"
     path.write_text("text,label\n" + "a,b\n" * 50)
     monkeypatch.setattr(looking, "SMALL_BYTES", 0)
@@ -168,7 +172,8 @@ def test_a_wide_paste_is_refused_at_once(settings: Settings) -> None:
 
 def test_cells_of_wide_tables_are_cut_shorter(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text(",".join(["text", "label", *(f"c{i}" for i in range(500))]) + "\n" + ("y" * 1_000 + ",a" + ",z" * 500 + "\n") * 20)
+    path.write_text(",".join(["text", "label", *(f"c{i}" for i in range(500))]) + "\n"
+                    + ("y" * 1_000 + ",a" + ",z" * 500 + "\n") * 20)
     found = browse.preview(path, settings=settings)
     assert len(found.columns) == 502 and all(len(row["text"]) == 201 for row in found.rows)
 

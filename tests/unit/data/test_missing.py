@@ -41,7 +41,8 @@ def test_a_word_as_frequent_as_the_others_is_an_answer(file: File, settings: Set
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "xlsx"])
 @pytest.mark.parametrize("word", ["NA", "null", "NaN", "#REF!"])
-def test_a_rare_word_means_no_value_and_the_reason_says_it(file: File, settings: Settings, kind: str, word: str) -> None:
+def test_a_rare_word_means_no_value_and_the_reason_says_it(file: File, settings: Settings, kind: str,
+                                                           word: str) -> None:
     report = check_file(as_file(file, kind, [*["yes", "no"] * 30, word, word]), settings=settings)
     assert set(report.classes) == {"yes", "no"}
     reason = f"the label says {word!r}, which means no value"
@@ -52,7 +53,8 @@ def test_a_rare_word_means_no_value_and_the_reason_says_it(file: File, settings:
 def test_beside_empty_cells_the_words_mean_no_value(file: File, settings: Settings, kind: str) -> None:
     report = check_file(as_file(file, kind, [*["yes", "no", "NA"] * 10, None]), settings=settings)
     assert report.classes == {"no": 10, "yes": 10}
-    assert {item.reason for item in report.left_out} == {"the label says 'NA', which means no value", "the label is empty"}
+    assert ({item.reason for item in report.left_out}
+            == {"the label says 'NA', which means no value", "the label is empty"})
 
 
 def test_nan_is_never_a_class_and_texts_are_no_labels() -> None:

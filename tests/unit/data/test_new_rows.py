@@ -1,4 +1,5 @@
-"""A file to predict is read as the training data was: the same columns by name, joined alike, one entry a row or the reason why not."""
+"""A file to predict is read as the training data was: the same columns by name, joined alike, one entry a row or the
+reason why not."""
 
 from __future__ import annotations
 
@@ -23,15 +24,19 @@ File = Callable[[str, "str | bytes"], Path]
 Archive = Callable[..., Path]
 Draw = Callable[..., bytes]
 
-TRAINED = RowSource(task=Task.TEXT_CLASSIFICATION, columns={"id": "id", "text": "text", "label": "label"}, reading=Reading())
-JOINED = RowSource(task=Task.TEXT_CLASSIFICATION, columns={"title": "second text", "body": "text", "label": "label"}, reading=Reading())
+TRAINED = RowSource(task=Task.TEXT_CLASSIFICATION, columns={"id": "id", "text": "text", "label": "label"},
+                    reading=Reading())
+JOINED = RowSource(task=Task.TEXT_CLASSIFICATION, columns={"title": "second text", "body": "text", "label": "label"},
+                   reading=Reading())
 FOLDERS = RowSource(task=Task.TEXT_CLASSIFICATION, columns={"text": "text", "label": "label", "file": "ignore"},
                     reading=Reading(by_folder=True))
 PICTURES = RowSource(task=Task.IMAGE_CLASSIFICATION, columns={"image": "image", "label": "label"}, reading=Reading())
 
 
-def read(path: Path, settings: Settings, source: RowSource | None = TRAINED, text: str | None = None) -> new_rows.NewRows:
-    found = new_rows.read(path, source=source, task=source.task if source else Task.TEXT_CLASSIFICATION, text=text, settings=settings)
+def read(path: Path, settings: Settings, source: RowSource | None = TRAINED,
+         text: str | None = None) -> new_rows.NewRows:
+    found = new_rows.read(path, source=source, task=source.task if source else Task.TEXT_CLASSIFICATION, text=text,
+                          settings=settings)
     assert found.rows_read == len(found.content) + len(found.left_out)
     assert len(found.row) == len(found.content) == len(found.shown)
     return found
@@ -39,7 +44,8 @@ def read(path: Path, settings: Settings, source: RowSource | None = TRAINED, tex
 
 def test_a_longer_remark_is_not_the_text_and_no_row_is_lost(file: File, settings: Settings) -> None:
     remark = "a long remark that is longer than any of the texts here by far"
-    path = file("new.csv", f"id,text,remark\n7,the bank raised its rate,{remark}\n8,,{remark}\n9,the match ended, late,{remark}\n"
+    path = file("new.csv",
+                f"id,text,remark\n7,the bank raised its rate,{remark}\n8,,{remark}\n9,the match ended, late,{remark}\n"
                            f"10,two goals,{remark}\n10,two goals,{remark}\n")
     found = read(path, settings)
     assert found.content == ["the bank raised its rate", "two goals", "two goals"]
@@ -48,7 +54,8 @@ def test_a_longer_remark_is_not_the_text_and_no_row_is_lost(file: File, settings
     assert found.left_out[0].reason == "the text is empty" and "4 cells" in found.left_out[1].reason
 
 
-@pytest.mark.parametrize(("header", "column"), [("remark,label,text", 2), ("text,remark", 0), ("TEXT,remark", 0), ("remark, Text ", 1)])
+@pytest.mark.parametrize(("header", "column"),
+                         [("remark,label,text", 2), ("text,remark", 0), ("TEXT,remark", 0), ("remark, Text ", 1)])
 def test_the_column_of_training_is_found_by_its_name(header: str, column: int, file: File, settings: Settings) -> None:
     cells = [f"the cell number {i} of a row" for i in range(len(header.split(",")))]
     found = read(file("new.csv", f"{header}\n" + f"{','.join(cells)}\n" * 3), settings)
@@ -56,8 +63,8 @@ def test_the_column_of_training_is_found_by_its_name(header: str, column: int, f
     assert bool(found.notes) is ("text" not in [name.strip() for name in header.split(",")])
 
 
-@pytest.mark.parametrize("content", ["id,message,remark\n1,some words here,others\n", "message\nsome words here\n", "label\nsport\n",
-                                     "texts,text 2\nsome,words\n"])
+@pytest.mark.parametrize("content", ["id,message,remark\n1,some words here,others\n", "message\nsome words here\n",
+                                     "label\nsport\n", "texts,text 2\nsome,words\n"])
 def test_another_column_is_refused_naming_expected_and_found(content: str, file: File, settings: Settings) -> None:
     with pytest.raises(DataError) as caught:
         read(file("new.csv", content), settings)
@@ -75,7 +82,8 @@ def test_another_column_may_be_named_by_hand(file: File, settings: Settings) -> 
 
 @pytest.mark.parametrize("suffix", ["tsv", "jsonl", "json", "xlsx", "parquet", "csv.zip"])
 def test_every_kind_of_table(suffix: str, tmp_path: Path, settings: Settings) -> None:
-    rows = [{"remark": f"a longer remark than any of the texts, number {i}", "text": f"words {i}", "n": i} for i in range(4)]
+    rows = [{"remark": f"a longer remark than any of the texts, number {i}", "text": f"words {i}", "n": i}
+            for i in range(4)]
     path = tmp_path / f"new.{suffix}"
     if suffix == "tsv":
         path.write_text("remark\ttext\tn\n" + "".join(f"{r['remark']}\t{r['text']}\t{r['n']}\n" for r in rows))
@@ -97,18 +105,22 @@ def test_every_kind_of_table(suffix: str, tmp_path: Path, settings: Settings) ->
         import zipfile
 
         with zipfile.ZipFile(path, "w") as bundle:
-            bundle.writestr("inside.csv", "remark,text\n" + "".join(f"a remark {i},{r['text']}\n" for i, r in enumerate(rows)))
+            bundle.writestr("inside.csv",
+                            "remark,text\n" + "".join(f"a remark {i},{r['text']}\n" for i, r in enumerate(rows)))
     assert read(path, settings).content == [f"words {i}" for i in range(4)]
 
 
 def test_files_without_a_header(file: File, settings: Settings) -> None:
-    long = "words that go on and on for far longer than any name of a column would, number {} of them all, so this is a row of data"
-    assert read(file("one.csv", "".join(long.format(i) + "\n" for i in range(4)).replace(",", "")), settings).content[3].startswith("words")
+    long = ("words that go on and on for far longer than any name of a column would, number {} of them all, so this "
+            "is a row of data")
+    assert read(file("one.csv", "".join(long.format(i) + "\n" for i in range(4)).replace(",", "")),
+                settings).content[3].startswith("words")
     assert read(file("lines.txt", "first line\nsecond line\n"), settings).content == ["first line", "second line"]
     two = file("two.csv", "".join(f"sport,{long.format(i).replace(',', '')}\n" for i in range(4)))
     with pytest.raises(DataError, match="has no row of column names"):
         read(two, settings)
-    headerless = RowSource(task=Task.TEXT_CLASSIFICATION, columns={"column 1": "label", "column 2": "text"}, reading=Reading())
+    headerless = RowSource(task=Task.TEXT_CLASSIFICATION, columns={"column 1": "label", "column 2": "text"},
+                           reading=Reading())
     assert len(read(two, settings, headerless).content) == 4
 
 
@@ -137,9 +149,11 @@ def test_joining_is_that_of_the_import(file: File, settings: Settings) -> None:
     table = tables.read(path, settings=settings)
     chosen = {"title": Role.SECOND_TEXT, "body": Role.TEXT, "author": Role.IGNORE, "label": Role.LABEL}
     for template in (None, "{title} by {author}: {body}"):
-        made, _ = ingest.ingest(table, roles=chosen, name="t", settings=settings, workspace="w", options=Options(template=template))
+        made, _ = ingest.ingest(table, roles=chosen, name="t", settings=settings, workspace="w",
+                                options=Options(template=template))
         kept = library.load(made.id, settings=settings, workspace="w")
-        moved = file("moved.csv", "label,author,extra,body,title\n" + "".join(f"{r[3]},{r[2]},x,{r[1]},{r[0]}\n" for r in rows))
+        moved = file("moved.csv",
+                     "label,author,extra,body,title\n" + "".join(f"{r[3]},{r[2]},x,{r[1]},{r[0]}\n" for r in rows))
         stored = library.read_rows(kept, settings=settings, workspace="w").to_pylist()
         assert read(moved, settings, kept.row_source).content == [row["text"] for row in stored]
 
@@ -148,8 +162,8 @@ def test_the_same_rows_from_a_file_with_other_columns(file: File, settings: Sett
     """Equal content is one dataset; new runs read new files like the file that was imported last."""
     def keep(name: str) -> RowSource:
         path = file(f"{name}.csv", f"{name},label\n" + "".join(f"words number {i},{'ab'[i % 2]}\n" for i in range(20)))
-        made, _ = ingest.ingest(tables.read(path, settings=settings), roles={name: Role.TEXT, "label": Role.LABEL}, name=name,
-                                settings=settings, workspace="w")
+        made, _ = ingest.ingest(tables.read(path, settings=settings), roles={name: Role.TEXT, "label": Role.LABEL},
+                                name=name, settings=settings, workspace="w")
         assert library.load(made.id, settings=settings, workspace="w") == made
         return made.row_source
 
@@ -160,7 +174,8 @@ def test_the_same_rows_from_a_file_with_other_columns(file: File, settings: Sett
 
 
 def test_where_rows_were_files_a_column_named_like_texts_is_taken(file: File, settings: Settings) -> None:
-    assert read(file("a.csv", "n,message\n1,some words here\n2,and others too\n"), settings, FOLDERS).content[0] == "some words here"
+    assert (read(file("a.csv", "n,message\n1,some words here\n2,and others too\n"), settings, FOLDERS).content[0]
+            == "some words here")
     assert read(file("b.csv", "anything\nsome words here\n"), settings, FOLDERS).content == ["some words here"]
     with pytest.raises(DataError, match="--text"):
         read(file("c.csv", "this,that\nsome words here,and others too\n"), settings, FOLDERS)
@@ -179,7 +194,8 @@ def test_texts_as_files(tmp_path: Path, settings: Settings) -> None:
         (folder / name).write_text(text)
     found = read(folder, settings, FOLDERS)
     assert (found.content, found.shown) == (["the first", "the second"], ["a.txt", "b.txt"])
-    assert {item.file: item.reason for item in found.left_out} == {"c.txt": "the text is empty", "d.pdf": "it is not a .txt file"}
+    assert ({item.file: item.reason for item in found.left_out}
+            == {"c.txt": "the text is empty", "d.pdf": "it is not a .txt file"})
 
 
 def test_nothing_to_predict_names_the_rows(file: File, settings: Settings) -> None:
@@ -188,11 +204,13 @@ def test_nothing_to_predict_names_the_rows(file: File, settings: Settings) -> No
     assert "2 rows were read. Row 1: the text is empty; row 2" in caught.value.why
 
 
-# -- pictures ---------------------------------------------------------------------------------------------------------------------
+# -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def test_pictures_from_a_file_an_archive_or_a_folder(tmp_path: Path, settings: Settings, archive: Archive, picture: Draw) -> None:
-    files: Mapping[str, Any] = {"a.png": picture(1), "sub/b.JPG": picture(2, format="JPEG"), "sub/notes.md": b"x", "z.png": b"\x89PNG cut"}
+def test_pictures_from_a_file_an_archive_or_a_folder(tmp_path: Path, settings: Settings, archive: Archive,
+                                                     picture: Draw) -> None:
+    files: Mapping[str, Any] = {"a.png": picture(1), "sub/b.JPG": picture(2, format="JPEG"), "sub/notes.md": b"x",
+                                "z.png": b"\x89PNG cut"}
     zipped = archive(files)
     with tarfile.open(tmp_path / "pictures.tar.gz", "w:gz") as bundle:
         for name, data in files.items():
@@ -215,14 +233,16 @@ def test_pictures_from_a_file_an_archive_or_a_folder(tmp_path: Path, settings: S
 
 
 def test_a_table_beside_pictures_gives_the_rows(archive: Archive, settings: Settings, picture: Draw) -> None:
-    path = archive({"1.png": picture(1), "2.png": picture(2), "rows.csv": b"file,who\n2.png,b\n1.png,a\n3.png,c\n2.png,b\n"})
+    path = archive({"1.png": picture(1), "2.png": picture(2),
+                    "rows.csv": b"file,who\n2.png,b\n1.png,a\n3.png,c\n2.png,b\n"})
     found = read(path, settings, PICTURES)
     assert (found.shown, found.row) == (["2.png", "1.png", "2.png"], (1, 2, 4))
     assert [(item.row, item.file) for item in found.left_out] == [(3, "3.png")]
 
 
-@pytest.mark.parametrize(("name", "content"), [("t.csv", "text,label\na,b\n"), ("t.txt", "words"), ("t.heic", b"\0\0\0 ftypheic"),
-                                               ("t.pdf", b"%PDF-1.7")])
+@pytest.mark.parametrize(("name", "content"),
+                         [("t.csv", "text,label\na,b\n"), ("t.txt", "words"), ("t.heic", b"\0\0\0 ftypheic"),
+                          ("t.pdf", b"%PDF-1.7")])
 def test_a_picture_run_refuses_all_else(name: str, content: str | bytes, file: File, settings: Settings) -> None:
     with pytest.raises(DataError, match="looks at pictures") as caught:
         read(file(name, content), settings, PICTURES)
@@ -244,12 +264,15 @@ def test_new_pictures_are_stretched_as_those_of_training(archive: Archive, setti
     path = archive({"dark.png": deep(250), "bright.png": deep(5000)})
 
     def tops(reading: Reading | None) -> tuple[dict[str, int], tuple[str, ...]]:
-        found = read(path, settings, RowSource(task=Task.IMAGE_CLASSIFICATION, columns=PICTURES.columns, reading=reading))
-        return {name: int(np.asarray(Image.open(place)).max()) for name, place in zip(found.shown, found.content, strict=True)}, found.notes
+        found = read(path, settings,
+                     RowSource(task=Task.IMAGE_CLASSIFICATION, columns=PICTURES.columns, reading=reading))
+        return ({name: int(np.asarray(Image.open(place)).max())
+                 for name, place in zip(found.shown, found.content, strict=True)}, found.notes)
 
     values, notes = tops(Reading(depth=Depth(whole=(0.0, 4095.0))))
     assert values == {"dark.png": round(250 * 255 / 4095), "bright.png": 255} and "cut off" in notes[0]
     values, notes = tops(Reading(depth=Depth()))                     # training had only pictures of 8 bits
-    assert values == {"dark.png": round(250 * 255 / 8191), "bright.png": round(5000 * 255 / 8191)} and "13 bits" in notes[0]
+    assert (values == {"dark.png": round(250 * 255 / 8191), "bright.png": round(5000 * 255 / 8191)}
+            and "13 bits" in notes[0])
     values, _ = tops(None)                                           # a run of an earlier version
     assert values == {"dark.png": 1, "bright.png": round(5000 / 257)}

@@ -34,15 +34,19 @@ def saved(tmp_path: Path, **columns: Any) -> Path:
 PLAIN: list[tuple[str, Any, str]] = [
     ("half floats", pa.array(np.full(N, 2.5, dtype=np.float16)), "2.5"),
     ("whole half floats", pa.array(np.full(N, 2, dtype=np.float16)), "2"),
-    ("uuids", pa.array([ID.bytes] * N, type=pa.uuid()), str(ID)), ("decimals", pa.array([decimal.Decimal("1.50")] * N), "1.50"),
+    ("uuids", pa.array([ID.bytes] * N, type=pa.uuid()), str(ID)),
+    ("decimals", pa.array([decimal.Decimal("1.50")] * N), "1.50"),
     ("large decimals", pa.array([decimal.Decimal("1.50")] * N, type=pa.decimal256(50, 2)), "1.50"),
     ("an unknown zone", pa.array([MOMENT] * N, type=pa.timestamp("us", tz="Mars/Olympus")), "2024-01-02 03:04:05"),
     ("a zone", pa.array([MOMENT] * N, type=pa.timestamp("ns", tz="Europe/Berlin")), "2024-01-02 03:04:05"),
     ("moments", pa.array([MOMENT] * N), "2024-01-02 03:04:05"), ("days", pa.array([MOMENT.date()] * N), "2024-01-02"),
-    ("times", pa.array([MOMENT.time()] * N), "03:04:05"), ("durations", pa.array([datetime.timedelta(seconds=1)] * N), "1"),
-    ("truth", pa.array([True] * N), "true"), ("dictionary", pa.array(["x"] * N).dictionary_encode(), "x"),
-    ("dictionary of numbers", pa.array([3] * N).dictionary_encode(), "3"), ("large text", pa.array(["x"] * N, type=pa.large_string()), "x"),
-    ("text views", pa.array(["x"] * N, type=pa.string_view()), "x"), ("text as bytes", pa.array([b"x\xc3\xbc"] * N), "xü"),
+    ("times", pa.array([MOMENT.time()] * N), "03:04:05"),
+    ("durations", pa.array([datetime.timedelta(seconds=1)] * N), "1"), ("truth", pa.array([True] * N), "true"),
+    ("dictionary", pa.array(["x"] * N).dictionary_encode(), "x"),
+    ("dictionary of numbers", pa.array([3] * N).dictionary_encode(), "3"),
+    ("large text", pa.array(["x"] * N, type=pa.large_string()), "x"), ("text views",
+                                                                       pa.array(["x"] * N, type=pa.string_view()), "x"),
+    ("text as bytes", pa.array([b"x\xc3\xbc"] * N), "xü"),
     ("JSON", pa.array(['{"a": 1}'] * N, type=pa.json_()), '{"a": 1}'),
     ("big numbers", pa.array([2**63 + 1] * N, type=pa.uint64()), str(2**63 + 1)),
 ]
@@ -50,7 +54,8 @@ ASIDE: list[tuple[str, Any]] = [
     ("lists", pa.array([["a", "b"]] * N)), ("structs", pa.array([{"a": 1}] * N)),
     ("maps", pa.array([[("a", 1)]] * N, pa.map_(pa.string(), pa.int64()))),
     ("bytes", pa.array([b"\x00\xff\x01"] * N)), ("fixed bytes", pa.array([b"abcd"] * N, type=pa.binary(4))),
-    ("lists of structs", pa.array([[{"a": {"b": [1]}}]] * N)), ("pictures", pa.array([{"bytes": b"\x89PNG", "path": "a.png"}] * N)),
+    ("lists of structs", pa.array([[{"a": {"b": [1]}}]] * N)),
+    ("pictures", pa.array([{"bytes": b"\x89PNG", "path": "a.png"}] * N)),
 ]
 
 
@@ -87,7 +92,8 @@ def test_texts_that_are_not_utf8_are_read_and_named(tmp_path: Path, settings: Se
 
 def test_class_names_and_names_with_blanks(tmp_path: Path, settings: Settings) -> None:
     info = {"info": {"features": {" label ": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}}
-    table = pa.table({"text": TEXTS, " label ": [i % 2 for i in range(N)]}).replace_schema_metadata({"huggingface": json.dumps(info)})
+    table = pa.table({"text": TEXTS,
+                      " label ": [i % 2 for i in range(N)]}).replace_schema_metadata({"huggingface": json.dumps(info)})
     pq.write_table(table, tmp_path / "t.parquet")
     assert check_file(tmp_path / "t.parquet", settings=settings).classes == {"neg": 20, "pos": 20}
 

@@ -17,7 +17,8 @@ from core.settings import Settings
     ('[{"text": "a", "label": "x"}]', ".json", ("text", "label"), 1),
     ("just a sentence\nand another one", ".txt", ("text",), 2),
 ])
-def test_the_kind_is_judged_by_the_content(settings: Settings, text: str, suffix: str, columns: tuple[str, ...], n: int) -> None:
+def test_the_kind_is_judged_by_the_content(settings: Settings, text: str, suffix: str, columns: tuple[str, ...],
+                                           n: int) -> None:
     path = paste.to_file(text, settings=settings, workspace="w", name="my ../rows")
     assert path.suffix == suffix and path.is_relative_to(settings.workspace("w") / "uploads")
     table = tables.read(path, settings=settings)

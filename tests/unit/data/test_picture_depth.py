@@ -46,11 +46,12 @@ def ramp(top: int, *, kind: str = "uint16", seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).permutation(np.linspace(0, top, 64 * 64)).reshape(64, 64).astype(kind)
 
 
-def keep(path: Path, settings: Settings, options: Options | None = None) -> tuple[Dataset, ImportReport, dict[str, np.ndarray]]:
+def keep(path: Path, settings: Settings, options: Options | None = None) -> tuple[Dataset, ImportReport,
+                                                                                  dict[str, np.ndarray]]:
     """The dataset, its report, and the pixels of every row by the name of its file."""
     table = tables.read(path, settings=settings)
-    made, report = ingest.ingest(table, roles={n: p.role for n, p in roles.choose(table).items()}, name=path.stem, settings=settings,
-                                 workspace="w", options=options)
+    made, report = ingest.ingest(table, roles={n: p.role for n, p in roles.choose(table).items()}, name=path.stem,
+                                 settings=settings, workspace="w", options=options)
     home = library.folder(made, settings=settings, workspace="w")
     rows = library.read_rows(made, settings=settings, workspace="w").to_pylist()
     return made, report, {row["file"]: np.asarray(open_rgb(home / row["image"]))[..., 0].astype(int) for row in rows}
@@ -63,7 +64,8 @@ def two_classes(make: Callable[[int], bytes], suffix: str = "png") -> dict[str, 
 @pytest.mark.parametrize(("bits", "format", "kind"), [
     (9, "PNG", "uint16"), (10, "PNG", "uint16"), (12, "PNG", "uint16"), (14, "PNG", "uint16"), (16, "PNG", "uint16"),
     (12, "TIFF", "uint16"), (12, "TIFF", "int32"), (20, "TIFF", "int32")])
-def test_the_depth_in_use_fills_the_scale(bits: int, format: str, kind: str, settings: Settings, archive: Archive) -> None:
+def test_the_depth_in_use_fills_the_scale(bits: int, format: str, kind: str, settings: Settings,
+                                          archive: Archive) -> None:
     top = 2**bits - 1
     files = two_classes(lambda seed: grey(ramp(top - 7 - seed % 5, kind=kind, seed=seed), format), format.lower())
     made, report, pixels = keep(archive(files), settings)
@@ -85,11 +87,13 @@ def test_a_dark_picture_stays_darker_than_a_bright_one(settings: Settings, archi
     assert max(dark) == round(250 * 255 / 4095) and min(bright) == round(4000 * 255 / 4095)
 
 
-@pytest.mark.parametrize(("low", "high", "depth"), [(0.0, 1.0, (0.0, 1.0)), (0.1, 0.5, (0.0, 1.0)), (0.0, 255.0, (0.0, 255.0)),
-                                                    (-1000.0, 3000.0, (-1000.0, 3000.0)), (0.0, 4000.0, (0.0, 4000.0))])
+@pytest.mark.parametrize(("low", "high", "depth"),
+                         [(0.0, 1.0, (0.0, 1.0)), (0.1, 0.5, (0.0, 1.0)), (0.0, 255.0, (0.0, 255.0)),
+                          (-1000.0, 3000.0, (-1000.0, 3000.0)), (0.0, 4000.0, (0.0, 4000.0))])
 def test_floating_point_pictures_share_a_scale(low: float, high: float, depth: tuple[float, float], settings: Settings,
                                                archive: Archive) -> None:
-    files = two_classes(lambda seed: grey((low + ramp(1, kind="float32", seed=seed) * (high - low)).astype("float32"), "TIFF"), "tif")
+    files = two_classes(lambda seed: grey((low + ramp(1, kind="float32", seed=seed) * (high - low)).astype("float32"),
+                                          "TIFF"), "tif")
     made, _, pixels = keep(archive(files), settings)
     assert made.reading is not None and made.reading.depth.real == pytest.approx(depth, abs=1e-3)
     for name, found in pixels.items():
@@ -144,8 +148,10 @@ def test_a_dataset_of_an_earlier_version_opens(settings: Settings, archive: Arch
 
 
 def test_attaching_a_set_of_another_depth_is_said(settings: Settings, archive: Archive) -> None:
-    made = [keep(archive(two_classes(lambda seed, top=top: grey(ramp(top, seed=seed + top))), name=f"{top}.zip"), settings)[0]
+    made = [keep(archive(two_classes(lambda seed, top=top: grey(ramp(top, seed=seed + top))), name=f"{top}.zip"),
+                 settings)[0]
             for top in (4000, 1000, 3000)]
-    said = [{finding.code for finding in library.read_report(attach.attach(made[0], other, settings=settings, workspace="w").dataset,
-                                                             settings=settings, workspace="w").findings} for other in made[1:]]
+    said = [{finding.code
+             for finding in library.read_report(attach.attach(made[0], other, settings=settings, workspace="w").dataset,
+                                                settings=settings, workspace="w").findings} for other in made[1:]]
     assert ["shift-depth" in codes for codes in said] == [True, False]

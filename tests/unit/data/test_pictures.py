@@ -1,4 +1,5 @@
-"""Picture archives and folders: layouts, tables beside pictures, the report, the dataset that is kept, and hostile archives."""
+"""Picture archives and folders: layouts, tables beside pictures, the report, the dataset that is kept, and hostile
+archives."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def two_classes(picture: Draw) -> dict[str, bytes]:
 def keep(path: Path, settings: Settings, options: Options | None = None, **chosen: str) -> tuple[Dataset, ImportReport]:
     table = tables.read(path, settings=settings)
     proposals = roles.choose(table, **chosen)
-    return ingest.ingest(table, roles={n: p.role for n, p in proposals.items()}, evidence={n: p.evidence for n, p in proposals.items()},
+    return ingest.ingest(table, roles={n: p.role for n, p in proposals.items()},
+                         evidence={n: p.evidence for n, p in proposals.items()},
                          name=path.name, settings=settings, workspace="w", options=options)
 
 
@@ -69,7 +71,8 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> Path:
 
 def test_rows_come_back_as_documented(two_classes: dict[str, bytes], archive: Archive, settings: Settings) -> None:
     dataset, report = keep(archive(two_classes), settings)
-    assert (dataset.task, dataset.classes, dataset.rows_kept, dataset.mean_length) == (Task.IMAGE_CLASSIFICATION, ("cat", "dog"), 24, 0.0)
+    assert ((dataset.task, dataset.classes, dataset.rows_kept, dataset.mean_length)
+            == (Task.IMAGE_CLASSIFICATION, ("cat", "dog"), 24, 0.0))
     assert adds_up(report) and not report.left_out and report.classes == {"cat": 12, "dog": 12}
     folder = library.folder(dataset, settings=settings, workspace="w")
     rows = pq.read_table(folder / "rows.parquet").to_pylist()
@@ -83,8 +86,8 @@ def test_rows_come_back_as_documented(two_classes: dict[str, bytes], archive: Ar
     assert {row["split"] for row in rows} == {"train", "validation", "test"}
 
 
-def test_the_same_pictures_from_every_container_are_one_dataset(two_classes: dict[str, bytes], archive: Archive, settings: Settings,
-                                                                tmp_path: Path) -> None:
+def test_the_same_pictures_from_every_container_are_one_dataset(two_classes: dict[str, bytes], archive: Archive,
+                                                                settings: Settings, tmp_path: Path) -> None:
     clutter = {"__MACOSX/cat/._1.JPG": b"x", "my set/.DS_Store": b"x", "my set/cat/Thumbs.db": b"x"}
     wrapped = {f"my set/{name}": data for name, data in two_classes.items()} | clutter
     paths = [archive(two_classes), archive(wrapped, "wrapped.zip"), write_tar(tmp_path / "a.tar.gz", two_classes),
@@ -98,13 +101,16 @@ def test_the_same_pictures_from_every_container_are_one_dataset(two_classes: dic
     assert len({dataset.id for dataset, _ in found}) == 1
 
 
-def test_check_and_ingest_give_the_same_report(two_classes: dict[str, bytes], archive: Archive, settings: Settings) -> None:
+def test_check_and_ingest_give_the_same_report(two_classes: dict[str, bytes], archive: Archive,
+                                               settings: Settings) -> None:
     path = archive(two_classes | {"cat/notes.txt": b"x", "cat/broken.jpg": b"x"})
     checked, (_, kept) = check_file(path, settings=settings), keep(path, settings)
-    assert dataclasses.replace(checked, read_seconds=0, check_seconds=0) == dataclasses.replace(kept, read_seconds=0, check_seconds=0)
+    assert (dataclasses.replace(checked, read_seconds=0, check_seconds=0)
+            == dataclasses.replace(kept, read_seconds=0, check_seconds=0))
 
 
-def test_other_files_and_broken_pictures_are_counted_with_name_and_reason(two_classes: dict[str, bytes], archive: Archive, picture: Draw,
+def test_other_files_and_broken_pictures_are_counted_with_name_and_reason(two_classes: dict[str, bytes],
+                                                                          archive: Archive, picture: Draw,
                                                                           settings: Settings) -> None:
     whole = picture(50, size=(200, 200))
     bad = {"cat/drawing.svg": b"<svg/>", "cat/more.zip": b"PK", "cat/notes.txt": b"hello", "cover.png": whole,
@@ -114,7 +120,8 @@ def test_other_files_and_broken_pictures_are_counted_with_name_and_reason(two_cl
     reasons = {item.file: item.reason for item in report.left_out}
     assert set(reasons) == set(bad)
     for name, words in {"cat/drawing.svg": "SVG", "cat/more.zip": "archive inside", "cat/notes.txt": "no picture",
-                        "cover.png": "class folder", "cat/cut.png": "cut off", "cat/fake.jpg": "no JPEG", "dog/empty.gif": "empty"}.items():
+                        "cover.png": "class folder", "cat/cut.png": "cut off", "cat/fake.jpg": "no JPEG",
+                        "dog/empty.gif": "empty"}.items():
         assert words in reasons[name], name
     assert "cover.png" in report.left_out_csv()
 
@@ -124,16 +131,19 @@ def test_split_folders_are_kept(picture: Draw, archive: Archive, settings: Setti
     files = {f"{wrap}{part}/{name}/{i}.png": picture(hash((part, name, i)) % 10_000)
              for part, n in (("Train", 8), ("val", 3), ("test", 4)) for name in ("cat", "dog") for i in range(n)}
     dataset, report = keep(archive(files), settings)
-    assert {split: sum(counts.values()) for split, counts in dataset.counts.items()} == {"train": 16, "validation": 6, "test": 8}
+    assert ({split: sum(counts.values()) for split, counts in dataset.counts.items()}
+            == {"train": 16, "validation": 6, "test": 8})
     assert report.columns == {"image": "image", "label": "label", "split": "split"}
 
 
 def test_a_table_names_the_pictures(picture: Draw, archive: Archive, settings: Settings) -> None:
     files = {f"set/img/{i}.PNG": picture(i) for i in range(21)}
-    lines = ["file,kind", *(f"{('img/', '')[i % 2]}{i}.png,{'ab'[i % 2]}" for i in range(20)), "gone.png,a", "img/1.png,"]
+    lines = ["file,kind", *(f"{('img/', '')[i % 2]}{i}.png,{'ab'[i % 2]}" for i in range(20)), "gone.png,a",
+             "img/1.png,"]
     dataset, report = keep(archive(files | {"set/labels.csv": "\n".join(lines).encode()}), settings)
     assert (report.rows_read, report.rows_kept, dataset.classes) == (22, 20, ("a", "b"))
-    assert {item.reason for item in report.left_out} == {"no picture of the archive has this name", "the label is empty"}
+    assert ({item.reason for item in report.left_out}
+            == {"no picture of the archive has this name", "the label is empty"})
     assert report.columns == {"file": "image", "kind": "label"}
     unused = next(f for f in report.findings if f.code == "unused-pictures")
     assert (unused.count, unused.example) == (1, "set/img/20.PNG")
@@ -149,7 +159,8 @@ def test_roles_of_a_table_with_pictures_can_be_chosen(picture: Draw, archive: Ar
 
 
 def coloured(archive: Archive, *, wrong: int, noise: bool = False) -> Path:
-    """120 pictures, reddish cats and bluish dogs, of which so many lie in the wrong folder; with noise, colours say nothing."""
+    """120 pictures, reddish cats and bluish dogs, of which so many lie in the wrong folder; with noise, colours say
+    nothing."""
     files = {}
     for i in range(120):
         random = np.random.default_rng(i)
@@ -175,7 +186,8 @@ def test_a_model_that_knows_too_little_doubts_no_picture(archive: Archive, setti
     assert "label-noise" not in codes(check_file(coloured(archive, wrong=0), settings=settings))
 
 
-def test_wrong_layouts_draw_the_expected_tree(picture: Draw, archive: Archive, settings: Settings, tmp_path: Path) -> None:
+def test_wrong_layouts_draw_the_expected_tree(picture: Draw, archive: Archive, settings: Settings,
+                                              tmp_path: Path) -> None:
     for files in ({"1.png": picture(1), "2.png": picture(2)}, {"train/1.png": picture(1), "test/2.png": picture(2)}):
         with pytest.raises(DataError) as caught:
             check_file(archive(files), settings=settings)
@@ -189,16 +201,17 @@ def test_one_class_or_too_few_is_an_error_finding(picture: Draw, archive: Archiv
         keep(path, settings)
 
 
-def test_duplicates_near_duplicates_blanks_and_contradictions(picture: Draw, two_classes: dict[str, bytes], archive: Archive,
-                                                              settings: Settings) -> None:
+def test_duplicates_near_duplicates_blanks_and_contradictions(picture: Draw, two_classes: dict[str, bytes],
+                                                              archive: Archive, settings: Settings) -> None:
     again = io.BytesIO()
-    Image.open(io.BytesIO(two_classes["dog/0.png"])).resize((60, 45), Image.Resampling.BICUBIC).save(again, "JPEG", quality=80)
+    Image.open(io.BytesIO(two_classes["dog/0.png"])).resize((60, 45),
+                                                            Image.Resampling.BICUBIC).save(again, "JPEG", quality=80)
     blank = io.BytesIO()
     Image.new("RGB", (20, 20), "grey").save(blank, "PNG")
     copy = io.BytesIO()
     Image.open(io.BytesIO(two_classes["cat/2.png"])).save(copy, "BMP")
-    files = two_classes | {"cat/zz-copy.bmp": copy.getvalue(), "dog/zz-copy.bmp": copy.getvalue(), "dog/zz-again.jpg": again.getvalue(),
-                           "dog/blank.png": blank.getvalue()}
+    files = two_classes | {"cat/zz-copy.bmp": copy.getvalue(), "dog/zz-copy.bmp": copy.getvalue(),
+                           "dog/zz-again.jpg": again.getvalue(), "dog/blank.png": blank.getvalue()}
     report = check_file(archive(files), settings=settings)
     found = {finding.code: finding for finding in report.findings}
     assert found["exact-duplicates"].count == 2 and "picture" in found["exact-duplicates"].message
@@ -209,7 +222,8 @@ def test_duplicates_near_duplicates_blanks_and_contradictions(picture: Draw, two
 
 
 def test_leakage_across_given_splits_is_found_and_fixed(picture: Draw, archive: Archive, settings: Settings) -> None:
-    files = {f"{part}/{name}/{i}.png": picture(1_000 * k + 100 * j + i) for k, part in enumerate(("train", "val", "test"))
+    files = {f"{part}/{name}/{i}.png": picture(1_000 * k + 100 * j + i)
+             for k, part in enumerate(("train", "val", "test"))
              for j, name in enumerate(("cat", "dog")) for i in range(6)}
     files["test/cat/leak.png"] = files["train/cat/3.png"]
     path = archive(files)
@@ -234,7 +248,8 @@ def test_varied_sizes_are_no_giveaway(picture: Draw, archive: Archive, settings:
     assert "size-giveaway" not in codes(check_file(archive(files), settings=settings))
 
 
-def test_hostile_zip_members(two_classes: dict[str, bytes], archive: Archive, settings: Settings, tmp_path: Path) -> None:
+def test_hostile_zip_members(two_classes: dict[str, bytes], archive: Archive, settings: Settings,
+                             tmp_path: Path) -> None:
     for name in ("../evil.png", "/etc/evil.png", "C:\\evil.png", "cat/../../evil.png"):
         with pytest.raises(DataError, match="was not opened"):
             check_file(archive(two_classes | {name: b"x"}), settings=settings)
@@ -255,7 +270,8 @@ def test_hostile_zip_members(two_classes: dict[str, bytes], archive: Archive, se
     assert "zip bomb" in caught.value.why
 
 
-@pytest.mark.parametrize("kind", ["traversal", "absolute", "symlink", "hardlink", "device", "bomb", "header", "many", "cut"])
+@pytest.mark.parametrize("kind", ["traversal", "absolute", "symlink", "hardlink", "device", "bomb", "header",
+                                  "many", "cut"])
 def test_hostile_tar_members(two_classes: dict[str, bytes], settings: Settings, tmp_path: Path, kind: str) -> None:
     path = write_tar(tmp_path / "a.tar.gz", two_classes)
     if kind == "cut":
@@ -277,7 +293,8 @@ def test_hostile_tar_members(two_classes: dict[str, bytes], settings: Settings, 
     assert not (tmp_path / "evil.png").exists() and not Path("/tmp/evil.png").exists()
 
 
-def test_symbolic_links_in_a_folder_are_not_followed(two_classes: dict[str, bytes], settings: Settings, tmp_path: Path) -> None:
+def test_symbolic_links_in_a_folder_are_not_followed(two_classes: dict[str, bytes], settings: Settings,
+                                                     tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "folder", two_classes)
     os.symlink("/etc/passwd", folder / "cat" / "secret.png")
     os.symlink("/etc", folder / "etc")
@@ -289,7 +306,8 @@ def test_symbolic_links_in_a_folder_are_not_followed(two_classes: dict[str, byte
 @pytest.mark.parametrize(("files", "says"), [({"a/1.svg": b"<svg/>", "b/2.svg": b"<svg/>"}, "SVG drawings"),
                                              ({"inner.zip": b"PK", "inner.tar.gz": b"x"}, "another archive"),
                                              ({"a.exe": b"MZ"}, "no pictures")])
-def test_archives_without_pictures(archive: Archive, settings: Settings, tmp_path: Path, files: dict[str, bytes], says: str) -> None:
+def test_archives_without_pictures(archive: Archive, settings: Settings, tmp_path: Path, files: dict[str, bytes],
+                                   says: str) -> None:
     for path in (archive(files), write_tar(tmp_path / "t.tar.gz", files)):
         with pytest.raises(DataError) as caught:
             check_file(path, settings=settings)
@@ -326,16 +344,18 @@ def test_a_damaged_member_costs_one_row(archive: Archive, two_classes: dict[str,
     assert adds_up(report) and [item.file for item in report.left_out] == ["dog/4.png"]
 
 
-names = st.one_of(st.sampled_from(["cat/1.png", "cat/2.JPG", "dog/1.png", "dog/x/2.gif", "1.png", "train/cat/1.png", "test/dog/1.png",
-                                   "labels.csv", "cat/a.svg", ".hidden/1.png", "__MACOSX/1.png", "notes.txt"]),
+names = st.one_of(st.sampled_from(["cat/1.png", "cat/2.JPG", "dog/1.png", "dog/x/2.gif", "1.png", "train/cat/1.png",
+                                   "test/dog/1.png", "labels.csv", "cat/a.svg", ".hidden/1.png", "__MACOSX/1.png",
+                                   "notes.txt"]),
                   st.text(alphabet="ab/.png\u0634é 1", min_size=1, max_size=12).map(lambda name: name + ".png"))
 
 
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.dictionaries(names, st.one_of(st.integers(0, 5), st.binary(max_size=40)), max_size=12),
        wrap=st.sampled_from(["", "my set/"]), as_tar=st.booleans())
-def test_any_archive_gets_a_true_report_or_a_refusal(archive: Archive, picture: Draw, settings: Settings, tmp_path: Path,
-                                                     files: dict[str, int | bytes], wrap: str, as_tar: bool) -> None:
+def test_any_archive_gets_a_true_report_or_a_refusal(archive: Archive, picture: Draw, settings: Settings,
+                                                     tmp_path: Path, files: dict[str, int | bytes], wrap: str,
+                                                     as_tar: bool) -> None:
     content = {wrap + name: picture(value) if isinstance(value, int) else value for name, value in files.items()}
     path = write_tar(tmp_path / "h.tar.gz", content) if as_tar else archive(content, "h.zip")
     refusal = None
@@ -353,11 +373,13 @@ def test_any_archive_gets_a_true_report_or_a_refusal(archive: Archive, picture: 
 def test_a_shift_set_of_pictures_brings_its_files_along(picture: Draw, archive: Archive, two_classes: dict[str, bytes],
                                                         settings: Settings) -> None:
     base, _ = keep(archive(two_classes), settings)
-    shift = {f"{name}/{i}.png": picture(500 + i + 50 * k) for k, name in enumerate(("Cat", "dog", "bird")) for i in range(5)}
+    shift = {f"{name}/{i}.png": picture(500 + i + 50 * k) for k, name in enumerate(("Cat", "dog", "bird"))
+             for i in range(5)}
     other, _ = keep(archive(shift | {"Cat/same.png": two_classes["cat/0.png"]}, "shift.zip"), settings)
     attached = attach.attach(base, other, settings=settings, workspace="w")
     assert (attached.matched, attached.unmatched) == ({"Cat": "cat", "dog": "dog"}, {"bird": 5})
-    assert attached.dataset.counts["shift"] == {"cat": 6, "dog": 5} and attached.dataset.task is Task.IMAGE_CLASSIFICATION
+    assert (attached.dataset.counts["shift"] == {"cat": 6, "dog": 5} and attached.dataset.task
+            is Task.IMAGE_CLASSIFICATION)
     assert attached.repeated == (1 if base_split(base, settings, "cat/0.png") == "train" else 0)
     for dataset in (base, other):
         library.delete(dataset.id, settings=settings, workspace="w")

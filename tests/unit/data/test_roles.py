@@ -21,10 +21,12 @@ def proposed(file: File, settings: Settings, header: str, rows: list[str]) -> di
 
 
 def test_common_names(file: File, settings: Settings) -> None:
-    rows = [f"{i},some review text number {i},title of it {i},{('pos', 'neg')[i % 2]},{('train', 'train', 'test')[i % 3]},site{i % 2}"
+    rows = [f"{i},some review text number {i},title of it "
+            f"{i},{('pos', 'neg')[i % 2]},{('train', 'train', 'test')[i % 3]},site{i % 2}"
             for i in range(30)]
     assert proposed(file, settings, "id,review,title,sentiment,split,source", rows) == {
-        "id": "id", "review": "text", "title": "second text", "sentiment": "label", "split": "split", "source": "domain"}
+        "id": "id", "review": "text", "title": "second text", "sentiment": "label", "split": "split",
+        "source": "domain"}
 
 
 def test_unnamed_columns_are_judged_by_their_cells(file: File, settings: Settings) -> None:
@@ -63,7 +65,8 @@ def test_one_column_is_refused(file: File, settings: Settings) -> None:
 
 
 def test_nested_columns_cannot_be_chosen(file: File, settings: Settings) -> None:
-    table = tables.read(file("t.jsonl", '{"text": ["a"], "label": "x"}\n{"text": ["b"], "label": "y"}'), settings=settings)
+    table = tables.read(file("t.jsonl", '{"text": ["a"], "label": "x"}\n{"text": ["b"], "label": "y"}'),
+                        settings=settings)
     with pytest.raises(DataError, match="lists or objects"):
         roles.choose(table, text="text")
 

@@ -31,10 +31,12 @@ def test_empty_cells_are_left_out_with_the_reason(file: File, settings: Settings
 
 
 def test_columns_are_joined_in_order_or_by_template(file: File, settings: Settings) -> None:
-    table = tables.read(file("t.csv", "title,text,label\nBig,Long story,a\n,Only body,b\nOnly title,,a\n"), settings=settings)
+    table = tables.read(file("t.csv", "title,text,label\nBig,Long story,a\n,Only body,b\nOnly title,,a\n"),
+                        settings=settings)
     roles = {"title": Role.SECOND_TEXT, "text": Role.TEXT, "label": Role.LABEL}
     assert rows.build(table, roles).text.to_pylist() == ["Big\nLong story", "Only body"]
-    assert rows.build(table, roles, template="{title}: {text}!").text.to_pylist() == ["Big: Long story!", ": Only body!", "Only title: !"]
+    assert (rows.build(table, roles, template="{title}: {text}!").text.to_pylist()
+            == ["Big: Long story!", ": Only body!", "Only title: !"])
     with pytest.raises(DataError, match="names 'nope'"):
         rows.build(table, roles, template="{nope}")
     with pytest.raises(DataError, match="names no column"):
@@ -67,7 +69,8 @@ CELLS = st.sampled_from(["", " ", "nan", "a", "b", "é", "train", "\n", "x" * 50
 
 @hypothesis_settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=25), st.booleans())
-def test_read_is_kept_plus_left_out(file: File, settings: Settings, cells: list[tuple[str, str, str]], merge: bool) -> None:
+def test_read_is_kept_plus_left_out(file: File, settings: Settings, cells: list[tuple[str, str, str]],
+                                    merge: bool) -> None:
     import json
 
     lines = "\n".join(json.dumps({"text": a, "label": b, "split": c}) for a, b, c in cells)

@@ -19,8 +19,8 @@ import pytest
 from core.data.check import Options, check_file
 from core.settings import Settings
 
-WORDS = ("the match", "two goals", 'he said "no"', "shares; fell", "on, the exchange", "rain | wind", '5" nails', "it's", "über", "#tag",
-         "C:\\new", "", "N/A")
+WORDS = ("the match", "two goals", 'he said "no"', "shares; fell", "on, the exchange", "rain | wind", '5" nails',
+         "it's", "über", "#tag", "C:\\new", "", "N/A")
 
 
 def rows(seed: int, n: int = 300) -> list[list[str]]:
@@ -31,7 +31,8 @@ def rows(seed: int, n: int = 300) -> list[list[str]]:
 
 
 def lines(seed: int, separator: str = ",") -> list[str]:
-    """Rows without quoting: a line each, some with more cells than they should, some with a quotation mark left open."""
+    """Rows without quoting: a line each, some with more cells than they should, some with a quotation mark left
+    open."""
     return [separator.join(row) for row in rows(seed)]
 
 
@@ -58,12 +59,14 @@ def well_formed(home: Path, seed: int, **options: str | int) -> Made:
 
 def unquoted(home: Path, seed: int, separator: str, start: str = "", header: str = "") -> Made:
     path = home / ("t.tsv" if separator == "\t" else "t.csv")
-    path.write_text(start + "\n".join([header or separator.join(["text", "label"]), *lines(seed, separator)]), encoding="utf-8")
+    path.write_text(start + "\n".join([header or separator.join(["text", "label"]), *lines(seed, separator)]),
+                    encoding="utf-8")
     return path, by_lines(path) - start.count("\n")
 
 
 def strays(home: Path, seed: int) -> Made:
-    draw, made = random.Random(seed), [f"{text.replace(chr(34), '').replace(',', '')},{label or 'rain'}" for text, label in rows(seed)]
+    draw, made = (random.Random(seed),
+                  [f"{text.replace(chr(34), '').replace(',', '')},{label or 'rain'}" for text, label in rows(seed)])
     for i in draw.sample(range(300), 12):
         made[i] = draw.choice(('"' + made[i], made[i] + '"', made[i].replace(",", ',"'), made[i].replace(",", '",')))
     path = home / "t.csv"
@@ -114,14 +117,18 @@ def apart(home: Path, seed: int) -> Made:
 
 
 KINDS: dict[str, Callable[[Path, int], Made]] = {
-    "quoted": lambda home, seed: well_formed(home, seed), "all quoted": lambda home, seed: well_formed(home, seed, quoting=csv.QUOTE_ALL),
+    "quoted": lambda home, seed: well_formed(home, seed),
+    "all quoted": lambda home, seed: well_formed(home, seed, quoting=csv.QUOTE_ALL),
     "semicolons": lambda home, seed: well_formed(home, seed, delimiter=";"),
-    "tabs": lambda home, seed: well_formed(home, seed, delimiter="\t"), "commas": lambda home, seed: unquoted(home, seed, ","),
-    "tabs without quoting": lambda home, seed: unquoted(home, seed, "\t"), "bars": lambda home, seed: unquoted(home, seed, "|"),
+    "tabs": lambda home, seed: well_formed(home, seed, delimiter="\t"),
+    "commas": lambda home, seed: unquoted(home, seed, ","),
+    "tabs without quoting": lambda home, seed: unquoted(home, seed, "\t"),
+    "bars": lambda home, seed: unquoted(home, seed, "|"),
     "hint": lambda home, seed: unquoted(home, seed, ";", start="sep=;\n"),
     "title": lambda home, seed: unquoted(home, seed, "\t", start="A title\n"),
     "remark above": lambda home, seed: unquoted(home, seed, "\t", start="# made by hand\n"),
-    "strays": strays, "joined": joined_files, "JSON Lines": broken_lines, "workbook": workbook, "Parquet": parquet, "apart": apart}
+    "strays": strays, "joined": joined_files, "JSON Lines": broken_lines, "workbook": workbook, "Parquet": parquet,
+    "apart": apart}
 
 
 @pytest.mark.parametrize("seed", range(4))

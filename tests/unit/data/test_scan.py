@@ -23,7 +23,8 @@ def large(file: Callable[[str, str], Path], settings: Settings, *, rows: int, wo
 def test_parts_are_all_rows_in_order(file: Callable[[str, str], Path], settings: Settings) -> None:
     dataset = large(file, settings, rows=40_000, words=3)
     parts = list(library.scan(dataset, settings=settings, workspace="w"))
-    assert max(map(len, parts)) <= 4_096 and [row for part in parts for row in part["row_id"].to_pylist()] == list(range(1, 40_001))
+    assert (max(map(len, parts)) <= 4_096 and [row for part in parts for row in part["row_id"].to_pylist()]
+            == list(range(1, 40_001)))
     last = browse.sample_rows(dataset, settings=settings, workspace="w", ids=[1, 20_000, 39_999])
     assert [row["row_id"] for row in last] == [1, 20_000, 39_999]
     found = browse.sample_rows(dataset, settings=settings, workspace="w", search="ROW 39", label="a", n=1_000)
@@ -31,7 +32,8 @@ def test_parts_are_all_rows_in_order(file: Callable[[str, str], Path], settings:
     assert browse.sample_rows(dataset, settings=settings, workspace="w", n=0) == []
 
 
-def test_looking_at_rows_of_a_large_set_takes_little_memory(file: Callable[[str, str], Path], settings: Settings) -> None:
+def test_looking_at_rows_of_a_large_set_takes_little_memory(file: Callable[[str, str], Path],
+                                                            settings: Settings) -> None:
     dataset = large(file, settings, rows=60_000, words=200)           # about 80 MB of text
     browse.sample_rows(dataset, settings=settings, workspace="w", n=1)
     before = psutil.Process().memory_info().rss

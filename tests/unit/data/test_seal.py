@@ -27,8 +27,8 @@ def keep(settings: Settings, words: str) -> Dataset:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [f"{words} number {i} of many,{'good' if i % 2 else 'bad'}" for i in range(30)]
     path.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
-    return ingest(tables.read(path, settings=settings), roles={"text": "text", "label": "label"}, name=words, settings=settings,
-                  workspace=WORKSPACE)[0]
+    return ingest(tables.read(path, settings=settings), roles={"text": "text", "label": "label"}, name=words,
+                  settings=settings, workspace=WORKSPACE)[0]
 
 
 def place(dataset: Dataset, settings: Settings) -> Path:
@@ -47,7 +47,8 @@ def rewrite(folder: Path, column: str = "text", value: object = "something else"
     pq.write_table(table, folder / "rows.parquet")
 
 
-@pytest.mark.parametrize(("column", "value"), [("text", "something else"), ("label", 0), ("split", "test"), ("row_id", 999)])
+@pytest.mark.parametrize(("column", "value"),
+                         [("text", "something else"), ("label", 0), ("split", "test"), ("row_id", 999)])
 @pytest.mark.parametrize("sealed", [True, False])
 def test_a_changed_row_is_refused_in_words(column: str, value: object, sealed: bool, settings: Settings) -> None:
     dataset = keep(settings, "plain")
@@ -71,7 +72,8 @@ def test_rows_copied_with_new_times_are_the_same_rows(settings: Settings) -> Non
     verify(dataset, settings)
 
 
-def test_rows_are_read_once_and_not_again_while_their_times_stay(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_read_once_and_not_again_while_their_times_stay(settings: Settings,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = keep(settings, "plain")
     monkeypatch.setattr(checksums, "SETTLED_NS", 0)
     verify(dataset, settings)
@@ -102,7 +104,8 @@ def test_another_dataset_in_its_place_is_refused(settings: Settings) -> None:
     shutil.rmtree(place(one, settings))
     shutil.copytree(place(two, settings), place(one, settings))
     with pytest.raises(DataError, match="no longer the one"):
-        Origin(dataset_hash=one.content_hash).check_dataset(library.load(one.id, settings=settings, workspace=WORKSPACE))
+        Origin(dataset_hash=one.content_hash).check_dataset(library.load(one.id, settings=settings,
+                                                                         workspace=WORKSPACE))
     with pytest.raises(DataError, match="not the ones"):
         seal.check(place(one, settings), dataclasses.replace(two, id=one.id))
 

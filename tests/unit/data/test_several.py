@@ -21,7 +21,8 @@ from core.errors import DataError
 from core.settings import Settings
 
 File = Callable[[str, str | bytes], Path]
-FRAME = pd.DataFrame({"text": [f"a sentence of its own, number {i}" for i in range(60)], "label": ["sport", "money"] * 30})
+FRAME = pd.DataFrame({"text": [f"a sentence of its own, number {i}" for i in range(60)],
+                      "label": ["sport", "money"] * 30})
 TRAIN, TEST = FRAME[:40], FRAME[40:]
 
 
@@ -95,9 +96,9 @@ def test_damaged_and_growing_files_are_refused(file: File, settings: Settings, p
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("train", "test"), [
-    ("train.csv", "test.csv"), ("Train.csv", "TEST.csv"), ("sst2-train.tsv", "sst2-dev.tsv"), ("x_train.csv.gz", "x_test.csv.gz"),
-    ("data/training.jsonl", "data/validation.jsonl"), ("train/rows.json", "test/rows.json"),
-    ("train-0-of-1.parquet", "test-0-of-1.parquet"),
+    ("train.csv", "test.csv"), ("Train.csv", "TEST.csv"), ("sst2-train.tsv", "sst2-dev.tsv"),
+    ("x_train.csv.gz", "x_test.csv.gz"), ("data/training.jsonl", "data/validation.jsonl"),
+    ("train/rows.json", "test/rows.json"), ("train-0-of-1.parquet", "test-0-of-1.parquet"),
     ("trainset.xlsx", "testset.xlsx"), ("train.csv", "test.jsonl")])
 def test_train_and_test_apart(tmp_path: Path, settings: Settings, place: str, train: str, test: str) -> None:
     def data(frame: pd.DataFrame, name: str) -> bytes:
@@ -116,8 +117,10 @@ def test_three_parts_and_shards(tmp_path: Path, settings: Settings) -> None:
     parts = {"train-0.csv": FRAME[:20], "train-1.csv": FRAME[20:40], "valid.csv": FRAME[40:50], "test.csv": FRAME[50:]}
     files = {name: as_bytes(frame, "csv") for name, frame in parts.items()}
     report = check_file(packed(tmp_path / "t.zip", files), settings=settings)
-    assert {name: sum(counts.values()) for name, counts in report.splits.items()} == {"train": 40, "validation": 10, "test": 10}
-    shards = tables.read(packed(tmp_path / "u.zip", {name: files[name] for name in ("train-0.csv", "train-1.csv")}), settings=settings)
+    assert ({name: sum(counts.values()) for name, counts in report.splits.items()}
+            == {"train": 40, "validation": 10, "test": 10})
+    shards = tables.read(packed(tmp_path / "u.zip", {name: files[name] for name in ("train-0.csv", "train-1.csv")}),
+                         settings=settings)
     assert shards.columns == ("text", "label") and shards.data.to_pylist() == TRAIN.to_dict("records")
 
 
@@ -126,7 +129,8 @@ def test_a_contest_without_test_labels(tmp_path: Path, settings: Settings) -> No
                                        "sample_submission.csv": b"id,label\n1,sport\n"})
     report = check_file(path, settings=settings)
     assert (report.rows_read, report.rows_kept) == (60, 40)
-    assert {(item.row, item.reason) for item in report.left_out} == {(row, "the label is empty") for row in range(41, 61)}
+    assert ({(item.row, item.reason) for item in report.left_out}
+            == {(row, "the label is empty") for row in range(41, 61)})
     found = {finding.code: finding for finding in report.findings}
     assert "'label'" in found["columns-missing"].message and "sample_submission.csv" in found["unused-files"].example
     assert all(sum(report.splits[split].values()) for split in ("train", "validation", "test"))
@@ -149,12 +153,14 @@ def test_tables_that_cannot_be_told_apart_are_refused(tmp_path: Path, settings: 
 
 def test_a_split_column_of_the_files_own_stays(tmp_path: Path, settings: Settings) -> None:
     mine = {"train.csv": as_bytes(TRAIN.assign(split="a"), "csv"), "test.csv": as_bytes(TEST.assign(split="b"), "csv")}
-    assert tables.read(packed(tmp_path / "t.zip", mine), settings=settings).columns == ("text", "label", "split", "split of the file")
+    assert (tables.read(packed(tmp_path / "t.zip", mine), settings=settings).columns
+            == ("text", "label", "split", "split of the file"))
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_one_table_in_an_archive_or_folder(tmp_path: Path, settings: Settings, place: str) -> None:
-    path = packed(tmp_path / place, {"data/rows.csv": as_bytes(FRAME, "csv"), "license.txt": b"free", "notes/readme.txt": b"about"})
+    path = packed(tmp_path / place,
+                  {"data/rows.csv": as_bytes(FRAME, "csv"), "license.txt": b"free", "notes/readme.txt": b"about"})
     assert tables.read(path, settings=settings).data.to_pylist() == FRAME.to_dict("records")
 
 
@@ -179,8 +185,8 @@ def test_archives_inside_archives_stay_closed(tmp_path: Path, settings: Settings
 
 
 def test_what_a_name_says() -> None:
-    said = {"train.csv": "train", "a/b/test/rows.csv": "test", "my-dev-set.tsv": "validation", "train_test.csv": "", "rows.csv": "",
-            "testing/part-1.jsonl": "test", "contest.csv": "", "VAL.parquet": "validation"}
+    said = {"train.csv": "train", "a/b/test/rows.csv": "test", "my-dev-set.tsv": "validation", "train_test.csv": "",
+            "rows.csv": "", "testing/part-1.jsonl": "test", "contest.csv": "", "VAL.parquet": "validation"}
     assert {name: several.split_of(name) for name in said} == said
     assert several.plan(["a.csv", "b.csv"]) == () and several.plan(["b.csv"]) == (("b.csv", ""),)
     assert several.plan(["test.csv", "train.csv"]) == (("train.csv", "train"), ("test.csv", "test"))

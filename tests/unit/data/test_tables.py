@@ -24,7 +24,8 @@ from core.errors import DataError
 from core.settings import Settings
 
 File = Callable[[str, str | bytes], Path]
-ROWS = [{"text": "hello, world", "label": "a"}, {"text": 'say "hi"\nthere', "label": "b"}, {"text": "für élan", "label": "a"}]
+ROWS = [{"text": "hello, world", "label": "a"}, {"text": 'say "hi"\nthere', "label": "b"},
+        {"text": "für élan", "label": "a"}]
 
 
 def as_csv(rows: list[dict[str, str]], delimiter: str = ",") -> str:
@@ -60,18 +61,23 @@ def test_the_same_rows_from_every_format(file: File, settings: Settings, tmp_pat
     with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
         archive.writestr("folder/t.csv", as_csv(ROWS))
         archive.writestr("__MACOSX/folder/._t.csv", b"junk")
-    paths = [file("t.jsonl", "\n".join(json.dumps(r) for r in ROWS)), file("t.json", json.dumps(ROWS, indent=1)), tmp_path / "t.parquet",
-             tmp_path / "t.xlsx", tmp_path / "t.zip", file("lines.json", "\n".join(json.dumps(r) for r in ROWS)),
-             file("misnamed.csv", (tmp_path / "t.parquet").read_bytes()), file("misnamed.tsv", (tmp_path / "t.xlsx").read_bytes())]
+    paths = [file("t.jsonl", "\n".join(json.dumps(r) for r in ROWS)), file("t.json", json.dumps(ROWS, indent=1)),
+             tmp_path / "t.parquet", tmp_path / "t.xlsx", tmp_path / "t.zip",
+             file("lines.json", "\n".join(json.dumps(r) for r in ROWS)),
+             file("misnamed.csv", (tmp_path / "t.parquet").read_bytes()),
+             file("misnamed.tsv", (tmp_path / "t.xlsx").read_bytes())]
     for path in paths:
         table = tables.read(path, settings=settings)
         assert table.data.to_pylist() == ROWS, path.name
-        assert [finding.count for finding in table.findings if finding.code == "system-files"] == [1] * (path.suffix == ".zip")
+        assert ([finding.count for finding in table.findings if finding.code == "system-files"] == [1]
+                * (path.suffix == ".zip"))
 
 
 def test_broken_rows_are_counted_with_number_and_reason(file: File, settings: Settings) -> None:
-    table = tables.read(file("t.csv", 'text,label\none,a\ntwo,b,c\n\n"open,a\nfour,b\nfive\nsix,a,,\n'), settings=settings)
-    assert table.data.to_pylist() == [{"text": "one", "label": "a"}, {"text": "four", "label": "b"}, {"text": "six", "label": "a"}]
+    table = tables.read(file("t.csv", 'text,label\none,a\ntwo,b,c\n\n"open,a\nfour,b\nfive\nsix,a,,\n'),
+                        settings=settings)
+    assert (table.data.to_pylist() == [{"text": "one", "label": "a"}, {"text": "four", "label": "b"},
+                                       {"text": "six", "label": "a"}])
     assert table.row_numbers.tolist() == [1, 4, 6]
     assert [(item.row, item.reason.split(":")[0]) for item in table.left_out] == [
         (2, "it has 3 cells where the first row has 2"), (3, "a quotation mark in this row is never closed"),
@@ -90,7 +96,8 @@ def test_an_open_quote_in_tab_separated_text_costs_one_row_only(file: File, sett
 def test_broken_json_lines_are_counted(file: File, settings: Settings) -> None:
     content = '{"text": "x", "label": 1.0}\n{broken}\n[1]\n\n{"text": "\\ud800", "extra": NaN}'
     table = tables.read(file("t.jsonl", content), settings=settings)
-    assert table.data.to_pylist() == [{"text": "x", "label": "1", "extra": None}, {"text": "?", "label": None, "extra": None}]
+    assert (table.data.to_pylist()
+            == [{"text": "x", "label": "1", "extra": None}, {"text": "?", "label": None, "extra": None}])
     assert [item.row for item in table.left_out] == [2, 3]
     assert table.rows_read == 4
 
@@ -115,7 +122,8 @@ def test_nul_bytes_are_taken_out_and_named(file: File, settings: Settings) -> No
 
 
 def test_a_header_that_is_data_is_kept_as_a_row(file: File, settings: Settings) -> None:
-    rows = [("I love it", "positive"), ("I hate it", "negative"), ("Fine", "positive"), ("Bad", "negative"), ("Good", "positive")]
+    rows = [("I love it", "positive"), ("I hate it", "negative"), ("Fine", "positive"), ("Bad", "negative"),
+            ("Good", "positive")]
     table = tables.read(file("t.csv", "\n".join(",".join(row) for row in rows)), settings=settings)
     assert table.columns == ("column 1", "column 2")
     assert len(table) == 5
@@ -148,7 +156,8 @@ def test_nested_parquet(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_class_names_of_the_datasets_library_are_used(settings: Settings, tmp_path: Path) -> None:
-    info = {"info": {"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}, "text": {"dtype": "string"}}}}
+    info = {"info": {"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"},
+                                  "text": {"dtype": "string"}}}}
     table = pa.table({"text": ["a", "b"], "label": [1, 0]}).replace_schema_metadata({"huggingface": json.dumps(info)})
     pq.write_table(table, tmp_path / "t.parquet")
     assert tables.read(tmp_path / "t.parquet", settings=settings).data["label"].to_pylist() == ["pos", "neg"]
@@ -204,13 +213,16 @@ def make_tree(root: Path, files: dict[str, bytes]) -> Path:
     return root
 
 
-TREE = {"pos/1.txt": b"good", "pos/2.TXT": "schön".encode("latin-1"), "neg/1.txt": b"bad", "neg/readme.md": b"no", "neg/.hidden": b"no"}
+TREE = {"pos/1.txt": b"good", "pos/2.TXT": "schön".encode("latin-1"), "neg/1.txt": b"bad", "neg/readme.md": b"no",
+        "neg/.hidden": b"no"}
 
 
 @pytest.mark.parametrize("wrap", ["", "wrapper/"])
 def test_folders_of_text_files(settings: Settings, tmp_path: Path, wrap: str) -> None:
-    table = tables.read(make_tree(tmp_path / "set", {wrap + name: data for name, data in TREE.items()}), settings=settings)
-    assert [(r["text"], r["label"]) for r in table.data.to_pylist()] == [("bad", "neg"), ("good", "pos"), ("schön", "pos")]
+    table = tables.read(make_tree(tmp_path / "set", {wrap + name: data for name, data in TREE.items()}),
+                        settings=settings)
+    assert ([(r["text"], r["label"]) for r in table.data.to_pylist()]
+            == [("bad", "neg"), ("good", "pos"), ("schön", "pos")])
     assert [(item.file.removeprefix(wrap), item.reason) for item in table.left_out] == [
         ("neg/readme.md", "it is not a .txt file"), ("neg/.hidden", HIDDEN)]
     assert table.rows_read == 5
@@ -246,7 +258,8 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00
 
 @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=20), st.sampled_from([",", ";", "\t"]))
-def test_what_was_written_is_what_is_read(file: File, settings: Settings, rows: list[tuple[str, str, str]], delimiter: str) -> None:
+def test_what_was_written_is_what_is_read(file: File, settings: Settings, rows: list[tuple[str, str, str]],
+                                          delimiter: str) -> None:
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL)
     writer.writerow(["text", "label", "id"])
@@ -260,7 +273,8 @@ def test_what_was_written_is_what_is_read(file: File, settings: Settings, rows: 
 @given(st.one_of(st.binary(max_size=300), st.text(max_size=300).map(lambda t: t.encode("utf-8", "replace")),
                  st.text('ab,;"\t\n\r\\|', max_size=120).map(lambda t: b"text,label\n" + t.encode())),
        st.sampled_from([".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".xlsx", ".zip", ""]))
-def test_any_bytes_are_read_with_a_true_count_or_refused(file: File, settings: Settings, content: bytes, suffix: str) -> None:
+def test_any_bytes_are_read_with_a_true_count_or_refused(file: File, settings: Settings, content: bytes,
+                                                         suffix: str) -> None:
     path = file(f"any{suffix}", content)
     refusal: DataError | None = None
     try:

@@ -28,7 +28,8 @@ def upload(settings: Settings, *, age_s: float = 0.0, workspace: str = "ws-of-on
 
 
 def test_only_old_ones_go_in_every_workspace(settings: Settings) -> None:
-    old, older, fresh = upload(settings, age_s=DAY_S + 60), upload(settings, age_s=9 * DAY_S, workspace="another"), upload(settings)
+    old, older, fresh = (upload(settings, age_s=DAY_S + 60), upload(settings, age_s=9 * DAY_S, workspace="another"),
+                         upload(settings))
     assert uploads.sweep(settings) == 2
     assert (old.exists(), older.exists(), fresh.exists()) == (False, False, True)
     assert not old.parent.exists() and uploads.folder(settings, "another").is_dir()
@@ -66,8 +67,8 @@ def test_the_supervisor_sweeps_and_spares_waiting_imports(settings: Settings, wa
     path = upload(settings, age_s=9 * DAY_S)
     store = Store(settings)
     if waiting:
-        store.jobs.submit([NewJob(workspace="ws-of-one", kind=JobKind.IMPORT, name="Import it", payload={"path": str(path)},
-                                  runs_folder=settings.workspace("ws-of-one") / "runs")])
+        store.jobs.submit([NewJob(workspace="ws-of-one", kind=JobKind.IMPORT, name="Import it",
+                                  payload={"path": str(path)}, runs_folder=settings.workspace("ws-of-one") / "runs")])
     supervisor = Supervisor(settings)
     supervisor.ask_to_quit()                                          # no worker is started
     supervisor.step()

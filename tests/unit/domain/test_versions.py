@@ -1,4 +1,5 @@
-"""Stored documents: old ones are brought forward, newer ones are named as such, in three parts, and never taken as missing or damaged."""
+"""Stored documents: old ones are brought forward, newer ones are named as such, in three parts, and never taken as
+missing or damaged."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ from core.models.origin import Origin
 from core.settings import Settings
 
 RECIPE = Recipe(dataset="d", base_model="m", method="qlora", label_budget=9)
-DATASET = Dataset(id="0" * 16, name="d", task=Task.TEXT_CLASSIFICATION, content_hash="0" * 64, classes=("a", "b"), counts={}, source="")
+DATASET = Dataset(id="0" * 16, name="d", task=Task.TEXT_CLASSIFICATION, content_hash="0" * 64, classes=("a", "b"),
+                  counts={}, source="")
 
 
 def write(path: Path, data: Any) -> Path:
@@ -34,10 +36,12 @@ def write(path: Path, data: Any) -> Path:
 
 
 def test_a_document_of_an_older_version_gets_the_meaning_of_its_time() -> None:
-    old = {name: value for name, value in RECIPE.to_json().items() if name not in ("optimizer", "budget_counts", "schema_version")}
+    old = {name: value for name, value in RECIPE.to_json().items() if name
+           not in ("optimizer", "budget_counts", "schema_version")}
     assert Recipe.from_json(old) == replace(RECIPE, optimizer="auto", budget_counts="training")
     assert Recipe.from_json(RECIPE.to_json()) == RECIPE, "a present one stays as it is"
-    assert versions.forward({"a": 1}, now=3, what="x", upgrade=lambda data: {"b": 2, **data}) == {"a": 1, "b": 2, "schema_version": 3}
+    assert (versions.forward({"a": 1}, now=3, what="x", upgrade=lambda data: {"b": 2, **data})
+            == {"a": 1, "b": 2, "schema_version": 3})
 
 
 @pytest.mark.parametrize("version", ["2", 1.5, None, 0, True])
@@ -46,8 +50,9 @@ def test_a_version_that_is_no_number_is_damage(version: Any) -> None:
         codec.read(Labels, {"classes": [], "schema_version": version})
 
 
-@pytest.mark.parametrize(("kind", "words"), [(Recipe, "recipe"), (Result, "result"), (Dataset, "dataset"), (Labels, "labels"),
-                                             (ImportReport, "import report"), (Origin, "origin")])
+@pytest.mark.parametrize(("kind", "words"),
+                         [(Recipe, "recipe"), (Result, "result"), (Dataset, "dataset"), (Labels, "labels"),
+                          (ImportReport, "import report"), (Origin, "origin")])
 def test_a_newer_document_is_named_in_three_parts(kind: Any, words: str, tmp_path: Path) -> None:
     path = write(tmp_path / "x.json", {"schema_version": kind.schema_version + 1})
     with pytest.raises(NewerVersionError) as caught:
@@ -59,7 +64,8 @@ def test_a_newer_document_is_named_in_three_parts(kind: Any, words: str, tmp_pat
 def test_every_reader_names_a_newer_file(settings: Settings, tmp_path: Path) -> None:
     run = tmp_path / "run"
     newer = {"schema_version": 9}
-    for name in ("recipe.json", "result.json", "artifact/labels.json", "environment.json", "origin.json", "features/weights.json"):
+    for name in ("recipe.json", "result.json", "artifact/labels.json", "environment.json", "origin.json",
+                 "features/weights.json"):
         write(run / name, newer)
     found = damage.of_run(run)
     assert set(found) == {"recipe.json", "result.json", "artifact/labels.json", "environment.json"}
@@ -70,8 +76,9 @@ def test_every_reader_names_a_newer_file(settings: Settings, tmp_path: Path) -> 
     seal = write(home / "seal.json", {**newer, "files": {}})
     model = facts.facts_path("minilm", settings)
     write(model, newer)
-    for read in (lambda: origin.of(run), lambda: weight_changes(run), lambda: ingest.read_dataset(home), lambda: checksums.read(seal),
-                 lambda: library.read_report(DATASET, settings=settings, workspace="w"), lambda: facts.read("minilm", settings)):
+    for read in (lambda: origin.of(run), lambda: weight_changes(run), lambda: ingest.read_dataset(home),
+                 lambda: checksums.read(seal), lambda: library.read_report(DATASET, settings=settings, workspace="w"),
+                 lambda: facts.read("minilm", settings)):
         with pytest.raises(NewerVersionError):
             read()
     assert issubclass(NewerVersionError, DataError)

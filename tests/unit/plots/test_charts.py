@@ -11,8 +11,9 @@ from core.plots import confusion, curves, intervals, memory
 from core.plots.intervals import Point
 
 ACCURACY = METRICS[0]
-ERROR = Metric(name="error_rate", label="error rate", meaning="The share of rows that are wrong.", higher_is_better=False,
-               unit=Unit.SHARE, needs=frozenset({Need.LABELS}), parts=lambda judged: judged.labels[:, None])
+ERROR = Metric(name="error_rate", label="error rate", meaning="The share of rows that are wrong.",
+               higher_is_better=False, unit=Unit.SHARE, needs=frozenset({Need.LABELS}),
+               parts=lambda judged: judged.labels[:, None])
 
 
 def point(name, value, half, index=0, parameters=0):
@@ -20,7 +21,8 @@ def point(name, value, half, index=0, parameters=0):
 
 
 def test_overlapping_intervals_name_no_winner():
-    text = intervals.finding([point("full", 0.97, 0.01), point("lora", 0.96, 0.01), point("scratch", 0.6, 0.05)], ACCURACY, "test")
+    text = intervals.finding([point("full", 0.97, 0.01), point("lora", 0.96, 0.01), point("scratch", 0.6, 0.05)],
+                             ACCURACY, "test")
     assert text == "No clear winner in test accuracy: the intervals of full and lora overlap; scratch lies below"
 
 
@@ -38,25 +40,32 @@ def test_a_winner_is_only_ever_named_when_its_interval_is_above_every_other(valu
 
 
 def test_of_a_metric_whose_lower_values_are_better_the_lowest_run_leads():
-    apart, close = [point("full", 0.02, 0.005), point("lora", 0.1, 0.01, 1)], [point("full", 0.02, 0.01), point("lora", 0.03, 0.01, 1)]
-    assert intervals.finding(apart, ERROR, "test") == "full has the lowest test error rate; its interval lies below all others"
+    apart, close = ([point("full", 0.02, 0.005), point("lora", 0.1, 0.01, 1)],
+                    [point("full", 0.02, 0.01), point("lora", 0.03, 0.01, 1)])
+    assert (intervals.finding(apart, ERROR, "test")
+            == "full has the lowest test error rate; its interval lies below all others")
     text = intervals.finding([*close, point("scratch", 0.4, 0.01)], ERROR, "shift")
     assert text == "No clear winner in shift error rate: the intervals of full and lora overlap; scratch lies above"
-    assert list(intervals.dots(apart, metric=ERROR, split="test").figure.layout.yaxis.ticktext) == ["lora", "full"]  # best on top
+    # best on top
+    assert (list(intervals.dots(apart, metric=ERROR, split="test").figure.layout.yaxis.ticktext) == ["lora", "full"])
     assert "accuracy" not in intervals.dots(apart, metric=ERROR, split="test").alt.lower()
-    small = intervals.against_parameters([point("a", 0.02, 0.01, 0, 9), point("b", 0.025, 0.01, 1, 5), point("c", 0.5, 0.01, 2, 1)],
+    small = intervals.against_parameters([point("a", 0.02, 0.01, 0, 9), point("b", 0.025, 0.01, 1, 5),
+                                          point("c", 0.5, 0.01, 2, 1)],
                                          metric=ERROR, split="test")
     assert small.title == "b, training 5 parameters, is the smallest run not clearly above the best test error rate"
     assert small.figure.layout.yaxis.title.text == "Test error rate"
 
 
 def test_curves_of_a_metric_whose_lower_values_are_better():
-    lines = [curves.Line(name="a", x=[1, 2], y=[0.5, 0.7], index=0), curves.Line(name="b", x=[1, 2], y=[0.9, 0.6], index=1)]
-    assert curves.overlay(lines, metric=ERROR).title == "Lowest validation error rate of each run: from 0.500 (a) to 0.600 (b)"
+    lines = [curves.Line(name="a", x=[1, 2], y=[0.5, 0.7], index=0),
+             curves.Line(name="b", x=[1, 2], y=[0.9, 0.6], index=1)]
+    assert (curves.overlay(lines, metric=ERROR).title
+            == "Lowest validation error rate of each run: from 0.500 (a) to 0.600 (b)")
     assert curves.overlay(lines).title == "Lowest training loss of each run: from 0.500 (a) to 0.600 (b)"
     data = curves.RunCurves(eval_steps=[2, 3], eval_losses=[1.1, 0.7], scores=[0.8, 0.75], metric=ERROR)
     chart = curves.run_chart(data, ended=True)
-    assert chart.title == "Best validation error rate: 0.750, at step 3" and chart.figure.layout.yaxis2.title.text == "Error rate"
+    assert (chart.title == "Best validation error rate: 0.750, at step 3" and chart.figure.layout.yaxis2.title.text
+            == "Error rate")
 
 
 def test_dots_draw_every_value_and_interval():
@@ -68,9 +77,11 @@ def test_dots_draw_every_value_and_interval():
 
 
 def test_accuracy_against_parameters_names_the_smallest_run_within_reach_of_the_best():
-    chart = intervals.against_parameters([point("probe", 0.955, 0.01, 0, 1925), point("full", 0.965, 0.01, 2, 22_700_000),
+    chart = intervals.against_parameters([point("probe", 0.955, 0.01, 0, 1925),
+                                          point("full", 0.965, 0.01, 2, 22_700_000),
                                           point("scratch", 0.5, 0.05, 3, 10)], metric=ACCURACY, split="test")
-    assert chart.title == "probe, training 1.93 K parameters, is the smallest run not clearly below the best test accuracy"
+    assert (chart.title
+            == "probe, training 1.93 K parameters, is the smallest run not clearly below the best test accuracy")
     assert chart.figure.layout.xaxis.type == "log"
 
 
@@ -82,7 +93,8 @@ def test_no_runs_give_an_honest_empty_chart():
 
 
 def test_a_run_chart_keeps_all_points_and_tells_the_best():
-    data = curves.RunCurves(steps=[1, 2, 3], losses=[2.0, 1.0, 0.5], eval_steps=[2, 3], eval_losses=[1.1, 0.7], scores=[0.8, 0.75])
+    data = curves.RunCurves(steps=[1, 2, 3], losses=[2.0, 1.0, 0.5], eval_steps=[2, 3], eval_losses=[1.1, 0.7],
+                            scores=[0.8, 0.75])
     chart = curves.run_chart(data, total_steps=10)
     assert [len(t.x) for t in chart.figure.data] == [3, 2, 2]
     assert "0.800, at step 2" in chart.title and "fell, from 2.000 to 0.500" in chart.title
@@ -94,7 +106,8 @@ def test_a_rising_loss_is_not_said_to_fall():
 
 @pytest.mark.parametrize("x", ["steps", "seconds", "samples"])
 def test_overlay_ranks_by_best_point(x):
-    lines = [curves.Line(name="a", x=[1, 2], y=[0.5, 0.7], index=0), curves.Line(name="b", x=[1, 2], y=[0.9, 0.6], index=1)]
+    lines = [curves.Line(name="a", x=[1, 2], y=[0.5, 0.7], index=0),
+             curves.Line(name="b", x=[1, 2], y=[0.9, 0.6], index=1)]
     chart = curves.overlay(lines, x=x, metric=ACCURACY)
     assert chart.title == "Highest validation accuracy of each run: from 0.900 (b) to 0.700 (a)"
     assert chart.figure.layout.xaxis.title.text == curves.X_LABELS[x]
@@ -121,8 +134,8 @@ def test_many_classes_are_cut_to_those_with_most_errors_and_said_so():
 
 
 def test_memory_bars_stack_to_the_total_and_draw_the_limit():
-    estimate = MemoryEstimate(weights=4_000_000_000, gradients=1_000_000_000, optimizer=2_000_000_000, activations=500_000_000, adapters=0,
-                              available=8_000_000_000)
+    estimate = MemoryEstimate(weights=4_000_000_000, gradients=1_000_000_000, optimizer=2_000_000_000,
+                              activations=500_000_000, adapters=0, available=8_000_000_000)
     chart = memory.bars({"full": estimate})
     assert sum(t.x[0] for t in chart.figure.data) == pytest.approx(7.5)
     assert chart.figure.layout.shapes[0].x0 == 8.0

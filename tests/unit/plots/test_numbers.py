@@ -17,7 +17,8 @@ def test_a_measured_value_shows_the_digits_its_interval_supports(value, low, hig
     assert numbers.measured(value, low, high) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(384, "384"), (1925, "1.93 K"), (22_713_216, "22.7 M"), (134_515_008, "135 M"), (0, "0")])
+@pytest.mark.parametrize(("value", "text"),
+                         [(384, "384"), (1925, "1.93 K"), (22_713_216, "22.7 M"), (134_515_008, "135 M"), (0, "0")])
 def test_counts(value, text):
     assert numbers.count(value) == text
 
@@ -27,8 +28,9 @@ def test_sizes(value, text):
     assert numbers.size(value) == text
 
 
-@pytest.mark.parametrize(("part", "whole", "text"), [(1, 100_000, "under 0.01 %"), (1, 250, "0.40 %"), (1, 1, "100 %"), (0, 5, "0 %"),
-                                                     (3, 0, "0 %"), (7, 100, "7.0 %")])
+@pytest.mark.parametrize(("part", "whole", "text"),
+                         [(1, 100_000, "under 0.01 %"), (1, 250, "0.40 %"), (1, 1, "100 %"), (0, 5, "0 %"),
+                          (3, 0, "0 %"), (7, 100, "7.0 %")])
 def test_shares(part, whole, text):
     assert numbers.share(part, whole) == text
 
@@ -40,8 +42,9 @@ def test_durations(seconds, text):
     assert numbers.duration(seconds) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(3, "under 10 s"), (43, "45 s"), (58, "1 min"), (1312, "22 min"), (3590, "1 h"),
-                                               (7620, "2 h 10 min")])
+@pytest.mark.parametrize(("seconds", "text"),
+                         [(3, "under 10 s"), (43, "45 s"), (58, "1 min"), (1312, "22 min"), (3590, "1 h"),
+                          (7620, "2 h 10 min")])
 def test_estimated_times_claim_no_precision(seconds, text):
     assert numbers.roughly(seconds) == text
 

@@ -17,8 +17,8 @@ CLASSES = Colouring(title="Label", values=LABELS.astype(float), classes=("a", "b
 
 
 def scene(mode=point_scene.PANES, colouring=CLASSES, **more):
-    return point_scene.scene(mode, BASE, TUNED, colouring, names=("A", "B"), hover=["a\nrow"] * 80, distance=DISTANCE, kept=KEPT,
-                             **{"labels": LABELS, **more})
+    return point_scene.scene(mode, BASE, TUNED, colouring, names=("A", "B"), hover=["a\nrow"] * 80, distance=DISTANCE,
+                             kept=KEPT, **{"labels": LABELS, **more})
 
 
 def unpacked(text, kind):
@@ -40,18 +40,21 @@ def test_each_class_has_the_look_that_it_has_everywhere_and_unknown_rows_are_gre
     found = scene(colouring=Colouring(title="Label", values=values, classes=("a", "b", "c")))
     looks = unpacked(found["look"], "u1")
     assert found["looks"][looks[0]] == [palette.BASE, "circle-open"]
-    assert [found["looks"][look] for look in looks[5:8]] == [[palette.arm(c).colour, palette.arm(c).symbol] for c in LABELS[5:8]]
+    assert ([found["looks"][look] for look in looks[5:8]]
+            == [[palette.arm(c).colour, palette.arm(c).symbol] for c in LABELS[5:8]])
     assert [name for name, _ in found["legend"]] == ["a", "b", "c"] and found["scale"] is None
 
 
 def test_rows_of_a_second_dataset_have_a_look_that_no_class_has():
     values = np.append(LABELS[:-9].astype(float), np.full(9, 3))
     for classes in (("a", "b", "c"), tuple(map(str, range(300)))):
-        far = Colouring(title="Label", values=np.where(values == 3, len(classes), values), classes=classes, beside="Other rows")
+        far = Colouring(title="Label", values=np.where(values == 3, len(classes), values), classes=classes,
+                        beside="Other rows")
         found = scene(colouring=far)
         looks = unpacked(found["look"], "u1")
         assert {tuple(found["looks"][look]) for look in looks[-9:]} == {(palette.BESIDE.colour, palette.BESIDE.symbol)}
-        assert (palette.BESIDE.colour, palette.BESIDE.symbol) not in {tuple(found["looks"][look]) for look in looks[:-9]}
+        assert ((palette.BESIDE.colour, palette.BESIDE.symbol)
+                not in {tuple(found["looks"][look]) for look in looks[:-9]})
         assert found["legend"][-1] == ["Other rows", int(looks[-1])]
         drawn = shift_map.panes(BASE, TUNED, far, row_ids=range(80), hover=[""] * 80, names=("A", "B")).figure
         assert set(drawn.data[0].marker.symbol[-9:]) == {palette.BESIDE.symbol} and drawn.data[-1].name == "Other rows"

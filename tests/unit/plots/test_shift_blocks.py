@@ -10,8 +10,8 @@ NAMES = ["embeddings", "block 0", "block 1", "block 2"]
 
 def made(cka, low=None, high=None, **changes):
     values = {"cka": cka, "cka_low": low or cka, "cka_high": high or cka, "kept": [1.0, 0.9, 0.8, None], "chance": 0.01,
-              "displacement": [0.0, 0.1, 0.2, None], "probe_base": [0.5, 0.6, 0.7, None], "probe_tuned": [0.5, 0.7, 0.9, None],
-              "majority": 0.25}
+              "displacement": [0.0, 0.1, 0.2, None], "probe_base": [0.5, 0.6, 0.7, None],
+              "probe_tuned": [0.5, 0.7, 0.9, None], "majority": 0.25}
     return shift_blocks.where(NAMES, [True, True, False, False], **{**values, **changes})
 
 
@@ -47,20 +47,24 @@ def test_values_reach_the_figure_unchanged_and_optional_lines_are_optional():
 
 @pytest.mark.parametrize("diagonal", [[1.0, 0.4], [1.0, 1.0]])
 def test_map_scale_is_fixed_and_the_diagonal_is_told(diagonal):
-    chart = shift_blocks.block_map([[diagonal[0], 0.2], [-0.01, diagonal[1]]], base_names=["a", "b"], tuned_names=["a", "b"], selected=1)
+    chart = shift_blocks.block_map([[diagonal[0], 0.2], [-0.01, diagonal[1]]], base_names=["a", "b"],
+                                   tuned_names=["a", "b"], selected=1)
     heat = chart.figure.data[0]
     assert (heat.zmin, heat.zmax) == (0, 1) and heat.z[1][0] == -0.01
-    expected = {1.0: "Every block is identical in both models", 0.4: "Blocks and their own tuned selves: CKA from 0.40 to 1.00"}
+    expected = {1.0: "Every block is identical in both models",
+                0.4: "Blocks and their own tuned selves: CKA from 0.40 to 1.00"}
     assert chart.title == expected[diagonal[1]]
 
 
 def test_map_writes_1_for_exactly_1_only():
-    heat = shift_blocks.block_map([[1.0, 0.714], [None, 0.998]], base_names=["a", "b"], tuned_names=["a", "b"]).figure.data[0]
+    heat = shift_blocks.block_map([[1.0, 0.714], [None, 0.998]], base_names=["a", "b"],
+                                  tuned_names=["a", "b"]).figure.data[0]
     assert [list(line) for line in heat.text] == [["1", ".71"], ["", "1.00"]]
 
 
 def test_map_of_different_depths_and_of_nothing():
-    chart = shift_blocks.block_map([[0.1, 0.9], [0.2, 0.3], [0.3, 0.95]], base_names=["a", "b", "c"], tuned_names=["x", "y"])
+    chart = shift_blocks.block_map([[0.1, 0.9], [0.2, 0.3], [0.3, 0.95]], base_names=["a", "b", "c"],
+                                   tuned_names=["x", "y"])
     assert chart.title == "y of the tuned model is most like c of the base"
     assert shift_blocks.block_map([[None]], base_names=["a"], tuned_names=["x"]).title == "No block can be compared"
     assert np.isnan(shift_blocks.block_map([[None]], base_names=["a"], tuned_names=["x"]).figure.data[0].z).all()

@@ -17,8 +17,8 @@ def test_histogram_counts_rows_by_neighbours_kept():
 
 def test_training_panels_leave_out_what_was_not_measured():
     steps, cka = [0, 10, 20], [1.0, 0.8, 0.6]
-    chart = shift_training.numbers(steps, block="block 5", cka=cka, nc1=[1.0, 0.1, None], effective_rank=None, knn_accuracy=[0.5, 0.6, 0.7],
-                                   majority=0.25)
+    chart = shift_training.numbers(steps, block="block 5", cka=cka, nc1=[1.0, 0.1, None], effective_rank=None,
+                                   knn_accuracy=[0.5, 0.6, 0.7], majority=0.25)
     assert chart.title == "block 5 went from CKA 1.00 to 0.60 between steps 0 and 20"
     assert [t.name for t in chart.figure.data] == ["CKA", "k-NN accuracy", "NC1 (log)"]
     layout = chart.figure.layout
@@ -27,13 +27,9 @@ def test_training_panels_leave_out_what_was_not_measured():
     assert "could not" in shift_training.numbers(steps, block="block 0", cka=[None] * 3).title
 
 
-def test_loss_strip_marks_every_checkpoint_and_the_current_one():
-    chart = shift_training.loss_strip([1, 2, 3], [3.0, 2.0, 1.0], checkpoints=[1, 3], current=3)
-    assert [s.x0 for s in chart.figure.layout.shapes] == [1, 3, 3] and "step 3" in chart.title
-
-
 def test_spectra_are_relative_and_name_the_ranks():
-    chart = shift_geometry.spectra(np.array([4.0, 2.0, 0.0]), np.array([10.0, 1.0]), rank_base=1.9, rank_tuned=1.4, block="block 2")
+    chart = shift_geometry.spectra(np.array([4.0, 2.0, 0.0]), np.array([10.0, 1.0]), rank_base=1.9, rank_tuned=1.4,
+                                   block="block 2")
     assert list(chart.figure.data[0].y) == [1.0, 0.5] and list(chart.figure.data[1].y) == [1.0, 0.1]
     assert chart.title == "block 2 uses fewer directions after tuning: effective rank 1.9 before, 1.4 after"
     same = shift_geometry.spectra(np.ones(2), np.ones(2), rank_base=2.0, rank_tuned=2.0, block="b")
@@ -41,17 +37,20 @@ def test_spectra_are_relative_and_name_the_ranks():
 
 
 def test_numbers_by_block():
-    chart = shift_geometry.by_block(["a", "b"], [True, False], label="NC1", base=[2.0, 1.0], tuned=[2.0, None], log=True, baseline=0.5)
+    chart = shift_geometry.by_block(["a", "b"], [True, False], label="NC1", base=[2.0, 1.0], tuned=[2.0, None],
+                                    log=True, baseline=0.5)
     assert chart.title == "NC1 in a: 2 before, 2 after" and chart.figure.layout.yaxis.type == "log"
     assert len([s for s in chart.figure.layout.shapes if s.type == "rect"]) == 1
-    assert shift_geometry.by_block(["a"], [False], label="NC1", base=[None], tuned=[None]).title == "NC1 could not be measured"
+    assert (shift_geometry.by_block(["a"], [False], label="NC1", base=[None], tuned=[None]).title
+            == "NC1 could not be measured")
 
 
 def test_weights_show_what_changed_in_model_order():
     chart = shift_geometry.weights(["a", "b", "c"], [0.01, 0.0, 0.2], rank90=[1, 0, 8], intruders=[1, 0, None])
     assert list(chart.figure.data[0].y) == ["a", "c"] and list(chart.figure.data[0].x) == [0.01, 0.2]
     assert chart.title == "c changed most, by 20.0% of its size; 1 intruder dimension in all"
-    assert shift_geometry.weights(["a"], [0.0], rank90=[0], intruders=[0]).title == "No weight of the base model changed"
+    assert (shift_geometry.weights(["a"], [0.0], rank90=[0], intruders=[0]).title
+            == "No weight of the base model changed")
     assert "2 of 3 directions" in shift_geometry.delta_spectrum([3.0, 2.0, 0.1], name="w", rank90=2).title
     assert shift_geometry.delta_spectrum([], name="w", rank90=0).title == "w did not change"
 
@@ -63,7 +62,6 @@ def test_lens_is_a_share():
 
 @pytest.mark.parametrize("chart", [
     shift_rows.kept_histogram(np.array([0.5, 1.0]), chance=0.1),
-    shift_training.loss_strip([1], [1.0], checkpoints=[1], current=1),
     shift_geometry.delta_spectrum([1.0], name="w", rank90=1)])
 def test_every_chart_has_a_finding_alt_text_and_a_see_through_background(chart):
     assert chart.title and chart.title in chart.alt and chart.alt.endswith(".")

@@ -19,7 +19,8 @@ def drawn(traces):
 
 
 def common(n, **changes):
-    return {"row_ids": list(range(1000, 1000 + n)), "hover": [f"row {i}" for i in range(n)], "names": ("base", "tuned"), **changes}
+    return {"row_ids": list(range(1000, 1000 + n)), "hover": [f"row {i}" for i in range(n)], "names": ("base", "tuned"),
+            **changes}
 
 
 def test_two_panes_share_limits_and_aspect(positions, classes):
@@ -38,7 +39,8 @@ def test_two_panes_share_limits_and_aspect(positions, classes):
 
 def test_classes_have_colour_and_symbol_and_unknown_is_grey(positions, classes):
     marker = shift_map.panes(*positions, classes, **common(120)).figure.data[0].marker
-    looks = {c: {(marker.color[i], marker.symbol[i]) for i in np.flatnonzero(classes.values == c)} for c in (-1, 0, 1, 2)}
+    looks = {c: {(marker.color[i], marker.symbol[i]) for i in np.flatnonzero(classes.values == c)}
+             for c in (-1, 0, 1, 2)}
     assert all(len(v) == 1 for v in looks.values()) and len(set.union(*looks.values())) == 4
     legend = [t.name for t in shift_map.panes(*positions, classes, **common(120)).figure.data[2:]]
     assert legend == ["one", "two", "three"]
@@ -59,8 +61,8 @@ def test_many_rows_are_webgl_and_few_svg():
 
 def test_arrows_for_centroids_the_fifty_largest_movers_and_the_selection(positions, classes):
     distance = np.linspace(0, 1, 120)
-    chart = shift_map.overlay(*positions, classes, distance=distance, kept=np.linspace(1, 0, 120), labels=classes.values.astype(int),
-                              captured=0.15, **common(120, selected=[2]))
+    chart = shift_map.overlay(*positions, classes, distance=distance, kept=np.linspace(1, 0, 120),
+                              labels=classes.values.astype(int), captured=0.15, **common(120, selected=[2]))
     heads = {}
     for trace in chart.figure.data:
         if trace.marker.symbol == "arrow":
@@ -75,9 +77,11 @@ def test_arrows_for_centroids_the_fifty_largest_movers_and_the_selection(positio
 
 def test_identical_sides_draw_no_arrow(positions, classes):
     for changes in ({"arrows": False}, {"selected": []}):
-        chart = shift_map.overlay(positions[0], positions[0], classes, distance=np.zeros(120), kept=np.ones(120), **common(120, **changes))
+        chart = shift_map.overlay(positions[0], positions[0], classes, distance=np.zeros(120), kept=np.ones(120),
+                                  **common(120, **changes))
         assert not [t for t in chart.figure.data if t.marker.symbol == "arrow"]
-    hidden = shift_map.overlay(*positions, classes, distance=np.zeros(120), kept=np.ones(120), arrows=False, **common(120))
+    hidden = shift_map.overlay(*positions, classes, distance=np.zeros(120), kept=np.ones(120), arrows=False,
+                               **common(120))
     assert "No arrows" in hidden.title
 
 
@@ -103,8 +107,8 @@ def test_many_rows_are_coloured_by_number_and_unknown_stays_grey():
     n = shift_map.SMOOTH_ROWS + 1
     values = rng.integers(-1, 3, n).astype(float)
     spots = rng.standard_normal((n, 2))
-    chart = shift_map.panes(spots, spots, shift_map.Colouring(title="Label", values=values, classes=("a", "b", "c")), row_ids=range(n),
-                            hover=[""] * n, names=("A", "B"))
+    chart = shift_map.panes(spots, spots, shift_map.Colouring(title="Label", values=values, classes=("a", "b", "c")),
+                            row_ids=range(n), hover=[""] * n, names=("A", "B"))
     marker = chart.figure.data[0].marker
     assert np.array_equal(marker.color, values)
     colour = dict(marker.colorscale)

@@ -13,7 +13,8 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def block() -> Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(base, tuned, labels): decaying spectrum, classes apart, the tuned side a noisy copy with classes further apart."""
+    """(base, tuned, labels): decaying spectrum, classes apart, the tuned side a noisy copy with classes further
+    apart."""
 
     def make(n: int = 300, d: int = 32, classes: int = 4, noise: float = 0.3, apart: float = 0.5, seed: int = 0):
         rng = np.random.default_rng(seed)

@@ -36,7 +36,8 @@ def test_chunks_cover_all_rows_once_within_their_bytes(n, row_bytes):
 
 
 def test_refuses_what_is_not_the_same_rows(rng):
-    for x, y in ((rng.random((3, 2)), rng.random((4, 2))), (rng.random(3), rng.random(3)), (np.empty((0, 2)), np.empty((0, 2)))):
+    for x, y in ((rng.random((3, 2)), rng.random((4, 2))), (rng.random(3), rng.random(3)),
+                 (np.empty((0, 2)), np.empty((0, 2)))):
         with pytest.raises(DataError):
             arrays.pair(x, y)
     with pytest.raises(DataError, match="widths"):

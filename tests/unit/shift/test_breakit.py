@@ -16,7 +16,8 @@ def test_rotation_fools_displacement_only(block):
     x, y, _ = block(noise=0.1)
     before, after = numbers(breakit.Broken(base=x, tuned=y, order=np.arange(300))), numbers(breakit.rotate(x, y))
     assert after[:2] == pytest.approx(before[:2]) and after[2] > 2 * before[2]
-    assert procrustes.measure(x, breakit.rotate(x, y).tuned).residual == pytest.approx(procrustes.measure(x, y).residual, abs=0.01)
+    assert (procrustes.measure(x, breakit.rotate(x, y).tuned).residual
+            == pytest.approx(procrustes.measure(x, y).residual, abs=0.01))
 
 
 def test_scale_is_named_by_procrustes(block):

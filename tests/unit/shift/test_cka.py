@@ -14,7 +14,8 @@ def unbiased_hsic(k, gram):
     n = len(k)
     k, gram = k - np.diag(np.diag(k)), gram - np.diag(np.diag(gram))
     one = np.ones(n)
-    return np.trace(k @ gram) + (one @ k @ one) * (one @ gram @ one) / ((n - 1) * (n - 2)) - 2 / (n - 2) * (one @ k @ gram @ one)
+    return (np.trace(k @ gram) + (one @ k @ one) * (one @ gram @ one) / ((n - 1) * (n - 2)) - 2 / (n - 2)
+            * (one @ k @ gram @ one))
 
 
 def by_hsic(x, y):
@@ -27,9 +28,7 @@ def test_reference_notebook():
     x = random.randn(100, 10)
     y = random.randn(100, 10) + x
     assert cka.linear(x, y, debiased=False) == pytest.approx(0.55761, abs=1e-5)
-    assert cka.rbf(x, y, threshold=0.5) == pytest.approx(0.65483, abs=1e-5)
     assert cka.linear(x, y) == pytest.approx(0.51346, abs=1e-5)
-    assert cka.mean_squared_cca(x, y) == pytest.approx(0.54312, abs=1e-5)
 
 
 @settings(deadline=None, max_examples=40)

@@ -30,7 +30,8 @@ def test_same_features_do_not_move_and_keep_their_direction(rng):
 def test_scale_keeps_direction_and_rotation_looks_large(block):
     x, y, _ = block()
     np.testing.assert_allclose(displacement.measure(x, 3 * x).cosine, 1)
-    assert displacement.measure(x, breakit.rotate(x, x).tuned).typical() > 0.5 > displacement.measure(x, y).typical() > 0
+    assert (displacement.measure(x, breakit.rotate(x, x).tuned).typical() > 0.5 > displacement.measure(x, y).typical()
+            > 0)
 
 
 def test_groups(rng):

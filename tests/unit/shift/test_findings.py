@@ -18,11 +18,11 @@ def one():
 
     def make(name, low, value, high, **changes):
         empty = np.zeros((0, 0), np.int64)
-        rows = blocks.BlockRows(target=np.ones(100, bool), kept=np.ones(100), distance=np.linspace(0, 1, 100), near_base=empty,
-                                near_tuned=empty)
-        values = {"index": 0, "name": name, "frozen": False, "state": State.OK, "base_block": 0, "rows": rows, "base": SideNumbers(),
-                  "tuned": SideNumbers(), "cka": Interval(value=value, low=low, high=high), "knn_overlap": 0.73,
-                  "knn_overlap_chance": 0.005}
+        rows = blocks.BlockRows(target=np.ones(100, bool), kept=np.ones(100), distance=np.linspace(0, 1, 100),
+                                near_base=empty, near_tuned=empty)
+        values = {"index": 0, "name": name, "frozen": False, "state": State.OK, "base_block": 0, "rows": rows,
+                  "base": SideNumbers(), "tuned": SideNumbers(), "cka": Interval(value=value, low=low, high=high),
+                  "knn_overlap": 0.73, "knn_overlap_chance": 0.005}
         return blocks.BlockShift(**{**values, **changes})
 
     return make
@@ -64,7 +64,8 @@ def test_only_one_block_changed(one):
     (6, 4, "Whether classes lie closer together cannot be told")])
 def test_verdict_on_classes_needs_the_paired_test(one, fixed, broken, start):
     labels = np.zeros(100, int)
-    old, new = np.r_[np.ones(fixed), np.zeros(100 - fixed)].astype(int), np.r_[np.zeros(100 - broken), np.ones(broken)].astype(int)
+    old, new = (np.r_[np.ones(fixed), np.zeros(100 - fixed)].astype(int),
+                np.r_[np.zeros(100 - broken), np.ones(broken)].astype(int))
     share = [SideNumbers(knn_accuracy=Interval(value=1 - wrong / 100, low=0, high=1)) for wrong in (fixed, broken)]
     block = one("block 5", 0.6, 0.65, 0.7, knn_base=old, knn_tuned=new, base=share[0], tuned=share[1])
     assert any(text.startswith(start) for text in say([block], labels))
@@ -86,12 +87,14 @@ def test_target_against_shift_rows_needs_a_rank_test(one):
                             (np.tile([0.4, 0.6], 50), "Whether target or shift rows moved more cannot be told")):
         block = one("block 5", 0.6, 0.65, 0.7)
         block = dataclasses.replace(block, rows=dataclasses.replace(block.rows, target=target, distance=distance),
-                                    displacement=float(np.median(distance[target])), displacement_shift=float(np.median(distance[~target])))
+                                    displacement=float(np.median(distance[target])),
+                                    displacement_shift=float(np.median(distance[~target])))
         assert any(text.startswith(start) for text in say([block]))
 
 
 def test_every_number_has_a_card_with_a_meaning_and_a_baseline(one):
-    assert all(card.label and card.meaning.endswith((".", "?")) and card.baseline.endswith(".") for card in words.CARDS.values())
+    assert all(card.label and card.meaning.endswith((".", "?")) and card.baseline.endswith(".")
+               for card in words.CARDS.values())
     keys = {key.removesuffix("_base") for key in one("b", 0.6, 0.65, 0.7).to_json() if key.endswith("_base")}
     named = {k for k in keys if not k.endswith(("_low", "_high", "_p", "_ceiling", "_split_half"))}
     assert named <= set(words.CARDS)

@@ -37,7 +37,8 @@ def test_digits(monkeypatch):
 
 
 def test_a_random_layout_reads_one_half(rng):
-    assert footer.trust_and_continuity(rng.standard_normal((500, 20)), rng.standard_normal((500, 2))) == pytest.approx((0.5, 0.5), abs=0.03)
+    assert (footer.trust_and_continuity(rng.standard_normal((500, 20)), rng.standard_normal((500, 2)))
+            == pytest.approx((0.5, 0.5), abs=0.03))
     with pytest.raises(DataError):
         footer.trust_and_continuity(rng.random((4, 3)), rng.random((4, 2)))
 
@@ -68,7 +69,8 @@ def test_umap_has_no_arrows_and_its_null_step_is_measured(block):
 
 
 def test_class_axes_say_how_far_they_draw_noise_apart():
-    """400 rows of noise with 384 dimensions in five classes: far above the chance of 0.2, and so with shuffled labels."""
+    """400 rows of noise with 384 dimensions in five classes: far above the chance of 0.2, and so with shuffled
+    labels."""
     rng = np.random.default_rng(0)
     noise, labels = rng.standard_normal((400, 384)), np.arange(400) % 5
     drawn = footer.draw(noise, noise + 0.01 * rng.standard_normal((400, 384)), view=View.CLASSES, labels=labels)

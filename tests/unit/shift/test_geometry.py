@@ -81,10 +81,3 @@ def test_silhouette_equal_to_scikit_learn(n, d, classes, seed):
 def test_silhouette_without_classes_has_no_value(rng):
     assert np.isnan(geometry.silhouette(rng.random((5, 2)), np.zeros(5)))
     assert np.isnan(geometry.silhouette(rng.random((5, 2)), np.arange(5)))
-
-
-def test_class_means(rng):
-    x = rng.standard_normal((6, 2))
-    present, means = geometry.class_means(x, [7, 2, 7, 2, 2, 9])
-    assert present.tolist() == [2, 7, 9]
-    np.testing.assert_allclose(means[1], x[[0, 2]].mean(axis=0))

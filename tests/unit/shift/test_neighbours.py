@@ -34,13 +34,15 @@ def test_all_kept_after_rotation_and_scaling(n, d, scale, seed):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((n, d))
     assert neighbours.overlap(x, x.copy()) == 1.0
-    assert neighbours.overlap(x, scale * x @ np.linalg.qr(rng.standard_normal((d, d)))[0]) == pytest.approx(1.0, abs=1e-9)
+    assert (neighbours.overlap(x, scale * x @ np.linalg.qr(rng.standard_normal((d, d)))[0])
+            == pytest.approx(1.0, abs=1e-9))
 
 
 def test_kept_against_sets_of_an_independent_search(rng):
     x, y = rng.standard_normal((120, 15)), rng.standard_normal((120, 15))
     y += x
-    sets = [NearestNeighbors(n_neighbors=10, metric="cosine", algorithm="brute").fit(t).kneighbors(return_distance=False) for t in (x, y)]
+    sets = [NearestNeighbors(n_neighbors=10, metric="cosine",
+                             algorithm="brute").fit(t).kneighbors(return_distance=False) for t in (x, y)]
     expected = [len(set(a) & set(b)) / 10 for a, b in zip(*sets, strict=True)]
     np.testing.assert_allclose(neighbours.kept(neighbours.nearest(x), neighbours.nearest(y)), expected)
     assert neighbours.overlap(x, y) == neighbours.overlap(y, x) == pytest.approx(np.mean(expected))
@@ -65,10 +67,12 @@ def test_accuracy_against_a_leave_one_out_classifier(block):
     votes = []
     for i in range(150):
         others = np.arange(150) != i
-        votes.append(KNeighborsClassifier(n_neighbors=7, metric="cosine").fit(x[others], labels[others]).predict(x[i: i + 1])[0])
+        votes.append(KNeighborsClassifier(n_neighbors=7, metric="cosine").fit(x[others],
+                                                                              labels[others]).predict(x[i: i + 1])[0])
     got = neighbours.predictions(neighbours.nearest(x), labels, k=7)
     assert np.mean(got == votes) > 0.97  # ties are broken otherwise
-    assert neighbours.knn_accuracy(neighbours.nearest(x), labels, k=7) == pytest.approx(np.mean(np.array(votes) == labels), abs=0.02)
+    assert (neighbours.knn_accuracy(neighbours.nearest(x), labels, k=7)
+            == pytest.approx(np.mean(np.array(votes) == labels), abs=0.02))
 
 
 def test_ties_go_to_the_nearer_class():
@@ -89,13 +93,6 @@ def test_card_marks_gained_and_lost():
     before, after = np.array([[1, 2, 3]]), np.array([[3, 4, 1]])
     card = neighbours.card(before, after, row=0, k=3)
     assert (card.before, card.after, card.lost, card.gained) == ((1, 2, 3), (3, 4, 1), (2,), (4,))
-
-
-def test_ranked_and_fixed_and_broken():
-    assert neighbours.ranked(np.array([0.5, 0.1, 0.9, 0.1]), most_changed=True, count=2).tolist() == [1, 3]
-    assert neighbours.ranked(np.array([0.5, 0.1, 0.9, 0.1]), most_changed=False, count=1).tolist() == [2]
-    fixed, broken = neighbours.fixed_and_broken([0, 1, 2, 0], [0, 0, 2, 1], [1, 1, 2, 2])
-    assert (fixed.tolist(), broken.tolist()) == ([1], [0])
 
 
 def test_one_row_is_refused_and_zero_rows_do_not_break():

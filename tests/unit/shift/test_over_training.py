@@ -11,7 +11,8 @@ def test_leaving_the_base(block):
     start, half, end, broken = over_training.measure(x, saved, steps=[0, 5, 10, 20], labels=labels)
     assert (start.cka, start.knn_overlap, start.displacement) == (1.0, 1.0, 0.0)
     assert 1 > half.cka > end.cka and 0 < half.displacement < end.displacement and half.knn_overlap > end.knn_overlap
-    assert end.nc1 == geometry.nc1(y, labels) and end.knn_accuracy == neighbours.knn_accuracy(neighbours.nearest(y), labels)
+    assert (end.nc1 == geometry.nc1(y, labels) and end.knn_accuracy
+            == neighbours.knn_accuracy(neighbours.nearest(y), labels))
     assert [c.step for c in (start, half, end)] == [0, 5, 10] and broken.cka is None
 
 

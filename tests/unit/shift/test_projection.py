@@ -27,7 +27,8 @@ def test_an_arrow_is_the_exact_shadow_of_the_movement(block, view):
     x, y, labels = block()
     camera = projection.camera(view, [x, y], labels=labels)
     np.testing.assert_allclose(camera.look(y) - camera.look(x), (y - x) @ camera.axes, atol=1e-12)
-    np.testing.assert_allclose(projection.between(camera.look(x), camera.look(y), 0.3), camera.look(0.7 * x + 0.3 * y), atol=1e-12)
+    np.testing.assert_allclose(projection.between(camera.look(x), camera.look(y), 0.3), camera.look(0.7 * x + 0.3 * y),
+                               atol=1e-12)
     np.testing.assert_array_equal(camera.look(x.copy()), camera.look(x))
 
 

@@ -13,8 +13,8 @@ from core.shift.arrays import State
 from core.shift.sides import Sides
 
 NAMES = ("embeddings", "block 0", "block 1")
-BLOCK_KEYS = {"index", "name", "frozen", "cka", "cka_low", "cka_high", "knn_overlap", "knn_overlap_chance", "displacement",
-              "probe_accuracy_base", "probe_accuracy_tuned"}
+BLOCK_KEYS = {"index", "name", "frozen", "cka", "cka_low", "cka_high", "knn_overlap", "knn_overlap_chance",
+              "displacement", "probe_accuracy_base", "probe_accuracy_tuned"}
 MAP_KEYS = {"variance_shown", "movement_captured", "trustworthiness", "continuity", "null_step"}
 
 
@@ -32,8 +32,8 @@ def made(block):
             base.append(x.astype(np.float16))
             tuned.append(x.astype(np.float16) if index == 0 else y.astype(np.float16))
         labels = np.arange(n) % 4 if not labelled else block(n=n, apart=0.2, seed=0)[2]
-        values = {"names": NAMES, "base": base, "tuned": tuned, "frozen": (True, False, False), "labels": labels if labelled else None,
-                  "shift": np.arange(n) >= n - shift if shift else None}
+        values = {"names": NAMES, "base": base, "tuned": tuned, "frozen": (True, False, False),
+                  "labels": labels if labelled else None, "shift": np.arange(n) >= n - shift if shift else None}
         return Sides(**{**values, **changes})
 
     return make
@@ -51,7 +51,8 @@ def test_the_document_has_its_fixed_keys_and_no_nan(made):
 def test_frozen_blocks_read_exactly_one_and_zero_and_the_others_not(made):
     first, second, third = report.measure(made()).to_json()["blocks"]
     assert first["state"] == "identical"
-    assert first["cka"] == first["cka_low"] == first["cka_high"] == first["knn_overlap"] == first["displacement_cosine"] == 1.0
+    assert (first["cka"] == first["cka_low"] == first["cka_high"] == first["knn_overlap"]
+            == first["displacement_cosine"] == 1.0)
     assert first["displacement"] == first["procrustes_residual"] == first["procrustes_angle"] == 0.0
     assert first["probe_accuracy_base"] == first["probe_accuracy_tuned"] and first["nc1_base"] == first["nc1_tuned"]
     assert 1 > second["cka"] > third["cka"] > 0 < second["displacement"] < third["displacement"]
@@ -59,7 +60,8 @@ def test_frozen_blocks_read_exactly_one_and_zero_and_the_others_not(made):
 
 
 def test_same_seed_same_document_whatever_the_workers(made):
-    assert report.measure(made(shift=40), seed=3, workers=1).to_json() == report.measure(made(shift=40), seed=3, workers=3).to_json()
+    assert (report.measure(made(shift=40), seed=3, workers=1).to_json()
+            == report.measure(made(shift=40), seed=3, workers=3).to_json())
 
 
 def test_base_against_base_says_identical(made):
@@ -86,7 +88,8 @@ def test_without_labels_those_numbers_are_left_out(made):
     found = report.measure(made(labelled=False))
     assert [w.code for w in found.warnings] == ["no-labels"] and found.classes is None
     block = found.to_json()["blocks"][1]
-    assert block["probe_accuracy_base"] is block["knn_accuracy_tuned"] is block["nc1_base"] is block["silhouette_tuned"] is None
+    assert (block["probe_accuracy_base"] is block["knn_accuracy_tuned"] is block["nc1_base"]
+            is block["silhouette_tuned"] is None)
     assert block["cka"] and block["effective_rank_base"]
 
 

@@ -16,4 +16,5 @@ def test_all_checks_pass(block, n):
 def test_a_wrong_number_is_caught(block, monkeypatch):
     x, _, _ = block()
     monkeypatch.setattr(cka, "linear", lambda x, y: 0.9)
-    assert {c.name for c in trust.measure(x) if not c.passed} >= {"CKA of the base with itself", "CKA with shuffled rows"}
+    assert ({c.name for c in trust.measure(x) if not c.passed}
+            >= {"CKA of the base with itself", "CKA with shuffled rows"})

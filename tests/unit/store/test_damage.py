@@ -13,7 +13,8 @@ from core.settings import Settings
 from core.store import Store
 from core.store.jobs import NewJob
 
-DAMAGES = {"kind": "sculpture", "status": "sleeping", "recipe": '{"dataset": "d", "base_mo', "payload": "[1, 2", "failure": '{"kind": "x"}'}
+DAMAGES = {"kind": "sculpture", "status": "sleeping", "recipe": '{"dataset": "d", "base_mo', "payload": "[1, 2",
+           "failure": '{"kind": "x"}'}
 
 
 @pytest.fixture
@@ -22,7 +23,8 @@ def store(tmp_path: Path) -> Store:
 
 
 def submit(store: Store, count: int) -> list[str]:
-    return store.jobs.submit([NewJob(workspace="ws", kind=JobKind.TRAIN, name=f"run {n}", runs_folder=store.path.parent / "runs",
+    return store.jobs.submit([NewJob(workspace="ws", kind=JobKind.TRAIN, name=f"run {n}",
+                                     runs_folder=store.path.parent / "runs",
                                      recipe=Recipe(dataset="d", base_model="m", method="probe")) for n in range(count)])
 
 
@@ -63,12 +65,15 @@ def test_events_that_cannot_be_read_are_left_out(store: Store) -> None:
 def test_an_event_of_values_that_json_does_not_know_is_written_all_the_same(store: Store) -> None:
     import numpy as np
 
-    store.events.append("r", [(1.0, "step", {"loss": np.float32(0.5), "where": Path("a"), 3: "three", (1, 2): "no key"})])
+    store.events.append("r",
+                        [(1.0, "step", {"loss": np.float32(0.5), "where": Path("a"), 3: "three", (1, 2): "no key"})])
     assert store.events.after("r", 0)[0].data == {"loss": 0.5, "where": "a", "3": "three"}
 
 
 def test_an_unknown_kind_of_failure_has_three_parts(store: Store) -> None:
     run = submit(store, 1)[0]
-    store.database.execute("UPDATE jobs SET status = 'failed', failure = '{\"kind\": \"melted\", \"what\": \"x\"}' WHERE id = ?", (run,))
+    store.database.execute("UPDATE jobs SET status = 'failed', failure = '{\"kind\": \"melted\", \"what\": "
+                           "\"x\"}' WHERE id = ?", (run,))
     failure = store.jobs.get("ws", run).failure
-    assert failure is not None and failure.kind is FailureKind.INTERNAL and failure.what and failure.why and failure.remedy
+    assert (failure is not None and failure.kind is FailureKind.INTERNAL and failure.what and failure.why
+            and failure.remedy)

@@ -54,7 +54,8 @@ def claims_one_by_one(store: Store, count: int) -> list[str]:
 
 def test_a_submitted_job_reads_back_as_it_was_written(store: Store) -> None:
     run = store.jobs.get("ws", job(store, name="probe, seed 0"))
-    assert (run.name, run.status, run.recipe, run.position, run.attempts) == ("probe, seed 0", Status.QUEUED, RECIPE, 1, 0)
+    assert ((run.name, run.status, run.recipe, run.position, run.attempts)
+            == ("probe, seed 0", Status.QUEUED, RECIPE, 1, 0))
     assert run.folder.endswith(run.id)
 
 
@@ -197,7 +198,8 @@ def test_event_numbers_grow_by_one_and_reading_returns_exactly_the_newer_ones(tm
     for size in batches:
         written += store.events.append("r", [(0.0, "step", {"step": len(written) + i}) for i in range(size)])
     assert written == list(range(1, sum(batches) + 1))
-    assert [(e.seq, e.data["step"]) for e in store.events.after("r", after)] == [(s, s - 1) for s in written if s > after]
+    assert ([(e.seq, e.data["step"]) for e in store.events.after("r", after)]
+            == [(s, s - 1) for s in written if s > after])
 
 
 def test_replaced_entries_vanish_and_their_number_is_not_used_again(store: Store) -> None:
@@ -210,7 +212,8 @@ def test_replaced_entries_vanish_and_their_number_is_not_used_again(store: Store
 def test_an_older_schema_is_brought_forward_with_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(home=tmp_path)
     run = job(Store(settings))
-    monkeypatch.setattr("core.store.database.MIGRATIONS", (*MIGRATIONS, "ALTER TABLE jobs ADD COLUMN extra TEXT DEFAULT 'new';"))
+    monkeypatch.setattr("core.store.database.MIGRATIONS",
+                        (*MIGRATIONS, "ALTER TABLE jobs ADD COLUMN extra TEXT DEFAULT 'new';"))
     store = Store(settings)
     assert store.database.rows("SELECT extra FROM jobs WHERE id = ?", (run,))[0]["extra"] == "new"
     monkeypatch.undo()
@@ -221,7 +224,8 @@ def test_an_older_schema_is_brought_forward_with_its_rows(tmp_path: Path, monkey
 def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(home=tmp_path)
     Store(settings)
-    monkeypatch.setattr("core.store.database.MIGRATIONS", (*MIGRATIONS, "ALTER TABLE jobs ADD COLUMN extra TEXT;\nSELECT * FROM nowhere;"))
+    monkeypatch.setattr("core.store.database.MIGRATIONS",
+                        (*MIGRATIONS, "ALTER TABLE jobs ADD COLUMN extra TEXT;\nSELECT * FROM nowhere;"))
     with pytest.raises(ThawError, match="cannot be used"):
         Store(settings)
     monkeypatch.undo()
@@ -281,12 +285,13 @@ def test_only_one_supervisor_is_announced_until_it_is_dead(store: Store) -> None
 def test_experiments_without_runs_are_not_listed(store: Store) -> None:
     used, empty = store.experiments.create("ws", "five methods"), store.experiments.create("ws", "empty")
     store.jobs.submit([NewJob(workspace="ws", kind=JobKind.TRAIN, name="r", runs_folder=store.path, experiment=used)])
-    assert [e.id for e in store.experiments.all("ws")] == [used] != [empty]
+    assert [e.id for e in store.experiments.list("ws")] == [used] != [empty]
 
 
 def test_listing_costs_in_proportion_and_asking_after_a_run_costs_the_same_however_much_there_is(store: Store) -> None:
     def submit(count: int) -> list[str]:
-        return store.jobs.submit([NewJob(workspace="ws", kind=JobKind.TRAIN, name="run", runs_folder=store.path, recipe=RECIPE)
+        return store.jobs.submit([NewJob(workspace="ws", kind=JobKind.TRAIN, name="run", runs_folder=store.path,
+                                         recipe=RECIPE)
                                   for _ in range(count)])
 
     def note(count: int) -> None:

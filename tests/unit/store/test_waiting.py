@@ -18,7 +18,8 @@ from tests import cost
 
 RECIPE = Recipe(dataset="d", base_model="m", method="probe")
 COUNTED = ("SELECT lane, workspace, sum(status = 'queued'), sum(status IN ('running', 'stopping')), max(started),"
-           " min(CASE WHEN status = 'queued' THEN ticket END) FROM jobs GROUP BY lane, workspace ORDER BY lane, workspace")
+           " min(CASE WHEN status = 'queued' THEN ticket END) FROM jobs GROUP BY lane, workspace ORDER BY "
+           "lane, workspace")
 KEPT = "SELECT lane, workspace, waiting, busy, served, first FROM turns ORDER BY lane, workspace"
 
 
@@ -42,10 +43,12 @@ def test_turns_are_what_counting_the_jobs_would_give_after_any_transitions(store
     owner: dict[str, str] = {}
     claimed: list[tuple[str, int]] = []
     for _ in range(150):
-        step = rng.choice(["submit", "submit", "claim", "claim", "finish", "stop", "resume", "put back", "wait", "delete"])
+        step = rng.choice(["submit", "submit", "claim", "claim", "finish", "stop", "resume", "put back", "wait",
+                           "delete"])
         if step == "submit":
             ws = rng.choice("abc")
-            owner |= dict.fromkeys(submit(store, ws, rng.randint(1, 3), rng.choice([JobKind.TRAIN, JobKind.IMPORT])), ws)
+            owner |= dict.fromkeys(submit(store, ws, rng.randint(1, 3), rng.choice([JobKind.TRAIN, JobKind.IMPORT])),
+                                   ws)
         elif step == "claim" and (found := store.queue.claim(supervisor="s", host="h", slots=rng.randint(1, 4))):
             claimed.append((found.run.id, found.fence))
         elif step in ("finish", "put back", "wait") and claimed:
@@ -71,7 +74,8 @@ def test_turns_are_what_counting_the_jobs_would_give_after_any_transitions(store
     listed = {run.id: run.position for ws in "abc" for run in store.jobs.list(ws)}
     assert places == listed, "one by one and in a list"
     for lane in (0, 1):
-        waiting = [row["id"] for row in store.database.rows("SELECT id FROM jobs WHERE status = 'queued' AND lane = ?", (lane,))]
+        waiting = [row["id"] for row in store.database.rows("SELECT id FROM jobs WHERE status = 'queued' AND lane = ?",
+                                                            (lane,))]
         assert sorted(places[job] or 0 for job in waiting) == list(range(1, len(waiting) + 1))
 
 
@@ -79,13 +83,16 @@ def test_a_database_of_the_version_before_gets_its_turns(tmp_path: Path, monkeyp
     settings = Settings(home=tmp_path)
     store = Store(settings)
     with store.database.write() as connection:      # as version 1 left it
-        for line in (*(f"DROP TRIGGER turns_{name}" for name in ("insert", "update", "delete")), "DROP TABLE turns", "DROP TABLE signs",
+        for line in (*(f"DROP TRIGGER turns_{name}" for name in ("insert", "update", "delete")), "DROP TABLE turns",
+                     "DROP TABLE signs",
                      *(f"DROP INDEX jobs_by_{name}" for name in ("ticket", "experiment", "line", "start")),
-                     "ALTER TABLE jobs DROP COLUMN lane", "ALTER TABLE jobs DROP COLUMN birth", "PRAGMA user_version=1"):
+                     "ALTER TABLE jobs DROP COLUMN lane", "ALTER TABLE jobs DROP COLUMN birth",
+                     "PRAGMA user_version=1"):
             connection.execute(line)
         for number in range(3):
-            connection.execute("INSERT INTO jobs (id, workspace, kind, name, status, ticket, folder, recipe, payload, created) VALUES"
-                               " (?, 'ws', 'train', 'old', 'queued', ?, 'f', '{}', '{}', 1.0)", (f"job{number}", number + 1))
+            connection.execute("INSERT INTO jobs (id, workspace, kind, name, status, ticket, folder, recipe, payload, "
+                               "created) VALUES (?, 'ws', 'train', 'old', 'queued', ?, 'f', '{}', '{}', 1.0)",
+                               (f"job{number}", number + 1))
         connection.execute("INSERT INTO supervisors VALUES ('old', 'here', 1, 1.0, 1.0, 1.0)")
     store.database.close()
     store = Store(settings)
@@ -111,9 +118,10 @@ def test_what_anybody_asks_costs_the_same_however_much_others_have_queued(store:
         store.queue.put_back(claim.run.id, fence=claim.fence)
 
     asked = {
-        "a waiting run": lambda: store.jobs.get("mine", mine[2]), "a run under way": lambda: store.jobs.get("mine", mine[0]),
+        "a waiting run": lambda: store.jobs.get("mine", mine[2]),
+        "a run under way": lambda: store.jobs.get("mine", mine[0]),
         "the hoarder's next": lambda: store.jobs.get("hoarder", others[0]), "the list": lambda: store.jobs.list("mine"),
-        "experiments": lambda: store.experiments.all("mine"), "who works": store.queue.active,
+        "experiments": lambda: store.experiments.list("mine"), "who works": store.queue.active,
         "no free slot": lambda: store.queue.claim(supervisor="s", host="h", slots=1), "a claim": cancelled_claim,
         "submitting": lambda: submit(store, "mine"), "room": lambda: store.jobs.check_room("mine", 1, most=100),
         "retiring": lambda: store.supervisors.retire("nobody")}
@@ -126,12 +134,14 @@ def test_what_anybody_asks_costs_the_same_however_much_others_have_queued(store:
 
 
 def test_a_workspace_may_queue_so_many_and_no_more(store: Store) -> None:
-    jobs = [NewJob(workspace="ws", kind=JobKind.TRAIN, name="r", runs_folder=store.path, recipe=RECIPE) for _ in range(5)]
+    jobs = [NewJob(workspace="ws", kind=JobKind.TRAIN, name="r", runs_folder=store.path, recipe=RECIPE)
+            for _ in range(5)]
     ids = store.jobs.submit(jobs[:3], most=4)
     with pytest.raises(ThawError, match="at most 4 waiting"):
         store.jobs.submit(jobs[3:], most=4)
     assert len(store.jobs.list("ws")) == 3, "all or none"
-    store.jobs.submit([NewJob(workspace="another", kind=JobKind.TRAIN, name="r", runs_folder=store.path, recipe=RECIPE)], most=4)
+    store.jobs.submit([NewJob(workspace="another", kind=JobKind.TRAIN, name="r", runs_folder=store.path,
+                              recipe=RECIPE)], most=4)
     store.queue.ask_stop("ws", ids[0])
     store.jobs.submit(jobs[3:], most=4)
     with pytest.raises(ThawError, match="at most 4 waiting"):

@@ -40,8 +40,8 @@ def test_light_never_mirrors() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(level=st.sampled_from(sorted(LEVELS)), height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 2**31 - 1),
-       row=st.integers(0, 10**6))
+@given(level=st.sampled_from(sorted(LEVELS)), height=st.integers(1, 40), width=st.integers(1, 40),
+       seed=st.integers(0, 2**31 - 1), row=st.integers(0, 10**6))
 def test_shape_and_type_are_kept(level: str, height: int, width: int, seed: int, row: int) -> None:
     before = picture(height, width)
     after = augment(before, level=level, seed=seed, epoch=0, row=row)

@@ -1,4 +1,5 @@
-"""Every kind of picture comes out as plain RGB with known pixel values; what is no picture is refused in three parts."""
+"""Every kind of picture comes out as plain RGB with known pixel values; what is no picture is refused in three
+parts."""
 
 from __future__ import annotations
 
@@ -74,7 +75,8 @@ def test_sixteen_bit_grey_keeps_its_upper_eight_bits(tmp_path: Path) -> None:
 
 
 def test_only_the_first_frame_counts(tmp_path: Path) -> None:
-    Image.new("RGB", (4, 4), RED).save(tmp_path / "a.gif", save_all=True, append_images=[Image.new("RGB", (4, 4), BLUE)])
+    Image.new("RGB", (4, 4), RED).save(tmp_path / "a.gif", save_all=True,
+                                       append_images=[Image.new("RGB", (4, 4), BLUE)])
     assert tuple(pixels(tmp_path / "a.gif")[0, 0]) == RED
 
 

@@ -42,7 +42,8 @@ def test_the_preview_is_what_a_training_batch_holds(level: str, processor, tmp_p
         paths.append(str(tmp_path / f"{row}.png"))
         tiny.make_picture(sorted(tiny.SHAPES)[row % 3], seed=row).resize((SIDE, SIDE)).save(paths[-1])
     recipe = Recipe(dataset="d", base_model="m", method="full", task=Task.IMAGE_CLASSIFICATION, augmentation=level)
-    encoded = EncodedPictures(paths, processor=processor, store=None, augmentation=recipe.augmentation, seed=recipe.seed)
+    encoded = EncodedPictures(paths, processor=processor, store=None, augmentation=recipe.augmentation,
+                              seed=recipe.seed)
     for epoch in (0, 1, 2):
         fed = encoded.batch(np.arange(4), epoch=epoch)["pixel_values"].numpy().transpose(0, 2, 3, 1)
         as_bytes = np.rint((fed - processor.offset) / processor.scale).astype(np.uint8)
