@@ -1,20 +1,29 @@
-"""The metrics of all tasks: one file and one line each. Arithmetic only: numpy, scipy and scikit-learn."""
+"""The registry of metrics, for all tasks. A new metric is one file in this folder and one line here.
+
+Arithmetic only: numpy, scipy and scikit-learn.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 
 from core.domain.run import Interval
-from core.metrics import accuracy, intervals, macro_f1
+from core.metrics import intervals
 from core.metrics.metric import Judged, Metric, Need, Unit
 
 __all__ = ["METRICS", "REGISTRY", "Judged", "Metric", "Need", "Unit", "measure", "merit", "primary", "shared", "values"]
 
-METRICS: tuple[Metric, ...] = (
-    accuracy.METRIC,
-    macro_f1.METRIC,
+FILES = (
+    "accuracy",
+    "macro_f1",
 )
-"""In the order of the screen. Of those that a task has, the first one decides: which checkpoint is kept, which run stands first."""
+"""Metrics in the order of the screen: a file of that name each, with its `METRIC`.
+
+Of those that a task has, the first one decides: which checkpoint is kept, which run stands first.
+"""
+
+METRICS: tuple[Metric, ...] = tuple(import_module(f"{__name__}.{name}").METRIC for name in FILES)
 
 REGISTRY: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 
