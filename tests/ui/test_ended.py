@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from core.api import Thaw
+from core.metrics import METRICS
 from tests.conftest import WORKSPACE, write_dataset
 from tests.ui.conftest import shown
 
@@ -57,6 +60,29 @@ def test_the_comparison_shows_the_newest_experiment_and_names_no_unsupported_win
     assert "has the highest" not in text
     assert "is taken for" in text
     assert len(at.dataframe[0].value) == 2
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_every_metric_can_be_chosen_and_is_called_by_its_name(app, ended, metric):
+    """Also those that the stored results do not hold: they come from the stored predictions."""
+    at = app("compare")
+    choice = at.segmented_control(key="metric")
+    assert choice.options == [each.label for each in METRICS] and choice.value == METRICS[0].name
+    choice.set_value(metric.name).run()
+    assert not at.exception and not at.error
+    text = shown(at).replace("\\", "")
+    assert metric.explanation in text
+    assert metric.on("test") in text
+    assert sum(f"test {other.label}" in text for other in METRICS) == 1
+    assert "do not tell" in text or "is better than" in text
+    table = at.dataframe[0].value
+    assert all(value[0].isdigit() for value in table[metric.heading("test")])
+
+
+def test_every_metric_stands_on_the_page_of_a_run_and_the_first_in_the_list(app, ended):
+    shown_there = {m.label: m.value for m in app("run", run=ended.done[1]).metric}
+    assert {metric.heading("test") for metric in METRICS} <= set(shown_there)
+    assert f"{METRICS[0].on('test')} 1.00" in shown(app("runs"))
 
 
 def test_runs_on_different_rows_are_not_compared_in_silence(app, ended, settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,10 +15,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from core import __main__ as program
-from core.cli import output, parser
+from core.cli import compare, launch, output, parser
 from core.domain.model import ModelFacts
 from core.domain.run import Interval
 from core.domain.side import Side
+from core.metrics import METRICS, Unit
 from tests import tiny
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -105,9 +107,30 @@ def test_table_aligns_and_keeps_every_cell() -> None:
 
 
 def test_numbers_for_people() -> None:
-    assert output.percent(Interval(value=0.9622, low=0.9411, high=0.9788)) == "96.2 % [94.1, 97.9]"
-    assert output.percent(None) == "-"
+    measured = Interval(value=0.9622, low=0.9411, high=0.9788)
+    assert output.number(METRICS[0], measured) == "96.2 % [94.1, 97.9]"
+    assert output.number(dataclasses.replace(METRICS[0], unit=Unit.PLAIN), measured) == "0.96 [0.94, 0.98]"
+    assert output.number(METRICS[0], None) == "-"
     assert [output.size(n) for n in (12, 12_345, 83_500_000, 1_600_000_000)] == ["12 B", "12.3 kB", "83.5 MB", "1.6 GB"]
+
+
+def test_the_metric_that_decides_is_the_one_said_while_training() -> None:
+    first, second = METRICS[:2]
+    event = {"kind": "eval", "step": 4, "loss": 0.5, second.name: 0.25, first.name: 0.931}
+    assert launch.validation(event) == f"validation {first.label} 93.1 %"
+    assert launch.validation({"loss": 0.5}) == "validation loss 0.500"
+
+
+def test_the_table_of_a_comparison_has_a_column_for_every_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = {metric.name: {"value": 0.5, "low": 0.25, "high": 0.75} for metric in METRICS}
+    run = {"method": "probe", "seed": 0, "budget": None, "status": "done",
+           "metrics": dict.fromkeys(("test", "shift", "validation"), scores), "trainable_params": 10, "seconds": 1.0,
+           "marginal_seconds": 1.0, "peak_memory_bytes": 10, "artifact_bytes": 10}
+    report = {"model": "minilm", "dataset": {"name": "Tiny", "rows": {"test": 9}}, "runs": [run, run | {"metrics": {}}], "paired": []}
+    compare._print(report, Path("out"))
+    head, _, whole, empty = capsys.readouterr().out.splitlines()[1:5]
+    assert all(metric.label in head for metric in METRICS) and head.count("shift-set") == 1
+    assert whole.count("50.0 % [25.0, 75.0]") == len(METRICS) + 1 and "%" not in empty
 
 
 def test_help_is_quick_and_leaves_torch_out() -> None:
