@@ -17,6 +17,7 @@ __all__ = ["METRICS", "REGISTRY", "Judged", "Metric", "Need", "Unit", "measure",
 FILES = (
     "accuracy",
     "macro_f1",
+    "expected_calibration_error",
 )
 """Metrics in the order of the screen: a file of that name each, with its `METRIC`.
 
