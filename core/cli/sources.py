@@ -100,9 +100,9 @@ def _ingest(path: Path, *, text: str | None, label: str | None, settings: Settin
 def _origin(table: Table, chosen: dict[str, str]) -> str:
     """Where texts (or pictures) and labels come from, in words. chosen: role -> column."""
     if table.by_folder:
-        kind = "texts" if table.gallery is None else "pictures"
+        kind = "texts" if table.pictures is None else "pictures"
         return f"{kind} labelled by their folders" + (", split by the folders above" if "split" in chosen else "")
-    content = f"text from {chosen['text']!r}" if table.gallery is None else f"pictures named by {chosen['image']!r}"
+    content = f"text from {chosen['text']!r}" if table.pictures is None else f"pictures named by {chosen['image']!r}"
     return f"{content}, label from {chosen['label']!r}" + (f", split from {chosen['split']!r}" if "split" in chosen else "")
 
 

@@ -15,9 +15,9 @@ from typing import Any
 from core import files
 from core.data import duplicates, library, seal
 from core.data import labels as labels_of
-from core.data.gallery import copy_pictures
 from core.data.ingest import DATASET, REPORT, ROWS, read_as_now, read_dataset, write_rows
 from core.data.pictures.depth import describe
+from core.data.pictures.source import copy_pictures
 from core.data.report import INFO, WARNING, Finding, ImportReport, several
 from core.domain import codec
 from core.domain.dataset import Dataset, Split

@@ -74,7 +74,7 @@ def preview(path: Path, *, settings: Settings) -> TablePreview:
                         evidence={name: proposal.evidence for name, proposal in proposed.items()},
                         rows=[{name: _cut(cell, chars) for name, cell in row.items()} for row in first],
                         rows_read=table.rows_read, format=table.format, complete=found.complete,
-                        task=Task.TEXT_CLASSIFICATION if table.gallery is None else Task.IMAGE_CLASSIFICATION,
+                        task=Task.TEXT_CLASSIFICATION if table.pictures is None else Task.IMAGE_CLASSIFICATION,
                         pictures=_small_pictures(table, first, settings))
 
 
@@ -82,12 +82,12 @@ def _small_pictures(table: Any, rows: list[dict[str, Any]], settings: Settings) 
     """Small PNGs of the pictures that these rows name; those that cannot be read are missing."""
     from core.data import images
 
-    if table.gallery is None:
+    if table.pictures is None:
         return {}
     shown: dict[str, bytes] = {}
     for cell in (row[table.image_column] for row in rows):
         try:
-            data = table.gallery.read(table.gallery.resolve(cell) or "")
+            data = table.pictures.read(table.pictures.resolve(cell) or "")
         except (KeyError, *UNREADABLE):
             continue
         if small := images.preview(data, max_pixels=settings.max_pixels):

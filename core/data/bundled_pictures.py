@@ -1,4 +1,4 @@
-"""The bundled picture sets as tables with a gallery: OpenMoji drawn once from its SVG files, MNIST and scikit-learn's
+"""The bundled picture sets as tables: OpenMoji drawn once from its SVG files, MNIST and scikit-learn's
 digits from numbers.
 
 The packages that carry them are read as archives; none of their code is imported.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data.emoji_groups import group
-from core.data.gallery import Gallery
+from core.data.pictures.source import PictureSource
 from core.data.readers.table import RowBuilder, Table
 from core.domain.dataset import BundledDataset
 from core.errors import DataError
@@ -113,5 +113,5 @@ def _table(entry: BundledDataset, names: Sequence[str], labels: Sequence[str], d
     builder = RowBuilder(["image", "label"], max_rows=len(names), name=entry.name)
     for name, label in zip(names, labels, strict=True):
         builder.add([name, label])
-    return dataclasses.replace(builder.table(format="Pictures"), gallery=Gallery(names, draw, keep=keep),
+    return dataclasses.replace(builder.table(format="Pictures"), pictures=PictureSource(names, draw, keep=keep),
                                image_column="image")

@@ -80,18 +80,18 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
     rows = build(table, roles, template=options.template, merge_labels=options.merge_labels,
                  max_pixels=settings.max_pixels, depth=options.depth)
     texts: list[str] = rows.text.to_pylist()
-    unpack_seconds = table.gallery.unpack_seconds if table.gallery else 0.0
-    meter.tell("looking for duplicates", 0, len(rows))
-    if rows.album is None:
+    unpack_seconds = table.pictures.unpack_seconds if table.pictures else 0.0
+    meter.report("looking for duplicates", 0, len(rows))
+    if rows.pictures is None:
         exact = duplicates.exact_groups(texts)
         near = duplicates.near_groups(texts, exact)
     else:
-        exact = likeness.exact_groups(rows.album)
-        near = likeness.near_groups(rows.album, exact)
+        exact = likeness.exact_groups(rows.pictures)
+        near = likeness.near_groups(rows.pictures, exact)
     split = _split(rows, roles, exact, near, options)
     context = Context(rows=rows, texts=texts, split=split, exact=exact, near=near, roles=roles,
                       max_length=options.max_length, tokenizer=options.tokenizer or default_tokenizer(settings))
-    meter.tell("checking", 0, len(rows))
+    meter.report("checking", 0, len(rows))
     findings = (*table.findings, *registry.run(context, thorough=options.thorough))
     counts = Counter(rows.label.tolist())
     classes = dict(sorted(((name, counts[i]) for i, name in enumerate(rows.classes)),
@@ -103,7 +103,7 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
         read_seconds=round(table.read_seconds + unpack_seconds, 3),
         check_seconds=round(time.perf_counter() - started - unpack_seconds, 3))
     reading = Reading(template=options.template, by_folder=table.by_folder,
-                      depth=rows.album.depth if rows.album else Depth())
+                      depth=rows.pictures.depth if rows.pictures else Depth())
     return Examined(rows=rows, split=split, report=report, reading=reading)
 
 

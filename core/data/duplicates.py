@@ -135,7 +135,7 @@ def _signatures(texts: Sequence[str]) -> tuple[Hashes, npt.NDArray[np.bool_]]:
             signatures[start:stop, column] = np.minimum.reduceat(hashes * np.uint64(seed), offsets)
         eligible[start:stop] = np.diff([*offsets, len(hashes)]) > 1
         start = stop
-        meter.tell("looking for duplicates", start, len(texts))
+        meter.report("looking for duplicates", start, len(texts))
     return signatures, eligible
 
 

@@ -88,7 +88,7 @@ def download(hub_id: str, *, configuration: str | None, split: str | None, dest:
     if why := unavailable(settings):
         raise FetchError(f"The hub set {hub_id} cannot be fetched.", why=f"{why[0].upper()}{why[1:]}.",
                          remedy="Download the set elsewhere and import its files, or choose a bundled one.")
-    meter.tell(f"fetching {hub_id}", 0)
+    meter.report(f"fetching {hub_id}", 0)
     own_cache = dest / ".hub"
     try:
         return load(lambda: _load_dataset(hub_id, configuration, split, own_cache), name=hub_id,
@@ -161,7 +161,7 @@ def _write_pictures(joined: Any, column: str, folder: Path, cache: Path | None) 
                      else None if name in names else row[name] for name in plain)
             writer.writerow([f"pictures/{index:07}.png", *("" if value is None else value for value in cells)])
             if index % 200 == 199:
-                meter.tell("writing pictures", index + 1, len(joined))
+                meter.report("writing pictures", index + 1, len(joined))
     return folder
 
 

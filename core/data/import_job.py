@@ -81,7 +81,7 @@ def _fetch(hub_set: Mapping[str, str | None], *, settings: Settings, workspace: 
 def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folder: Path) -> dict[str, Any]:
     path = Path(payload["path"])
     uploads.look_at(path)
-    meter.tell("reading", 0)
+    meter.report("reading", 0)
     table = tables.read(path, settings=uploads.limits(path, settings))
     roles, evidence = _roles(table, payload.get("roles"))
     options = codec.from_json(Options, dict(payload.get("options") or {}))

@@ -14,7 +14,7 @@ from core import files
 from core.data import catalogue, meter, seal
 from core.data.check import Examined, Options, examine
 from core.data.fetch import Progress, no_progress
-from core.data.gallery import copy_pictures
+from core.data.pictures.source import copy_pictures
 from core.data.readers.table import Table
 from core.data.report import ImportReport
 from core.data.rows import Rows
@@ -46,7 +46,7 @@ def accept(examined: Examined, *, name: str, source: str, settings: Settings, wo
            licence: str = "") -> Dataset:
     """Keep rows that were examined. Raises DataError when their report has an error finding."""
     examined.report.raise_errors()
-    meter.tell("writing", 0, examined.report.rows_kept)
+    meter.report("writing", 0, examined.report.rows_kept)
     return write(examined, name=name, folder=settings.workspace(workspace) / "datasets", source=_own_source(source),
                  licence=licence)
 
@@ -62,7 +62,7 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
     digest = content_hash(rows, examined.split)
     dataset = Dataset(
         id=digest[:16], name=clean_name(name), content_hash=digest, classes=rows.classes,
-        task=Task.TEXT_CLASSIFICATION if rows.album is None else Task.IMAGE_CLASSIFICATION,
+        task=Task.TEXT_CLASSIFICATION if rows.pictures is None else Task.IMAGE_CLASSIFICATION,
         counts=report.splits, source=source, licence=licence, rows_read=report.rows_read,
         rows_kept=report.rows_kept, columns=report.columns, mean_length=mean_chars(rows), created=time.time(),
         reading=examined.reading)
@@ -71,9 +71,9 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
         return read_as_now(target, dataset)
     with files.new_folder(target, last=DATASET) as new:
         content = {"text": rows.text}
-        if rows.album is not None:
-            copy_pictures(rows.album.path, source=rows.album.home, target=new)
-            content = {"image": rows.album.path, "file": rows.album.name}
+        if rows.pictures is not None:
+            copy_pictures(rows.pictures.path, source=rows.pictures.home, target=new)
+            content = {"image": rows.pictures.path, "file": rows.pictures.name}
         write_rows(new / ROWS, row_id=rows.row_id, label=rows.label, split=examined.split, **content)
         seal.write(new)
         files.write_json(new / REPORT, report.to_json())
@@ -123,7 +123,7 @@ def read_dataset(folder: Path) -> Dataset:
 
 def content_hash(rows: Rows, split: Any) -> str:
     """SHA-256 (hex) over row ids, texts (or digests of the pixels), label names and splits, in row order."""
-    contents = rows.text.to_pylist() if rows.album is None else rows.album.digest
+    contents = rows.text.to_pylist() if rows.pictures is None else rows.pictures.digest
     return seal.row_hash(rows.row_id.tolist(), contents, (rows.classes[label] for label in rows.label.tolist()), split)
 
 
@@ -131,7 +131,7 @@ def mean_chars(rows: Rows) -> float:
     """Mean characters a text; 0 for pictures."""
     import pyarrow.compute as pc
 
-    if rows.album is not None:
+    if rows.pictures is not None:
         return 0.0
     return float(pc.mean(pc.utf8_length(rows.text)).as_py() or 0.0)
 

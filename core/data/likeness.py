@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.data.gallery import Album
+from core.data.pictures.source import DecodedPictures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,15 +28,15 @@ _FLAT = 4.0
 """Pictures of less spread than this have no shape to compare."""
 
 
-def exact_groups(album: Album) -> IntArray:
+def exact_groups(decoded: DecodedPictures) -> IntArray:
     """A group number for each picture (n_rows,): equal for equal pixels."""
     import numpy as np
 
     seen: dict[str, int] = {}
-    return np.asarray([seen.setdefault(digest, len(seen)) for digest in album.digest], dtype=np.int64)
+    return np.asarray([seen.setdefault(digest, len(seen)) for digest in decoded.digest], dtype=np.int64)
 
 
-def near_groups(album: Album, exact: IntArray) -> IntArray:
+def near_groups(decoded: DecodedPictures, exact: IntArray) -> IntArray:
     """A group number for each picture (n_rows,): equal for pictures linked by exact or near duplication."""
     import numpy as np
 
@@ -52,8 +52,8 @@ def near_groups(album: Album, exact: IntArray) -> IntArray:
             item = parent[item]
         return item
 
-    hashes, thumbs = album.likeness[first], album.thumb[first]
-    solid = np.flatnonzero(album.spread[first] >= _FLAT)
+    hashes, thumbs = decoded.likeness[first], decoded.thumb[first]
+    solid = np.flatnonzero(decoded.spread[first] >= _FLAT)
     for a, b in _candidates(hashes, solid):
         difference = np.abs(thumbs[a].astype(np.int16) - thumbs[b].astype(np.int16))        # (n_pairs, 16, 16, 3)
         alike = ((difference.mean(axis=(1, 2, 3)) <= MEAN_DIFFERENCE)

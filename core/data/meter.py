@@ -1,4 +1,4 @@
-"""How far a long import is: readers and checks tell it here, and whoever watches (a worker) shows it.
+"""How far a long import is: readers and checks report it here, and whoever watches (a worker) shows it.
 
 A context variable carries the watcher, so that a dozen readers need no argument more. Nothing happens when nobody
 watches.
@@ -18,7 +18,7 @@ _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 @contextlib.contextmanager
 def watched(watcher: Watcher) -> Iterator[None]:
-    """Inside, everything that is told goes to `watcher`."""
+    """Inside, everything that is reported goes to `watcher`."""
     token = _watcher.set(watcher)
     try:
         yield
@@ -26,7 +26,7 @@ def watched(watcher: Watcher) -> Iterator[None]:
         _watcher.reset(token)
 
 
-def tell(stage: str, done: int, total: int | None = None) -> None:
+def report(stage: str, done: int, total: int | None = None) -> None:
     """Say how far `stage` (a few words for a participant, such as `reading rows`) is."""
     if watcher := _watcher.get():
         watcher(stage, done, total)

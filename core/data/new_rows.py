@@ -11,10 +11,10 @@ from typing import Any
 
 from core.data import encodings, tables
 from core.data import source as sources
-from core.data.gallery import Gallery, is_picture
 from core.data.new_columns import text_table
 from core.data.pictures.decode import CUT_OFF, SHOWN
 from core.data.pictures.depth import describe
+from core.data.pictures.source import PictureSource, is_picture
 from core.data.readers import folders, pictures
 from core.data.readers.table import Table
 from core.data.report import LeftOut, several
@@ -198,17 +198,17 @@ def _pictures(path: Path, opened: Source | None, source: RowSource | None, text:
         names = list(opened.files)                                   # a picture by its content, whatever its name
     if opened is None or not names:
         raise not_a_picture(path.name)
-    gallery = Gallery(names, opened.read, keep=opened.keep)
-    numbers, cells, left_out = _named(opened, gallery, text, settings) or _all(opened, names)
+    archive = PictureSource(names, opened.read, keep=opened.keep)
+    numbers, cells, left_out = _named(opened, archive, text, settings) or _all(opened, names)
     depth = BEFORE if source is None or source.reading is None else source.reading.depth
-    album, failed = gallery.album(cells, max_pixels=settings.max_pixels, depth=depth)
+    decoded, failed = archive.decode(cells, max_pixels=settings.max_pixels, depth=depth)
     left_out += [LeftOut(row=numbers[at], reason=reason, file=cells[at]) for at, reason in failed.items()]
     kept = [at for at in range(len(cells)) if at not in failed]
     return NewRows(name=opened.name, rows_read=len(cells) + len(left_out) - len(failed),
-                   row=tuple(numbers[at] for at in kept), content=[str(album.home / place) for place in album.path],
+                   row=tuple(numbers[at] for at in kept), content=[str(decoded.home / place) for place in decoded.path],
                    shown=[cells[at] for at in kept], key="file",
-                   left_out=tuple(sorted(left_out, key=lambda item: item.row)), notes=_depth_notes(album, depth),
-                   keep=gallery)
+                   left_out=tuple(sorted(left_out, key=lambda item: item.row)), notes=_depth_notes(decoded, depth),
+                   keep=archive)
 
 
 def _all(opened: Source, names: Sequence[str]) -> tuple[list[int], list[str], list[LeftOut]]:
@@ -222,15 +222,15 @@ def _all(opened: Source, names: Sequence[str]) -> tuple[list[int], list[str], li
     return numbers, [name for name in opened.files if name in wanted], [*others, *links]
 
 
-def _named(opened: Source, gallery: Gallery, column: str | None,
+def _named(opened: Source, archive: PictureSource, column: str | None,
            settings: Settings) -> tuple[list[int], list[str], list[LeftOut]] | None:
     """The rows of a table that names the pictures, where the archive has one."""
     inside = [name for name in opened.files if tables.is_table(name)]
     if len(inside) != 1:
         return None
     table = tables.read(opened.local(inside[0]), settings=settings)
-    beside = inside[0].rpartition("/")[0]
-    column = column or pictures.image_column(table, gallery, beside=beside)
+    folder = inside[0].rpartition("/")[0]
+    column = column or pictures.image_column(table, archive, folder=folder)
     if column is None:
         return None
     if column not in table.columns:
@@ -238,7 +238,7 @@ def _named(opened: Source, gallery: Gallery, column: str | None,
                         remedy="Name the column that holds the names of the pictures with --text.")
     numbers, found, left_out = [], [], list(table.left_out)
     for number, cell in zip(table.row_numbers.tolist(), table.data.column(column).to_pylist(), strict=True):
-        if name := gallery.resolve(cell, beside=beside):
+        if name := archive.resolve(cell, folder=folder):
             numbers.append(number)
             found.append(name)
         else:
@@ -255,13 +255,13 @@ def not_a_picture(name: str) -> DataError:
                             "trained on texts.")
 
 
-def _depth_notes(album: Any, depth: Depth) -> tuple[str, ...]:
+def _depth_notes(decoded: Any, depth: Depth) -> tuple[str, ...]:
     notes = []
-    if cut := sum(CUT_OFF in changes for changes in album.changes):
+    if cut := sum(CUT_OFF in changes for changes in decoded.changes):
         notes.append(several(cut, "picture has", "pictures have")
                      + f" values outside of those that training saw ({describe(depth)}); "
                      "these were cut off.")
-    if album.depth != depth:
-        new = Depth(whole=None if depth.whole else album.depth.whole, real=None if depth.real else album.depth.real)
+    if decoded.depth != depth:
+        new = Depth(whole=None if depth.whole else decoded.depth.whole, real=None if depth.real else decoded.depth.real)
         notes.append(f"No picture of the training data was of this depth: {describe(new)} became black to white.")
     return tuple(notes)

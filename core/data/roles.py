@@ -155,9 +155,9 @@ def propose(table: Table) -> dict[str, Proposal]:
         elif fact.split_words == 1.0 and fact.distinct > 1:
             found[name] = Proposal(role=Role.SPLIT, evidence="every cell names a split")
     if label := _best_label({n: f for n, f in facts.items() if n not in found},
-                            beside_pictures=table.gallery is not None):
+                            with_pictures=table.pictures is not None):
         found[label[0]] = Proposal(role=Role.LABEL, evidence=label[1])
-    text = None if table.gallery else _best_text({n: f for n, f in facts.items() if n not in found})
+    text = None if table.pictures else _best_text({n: f for n, f in facts.items() if n not in found})
     if text:
         found[text[0]] = Proposal(role=Role.TEXT, evidence=text[1])
     for name, fact in facts.items():
@@ -168,7 +168,7 @@ def propose(table: Table) -> dict[str, Proposal]:
     return {name: found[name] for name in table.columns + tuple(n for n in table.unusable if n not in table.columns)}
 
 
-def _best_label(facts: Mapping[str, ColumnFacts], *, beside_pictures: bool) -> tuple[str, str] | None:
+def _best_label(facts: Mapping[str, ColumnFacts], *, with_pictures: bool) -> tuple[str, str] | None:
     named = [f for f in facts.values() if is_named(f.name, Role.LABEL) and f.mean_chars < 100]
     if named:
         plain = ("label", "labels", "class")
@@ -179,7 +179,7 @@ def _best_label(facts: Mapping[str, ColumnFacts], *, beside_pictures: bool) -> t
     shaped = [f for f in facts.values() if 1 < f.distinct <= max(2, min(200, f.filled // 3)) and f.mean_chars
               < 60 and f.repeats >= 2
               and not any(is_named(f.name, role) for role in (Role.ID, Role.DOMAIN, Role.TEXT))]
-    if not shaped or (len(facts) < 2 and not beside_pictures):
+    if not shaped or (len(facts) < 2 and not with_pictures):
         return None
     best = min(shaped, key=lambda f: (f.numbers == 1.0, f.distinct))
     return best.name, f"it is short and repeats: {best.distinct:,} different values in {best.filled:,} sampled rows"
@@ -242,7 +242,7 @@ def choose(table: Table, *, text: str | None = None, label: str | None = None) -
 
 def content_role(table: Table) -> Role:
     """What a model looks at in this table: texts, or pictures."""
-    return Role.TEXT if table.gallery is None else Role.IMAGE
+    return Role.TEXT if table.pictures is None else Role.IMAGE
 
 
 def check_column(table: Table, name: str) -> None:

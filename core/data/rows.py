@@ -16,7 +16,7 @@ from core.domain.dataset import Depth, Role
 from core.errors import DataError
 
 if TYPE_CHECKING:
-    from core.data.gallery import Album
+    from core.data.pictures.source import DecodedPictures
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,7 +37,7 @@ class Rows:
     """From the split column, when there is one: names of `Split`."""
     others: Mapping[str, Any] | None = None
     """Columns that are neither text nor label, for the checks: name -> large_string array (n_rows,)."""
-    album: Album | None = None
+    pictures: DecodedPictures | None = None
     """The pictures (n_rows,); None for texts."""
 
     def __len__(self) -> int:
@@ -74,15 +74,15 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
                          value_set=pa.array(list(ALIASES), type=pa.large_string()))
         reasons.append((pc.invert(known), f"the cell in {split_name!r} names no split"))
     keep, left_out = _sieve(table, reasons)
-    album = None
-    if table.gallery is not None:
-        album, keep, left_out = _album(table, text, keep, left_out, max_pixels=max_pixels, depth=depth)
+    decoded = None
+    if table.pictures is not None:
+        decoded, keep, left_out = _decoded(table, text, keep, left_out, max_pixels=max_pixels, depth=depth)
     encoded = (_merged(label.filter(keep)) if merge_labels else _one_chunk(label.filter(keep))).dictionary_encode()
     names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False)
     classes = sorted(names)
     rank = {name: index for index, name in enumerate(classes)}
     lookup = np.asarray([rank[name] for name in names], dtype=np.int32)
-    used = {_first(roles, Role.LABEL), *([_first(roles, Role.IMAGE)] if album else _text_columns(table, roles))}
+    used = {_first(roles, Role.LABEL), *([_first(roles, Role.IMAGE)] if decoded else _text_columns(table, roles))}
     splits = None
     if split_name is not None:
         said = missing.folded(table.data.column(split_name)).filter(keep).to_pylist()
@@ -90,7 +90,7 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
         splits = tuple(meaning[value] for value in said)
     return Rows(row_id=table.row_numbers[np.asarray(keep, dtype=bool)], text=_one_chunk(text.filter(keep)),
                 label=lookup[codes] if len(codes) else np.zeros(0, dtype=np.int32), classes=tuple(classes),
-                left_out=left_out, split=splits, album=album,
+                left_out=left_out, split=splits, pictures=decoded,
                 others={name: _one_chunk(table.data.column(name).filter(keep)) for name in table.columns
                         if name not in used and name not in table.unusable})
 
@@ -109,24 +109,24 @@ def _sieve(table: Table, reasons: list[tuple[Any, str]]) -> tuple[Any, tuple[Lef
     return pa.array(kept), tuple(sorted(found, key=lambda item: item.row))
 
 
-def _album(table: Table, names: Any, keep: Any, left_out: tuple[LeftOut, ...], *,
-           max_pixels: int, depth: Depth | None) -> tuple[Album, Any, tuple[LeftOut, ...]]:
-    """Decode the pictures of the rows to keep: (album, narrower mask, reasons with those of unusable ones added)."""
+def _decoded(table: Table, names: Any, keep: Any, left_out: tuple[LeftOut, ...], *,
+             max_pixels: int, depth: Depth | None) -> tuple[DecodedPictures, Any, tuple[LeftOut, ...]]:
+    """Decode the pictures of the rows to keep: (pictures, narrower mask, reasons with those of unusable ones added)."""
     import numpy as np
     import pyarrow as pa
 
-    gallery: Any = table.gallery
+    archive: Any = table.pictures
     mask = np.asarray(keep, dtype=bool).copy()
     cells = names.to_pylist()
     positions = np.flatnonzero(mask)
-    missing = {int(p): gallery.why_not(cells[p]) for p in positions if gallery.resolve(cells[p]) is None}
+    missing = {int(p): archive.why_not(cells[p]) for p in positions if archive.resolve(cells[p]) is None}
     there = [int(p) for p in positions if int(p) not in missing]
-    album, failed = gallery.album([gallery.resolve(cells[p]) for p in there], max_pixels=max_pixels, depth=depth)
+    decoded, failed = archive.decode([archive.resolve(cells[p]) for p in there], max_pixels=max_pixels, depth=depth)
     problems = missing | {there[i]: reason for i, reason in failed.items()}
     mask[list(problems)] = False
     found = [LeftOut(row=int(table.row_numbers[p]), reason=reason, file=str(cells[p])[:200])
              for p, reason in problems.items()]
-    return album, pa.array(mask), tuple(sorted((*left_out, *found), key=lambda item: item.row))
+    return decoded, pa.array(mask), tuple(sorted((*left_out, *found), key=lambda item: item.row))
 
 
 def _first(roles: Mapping[str, str], role: Role) -> str:

@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from core.data.archive import UNREADABLE, check_members, unpack_tar
-from core.data.gallery import ending
 from core.data.images import MAX_BYTES
 from core.data.member_names import open_zip, readable
+from core.data.pictures.source import ending
 from core.errors import DataError
 from core.settings import Settings
 

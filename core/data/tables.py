@@ -16,8 +16,8 @@ from core.data import encodings, packed
 from core.data import several as several_tables
 from core.data import source as sources
 from core.data.archive import is_tar
-from core.data.gallery import is_picture
 from core.data.layout import arrange
+from core.data.pictures.source import is_picture
 from core.data.readers import delimited, dialect, excel, folders, json_rows, parquet, pictures
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import INFO, WARNING, Finding, several

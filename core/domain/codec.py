@@ -31,14 +31,15 @@ def to_json(value: Any) -> Any:
 def from_json(kind: type[T], data: Any) -> T:
     """The inverse of `to_json`. Unknown keys are ignored, missing ones take the field's default.
 
-    A dataclass with a `schema_version` is brought forward first by its `upgrade`, see `core.versions`. Raises NewerVersionError for
-    a version that is not known yet, TypeError when a field without default is missing.
+    A dataclass with a `schema_version` is brought forward first by its `upgrade`, see `core.versions`. Raises
+    NewerVersionError for a version that is not known yet, TypeError when a field without default is missing.
     """
     return typing.cast(T, _build(kind, data))
 
 
 def read(kind: type[T], data: Any) -> T:
-    """`from_json` of a file that may be damaged: ValueError, with the reason, when it is not a value of that kind in every part."""
+    """`from_json` of a file that may be damaged: ValueError, with the reason, when it is not a value of that kind in
+    every part."""
     try:
         found = from_json(kind, data)
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
@@ -58,14 +59,17 @@ def _mismatch(value: Any, kind: Any, where: str) -> str:
         return "" if "" in found else found[0]
     if origin is tuple and isinstance(value, tuple):
         kinds = [args[0]] * len(value) if len(args) == 2 and args[1] is Ellipsis else args
-        return next((wrong for part, of in zip(value, kinds, strict=False) if (wrong := _mismatch(part, of, where))), "")
+        return next((wrong for part, of in zip(value, kinds, strict=False) if (wrong := _mismatch(part, of, where))),
+                    "")
     if origin is dict and isinstance(value, dict):
         return next((wrong for key, part in value.items() if (wrong := _mismatch(part, args[1], f"{where}.{key}"))), "")
     if dataclasses.is_dataclass(kind) and isinstance(value, typing.cast(type, kind)):
         hints = _hints(typing.cast(type, kind))
-        return next((wrong for name, hint in hints.items() if (wrong := _mismatch(getattr(value, name), hint, f"{where}.{name}"))), "")
+        return next((wrong for name, hint in hints.items()
+                     if (wrong := _mismatch(getattr(value, name), hint, f"{where}.{name}"))), "")
     plain = origin or kind
-    fits = isinstance(value, (int, float) if plain is float else plain) and (plain is bool or not isinstance(value, bool))
+    fits = (isinstance(value, (int, float) if plain is float else plain)
+            and (plain is bool or not isinstance(value, bool)))
     return "" if fits else f"{where.lstrip('.') or 'it'}: {value!r:.40} is not {getattr(plain, '__name__', plain)}"
 
 
@@ -100,7 +104,8 @@ def _build(kind: Any, data: Any) -> Any:
 
 @functools.cache
 def _field_types(kind: type) -> dict[str, Any]:
-    """Field name -> type, None where JSON's own value is taken as it is. Evaluating the hints takes a millisecond, so it is done once."""
+    """Field name -> type, None where JSON's own value is taken as it is. Evaluating the hints takes a millisecond, so
+    it is done once."""
     return {name: None if _is_plain(hint) else hint for name, hint in _hints(kind).items()}
 
 

@@ -38,7 +38,8 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Depth:
-    """The values of deep pictures (more than 8 bits a channel) that become black and white: one pair for all pictures of a dataset."""
+    """The values of deep pictures (more than 8 bits a channel) that become black and white: one pair for all pictures
+    of a dataset."""
 
     whole: tuple[float, float] | None = None
     """(black, white) of whole numbers, such as (0, 4095) for 12 bits; None where there were none."""
@@ -142,8 +143,8 @@ class BundledDataset:
     shift: str | None = None
     """Catalogue id of the set that serves as its shift set."""
     layout: str = "text folders"
-    """How the archive holds it: `text folders` (one folder a class), `tables` (files named after their split), or the name of
-    one of the picture layouts in `core.data.bundled_pictures`."""
+    """How the archive holds it: `text folders` (one folder a class), `tables` (files named after their split), or the
+    name of one of the picture layouts in `core.data.bundled_pictures`."""
     members: tuple[str, ...] = ()
     """Patterns (`fnmatch`) of the archive members that are the data; nothing else is unpacked."""
     split_sizes: tuple[int, int, int] | None = None

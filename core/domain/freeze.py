@@ -1,4 +1,5 @@
-"""Freeze plans: which blocks train. Presets, the text form used on the command line, and the shallowest trained block."""
+"""Freeze plans: which blocks train. Presets, the text form used on the command line, and the shallowest trained
+block."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class FreezePlan:
         return block != HEAD and block in self.frozen
 
     def any_frozen(self, blocks: Sequence[str]) -> bool:
-        """Whether something that these blocks use is frozen: it is, as soon as one of them is, whose output would change otherwise."""
+        """Whether something that these blocks use is frozen: it is, as soon as one of them is, whose output would
+        change otherwise."""
         return any(self.is_frozen(block) for block in blocks)
 
     def first_trainable(self, blocks: Sequence[str]) -> int:
@@ -88,7 +90,8 @@ def parse(spec: str, blocks: Sequence[str]) -> FreezePlan:
         if not found:
             raise PatternError(f"The freeze plan names {item!r}, which matches no block of this model.",
                                why=f"Its blocks are: {', '.join(b for b in blocks if b != HEAD)}.",
-                               remedy="Use a block name, a number, a range such as 0-3, or none / all-but-head / lower-half / top-2.")
+                               remedy="Use a block name, a number, a range such as 0-3, or none / all-but-head / "
+                                      "lower-half / top-2.")
         frozen |= found
     return FreezePlan(frozen=tuple(b for b in blocks if b in frozen))
 
@@ -99,7 +102,8 @@ def _match(item: str, blocks: Sequence[str]) -> set[str]:
         return set(matching(item[1:-1], body, what="freeze pattern"))
     if match := re.fullmatch(r"(\d+)(?:-(\d+))?", item):
         low, high = int(match[1][:9]), int((match[2] or match[1])[:9])
-        wanted = [f"block {i}" for i in range(low, min(high, low + len(body)) + 1)]  # never longer than the model is deep
+        # never longer than the model is deep
+        wanted = [f"block {i}" for i in range(low, min(high, low + len(body)) + 1)]
         return set(wanted) if set(wanted) <= set(body) else set()
     return {item} & set(body)
 

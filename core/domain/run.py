@@ -104,8 +104,8 @@ class Event:
     time: float
     kind: str
     """`phase` {phase} | `progress` {done, total, unit, note} | `step` {step, total_steps, epoch, loss,
-    learning_rate, samples, seconds, memory_bytes} | `eval` {step, epoch, samples, seconds, loss, and every metric by name}
-    | `note` {text} | `failure` {kind, what, why, remedy} | `result` (the `Result` as JSON)."""
+    learning_rate, samples, seconds, memory_bytes} | `eval` {step, epoch, samples, seconds, loss, and every metric by
+    name} | `note` {text} | `failure` {kind, what, why, remedy} | `result` (the `Result` as JSON)."""
     data: dict[str, Any]
 
 
@@ -149,7 +149,8 @@ class Result:
     trainable_params: int
     total_params: int
     seconds: float
-    """Wall seconds from load to saved of a run on its own: without downloads, with shared passes at what they took, whoever ran them."""
+    """Wall seconds from load to saved of a run on its own: without downloads, with shared passes at what they took,
+    whoever ran them."""
     phase_seconds: dict[str, float]
     peak_memory_bytes: int
     """Peak resident memory above the process's before the model was loaded (CPU), or peak device memory (CUDA)."""
@@ -163,8 +164,8 @@ class Result:
     best_step: int | None = None
     """The step that was kept: the latest that validation rows find within a standard error of the best."""
     marginal_seconds: float | None = None
-    """Of `seconds`, what this run adds to others: without the passes over the frozen base model that runs share. None for older runs, whose
-    `seconds` are wall seconds, downloads included."""
+    """Of `seconds`, what this run adds to others: without the passes over the frozen base model that runs share. None
+    for older runs, whose `seconds` are wall seconds, downloads included."""
     shared_seconds: float | None = None
     """Of `seconds`, those passes (cached features and prefixes)."""
     labels_used: dict[str, int] = field(default_factory=dict)

@@ -30,7 +30,8 @@ class Side:
     """
 
     run: str
-    """Id of the run in its workspace. Where there is no workspace (files, the command line): the path of the run's folder."""
+    """Id of the run in its workspace. Where there is no workspace (files, the command line): the path of the run's
+    folder."""
     which: Which = Which.FINAL
     step: int | None = None
     """The recorded training step, for `Which.STEP` only."""

@@ -30,5 +30,6 @@ def lora_targets(blocks: Sequence[Block], *, spec: str, frozen: Sequence[str] = 
         names = sorted({re.sub(r"\d+", "N", layer.name) for layer in candidates})
         raise PatternError(f"The LoRA target {spec!r} matches no layer that trains.",
                            why=f"Candidates in the open blocks: {', '.join(names) or 'none (every block is frozen)'}.",
-                           remedy="Use attention, mlp, all-linear, a pattern that matches a candidate, or open more blocks.")
+                           remedy="Use attention, mlp, all-linear, a pattern that matches a candidate, or "
+                                  "open more blocks.")
     return chosen

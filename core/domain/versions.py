@@ -1,8 +1,8 @@
 """Stored documents of older versions are brought forward by plain lines; those of newer ones are named as such.
 
-A document is a JSON object with a `schema_version`; one without is of version 1. What is known of its old forms stands beside its
-dataclass, in `upgrade(data) -> data`: it takes the JSON of any older version, tells by the version or by what is missing which one
-it is, and changes nothing in a present one.
+A document is a JSON object with a `schema_version`; one without is of version 1. What is known of its old forms stands
+beside its dataclass, in `upgrade(data) -> data`: it takes the JSON of any older version, tells by the version or by
+what is missing which one it is, and changes nothing in a present one.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Context:
     @property
     def thing(self) -> str:
         """What a row is, for messages: text or picture."""
-        return "text" if self.rows.album is None else "picture"
+        return "text" if self.rows.pictures is None else "picture"
 
     def row_numbers(self, positions: Any) -> tuple[int, ...]:
         """The first few row numbers of these positions, as examples."""

@@ -32,7 +32,7 @@ def label_noise(context: Context) -> Iterator[Finding]:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    meter.tell(_STAGE, 0, len(context.rows))
+    meter.report(_STAGE, 0, len(context.rows))
     try:
         features = TfidfVectorizer(sublinear_tf=True, max_features=20_000,
                                    dtype=np.float32).fit_transform(t[:2_000] for t in context.texts)
@@ -48,15 +48,15 @@ def picture_noise(context: Context) -> Iterator[Finding]:
     Such a model sees colours and coarse shapes only, so it is heard only where it is right on at least 80 % of the
     pictures that it was not trained on.
     """
-    if context.rows.album is None or not _applies(context):
+    if context.rows.pictures is None or not _applies(context):
         return
     import numpy as np
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    meter.tell(_STAGE, 0, len(context.rows))
-    features = context.rows.album.thumb.reshape(len(context.rows), -1).astype(np.float32) / 255          # (n_rows, 768)
+    meter.report(_STAGE, 0, len(context.rows))
+    features = (context.rows.pictures.thumb.reshape(len(context.rows), -1).astype(np.float32) / 255)  # (n_rows, 768)
     components = min(_COMPONENTS, len(features) // 2)
     model = make_pipeline(PCA(components, random_state=0), LogisticRegression(max_iter=200, tol=1e-2))
     probabilities = _out_of_fold(model, features, context.rows.label)
@@ -84,7 +84,7 @@ def _out_of_fold(model: Any, features: Any, labels: Any) -> Any:
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
     for number, (train, held_out) in enumerate(folds.split(features, labels), start=1):
         found[held_out] = clone(model).fit(features[train], labels[train]).predict_proba(features[held_out])
-        meter.tell(_STAGE, len(labels) * number // _FOLDS, len(labels))
+        meter.report(_STAGE, len(labels) * number // _FOLDS, len(labels))
     return found
 
 

@@ -25,13 +25,13 @@ def sizes(context: Context) -> Iterator[Finding]:
     """How large the pictures were, and what importing changed."""
     import numpy as np
 
-    album = context.rows.album
-    if album is None or not len(album):
+    decoded = context.rows.pictures
+    if decoded is None or not len(decoded):
         return
-    width, height = (int(v) for v in np.median(album.size, axis=0))
-    changed = Counter(change for changes in album.changes for change in changes)
+    width, height = (int(v) for v in np.median(decoded.size, axis=0))
+    changed = Counter(change for changes in decoded.changes for change in changes)
     how = "; ".join(f"{count:,} {change}" for change, count in changed.most_common()) or "nothing had to be changed"
-    yield Finding(code="picture-sizes", severity=INFO, count=len(album),
+    yield Finding(code="picture-sizes", severity=INFO, count=len(decoded),
                   message=f"The typical picture has {width:,} × {height:,} pixels; {how}.",
                   remedy=f"Nothing to do: base models look at 224 to 384 pixels. Long sides are limited to {LONG_SIDE} "
                          f"pixels; PNG, GIF, BMP and TIFF pictures, and all up to {LOSSLESS_SIDE} pixels, are kept "
@@ -40,14 +40,14 @@ def sizes(context: Context) -> Iterator[Finding]:
 
 def depth(context: Context) -> Iterator[Finding]:
     """Which values of deep pictures became black and white, and pictures with values outside of them."""
-    album = context.rows.album
-    if album is None:
+    decoded = context.rows.pictures
+    if decoded is None:
         return
-    if shown := describe(album.depth):
-        cut = sum(CUT_OFF in changes for changes in album.changes)
+    if shown := describe(decoded.depth):
+        cut = sum(CUT_OFF in changes for changes in decoded.changes)
         outside = ("; " + several(cut, "picture has", "pictures have") + " values outside of these, which were cut off"
                    if cut else "")
-        yield Finding(code="picture-depth", severity=WARNING if cut else INFO, count=cut or len(album),
+        yield Finding(code="picture-depth", severity=WARNING if cut else INFO, count=cut or len(decoded),
                       message=f"Of pictures with more than 8 bits a channel, {shown} became black to white, alike "
                               f"for all{outside}.",
                       remedy="Nothing to do: this is kept with the dataset, and a run reads new pictures "
@@ -58,21 +58,21 @@ def extremes(context: Context) -> Iterator[Finding]:
     """Pictures that are tiny, or very long and narrow."""
     import numpy as np
 
-    album = context.rows.album
-    if album is None or not len(album):
+    decoded = context.rows.pictures
+    if decoded is None or not len(decoded):
         return
-    short, long = album.size.min(axis=1), album.size.max(axis=1)
+    short, long = decoded.size.min(axis=1), decoded.size.max(axis=1)
     small, stretched = np.flatnonzero(short < _SMALL), np.flatnonzero(long >= _STRETCHED * short)
     if len(small):
         yield Finding(code="small-pictures", severity=INFO, count=len(small), rows=context.row_numbers(small),
-                      example=f"{context.quote(int(small[0]))}: {_size(album, int(small[0]))}",
+                      example=f"{context.quote(int(small[0]))}: {_size(decoded, int(small[0]))}",
                       message=several(len(small), "picture has", "pictures have")
                               + f" a side below {_SMALL} pixels; it will look blurred.",
                       remedy="Use larger originals if there are any; base models were trained on 224 pixels or more.")
     if len(stretched):
         yield Finding(code="stretched-pictures", severity=WARNING, count=len(stretched),
                       rows=context.row_numbers(stretched),
-                      example=f"{context.quote(int(stretched[0]))}: {_size(album, int(stretched[0]))}",
+                      example=f"{context.quote(int(stretched[0]))}: {_size(decoded, int(stretched[0]))}",
                       message=several(len(stretched), "picture is", "pictures are")
                               + f" at least {_STRETCHED:.0f} times as long as wide; most of it is cropped or squeezed "
                                 "for the model.",
@@ -83,10 +83,10 @@ def blank(context: Context) -> Iterator[Finding]:
     """Pictures of one flat colour."""
     import numpy as np
 
-    album = context.rows.album
-    if album is None:
+    decoded = context.rows.pictures
+    if decoded is None:
         return
-    rows = np.flatnonzero(album.spread < _BLANK)
+    rows = np.flatnonzero(decoded.spread < _BLANK)
     if len(rows):
         yield Finding(code="blank-pictures", severity=WARNING, count=len(rows), rows=context.row_numbers(rows),
                       example=context.quote(int(rows[0])),
@@ -98,10 +98,10 @@ def size_giveaway(context: Context) -> Iterator[Finding]:
     """Sizes from which the label follows, as when each class came from another camera."""
     import pyarrow as pa
 
-    album = context.rows.album
-    if album is None or len(album) < 10 or len(context.rows.classes) < 2:
+    decoded = context.rows.pictures
+    if decoded is None or len(decoded) < 10 or len(context.rows.classes) < 2:
         return
-    values = pa.array([_size(album, i) for i in range(len(album))], type=pa.large_string())
+    values = pa.array([_size(decoded, i) for i in range(len(decoded))], type=pa.large_string())
     if (share := gives_away(values, context.rows.label)) is not None:
         yield Finding(code="size-giveaway", severity=WARNING, count=1,
                       message="The size of the picture gives the label away: it tells the class of "
@@ -110,5 +110,5 @@ def size_giveaway(context: Context) -> Iterator[Finding]:
                              "the size instead.")
 
 
-def _size(album: Any, position: int) -> str:
-    return f"{int(album.size[position][0])} × {int(album.size[position][1])}"
+def _size(decoded: Any, position: int) -> str:
+    return f"{int(decoded.size[position][0])} × {int(decoded.size[position][1])}"

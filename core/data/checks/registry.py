@@ -58,7 +58,7 @@ SLOW_PICTURE_CHECKS: tuple[Check, ...] = (noise.picture_noise,)
 
 def run(context: Context, *, thorough: bool = False) -> tuple[Finding, ...]:
     """Findings of all checks, errors first, then warnings, then the rest."""
-    quick, slow = (CHECKS, SLOW_CHECKS) if context.rows.album is None else (PICTURE_CHECKS, SLOW_PICTURE_CHECKS)
+    quick, slow = (CHECKS, SLOW_CHECKS) if context.rows.pictures is None else (PICTURE_CHECKS, SLOW_PICTURE_CHECKS)
     checks = quick + (slow if thorough else ())
     found = [finding for check in checks for finding in check(context)]
     rank = {ERROR: 0, WARNING: 1, INFO: 2}

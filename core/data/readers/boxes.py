@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from core.data.gallery import is_picture
+from core.data.pictures.source import is_picture
 from core.data.source import Source, suffix
 from core.errors import DataError
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.data import roles
-from core.data.gallery import Gallery, is_picture
 from core.data.layout import arrange
 from core.data.pictures.decode import SHOWN
+from core.data.pictures.source import PictureSource, is_picture
 from core.data.readers import boxes, by_folder
 from core.data.readers.table import Table
 from core.data.report import INFO, WARNING, Finding, LeftOut, several
@@ -35,7 +35,7 @@ ReadTable = Callable[[str], Table]
 
 
 def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequence[str]) -> Table:
-    """The pictures of a source as a table with a gallery.
+    """The pictures of a source as a table.
 
     tables: those files that are tables. When one of them has a column that names pictures (and folders give no class,
     or it has a label), its rows are the rows; tables of that kind beside each split's pictures are joined. Otherwise
@@ -44,20 +44,20 @@ def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequen
     annotations of another task.
     """
     pictures = [name for name in source.files if is_picture(name)]
-    gallery = Gallery(pictures, source.read, keep=source.keep)
+    archive = PictureSource(pictures, source.read, keep=source.keep)
     layout = arrange(pictures)
-    found, problems, others = _tables(tables, gallery, read_table, least=0.0 if layout is None else _NAMED)
+    found, problems, others = _tables(tables, archive, read_table, least=0.0 if layout is None else _NAMED)
     places = [] if layout is None else [layout.place(name) for name in pictures]
     classes = {place.label for place in places if not isinstance(place, str)}
     if chosen := [item for item in found if item.labelled or len(classes) < 2]:
-        return _by_table(chosen, gallery, source, max_rows=max_rows)
+        return _by_table(chosen, archive, source, max_rows=max_rows)
     folders = None
     if layout is not None:
         table = by_folder.table(
             source, layout, source.files, wanted=is_picture, why_not=_not_a_picture,
             row=lambda name, place: [name, place.label], columns=("image", "label"), max_rows=max_rows,
             format="Pictures", thing="picture")
-        folders = replace(table, gallery=gallery, image_column="image")
+        folders = replace(table, pictures=archive, image_column="image")
     if len(classes) < 2 and (marked := boxes.kind(source)):
         raise boxes.refusal(source, marked)
     if folders is not None:
@@ -82,7 +82,7 @@ class _Named:
     """Whether another column of it looks like a label."""
 
 
-def _tables(names: Sequence[str], gallery: Gallery, read_table: ReadTable, *,
+def _tables(names: Sequence[str], archive: PictureSource, read_table: ReadTable, *,
             least: float) -> tuple[list[_Named], list[DataError], list[Table]]:
     """(tables that name pictures, errors of unreadable ones, the others). least: see `image_column`."""
     found, problems, others = [], [], []
@@ -92,10 +92,10 @@ def _tables(names: Sequence[str], gallery: Gallery, read_table: ReadTable, *,
         except DataError as error:
             problems.append(error)
             continue
-        beside = _beside(name, gallery)
-        if column := image_column(table, gallery, beside=beside, least=least):
-            paths = [gallery.resolve(cell, beside=beside) for cell in table.data.column(column).to_pylist()]
-            proposed = roles.propose(replace(table, gallery=gallery, image_column=column))
+        folder = _folder_of_names(name, archive)
+        if column := image_column(table, archive, folder=folder, least=least):
+            paths = [archive.resolve(cell, folder=folder) for cell in table.data.column(column).to_pylist()]
+            proposed = roles.propose(replace(table, pictures=archive, image_column=column))
             found.append(_Named(file=name, table=table, column=column, paths=paths,
                                 labelled=any(proposal.role is Role.LABEL for proposal in proposed.values())))
         else:
@@ -103,21 +103,21 @@ def _tables(names: Sequence[str], gallery: Gallery, read_table: ReadTable, *,
     return found, problems, others
 
 
-def _beside(file: str, gallery: Gallery) -> str:
+def _folder_of_names(file: str, archive: PictureSource) -> str:
     """The folder that names in a table are beside: `train` for `train.csv`, `train_labels.csv` and `labels.csv`, where
     there is one, else the table's own."""
     stem = re.sub(r"[\s_-]*(labels?|metadata|annotations?)$", "", file.rpartition(".")[0], flags=re.IGNORECASE)
-    if stem and any(name.startswith(f"{stem}/") for name in gallery.names):
+    if stem and any(name.startswith(f"{stem}/") for name in archive.names):
         return stem
     own = _parent(file)
-    parents = {_parent(name) for name in gallery.names}
+    parents = {_parent(name) for name in archive.names}
     inside = {parent.rpartition("/")[2]: parent for parent in parents if _parent(parent) == own and parent}
     train = [inside[name] for name, split in folder_meanings(inside).items() if split == NAMES[0]]
     return train[0] if len(train) == 1 and own not in parents else own
 
 
-def image_column(table: Table, gallery: Gallery, *, beside: str = "", least: float = 0.0) -> str | None:
-    """The column most of whose cells name a picture of the gallery: of several the one that names most different ones.
+def image_column(table: Table, archive: PictureSource, *, folder: str = "", least: float = 0.0) -> str | None:
+    """The column most of whose cells name a picture: of several the one that names most different ones.
 
     Names without an ending (ids) count where nearly every row names another picture, and together the share `least` of
     all pictures: class numbers would fit some by chance.
@@ -125,28 +125,28 @@ def image_column(table: Table, gallery: Gallery, *, beside: str = "", least: flo
     best, most = None, (0.5, 0)
     for name in table.columns:
         cells = [cell for cell in table.data.column(name).slice(0, _SAMPLE).to_pylist() if cell and cell.strip()]
-        named = [picture for cell in cells if (picture := gallery.resolve(cell, beside=beside)) is not None]
+        named = [picture for cell in cells if (picture := archive.resolve(cell, folder=folder)) is not None]
         share, different = len(named) / max(1, len(cells)), len(set(named))
         bare = sum(not is_picture(cell) for cell in cells) > len(cells) / 2
-        if bare and (different < 0.9 * len(named) or different < min(least * len(gallery.names), 0.9 * _SAMPLE)):
+        if bare and (different < 0.9 * len(named) or different < min(least * len(archive.names), 0.9 * _SAMPLE)):
             continue
         if share > 0.5 and (share, different) > most:
             best, most = name, (share, different)
     return best
 
 
-def _by_table(found: list[_Named], gallery: Gallery, source: Source, *, max_rows: int) -> Table:
+def _by_table(found: list[_Named], archive: PictureSource, source: Source, *, max_rows: int) -> Table:
     """The rows of one table, or of those beside the pictures of each split."""
     splits = _split_tables(found)
     chosen = found if splits else [max(found, key=_worth)]
     table = _joined(chosen, splits, max_rows=max_rows, name=source.name) if splits else _with_paths(chosen[0])
     used = {path for item in chosen for path in item.paths if path}
     findings = list(table.findings)
-    if unused := sorted(set(gallery.names) - used):
+    if unused := sorted(set(archive.names) - used):
         findings.append(_unused(unused))
-    if rest := sorted(set(source.files) - set(gallery.names) - {item.file for item in chosen}):
+    if rest := sorted(set(source.files) - set(archive.names) - {item.file for item in chosen}):
         findings.append(unused_files(rest))
-    return replace(table, name=source.name, gallery=gallery, image_column=chosen[0].column, findings=tuple(findings),
+    return replace(table, name=source.name, pictures=archive, image_column=chosen[0].column, findings=tuple(findings),
                    format=f"Pictures with a table ({chosen[0].table.format})")
 
 

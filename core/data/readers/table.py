@@ -11,7 +11,7 @@ from core.data.report import WARNING, Finding, LeftOut
 from core.errors import DataError
 
 if TYPE_CHECKING:
-    from core.data.gallery import Gallery
+    from core.data.pictures.source import PictureSource
 
 MAX_COLUMNS = 1_000
 """Most columns a table may have."""
@@ -39,7 +39,7 @@ class Table:
     unusable: dict[str, str] = field(default_factory=dict)
     """Columns that cannot be text (nested, binary) -> why."""
     read_seconds: float = 0.0
-    gallery: Gallery | None = None
+    pictures: PictureSource | None = None
     """The pictures that `image_column` names; None for texts."""
     image_column: str = ""
     by_folder: bool = False
@@ -103,7 +103,7 @@ class RowBuilder:
         cells = zip(*padded, strict=True) if width else ()
         self._chunks.append((len(padded), [text_array(list(column)) for column in cells]))
         self._pending = []
-        meter.tell("reading rows", self.rows_read)
+        meter.report("reading rows", self.rows_read)
 
     def table(self, *, format: str, findings: Sequence[Finding] = (), unusable: dict[str, str] | None = None) -> Table:
         """The finished table."""

@@ -46,7 +46,7 @@ def train(path: Path, model: Path, settings: Settings, folder: Path, *, chosen: 
     found = chosen or {name: p.role for name, p in roles.choose(table).items()}
     made, _ = ingest.ingest(table, roles=found, name=path.stem, settings=settings, workspace=WORKSPACE, options=options)
     recipe = Recipe(dataset=made.id, base_model=str(model), method=method, task=made.task, precision=precision, epochs=1.0, batch_size=8,
-                    max_length=32 if table.gallery is None else 0)
+                    max_length=32 if table.pictures is None else 0)
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=Notes())
     recorded = pq.read_table(folder / "predictions-test.parquet").to_pylist()
     assert recorded

@@ -32,8 +32,8 @@ def test_the_digits_of_scikit_learn_need_no_download(settings: Settings, monkeyp
     known = load_digits()
     table = bundled_pictures.sklearn_digits(catalogue.find("sklearn-digits"), bundled_pictures.sklearn_file())
     assert table.data.column("label").to_pylist() == [str(label) for label in known.target]
-    assert table.gallery is not None
-    drawn = np.asarray(Image.open(io.BytesIO(table.gallery.read(table.gallery.names[7]))))
+    assert table.pictures is not None
+    drawn = np.asarray(Image.open(io.BytesIO(table.pictures.read(table.pictures.names[7]))))
     assert np.array_equal(drawn, np.round(known.images[7] * 255 / 16))
     dataset = bundled.ensure("sklearn-digits", settings=settings, workspace="a")
     assert (dataset.rows_kept, dataset.classes) == (1797, tuple("0123456789"))

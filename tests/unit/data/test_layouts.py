@@ -330,7 +330,7 @@ def test_a_table_for_each_split_is_joined(picture: Draw, settings: Settings, tmp
         table = tables.read(as_zip(tmp_path / "t.zip", files), settings=settings)
         rows = build(table, {name: p.role for name, p in roles.choose(table).items()})
         assert ((len(rows), rows.split.count("train"), rows.split.count("test")) == (12, 6, 6))  # type: ignore[union-attr]
-        assert table.row_numbers.tolist() == list(range(1, 13)) and rows.album is not None
+        assert table.row_numbers.tolist() == list(range(1, 13)) and rows.pictures is not None
 
 
 def test_of_several_tables_the_one_with_labels_counts(picture: Draw, settings: Settings, tmp_path: Path) -> None:

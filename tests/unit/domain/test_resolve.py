@@ -1,4 +1,5 @@
-"""What recipes leave to the device: decided once, by the device as it was then; what recipes from before a field existed meant."""
+"""What recipes leave to the device: decided once, by the device as it was then; what recipes from before a field
+existed meant."""
 
 from __future__ import annotations
 

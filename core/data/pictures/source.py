@@ -31,11 +31,11 @@ _THREADS = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Album:
+class DecodedPictures:
     """Decoded pictures, one entry a row. Their files lie below `home`."""
 
     home: Path
-    """Temporary folder that holds `pictures/…`; it goes away with the gallery."""
+    """Temporary folder that holds `pictures/…`; it goes away with its `PictureSource`."""
     path: tuple[str, ...]
     """Where each file is, relative to `home` (and later to the dataset folder)."""
     name: tuple[str, ...]
@@ -57,8 +57,8 @@ class Album:
         return len(self.path)
 
 
-class Gallery:
-    """Pictures by name. Nothing is decoded until `album` is asked for."""
+class PictureSource:
+    """Pictures by name. Nothing is decoded until `decode`."""
 
     def __init__(self, names: Sequence[str], read: Callable[[str], bytes], *, keep: Any = None) -> None:
         """names: paths inside the archive. read: the bytes of one of them; called from several threads. keep: what must
@@ -72,9 +72,9 @@ class Gallery:
         self.unpack_seconds = 0.0
         """Time spent on reading and decoding so far."""
 
-    def resolve(self, cell: str | None, *, beside: str = "") -> str | None:
-        """The picture that a cell of a table names: by its path, its path beside the table, or as much of the path as
-        both have.
+    def resolve(self, cell: str | None, *, folder: str = "") -> str | None:
+        """The picture that a cell of a table names: by its path, its path below `folder` (the table's), or as much of
+        the path as both have.
 
         Letter case, the direction of slashes, Unicode form and invisible characters do not count; the ending may be
         missing. None for a name that several pictures share.
@@ -88,7 +88,7 @@ class Gallery:
             self._ends = _by_ends(self.names), _by_ends(self.names, whole=False)
         whole, bare = self._ends
         wanted = [cell] if "%" not in cell else [cell, unquote(cell)]
-        places = [path for path in wanted for path in ((f"{beside}/{path}", path) if beside else (path,))]
+        places = [path for path in wanted for path in ((f"{folder}/{path}", path) if folder else (path,))]
         for path in places:
             if found := _longest(whole, path):
                 return found
@@ -107,12 +107,12 @@ class Gallery:
     def read(self, name: str) -> bytes:
         return self._read(name)
 
-    def album(self, names: Sequence[str], *, max_pixels: int,
-              depth: Depth | None = None) -> tuple[Album, dict[int, str]]:
+    def decode(self, names: Sequence[str], *, max_pixels: int,
+               depth: Depth | None = None) -> tuple[DecodedPictures, dict[int, str]]:
         """Decode these pictures and write them, normalised, to a temporary folder.
 
         depth: how pictures of more than 8 bits are read; what it leaves open is decided from all of these, which are
-        then read twice. Returns the album of those that could be read, in order, and position in `names` -> reason for
+        then read twice. Returns those that could be read, in order, and position in `names` -> reason for
         the others.
         """
         import numpy as np
@@ -124,7 +124,7 @@ class Gallery:
             for result in _ordered(pool, lambda name: self._one(name, home, max_pixels, depth), names):
                 results.append(result)
                 if len(results) % 50 == 0:
-                    meter.tell("reading pictures", len(results), len(names))
+                    meter.report("reading pictures", len(results), len(names))
             deep = [position for position, result in enumerate(results) if isinstance(result, depths.Span)]
             decided = depths.decide((results[position] for position in deep), depth)
             again = _ordered(pool, lambda position: self._one(names[position], home, max_pixels, decided), deep)
@@ -132,11 +132,11 @@ class Gallery:
                 results[position] = result
         failed = {position: result for position, result in enumerate(results) if isinstance(result, str)}
         done: list[tuple[str, images.Picture]] = [result for result in results if not isinstance(result, str)]
-        meter.tell("reading pictures", len(names), len(names))
+        meter.report("reading pictures", len(names), len(names))
         self.unpack_seconds += time.perf_counter() - started
         pictures = [picture for _, picture in done]
         kept = [name for position, name in enumerate(names) if position not in failed]
-        return Album(home=home, path=tuple(path for path, _ in done), name=tuple(kept),
+        return DecodedPictures(home=home, path=tuple(path for path, _ in done), name=tuple(kept),
                      digest=tuple(p.digest for p in pictures),
                      size=np.asarray([(p.width, p.height) for p in pictures], dtype=np.int64).reshape(-1, 2),
                      thumb=np.asarray([p.thumb for p in pictures],
