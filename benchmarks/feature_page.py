@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from core import files  # noqa: E402
-from core.analysis import places  # noqa: E402
-from core.analysis.blockfile import BlockFeatures  # noqa: E402
+from core.analysis import feature_paths  # noqa: E402
+from core.analysis.feature_files import BlockFeatures  # noqa: E402
 from core.analysis.sample import DEFAULT_ROWS  # noqa: E402
 from core.api import Thaw  # noqa: E402
 from core.domain import codec  # noqa: E402
@@ -195,7 +195,7 @@ def _run(settings: Settings, workspace: str, dataset: Dataset, labels: np.ndarra
         seconds=60.0, phase_seconds={"training": 50.0}, peak_memory_bytes=4 * 10**8, estimated_memory_bytes=4 * 10**8,
         artifact_bytes=10**6, steps=40, samples=640, precision="fp32", device="cpu",
         dataset_hash=dataset.content_hash)))
-    where = places.of_run(path, settings=settings, rows=max(n, DEFAULT_ROWS))
+    where = feature_paths.of_run(path, settings=settings, rows=max(n, DEFAULT_ROWS))
     rng, blocks = np.random.default_rng(1), facts_module.read("minilm", settings).blocks  # type: ignore[union-attr]
     decay = np.exp(-np.arange(384) / 60)
     pull = 0.6 * rng.standard_normal((5, 384)) * decay

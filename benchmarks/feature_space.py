@@ -71,10 +71,10 @@ def alternate(thaw: Callable[[], Any], peer: Callable[[], Any], repeats: int) ->
 def numbers(repeats: int) -> list[Line]:
     """All per-block numbers, the block map and the drawn map, against k-NN and probe alone."""
     from core.shift import report
-    from core.shift.sides import Sides
+    from core.shift.sides import AlignedFeatures
 
     base, tuned, labels = tables()
-    both = Sides(names=tuple(f"block {i}" for i in range(BLOCKS)), base=base, tuned=tuned, frozen=(False,) * BLOCKS,
+    both = AlignedFeatures(names=tuple(f"block {i}" for i in range(BLOCKS)), base=base, tuned=tuned, frozen=(False,) * BLOCKS,
                  labels=labels)
     ours, theirs = alternate(lambda: report.measure(both), lambda: plain_numbers(base, tuned, labels), repeats)
     return [{"what": f"all numbers, {ROWS:,} rows x {WIDTH}, {BLOCKS} blocks", "thaw_s": ours,

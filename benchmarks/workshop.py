@@ -34,7 +34,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg  # noqa: E402
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: E402
 
 from benchmarks import feature_page  # noqa: E402
-from core.analysis import pairs  # noqa: E402
+from core.analysis import aligned, row_facts, shift_report  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
 from core.domain.run import JobKind  # noqa: E402
 from core.domain.side import Side, Which  # noqa: E402
@@ -160,8 +160,8 @@ def prepare(home: Path, people: int) -> list[tuple[str, list[str]]]:
     store = Store(settings)
     for name, run in zip(names, done, strict=True):  # a worker leaves these numbers with the features
         folder = Path(store.jobs.get(name, run).folder)
-        table = pairs.table_of(f"{ROWS:016x}", settings=settings, workspace=name)
-        pairs.report(pairs.pair(Side.of(folder, Which.BASE), Side.of(folder), settings=settings, table=table),
+        table = row_facts.table(f"{ROWS:016x}", settings=settings, workspace=name)
+        shift_report.of(aligned.align(Side.of(folder, Which.BASE), Side.of(folder), settings=settings, table=table),
                        settings=settings)
     waiting = [store.jobs.submit([
         NewJob(workspace=name, kind=JobKind.TRAIN, name=method, runs_folder=settings.workspace(name) / "runs",

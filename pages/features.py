@@ -15,19 +15,19 @@ chosen = bar.choose(ws)
 if chosen is None:
     shell.stop()
 with st.spinner("Comparing the two models…", show_time=True):
-    space = api.features.shift(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows, beside=chosen.beside)
-if guess_first and not numbers.predict_first(space):
+    compared = api.features.compare(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows, second=chosen.second)
+if guess_first and not numbers.predict_first(compared):
     shell.stop()
 
 summary = st.container()
 st.subheader("Where did it change?")
 lines = st.container()
-block = bar.block(space)
+block = bar.block(compared)
 with summary:
-    numbers.headline(space, block)
+    numbers.headline(compared, block)
 with lines:
-    yardstick = api.features.yardstick(ws, chosen.b.run, rows=chosen.rows)
-    numbers.where(space, block, yardstick[1] if yardstick else None)
+    seeds = api.features.seed_similarity(ws, chosen.b.run, rows=chosen.rows)
+    numbers.where(compared, block, seeds[1] if seeds else None)
 guard.fragment(maps.panel)(ws, chosen, block)
-guard.fragment(training.section)(ws, chosen.b, space, block)
-drawers.section(ws, chosen.b, space, block, api.features.state(ws, chosen.b.run, rows=chosen.rows))
+guard.fragment(training.section)(ws, chosen.b.run, compared, block)
+drawers.section(ws, chosen.b.run, compared, block, api.features.state(ws, chosen.b.run, rows=chosen.rows))

@@ -1,17 +1,29 @@
-"""The feature space of finished runs as the web process sees it: what is there, two sides compared, and what to take away. No torch."""
+"""What finished runs say, as the web process sees it: features compared, runs side by side, curves, damage. No torch.
+
+Two sides (`core.domain.side`) on the way to the Features page:
+
+    feature_paths, feature_files    where the features of a run lie, and one such file
+    sample, row_facts               the rows that are looked at; their labels, texts, predictions
+    availability                    what is there, and what a job that extracts the rest is told
+    aligned                         both sides at the same rows
+    shift_report, report_cache      the numbers and maps of two aligned sides, and how they are kept
+    feature_comparison              all that the page opens with
+    over_training, seed_similarity  one block over recorded steps; two seeds of one arm
+    breaks, downloads               numbers broken on purpose; what can be taken away
+
+Runs without their features: comparison (side by side), curves, progress (what a page polls), damage (files that cannot
+be read), contact_sheet (small pictures for hovering).
+"""
 
 from __future__ import annotations
 
-from core.analysis.ask import State
-from core.analysis.breaks import Broken
-from core.analysis.sample import BESIDE_ROWS, NOTHING, SHIFT_SET
-from core.analysis.space import Space, Story
-from core.shift.breakit import BREAKS, Break
-from core.shift.over_training import Checkpoint
+from core.analysis.availability import ROWS_OFFERED, Availability
+from core.analysis.feature_comparison import FeatureComparison
+from core.analysis.over_training import BlockOverTraining
+from core.analysis.sample import NOTHING, SECOND_ROWS, SHIFT_SET
+from core.shift.breakit import BREAKS
 from core.shift.projection import View
-from core.shift.report import Shift
-from core.shift.trust import Check
-from core.shift.words import CARDS, Card
+from core.shift.words import CARDS
 
-__all__ = ["BESIDE_ROWS", "BREAKS", "CARDS", "NOTHING", "SHIFT_SET", "Break", "Broken", "Card", "Check", "Checkpoint", "Shift", "Space",
-           "State", "Story", "View"]
+__all__ = ["BREAKS", "CARDS", "NOTHING", "ROWS_OFFERED", "SECOND_ROWS", "SHIFT_SET", "Availability", "BlockOverTraining",
+           "FeatureComparison", "View"]

@@ -43,7 +43,8 @@ def _drop_from(points: list[Point], step: float) -> None:
 
 
 def thin(points: list[Point], limit: int = MAX_POINTS) -> list[Point]:
-    """At most `limit` points over the whole length: first, last, and of each stretch the lowest and highest loss, so spikes stay."""
+    """At most `limit` points over the whole length: first, last, and of each stretch the lowest and highest loss, so
+    spikes stay."""
     if len(points) <= limit:
         return points
     inner, stretches = points[1:-1], (limit - 2) // 2

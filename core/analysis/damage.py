@@ -1,4 +1,5 @@
-"""Files of a run that are there and cannot be read: named one by one, so that one damaged file takes away nothing but what is in it."""
+"""Files of a run that are there and cannot be read: named one by one, so that one damaged file takes away nothing but
+what is in it."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _PARQUET = b"PAR1"
 
 
 def of_run(folder: Path) -> dict[str, str]:
-    """File below a run folder -> why it cannot be read; empty when all is well. Each version of a file is looked at once."""
+    """File below a run folder -> why it cannot be read; empty when all is well. Each version of a file is looked at
+    once."""
     found = {}
     for name, check in _CHECKS.items():
         for path in sorted(folder.glob(name)):

@@ -1,4 +1,4 @@
-"""The probe sample: the fixed rows of a dataset at which models are compared, and those of a second dataset beside it."""
+"""The probe sample: the fixed rows of a dataset at which models are compared, and those of a second dataset."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import numpy as np
 DEFAULT_ROWS, MOST_ROWS = 2000, 20_000
 SHIFT_SHARE = 0.25
 """Most of the sample that may come from the shift set."""
-BESIDE_ROWS = 500
+SECOND_ROWS = 500
 """Most rows of a second dataset."""
 LEAST_ROWS = 10
 """Test and validation rows below which training rows stand in for them."""
 SHIFT_SET, NOTHING = "shift", "none"
-"""What can stand beside the target rows without a second dataset: the dataset's own shift rows, or no rows at all."""
+"""What an argument `second` says instead of a second dataset's id: the dataset's own shift rows are compared with the
+target rows, or no rows at all."""
 
 
 def probe_sample(labels: np.ndarray, splits: np.ndarray, *, rows: int = DEFAULT_ROWS, seed: int = 0) -> np.ndarray:
-    """Indices of the sample, sorted: test and validation rows stratified by class, test first, then up to a quarter shift rows.
+    """Indices of the sample, sorted: test and validation rows stratified by class, test first, then up to a quarter
+    shift rows.
 
     Where a dataset has next to no test and validation rows, training rows are added: see `of_training`.
     labels (n_rows,) int, splits (n_rows,) str. The same dataset, `rows` and `seed` give the same sample.
@@ -28,8 +30,10 @@ def probe_sample(labels: np.ndarray, splits: np.ndarray, *, rows: int = DEFAULT_
     shift = shift[label_budget(labels[shift], int(rows * SHIFT_SHARE), seed=seed)] if len(shift) else shift
     room = rows - len(shift)
     chosen = [shift]
-    judged = int(np.isin(splits, ("test", "validation")).sum())
-    for split in ("test", "validation") if judged >= LEAST_ROWS else ("test", "validation", "train"):
+    order = ["test", "validation"]
+    if np.isin(splits, order).sum() < LEAST_ROWS:
+        order.append("train")
+    for split in order:
         found = np.flatnonzero(splits == split)
         if room > 0 and len(found):
             taken = found[label_budget(labels[found], room, seed=seed)]
@@ -43,14 +47,14 @@ def of_training(splits: np.ndarray) -> str | None:
     count = int((np.asarray(splits) == "train").sum())
     if not count:
         return None
-    return (f"The dataset has too few test and validation rows, so {count:,} training rows stand in for them. On rows that it was trained "
-            "on, a model looks better than it is.")
+    return (f"The dataset has too few test and validation rows, so {count:,} training rows stand in for them. On rows that "
+            "it was trained on, a model looks better than it is.")
 
 
-def beside_sample(labels: np.ndarray, splits: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """Indices of the rows of a second dataset, sorted: stratified by class over all its splits (no model here was trained on them) but
-    the shift set, which is of yet another domain."""
+def second_sample(labels: np.ndarray, splits: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Indices of the rows of a second dataset, sorted: stratified by class over all its splits (no model here was
+    trained on them) but the shift set, which is of yet another domain."""
     from core.data.splits import label_budget
 
     rows = np.flatnonzero(splits != "shift")
-    return np.asarray(rows[label_budget(labels[rows], BESIDE_ROWS, seed=seed)], np.int64)
+    return np.asarray(rows[label_budget(labels[rows], SECOND_ROWS, seed=seed)], np.int64)

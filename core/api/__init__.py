@@ -1,8 +1,8 @@
 """The façade that pages and the command line call: everything Thaw can do, by workspace, without torch.
 
-`Thaw` is composed of its subjects: `thaw.data`, `.models`, `.experiments`, `.runs`, `.features`, one file each. Training happens in
-worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a workspace refuses ids of other
-workspaces with NotFoundError.
+`Thaw` is composed of its subjects: `thaw.data`, `.models`, `.experiments`, `.runs`, `.features`, one file each.
+Training happens in worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a
+workspace refuses ids of other workspaces with NotFoundError.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ __all__ = ["SHOWN_COLUMNS", "AugmentedRow", "Comparison", "ComparisonRow", "Curv
 
 
 class Thaw:
-    """One data folder and the workspaces in it. Cheap to make: connections and parsed files are shared within the process."""
+    """One data folder and the workspaces in it. Cheap to make: connections and parsed files are shared within the
+    process."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -65,7 +66,8 @@ class Thaw:
         return launch.any_alive(self._desk.store)
 
     def troubles(self) -> list[ThawError]:
-        """What concerns everybody at present: a full disk, a supervisor that cannot work. Cheap: asked by every page."""
+        """What concerns everybody at present: a full disk, a supervisor that cannot work. Cheap: asked by every
+        page."""
         found = [shortage] if (shortage := disk.shortage(self.settings)) else []
         if why := launch.trouble(self._desk.store):
             remedy = f"It is tried again by itself. If this stays, {logs.SUPERVISOR} in the data folder has the details."

@@ -127,8 +127,9 @@ class Data:
                       shift_of: str | None = None, keep: bool = True, discard: bool = False) -> str:
         """Read, check and keep a file (or folder) in a worker; returns the job's id.
 
-        roles: column -> role, proposed when None. shift_of: a dataset that these rows become the shift set of. keep: False makes the
-        report only. discard: remove the upload once its rows are kept. The job's result names the new dataset; see `import_job_report`.
+        roles: column -> role, proposed when None. shift_of: a dataset that these rows become the shift set of. keep:
+        False makes the report only. discard: remove the upload once its rows are kept. The job's result names the new
+        dataset; see `import_job_report`.
         """
         from core.data import import_job
 
@@ -136,7 +137,8 @@ class Data:
                                                                 shift_of=shift_of, keep=keep, discard=discard))
 
     def fetch_hub_set(self, ws: str, hub_id: str, *, configuration: str | None = None, split: str | None = None) -> str:
-        """Fetch a dataset of the Hugging Face hub as an upload, in a worker; returns the job's id. See `hub_reason`, `fetched_upload`."""
+        """Fetch a dataset of the Hugging Face hub as an upload, in a worker; returns the job's id. See `hub_reason`,
+        `fetched_upload`."""
         from core.data import hub, import_job
 
         hub.check_id(hub_id, configuration=configuration or None)
@@ -151,7 +153,8 @@ class Data:
         return path if path.name and path.exists() else None
 
     def hub_reason(self) -> str | None:
-        """Why nothing can be had from the hub now; None when it answers. Takes at most `hub_timeout_s`, once a process."""
+        """Why nothing can be had from the hub now; None when it answers. Takes at most `hub_timeout_s`, once a
+        process."""
         from core.data import hub
 
         return hub.unavailable(self._desk.settings)

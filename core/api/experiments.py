@@ -53,14 +53,15 @@ class Experiments:
                                  slots=self._desk.settings.slots)
 
     def check_room(self, ws: str, runs: int) -> None:
-        """ThawError when so many runs are more than one submission, or the workspace, may queue. Ask before anything is planned."""
+        """ThawError when so many runs are more than one submission, or the workspace, may queue. Ask before anything is
+        planned."""
         self._desk.check_room(ws, runs)
 
     def submit(self, ws: str, recipes: Sequence[Recipe], *, name: str) -> list[str]:
         """Queue one run a recipe as one experiment, in this order; all are checked first, then all are queued or none.
 
-        What recipes leave to the device is decided now, the same for all; by the worker of the first run where no device is
-        measured yet.
+        What recipes leave to the device is decided now, the same for all; by the worker of the first run where no
+        device is measured yet.
         """
         if not recipes:
             raise RecipeError("There is nothing to run.", remedy="Choose at least one method.")
@@ -77,7 +78,8 @@ class Experiments:
 
     def compare_bundled(self, ws: str, *, dataset: str, model: str, methods: Sequence[str], effort: str = "quick", seeds: int = 1,
                         budgets: Sequence[int | None] = (None,)) -> list[str]:
-        """Methods x seeds x label budgets on a bundled set, from an empty data folder: the first run fetches what is missing."""
+        """Methods x seeds x label budgets on a bundled set, from an empty data folder: the first run fetches what is
+        missing."""
         self._desk.check_room(ws, len(methods) * seeds * len(budgets))
         facts = self._models.facts(model)
         if facts is not None:

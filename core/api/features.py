@@ -6,8 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core import analysis
-from core.analysis import Space, Story, ask, space
+from core.analysis import (
+    Availability,
+    BlockOverTraining,
+    FeatureComparison,
+    availability,
+    feature_comparison,
+    over_training,
+    seed_similarity,
+)
+from core.analysis.feature_files import weight_changes
 from core.analysis.sample import DEFAULT_ROWS, SHIFT_SET
 from core.api.data import Data
 from core.api.desk import Desk
@@ -26,62 +34,68 @@ class Features:
         self._data = data
         self._runs = runs
 
-    def state(self, ws: str, id: str, *, rows: int = DEFAULT_ROWS, beside: str = "") -> analysis.State:
-        """Whether a run's features are there (at rows of a second dataset), why not, what they take on disk, which job is at it."""
+    def state(self, ws: str, id: str, *, rows: int = DEFAULT_ROWS, second: str = "") -> Availability:
+        """Whether a run's features are there (at rows of a second dataset), why not, what they take on disk, which job
+        is at it."""
         jobs = self._desk.jobs(ws, kind=JobKind.FEATURES)
-        return ask.state(self._desk.job(ws, id), settings=self._settings, rows=rows, jobs=jobs, beside=beside)
+        return availability.of_run(self._desk.job(ws, id), settings=self._settings, rows=rows, jobs=jobs, second=second)
 
-    def states(self, ws: str, *, rows: int = DEFAULT_ROWS) -> dict[str, tuple[Run, analysis.State]]:
+    def states(self, ws: str, *, rows: int = DEFAULT_ROWS) -> dict[str, tuple[Run, Availability]]:
         """The same for every training run of the workspace, newest first."""
         jobs = self._desk.jobs(ws, kind=JobKind.FEATURES)
-        return {run.id: (run, ask.state(run, settings=self._settings, rows=rows, jobs=jobs))
+        return {run.id: (run, availability.of_run(run, settings=self._settings, rows=rows, jobs=jobs))
                 for run in self._desk.jobs(ws, kind=JobKind.TRAIN)}
 
-    def beside_choices(self, ws: str, id: str) -> list[Dataset]:
-        """Other datasets of the workspace whose rows can be compared beside those of a run."""
+    def second_datasets(self, ws: str, id: str) -> list[Dataset]:
+        """Other datasets of the workspace whose rows can be compared with those of a run."""
         own = self._runs.dataset_of(ws, id)
-        return [other for other in self._data.all(ws) if ask.may_stand_beside(other, own)]
+        return [other for other in self._data.all(ws) if availability.can_be_second(other, own)]
 
-    def request(self, ws: str, ids: Sequence[str], *, rows: int = DEFAULT_ROWS, beside: str = "") -> str:
-        """Extract and compare the features of these runs (beside a second dataset) in a worker.
+    def request(self, ws: str, ids: Sequence[str], *, rows: int = DEFAULT_ROWS, second: str = "") -> str:
+        """Extract and compare the features of these runs (at rows of a second dataset, too) in a worker.
 
         Returns the id of the job, or of an equal one under way.
         """
-        runs, second = [self._desk.job(ws, id) for id in ids], self._data.load(ws, beside) if beside else None
+        runs = [self._desk.job(ws, id) for id in ids]
+        other = self._data.load(ws, second) if second else None
         for run in runs:
-            ask.check_beside(second, self._runs.dataset_of(ws, run.id))
-        payload = ask.payload(runs, settings=self._settings, rows=rows, second=second)
+            availability.check_second(other, self._runs.dataset_of(ws, run.id))
+        payload = availability.job_payload(runs, settings=self._settings, rows=rows, second=other)
         if equal := self._desk.under_way(ws, JobKind.FEATURES, payload):
             return equal
         name = f"Features of {runs[0].name}" if len(runs) == 1 else f"Features of {len(runs)} runs"
-        name += f" beside {second.name}" if second else ""
+        if other:
+            name += f" beside {other.name}"
         return self._desk.submit_job(ws, JobKind.FEATURES, name=name, payload=payload)
 
-    def shift(self, ws: str, a: Side, b: Side, *, names: tuple[str, str], rows: int = DEFAULT_ROWS,
-              beside: str = SHIFT_SET) -> Space:
-        """Two sides compared, beside the own shift set (`shift`), no rows (`none`) or a second dataset.
+    def compare(self, ws: str, a: Side, b: Side, *, names: tuple[str, str], rows: int = DEFAULT_ROWS,
+                second: str = SHIFT_SET) -> FeatureComparison:
+        """Two sides compared, from the cache, else measured now. Raises NotFoundError where features are missing.
 
-        From the cache, else measured now. Raises NotFoundError where features are missing.
+        second: which rows of another domain stand beside the target rows: the own shift set (`shift`), none (`none`),
+        or those of a second dataset, by its id.
         """
-        sides = [side.at(self._desk.job(ws, side.run).folder) for side in (a, b)]
-        return space.build(*sides, names=names, dataset=self._runs.dataset_of(ws, b.run), settings=self._settings,
-                           workspace=ws, rows=rows, beside=beside)
+        a_here, b_here = (side.at(self._desk.job(ws, side.run).folder) for side in (a, b))
+        return feature_comparison.compare(a_here, b_here, names=names, dataset=self._runs.dataset_of(ws, b.run),
+                                          settings=self._settings, workspace=ws, rows=rows, second=second)
 
-    def story(self, ws: str, id: str, block: str, *, rows: int = DEFAULT_ROWS) -> Story | None:
+    def over_training(self, ws: str, id: str, block: str, *, rows: int = DEFAULT_ROWS) -> BlockOverTraining | None:
         """One block over the steps that a run recorded; None when it recorded none."""
-        folder = Path(self._desk.job(ws, id).folder)
-        return space.story(folder, block, dataset=self._runs.dataset_of(ws, id), settings=self._settings, workspace=ws, rows=rows)
+        return over_training.of_block(Path(self._desk.job(ws, id).folder), block, dataset=self._runs.dataset_of(ws, id),
+                                      settings=self._settings, workspace=ws, rows=rows)
 
-    def yardstick(self, ws: str, id: str, *, rows: int = DEFAULT_ROWS) -> tuple[str, tuple[float | None, ...]] | None:
-        """Another seed of the same arm whose features are there: its id, and its CKA to this run a block. None without one."""
+    def seed_similarity(self, ws: str, id: str, *,
+                        rows: int = DEFAULT_ROWS) -> tuple[str, tuple[float | None, ...]] | None:
+        """Another seed of the same arm whose features are there: its id, and its CKA to this run, a value a block. None
+        without one."""
         run = self._desk.job(ws, id)
-        other = ask.other_seed(run, self.states(ws, rows=rows).values())
+        other = seed_similarity.other_seed(run, self.states(ws, rows=rows).values())
         if other is None:
             return None
-        sides = [Side.of(Path(seed.folder)) for seed in (run, other)]
-        return other.id, space.yardstick(*sides, dataset=self._runs.dataset_of(ws, id), settings=self._settings,
-                                         workspace=ws, rows=rows)
+        a, b = (Side.of(Path(seed.folder)) for seed in (run, other))
+        return other.id, seed_similarity.by_block(a, b, dataset=self._runs.dataset_of(ws, id), settings=self._settings,
+                                                  workspace=ws, rows=rows)
 
     def weight_changes(self, ws: str, id: str) -> dict[str, Any] | None:
-        """What training did to the weights of a run; None until its features were extracted."""
-        return space.weight_changes(Path(self._desk.job(ws, id).folder))
+        """What training did to the weights of a run, as the features job measured it; None when it has not."""
+        return weight_changes(Path(self._desk.job(ws, id).folder))

@@ -39,7 +39,8 @@ class Models:
         return recipes.choices(facts, self.device())
 
     def prepare(self, ws: str, *, model: str | None = None, dataset: str | None = None) -> str:
-        """Fetch and inspect a base model and/or a bundled dataset in a worker; returns the job's id (of an equal one under way)."""
+        """Fetch and inspect a base model and/or a bundled dataset in a worker; returns the job's id (of an equal one
+        under way)."""
         from core.data.catalogue import DATASETS
 
         payload = {key: value for key, value in (("model", model), ("dataset", dataset)) if value}

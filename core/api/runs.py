@@ -71,11 +71,13 @@ class Runs:
         return predictions.complete(result, Path(run.folder)) if complete and result is not None else result
 
     def stop(self, ws: str, id: str) -> Status:
-        """Ask a run to stop: its best checkpoint is kept and judged. Asking again ends it without waiting. Returns its state."""
+        """Ask a run to stop: its best checkpoint is kept and judged. Asking again ends it without waiting. Returns its
+        state."""
         return self._desk.store.queue.ask_stop(ws, id)
 
     def resume(self, ws: str, id: str) -> None:
-        """Queue a run again that was stopped, failed or interrupted; its recipe stays, it goes on from its last checkpoint."""
+        """Queue a run again that was stopped, failed or interrupted; its recipe stays, it goes on from its last
+        checkpoint."""
         run = self.get(ws, id)
         if run.damage:
             raise ThawError(f"{run.name} cannot be resumed.", why=run.failure.why if run.failure else "",
@@ -103,7 +105,8 @@ class Runs:
         self._desk.store.jobs.rename(ws, id, name.strip()[:200])
 
     def delete(self, ws: str, id: str) -> None:
-        """Delete a run that is not being worked on: row, events and folder. On a full disk the folder goes first, to make room."""
+        """Delete a run that is not being worked on: row, events and folder. On a full disk the folder goes first, to
+        make room."""
         try:
             files.remove_folder(self._desk.store.jobs.delete(ws, id))
         except Exception as error:
@@ -114,7 +117,8 @@ class Runs:
             self._desk.store.jobs.delete(ws, id)
 
     def damage(self, ws: str, id: str) -> dict[str, str]:
-        """Files of a run that are there and cannot be read: name -> why. Empty while it is worked on, when files come and go."""
+        """Files of a run that are there and cannot be read: name -> why. Empty while it is worked on, when files come
+        and go."""
         run = self.get(ws, id)
         return damage.of_run(Path(run.folder)) if run.status.final else {}
 
@@ -137,7 +141,8 @@ class Runs:
             return None
 
     def dataset_of(self, ws: str, id: str) -> Dataset:
-        """The dataset that a run was trained on; NotFoundError when it is gone, RecipeError for a job that trained nothing."""
+        """The dataset that a run was trained on; NotFoundError when it is gone, RecipeError for a job that trained
+        nothing."""
         return self._data.load(ws, recipe_of(self.get(ws, id)).dataset)
 
     def check(self, ws: str, recipe: Recipe) -> None:

@@ -18,7 +18,7 @@ from core.errors import ThawError
 from core.settings import Settings
 
 if TYPE_CHECKING:
-    from core.analysis.pairs import Pair
+    from core.analysis.aligned import AlignedSides
     from core.domain.dataset import Dataset
 
 
@@ -30,19 +30,19 @@ def run(args: Namespace, settings: Settings) -> int:
     output.quiet_libraries()
     if args.run_dir is None:
         return _null_table(None, as_json=args.json)
-    from core.analysis import export, pairs, sample
+    from core.analysis import downloads, sample, shift_report
     from core.data import library
 
     run_dir, workspace = run_folder(args.run_dir), args.workspace
     recipe = read_recipe(run_dir)
     second = _second(args.beside, recipe.dataset, settings=settings, workspace=workspace) if args.beside else None
-    pair = _pair(run_dir, settings=settings, workspace=workspace, rows=args.rows, second=second)
+    found = _aligned(run_dir, settings=settings, workspace=workspace, rows=args.rows, second=second)
     if args.null_table:
-        return _null_table(pair, as_json=args.json)
-    report = pairs.named(pairs.report(pair, settings=settings), a=recipe.base_model, b=run_dir.name,
-                           beside=second.name if second else "")
-    document = report.to_json() | {"of_training": sample.of_training(pair.splits)}
-    document |= export.origins(library.load(recipe.dataset, settings=settings, workspace=workspace), second)
+        return _null_table(found, as_json=args.json)
+    report = shift_report.named(shift_report.of(found, settings=settings), a=recipe.base_model, b=run_dir.name,
+                                second=second.name if second else "")
+    document = report.to_json() | {"of_training": sample.of_training(found.splits)}
+    document |= downloads.datasets(library.load(recipe.dataset, settings=settings, workspace=workspace), second)
     if args.json:
         output.document(document)
     else:
@@ -52,26 +52,26 @@ def run(args: Namespace, settings: Settings) -> int:
 
 def _second(name: str, own: str, *, settings: Settings, workspace: str) -> Dataset:
     """The dataset that is to stand beside the run's own; see `sources.dataset`. Raises DataError for another kind of input."""
-    from core.analysis import ask
+    from core.analysis import availability
     from core.data import library
 
     found = sources.dataset(name, shift=None, text=None, label=None, settings=settings, workspace=workspace)
-    ask.check_beside(found, library.load(own, settings=settings, workspace=workspace))
+    availability.check_second(found, library.load(own, settings=settings, workspace=workspace))
     return found
 
 
-def _pair(run_dir: Path, *, settings: Settings, workspace: str, rows: int, second: Dataset | None) -> Pair:
-    """Base model and tuned model at the probe sample, from the same files that the page reads; extracted first where they are missing."""
-    from core.analysis import pairs, places
+def _aligned(run_dir: Path, *, settings: Settings, workspace: str, rows: int, second: Dataset | None) -> AlignedSides:
+    """Base model and tuned model at the probe sample, from the same files that the page reads; extracted first where they
+    are missing."""
+    from core.analysis import aligned, row_facts
     from core.analysis.sample import SHIFT_SET
     from core.training.extract import extract
 
-    beside = SHIFT_SET if second is None else second.id
-    extract(run_dir, settings=settings, workspace=workspace, observer=_Lines(), rows=rows, beside=beside)
-    recipe = places.of_run(run_dir, settings=settings, rows=rows).recipe
-    table = pairs.table_of(recipe.dataset, settings=settings, workspace=workspace)
-    return pairs.pair(Side.of(run_dir, Which.BASE), Side.of(run_dir), settings=settings, table=table, rows=rows,
-                        beside=beside)
+    other = SHIFT_SET if second is None else second.id
+    paths = extract(run_dir, settings=settings, workspace=workspace, observer=_Lines(), rows=rows, second=other)
+    table = row_facts.table(paths.recipe.dataset, settings=settings, workspace=workspace)
+    return aligned.align(Side.of(run_dir, Which.BASE), Side.of(run_dir), settings=settings, table=table, rows=rows,
+                         second=other)
 
 
 class _Lines:
@@ -99,15 +99,17 @@ class _Lines:
         return False
 
 
-def _null_table(pair: Pair | None, *, as_json: bool) -> int:
-    """What each view draws when nothing changed: on the last block of a run's base model, or on digits lifted to 384 dimensions."""
+def _null_table(found: AlignedSides | None, *, as_json: bool) -> int:
+    """What each view draws when nothing changed: on the last block of a run's base model, or on digits lifted to 384
+    dimensions."""
     from core.shift import null_steps
 
-    if pair is None:
+    if found is None:
         steps = null_steps.on_digits()
     else:
-        labels = None if pair.sides.labels is None else pair.sides.labels[pair.sides.target]
-        x, y = (np.asarray(side[-1])[pair.sides.target] for side in (pair.sides.base, pair.sides.tuned))
+        both = found.features
+        labels = None if both.labels is None else both.labels[both.target]
+        x, y = (np.asarray(side[-1])[both.target] for side in (both.base, both.tuned))
         steps = null_steps.measure(x, y, labels=labels)
     if as_json:
         output.document(steps)

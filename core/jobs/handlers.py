@@ -65,7 +65,7 @@ def features(job: Job) -> dict[str, Any]:
             break
         try:
             measure(Path(folder), settings=job.settings, workspace=job.run.workspace, observer=job.observer,
-                    rows=int(job.run.payload["rows"]), beside=str(job.run.payload.get("beside", SHIFT_SET)))
+                    rows=int(job.run.payload["rows"]), second=str(job.run.payload.get("beside", SHIFT_SET)))
         except ThawError as error:  # one run that cannot be measured does not keep the others from it
             failed = failed or error
     if failed:

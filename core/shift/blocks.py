@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from core.domain.run import Interval
 from core.shift import cka, displacement, neighbours, procrustes, sides
 from core.shift.arrays import State, finite, identical, state
-from core.shift.sides import Side, SideNumbers, Sides
+from core.shift.sides import AlignedFeatures, MeasuredSide, SideNumbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def _flat(numbers: SideNumbers) -> dict[str, Any]:
                   "frechet_split_half": gap and finite(gap.frechet_split_half)}
 
 
-def measure(index: int, both: Sides, *, seed: int = 0, band: bool = True) -> BlockShift:
+def measure(index: int, both: AlignedFeatures, *, seed: int = 0, band: bool = True) -> BlockShift:
     """Every number of one block. Frozen or not, bit-identical features read exactly 1 and 0, and are measured once."""
     partner = both.partner(index)
     x, y = np.asarray(both.base[partner]), np.asarray(both.tuned[index])
@@ -130,7 +130,7 @@ def state_of(x: NDArray[Any], y: NDArray[Any]) -> State:
     return State.IDENTICAL if identical(x, y) else State.OK
 
 
-def _kept(before: Side, after: Side, target: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _kept(before: MeasuredSide, after: MeasuredSide, target: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Neighbours kept a row, target and shift rows each among their own."""
     out = np.full(len(target), np.nan)
     for rows, near, other in ((target, before.near, after.near), (~target, before.near_shift, after.near_shift)):
@@ -144,9 +144,9 @@ def _on_shift_rows(x: ArrayLike, y: ArrayLike, kept: NDArray[np.float64]) -> dic
     return {"cka_shift": finite(similar), "knn_overlap_shift": finite(float(kept.mean()))}
 
 
-def _rows(before: Side, after: Side, kept: NDArray[np.float64], distance: NDArray[np.float64],
+def _rows(before: MeasuredSide, after: MeasuredSide, kept: NDArray[np.float64], distance: NDArray[np.float64],
           target: NDArray[np.bool_]) -> BlockRows:
-    def whole(side: Side) -> NDArray[np.int64]:
+    def whole(side: MeasuredSide) -> NDArray[np.int64]:
         """Neighbours numbered over the whole sample."""
         widths = [near.shape[1] for near in (side.near, side.near_shift) if near is not None]
         out = np.full((len(target), max(widths, default=0)), -1, np.int64)

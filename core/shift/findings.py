@@ -12,7 +12,7 @@ from core.metrics.paired import compare
 from core.metrics.words import p_value
 from core.shift.arrays import State
 from core.shift.blocks import BlockShift
-from core.shift.sides import Sides
+from core.shift.sides import AlignedFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,7 @@ def _whom(last: BlockShift, rows: int) -> str:
     return f"{more}: {numbers} ({rows} target rows; rank test p {p_value(float(test.pvalue))})."
 
 
-def warnings(blocks: Sequence[BlockShift], both: Sides) -> tuple[Caution, ...]:
+def warnings(blocks: Sequence[BlockShift], both: AlignedFeatures) -> tuple[Caution, ...]:
     """States of the page and limits of the sample."""
     n, out = int(both.target.sum()), []
     if not both.labelled.any():

@@ -16,7 +16,7 @@ from core.shift.blocks import BlockShift
 from core.shift.findings import Caution
 from core.shift.footer import Map
 from core.shift.projection import View
-from core.shift.sides import Sides
+from core.shift.sides import AlignedFeatures
 
 _PARALLEL_BYTES = 100 * 2**20
 """Above this size of a float64 block, blocks are measured one after the other to bound memory."""
@@ -69,12 +69,12 @@ class Shift:
         }
 
 
-def measure(both: Sides, *, run: str = "tuned", base: str = "base", map_block: int | None = None,
+def measure(both: AlignedFeatures, *, run: str = "tuned", base: str = "base", map_block: int | None = None,
             view: View = View.UNION, seed: int = 0, workers: int = 2) -> Shift:
     """Every number of FEATURES for one comparison.
 
     map_block: block to draw (the last by default). workers: blocks measured at once, each on one processor; large
-    tables are measured one at a time, so that 20,000 rows × 768 stay under 1 GB. Raises DataError through `Sides` for
+    tables are measured one at a time, so that 20,000 rows × 768 stay under 1 GB. Raises DataError through `AlignedFeatures` for
     unusable input.
     """
     one = np.prod(np.shape(both.tuned[0])) * 8 > _PARALLEL_BYTES
@@ -93,7 +93,7 @@ def measure(both: Sides, *, run: str = "tuned", base: str = "base", map_block: i
                    warnings=words.warnings(out.blocks, both))
 
 
-def draw(both: Sides, index: int, *, view: View = View.UNION, seed: int = 0) -> Map | None:
+def draw(both: AlignedFeatures, index: int, *, view: View = View.UNION, seed: int = 0) -> Map | None:
     """The map of one block; None where both sides cannot share one camera (different widths, not finite, collapsed)."""
     x, y = np.asarray(both.base[both.partner(index)]), np.asarray(both.tuned[index])
     if x.shape != y.shape or blocks.state_of(x, y) in (State.NOT_FINITE, State.COLLAPSED):
@@ -102,7 +102,7 @@ def draw(both: Sides, index: int, *, view: View = View.UNION, seed: int = 0) -> 
     return footer.draw(x, y, view=view, labels=both.labels, fit_rows=known, seed=seed)
 
 
-def _block_map(both: Sides) -> NDArray[np.float64]:
+def _block_map(both: AlignedFeatures) -> NDArray[np.float64]:
     """CKA of all pairs of blocks on at most 2,000 target rows; NaN where features are not finite."""
     rows = np.flatnonzero(both.target)
     rows = rows if len(rows) <= footer.MAX_ROWS else rows[np.linspace(0, len(rows) - 1, footer.MAX_ROWS).astype(int)]

@@ -1,4 +1,4 @@
-"""What the report starts from (`Sides`), and every number that one block of one model has by itself."""
+"""What the report starts from (`AlignedFeatures`), and every number that one block of one model has by itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MIN_ROWS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sides:
+class AlignedFeatures:
     """Features of the same probe rows under two models, a table `(n_rows, n_dims)` a block (fp16 is welcome)."""
 
     names: tuple[str, ...]
@@ -85,7 +85,7 @@ class SideNumbers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
+class MeasuredSide:
     """The numbers, and the arrays that comparing two sides needs again."""
 
     numbers: SideNumbers
@@ -97,12 +97,12 @@ class Side:
     """k-NN predictions of the labelled target rows."""
 
 
-def measure(features: ArrayLike, sides: Sides, *, seed: int = 0) -> Side:
+def measure(features: ArrayLike, sides: AlignedFeatures, *, seed: int = 0) -> MeasuredSide:
     """Every number of one block of one model."""
     target, known = sides.target, sides.labelled
     values = np.asarray(features)
     if state(values[target]) is not State.OK or (not target.all() and state(values) is State.NOT_FINITE):
-        return Side(numbers=SideNumbers(), near=None, near_shift=None, knn=None)
+        return MeasuredSide(numbers=SideNumbers(), near=None, near_shift=None, knn=None)
     full = table(values[target])
     near = neighbours.nearest(full)
     other = values[~target]
@@ -114,7 +114,7 @@ def measure(features: ArrayLike, sides: Sides, *, seed: int = 0) -> Side:
         "participation_ratio": finite(geometry.participation_ratio(singular)),
         "rank_ceiling": geometry.ceiling(*full.shape), "gap": gap}
     if sides.labels is None or not known.any():
-        return Side(numbers=SideNumbers(**shape), near=near, near_shift=near_shift, knn=None)
+        return MeasuredSide(numbers=SideNumbers(**shape), near=near, near_shift=near_shift, knn=None)
     labels = np.asarray(sides.labels)[target][known]
     rows, close = (full, near) if known.all() else (full[known], neighbours.nearest(full[known]))
     knn, probe = neighbours.predictions(close, labels), probes.measure(rows, labels, seed=seed)
@@ -123,4 +123,4 @@ def measure(features: ArrayLike, sides: Sides, *, seed: int = 0) -> Side:
         probe_accuracy=share(int(np.sum(probe.predictions == labels[probe.rows])), len(probe.rows)),
         probe_shuffled=probes.shuffled(rows, labels, seed=seed), silhouette=finite(geometry.silhouette(rows, labels)),
         nc1=finite(geometry.nc1(rows, labels)))
-    return Side(numbers=numbers, near=near, near_shift=near_shift, knn=knn)
+    return MeasuredSide(numbers=numbers, near=near, near_shift=near_shift, knn=knn)

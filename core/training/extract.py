@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from core import cache, tasks
-from core.analysis import pairs as compare
-from core.analysis import places
-from core.analysis.blockfile import BlockFeatures
-from core.analysis.pairs import Pair
-from core.analysis.sample import DEFAULT_ROWS, NOTHING, SHIFT_SET, beside_sample, probe_sample
+from core.analysis import aligned, feature_paths, row_facts, shift_report
+from core.analysis.aligned import AlignedSides
+from core.analysis.feature_files import BlockFeatures
+from core.analysis.feature_paths import FeaturePaths
+from core.analysis.sample import DEFAULT_ROWS, SHIFT_SET, probe_sample, second_sample
 from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
@@ -40,28 +40,21 @@ CHECKED_ROWS = 64
 """Of the probe sample, rows on which frozen blocks are computed once more."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Extracted:
-    """Where the features of one run lie. quantised: the 4-bit, untrained model, for QLoRA runs only."""
-
-    base: Path
-    tuned: Path
-    quantised: Path | None = None
-
-
 def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Observer, rows: int = DEFAULT_ROWS,
-            beside: str = SHIFT_SET) -> Extracted:
+            second: str = SHIFT_SET) -> FeaturePaths:
     """Features of the probe sample on every side of a finished run; what is on disk already is never computed again.
+    Returns where they lie.
 
-    beside: see `compare.pair`; of a second dataset, features of up to 500 rows are extracted, too. Raises NotFoundError when the run
-    has no artifact, or a dataset or its base model is gone; DataError or RecipeError when these are not what the run was trained on.
+    second: see `aligned.align`; of a second dataset, features of up to 500 rows are extracted, too. Raises NotFoundError when
+    the run has no artifact, or a dataset or its base model is gone; DataError or RecipeError when these are not what the run
+    was trained on.
     """
     from core.training.session import dataset_of, read_rows
 
     observer.phase(Phase.PREPARING)
     origin.check_model(run_dir, settings)
     model_inspect.facts_of(origin.base_model(run_dir), settings=settings)
-    where = places.of_run(run_dir, settings=settings, rows=rows)
+    where = feature_paths.of_run(run_dir, settings=settings, rows=rows)
     recipe = where.recipe
     precision = where.precision
     dataset = dataset_of(recipe.dataset, settings=settings, workspace=workspace,
@@ -72,42 +65,44 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
                  precision=precision, settings=settings, observer=observer)
     observer.phase(Phase.CACHING)
     work.sides(where)
-    if beside not in (SHIFT_SET, NOTHING) and not (there := where.beside(beside, settings=settings)).ready:
-        other = _beside_rows(beside, settings=settings, workspace=workspace)
-        replace(work, rows=other, sample=np.arange(len(other.row_ids))).sides(there)
-    return Extracted(base=where.base, tuned=where.tuned, quantised=where.quantised)
+    if other := aligned.second_id(second):
+        there = where.at_rows_of(other, settings=settings)
+        if not there.ready:
+            chosen = _second_rows(other, settings=settings, workspace=workspace)
+            replace(work, rows=chosen, sample=np.arange(len(chosen.row_ids))).sides(there)
+    return where
 
 
-def _beside_rows(dataset: str, *, settings: Settings, workspace: str) -> Rows:
+def _second_rows(dataset: str, *, settings: Settings, workspace: str) -> Rows:
     """The rows of a second dataset that are looked at, and no others: they are encoded, and kept encoded, by themselves."""
     from core.data import library
     from core.training.session import read_rows
 
     every = read_rows(library.load(dataset, settings=settings, workspace=workspace), settings=settings, workspace=workspace)
-    chosen = beside_sample(every.labels, every.splits)
+    chosen = second_sample(every.labels, every.splits)
     return replace(every, row_ids=every.row_ids[chosen], content=[every.content[i] for i in chosen], labels=every.labels[chosen],
                    splits=every.splits[chosen], dataset_hash=f"{every.dataset_hash}-beside")
 
 
 def measure(run_dir: Path, *, settings: Settings, workspace: str, observer: Observer, rows: int = DEFAULT_ROWS,
-            beside: str = SHIFT_SET) -> Pair:
-    """Extract the sides of a run, compare them, and measure what happened to the weights: all that the page opens with, on disk.
+            second: str = SHIFT_SET) -> AlignedSides:
+    """Extract the sides of a run, compare them, and measure what happened to the weights: all that the page opens with, on
+    disk.
 
-    Returns the pair base model -> tuned model; its report is `compare.report`. beside: see `compare.pair`.
+    Returns base model and tuned model, aligned; their report is `shift_report.of`. second: see `aligned.align`.
     """
-    extract(run_dir, settings=settings, workspace=workspace, observer=observer, rows=rows, beside=beside)
+    where = extract(run_dir, settings=settings, workspace=workspace, observer=observer, rows=rows, second=second)
     observer.phase(Phase.EVALUATING)
-    where = places.of_run(run_dir, settings=settings, rows=rows)
-    table = compare.table_of(where.recipe.dataset, settings=settings, workspace=workspace)
-    sides = [Which.BASE] + ([Which.FOUR_BIT] if where.quantised else [])
-    pairs = [compare.pair(Side.of(run_dir, side), Side.of(run_dir), settings=settings, table=table, rows=rows,
-                          beside=beside) for side in sides]
-    for number, found in enumerate(pairs):
-        observer.progress(number, len(pairs), "comparisons")
-        compare.report(found, settings=settings)
-    observer.progress(len(pairs), len(pairs), "comparisons")
+    table = row_facts.table(where.recipe.dataset, settings=settings, workspace=workspace)
+    untrained = [Which.BASE] if where.quantised is None else [Which.BASE, Which.FOUR_BIT]
+    comparisons = [aligned.align(Side.of(run_dir, which), Side.of(run_dir), settings=settings, table=table, rows=rows,
+                                 second=second) for which in untrained]
+    for number, found in enumerate(comparisons):
+        observer.progress(number, len(comparisons), "comparisons")
+        shift_report.of(found, settings=settings)
+    observer.progress(len(comparisons), len(comparisons), "comparisons")
     weight_changes.ensure(where, settings=settings, observer=observer)
-    return pairs[0]
+    return comparisons[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +115,7 @@ class _Work:
     settings: Settings
     observer: Observer
 
-    def sides(self, where: places.Places) -> None:
+    def sides(self, where: FeaturePaths) -> None:
         """Every side that is not there yet."""
         self.ensure(where.base, lambda: self.blocks(self.untrained(Weights.PRETRAINED), "base model"))
         if (four_bit := where.quantised) is not None:
@@ -144,19 +139,19 @@ class _Work:
         """Features of every block, from one forward pass."""
         return pooled.every_block(network, self.encoded(), self.sample, precision=self.precision, report=self.report(what))
 
-    def tuned(self, where: places.Places) -> dict[str, np.ndarray]:
+    def tuned(self, where: FeaturePaths) -> dict[str, np.ndarray]:
         """Features of the run's model. Up to the first block of which the run left weights it should be the model it started from: that
         is computed on some rows and compared, and where it holds the features on disk are these blocks' own. Those above start from
         the frozen prefix that the run has cached, where it is still there."""
         network = artifact.load(Side.of(where.run_dir), settings=self.settings).network
         names = network.stack.names
-        weights = places.weights_of(self.recipe)
+        weights = feature_paths.weights_of(self.recipe)
         moved = set(names) if weights is Weights.FRESH else artifact.moved_blocks(where.run_dir, network)
         unmoved = list(itertools.takewhile(lambda name: name not in moved, names))
         if unmoved and not self.unchanged(network, unmoved, weights):
             self.observer.note("Frozen blocks do not compute what the model computes that the run started from: all are computed anew.")
             unmoved = []
-        below = BlockFeatures.load(where.quantised or where.base).blocks if unmoved else {}
+        below = BlockFeatures.load(where.start).blocks if unmoved else {}
         if len(unmoved) == len(names):
             return below
         inputs = Inputs(network=network, encoded=self.encoded(), labels=self.rows.labels, precision=self.precision)

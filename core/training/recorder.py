@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from core.analysis.blockfile import BlockFeatures
+from core.analysis.feature_files import BlockFeatures
 from core.analysis.sample import probe_sample
 from core.training.inputs import Inputs, computed_blocks
 

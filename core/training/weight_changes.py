@@ -13,7 +13,7 @@ from safetensors import safe_open
 from torch import nn
 
 from core import files
-from core.analysis.places import Places, weights_of
+from core.analysis.feature_paths import FeaturePaths, weights_of
 from core.domain.model import Weights
 from core.domain.run import Observer
 from core.domain.side import Side
@@ -31,7 +31,7 @@ MOST_ENTRIES = 4_000_000
 """Larger tables (word embeddings) are read by their size of change only: their singular values would take minutes."""
 
 
-def ensure(where: Places, *, settings: Settings, observer: Observer) -> None:
+def ensure(where: FeaturePaths, *, settings: Settings, observer: Observer) -> None:
     """Write `features/weights.json` in the run folder unless it is there. Weights that did not change are counted, not listed."""
     path = where.run_dir / "features" / FILE
     if path.is_file():
@@ -46,7 +46,7 @@ def ensure(where: Places, *, settings: Settings, observer: Observer) -> None:
     files.write_json(path, {"schema_version": 1, **document}, indent=None)
 
 
-def _measure(where: Places, settings: Settings, observer: Observer) -> dict[str, Any]:
+def _measure(where: FeaturePaths, settings: Settings, observer: Observer) -> dict[str, Any]:
     found, untouched = [], 0
     with _Published(where, settings) as published, one_thread():
         changed = [(name, change) for name, change in _changes(where, settings) if published.has(name)]
@@ -79,7 +79,7 @@ def _module(name: str, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
 class _Published:
     """The weights of the base model as published, read one at a time; names are those of the body."""
 
-    def __init__(self, where: Places, settings: Settings) -> None:
+    def __init__(self, where: FeaturePaths, settings: Settings) -> None:
         folder = facts_module.folder(where.recipe.base_model, settings)
         self.files = [safe_open(path, framework="pt") for path in sorted(folder.glob("*.safetensors"))]
         self.names: dict[str, tuple[Any, str]] = {}
@@ -113,7 +113,7 @@ class _Published:
         return self.names.get(name) or next((found for stored, found in self.names.items() if stored.endswith(f".{name}")), None)
 
 
-def _changes(where: Places, settings: Settings) -> Iterator[tuple[str, Change]]:
+def _changes(where: FeaturePaths, settings: Settings) -> Iterator[tuple[str, Change]]:
     """Weight name -> what makes the tuned weight from the published one."""
     from safetensors.torch import load_file
 

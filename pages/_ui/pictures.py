@@ -14,7 +14,7 @@ from core.spreadsheets import inert
 from pages._ui import shell
 
 if TYPE_CHECKING:
-    from core.analysis import Space
+    from core.analysis import FeatureComparison
 
 ROW_HEIGHT = 64
 """Pixels of a table row that shows a picture."""
@@ -33,13 +33,14 @@ def with_pictures(rows: Sequence[Mapping[str, Any]], column: str, small: Mapping
 def table(rows: Sequence[Mapping[str, Any]], *, key: str, alt: str, pictures: bool, height: int | str = "auto") -> None:
     """Rows as a table; with pictures, rows are tall enough to see them."""
     config = {"picture": st.column_config.ImageColumn("Picture", width="small", pinned=True)} if pictures else None
-    st.dataframe(inert(rows), hide_index=True, key=key, alt=alt, column_config=config, row_height=ROW_HEIGHT if pictures else None,
-                 height=height)  # type: ignore[arg-type]
+    st.dataframe(inert(rows), hide_index=True, key=key, alt=alt, column_config=config,
+                 row_height=ROW_HEIGHT if pictures else None, height=height)  # type: ignore[arg-type]
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def of_dataset(home: str, ws: str, dataset: str, images: tuple[str, ...]) -> dict[str, bytes]:
-    """Small PNGs of pictures of a dataset. Datasets never change, so they are made once; `home` tells data folders apart."""
+    """Small PNGs of pictures of a dataset. Datasets never change, so they are made once; `home` tells data folders
+    apart."""
     return shell.api().data.thumbnails(ws, dataset, images)
 
 
@@ -53,13 +54,14 @@ class Sheet:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Making small copies of the pictures…")
-def _sheet(key: str, _space: Space) -> Sheet | None:
-    found = contact_sheet.make(_space.contents, cache=_space.settings.cache)
+def _sheet(key: str, _compared: FeatureComparison) -> Sheet | None:
+    found = contact_sheet.make(_compared.contents, cache=_compared.settings.cache)
     if found is None:
         return None
-    return Sheet(key=key, url="data:image/webp;base64," + base64.b64encode(found.data).decode("ascii"), columns=found.columns)
+    url = "data:image/webp;base64," + base64.b64encode(found.data).decode("ascii")
+    return Sheet(key=key, url=url, columns=found.columns)
 
 
-def sheet(space: Space) -> Sheet | None:
+def sheet(compared: FeatureComparison) -> Sheet | None:
     """The sheet of a comparison's pictures, in the order of its rows; None when there are too many to send."""
-    return _sheet(space.pair.key, space)
+    return _sheet(compared.key, compared)

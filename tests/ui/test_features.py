@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from core import files
-from core.analysis import places
-from core.analysis.blockfile import BlockFeatures
+from core.analysis import feature_paths
+from core.analysis.feature_files import BlockFeatures
 from core.api import Thaw
 from core.domain.dataset import Dataset
 from core.domain.model import ModelFacts
@@ -48,7 +48,7 @@ def made(ended: Ended, facts: ModelFacts, settings: Settings, dataset: Dataset) 
     def make(run: str = "", *, moved: dict[str, np.ndarray] | None = None, rows: int = 2000, steps: bool = False) -> str:
         run = run or ended.done[1]
         folder = Path(Thaw(settings).runs.get(WORKSPACE, run).folder)
-        where = places.of_run(folder, settings=settings, rows=rows)
+        where = feature_paths.of_run(folder, settings=settings, rows=rows)
         base = {block.name: cloud(block.index) for block in where.facts.blocks}
         tuned = base | (moved or {})
         BlockFeatures(row_ids=ROWS, blocks=base).save(where.base)
@@ -239,13 +239,13 @@ def test_predict_first_hides_the_page_until_revealed(app, made, moved):
 
 
 def test_numbers_on_the_page_are_those_of_the_files(made, moved, settings):
-    from core.analysis import export
+    from core.analysis import downloads
     from core.domain.run import Interval
 
     run = made(moved=moved)
     asked = Side(run=run, which=Which.BASE), Side(run=run)
-    space = Thaw(settings).features.shift(WORKSPACE, *asked, names=("base model", "LoRA"))
-    document = json.loads(export.numbers(space))
+    space = Thaw(settings).features.compare(WORKSPACE, *asked, names=("base model", "LoRA"))
+    document = json.loads(downloads.numbers(space))
     assert document["seed"] == 0 and "numpy" in document["versions"]
     assert isinstance(space.shift.blocks[3].cka, Interval)
     assert document["blocks"][4]["cka"] == space.shift.blocks[4].cka.value
@@ -262,7 +262,7 @@ def test_a_second_dataset_is_asked_for_and_then_drawn_beside(app, made, moved, s
     jobs = Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)
     assert [job.payload["beside"] for job in jobs] == [other.id], "asked for once, for this run alone"
     folder = Path(Thaw(settings).runs.get(WORKSPACE, run).folder)
-    where = places.of_run(folder, settings=settings, rows=2000).beside(other.id, settings=settings)
+    where = feature_paths.of_run(folder, settings=settings, rows=2000).at_rows_of(other.id, settings=settings)
     for path, seed in ((where.base, 7), (where.tuned, 8)):
         blocks = {block.name: cloud(block.index + 10 * seed)[:60] for block in where.facts.blocks}
         BlockFeatures(row_ids=np.arange(60), blocks=blocks).save(path)

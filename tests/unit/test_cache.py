@@ -197,8 +197,8 @@ def test_arrays_come_back_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_damaged_features_and_reports_are_made_again(tmp_path: Path) -> None:
-    from core.analysis import stored
-    from core.analysis.blockfile import BlockFeatures
+    from core.analysis import report_cache
+    from core.analysis.feature_files import BlockFeatures
     from core.errors import NotFoundError
 
     path = tmp_path / "features.safetensors"
@@ -218,13 +218,13 @@ def test_damaged_features_and_reports_are_made_again(tmp_path: Path) -> None:
         return {"numbers": np.arange(3), "text": "words 12345"}
 
     folder = tmp_path / "shift" / "k"
-    kept = stored._kept(folder, "report", dict, make)
+    kept = report_cache._kept(folder, "report", dict, make)
     assert list(kept["numbers"]) == [0, 1, 2] and len(made) == 1
     for name, old, new in (("report.json", b"12345", b"12945"), ("report.npz", b"PK", b"PX"),
                            ("report.json", b"{", b"")):
         file = folder / name
         file.write_bytes(file.read_bytes().replace(old, new, 1))
-        stored._read.cache_clear()
+        report_cache._read.cache_clear()
         before = len(made)
-        assert stored._kept(folder, "report", dict, make)["text"] == "words 12345"
+        assert report_cache._kept(folder, "report", dict, make)["text"] == "words 12345"
         assert len(made) == before + 1

@@ -110,21 +110,22 @@ class Answers:
         return self.thaw.experiments.seed_groups(self.ws, runs)
 
     def features(self, run: str, beside: str) -> Any:
-        return self.thaw.features.state(self.ws, run, beside=beside)
+        return self.thaw.features.state(self.ws, run, second=beside)
 
     def beside_choices(self, run: str) -> Any:
-        return [dataset.id for dataset in self.thaw.features.beside_choices(self.ws, run)]
+        return [dataset.id for dataset in self.thaw.features.second_datasets(self.ws, run)]
 
     def shift(self, a: str, b: str, beside: str) -> Any:
         """a, b: `run`, `run:base`, `run:4bit`, `run:step:12`. beside: `shift`, `none`, or the id of a second dataset."""
-        return self.thaw.features.shift(self.ws, _side(a), _side(b), names=("base", "tuned"), beside=beside).shift.to_json()
+        found = self.thaw.features.compare(self.ws, _side(a), _side(b), names=("base", "tuned"), second=beside)
+        return found.shift.to_json()
 
     def story(self, run: str, block: str) -> Any:
-        found = self.thaw.features.story(self.ws, run, block)
+        found = self.thaw.features.over_training(self.ws, run, block)
         return None if found is None else {"steps": found.steps, "checkpoints": found.checkpoints, "row_ids": found.row_ids}
 
     def yardstick(self, run: str) -> Any:
-        return self.thaw.features.yardstick(self.ws, run)
+        return self.thaw.features.seed_similarity(self.ws, run)
 
     def weight_changes(self, run: str) -> Any:
         return self.thaw.features.weight_changes(self.ws, run)

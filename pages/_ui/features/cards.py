@@ -1,4 +1,5 @@
-"""Single rows: how many neighbours each kept, then cards with the text or picture itself and its neighbours before and after."""
+"""Single rows: how many neighbours each kept, then cards with the text or picture and its neighbours before and
+after."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from core.analysis import Space
+from core.analysis import FeatureComparison
 from core.plots import shift_rows
 from pages._ui import charts, shell
 
@@ -16,21 +17,21 @@ NEIGHBOURS = 5
 HOVER_CHARACTERS, CARD_CHARACTERS, LINE_CHARACTERS = 90, 320, 110
 
 
-def hover(space: Space, block: int) -> list[str]:
+def hover(compared: FeatureComparison, block: int) -> list[str]:
     """What a point says, line by line: class, the beginning of its text, how many neighbours it kept."""
-    rows = space.shift.blocks[block].rows
+    rows = compared.shift.blocks[block].rows
     kept = [f"kept {k:.0f} of 10 neighbours" if k == k else "" for k in (10 * rows.kept).tolist()]
-    names = [_class(space, space.labels, row) or _origin(space, row) for row in range(len(kept))]
-    words = _opening(space.pair.key, space)
+    names = [_class(compared, compared.labels, row) or _origin(compared, row) for row in range(len(kept))]
+    words = _opening(compared.key, compared)
     return ["\n".join(part for part in parts if part) for parts in zip(names, words, kept, strict=True)]
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _opening(key: str, _space: Space) -> list[str]:
+def _opening(key: str, _compared: FeatureComparison) -> list[str]:
     """The beginning of each row's text; nothing for pictures, which the canvas shows themselves."""
-    if _space.kind == "image":
-        return [""] * len(_space.contents)
-    return [_short(content[:4 * HOVER_CHARACTERS], HOVER_CHARACTERS) for content in _space.contents]
+    if _compared.pictures:
+        return [""] * len(_compared.contents)
+    return [_short(content[:4 * HOVER_CHARACTERS], HOVER_CHARACTERS) for content in _compared.contents]
 
 
 def html(text: str) -> str:
@@ -50,17 +51,18 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most].rsplit(' ', 1)[0]}…"
 
 
-def section(space: Space, block: int, selection: Sequence[int]) -> None:
+def section(compared: FeatureComparison, block: int, selection: Sequence[int]) -> None:
     """The histogram, then cards of the chosen kind."""
-    found = space.shift.blocks[block]
+    found = compared.shift.blocks[block]
     left, right = st.columns([2, 3])
     with left:
-        charts.show(charts.kept(("kept", space.pair.key, block), lambda: shift_rows.kept_histogram(
+        charts.show(charts.kept(("kept", compared.key, block), lambda: shift_rows.kept_histogram(
             found.rows.kept[found.rows.target], chance=found.knn_overlap_chance)), key="features_kept")
     with right:
-        kinds = _kinds(space, block, selection)
+        kinds = _kinds(compared, block, selection)
         names = list(kinds)
-        if st.session_state.get("features_kind") not in names or (selection and st.session_state.get("_features_last") != list(selection)):
+        selected_anew = selection and st.session_state.get("_features_last") != list(selection)
+        if selected_anew or st.session_state.get("features_kind") not in names:
             st.session_state["features_kind"] = names[0]
         st.session_state["_features_last"] = list(selection)
         kind = str(st.segmented_control("Cards", names, key="features_kind", required=True, label_visibility="collapsed",
@@ -73,15 +75,15 @@ def section(space: Space, block: int, selection: Sequence[int]) -> None:
     columns = st.columns(2)
     for number, row in enumerate(rows[:many]):
         with columns[number % 2]:
-            _card(space, block, int(row))
+            _card(compared, block, int(row))
     if len(rows) > many and st.button("Show more", icon=":material/expand_more:", key="features_more"):
         st.session_state[f"features_shown_{kind}"] = many + SHOWN
         st.rerun(scope="fragment")
 
 
-def _kinds(space: Space, block: int, selection: Sequence[int]) -> dict[str, tuple[Sequence[int], str]]:
+def _kinds(compared: FeatureComparison, block: int, selection: Sequence[int]) -> dict[str, tuple[Sequence[int], str]]:
     """Kind of card -> places of its rows, and what orders them."""
-    rows = space.shift.blocks[block].rows
+    rows = compared.shift.blocks[block].rows
     moved = np.isfinite(rows.distance).any()
     by = rows.distance if moved else 1 - rows.kept
     what = "by distance moved, in units of the typical distance" if moved else "by neighbours lost"
@@ -90,71 +92,78 @@ def _kinds(space: Space, block: int, selection: Sequence[int]) -> dict[str, tupl
     out: dict[str, tuple[Sequence[int], str]] = {}
     if selection:
         chosen = set(selection)
-        out["selected"] = ([int(i) for i in order if int(i) in chosen] or list(selection), f"The rows of the selection, {what}.")
-    sides = space.correct()
+        in_order = [int(i) for i in order if int(i) in chosen]
+        out["selected"] = (in_order or list(selection), f"The rows of the selection, {what}.")
+    sides = compared.correct()
     if sides is not None:
-        for name, mask, words in (("fixed", sides[0], "A was wrong, B is right"), ("broken", sides[1], "A was right, B is wrong")):
-            hit = [int(i) for i in order if mask[i]]
-            out[name] = (hit, f"{words}; {what}, most first.")
+        fixed, broken = sides
+        out["fixed"] = ([int(i) for i in order if fixed[i]], f"A was wrong, B is right; {what}, most first.")
+        out["broken"] = ([int(i) for i in order if broken[i]], f"A was right, B is wrong; {what}, most first.")
     out["changed most"] = (order.tolist(), f"Rows {what}, most first.")
     out["changed least"] = (order[::-1].tolist(), f"Rows {what}, least first.")
     if not rows.target.all():
-        out[space.shift_words] = ([int(i) for i in order if not rows.target[i]], f"Rows of another domain {what}, most first.")
+        far = [int(i) for i in order if not rows.target[i]]
+        out[compared.shift_words] = (far, f"Rows of another domain {what}, most first.")
     first = [k for k in ("selected", "changed most") if k in out]
     return {k: out[k] for k in (*first, *(k for k in out if k not in first))}
 
 
-def _class(space: Space, values: np.ndarray | None, row: int) -> str:
+def _class(compared: FeatureComparison, values: np.ndarray | None, row: int) -> str:
     """Name of a row's class; empty where unknown."""
-    if values is None or not 0 <= values[row] < len(space.classes):
+    if values is None or not 0 <= values[row] < len(compared.classes):
         return ""
-    return space.classes[int(values[row])]
+    return compared.classes[int(values[row])]
 
 
-def _origin(space: Space, row: int) -> str:
+def _origin(compared: FeatureComparison, row: int) -> str:
     """The second dataset's name for its rows; empty for the others."""
-    return space.beside.name if space.beside and space.pair.beside[row] else ""
+    return compared.second.name if compared.second and compared.aligned.of_second[row] else ""
 
 
-def _card(space: Space, block: int, row: int) -> None:
-    rows = space.shift.blocks[block].rows
+def _card(compared: FeatureComparison, block: int, row: int) -> None:
+    rows = compared.shift.blocks[block].rows
     with st.container(border=True):
         with st.container(horizontal=True, gap="small"):
-            if label := _class(space, space.labels, row):
+            if label := _class(compared, compared.labels, row):
                 st.badge(shell.escape(label), color="gray", icon=":material/label:")
             if not rows.target[row]:
-                st.badge(shell.escape(_origin(space, row)) or "shift row", color="violet")
-            for side, values in zip("AB", (space.predictions_a, space.predictions_b), strict=True):
-                if guess := _class(space, values, row):
+                st.badge(shell.escape(_origin(compared, row)) or "shift row", color="violet")
+            for side, values in zip("AB", (compared.predictions_a, compared.predictions_b), strict=True):
+                if guess := _class(compared, values, row):
                     right = guess == label
                     st.badge(f"{side}: {shell.escape(guess)}", color="green" if right else "red",
                              icon=":material/check:" if right else ":material/close:")
-        if space.kind == "image":
-            st.image(space.contents[row], width=160)
+        if compared.pictures:
+            st.image(compared.contents[row], width=160)
         else:
-            st.markdown(shell.escape(_short(space.contents[row], CARD_CHARACTERS)))
+            st.markdown(shell.escape(_short(compared.contents[row], CARD_CHARACTERS)))
         moved = f"moved {rows.distance[row]:.2f} typical distances" if np.isfinite(rows.distance[row]) else ""
         kept = f"kept {10 * rows.kept[row]:.0f} of 10 neighbours" if np.isfinite(rows.kept[row]) else ""
-        origin = f" of {shell.escape(_origin(space, row))}" if _origin(space, row) else ""
-        st.caption(" · ".join(part for part in (moved, kept, f"row {space.row_ids[row]}{origin}") if part))
+        origin = f" of {shell.escape(_origin(compared, row))}" if _origin(compared, row) else ""
+        st.caption(" · ".join(part for part in (moved, kept, f"row {compared.row_ids[row]}{origin}") if part))
         near = st.popover("Nearest neighbours", icon=":material/hub:", key=f"features_near_{row}", on_change="rerun")
         if near.open:  # what is in a closed one is not sent
             with near:
-                _neighbours(space, block, row)
+                _neighbours(compared, block, row)
 
 
-def _neighbours(space: Space, block: int, row: int) -> None:
+def _neighbours(compared: FeatureComparison, block: int, row: int) -> None:
     """The five nearest rows before and after; gained and lost marked."""
-    rows = space.shift.blocks[block].rows
+    rows = compared.shift.blocks[block].rows
     before, after = rows.near_base[row][:NEIGHBOURS].tolist(), rows.near_tuned[row][:NEIGHBOURS].tolist()
-    for name, own, other, word, icon in ((space.names[0], before, after, "lost", ":red[:material/remove_circle: lost]"),
-                                         (space.names[1], after, before, "gained", ":green[:material/add_circle: gained]")):
-        st.markdown(f"**{shell.escape(name)}**")
-        for near in (n for n in own if n >= 0):
-            mark = icon if near not in other else ":gray[:material/equal: kept]"
-            label = _class(space, space.labels, near) or _origin(space, near)
-            if space.kind == "image":
-                st.image(space.contents[near], width=64, caption=f"{label} ({word if near not in other else 'kept'})")
-            else:
-                bold = f"**{shell.escape(label)}** " if label else ""
-                st.markdown(f"{mark} {bold}{shell.escape(_short(space.contents[near], LINE_CHARACTERS))}")
+    _near(compared, compared.names[0], before, after, "lost", ":red[:material/remove_circle: lost]")
+    _near(compared, compared.names[1], after, before, "gained", ":green[:material/add_circle: gained]")
+
+
+def _near(compared: FeatureComparison, name: str, own: list[int], other: list[int], word: str, icon: str) -> None:
+    """The nearest rows on one side; those that are not among the other side's are marked with the word."""
+    st.markdown(f"**{shell.escape(name)}**")
+    for near in (n for n in own if n >= 0):
+        kept = near in other
+        label = _class(compared, compared.labels, near) or _origin(compared, near)
+        if compared.pictures:
+            st.image(compared.contents[near], width=64, caption=f"{label} ({'kept' if kept else word})")
+            continue
+        mark = ":gray[:material/equal: kept]" if kept else icon
+        bold = f"**{shell.escape(label)}** " if label else ""
+        st.markdown(f"{mark} {bold}{shell.escape(_short(compared.contents[near], LINE_CHARACTERS))}")

@@ -1,31 +1,32 @@
-"""The Features page's drawers: break it, geometry, transferability, weights, trust this page. Closed ones cost nothing."""
+"""The Features page's drawers: geometry, transferability, weights, break it, trust this page. Closed ones cost
+nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
-from core.analysis import BREAKS, CARDS, Space, State, breaks
+from core.analysis import BREAKS, CARDS, Availability, FeatureComparison, breaks
 from core.domain.run import Interval
-from core.domain.side import Side
 from core.plots import shift_geometry, shift_map
 from core.plots.shift_map import Colouring
 from pages._ui import charts, shell
-from pages._ui.features import bar, export
+from pages._ui.features import bar, downloads
 from pages._ui.features.numbers import card
 
 
-def section(ws: str, asked: Side, space: Space, block: int, found: State) -> None:
+def section(ws: str, run: str, compared: FeatureComparison, block: int, found: Availability) -> None:
     """All drawers; what is inside is computed when one is opened."""
     st.subheader("Look closer")
     drawers: list[tuple[str, str, Callable[[], None]]] = [
-        ("Geometry: how the features are spread", ":material/category:", lambda: _geometry(space, block)),
-        ("Transferability: how well would a simple head do?", ":material/swap_horiz:", lambda: _transfer(space)),
-        ("Weights: what training did to them", ":material/grid_on:", lambda: _weights(ws, asked, found, space.rows)),
-        ("Break it: which numbers can be fooled?", ":material/construction:", lambda: _break_it(space, block)),
-        ("Trust this page: checks run now, and every number", ":material/verified:", lambda: _trust(space, block, found)),
+        ("Geometry: how the features are spread", ":material/category:", lambda: _geometry(compared, block)),
+        ("Transferability: how well would a simple head do?", ":material/swap_horiz:", lambda: _transfer(compared)),
+        ("Weights: what training did to them", ":material/grid_on:", lambda: _weights(ws, run, found, compared.rows)),
+        ("Break it: which numbers can be fooled?", ":material/construction:", lambda: _break_it(compared, block)),
+        ("Trust this page: checks run now, and every number", ":material/verified:",
+         lambda: _trust(compared, block, found)),
     ]
     for number, (title, icon, draw) in enumerate(drawers):
         drawer = st.expander(title, icon=icon, key=f"features_drawer_{number}", on_change="rerun")
@@ -34,66 +35,78 @@ def section(ws: str, asked: Side, space: Space, block: int, found: State) -> Non
                 draw()
 
 
-def _values(values: Sequence[Any]) -> list[float | None]:
-    return [v.value if isinstance(v, Interval) else v for v in values]
-
-
-def _by_block(space: Space, key: str, *, log: bool = False, baseline: float | None = None, baseline_name: str = "") -> None:
-    found = space.shift.blocks
-    base, tuned = (_values([getattr(side, key) for side in sides]) for sides in ([b.base for b in found], [b.tuned for b in found]))
+def _by_block(compared: FeatureComparison, key: str, *, log: bool = False, baseline: float | None = None,
+              baseline_name: str = "") -> None:
+    """One number of both sides over the blocks; nothing where no block has it."""
+    found = compared.shift.blocks
+    base, tuned = [_value(b.base, key) for b in found], [_value(b.tuned, key) for b in found]
     if any(v is not None for v in (*base, *tuned)):
-        charts.show(shift_geometry.by_block([b.name for b in found], [b.frozen for b in found], label=CARDS[key].label, base=base,
-                                            tuned=tuned, log=log, baseline=baseline, baseline_name=baseline_name),
-                    key=f"features_{key}", help=card(key))
+        chart = shift_geometry.by_block([b.name for b in found], [b.frozen for b in found], label=CARDS[key].label,
+                                        base=base, tuned=tuned, log=log, baseline=baseline, baseline_name=baseline_name)
+        charts.show(chart, key=f"features_{key}", help=card(key))
 
 
-def _geometry(space: Space, block: int) -> None:
-    found = space.shift.blocks[block]
+def _value(side: Any, key: str) -> float | None:
+    found = getattr(side, key)
+    return found.value if isinstance(found, Interval) else found
+
+
+def _geometry(compared: FeatureComparison, block: int) -> None:
+    found = compared.shift.blocks[block]
     left, right = st.columns(2)
     with left:
-        _by_block(space, "effective_rank", baseline=found.base.rank_ceiling, baseline_name="ceiling")
-        _by_block(space, "silhouette", baseline=0.0, baseline_name="no separation")
+        _by_block(compared, "effective_rank", baseline=found.base.rank_ceiling, baseline_name="ceiling")
+        _by_block(compared, "silhouette", baseline=0.0, baseline_name="no separation")
     with right:
-        _by_block(space, "nc1", log=True)
+        _by_block(compared, "nc1", log=True)
         if found.base.effective_rank is not None and found.tuned.effective_rank is not None:
-            one, two = space.spectra(block)
-            charts.show(shift_geometry.spectra(one, two, rank_base=found.base.effective_rank, rank_tuned=found.tuned.effective_rank,
-                                               block=found.name), key="features_spectra", help=card("effective_rank"))
+            one, two = compared.spectra(block)
+            chart = shift_geometry.spectra(one, two, rank_base=found.base.effective_rank,
+                                           rank_tuned=found.tuned.effective_rank, block=found.name)
+            charts.show(chart, key="features_spectra", help=card("effective_rank"))
     turn = found.procrustes
     if turn:
+        shown = {"procrustes_residual": f"{turn.residual:.3f} of 2", "procrustes_angle": f"{turn.angle:.0f}°",
+                 "procrustes_scale": f"× {turn.scale:.2f}"}
         with st.container(horizontal=True):
-            for label, value, key in ((CARDS["procrustes_residual"].label, f"{turn.residual:.3f} of 2", "procrustes_residual"),
-                                      (CARDS["procrustes_angle"].label, f"{turn.angle:.0f}°", "procrustes_angle"),
-                                      (CARDS["procrustes_scale"].label, f"× {turn.scale:.2f}", "procrustes_scale")):
-                st.metric(label, value, help=card(key), width=200)
+            for key, value in shown.items():
+                st.metric(CARDS[key].label, value, help=card(key), width=200)
         if not turn.determined:
-            st.caption("The rotation is fitted on half the rows, which are fewer than the dimensions: what is left reads too large.")
+            st.caption("The rotation is fitted on half the rows, which are fewer than the dimensions: what is left reads "
+                       "too large.")
 
 
-def _transfer(space: Space) -> None:
-    st.caption("How well would a head do on these features as they are? k-NN accuracy needs no training, and in a study of 42,000 runs no "
-               "score told better how well a model will transfer.")
+def _transfer(compared: FeatureComparison) -> None:
+    st.caption("How well would a head do on these features as they are? k-NN accuracy needs no training, and in a study of "
+               "42,000 runs no score told better how well a model will transfer.")
+    found, majority = compared.shift.blocks, compared.shift.majority
     left, right = st.columns(2)
     with left:
-        _by_block(space, "knn_accuracy", baseline=space.shift.majority, baseline_name="most frequent class")
+        _by_block(compared, "knn_accuracy", baseline=majority, baseline_name="most frequent class")
     with right:
-        _by_block(space, "probe_accuracy", baseline=space.shift.majority, baseline_name="most frequent class")
-    gaps = [(b.base.gap, b.tuned.gap) for b in space.shift.blocks]
-    if any(a and b for a, b in gaps):
-        charts.show(shift_geometry.by_block(
-            [b.name for b in space.shift.blocks], [b.frozen for b in space.shift.blocks], label=CARDS["mmd"].label, baseline=0.0,
-            baseline_name="no gap", base=[a.mmd if a else None for a, _ in gaps], tuned=[b.mmd if b else None for _, b in gaps]),
-            key="features_gap", help=card("mmd"))
+        _by_block(compared, "probe_accuracy", baseline=majority, baseline_name="most frequent class")
+    if any(b.base.gap and b.tuned.gap for b in found):
+        chart = shift_geometry.by_block(
+            [b.name for b in found], [b.frozen for b in found], label=CARDS["mmd"].label, baseline=0.0,
+            baseline_name="no gap", base=[b.base.gap.mmd if b.base.gap else None for b in found],
+            tuned=[b.tuned.gap.mmd if b.tuned.gap else None for b in found])
+        charts.show(chart, key="features_gap", help=card("mmd"))
 
 
-def _weights(ws: str, asked: Side, state: State, rows: int) -> None:
-    found = shell.api().features.weight_changes(ws, asked.run)
-    if found is None:
-        st.caption("The weights of this run were not measured yet." if state.job is None else "The weights of this run are being measured.")
-        if state.job is None and st.button("Measure the weights", icon=":material/play_arrow:", key="features_measure_weights"):
-            shell.api().features.request(ws, [asked.run], rows=rows)
+def _weights(ws: str, run: str, state: Availability, rows: int) -> None:
+    found = shell.api().features.weight_changes(ws, run)
+    if found is None and state.job is not None:
+        st.caption("The weights of this run are being measured.")
+    elif found is None:
+        st.caption("The weights of this run were not measured yet.")
+        if st.button("Measure the weights", icon=":material/play_arrow:", key="features_measure_weights"):
+            shell.api().features.request(ws, [run], rows=rows)
             st.rerun()
-        return
+    else:
+        _measured_weights(run, found)
+
+
+def _measured_weights(run: str, found: dict[str, Any]) -> None:
     if found["note"]:
         st.caption(shell.escape(found["note"]))
     modules = found["modules"]
@@ -101,19 +114,20 @@ def _weights(ws: str, asked: Side, state: State, rows: int) -> None:
         if found["untouched"]:
             st.markdown("No weight of the base model changed.")
         return
-    charts.show(shift_geometry.weights([m["name"] for m in modules], [m["relative"] for m in modules],
-                                       rank90=[m["rank90"] or 0 for m in modules], intruders=[m["intruders"] for m in modules]),
-                key="features_weights", help=card("relative"))
-    st.caption(f"{len(modules)} weights changed, {found['untouched']} did not. {CARDS['intruders'].label}: {CARDS['intruders'].meaning}")
-    listed = [m for m in modules if m["singular"]]
+    chart = shift_geometry.weights([m["name"] for m in modules], [m["relative"] for m in modules],
+                                   rank90=[m["rank90"] or 0 for m in modules],
+                                   intruders=[m["intruders"] for m in modules])
+    charts.show(chart, key="features_weights", help=card("relative"))
+    intruders = CARDS["intruders"]
+    st.caption(f"{len(modules)} weights changed, {found['untouched']} did not. {intruders.label}: {intruders.meaning}")
+    listed = {m["name"]: m for m in modules if m["singular"]}
     if listed:
-        name = st.selectbox("Spectrum of the change of", [m["name"] for m in listed], key=f"features_weight_{asked.run}")
-        one = next(m for m in listed if m["name"] == name)
-        charts.show(shift_geometry.delta_spectrum(one["singular"], name=one["name"], rank90=one["rank90"]), key="features_delta",
-                    help=card("rank90"))
+        one = listed[st.selectbox("Spectrum of the change of", list(listed), key=f"features_weight_{run}")]
+        chart = shift_geometry.delta_spectrum(one["singular"], name=one["name"], rank90=one["rank90"])
+        charts.show(chart, key="features_delta", help=card("rank90"))
 
 
-def _break_it(space: Space, block: int) -> None:
+def _break_it(compared: FeatureComparison, block: int) -> None:
     st.caption("Change model B on purpose, and watch which number notices. Nothing is saved.")
     names = {b.name: b for b in BREAKS}
     name = st.pills("What to do to B", list(names), format_func=lambda n: names[n].label, key="features_break",
@@ -121,7 +135,7 @@ def _break_it(space: Space, block: int) -> None:
     if not name:
         return
     with st.spinner("Measuring…"):
-        broken = breaks.measure(space, block, str(name))
+        broken = breaks.measure(compared, block, str(name))
     if broken is None:
         st.info("Both models need one width and finite features for this.", icon=":material/info:")
         return
@@ -130,15 +144,17 @@ def _break_it(space: Space, block: int) -> None:
     for label, read, baseline in _READINGS:
         old, new = read(broken.before), read(broken.after)
         if old is not None and new is not None:
-            lines.append({"Number": label, "As it is": f"{old:.3f}", "Broken": f"{new:.3f}", "Unchanged would read": baseline})
+            lines.append({"Number": label, "As it is": f"{old:.3f}", "Broken": f"{new:.3f}",
+                          "Unchanged would read": baseline})
     st.dataframe(lines, hide_index=True, key="features_broken",
                  alt="; ".join(f"{x['Number']} {x['As it is']} to {x['Broken']}" for x in lines))
-    st.caption(f"{space.shift.blocks[block].name.capitalize()}, {broken.rows:,} target rows.")
+    st.caption(f"{compared.shift.blocks[block].name.capitalize()}, {broken.rows:,} target rows.")
     if broken.map is not None:
         still = Colouring(title="Neighbours kept", values=broken.after.rows.kept, low=0.0, high=1.0)
         n = len(broken.after.rows.kept)
-        charts.show(shift_map.panes(broken.map.base, broken.map.tuned, still, row_ids=list(range(n)), hover=[""] * n, height=420,
-                                    names=(space.names[0], f"{space.names[1]}, broken")), key="features_broken_map")
+        chart = shift_map.panes(broken.map.base, broken.map.tuned, still, row_ids=list(range(n)), hover=[""] * n,
+                                height=420, names=(compared.names[0], f"{compared.names[1]}, broken"))
+        charts.show(chart, key="features_broken_map")
 
 
 _READINGS: tuple[tuple[str, Callable[[Any], float | None], str], ...] = (
@@ -151,18 +167,22 @@ _READINGS: tuple[tuple[str, Callable[[Any], float | None], str], ...] = (
 )
 
 
-def _trust(space: Space, block: int, found: State) -> None:
-    checks = space.checks(block)
+def _trust(compared: FeatureComparison, block: int, found: Availability) -> None:
+    checks = compared.checks(block)
     passed = sum(c.passed for c in checks)
     icon = ":green[:material/check_circle:]" if passed == len(checks) else ":red[:material/error:]"
-    st.markdown(f"{icon} **{passed} of {len(checks)} checks passed**, run just now on {shell.escape(space.shift.blocks[block].name)} of A.")
-    st.dataframe([{"Check": c.name, "Must read": c.expected, "Reads": f"{c.value:.6g}", "": "passed" if c.passed else "failed"}
-                  for c in checks], hide_index=True, key="features_checks", alt=f"{passed} of {len(checks)} checks passed")
+    said, name = f"{passed} of {len(checks)} checks passed", shell.escape(compared.shift.blocks[block].name)
+    st.markdown(f"{icon} **{said}**, run just now on {name} of A.")
+    lines = [{"Check": c.name, "Must read": c.expected, "Reads": f"{c.value:.6g}", "": "passed" if c.passed else "failed"}
+             for c in checks]
+    st.dataframe(lines, hide_index=True, key="features_checks", alt=said)
     st.markdown(
         "- Numbers come from all dimensions; the picture only illustrates.\n"
         "- One vector a row and block: the mean over tokens (or over places of a picture), as the head pools them.\n"
-        "- Both models saw the same rows in the same batches, in evaluation mode; features are kept in 16 bits and summed in 64.\n"
-        "- CKA is debiased and linear, its band from 20 subsets of 80 % without replacement; neighbours are the 10 nearest by cosine.\n"
+        "- Both models saw the same rows in the same batches, in evaluation mode; features are kept in 16 bits and summed in "
+        "64.\n"
+        "- CKA is debiased and linear, its band from 20 subsets of 80 % without replacement; neighbours are the 10 nearest by "
+        "cosine.\n"
         "- CKA does not tell which layer of one seed corresponds to which of another.")
-    export.numbers(space)
+    downloads.numbers(compared)
     bar.disk(found)

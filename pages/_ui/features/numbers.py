@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from core.analysis import CARDS, Space
+from core.analysis import CARDS, FeatureComparison
 from core.domain.run import Interval
 from core.plots import shift_blocks
 from core.plots.numbers import measured, p_value
@@ -20,39 +21,60 @@ def card(key: str) -> str:
     return f"{found.meaning} **{found.baseline}**" + (f" Careful: {found.trap}" if found.trap else "")
 
 
-def headline(space: Space, block: int) -> None:
+def headline(compared: FeatureComparison, block: int) -> None:
     """One sentence made from the numbers, then four tiles, each with what it would read if nothing had happened."""
-    first, *rest = space.shift.findings
+    first, *rest = compared.shift.findings
     st.markdown(f"#### {shell.escape(first)}")
     for text in rest:
         st.markdown(f"- {shell.escape(text)}")
-    for caution in space.shift.warnings:
+    for caution in compared.shift.warnings:
         st.warning(shell.escape(caution.message), icon=":material/warning:")
-    if space.of_training:
-        st.warning(space.of_training, icon=":material/warning:")
-    found = space.shift.blocks[block]
-    tiles: list[tuple[str, str, str, str]] = []
-    if found.base.knn_accuracy and found.tuned.knn_accuracy:
-        tiles.append((f"{CARDS['knn_accuracy'].label}, A → B", f"{_plain(found.base.knn_accuracy)} → {_plain(found.tuned.knn_accuracy)}",
-                      f"majority class {space.shift.majority:.2f}" if space.shift.majority else "", "knn_accuracy"))
-    if found.cka:
-        tiles.append(("CKA", f"{found.cka.value:.3f}", "unchanged 1", "cka"))
-    if found.knn_overlap is not None:
-        tiles.append(("Neighbours kept", f"{10 * found.knn_overlap:.1f} of 10", f"by chance {10 * found.knn_overlap_chance:.2f}",
-                      "knn_overlap"))
-    if found.displacement is not None:
-        shift = "" if found.displacement_shift is None else f"; {'beside' if space.beside else 'shift'} {found.displacement_shift:.2f}"
-        tiles.append(("Typical move", f"{found.displacement:.2f} distances", f"unmoved 0{shift}", "displacement"))
+    if compared.of_training:
+        st.warning(compared.of_training, icon=":material/warning:")
     with st.container(horizontal=True):
-        for label, value, baseline, key in tiles:
-            st.metric(label, value, delta=baseline or None, delta_color="off", delta_arrow="off", border=True, help=card(key), width=188)
-    shifted = f" and {space.shift.shift_rows:,} {shell.escape(space.shift_words)}" if space.shift.shift_rows else ""
-    st.caption(f"In {shell.escape(found.name)}, on {space.shift.rows - space.shift.shift_rows:,} target rows{shifted}. Below each number: "
-               f"its baseline.{_band(found.cka)}")
-    if found.base.gap and found.tuned.gap:
-        st.caption(f"{CARDS['mmd'].label} between target rows and {shell.escape(space.shift_words)}, A → B: "
-                   f"**{found.base.gap.mmd:.3f} → {found.tuned.gap.mmd:.3f}**; no gap 0 (random regroupings at least as far apart: "
-                   f"p {p_value(found.base.gap.p_value)} in A, {p_value(found.tuned.gap.p_value)} in B).", help=card("mmd"))
+        for tile in _tiles(compared, block):
+            st.metric(tile.label, tile.value, delta=tile.baseline or None, delta_color="off", delta_arrow="off", border=True,
+                      help=card(tile.card), width=188)
+    found, shift = compared.shift.blocks[block], compared.shift
+    shifted = f" and {shift.shift_rows:,} {shell.escape(compared.shift_words)}" if shift.shift_rows else ""
+    st.caption(f"In {shell.escape(found.name)}, on {shift.rows - shift.shift_rows:,} target rows{shifted}. Below each "
+               f"number: its baseline.{_band(found.cka)}")
+    a, b = found.base.gap, found.tuned.gap
+    if a and b:
+        st.caption(f"{CARDS['mmd'].label} between target rows and {shell.escape(compared.shift_words)}, A → B: "
+                   f"**{a.mmd:.3f} → {b.mmd:.3f}**; no gap 0 (random regroupings at least as far apart: "
+                   f"p {p_value(a.p_value)} in A, {p_value(b.p_value)} in B).", help=card("mmd"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tile:
+    label: str
+    value: str
+    baseline: str
+    """What it would read if nothing had happened; empty where unknown."""
+    card: str
+
+
+def _tiles(compared: FeatureComparison, block: int) -> list[_Tile]:
+    """The numbers that this block has."""
+    found, majority = compared.shift.blocks[block], compared.shift.majority
+    tiles: list[_Tile] = []
+    a, b = found.base.knn_accuracy, found.tuned.knn_accuracy
+    if a and b:
+        tiles.append(_Tile(label=f"{CARDS['knn_accuracy'].label}, A → B", value=f"{a.value:.3f} → {b.value:.3f}",
+                           baseline=f"majority class {majority:.2f}" if majority else "", card="knn_accuracy"))
+    if found.cka:
+        tiles.append(_Tile(label="CKA", value=f"{found.cka.value:.3f}", baseline="unchanged 1", card="cka"))
+    if found.knn_overlap is not None:
+        tiles.append(_Tile(label="Neighbours kept", value=f"{10 * found.knn_overlap:.1f} of 10",
+                           baseline=f"by chance {10 * found.knn_overlap_chance:.2f}", card="knn_overlap"))
+    if found.displacement is not None:
+        baseline = "unmoved 0"
+        if found.displacement_shift is not None:
+            baseline += f"; {'beside' if compared.second else 'shift'} {found.displacement_shift:.2f}"
+        tiles.append(_Tile(label="Typical move", value=f"{found.displacement:.2f} distances", baseline=baseline,
+                           card="displacement"))
+    return tiles
 
 
 def _band(cka: Interval | None) -> str:
@@ -61,45 +83,46 @@ def _band(cka: Interval | None) -> str:
     return f" CKA with its 95 % interval: {measured(cka.value, cka.low, cka.high)}."
 
 
-def _plain(value: Interval) -> str:
-    return f"{value.value:.3f}"
-
-
-def where(space: Space, block: int, yardstick: tuple[float | None, ...] | None) -> None:
-    """Lines per block and the block × block map."""
-    found, names = space.shift.blocks, [b.name for b in space.shift.blocks]
-    fitting = yardstick if yardstick and len(yardstick) == len(found) else None
-    chart = charts.kept(("where", space.pair.key, space.names, space.shift_words, block, fitting), lambda: _where(space, block, fitting))
+def where(compared: FeatureComparison, block: int, seeds: tuple[float | None, ...] | None) -> None:
+    """Lines per block and the block × block map. seeds: CKA a block between two seeds of the arm, where there are
+    two."""
+    found = compared.shift.blocks
+    fitting = seeds if seeds and len(seeds) == len(found) else None
+    lines = charts.kept(("where", compared.key, compared.names, compared.shift_words, block, fitting),
+                        lambda: _where(compared, block, fitting))
+    table = charts.kept(("block map", compared.key, block), lambda: _block_map(compared, block))
     left, right = st.columns([3, 2])
     with left:
-        _clickable(chart, names)
+        _clickable(lines, [b.name for b in found])
     with right:
-        charts.show(charts.kept(("block map", space.pair.key, block), lambda: _block_map(space, block)), key="features_block_map",
+        charts.show(table, key="features_block_map",
                     help="CKA of every block of A with every block of B. The diagonal compares a block with itself.")
         exact = [b.name for b in found if b.frozen and b.cka and b.cka.value == 1 and b.knn_overlap == 1]
         if exact:
-            st.caption(f":blue[:material/ac_unit: Frozen and exactly unchanged: {', '.join(exact)}.] The run left no weight of these "
-                       "blocks, and on rows where both models computed them anew the bytes were equal: the self-test of this page.")
-        if yardstick:
+            st.caption(f":blue[:material/ac_unit: Frozen and exactly unchanged: {', '.join(exact)}.] The run left no weight "
+                       "of these blocks, and on rows where both models computed them anew the bytes were equal: the "
+                       "self-test of this page.")
+        if seeds:
             st.caption("The dashed grey line compares two seeds of this arm: how similar is similar.")
 
 
-def _where(space: Space, block: int, yardstick: tuple[float | None, ...] | None) -> Chart:
-    found = space.shift.blocks
+def _where(compared: FeatureComparison, block: int, seeds: tuple[float | None, ...] | None) -> Chart:
+    found = compared.shift.blocks
     return shift_blocks.where(
         [b.name for b in found], [b.frozen for b in found], cka=[_value(b.cka) for b in found],
         cka_low=[b.cka.low if b.cka else None for b in found], cka_high=[b.cka.high if b.cka else None for b in found],
         kept=[b.knn_overlap for b in found], chance=found[-1].knn_overlap_chance,
         displacement=[b.displacement for b in found], displacement_shift=[b.displacement_shift for b in found],
-        probe_base=[_value(b.base.probe_accuracy) for b in found], probe_tuned=[_value(b.tuned.probe_accuracy) for b in found],
-        majority=space.shift.majority, yardstick=yardstick, selected=block, beside=space.shift_words if space.beside else "")
+        probe_base=[_value(b.base.probe_accuracy) for b in found],
+        probe_tuned=[_value(b.tuned.probe_accuracy) for b in found], majority=compared.shift.majority, yardstick=seeds,
+        selected=block, beside=compared.shift_words if compared.second else "")
 
 
-def _block_map(space: Space, block: int) -> Chart:
-    table, names = space.shift.block_map, [b.name for b in space.shift.blocks]
+def _block_map(compared: FeatureComparison, block: int) -> Chart:
+    table, names = compared.shift.block_map, [b.name for b in compared.shift.blocks]
     base_names = names if len(table) == len(names) else [f"depth {i}" for i in range(len(table))]
-    return shift_blocks.block_map([[float(v) if v == v else None for v in line] for line in table], base_names=base_names,
-                                  tuned_names=names, selected=block)
+    values = [[float(v) if v == v else None for v in line] for line in table]
+    return shift_blocks.block_map(values, base_names=base_names, tuned_names=names, selected=block)
 
 
 def _value(interval: Interval | None) -> float | None:
@@ -115,24 +138,26 @@ def _clickable(chart: Chart, names: list[str]) -> None:
             st.session_state["features_block"] = names[int(points[0]["x"])]
 
     st.markdown(f"**{shell.escape(chart.title)}**", help=card("cka"))
-    st.plotly_chart(chart.figure, key="features_where", alt=chart.alt, on_select=guard.callback(chosen), selection_mode="points",
+    st.plotly_chart(chart.figure, key="features_where", alt=chart.alt, on_select=guard.callback(chosen),
+                    selection_mode="points",
                     config={"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]})
 
 
-def predict_first(space: Space) -> bool:
+def predict_first(compared: FeatureComparison) -> bool:
     """Guess which blocks changed before seeing it. Returns whether the page may go on."""
-    place = f"features_guess_{space.pair.key}"
-    names = [b.name for b in space.shift.blocks]
+    place = f"features_guess_{compared.key}"
+    names = [b.name for b in compared.shift.blocks]
     if st.session_state.get(f"{place}_done"):
         guess = set(st.session_state.get(f"{place}_names", ()))
-        truth = {b.name for b in space.shift.blocks if b.state.value != "identical"}
+        truth = {b.name for b in compared.shift.blocks if b.state.value != "identical"}
         right = [n for n in names if (n in guess) == (n in truth)]
         changed = ", ".join(n for n in names if n in truth) or "none"
         st.info(f"You were right about {len(right)} of {len(names)} blocks. Changed: {changed}. "
                 f"You guessed: {', '.join(n for n in names if n in guess) or 'none'}.", icon=":material/psychology:")
         return True
     with st.form(place):
-        st.markdown("**Before you look: which blocks did the training change?** Think of what was frozen, and of where adapters sit.")
+        st.markdown("**Before you look: which blocks did the training change?** Think of what was frozen, and of where "
+                    "adapters sit.")
         guess_now = st.pills("Blocks that changed", names, selection_mode="multi", key=f"{place}_pills")
         if st.form_submit_button("Reveal", icon=":material/visibility:", type="primary"):
             st.session_state[f"{place}_names"], st.session_state[f"{place}_done"] = list(guess_now), True

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.analysis import Space, Story
-from core.domain.side import Side
+from core.analysis import BlockOverTraining, FeatureComparison
 from core.plots import shift_map, shift_player, shift_training
 from core.plots.shift_map import Colouring
 from core.plots.theme import Chart
@@ -15,44 +14,48 @@ from pages._ui.features.numbers import card
 SHOWN = ("numbers by step", "player", "small multiples")
 
 
-def section(ws: str, asked: Side, space: Space, block: int) -> None:
-    """One picture of the recorded steps at a time, each drawn when asked for; or why there is nothing to play."""
+def section(ws: str, run: str, compared: FeatureComparison, block: int) -> None:
+    """One picture of the recorded steps at a time, each drawn when it is chosen; or why there is nothing to play."""
     with shell.guarded():
         st.subheader("Over training")
-        name = space.shift.blocks[block].name
-        story = shell.api().features.story(ws, asked.run, name, rows=space.rows)
-        if story is None:
+        name = compared.shift.blocks[block].name
+        found = shell.api().features.over_training(ws, run, name, rows=compared.rows)
+        if found is None:
             st.caption("This run recorded no features while training. Set *Rows replayed* under Advanced on the Train page "
                        "and train again. A probe has no steps: it is solved in one go.")
             return
         shown = st.segmented_control("Show", SHOWN, default=SHOWN[0], key="features_steps_shown", required=True,
                                      label_visibility="collapsed") or SHOWN[0]
-        place = (space.pair.key, asked.run, space.rows, story.steps, name)
+        place = (compared.key, run, compared.rows, found.steps, name)
+        colours = _colours(compared, found)
         if shown == "player":
-            charts.show(charts.kept(("player", *place), lambda: _player(ws, asked.run, space, story, name)), key="features_player")
+            chart = charts.kept(("player", *place), lambda: _player(ws, run, found, colours, name))
+            charts.show(chart, key="features_player")
         elif shown == "small multiples":
-            frames = [(f"step {step:,}", frame) for step, frame in zip(story.steps, story.frames, strict=True)]
-            charts.show(charts.kept(("multiples", *place), lambda: shift_map.multiples(frames, _colours(space, story))),
-                        key="features_multiples")
+            frames = [(f"step {step:,}", frame) for step, frame in zip(found.steps, found.frames, strict=True)]
+            chart = charts.kept(("multiples", *place), lambda: shift_map.multiples(frames, colours))
+            charts.show(chart, key="features_multiples")
         else:
-            charts.show(charts.kept(("steps", *place), lambda: _numbers(space, story, name)), key="features_steps", help=card("nc1"))
-        st.caption(f"{len(story.row_ids)} rows, each step against the model that training started from.")
+            chart = charts.kept(("steps", *place), lambda: _numbers(compared, found, name))
+            charts.show(chart, key="features_steps", help=card("nc1"))
+        st.caption(f"{len(found.row_ids)} rows, each step against the model that training started from.")
 
 
-def _colours(space: Space, story: Story) -> Colouring:
-    if (story.labels >= 0).any():
-        return Colouring(title="Label", values=story.labels.astype(float), classes=space.classes)
-    return Colouring(title="Row", values=story.labels.astype(float) * 0)
+def _colours(compared: FeatureComparison, found: BlockOverTraining) -> Colouring:
+    if (found.labels >= 0).any():
+        return Colouring(title="Label", values=found.labels.astype(float), classes=compared.classes)
+    return Colouring(title="Row", values=found.labels.astype(float) * 0)
 
 
-def _player(ws: str, run: str, space: Space, story: Story, name: str) -> Chart:
-    curves = [p for p in shell.api().runs.curves(ws, run).steps if "loss" in p]
-    return shift_player.player(story.frames, story.steps, _colours(space, story), loss_steps=[p["step"] for p in curves],
-                               losses=[p["loss"] for p in curves], block=name)
+def _player(ws: str, run: str, found: BlockOverTraining, colours: Colouring, name: str) -> Chart:
+    points = [p for p in shell.api().runs.curves(ws, run).steps if "loss" in p]
+    return shift_player.player(found.frames, found.steps, colours, loss_steps=[p["step"] for p in points],
+                               losses=[p["loss"] for p in points], block=name)
 
 
-def _numbers(space: Space, story: Story, name: str) -> Chart:
-    points = story.checkpoints
+def _numbers(compared: FeatureComparison, found: BlockOverTraining, name: str) -> Chart:
+    points = found.checkpoints
     return shift_training.numbers(
-        story.steps, block=name, cka=[p.cka for p in points], kept=[p.knn_overlap for p in points], nc1=[p.nc1 for p in points],
-        effective_rank=[p.effective_rank for p in points], knn_accuracy=[p.knn_accuracy for p in points], majority=space.shift.majority)
+        found.steps, block=name, cka=[p.cka for p in points], kept=[p.knn_overlap for p in points],
+        nc1=[p.nc1 for p in points], effective_rank=[p.effective_rank for p in points],
+        knn_accuracy=[p.knn_accuracy for p in points], majority=compared.shift.majority)

@@ -14,8 +14,20 @@ import numpy as np
 import pytest
 
 from core import files
-from core.analysis import View, breaks, export, pairs, places, rows, space
-from core.analysis.blockfile import BlockFeatures, digest_of
+from core.analysis import (
+    FeatureComparison,
+    View,
+    aligned,
+    breaks,
+    downloads,
+    feature_comparison,
+    feature_paths,
+    over_training,
+    row_facts,
+    seed_similarity,
+    shift_report,
+)
+from core.analysis.feature_files import BlockFeatures, digest_of
 from core.analysis.sample import NOTHING, SHIFT_SET
 from core.data import library
 from core.domain import codec
@@ -54,7 +66,8 @@ Maker = Callable[..., Path]
 
 @pytest.fixture
 def run(settings: Settings, facts: ModelFacts, dataset: Dataset, tmp_path: Path) -> Maker:
-    """`run("lora")`: a run folder with features of 60 rows, shift rows among them; `moved` adds noise to the top block."""
+    """`run("lora")`: a run folder with features of 60 rows, shift rows among them; `moved` adds noise to the top
+    block."""
 
     def make(method: str, *, name: str = "", moved: float = 0.3, seed: int = 0, dataset_hash: str = "", steps: bool = False,
              freeze: FreezePlan = FreezePlan()) -> Path:  # noqa: B008
@@ -66,7 +79,7 @@ def run(settings: Settings, facts: ModelFacts, dataset: Dataset, tmp_path: Path)
         files.write_json(folder / "recipe.json", recipe.to_json())
         files.write_json(folder / "result.json", codec.to_json(result))
         files.write_json(folder / "artifact" / "labels.json", {"classes": list(dataset.classes), "precision": "fp32"})
-        where = places.of_run(folder, settings=settings, rows=2000)
+        where = feature_paths.of_run(folder, settings=settings, rows=2000)
         row_ids = np.arange(42, 102)
         base = {n: np.random.default_rng(i).standard_normal((60, 8)) + np.eye(8)[row_ids % 3] * 3 for i, n in enumerate(NAMES)}
         tuned = dict(base) | {"block 1": base["block 1"] + moved * np.random.default_rng(9 + seed).standard_normal((60, 8))}
@@ -86,46 +99,47 @@ def run(settings: Settings, facts: ModelFacts, dataset: Dataset, tmp_path: Path)
 
 
 @pytest.fixture
-def pair(settings: Settings, dataset: Dataset) -> Callable[[Side, Side], pairs.Pair]:
-    table = pairs.table_of(dataset.id, settings=settings, workspace=WORKSPACE)
-    return lambda a, b: pairs.pair(a, b, settings=settings, table=table)
+def pair(settings: Settings, dataset: Dataset) -> Callable[[Side, Side], aligned.AlignedSides]:
+    table = row_facts.table(dataset.id, settings=settings, workspace=WORKSPACE)
+    return lambda a, b: aligned.align(a, b, settings=settings, table=table)
 
 
 def test_base_against_tuned_knows_labels_shift_rows_and_what_was_frozen(run: Maker, pair, dataset: Dataset, settings: Settings) -> None:
     folder = run("partial", freeze=FreezePlan(frozen=("embeddings", "block 0")))
     found = pair(Side.of(folder, Which.BASE), Side.of(folder))
-    assert found.sides.frozen == (True, True, False)
-    assert found.sides.shift is not None and found.sides.shift.sum() == 12
+    assert found.features.frozen == (True, True, False)
+    assert found.features.shift is not None and found.features.shift.sum() == 12
     label_of = {row["row_id"]: row["label"] for row in rows_of(dataset, settings)}
-    assert found.sides.labels.tolist() == [label_of[row] for row in found.row_ids.tolist()] and len(np.unique(found.sides.labels)) == 3
+    assert found.features.labels.tolist() == [label_of[row] for row in found.row_ids.tolist()]
+    assert len(np.unique(found.features.labels)) == 3
     assert list(found.splits[-12:]) == ["shift"] * 12
 
 
 def test_adapters_move_blocks_that_have_them_and_leave_the_others(run: Maker, pair) -> None:
     folder = run("lora")
-    assert pair(Side.of(folder, Which.BASE), Side.of(folder)).sides.frozen == (True, False, False)
+    assert pair(Side.of(folder, Which.BASE), Side.of(folder)).features.frozen == (True, False, False)
 
 
 def test_four_bits_are_told_apart_from_training(run: Maker, pair, settings: Settings) -> None:
     folder = run("qlora")
     plain = pair(Side.of(folder, Which.BASE), Side.of(folder, Which.FOUR_BIT))
-    assert plain.sides.frozen == (False, False, False)  # rounding may move every block
-    assert pair(Side.of(folder, Which.FOUR_BIT), Side.of(folder)).sides.frozen == (True, False, False)
+    assert plain.features.frozen == (False, False, False)  # rounding may move every block
+    assert pair(Side.of(folder, Which.FOUR_BIT), Side.of(folder)).features.frozen == (True, False, False)
 
 
 def test_two_runs_meet_where_both_were_frozen(run: Maker, pair) -> None:
     a, b = run("partial", freeze=FreezePlan(frozen=("embeddings", "block 0"))), run("probe", moved=0.0)
-    assert pair(Side.of(a), Side.of(b)).sides.frozen == (True, True, False)
-    assert pair(Side.of(a), Side.of(run("scratch"))).sides.frozen == (False, False, False)
+    assert pair(Side.of(a), Side.of(b)).features.frozen == (True, True, False)
+    assert pair(Side.of(a), Side.of(run("scratch"))).features.frozen == (False, False, False)
 
 
 def test_a_recorded_step_starts_from_step_zero_and_borrows_cached_blocks(run: Maker, pair) -> None:
     folder = run("partial", freeze=FreezePlan(frozen=("embeddings", "block 0")), steps=True)
     start = pair(Side.of(folder, Which.BASE), Side.of(folder, Which.STEP, 0))
-    assert len(start.row_ids) == 40 and start.sides.names == NAMES
-    assert all(np.array_equal(x, y) for x, y in zip(start.sides.base, start.sides.tuned, strict=True))
+    assert len(start.row_ids) == 40 and start.features.names == NAMES
+    assert all(np.array_equal(x, y) for x, y in zip(start.features.base, start.features.tuned, strict=True))
     later = pair(Side.of(folder, Which.BASE), Side.of(folder, Which.STEP, 3))
-    same = [np.array_equal(x, y) for x, y in zip(later.sides.base, later.sides.tuned, strict=True)]
+    same = [np.array_equal(x, y) for x, y in zip(later.features.base, later.features.tuned, strict=True)]
     assert same == [True, True, False]
 
 
@@ -133,19 +147,19 @@ def test_other_data_and_missing_features_are_refused(run: Maker, pair, settings:
     a, b = run("lora"), run("full", dataset_hash="another")
     with pytest.raises(DataError, match="row by row"):
         pair(Side.of(a), Side.of(b))
-    places.of_run(a, settings=settings, rows=2000).tuned.unlink()
+    feature_paths.of_run(a, settings=settings, rows=2000).tuned.unlink()
     with pytest.raises(NotFoundError, match="not here"):
         pair(Side.of(a, Which.BASE), Side.of(a))
 
 
 @pytest.fixture
-def beside(settings: Settings) -> Callable[..., Dataset]:
-    """`beside(folder, …)`: a second dataset of 60 rows, with features of 20 of them on every side of these runs."""
+def second_set(settings: Settings) -> Callable[..., Dataset]:
+    """`second_set(folder, …)`: a second dataset of 60 rows, with features of 20 of them on every side of these runs."""
 
     def make(*folders: Path) -> Dataset:
         other = write_dataset(settings, n_rows=60)
         for folder in folders:
-            where = places.of_run(folder, settings=settings, rows=2000).beside(other.id, settings=settings)
+            where = feature_paths.of_run(folder, settings=settings, rows=2000).at_rows_of(other.id, settings=settings)
             base = {n: np.random.default_rng(50 + i).standard_normal((20, 8)) for i, n in enumerate(NAMES)}
             for path in (where.base, where.quantised, where.tuned):
                 if path is not None:
@@ -156,44 +170,44 @@ def beside(settings: Settings) -> Callable[..., Dataset]:
     return make
 
 
-def test_a_second_dataset_takes_the_place_of_the_shift_set(run: Maker, beside, settings: Settings, dataset: Dataset) -> None:
+def test_a_second_dataset_takes_the_place_of_the_shift_set(run: Maker, second_set, settings: Settings, dataset: Dataset) -> None:
     folder = run("lora")
-    other = beside(folder)
-    table = pairs.table_of(dataset.id, settings=settings, workspace=WORKSPACE)
+    other = second_set(folder)
+    table = row_facts.table(dataset.id, settings=settings, workspace=WORKSPACE)
     sides = Side.of(folder, Which.BASE), Side.of(folder)
-    own, none, second = (pairs.pair(*sides, settings=settings, table=table, beside=b) for b in (SHIFT_SET, NOTHING, other.id))
-    assert own.sides.shift.sum() == 12 and not own.beside.any()
-    assert none.sides.shift is None and len(none.row_ids) == 48
-    assert second.beside.sum() == 20 == second.sides.shift.sum() and len(second.row_ids) == 68
-    assert (second.sides.labels[second.beside] == -1).all() and set(second.splits[second.beside]) == {"beside"}
+    own, none, second = (aligned.align(*sides, settings=settings, table=table, second=b) for b in (SHIFT_SET, NOTHING, other.id))
+    assert own.features.shift.sum() == 12 and not own.of_second.any()
+    assert none.features.shift is None and len(none.row_ids) == 48
+    assert second.of_second.sum() == 20 == second.features.shift.sum() and len(second.row_ids) == 68
+    assert (second.features.labels[second.of_second] == -1).all() and set(second.splits[second.of_second]) == {"beside"}
     assert len({own.key, none.key, second.key}) == 3
-    report = [pairs.report(p, settings=settings) for p in (own, second)]
+    report = [shift_report.of(p, settings=settings) for p in (own, second)]
     last = [r.blocks[-1] for r in report]
     assert last[1].displacement == pytest.approx(last[0].displacement), "numbers of the target rows stay as they are"
     assert report[1].classes == 3 and last[1].base.gap.mmd > 0 and last[1].displacement_shift > 0
-    named = pairs.named(report[1], a="base model", b="LoRA", beside="Other")
+    named = shift_report.named(report[1], a="base model", b="LoRA", second="Other")
     assert any("Other rows moved more than target rows" in text for text in named.findings)
 
 
-def test_rows_of_two_datasets_are_never_confused(run: Maker, beside, settings: Settings, dataset: Dataset) -> None:
+def test_rows_of_two_datasets_are_never_confused(run: Maker, second_set, settings: Settings, dataset: Dataset) -> None:
     import io
 
     import pyarrow.parquet as pq
 
     folder = run("lora")
-    other = beside(folder)
-    opened = space.build(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"), dataset=dataset,
-                         settings=settings, workspace=WORKSPACE, rows=2000, beside=other.id)
-    far = opened.pair.beside
+    other = second_set(folder)
+    opened = feature_comparison.compare(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"), dataset=dataset,
+                         settings=settings, workspace=WORKSPACE, rows=2000, second=other.id)
+    far = opened.aligned.of_second
     assert set(opened.row_ids[far]) & set(opened.row_ids[~far]), "the same ids occur in both"
-    assert len(set(opened.keys)) == len(opened.row_ids) == len(opened.contents)
+    assert len(set(opened.row_keys)) == len(opened.row_ids) == len(opened.contents)
     texts = [{row["row_id"]: row["text"] for row in rows_of(found, settings)} for found in (dataset, other)]
     assert list(opened.contents) == [texts[int(f)][row] for row, f in zip(opened.row_ids, far, strict=True)]
     drawn = opened.map(2, View.UNION)
-    points = pq.read_table(io.BytesIO(export.vectors(opened, drawn, 2))).to_pandas()
+    points = pq.read_table(io.BytesIO(downloads.points(opened, drawn, 2))).to_pandas()
     assert set(points["dataset_id"]) == {dataset.id, other.id} and not points.duplicated(["dataset_id", "row_id", "run"]).any()
     assert points["label"][points["dataset_id"] == other.id].isna().all()
-    assert json.loads(export.numbers(opened))["beside"]["id"] == other.id
+    assert json.loads(downloads.numbers(opened))["beside"]["id"] == other.id
 
 
 def rows_of(dataset: Dataset, settings: Settings) -> list[dict[str, object]]:
@@ -201,25 +215,25 @@ def rows_of(dataset: Dataset, settings: Settings) -> list[dict[str, object]]:
     return library.read_rows(dataset, settings=settings, workspace=WORKSPACE).to_pylist()
 
 
-def test_a_recorded_step_has_no_rows_of_a_second_dataset(run: Maker, beside, settings: Settings, dataset: Dataset) -> None:
+def test_a_recorded_step_has_no_rows_of_a_second_dataset(run: Maker, second_set, settings: Settings, dataset: Dataset) -> None:
     folder = run("lora", steps=True)
-    other = beside(folder)
-    table = pairs.table_of(dataset.id, settings=settings, workspace=WORKSPACE)
+    other = second_set(folder)
+    table = row_facts.table(dataset.id, settings=settings, workspace=WORKSPACE)
     with pytest.raises(NotFoundError, match="not here"):
-        pairs.pair(Side.of(folder, Which.BASE), Side.of(folder, Which.STEP, 3), settings=settings, table=table,
-                     beside=other.id)
+        aligned.align(Side.of(folder, Which.BASE), Side.of(folder, Which.STEP, 3), settings=settings, table=table,
+                     second=other.id)
 
 
 def test_the_report_is_kept_and_read_back_the_same(run: Maker, pair, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = run("lora")
     found = pair(Side.of(folder, Which.BASE), Side.of(folder))
-    first = pairs.report(found, settings=settings)
-    from core.analysis import stored
+    first = shift_report.of(found, settings=settings)
+    from core.analysis import report_cache
     from core.shift import report
 
-    stored._read.cache_clear()
+    report_cache._read.cache_clear()
     monkeypatch.setattr(report, "measure", lambda *a, **k: pytest.fail("measured twice"))
-    again = pairs.report(pair(Side.of(folder, Which.BASE), Side.of(folder)), settings=settings)
+    again = shift_report.of(pair(Side.of(folder, Which.BASE), Side.of(folder)), settings=settings)
     assert json.dumps(again.to_json()) == json.dumps(first.to_json())
     for old, new in zip(first.blocks, again.blocks, strict=True):
         assert np.array_equal(old.rows.near_tuned, new.rows.near_tuned) and old.rows.kept.dtype == new.rows.kept.dtype
@@ -230,29 +244,29 @@ def test_the_report_is_kept_and_read_back_the_same(run: Maker, pair, settings: S
 def test_a_map_is_kept_by_block_and_view(run: Maker, pair, settings: Settings) -> None:
     folder = run("lora")
     found = pair(Side.of(folder, Which.BASE), Side.of(folder))
-    union = pairs.drawn(found, 2, view=View.UNION, settings=settings)
-    change = pairs.drawn(found, 2, view=View.CHANGE, settings=settings)
+    union = shift_report.map_of(found, 2, view=View.UNION, settings=settings)
+    change = shift_report.map_of(found, 2, view=View.CHANGE, settings=settings)
     assert union is not None and change is not None and change.movement_captured > union.movement_captured
     assert {p.name for p in (settings.cache / "shift").glob("*/map-*.json")} == {"map-union-2.json", "map-change-2.json"}
 
 
 def test_names_reach_the_sentences(run: Maker, pair, settings: Settings) -> None:
     folder = run("probe", moved=0.0)
-    report = pairs.report(pair(Side.of(folder, Which.BASE), Side.of(folder)), settings=settings)
-    assert pairs.named(report, a="base model", b="Linear probe").findings[0].startswith("Base model and Linear probe are identical")
+    report = shift_report.of(pair(Side.of(folder, Which.BASE), Side.of(folder)), settings=settings)
+    assert shift_report.named(report, a="base model", b="Linear probe").findings[0].startswith("Base model and Linear probe are identical")
 
 
 def test_features_of_equal_content_share_a_digest(run: Maker, settings: Settings) -> None:
-    same = places.of_run(run("probe", moved=0.0), settings=settings, rows=2000)
+    same = feature_paths.of_run(run("probe", moved=0.0), settings=settings, rows=2000)
     assert digest_of(same.base) == digest_of(same.tuned)
-    other = places.of_run(run("lora"), settings=settings, rows=2000)
+    other = feature_paths.of_run(run("lora"), settings=settings, rows=2000)
     assert digest_of(other.tuned) != digest_of(other.base)
 
 
 @pytest.fixture
-def opened(run: Maker, settings: Settings, dataset: Dataset) -> space.Space:
+def opened(run: Maker, settings: Settings, dataset: Dataset) -> FeatureComparison:
     folder = run("lora")
-    return space.build(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"), dataset=dataset,
+    return feature_comparison.compare(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"), dataset=dataset,
                        settings=settings, workspace=WORKSPACE, rows=2000)
 
 
@@ -273,8 +287,8 @@ def test_many_who_open_the_page_at_once_are_measured_for_one_after_another(
     monkeypatch.setattr(report, "measure", alone)
     folders = [run("lora", name=f"run {seed}", seed=seed) for seed in range(3)]
 
-    def opening(folder: Path) -> space.Space:
-        return space.build(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"), dataset=dataset,
+    def opening(folder: Path) -> FeatureComparison:
+        return feature_comparison.compare(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"), dataset=dataset,
                            settings=settings, workspace=WORKSPACE, rows=2000)
 
     with ThreadPoolExecutor(9) as pool:
@@ -290,50 +304,51 @@ def test_base_predictions_are_the_probe_heads(run: Maker, settings: Settings, da
     folder = run("full")
     head = {"weight": np.eye(8, dtype=np.float32)[:3], "bias": np.zeros(3, np.float32)}
     save_file(head, str(folder / "artifact" / "base_head.safetensors"))
-    features = pairs.load(Side.of(folder, Which.BASE), settings=settings)
-    guesses = rows.predictions(Side.of(folder, Which.BASE), features, features.row_ids)
+    features = aligned.load(Side.of(folder, Which.BASE), settings=settings)
+    last = features.blocks["block 1"]
+    guesses = row_facts.predictions(Side.of(folder, Which.BASE), last, features.row_ids)
     assert guesses is not None
-    assert np.array_equal(guesses, features.blocks["block 1"][:, :3].astype(np.float32).argmax(axis=1))
-    assert rows.predictions(Side.of(folder, Which.STEP, 0), features, features.row_ids) is None
+    assert np.array_equal(guesses, last[:, :3].astype(np.float32).argmax(axis=1))
+    assert row_facts.predictions(Side.of(folder, Which.STEP, 0), last, features.row_ids) is None
 
 
-def test_exports_hold_every_number_with_seed_and_versions(opened: space.Space) -> None:
+def test_exports_hold_every_number_with_seed_and_versions(opened: FeatureComparison) -> None:
     import io
 
     import pandas as pd
     import pyarrow.parquet as pq
 
-    document = json.loads(export.numbers(opened))
+    document = json.loads(downloads.numbers(opened))
     assert document["seed"] == 0 and document["run"] == "LoRA" and "numpy" in document["versions"]
-    table = pd.read_csv(io.BytesIO(export.table(opened)))
+    table = pd.read_csv(io.BytesIO(downloads.table(opened)))
     assert list(table["name"]) == list(NAMES) and table["seed"].eq(0).all() and table["versions"].str.contains("numpy=").all()
     drawn = opened.map(2, View.UNION)
     assert drawn is not None
-    points = pq.read_table(io.BytesIO(export.vectors(opened, drawn, 2))).to_pandas()
+    points = pq.read_table(io.BytesIO(downloads.points(opened, drawn, 2))).to_pandas()
     assert {"row_id", "x", "y", "block", "run"} <= set(points.columns) and len(points) == 2 * len(opened.row_ids)
     assert np.allclose(points["x"][points["run"] == "LoRA"], drawn.tuned[:, 0])
 
 
-def test_a_figure_leaves_as_a_page_that_needs_no_network(opened: space.Space) -> None:
+def test_a_figure_leaves_as_a_page_that_needs_no_network(opened: FeatureComparison) -> None:
     from core.plots import shift_rows
 
     kept = opened.shift.blocks[2].rows.kept
-    page = export.html(shift_rows.kept_histogram(kept, chance=0.1)).decode()
+    page = downloads.html(shift_rows.kept_histogram(kept, chance=0.1)).decode()
     assert "Plotly.newPlot" in page and "src=\"http" not in page
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(export.browser() is None, reason="no Chromium on this machine")
-def test_a_figure_leaves_as_png_and_svg(opened: space.Space) -> None:
+@pytest.mark.skipif(downloads.browser() is None, reason="no Chromium on this machine")
+def test_a_figure_leaves_as_png_and_svg(opened: FeatureComparison) -> None:
     from core.plots import shift_rows
 
     chart = shift_rows.kept_histogram(opened.shift.blocks[2].rows.kept, chance=0.1)
-    assert export.picture(chart, "png").startswith(b"\x89PNG")
-    assert b"<svg" in export.picture(chart, "svg")[:200]
+    assert downloads.picture(chart, "png").startswith(b"\x89PNG")
+    assert b"<svg" in downloads.picture(chart, "svg")[:200]
 
 
 @pytest.mark.parametrize("name", [b.name for b in BREAKS])
-def test_breaking_fools_the_numbers_it_should(name: str, opened: space.Space) -> None:
+def test_breaking_fools_the_numbers_it_should(name: str, opened: FeatureComparison) -> None:
     broken = breaks.measure(opened, 2, name)
     assert broken is not None and broken.before.cka and broken.after.cka
     before, after = broken.before, broken.after
@@ -348,18 +363,18 @@ def test_breaking_fools_the_numbers_it_should(name: str, opened: space.Space) ->
 
 def test_a_story_has_one_frame_a_step(run: Maker, settings: Settings, dataset: Dataset) -> None:
     folder = run("lora", steps=True)
-    story = space.story(folder, "block 1", dataset=dataset, settings=settings, workspace=WORKSPACE, rows=2000)
+    story = over_training.of_block(folder, "block 1", dataset=dataset, settings=settings, workspace=WORKSPACE, rows=2000)
     assert story is not None and story.steps == (0, 3) and [len(f) for f in story.frames] == [40, 40]
     assert story.checkpoints[0].cka == 1.0 and story.checkpoints[1].cka < 1
-    assert space.story(run("full"), "block 1", dataset=dataset, settings=settings, workspace=WORKSPACE, rows=2000) is None
+    assert over_training.of_block(run("full"), "block 1", dataset=dataset, settings=settings, workspace=WORKSPACE, rows=2000) is None
 
 
 def test_two_seeds_are_a_yardstick(run: Maker, settings: Settings, dataset: Dataset) -> None:
     sides = Side.of(run("full")), Side.of(run("full", name="again", seed=1))
-    values = space.yardstick(*sides, dataset=dataset, settings=settings, workspace=WORKSPACE, rows=2000)
+    values = seed_similarity.by_block(*sides, dataset=dataset, settings=settings, workspace=WORKSPACE, rows=2000)
     assert values[:2] == (1.0, 1.0) and 0.5 < values[2] < 1
 
 
 def test_features_of_a_change_turned_up_or_down_are_refused_in_words(run: Maker, settings: Settings) -> None:
     with pytest.raises(RecipeError, match="strength 2"):
-        pairs.load(replace(Side.of(run("lora")), strength=2.0), settings=settings)
+        aligned.load(replace(Side.of(run("lora")), strength=2.0), settings=settings)

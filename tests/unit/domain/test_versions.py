@@ -12,7 +12,7 @@ import pytest
 
 from core import checksums, values
 from core.analysis import damage
-from core.analysis.space import weight_changes
+from core.analysis.feature_files import weight_changes
 from core.data import ingest, library
 from core.data.report import ImportReport
 from core.domain import codec, versions

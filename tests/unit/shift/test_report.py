@@ -10,7 +10,7 @@ import pytest
 from core.errors import DataError
 from core.shift import report
 from core.shift.arrays import State
-from core.shift.sides import Sides
+from core.shift.sides import AlignedFeatures
 
 NAMES = ("embeddings", "block 0", "block 1")
 BLOCK_KEYS = {"index", "name", "frozen", "cka", "cka_low", "cka_high", "knn_overlap", "knn_overlap_chance",
@@ -34,7 +34,7 @@ def made(block):
         labels = np.arange(n) % 4 if not labelled else block(n=n, apart=0.2, seed=0)[2]
         values = {"names": NAMES, "base": base, "tuned": tuned, "frozen": (True, False, False),
                   "labels": labels if labelled else None, "shift": np.arange(n) >= n - shift if shift else None}
-        return Sides(**{**values, **changes})
+        return AlignedFeatures(**{**values, **changes})
 
     return make
 
@@ -154,13 +154,13 @@ def test_one_shift_row_or_three_do_not_break(made):
 _LARGE = """
 import resource, numpy as np
 from core.shift import report
-from core.shift.sides import Sides
+from core.shift.sides import AlignedFeatures
 rng = np.random.default_rng(0)
 x = (rng.standard_normal((20_000, 768), dtype=np.float32)).astype(np.float16)
 y = (x + 0.3 * rng.standard_normal((20_000, 768), dtype=np.float32)).astype(np.float16)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rows = np.arange(20_000)
-report.measure(Sides(names=("block 0",), base=[x], tuned=[y], frozen=(False,), labels=rows % 10, shift=rows % 4 == 0))
+report.measure(AlignedFeatures(names=("block 0",), base=[x], tuned=[y], frozen=(False,), labels=rows % 10, shift=rows % 4 == 0))
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.analysis.blockfile import BlockFeatures
+from core.analysis.feature_files import BlockFeatures
 from core.analysis.sample import of_training, probe_sample
 from core.domain.dataset import Dataset
 from core.domain.recipe import LoraSpec, Recipe

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core.analysis import contact_sheet, space
+from core.analysis import contact_sheet, feature_comparison
 from core.domain.dataset import Dataset, Task
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import LoraSpec, Recipe, batches_an_epoch
@@ -328,12 +328,12 @@ def test_pictures_of_a_second_dataset_stand_beside(settings: Settings, shapes: D
     other = write_picture_dataset(settings, n_rows=30)
     recipe = make(shapes, models["vit"], "partial", freeze=LOWER["vit"])
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=Notes())
-    measured = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), beside=other.id)
+    measured = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), second=other.id)
     assert measured.beside.sum() == 30 and (~measured.beside).sum() == 24
-    opened = space.build(Side.of(tmp_path / "run", Which.BASE), Side.of(tmp_path / "run"), names=("base", "partial"),
-                         dataset=shapes, settings=settings, workspace=WORKSPACE, rows=2000, beside=other.id)
+    opened = feature_comparison.compare(Side.of(tmp_path / "run", Which.BASE), Side.of(tmp_path / "run"), names=("base", "partial"),
+                         dataset=shapes, settings=settings, workspace=WORKSPACE, rows=2000, second=other.id)
     assert opened.kind == "image" and opened.pair.key == measured.key
-    for path, row, far in zip(opened.contents, opened.row_ids, opened.pair.beside, strict=True):
+    for path, row, far in zip(opened.contents, opened.row_ids, opened.aligned.second, strict=True):
         assert path.endswith(f"{(other if far else shapes).id}/images/{row}.png")
     sheet = contact_sheet.make(opened.contents, cache=settings.cache)
     assert sheet is not None and sheet.columns == 7, "54 pictures of both on one sheet"

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.analysis import pairs
-from core.analysis.blockfile import BlockFeatures, beside_of, steps_of
-from core.analysis.sample import BESIDE_ROWS, beside_sample, probe_sample
+from core.analysis import aligned
+from core.analysis.feature_files import BlockFeatures
+from core.analysis.feature_paths import second_of, steps_of
+from core.analysis.sample import SECOND_ROWS, probe_sample, second_sample
 from core.domain.dataset import Dataset
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import LoraSpec, Recipe
@@ -124,13 +125,13 @@ def test_rows_of_a_second_dataset_stand_beside_and_are_extracted_once(settings: 
     other = write_dataset(settings, n_rows=30, shift_rows=6)
     run(make(tiny_dataset, tiny_model, "partial", freeze=FreezePlan(frozen=("embeddings", "block 0", "block 1"))), settings,
         tmp_path / "run")
-    found = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), beside=other.id)
-    assert found.row_ids[found.beside].tolist() == list(range(30)), "every split, but not its shift set"
-    assert (~found.beside).sum() == 36
-    same = [np.array_equal(x, y) for x, y in zip(found.sides.base, found.sides.tuned, strict=True)]
+    found = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), second=other.id)
+    assert found.row_ids[found.of_second].tolist() == list(range(30)), "every split, but not its shift set"
+    assert (~found.of_second).sum() == 36
+    same = [np.array_equal(x, y) for x, y in zip(found.features.base, found.features.tuned, strict=True)]
     assert same == [True, True, True, False, False], "frozen blocks are exact on the second dataset, too"
     monkeypatch.setattr(pooled, "every_block", lambda *a, **k: pytest.fail("extracted twice"))
-    again = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), beside=other.id)
+    again = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), second=other.id)
     assert again.key == found.key
 
 
@@ -139,21 +140,21 @@ def test_the_base_models_rows_of_a_second_dataset_are_shared_by_runs(settings: S
     other = write_dataset(settings, n_rows=30)
     for method in ("qlora", "full"):
         run(make(tiny_dataset, tiny_model, method), settings, tmp_path / method)
-        extract(tmp_path / method, settings=settings, workspace=WORKSPACE, observer=Notes(), beside=other.id)
-    sides = {which: pairs.load(Side.of(tmp_path / "qlora", which), settings=settings, beside=other.id)
+        extract(tmp_path / method, settings=settings, workspace=WORKSPACE, observer=Notes(), second=other.id)
+    sides = {which: aligned.load(Side.of(tmp_path / "qlora", which), settings=settings, second=other.id)
              for which in (Which.BASE, Which.FOUR_BIT, Which.FINAL)}
-    plain = pairs.load(Side.of(tmp_path / "full", Which.BASE), settings=settings, beside=other.id)
+    plain = aligned.load(Side.of(tmp_path / "full", Which.BASE), settings=settings, second=other.id)
     assert np.array_equal(plain.blocks["block 3"], sides[Which.BASE].blocks["block 3"])
     assert len({side.blocks["block 3"].tobytes() for side in sides.values()}) == 3
     assert len(list((settings.cache / "block_features").iterdir())) == 4, "base and 4-bit base, each for two datasets"
-    assert beside_of(tmp_path / "full", other.id).is_file()
+    assert second_of(tmp_path / "full", other.id).is_file()
 
 
 def test_a_second_dataset_gives_at_most_500_rows_an_equal_share_of_each_class() -> None:
     labels, splits = np.arange(4000) % 4, np.array(["train", "test"] * 1000 + ["shift"] * 2000)
-    chosen = beside_sample(labels, splits)
-    assert len(chosen) == BESIDE_ROWS and chosen.max() < 2000 and np.bincount(labels[chosen]).tolist() == [125] * 4
-    assert np.array_equal(chosen, beside_sample(labels, splits))
+    chosen = second_sample(labels, splits)
+    assert len(chosen) == SECOND_ROWS and chosen.max() < 2000 and np.bincount(labels[chosen]).tolist() == [125] * 4
+    assert np.array_equal(chosen, second_sample(labels, splits))
 
 
 def test_recorded_steps_are_log_spaced() -> None:

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.analysis import pairs, places
+from core.analysis import aligned, feature_paths, row_facts
 from core.cli import export as cli_export
 from core.data import library
 from core.domain.dataset import Dataset
+from core.domain.model import Weights
 from core.domain.recipe import LoraSpec, Recipe
 from core.domain.run import Phase
 from core.domain.side import Side, Which
@@ -70,7 +71,7 @@ USES = {
     "predict": lambda run, settings, to: artifact.load(Side.of(run), settings=settings),
     "the base side": lambda run, settings, to: artifact.load(Side.of(run, Which.BASE), settings=settings),
     "features": lambda run, settings, to: features(run, settings),
-    "shift": lambda run, settings, to: pairs.load(Side.of(run, Which.BASE), settings=settings),
+    "shift": lambda run, settings, to: aligned.load(Side.of(run, Which.BASE), settings=settings),
     "export merged": lambda run, settings, to: cli_export.export(export_of(run, to, "merged"), settings),
     "export adapter": lambda run, settings, to: cli_export.export(export_of(run, to, "adapter"), settings),
 }
@@ -141,7 +142,7 @@ def test_features_are_not_extracted_from_rows_that_changed(run_dir: Path, settin
     with pytest.raises(DataError, match="not the ones that were imported"):
         features(run_dir, settings)
     with pytest.raises(DataError, match="not the ones that were imported"):
-        pairs.table_of(tiny_dataset.id, settings=settings, workspace=WORKSPACE)
+        row_facts.table(tiny_dataset.id, settings=settings, workspace=WORKSPACE)
 
 
 def test_features_are_not_extracted_from_another_dataset_of_the_same_name(run_dir: Path, settings: Settings, tiny_dataset: Dataset) -> None:
@@ -155,18 +156,18 @@ def test_features_are_not_extracted_from_another_dataset_of_the_same_name(run_di
 def test_what_an_earlier_version_left_opens_with_its_features(run_dir: Path, settings: Settings, model: Path) -> None:
     """A run, its base model's features and its report, all recorded under a revision of the weights alone."""
     measure(run_dir, settings=settings, workspace=WORKSPACE, observer=Notes())
-    where = places.of_run(run_dir, settings=settings, rows=2000)
+    where = feature_paths.of_run(run_dir, settings=settings, rows=2000)
     old = facts.identity(str(model), settings).weights_only
     (run_dir / origin.FILE).unlink()
     for name, key in (("result.json", "model_revision"), ("environment.json", "base_model_revision")):
         data = json.loads((run_dir / name).read_text(encoding="utf-8"))
         (run_dir / name).write_text(json.dumps(data | {key: old}), encoding="utf-8")
-    then = places.base_path(settings, dataset_hash=where.dataset_hash, revisions=(old,), recipe=where.recipe, precision="fp32", rows=2000,
-                            weights="")
+    then = feature_paths.base_path(settings, dataset_hash=where.dataset_hash, revisions=(old,), recipe=where.recipe,
+                                   precision="fp32", rows=2000, weights=Weights.PRETRAINED)
     where.base.parent.rename(then.parent)
     path = facts.facts_path(str(model), settings)
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"revision": old}), encoding="utf-8")
-    opened = places.of_run(run_dir, settings=settings, rows=2000)
+    opened = feature_paths.of_run(run_dir, settings=settings, rows=2000)
     assert opened.base == then and opened.ready
     assert artifact.load(Side.of(run_dir), settings=settings).predict(["goal team"])
     (model / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:-4] + b"\0\0\0\1")

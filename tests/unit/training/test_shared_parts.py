@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core.analysis import pairs
+from core.analysis import aligned, row_facts, shift_report
 from core.domain.dataset import Dataset
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import LoraSpec, Recipe
@@ -52,8 +52,8 @@ def test_a_lower_half_stays_as_published_byte_for_byte_and_its_features_exact(fa
     assert not changed & set(SHARED[family])
     assert {".".join(name.split(".")[:3]) for name in changed} == {"encoder.layer.1", "encoder.layer.2"}
     found = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes())
-    same = [np.array_equal(x, y) for x, y in zip(found.sides.base, found.sides.tuned, strict=True)]
-    assert same == [True, True, False, False] == list(found.sides.frozen)
+    same = [np.array_equal(x, y) for x, y in zip(found.features.base, found.features.tuned, strict=True)]
+    assert same == [True, True, False, False] == list(found.features.frozen)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -89,7 +89,7 @@ def test_the_self_test_fails_when_a_frozen_weight_is_not_what_it_was(method: str
     plan = FreezePlan(frozen=("embeddings", "block 0", "block 1"))
     train(tmp_path / "run", tiny_model, tiny_dataset, settings, method=method, precision=precision, freeze=plan)
     sound, notes = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes()), Notes()
-    assert not [w for w in pairs.report(sound, settings=settings).warnings if w.code == "frozen-moved"]
+    assert not [w for w in shift_report.of(sound, settings=settings).warnings if w.code == "frozen-moved"]
     plain = artifact.load
 
     def corrupted(*args: object, **kwargs: object) -> artifact.LoadedModel:
@@ -103,7 +103,7 @@ def test_the_self_test_fails_when_a_frozen_weight_is_not_what_it_was(method: str
         path.unlink()
     found = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=notes)
     if method == "qlora":  # against the 4-bit base model, from which its blocks start
-        table, run = pairs.table_of(tiny_dataset.id, settings=settings, workspace=WORKSPACE), tmp_path / "run"
-        found = pairs.pair(Side.of(run, Which.FOUR_BIT), Side.of(run), settings=settings, table=table)
+        table, run = row_facts.table(tiny_dataset.id, settings=settings, workspace=WORKSPACE), tmp_path / "run"
+        found = aligned.align(Side.of(run, Which.FOUR_BIT), Side.of(run), settings=settings, table=table)
     assert any("Frozen blocks do not compute" in note for note in notes.notes)
-    assert [w.code for w in pairs.report(found, settings=settings).warnings if w.code == "frozen-moved"] == ["frozen-moved"]
+    assert [w.code for w in shift_report.of(found, settings=settings).warnings if w.code == "frozen-moved"] == ["frozen-moved"]

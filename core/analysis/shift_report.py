@@ -1,0 +1,64 @@
+"""The shift report of two aligned sides and its maps, each computed once and kept in the cache folder for all who
+look."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.analysis import report_cache
+from core.analysis.aligned import AlignedSides
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.shift.footer import Map
+    from core.shift.projection import View
+    from core.shift.report import Shift
+
+_MAP_NAMES = {"classes": "classes-apart"}
+"""Views whose stored maps are called otherwise than the view: those of earlier versions did not say how far they draw
+noise apart."""
+_A, _B = "{A}", "{B}"
+"""Stand for the sides' names in a stored report."""
+
+
+def of(aligned: AlignedSides, *, settings: Settings, seed: int = 0) -> Shift:
+    """Every number: read from the cache, or measured (seconds) and kept there. `named` gives its sides their names."""
+    from core.shift.report import measure
+
+    return report_cache.shift(_folder(aligned, settings, seed), lambda: measure(aligned.features, run=_B, base=_A, seed=seed))
+
+
+def is_kept(aligned: AlignedSides, *, settings: Settings, seed: int = 0) -> bool:
+    """Whether `of` would find its numbers in the cache."""
+    return report_cache.has_shift(_folder(aligned, settings, seed))
+
+
+def map_of(aligned: AlignedSides, block: int, *, view: View, settings: Settings, seed: int = 0) -> Map | None:
+    """The map of one block in one view, from the cache or drawn and kept there; None where both sides cannot share one
+    camera."""
+    from core.shift.arrays import one_thread
+    from core.shift.report import draw
+
+    def make() -> Map | None:
+        with one_thread():
+            return draw(aligned.features, block, view=view, seed=seed)
+
+    name = f"{_MAP_NAMES.get(view, view.value)}-{block}"
+    return report_cache.map_of(_folder(aligned, settings, seed), name, make)
+
+
+def named(shift: Shift, *, a: str, b: str, second: str = "") -> Shift:
+    """The report with the names of its sides, and of the second dataset where there is one, in its sentences too."""
+    def sentence(text: str) -> str:
+        if second:
+            text = text.replace("Shift rows", f"{second} rows").replace("shift rows", f"{second} rows")
+        text = text.replace(_A, a).replace(_B, b)
+        return text[:1].upper() + text[1:]
+
+    return replace(shift, base=a, run=b, findings=tuple(map(sentence, shift.findings)))
+
+
+def _folder(aligned: AlignedSides, settings: Settings, seed: int) -> Path:
+    return settings.cache / "shift" / f"{aligned.key}-{seed}"
