@@ -11,21 +11,23 @@ from typing import Any
 
 from core import metrics
 from core.analysis import predictions
-from core.cli import launch, output, sources
-from core.cli.launch import Outcome
+from core.cli import follow, output, sources
+from core.cli.follow import Outcome
 from core.cli.output import ProgressLine
 from core.domain import codec, freeze, resolve
 from core.domain.dataset import Dataset, Split
 from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
-from core.domain.run import Failure, Interval, Status
+from core.domain.run import Interval, JobKind, Status
 from core.errors import RecipeError, ThawError
 from core.metrics import Metric, paired
 from core.models.methods import REGISTRY, get
 from core.planning import effort
 from core.planning.budget import limited
 from core.settings import Settings
+from core.store import Store
+from core.store.jobs import NewJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +43,9 @@ class Arm:
 
 
 def run(args: Namespace, settings: Settings) -> int:
-    """Plan, prepare, train one after another, report. 0 when every run is done, else 1."""
+    """Plan, prepare, train, report. 0 when every run is done, else 1."""
     out = Path(args.out).absolute()
-    methods = [name.strip() for name in args.methods.split(",") if name.strip()]
+    methods = list(dict.fromkeys(name.strip() for name in args.methods.split(",") if name.strip()))
     for name in methods:
         get(name)
     from core.data.check import Options
@@ -60,7 +62,7 @@ def run(args: Namespace, settings: Settings) -> int:
                           remedy=f"Choose among the methods that do: {', '.join(others)}.")
     for name, reason in skipped.items():
         output.say(f"{get(name).card.label} is left out: {reason}.")
-    device = launch.device(settings, workspace=args.workspace)
+    device = follow.device(settings, workspace=args.workspace)
     arms = plan(dataset, facts, methods=methods, seeds=range(args.seeds), budgets=_budgets(args.budgets), level=args.effort,
                 freeze_spec=args.freeze, out=out, device=device)
     outcomes = train_all(arms, settings=settings, workspace=args.workspace)
@@ -113,23 +115,26 @@ def plan(dataset: Dataset, facts: ModelFacts, *, methods: Sequence[str], seeds: 
 
 
 def train_all(arms: Sequence[Arm], *, settings: Settings, workspace: str) -> dict[str, Outcome]:
-    """Run the arms one after another, each in a process of its own. A stopped run ends the rest; a failed one does not."""
+    """Queue the arms as one experiment and follow them to their ends; those that never began are left out."""
+    store = Store(settings)
+    experiment = store.experiments.create(workspace, arms[0].folder.parent.name)
+    ids = store.jobs.submit([
+        NewJob(workspace=workspace, kind=JobKind.TRAIN, name=arm.id, recipe=arm.recipe, experiment=experiment,
+               runs_folder=arm.folder.parent, folder_name=arm.folder.name) for arm in arms])
+    names = dict(zip(ids, (arm.id for arm in arms), strict=True))
+    lines = {id: ProgressLine(f"[{number}/{len(arms)}] {names[id]}:") for number, id in enumerate(ids, 1)}
     outcomes: dict[str, Outcome] = {}
-    for number, arm in enumerate(arms, 1):
-        line = ProgressLine(f"[{number}/{len(arms)}] {arm.id}:")
-        arm.folder.mkdir(parents=True, exist_ok=True)
-        (arm.folder / "recipe.json").write_text(json.dumps(arm.recipe.to_json(), indent=1), encoding="utf-8")
-        outcome = launch.train(arm.folder, settings=settings, workspace=workspace, line=line)
-        outcomes[arm.id] = outcome
+    for id, outcome in follow.train(lines, settings=settings, workspace=workspace):
+        outcomes[names[id]] = outcome
         if outcome.result is not None:
-            line.done(f"{outcome.status.value}, {output.test_score(outcome.result)}, {outcome.result.seconds:.0f} s")
+            score = output.test_score(outcome.result)
+            lines[id].done(f"{outcome.status.value}, {score}, {outcome.result.seconds:.0f} s")
         else:
-            line.done(outcome.status.value)
+            lines[id].done(outcome.status.value)
             if outcome.failure is not None:
                 output.error(outcome.failure)
-        if outcome.status in (Status.STOPPED, Status.INTERRUPTED):
-            output.say("Stopped: the remaining runs were not started.")
-            break
+    if len(outcomes) < len(arms):
+        output.say("Stopped: the remaining runs were not started.")
     return outcomes
 
 
@@ -192,7 +197,7 @@ def _budgets(text: str) -> list[int | None]:
         if part != "all" and not (part.isdigit() and int(part) > 0):
             raise ThawError(f"The label budget {part!r} is not a number of labels.", remedy="Use numbers and all, e.g. 32,128,all.")
         found.append(None if part == "all" else int(part))
-    return found or [None]
+    return list(dict.fromkeys(found)) or [None]
 
 
 def _print(report: dict[str, Any], out: Path) -> None:
@@ -223,17 +228,3 @@ def _columns(measured: Sequence[dict[str, Any]]) -> dict[str, tuple[str, Metric]
     found = {metric.label: ("test", metric) for metric in metrics.METRICS if any(metric.name in m.get("test", {}) for m in measured)}
     shift = metrics.primary(name for each in measured for name in each.get("shift", {}))
     return found | ({f"shift-set {shift.label}": ("shift", shift)} if shift else {})
-
-
-def resume(folder: Path, *, settings: Settings, workspace: str, as_json: bool) -> int:
-    """Go on with one run folder of a comparison from its last checkpoint."""
-    outcome = launch.train(folder, settings=settings, workspace=workspace, line=ProgressLine(f"{folder.name}:"), resume=True)
-    failure: Failure | None = outcome.failure
-    if failure is not None:
-        output.error(failure, as_json=as_json)
-        return 1
-    if as_json:
-        output.document({"id": folder.name, "status": outcome.status, "result": outcome.result})
-    else:
-        print(f"{folder.name}: {outcome.status.value}" + (f", {output.test_score(outcome.result)}" if outcome.result else ""))
-    return 0 if outcome.status is Status.DONE else 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.cli import output
 from core.domain import codec
+from core.domain.run import Status
 from core.settings import Settings
 
 
@@ -29,17 +30,30 @@ def runs(args: Namespace, settings: Settings) -> int:
 
 def resume(args: Namespace, settings: Settings) -> int:
     """Go on with a run: a run of the queue by its id, a run of `compare` by its folder."""
-    folder = Path(args.run)
-    if (folder / "recipe.json").is_file():
-        from core.cli.compare import resume as resume_folder
-
-        return resume_folder(folder.absolute(), settings=settings, workspace=args.workspace, as_json=args.json)
+    run_dir = Path(args.run).absolute()
+    if (run_dir / "recipe.json").is_file():
+        return _resume_folder(run_dir, args, settings)
     from core.api import Thaw
 
     thaw = Thaw(settings)
     thaw.runs.resume(args.workspace, args.run)
     thaw.ensure_supervisor()
     return _show(thaw.runs.get(args.workspace, args.run), as_json=args.json)
+
+
+def _resume_folder(run_dir: Path, args: Namespace, settings: Settings) -> int:
+    from core.cli import follow
+
+    outcome = follow.folder(run_dir, settings=settings, workspace=args.workspace, resume=True)
+    if outcome.failure is not None:
+        output.error(outcome.failure, as_json=args.json)
+        return 1
+    if args.json:
+        output.document({"id": run_dir.name, "status": outcome.status, "result": outcome.result})
+    else:
+        score = f", {output.test_score(outcome.result)}" if outcome.result else ""
+        print(f"{run_dir.name}: {outcome.status.value}{score}")
+    return 0 if outcome.status is Status.DONE else 1
 
 
 def stop(args: Namespace, settings: Settings) -> int:

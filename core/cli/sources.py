@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.cli import launch, output
+from core import logs
+from core.cli import follow, output
 from core.cli.output import ProgressLine
 from core.domain.dataset import Dataset
 from core.domain.model import ModelFacts
@@ -116,10 +117,10 @@ def model(name: str, *, settings: Settings, workspace: str) -> ModelFacts:
     found = facts_module.read(model_id, settings)
     if found is None:
         line = ProgressLine(f"{name}:")
-        launch.prepare({"model": model_id}, settings=settings, workspace=workspace, line=line)
+        follow.prepare({"model": model_id}, name=f"Fetch {name}", settings=settings, workspace=workspace, line=line)
         found = facts_module.read(model_id, settings)
         line.done("inspected")
     if found is None:
-        raise NotFoundError(f"The base model {name} was fetched but not inspected.", remedy="Run the command again; look at prepare.log in "
-                                                                                        "the data folder if it fails again.")
+        raise NotFoundError(f"The base model {name} was fetched but not inspected.",
+                            remedy=f"Run the command again; look at {logs.WORKER} in the data folder if it fails again.")
     return found

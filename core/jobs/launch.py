@@ -59,7 +59,7 @@ def _serves_all(row: SupervisorRow) -> bool:
 
 def trouble(store: Store) -> str | None:
     """Why the queue is not served at present, from a living supervisor; None when all is well, or there is none."""
-    return next((row.trouble for row in store.supervisors.list() if row.trouble and _serves_all(row)), None)
+    return next((row.trouble for row in store.supervisors.list() if row.trouble and alive(row)), None)
 
 
 def ensure_supervisor(settings: Settings, store: Store | None = None, *, command: Sequence[str] = ()) -> bool:

@@ -116,7 +116,9 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
             leftovers.clear(job.folder)
             run = _resolved(run, store, settings)
             job = dataclasses.replace(job, run=run)
-            if run.recipe and not (job.folder / "recipe.json").exists():
+            if not job.resume:
+                (job.folder / "result.json").unlink(missing_ok=True)  # of an earlier run that this one writes over
+            if run.recipe and not (job.resume and (job.folder / "recipe.json").exists()):
                 files.write_json(job.folder / "recipe.json", run.recipe.to_json(), durable=True)
             observer.result(handlers[run.kind](job))
     except Terminated:

@@ -33,7 +33,11 @@ class NewJob:
     kind: JobKind
     name: str
     runs_folder: Path
-    """The run folder becomes `runs_folder / id`."""
+    """The run folder becomes `runs_folder / id`, or `runs_folder / folder_name`."""
+    folder_name: str = ""
+    """What is there already is written over, so ended jobs of that folder are removed; one that has not ended is an error."""
+    resume: bool = False
+    """Go on from a checkpoint in the folder."""
     recipe: Recipe | None = None
     payload: dict[str, Any] = field(default_factory=dict)
     experiment: str | None = None
@@ -58,12 +62,15 @@ class Jobs:
                 check_room(connection, workspace, more=sum(job.workspace == workspace for job in jobs), most=most)
             ticket = connection.execute("SELECT coalesce(max(ticket), 0) FROM jobs").fetchone()[0]
             for offset, job in enumerate(jobs, start=1):
+                folder = job.runs_folder / (job.folder_name or job.id)
+                if job.folder_name:
+                    _vacate(connection, folder)
                 recipe = json.dumps(job.recipe.to_json()) if job.recipe else None
                 connection.execute(
                     "INSERT INTO jobs (id, workspace, kind, name, status, ticket, folder, experiment, recipe, payload, "
-                    "parent, created) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)",
-                    (job.id, job.workspace, job.kind.value, job.name, ticket + offset, str(job.runs_folder / job.id),
-                     job.experiment, recipe, json.dumps(job.payload), job.parent, now))
+                    "parent, created, resume) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (job.id, job.workspace, job.kind.value, job.name, ticket + offset, str(folder), job.experiment, recipe,
+                     json.dumps(job.payload), job.parent, now, job.resume))
         return [job.id for job in jobs]
 
     def get(self, workspace: str, job: str) -> Run:
@@ -77,6 +84,11 @@ class Jobs:
     def find(self, job: str) -> Run | None:
         """One run of any workspace: for workers and supervisors, never for pages."""
         row = self._db.row(f"{PLACE} {_ROWS} WHERE id = :job", {"job": job})
+        return to_run(row) if row else None
+
+    def of_folder(self, folder: Path) -> Run | None:
+        """The newest run in a folder, of any workspace: for whoever has the files anyway."""
+        row = self._db.row("SELECT * FROM jobs WHERE folder = ? ORDER BY ticket DESC LIMIT 1", (str(folder),))
         return to_run(row) if row else None
 
     def list(self, workspace: str, *, kind: JobKind | None = None) -> list[Run]:
@@ -167,6 +179,17 @@ def to_run(row: sqlite3.Row) -> Run:
         damage=why, created=row["created"], started=row["started"], finished=row["finished"],
         heartbeat=row["heartbeat"], position=row["position"] if "position" in keys else None, parent=row["parent"],
         attempts=row["attempts"])
+
+
+def _vacate(connection: sqlite3.Connection, folder: Path) -> None:
+    """Remove the ended jobs of a folder that a new one will write over; ThawError while one waits or is worked on."""
+    rows = connection.execute("SELECT id, status FROM jobs WHERE folder = ?", (str(folder),)).fetchall()
+    for row in rows:
+        if not to_status(row["status"]).final:
+            raise ThawError(f"A run in {folder} has not ended yet.", why=f"Its state is {row['status']}.", kind=FailureKind.DATA,
+                            remedy="Wait until it has, stop it, or choose another folder.")
+        connection.execute("DELETE FROM jobs WHERE id = ?", (row["id"],))
+        connection.execute("DELETE FROM events WHERE run = ?", (row["id"],))
 
 
 def to_status(text: str) -> Status:

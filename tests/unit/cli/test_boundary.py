@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -13,11 +12,12 @@ from typing import Any
 import pytest
 
 from core import __main__ as program
-from core.cli import compare, launch, use
+from core import logs
+from core.cli import compare, use
 from core.cli import data as data_command
-from core.cli.output import ProgressLine
 from core.errors import DataError
 from core.settings import Settings
+from core.store import Store
 from tests import tiny
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -144,18 +144,20 @@ def test_a_damaged_recipe_is_named(content: str, home: Path, tmp_path: Path, cap
         assert f"{run / 'recipe.json'} cannot be read" in said and "fault in Thaw" not in said
 
 
-def test_a_child_names_its_log(home: Path, tmp_path: Path) -> None:
-    """A run's own process: an exception, and an end without a word."""
-    settings = Settings(home=home, hub=False)
+def test_a_run_names_its_log(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run's own process: an error in three parts, and an exception that nobody foresaw."""
     run = write_run(tmp_path / "run")
-    line = ProgressLine("run:", stream=io.StringIO())
-    outcome = launch.train(run, settings=settings, workspace="cli", line=line)
-    assert outcome.failure is not None and outcome.failure.why and outcome.failure.remedy
+    assert program.main(["resume", str(run), "--json"]) == 1
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert "no/such/model" in error["what"] and error["why"] and error["remedy"]
     recipe = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
     (run / "recipe.json").write_text(json.dumps(recipe | {"base_model": 5}), encoding="utf-8")
-    outcome = launch.train(run, settings=settings, workspace="cli", line=line)
-    assert outcome.failure is not None and str(run / "log.txt") in outcome.failure.why + outcome.failure.remedy
-    assert "Traceback" in (run / "log.txt").read_text(encoding="utf-8")
+    Store(Settings(home=home)).database.execute("DELETE FROM jobs")  # of a comparison of another data folder
+    assert program.main(["resume", str(run), "--json"]) == 1
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert logs.WORKER in error["why"] + error["remedy"]
+    for log in (run / "log.txt", home / logs.WORKER):
+        assert "Traceback" in log.read_text(encoding="utf-8")
 
 
 def test_a_reader_that_goes_away_and_a_terminal_of_few_characters(tmp_path: Path) -> None:
