@@ -4,7 +4,7 @@
     steps) python benchmarks/memory.py --methods lora,full --lengths 128 --precisions bf16 --out memory
     python benchmarks/memory.py --model efficientnet-lite0               the same for made-up pictures
 
-Each case is a process of its own (`python -m core.cli.child`) with empty caches, on made-up rows: texts of random words
+Each case is a run of the queue, in a process of its own, with empty caches, on made-up rows: texts of random words
 of mixed length, or pictures of noise. What is compared is the run's own record: peak resident memory above what the
 process held before the model was loaded.
 """
@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -27,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from core import settings as settings_module  # noqa: E402
-from core.cli import sources  # noqa: E402
+from core.cli import follow, sources  # noqa: E402
 from core.domain.dataset import Dataset, Split, Task  # noqa: E402
 from core.domain.model import ModelFacts  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
@@ -116,13 +114,10 @@ def one(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings)
         run_dir = Path(temporary, "run")
         run_dir.mkdir()
         (run_dir / "recipe.json").write_text(json.dumps(recipe.to_json()), encoding="utf-8")
-        done = subprocess.run([sys.executable, "-m", "core.cli.child", "--workspace", WORKSPACE, "--run-dir",
-                               str(run_dir)], cwd=ROOT,
-                              env=dict(os.environ), capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{recipe.method} at {recipe.max_length} in {recipe.precision} "
-                               f"failed:\n{done.stderr[-3000:]}")
-        measured = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))["peak_memory_bytes"]
+        outcome = follow.folder(run_dir, settings=settings, workspace=WORKSPACE, resume=False)
+        if outcome.result is None:
+            raise RuntimeError(f"{recipe.method} at {recipe.max_length} in {recipe.precision} failed: {outcome.failure}")
+        measured = outcome.result.peak_memory_bytes
     parts = memory(recipe, facts=facts, device=device_module.read(settings), n_classes=len(dataset.classes))
     return {"measured": measured, "estimated": parts.total, "ratio": round(parts.total / measured, 3), **_parts(parts)}
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -24,6 +23,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from core.settings import Settings  # noqa: E402
 
 
 def main() -> int:
@@ -52,7 +53,7 @@ def main() -> int:
                                 str(settings.assets / "models" / "minilm"),
                                 str(recipe.max_length)], check=True, capture_output=True, text=True)
         shutil.rmtree(settings.cache, ignore_errors=True)
-        lines.append(json.loads(found.stdout.splitlines()[-1]) | thaw(recipe.to_json()))
+        lines.append(json.loads(found.stdout.splitlines()[-1]) | thaw(recipe.to_json(), settings))
     middle = {key: statistics.median(line[key] for line in lines) for key in lines[0]}
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "probe_time.json").write_text(json.dumps({"effort": args.effort, "runs": lines}, indent=1),
@@ -99,18 +100,19 @@ def bare(rows: str, model: str, length: str) -> dict[str, float]:
             "bare_accuracy": float(fitted.score(features[test], labels[test]))}
 
 
-def thaw(recipe: dict[str, Any]) -> dict[str, float]:
+def thaw(recipe: dict[str, Any], settings: Settings) -> dict[str, float]:
     """A probe with empty caches, as a worker runs it."""
     from benchmarks.run import WORKSPACE
+    from core.cli import follow
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "run")
         folder.mkdir()
         (folder / "recipe.json").write_text(json.dumps(recipe), encoding="utf-8")
-        subprocess.run([sys.executable, "-m", "core.cli.child", "--workspace", WORKSPACE, "--run-dir", str(folder)],
-                       cwd=ROOT, env=dict(os.environ), check=True, capture_output=True)
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return {"thaw_s": result["seconds"], "thaw_accuracy": result["metrics"]["test"]["accuracy"]["value"]}
+        outcome = follow.folder(folder, settings=settings, workspace=WORKSPACE, resume=False)
+    if outcome.result is None:
+        raise RuntimeError(f"The probe failed: {outcome.failure}")
+    return {"thaw_s": outcome.result.seconds, "thaw_accuracy": outcome.result.metrics["test"]["accuracy"].value}
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ frozen prefixes). What is shown is the median over repeats.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -29,8 +30,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from core import settings as settings_module  # noqa: E402
-from core.cli import sources  # noqa: E402
+from core.cli import follow, sources  # noqa: E402
 from core.domain.dataset import Dataset, Split  # noqa: E402
 from core.domain.model import ModelFacts  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
@@ -133,8 +135,8 @@ def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Setting
         command = [sys.executable, str(ROOT / "benchmarks" / "plain_trainer.py"), "--rows", str(rows), "--model",
                    str(folder(facts.id, settings)), "--method", recipe.method, "--settings", json.dumps(values),
                    "--out", str(out), *options]
-        used = watch(command,
-                     {**os.environ, "HF_HOME": temporary, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": temporary})
+        own = {"HF_HOME": temporary, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": temporary}
+        used = watch(lambda: execute(command, {**os.environ, **own}))
         return {**used, **json.loads(out.read_text(encoding="utf-8"))}
 
 
@@ -156,8 +158,7 @@ def thaw(recipe: Recipe, settings: Settings) -> dict[str, Any]:
         run_dir = Path(temporary, "run")
         run_dir.mkdir()
         (run_dir / "recipe.json").write_text(json.dumps(recipe.to_json()), encoding="utf-8")
-        used = watch([sys.executable, "-m", "core.cli.child", "--workspace", WORKSPACE, "--run-dir", str(run_dir)],
-                     dict(os.environ))
+        used = watch(lambda: follow.folder(run_dir, settings=settings, workspace=WORKSPACE, resume=False))
         result = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
     training = sum(seconds for phase, seconds in result["phase_seconds"].items()
                    if phase in ("training", "caching features"))
@@ -170,27 +171,36 @@ def thaw(recipe: Recipe, settings: Settings) -> dict[str, Any]:
 SIDES: dict[str, Any] = {"plain": plain, "tuned": tuned, "alone": alone, "after": after_probe}
 
 
-def watch(command: list[str], environment: dict[str, str]) -> dict[str, float]:
-    """Of a command: wall `seconds`, `cpu_seconds` (user + system), `peak_bytes` resident with its children.
-    RuntimeError when it fails."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with tempfile.TemporaryFile(mode="w+") as log:
-        start = time.perf_counter()
-        child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-        process, peak = psutil.Process(child.pid), 0
-        while child.poll() is None:
-            try:
-                peak = max(peak, sum(p.memory_info().rss for p in (process, *process.children(recursive=True))))
-            except psutil.NoSuchProcess:
-                continue
-            time.sleep(SAMPLE_S)
+def watch(work: Callable[[], object]) -> dict[str, float]:
+    """Of the processes that this one starts for some work: wall `seconds`, `cpu_seconds` (user + system), `peak_bytes` resident."""
+    before, peak, over = resource.getrusage(resource.RUSAGE_CHILDREN), 0, threading.Event()
+
+    def sample() -> None:
+        nonlocal peak
+        while not over.wait(SAMPLE_S):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                peak = max(peak, sum(p.memory_info().rss for p in psutil.Process().children(recursive=True)))
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
+    start = time.perf_counter()
+    try:
+        work()
+    finally:
         seconds = time.perf_counter() - start
-        if child.returncode:
-            log.seek(0)
-            raise RuntimeError(f"{' '.join(command[:3])} ended with status {child.returncode}:\n{log.read()[-3000:]}")
+        over.set()
+        sampler.join()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_bytes": peak}
+
+
+def execute(command: list[str], environment: dict[str, str]) -> None:
+    """Run a command; RuntimeError with the end of what it said when it fails."""
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:3])} ended with status {done.returncode}:\n{done.stdout[-3000:]}")
 
 
 def markdown(report: dict[str, Any]) -> str:

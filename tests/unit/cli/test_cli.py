@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from core import __main__ as program
-from core.cli import compare, launch, output, parser
+from core.cli import compare, follow, output, parser
 from core.domain.model import ModelFacts
 from core.domain.run import Interval
 from core.domain.side import Side
@@ -117,8 +117,8 @@ def test_numbers_for_people() -> None:
 def test_the_metric_that_decides_is_the_one_said_while_training() -> None:
     first, second = METRICS[:2]
     event = {"kind": "eval", "step": 4, "loss": 0.5, second.name: 0.25, first.name: 0.931}
-    assert launch.validation(event) == f"validation {first.label} 93.1 %"
-    assert launch.validation({"loss": 0.5}) == "validation loss 0.500"
+    assert follow.validation(event) == f"validation {first.label} 93.1 %"
+    assert follow.validation({"loss": 0.5}) == "validation loss 0.500"
 
 
 def test_the_table_of_a_comparison_has_a_column_for_every_metric(capsys: pytest.CaptureFixture[str]) -> None:
