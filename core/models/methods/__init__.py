@@ -14,6 +14,7 @@ FILES = (
     "full",
     "lp_ft",
     "lora",
+    "dora",
     "qlora",
     "scratch",
 )

@@ -111,7 +111,7 @@ def test_base_and_tuned_are_what_they_say(method: str, settings: Settings, tiny_
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("method", ["probe", "partial", "lora", "qlora"])
+@pytest.mark.parametrize("method", ["probe", "partial", "lora", "dora", "qlora"])
 def test_what_is_frozen_is_the_same_to_the_byte_after_training(method: str, precision: str, settings: Settings, tiny_model: Path,
                                                               tiny_dataset: Dataset, tmp_path: Path,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:

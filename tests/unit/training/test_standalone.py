@@ -69,7 +69,7 @@ def alone(folder: Path, rows: list[str], *, process: bool = False) -> np.ndarray
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("model", "method", "precision"), [
-    ("bert", "lora", "fp32"), ("bert", "lora", "bf16"), ("gpt2", "full", "fp32"), ("vit", "probe", "bf16"),
+    ("bert", "lora", "fp32"), ("bert", "lora", "bf16"), ("gpt2", "dora", "fp32"), ("gpt2", "full", "fp32"), ("vit", "probe", "bf16"),
     *[pytest.param(*case, marks=pytest.mark.slow) for case in (("llama", "partial", "bf16"), ("efficientnet", "full", "fp32"),
                                                               ("swin", "lora", "fp32"))]])
 def test_a_merged_export_gives_the_recorded_predictions(model: str, method: str, precision: str, finished: Any, tmp_path: Path,
