@@ -131,12 +131,11 @@ def extraction(repeats: int) -> list[Line]:
                              facts=facts, train_rows=dataset.rows(Split.TRAIN), mean_length=dataset.mean_length)
     device = Thaw(settings).device()
     precision = device.precision if device else "fp32"
-    adapter, folder = tasks.adapter(recipe.task), facts_module.folder(facts.id, settings)
-    rows = read_rows(dataset, settings=settings, workspace="bench")
-    encoded = adapter.encode(rows, processor=adapter.load_processor(folder), recipe=recipe, facts=facts,
-                             cache=settings.cache)
-    network = adapter.build(folder, recipe=recipe, facts=facts, n_classes=len(rows.classes), weights="pretrained",
-                            dropout=0.0, device="cpu", compute_dtype=artifact.compute_dtype(precision))
+    rows, folder = read_rows(dataset, settings=settings, workspace="bench"), facts_module.folder(facts.id, settings)
+    task = tasks.get(recipe.task).of(folder, rows)
+    encoded = task.encode(rows, recipe=recipe, facts=facts, cache=settings.cache)
+    network = task.build(folder, recipe=recipe, facts=facts, weights="pretrained", dropout=0.0, device="cpu",
+                         compute_dtype=artifact.compute_dtype(precision))
     sample = np.arange(min(ROWS, len(rows.row_ids)))
     bare = Bare(folder, rows.content[:len(sample)], recipe.max_length, precision)
     pooled.every_block(network, encoded, sample[:64], precision=precision)

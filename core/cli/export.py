@@ -12,7 +12,6 @@ from core.cli import export_card, output
 from core.cli.boundary import read_json, read_recipe
 from core.cli.use import run_folder
 from core.domain.model import Weights
-from core.domain.recipe import Recipe
 from core.domain.side import Side
 from core.errors import NotFoundError, ThawError
 from core.settings import Settings
@@ -59,7 +58,7 @@ def _adapter(run_dir: Path, target: Path, settings: Settings) -> list[str]:
     labels = read_json(run_dir / "artifact" / "labels.json")
     facts = facts_module.read(recipe.base_model, settings)
     about = {"classes": labels["classes"], "precision": labels["precision"], "base_model": recipe.base_model,
-             "base_model_revision": origin.of(run_dir).model_revision or None, "input": _input(recipe),
+             "base_model_revision": origin.of(run_dir).model_revision or None, "input": recipe.task.content,
              "pooling": facts.pooling if facts and recipe.pooling == "auto" else recipe.pooling,
              "max_length": min(recipe.max_length, facts.max_length) if facts else recipe.max_length}
     shutil.copytree(run_dir / "artifact", target, dirs_exist_ok=True)
@@ -97,7 +96,7 @@ def _merged(run_dir: Path, target: Path, settings: Settings, workspace: str) -> 
     shutil.copy2(run_dir / "recipe.json", target / "recipe.json")
     about = _about(side, facts, body)
     _write(target / "export.json", json.dumps(about, indent=1, ensure_ascii=False))
-    shutil.copyfile(Path(artifact.__file__).with_name("standalone.py"), target / "predict.py")
+    shutil.copyfile(side.task.script, target / "predict.py")
     checked = _check(run_dir, target, settings, workspace)
     folded = " with the adapter folded into the base model's full-precision weights (training saw them rounded to 4 bits)" if rounded else (
         " with what the run trained in it")
@@ -111,14 +110,10 @@ def _merged(run_dir: Path, target: Path, settings: Settings, workspace: str) -> 
 
 def _about(side: Any, facts: Any, body: Any) -> dict[str, Any]:
     """`export.json`: what `predict.py` must know."""
-    about = {"classes": list(side.classes), "precision": side.precision, "pooling": side.network.pooling, "body": type(body).__name__,
-             "channels_last": side.network.channels_last, "input": _input(side.recipe), "base_model": side.recipe.base_model,
+    about = {"precision": side.precision, "pooling": side.network.pooling, "body": type(body).__name__,
+             "channels_last": side.network.channels_last, "input": side.task.card.content, "base_model": side.recipe.base_model,
              "base_model_revision": facts.revision}
-    if about["input"] == "text":
-        return about | {"max_length": min(side.recipe.max_length, facts.max_length), "pad_id": side.processor.pad_token_id or 0}
-    depth = side.depth
-    return about | {"scale": side.processor.scale.tolist(), "offset": side.processor.offset.tolist(), "size": list(side.processor.size),
-                    "depth": {"whole": depth.whole if depth else None, "real": depth.real if depth else None}}
+    return about | side.task.standalone(side.recipe, facts, side.depth)
 
 
 def _check(run_dir: Path, target: Path, settings: Settings, workspace: str) -> str:
@@ -126,7 +121,7 @@ def _check(run_dir: Path, target: Path, settings: Settings, workspace: str) -> s
     import numpy as np
     import pyarrow.parquet as pq
 
-    from core.training import standalone
+    from core.tasks import standalone
 
     rows = _recorded_rows(run_dir, settings, workspace)
     if not rows:
@@ -168,10 +163,6 @@ def _full_precision_body(run_dir: Path, side: Any, settings: Settings) -> Any:
     folder = facts_module.folder(side.recipe.base_model, settings)
     body = load.load_body(folder, device="cpu")
     return PeftModel.from_pretrained(body, run_dir / "artifact" / "adapter", torch_device="cpu")
-
-
-def _input(recipe: Recipe) -> str:
-    return "picture" if str(recipe.task) == "image-classification" else "text"
 
 
 def _base(about: dict[str, Any]) -> str:

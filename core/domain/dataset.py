@@ -6,12 +6,36 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Task(StrEnum):
-    """What a model is trained to do. One file a task in `core/tasks/`."""
+class Content(StrEnum):
+    """What a row of a dataset holds, and what a base model reads."""
 
-    TEXT_CLASSIFICATION = "text-classification"
-    IMAGE_CLASSIFICATION = "image-classification"
-    LANGUAGE_MODELLING = "language-modelling"
+    TEXT = "text"
+    PICTURE = "picture"
+
+
+class Task(StrEnum):
+    """What a model is trained to do: what it reads for that, and whether rows carry labels. One file a task in `core/tasks/`."""
+
+    content: Content
+    labelled: bool
+
+    TEXT_CLASSIFICATION = "text-classification", Content.TEXT, True
+    IMAGE_CLASSIFICATION = "image-classification", Content.PICTURE, True
+    LANGUAGE_MODELLING = "language-modelling", Content.TEXT, False
+
+    def __new__(cls, value: str, content: Content = Content.TEXT, labelled: bool = True) -> Task:
+        self = str.__new__(cls, value)
+        self._value_, self.content, self.labelled = value, content, labelled
+        return self
+
+    @classmethod
+    def on(cls, content: Content, *, labelled: bool = True) -> Task:
+        """The task of rows that hold this, with or without labels."""
+        return next(task for task in cls if (task.content, task.labelled) == (content, labelled))
+
+
+UNSAID = Task.TEXT_CLASSIFICATION
+"""The task of a document that names none."""
 
 
 class Split(StrEnum):

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from core.features.encoded import Encoded
 from core.features.row_store import RowStore
 from core.models import blocks
 from core.models.network import Network
-from core.tasks.base import Encoded
 
 Report = Callable[[float, float | None], None]
 BATCH_ROWS = 32

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from core.features.encoded import Encoded
 from core.features.extract import autocast, by_length, to_device
 from core.models import blocks
 from core.models.network import Network
-from core.tasks.base import Encoded
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The network Thaw trains: a base model's body, pooling, and one linear head."""
+"""The network Thaw trains: a base model's body, pooling, and a head of the task."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ TOKENS_FIRST = ("xlnet",)
 
 
 class Network(nn.Module):
-    """Body + pooling + linear head. `forward` returns {"loss"?, "logits"}; `features` the pooled activations.
+    """Body + pooling + head. `forward` returns {"logits": what the head says}; `features` the pooled activations.
 
-    stack: where the body's blocks are. pooling: `mean`, `cls` or `last` over tokens, `mean` over the places of a feature map, or
-    `model`: the body's own pooled output. channels_last: feature maps are (n_rows, height, width, channels).
+    head: reads pooled features, in fp32. stack: where the body's blocks are. pooling: `mean`, `cls` or `last` over tokens, `mean` over
+    the places of a feature map, or `model`: the body's own pooled output. channels_last: feature maps are (n_rows, height, width,
+    channels).
     """
 
-    def __init__(self, body: nn.Module, *, stack: Stack, pooling: str, width: int, n_classes: int, channels_last: bool = False) -> None:
+    def __init__(self, body: nn.Module, *, head: nn.Module, stack: Stack, pooling: str, channels_last: bool = False) -> None:
         super().__init__()
         self.body = body
-        self.head = nn.Linear(width, n_classes)
+        self.head = head
         self.stack = stack
         self.pooling = pooling
         self.channels_last = channels_last
@@ -56,14 +57,10 @@ class Network(nn.Module):
             mask = mask[:, torch.arange(n_tokens, device=mask.device) * mask.shape[1] // n_tokens]
         return pool(hidden, mask, "mean" if self.pooling == "model" else self.pooling)
 
-    def forward(self, labels: torch.Tensor | None = None, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         features = self.features(**inputs)
         with torch.autocast(features.device.type, enabled=False):  # the head is fp32 in every precision, as the solved probe is
-            logits = self.head(features.to(self.head.weight.dtype))  # (n_rows, n_classes)
-        output = {"logits": logits}
-        if labels is not None:
-            output["loss"] = nn.functional.cross_entropy(logits.float(), labels)
-        return output
+            return {"logits": self.head(features)}
 
     def train(self, mode: bool = True) -> Network:
         """Train mode for what trains; frozen modules stay in eval mode (no dropout, stored BatchNorm statistics)."""
@@ -133,7 +130,7 @@ class Network(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.head.weight.device
+        return next(self.parameters()).device
 
 
 def pool(hidden: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor:

@@ -164,7 +164,7 @@ def _step(folder: Path, facts: ModelFacts, body: nn.Module | None, method: Metho
 def network_of(body: nn.Module, facts: ModelFacts) -> Network:
     """A network of two classes."""
     stack = sharing.of_build(body, blocks.find_stack(body), facts)
-    return Network(body, stack=stack, pooling=facts.pooling, width=facts.hidden_size, n_classes=2, channels_last=load.channels_last(body))
+    return Network(body, head=nn.Linear(facts.hidden_size, 2), stack=stack, pooling=facts.pooling, channels_last=load.channels_last(body))
 
 
 def _gradients(network: Network, method: Method, recipe: Recipe, inputs: Inputs) -> str | None:
@@ -182,7 +182,8 @@ def _gradients(network: Network, method: Method, recipe: Recipe, inputs: Inputs)
     for parameter in trained:
         parameter.register_post_accumulate_grad_hook(note)
     with torch.enable_grad():
-        loss = network(**inputs, labels=torch.arange(len(next(iter(inputs.values())))) % 2)["loss"]
+        labels = torch.arange(len(next(iter(inputs.values())))) % 2
+        loss = nn.functional.cross_entropy(network(**inputs)["logits"], labels)
         loss.backward()
     if not torch.isfinite(loss) or not all(reached):
         return "one training step was tried and gave no finite numbers"

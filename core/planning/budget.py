@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.domain.dataset import Dataset, Split
 from core.domain.recipe import Recipe
 from core.models import methods
 
@@ -30,6 +31,11 @@ def shared(recipe: Recipe, *, train: int, validation: int, classes: int) -> tupl
         share = 0
     taken = min(train, budget - share)
     return taken, min(validation, budget - taken) if share else 0
+
+
+def of_dataset(recipe: Recipe, dataset: Dataset) -> tuple[int, int]:
+    """`shared`, of the rows that a dataset has."""
+    return shared(recipe, train=dataset.rows(Split.TRAIN), validation=dataset.rows(Split.VALIDATION), classes=len(dataset.classes))
 
 
 def in_words(recipe: Recipe) -> str:

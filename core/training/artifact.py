@@ -28,10 +28,9 @@ from core.models import facts as facts_module
 from core.models import inspect as model_inspect
 from core.models.network import Network
 from core.settings import Settings
-from core.tasks.base import Rows
+from core.tasks.base import Objective, Outputs, Rows, SolvedHead
 from core.training import evaluate
 from core.training.inputs import Inputs
-from core.training.probe import LinearHead
 
 LABELS_FILE, HEAD_FILE, BASE_HEAD_FILE, WEIGHTS_FILE, ADAPTER = (
     "labels.json", "head.safetensors", "base_head.safetensors", "weights.safetensors", "adapter")
@@ -40,42 +39,39 @@ SOURCE_FILE = "source.json"
 """Where the rows came from (`RowSource`): columns, template, depth of pictures."""
 
 
-def save(folder: Path, *, network: Network, recipe: Recipe, classes: tuple[str, ...], processor: Any, base_head: LinearHead | None,
-         precision: str) -> int:
-    """Write the artifact; returns its bytes. base_head: the solved probe, the head of the base side."""
+def save(folder: Path, *, task: Objective, network: Network, recipe: Recipe, base_head: SolvedHead | None, precision: str) -> int:
+    """Write the artifact; returns its bytes. base_head: the solved one, the head of the base side."""
     card = methods.get(recipe.method).card
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({"weight": network.head.weight.detach().cpu().contiguous(), "bias": network.head.bias.detach().cpu().contiguous()},
-              folder / HEAD_FILE)
+    save_file({name: value.detach().cpu().contiguous() for name, value in network.head.state_dict().items()}, folder / HEAD_FILE)
     if base_head is not None:
-        save_file({"weight": torch.from_numpy(base_head.weight), "bias": torch.from_numpy(base_head.bias)}, folder / BASE_HEAD_FILE)
+        save_file({name: torch.from_numpy(value) for name, value in base_head.tensors().items()}, folder / BASE_HEAD_FILE)
     if card.adapter:
         network.body.save_pretrained(folder / ADAPTER, safe_serialization=True)  # type: ignore[operator]
     else:
         body = {name.removeprefix("body."): tensor for name, tensor in network.trained_state().items() if name.startswith("body.")}
         if body:
             save_file(body, folder / WEIGHTS_FILE)
-    tasks.adapter(recipe.task).save_processor(processor, folder / "processor")
-    (folder / LABELS_FILE).write_text(json.dumps({"classes": list(classes), "precision": precision}), encoding="utf-8")
+    about = task.save(folder) | {"precision": precision}
+    (folder / LABELS_FILE).write_text(json.dumps(about), encoding="utf-8")
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and "processor" not in path.parts
                and path.name != BASE_HEAD_FILE)
 
 
 @dataclass(kw_only=True)
 class LoadedModel:
-    """A side, loaded from disk: the base model with the solved probe as head, or the tuned model."""
+    """A side, loaded from disk: the base model with the solved head, or the tuned model."""
 
+    task: Objective
     network: Network
-    classes: tuple[str, ...]
     recipe: Recipe
-    processor: Any
     precision: str
     settings: Settings
     depth: Depth | None = None
     """Which values of pictures of more than 8 bits became black and white in the training data."""
 
-    def logits(self, content: list[str]) -> np.ndarray:
-        """(n_rows, n_classes) of texts or picture paths."""
+    def outputs(self, content: list[str]) -> Outputs:
+        """What the network says of texts or picture paths, one entry a row."""
         import tempfile
 
         facts = facts_module.read(self.recipe.base_model, self.settings)
@@ -83,19 +79,16 @@ class LoadedModel:
             raise NotFoundError(f"The base model {self.recipe.base_model} is not on this machine.",
                                 remedy="Run the recipe again to fetch it.")
         count = len(content)
-        rows = Rows(row_ids=np.arange(count), content=content, labels=np.zeros(count, np.int64), splits=np.full(count, "test"),
-                    classes=self.classes, dataset_hash="ad hoc", depth=self.depth)
+        rows = Rows(row_ids=np.arange(count), content=content, labels=np.full(count, -1), splits=np.full(count, "test"),
+                    dataset_hash="ad hoc", depth=self.depth)
         with tempfile.TemporaryDirectory() as cache:
-            encoded = tasks.adapter(self.recipe.task).encode(rows, processor=self.processor, recipe=self.recipe, facts=facts,
-                                                            cache=Path(cache))
-            inputs = Inputs(network=self.network, encoded=encoded, labels=rows.labels, precision=self.precision)
-            return evaluate.logits(inputs, np.arange(count))
+            encoded = self.task.encode(rows, recipe=self.recipe, facts=facts, cache=Path(cache))
+            inputs = Inputs(task=self.task, network=self.network, rows=rows, encoded=encoded, precision=self.precision)
+            return evaluate.outputs(inputs, np.arange(count))
 
     def predict(self, content: list[str]) -> list[dict[str, Any]]:
-        """For each row {"label": name, "probabilities": {class: p}}."""
-        probabilities = evaluate.softmax(self.logits(content))
-        return [{"label": self.classes[int(row.argmax())],
-                 "probabilities": {name: float(p) for name, p in zip(self.classes, row, strict=True)}} for row in probabilities]
+        """The task's answer for each row, in words."""
+        return self.task.samples(self.outputs(content)) if content else []
 
 
 def load(side: Side, *, settings: Settings, device: str | None = None) -> LoadedModel:
@@ -116,7 +109,8 @@ def load(side: Side, *, settings: Settings, device: str | None = None) -> Loaded
         raise NotFoundError("This run has no artifact yet.", why=f"{folder.name}/ is missing in its folder.",
                             remedy="Wait until the run is done, or resume it.")
     recipe = _read(run_dir / "recipe.json", Recipe.from_json)
-    classes, precision = _read(folder / LABELS_FILE, lambda data: (tuple(map(str, data["classes"])), str(data["precision"])))
+    about = _read(folder / LABELS_FILE, lambda data: data | {"precision": str(data["precision"])})
+    precision = about["precision"]
     if base and not (folder / BASE_HEAD_FILE).is_file():
         raise NotFoundError("This run has no base side to predict with.",
                             why="It started from a random head, so no head was fitted on the base model's features.",
@@ -125,19 +119,15 @@ def load(side: Side, *, settings: Settings, device: str | None = None) -> Loaded
     facts = model_inspect.facts_of(recipe.base_model, settings=settings)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     card = methods.get(recipe.method).card
-    adapter = tasks.adapter(recipe.task)
-    network = adapter.build(facts_module.folder(recipe.base_model, settings), recipe=recipe, facts=facts,
-                            n_classes=len(classes), weights=Weights.PRETRAINED if base else card.weights, dropout=0.0,
-                            compute_dtype=compute_dtype(precision), device=where)
-    head = load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE))
-    with torch.no_grad():
-        network.head.weight.copy_(head["weight"])
-        network.head.bias.copy_(head["bias"])
+    task = _read(folder / LABELS_FILE, lambda data: tasks.get(recipe.task).load(folder, data))
+    network = task.build(facts_module.folder(recipe.base_model, settings), recipe=recipe, facts=facts,
+                         weights=Weights.PRETRAINED if base else card.weights, dropout=0.0, compute_dtype=compute_dtype(precision),
+                         device=where)
+    network.head.load_state_dict(load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE)))
     if not base:
         _load_body(network, folder, where)
     network.eval()
-    return LoadedModel(network=network, classes=classes, recipe=recipe, precision=precision, settings=settings,
-                depth=_depth(folder), processor=adapter.load_processor(folder / "processor"))
+    return LoadedModel(task=task, network=network, recipe=recipe, precision=precision, settings=settings, depth=_depth(folder))
 
 
 def _depth(folder: Path) -> Depth | None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from core import files, metrics
 from core.domain.dataset import Split
 from core.domain.model import Weights
 from core.domain.recipe import PAGED_ADAMW, Recipe
@@ -20,10 +21,11 @@ from core.domain.run import Interval, Observer, Phase, Result
 from core.features import extract
 from core.models import attention, methods
 from core.models.network import Network, count_parameters
+from core.planning import recipes
 from core.planning.budget import LABELS
-from core.planning.estimate import estimate
 from core.settings import Settings
-from core.training import artifact, evaluate, prefix, probe
+from core.tasks.base import Outputs, SolvedHead
+from core.training import artifact, evaluate, prefix
 from core.training import device as device_module
 from core.training.inputs import Inputs
 from core.training.memory import PeakMemory
@@ -47,7 +49,7 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     _import_libraries(session)
     with PeakMemory(session.device.kind) as peak:
         inputs, base_head, trained = _train(session)
-        metrics = _evaluate(session, inputs, base_head, trained.validation_logits)
+        metrics = _evaluate(session, inputs, base_head, trained.validation)
         result = _save(session, inputs, base_head, metrics, trained)
     result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, **_seconds(session, trained))
     artifact.write_json(run_dir / "result.json", result)
@@ -89,37 +91,33 @@ class Trained:
     samples: int = 0
     best_step: int | None = None
     earlier_seconds: float = 0.0
-    validation_logits: np.ndarray | None = None
-    """(n_rows, n_classes) of the validation rows, where training left them."""
+    validation: Outputs | None = None
+    """What the network says of the validation rows, where training left it."""
 
 
-def _train(session: Session) -> tuple[Inputs, probe.LinearHead | None, Trained]:
+def _train(session: Session) -> tuple[Inputs, SolvedHead | None, Trained]:
     recipe, card = session.recipe, session.card
-    base_head, network = _base_head(session) if card.solves_head(recipe) else (None, None)
-    if card.solved:
-        assert network is not None and base_head is not None  # a solved method solves its head
-        _set_head(network, base_head)
-        methods.get(recipe.method).make_trainable(network, recipe)
-        trainable, total = count_parameters(network)
-        inputs = Inputs(network=network, encoded=session.encoded, labels=session.rows.labels, precision=session.precision)
-        return inputs, base_head, Trained(trainable_params=trainable, total_params=total)
-    dropout = 0.0 if card.adapter else recipe.dropout
+    solves = session.task.card.solved_head and card.solves_head(recipe)
+    base_head, network = _base_head(session) if solves else (None, None)
+    dropout = 0.0 if card.adapter or card.solved else recipe.dropout
     if network is None or card.weights is not Weights.PRETRAINED or dropout:
         network = None
         torch.manual_seed(recipe.seed)
         network = session.build(card.weights, dropout)
     if base_head is not None:
-        _set_head(network, base_head)
+        network.head.load_state_dict({name: torch.from_numpy(value) for name, value in base_head.tensors().items()})
     methods.get(recipe.method).make_trainable(network, recipe)
-    _checkpointing(session, network)
     trainable, total = count_parameters(network)  # before cached blocks are taken out of the network
-    inputs = Inputs(network=network, encoded=session.encoded, labels=session.rows.labels, precision=session.precision)
+    inputs = Inputs(task=session.task, network=network, rows=session.rows, encoded=session.encoded, precision=session.precision)
+    if card.solved:
+        return inputs, base_head, Trained(trainable_params=trainable, total_params=total)
+    _checkpointing(session, network)
     prefix.cache(session, inputs)
     return inputs, base_head, dataclasses.replace(_fit(session, inputs), trainable_params=trainable, total_params=total)
 
 
-def _base_head(session: Session) -> tuple[probe.LinearHead, Network | None]:
-    """The solved probe, from cached features of the base model; and the network when one had to be loaded for it."""
+def _base_head(session: Session) -> tuple[SolvedHead, Network | None]:
+    """The head solved by the task, from cached features of the base model; and the network when one had to be loaded for it."""
     session.enter(Phase.CACHING)
     wanted = np.concatenate([session.train, session.validation])
     if session.card.solved:
@@ -133,22 +131,15 @@ def _base_head(session: Session) -> tuple[probe.LinearHead, Network | None]:
                                                     report=session.report("rows", "features")))
     else:
         session.shared.append(extract.Spent(own=0.0, whole=store.cost_of(len(wanted)) or 0.0))
-    validation = (store.read_single(session.validation), session.rows.labels[session.validation])
-    counts_all = session.recipe.label_budget is not None and session.recipe.budget_counts == LABELS
-    head = probe.solve(store.read_single(session.train), session.rows.labels[session.train], validation=None if counts_all else validation,
-                       n_classes=len(session.rows.classes), seed=session.recipe.seed)
-    session.base_logits = head.logits(validation[0])
+    counted = session.recipe.label_budget is not None and session.recipe.budget_counts == LABELS  # validation labels, too
+    head = session.task.solve(store.read_single, session.rows, train=session.train, seed=session.recipe.seed,
+                              validation=session.validation[:0] if counted else session.validation)
+    session.base_outputs = head.outputs(store.read_single(session.validation))
     if session.card.solved and len(session.validation):
-        found = evaluate.scores(session.base_logits, validation[1])
+        found = evaluate.scores(session.task, session.base_outputs, session.rows, session.validation)
         session.observer.evaluation(step=0, epoch=0.0, samples=len(session.train), seconds=time.monotonic() - session.started, **found)
     store.close()
     return head, network
-
-
-def _set_head(network: Network, head: probe.LinearHead) -> None:
-    with torch.no_grad():
-        network.head.weight.copy_(torch.from_numpy(head.weight))
-        network.head.bias.copy_(torch.from_numpy(head.bias))
 
 
 def _checkpointing(session: Session, network: Network) -> None:
@@ -179,17 +170,16 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
     fit = trainer.build(inputs=inputs, recipe=session.recipe, train=session.train, validation=session.validation, folder=folder,
                         observer=session.observer, elapsed=earlier)
     if session.recipe.track_features:
-        fit.add_callback(recorder.FeatureRecorder(inputs, row_ids=session.rows.row_ids, splits=session.rows.splits,
-                                                  rows=session.recipe.track_features, folder=session.run_dir / "features"))
+        fit.add_callback(recorder.FeatureRecorder(inputs, rows=session.recipe.track_features, folder=session.run_dir / "features"))
     if checkpoint is None and len(session.validation):  # where it starts from, so that curves begin at step 0
-        if session.base_logits is not None and session.card.weights is Weights.PRETRAINED:
-            fit.record(session.base_logits)  # the base model and its solved head: known from the cached features
+        if session.base_outputs is not None and session.card.weights is Weights.PRETRAINED:
+            fit.record(session.base_outputs)  # the base model and its solved head: known from the cached features
         else:
             fit.evaluate()
     with attention.wide_backward(session.precision, session.device.kind):
         fit.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return Trained(steps=fit.state.global_step, samples=fit.samples, best_step=fit.state.best_global_step, earlier_seconds=earlier,
-                   validation_logits=fit.best_logits)
+                   validation=fit.best_outputs)
 
 
 def _checkpoint(session: Session, folder: Path) -> Path | None:
@@ -209,45 +199,42 @@ def _checkpoint(session: Session, folder: Path) -> Path | None:
 # -- evaluating and saving --------------------------------------------------------------------------------------------------------
 
 
-def _evaluate(session: Session, inputs: Inputs, base_head: probe.LinearHead | None,
-              validation_logits: np.ndarray | None) -> dict[str, dict[str, Interval]]:
+def _evaluate(session: Session, inputs: Inputs, base_head: SolvedHead | None, validation: Outputs | None) -> dict[str, dict[str, Interval]]:
     """Predictions of test, shift and validation rows, and every metric of them with its interval."""
-    from core.metrics import measure
+    import pyarrow.parquet as pq
 
     session.enter(Phase.EVALUATING)
-    metrics: dict[str, dict[str, Interval]] = {}
+    found: dict[str, dict[str, Interval]] = {}
     for split in (Split.TEST, Split.SHIFT, Split.VALIDATION):
         indices = session.validation if split == Split.VALIDATION else session.rows.of(split)
         if not len(indices):
             continue
-        known = validation_logits if split == Split.VALIDATION else None
-        values = _logits(session, inputs, base_head, indices) if known is None else known
-        labels = session.rows.labels[indices]
-        evaluate.write_predictions(session.run_dir / f"predictions-{split}.parquet", session.rows.row_ids[indices], labels, values)
-        metrics[str(split)] = measure(evaluate.judge(values, labels))
-    return metrics
+        known = validation if split == Split.VALIDATION else None
+        kept = _outputs(session, inputs, base_head, indices) if known is None else known
+        with files.replacing(session.run_dir / f"predictions-{split}.parquet") as temporary:
+            pq.write_table(session.task.predictions(kept, session.rows, indices), temporary)
+        found[str(split)] = metrics.measure(session.task.judge(kept, session.rows, indices))
+    return found
 
 
-def _logits(session: Session, inputs: Inputs, base_head: probe.LinearHead | None, indices: np.ndarray) -> np.ndarray:
-    if session.card.solved and base_head is not None:  # a probe's features are cached: no second forward pass
+def _outputs(session: Session, inputs: Inputs, base_head: SolvedHead | None, indices: np.ndarray) -> Outputs:
+    if session.card.solved and base_head is not None:  # the features are cached: no second forward pass
         store = feature_store(session)
-        values = base_head.logits(store.read_single(indices))
+        kept = base_head.outputs(store.read_single(indices))
         store.close()
-        return values
-    return evaluate.logits(inputs, indices)
+        return kept
+    return evaluate.outputs(inputs, indices)
 
 
 def _estimate(session: Session, recipe: Recipe) -> Any:
-    rows = {split: session.dataset.rows(split) for split in session.dataset.counts}
-    return estimate(recipe, facts=session.facts, device=session.device, n_classes=len(session.rows.classes), rows=rows,
-                    mean_length=session.dataset.mean_length, slots=session.settings.slots)
+    return recipes.estimate(recipe, facts=session.facts, device=session.device, dataset=session.dataset, slots=session.settings.slots)
 
 
-def _save(session: Session, inputs: Inputs, base_head: probe.LinearHead | None, metrics: dict[str, dict[str, Interval]],
+def _save(session: Session, inputs: Inputs, base_head: SolvedHead | None, metrics: dict[str, dict[str, Interval]],
           trained: Trained) -> Result:
     session.enter(Phase.SAVING)
-    size = artifact.save(session.run_dir / "artifact", network=inputs.network, recipe=session.recipe, classes=session.rows.classes,
-                         processor=session.processor, base_head=base_head, precision=session.precision)
+    size = artifact.save(session.run_dir / "artifact", task=session.task, network=inputs.network, recipe=session.recipe,
+                         base_head=base_head, precision=session.precision)
     artifact.write_json(session.run_dir / "artifact" / artifact.SOURCE_FILE, session.dataset.row_source)
     versions = device_module.versions()
     artifact.write_json(session.run_dir / "environment.json", {

@@ -26,12 +26,13 @@ from core.domain.run import Observer, Phase
 from core.domain.side import Side, Which
 from core.errors import NotFoundError
 from core.features import pooled
+from core.features.encoded import Encoded
 from core.models import facts as facts_module
 from core.models import inspect as model_inspect
 from core.models import origin
 from core.models.network import Network
 from core.settings import Settings
-from core.tasks.base import Encoded, Rows
+from core.tasks.base import Objective, Rows
 from core.training import artifact, prefix, weight_changes
 from core.training.inputs import Inputs, computed_blocks
 
@@ -61,7 +62,8 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
                          progress=lambda done, total: observer.progress(done, total, "bytes", "dataset"))
     origin.of(run_dir).check_dataset(dataset)
     table = read_rows(dataset, settings=settings, workspace=workspace)
-    work = _Work(recipe=recipe, facts=where.facts, rows=table, sample=probe_sample(table.labels, table.splits, rows=rows),
+    task = tasks.get(recipe.task).of(facts_module.folder(recipe.base_model, settings), table)
+    work = _Work(recipe=recipe, facts=where.facts, task=task, rows=table, sample=probe_sample(table.labels, table.splits, rows=rows),
                  precision=precision, settings=settings, observer=observer)
     observer.phase(Phase.CACHING)
     work.sides(where)
@@ -109,6 +111,7 @@ def measure(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
 class _Work:
     recipe: Recipe
     facts: ModelFacts
+    task: Objective
     rows: Rows
     sample: np.ndarray
     precision: str
@@ -122,18 +125,14 @@ class _Work:
             self.ensure(four_bit, lambda: self.blocks(self.untrained(Weights.FOUR_BIT), "4-bit base model"))
         self.ensure(where.tuned, lambda: self.tuned(where))
 
-    def untrained(self, weights: str) -> Network:
+    def untrained(self, weights: Weights) -> Network:
         """The base model as published (or in 4 bits); its head plays no part in features."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        return tasks.adapter(self.recipe.task).build(
-            facts_module.folder(self.recipe.base_model, self.settings), recipe=self.recipe, facts=self.facts,
-            n_classes=len(self.rows.classes), weights=weights, dropout=0.0, device=device,
-            compute_dtype=artifact.compute_dtype(self.precision))
+        return self.task.build(facts_module.folder(self.recipe.base_model, self.settings), recipe=self.recipe, facts=self.facts,
+                               weights=weights, dropout=0.0, device=device, compute_dtype=artifact.compute_dtype(self.precision))
 
     def encoded(self) -> Encoded:
-        adapter = tasks.adapter(self.recipe.task)
-        processor = adapter.load_processor(facts_module.folder(self.recipe.base_model, self.settings))
-        return adapter.encode(self.rows, processor=processor, recipe=self.recipe, facts=self.facts, cache=self.settings.cache)
+        return self.task.encode(self.rows, recipe=self.recipe, facts=self.facts, cache=self.settings.cache)
 
     def blocks(self, network: Network, what: str) -> dict[str, np.ndarray]:
         """Features of every block, from one forward pass."""
@@ -154,13 +153,13 @@ class _Work:
         below = BlockFeatures.load(where.start).blocks if unmoved else {}
         if len(unmoved) == len(names):
             return below
-        inputs = Inputs(network=network, encoded=self.encoded(), labels=self.rows.labels, precision=self.precision)
+        inputs = Inputs(task=self.task, network=network, rows=self.rows, encoded=self.encoded(), precision=self.precision)
         with prefix.reuse(inputs, self.sample, boundary=len(unmoved) - 1, recipe=self.recipe, facts=self.facts,
                           dataset=self.rows.dataset_hash, settings=self.settings):
             found = computed_blocks(inputs, self.sample, self.report("tuned model"))
         return {name: below[name] if name in unmoved else found[name] for name in names}
 
-    def unchanged(self, network: Network, names: list[str], weights: str) -> bool:
+    def unchanged(self, network: Network, names: list[str], weights: Weights) -> bool:
         """The page's self-test: whether these blocks of the run's model give the very bytes that the untrained model gives, both computed
         here, on `CHECKED_ROWS` rows of the sample."""
         some = self.sample[np.linspace(0, len(self.sample) - 1, min(CHECKED_ROWS, len(self.sample))).astype(int)]

@@ -1,21 +1,25 @@
-"""What a network is fed: encoded rows, their labels, and the cached prefix where there is one."""
+"""What a network is fed: encoded rows, what its answers are compared with, and the cached prefix where there is one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Sampler
 
 from core.domain.recipe import batches_an_epoch
-from core.features.extract import PrefixRunner, Report, from_stored
+from core.features.encoded import Encoded
+from core.features.extract import PrefixRunner, Report, from_stored, to_device
 from core.features.pooled import every_block
 from core.features.row_store import RowStore
 from core.models.network import Network
-from core.tasks.base import Encoded
+from core.tasks.base import Objective, Rows
 
+Batch = dict[str, dict[str, torch.Tensor]]
+"""`inputs` of the network, `targets` of the loss."""
 POOL_BATCHES = 32
 """Batches that are sorted by length together: enough to hardly pad, few enough to keep the order random."""
 
@@ -24,25 +28,27 @@ POOL_BATCHES = 32
 class Inputs:
     """A network with the rows it reads. prefix and runner come together."""
 
+    task: Objective
     network: Network
+    rows: Rows
     encoded: Encoded
-    labels: np.ndarray
-    """(n_rows,) int64 of all rows."""
     precision: str = "fp32"
     prefix: RowStore | None = None
     prefix_shape: tuple[int, ...] = ()
     """Of one row: (n_tokens, width), where the number of tokens may vary, or (channels, height, width)."""
     runner: PrefixRunner | None = None
 
-    def batch(self, indices: np.ndarray, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
-        """Inputs of these rows on the CPU, with `labels`, and `prefix` (n_rows, …) where cached. epoch: given for training."""
+    def batch(self, indices: np.ndarray, *, epoch: int | None = None) -> Batch:
+        """These rows on the CPU: `inputs` of the network, and `targets` of the loss. epoch: given for training."""
+        return {"inputs": self.network_inputs(indices, epoch=epoch), "targets": self.task.targets(self.rows, self.encoded, indices)}
+
+    def network_inputs(self, indices: np.ndarray, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
+        """What `run` takes for these rows, on the CPU, with `prefix` (n_rows, …) where it is cached."""
         if self.prefix is None:
-            tensors = self.encoded.batch(indices, epoch=epoch)
-        else:
-            tensors = self.encoded.beside_prefix(indices, prefix_axes=len(self.prefix_shape))
-            tensors["prefix"] = (self._tokens(self.prefix, indices, tensors["attention_mask"].shape[1]) if self.encoded.ragged
-                                 else self._whole_rows(self.prefix, indices))
-        tensors["labels"] = torch.from_numpy(self.labels[indices])
+            return self.encoded.batch(indices, epoch=epoch)
+        tensors = self.encoded.beside_prefix(indices, prefix_axes=len(self.prefix_shape))
+        tensors["prefix"] = (self._tokens(self.prefix, indices, tensors["attention_mask"].shape[1]) if self.encoded.ragged
+                             else self._whole_rows(self.prefix, indices))
         return tensors
 
     def _tokens(self, store: RowStore, indices: np.ndarray, n_tokens: int) -> torch.Tensor:
@@ -58,12 +64,16 @@ class Inputs:
         values = from_stored(store.read_single(indices).reshape(len(indices), *self.prefix_shape))
         return values.contiguous(memory_format=torch.channels_last) if values.ndim == 4 else values
 
-    def run(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Forward pass of a batch made by `batch` (already on the device)."""
+    def run(self, tensors: dict[str, torch.Tensor], model: Any = None) -> dict[str, torch.Tensor]:
+        """Forward pass of `network_inputs` (already on the device) through the network, or through `model`, which wraps it."""
         tensors = dict(tensors)
         if self.runner is not None:
             self.runner.current = tensors.pop("prefix")
-        return self.network(**tensors)  # type: ignore[no-any-return]
+        return (self.network if model is None else model)(**tensors)  # type: ignore[no-any-return]
+
+    def on_device(self, batch: Batch) -> Batch:
+        """The batch where the network is."""
+        return {part: to_device(tensors, self.network.device) for part, tensors in batch.items()}
 
 
 def computed_blocks(inputs: Inputs, indices: np.ndarray, report: Report = lambda done, total: None) -> dict[str, np.ndarray]:
@@ -81,8 +91,7 @@ class _WithPrefix:
         self.lengths = inputs.encoded.lengths
 
     def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        tensors = self.inputs.batch(indices) if self.inputs.runner is not None else self.inputs.encoded.batch(indices)
-        tensors.pop("labels", None)
+        tensors = self.inputs.network_inputs(indices)
         if self.inputs.runner is not None:
             self.inputs.runner.current = tensors.pop("prefix").to(self.inputs.network.device)
         return tensors

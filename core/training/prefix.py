@@ -14,11 +14,11 @@ from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Phase
 from core.features import extract
+from core.features.encoded import Encoded
 from core.features.row_store import RowStore
 from core.models import methods
 from core.models.network import Network
 from core.settings import Settings
-from core.tasks.base import Encoded
 from core.training.inputs import Inputs
 from core.training.session import Session, tracked
 

@@ -27,10 +27,10 @@ def recorded_steps(total: int) -> tuple[int, ...]:
 class FeatureRecorder(TrainerCallback):
     """Writes `features/step-NNNNNNN.safetensors` in the run folder at the recorded steps."""
 
-    def __init__(self, inputs: Inputs, *, row_ids: np.ndarray, splits: np.ndarray, rows: int, folder: Path) -> None:
+    def __init__(self, inputs: Inputs, *, rows: int, folder: Path) -> None:
         self.inputs = inputs
-        self.sample = probe_sample(inputs.labels, splits, rows=rows)
-        self.row_ids = row_ids[self.sample]
+        self.sample = probe_sample(inputs.rows.labels, inputs.rows.splits, rows=rows)
+        self.row_ids = inputs.rows.row_ids[self.sample]
         self.folder = folder
         self.wanted: tuple[int, ...] = ()
 

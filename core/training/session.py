@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,18 +15,20 @@ from core.analysis.sample import probe_sample
 from core.domain import resolve
 from core.domain.dataset import Dataset, Split
 from core.domain.device import Device
-from core.domain.model import ModelFacts
+from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
 from core.errors import DataError, RecipeError
 from core.features import extract
+from core.features.encoded import Encoded
 from core.features.row_store import RowStore
 from core.models import fetch, methods, origin
 from core.models import inspect as model_inspect
 from core.models.network import Network
+from core.planning import budget
 from core.planning.knobs import follows_batches
 from core.settings import Settings
-from core.tasks.base import Encoded, Rows
+from core.tasks.base import Objective, Outputs, Rows
 from core.training import artifact
 from core.training import device as device_module
 
@@ -52,13 +53,13 @@ class Session:
     dataset: Dataset = None  # type: ignore[assignment]
     device: Device = None  # type: ignore[assignment]
     rows: Rows = None  # type: ignore[assignment]
+    task: Objective = None  # type: ignore[assignment]
     encoded: Encoded = None  # type: ignore[assignment]
-    processor: Any = None
     precision: str = "fp32"
     train: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     validation: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    base_logits: np.ndarray | None = None
-    """(n_rows, n_classes) of the validation rows from the base model and its solved head."""
+    base_outputs: Outputs | None = None
+    """What the base model with its solved head says of the validation rows."""
 
     @property
     def card(self) -> methods.Card:
@@ -77,11 +78,10 @@ class Session:
         """A progress callback in that unit."""
         return lambda done, total: self.observer.progress(done, total, unit, note)
 
-    def build(self, weights: str, dropout: float) -> Network:
+    def build(self, weights: Weights, dropout: float) -> Network:
         """A network of the recipe's base model on the device. Raises RecipeError when its files changed since the run looked at them."""
-        network = tasks.adapter(self.recipe.task).build(
-            self.folder, recipe=self.recipe, facts=self.facts, n_classes=len(self.rows.classes), weights=weights, dropout=dropout,
-            compute_dtype=artifact.compute_dtype(self.precision), device=self.device.kind)
+        network = self.task.build(self.folder, recipe=self.recipe, facts=self.facts, weights=weights, dropout=dropout,
+                                  compute_dtype=artifact.compute_dtype(self.precision), device=self.device.kind)
         origin.Origin(model_revision=self.facts.revision).check_model(self.recipe.base_model, self.settings)
         return network
 
@@ -107,27 +107,22 @@ def prepare(session: Session) -> None:
                           + (f", as this model does not compute in bf16 ({unable})." if unable else "."))
     origin.record(session.run_dir, origin.Origin(model_revision=session.facts.revision, dataset_hash=session.dataset.content_hash))
     _check_method(session)
-    adapter = tasks.adapter(recipe.task)
-    session.processor = adapter.load_processor(session.folder)
     session.rows = read_rows(session.dataset, settings=settings, workspace=session.workspace)
-    session.encoded = adapter.encode(session.rows, processor=session.processor, recipe=recipe, facts=session.facts, cache=settings.cache,
-                                     report=session.report("rows", "read"))
-    session.train, session.validation = _budget(session.rows, recipe)
+    session.task = tasks.get(recipe.task).of(session.folder, session.rows)
+    session.encoded = session.task.encode(session.rows, recipe=recipe, facts=session.facts, cache=settings.cache,
+                                          report=session.report("rows", "read"))
+    if not len(session.rows.of(Split.TRAIN)):
+        raise DataError("The dataset has no training rows.", remedy="Import it again with a training split.")
+    sizes = budget.of_dataset(recipe, session.dataset)
+    session.train, session.validation = (session.task.choose(session.rows, session.rows.of(split), size, seed=recipe.seed)
+                                         for split, size in zip((Split.TRAIN, Split.VALIDATION), sizes, strict=True))
     if len(session.train) < 2 and follows_batches(recipe, session.facts):
         raise DataError("One training row is too few for this model.", why="Its BatchNorm layers take statistics over the rows of a batch.",
                         remedy="Import the dataset again with more training rows, or choose the method probe or LoRA.")
-    _cautions(session)
-    cache.evict(settings.cache, int(settings.cache_gb * 1e9))
-
-
-def _cautions(session: Session) -> None:
-    """Note what the rows of this run leave out: classes without a training row, splits without a row."""
-    from core.data.checks.splits import cautions
-
     chosen = {Split.TRAIN: session.train, **{s: session.rows.of(s) for s in (Split.VALIDATION, Split.TEST, Split.SHIFT)}}
-    counts = {split.value: np.bincount(session.rows.labels[rows], minlength=len(session.rows.classes)) for split, rows in chosen.items()}
-    for finding in cautions({s: dict(zip(session.rows.classes, map(int, n), strict=True)) for s, n in counts.items()}):
+    for finding in session.task.cautions(session.rows, {split.value: rows for split, rows in chosen.items()}):
         session.observer.note(finding.message)
+    cache.evict(settings.cache, int(settings.cache_gb * 1e9))
 
 
 def dataset_of(ref: str, *, settings: Settings, workspace: str, progress: Callable[[int, int | None], None]) -> Dataset:
@@ -171,20 +166,6 @@ def _check_method(session: Session) -> None:
     if reason:
         raise RecipeError(f"{session.card.label} does not apply to {session.recipe.base_model}.", why=f"The reason: {reason}.",
                           remedy="Choose another method or another base model.")
-
-
-def _budget(rows: Rows, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-    """(training rows, validation rows) that the run may look at the labels of."""
-    from core.data.splits import label_budget
-    from core.planning.budget import shared
-
-    train, validation = rows.of(Split.TRAIN), rows.of(Split.VALIDATION)
-    if not len(train):
-        raise DataError("The dataset has no training rows.", remedy="Import it again with a training split.")
-    sizes = shared(recipe, train=len(train), validation=len(validation), classes=len(rows.classes))
-    taken, judged = (of[label_budget(rows.labels[of], size, seed=recipe.seed)] if size else of[:0]
-                     for of, size in zip((train, validation), sizes, strict=True))
-    return taken, judged
 
 
 def tracked(session: Session) -> np.ndarray:

@@ -23,9 +23,10 @@ from core.metrics import merit
 from core.models import methods
 from core.models.blocks import block_of
 from core.models.network import Network
+from core.tasks.base import Outputs
 from core.training import checkpoints, evaluate
 from core.training.checkpoints import ELAPSED_FILE, TRAINED_FILE
-from core.training.inputs import Inputs, LengthBuckets
+from core.training.inputs import Batch, Inputs, LengthBuckets
 
 LOGS_PER_EPOCH = 50
 LOSS_WEIGHT = 1e-3
@@ -47,7 +48,7 @@ class ThawTrainer(Trainer):
         self.train_rows = train
         self.validation_rows = validation
         self.observer = observer
-        self._logits: dict[int, np.ndarray] = {}
+        self._outputs: dict[int, Outputs] = {}
         self.started = time.monotonic() - elapsed
         self.sampler = LengthBuckets(train, inputs.encoded.lengths, batch_size=recipe.batch_size, seed=recipe.seed)
         super().__init__(model=inputs.network, args=args, train_dataset=_Indices(), eval_dataset=_Indices())
@@ -65,28 +66,30 @@ class ThawTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(_Indices(), batch_sampler=self.sampler, collate_fn=self._collate)
 
-    def _collate(self, rows: list[int]) -> dict[str, torch.Tensor]:
+    def _collate(self, rows: list[int]) -> Batch:
         return self.inputs.batch(np.asarray(rows), epoch=self.sampler.epoch)
 
     def num_examples(self, dataloader: DataLoader[Any]) -> int:
         return len(self.train_rows)
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
-        output = self.inputs.run(inputs)
-        if not torch.isfinite(output["loss"]):
-            raise NonFiniteLossError(f"The loss became {output['loss'].item()} at step {self.state.global_step + 1}.",
+        """The task's loss on what `model` says, which is the network as the Trainer has wrapped it. inputs: a batch."""
+        outputs = self.inputs.run(inputs["inputs"], model)
+        loss = self.inputs.task.loss(outputs, inputs["targets"])
+        if not torch.isfinite(loss):
+            raise NonFiniteLossError(f"The loss became {loss.item()} at step {self.state.global_step + 1}.",
                                      why=f"The learning rate ({self.recipe.learning_rate:g}) is too high for this model or precision "
                                          f"({self.inputs.precision}).")
-        return (output["loss"], output) if return_outputs else output["loss"]
+        return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        return self.record(evaluate.logits(self.inputs, self.validation_rows))
+        return self.record(evaluate.outputs(self.inputs, self.validation_rows))
 
-    def record(self, values: np.ndarray) -> dict[str, float]:
-        """Report these validation logits, (n_rows, n_classes), as the evaluation of the step reached; kept while the step is the best."""
+    def record(self, kept: Outputs) -> dict[str, float]:
+        """Report this, said of the validation rows, as the evaluation of the step reached; kept while the step is the best."""
         best = self.state.best_global_step
-        self._logits = {step: kept for step, kept in self._logits.items() if step == best} | {self.state.global_step: values}
-        found = evaluate.scores(values, self.inputs.labels[self.validation_rows])
+        self._outputs = {step: earlier for step, earlier in self._outputs.items() if step == best} | {self.state.global_step: kept}
+        found = evaluate.scores(self.inputs.task, kept, self.inputs.rows, self.validation_rows)
         selection = merit(found) - LOSS_WEIGHT * math.tanh(found["loss"])
         metrics = {f"eval_{name}": value for name, value in found.items()} | {"eval_selection": selection}
         self.observer.evaluation(step=self.state.global_step, epoch=float(self.state.epoch or 0.0), samples=self.samples,
@@ -100,15 +103,16 @@ class ThawTrainer(Trainer):
         The learning rate falls to zero, so of checkpoints that validation cannot tell apart the later one has settled more.
         """
         super()._determine_best_metric(metrics, trial)
-        keep = within_standard_error(metrics["eval_selection"], self.state.best_metric or 0.0, len(self.validation_rows))
+        keep = self.inputs.task.as_good(metrics["eval_selection"], self.state.best_metric or 0.0, len(self.validation_rows))
         if keep:
             self.state.best_global_step = self.state.global_step
         return keep
 
     @property
-    def best_logits(self) -> np.ndarray | None:
-        """Validation logits of the best step, which the network holds after training; None where an earlier attempt made them."""
-        return self._logits.get(self.state.best_global_step) if self.state.best_global_step is not None else None
+    def best_outputs(self) -> Outputs | None:
+        """What the network of the best step, which it is after training, said of the validation rows; None where an earlier attempt
+        asked it."""
+        return self._outputs.get(self.state.best_global_step) if self.state.best_global_step is not None else None
 
     @property
     def samples(self) -> int:
@@ -203,16 +207,6 @@ class ObserverCallback(TrainerCallback):
         return control
 
 
-def within_standard_error(score: float, best: float, n_rows: int) -> bool:
-    """The one-standard-error rule: whether a share of `n_rows` rows is less than a standard error below the best share of them.
-
-    Breiman et al. (1984), "Classification and Regression Trees"; Hastie et al. (2009), section 7.10. One right and one wrong row are added
-    (Laplace), so that a flawless score on few rows is not taken for certain.
-    """
-    share = (max(best, 0.0) * n_rows + 1) / (n_rows + 2)  # less the tie-breaking loss, a share of 0 lies just below it
-    return score > best - math.sqrt(share * (1 - share) / n_rows)
-
-
 def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
     """AdamW groups: the head at its own rate; each block at `learning_rate · layer_decay^(blocks above it)`; biases and norms undecayed."""
     owner = block_of([name for name, _ in network.body.named_parameters()], network.stack)
@@ -262,5 +256,5 @@ def build(*, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.n
         eval_strategy="steps" if len(validation) else "no", eval_steps=every, save_strategy="steps", save_steps=every,
         load_best_model_at_end=bool(len(validation)), metric_for_best_model="selection", greater_is_better=True,
         restore_callback_states_from_checkpoint=True, remove_unused_columns=False, dataloader_pin_memory=False,
-        label_names=["labels"])
+        label_names=[])
     return ThawTrainer(inputs=inputs, recipe=recipe, train=train, validation=validation, observer=observer, elapsed=elapsed, args=args)

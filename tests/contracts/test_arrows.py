@@ -16,7 +16,7 @@ UI_MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for p
                     if path.stem != "__init__")
 WEB_MODULES = ["core.api", "core.store", "core.plots", "core.shift", "core.data.library", "core.data.ingest", "core.data.bundled",
                "core.metrics", "core.jobs.launch", "core.jobs.supervisor", "core.models.catalogue", "core.models.facts",
-               "core.models.methods", "core.planning.effort", "core.planning.estimate", "core.__main__"]
+               "core.models.methods", "core.planning.effort", "core.planning.estimate", "core.tasks", "core.__main__"]
 
 
 def loaded_by(*statements: str) -> list[set[str]]:
@@ -47,6 +47,8 @@ def test_asking_methods_and_defaults_leaves_torch_out() -> None:
     loaded, = loaded_by("from core.models.methods import REGISTRY\n"
                        "from core.planning.effort import defaults\n"
                        "from core.domain.dataset import Task\n"
+                       "from core import tasks\n"
+                       "[(t.card, t.card.head_parameters(8, 2)) for t in tasks.REGISTRY.values()]\n"
                        "[(m.card, m.note(None)) for m in REGISTRY.values()]\n"
                        "[defaults(dataset='d', task=Task.TEXT_CLASSIFICATION, base_model='m', method=m)\n"
                        " for m in REGISTRY if m != 'partial']")

@@ -147,7 +147,7 @@ class Answers:
     def predict(self, folder: Path, content: list[str]) -> tuple[list[dict[str, Any]], tuple[str, ...], str]:
         """(an answer a row, class names, precision) of the model that a run left."""
         side = artifact.load(Side.of(folder), settings=self.settings)
-        return side.predict(content), side.classes, side.precision
+        return side.predict(content), side.task.classes, side.precision
 
 
 def _side(text: str) -> Side:

@@ -52,7 +52,7 @@ def test_a_model_without_a_stack_is_refused() -> None:
 
 def test_a_freeze_plan_turns_off_gradients_and_train_mode(tmp_path: Path) -> None:
     body = load.load_body(tiny.bert(tmp_path), dropout=0.5)
-    network = Network(body, stack=blocks.find_stack(body), pooling="mean", width=64, n_classes=3)
+    network = Network(body, head=nn.Linear(64, 3), stack=blocks.find_stack(body), pooling="mean")
     network.freeze(freeze.FreezePlan(frozen=("embeddings", "block 1")))
     network.train()
     layers = blocks.members(body, network.stack)
@@ -63,7 +63,7 @@ def test_a_freeze_plan_turns_off_gradients_and_train_mode(tmp_path: Path) -> Non
 
 def test_train_patterns_open_parameters_inside_frozen_blocks(tmp_path: Path) -> None:
     body = load.load_body(tiny.bert(tmp_path))
-    network = Network(body, stack=blocks.find_stack(body), pooling="mean", width=64, n_classes=3)
+    network = Network(body, head=nn.Linear(64, 3), stack=blocks.find_stack(body), pooling="mean")
     everything = network.stack.names
     network.freeze(freeze.FreezePlan(frozen=everything, train_patterns=(r"bias$",)))
     open_names = {name for name, p in body.named_parameters() if p.requires_grad}

@@ -23,7 +23,8 @@ from core.models import methods
 from core.models.inspect import inspect_model
 from core.settings import Settings
 from core.tasks.base import Rows
-from core.training import artifact, evaluate
+from core.tasks.classification import softmax
+from core.training import artifact
 from core.training.execute import execute
 from core.training.session import read_rows
 from tests import families
@@ -97,8 +98,8 @@ def trains_and_reloads(name: str, facts: ModelFacts, dataset: Dataset, rows: Row
     expected = np.array(recorded["probabilities"].to_pylist())
 
     side = artifact.load(Side.of(folder), settings=settings)
-    together = evaluate.softmax(side.logits(content))
-    alone = evaluate.softmax(np.concatenate([side.logits([one]) for one in content]))
+    together = softmax(side.outputs(content)["logits"])
+    alone = softmax(np.concatenate([side.outputs([one])["logits"] for one in content]))
     np.testing.assert_allclose(together, expected, atol=1e-5, err_msg=f"{name}: all rows")
     np.testing.assert_allclose(alone, expected, atol=1e-4, err_msg=f"{name}: a row at a time")
 
@@ -135,12 +136,12 @@ def test_features_of_every_block_can_be_looked_at(family: str, tmp_path: Path, p
     dataset = (write_picture_dataset if family in families.PICTURES else write_dataset)(place, n_rows=15)
     rows = read_rows(dataset, settings=place, workspace=WORKSPACE)
     recipe = Recipe(dataset=dataset.id, base_model=facts.id, method="probe", task=dataset.task)
-    adapter = tasks.adapter(dataset.task)
-    encoded = adapter.encode(rows, processor=adapter.load_processor(Path(facts.id)), recipe=recipe, facts=facts, cache=tmp_path)
+    task = tasks.get(dataset.task).of(Path(facts.id), rows)
+    encoded = task.encode(rows, recipe=recipe, facts=facts, cache=tmp_path)
     import torch
 
-    network = adapter.build(Path(facts.id), recipe=recipe, facts=facts, n_classes=3, weights="pretrained", dropout=0.0,
-                            compute_dtype=torch.float32, device="cpu")
+    network = task.build(Path(facts.id), recipe=recipe, facts=facts, weights="pretrained", dropout=0.0, compute_dtype=torch.float32,
+                         device="cpu")
     found = every_block(network, encoded, np.arange(15), precision="fp32")
     assert list(found) == [block.name for block in facts.blocks]
     assert all(len(values) == 15 and np.isfinite(values).all() and values.std() > 0 for values in found.values())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from core.domain.device import Device
 from core.domain.freeze import FreezePlan
@@ -22,7 +23,7 @@ HEAD = 64 * 3 + 3
 
 def network(folder: Path, weights: str = "pretrained", quantization: QuantSpec | None = None) -> Network:
     body = load.load_body(folder, weights=weights, quantization=quantization)
-    return Network(body, stack=blocks.find_stack(body), pooling="mean", width=64, n_classes=3)
+    return Network(body, head=nn.Linear(64, 3), stack=blocks.find_stack(body), pooling="mean")
 
 
 def recipe(method: str, **fields: object) -> Recipe:

@@ -17,6 +17,7 @@ from core.models.inspect import inspect_model
 from core.models.network import Network, count_parameters
 from core.planning import footprint
 from core.settings import Settings
+from core.tasks.text_classification import TextClassification
 from core.training.trainer import parameter_groups
 from tests import tiny
 
@@ -122,12 +123,10 @@ def test_the_pass_counts_not_the_order_of_registration() -> None:
 
 
 def network(folder: Path, settings: Settings) -> Network:
-    from core import tasks
-
     facts = inspect_model(str(folder), settings=settings)
     recipe = Recipe(dataset="d", base_model=str(folder), method="partial")
-    return tasks.adapter(recipe.task).build(folder, recipe=recipe, facts=facts, n_classes=3, weights="pretrained", dropout=0.0,
-                                            compute_dtype=torch.float32, device="cpu")
+    return TextClassification(None, "abc").build(folder, recipe=recipe, facts=facts, weights="pretrained", dropout=0.0,
+                                                 compute_dtype=torch.float32, device="cpu")
 
 
 @pytest.mark.parametrize(("frozen", "trains"), [((), True), (("embeddings",), True), (("embeddings", "block 0"), False),

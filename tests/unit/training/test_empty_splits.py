@@ -53,7 +53,7 @@ def test_resuming_without_validation_rows_gives_the_uninterrupted_result(setting
         execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / folder, observer=Notes(stop_at=stop))
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "cut", observer=Notes(), resume=True)
     texts = ["the team goal", "bank market"]
-    whole, cut = (artifact.load(Side.of(tmp_path / folder), settings=settings).logits(texts) for folder in ("whole", "cut"))
+    whole, cut = (artifact.load(Side.of(tmp_path / folder), settings=settings).outputs(texts)["logits"] for folder in ("whole", "cut"))
     assert np.array_equal(whole, cut)
 
 

@@ -23,10 +23,11 @@ from core.errors import NonFiniteLossError, NotFoundError, RecipeError
 from core.models import methods
 from core.models.blocks import members
 from core.settings import Settings
+from core.tasks import classification
 from core.training import artifact, evaluate, trainer
 from core.training import execute as execute_module
 from core.training.execute import execute, read_result
-from core.training.session import Session, prepare
+from core.training.session import Session, prepare, read_rows
 from tests.conftest import WORKSPACE, Notes
 
 METHODS = tuple(methods.REGISTRY)
@@ -94,7 +95,9 @@ def test_the_first_evaluation_is_that_of_the_base_side(method: str, precision: s
     run(make(tiny_dataset, tiny_model, method, precision=precision, epochs=0.5), settings, tmp_path / "run", notes)
     recorded = predictions(tmp_path / "run", "validation")
     base = artifact.load(Side.of(tmp_path / "run", Which.BASE), settings=settings)
-    found = evaluate.scores(base.logits(texts_of(settings, tiny_dataset, recorded["row_id"])), recorded["label"])
+    kept = base.outputs(texts_of(settings, tiny_dataset, recorded["row_id"]))
+    rows = read_rows(tiny_dataset, settings=settings, workspace=WORKSPACE)
+    found = evaluate.scores(base.task, kept, rows, recorded["row_id"])  # a row's id is its place here
     assert notes.evaluations[0]["step"] == 0
     assert {name: notes.evaluations[0][name] for name in found} == pytest.approx(found, abs=CLOSE[precision])
 
@@ -104,7 +107,7 @@ def test_base_and_tuned_are_what_they_say(method: str, settings: Settings, tiny_
     run(make(tiny_dataset, tiny_model, method), settings, tmp_path / "run")
     base, tuned = (artifact.load(Side.of(tmp_path / "run", side), settings=settings) for side in (Which.BASE, Which.FINAL))
     texts = ["the team goal", "bank market share price"]
-    assert not np.allclose(base.logits(texts), tuned.logits(texts), atol=1e-4)
+    assert not np.allclose(base.outputs(texts)["logits"], tuned.outputs(texts)["logits"], atol=1e-4)
     published = load_file(tiny_model / "model.safetensors")
     for name, parameter in base.network.body.named_parameters():
         assert torch.equal(parameter, published[name]), f"the base side's {name} is not the published tensor"
@@ -190,7 +193,7 @@ def test_cached_and_uncached_probe_losses_agree(settings: Settings, tiny_model: 
     run(make(tiny_dataset, tiny_model, "probe"), settings, tmp_path / "run", notes)
     recorded = predictions(tmp_path / "run", "validation")
     tuned = artifact.load(Side.of(tmp_path / "run"), settings=settings)
-    logits = tuned.logits(texts_of(settings, tiny_dataset, recorded["row_id"]))
+    logits = tuned.outputs(texts_of(settings, tiny_dataset, recorded["row_id"]))["logits"]
     uncached = torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(recorded["label"].astype(np.int64))).item()
     assert notes.evaluations[-1]["loss"] == pytest.approx(uncached, abs=1e-4)
 
@@ -238,14 +241,14 @@ def test_stop_keeps_the_best_checkpoint_and_still_measures(settings: Settings, t
 def test_the_latest_checkpoint_within_a_standard_error_of_the_best_is_kept(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
                                                                            tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     accuracies = iter([0.5, 0.8, 0.9, 0.85, 0.6])  # of 18 rows a standard error is 0.08
-    logits: list[np.ndarray] = []
+    outputs: list[dict[str, np.ndarray]] = []
     real = trainer.ThawTrainer.record
 
-    def record(self: Any, values: np.ndarray) -> dict[str, float]:
-        logits.append(values)
+    def record(self: Any, kept: dict[str, np.ndarray]) -> dict[str, float]:
+        outputs.append(kept)
         with monkeypatch.context() as scripted:
             scripted.setattr(evaluate, "scores", lambda *_: {"loss": 1.0, "accuracy": next(accuracies), "macro_f1": 0.0})
-            return real(self, values)
+            return real(self, kept)
 
     monkeypatch.setattr(trainer.ThawTrainer, "record", record)
     notes = Notes()
@@ -254,26 +257,26 @@ def test_the_latest_checkpoint_within_a_standard_error_of_the_best_is_kept(setti
     assert result.best_step == notes.evaluations[3]["step"] < result.steps
     again = artifact.load(Side.of(tmp_path / "run"), settings=settings)
     recorded = predictions(tmp_path / "run", "validation")
-    np.testing.assert_allclose(recorded["probabilities"], evaluate.softmax(logits[3]), atol=1e-6)
+    np.testing.assert_allclose(recorded["probabilities"], classification.softmax(outputs[3]["logits"]), atol=1e-6)
     of_disk = again.predict(texts_of(settings, tiny_dataset, recorded["row_id"]))
     np.testing.assert_allclose(np.stack([list(r["probabilities"].values()) for r in of_disk]), recorded["probabilities"], atol=2e-5)
 
 
 def test_the_standard_error_of_a_share() -> None:
     """sqrt(p (1 - p) / n) with one right and one wrong row added."""
-    assert trainer.within_standard_error(0.94, 0.955, 200)       # 192 of 202: 0.0153
-    assert not trainer.within_standard_error(0.935, 0.955, 200)
-    assert not trainer.within_standard_error(0.995, 1.0, 200)    # 201 of 202: 0.00496
-    assert trainer.within_standard_error(0.65, 0.7, 20)          # 15 of 22: 0.104
-    assert trainer.within_standard_error(-0.001, -0.001, 5000)   # nothing right, less the loss that breaks ties
+    assert classification.within_standard_error(0.94, 0.955, 200)       # 192 of 202: 0.0153
+    assert not classification.within_standard_error(0.935, 0.955, 200)
+    assert not classification.within_standard_error(0.995, 1.0, 200)    # 201 of 202: 0.00496
+    assert classification.within_standard_error(0.65, 0.7, 20)          # 15 of 22: 0.104
+    assert classification.within_standard_error(-0.001, -0.001, 5000)   # nothing right, less the loss that breaks ties
 
 
 @given(correct=st.integers(0, 60), best=st.integers(0, 60), n_rows=st.integers(60, 500))
 def test_the_best_is_always_kept_and_what_is_level_stays_level_when_better(correct: int, best: int, n_rows: int) -> None:
     best = max(best, correct)
-    assert trainer.within_standard_error(best / n_rows, best / n_rows, n_rows)
-    if trainer.within_standard_error(correct / n_rows, best / n_rows, n_rows):
-        assert trainer.within_standard_error((correct + 1) / n_rows, best / n_rows, n_rows)
+    assert classification.within_standard_error(best / n_rows, best / n_rows, n_rows)
+    if classification.within_standard_error(correct / n_rows, best / n_rows, n_rows):
+        assert classification.within_standard_error((correct + 1) / n_rows, best / n_rows, n_rows)
 
 
 def test_a_non_finite_loss_stops_the_run_with_a_cause(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
@@ -287,10 +290,10 @@ def scripted(monkeypatch: pytest.MonkeyPatch, accuracies: list[float]) -> None:
     left = iter(accuracies)
     real = trainer.ThawTrainer.record
 
-    def record(self: Any, values: np.ndarray) -> dict[str, float]:
+    def record(self: Any, kept: dict[str, np.ndarray]) -> dict[str, float]:
         with monkeypatch.context() as inside:
             inside.setattr(evaluate, "scores", lambda *_: {"loss": 1.0, "accuracy": next(left), "macro_f1": 0.0})
-            return real(self, values)
+            return real(self, kept)
 
     monkeypatch.setattr(trainer.ThawTrainer, "record", record)
 

@@ -102,7 +102,7 @@ def test_a_run_reloads_to_its_own_predictions(family: str, method: str, precisio
     if method not in ("probe", "scratch"):
         base = artifact.load(Side.of(tmp_path / "run", Which.BASE), settings=settings)
         paths = paths_of(settings, shapes, recorded["row_id"])
-        assert not np.allclose(base.logits(paths), tuned.logits(paths), atol=1e-4)
+        assert not np.allclose(base.outputs(paths)["logits"], tuned.outputs(paths)["logits"], atol=1e-4)
         published = load.load_body(models[family]).state_dict()
         for name, tensor in base.network.body.state_dict().items():
             assert torch.equal(tensor, published[name]), f"the base side's {name} is not the published tensor"
@@ -243,7 +243,7 @@ def test_augmentation_is_for_training_rows_only(settings: Settings, models: dict
 
 def test_pictures_are_decoded_once(settings: Settings, models: dict[str, Path], shapes: Dataset, tmp_path: Path,
                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.tasks import image_classification as module
+    from core.tasks import pictures as module
 
     opened: list[str] = []
     real = module.open_rgb
@@ -314,14 +314,13 @@ def test_features_of_every_block_are_pooled_to_one_vector_a_row(settings: Settin
 
 
 def side_encoded(side: artifact.LoadedModel, settings: Settings, dataset: Dataset) -> Any:
-    from core import tasks
     from core.models import facts
     from core.training.session import read_rows
 
     found = facts.read(side.recipe.base_model, settings)
     assert found is not None
-    return tasks.adapter(side.recipe.task).encode(read_rows(dataset, settings=settings, workspace=WORKSPACE), processor=side.processor,
-                                                  recipe=side.recipe, facts=found, cache=settings.cache)
+    return side.task.encode(read_rows(dataset, settings=settings, workspace=WORKSPACE), recipe=side.recipe, facts=found,
+                            cache=settings.cache)
 
 
 def test_pictures_of_a_second_dataset_stand_beside(settings: Settings, shapes: Dataset, models: dict[str, Path], tmp_path: Path) -> None:

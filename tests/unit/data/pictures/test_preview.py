@@ -35,7 +35,7 @@ def processor(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.mark.parametrize("level", sorted(LEVELS))
 def test_the_preview_is_what_a_training_batch_holds(level: str, processor, tmp_path: Path) -> None:
-    from core.tasks.image_classification import EncodedPictures
+    from core.tasks.pictures import EncodedPictures
 
     paths = []
     for row in range(4):

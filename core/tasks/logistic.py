@@ -31,6 +31,14 @@ class LinearHead:
         """(n_rows, n_dims) -> (n_rows, n_classes)."""
         return features @ self.weight.T + self.bias
 
+    def outputs(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        """What a network with this head says of rows with these features."""
+        return {"logits": self.logits(features)}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The state of a linear layer."""
+        return {"weight": self.weight, "bias": self.bias}
+
 
 def solve(features: np.ndarray, labels: np.ndarray, *, validation: tuple[np.ndarray, np.ndarray] | None, n_classes: int,
           seed: int = 0) -> LinearHead:
