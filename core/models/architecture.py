@@ -17,7 +17,8 @@ from core.errors import ModelError
 READ = {"input_ids": "texts", "pixel_values": "pictures"}
 """First input of a body -> what it reads."""
 SOUND = ("input_values", "input_features", "audio_values")
-OTHER_MODEL = "Choose an encoder (BERT family) or a decoder (GPT family) for texts, or an encoder for pictures (ViT, ResNet, ConvNeXt …)."
+OTHER_MODEL = ("Choose an encoder (BERT family) or a decoder (GPT family) for texts, or an encoder for pictures (ViT, "
+               "ResNet, ConvNeXt …).")
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,11 @@ class Architecture:
 
 
 def read(folder: Path) -> Architecture:
-    """The body in a folder: the whole model, the vision tower of a model of texts and pictures, or a saved encoder of T5's family.
+    """The body in a folder: the whole model, the vision tower of a model of texts and pictures, or a saved encoder of
+    T5's family.
 
-    Raises ModelError for a model that transformers does not know, has no such body, or reads neither texts nor pictures.
+    Raises ModelError for a model that transformers does not know, has no such body, or reads neither texts nor
+    pictures.
     """
     config = _config(folder)
     auto: Any = AutoModel
@@ -44,7 +47,8 @@ def read(folder: Path) -> Architecture:
         config = config.vision_config
     elif hasattr(config, "vision_config") and hasattr(config, "text_config"):
         raise ModelError(f"The base model {folder.name} reads texts and pictures together.",
-                         why=f"Thaw trains models that read one of the two; of a {config.model_type} neither part can be loaded alone.",
+                         why=f"Thaw trains models that read one of the two; of a {config.model_type} neither part can "
+                             "be loaded alone.",
                          remedy=OTHER_MODEL)
     body = _class_of(config, auto)
     if body is None:
@@ -65,7 +69,8 @@ def _config(folder: Path) -> Any:
         raise
     except Exception as error:
         raise ModelError(f"The base model in {folder.name} cannot be loaded.", why=_first_line(error),
-                         remedy="Choose a model whose architecture transformers knows; code from models is never executed.") from error
+                         remedy="Choose a model whose architecture transformers knows; code from models is "
+                                "never executed.") from error
 
 
 def _class_of(config: Any, auto: Any = AutoModel) -> Any:
@@ -79,7 +84,8 @@ def _class_of(config: Any, auto: Any = AutoModel) -> Any:
 def _encoder_alone(config: Any) -> bool:
     """Whether a folder holds only the encoder of a model with two stacks, as T5EncoderModel saves it."""
     encoder = _class_of(config, AutoModelForTextEncoding)
-    return encoder is not None and encoder is not _class_of(config) and encoder.__name__ in (getattr(config, "architectures", None) or [])
+    return (encoder is not None and encoder is not _class_of(config)
+            and encoder.__name__ in (getattr(config, "architectures", None) or []))
 
 
 def _two_stacks(config: Any, folder: Path) -> ModelError:
@@ -87,9 +93,10 @@ def _two_stacks(config: Any, folder: Path) -> ModelError:
     remedy = "Choose an encoder (BERT family) or a decoder (GPT family)."
     if encoder is not None and encoder is not _class_of(config):
         remedy = (f"Save its encoder: from transformers import {encoder.__name__}; "
-                  f"{encoder.__name__}.from_pretrained({str(folder)!r}).save_pretrained(new_folder), with the tokenizer beside it. Or "
-                  "choose an encoder (BERT family) or a decoder (GPT family).")
-    return ModelError("Encoder-decoder models are not supported.", why=f"{config.model_type} has two stacks of blocks.", remedy=remedy)
+                  f"{encoder.__name__}.from_pretrained({str(folder)!r}).save_pretrained(new_folder), with the "
+                  "tokenizer beside it. Or choose an encoder (BERT family) or a decoder (GPT family).")
+    return ModelError("Encoder-decoder models are not supported.", why=f"{config.model_type} has two stacks of blocks.",
+                      remedy=remedy)
 
 
 def incomplete(folder: Path, body: nn.Module, missing: list[str]) -> ModelError:
@@ -98,15 +105,16 @@ def incomplete(folder: Path, body: nn.Module, missing: list[str]) -> ModelError:
     whole = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [name]
     remedy = "Fetch or save the model again; files were cut or renamed."
     if whole[0] != name:
-        remedy = (f"Load it with {whole[0]} and save the part that reads your data with save_pretrained(new_folder), its tokenizer or "
-                  "processor beside it; if files were cut or renamed, fetch them again.")
+        remedy = (f"Load it with {whole[0]} and save the part that reads your data with save_pretrained(new_folder), "
+                  "its tokenizer or processor beside it; if files were cut or renamed, fetch them again.")
     return ModelError(f"The files of the base model {folder.name} do not hold a whole {name}.",
                       why=f"{len(missing)} of its tensors are missing, such as {missing[0]}.",
                       remedy=remedy)
 
 
 def _pools_well(config: Any) -> bool:
-    """Whether the model's pooled output is to be kept: not the dense layer of a BERT or ViT, which classifiers do without."""
+    """Whether the model's pooled output is to be kept: not the dense layer of a BERT or ViT, which classifiers do
+    without."""
     if not hasattr(config, "image_size"):
         return False
     with torch.device("meta"):

@@ -1,8 +1,9 @@
 """Attention whose backward pass is computed in fp32 under bf16 autocast on a CPU.
 
-torch's fused attention on a CPU is as fast in bf16 as in fp32 forward, but its backward pass is three to nine times slower (torch 2.14, a
-processor with AVX512-BF16: a block of 12 heads of 32, 16 rows of 128 tokens, 57 ms against 18 ms; of 32 tokens 13 ms against 1.4 ms).
-Here the forward pass stays as it is, bit for bit, and keeps the same bf16 tensors; they are widened for the moment of the backward pass.
+torch's fused attention on a CPU is as fast in bf16 as in fp32 forward, but its backward pass is three to nine times
+slower (torch 2.14, a processor with AVX512-BF16: a block of 12 heads of 32, 16 rows of 128 tokens, 57 ms against 18 ms;
+of 32 tokens 13 ms against 1.4 ms). Here the forward pass stays as it is, bit for bit, and keeps the same bf16 tensors;
+they are widened for the moment of the backward pass.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ FLASH = 1
 
 @contextmanager
 def wide_backward(precision: str, device: str) -> Iterator[None]:
-    """While it is open, attention of any model is differentiated as said above, also where activations are recomputed; does nothing for
-    other precisions and devices. Models of transformers and timm look torch's function up when they call it."""
+    """While it is open, attention of any model is differentiated as said above, also where activations are recomputed;
+    does nothing for other precisions and devices. Models of transformers and timm look torch's function up when they
+    call it."""
     if precision == "bf16" and device == "cpu":
         functional.scaled_dot_product_attention = _attention
     try:
@@ -31,27 +33,31 @@ def wide_backward(precision: str, device: str) -> Iterator[None]:
         functional.scaled_dot_product_attention = torch_attention
 
 
-def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attn_mask: torch.Tensor | None = None, dropout_p: float = 0.0,
-               is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False) -> torch.Tensor:
+def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attn_mask: torch.Tensor | None = None,
+               dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None,
+               enable_gqa: bool = False) -> torch.Tensor:
     if torch.is_autocast_enabled("cpu"):  # as autocast itself does
         query, key, value = (tensor.to(torch.get_autocast_dtype("cpu")) for tensor in (query, key, value))
     wanted = (torch.is_grad_enabled() and query.dtype == torch.bfloat16 and not dropout_p and not enable_gqa
-              and any(tensor.requires_grad for tensor in (query, key, value)) and not (attn_mask is not None and attn_mask.requires_grad))
+              and any(tensor.requires_grad for tensor in (query, key, value))
+              and not (attn_mask is not None and attn_mask.requires_grad))
     if not wanted or torch._fused_sdp_choice(query, key, value, attn_mask, dropout_p, is_causal, scale=scale) != FLASH:
-        return torch_attention(query, key, value, attn_mask=attn_mask, dropout_p=dropout_p, is_causal=is_causal, scale=scale,
-                               enable_gqa=enable_gqa)
+        return torch_attention(query, key, value, attn_mask=attn_mask, dropout_p=dropout_p, is_causal=is_causal,
+                               scale=scale, enable_gqa=enable_gqa)
     if attn_mask is not None and attn_mask.dtype == torch.bool:
         attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill(~attn_mask, -torch.inf)
     return _Fused.apply(query, key, value, attn_mask, is_causal, scale)  # type: ignore[no-any-return]
 
 
 class _Fused(torch.autograd.Function):
-    """torch's fused kernels: forward in the type of its inputs, (n_rows, n_heads, n_tokens, width); backward in fp32."""
+    """torch's fused kernels: forward in the type of its inputs, (n_rows, n_heads, n_tokens, width); backward in
+    fp32."""
 
     @staticmethod
-    def forward(ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, causal: bool,
-                scale: float | None) -> torch.Tensor:
-        out, weights_sum = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value, 0.0, causal, attn_mask=mask,
+    def forward(ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None,
+                causal: bool, scale: float | None) -> torch.Tensor:
+        out, weights_sum = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value, 0.0,
+                                                                                      causal, attn_mask=mask,
                                                                                       scale=scale)
         ctx.save_for_backward(query, key, value, out, weights_sum, mask)
         ctx.causal, ctx.scale = causal, scale

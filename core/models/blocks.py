@@ -1,8 +1,9 @@
 """Blocks of any base model: the stack of repeated modules, what lies before it, and what lies after.
 
 Everything registered before the stack is `embeddings`; what follows it (a final norm, a last convolution)
-belongs to the last block, so that "all blocks frozen" leaves exactly the pooled feature frozen. Where the forward pass says
-otherwise (`core.models.sharing`), it counts: a part that several blocks use is a part of its own, frozen with any of them.
+belongs to the last block, so that "all blocks frozen" leaves exactly the pooled feature frozen. Where the forward pass
+says otherwise (`core.models.sharing`), it counts: a part that several blocks use is a part of its own, frozen with any
+of them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ NUMBERED_NAME = re.compile(r"(.*?)(\d+)")
 class Stack:
     """The repeated modules of a base model. paths: the dotted name of each, in forward order.
 
-    used_by: (name, blocks) of parameters, and of modules without any, whose blocks their place in the model does not tell.
+    used_by: (name, blocks) of parameters, and of modules without any, whose blocks their place in the model does not
+    tell.
     """
 
     paths: tuple[str, ...]
@@ -44,7 +46,8 @@ class Stack:
 
     def under(self, prefix: str) -> Stack:
         """The same modules after the model was wrapped: `prefix` goes before each name."""
-        return Stack(tuple(f"{prefix}.{path}" for path in self.paths), tuple((f"{prefix}.{name}", users) for name, users in self.used_by))
+        return Stack(tuple(f"{prefix}.{path}" for path in self.paths),
+                     tuple((f"{prefix}.{name}", users) for name, users in self.used_by))
 
     def knowing(self, used_by: Mapping[str, tuple[str, ...]]) -> Stack:
         """The same blocks, with what the forward pass says of shared parts."""
@@ -54,9 +57,9 @@ class Stack:
 def find_stack(base: nn.Module) -> Stack:
     """The repeated modules that hold most parameters together; the outermost on a tie.
 
-    They are the members of one container (ModuleList or Sequential), as in transformers and most CNNs, or siblings that are named
-    alike and numbered (`layer1` … `layer4` of a ResNet). A model of one block, or whose depth is one block passed again and again (ALBERT),
-    has a stack of one. Raises RecipeError when the model has neither.
+    They are the members of one container (ModuleList or Sequential), as in transformers and most CNNs, or siblings that
+    are named alike and numbered (`layer1` … `layer4` of a ResNet). A model of one block, or whose depth is one block
+    passed again and again (ALBERT), has a stack of one. Raises RecipeError when the model has neither.
     """
     best: dict[bool, tuple[int, Stack]] = {}  # of one member, of several -> (parameters, stack)
     for name, module in base.named_modules():
@@ -69,13 +72,15 @@ def find_stack(base: nn.Module) -> Stack:
         raise RecipeError("Thaw found no stack of blocks in this base model.",
                           why="It looks for a list of repeated modules, as transformers and CNNs have.",
                           remedy="Choose another base model.")
-    if True not in best or (False in best and best[True][0] < best[False][0] / 2):  # the several are a detail of the one
+    # the several are a detail of the one
+    if (True not in best or (False in best and best[True][0] < best[False][0] / 2)):
         return best[False][1]
     return best[True][1]
 
 
 def _candidates(module: nn.Module) -> list[list[str]]:
-    """Names of children that could be the blocks: all members of a container, or numbered siblings that have children themselves."""
+    """Names of children that could be the blocks: all members of a container, or numbered siblings that have children
+    themselves."""
     from torch import nn
 
     if isinstance(module, (nn.ModuleList, nn.Sequential)):
@@ -90,7 +95,8 @@ def _candidates(module: nn.Module) -> list[list[str]]:
 
 
 def _called(container: nn.Module) -> list[str]:
-    """Names of the modules in a container that are called: a list inside of it is not (Funnel keeps lists of layers in a list)."""
+    """Names of the modules in a container that are called: a list inside of it is not (Funnel keeps lists of layers in
+    a list)."""
     from torch import nn
 
     names: list[str] = []
@@ -126,7 +132,8 @@ def users_of(names: list[str], stack: Stack) -> dict[str, tuple[str, ...]]:
 
 
 def module_users(base: nn.Module, stack: Stack) -> list[tuple[tuple[str, ...], nn.Module]]:
-    """(blocks that use it, module) for every module inside, between and beside the blocks; not for those that hold blocks.
+    """(blocks that use it, module) for every module inside, between and beside the blocks; not for those that hold
+    blocks.
 
     A module beside the blocks is used by whoever uses what it holds.
     """
@@ -183,7 +190,8 @@ def linear_layers(base: nn.Module, stack: Stack) -> dict[str, list[LinearLayer]]
 
 
 def describe(base: nn.Module, stack: Stack) -> tuple[Block, ...]:
-    """Blocks with their parameter counts and linear layers, in forward order, without the head and what several blocks share."""
+    """Blocks with their parameter counts and linear layers, in forward order, without the head and what several blocks
+    share."""
     layers = linear_layers(base, stack)
     users = users_of([name for name, _ in base.named_parameters()], stack)
     counts = dict.fromkeys(stack.names, 0)
@@ -192,12 +200,14 @@ def describe(base: nn.Module, stack: Stack) -> tuple[Block, ...]:
             counts[users[name][0]] += parameter.numel()
     return tuple(
         Block(index=i, name=name, parameters=counts[name], linear_layers=tuple(layers[name]),
-              linear_parameters=sum(layer.in_features * layer.out_features for layer in layers[name] if layer.quantisable))
+              linear_parameters=sum(layer.in_features * layer.out_features for layer in layers[name]
+                                    if layer.quantisable))
         for i, name in enumerate(stack.names))
 
 
 def shared_parts(base: nn.Module, stack: Stack) -> tuple[SharedPart, ...]:
-    """What the stack knows of parts whose blocks their place does not tell; parameters of one block only are counted there."""
+    """What the stack knows of parts whose blocks their place does not tell; parameters of one block only are counted
+    there."""
     sizes = {name: parameter.numel() for name, parameter in base.named_parameters()}
     return tuple(SharedPart(name=name, used_by=users, parameters=sizes.get(name, 0) if len(users) > 1 else 0)
                  for name, users in stack.used_by)

@@ -23,18 +23,19 @@ def is_local(model_id: str) -> bool:
 
 
 def check_named_by_visitor(model_id: str, settings: Settings) -> None:
-    """Raise NotFoundError for a path that does not lead below the folders that the server's owner lists, and for what is no id.
+    """Raise NotFoundError for a path that does not lead below the folders that the server's owner lists, and for what
+    is no id.
 
-    One error for every such path, whether or not something is there: a visitor learns nothing of the server's files. (The command line
-    has its user's own rights and names any folder.)
+    One error for every such path, whether or not something is there: a visitor learns nothing of the server's files.
+    (The command line has its user's own rights and names any folder.)
     """
     if not is_local(model_id):
         folder(model_id, settings)
     elif not _is_listed(model_id, settings):
         raise NotFoundError(f"{model_id[:80]!r} is not a base model that may be used here.",
                             why="A path must lead to a model below a folder that this server's owner has listed.",
-                            remedy="Ask the owner to list its folder in THAW_MODEL_FOLDERS, or to put the model below the folder `models` "
-                                   "of the data folder; or use a bundled model or a hub id.")
+                            remedy="Ask the owner to list its folder in THAW_MODEL_FOLDERS, or to put the model below "
+                                   "the folder `models` of the data folder; or use a bundled model or a hub id.")
 
 
 def _is_listed(model_id: str, settings: Settings) -> bool:
@@ -62,7 +63,8 @@ def folder(model_id: str, settings: Settings) -> Path:
 
 
 def facts_path(model_id: str, settings: Settings) -> Path:
-    """Facts lie beside fetched weights; for a local folder in the assets folder, since a base model is never written to."""
+    """Facts lie beside fetched weights; for a local folder in the assets folder, since a base model is never written
+    to."""
     if is_local(model_id):
         digest = hashlib.sha256(str(folder(model_id, settings)).encode()).hexdigest()[:16]
         return settings.assets / "models" / f"local-{digest}" / FACTS_FILE
@@ -75,7 +77,8 @@ def identity(model_id: str, settings: Settings) -> Identity:
 
 
 def read(model_id: str, settings: Settings) -> ModelFacts | None:
-    """Facts of an inspected model; None when it was not fetched and inspected yet, or its files are others than were inspected.
+    """Facts of an inspected model; None when it was not fetched and inspected yet, or its files are others than were
+    inspected.
 
     Facts that an earlier version wrote name a revision of the weights alone; they are given with the revision of today.
     """
@@ -83,7 +86,8 @@ def read(model_id: str, settings: Settings) -> ModelFacts | None:
     if not path.is_file():
         return None
     now = identity(model_id, settings)
-    for name in (FACTS_FILE, _name(now.revision)):  # the last that were measured; those of this revision, measured before
+    # the last that were measured; those of this revision, measured before
+    for name in (FACTS_FILE, _name(now.revision)):
         found = values.read(path.with_name(name), ModelFacts)
         if found is not None and not now.digests:  # the folder is gone; what is known of it is shown until it is loaded
             return found

@@ -1,6 +1,8 @@
-"""What a base model on disk is: the content of its weights, its tokenizer or processor, and its configuration. No torch.
+"""What a base model on disk is: the content of its weights, its tokenizer or processor, and its configuration. No
+torch.
 
-A revision is a hash of these files' hashes. Files are looked at by size and times, and read only when those have changed.
+A revision is a hash of these files' hashes. Files are looked at by size and times, and read only when those have
+changed.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ from core import checksums
 PREFIX, WEIGHTS_ONLY = "content:", "sha256:"
 """How revisions begin: this form, and the one before it, which was of the weights alone."""
 WEIGHTS = "*.safetensors"
-PATTERNS = (WEIGHTS, "*.safetensors.index.json", "config.json", "*config*.json", "*token*.json", "*vocab*.json", "*merges*.json",
-            "normalizer.json", "emoji.json", "*vocab*.txt", "*merges*.txt", "*token*.txt", "dict.txt", "*.vocab", "*.model", "*.spm",
-            "*.tiktoken", "*.codes", "*.bpe", "*.jinja", "1_Pooling/config.json")
-"""Files that decide what a model computes. Read-me files, licences and what training scripts leave behind are not among them."""
-NOT_READ = ("data_config.json", "generation_config.json", "config_sentence_transformers.json", "*training*", "*trainer*")
+PATTERNS = (WEIGHTS, "*.safetensors.index.json", "config.json", "*config*.json", "*token*.json", "*vocab*.json",
+            "*merges*.json", "normalizer.json", "emoji.json", "*vocab*.txt", "*merges*.txt", "*token*.txt", "dict.txt",
+            "*.vocab", "*.model", "*.spm", "*.tiktoken", "*.codes", "*.bpe", "*.jinja", "1_Pooling/config.json")
+"""Files that decide what a model computes. Read-me files, licences and what training scripts leave behind are not among
+them."""
+NOT_READ = (("data_config.json", "generation_config.json", "config_sentence_transformers.json", "*training*",
+             "*trainer*"))
 """Look like configurations, but nothing here reads them."""
 
 
@@ -31,7 +35,8 @@ def files_of(folder: Path) -> list[str]:
 
 
 class Identity:
-    """The content of a model folder as it is now. notes: the file that remembers sizes, times and hashes between two looks."""
+    """The content of a model folder as it is now. notes: the file that remembers sizes, times and hashes between two
+    looks."""
 
     def __init__(self, folder: Path, *, notes: Path) -> None:
         known = checksums.read(notes) or {}
@@ -54,7 +59,8 @@ class Identity:
 
     @property
     def weights_only(self) -> str:
-        """The same model in the form before: `sha256:` and 16 digits over the weight files (of the one file, when there is only one)."""
+        """The same model in the form before: `sha256:` and 16 digits over the weight files (of the one file, when there
+        is only one)."""
         found = [digest for name, digest in sorted(self.digests.items()) if fnmatchcase(name, WEIGHTS)]
         whole = found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
         return WEIGHTS_ONLY + whole[:16]

@@ -1,4 +1,5 @@
-"""Measure a base model once: blocks, linear layers, operations and activation bytes; the pages need no torch after that."""
+"""Measure a base model once: blocks, linear layers, operations and activation bytes; the pages need no torch after
+that."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ ROWS, TOKENS = 2, 64
 def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
     """Load the fetched model, try and measure it, write `facts.json`, and return the facts.
 
-    Raises ModelError for a folder that holds no model Thaw can train. Facts of a version that tried nothing are made anew.
+    Raises ModelError for a folder that holds no model Thaw can train. Facts of a version that tried nothing are made
+    anew.
     """
     known = facts.read(model_id, settings)
     if known is not None and None not in (known.shared, known.refusals, known.bf16_fails):
@@ -48,8 +50,8 @@ def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
 
 
 def facts_of(model_id: str, *, settings: Settings) -> ModelFacts:
-    """Facts of a model that is on this machine, which is inspected where it was not, or has other files now. Raises NotFoundError when
-    it is not here."""
+    """Facts of a model that is on this machine, which is inspected where it was not, or has other files now. Raises
+    NotFoundError when it is not here."""
     found = facts.read(model_id, settings)
     if found is None and facts.identity(model_id, settings).digests:
         return inspect_model(model_id, settings=settings)
@@ -119,16 +121,18 @@ def _embedding_rows(body: nn.Module) -> int:
 def _picture_facts(body: nn.Module, folder: Path, stack: Stack) -> tuple[dict[str, Any], Inputs]:
     processor = PictureProcessor(folder)
     height, width = processor.size
-    inputs = {"pixel_values": torch.randn(ROWS, processor.channels, height, width).to(memory_format=torch.channels_last)}
+    inputs = {"pixel_values": torch.randn(ROWS, processor.channels, height,
+                                          width).to(memory_format=torch.channels_last)}
     pooling, features = _own_pooling(body, trial.forward(body, inputs, name=folder.name))
     trial.check_stack(body, stack, inputs, name=folder.name)
-    found = {"tasks": (Task.IMAGE_CLASSIFICATION,), "hidden_size": features, "max_length": 0, "image_size": max(height, width),
-             "pooling": pooling, **_measure(body, stack, inputs, units=ROWS)}
+    found = {"tasks": (Task.IMAGE_CLASSIFICATION,), "hidden_size": features, "max_length": 0,
+             "image_size": max(height, width), "pooling": pooling, **_measure(body, stack, inputs, units=ROWS)}
     return found, inputs
 
 
 def _own_pooling(body: nn.Module, output: Any) -> tuple[str, int]:
-    """(how a picture model pools, width of the pooled feature): by comparing its pooled output with the mean and the first token."""
+    """(how a picture model pools, width of the pooled feature): by comparing its pooled output with the mean and the
+    first token."""
     hidden, own = output.last_hidden_state, getattr(output, "pooler_output", None)
     channels_last = load.channels_last(body)
     mean = hidden.mean((1, 2) if channels_last else (2, 3)) if hidden.ndim == 4 else hidden.mean(1)
@@ -149,8 +153,8 @@ def _first(value: Any) -> Any:
 
 
 def _measure(body: nn.Module, stack: Stack, inputs: dict[str, torch.Tensor], *, units: int) -> dict[str, Any]:
-    """Operations of a forward pass and activation bytes kept for backward, whole and by block, per unit (token or picture); and which
-    blocks use what (`sharing.trace`)."""
+    """Operations of a forward pass and activation bytes kept for backward, whole and by block, per unit (token or
+    picture); and which blocks use what (`sharing.trace`)."""
     from torch.utils.flop_counter import FlopCounterMode
 
     reached = dict.fromkeys(stack.names, 0.0)
@@ -159,7 +163,8 @@ def _measure(body: nn.Module, stack: Stack, inputs: dict[str, torch.Tensor], *, 
         def note(name: str) -> Any:
             return lambda module, args: reached.__setitem__(name, counter.get_total_flops())
 
-        handles = [module.register_forward_pre_hook(note(f"block {i}")) for i, module in enumerate(blocks.members(body, stack))]
+        handles = [module.register_forward_pre_hook(note(f"block {i}"))
+                   for i, module in enumerate(blocks.members(body, stack))]
         try:
             body(**inputs)
         finally:
@@ -169,7 +174,8 @@ def _measure(body: nn.Module, stack: Stack, inputs: dict[str, torch.Tensor], *, 
     ends = [*list(reached.values())[1:], total]
     return {"used_by": sharing.trace(body, stack, inputs),
             "forward_flops_per_token": total / units,
-            "flops_per_block": {name: (end - start) / units for (name, start), end in zip(reached.items(), ends, strict=True)},
+            "flops_per_block": {name: (end - start) / units for (name, start), end in zip(reached.items(), ends,
+                                                                                          strict=True)},
             "activation_bytes_per_block": _activation_bytes(body, stack, inputs, units=units)}
 
 
@@ -191,7 +197,8 @@ def _activation_bytes(body: nn.Module, stack: Stack, inputs: dict[str, torch.Ten
         return lambda module, args: current.__setitem__(0, name)
 
     alive: list[torch.Tensor] = []
-    handles = [module.register_forward_pre_hook(enter(f"block {i}")) for i, module in enumerate(blocks.members(body, stack))]
+    handles = [module.register_forward_pre_hook(enter(f"block {i}"))
+               for i, module in enumerate(blocks.members(body, stack))]
     try:
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             for parameter in body.parameters():

@@ -1,7 +1,7 @@
 """The longest input a body of texts takes: what its configuration says, tried as far as the first block.
 
-Configurations name the limit in many ways or not at all, and some count positions from 2 (RoBERTa, MPNet, Longformer), so that the last
-places of their table are never reached.
+Configurations name the limit in many ways or not at all, and some count positions from 2 (RoBERTa, MPNet, Longformer),
+so that the last places of their table are never reached.
 """
 
 from __future__ import annotations
@@ -32,18 +32,20 @@ def longest_input(body: nn.Module, stack: Stack, tokenizer: Any, make: Callable[
     Bodies without a table of positions (rotary, relative, recurrent) take any length, so a long one is not tried.
     Raises ModelError when not even a short text passes.
     """
-    said = next((value for name in FIELDS if isinstance(value := getattr(body.config, name, None), int) and value > 0), 0)
+    said = next((value for name in FIELDS if isinstance(value := getattr(body.config, name, None), int) and value > 0),
+                0)
     limit = min(said or tokens.length_limit(tokenizer), LONGEST)
     if limit > CHEAP and not _has_table(body, limit):
         return limit
-    return limit if _passes(body, stack, make(limit)) else _search(lambda n: _passes(body, stack, make(n)), SHORTEST, limit, body)
+    return (limit if _passes(body, stack, make(limit)) else _search(lambda n: _passes(body, stack, make(n)),
+                                                                    SHORTEST, limit, body))
 
 
 def _search(passes: Callable[[int], bool], low: int, high: int, body: nn.Module) -> int:
     """The highest count below `high` that passes, by halving."""
     if low >= high or not passes(low):
-        raise ModelError(f"{type(body).__name__} cannot be run on texts of {low} tokens.", why="It was tried and failed.",
-                         remedy="Choose another base model.")
+        raise ModelError(f"{type(body).__name__} cannot be run on texts of {low} tokens.",
+                         why="It was tried and failed.", remedy="Choose another base model.")
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if passes(middle) else (low, middle)

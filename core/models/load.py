@@ -21,14 +21,16 @@ TIMM = "timm_wrapper"
 """Model type of a timm backbone inside transformers."""
 
 
-def load_body(folder: Path, *, weights: str = Weights.PRETRAINED, dropout: float = 0.0, quantization: QuantSpec | None = None,
-              compute_dtype: torch.dtype = torch.float32, device: str = "cpu") -> nn.Module:
+def load_body(folder: Path, *, weights: str = Weights.PRETRAINED, dropout: float = 0.0,
+              quantization: QuantSpec | None = None, compute_dtype: torch.dtype = torch.float32,
+              device: str = "cpu") -> nn.Module:
     """The body (no head) of the model in `folder`, on `device`, in eval mode.
 
-    weights: how to hold them; `fresh` ones are drawn from torch's current seed, and for `4bit` `quantization` says how. dropout
-    replaces every dropout probability of the configuration (of a timm model: the share of skipped residual branches, stochastic
-    depth). Bodies that read pictures hold their convolutions channels last, which a CPU computes several times faster.
-    Raises ModelError when the folder does not hold a body that transformers knows, or not all of its weights.
+    weights: how to hold them; `fresh` ones are drawn from torch's current seed, and for `4bit` `quantization` says how.
+    dropout replaces every dropout probability of the configuration (of a timm model: the share of skipped residual
+    branches, stochastic depth). Bodies that read pictures hold their convolutions channels last, which a CPU computes
+    several times faster. Raises ModelError when the folder does not hold a body that transformers knows, or not all of
+    its weights.
     """
     found = architecture.read(folder)
     config, extra = found.config, found.options
@@ -37,7 +39,8 @@ def load_body(folder: Path, *, weights: str = Weights.PRETRAINED, dropout: float
         body = _fresh(found)
     elif weights == Weights.FOUR_BIT:
         body = found.auto.from_pretrained(folder, config=config, dtype=compute_dtype, device_map={"": device},
-                                          quantization_config=_four_bit(quantization or QuantSpec(), compute_dtype), **extra)
+                                          quantization_config=_four_bit(quantization or QuantSpec(), compute_dtype),
+                                          **extra)
         _settle(body)
     else:
         body = _pretrained(folder, found)
@@ -56,26 +59,29 @@ def reads_pictures(body: nn.Module) -> bool:
 
 
 def channels_last(body: nn.Module) -> bool:
-    """Whether its feature maps are (n_rows, height, width, channels), as of timm's Swin; most are (n_rows, channels, height, width)."""
+    """Whether its feature maps are (n_rows, height, width, channels), as of timm's Swin; most are (n_rows, channels,
+    height, width)."""
     return str(getattr(getattr(body, "timm_model", None), "output_fmt", "NCHW")).endswith("NHWC")
 
 
 def _pretrained(folder: Path, found: Architecture) -> nn.Module:
     """The published weights in fp32; a ModelError where the files lack some of them, which would be random numbers."""
     try:
-        body, report = found.auto.from_pretrained(folder, config=found.config, dtype=torch.float32, use_safetensors=True,
-                                                  output_loading_info=True, ignore_mismatched_sizes=True, **found.options)
+        body, report = found.auto.from_pretrained(folder, config=found.config, dtype=torch.float32,
+                                                  use_safetensors=True, output_loading_info=True,
+                                                  ignore_mismatched_sizes=True, **found.options)
     except MemoryError:
         raise
     except Exception as error:
         if "allocate memory" in str(error):
             raise
-        raise ModelError(f"The weights of the base model {folder.name} cannot be loaded.", why=str(error).strip().split("\n")[0][:300],
-                         remedy=BELONG) from error
+        raise ModelError(f"The weights of the base model {folder.name} cannot be loaded.",
+                         why=str(error).strip().split("\n")[0][:300], remedy=BELONG) from error
     if report["mismatched_keys"]:
         name, in_file, in_model = sorted(report["mismatched_keys"])[0]
         raise ModelError(f"The weights of the base model {folder.name} do not fit its configuration.",
-                         why=f"{name} has the shape {tuple(in_file)} in the file and {tuple(in_model)} by config.json.", remedy=BELONG)
+                         why=f"{name} has the shape {tuple(in_file)} in the file and {tuple(in_model)} by config.json.",
+                         remedy=BELONG)
     if missing := sorted(name for name in report["missing_keys"] if "pooler" not in name):
         raise architecture.incomplete(folder, body, missing)
     return body  # type: ignore[no-any-return]
@@ -85,10 +91,12 @@ def _fresh(found: Architecture) -> nn.Module:
     """Random weights as the architecture's own code draws them, in fp32 whatever the base model was published in."""
     config = found.config
     body: nn.Module = found.auto.from_config(config, dtype=torch.float32, **found.options)
-    if config.model_type == TIMM:  # the wrapper draws every layer from N(0, 0.02), which is not how timm starts its models
+    # the wrapper draws every layer from N(0, 0.02), which is not how timm starts its models
+    if (config.model_type == TIMM):
         import timm
 
-        body.timm_model = timm.create_model(config.architecture, pretrained=False, num_classes=0, **(config.model_args or {}))
+        body.timm_model = timm.create_model(config.architecture, pretrained=False, num_classes=0,
+                                            **(config.model_args or {}))
     return body
 
 
@@ -96,22 +104,25 @@ def _four_bit(spec: QuantSpec, compute_dtype: torch.dtype) -> Any:
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type=spec.type, bnb_4bit_use_double_quant=spec.double,
-                              bnb_4bit_compute_dtype=compute_dtype, llm_int8_skip_modules=["classifier", "pooler", "score", "head"])
+                              bnb_4bit_compute_dtype=compute_dtype,
+                              llm_int8_skip_modules=["classifier", "pooler", "score", "head"])
 
 
 def _settle(body: nn.Module) -> None:
     """Make a 4-bit body one and the same network whether it trains, is scored, or is read back from disk.
 
-    bitsandbytes packs a Linear4bit for inference when it runs in eval mode on a CPU with AVX512-BF16: scale factors are rounded, and no
-    gradient passes any more (an error with a bias, wrong gradients without one). Here no layer is ever packed. Norms, embeddings and all
-    else that is not in 4 bits are held in fp32, as peft's `prepare_model_for_kbit_training` holds them.
+    bitsandbytes packs a Linear4bit for inference when it runs in eval mode on a CPU with AVX512-BF16: scale factors are
+    rounded, and no gradient passes any more (an error with a bias, wrong gradients without one). Here no layer is ever
+    packed. Norms, embeddings and all else that is not in 4 bits are held in fp32, as peft's
+    `prepare_model_for_kbit_training` holds them.
     """
     from bitsandbytes.nn import Linear4bit
 
     layers = [module for module in body.modules() if isinstance(module, Linear4bit)]
     for layer in layers:
         layer.support_avx512bf16_for_cpu = False
-    inside = {id(parameter) for layer in layers for parameter in layer.parameters()}  # their biases have the layer's compute type
+    # their biases have the layer's compute type
+    inside = {id(parameter) for layer in layers for parameter in layer.parameters()}
     for parameter in body.parameters():
         if id(parameter) not in inside and parameter.dtype in (torch.float16, torch.bfloat16):
             parameter.data = parameter.data.float()

@@ -1,9 +1,11 @@
-"""LoRA layers computed as one matrix product: adapters are added to the weight for the moment of the product, never kept.
+"""LoRA layers computed as one matrix product: adapters are added to the weight for the moment of the product, never
+kept.
 
-peft computes `x W' + s (x A') B'` as a product of the base layer, two thin products and a sum of full activations; a CPU is slow at thin
-products. `x (W + s B A)'` is the same function of the same parameters with one product each way; only the gradients of A and B stay
-thin. A 1x1 convolution is the same product on the channels of every place. Exact up to rounding where the adapter has no dropout; under
-autocast the sum is rounded to the type of the product, as every weight is in full fine-tuning. Parameters, saving and loading stay peft's.
+peft computes `x W' + s (x A') B'` as a product of the base layer, two thin products and a sum of full activations; a
+CPU is slow at thin products. `x (W + s B A)'` is the same function of the same parameters with one product each way;
+only the gradients of A and B stay thin. A 1x1 convolution is the same product on the channels of every place. Exact up
+to rounding where the adapter has no dropout; under autocast the sum is rounded to the type of the product, as every
+weight is in full fine-tuning. Parameters, saving and loading stay peft's.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from torch import nn
 def merge_on_the_fly(body: nn.Module) -> int:
     """Let every plain peft LoRA layer of `body` compute in one product; returns how many.
 
-    Layers with dropout, DoRA, bias, several adapters, and convolutions that look at more than one place keep peft's own forward.
+    Layers with dropout, DoRA, bias, several adapters, and convolutions that look at more than one place keep peft's own
+    forward.
     """
     from peft.tuners.lora import LoraLayer
 
@@ -47,7 +50,8 @@ def _is_pointwise(base: nn.Module) -> bool:
 
 def _forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     base = layer.get_base_layer()
-    if (computes_in := _product_type(x)) is None or layer.disable_adapters or layer.merged or args or kwargs or not _is_readable(base):
+    if ((computes_in := _product_type(x)) is None or layer.disable_adapters or layer.merged or args or kwargs
+        or not _is_readable(base)):
         return type(layer).forward(layer, x, *args, **kwargs)  # type: ignore[no-any-return]
     name = layer.active_adapters[0]
     a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
@@ -83,14 +87,16 @@ class _MergedLinear(torch.autograd.Function):
     """y = x (W + s B A)' + bias, with gradients for x, A and B; W and the bias are frozen."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, base: nn.Module, scale: float) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, base: nn.Module,
+                scale: float) -> torch.Tensor:
         ctx.save_for_backward(x, a, b)
         ctx.base, ctx.scale = base, scale
         weight = _merged_weight(base, a, b, scale, x.dtype)
         out = torch.empty((*x.shape[:-1], len(weight)), dtype=x.dtype)
         rows = out.view(-1, len(weight))
         if base.bias is None:
-            torch.mm(x.reshape(-1, x.shape[-1]), weight.t(), out=rows)  # not a view of the product: what follows may work in place
+            # not a view of the product: what follows may work in place
+            torch.mm(x.reshape(-1, x.shape[-1]), weight.t(), out=rows)
         else:
             torch.addmm(base.bias.to(x.dtype), x.reshape(-1, x.shape[-1]), weight.t(), out=rows)
         return out
@@ -98,21 +104,26 @@ class _MergedLinear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, a, b = ctx.saved_tensors
-        grad_x, grad_a, grad_b = _gradients(ctx, x.reshape(-1, x.shape[-1]), a, b, grads[0].reshape(-1, grads[0].shape[-1]))
+        grad_x, grad_a, grad_b = _gradients(ctx, x.reshape(-1, x.shape[-1]),
+                                            a, b, grads[0].reshape(-1, grads[0].shape[-1]))
         return None if grad_x is None else grad_x.view_as(x), grad_a, grad_b, None, None
 
 
 class _MergedPointwise(torch.autograd.Function):
-    """The same for a 1x1 convolution: a product on the channels of every place, which lie together in a channels-last tensor."""
+    """The same for a 1x1 convolution: a product on the channels of every place, which lie together in a channels-last
+    tensor."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, base: nn.Conv2d, scale: float) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, base: nn.Conv2d,
+                scale: float) -> torch.Tensor:
         ctx.save_for_backward(x, a, b)
         ctx.base, ctx.scale = base, scale
         weight = _merged_weight(base, a, b, scale, x.dtype)
-        out = torch.empty((x.shape[0], len(weight), *x.shape[2:]), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        out = torch.empty((x.shape[0], len(weight), *x.shape[2:]), dtype=x.dtype, device=x.device,
+                          memory_format=torch.channels_last)
         places = out.permute(0, 2, 3, 1).view(-1, len(weight))
-        torch.mm(_places(x), weight.t(), out=places)  # not a view of the product: the activation after it may work in place
+        # not a view of the product: the activation after it may work in place
+        torch.mm(_places(x), weight.t(), out=places)
         return out if base.bias is None else out.add_(base.bias.to(x.dtype).view(-1, 1, 1))
 
     @staticmethod
@@ -120,7 +131,8 @@ class _MergedPointwise(torch.autograd.Function):
         x, a, b = ctx.saved_tensors
         grad_x, grad_a, grad_b = _gradients(ctx, _places(x), a, b, _places(grads[0]))
         n, _, height, width = x.shape
-        return None if grad_x is None else grad_x.view(n, height, width, -1).permute(0, 3, 1, 2), grad_a, grad_b, None, None
+        return (None if grad_x is None else grad_x.view(n, height, width, -1).permute(0, 3, 1, 2), grad_a, grad_b, None,
+                None)
 
 
 def _places(x: torch.Tensor) -> torch.Tensor:
@@ -130,7 +142,8 @@ def _places(x: torch.Tensor) -> torch.Tensor:
 
 def _gradients(ctx: Any, rows: torch.Tensor, a: torch.Tensor, b: torch.Tensor,
                grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
-    """Of x, where wanted, and of A and B. rows: (n, n_in); grad: (n, n_out). Saved tensors can be read once only under checkpointing."""
+    """Of x, where wanted, and of A and B. rows: (n, n_in); grad: (n, n_out). Saved tensors can be read once only under
+    checkpointing."""
     grad_x = grad @ _merged_weight(ctx.base, a, b, ctx.scale, grad.dtype) if ctx.needs_input_grad[0] else None
     thin_a, thin_b = a.to(grad.dtype), b.to(grad.dtype)
     # (rank, n) on the left: thin products the other way round take three times as long on a CPU.

@@ -1,4 +1,5 @@
-"""What a run was made from, as its folder says: the revision of its base model, the hash of its dataset; and whether these are here."""
+"""What a run was made from, as its folder says: the revision of its base model, the hash of its dataset; and whether
+these are here."""
 
 from __future__ import annotations
 
@@ -24,13 +25,15 @@ class Origin:
     schema_version: int = 1
 
     def check_model(self, model_id: str, settings: Settings) -> None:
-        """Raises RecipeError, naming both revisions, when the base model's files here are others. A missing model is for who loads it."""
+        """Raises RecipeError, naming both revisions, when the base model's files here are others. A missing model is
+        for who loads it."""
         now = facts.identity(model_id, settings)
         if not now.digests or not self.model_revision or now.is_revision(self.model_revision):
             return
         raise RecipeError(f"The base model {model_id} is no longer the one that this run was trained on.",
-                          why=f"The run is on revision {self.model_revision}; the files in {facts.folder(model_id, settings)} are revision "
-                              f"{now.in_form_of(self.model_revision)}: weights, tokenizer, processor or configuration have changed.",
+                          why=f"The run is on revision {self.model_revision}; the files in "
+                              f"{facts.folder(model_id, settings)} are revision {now.in_form_of(self.model_revision)}: "
+                              "weights, tokenizer, processor or configuration have changed.",
                           remedy="Put the files of that revision back, or train again on the files as they are now.")
 
     def check_dataset(self, dataset: Dataset) -> None:
@@ -38,7 +41,8 @@ class Origin:
         if not self.dataset_hash or self.dataset_hash == dataset.content_hash:
             return
         raise DataError(f"The dataset {dataset.name} is no longer the one that this run was trained on.",
-                        why=f"The run is on rows with the hash {self.dataset_hash[:16]}; those here have {dataset.content_hash[:16]}.",
+                        why=f"The run is on rows with the hash {self.dataset_hash[:16]}; those here have "
+                            f"{dataset.content_hash[:16]}.",
                         remedy="Import the file of that time again, or train again on the dataset as it is now.")
 
 
@@ -61,8 +65,8 @@ def base_model(run_dir: Path) -> str:
     """Id of the base model as the run's recipe names it. Raises NotFoundError without one."""
     found = json_object(run_dir / "recipe.json").get("base_model")
     if not isinstance(found, str) or not found:
-        raise NotFoundError("This run does not say which base model it is on.", why="Its recipe.json is missing or damaged.",
-                            remedy="Delete the run and train again.")
+        raise NotFoundError("This run does not say which base model it is on.",
+                            why="Its recipe.json is missing or damaged.", remedy="Delete the run and train again.")
     return found
 
 

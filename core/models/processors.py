@@ -1,7 +1,8 @@
-"""How a base model wants its pictures: resized and cropped by its own processor, normalised by what that processor does to black and white.
+"""How a base model wants its pictures: resized and cropped by its own processor, normalised by what that processor does
+to black and white.
 
-Geometry and normalisation are kept apart: resized pixels are stored as bytes, once for all epochs and runs, and normalised a batch
-at a time.
+Geometry and normalisation are kept apart: resized pixels are stored as bytes, once for all epochs and runs, and
+normalised a batch at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FILES = ("preprocessor_config.json", "processor_config.json", "config.json")
-"""Where a processor is described: its own file, that of several processors together, or (timm) the configuration of the model."""
+"""Where a processor is described: its own file, that of several processors together, or (timm) the configuration of the
+model."""
 GREY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in the grey that a model of one channel sees (ITU-R BT.601, as Pillow's `L`)."""
 TRIAL = 256
@@ -31,14 +33,16 @@ TRIAL = 256
 class PictureProcessor:
     """The picture processor of a base model, read from its folder.
 
-    size: (height, width) of what the model sees. channels: 3, or 1 for a model of grey pictures. scale, offset: (channels,) fp32;
-    a channel's input is `byte * scale + offset`. Raises ModelError for a folder without a processor, or a model of other channels.
+    size: (height, width) of what the model sees. channels: 3, or 1 for a model of grey pictures. scale, offset:
+    (channels,) fp32; a channel's input is `byte * scale + offset`. Raises ModelError for a folder without a processor,
+    or a model of other channels.
     """
 
     def __init__(self, folder: Path) -> None:
         from transformers import AutoImageProcessor
 
-        remedy = "Save the model's processor into the same folder: AutoImageProcessor.from_pretrained(source).save_pretrained(folder)."
+        remedy = ("Save the model's processor into the same folder: "
+                  "AutoImageProcessor.from_pretrained(source).save_pretrained(folder).")
         try:
             self._processor: Any = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -73,7 +77,8 @@ class PictureProcessor:
         """An RGB picture, resized and cropped, not normalised: (height, width, 3) uint8."""
         steps = getattr(self._processor, "val_transforms", None)
         if steps is None:  # a processor of transformers
-            values = self._processor(images=picture, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"][0]
+            values = self._processor(images=picture, do_rescale=False, do_normalize=False,
+                                     return_tensors="pt")["pixel_values"][0]
             return np.asarray(values).transpose(1, 2, 0).round().clip(0, 255).astype(np.uint8)
         from PIL import Image as pillow
 
@@ -85,7 +90,8 @@ class PictureProcessor:
         return np.asarray(picture, dtype=np.uint8)
 
     def normalise(self, pixels: np.ndarray) -> torch.Tensor:
-        """(n_rows, height, width, 3) uint8 -> model input (n_rows, channels, height, width) fp32, channels last in memory."""
+        """(n_rows, height, width, 3) uint8 -> model input (n_rows, channels, height, width) fp32, channels last in
+        memory."""
         import torch
 
         levels = torch.from_numpy(pixels).float()
@@ -96,7 +102,8 @@ class PictureProcessor:
 
     def fingerprint(self) -> str:
         """16 hex digits over everything that decides the resized bytes."""
-        described = json.dumps([type(self._processor).__name__, self._processor.to_dict(), self.size], sort_keys=True, default=str)
+        described = json.dumps([type(self._processor).__name__, self._processor.to_dict(), self.size], sort_keys=True,
+                               default=str)
         return hashlib.sha256(described.encode()).hexdigest()[:16]
 
     def save(self, folder: Path) -> None:
@@ -107,7 +114,8 @@ class PictureProcessor:
 
 
 def _channels(folder: Path) -> int:
-    """Channels of the pictures that the model reads, from its configuration; 3 where that is not beside the processor."""
+    """Channels of the pictures that the model reads, from its configuration; 3 where that is not beside the
+    processor."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         config = config | (config.get("vision_config") or {}) | (config.get("model_args") or {})

@@ -1,8 +1,10 @@
-"""Which blocks use a parameter, by what the forward pass computes: some weights serve several blocks, wherever they are registered.
+"""Which blocks use a parameter, by what the forward pass computes: some weights serve several blocks, wherever they are
+registered.
 
-MPNet's relative attention bias and DeBERTa's relative embeddings are registered behind the blocks and used by each of them; T5 keeps its
-bias in the first block and hands it on. The autograd graph of one small forward pass says so. It is cut where the hidden states enter
-and leave blocks, so that what is left of it under a block is what the block itself reads.
+MPNet's relative attention bias and DeBERTa's relative embeddings are registered behind the blocks and used by each of
+them; T5 keeps its bias in the first block and hands it on. The autograd graph of one small forward pass says so. It is
+cut where the hidden states enter and leave blocks, so that what is left of it under a block is what the block itself
+reads.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ def trace(body: nn.Module, stack: Stack, inputs: dict[str, torch.Tensor]) -> Use
 
 
 def of_build(body: nn.Module, stack: Stack, facts: ModelFacts) -> Stack:
-    """The stack with what inspection found of shared parts; facts of an earlier version do not say, so it is found here."""
+    """The stack with what inspection found of shared parts; facts of an earlier version do not say, so it is found
+    here."""
     if facts.shared is not None:
         return stack.knowing({part.name: part.used_by for part in facts.shared})
     device = next(body.parameters()).device
@@ -62,7 +65,8 @@ def of_build(body: nn.Module, stack: Stack, facts: ModelFacts) -> Stack:
 
 
 class _Walk:
-    """Follows one forward pass: where it is, which tensors are the stream of hidden states, and which block reads which parameter."""
+    """Follows one forward pass: where it is, which tensors are the stream of hidden states, and which block reads which
+    parameter."""
 
     def __init__(self, body: nn.Module, stack: Stack) -> None:
         self.body, self.stack = body, stack
@@ -105,7 +109,8 @@ class _Walk:
             first, *others = [tensor for tensor in _tensors(output) if tensor.grad_fn is not None] or [None]
             if first is not None:
                 self._read(first, block)
-                # what else it hands on is a part of the stream if it was made from it; a bias that later blocks read is not
+                # what else it hands on is a part of the stream if it was made from it; a bias that later blocks read is
+                # not
                 nodes = [tensor.grad_fn for tensor in others if self._read(tensor, block)]
                 self._stream.update([first.grad_fn, *nodes])
             self._inside.pop()
@@ -120,7 +125,8 @@ class _Walk:
         return hook
 
     def _read(self, tensor: torch.Tensor, block: str) -> bool:
-        """Note the parameters that this tensor was made from since the stream was last cut; whether it was made from the stream, too."""
+        """Note the parameters that this tensor was made from since the stream was last cut; whether it was made from
+        the stream, too."""
         todo, seen, streamed = [tensor.grad_fn], set(self._stream), False
         while todo:
             node = todo.pop()

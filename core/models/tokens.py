@@ -7,7 +7,8 @@ from typing import Any
 
 from core.errors import ModelError
 
-SAVE_IT = "Save the model's own tokenizer into the same folder: AutoTokenizer.from_pretrained(source).save_pretrained(folder)."
+SAVE_IT = ("Save the model's own tokenizer into the same folder: "
+           "AutoTokenizer.from_pretrained(source).save_pretrained(folder).")
 PROBED = 200
 """Entries of a vocabulary that are looked at to see whether the tokenizer can tell texts apart."""
 TYPICAL_LENGTH = 512
@@ -32,7 +33,8 @@ def load(folder: Path) -> Any:
                          why=str(error).strip().split("\n")[0][:200] or type(error).__name__, remedy=SAVE_IT) from error
     if empty:
         raise ModelError(f"The base model {folder.name} has no tokenizer.",
-                         why="Its folder holds no vocabulary, so that every text would look the same to the model.", remedy=SAVE_IT)
+                         why="Its folder holds no vocabulary, so that every text would look the same to the model.",
+                         remedy=SAVE_IT)
     return tokenizer
 
 
@@ -43,7 +45,8 @@ def _tells_apart(tokenizer: Any) -> bool:
 
 
 def pad_id(tokenizer: Any) -> int:
-    """What fills rows up. Any token will do, since the mask hides it: the padding token, else the end of text, else the first."""
+    """What fills rows up. Any token will do, since the mask hides it: the padding token, else the end of text, else the
+    first."""
     for found in (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id):
         if found is not None:
             return int(found)
@@ -55,7 +58,8 @@ def check_size(tokenizer: Any, rows: int, *, name: str) -> None:
     highest = max(tokenizer.get_vocab().values(), default=0)
     if highest >= rows:
         raise ModelError(f"The tokenizer of the base model {name} does not fit its weights.",
-                         why=f"The tokenizer gives numbers up to {highest:,}; the embedding has {rows:,} rows (0 to {rows - 1:,}).",
+                         why=f"The tokenizer gives numbers up to {highest:,}; the embedding has {rows:,} rows (0 to "
+                             f"{rows - 1:,}).",
                          remedy="Save the tokenizer that the model was trained with, or give the new tokens rows: "
                                 "model.resize_token_embeddings(len(tokenizer)), then save both into one folder.")
 
@@ -76,4 +80,5 @@ def sample_ids(tokenizer: Any, count: int) -> list[int]:
 def _words(tokenizer: Any) -> list[str]:
     """The first entries of the vocabulary, without special tokens."""
     special = {*tokenizer.all_special_tokens, None}
-    return [word for word in tokenizer.convert_ids_to_tokens(list(range(min(10 * PROBED, len(tokenizer))))) if word not in special]
+    return [word for word in tokenizer.convert_ids_to_tokens(list(range(min(10 * PROBED, len(tokenizer))))) if word
+            not in special]

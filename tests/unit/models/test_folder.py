@@ -1,4 +1,5 @@
-"""Folders that are no base model are refused by what they are, without torch, and the remedies that the refusals name work."""
+"""Folders that are no base model are refused by what they are, without torch, and the remedies that the refusals name
+work."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def rename(name: str, other: str) -> Callable[[Path], object]:
 
 
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "adapter": (write("adapter_config.json", json.dumps({"base_model_name_or_path": "owner/base"})), "it belongs to 'owner/base'"),
+    "adapter": (write("adapter_config.json", json.dumps({"base_model_name_or_path": "owner/base"})),
+                "it belongs to 'owner/base'"),
     "not json": (write("config.json", "{not json"), "config.json is not JSON"),
     "a list": (write("config.json", "[]"), "holds a list"),
     "empty config": (write("config.json", ""), "config.json is not JSON"),
@@ -43,13 +45,18 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut": (lambda folder: truncate(folder / "model.safetensors", 0.5), "its list of tensors needs"),
     "cut in the header": (lambda folder: truncate(folder / "model.safetensors", 0.0005), "is damaged"),
     "empty": (lambda folder: truncate(folder / "model.safetensors", 0), "is damaged"),
-    "a page": (write("model.safetensors", "<!doctype html><html><body>404</body></html>"), "does not begin as a safetensors file does"),
-    "a pointer": (write("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"), "git lfs pull"),
-    "awq": (lambda folder: families._edit(folder, quantization_config={"quant_method": "awq"}), "stored quantised (awq)"),
-    "bitsandbytes": (lambda folder: families._edit(folder, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}),
+    "a page": (write("model.safetensors", "<!doctype html><html><body>404</body></html>"),
+               "does not begin as a safetensors file does"),
+    "a pointer": (write("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+                  "git lfs pull"),
+    "awq": (lambda folder: families._edit(folder, quantization_config={"quant_method": "awq"}),
+            "stored quantised (awq)"),
+    "bitsandbytes": (lambda folder: families._edit(folder, quantization_config={"quant_method": "bitsandbytes",
+                                                                                "load_in_4bit": True}),
                      "stored quantised (bitsandbytes)"),
     "index without weights": (lambda folder: index(folder, {"a": "model-1.safetensors"}), "1 of 1 files"),
-    "index that leads out": (lambda folder: index(folder, {"a": "../model.safetensors"}), "no safetensors file of this folder"),
+    "index that leads out": (lambda folder: index(folder, {"a": "../model.safetensors"}),
+                             "no safetensors file of this folder"),
     "index that says nothing": (lambda folder: index(folder, {}), "does not say which file"),
 }
 
@@ -79,7 +86,8 @@ def test_a_folder_is_refused_by_what_it_is(change: str, tmp_path: Path) -> None:
     (("pytorch_model.bin",), "no config.json; pytorch_model.bin is"),
     ((), "no config.json."),
 ])
-def test_a_folder_without_a_configuration_is_refused_by_what_it_is(files: tuple[str, ...], words: str, tmp_path: Path) -> None:
+def test_a_folder_without_a_configuration_is_refused_by_what_it_is(files: tuple[str, ...], words: str,
+                                                                   tmp_path: Path) -> None:
     for name in files:
         (tmp_path / name).write_text("{}", encoding="utf-8")
     with pytest.raises(ModelError) as caught:
@@ -105,14 +113,16 @@ def refused(folder: Path, settings: Settings) -> ModelError:
 
 def test_saving_as_safetensors_as_told_makes_the_folder_usable(tmp_path: Path, settings: Settings) -> None:
     folder = families.make("binonly", tmp_path / "model")
-    told = refused(folder, settings).remedy.removeprefix("Save it as safetensors, in Python: ").split(". Do this only")[0]
+    told = refused(folder,
+                   settings).remedy.removeprefix("Save it as safetensors, in Python: ").split(". Do this only")[0]
     exec(told, {})  # noqa: S102 - the words of our own refusal
     assert inspect_model(str(folder), settings=settings).architecture == "BertModel"
 
 
 def test_saving_the_encoder_as_told_makes_the_folder_usable(tmp_path: Path, settings: Settings) -> None:
     folder = families.make("t5", tmp_path / "model")
-    told = refused(folder, settings).remedy.removeprefix("Save its encoder: ").split(", with the tokenizer beside it")[0]
+    told = refused(folder,
+                   settings).remedy.removeprefix("Save its encoder: ").split(", with the tokenizer beside it")[0]
     exec(told.replace("new_folder", repr(str(tmp_path / "encoder"))), {})  # noqa: S102 - the words of our own refusal
     families.tokenizer().save_pretrained(tmp_path / "encoder")
     assert inspect_model(str(tmp_path / "encoder"), settings=settings).architecture == "T5EncoderModel"
@@ -129,7 +139,8 @@ def test_giving_new_tokens_rows_as_told_makes_the_folder_usable(tmp_path: Path, 
     assert inspect_model(str(folder), settings=settings).blocks[0].parameters > 0
 
 
-def test_saving_the_tokenizer_and_the_processor_as_told_makes_the_folder_usable(tmp_path: Path, settings: Settings) -> None:
+def test_saving_the_tokenizer_and_the_processor_as_told_makes_the_folder_usable(tmp_path: Path,
+                                                                                settings: Settings) -> None:
     from transformers import AutoImageProcessor, AutoTokenizer
 
     folder = families.make("notokenizer", tmp_path / "model")
@@ -150,13 +161,15 @@ def test_merging_an_adapter_as_told_makes_a_base_model(tmp_path: Path, settings:
 
     base, adapter, merged = tiny.bert(tmp_path / "base", layers=2), tmp_path / "adapter", tmp_path / "merged"
     get_peft_model(AutoModel.from_pretrained(base), LoraConfig(target_modules=["query"])).save_pretrained(adapter)
-    assert "PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(new_folder)" in refused(adapter, settings).remedy
+    assert ("PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(new_folder)"
+            in refused(adapter, settings).remedy)
     PeftModel.from_pretrained(AutoModel.from_pretrained(base), adapter).merge_and_unload().save_pretrained(merged)
     tiny.tokenizer().save_pretrained(merged)  # type: ignore[attr-defined]
     assert inspect_model(str(merged), settings=settings).architecture == "BertModel"
 
 
-def test_facts_of_a_version_that_tried_nothing_still_show_and_are_made_anew_by_a_run(tmp_path: Path, settings: Settings) -> None:
+def test_facts_of_a_version_that_tried_nothing_still_show_and_are_made_anew_by_a_run(tmp_path: Path,
+                                                                                     settings: Settings) -> None:
     from core.models import facts, methods
 
     folder = families.make("mamba", tmp_path / "model")

@@ -1,4 +1,5 @@
-"""A base model is the content of its weights, tokenizer and configuration: what changes is noticed, what does not is not read again."""
+"""A base model is the content of its weights, tokenizer and configuration: what changes is noticed, what does not is
+not read again."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ def change_weight(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"])
-def test_a_change_of_weights_tokenizer_or_configuration_is_another_revision(name: str, model: Path, tmp_path: Path) -> None:
+def test_a_change_of_weights_tokenizer_or_configuration_is_another_revision(name: str, model: Path,
+                                                                            tmp_path: Path) -> None:
     before = revision(model, tmp_path)
     assert before.startswith("content:") and revision(model, tmp_path) == before
     kept = (model / name).read_bytes()
@@ -51,8 +53,9 @@ def test_a_change_of_weights_tokenizer_or_configuration_is_another_revision(name
     assert revision(model, tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["vocab.txt", "merges.txt", "spiece.model", "added_tokens.json", "special_tokens_map.json",
-                                  "preprocessor_config.json", "chat_template.jinja", "1_Pooling/config.json"])
+@pytest.mark.parametrize("name",
+                         ["vocab.txt", "merges.txt", "spiece.model", "added_tokens.json", "special_tokens_map.json",
+                          "preprocessor_config.json", "chat_template.jinja", "1_Pooling/config.json"])
 def test_files_that_a_tokenizer_or_processor_reads_count(name: str, model: Path, tmp_path: Path) -> None:
     before = revision(model, tmp_path)
     (model / name).parent.mkdir(exist_ok=True)
@@ -62,8 +65,8 @@ def test_files_that_a_tokenizer_or_processor_reads_count(name: str, model: Path,
     assert len({before, added, revision(model, tmp_path)}) == 3
 
 
-@pytest.mark.parametrize("name", ["README.md", "LICENSE.txt", "facts.json", "source.json", "identity.json", "trainer_state.json",
-                                  "training_args.bin", "optimizer.pt"])
+@pytest.mark.parametrize("name", ["README.md", "LICENSE.txt", "facts.json", "source.json", "identity.json",
+                                  "trainer_state.json", "training_args.bin", "optimizer.pt"])
 def test_files_that_decide_nothing_do_not_count(name: str, model: Path, tmp_path: Path) -> None:
     before = revision(model, tmp_path)
     (model / name).write_text("{}", encoding="utf-8")

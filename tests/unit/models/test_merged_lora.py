@@ -79,7 +79,8 @@ def test_a_pointwise_convolution_is_the_same_product(bias: bool, memory_format: 
         models.append(tuned.eval())
     assert merge_on_the_fly(models[1]) == 1, "a stride and a 3x3 kernel look at other places"
     (expected, expected_grads), (found, found_grads) = both((models[0], models[1]),
-                                                            torch.randn(3, 6, 8, 8).contiguous(memory_format=memory_format))
+                                                            torch.randn(3, 6,
+                                                                        8, 8).contiguous(memory_format=memory_format))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     assert found_grads.keys() == expected_grads.keys()
     for name, grad in expected_grads.items():
@@ -111,7 +112,8 @@ def test_under_autocast_it_is_as_near_to_fp32_as_peft(quantised: bool) -> None:
     assert own.keys() == exact.keys() and len(own) == 6
     for name, value in exact.items():
         scale = torch.linalg.vector_norm(value)
-        distance = {which: float(torch.linalg.vector_norm(found[name] - value) / scale) for which, found in (("peft", pefts), ("own", own))}
+        distance = {which: float(torch.linalg.vector_norm(found[name] - value) / scale)
+                    for which, found in (("peft", pefts), ("own", own))}
         assert distance["own"] < max(1.5 * distance["peft"], 0.01), (name, distance)
 
 

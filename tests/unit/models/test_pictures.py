@@ -37,7 +37,8 @@ def test_facts_account_for_the_whole_model(family: str, folders: dict[str, Path]
     assert facts.image_size == PictureProcessor(folders[family]).size[0]
     assert facts.has_batch_norm == (family in ("resnet", "efficientnet", "timm_resnet"))
     assert sum(facts.flops_per_block.values()) == pytest.approx(facts.forward_flops_per_token)
-    assert all(facts.flops_per_block[block.name] >= 0 and facts.activation_bytes_per_block[block.name] > 0 for block in facts.blocks)
+    assert all(facts.flops_per_block[block.name] >= 0 and facts.activation_bytes_per_block[block.name]
+               > 0 for block in facts.blocks)
 
 
 @pytest.mark.parametrize("family", sorted(tiny.PICTURE_FAMILIES))
@@ -63,7 +64,8 @@ def test_the_stem_is_embeddings_and_the_last_convolution_belongs_to_the_last_blo
 
 
 @pytest.mark.parametrize("family", sorted(tiny.PICTURE_FAMILIES))
-def test_the_processor_prepares_a_picture_as_transformers_does(family: str, folders: dict[str, Path], tmp_path: Path) -> None:
+def test_the_processor_prepares_a_picture_as_transformers_does(family: str, folders: dict[str, Path],
+                                                               tmp_path: Path) -> None:
     from transformers import AutoImageProcessor
 
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))
@@ -95,7 +97,8 @@ def test_a_timm_model_from_scratch_starts_as_timm_starts_it(folders: dict[str, P
     body = load.load_body(folders["efficientnet"], weights="fresh").timm_model
     weight = body.blocks[3][0].conv_pw.weight
     fan_out = weight.shape[0]
-    assert weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.25)  # He initialisation by fan-out, not N(0, 0.02)
+    # He initialisation by fan-out, not N(0, 0.02)
+    assert (weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.25))
 
 
 def test_methods_say_which_models_they_suit(folders: dict[str, Path], settings: Settings) -> None:

@@ -37,7 +37,8 @@ def test_every_other_path_gets_one_and_the_same_error(tmp_path: Path, settings: 
     (tmp_path / "listed" / "link").symlink_to(there)
     around = str(tmp_path / "listed" / ".." / "elsewhere" / "mine")
     names = [str(there), str(tmp_path / "nothing"), "/etc", "/etc/passwd", "~", "../" * 9 + "etc", around,
-             str(tmp_path / "listed" / "link"), str(tmp_path / "listed" / "nothing"), "/a\0b", "/" + "x" * 5000, "~nobody/x", "C:\\models"]
+             str(tmp_path / "listed" / "link"), str(tmp_path / "listed" / "nothing"), "/a\0b", "/" + "x" * 5000,
+             "~nobody/x", "C:\\models"]
     seen = set()
     for name in names:
         with pytest.raises(NotFoundError) as caught:
@@ -70,15 +71,17 @@ def test_a_fetched_folder_is_looked_at_before_it_is_loaded(tmp_path: Path, setti
         fetch.ensure_model(str(path), settings=settings, progress=lambda done, total: None)
 
 
-@pytest.mark.parametrize("name", ["minilm", "distilbert/distilbert-base-uncased", "openai-community/gpt2", "timm/vit_tiny.augreg_in21k"])
+@pytest.mark.parametrize("name", ["minilm", "distilbert/distilbert-base-uncased", "openai-community/gpt2",
+                                  "timm/vit_tiny.augreg_in21k"])
 def test_ids_of_the_hub_and_the_catalogue_pass(name: str, settings: Settings) -> None:
     facts.check_named_by_visitor(name, settings)
 
 
-@pytest.mark.parametrize("file", ["../../other/model.safetensors", "/etc/passwd", "weights.bin", "pytorch_model.pt", "a\\b.safetensors",
-                                  "missing.safetensors", "sub/model.safetensors"])
+@pytest.mark.parametrize("file", ["../../other/model.safetensors", "/etc/passwd", "weights.bin", "pytorch_model.pt",
+                                  "a\\b.safetensors", "missing.safetensors", "sub/model.safetensors"])
 def test_an_index_names_safetensors_files_of_its_folder_only(tmp_path: Path, file: str) -> None:
-    path = folder(tmp_path / "m", **{"model.safetensors.index.json": {"weight_map": {"a": "one.safetensors", "b": file}}})
+    path = folder(tmp_path / "m",
+                  **{"model.safetensors.index.json": {"weight_map": {"a": "one.safetensors", "b": file}}})
     (path / "one.safetensors").touch()
     with pytest.raises(RecipeError, match="asks for something") as caught:
         untrusted.check(path)
@@ -87,23 +90,27 @@ def test_an_index_names_safetensors_files_of_its_folder_only(tmp_path: Path, fil
 
 def test_a_plain_index_passes(tmp_path: Path) -> None:
     names = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
-    path = folder(tmp_path / "m", **{"model.safetensors.index.json": {"weight_map": dict(zip("ab", names, strict=True))}})
+    path = folder(tmp_path / "m",
+                  **{"model.safetensors.index.json": {"weight_map": dict(zip("ab", names, strict=True))}})
     for name in names:
         (path / name).touch()
     untrusted.check(path)
 
 
 @pytest.mark.parametrize(("architecture", "arguments"), [
-    ("hf-hub:evil/model", {}), ("local-dir:/tmp/x", {}), ("resnet18", {"checkpoint_path": "/tmp/x.pth"}), (None, {}), ("resnet18", ["a"]),
-    ("resnet18", {"pretrained_cfg": {"file": "/tmp/x.pth"}}), ("resnet18", {"cache_dir": "/tmp"}), ("resnet18", {"act_layer": "../x y"}),
-    ("resnet18", {"global_pool": {"a": 1}})])
+    ("hf-hub:evil/model", {}), ("local-dir:/tmp/x", {}), ("resnet18", {"checkpoint_path": "/tmp/x.pth"}), (None, {}),
+    ("resnet18", ["a"]), ("resnet18", {"pretrained_cfg": {"file": "/tmp/x.pth"}}), ("resnet18", {"cache_dir": "/tmp"}),
+    ("resnet18", {"act_layer": "../x y"}), ("resnet18", {"global_pool": {"a": 1}})])
 def test_timm_gets_known_arguments_only(tmp_path: Path, architecture: Any, arguments: Any) -> None:
-    path = folder(tmp_path / "m", **{"config.json": {"model_type": "timm_wrapper", "architecture": architecture, "model_args": arguments}})
+    path = folder(tmp_path / "m", **{"config.json": {"model_type": "timm_wrapper", "architecture": architecture,
+                                                     "model_args": arguments}})
     with pytest.raises(RecipeError, match="asks for something"):
         untrusted.check(path)
 
 
 def test_usual_timm_models_pass(tmp_path: Path) -> None:
-    for i, arguments in enumerate((None, {}, {"img_size": 224, "drop_path_rate": 0.1}, {"patch_size": [16, 16], "act_layer": "gelu_tanh"})):
-        config = {"model_type": "timm_wrapper", "architecture": "vit_tiny_patch16_224.augreg_in21k", "model_args": arguments}
+    for i, arguments in enumerate((None, {}, {"img_size": 224, "drop_path_rate": 0.1},
+                                   {"patch_size": [16, 16], "act_layer": "gelu_tanh"})):
+        config = {"model_type": "timm_wrapper", "architecture": "vit_tiny_patch16_224.augreg_in21k",
+                  "model_args": arguments}
         untrusted.check(folder(tmp_path / str(i), **{"config.json": config}))
