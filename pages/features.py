@@ -9,8 +9,10 @@ ws, api = shell.workspace(), shell.api()
 
 with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
     st.title("Features")
-    guess_first = st.toggle("Predict first", key="features_predict", help="Guess which blocks changed before you see it.")
-st.caption("What training did inside the model: where its features moved, how far, for which rows, and whether that helped.")
+    guess_first = st.toggle("Predict first", key="features_predict",
+                            help="Guess which blocks changed before you see it.")
+st.caption("What training did inside the model: where its features moved, how far, for which rows, and whether that "
+           "helped.")
 chosen = bar.choose(ws)
 if chosen is None:
     shell.stop()

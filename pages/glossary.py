@@ -28,9 +28,10 @@ def plain(text: str) -> str:
 
 
 def matching(wanted: str) -> dict[str, list[tuple[str, str]]]:
-    """The sections with the words that hold every part of `wanted`, in their name or meaning; those without any left out."""
+    """The sections with the words whose name and meaning hold every part of `wanted`; empty sections are left out."""
     parts = plain(wanted).split()
-    found = {heading: [(word, meaning) for word, meaning in words if all(p in plain(f"{word} {meaning}") for p in parts)]
+    found = {heading: [(word, meaning) for word, meaning in words
+                       if all(p in plain(f"{word} {meaning}") for p in parts)]
              for heading, words in SECTIONS.items()}
     return {heading: words for heading, words in found.items() if words}
 

@@ -17,8 +17,8 @@ ws, api = shell.workspace(), shell.api()
 
 st.title("Thaw")
 st.markdown(
-    "Transfer learning starts from a model that others have pretrained. Thaw trains the same model several ways on your data: "
-    "only a new head, some blocks thawed, small adapters, everything, and everything from scratch. "
+    "Transfer learning starts from a model that others have pretrained. Thaw trains the same model several ways on "
+    "your data: only a new head, some blocks thawed, small adapters, everything, and everything from scratch. "
     "Then it puts the runs side by side, with intervals, so that you see what each way costs and what it buys."
 )
 devices.line()
@@ -42,11 +42,12 @@ with st.container(border=True):
     st.subheader("The same with pictures")
     sets = {d.id: d for d in api.data.bundled() if d.id in PICTURE_SETS}
     network = next(m for m in api.models.bundled() if m.id == "efficientnet-lite0")
-    chosen = st.segmented_control("Pictures", list(sets), default=PICTURE_SETS[0], format_func=lambda i: sets[i].name, key="picture_set",
-                                  persist_state="session", help="Each is fetched on first use.")
+    chosen = st.segmented_control("Pictures", list(sets), default=PICTURE_SETS[0], format_func=lambda i: sets[i].name,
+                                  key="picture_set", persist_state="session", help="Each is fetched on first use.")
     pictures = sets[chosen or PICTURE_SETS[0]]
     st.markdown(f"Trains **{network.name}**, pretrained on photographs, five ways on the {pictures.rows:,} pictures of "
-                f"**{pictures.name}** at {effort} effort. Pictures take longer than texts: tens of minutes without a GPU.")
+                f"**{pictures.name}** at {effort} effort. Pictures take longer than texts: tens of minutes without a "
+                "GPU.")
     if st.button(f"Compare on {pictures.name} with {network.name}", icon=":material/play_arrow:", key="first_pictures"):
         with shell.guarded():
             ids = api.experiments.compare_bundled(

@@ -45,10 +45,12 @@ st.subheader("Effort")
 effort = form.effort()
 recipes = {name: form.default(ws, dataset_ref, model_id, name, effort) for name in chosen}
 with st.expander("Advanced: override what the dial sets", icon=":material/tune:"):
-    st.caption("Empty fields keep each method's own value, shown in grey. What you enter holds for all chosen methods that use it.")
+    st.caption("Empty fields keep each method's own value, shown in grey. What you enter holds for all chosen methods "
+               "that use it.")
     changes = recipe_form.overrides(recipes, knobs)
 if "augmentation" in knobs and task is Task.IMAGE_CLASSIFICATION:
-    augmentation.preview(ws, dataset, [recipe_form.apply(r, changes, choices[name].knobs) for name, r in recipes.items()], facts)
+    augmentation.preview(ws, dataset, [recipe_form.apply(r, changes, choices[name].knobs) for name,
+                                       r in recipes.items()], facts)
 seeds, budgets = form.repeats()
 
 
@@ -68,11 +70,14 @@ if not chosen:
 api.experiments.check_room(ws, len(budgets) * seeds * len(chosen))
 runs = [planned(name, seed, budget) for budget in budgets for seed in range(seeds) for name in chosen]
 fits = estimates.panel(ws, {choices[name].label: planned(name, 0, budgets[0]) for name in chosen}, runs)
-name = st.text_input("Name of the experiment", value=f"{dataset.name}, {model_id}", key=f"name_{dataset.id}_{model_id}", max_chars=80)
-if st.button(f"Start {len(runs)} run{'s' * (len(runs) > 1)}", type="primary", icon=":material/play_arrow:", key="start"):
+name = st.text_input("Name of the experiment", value=f"{dataset.name}, {model_id}", key=f"name_{dataset.id}_{model_id}",
+                     max_chars=80)
+if st.button(f"Start {len(runs)} run{'s' * (len(runs) > 1)}", type="primary", icon=":material/play_arrow:",
+             key="start"):
     if not (name or "").strip():
         raise RecipeError("The experiment has no name.", remedy="Type a name above the button.")
     ids = api.experiments.submit(ws, runs, name=name.strip())
     shell.go("run", run=ids[0])
 if not fits:
-    st.caption(":material/warning: At least one run will probably end with *out of memory*. You can start it all the same.")
+    st.caption(":material/warning: At least one run will probably end with *out of memory*. You can start it all the "
+               "same.")

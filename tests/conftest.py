@@ -1,4 +1,5 @@
-"""Fixtures shared by all tests: an empty data folder, a tiny inspected base model, a tiny dataset, and an observer that keeps notes."""
+"""Fixtures shared by all tests: an empty data folder, a tiny inspected base model, a tiny dataset, and an observer that
+keeps notes."""
 
 from __future__ import annotations
 
@@ -20,10 +21,12 @@ from core.settings import Settings
 from tests import tiny
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# Tiny models gain nothing from a second thread, and two spinning threads stall each other on a busy machine. Workers set their own.
+# Tiny models gain nothing from a second thread, and two spinning threads stall each other on a busy machine. Workers
+# set their own.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 WORKSPACE = "test-workspace"
-# The same examples every time, so that a commit that passed goes on passing; `pytest --hypothesis-profile search` looks for new ones.
+# The same examples every time, so that a commit that passed goes on passing; `pytest --hypothesis-profile search` looks
+# for new ones.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("search", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("steady")
@@ -56,7 +59,8 @@ def tiny_dataset(settings: Settings) -> Dataset:
 
 
 def write_dataset(settings: Settings, *, n_rows: int, shift_rows: int = 0, without: Sequence[str] = ()) -> Dataset:
-    """A dataset folder as ingestion leaves it: of every five rows three train, one validates, one tests. without: splits that train."""
+    """A dataset folder as ingestion leaves it: of every five rows three train, one validates, one tests. without:
+    splits that train."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -68,9 +72,9 @@ def write_dataset(settings: Settings, *, n_rows: int, shift_rows: int = 0, witho
     counts: dict[str, dict[str, int]] = {}
     for split, name in zip(splits, names, strict=True):
         counts.setdefault(split, dict.fromkeys(classes, 0))[name] += 1
-    dataset = Dataset(id=content_hash, name="tiny", task=Task.TEXT_CLASSIFICATION, content_hash=content_hash, classes=classes,
-                      counts=counts, source="made in memory", rows_read=len(texts), rows_kept=len(texts),
-                      mean_length=sum(map(len, texts)) / len(texts))
+    dataset = Dataset(id=content_hash, name="tiny", task=Task.TEXT_CLASSIFICATION, content_hash=content_hash,
+                      classes=classes, counts=counts, source="made in memory", rows_read=len(texts),
+                      rows_kept=len(texts), mean_length=sum(map(len, texts)) / len(texts))
     folder = settings.workspace(WORKSPACE) / "datasets" / dataset.id
     folder.mkdir(parents=True)
     pq.write_table(pa.table({"row_id": pa.array(range(len(texts)), pa.int64()), "text": texts,
@@ -93,8 +97,9 @@ def write_picture_dataset(settings: Settings, *, n_rows: int, shift_rows: int = 
     counts: dict[str, dict[str, int]] = {}
     for split, label in zip(splits, labels, strict=True):
         counts.setdefault(split, dict.fromkeys(classes, 0))[classes[label]] += 1
-    dataset = Dataset(id=content_hash, name="shapes", task=Task.IMAGE_CLASSIFICATION, content_hash=content_hash, classes=classes,
-                      counts=counts, source="made in memory", rows_read=len(labels), rows_kept=len(labels))
+    dataset = Dataset(id=content_hash, name="shapes", task=Task.IMAGE_CLASSIFICATION, content_hash=content_hash,
+                      classes=classes, counts=counts, source="made in memory", rows_read=len(labels),
+                      rows_kept=len(labels))
     folder = settings.workspace(WORKSPACE) / "datasets" / dataset.id
     (folder / "images").mkdir(parents=True)
     for row, label in enumerate(labels):

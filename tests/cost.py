@@ -9,7 +9,8 @@ from core.store import Store
 
 
 class Sql(NamedTuple):
-    """Statements run, and instructions of SQLite's virtual machine (sqlite.org/opcode.html): these grow with the rows touched."""
+    """Statements run, and instructions of SQLite's virtual machine (sqlite.org/opcode.html): these grow with the rows
+    touched."""
 
     statements: int
     instructions: int

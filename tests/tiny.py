@@ -1,4 +1,5 @@
-"""Real, tiny, random-weight models of several families and a real tokenizer, made in memory and saved like published ones."""
+"""Real, tiny, random-weight models of several families and a real tokenizer, made in memory and saved like published
+ones."""
 
 from __future__ import annotations
 
@@ -34,9 +35,10 @@ def tokenizer() -> object:
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *FILLER, *(w for group in TOPICS.values() for w in group)]
     core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
     core.pre_tokenizer = pre_tokenizers.Whitespace()
-    core.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
-                                   mask_token="[MASK]", model_max_length=64)
+    core.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]",
+                                                        special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]",
+                                   sep_token="[SEP]", mask_token="[MASK]", model_max_length=64)
 
 
 def bert(folder: Path, *, seed: int = 0, layers: int = 4, width: int = 64) -> Path:
@@ -45,8 +47,8 @@ def bert(folder: Path, *, seed: int = 0, layers: int = 4, width: int = 64) -> Pa
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(seed)
-    config = BertConfig(vocab_size=64, hidden_size=width, num_hidden_layers=layers, num_attention_heads=4, intermediate_size=2 * width,
-                        max_position_embeddings=64)
+    config = BertConfig(vocab_size=64, hidden_size=width, num_hidden_layers=layers, num_attention_heads=4,
+                        intermediate_size=2 * width, max_position_embeddings=64)
     return _save(BertModel(config), folder)
 
 
@@ -65,8 +67,9 @@ def llama(folder: Path, *, seed: int = 0) -> Path:
     from transformers import LlamaConfig, LlamaModel
 
     torch.manual_seed(seed)
-    return _save(LlamaModel(LlamaConfig(vocab_size=64, hidden_size=64, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=4,
-                                        intermediate_size=128, max_position_embeddings=64)), folder)
+    return _save(LlamaModel(LlamaConfig(vocab_size=64, hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
+                                        num_key_value_heads=4, intermediate_size=128, max_position_embeddings=64)),
+                 folder)
 
 
 def distilbert(folder: Path, *, seed: int = 0) -> Path:
@@ -85,20 +88,22 @@ def mpnet(folder: Path, *, seed: int = 0) -> Path:
     from transformers import MPNetConfig, MPNetModel
 
     torch.manual_seed(seed)
-    return _save(MPNetModel(MPNetConfig(vocab_size=64, hidden_size=64, num_hidden_layers=3, num_attention_heads=4, intermediate_size=128,
-                                        max_position_embeddings=66, pad_token_id=1), add_pooling_layer=False), folder)
+    return _save(MPNetModel(MPNetConfig(vocab_size=64, hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
+                                        intermediate_size=128, max_position_embeddings=66, pad_token_id=1),
+                            add_pooling_layer=False), folder)
 
 
 def deberta(folder: Path, *, seed: int = 0) -> Path:
-    """A DeBERTa-v2 of three blocks that share relative embeddings and their norm; a convolution lies behind the first block."""
+    """A DeBERTa-v2 of three blocks that share relative embeddings and their norm; a convolution lies behind the first
+    block."""
     import torch
     from transformers import DebertaV2Config, DebertaV2Model
 
     torch.manual_seed(seed)
     return _save(DebertaV2Model(DebertaV2Config(
-        vocab_size=64, hidden_size=64, num_hidden_layers=3, num_attention_heads=4, intermediate_size=128, max_position_embeddings=64,
-        relative_attention=True, position_buckets=16, pos_att_type=["p2c", "c2p"], norm_rel_ebd="layer_norm", conv_kernel_size=3,
-        conv_act="gelu", type_vocab_size=0)), folder)
+        vocab_size=64, hidden_size=64, num_hidden_layers=3, num_attention_heads=4, intermediate_size=128,
+        max_position_embeddings=64, relative_attention=True, position_buckets=16, pos_att_type=["p2c", "c2p"],
+        norm_rel_ebd="layer_norm", conv_kernel_size=3, conv_act="gelu", type_vocab_size=0)), folder)
 
 
 SHARING = {"mpnet": mpnet, "deberta": deberta}
@@ -110,8 +115,10 @@ def vit(folder: Path, *, seed: int = 0) -> Path:
     from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
     torch.manual_seed(seed)
-    config = ViTConfig(hidden_size=64, num_hidden_layers=3, num_attention_heads=4, intermediate_size=128, image_size=32, patch_size=8)
-    return _save_with_processor(ViTModel(config, add_pooling_layer=False), ViTImageProcessor(size={"height": 32, "width": 32}), folder)
+    config = ViTConfig(hidden_size=64, num_hidden_layers=3, num_attention_heads=4, intermediate_size=128, image_size=32,
+                       patch_size=8)
+    return _save_with_processor(ViTModel(config, add_pooling_layer=False),
+                                ViTImageProcessor(size={"height": 32, "width": 32}), folder)
 
 
 def resnet(folder: Path, *, seed: int = 0) -> Path:
@@ -120,8 +127,10 @@ def resnet(folder: Path, *, seed: int = 0) -> Path:
     from transformers import ConvNextImageProcessor, ResNetConfig, ResNetModel
 
     torch.manual_seed(seed)
-    model = ResNetModel(ResNetConfig(embedding_size=16, hidden_sizes=[16, 32, 32, 64], depths=[1, 1, 1, 1], layer_type="bottleneck"))
-    return _save_with_processor(_warm(model), ConvNextImageProcessor(size={"shortest_edge": 32}, crop_pct=0.875), folder)
+    model = ResNetModel(ResNetConfig(embedding_size=16, hidden_sizes=[16, 32, 32, 64], depths=[1, 1, 1, 1],
+                                     layer_type="bottleneck"))
+    return _save_with_processor(_warm(model), ConvNextImageProcessor(size={"shortest_edge": 32}, crop_pct=0.875),
+                                folder)
 
 
 def convnext(folder: Path, *, seed: int = 0) -> Path:
@@ -140,7 +149,8 @@ def dinov2(folder: Path, *, seed: int = 0) -> Path:
     from transformers import BitImageProcessor, Dinov2Config, Dinov2Model
 
     torch.manual_seed(seed)
-    config = Dinov2Config(hidden_size=64, num_hidden_layers=3, num_attention_heads=4, mlp_ratio=2, image_size=28, patch_size=14)
+    config = Dinov2Config(hidden_size=64, num_hidden_layers=3, num_attention_heads=4, mlp_ratio=2, image_size=28,
+                          patch_size=14)
     processor = BitImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 28, "width": 28})
     return _save_with_processor(Dinov2Model(config), processor, folder)
 
@@ -170,8 +180,8 @@ def _timm(name: str, folder: Path, seed: int) -> Path:
     from transformers import AutoModel, TimmWrapperConfig
 
     torch.manual_seed(seed)
-    pretrained = {"input_size": [3, 32, 32], "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center", "mean": [0.5] * 3,
-                  "std": [0.5] * 3}
+    pretrained = {"input_size": [3, 32, 32], "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center",
+                  "mean": [0.5] * 3, "std": [0.5] * 3}
     config = TimmWrapperConfig(architecture=name, pretrained_cfg=pretrained)
     _warm(AutoModel.from_config(config)).save_pretrained(folder)
     return folder
@@ -190,8 +200,8 @@ def _warm(model: object) -> object:
     return model
 
 
-PICTURE_FAMILIES = {"vit": vit, "resnet": resnet, "convnext": convnext, "dinov2": dinov2, "swin": swin, "efficientnet": efficientnet,
-                    "timm_resnet": timm_resnet}
+PICTURE_FAMILIES = {"vit": vit, "resnet": resnet, "convnext": convnext, "dinov2": dinov2, "swin": swin,
+                    "efficientnet": efficientnet, "timm_resnet": timm_resnet}
 SHAPES = ("disc", "bar", "cross")
 
 

@@ -44,7 +44,8 @@ def names(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def titled(runs: Sequence[Run], titles: Mapping[str | None, str]) -> dict[str, str]:
-    """Run id -> a name that is unique among runs of several experiments: `LoRA (BBC News, MiniLM)`; plain names where all are of one.
+    """Run id -> a name that is unique among runs of several experiments: `LoRA (BBC News, MiniLM)`; plain names where
+    all are of one.
 
     titles: experiment id -> its name.
     """

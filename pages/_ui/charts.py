@@ -19,5 +19,5 @@ def show(chart: Chart, *, key: str, help: str | None = None) -> None:
 
 @st.cache_resource(max_entries=200, show_spinner=False)
 def kept(key: tuple[Any, ...], _make: Callable[[], Chart]) -> Chart:
-    """A chart made once in this process for all that it shows; `key` must name everything that it depends on. Treat it as read-only."""
+    """A chart, made once in this process: `key` must name all that it depends on. Treat it as read-only."""
     return _make()

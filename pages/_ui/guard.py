@@ -1,7 +1,9 @@
-"""Errors on pages: whatever is raised in a page, a part of it, a dialog, a click or a download becomes three parts on the page.
+"""Errors on pages: whatever is raised in a page, a part of it, a dialog, a click or a download becomes three parts on
+the page.
 
-Streamlit runs fragments, dialogs, callbacks and the making of downloads on their own, outside the page that drew them, so each is guarded
-here: pages use these instead of `st.fragment`, `st.dialog`, bare callbacks and bare functions that make a download.
+Streamlit runs fragments, dialogs, callbacks and the making of downloads on their own, outside the page that drew them,
+so each is guarded here: pages use these instead of `st.fragment`, `st.dialog`, bare callbacks and bare functions that
+make a download.
 """
 
 from __future__ import annotations
@@ -76,7 +78,7 @@ def callback(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def made(make: Callable[[], str | bytes]) -> Callable[[], str | bytes]:
-    """For the `data` of a download: an error becomes the text of the file, and is shown at the top of the page that is drawn next."""
+    """For the `data` of a download: an error becomes the text of the file, and is shown on the page drawn next."""
     pending: list[ThawError] = st.session_state.setdefault(_PENDING, [])
 
     def call() -> str | bytes:
@@ -138,7 +140,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _write(error: BaseException) -> None:
-    """Into the server's log, below the data folder where there is one: with the traceback when it was not there lately."""
+    """Into the server's log, in the data folder where there is one: with the traceback unless it was there lately."""
     try:
         logs.to_file(settings.load(), logs.WEB)
     except ThawError:

@@ -81,8 +81,8 @@ def stepper(run: Run, story: Story) -> None:
             st.badge(phase, icon=":material/check_circle:", color="blue")
         else:
             word = "not needed" if i < reached or run.status is Status.DONE else "to come"
-            st.badge(phase, icon=":material/remove:" if word == "not needed" else ":material/radio_button_unchecked:", color="gray",
-                     help=f"{phase}: {word}")
+            st.badge(phase, icon=":material/remove:" if word == "not needed" else ":material/radio_button_unchecked:",
+                     color="gray", help=f"{phase}: {word}")
 
 
 def bar(run: Run, story: Story) -> None:
@@ -96,10 +96,14 @@ def bar(run: Run, story: Story) -> None:
     if phase == Phase.TRAINING.value and story.step.get("total_steps"):
         done, total, unit = story.step["step"], story.step["total_steps"], "steps"
     else:
-        done, total, unit = story.progress.get("done", 0), story.progress.get("total"), str(story.progress.get("unit", ""))
+        done, total = story.progress.get("done", 0), story.progress.get("total")
+        unit = str(story.progress.get("unit", ""))
     note = str(story.progress.get("note", ""))
-    amount = (f"{size(done)}" + (f" of {size(total)}" if total else "")) if unit == "bytes" else (
-        f"{done:,.0f}" + (f" of {total:,.0f}" if total else "") + f" {unit}") if done or total else ""
+    amount = ""
+    if unit == "bytes" and (done or total):
+        amount = size(done) + (f" of {size(total)}" if total else "")
+    elif done or total:
+        amount = f"{done:,.0f}" + (f" of {total:,.0f}" if total else "") + f" {unit}"
     text = " · ".join(part for part in (phase.capitalize(), amount, shell.escape(note)) if part)
     st.progress(min(1.0, done / total) if total else 0.0, text=text)
 
@@ -114,12 +118,14 @@ def eta_s(story: Story) -> float | None:
 
 def vitals(run: Run, story: Story) -> None:
     """Steps, loss, time left, time so far and memory, as small metrics."""
-    step, total, loss, memory, samples = (story.step.get(k) for k in ("step", "total_steps", "loss", "memory_bytes", "samples"))
+    step, total, loss = (story.step.get(key) for key in ("step", "total_steps", "loss"))
+    memory, samples = (story.step.get(key) for key in ("memory_bytes", "samples"))
     left = eta_s(story) if run.status is Status.RUNNING and Phase.EVALUATING.value not in story.phases else None
     shown: list[tuple[str, str | None, str | None, int]] = [
         ("Step", f"{step:,} / {total:,}" if step and total else None, None, 115),
         ("Training loss", f"{loss:.3f}" if loss is not None else None, None, 110),
-        ("Time left", f"about {duration(left)}" if left is not None else None, "Of the training phase, from the pace so far.", 170),
+        ("Time left", f"about {duration(left)}" if left is not None else None,
+         "Of the training phase, from the pace so far.", 170),
         ("Time so far", duration((run.finished or time.time()) - run.started) if run.started else None, None, 125),
         ("Memory", size(memory) if memory else None, None, 105),
         ("Rows seen", count(samples) if samples else None, "Training rows, with repetition.", 95),

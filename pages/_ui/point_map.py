@@ -1,4 +1,5 @@
-"""The page's own map: two linked panes, arrows, or the way between, drawn on a canvas that a selection does not rebuild."""
+"""The page's own map: two linked panes, arrows, or the way between, drawn on a canvas that a selection does not
+rebuild."""
 
 from __future__ import annotations
 
@@ -15,13 +16,15 @@ HTML = """
   <div class="bar">
     <div class="legend"></div>
     <div role="toolbar" aria-label="Map tools" style="display: flex; gap: 0.25rem">
-      <button type="button" data-tool="lasso" title="Draw round rows to select them; with Shift to add to the selection">Lasso</button>
+      <button type="button" data-tool="lasso"
+              title="Draw round rows to select them; with Shift to add to the selection">Lasso</button>
       <button type="button" data-tool="box" title="Draw a box round rows to select them">Box</button>
       <button type="button" data-tool="pan" title="Drag to move, turn the wheel to zoom">Move</button>
       <button type="button" data-reset title="Show everything again">Reset</button>
     </div>
   </div>
-  <div class="stack"><canvas class="points"></canvas><canvas class="over" role="img"></canvas><div class="tip" hidden></div></div>
+  <div class="stack"><canvas class="points"></canvas><canvas class="over" role="img"></canvas><div
+       class="tip" hidden></div></div>
   <div class="way" hidden><button type="button" data-play>Play</button><span class="from"></span>
     <input type="range" min="0" max="1" step="0.01" aria-label="From model A to model B"><span class="to"></span></div>
 </div>
@@ -37,9 +40,11 @@ _FRESH, _RESTORE = "_point_map_fresh", "_point_map_restore"
 
 def show(scene: dict[str, Any], selected: Sequence[int], *, on_pick: Callable[[list[int]], None], key: str,
          on_share: Callable[[float], None] | None = None) -> None:
-    """Mount or update the map. selected: places of the selected rows; `on_pick` is called with the places that a person selects.
+    """Mount or update the map. selected: places of the selected rows; `on_pick` is called with the places that a person
+    selects.
 
-    What the person has just selected is on the canvas already and is not sent back, so that an unchanged scene costs nothing.
+    What the person has just selected is on the canvas already and is not sent back, so that an unchanged scene costs
+    nothing.
     """
     def picked() -> None:
         st.session_state[_FRESH] = key
@@ -52,11 +57,12 @@ def show(scene: dict[str, Any], selected: Sequence[int], *, on_pick: Callable[[l
     if st.session_state.pop(_FRESH, None) != key or _RESTORE not in st.session_state:
         rows = [int(row) for row in selected]
         st.session_state[_RESTORE] = {"stamp": _stamp([rows, scene["rows"]]), "rows": rows}
-    _component()(data={"scene": scene, "restore": st.session_state[_RESTORE]}, key=key, on_picked_change=picked, on_share_change=moved)
+    _component()(data={"scene": scene, "restore": st.session_state[_RESTORE]}, key=key, on_picked_change=picked,
+                 on_share_change=moved)
 
 
 def pictures(key: str, url: str, columns: int) -> None:
-    """Give the browser the pictures of all rows on one sheet, once; scenes with this key as `pictures` show them on hover."""
+    """Give the browser the pictures of all rows on one sheet, once; scenes whose `pictures` is this key show them."""
     _sheet()(data={"key": key, "url": url, "columns": columns}, key="features_pictures", height=1)
 
 

@@ -1,4 +1,5 @@
-"""What stands between the network and the pages: who may connect, what browsers may do with an answer, which uploads are taken.
+"""What stands between the network and the pages: who may connect, what browsers may do with an answer, which uploads
+are taken.
 
 `streamlit run streamlit_app.py` finds the app there and puts this in front of Streamlit's own routes.
 """
@@ -33,15 +34,15 @@ HEADERS = {
 UPLOADS = "/_stcore/upload_file/"
 UPLOADS_HELD = 64
 """Files of one session that may wait in memory; the upload page takes each to disk as soon as it is there."""
-ONLY_HERE = ("This Thaw answers only the machine it runs on. Whoever runs it can open it to others: set THAW_PUBLIC=1 and start it again "
-             "with --server.address 0.0.0.0.")
+ONLY_HERE = ("This Thaw answers only the machine it runs on. Whoever runs it can open it to others: set THAW_PUBLIC=1 "
+             "and start it again with --server.address 0.0.0.0.")
 NOT_ASKED = "No page of this session asks for a file. Open the Data page and choose the file there."
 _uploader_shown: dict[str, bool] = {}
 """Session -> whether the page that it has open shows an uploader."""
 
 
 class Gate:
-    """ASGI middleware (asgi.readthedocs.io): refuses strangers and uploads nobody asked for, adds headers to every answer."""
+    """ASGI middleware (asgi.readthedocs.io): refuses strangers and unexpected uploads, adds headers to every answer."""
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], *, public: bool | None = None) -> None:
         self.app = app
@@ -110,7 +111,8 @@ def open_to_others() -> None:
     """Say in the sidebar that others can open this server, where they can."""
     if is_public():
         with st.sidebar:
-            st.caption(":material/public: This server is open to other machines (THAW_PUBLIC=1): everybody who can reach it can use it.")
+            st.caption(":material/public: This server is open to other machines (THAW_PUBLIC=1): everybody who can "
+                       "reach it can use it.")
 
 
 async def _refuse(scope: Scope, send: Send, text: str) -> None:
@@ -118,7 +120,8 @@ async def _refuse(scope: Scope, send: Send, text: str) -> None:
         await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
         return
     headers = {"content-type": "text/plain; charset=utf-8", **HEADERS}
-    await send({"type": "http.response.start", "status": 403, "headers": [(k.encode(), v.encode()) for k, v in headers.items()]})
+    await send({"type": "http.response.start", "status": 403,
+                "headers": [(k.encode(), v.encode()) for k, v in headers.items()]})
     await send({"type": "http.response.body", "body": text.encode()})
 
 

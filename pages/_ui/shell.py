@@ -1,4 +1,5 @@
-"""What every page stands on: the entrypoint guard, the workspace, the façade, errors in three parts, links that keep their ids."""
+"""What every page stands on: the entrypoint guard, the workspace, the façade, errors in three parts, links that keep
+their ids."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ def mark_entrypoint() -> None:
 
 
 def require_entrypoint() -> None:
-    """First statement of every page: when Streamlit ran the page file without the entrypoint, go through the entrypoint.
+    """First statement of every page: when Streamlit ran the page file without the entrypoint, go through the
+    entrypoint.
 
     After a server restart a deep link runs `pages/x.py` on its own until some session has called `st.navigation`.
     """
@@ -79,7 +81,7 @@ def open_workspace() -> None:
 
 
 def opened(*names: str) -> dict[str, str]:
-    """The ids of that name in the address; when there is none, those this page had last: the browser's Back button leaves them out."""
+    """The ids of that name in the address, else those this page had last: the browser's Back button leaves them out."""
     asked = {name: st.query_params[name] for name in names if name in st.query_params}
     found: dict[str, str] = asked or st.session_state.get(f"_opened_{names[0]}", {})
     st.session_state[f"_opened_{names[0]}"] = found
@@ -87,7 +89,7 @@ def opened(*names: str) -> dict[str, str]:
 
 
 def ensure_supervisor() -> None:
-    """See every few seconds that the process which starts runs is alive; start it when it is not. The page goes on when that fails."""
+    """Every few seconds: start the process that starts runs, unless it is alive. The page goes on when that fails."""
     last = float(st.session_state.get("_supervisor_checked", 0.0))
     if time.monotonic() - last > _SUPERVISOR_CHECK_S:
         with guarded():
@@ -96,7 +98,7 @@ def ensure_supervisor() -> None:
 
 
 def notices() -> None:
-    """At the top of every page: a full disk, trouble of whoever starts the runs, and errors that had no page of their own."""
+    """At the top of every page: a full disk, trouble of the supervisor, and errors that had no page of their own."""
     with guarded():
         for error in api().troubles():
             show_error(error)
@@ -105,7 +107,7 @@ def notices() -> None:
 
 @st.cache_resource(show_spinner=False)
 def warm_up() -> None:
-    """Once a server, after its first page: import in the background what charts and feature maps stand on, seconds of a first click."""
+    """Once a server, after its first page: import in the background what charts and maps need, seconds of a click."""
     threading.Thread(target=_import_heavy, name="warm-up", daemon=True).start()
 
 
@@ -119,8 +121,8 @@ def _import_heavy() -> None:
     from core.plots import theme
 
     theme.figure().to_dict()  # plotly imports its parts when they are first used
-    # Streamlit collects garbage after every run of a page and every poll, which scans all that was ever imported: 0.15 s in which no other
-    # session gets on. What is alive now stays until the server ends, so it need not be looked at again.
+    # Streamlit collects garbage after every run of a page and every poll, which scans all that was ever imported:
+    # 0.15 s in which no other session gets on. What is alive now stays until the server ends, so it is left out.
     gc.collect()
     gc.freeze()
 
@@ -128,8 +130,8 @@ def _import_heavy() -> None:
 def sidebar() -> None:
     """Below the navigation: what the workspace link is, once and briefly."""
     with st.sidebar:
-        st.caption(":material/key: This page's address is the key to your workspace. Save it, and share it with care: whoever has the "
-                   "link sees your data and runs.")
+        st.caption(":material/key: This page's address is the key to your workspace. Save it, and share it with care: "
+                   "whoever has the link sees your data and runs.")
 
 
 def go(page: str, **params: str) -> NoReturn:
@@ -146,7 +148,8 @@ def stop() -> NoReturn:
 
 def link(page: str, label: str, *, icon: str | None = None, width: int | None = None, **params: str) -> None:
     """A link to a page that keeps the workspace."""
-    st.page_link(f"pages/{page}.py", label=label, icon=icon, width=width or "content", query_params={"ws": workspace(), **params})
+    st.page_link(f"pages/{page}.py", label=label, icon=icon, width=width or "content",
+                 query_params={"ws": workspace(), **params})
 
 
 def empty(text: str, *, page: str | None = None, label: str = "", icon: str = ":material/info:") -> None:

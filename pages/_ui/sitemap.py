@@ -1,4 +1,5 @@
-"""The registry of pages: navigation, addresses, links and tests are drawn from it. A new page is a file in `pages/` and a line here."""
+"""The registry of pages: navigation, addresses, links and tests are drawn from it. A new page is a file in `pages/` and
+a line here."""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ class Entry:
     """In the navigation and in the browser's tab."""
     icon: str
     shows: str = ""
-    """Parameter of the address that names the one thing which the page shows, e.g. `run`. Such a page is in the navigation only while it
-    is open. It is a page of its own because a click on the navigation keeps the query of an open page: from `/data?dataset=…` it would
-    not lead to the list of datasets."""
+    """Parameter of the address that names the one thing which the page shows, e.g. `run`. Such a page is in the
+    navigation only while it is open. It is a page of its own because a click on the navigation keeps the query of an
+    open page: from `/data?dataset=…` it would not lead to the list of datasets."""
     takes_files: bool = False
     """Whether it has an uploader; the server refuses files that are sent from other pages."""
 
@@ -34,7 +35,8 @@ PAGES: dict[str, Entry] = {
     "features": Entry("Features", ":material/scatter_plot:"),
     "glossary": Entry("Words", ":material/menu_book:"),
 }
-"""File name in `pages/` (which is the address, too) -> the page, in the order of the navigation. The first one opens at `/`."""
+"""File name in `pages/` (which is the address, too) -> the page, in the order of the navigation. The first one opens at
+`/`."""
 HOME = next(iter(PAGES))
 
 

@@ -12,7 +12,8 @@ KINDS: dict[Task, str] = {Task.TEXT_CLASSIFICATION: "texts", Task.IMAGE_CLASSIFI
 """What the rows of a dataset are, by task."""
 WORDS: dict[str, str] = {
     "base model": "A pretrained model as published. Thaw never changes it on disk; every run starts from a fresh copy.",
-    "block": "One unit of the model's depth, in forward order: the embeddings, then block 0, 1, 2 …, and the head on top.",
+    "block": "One unit of the model's depth, in forward order: the embeddings, then block 0, 1, 2 …, and the head on "
+             "top.",
     "head": "The last layer, new for your classes. It always trains, since the base model has never seen your labels.",
     "frozen": "A frozen block keeps the pretrained weights exactly: no gradient, no dropout. A thawed block trains.",
     "freeze plan": "Which blocks train and which stay as they were published.",
@@ -24,16 +25,19 @@ WORDS: dict[str, str] = {
     "experiment": "One dataset and several arms, trained so that they can be compared fairly.",
     "run": "One recipe, executed once.",
     "effort": "One dial from which epochs, batch size, text length, learning rate and adapter rank follow.",
-    "label budget": "How many labelled rows a run may use in all, training and validation together, each class in its share. "
-                    "It shows what a method does with few labels.",
+    "label budget": "How many labelled rows a run may use in all, training and validation together, each class in its "
+                    "share. It shows what a method does with few labels.",
     "seed": "The number that fixes every random choice. Several seeds show how much of a difference is luck.",
-    "split": "Training rows teach the model, validation rows choose the moment that is kept, test rows judge once at the end.",
+    "split": "Training rows teach the model, validation rows choose the moment that is kept, test rows judge once at "
+             "the end.",
     "shift set": "A second labelled set from another domain. Runs are judged on it but never trained on it.",
-    "interval": "The range that holds the true value in 95 of 100 repetitions, from resampling the test rows (bootstrap).",
+    "interval": "The range that holds the true value in 95 of 100 repetitions, from resampling the test rows "
+                "(bootstrap).",
     **{metric.label: metric.explanation for metric in METRICS},
-    "confusion matrix": "Rows are the true classes, columns the predicted ones; everything off the diagonal is an error.",
-    "paired test": "Compares two runs row by row on the same test rows (exact McNemar test where rows are right or wrong, "
-                   "else a bootstrap over rows): sharper than comparing two intervals.",
+    "confusion matrix": "Rows are the true classes, columns the predicted ones; everything off the diagonal is an "
+                        "error.",
+    "paired test": "Compares two runs row by row on the same test rows (exact McNemar test where rows are right or "
+                   "wrong, else a bootstrap over rows): sharper than comparing two intervals.",
     "artifact": "What a run saves: the head, the adapter or weights, the tokenizer and the class names.",
     "trained parameters": "Numbers inside the model that training may change.",
     "resume": "Go on from the last checkpoint with the same recipe; the result is the same as if nothing had happened.",

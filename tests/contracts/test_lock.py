@@ -28,12 +28,14 @@ def required(path: Path) -> list[Requirement]:
     return [Requirement(line) for line in path.read_text().splitlines() if line and not line.startswith(("#", "-"))]
 
 
-@pytest.mark.parametrize(("wanted", "lock"), [("requirements.txt", "requirements.lock"), ("requirements.txt", "tests/requirements.lock"),
+@pytest.mark.parametrize(("wanted", "lock"), [("requirements.txt", "requirements.lock"),
+                                              ("requirements.txt", "tests/requirements.lock"),
                                               ("tests/requirements.txt", "tests/requirements.lock")])
 def test_every_requirement_is_pinned_within_its_bounds(wanted: str, lock: str) -> None:
     there = pinned(ROOT / lock)
     for requirement in required(ROOT / wanted):
-        assert requirement.specifier.contains(there[canonicalize_name(requirement.name)]), f"run make lock: {requirement}"
+        version = there[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), f"run make lock: {requirement}"
 
 
 def test_the_app_and_its_tests_run_with_the_same_versions() -> None:

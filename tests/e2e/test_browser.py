@@ -41,7 +41,8 @@ def test_each_address_can_be_the_first_one_a_fresh_server_is_asked_for(serve, pa
     expect(page.get_by_role("heading", level=1, name=TITLES[path])).to_be_visible(timeout=SLOW)
     settled(page)
     honest(page)
-    assert re.search(r"[?&]ws=[\w-]{16,}", page.url), "the page went through the entrypoint, which puts the workspace into the address"
+    assert re.search(r"[?&]ws=[\w-]{16,}",
+                     page.url), "the page went through the entrypoint, which puts the workspace into the address"
     expect(page.get_by_test_id("stSidebarNav")).to_be_visible()
     assert page.get_by_role("dialog").count() == 0
 

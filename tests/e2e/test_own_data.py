@@ -1,4 +1,5 @@
-"""A person's own data, from an empty folder to a comparison: a CSV with a leak, then an archive of pictures, in a real browser."""
+"""A person's own data, from an empty folder to a comparison: a CSV with a leak, then an archive of pictures, in a real
+browser."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ def sentences(topic: str, n: int) -> list[str]:
 
 def leaky_csv() -> bytes:
     """Three topics with their own split column; four training rows stand among the test rows again."""
-    rows = [(text, topic, "test" if i % 4 == 3 else "train") for topic in TOPICS for i, text in enumerate(sentences(topic, 60))]
+    rows = [(text, topic, "test" if i % 4 == 3 else "train") for topic in TOPICS for i,
+            text in enumerate(sentences(topic, 60))]
     rows += [(text, topic, "test") for text, topic, split in rows if split == "train"][:LEAKED]
     out = io.StringIO()
     csv.writer(out).writerows([("paragraph", "topic", "split"), *rows])
@@ -51,12 +53,14 @@ def leaky_csv() -> bytes:
 
 
 def digits_zip() -> bytes:
-    """Handwritten 0, 1 and 4 as a person packs them: a wrapping folder, mixed formats and letter cases, and a Mac's clutter."""
+    """Handwritten 0, 1 and 4 as a person packs them: a wrapping folder, mixed formats and letter cases, and a Mac's
+    clutter."""
     digits, out = load_digits(), io.BytesIO()
     with zipfile.ZipFile(out, "w") as bundle:
         for digit in (0, 1, 4):
             for i, pixels in enumerate(digits.images[digits.target == digit][:40]):
-                picture = Image.fromarray((pixels * 255 / 16).astype(np.uint8)).resize((32, 32), Image.Resampling.NEAREST)
+                picture = Image.fromarray((pixels * 255
+                                           / 16).astype(np.uint8)).resize((32, 32), Image.Resampling.NEAREST)
                 data = io.BytesIO()
                 picture.save(data, "JPEG" if i % 2 else "PNG")
                 name = f"{digit}/{i}.{'JPG' if i % 2 else 'png'}"
@@ -78,7 +82,8 @@ def bring(page, server, path):
 
 
 def train_and_compare(page, *, without: tuple[str, ...]):
-    """From a dataset's page: fetch the base model, untick methods until two are left, start them at quick effort, wait, compare."""
+    """From a dataset's page: fetch the base model, untick methods until two are left, start them at quick effort, wait,
+    compare."""
     page.get_by_test_id("stMain").get_by_role("link", name="Train on it").click()
     expect(page.get_by_role("heading", level=1, name="Train")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Fetch and inspect").click(timeout=SLOW)

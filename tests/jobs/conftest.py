@@ -49,7 +49,8 @@ class Yard:
 
     def pid(self, job: str) -> int:
         """The worker's process, once it has begun."""
-        return int(wait_for(lambda: next((claim.pid for claim in self.store.queue.active() if claim.run.id == job), None)))
+        return int(wait_for(lambda: next((claim.pid for claim in self.store.queue.active() if claim.run.id == job),
+                                         None)))
 
     def ended(self, job: str, timeout_s: float = 30.0) -> Run:
         wait_for(lambda: self.run(job).status.final, timeout_s)
@@ -76,8 +77,8 @@ def wait_for(condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
 
 def put_device(home: Path) -> None:
     """A device as if it had been measured, so that no supervisor measures it first."""
-    device = Device(kind="cpu", name="test", memory_bytes=8_000_000_000, cores=1, fp32_gflops=50.0, bf16_gflops=50.0, precision="fp32",
-                    versions={}, measured=0.0)
+    device = Device(kind="cpu", name="test", memory_bytes=8_000_000_000, cores=1, fp32_gflops=50.0, bf16_gflops=50.0,
+                    precision="fp32", versions={}, measured=0.0)
     files.write_json(home / "device.json", codec.to_json(device))
 
 

@@ -1,4 +1,5 @@
-"""The same promises with the real engine: the façade submits, the real supervisor measures the device and trains a tiny model."""
+"""The same promises with the real engine: the façade submits, the real supervisor measures the device, trains a tiny
+model."""
 
 from __future__ import annotations
 
@@ -43,8 +44,8 @@ def measured(thaw: Thaw) -> None:
     """The device is known, so that a test need not wait for its measurement."""
     import torch
 
-    device = Device(kind="cpu", name="test", memory_bytes=8_000_000_000, cores=1, fp32_gflops=50.0, bf16_gflops=50.0, precision="fp32",
-                    versions={"torch": torch.__version__}, measured=0.0)
+    device = Device(kind="cpu", name="test", memory_bytes=8_000_000_000, cores=1, fp32_gflops=50.0, bf16_gflops=50.0,
+                    precision="fp32", versions={"torch": torch.__version__}, measured=0.0)
     files.write_json(thaw.settings.home / "device.json", codec.to_json(device))
 
 
@@ -58,10 +59,11 @@ def predictions(thaw: Thaw, run: str) -> Any:
     return pq.read_table(Path(thaw.runs.get(WORKSPACE, run).folder) / "predictions-test.parquet")
 
 
-def test_kill_9_in_mid_training_and_resume_end_as_an_undisturbed_run(thaw: Thaw, tiny_model: Path, tiny_dataset: Dataset,
-                                                                    waiting: Callable[..., Any]) -> None:
-    recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method="full", epochs=60.0, batch_size=8, learning_rate=1e-3,
-                    max_length=32, evaluations_per_epoch=1, early_stopping_patience=0, precision="fp32")
+def test_kill_9_in_mid_training_and_resume_end_as_an_undisturbed_run(
+        thaw: Thaw, tiny_model: Path, tiny_dataset: Dataset, waiting: Callable[..., Any]) -> None:
+    recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method="full", epochs=60.0, batch_size=8,
+                    learning_rate=1e-3, max_length=32, evaluations_per_epoch=1, early_stopping_patience=0,
+                    precision="fp32")
     whole, cut = thaw.experiments.submit(WORKSPACE, [recipe, recipe], name="twice the same")
     thaw.ensure_supervisor()
     waiting(lambda: final(thaw, whole), 120)
@@ -87,15 +89,17 @@ def test_kill_9_in_mid_training_and_resume_end_as_an_undisturbed_run(thaw: Thaw,
     assert predictions(thaw, whole).equals(predictions(thaw, cut)), "bit for bit"
     steps = [point["step"] for point in thaw.runs.curves(WORKSPACE, cut).steps]
     assert steps == sorted(set(steps)) and steps[-1] == first.steps
-    assert thaw.experiments.paired(WORKSPACE, whole, cut).only_a == thaw.experiments.paired(WORKSPACE, whole, cut).only_b == 0
+    assert thaw.experiments.paired(WORKSPACE, whole,
+                                   cut).only_a == thaw.experiments.paired(WORKSPACE, whole, cut).only_b == 0
     memory = [point["memory_bytes"] for point in thaw.runs.curves(WORKSPACE, cut).steps]
     assert min(memory) > 100_000_000, "resident memory of a process with torch in it"
 
 
-def test_stop_keeps_the_best_checkpoint_and_its_result(thaw: Thaw, measured: None, tiny_model: Path, tiny_dataset: Dataset,
+def test_stop_keeps_the_best_checkpoint_and_its_result(thaw: Thaw, measured: None, tiny_model: Path,
+                                                       tiny_dataset: Dataset,
                                                       waiting: Callable[..., Any]) -> None:
-    recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method="lora", epochs=200.0, batch_size=8, max_length=32,
-                    evaluations_per_epoch=1, early_stopping_patience=0, precision="fp32")
+    recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method="lora", epochs=200.0, batch_size=8,
+                    max_length=32, evaluations_per_epoch=1, early_stopping_patience=0, precision="fp32")
     run = thaw.experiments.submit(WORKSPACE, [recipe], name="to be stopped")[0]
     thaw.ensure_supervisor()
     waiting(lambda: len(thaw.runs.curves(WORKSPACE, run).evals) > 2, 120)
@@ -108,7 +112,8 @@ def test_stop_keeps_the_best_checkpoint_and_its_result(thaw: Thaw, measured: Non
     assert phases[-1] == Phase.SAVING
 
 
-def test_preparing_a_model_and_what_cannot_be_fetched(thaw: Thaw, measured: None, tiny_model: Path, waiting: Callable[..., Any]) -> None:
+def test_preparing_a_model_and_what_cannot_be_fetched(thaw: Thaw, measured: None, tiny_model: Path,
+                                                      waiting: Callable[..., Any]) -> None:
     there = thaw.models.prepare(WORKSPACE, model=str(tiny_model))
     nowhere = thaw.models.prepare(WORKSPACE, model="nobody/has-this-model")
     thaw.ensure_supervisor()

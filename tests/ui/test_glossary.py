@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from core.analysis import CARDS
@@ -28,7 +30,8 @@ def test_every_word_of_every_registry_is_there_with_its_meaning(app):
 
 def test_a_new_method_is_there_by_itself(app, monkeypatch):
     class Other:
-        card = REGISTRY["probe"].card.__class__(name="other", label="Wholly other", summary="Trains nothing.", colour_index=0)
+        card = dataclasses.replace(REGISTRY["probe"].card, name="other", label="Wholly other",
+                                   summary="Trains nothing.")
 
     monkeypatch.setitem(REGISTRY, "other", Other())
     assert "**Wholly other**: Trains nothing." in shown(app("glossary"))

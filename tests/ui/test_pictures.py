@@ -18,10 +18,12 @@ def network(settings):
     """EfficientNet-Lite0 as if it had been fetched and inspected."""
     layers = (LinearLayer(name="stage.conv", kind="other", in_features=64, out_features=64, quantisable=False),)
     body = tuple(Block(index=i + 1, name=f"block {i}", parameters=480_000, linear_layers=layers) for i in range(7))
-    found = ModelFacts(id="efficientnet-lite0", revision="test", architecture="EfficientNet", tasks=(Task.IMAGE_CLASSIFICATION,),
-                       blocks=(Block(index=0, name="embeddings", parameters=900), *body), hidden_size=1280, intermediate_size=0,
-                       attention_heads=0, max_length=0, image_size=224, pooling="model", has_batch_norm=True,
-                       activation_bytes_per_block={b.name: 4_000_000 for b in body}, forward_flops_per_token=8e8)
+    found = ModelFacts(id="efficientnet-lite0", revision="test", architecture="EfficientNet",
+                       tasks=(Task.IMAGE_CLASSIFICATION,),
+                       blocks=(Block(index=0, name="embeddings", parameters=900), *body), hidden_size=1280,
+                       intermediate_size=0, attention_heads=0, max_length=0, image_size=224, pooling="model",
+                       has_batch_norm=True, activation_bytes_per_block={b.name: 4_000_000 for b in body},
+                       forward_flops_per_token=8e8)
     model_facts.write(found, settings)
     return found
 
@@ -64,7 +66,8 @@ def test_augmentation_is_shown_on_the_pictures_of_the_dataset(app, settings, sha
     assert not at.exception and not at.error
     rows = next(d.value for d in at.dataframe if "Epoch 1" in d.value)
     assert list(rows["Class"])[:3] == sorted(shapes.classes)
-    assert rows[["Original", "Epoch 1", "Epoch 2", "Epoch 3"]].apply(lambda c: c.str.startswith("data:image/png")).all(axis=None)
+    assert rows[["Original", "Epoch 1", "Epoch 2",
+                 "Epoch 3"]].apply(lambda c: c.str.startswith("data:image/png")).all(axis=None)
     assert all(len(set(row)) == 4 for row in rows[["Original", "Epoch 1", "Epoch 2", "Epoch 3"]].to_numpy().tolist())
 
 
@@ -115,4 +118,5 @@ def test_the_home_comparisons_run_at_the_effort_chosen(app, settings):
     at.button(key="first_pictures").click().run()
     assert not at.exception and not at.error
     runs = Thaw(settings).runs.all(WORKSPACE)
-    assert {r.recipe.effort for r in runs} == {"normal"} and {r.recipe.epochs for r in runs if r.recipe.method != "probe"} == {3.0}
+    assert {r.recipe.effort for r in runs} == {"normal"}
+    assert {r.recipe.epochs for r in runs if r.recipe.method != "probe"} == {3.0}

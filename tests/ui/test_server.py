@@ -1,4 +1,5 @@
-"""What stands before the pages: other machines, foreign frames, uploads nobody asked for, and files of the data folder."""
+"""What stands before the pages: other machines, foreign frames, uploads nobody asked for, and files of the data
+folder."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def answer(scope: dict[str, Any], *, public: bool) -> list[dict[str, Any]]:
 
 
 def request(host: str | None, *, path: str = "/", method: str = "GET", kind: str = "http") -> dict[str, Any]:
-    return {"type": kind, "path": path, "method": method, "headers": [], "client": None if host is None else (host, 40000)}
+    return {"type": kind, "path": path, "method": method, "headers": [],
+            "client": None if host is None else (host, 40000)}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1", None])
@@ -62,11 +64,13 @@ def test_no_page_may_be_framed_and_no_address_is_handed_on() -> None:
 def test_an_upload_needs_a_page_that_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "_uploader_shown", {"asks": True, "reads": False})
     for session, status in (("asks", 200), ("reads", 403), ("stranger", 403)):
-        sent = answer(request("127.0.0.1", path=f"/_stcore/upload_file/{session}/some-file", method="PUT"), public=False)
+        sent = answer(request("127.0.0.1", path=f"/_stcore/upload_file/{session}/some-file", method="PUT"),
+                      public=False)
         assert sent[0]["status"] == status
     sent = answer(request("127.0.0.1", path="/base/_stcore/upload_file/stranger/some-file", method="PUT"), public=False)
     assert sent[0]["status"] == 403
-    assert answer(request("127.0.0.1", path="/_stcore/upload_file/stranger/some-file", method="DELETE"), public=False)[0]["status"] == 200
+    assert answer(request("127.0.0.1", path="/_stcore/upload_file/stranger/some-file", method="DELETE"),
+                  public=False)[0]["status"] == 200
 
 
 def test_the_server_binds_to_this_machine() -> None:

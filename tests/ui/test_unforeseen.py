@@ -1,4 +1,5 @@
-"""Whatever is raised between page and data becomes an error in three parts on the page, with its traceback in a log that is named."""
+"""Whatever is raised between page and data becomes an error in three parts on the page, with its traceback in a log
+that is named."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from tests.ui.conftest import put_facts, put_runs, shown
 
 FILES = Path(__file__).resolve().parents[2] / "pages"
 PARTS = (Thaw, Data, Models, Runs, Experiments, Features)
-METHODS = [(part, name) for part in PARTS for name in vars(part) if not name.startswith("_") and name != "ensure_supervisor"]
+METHODS = [(part, name) for part in PARTS for name in vars(part) if not name.startswith("_")
+           and name != "ensure_supervisor"]
 
 
 class Oddity(Exception):
@@ -47,8 +49,8 @@ def assert_told(at: AppTest, settings: Any, log: str = logs.WEB) -> None:
 
 
 @pytest.mark.parametrize("page", list(PAGES))
-def test_every_call_that_a_page_makes_may_fail(app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any,
-                                               page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_call_that_a_page_makes_may_fail(app: Callable[..., AppTest], everything: dict[str, dict[str, str]],
+                                               settings: Any, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     called: set[tuple[type, str]] = set()
     with monkeypatch.context() as watching:
         real = {(part, name): getattr(part, name) for part, name in METHODS}
@@ -76,8 +78,8 @@ def test_every_call_that_a_page_makes_may_fail(app: Callable[..., AppTest], ever
 @pytest.mark.parametrize(("page", "key", "part", "method"), [
     ("run", "stop", Runs, "stop"), ("run", "resume", Runs, "resume"), ("train", "start", Experiments, "submit"),
     ("home", "first_comparison", Experiments, "compare_bundled"), ("data", "add_bbc-news", Models, "prepare")])
-def test_every_click_may_fail(app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any, page: str, key: str,
-                              part: type, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_click_may_fail(app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any,
+                              page: str, key: str, part: type, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     address = everything.get(page, {})
     if key in ("stop", "resume"):
         from core.store import Store
@@ -162,7 +164,8 @@ def test_nothing_on_a_page_runs_unguarded() -> None:
         if path.name == "guard.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Attribute) and ast.unparse(node) in ("st.fragment", "st.dialog", "st.experimental_dialog"):
+            unguarded = ("st.fragment", "st.dialog", "st.experimental_dialog")
+            if isinstance(node, ast.Attribute) and ast.unparse(node) in unguarded:
                 found.append(f"{path.name}:{node.lineno} {ast.unparse(node)}")
             if isinstance(node, ast.keyword) and node.arg in ("on_click", "on_change", "on_select", "on_submit"):
                 safe = isinstance(node.value, ast.Constant) or ast.unparse(node.value).startswith("guard.callback(")
@@ -173,8 +176,10 @@ def test_nothing_on_a_page_runs_unguarded() -> None:
 
 
 @pytest.mark.parametrize(("error", "words"), [
-    (sqlite3.OperationalError("database or disk is full"), "The disk is full"), (OSError(28, "No room"), "The disk is full"),
-    (sqlite3.OperationalError("database is locked"), "database of the data folder"), (MemoryError(), "needed more memory"),
+    (sqlite3.OperationalError("database or disk is full"), "The disk is full"),
+    (OSError(28, "No room"), "The disk is full"), (sqlite3.OperationalError("database is locked"),
+                                                   "database of the data folder"),
+                                                   (MemoryError(), "needed more memory"),
     (ThawError("As it was said."), "As it was said")], ids=str)
 def test_what_is_known_is_said_by_its_name(app: Callable[..., AppTest], settings: Any, error: Exception, words: str,
                                            monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,14 +193,15 @@ def test_what_is_known_is_said_by_its_name(app: Callable[..., AppTest], settings
 
 
 @pytest.mark.parametrize("page", list(PAGES))
-def test_a_full_disk_and_a_supervisor_in_trouble_are_named_on_every_page(app: Callable[..., AppTest], everything: dict[str, dict[str, str]],
-                                                                         settings: Any, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_and_a_supervisor_in_trouble_are_named_on_every_page(
+        app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any, page: str, monkeypatch:
+        pytest.MonkeyPatch) -> None:
     from core.jobs import process
     from core.store import Store
 
     me = process.myself()
-    Store(settings).supervisors.beat("s", host=process.host(), pid=me.pid, pid_created=me.started, birth=me.birth, uptime=process.uptime(),
-                                     trouble="It rains into the machine.")
+    Store(settings).supervisors.beat("s", host=process.host(), pid=me.pid, pid_created=me.started, birth=me.birth,
+                                     uptime=process.uptime(), trouble="It rains into the machine.")
     monkeypatch.setenv("THAW_MIN_FREE_MB", "1000000000")
     at = app(page, **everything.get(page, {}))
     assert not at.exception
@@ -204,8 +210,8 @@ def test_a_full_disk_and_a_supervisor_in_trouble_are_named_on_every_page(app: Ca
     assert "It rains into the machine" in told and logs.SUPERVISOR in told
 
 
-def test_a_panic_of_a_library_in_rust_is_told_like_any_other_error(app: Callable[..., AppTest], settings: Any,
-                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_panic_of_a_library_in_rust_is_told_like_any_other_error(
+        app: Callable[..., AppTest], settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class PanicException(BaseException):
         """Named and derived like pyo3's."""
 
@@ -216,8 +222,9 @@ def test_a_panic_of_a_library_in_rust_is_told_like_any_other_error(app: Callable
     assert_told(app("runs"), settings)
 
 
-def test_a_supervisor_that_cannot_be_started_leaves_the_page(app: Callable[..., AppTest], everything: dict[str, dict[str, str]],
-                                                             settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supervisor_that_cannot_be_started_leaves_the_page(
+        app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any, monkeypatch:
+        pytest.MonkeyPatch) -> None:
     def fail(self: Thaw) -> None:
         raise Oddity("cannot start")
 
@@ -227,15 +234,16 @@ def test_a_supervisor_that_cannot_be_started_leaves_the_page(app: Callable[..., 
     assert at.title[0].value == "Runs"
 
 
-def test_an_import_that_failed_for_an_unforeseen_reason_says_where_the_details_are(app: Callable[..., AppTest], settings: Any) -> None:
+def test_an_import_that_failed_for_an_unforeseen_reason_says_where_the_details_are(
+        app: Callable[..., AppTest], settings: Any) -> None:
     from core.domain.run import JobKind, Status
     from core.jobs import failures
     from core.store import Store
     from core.store.jobs import NewJob
 
     store = Store(settings)
-    job = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.IMPORT, name="Import x", payload={"path": "/x.csv"},
-                                    runs_folder=settings.workspace(WORKSPACE) / "runs")])[0]
+    job = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.IMPORT, name="Import x",
+                                    payload={"path": "/x.csv"}, runs_folder=settings.workspace(WORKSPACE) / "runs")])[0]
     claim = store.queue.claim(supervisor="s", host="h", slots=1)
     assert claim is not None
     failure = failures.from_exception(Oddity("in a worker"), log=logs.WORKER)
@@ -243,20 +251,23 @@ def test_an_import_that_failed_for_an_unforeseen_reason_says_where_the_details_a
     at = app("dataset", **{"import": job})
     assert not at.exception
     told = at.error[0].value
-    assert "Something inside Thaw went wrong" in told and "Oddity" in told and logs.WORKER in told and "please report" in told
+    for part in ("Something inside Thaw went wrong", "Oddity", logs.WORKER, "please report"):
+        assert part in told
 
 
-# -- damaged files ---------------------------------------------------------------------------------------------------------------------
+# -- damaged files
+# ---------------------------------------------------------------------------------------------------------------------
 
 DAMAGES = {"cut": '{"id": "x", "na', "empty": "", "another kind": "[1, 2]", "missing": "{}", "wrong types": None}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_dataset_is_named_and_deleted_and_the_others_stay(app: Callable[..., AppTest], everything: dict[str, dict[str, str]],
-                                                                    settings: Any, damage: str) -> None:
+def test_a_damaged_dataset_is_named_and_deleted_and_the_others_stay(
+        app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any, damage: str) -> None:
     bad = write_dataset(settings, n_rows=60)
     path = settings.workspace(WORKSPACE) / "datasets" / bad.id / "dataset.json"
-    path.write_text(DAMAGES[damage] if DAMAGES[damage] is not None else path.read_text().replace('"counts": {', '"counts": {"x": 3, '))
+    path.write_text(DAMAGES[damage] if DAMAGES[damage] is not None
+                    else path.read_text().replace('"counts": {', '"counts": {"x": 3, '))
     at = app("data")
     assert not at.exception and not at.error
     assert "90 texts" in shown(at) and bad.id in shown(at) and "dataset.json" in shown(at).replace("\\", "")
@@ -270,8 +281,8 @@ def test_a_damaged_dataset_is_named_and_deleted_and_the_others_stay(app: Callabl
 
 
 @pytest.mark.parametrize("name", ["result.json", "recipe.json", "artifact/labels.json", "predictions-test.parquet"])
-def test_a_damaged_file_of_a_run_is_named_and_takes_away_no_other(app: Callable[..., AppTest], everything: dict[str, dict[str, str]],
-                                                                  settings: Any, name: str) -> None:
+def test_a_damaged_file_of_a_run_is_named_and_takes_away_no_other(
+        app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any, name: str) -> None:
     run = everything["run"]["run"]
     folder = Path(Thaw(settings).runs.get(WORKSPACE, run).folder)
     (folder / name).write_text('{"metrics": {"test": {"accuracy"', encoding="utf-8")
@@ -279,7 +290,8 @@ def test_a_damaged_file_of_a_run_is_named_and_takes_away_no_other(app: Callable[
     for page in ("runs", "compare", "features", "home"):
         at = app(page)
         assert not at.exception, page
-        assert all(name in error.value or page == "features" for error in at.error), (page, [error.value for error in at.error])
+        assert all(name in error.value or page == "features"
+                   for error in at.error), (page, [error.value for error in at.error])
         assert "Something went wrong" not in " ".join(error.value for error in at.error)
     assert name in shown(app("runs")).replace("\\", "") and "test accuracy 1.00" in shown(app("runs"))
     at = app("run", run=run)
@@ -289,19 +301,21 @@ def test_a_damaged_file_of_a_run_is_named_and_takes_away_no_other(app: Callable[
     assert not folder.exists()
 
 
-def test_a_result_of_wrong_types_is_damage(app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any) -> None:
+def test_a_result_of_wrong_types_is_damage(app: Callable[..., AppTest], everything: dict[str, dict[str, str]],
+                                           settings: Any) -> None:
     run = everything["run"]["run"]
     path = Path(Thaw(settings).runs.get(WORKSPACE, run).folder) / "result.json"
     data = files.read_json(path)
-    for change in ({"seconds": "long"}, {"metrics": {"test": {"accuracy": {"value": "high", "low": 0.0, "high": 1.0}}}}, {"steps": None}):
+    for change in ({"seconds": "long"}, {"metrics": {"test": {"accuracy": {"value": "high", "low": 0.0, "high": 1.0}}}},
+                   {"steps": None}):
         files.write_json(path, {**data, **change})
         assert "result.json" in Thaw(settings).runs.damage(WORKSPACE, run), change
         at = app("runs")
         assert not at.exception and not at.error and "test accuracy 1.00" in shown(at)
 
 
-def test_a_damaged_entry_of_the_queue_is_named_and_deleted(app: Callable[..., AppTest], everything: dict[str, dict[str, str]],
-                                                           settings: Any) -> None:
+def test_a_damaged_entry_of_the_queue_is_named_and_deleted(
+        app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any) -> None:
     from core.store import Store
 
     run = everything["run"]["run"]

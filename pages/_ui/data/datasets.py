@@ -19,13 +19,14 @@ def own(ws: str) -> None:
     for dataset in datasets:
         splits = " / ".join(f"{dataset.rows(s):,}" for s in (Split.TRAIN, Split.VALIDATION, Split.TEST))
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{shell.escape(dataset.name)}** · {dataset.rows_kept:,} {KINDS[dataset.task]}, {len(dataset.classes)} classes · "
-                        f"train / validation / test {splits}")
+            st.markdown(f"**{shell.escape(dataset.name)}** · {dataset.rows_kept:,} {KINDS[dataset.task]}, "
+                        f"{len(dataset.classes)} classes · train / validation / test {splits}")
             shell.link("dataset", "Look at it", icon=":material/table_rows:", dataset=dataset.id)
             shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
     for ref, why in shell.api().data.damaged(ws).items():
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(f":material/broken_image: **A damaged dataset** ({ref}) · {shell.escape(why)} Its file can be imported again.")
+            st.markdown(f":material/broken_image: **A damaged dataset** ({ref}) · {shell.escape(why)} Its file can be "
+                        "imported again.")
             if st.button("Delete", icon=":material/delete:", key=f"delete_damaged_{ref}"):
                 with shell.guarded():
                     shell.api().data.delete(ws, ref)
@@ -50,7 +51,8 @@ def bundled(ws: str) -> None:
         with st.container(border=True):
             fetched = f"{size(entry.size_bytes)} to fetch" if entry.size_bytes else "nothing to fetch"
             st.markdown(f"**{entry.name}** · {entry.rows:,} {KINDS[entry.task]} · {fetched}")
-            st.caption(f"{entry.description} [Source]({entry.source_url}), licence: [{entry.licence}]({entry.licence_url}).")
+            st.caption(f"{entry.description} [Source]({entry.source_url}), licence: "
+                       f"[{entry.licence}]({entry.licence_url}).")
             if entry.id in there:
                 st.caption(":material/check_circle: In this workspace.")
                 continue

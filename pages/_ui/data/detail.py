@@ -48,7 +48,8 @@ def _counts(dataset: Dataset) -> None:
     st.subheader("Rows by class and split", help=word("split"))
     splits = [s.value for s in Split if dataset.rows(s)]
     rows = [{"Class": c} | {s: dataset.counts.get(s, {}).get(c, 0) for s in splits} for c in dataset.classes]
-    st.dataframe(inert(rows), hide_index=True, key="counts", column_config={"Class": st.column_config.TextColumn(pinned=True)},
+    st.dataframe(inert(rows), hide_index=True, key="counts",
+                 column_config={"Class": st.column_config.TextColumn(pinned=True)},
                  alt=f"Rows of each of {len(dataset.classes)} classes in {', '.join(splits)}")
 
 
@@ -70,7 +71,8 @@ def _rows(ws: str, dataset: Dataset) -> None:
     if pictured:
         small = pictures.of_dataset(str(shell.api().settings.home), ws, dataset.id, tuple(row["image"] for row in rows))
         rows = [{k: v for k, v in row.items() if k != "image"} for row in pictures.with_pictures(rows, "image", small)]
-    pictures.table(rows, key="rows", alt=f"{len(rows)} rows of {dataset.name}", pictures=pictured, height=460 if pictured else "auto")
+    pictures.table(rows, key="rows", alt=f"{len(rows)} rows of {dataset.name}", pictures=pictured,
+                   height=460 if pictured else "auto")
     if len(rows) == SHOWN:
         st.caption(f"The first {SHOWN} that match.")
 
@@ -84,8 +86,10 @@ def _hits(rows: Sequence[Mapping[str, Any]], search: str) -> None:
             continue
         start, end = max(0, at - AROUND), at + len(search)
         before, hit, after = text[start:at], text[at:end], text[end:end + AROUND]
-        st.markdown(f"row {row['row_id']} · **{shell.escape(row['label'].strip())}** · {'…' * (start > 0)}{shell.escape(before)}"
-                    f":orange-background[{shell.escape(hit)}]{shell.escape(after)}{'…' * (end + AROUND < len(text))}")
+        before = "…" * (start > 0) + shell.escape(before)
+        after = shell.escape(after) + "…" * (end + AROUND < len(text))
+        st.markdown(f"row {row['row_id']} · **{shell.escape(row['label'].strip())}** · "
+                    f"{before}:orange-background[{shell.escape(hit)}]{after}")
 
 
 @guard.dialog("Delete this dataset?")
@@ -94,8 +98,8 @@ def _delete(ws: str, dataset: Dataset) -> None:
     st.markdown(f"**{shell.escape(dataset.name)}**, {dataset.rows_kept:,} rows, will be gone for good.")
     if users:
         names = ", ".join(shell.escape(r.name) for r in users[:5])
-        st.markdown(f":material/warning: {len(users)} run{'s' * (len(users) > 1)} used it. They keep what they measured, but cannot be "
-                    f"resumed or forked any more: {names}{' …' if len(users) > 5 else ''}")
+        st.markdown(f":material/warning: {len(users)} run{'s' * (len(users) > 1)} used it. They keep what they "
+                    f"measured, but cannot be resumed or forked any more: {names}{' …' if len(users) > 5 else ''}")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:", key="dataset_delete_yes"):
             with shell.guarded():

@@ -29,8 +29,9 @@ PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff")
 USABLE = {Task.TEXT_CLASSIFICATION: (Role.TEXT, Role.SECOND_TEXT, Role.LABEL, Role.ID, Role.SPLIT, Role.IGNORE),
           Task.IMAGE_CLASSIFICATION: (Role.IMAGE, Role.LABEL, Role.ID, Role.SPLIT, Role.IGNORE)}
 CONTENT = {Task.TEXT_CLASSIFICATION: Role.TEXT, Task.IMAGE_CLASSIFICATION: Role.IMAGE}
-HELP = {Role.TEXT: "what the model reads", Role.SECOND_TEXT: "read together with the text", Role.IMAGE: "names the picture",
-        Role.LABEL: "the class to learn", Role.ID: "rows with the same id never end up on both sides of a split",
+HELP = {Role.TEXT: "what the model reads", Role.SECOND_TEXT: "read together with the text",
+        Role.IMAGE: "names the picture", Role.LABEL: "the class to learn",
+        Role.ID: "rows with the same id never end up on both sides of a split",
         Role.SPLIT: "says train, validation or test itself", Role.IGNORE: "not used"}
 NO_SHIFT = "a dataset of its own"
 
@@ -55,20 +56,21 @@ def panel(ws: str) -> None:
 def _files(ws: str) -> None:
     """The limits, then the uploader."""
     limits = settings.load()
-    st.caption(f"**Texts**: CSV, TSV, JSONL, JSON, Parquet or XLSX with a column of text and one of labels. **Pictures**: a zip or tar "
-               f"archive with one folder a class, or pictures with a table that names them. At most {limits.max_upload_mb:,} MB, "
-               f"{limits.max_rows:,} rows, {limits.max_archive_files:,} files in an archive, {limits.max_pixels / 1e6:,.0f} megapixels a "
-               "picture. Files stay on this server, in your workspace.")
+    st.caption("**Texts**: CSV, TSV, JSONL, JSON, Parquet or XLSX with a column of text and one of labels. "
+               "**Pictures**: a zip or tar archive with one folder a class, or pictures with a table that names them. "
+               f"At most {limits.max_upload_mb:,} MB, {limits.max_rows:,} rows, {limits.max_archive_files:,} files in "
+               f"an archive, {limits.max_pixels / 1e6:,.0f} megapixels a picture. Files stay on this server, in your "
+               "workspace.")
     key = f"upload_{st.session_state.get('uploads', 0)}"
-    st.file_uploader("Files", type=[*TABLES, *ARCHIVES, *PICTURES], max_upload_size=limits.max_upload_mb, accept_multiple_files=True,
-                     key=key, label_visibility="collapsed", on_change=guard.callback(_arrived),
-                     args=(ws, key, limits.max_upload_mb * 1_000_000))
+    st.file_uploader("Files", type=[*TABLES, *ARCHIVES, *PICTURES], max_upload_size=limits.max_upload_mb,
+                     accept_multiple_files=True, key=key, label_visibility="collapsed",
+                     on_change=guard.callback(_arrived), args=(ws, key, limits.max_upload_mb * 1_000_000))
     if refused := st.session_state.pop("upload_refused", None):
         raise refused
 
 
 def _arrived(ws: str, key: str, most_bytes: int) -> None:
-    """Take new files off the server's memory before the page is drawn: what `st.file_uploader` returns is a copy of all their bytes."""
+    """Take new files off the server's memory before the page is drawn: `st.file_uploader` returns copies of them."""
     uploads = st.session_state[key]
     if uploads:
         st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1         # a fresh, empty uploader
@@ -80,7 +82,8 @@ def _arrived(ws: str, key: str, most_bytes: int) -> None:
 
 def _paste(ws: str) -> None:
     st.caption("Rows copied from a spreadsheet with their column names, CSV, or JSON Lines.")
-    text = st.text_area("Rows", key="paste_text", height=160, label_visibility="collapsed", placeholder="text\tlabel\nA fine day\tgood")
+    text = st.text_area("Rows", key="paste_text", height=160, label_visibility="collapsed",
+                        placeholder="text\tlabel\nA fine day\tgood")
     if st.button("Look at it", icon=":material/visibility:", key="paste_look"):
         _use(ws, shell.api().data.keep_paste(ws, text or ""))
 
@@ -94,11 +97,12 @@ def _hub(ws: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         off = reason is not None
         hub_id = st.text_input("Id", key="hub_id", placeholder="owner/name", disabled=off, width=260)
-        configuration = st.text_input("Configuration", key="hub_configuration", placeholder="its only one", disabled=off, width=180)
+        configuration = st.text_input("Configuration", key="hub_configuration", placeholder="its only one",
+                                      disabled=off, width=180)
         split = st.text_input("Split", key="hub_split", placeholder="all", disabled=off, width=120)
         go = st.button("Fetch and look at it", icon=":material/download:", key="hub_fetch", disabled=off)
-    st.caption("Next come its first rows and what each column is, as for a file. Only data files are read; no code of the set runs. "
-               "Its licence is for you to check.")
+    st.caption("Next come its first rows and what each column is, as for a file. Only data files are read; no code of "
+               "the set runs. Its licence is for you to check.")
     if go:
         job = api.data.fetch_hub_set(ws, (hub_id or "").strip(), configuration=(configuration or "").strip() or None,
                                 split=(split or "").strip() or None)
@@ -129,7 +133,8 @@ def keep(ws: str, uploads: Sequence[Any], *, most_bytes: int) -> Path:
     if total > most_bytes:
         for upload in uploads:
             _release(upload)
-        raise DataError(f"These {len(uploads):,} files have {total / 1e6:,.1f} MB, more than the limit of {most_bytes / 1e6:,.0f} MB.",
+        raise DataError(f"These {len(uploads):,} files have {total / 1e6:,.1f} MB, more than the limit of "
+                        f"{most_bytes / 1e6:,.0f} MB.",
                         remedy="Import a part of them, or raise THAW_MAX_UPLOAD_MB and start again.")
     folder = settings.load().workspace(ws) / "uploads" / secrets.token_hex(6)
     home = folder if len(uploads) == 1 else folder / f"{len(uploads)} files"
@@ -145,13 +150,14 @@ def keep(ws: str, uploads: Sequence[Any], *, most_bytes: int) -> Path:
             _release(upload)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise DataError("The upload could not be kept.", why=f"Writing it to the server's disk failed ({error.strerror}).",
+        raise DataError("The upload could not be kept.",
+                        why=f"Writing it to the server's disk failed ({error.strerror}).",
                         remedy="Make room in the data folder (THAW_HOME), then upload it again.") from error
     return target if len(uploads) == 1 else home
 
 
 def _release(upload: Any) -> None:
-    """Let the server forget the bytes of an upload that is on disk; else it keeps them in memory until the session ends."""
+    """Let the server forget the bytes of an upload that is on disk; else it keeps them until the session ends."""
     context = get_script_run_ctx()
     if context is not None and hasattr(upload, "file_id"):
         upload.close()
@@ -159,7 +165,7 @@ def _release(upload: Any) -> None:
 
 
 def _safe(name: str) -> str:
-    """The name of a file that any system can have; the rest stays as it is, so that a table finds the pictures that it names."""
+    """A name that any system can have; all else stays as it is, so that a table finds the pictures that it names."""
     last = unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2])
     kept = "".join("_" if not c.isprintable() or c in ':*?"<>|' else c for c in last).strip(". ")
     return kept.encode()[-200:].decode(errors="ignore") or "table.csv"
@@ -189,16 +195,19 @@ def _review(ws: str, path: Path) -> None:
         raise
     shell.api().data.look_at_upload(path)
     with st.container(border=True):
-        seen = f"{preview.rows_read:,} rows" if preview.complete else "only its beginning was looked at; the import reads all of it"
+        seen = "only its beginning was looked at; the import reads all of it"
+        if preview.complete:
+            seen = f"{preview.rows_read:,} rows"
         st.markdown(f"**{shell.escape(path.name)}** · {shell.escape(preview.format)} · {seen}")
         _head(preview, path)
         roles = _roles(preview, path.parent.name)
         template = _template(preview, roles, path)
         left, right = st.columns(2)
         name = left.text_input("Name of the dataset", value=_name(path), max_chars=80, key=f"dataset_name_{path}")
-        bases = {d.id: f"the shift set of {d.name}" for d in shell.api().data.all(ws) if d.task is preview.task and not d.rows(Split.SHIFT)}
-        shift_of = right.selectbox("Use it as", [NO_SHIFT, *bases], format_func=lambda d: bases.get(d, d), key=f"shift_of_{path}",
-                                   help=word("shift set"))
+        bases = {d.id: f"the shift set of {d.name}" for d in shell.api().data.all(ws)
+                 if d.task is preview.task and not d.rows(Split.SHIFT)}
+        shift_of = right.selectbox("Use it as", [NO_SHIFT, *bases], format_func=lambda d: bases.get(d, d),
+                                   key=f"shift_of_{path}", help=word("shift set"))
         with st.container(horizontal=True):
             go = st.button("Import", type="primary", icon=":material/check:", key="import")
             if st.button("Not this file", key="discard"):
@@ -224,7 +233,7 @@ def _head(preview: TablePreview, path: Path) -> None:
 
 
 def _shown(preview: TablePreview) -> list[str]:
-    """The columns that a page shows: all of an ordinary table; of a wide one those with a proposed role, and the first others."""
+    """The columns that are shown: all of an ordinary table; of a wide one those with a role, and the first others."""
     used = [name for name, role in preview.roles.items() if role != Role.IGNORE and name in preview.columns]
     some = {*used[:SHOWN_COLUMNS], *preview.columns[: max(0, SHOWN_COLUMNS - len(used))]}
     return [name for name in preview.columns if name in some]
@@ -236,7 +245,8 @@ def _asked(preview: TablePreview, upload: str) -> dict[str, str]:
         return preview.roles
     shown = _shown(preview)
     others = [name for name in preview.roles if name not in shown]
-    more = st.multiselect(f"{len(others):,} more columns are not used; add some", others, key=f"more_columns_{upload}", max_selections=9)
+    more = st.multiselect(f"{len(others):,} more columns are not used; add some", others, key=f"more_columns_{upload}",
+                          max_selections=9)
     return {name: preview.roles[name] for name in (*shown, *more)}
 
 
@@ -246,22 +256,25 @@ def _roles(preview: TablePreview, upload: str) -> dict[str, str]:
     roles: dict[str, str] = {}
     usable = USABLE[preview.task]
     for i, (column, proposed) in enumerate(_asked(preview, upload).items()):
-        if i % 3 == 0:                                               # rows of three, so that a phone keeps the file's order
+        if i % 3 == 0:  # rows of three, so that a phone keeps the file's order
             columns = st.columns(3)
         with columns[i % 3]:
+            role = Role(proposed) if proposed in usable else usable[-1]
             roles[column] = str(st.selectbox(
-                shell.escape(column), list(usable), index=usable.index(Role(proposed)) if Role(proposed) in usable else len(usable) - 1,
-                format_func=lambda r: f"{r.value}: {HELP[r]}", key=f"role_{upload}_{column}", help=preview.evidence.get(column)))
+                shell.escape(column), list(usable), index=usable.index(role), key=f"role_{upload}_{column}",
+                format_func=lambda r: f"{r.value}: {HELP[r]}", help=preview.evidence.get(column)))
     return roles
 
 
 def _template(preview: TablePreview, roles: dict[str, str], path: Path) -> str | None:
-    """How several text columns become one text, with the first rows joined that way; None puts them on lines of their own."""
+    """How several text columns become one text, with examples; None puts each on a line of its own."""
     texts = [column for column, role in roles.items() if role in (Role.TEXT, Role.SECOND_TEXT)]
     if len(texts) < 2:
         return None
-    template = st.text_input("How the texts are joined", key=f"template_{path}", placeholder=": ".join(f"{{{t}}}" for t in texts),
-                             help="Column names in braces, with anything between them. Empty: each text on a line of its own.")
+    template = st.text_input("How the texts are joined", key=f"template_{path}",
+                             placeholder=": ".join(f"{{{t}}}" for t in texts),
+                             help="Column names in braces, with anything between them. "
+                                  "Empty: each text on a line of its own.")
     joined = preview.joined(roles, template)
     st.caption("The model will read, for example:")
     st.code("\n\n".join(text[:300] for text in joined[:2]), language=None, wrap_lines=True)
@@ -278,4 +291,5 @@ def _check(roles: dict[str, str], content: Role) -> None:
         chosen = [c for c, r in roles.items() if r == role]
         if len(chosen) != 1:
             raise DataError(f"{'No' if not chosen else 'More than one'} column is marked as {role.value}.",
-                            why=f"Columns: {', '.join(roles)}.", remedy=f"Choose exactly one {role.value} column above.")
+                            why=f"Columns: {', '.join(roles)}.",
+                            remedy=f"Choose exactly one {role.value} column above.")

@@ -18,7 +18,8 @@ def page(ws: str, job: str) -> None:
     """All of one import."""
     run = shell.api().runs.get(ws, job)
     if run.kind is not JobKind.IMPORT:
-        raise NotFoundError("This is not an import.", why="The address names a run of another kind.", remedy="Go back to all datasets.")
+        raise NotFoundError("This is not an import.", why="The address names a run of another kind.",
+                            remedy="Go back to all datasets.")
     st.title(shell.escape(run.name))
     if not run.status.final:
         live.import_panel(ws, job)
@@ -30,8 +31,9 @@ def page(ws: str, job: str) -> None:
         return
     if run.failure is not None:
         live.failure(run)
-        st.download_button("Log", data=guard.made(lambda: shell.api().runs.log(ws, job)), file_name=f"{job}.log.txt", mime="text/plain",
-                           on_click="ignore", icon=":material/description:", key="log", help="Everything the import wrote.")
+        st.download_button("Log", data=guard.made(lambda: shell.api().runs.log(ws, job)), file_name=f"{job}.log.txt",
+                           mime="text/plain", on_click="ignore", icon=":material/description:", key="log",
+                           help="Everything the import wrote.")
     elif dataset is None and run.payload.get("keep", True):
         st.markdown(":material/info: Nothing was kept: the import was stopped, or its dataset was deleted since.")
     _numbers(ws, job)
@@ -51,17 +53,20 @@ def _fetched(ws: str, run: Run) -> None:
     if run.failure is not None:
         live.failure(run)
     elif path is None:
-        st.markdown(":material/info: What was fetched is not here any more: it was imported, dropped, or left alone for a day.")
+        st.markdown(":material/info: What was fetched is not here any more: it was imported, dropped, or left alone "
+                    "for a day.")
     else:
         st.markdown("Fetched. Nothing is kept yet: say next what each column is.")
     with st.container(horizontal=True):
-        if path is not None and st.button("Choose its columns", type="primary", icon=":material/view_column:", key="hub_columns"):
+        if path is not None and st.button("Choose its columns", type="primary", icon=":material/view_column:",
+                                          key="hub_columns"):
             importing.use(ws, path)
             shell.go("data")
         if path is None and st.button("Fetch it again", icon=":material/refresh:", key="hub_again"):
             wanted = run.payload["hub"]
             with shell.guarded():
-                job = shell.api().data.fetch_hub_set(ws, wanted["id"], configuration=wanted.get("configuration"), split=wanted.get("split"))
+                job = shell.api().data.fetch_hub_set(ws, wanted["id"], configuration=wanted.get("configuration"),
+                                                     split=wanted.get("split"))
                 st.session_state["fetching"] = job
                 shell.go("dataset", **{"import": job})
 
@@ -69,8 +74,8 @@ def _fetched(ws: str, run: Run) -> None:
 def _numbers(ws: str, job: str) -> None:
     report = shell.api().data.job_report(ws, job)
     if report is not None:
-        st.markdown(f"{report.rows_read:,} rows read, **{report.rows_kept:,} usable**, {len(report.left_out):,} left out · "
-                    f"{len(report.classes):,} classes · {shell.escape(report.format)}")
+        st.markdown(f"{report.rows_read:,} rows read, **{report.rows_kept:,} usable**, {len(report.left_out):,} left "
+                    f"out · {len(report.classes):,} classes · {shell.escape(report.format)}")
 
 
 def _ways_on(ws: str, run: Run, dataset: Dataset | None) -> None:
@@ -79,21 +84,25 @@ def _ways_on(ws: str, run: Run, dataset: Dataset | None) -> None:
     path = Path(run.payload["path"]) if run.payload.get("path") else None
     again = path is not None and path.exists()
     used = run.payload.get("options") or {}
+    leaks = again and report and data_report.has(report, data_report.LEAKS) and not used.get("fix_leaks")
+    spelling = again and report and data_report.has(report, data_report.SPELLING) and not used.get("merge_labels")
     with st.container(horizontal=True):
-        if dataset is not None and st.button("Open the dataset", type="primary", icon=":material/table_rows:", key="open_dataset",
+        if dataset is not None and st.button("Open the dataset", type="primary", icon=":material/table_rows:",
+                                             key="open_dataset",
                                              help="The uploaded file is removed then; its rows are kept."):
             if path is not None:
                 importing.forget(ws, path)
             shell.go("dataset", dataset=dataset.id)
-        if again and report and data_report.has(report, data_report.LEAKS) and not used.get("fix_leaks") and st.button(
+        if leaks and st.button(
                 "Fix the leaks and import again", icon=":material/healing:", key="fix_leaks",
                 help="Validation and test rows with a twin on another side move to the side of their twin."):
             _again(ws, run, suffix="leaks fixed", fix_leaks=True, merge_labels=bool(used.get("merge_labels")))
-        if again and report and data_report.has(report, data_report.SPELLING) and not used.get("merge_labels") and st.button(
+        if spelling and st.button(
                 "Merge the spellings and import again", icon=":material/merge:", key="merge_labels",
-                help="Labels that differ only in case, spaces, invisible characters or the way a number is written become one class."):
+                help="Labels that differ only in case, spaces, invisible characters or the way a number is written "
+                     "become one class."):
             _again(ws, run, suffix="labels merged", fix_leaks=bool(used.get("fix_leaks")), merge_labels=True)
-        if path is not None and path.exists() and dataset is None and st.button(
+        if again and dataset is None and st.button(
                 "Back to the columns", icon=":material/view_column:", key="back_to_columns"):
             st.session_state["upload_path"] = str(path)
             shell.go("data")
@@ -105,6 +114,7 @@ def _again(ws: str, run: Run, *, suffix: str, fix_leaks: bool, merge_labels: boo
     options = api.data.import_options(fix_leaks=fix_leaks, merge_labels=merge_labels,
                                       template=(payload.get("options") or {}).get("template"))
     with shell.guarded():
-        job = api.data.submit_import(ws, Path(payload["path"]), name=f"{payload.get('name', '')} ({suffix})", roles=payload.get("roles"),
+        job = api.data.submit_import(ws, Path(payload["path"]), name=f"{payload.get('name', '')} ({suffix})",
+                                     roles=payload.get("roles"),
                                 options=options, shift_of=payload.get("shift_of"))
         shell.go("dataset", **{"import": job})

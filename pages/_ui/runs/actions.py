@@ -19,17 +19,19 @@ def bar(ws: str, run: Run) -> None:
     """The actions that make sense in the run's present state, as one row of buttons."""
     api = shell.api()
     with st.container(horizontal=True, gap="small"):
-        if not run.status.final and st.button("Stop", icon=":material/stop:", key="stop", disabled=run.status is Status.STOPPING,
+        if not run.status.final and st.button("Stop", icon=":material/stop:", key="stop",
+                                              disabled=run.status is Status.STOPPING,
                                               help="Keeps the best checkpoint and judges it on the test rows."):
             _then_redraw(api.runs.stop, ws, run.id)
-        if run.status.resumable and st.button("Resume", icon=":material/play_arrow:", key="resume", type="primary", help=word("resume")):
+        if run.status.resumable and st.button("Resume", icon=":material/play_arrow:", key="resume", type="primary",
+                                              help=word("resume")):
             _then_redraw(api.runs.resume, ws, run.id)
         if run.recipe and st.button("Fork", icon=":material/fork_right:", key="fork", help=word("fork")):
             _fork(ws, run)
         if st.button("Rename", icon=":material/edit:", key="rename"):
             _rename(ws, run)
-        st.download_button("Log", data=guard.made(lambda: api.runs.log(ws, run.id)), file_name=f"{run.id}.log.txt", mime="text/plain",
-                           on_click="ignore", icon=":material/description:", key="log",
+        st.download_button("Log", data=guard.made(lambda: api.runs.log(ws, run.id)), file_name=f"{run.id}.log.txt",
+                           mime="text/plain", on_click="ignore", icon=":material/description:", key="log",
                            help="Everything the run wrote, tracebacks included.")
         running = run.status in (Status.RUNNING, Status.STOPPING)
         if st.button("Delete", icon=":material/delete:", key="delete", disabled=running,
@@ -45,7 +47,8 @@ def _then_redraw(action: object, ws: str, run_id: str) -> None:
 
 @guard.dialog("Delete this run?")
 def _delete(ws: str, run: Run) -> None:
-    st.markdown(f"**{shell.escape(run.name)}** with its curves, predictions, checkpoints and artifact will be gone for good.")
+    st.markdown(f"**{shell.escape(run.name)}** with its curves, predictions, checkpoints and artifact will be gone for "
+                "good.")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:", key="delete_yes"):
             with shell.guarded():
@@ -78,7 +81,8 @@ def _fork(ws: str, run: Run) -> None:
     if facts and "freeze" in knobs:
         now = freeze.describe(run.recipe.freeze, facts.block_names)
         spec = st.text_input("Freeze plan", key=f"fork_freeze_{run.id}", placeholder=now,
-                             help="none, all-but-head, lower-half, top-2, or blocks such as embeddings, 0-3. Empty keeps the plan.")
+                             help="none, all-but-head, lower-half, top-2, or blocks such as embeddings, 0-3. Empty "
+                                  "keeps the plan.")
     edited = recipe_form.edit(run.recipe, knobs, key=f"fork_{run.id}")
     if st.button("Start the fork", type="primary", icon=":material/play_arrow:", key="fork_yes"):
         with shell.guarded():

@@ -31,16 +31,19 @@ def siblings(ws: str, run: Run) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for member in members:
             _, icon = live.STATUS[member.status]
-            if st.button(names[member.id], icon=icon, key=f"sibling_{member.id}", type="tertiary", disabled=member.id == run.id):
+            if st.button(names[member.id], icon=icon, key=f"sibling_{member.id}", type="tertiary",
+                         disabled=member.id == run.id):
                 shell.go("run", run=member.id)
-        shell.link("compare", "Compare them", icon=":material/stacked_line_chart:", runs=",".join(m.id for m in members))
+        shell.link("compare", "Compare them", icon=":material/stacked_line_chart:",
+                   runs=",".join(m.id for m in members))
 
 
 def damage(ws: str, run: Run) -> None:
     """Files of the run that cannot be read, each with what is lost."""
     for name, why in shell.api().runs.damage(ws, run.id).items():
         again = f"{'Resume' if run.status.resumable else 'Fork'} the run to make it anew, or delete it."
-        shell.problem(f"{name} of this run is damaged.", f"{why}. What stands in it is not shown; everything else is.", again)
+        shell.problem(f"{name} of this run is damaged.", f"{why}. What stands in it is not shown; everything else is.",
+                      again)
 
 
 def panel(ws: str, run: Run) -> None:
@@ -51,7 +54,8 @@ def panel(ws: str, run: Run) -> None:
 def _panel(ws: str, run_id: str, was_final: bool) -> None:
     with shell.guarded():
         run, story = live.follow(ws, run_id)
-        if run.status.final != was_final or run.status is not st.session_state.setdefault(f"status_{run_id}", run.status):
+        shown = st.session_state.setdefault(f"status_{run_id}", run.status)
+        if run.status.final != was_final or run.status is not shown:
             st.session_state[f"status_{run_id}"] = run.status
             st.rerun()
         with st.container(horizontal=True, gap="xsmall"):
@@ -94,19 +98,25 @@ def measurements(result: Result) -> None:
         with st.container(horizontal=True, gap="medium"):
             for metric in [metric for metric in METRICS if metric.name in scores]:
                 found = scores[metric.name]
-                st.metric(metric.heading(split), measured(found.value, found.low, found.high), width=230, help=metric.explanation)
+                st.metric(metric.heading(split), measured(found.value, found.low, found.high), width=230,
+                          help=metric.explanation)
     if "validation" in result.metrics:
-        st.caption("Validation rows also chose the checkpoint, so their numbers are a little too good. In brackets: 95 % intervals.")
+        st.caption("Validation rows also chose the checkpoint, so their numbers are a little too good. In brackets: "
+                   "95 % intervals.")
     with st.container(horizontal=True, gap="small"):
-        st.metric("Trained parameters", f"{count(result.trainable_params)} ({share(result.trainable_params, result.total_params)})",
+        trained = share(result.trainable_params, result.total_params)
+        st.metric("Trained parameters", f"{count(result.trainable_params)} ({trained})",
                   width=235, help=word("trained parameters"))
-        st.metric("Memory at peak", size(result.peak_memory_bytes), width=125, help="Measured while the run was under way.")
-        st.metric("Memory estimated", size(result.estimated_memory_bytes), width=145, help="What was said before the start.")
+        st.metric("Memory at peak", size(result.peak_memory_bytes), width=125,
+                  help="Measured while the run was under way.")
+        st.metric("Memory estimated", size(result.estimated_memory_bytes), width=145,
+                  help="What was said before the start.")
         st.metric("Artifact", size(result.artifact_bytes), width=90, help=word("artifact"))
         alone = "Without downloads; passes over the base model that runs share are counted, whoever ran them."
         st.metric("Time alone", duration(result.seconds), width=115, help=alone)
         if result.marginal_seconds is not None:
-            st.metric("Time added", duration(result.marginal_seconds), width=115, help="Without the passes that other runs share.")
+            st.metric("Time added", duration(result.marginal_seconds), width=115,
+                      help="Without the passes that other runs share.")
     st.caption(" · ".join(f"{phase} {duration(s)}" for phase, s in result.phase_seconds.items()) +
                f" · {result.precision} on {shell.escape(result.device)}")
     if result.best_step is not None:
@@ -125,5 +135,6 @@ def recipe(run: Run) -> None:
     rows |= {k.label: recipe_form.show(value(r, k.field), k) for k in KNOBS}
     with st.expander("Recipe", icon=":material/receipt_long:"):
         st.caption(word("recipe") + f" Digest {r.digest()}.")
-        st.table({"Setting": list(rows), "Value": [str(v) for v in rows.values()]}, hide_index=True, border="horizontal")
+        st.table({"Setting": list(rows), "Value": [str(v) for v in rows.values()]}, hide_index=True,
+                 border="horizontal")
 

@@ -30,6 +30,7 @@ def everything(ws: str) -> None:
     st.title("Runs")
     st.caption("The queue and every run of this workspace. Runs go on when you close this page.")
     if not shell.api().runs.all(ws, kind=JobKind.TRAIN) and not shell.api().runs.damaged(ws):
-        shell.empty("No runs yet. Choose a dataset, a model and methods to start some.", page="train", label="Go to Train")
+        shell.empty("No runs yet. Choose a dataset, a model and methods to start some.", page="train",
+                    label="Go to Train")
         return
     run_list.everything(ws)

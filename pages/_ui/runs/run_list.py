@@ -34,7 +34,8 @@ def _recent(ws: str, limit: int) -> None:
         runs = shell.api().runs.all(ws, kind=JobKind.TRAIN)
         named = titles(ws)
         if not runs:
-            shell.empty("No runs yet. Start the first comparison above, or choose your own methods.", page="train", label="Choose methods")
+            shell.empty("No runs yet. Start the first comparison above, or choose your own methods.", page="train",
+                        label="Choose methods")
         for members in groups(runs)[:limit]:
             done = sum(r.status is Status.DONE for r in members)
             with st.container(border=True, horizontal=True, vertical_alignment="center"):
@@ -61,7 +62,8 @@ def _everything(ws: str) -> None:
         shown = int(st.session_state.get("experiments_shown", PAGE))
         for members in every[:shown]:
             _experiment(ws, members, named.get(members[0].experiment, members[0].name))
-        if len(every) > shown and st.button(f"Show older ({len(every) - shown} more)", icon=":material/expand_more:", key="older"):
+        if len(every) > shown and st.button(f"Show older ({len(every) - shown} more)", icon=":material/expand_more:",
+                                            key="older"):
             st.session_state["experiments_shown"] = shown + PAGE
             st.rerun(scope="fragment")
 
@@ -70,7 +72,8 @@ def _damaged(ws: str) -> None:
     """Entries of the queue that cannot be read: named, and deleted with one click."""
     for run in shell.api().runs.damaged(ws):
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(f":material/broken_image: **{shell.escape(run.name)}** cannot be read: {shell.escape(run.damage)}.")
+            st.markdown(f":material/broken_image: **{shell.escape(run.name)}** cannot be read: "
+                        f"{shell.escape(run.damage)}.")
             if not run.status.final or run.status is Status.FAILED:
                 live.badge(run)
             if st.button("Delete", icon=":material/delete:", key=f"delete_damaged_{run.id}"):
@@ -99,7 +102,8 @@ def _experiment(ws: str, members: Sequence[Run], name: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{shell.escape(name)}** · {age(members[0].created)}")
             if sum(r.status in (Status.DONE, Status.STOPPED) for r in members):
-                shell.link("compare", "Compare", icon=":material/stacked_line_chart:", runs=",".join(r.id for r in members))
+                shell.link("compare", "Compare", icon=":material/stacked_line_chart:",
+                           runs=",".join(r.id for r in members))
         names = arms.names(members)
         for run in members:
             _row(ws, run, names[run.id])

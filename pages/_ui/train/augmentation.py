@@ -1,4 +1,5 @@
-"""Augmentation on the Train page: what it is set to, what it costs, and a few of the dataset's own pictures before and after."""
+"""Augmentation on the Train page: what it is set to, what it costs, and a few of the dataset's own pictures before and
+after."""
 
 from __future__ import annotations
 
@@ -25,16 +26,18 @@ def preview(ws: str, dataset: Dataset, recipes: Sequence[Recipe], facts: ModelFa
     drawer = st.expander(f"Augmentation: {' and '.join(used) or 'off'}. See what it does to these pictures",
                          icon=":material/auto_fix_high:", key="augmentation_drawer", on_change="rerun")
     if used:
-        st.caption(":material/info: With augmentation, frozen blocks are computed anew in every epoch: their outputs cannot be cached, as "
-                   "no picture is seen twice alike. Partly frozen runs take longer; the estimates below count that.")
+        st.caption(":material/info: With augmentation, frozen blocks are computed anew in every epoch: their outputs "
+                   "cannot be cached, as no picture is seen twice alike. Partly frozen runs take longer; the estimates "
+                   "below count that.")
     if not drawer.open:
         return
     with drawer:
-        st.caption("Off: each picture is the same in every epoch, so what frozen blocks make of it is computed once and cached. "
-                   "Light: random crops and colours. Strong: narrower crops, turned up to 15°, half of them mirrored, some with a part "
-                   "hidden. Only training rows are augmented; choose the level under *Advanced*.")
-        level = st.segmented_control("Show", LEVELS, default=used[0] if used else LEVELS[0], format_func=str.capitalize, required=True,
-                                     key="augmentation_shown")
+        st.caption("Off: each picture is the same in every epoch, so what frozen blocks make of it is computed once "
+                   "and cached. Light: random crops and colours. Strong: narrower crops, turned up to 15°, half of "
+                   "them mirrored, some with a part hidden. Only training rows are augmented; choose the level under "
+                   "*Advanced*.")
+        level = st.segmented_control("Show", LEVELS, default=used[0] if used else LEVELS[0], format_func=str.capitalize,
+                                     required=True, key="augmentation_shown")
         with shell.guarded():
             _table(ws, dataset, str(level or LEVELS[0]), facts.image_size or _USUAL_SIDE)
 
@@ -42,12 +45,12 @@ def preview(ws: str, dataset: Dataset, recipes: Sequence[Recipe], facts: ModelFa
 def _table(ws: str, dataset: Dataset, level: str, side: int) -> None:
     rows = _rows(str(shell.api().settings.home), ws, dataset.id, level, side)
     columns = ["Original", "Epoch 1", "Epoch 2", "Epoch 3"]
-    st.dataframe(inert({"Class": label} | dict(zip(columns, shown, strict=True)) for label, shown in rows), hide_index=True,
-                 row_height=_TALL, key=f"augmentation_{level}",
+    st.dataframe(inert({"Class": label} | dict(zip(columns, shown, strict=True)) for label, shown in rows),
+                 hide_index=True, row_height=_TALL, key=f"augmentation_{level}",
                  alt=f"{len(rows)} pictures of {dataset.name} before and after {level} augmentation",
                  column_config={c: st.column_config.ImageColumn(c, width="small") for c in columns})
-    st.caption("Made by the function that training calls, with seed 0; only the crop to the base model's shape is simplified to a square. "
-               "Click a picture to enlarge it.")
+    st.caption("Made by the function that training calls, with seed 0; only the crop to the base model's shape is "
+               "simplified to a square. Click a picture to enlarge it.")
 
 
 @st.cache_data(max_entries=16, show_spinner="Augmenting a few pictures…")

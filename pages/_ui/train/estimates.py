@@ -16,9 +16,10 @@ _BADGES = {"fits": ("green", ":material/check_circle:"), "tight": ("orange", ":m
 
 
 def panel(ws: str, methods: Mapping[str, Recipe], runs: Sequence[Recipe]) -> bool:
-    """Draw the estimates of one recipe per method, and the sum over all runs. Returns False when something will not fit."""
+    """The estimates of one recipe per method, and the sum over all runs. Returns False when something will not fit."""
     api = shell.api()
-    found = {label: estimate for label, recipe in methods.items() if (estimate := api.experiments.estimate(ws, recipe)) is not None}
+    found = {label: estimate for label, recipe in methods.items()
+             if (estimate := api.experiments.estimate(ws, recipe)) is not None}
     if not found:
         st.caption("No estimate yet: this machine is still being measured.")
         return True
@@ -33,6 +34,7 @@ def panel(ws: str, methods: Mapping[str, Recipe], runs: Sequence[Recipe]) -> boo
             st.caption(f":material/lightbulb: {shell.escape(advice)}")
     charts.show(memory.bars({label: e.memory for label, e in found.items()}), key="memory")
     total = sum(e.seconds for r in runs if (e := api.experiments.estimate(ws, r)) is not None)
-    st.markdown(f":material/schedule: **{len(runs)} run{'s' * (len(runs) > 1)}, about {roughly(total)} in all**, one after another.",
+    st.markdown(f":material/schedule: **{len(runs)} run{'s' * (len(runs) > 1)}, about {roughly(total)} in all**, one "
+                "after another.",
                 help="From the speed measured on this machine; it can be off by a factor of two.")
     return all(e.memory.badge != "will not fit" for e in found.values())

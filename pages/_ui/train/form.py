@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from core.api import MethodChoice
 
 OTHER = "another model"
+EXAMPLES = {Task.TEXT_CLASSIFICATION: "distilbert-base-uncased",
+            Task.IMAGE_CLASSIFICATION: "facebook/deit-tiny-patch16-224",
+            Task.LANGUAGE_MODELLING: "openai-community/gpt2"}
+"""Task -> the id of a hub model for it."""
 EFFORTS = {"quick": "Quick", "normal": "Normal", "thorough": "Thorough"}
 
 
@@ -34,9 +38,10 @@ def dataset(ws: str) -> str:
         return f"{bundled[ref].name} · bundled, {KINDS[bundled[ref].task]}, fetched on first use"
 
     options = [*own, *bundled]
-    asked = st.query_params.get("dataset")
-    index = options.index(asked) if asked in options else 0
-    return str(st.selectbox("Dataset", options, index=index, format_func=name, key="train_dataset", persist_state="session",
+    wanted = st.query_params.get("dataset")
+    index = options.index(wanted) if wanted in options else 0
+    return str(st.selectbox("Dataset", options, index=index, format_func=name, key="train_dataset",
+                            persist_state="session",
                             help="Your own datasets and the bundled ones. Add your own on the Data page."))
 
 
@@ -46,8 +51,8 @@ def task_of(ws: str, dataset_ref: str) -> Task:
     entry = next((b for b in api.data.bundled() if b.id == dataset_ref), None)
     found = api.data.find(ws, dataset_ref) or entry
     if found is None:
-        raise NotFoundError("This workspace has no such dataset.", why="It was deleted, or it belongs to another workspace.",
-                            remedy="Choose another one.")
+        raise NotFoundError("This workspace has no such dataset.",
+                            why="It was deleted, or it belongs to another workspace.", remedy="Choose another one.")
     return found.task
 
 
@@ -56,18 +61,18 @@ def model(task: Task) -> str:
     every = {m.id: m for m in shell.api().models.bundled()}
     fitting = {id: m for id, m in every.items() if task in m.tasks}
     key = "train_model" if task is Task.TEXT_CLASSIFICATION else f"train_model_{task.value}"
-    choice = st.selectbox("Base model", [*fitting, OTHER], key=key, help=word("base model"), persist_state="session",
-                          format_func=lambda m: fitting[m].name if m in fitting else "Another: hub id or local folder…")
+    names = {id: m.name for id, m in fitting.items()} | {OTHER: "Another: hub id or local folder…"}
+    choice = st.selectbox("Base model", list(names), key=key, help=word("base model"), persist_state="session",
+                          format_func=names.__getitem__)
     others = [f"{m.name} (it is for {_kinds(m.tasks)})" for id, m in every.items() if id not in fitting]
     note = f" Not offered, as this dataset holds {KINDS[task]}: {', '.join(others)}." if others else ""
     if choice != OTHER:
         st.caption(fitting[str(choice)].description + note)
         return str(choice)
     typed = st.text_input("Hub id or folder", key=f"{key}_other", persist_state="session",
-                          placeholder="e.g. distilbert-base-uncased or /models/mine" if task is Task.TEXT_CLASSIFICATION else
-                          "e.g. facebook/deit-tiny-patch16-224 or /models/mine",
-                          help="A model of the Hugging Face hub, or the absolute path of a folder that from_pretrained can load, below "
-                               "one that this server's owner has listed (THAW_MODEL_FOLDERS).")
+                          placeholder=f"e.g. {EXAMPLES[task]} or /models/mine",
+                          help="A model of the Hugging Face hub, or the absolute path of a folder that from_pretrained "
+                               "can load, below one that this server's owner has listed (THAW_MODEL_FOLDERS).")
     return (typed or "").strip()
 
 
@@ -79,18 +84,20 @@ def cautions(dataset: Dataset) -> None:
 
 def wrong_task(facts: ModelFacts, task: Task) -> None:
     """Say that an inspected model cannot take this dataset."""
-    shell.problem(f"{facts.id} cannot learn from this dataset.", why=f"The model is for {_kinds(facts.tasks)}; the dataset holds "
-                  f"{KINDS[task]}.", remedy="Choose another base model, or a dataset that fits this one.")
+    shell.problem(f"{facts.id} cannot learn from this dataset.",
+                  why=f"The model is for {_kinds(facts.tasks)}; the dataset holds {KINDS[task]}.",
+                  remedy="Choose another base model, or a dataset that fits this one.")
 
 
 def _kinds(tasks: Sequence[Task]) -> str:
     return " and ".join(KINDS[t] for t in tasks)
 
 
-def default(ws: str, dataset_ref: str, model_id: str, method: str, level: str, *, seed: int = 0, budget: int | None = None) -> Recipe:
+def default(ws: str, dataset_ref: str, model_id: str, method: str, level: str, *, seed: int = 0,
+            budget: int | None = None) -> Recipe:
     """What the dial gives for one method; fewer rows mean more epochs, so the label budget counts."""
-    return shell.api().experiments.default_recipe(ws, dataset=dataset_ref, model=model_id, method=method, effort=level, seed=seed,
-                                                  label_budget=budget)
+    return shell.api().experiments.default_recipe(ws, dataset=dataset_ref, model=model_id, method=method, effort=level,
+                                                  seed=seed, label_budget=budget)
 
 
 def fetch_first(ws: str, *, model_id: str, dataset_ref: str, facts: ModelFacts | None, ready: Dataset | None) -> None:
@@ -99,12 +106,14 @@ def fetch_first(ws: str, *, model_id: str, dataset_ref: str, facts: ModelFacts |
     catalogue_model = next((m for m in api.models.bundled() if m.id == model_id), None)
     catalogue_data = next((d for d in api.data.bundled() if d.id == dataset_ref), None)
     with st.container(border=True):
-        missing = " and ".join(part for part, there in (("the base model", facts), ("the dataset", ready)) if there is None)
-        st.markdown(f":material/download: **Fetch and inspect {missing} first.** Methods, the freeze grid and the estimates are read "
-                    "from the real thing, not guessed.")
+        missing = " and ".join(part for part, there in (("the base model", facts), ("the dataset", ready))
+                               if there is None)
+        st.markdown(f":material/download: **Fetch and inspect {missing} first.** Methods, the freeze grid and the "
+                    "estimates are read from the real thing, not guessed.")
         devices.downloads(catalogue_model if facts is None else None, catalogue_data if ready is None else None)
         if facts is None and catalogue_model is None:
-            st.caption("Source: the Hugging Face hub, or your folder. Only safetensors weights are loaded; no code of the model runs.")
+            st.caption("Source: the Hugging Face hub, or your folder. Only safetensors weights are loaded; no code of "
+                       "the model runs.")
         if st.button("Fetch and inspect", type="primary", icon=":material/download:", key="fetch_first"):
             with shell.guarded():
                 st.session_state["prepare_job"] = api.models.prepare(
@@ -141,8 +150,9 @@ def repeats() -> tuple[int, list[int | None]]:
     """Number of seeds and the label budgets (None = all rows)."""
     left, right = st.columns(2)
     seeds = left.number_input("Seeds", 1, 20, 1, key="train_seeds", help=word("seed"), persist_state="session")
-    picked = right.multiselect("Label budgets (training + validation)", ["all", "32", "128", "512"], default=["all"], key="train_budgets",
-                               accept_new_options=True, help=word("label budget") + " Type any other number.", persist_state="session")
+    picked = right.multiselect("Label budgets (training + validation)", ["all", "32", "128", "512"], default=["all"],
+                               key="train_budgets", accept_new_options=True,
+                               help=word("label budget") + " Type any other number.", persist_state="session")
     return int(seeds), [_budget(text) for text in picked] or [None]
 
 
@@ -150,5 +160,6 @@ def _budget(text: str) -> int | None:
     if text.strip().lower() == "all":
         return None
     if not text.strip().isdigit() or int(text) < 1:
-        raise RecipeError(f"The label budget {text!r} is not a number of labels.", remedy="Use whole numbers such as 128, or all.")
+        raise RecipeError(f"The label budget {text!r} is not a number of labels.",
+                          remedy="Use whole numbers such as 128, or all.")
     return int(text)

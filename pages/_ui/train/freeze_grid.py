@@ -1,4 +1,4 @@
-"""The freeze grid: one button a block, click to freeze or thaw. Ice blue with a snowflake is frozen, ember orange with a flame trains."""
+"""The freeze grid: one button a block. Ice blue with a snowflake is frozen, ember orange with a flame trains."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def grid(facts: ModelFacts, *, head_parameters: int) -> FreezePlan:
     _presets(names)
     with st.container(horizontal=True, gap="xsmall", key="freeze_cells"):
         for name in names:
-            _cell(name, frozen=name in state["frozen"], parameters=head_parameters if name == freeze.HEAD else _parameters(facts, name))
+            _cell(name, frozen=name in state["frozen"],
+                  parameters=head_parameters if name == freeze.HEAD else _parameters(facts, name))
     plan = FreezePlan(frozen=tuple(n for n in names if n in state["frozen"]))
     _count(facts, plan, head_parameters)
     return plan
@@ -43,13 +44,15 @@ def users(choices: Mapping[str, MethodChoice], chosen: Sequence[str]) -> list[st
     adapters = [name for name in able if choices[name].adapter]
     if adapters:
         labels = " and ".join(choices[name].label for name in adapters)
-        if st.checkbox(f"Keep the adapters of {labels} out of frozen blocks too", key="freeze_adapters", persist_state="session",
-                       help="Off: adapters sit in every block, the usual way. On: only blocks that train get adapters."):
+        if st.checkbox(f"Keep the adapters of {labels} out of frozen blocks too", key="freeze_adapters",
+                       persist_state="session",
+                       help="Off: adapters sit in every block, the usual way. On: only in blocks that train."):
             follow += adapters
     if not follow:
         st.caption("None of the chosen methods follows this plan now; tick *Partly frozen* to train it.")
     else:
-        st.caption(f"Followed by: {', '.join(choices[name].label for name in follow)}. Other methods decide for themselves what trains.")
+        st.caption(f"Followed by: {', '.join(choices[name].label for name in follow)}. Other methods decide for "
+                   "themselves what trains.")
     return follow
 
 
@@ -65,8 +68,8 @@ def _cell(name: str, *, frozen: bool, parameters: int) -> None:
         return
     label = f":blue[:material/ac_unit: {text}]" if frozen else f":material/local_fire_department: {text}"
     action = "frozen, click to thaw" if frozen else "trains, click to freeze"
-    st.button(label, key=f"cell_{name}", type="secondary" if frozen else "primary", on_click=guard.callback(_toggle), args=(name,),
-              help=f"{name}, {count(parameters)} parameters: {action}")
+    st.button(label, key=f"cell_{name}", type="secondary" if frozen else "primary", on_click=guard.callback(_toggle),
+              args=(name,), help=f"{name}, {count(parameters)} parameters: {action}")
 
 
 def _toggle(name: str) -> None:
@@ -80,7 +83,8 @@ def _presets(names: Sequence[str]) -> None:
         st.markdown("Freeze", width="content")
         for label, plan, tip in (("None", freeze.none(names), "Freeze nothing: every block trains"),
                                  ("All but head", freeze.all_but_head(names), "Only the head trains"),
-                                 ("Lower half", freeze.lower_half(names), "Freeze the embeddings and the lower half of the blocks")):
+                                 ("Lower half", freeze.lower_half(names),
+                                  "Freeze the embeddings and the lower half of the blocks")):
             st.button(label, key=f"preset_{label}", on_click=guard.callback(_apply), args=(plan,), help=tip)
         with st.popover("Top k", help="Freeze all but the top k blocks"):
             k = st.number_input("Blocks at the top that train", 0, depth, value=min(2, depth), key="top_k")
@@ -94,11 +98,11 @@ def _apply(plan: FreezePlan) -> None:
 def _count(facts: ModelFacts, plan: FreezePlan, head_parameters: int) -> None:
     trained = head_parameters + open_parameters(facts, plan)
     total = head_parameters + facts.parameters
-    st.markdown(f":orange[:material/local_fire_department: **{count(trained)}** of {count(total)} parameters train "
-                f"(**{share(trained, total)}**)] · :blue[:material/ac_unit: {freeze.describe(plan, facts.block_names)}]",
-                help=word("freeze plan"))
+    trains = f"**{count(trained)}** of {count(total)} parameters train (**{share(trained, total)}**)"
+    st.markdown(f":orange[:material/local_fire_department: {trains}] · "
+                f":blue[:material/ac_unit: {freeze.describe(plan, facts.block_names)}]", help=word("freeze plan"))
     if common := [part for part in facts.shared or () if part.parameters]:
         state = "frozen" if plan.any_frozen([block for part in common for block in part.used_by]) else "trained"
         names = ", ".join(part.name.removesuffix(".weight") for part in common[:3])
-        st.caption(f"{count(sum(part.parameters for part in common))} parameters are shared by several blocks ({names}): they are frozen "
-                   f"as soon as one of these is; now they are {state}.")
+        st.caption(f"{count(sum(part.parameters for part in common))} parameters are shared by several blocks "
+                   f"({names}): they are frozen as soon as one of these is; now they are {state}.")

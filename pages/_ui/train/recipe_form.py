@@ -1,4 +1,5 @@
-"""The settings of a recipe as widgets, drawn from the core's table of knobs: words, limits and a sentence of help for each."""
+"""The settings of a recipe as widgets, drawn from the core's table of knobs: words, limits and a sentence of help for
+each."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ _ASKED_ELSEWHERE = ("seed", "label_budget")
 
 
 def overrides(recipes: Mapping[str, Recipe], knobs: Collection[str]) -> dict[str, Any]:
-    """Widgets for the knobs that the chosen methods use; empty ones keep each method's own value. Returns dotted field -> value."""
+    """Widgets for the knobs that the chosen methods use; empty ones keep each method's own. Returns field -> value."""
     found: dict[str, Any] = {}
     columns = st.columns(3)
     for i, k in enumerate(k for k in KNOBS if uses(knobs, k.field) and k.field not in _ASKED_ELSEWHERE):
@@ -64,10 +65,12 @@ def label(field: str) -> str:
 def _widget(k: Knob, current: Any, *, key: str, placeholder: str) -> Any:
     if k.kind in ("choice", "bool"):
         options: tuple[Any, ...] = (True, False) if k.kind == "bool" else k.options
-        return st.selectbox(k.label, options, index=options.index(current) if current in options else None, key=key, help=k.help,
-                            format_func=lambda v: show(v, k), placeholder=placeholder, persist_state="session")
+        return st.selectbox(k.label, options, index=options.index(current) if current in options else None, key=key,
+                            help=k.help, format_func=lambda v: show(v, k), placeholder=placeholder,
+                            persist_state="session")
     if k.kind == "pattern":
-        return st.text_input(k.label, value=current or "", key=key, help=k.help, placeholder=placeholder, persist_state="session")
+        return st.text_input(k.label, value=current or "", key=key, help=k.help, placeholder=placeholder,
+                             persist_state="session")
     kind = int if k.kind == "integer" else float
     low, high = kind(k.minimum or 0), None if k.maximum is None else kind(k.maximum)
     return st.number_input(k.label, low, high, value=None if current is None else kind(current), key=key, help=k.help,

@@ -1,8 +1,9 @@
-"""Executes one recipe many times, each in a fork of a process that has imported everything, killed at a chosen moment and resumed.
+"""Executes one recipe many times, each in a fork of a process that has imported everything, killed at a chosen moment
+and resumed.
 
-The moments are counted, not timed: every event that is reported, and every file that is opened for writing, renamed, cut or removed
-(sys.addaudithook), is one. A first, undisturbed run says how many there are in each phase; the kills are spread over the phases.
-`python -m tests.jobs.support.forker PLAN` prints a report as JSON.
+The moments are counted, not timed: every event that is reported, and every file that is opened for writing, renamed,
+cut or removed (sys.addaudithook), is one. A first, undisturbed run says how many there are in each phase; the kills are
+spread over the phases. `python -m tests.jobs.support.forker PLAN` prints a report as JSON.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ WRITES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shut
 
 
 class Moments:
-    """An Observer that counts the moments of a run, notes in which phase they lie, and kills its process at one of them."""
+    """An Observer that counts the moments of a run, notes in which phase they lie, and kills its process at one of
+    them."""
 
     def __init__(self, log: Path, kill_at: int | None) -> None:
         self.kill_at, self.count, self.now = kill_at, 0, "fetching"
@@ -77,7 +79,8 @@ def attempt(recipe: Recipe, settings: Settings, workspace: str, folder: Path, *,
         try:
             from core.training.execute import execute
 
-            execute(recipe, settings=settings, workspace=workspace, run_dir=folder, observer=Moments(log, kill_at), resume=resume)
+            execute(recipe, settings=settings, workspace=workspace, run_dir=folder, observer=Moments(log, kill_at),
+                    resume=resume)
             status = 0
         finally:
             sys.stderr.flush()
@@ -92,7 +95,8 @@ def measured(folder: Path) -> dict[str, Any]:
 
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     tables = {path.name: pq.read_table(path).to_pydict() for path in sorted(folder.glob("predictions-*.parquet"))}
-    return {"metrics": result["metrics"], "steps": result["steps"], "best_step": result["best_step"], "tables": repr(tables)}
+    return {"metrics": result["metrics"], "steps": result["steps"], "best_step": result["best_step"],
+            "tables": repr(tables)}
 
 
 def moments_to_kill_at(phases: list[str], kills: int, rng: random.Random) -> list[int]:
@@ -124,7 +128,8 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
             if os.WIFSIGNALED(status):
                 report["killed"] += 1
                 report["phases"].append(seen[-1])
-                status, seen = attempt(recipe, settings, plan["workspace"], folder, resume=True, kill_at=rng.randint(1, len(phases)))
+                status, seen = attempt(recipe, settings, plan["workspace"], folder, resume=True,
+                                       kill_at=rng.randint(1, len(phases)))
         if os.WIFSIGNALED(status):
             report["killed"] += 1
             report["phases"].append(seen[-1])
@@ -134,7 +139,8 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
         from core.jobs import leftovers
 
         leftovers.clear(folder)
-        report["left"] += [str(path) for path in (*leftovers.temporary(folder), folder / "checkpoints") if path.exists()]
+        report["left"] += [str(path) for path in (*leftovers.temporary(folder), folder / "checkpoints")
+                           if path.exists()]
     report["phases"] = sorted(set(report["phases"]))
     return report
 

@@ -1,4 +1,5 @@
-"""A worker whose engine is tiny: the recipe's `dataset` names what it does. Started like the real one, by a supervisor."""
+"""A worker whose engine is tiny: the recipe's `dataset` names what it does. Started like the real one, by a
+supervisor."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ ALONE_STEPS = 40
 
 def result(steps: int = 0) -> Result:
     return Result(metrics={}, trainable_params=1, total_params=2, seconds=0.1, phase_seconds={}, peak_memory_bytes=3,
-                  estimated_memory_bytes=4, artifact_bytes=5, steps=steps, samples=steps, precision="fp32", device="cpu")
+                  estimated_memory_bytes=4, artifact_bytes=5, steps=steps, samples=steps, precision="fp32",
+                  device="cpu")
 
 
 def once(job: Job) -> Result:
@@ -52,8 +54,8 @@ def steps(job: Job) -> Result:
 
 
 def alone(job: Job) -> Result:
-    """Like `steps` with a checkpoint every five of 40, and a witness: a lock that the system holds as long as the process lives, stopped
-    or not. Whoever finds it taken says so: two workers were at one run."""
+    """Like `steps` with a checkpoint every five of 40, and a witness: a lock that the system holds as long as the
+    process lives, stopped or not. Whoever finds it taken says so: two workers were at one run."""
     import fcntl
 
     with (job.folder / "witness").open("a", encoding="utf-8") as witness:
@@ -156,17 +158,21 @@ def raises(error: BaseException) -> Any:
 
 
 def environment(job: Job) -> dict[str, Any]:
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM", "PYTHONUNBUFFERED", "THAW_HOME", "THAW_SLOTS")
-    return {name: os.environ.get(name, "") for name in names} | {"leader": os.getpgrp() == os.getpid() == os.getsid(0), "nice": os.nice(0)}
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM", "PYTHONUNBUFFERED", "THAW_HOME",
+             "THAW_SLOTS")
+    leads = os.getpgrp() == os.getpid() == os.getsid(0)
+    return {name: os.environ.get(name, "") for name in names} | {"leader": leads, "nice": os.nice(0)}
 
 
 BEHAVIOURS: dict[str, Any] = {
-    "once": once, "alone": alone, "steps": steps, "deaf": deaf, "deafer": deafer, "family": family, "die": die, "environment": environment,
-    "memory": raises(MemoryError()), "cuda": raises(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")),
-    "data": raises(DataError("Row 3 has no label.", why="Its cell is empty.", remedy="Fill it in.")), "bug": raises(KeyError("oops")),
-    "panic": raises(PanicException("oops")),
+    "once": once, "alone": alone, "steps": steps, "deaf": deaf, "deafer": deafer, "family": family, "die": die,
+    "environment": environment, "memory": raises(MemoryError()),
+    "cuda": raises(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")),
+    "data": raises(DataError("Row 3 has no label.", why="Its cell is empty.", remedy="Fill it in.")),
+    "bug": raises(KeyError("oops")), "panic": raises(PanicException("oops")),
     "unrecorded-done": exits(UNRECORDED[Status.DONE]), "unrecorded-stopped": exits(UNRECORDED[Status.STOPPED]),
-    "cpp-memory": says("terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc", signal.SIGABRT),
+    "cpp-memory": says("terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc",
+                       signal.SIGABRT),
     "rust-memory": says("memory allocation of 8589934592 bytes failed", signal.SIGABRT),
     "python-memory": says("Traceback (most recent call last):\n  …\nMemoryError", 0),
     "mapped": says("", signal.SIGBUS), "limited-memory": limited, "litter": litter,
@@ -190,4 +196,5 @@ def unforeseen(job: Job) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    leave(main(handlers={JobKind.TRAIN: train, JobKind.PREPARE: prepare, JobKind.IMPORT: unforeseen, JobKind.FEATURES: unforeseen}))
+    leave(main(handlers={JobKind.TRAIN: train, JobKind.PREPARE: prepare, JobKind.IMPORT: unforeseen,
+                         JobKind.FEATURES: unforeseen}))
