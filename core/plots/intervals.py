@@ -10,6 +10,9 @@ from core.plots import palette
 from core.plots.numbers import count, measured
 from core.plots.theme import Chart, figure
 
+LONG_HEADING = 20
+"""Characters from which the words behind a heading go to a line of their own, so that both fit below half a page."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
@@ -65,7 +68,9 @@ def _names(names: Sequence[str]) -> str:
 def dots(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
     """One row a run, best on top: a dot at the value, a line over its 95 % interval."""
     order = _best_first(points, metric)[::-1]
-    fig = figure(x_title=f"{metric.heading(split)}, with 95 % interval", height=110 + 38 * max(2, len(order)),
+    heading = metric.heading(split)
+    x_title = f"{heading},{'<br>' if len(heading) > LONG_HEADING else ' '}with 95 % interval"
+    fig = figure(x_title=x_title, height=110 + 38 * max(2, len(order)),
                  legend=False)
     for row, point in enumerate(order):
         look = palette.arm(point.index)

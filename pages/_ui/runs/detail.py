@@ -95,14 +95,15 @@ def measurements(result: Result) -> None:
     if "test" not in result.metrics:
         st.info("This run has no test score, since its dataset has no test row.", icon=":material/info:")
     for split, scores in result.metrics.items():
+        texts = {metric: measured(found.value, found.low, found.high) for metric in METRICS
+                 if (found := scores.get(metric.name))}
+        if split == "validation":
+            said = ", ".join(f"{metric.label} {text}" for metric, text in texts.items())
+            st.caption(f"On validation rows, which also chose the checkpoint: {said}.")
+            continue
         with st.container(horizontal=True, gap="medium"):
-            for metric in [metric for metric in METRICS if metric.name in scores]:
-                found = scores[metric.name]
-                st.metric(metric.heading(split), measured(found.value, found.low, found.high), width=230,
-                          help=metric.explanation)
-    if "validation" in result.metrics:
-        st.caption("Validation rows also chose the checkpoint, so their numbers are a little too good. In brackets: "
-                   "95 % intervals.")
+            for metric, text in texts.items():
+                st.metric(metric.heading(split), text, width=230, help=f"{metric.explanation} {word('interval')}")
     with st.container(horizontal=True, gap="small"):
         trained = share(result.trainable_params, result.total_params)
         st.metric("Trained parameters", f"{count(result.trainable_params)} ({trained})",
