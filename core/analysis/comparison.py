@@ -78,15 +78,16 @@ def build(runs: Sequence[Run], *, results: Mapping[str, Result | None], curves: 
     for run in runs:
         if results.get(run.id) is not None and (found := confusion_of(Path(run.folder))) is not None:
             confusions[run.id], classes_of[run.id] = found
-    return Comparison(rows=tuple(_row(run, recipe, results.get(run.id)) for run, recipe in zip(runs, recipes, strict=True)),
-                      differences=differences(recipes) if len(recipes) > 1 else {}, confusion=confusions, classes_of=classes_of,
-                      classes=next(iter(classes_of.values()), ()), curves=dict(curves))
+    rows = tuple(_row(run, recipe, results.get(run.id)) for run, recipe in zip(runs, recipes, strict=True))
+    return Comparison(rows=rows, differences=differences(recipes) if len(recipes) > 1 else {}, confusion=confusions,
+                      classes_of=classes_of, classes=next(iter(classes_of.values()), ()), curves=dict(curves))
 
 
 def recipe_of(run: Run) -> Recipe:
     """The recipe of a training run; RecipeError for other jobs."""
     if run.recipe is None:
-        raise RecipeError(f"{run.name} cannot be compared.", why="It fetched or prepared something; it trained nothing.",
+        raise RecipeError(f"{run.name} cannot be compared.",
+                          why="It fetched or prepared something; it trained nothing.",
                           remedy="Choose training runs only.")
     return run.recipe
 
@@ -98,8 +99,9 @@ def _row(run: Run, recipe: Recipe, result: Result | None) -> ComparisonRow:
             "metrics", "trainable_params", "total_params", "seconds", "marginal_seconds", "estimated_memory_bytes",
             "peak_memory_bytes", "artifact_bytes",
             "steps", "samples", "precision", "device", "dataset_hash")}
-    return ComparisonRow(id=run.id, name=run.name, status=run.status, method=recipe.method, seed=recipe.seed, dataset=recipe.dataset,
-                         label_budget=recipe.label_budget, freeze=describe(recipe.freeze, (*recipe.freeze.frozen, "", HEAD)), **measured)
+    return ComparisonRow(id=run.id, name=run.name, status=run.status, method=recipe.method, seed=recipe.seed,
+                         dataset=recipe.dataset, label_budget=recipe.label_budget,
+                         freeze=describe(recipe.freeze, (*recipe.freeze.frozen, "", HEAD)), **measured)
 
 
 def confusion_of(folder: Path, split: str = "test") -> tuple[list[list[int]], tuple[str, ...]] | None:
@@ -122,7 +124,8 @@ def class_names(folder: Path) -> tuple[str, ...]:
     return labels.classes if labels else ()
 
 
-def paired(a: Run, b: Run, *, results: tuple[Result | None, Result | None], split: str = "test", metric: str | None = None) -> PairedTest:
+def paired(a: Run, b: Run, *, results: tuple[Result | None, Result | None], split: str = "test",
+           metric: str | None = None) -> PairedTest:
     """Compare two runs row by row, by the metric that decides or by that of this name.
 
     Raises NotFoundError without predictions, DataError when the rows are not the same.
@@ -132,11 +135,12 @@ def paired(a: Run, b: Run, *, results: tuple[Result | None, Result | None], spli
     first, second = (_rows_of(run, result, split) for run, result in zip((a, b), results, strict=True))
     hashes = [result.dataset_hash for result in results if result is not None]
     if hashes[0] != hashes[1] or not first.same_rows(second):
-        raise DataError("These two runs cannot be compared row by row.",
-                        why="They were tested on different rows." if hashes[0] == hashes[1] else "They were tested on different datasets.",
+        what = "rows" if hashes[0] == hashes[1] else "datasets"
+        raise DataError("These two runs cannot be compared row by row.", why=f"They were tested on different {what}.",
                         remedy="Compare runs of the same dataset.")
     name_a, name_b = short_names(a.name, b.name)
-    return by_metric(_metric(metric, first.judged, second.judged), first.judged, second.judged, name_a=name_a, name_b=name_b)
+    chosen = _metric(metric, first.judged, second.judged)
+    return by_metric(chosen, first.judged, second.judged, name_a=name_a, name_b=name_b)
 
 
 def _rows_of(run: Run, result: Result | None, split: str) -> Predictions:
@@ -148,10 +152,10 @@ def _rows_of(run: Run, result: Result | None, split: str) -> Predictions:
     if why := damage.of_run(folder).get(name):
         raise DataError(f"The predictions of {run.name} cannot be read.", why=f"{name} is damaged: {why}.",
                         remedy="Fork the run to make them anew, or leave it out.")
-    done = result is not None and run.status is Status.DONE
-    raise NotFoundError(f"{run.name} has no predictions on {split} rows.",
-                        why=f"Its dataset has no {split} row." if done else f"Its state is {run.status}.",
-                        remedy=f"Train on a dataset with {split} rows." if done else "Wait until it is done, or resume it.")
+    what = f"{run.name} has no predictions on {split} rows."
+    if result is not None and run.status is Status.DONE:
+        raise NotFoundError(what, why=f"Its dataset has no {split} row.", remedy=f"Train on a dataset with {split} rows.")
+    raise NotFoundError(what, why=f"Its state is {run.status}.", remedy="Wait until it is done, or resume it.")
 
 
 def _metric(name: str | None, *judged: Judged) -> Metric:
@@ -159,7 +163,8 @@ def _metric(name: str | None, *judged: Judged) -> Metric:
     shared = metrics.shared(judged)
     found = next((metric for metric in shared if name in (None, metric.name)), None)
     if found is None:
-        raise NotFoundError("These runs cannot be compared by this metric.", why="Their predictions do not hold what it needs.",
+        raise NotFoundError("These runs cannot be compared by this metric.",
+                            why="Their predictions do not hold what it needs.",
                             remedy=f"Choose among: {', '.join(metric.label for metric in shared) or 'none'}.")
     return found
 
@@ -174,21 +179,24 @@ class SeedGroup:
 
 
 def seed_groups(runs: Sequence[Run], *, results: Mapping[str, Result | None]) -> tuple[SeedGroup, ...]:
-    """The arms among these runs that have two seeds or more, tested on the same rows; in the order of their first run."""
+    """The arms among these runs with two seeds or more, tested on the same rows; in the order of their first run."""
     from core.metrics.seeds import pooled
 
     arms: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         if run.recipe is not None and (result := results.get(run.id)) is not None:
-            arm = run.recipe.replace(seed=0, precision=result.precision)  # what it computed in, where the recipe left that open
+            # what it computed in, where the recipe left that open
+            arm = run.recipe.replace(seed=0, precision=result.precision)
             arms.setdefault((repr(arm), result.dataset_hash), []).append(run)
     groups = []
     for members in arms.values():
-        by_seed = {run.recipe.seed: run for run in members if run.recipe is not None}  # the same seed twice is one measurement
+        # the same seed twice is one measurement
+        by_seed = {run.recipe.seed: run for run in members if run.recipe is not None}
         found = [rows for run in by_seed.values() if (rows := predictions.read(Path(run.folder), "test")) is not None]
         if len(found) > 1 and len(found) == len(by_seed) and all(rows.same_rows(found[0]) for rows in found):
             judged = [rows.judged for rows in found]
-            groups.append(SeedGroup(ids=tuple(run.id for run in by_seed.values()), metrics=pooled(judged, metrics.shared(judged))))
+            ids = tuple(run.id for run in by_seed.values())
+            groups.append(SeedGroup(ids=ids, metrics=pooled(judged, metrics.shared(judged))))
     return tuple(groups)
 
 

@@ -1,4 +1,4 @@
-"""What a run left of its predictions: the rows of a split as its task judged them, and metrics that its result does not hold."""
+"""What a run left of its predictions: rows as its task judged them, and metrics that its result does not hold."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def path(folder: Path, split: str) -> Path:
 
 
 def read(folder: Path, split: str) -> Predictions | None:
-    """The predictions of a run folder; None when it has none of that split, or they cannot be read (named by `damage.of_run`)."""
+    """The predictions of a run folder; None when it has none of that split.
+
+    Those that cannot be read are None too; `damage.of_run` names them.
+    """
     import pyarrow.parquet as parquet
 
     file = path(folder, split)
@@ -45,22 +48,24 @@ def read(folder: Path, split: str) -> Predictions | None:
         table = parquet.read_table(file).sort_by("row_id") if file.is_file() else None
         if table is None or not len(table):
             return None
-        judged = Judged(labels=table["label"].to_numpy(), predictions=table["prediction"].to_numpy(), probabilities=_probabilities(table))
+        judged = Judged(labels=table["label"].to_numpy(), predictions=table["prediction"].to_numpy(),
+                        probabilities=_probabilities(table))
         return Predictions(row_ids=table["row_id"].to_numpy(), judged=judged)
     except (OSError, ValueError, KeyError, DataError):  # pyarrow's ArrowInvalid is a ValueError
         return None
 
 
 def complete(result: Result, folder: Path) -> Result:
-    """The result with the metrics that the version which made the run did not know or keep, from the run's predictions."""
+    """The result with the metrics that the version which made the run did not know, from the run's predictions."""
     found = dict(result.metrics)
     for split in (Split.TEST, Split.SHIFT, Split.VALIDATION):
         kept = found.get(split.value, {})
         if all(metric.name in kept for metric in METRICS):
             continue
         if fresh := _measured(folder, split.value):
+            both = fresh | kept
             order = dict.fromkeys((*(metric.name for metric in METRICS), *kept))
-            found[split.value] = {name: kept.get(name) or fresh[name] for name in order if name in kept or name in fresh}
+            found[split.value] = {name: both[name] for name in order if name in both}
     return dataclasses.replace(result, metrics=found)
 
 

@@ -47,7 +47,10 @@ def primary(names: Iterable[str]) -> Metric | None:
 
 
 def merit(scores: Mapping[str, float]) -> float:
-    """The value of the metric that decides among these, turned so that higher is better. Raises KeyError without a metric."""
+    """The value of the metric that decides among these, turned so that higher is better.
+
+    Raises KeyError without a metric.
+    """
     metric = primary(scores)
     if metric is None:
         raise KeyError(f"No metric among {', '.join(scores)}.")

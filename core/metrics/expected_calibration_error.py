@@ -1,7 +1,8 @@
 """Expected calibration error.
 
-Guo, Pleiss, Sun and Weinberger (2017), "On Calibration of Modern Neural Networks", equation 3. Sampling noise within bins adds to it,
-so that on few rows it reads too high, and a resample of rows higher still: its interval lies to the side of caution.
+Guo, Pleiss, Sun and Weinberger (2017), "On Calibration of Modern Neural Networks", equation 3. Sampling noise within
+bins adds to it, so that on few rows it reads too high, and a resample of rows higher still: the interval lies to the
+side of caution.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def weighted(sums: NDArray[Any], n_rows: int) -> Floats:
 
 METRIC = Metric(
     name="expected_calibration_error", label="expected calibration error",
-    meaning="How far the confidence in predictions lies from the share of them that are right, averaged over 15 bins of confidence.",
+    meaning="How far the confidence in predictions lies from the share of them that are right, "
+            "averaged over 15 bins of confidence.",
     higher_is_better=False, unit=Unit.SHARE, needs=frozenset({Need.LABELS, Need.PREDICTIONS, Need.PROBABILITIES}),
     parts=gaps, score=weighted,
 )

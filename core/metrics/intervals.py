@@ -1,7 +1,8 @@
 """Bootstrap intervals over rows, of any metric.
 
-Drawing n rows with replacement and tabulating them is one multinomial draw over the cells of the confusion table. So for metrics of
-labels and predictions alone the rows themselves are never resampled: exact, and as cheap as the table is small.
+Drawing n rows with replacement and tabulating them is one multinomial draw over the cells of the confusion table. So
+for metrics of labels and predictions alone the rows themselves are never resampled: exact, and as cheap as the table is
+small.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ Draw = Callable[[int], NDArray[np.int64]]
 """Number of resamples -> how often each row occurs in each of them, `(n_resamples, n_rows)`."""
 
 
-def bootstrap(judged: Judged, metrics: Sequence[Metric], *, seed: int = 0, samples: int = SAMPLES) -> dict[str, Interval]:
+def bootstrap(judged: Judged, metrics: Sequence[Metric], *, seed: int = 0,
+              samples: int = SAMPLES) -> dict[str, Interval]:
     """95 % percentile intervals over rows, by the metric's name.
 
     samples: resamples of all rows with replacement. Same seed, same interval; see `interval` for where it is widened.
@@ -36,10 +38,8 @@ def bootstrap(judged: Judged, metrics: Sequence[Metric], *, seed: int = 0, sampl
     others = [metric for metric in metrics if not metric.needs <= TABLE]
     found: dict[str, Interval] = {}
     if tabled:
-        rng = np.random.default_rng(seed)
         cells, counts = _table(judged)
-        shares = counts / judged.n_rows
-        found |= _intervals(cells, counts, tabled, lambda size: rng.multinomial(judged.n_rows, shares, size=size), samples)
+        found |= _intervals(cells, counts, tabled, _cell_draw(counts, seed), samples)
     if others:
         each = np.ones(judged.n_rows, np.int64)
         found |= _intervals(judged, each, others, row_draw(judged.n_rows, seed), samples)
@@ -47,10 +47,10 @@ def bootstrap(judged: Judged, metrics: Sequence[Metric], *, seed: int = 0, sampl
 
 
 def interval(value: float, draws: Floats, metric: Metric, n_rows: int) -> Interval:
-    """The 95 % percentile interval of a value among its resamples, widened to hold the value where the bootstrap is biased.
+    """The 95 % percentile interval of a value among its resamples, widened to hold the value where these are biased.
 
-    Where rows are all alike (every one right, every one wrong), resampling can show no other outcome than 0 or 1; then the bound is the
-    exact binomial one (Clopper and Pearson 1934).
+    Where rows are all alike (every one right, every one wrong), resampling can show no other outcome than 0 or 1; then
+    the bound is the exact binomial one (Clopper and Pearson 1934).
     """
     if metric.unit is Unit.SHARE and value in (0.0, 1.0) and draws.min() == draws.max() == value:
         return share(int(value) * n_rows, n_rows)
@@ -86,6 +86,13 @@ def row_draw(n_rows: int, seed: int) -> Draw:
     return draw
 
 
+def _cell_draw(counts: NDArray[np.int64], seed: int) -> Draw:
+    """Resamples of the cells of a table, each of as many rows as the table holds."""
+    rng = np.random.default_rng(seed)
+    n_rows = int(counts.sum())
+    return lambda size: rng.multinomial(n_rows, counts / n_rows, size=size)
+
+
 def chunks(samples: int, width: int) -> Iterator[int]:
     """Sizes of the parts in which so many resamples of `width` numbers each are made."""
     step = max(1, CHUNK_CELLS // width)
@@ -93,7 +100,8 @@ def chunks(samples: int, width: int) -> Iterator[int]:
         yield min(step, samples - start)
 
 
-def _intervals(judged: Judged, counts: NDArray[np.int64], metrics: Sequence[Metric], draw: Draw, samples: int) -> dict[str, Interval]:
+def _intervals(judged: Judged, counts: NDArray[np.int64], metrics: Sequence[Metric], draw: Draw,
+               samples: int) -> dict[str, Interval]:
     """counts: how many rows each row of `judged` stands for."""
     n_rows = int(counts.sum())
     parts = {metric.name: metric.parts(judged) for metric in metrics}
@@ -103,8 +111,11 @@ def _intervals(judged: Judged, counts: NDArray[np.int64], metrics: Sequence[Metr
         occurrences = draw(size)
         for metric in metrics:
             draws[metric.name].append(metric.of_sums(occurrences @ parts[metric.name], n_rows))
-    value = {metric.name: float(metric.of_sums(counts @ parts[metric.name], n_rows)) for metric in metrics}
-    return {metric.name: interval(value[metric.name], np.concatenate(draws[metric.name]), metric, n_rows) for metric in metrics}
+    found = {}
+    for metric in metrics:
+        value = float(metric.of_sums(counts @ parts[metric.name], n_rows))
+        found[metric.name] = interval(value, np.concatenate(draws[metric.name]), metric, n_rows)
+    return found
 
 
 def _table(judged: Judged) -> tuple[Judged, NDArray[np.int64]]:

@@ -38,7 +38,8 @@ def mean_of_classes(sums: NDArray[Any], n_rows: int) -> Floats:
 
 METRIC = Metric(
     name="macro_f1", label="macro-F1",
-    meaning="The F1 score of each class, averaged with equal weight, so that small classes count as much as large ones.",
+    meaning="The F1 score of each class, averaged with equal weight, so that small classes count as much as "
+            "large ones.",
     higher_is_better=True, unit=Unit.SHARE, needs=frozenset({Need.LABELS, Need.PREDICTIONS}),
     parts=counts, score=mean_of_classes, classes_alike=True,
 )

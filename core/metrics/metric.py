@@ -52,7 +52,8 @@ class Judged:
         sizes = {need: len(values) for need in Need if (values := self.get(need)) is not None}
         if len(set(sizes.values())) != 1 or 0 in sizes.values():
             found = ", ".join(f"{size} {need}" for need, size in sizes.items()) or "nothing"
-            raise DataError("These rows cannot be scored.", why=f"There are {found}; scoring needs each for the same rows, and a row.",
+            raise DataError("These rows cannot be scored.",
+                            why=f"There are {found}; scoring needs each for the same rows, and a row.",
                             remedy="Score predictions against the labels of the same rows.")
         if self.labels is not None and self.predictions is not None:
             limit = None if self.probabilities is None else self.probabilities.shape[1]
@@ -81,14 +82,16 @@ class Judged:
         """Of the probabilities; without them, those that occur."""
         if self.probabilities is not None:
             return int(self.probabilities.shape[1])
-        return 1 + max((int(values.max()) for values in (self.labels, self.predictions) if values is not None), default=-1)
+        known = [values for values in (self.labels, self.predictions) if values is not None]
+        return 1 + max((int(values.max()) for values in known), default=-1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """One number of a run on the rows of a split: one file that says all that pages, charts, documents and tests ask.
 
-    Its value is a function of sums over rows, so that resampling rows (intervals, paired tests, seeds) is one matrix product.
+    Its value is a function of sums over rows, so that resampling rows (intervals, paired tests, seeds) is one matrix
+    product.
     """
 
     name: str
@@ -105,7 +108,10 @@ class Metric:
     classes_alike: bool = False
     """Whether every class counts the same, however many rows it has."""
     score: Callable[[NDArray[Any], int], Floats] | None = None
-    """Sums `(…, n_parts)` of that many rows -> values `(…)`. None: the mean of the one part, so that each row has a value of its own."""
+    """Sums `(…, n_parts)` of that many rows -> values `(…)`.
+
+    None: the mean of the one part, so that each row has a value of its own.
+    """
 
     def applies_to(self, judged: Judged) -> bool:
         """Whether the judge gave all that this metric needs."""

@@ -1,4 +1,4 @@
-"""Two runs on the same rows: by any metric with a paired bootstrap; where rows are right or wrong, with McNemar's exact test too."""
+"""Two runs on the same rows: a paired bootstrap by any metric, McNemar's exact test where rows are right or wrong."""
 
 from __future__ import annotations
 
@@ -43,36 +43,49 @@ class RightOrWrong(PairedTest):
     """Exact two-sided McNemar test: chance of a split at least this uneven if neither were better."""
 
 
-def by_metric(metric: Metric, a: Judged, b: Judged, *, seed: int = 0, name_a: str = "A", name_b: str = "B") -> PairedTest:
+def by_metric(metric: Metric, a: Judged, b: Judged, *, seed: int = 0, name_a: str = "A",
+              name_b: str = "B") -> PairedTest:
     """Compare two runs on the same rows in the same order by a metric. Raises DataError on unequal input."""
     if a.n_rows != b.n_rows:
-        raise DataError("These two runs cannot be compared row by row.", why=f"One has {a.n_rows} rows, the other {b.n_rows}.",
+        raise DataError("These two runs cannot be compared row by row.",
+                        why=f"One has {a.n_rows} rows, the other {b.n_rows}.",
                         remedy="Compare runs on the same rows.")
-    rows_a, rows_b = metric.row_values(a), metric.row_values(b)
-    if metric.higher_is_better and rows_a is not None and rows_b is not None and np.isin([rows_a, rows_b], (0, 1)).all():
-        return _mcnemar(rows_a == 1, rows_b == 1, metric.label, seed=seed, samples=10_000, name_a=name_a, name_b=name_b)
+    right_a, right_b = _right(metric, a), _right(metric, b)
+    if right_a is not None and right_b is not None:
+        return _mcnemar(right_a, right_b, metric.label, seed=seed, samples=10_000, name_a=name_a, name_b=name_b)
     parts, draw, n_rows = (metric.parts(a), metric.parts(b)), row_draw(a.n_rows, seed), a.n_rows
     draws = []
     for size in chunks(SAMPLES, max(n_rows, parts[0].shape[1])):
         rows = draw(size)
         draws.append(metric.of_sums(rows @ parts[0], n_rows) - metric.of_sums(rows @ parts[1], n_rows))
     difference = _interval(metric.value(a) - metric.value(b), np.concatenate(draws))
-    return PairedTest(n=n_rows, difference=difference, sentence=_by_bootstrap(metric, n_rows, difference, name_a, name_b))
+    sentence = _by_bootstrap(metric, n_rows, difference, name_a, name_b)
+    return PairedTest(n=n_rows, difference=difference, sentence=sentence)
 
 
-def compare(labels: ArrayLike, predictions_a: ArrayLike, predictions_b: ArrayLike, *, seed: int = 0, samples: int = 10_000,
-            name_a: str = "A", name_b: str = "B") -> RightOrWrong:
+def _right(metric: Metric, judged: Judged) -> Marks | None:
+    """Which rows are right, by a metric that says only that of a row; None by others."""
+    rows = metric.row_values(judged)
+    if rows is None or not metric.higher_is_better or not np.isin(rows, (0, 1)).all():
+        return None
+    return np.asarray(rows == 1)
+
+
+def compare(labels: ArrayLike, predictions_a: ArrayLike, predictions_b: ArrayLike, *, seed: int = 0,
+            samples: int = 10_000, name_a: str = "A", name_b: str = "B") -> RightOrWrong:
     """Compare two runs by the rows whose prediction is the label, the same rows in the same order.
 
-    McNemar's test is exact (binomial over the rows on which exactly one is right). The bootstrap resamples rows, which over the
-    four outcomes is a multinomial draw. Raises DataError on empty or unequal input.
+    McNemar's test is exact (binomial over the rows on which exactly one is right). The bootstrap resamples rows, which
+    over the four outcomes is a multinomial draw. Raises DataError on empty or unequal input.
     """
     truth, guess_a = check(labels, predictions_a)
     _, guess_b = check(labels, predictions_b)
-    return _mcnemar(guess_a == truth, guess_b == truth, "accuracy", seed=seed, samples=samples, name_a=name_a, name_b=name_b)
+    right_a, right_b = guess_a == truth, guess_b == truth
+    return _mcnemar(right_a, right_b, "accuracy", seed=seed, samples=samples, name_a=name_a, name_b=name_b)
 
 
-def _mcnemar(right_a: Marks, right_b: Marks, label: str, *, seed: int, samples: int, name_a: str, name_b: str) -> RightOrWrong:
+def _mcnemar(right_a: Marks, right_b: Marks, label: str, *, seed: int, samples: int, name_a: str,
+             name_b: str) -> RightOrWrong:
     from scipy import stats
 
     n, both = right_a.size, int(np.sum(right_a & right_b))
@@ -80,10 +93,12 @@ def _mcnemar(right_a: Marks, right_b: Marks, label: str, *, seed: int, samples: 
     if samples < 1:
         raise DataError("A bootstrap needs at least one resample.", remedy="Ask for 10000, the default.")
     p_value = float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue) if only_a + only_b else 1.0
-    draws = np.random.default_rng(seed).multinomial(n, [only_a / n, only_b / n, 1 - (only_a + only_b) / n], size=samples)
+    shares = [only_a / n, only_b / n, 1 - (only_a + only_b) / n]
+    draws = np.random.default_rng(seed).multinomial(n, shares, size=samples)
     difference = _interval((only_a - only_b) / n, (draws[:, 0] - draws[:, 1]) / n)
-    return RightOrWrong(n=n, both_right=both, only_a=only_a, only_b=only_b, both_wrong=n - both - only_a - only_b, p_value=p_value,
-                        difference=difference, sentence=_sentence(n, only_a, only_b, p_value, difference, label, name_a, name_b))
+    sentence = _sentence(n, only_a, only_b, p_value, difference, label, name_a, name_b)
+    return RightOrWrong(n=n, both_right=both, only_a=only_a, only_b=only_b, both_wrong=n - both - only_a - only_b,
+                        p_value=p_value, difference=difference, sentence=sentence)
 
 
 def _interval(value: float, draws: Floats) -> Interval:
@@ -91,7 +106,8 @@ def _interval(value: float, draws: Floats) -> Interval:
     return Interval(value=value, low=float(min(low, value)), high=float(max(high, value)))
 
 
-def _sentence(n: int, only_a: int, only_b: int, p_value: float, difference: Interval, label: str, name_a: str, name_b: str) -> str:
+def _sentence(n: int, only_a: int, only_b: int, p_value: float, difference: Interval, label: str, name_a: str,
+              name_b: str) -> str:
     if not only_a + only_b:
         return f"{name_a} and {name_b} are right and wrong on exactly the same {n} rows."
     low, high = 100 * difference.low, 100 * difference.high
@@ -99,9 +115,11 @@ def _sentence(n: int, only_a: int, only_b: int, p_value: float, difference: Inte
         winner, loser = (name_a, name_b) if difference.value > 0 else (name_b, name_a)
         if difference.value < 0:
             low, high = -high, -low
-        return (f"{winner} is better than {loser} on these {n} rows by {_points(abs(100 * difference.value))} of {label} "
+        points = _points(abs(100 * difference.value))
+        return (f"{winner} is better than {loser} on these {n} rows by {points} of {label} "
                 f"(95 % interval {low:.1f} to {high:.1f}; exact McNemar p {p_words(p_value)}).")
-    return (f"These {n} rows do not tell {name_a} and {name_b} apart: only {name_a} is right on {only_a}, only {name_b} on {only_b} "
+    return (f"These {n} rows do not tell {name_a} and {name_b} apart: "
+            f"only {name_a} is right on {only_a}, only {name_b} on {only_b} "
             f"(difference {100 * difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}; "
             f"exact McNemar p {p_words(p_value)}).")
 
@@ -111,12 +129,14 @@ def _by_bootstrap(metric: Metric, n: int, difference: Interval, name_a: str, nam
     factor, digits, unit = (100, 1, " points") if metric.unit is Unit.SHARE else (1, 3, "")
     value, low, high = (factor * number for number in (difference.value, difference.low, difference.high))
     if low <= 0 <= high:
-        return (f"These {n} rows do not tell {name_a} and {name_b} apart in {metric.label} (difference {value:+.{digits}f}{unit}, "
+        return (f"These {n} rows do not tell {name_a} and {name_b} apart in {metric.label} "
+                f"(difference {value:+.{digits}f}{unit}, "
                 f"95 % interval {low:+.{digits}f} to {high:+.{digits}f}; paired bootstrap).")
     winner, loser = (name_a, name_b) if metric.sign * value > 0 else (name_b, name_a)
     low, high = sorted((abs(low), abs(high)))
     extreme = "higher" if metric.higher_is_better else "lower"
-    return (f"{winner} is better than {loser} on these {n} rows: its {metric.label} is {extreme} by {abs(value):.{digits}f}{unit} "
+    return (f"{winner} is better than {loser} on these {n} rows: "
+            f"its {metric.label} is {extreme} by {abs(value):.{digits}f}{unit} "
             f"(95 % interval {low:.{digits}f} to {high:.{digits}f}; paired bootstrap).")
 
 

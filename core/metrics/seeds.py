@@ -12,12 +12,14 @@ from core.metrics.intervals import SAMPLES, chunks, interval
 from core.metrics.metric import Floats, Judged, Metric
 
 
-def pooled(judged: Sequence[Judged], metrics: Sequence[Metric], *, seed: int = 0, samples: int = SAMPLES) -> dict[str, Interval]:
+def pooled(judged: Sequence[Judged], metrics: Sequence[Metric], *, seed: int = 0,
+           samples: int = SAMPLES) -> dict[str, Interval]:
     """Mean of each metric over seeds with its 95 % percentile interval, by the metric's name.
 
-    judged: one a seed, of the same rows in the same order. Each resample draws rows and seeds, both with replacement and
-    independently (the pigeonhole bootstrap, Owen 2007), so that the interval is of "another test set and another seed". It errs on the
-    wide side for rows; of seeds, two or three show too little. Rows that are all alike with every seed: as in `intervals.interval`.
+    judged: one a seed, of the same rows in the same order. Each resample draws rows and seeds, both with replacement
+    and independently (the pigeonhole bootstrap, Owen 2007), so that the interval is of "another test set and another
+    seed". It errs on the wide side for rows; of seeds, two or three show too little. Rows that are all alike with every
+    seed: as in `intervals.interval`.
     Raises DataError without a seed, and where their rows are not as many.
     """
     if len({each.n_rows for each in judged}) != 1:

@@ -33,7 +33,8 @@ def choose(ws: str) -> list[str]:
         if any(not r.status.final for r in runs.values()):
             shell.empty("Nothing to compare yet, but runs are under way.", page="runs", label="Watch them")
         else:
-            shell.empty("Nothing to compare yet. Start some runs on the Train page; each appears here as soon as it is done.",
+            shell.empty("Nothing to compare yet. Start some runs on the Train page; "
+                        "each appears here as soon as it is done.",
                         page="train", label="Go to Train")
         _waiting(ws, list(runs.values()))
         return []
@@ -60,8 +61,8 @@ def _watch(ws: str, open_: list[str]) -> None:
         left = [r for r in shell.api().runs.all(ws) if r.id in open_ and not r.status.final]
         if len(left) < len(open_):
             st.rerun()
-        st.caption(f":material/hourglass_empty: {len(left)} more {'runs are' if len(left) > 1 else 'run is'} still under way; "
-                   "they appear here when they are done.")
+        more = f"{len(left)} more {'runs are' if len(left) > 1 else 'run is'}"
+        st.caption(f":material/hourglass_empty: {more} still under way; they appear here when they are done.")
 
 
 def load(ws: str, ids: Sequence[str]) -> dict[str, tuple[Run, Result]]:
@@ -90,7 +91,8 @@ def same_rows(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) 
 
 def points(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], split: str, metric: Metric) -> list[Point]:
     """One point a run that has this metric."""
-    return [Point(name=names[i], value=v.value, low=v.low, high=v.high, index=arms.index(run.recipe), parameters=result.trainable_params)
+    return [Point(name=names[i], value=v.value, low=v.low, high=v.high, index=arms.index(run.recipe),
+                  parameters=result.trainable_params)
             for i, (run, result) in runs.items() if (v := result.metrics.get(split, {}).get(metric.name))]
 
 
@@ -99,25 +101,28 @@ def quality(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) ->
     st.subheader("How good", help=word("interval"))
     splits = list(dict.fromkeys(s for _, r in runs.values() for s in r.metrics))
     if "test" not in splits:
-        st.caption("These runs have no test scores, since their datasets have no test row. Import a dataset with test rows to judge them.")
+        st.caption("These runs have no test scores, since their datasets have no test row. "
+                   "Import a dataset with test rows to judge them.")
     if not splits:
         return None
     measured = {name for _, r in runs.values() for scores in r.metrics.values() for name in scores}
     choices = {metric.name: metric for metric in METRICS if metric.name in measured}
     first = next(iter(choices))
     with st.container(horizontal=True):
-        name = st.segmented_control("Metric", list(choices), default=first, format_func=lambda name: choices[name].label, key="metric",
-                                    required=True, label_visibility="collapsed") or first
-        split = st.segmented_control("Rows", splits, default=splits[0], key="split", required=True, help=word("shift set"),
-                                     label_visibility="collapsed") if len(splits) > 1 else splits[0]
+        name = st.segmented_control("Metric", list(choices), default=first, key="metric", required=True,
+                                    format_func=lambda name: choices[name].label, label_visibility="collapsed") or first
+        split = splits[0]
+        if len(splits) > 1:
+            split = st.segmented_control("Rows", splits, default=split, key="split", required=True,
+                                         help=word("shift set"), label_visibility="collapsed") or split
     metric = choices[name]
     st.caption(metric.explanation)
-    found = points(runs, names, str(split), metric)
+    found = points(runs, names, split, metric)
     left, right = st.columns(2)
     with left:
-        charts.show(intervals.dots(found, metric=metric, split=str(split)), key="dots")
+        charts.show(intervals.dots(found, metric=metric, split=split), key="dots")
     with right:
-        charts.show(intervals.against_parameters(found, metric=metric, split=str(split)), key="parameters")
+        charts.show(intervals.against_parameters(found, metric=metric, split=split), key="parameters")
     return metric
 
 
@@ -130,8 +135,9 @@ def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], nam
     reported = {name for found in comparison.curves.values() for point in found.evals for name in point}
     choices = {metric.on("validation"): metric for metric in METRICS if metric.name in reported}
     with st.container(horizontal=True):
-        x = st.segmented_control("Horizontal axis", list(curves.X_LABELS), default="steps", key="curve_x", required=True,
-                                 help="Runs with different numbers of rows line up by samples; different machines by steps.") or "steps"
+        x = st.segmented_control(
+            "Horizontal axis", list(curves.X_LABELS), default="steps", key="curve_x", required=True,
+            help="Runs with different numbers of rows line up by samples; different machines by steps.") or "steps"
         options = [*choices, TRAINING_LOSS]
         what = st.segmented_control("Curve", options, default=options[0], key="curve_y", required=True) or options[0]
     metric = choices.get(what)
@@ -139,10 +145,12 @@ def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], nam
     charts.show(curves.overlay(lines, x=x, metric=metric), key="overlay")
     without = [names[i] for i in runs if names[i] not in {line.name for line in lines}]
     if without:
-        st.caption(f"Without a curve: {', '.join(map(shell.escape, without))}. A probe is solved in one go; there are no steps to draw.")
+        st.caption(f"Without a curve: {', '.join(map(shell.escape, without))}. "
+                   "A probe is solved in one go; there are no steps to draw.")
 
 
-def _line(comparison: Comparison, run_id: str, run: Run, name: str, x: str, metric: Metric | None) -> curves.Line | None:
+def _line(comparison: Comparison, run_id: str, run: Run, name: str, x: str,
+          metric: Metric | None) -> curves.Line | None:
     """The curve of a run; None where it reported nothing of the kind. metric: None for the training loss."""
     found = comparison.curves.get(run_id)
     x_key, y_key = {"steps": "step"}.get(x, x), metric.name if metric else "loss"
@@ -150,7 +158,8 @@ def _line(comparison: Comparison, run_id: str, run: Run, name: str, x: str, metr
     kept = [row for row in rows if x_key in row and y_key in row]
     if not kept:
         return None
-    return curves.Line(name=name, x=[row[x_key] for row in kept], y=[row[y_key] for row in kept], index=arms.index(run.recipe))
+    return curves.Line(name=name, x=[row[x_key] for row in kept], y=[row[y_key] for row in kept],
+                       index=arms.index(run.recipe))
 
 
 def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], metric: Metric | None) -> None:
@@ -176,8 +185,8 @@ def _right_or_wrong(test: RightOrWrong, a: str, b: str) -> None:
     """Which run got which rows right."""
     st.table({"": [f"{a} right", f"{a} wrong"], f"{b} right": [test.both_right, test.only_b],
               f"{b} wrong": [test.only_a, test.both_wrong]}, hide_index=True, border="horizontal",
-             alt=f"Of {test.n} test rows, both right {test.both_right}, only the first {test.only_a}, only the second {test.only_b}, "
-                 f"both wrong {test.both_wrong}")
+             alt=f"Of {test.n} test rows, both right {test.both_right}, only the first {test.only_a}, "
+                 f"only the second {test.only_b}, both wrong {test.both_wrong}")
 
 
 def confusions(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
@@ -187,24 +196,27 @@ def confusions(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], n
     if not ids:
         st.caption("No confusion matrix: none of these runs has predictions on test rows.")
         return
-    picked = st.pills("Show", ids, selection_mode="multi", default=ids[:2], format_func=names.__getitem__, key=f"confused_{len(ids)}",
-                      label_visibility="collapsed")
+    picked = st.pills("Show", ids, selection_mode="multi", default=ids[:2], format_func=names.__getitem__,
+                      key=f"confused_{len(ids)}", label_visibility="collapsed")
     columns = st.columns(2)
     for place, i in enumerate(picked):
         with columns[place % 2]:
-            charts.show(confusion.matrix(comparison.confusion[i], comparison.classes_of[i], name=names[i]), key=f"confusion_{i}")
+            chart = confusion.matrix(comparison.confusion[i], comparison.classes_of[i], name=names[i])
+            charts.show(chart, key=f"confusion_{i}")
 
 
 def differences(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
     """Only the recipe fields in which the runs differ."""
     st.subheader("What differs between the recipes", help=word("recipe"))
     if not comparison.differences:
-        st.caption("Nothing: the recipes are the same." if len(runs) > 1 else "Choose a second run to see what differs.")
+        same = "Nothing: the recipes are the same."
+        st.caption(same if len(runs) > 1 else "Choose a second run to see what differs.")
         return
     ids = list(comparison.ids)
     rows = [{"Setting": recipe_form.label(field)} | {names[i]: _text(v) for i, v in zip(ids, values, strict=True)}
             for field, values in comparison.differences.items()]
-    st.dataframe(inert(rows), hide_index=True, key="differences", column_config={"Setting": st.column_config.TextColumn(pinned=True)},
+    st.dataframe(inert(rows), hide_index=True, key="differences",
+                 column_config={"Setting": st.column_config.TextColumn(pinned=True)},
                  alt="Settings in which the recipes differ: " + ", ".join(r["Setting"] for r in rows))
 
 

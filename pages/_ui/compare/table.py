@@ -15,8 +15,15 @@ from core.spreadsheets import inert, records_to_csv
 from pages._ui import arms, guard, shell
 from pages._ui.words import word
 
+SECONDS_ALONE = ("Without downloads; passes over the base model that runs share are counted at what they took, "
+                 "whoever ran them.")
+SECONDS_ADDED = "What the run adds to others: without those passes."
 AFTER = "validation"
 """These rows also chose the checkpoint: their numbers stand at the end."""
+
+
+CSV_FIELDS = ("trainable_params", "total_params", "seconds", "marginal_seconds", "shared_seconds",
+              "estimated_memory_bytes", "peak_memory_bytes", "artifact_bytes", "precision", "device", "dataset_hash")
 
 
 def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
@@ -28,18 +35,18 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> N
         **{metric.heading(split): st.column_config.TextColumn(help=metric.explanation) for split, metric in scores},
         "Trained": st.column_config.NumberColumn(format="compact", help=word("trained parameters")),
         "All parameters": st.column_config.NumberColumn(format="compact"),
-        "Seconds alone": st.column_config.NumberColumn(format="%.0f", help="Without downloads; passes over the base model that runs share "
-                                                                           "are counted at what they took, whoever ran them."),
-        "Seconds added": st.column_config.NumberColumn(format="%.0f", help="What the run adds to others: without those passes."),
+        "Seconds alone": st.column_config.NumberColumn(format="%.0f", help=SECONDS_ALONE),
+        "Seconds added": st.column_config.NumberColumn(format="%.0f", help=SECONDS_ADDED),
         "Memory estimated": st.column_config.NumberColumn(format="bytes", help="Before the start."),
         "Memory measured": st.column_config.NumberColumn(format="bytes", help="The run's peak."),
         "Artifact": st.column_config.NumberColumn(format="bytes", help=word("artifact")),
     }
+    on_test = [metric for split, metric in scores if split == "test"]
+    spoken = "; ".join(_spoken(row["Run"], row, on_test) for row in rows)
     st.dataframe(inert(rows), hide_index=True, column_config=config, key="table",
-                 alt=f"Table of {len(rows)} runs: " + "; ".join(_spoken(r["Run"], r, [m for s, m in scores if s == "test"]) for r in rows))
-    st.download_button("Table as CSV", data=guard.made(lambda: _csv(runs, names)), file_name="thaw-comparison.csv", mime="text/csv",
-                       on_click="ignore",
-                       icon=":material/download:", key="csv")
+                 alt=f"Table of {len(rows)} runs: {spoken}")
+    st.download_button("Table as CSV", data=guard.made(lambda: _csv(runs, names)), file_name="thaw-comparison.csv",
+                       mime="text/csv", on_click="ignore", icon=":material/download:", key="csv")
 
 
 def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
@@ -54,16 +61,20 @@ def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
         run = runs[group.ids[0]][0]
         row: dict[str, Any] = {"Arm": arms.short(run, seeds=False), "Seeds": len(group.ids)}
         rows.append(row | {metric.heading("test"): _text(group.metrics.get(metric.name)) for metric in shown})
-    st.dataframe(inert(rows), hide_index=True, key="seeds", alt="Arms with several seeds: " + "; ".join(
-        _spoken(f"{row['Arm']}, {row['Seeds']} seeds,", row, shown) for row in rows),
-        column_config={metric.heading("test"): st.column_config.TextColumn(help=metric.explanation) for metric in shown})
-    st.caption("Mean over the seeds of an arm. The interval covers the test rows and the seeds: what another test set and another seed "
-               "would give. With two or three seeds it still says little about seeds.")
+    spoken = "; ".join(_spoken(f"{row['Arm']}, {row['Seeds']} seeds,", row, shown) for row in rows)
+    config = {metric.heading("test"): st.column_config.TextColumn(help=metric.explanation) for metric in shown}
+    st.dataframe(inert(rows), hide_index=True, key="seeds", column_config=config,
+                 alt=f"Arms with several seeds: {spoken}")
+    st.caption("Mean over the seeds of an arm. The interval covers the test rows and the seeds: what another test set "
+               "and another seed would give. With two or three seeds it still says little about seeds.")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _seed_groups(ws: str, measured: tuple[tuple[str, float], ...]) -> tuple[SeedGroup, ...]:
-    """Kept, since a bootstrap on many rows takes seconds. measured: run ids with their seconds, which change when a run is resumed."""
+    """Kept, since a bootstrap on many rows takes seconds.
+
+    measured: run ids with their seconds, which change when a run is resumed.
+    """
     return shell.api().experiments.seed_groups(ws, [i for i, _ in measured])
 
 
@@ -99,13 +110,11 @@ def _csv(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> by
     for i, (run, result) in runs.items():
         row: dict[str, Any] = {"id": i, "run": names[i], "status": run.status.value}
         if run.recipe:
-            row |= {"method": run.recipe.method, "seed": run.recipe.seed, "label_budget": run.recipe.label_budget or "all"}
+            row |= {"method": run.recipe.method, "seed": run.recipe.seed,
+                    "label_budget": run.recipe.label_budget or "all"}
         for split, metrics in result.metrics.items():
             for metric, interval in metrics.items():
-                row |= {f"{split}_{metric}": interval.value, f"{split}_{metric}_low": interval.low, f"{split}_{metric}_high": interval.high}
-        rows.append(row | {"trainable_params": result.trainable_params, "total_params": result.total_params, "seconds": result.seconds,
-                           "marginal_seconds": result.marginal_seconds, "shared_seconds": result.shared_seconds,
-                           "estimated_memory_bytes": result.estimated_memory_bytes, "peak_memory_bytes": result.peak_memory_bytes,
-                           "artifact_bytes": result.artifact_bytes, "precision": result.precision, "device": result.device,
-                           "dataset_hash": result.dataset_hash})
+                name = f"{split}_{metric}"
+                row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        rows.append(row | {field: getattr(result, field) for field in CSV_FIELDS})
     return records_to_csv(rows).encode()
