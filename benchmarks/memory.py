@@ -29,6 +29,7 @@ from core.cli import follow, sources  # noqa: E402
 from core.domain.dataset import Dataset, Split, Task  # noqa: E402
 from core.domain.model import ModelFacts  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
+from core.models import methods  # noqa: E402
 from core.planning import effort  # noqa: E402
 from core.planning.estimate import MemoryEstimate, memory  # noqa: E402
 from core.settings import Settings  # noqa: E402
@@ -63,7 +64,7 @@ def main() -> int:
     for length in lengths:
         for precision in args.precisions.split(","):
             for method in args.methods.split(","):
-                if method == "qlora" and facts.has_batch_norm:
+                if methods.get(method).applies_to(facts):
                     continue
                 recipe = recipe_for(dataset, facts, method, length, precision)
                 records.append({"method": method, "precision": precision, "length": length}

@@ -47,6 +47,7 @@ from core.domain.dataset import Dataset, Split  # noqa: E402
 from core.domain.model import ModelFacts  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
 from core.domain.targets import lora_targets  # noqa: E402
+from core.models import methods  # noqa: E402
 from core.planning import effort  # noqa: E402
 from core.settings import Settings  # noqa: E402
 from core.training import device as device_module  # noqa: E402
@@ -83,7 +84,7 @@ def main() -> int:
                 recipe = recipe_for(dataset, facts, method, args.effort, seed=number,
                                     epochs=args.epochs).replace(precision=precision)
                 for side in args.sides.split(","):
-                    if (side == "after" and method == "probe") or (side == "plain" and precision != precisions[0]):
+                    if (side == "after" and methods.card_of(method).solved) or (side == "plain" and precision != precisions[0]):
                         continue
                     print(f"{method}, {side}, {precision} ({number + 1}/{args.repeats}) ...", file=sys.stderr,
                           flush=True)

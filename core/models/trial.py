@@ -32,7 +32,8 @@ LARGE = 5e8
 
 @torch.no_grad()
 def forward(body: nn.Module, inputs: Inputs, *, name: str) -> Any:
-    """The body's output for `inputs`. Raises ModelError where it fails, is not finite, or is another the second time."""
+    """The body's output for `inputs`. Raises ModelError where it fails, is not finite, or is another the second time.
+    """
     try:
         output, again = body(**inputs), body(**inputs)
         hidden: torch.Tensor = output.last_hidden_state
@@ -88,7 +89,9 @@ def check_stack(body: nn.Module, stack: Stack, inputs: Inputs, *, name: str) -> 
 
 @torch.no_grad()
 def padding_matters(network: Network, inputs: Inputs) -> bool:
-    """Whether a text gets other features when its row is filled up: convolutions and Fourier transforms look over the mask."""
+    """Whether a text gets other features when its row is filled up: convolutions and Fourier transforms look over the
+    mask.
+    """
     whole = {key: value[:1] for key, value in inputs.items()}
     n_tokens = whole["input_ids"].shape[1]
     short = {key: value[:, :max(1, n_tokens // 3)] for key, value in whole.items()}
@@ -102,7 +105,9 @@ def padding_matters(network: Network, inputs: Inputs) -> bool:
 
 @torch.no_grad()
 def bf16_fails(network: Network, inputs: Inputs) -> str:
-    """Why a pass in bf16 fails: some architectures fill in numbers that bf16 does not have (DeBERTa). Empty where it works."""
+    """Why a pass in bf16 fails: some architectures fill in numbers that bf16 does not have (DeBERTa). Empty where it
+    works.
+    """
     try:
         with torch.autocast(network.device.type, dtype=torch.bfloat16):
             found = network.features(**inputs)
@@ -127,8 +132,11 @@ def refusals(folder: Path, facts: ModelFacts, body: nn.Module, inputs: Inputs) -
     tried: dict[tuple[Weights, type], str | None] = {}
     there: nn.Module | None = body
     del body
-    order = sorted(methods.REGISTRY.values(), key=lambda m: (m.card.weights is not Weights.PRETRAINED, m.card.adapter is not None))
-    for method in order:
+
+    def late(method: Method) -> tuple[bool, bool]:
+        return method.card.weights is not Weights.PRETRAINED, method.card.adapter is not None
+
+    for method in sorted(methods.REGISTRY.values(), key=late):
         weights, adapter = method.card.weights, method.card.adapter
         kind = (weights, type(adapter))
         if method.card.solved or method.applies_to(facts):
@@ -146,7 +154,9 @@ def refusals(folder: Path, facts: ModelFacts, body: nn.Module, inputs: Inputs) -
 
 
 def _step(folder: Path, facts: ModelFacts, body: nn.Module | None, method: Method, inputs: Inputs) -> str | None:
-    """Why one step fails; None when every kind of trained weight got a finite gradient. body: where it need not be loaded."""
+    """Why one step fails; None when every kind of trained weight got a finite gradient. body: where it need not be
+    loaded.
+    """
     recipe = Recipe(dataset="", base_model=facts.id, method=method.card.name, task=facts.tasks[0])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -1,4 +1,6 @@
-"""A label budget: how many labelled rows a run may use in all, and how they are shared between training and validation."""
+"""A label budget: how many labelled rows a run may use in all, and how they are shared between training and
+validation.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,15 @@ from core.domain.recipe import Recipe
 from core.models import methods
 
 LABELS, TRAINING = "labels", "training"
-"""What a recipe's budget counts: every label used; or, in recipes made before that, training rows only, and all validation rows."""
+"""What a recipe's budget counts: every label used; or, in recipes made before that, training rows only, and all
+validation rows.
+"""
 VALIDATION_SHARE = 0.2
 """Of the budget, for choosing the checkpoint."""
 LEAST_VALIDATION = 20
-"""With fewer rows (or fewer than two a class) a checkpoint is chosen by chance: then all train, and the last checkpoint is kept."""
+"""With fewer rows (or fewer than two a class) a checkpoint is chosen by chance: then all train, and the last
+checkpoint is kept.
+"""
 
 
 def shared(recipe: Recipe, *, train: int, validation: int, classes: int) -> tuple[int, int]:
@@ -44,5 +50,7 @@ def in_words(recipe: Recipe) -> str:
 
 
 def limited(budget: int | None, *, train: int, validation: int) -> int | None:
-    """The budget as a recipe keeps it: None where it is not below the labels there are (0 training rows: not known yet)."""
+    """The budget as a recipe keeps it: None where it is not below the labels there are (0 training rows: not known
+    yet).
+    """
     return budget if budget is not None and (not train or budget < train + validation) else None

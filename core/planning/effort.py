@@ -1,9 +1,10 @@
 """One dial, effort, and everything that follows from it: the default recipe of each method.
 
-Each number's reason stands beside it. Sources: BERT (Devlin et al. 2019, appendix A.3: 2-4 epochs, batch 16 or 32, rates 2e-5 to
-5e-5); LoRA (Hu et al. 2021) and QLoRA (Dettmers et al. 2023: adapters on all linear layers); "On the Stability of Fine-tuning BERT"
-(Mosbach et al. 2021: few rows need more epochs and a warm-up, not another rate); "Fine-Tuning can Distort Pretrained Features"
-(Kumar et al. 2022: start from the probe's head, then small steps).
+Each number's reason stands beside it; learning rates are the methods' own (`core.models.methods`). Sources: BERT
+(Devlin et al. 2019, appendix A.3: 2-4 epochs, batch 16 or 32); LoRA (Hu et al. 2021) and QLoRA (Dettmers et al. 2023:
+adapters on all linear layers); "On the Stability of Fine-tuning BERT" (Mosbach et al. 2021: few rows need more epochs
+and a warm-up, not another rate); "Fine-Tuning can Distort Pretrained Features" (Kumar et al. 2022: start from the
+probe's head, then small steps).
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
     Raises RecipeError for an unknown effort or method, and for a plan that names blocks without facts.
     """
     if effort not in _LEVELS:
-        raise RecipeError(f"There is no effort {effort!r}.", why=f"The dial has: {', '.join(EFFORTS)}.", remedy="Choose one of these.")
+        raise RecipeError(f"There is no effort {effort!r}.", why=f"The dial has: {', '.join(EFFORTS)}.",
+                          remedy="Choose one of these.")
     level, card = _LEVELS[effort], methods.card_of(method)
     batch = _batch_size(task, train_rows, least=8 if facts is not None and facts.has_batch_norm else 4)
     epochs = _epochs(level, batch, train_rows)
@@ -111,7 +113,7 @@ def _rate(card: Card, effort: str, *, convolutions: bool, language: bool) -> flo
 
 
 def _batch_size(task: Task, train_rows: int | None, *, least: int) -> int:
-    """16 rows (4 for language models, whose logits are large); fewer when that would leave less than ten updates an epoch.
+    """16 rows (4 for language models, whose logits are large); fewer where that leaves less than ten updates an epoch.
 
     least: 4, or 8 for BatchNorm, whose statistics of fewer rows are mostly noise.
     """
@@ -142,7 +144,9 @@ def _length(level: _Level, task: Task, mean_length: float, facts: ModelFacts | N
 
 
 def _plan(card: Card, facts: ModelFacts | None) -> FreezePlan:
-    """The method's own plan; one that is in force whatever the recipe says is left open while the blocks are not known."""
+    """The method's own plan; one that is in force whatever the recipe says is left open while the blocks are not
+    known.
+    """
     if facts is not None:
         return card.default_plan(facts.block_names)
     if card.needs_freeze_plan and card.default_plan is not freeze.none:

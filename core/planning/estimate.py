@@ -18,9 +18,13 @@ from core.planning import budget, footprint
 from core.planning.footprint import SHARE_AVAILABLE, UNKNOWN_DEVICE
 
 EFFICIENCY = 0.5
-"""Share of the measured matrix-multiply rate that a transformer step reaches (small layers, softmax, norms; 2-core CPU, MiniLM)."""
+"""Share of the measured matrix-multiply rate that a transformer step reaches (small layers, softmax, norms; 2-core
+CPU, MiniLM).
+"""
 CONVOLUTION_EFFICIENCY = 0.25
-"""The same for a network of convolutions, whose depthwise layers move more than they multiply (2-core CPU, EfficientNet-Lite0)."""
+"""The same for a network of convolutions, whose depthwise layers move more than they multiply (2-core CPU,
+EfficientNet-Lite0).
+"""
 START_UP_S = 8.0
 """Seconds to import torch and transformers, load weights, save (2-core CPU)."""
 PROBE_FIT_S_PER_ROW = 0.7 / 2000
@@ -72,14 +76,15 @@ class Estimate:
 
 def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, n_classes: int, rows: dict[str, int],
              mean_length: float, slots: int = 1) -> Estimate:
-    """What a run will need. rows: split name -> rows; mean_length: mean characters of a text (0 = unknown or pictures); slots: runs that
-    train at the same time, each of which may plan with its share of the device's memory.
+    """What a run will need. rows: split name -> rows; mean_length: mean characters of a text (0 = unknown or pictures);
+    slots: runs that train at the same time, each of which may plan with its share of the device's memory.
 
     device None (not measured yet) counts as a slow 8 GB CPU. Raises PatternError when LoRA targets match nothing.
     """
     device = device or UNKNOWN_DEVICE
     parts = footprint.count(recipe, facts=facts, n_classes=n_classes)
-    train_rows, validation = budget.shared(recipe, train=rows.get("train", 0), validation=rows.get("validation", 0), classes=n_classes)
+    train_rows, validation = budget.shared(
+        recipe, train=rows.get("train", 0), validation=rows.get("validation", 0), classes=n_classes)
     rows = {**rows, "validation": validation}
     solved = methods.card_of(recipe.method).solved
     steps = 0 if solved else math.ceil(batches_an_epoch(train_rows, recipe.batch_size) * recipe.epochs)
@@ -90,7 +95,9 @@ def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, n_clas
 
 def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int, advise: bool = True,
            slots: int = 1) -> MemoryEstimate:
-    """Bytes at the peak of training, by part. With checkpointing `auto` it is counted only where the run does not fit without."""
+    """Bytes at the peak of training, by part. With checkpointing `auto` it is counted only where the run does not fit
+    without.
+    """
     parts = footprint.count(recipe, facts=facts, n_classes=n_classes)
     solved = methods.card_of(recipe.method).solved
     available = int(device.memory_bytes * SHARE_AVAILABLE.get(device.kind, 0.8)) // max(1, slots)
@@ -102,7 +109,8 @@ def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int,
             weights=parts.weight_bytes + (footprint.autocast_copies(parts, recipe, device)),
             gradients=4 * parts.trainable,
             optimizer=0 if solved else moments * parts.trainable,
-            activations=held, adapters=4 * parts.adapter, available=available, runtime=footprint.runtime(recipe, device, held))
+            activations=held, adapters=4 * parts.adapter, available=available,
+            runtime=footprint.runtime(recipe, device, held))
 
     plain = build(recipe.gradient_checkpointing == "on")
     if recipe.gradient_checkpointing == "auto" and plain.badge == "will not fit":
@@ -137,8 +145,8 @@ def _size(size_bytes: int) -> str:
     return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e8 else f"{size_bytes / 1e6:.0f} MB"
 
 
-def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint.Parts, rows: dict[str, int], train_rows: int,
-             steps: int, mean_length: float) -> float:
+def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint.Parts, rows: dict[str, int],
+             train_rows: int, steps: int, mean_length: float) -> float:
     """Start-up + frozen prefix once + training passes + validation and test passes, at the measured rate."""
     card = methods.card_of(recipe.method)
     rate = footprint.gflops(recipe, device) * 1e9 * (CONVOLUTION_EFFICIENCY if facts.has_batch_norm else EFFICIENCY)

@@ -18,7 +18,9 @@ ABSMAX_BLOCK = 64
 DOUBLE_BLOCK = 256
 """Scale factors that share one second-level fp32 scale under double quantisation (Dettmers et al. 2023, section 3)."""
 HALF_PRECISION_ACTIVATIONS = 0.75
-"""Activations under bf16 autocast against fp32: matrix products halve, norms, softmax and the residual stream stay fp32."""
+"""Activations under bf16 autocast against fp32: matrix products halve, norms, softmax and the residual stream stay
+fp32.
+"""
 AUTOCAST_COPY_BYTES = 2
 """Autocast keeps a half-precision copy of each matrix weight that needs a gradient, for the length of a step."""
 FORWARD_BATCH = 32
@@ -26,20 +28,29 @@ FORWARD_BATCH = 32
 FORWARD_BLOCKS = 1
 """A forward pass without gradients holds at most what one block would keep for backward."""
 FORWARD_SHARE = 0.5
-"""Of what a stage of a picture model keeps for backward, what is in memory at once when nothing is kept: about three of its feature
-maps (measured: EfficientNet-Lite0, 32 pictures of 224, 0.6 GB)."""
+"""Of what a stage of a picture model keeps for backward, what is in memory at once when nothing is kept: about three of
+its feature maps (measured: EfficientNet-Lite0, 32 pictures of 224, 0.6 GB)."""
 KEPT_PER_INPUT = 17
-"""Activations of a transformer block against its input (34 · width · 2 bytes in half precision; Korthikanti et al. 2022)."""
+"""Activations of a transformer block against its input (34 · width · 2 bytes in half precision; Korthikanti et al.
+2022).
+"""
 RUNTIME_BYTES = {"cpu": 35_000_000, "cuda": 20_000_000}
 """Libraries' thread buffers and tokenised rows (a MiniLM run on a 2-core CPU with AVX512-BF16)."""
 SLACK = {"cpu": 0.25, "cuda": 0.0}
-"""Of the activations, what a CPU's allocator holds beside them, since batches differ in length (`benchmarks/memory.py`)."""
+"""Of the activations, what a CPU's allocator holds beside them, since batches differ in length
+(`benchmarks/memory.py`).
+"""
 UNPACKING_BYTES = {"cpu": 60_000_000, "cuda": 0}
-"""What storing weights in 4 bits leaves in the process: the model was there in full for the features of the solved head."""
+"""What storing weights in 4 bits leaves in the process: the model was there in full for the features of the solved
+head.
+"""
 SHARE_AVAILABLE = {"cpu": 0.8, "cuda": 0.92}
-"""Of the device's memory, what a run may plan with: the rest is the system's and the web process's (CPU) or the driver's (CUDA)."""
-UNKNOWN_DEVICE = Device(kind="cpu", name="not measured yet", memory_bytes=8 * 2**30, cores=2, fp32_gflops=100.0, bf16_gflops=0.0,
-                        precision="fp32", versions={}, measured=0.0)
+"""Of the device's memory, what a run may plan with: the rest is the system's and the web process's (CPU) or the
+driver's (CUDA).
+"""
+UNKNOWN_DEVICE = Device(
+    kind="cpu", name="not measured yet", memory_bytes=8 * 2**30, cores=2, fp32_gflops=100.0, bf16_gflops=0.0,
+    precision="fp32", versions={}, measured=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +108,8 @@ def count(recipe: Recipe, *, facts: ModelFacts, n_classes: int) -> Parts:
         opened = [block for block in facts.blocks if not plan.is_frozen(block.name)]
         body = open_parameters(facts, plan)
     return Parts(body=facts.parameters, head=head, adapter=adapter, trainable=head + adapter + body,
-                 trainable_linear=sum(b.linear_parameters for b in opened), weight_bytes=_weight_bytes(recipe, facts, head))
+                 trainable_linear=sum(b.linear_parameters for b in opened),
+                 weight_bytes=_weight_bytes(recipe, facts, head))
 
 
 def _weight_bytes(recipe: Recipe, facts: ModelFacts, head: int) -> int:
@@ -136,14 +148,15 @@ def gflops(recipe: Recipe, device: Device) -> float:
 
 
 def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpointing: bool) -> int:
-    """Bytes of activations at the peak: what trained blocks keep for backward, or one block of a forward pass if that is more.
+    """Bytes of activations at the peak: what trained blocks keep for backward, or one block of a forward pass if more.
 
     The frozen prefix keeps none. Checkpointing keeps each block's input and one block's inside at a time.
     """
     pictures = recipe.task is Task.IMAGE_CLASSIFICATION
     units = recipe.batch_size * (1 if pictures else recipe.max_length)
     kept = {b.name: _per_unit(b, facts) for b in facts.blocks}
-    forward_only = FORWARD_BLOCKS * max(kept.values(), default=0) * (max(units, FORWARD_BATCH) * FORWARD_SHARE if pictures else units)
+    at_once = max(units, FORWARD_BATCH) * FORWARD_SHARE if pictures else units
+    forward_only = FORWARD_BLOCKS * max(kept.values(), default=0) * at_once
     card = methods.card_of(recipe.method)
     if card.solved:
         held = 0.0
@@ -155,13 +168,16 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
             boundary = (sum(trained) / KEPT_PER_INPUT if pictures else 4 * facts.hidden_size * len(trained)) * units
             held = min(held, boundary + max(trained) * units)
         if pictures and trained:
-            held += FORWARD_SHARE * max(trained) * units  # feature maps are so large that their gradients on the way down count
+            # Feature maps are so large that their gradients on the way down count.
+            held += FORWARD_SHARE * max(trained) * units
     scale = HALF_PRECISION_ACTIVATIONS if precision(recipe, device) != "fp32" else 1.0
     return math.ceil(scale * max(held, forward_only))
 
 
 def _per_unit(block: Block, facts: ModelFacts) -> float:
-    """Measured bytes a token (or picture), else the transformer formula 34 · width · 2 (Korthikanti et al. 2022, section 4, in fp32)."""
+    """Measured bytes a token (or picture), else the transformer formula 34 · width · 2 (Korthikanti et al. 2022,
+    section 4, in fp32).
+    """
     measured = facts.activation_bytes_per_block.get(block.name)
     if measured is not None:
         return float(measured)
@@ -169,8 +185,10 @@ def _per_unit(block: Block, facts: ModelFacts) -> float:
 
 
 def forward_flops(recipe: Recipe, *, facts: ModelFacts, mean_length: float) -> float:
-    """Operations of one forward pass over one row, padded to a multiple of 32 tokens (two a weight when nothing was measured)."""
-    per_unit = facts.forward_flops_per_token or 2.0 * sum(block.parameters for block in facts.blocks if block.name != "embeddings")
+    """Operations of one forward pass over one row, padded to a multiple of 32 tokens (two a weight when nothing was
+    measured).
+    """
+    per_unit = facts.forward_flops_per_token or 2.0 * sum(b.parameters for b in facts.blocks if b.name != "embeddings")
     if recipe.task is Task.IMAGE_CLASSIFICATION:
         return per_unit
     tokens = recipe.max_length if mean_length <= 0 else min(recipe.max_length, 32 * math.ceil(mean_length / 4 / 32))
@@ -185,6 +203,7 @@ def prefix_share(recipe: Recipe, facts: ModelFacts) -> float:
     if recipe.augmentation != "off" and recipe.task is Task.IMAGE_CLASSIFICATION:
         return 0.0
     work = facts.flops_per_block or {
-        block.name: float(block.linear_parameters or (0 if block.name == "embeddings" else block.parameters)) for block in facts.blocks}
+        block.name: float(block.linear_parameters or (0 if block.name == "embeddings" else block.parameters))
+        for block in facts.blocks}
     below = sum(work[block.name] for block in facts.blocks[:first_trained(recipe, facts)])
     return below / max(1.0, sum(work.values()))

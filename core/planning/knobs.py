@@ -30,7 +30,9 @@ class Knob:
     help: str
     """One sentence that a workshop participant understands."""
     kind: str
-    """`integer`, `number`, `rate` (a number to show on a log scale), `choice`, `bool`, or `pattern` (an option or a regular expression)."""
+    """`integer`, `number`, `rate` (a number to show on a log scale), `choice`, `bool`, or `pattern` (an option or a
+    regular expression).
+    """
     minimum: float | None = None
     maximum: float | None = None
     step: float | None = None
@@ -51,14 +53,16 @@ KNOBS: tuple[Knob, ...] = (
          help="How many times training goes through all training rows."),
     Knob(field="batch_size", label="Batch size", kind="integer", minimum=1, maximum=512, step=1, advanced=False,
          help="Rows looked at together before each update; larger needs more memory."),
-    Knob(field="max_length", label="Text length", kind="integer", minimum=0, maximum=32768, step=32, advanced=False, tasks=TEXTS,
-         help="Tokens (word pieces) read of each text; what lies beyond is cut. 0 for pictures."),
+    Knob(field="max_length", label="Text length", kind="integer", minimum=0, maximum=32768, step=32, advanced=False,
+         tasks=TEXTS, help="Tokens (word pieces) read of each text; what lies beyond is cut. 0 for pictures."),
     Knob(field="learning_rate", label="Learning rate", kind="rate", minimum=1e-7, maximum=1.0, advanced=False,
          help="Size of each update of the body or the adapters; too high forgets, too low learns nothing."),
     Knob(field="head_learning_rate", label="Head learning rate", kind="rate", minimum=1e-7, maximum=1.0,
          help="Size of each update of the new last layer."),
-    Knob(field="label_budget", label="Label budget", kind="integer", minimum=2, maximum=10_000_000, step=1, optional=True, advanced=False,
-         help="Labelled rows to use in all, for training and validation together, each class in its share; empty means all."),
+    Knob(field="label_budget", label="Label budget", kind="integer", minimum=2, maximum=10_000_000, step=1,
+         optional=True, advanced=False,
+         help="Labelled rows to use in all, for training and validation together, each class in its share; "
+              "empty means all."),
     Knob(field="seed", label="Seed", kind="integer", minimum=0, maximum=2**31 - 1, step=1,
          help="Start value of everything random; the same seed repeats the run, another shows how much is luck."),
     Knob(field="warmup_ratio", label="Warm-up", kind="number", minimum=0.0, maximum=0.9, step=0.05,
@@ -66,7 +70,8 @@ KNOBS: tuple[Knob, ...] = (
     Knob(field="weight_decay", label="Weight decay", kind="number", minimum=0.0, maximum=1.0, step=0.01,
          help="Pulls weights towards zero a little at each step, against memorising."),
     Knob(field="optimizer", label="Optimiser", kind="choice", options=(ADAMW, PAGED_ADAMW), former=("auto",),
-         help="paged_adamw_8bit keeps its notes on each weight in 8 bits and moves them out of a full GPU: less memory; GPUs only."),
+         help="paged_adamw_8bit keeps its notes on each weight in 8 bits and moves them out of a full GPU: less "
+              "memory; GPUs only."),
     Knob(field="max_grad_norm", label="Gradient limit", kind="number", minimum=0.01, maximum=100.0, step=0.1,
          help="Longer gradients are shortened to this length, so that one odd batch cannot wreck the weights."),
     Knob(field="dropout", label="Dropout", kind="number", minimum=0.0, maximum=0.9, step=0.05,
@@ -83,12 +88,15 @@ KNOBS: tuple[Knob, ...] = (
          help="Stop after this many validations without improvement; 0 never stops early."),
     Knob(field="evaluations_per_epoch", label="Validations an epoch", kind="integer", minimum=1, maximum=100, step=1,
          help="How often the validation rows are scored while training."),
-    Knob(field="augmentation", label="Augmentation", kind="choice", options=("off", "light", "strong"), advanced=False, tasks=PICTURES,
-         help="Random crops and colours (strong: also turned, mirrored, partly hidden), so that no picture is seen twice alike."),
+    Knob(field="augmentation", label="Augmentation", kind="choice", options=("off", "light", "strong"), advanced=False,
+         tasks=PICTURES, help="Random crops and colours (strong: also turned, mirrored, partly hidden), "
+                              "so that no picture is seen twice alike."),
     Knob(field="batch_norm", label="BatchNorm statistics", kind="choice", options=("stored", "batch"), tasks=PICTURES,
-         help="stored keeps the pretrained averages (better with few pictures), batch replaces them by those of the training batches."),
+         help="stored keeps the pretrained averages (better with few pictures), batch replaces them by those of the "
+              "training batches."),
     Knob(field="track_features", label="Rows replayed", kind="integer", minimum=0, maximum=2000, step=50,
-         help="Rows whose features are recorded at about seven steps, to replay on the Features page how training moved them; 0 is off."),
+         help="Rows whose features are recorded at about seven steps, to replay on the Features page how training "
+              "moved them; 0 is off."),
     Knob(field="lora.rank", label="LoRA rank", kind="integer", minimum=1, maximum=1024, step=1, advanced=False,
          help="Width of the small trained matrices; more can express more and costs more."),
     Knob(field="lora.alpha", label="LoRA alpha", kind="number", minimum=0.01, maximum=4096.0, step=1.0,
@@ -96,7 +104,8 @@ KNOBS: tuple[Knob, ...] = (
     Knob(field="lora.dropout", label="LoRA dropout", kind="number", minimum=0.0, maximum=0.9, step=0.05,
          help="Share of the adapter's inputs switched off at random while training."),
     Knob(field="lora.targets", label="LoRA targets", kind="pattern", options=SPECS,
-         help="Which layers get an adapter: attention, mlp, all linear layers, or a regular expression over layer names."),
+         help="Which layers get an adapter: attention, mlp, all linear layers, or a regular expression over layer "
+              "names."),
     Knob(field="quantization.type", label="4-bit format", kind="choice", options=("nf4", "fp4"),
          help="nf4 spaces its 16 values as normally distributed weights need them; fp4 is a plain 4-bit float."),
     Knob(field="quantization.double", label="Double quantisation", kind="bool",
@@ -142,8 +151,8 @@ def problems(recipe: Recipe, facts: ModelFacts | None = None) -> list[str]:
     found = [text for k in KNOBS if (text := _limit(k, value(recipe, k.field)))]
     if recipe.effort not in EFFORTS:
         found.append(f"Effort is {recipe.effort!r}; it must be one of {', '.join(EFFORTS)}.")
-    found += [f"{label} is empty." for label, text in
-              (("The dataset", recipe.dataset), ("The base model", recipe.base_model), ("The method", recipe.method)) if not text]
+    named = {"The dataset": recipe.dataset, "The base model": recipe.base_model, "The method": recipe.method}
+    found += [f"{label} is empty." for label, text in named.items() if not text]
     if facts is not None:
         found += _against(recipe, facts)
     return found
@@ -159,7 +168,9 @@ def validate(recipe: Recipe, facts: ModelFacts | None = None) -> None:
 
 
 def follows_batches(recipe: Recipe, facts: ModelFacts) -> bool:
-    """Whether BatchNorm layers compute with the statistics of each training batch: from scratch, or where the recipe says so."""
+    """Whether BatchNorm layers compute with the statistics of each training batch: from scratch, or where the recipe
+    says so.
+    """
     card = methods.card_of(recipe.method)
     chosen = recipe.batch_norm == "batch" and "batch_norm" in card.knobs
     return facts.has_batch_norm and (card.weights is Weights.FRESH or chosen)
@@ -170,11 +181,13 @@ def _limit(k: Knob, current: Any) -> str | None:
     if current is None:
         return None if k.optional else f"{k.label} is missing."
     if k.kind == "choice":
-        return None if current in (*k.options, *k.former) else f"{k.label} is {current!r}; it must be one of {', '.join(k.options)}."
+        known = current in (*k.options, *k.former)
+        return None if known else f"{k.label} is {current!r}; it must be one of {', '.join(k.options)}."
     if k.kind == "bool":
         return None if isinstance(current, bool) else f"{k.label} must be true or false, not {current!r}."
     if k.kind == "pattern":
-        return None if isinstance(current, str) and current else f"{k.label} is empty; use one of {', '.join(k.options)} or a pattern."
+        given = isinstance(current, str) and current
+        return None if given else f"{k.label} is empty; use one of {', '.join(k.options)} or a pattern."
     number = isinstance(current, (int, float)) and not isinstance(current, bool) and math.isfinite(current)
     if not number or (k.kind == "integer" and current != int(current)):
         return f"{k.label} must be a {'whole number' if k.kind == 'integer' else 'number'}, not {current!r}."
@@ -187,20 +200,25 @@ def _against(recipe: Recipe, facts: ModelFacts) -> list[str]:
     """What a recipe asks of a model that the model cannot do."""
     found = []
     if recipe.task not in facts.tasks:
-        found.append(f"The base model {facts.id} does not do {recipe.task.value}; it does {', '.join(t.value for t in facts.tasks)}.")
+        able = ", ".join(task.value for task in facts.tasks)
+        found.append(f"The base model {facts.id} does not do {recipe.task.value}; it does {able}.")
     if facts.max_length:
         if recipe.max_length > facts.max_length:
             found.append(f"Text length is {recipe.max_length} tokens; {facts.id} reads at most {facts.max_length}.")
         if recipe.max_length < 4:
             found.append(f"Text length is {recipe.max_length} tokens; at least 4 are needed.")
-    if facts.image_size and recipe.pooling not in ("auto", facts.pooling) and (recipe.pooling, facts.pooling) != ("mean", "cls"):
-        found.append(f"Pooling is {recipe.pooling!r}, which is for texts; {facts.id} pools pictures by {facts.pooling!r}. Choose auto.")
+    poolings = ("auto", facts.pooling, *(["mean"] if facts.pooling == "cls" else []))
+    if facts.image_size and recipe.pooling not in poolings:
+        found.append(f"Pooling is {recipe.pooling!r}, which is for texts; {facts.id} pools pictures by "
+                     f"{facts.pooling!r}. Choose auto.")
     method = methods.REGISTRY.get(recipe.method)
     if method and recipe.batch_size < 2 and follows_batches(recipe, facts):
-        found.append(f"Batch size is 1; the BatchNorm layers of {facts.id} need at least two rows for the statistics of a batch.")
+        found.append(f"Batch size is 1; the BatchNorm layers of {facts.id} need at least two rows for the "
+                     "statistics of a batch.")
     unknown = [name for name in recipe.freeze.frozen if name not in facts.block_names]
     if unknown:
-        found.append(f"The freeze plan names {', '.join(unknown)}; the blocks of {facts.id} are {', '.join(facts.block_names[:-1])}.")
+        found.append(f"The freeze plan names {', '.join(unknown)}; "
+                     f"the blocks of {facts.id} are {', '.join(facts.block_names[:-1])}.")
     if HEAD in recipe.freeze.frozen:
         found.append("The freeze plan names the head, which always trains.")
     if method and method.card.adapter:

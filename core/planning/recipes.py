@@ -1,4 +1,6 @@
-"""From choices to recipes: which methods apply, the dial's defaults, what a recipe will cost, whether it may run. No torch."""
+"""From choices to recipes: which methods apply, the dial's defaults, what a recipe will cost, whether it may run. No
+torch.
+"""
 
 from __future__ import annotations
 
@@ -49,16 +51,18 @@ def choices(facts: ModelFacts, device: Device | None) -> list[MethodChoice]:
         card = method.card
         found.append(MethodChoice(
             name=card.name, label=card.label, summary=card.summary, reason=method.applies_to(facts, device),
-            note=method.note(device), knobs=knobs.for_model(card.knobs, facts), needs_freeze_plan=card.needs_freeze_plan,
-            adapter=card.adapter is not None, preselected=card.preselected, colour_index=card.colour_index))
+            note=method.note(device), knobs=knobs.for_model(card.knobs, facts),
+            needs_freeze_plan=card.needs_freeze_plan, adapter=card.adapter is not None, preselected=card.preselected,
+            colour_index=card.colour_index))
     return found
 
 
-def default_recipe(*, ref: str, dataset: Dataset | BundledDataset, model: str, facts: ModelFacts | None, method: str, level: str,
-                   seed: int = 0, budget: int | None = None, device: Device | None = None) -> Recipe:
-    """What the effort dial gives. Works before data and weights are here: sizes and blocks then come from the catalogues.
+def default_recipe(*, ref: str, dataset: Dataset | BundledDataset, model: str, facts: ModelFacts | None, method: str,
+                   level: str, seed: int = 0, budget: int | None = None, device: Device | None = None) -> Recipe:
+    """What the effort dial gives. Works before data and weights are here: the catalogues then tell sizes and blocks.
 
-    ref: how the recipe names the dataset. budget: labels to use, training and validation together; None or more than there are = all.
+    ref: how the recipe names the dataset. budget: labels to use, training and validation together; None or more than
+    there are = all.
     """
     method_registry.get(method)
     if isinstance(dataset, Dataset):
@@ -73,13 +77,14 @@ def default_recipe(*, ref: str, dataset: Dataset | BundledDataset, model: str, f
 
 
 def known_blocks(model: str) -> ModelFacts | None:
-    """Facts of a bundled model that was not fetched yet, as far as the catalogue knows them: the names of its blocks."""
+    """Facts of a bundled model that was not fetched yet, as far as the catalogue knows them: the names of its blocks.
+    """
     entry = model_catalogue.find(model)
     if entry is None or not entry.depth:
         return None
     names = ("embeddings", *(f"block {i}" for i in range(entry.depth)))
-    return ModelFacts(id=entry.id, revision="", architecture="", tasks=entry.tasks, hidden_size=0, intermediate_size=0, attention_heads=0,
-                      max_length=0, has_batch_norm=entry.has_batch_norm,
+    return ModelFacts(id=entry.id, revision="", architecture="", tasks=entry.tasks, hidden_size=0, intermediate_size=0,
+                      attention_heads=0, max_length=0, has_batch_norm=entry.has_batch_norm,
                       blocks=tuple(Block(index=i, name=name, parameters=0) for i, name in enumerate(names)))
 
 
@@ -88,7 +93,8 @@ def check(recipe: Recipe, *, facts: ModelFacts | None, device: Device | None, ta
     effort.validate(recipe, facts)
     method = method_registry.get(recipe.method)
     if recipe.task is not task:
-        raise RecipeError(f"The recipe is for {recipe.task}, the dataset for {task}.", remedy="Choose a dataset of the recipe's task.")
+        raise RecipeError(f"The recipe is for {recipe.task}, the dataset for {task}.",
+                          remedy="Choose a dataset of the recipe's task.")
     model_facts.check_named_by_visitor(recipe.base_model, settings)
     if device is not None:
         resolve.check(recipe, device)
@@ -99,8 +105,9 @@ def check(recipe: Recipe, *, facts: ModelFacts | None, device: Device | None, ta
 
 def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, dataset: Dataset, slots: int = 1) -> Estimate:
     """Memory and time of one recipe on a dataset that is here."""
-    return estimates.estimate(recipe, facts=facts, device=device, n_classes=len(dataset.classes), mean_length=dataset.mean_length,
-                              slots=slots, rows={split: dataset.rows(split) for split in dataset.counts})
+    return estimates.estimate(recipe, facts=facts, device=device, n_classes=len(dataset.classes),
+                              mean_length=dataset.mean_length, slots=slots,
+                              rows={split: dataset.rows(split) for split in dataset.counts})
 
 
 def arm_name(recipe: Recipe) -> str:

@@ -21,15 +21,17 @@ UPGRADES = "upgrade"
 """Functions that say what a document of an earlier version meant: a name in there is that document's."""
 FIELDS = {field.name for field in dataclasses.fields(Recipe)}
 """Of recipes: one that is called like a method (`recipe.lora`) belongs to it. Other attributes (`np.full`) mean
-something else."""
+something else.
+"""
 CARDS = [method.card for method in REGISTRY.values()]
 
 
 def names_in(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """(method, line) of every string that names methods, alone or in a list with commas, and of every attribute called
-    like one."""
-    old = {inner for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == UPGRADES
-           for inner in ast.walk(node)}
+    """(method, line) of every string that names methods, alone or in a list with commas, and of every attribute
+    called like one.
+    """
+    upgrades = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == UPGRADES]
+    old = {inner for node in upgrades for inner in ast.walk(node)}
     for node in (node for node in ast.walk(tree) if node not in old):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             found = [part for part in node.value.split(",") if part.strip() in REGISTRY]

@@ -1,6 +1,6 @@
 """What every method says of itself. Importing this (or the registry) needs no torch.
 
-No field of a card has a default: a new method that leaves one out is an error when its file is imported, not a silent choice.
+No field of a card has a default: a method that leaves one out is an error when its file is imported, no silent choice.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Rates:
 
 
 SOLVED_HEAD_RATE = 2e-4
-"""The body trains, the head starts from the solved probe: it is near its optimum, so it moves little (Kumar et al. 2022)."""
+"""The body trains, the head starts from the solved probe: near its optimum, it moves little (Kumar et al. 2022)."""
 
 
 class Adapter(Protocol):
@@ -51,7 +51,7 @@ class Adapter(Protocol):
         """Number of parameters that train beside this layer."""
 
     def merged(self, layer: nn.Module, weight: torch.Tensor) -> torch.Tensor:
-        """The frozen `weight` of a wrapped layer with what the adapter learned folded in, in fp32 and of the same shape."""
+        """The frozen fp32 `weight` of a wrapped layer with what the adapter learned folded in, of the same shape."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +81,12 @@ class Card:
     solved: bool
     """Whether the head is solved in closed form instead of trained step by step."""
     head_first: float
-    """Share of the steps in which the head trains alone, starting from the solved probe; the body's rate then rises as slowly again."""
+    """Share of the steps in which the head trains alone, starting from the solved probe; the body's rate then rises
+    as slowly again.
+    """
     rates: Rates
     passes: float
-    """Forward passes that a training step costs: itself, backward to the inputs, backward to the weights; 0 without steps."""
+    """Forward passes that a step costs: itself, backward to the inputs, backward to the weights; 0 without steps."""
     lighter: tuple[str, ...]
     """Methods to turn to where memory is short."""
 
@@ -93,7 +95,7 @@ class Card:
         return recipe.freeze if self.needs_freeze_plan else self.default_plan(blocks)
 
     def solves_head(self, recipe: Recipe) -> bool:
-        """Whether the head is solved on features of the base model before anything trains; fresh weights have none to solve on."""
+        """Whether the head is solved on the base model's features before anything trains; fresh weights have none."""
         starts_solved = recipe.head_init == HeadInit.PROBE and self.weights is not Weights.FRESH
         return self.solved or self.head_first > 0 or starts_solved
 
@@ -114,9 +116,9 @@ class Method(Protocol):
 
 
 TRAINING_KNOBS = (
-    "epochs", "batch_size", "learning_rate", "head_learning_rate", "warmup_ratio", "weight_decay", "optimizer", "max_grad_norm",
-    "max_length", "augmentation", "batch_norm", "dropout", "precision", "gradient_checkpointing", "early_stopping_patience",
-    "evaluations_per_epoch", "head_init", "pooling", "track_features")
+    "epochs", "batch_size", "learning_rate", "head_learning_rate", "warmup_ratio", "weight_decay", "optimizer",
+    "max_grad_norm", "max_length", "augmentation", "batch_norm", "dropout", "precision", "gradient_checkpointing",
+    "early_stopping_patience", "evaluations_per_epoch", "head_init", "pooling", "track_features")
 """Recipe fields of every method that trains step by step."""
 
 

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 class WeightDecomposed(LowRank):
     """W' = m · V / ‖V‖ with V = W + scale · B A: m (n_out) starts as ‖W‖, the norms of the rows of W, one an output."""
 
-    kept = 1.4  # peft holds the frozen and the low-rank product of a layer apart (MiniLM: 60 against 25 kB a token and block in fp32)
+    kept = 1.4  # the frozen and the low-rank product are held apart (MiniLM, fp32: 60 against 25 kB a token and block)
 
     def parameters(self, recipe: Recipe, layer: LinearLayer) -> int:
         return super().parameters(recipe, layer) + layer.out_features
 
     def merged(self, layer: nn.Module, weight: torch.Tensor) -> torch.Tensor:
-        """m · V / ‖V‖. A weight of transformers' `Conv1D` is (n_in, n_out), a convolution's (n_out, n_in, height, width)."""
+        """m · V / ‖V‖. A weight of transformers' `Conv1D` is (n_in, n_out), a convolution's (n_out, n_in, height,
+        width).
+        """
         direction = super().merged(layer, weight)
         turned = bool(getattr(layer, "fan_in_fan_out", False))
         rows = direction.T if turned else direction.flatten(1)  # (n_out, n_in)
@@ -43,7 +45,8 @@ class Dora(Lora):
         Lora.card,
         name="dora",
         label="DoRA",
-        summary="LoRA that learns length and direction of each weight apart: a few more parameters, often nearer to full fine-tuning.",
+        summary="LoRA that learns length and direction of each weight apart: a few more parameters, "
+                "often nearer to full fine-tuning.",
         advice="Use DoRA",
         colour_index=7,
         preselected=False,

@@ -20,7 +20,8 @@ class Full(Always):
     card = Card(
         name="full",
         label="Full fine-tuning",
-        summary="Trains every weight, starting from the pretrained ones. Needs the most memory: gradients and optimiser for all.",
+        summary="Trains every weight, starting from the pretrained ones. "
+                "Needs the most memory: gradients and optimiser for all.",
         advice="Train every weight",
         colour_index=2,
         preselected=True,
@@ -32,9 +33,10 @@ class Full(Always):
         solved=False,
         head_first=0.0,
         rates=Rates(
-            body=5e-5,  # the upper end of BERT's 2e-5..5e-5 (Devlin et al. 2019): the models here are small and the budget short
-            # EfficientNet-Lite0 on 450 OpenMoji, 87 steps on stored BatchNorm statistics: 0.709 at 5e-5, 0.720 at 1.5e-4, 0.712 at
-            # 5e-4. (On batch statistics it reached 0.489 at 1.5e-4.)
+            # The upper end of BERT's 2e-5..5e-5 (Devlin et al. 2019): the models here are small and the budget short.
+            body=5e-5,
+            # EfficientNet-Lite0 on 450 OpenMoji, 87 steps on stored BatchNorm statistics: 0.709 at 5e-5, 0.720 at
+            # 1.5e-4, 0.712 at 5e-4. (On batch statistics it reached 0.489 at 1.5e-4.)
             convolutions=1.5e-4,
             head=SOLVED_HEAD_RATE,
             quick=1.0),

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 class LpFt(Always):
     """Full fine-tuning that never starts from a random head and leaves the body alone until the head has settled.
 
-    With `head_init: probe` full fine-tuning starts from the solved head too. What this adds: for the first tenth of the steps
-    the body's learning rate is zero, its dropout is off and its BatchNorm is on stored statistics, so that only the head moves
-    (little, since it starts at the probe's optimum); over the next tenth the body's rate rises from zero. Distorted features,
-    which Kumar et al. trace to a head that is still wrong, are thus kept small. All else is as in full fine-tuning: it costs as
-    much, at the same rates.
+    With `head_init: probe` full fine-tuning starts from the solved head too. What this adds: for the first tenth of
+    the steps the body's learning rate is zero, its dropout is off and its BatchNorm is on stored statistics, so that
+    only the head moves (little, since it starts at the probe's optimum); over the next tenth the body's rate rises from
+    zero. Distorted features, which Kumar et al. trace to a head that is still wrong, are thus kept small. All else is
+    as in full fine-tuning: it costs as much, at the same rates.
     """
 
     card: Card = replace(

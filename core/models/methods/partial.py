@@ -19,7 +19,8 @@ class Partial(Always):
     card = Card(
         name="partial",
         label="Partly frozen",
-        summary="Freezes the blocks you choose and trains the rest. Early blocks hold general features, late ones task features.",
+        summary="Freezes the blocks you choose and trains the rest. "
+                "Early blocks hold general features, late ones task features.",
         advice="Freeze the lower half (partly frozen)",
         colour_index=1,
         preselected=True,

@@ -19,7 +19,8 @@ class Probe(Always):
     card = Card(
         name="probe",
         label="Linear probe",
-        summary="Keeps the whole base model frozen and only fits a new head on its features. Fastest, and a baseline to beat.",
+        summary="Keeps the whole base model frozen and only fits a new head on its features. "
+                "Fastest, and a baseline to beat.",
         advice="Use the linear probe",
         colour_index=0,
         preselected=True,
@@ -30,7 +31,7 @@ class Probe(Always):
         adapter=None,
         solved=True,
         head_first=0.0,
-        rates=Rates(body=5e-5, convolutions=5e-5, head=SOLVED_HEAD_RATE, quick=1.0),  # not used: it is solved, not stepped
+        rates=Rates(body=5e-5, convolutions=5e-5, head=SOLVED_HEAD_RATE, quick=1.0),  # not used: nothing is stepped
         passes=0.0,
         lighter=())
 

@@ -35,7 +35,8 @@ class Qlora(Lora):
 
         linear = sum(block.linear_parameters for block in facts.blocks)
         if facts.has_batch_norm or linear < 0.2 * facts.parameters:
-            return "this model has no linear layers worth quantising (4 bits are for linear layers, not convolutions or stacked experts)"
+            return ("this model has no linear layers worth quantising "
+                    "(4 bits are for linear layers, not convolutions or stacked experts)")
         if importlib.util.find_spec("bitsandbytes") is None:
             return "the package bitsandbytes is not installed"
         return (facts.refusals or {}).get(self.card.name)

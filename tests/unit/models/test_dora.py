@@ -23,6 +23,7 @@ from tests import tiny
 FAMILIES = {"bert": tiny.bert, "gpt2": tiny.gpt2, "efficientnet": tiny.efficientnet}
 """Linear layers, transformers' `Conv1D` with its turned weight, 1x1 convolutions."""
 DORA = methods.get("dora")
+ADAPTER: Any = DORA.card.adapter
 
 
 def recipe(method: str = "dora", **fields: Any) -> Recipe:
@@ -44,7 +45,8 @@ def inputs(family: str) -> dict[str, torch.Tensor]:
     random = torch.Generator().manual_seed(1)
     if family == "efficientnet":
         return {"pixel_values": torch.randn(2, 3, 64, 64, generator=random)}
-    return {"input_ids": torch.randint(5, 60, (4, 9), generator=random), "attention_mask": torch.ones(4, 9, dtype=torch.long)}
+    return {"input_ids": torch.randint(5, 60, (4, 9), generator=random),
+            "attention_mask": torch.ones(4, 9, dtype=torch.long)}
 
 
 def wrapped(net: nn.Module) -> list[Any]:
@@ -66,7 +68,8 @@ def small() -> tuple[Any, Any]:
     layers = nn.Sequential(nn.Linear(2, 2, bias=False))
     with torch.no_grad():
         layers[0].weight.copy_(torch.tensor([[3.0, 4.0], [0.0, 4.0]]))
-    made = get_peft_model(layers, LoraConfig(r=1, lora_alpha=1, target_modules=["0"], use_dora=True))  # type: ignore[arg-type]
+    config = LoraConfig(r=1, lora_alpha=1, target_modules=["0"], use_dora=True)
+    made = get_peft_model(layers, config)  # type: ignore[arg-type]
     layer = wrapped(made)[0]
     with torch.no_grad():
         layer.lora_A["default"].weight.copy_(torch.tensor([[1.0, 0.0]]))
@@ -79,7 +82,7 @@ def test_the_formula_on_four_numbers() -> None:
     """W' = m · (W0 + BA) / ‖W0 + BA‖: W0 + BA = [[3, 4], [3, 4]], both rows of length 5; m = (10, 4)."""
     made, layer = small()
     expected = torch.tensor([[6.0, 8.0], [2.4, 3.2]])
-    found = DORA.card.adapter.merged(layer, layer.get_base_layer().weight)  # type: ignore[union-attr]
+    found = ADAPTER.merged(layer, layer.get_base_layer().weight)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(made(torch.tensor([[1.0, 1.0]])), torch.tensor([[14.0, 5.6]]))
 
@@ -96,16 +99,17 @@ def test_the_length_is_a_constant_in_the_gradient() -> None:
 def test_it_starts_as_the_base_model(family: str, tmp_path: Path) -> None:
     with torch.no_grad():
         base = network(family, tmp_path, None).eval().features(**inputs(family))
-        torch.testing.assert_close(network(family, tmp_path).eval().features(**inputs(family)), base, rtol=1e-5, atol=1e-6)
+        start = network(family, tmp_path).eval().features(**inputs(family))
+    torch.testing.assert_close(start, base, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_it_trains_loras_parameters_and_one_an_output(family: str, tmp_path: Path) -> None:
     plain, net = network(family, tmp_path, "lora"), network(family, tmp_path)
-    outputs = sum(module.out_features if hasattr(module, "out_features") else module.out_channels for module in wrapped(net))
+    outputs = sum(getattr(layer, "out_features", None) or layer.out_channels for layer in wrapped(net))
     assert outputs > 0 and count_parameters(net)[0] == count_parameters(plain)[0] + outputs
     layer = LinearLayer(name="x", kind="mlp", in_features=384, out_features=1536)
-    assert DORA.card.adapter.parameters(recipe(), layer) == 2 * (384 + 1536) + 1536  # type: ignore[union-attr]
+    assert ADAPTER.parameters(recipe(), layer) == 2 * (384 + 1536) + 1536
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -117,7 +121,8 @@ def test_outputs_and_gradients_are_pefts(family: str, tmp_path: Path) -> None:
     for parameter in theirs.body.parameters():
         parameter.requires_grad_(False)
     targets = [layer.name for block in blocks.describe(theirs.body, theirs.stack) for layer in block.linear_layers]
-    theirs.body = get_peft_model(theirs.body, LoraConfig(r=2, lora_alpha=4, target_modules=targets, use_dora=True))  # type: ignore
+    config = LoraConfig(r=2, lora_alpha=4, target_modules=targets, use_dora=True)
+    theirs.body = get_peft_model(theirs.body, config)  # type: ignore[arg-type]
     move(ours)
     theirs.load_state_dict(ours.state_dict())
     given, labels = inputs(family), torch.arange(len(next(iter(inputs(family).values())))) % 3
@@ -125,7 +130,8 @@ def test_outputs_and_gradients_are_pefts(family: str, tmp_path: Path) -> None:
     for net in (ours, theirs):
         loss = net.eval()(**given, labels=labels)["loss"]
         loss.backward()
-        found.append({name: p.grad for name, p in net.named_parameters() if p.grad is not None} | {"loss": loss.detach()})
+        gradients = {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
+        found.append(gradients | {"loss": loss.detach()})
     assert found[0].keys() == found[1].keys() and len(found[0]) == 3 * len(wrapped(ours)) + 3
     assert [name for name, value in found[0].items() if not torch.equal(value, found[1][name])] == []
 
@@ -136,7 +142,7 @@ def test_merged_weights_are_pefts_and_compute_the_same(family: str, tmp_path: Pa
     move(net)
     with torch.no_grad():
         before = net.features(**inputs(family))
-        own = [DORA.card.adapter.merged(layer, layer.get_base_layer().weight.clone()) for layer in wrapped(net)]  # type: ignore
+        own = [ADAPTER.merged(layer, layer.get_base_layer().weight.clone()) for layer in wrapped(net)]
         for layer, weight in zip(wrapped(net), own, strict=True):
             layer.merge()
             torch.testing.assert_close(layer.get_base_layer().weight, weight, rtol=1e-5, atol=1e-6)
@@ -166,8 +172,9 @@ def test_it_trains_and_leaves_what_is_frozen(family: str, precision: str, tmp_pa
 
 
 def test_the_estimate_counts_lengths_and_what_peft_keeps(minilm: ModelFacts, cpu: Device) -> None:
-    found, plain = (estimate(recipe(method), facts=minilm, device=cpu, n_classes=3, rows={"train": 100}, mean_length=0.0)
-                    for method in ("dora", "lora"))
+    found, plain = (
+        estimate(recipe(method), facts=minilm, device=cpu, n_classes=3, rows={"train": 100}, mean_length=0.0)
+        for method in ("dora", "lora"))
     outputs = 6 * (4 * 384 + 1536 + 384)
     assert found.trainable_params == plain.trainable_params + outputs
     assert found.memory.adapters == plain.memory.adapters + 4 * outputs

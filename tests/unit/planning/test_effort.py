@@ -11,11 +11,12 @@ from core.domain.freeze import describe
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.errors import RecipeError
+from core.models import methods
 from core.planning import effort
 from core.planning.effort import defaults
 
 TEXT = Task.TEXT_CLASSIFICATION
-METHODS = ("probe", "partial", "full", "lp_ft", "scratch", "lora", "qlora")
+METHODS = tuple(methods.REGISTRY)
 
 
 def make(method: str = "full", **changes: object) -> Recipe:

@@ -14,6 +14,7 @@ from core.domain.freeze import FreezePlan, lower_half, top_k
 from core.domain.model import ModelFacts
 from core.domain.recipe import LoraSpec, QuantSpec, Recipe
 from core.errors import PatternError
+from core.models import methods
 from core.planning.estimate import Estimate, MemoryEstimate, estimate
 from core.planning.footprint import prefix_share
 
@@ -147,7 +148,7 @@ def test_an_unmeasured_device_still_gives_an_estimate(minilm: ModelFacts) -> Non
 
 
 @CHECK_ALL
-@given(method=st.sampled_from(["probe", "partial", "full", "scratch", "lora", "qlora"]), batch=st.integers(1, 256),
+@given(method=st.sampled_from(sorted(methods.REGISTRY)), batch=st.integers(1, 256),
        length=st.integers(4, 512), more=st.integers(1, 64), precision=st.sampled_from(["fp32", "bf16"]))
 def test_a_larger_batch_never_needs_less(minilm: ModelFacts, cpu: Device, method: str, batch: int, length: int, more: int,
                                          precision: str) -> None:

@@ -1,4 +1,6 @@
-"""Weights after training against published ones: adapters are measured as what they make of a weight, whatever their kind."""
+"""Weights after training against published ones: adapters are measured as what they make of a weight, whatever their
+kind.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,10 @@ from tests.conftest import WORKSPACE, Notes
 
 
 @pytest.mark.parametrize("method", ["lora", "dora"])
-def test_an_adapter_counts_as_the_weight_it_makes(method: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
-                                                  tmp_path: Path) -> None:
-    recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method=method, epochs=1.0, batch_size=8, learning_rate=3e-3,
-                    max_length=32, precision="fp32", lora=LoraSpec(rank=4))
+def test_an_adapter_counts_as_the_weight_it_makes(method: str, settings: Settings, tiny_model: Path,
+                                                  tiny_dataset: Dataset, tmp_path: Path) -> None:
+    recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method=method, epochs=1.0, batch_size=8,
+                    learning_rate=3e-3, max_length=32, precision="fp32", lora=LoraSpec(rank=4))
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=Notes())
     measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes())
     found = json.loads((tmp_path / "run" / "features" / "weights.json").read_text(encoding="utf-8"))
