@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core import files
 from core.data import duplicates, library, seal
 from core.data import labels as labels_of
@@ -73,7 +75,6 @@ def attach(dataset: Dataset, other: Dataset, *, settings: Settings, workspace: s
 def join(dataset: Dataset, other: Dataset, *, places: tuple[Path, Path], home: Path, name: str, source: str,
          labels: Mapping[str, str] | None = None) -> Attached:
     """`attach` for dataset folders anywhere: `places` are those of the two, the new one is made below `home`."""
-    import numpy as np
     import pyarrow as pa
 
     if dataset.rows(Split.SHIFT):

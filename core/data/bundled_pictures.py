@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.data.emoji_groups import group
 from core.data.pictures.source import PictureSource
 from core.data.readers.table import RowBuilder, Table
@@ -44,8 +46,6 @@ def openmoji(entry: BundledDataset, archive: Path) -> Table:
 
 def mnist(entry: BundledDataset, archive: Path) -> Table:
     """5,000 handwritten digits of 28 x 28 pixels, white on black; the last column of the file is the label."""
-    import numpy as np
-
     with zipfile.ZipFile(archive) as bundle, bundle.open(entry.members[0]) as file:
         rows = _numbers(file.read())
     return _digits(entry, rows[:, :-1].reshape(-1, 28, 28).astype(np.uint8), rows[:, -1])
@@ -54,8 +54,6 @@ def mnist(entry: BundledDataset, archive: Path) -> Table:
 def sklearn_digits(entry: BundledDataset, archive: Path) -> Table:
     """1,797 handwritten digits of 8 x 8 pixels, from other writers and another scanner than MNIST; 0 to 16 becomes
     black to white."""
-    import numpy as np
-
     rows = _numbers(archive.read_bytes())
     return _digits(entry, np.round(rows[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), rows[:, -1])
 
@@ -85,7 +83,6 @@ INSTALLED: Mapping[str, Callable[[], Path]] = {"scikit-learn digits": sklearn_fi
 
 def _numbers(packed: bytes) -> Any:
     """A gzipped CSV of whole numbers without header: int64 (n_rows, n_columns)."""
-    import numpy as np
     import pyarrow as pa
     from pyarrow import csv
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.data import duplicates, likeness, meter, splits, tables
 from core.data import groups as groups_of
 from core.data import roles as role_finder
@@ -109,8 +111,6 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
 
 def _split(rows: Rows, roles: Mapping[str, str], exact: Any, near: Any, options: Options) -> Any:
     """Splits from the column where there is one, otherwise stratified with duplicates (and equal ids) kept together."""
-    import numpy as np
-
     if not len(rows):
         return np.zeros(0, dtype="<U10")
     groups = groups_of.merge_groups(exact, groups_of.without_large_groups(near))
@@ -125,8 +125,6 @@ def _split(rows: Rows, roles: Mapping[str, str], exact: Any, near: Any, options:
 
 def _repeated_ids(rows: Rows, roles: Mapping[str, str]) -> Any | None:
     """Group numbers of the id column where ids repeat (one patient, one author); None when every id is different."""
-    import numpy as np
-
     name = next((name for name, role in roles.items() if role == Role.ID), None)
     if name is None or rows.others is None or name not in rows.others:
         return None

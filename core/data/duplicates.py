@@ -11,10 +11,11 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core.data import meter
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     IntArray = npt.NDArray[np.int64]
@@ -40,8 +41,6 @@ def normalise(text: str) -> str:
 
 def exact_groups(texts: Sequence[str]) -> IntArray:
     """A group number for each text (n_rows,): equal for exact duplicates (see `normalise`)."""
-    import numpy as np
-
     seen: dict[str, int] = {}
     return np.asarray([seen.setdefault(normalise(text), len(seen)) for text in texts], dtype=np.int64)
 
@@ -51,8 +50,6 @@ def near_groups(texts: Sequence[str], exact: IntArray | None = None) -> IntArray
 
     Texts shorter than two shingles are compared exactly only. Takes about 2 s for 100 MB of text.
     """
-    import numpy as np
-
     exact = exact_groups(texts) if exact is None else exact
     _, first = np.unique(exact, return_index=True)                   # one text of each exact group
     chosen = [texts[i] for i in first]
@@ -80,8 +77,6 @@ def near_groups(texts: Sequence[str], exact: IntArray | None = None) -> IntArray
 
 def jaccard(a: Hashes, b: Hashes) -> float:
     """Similarity of two sorted arrays of distinct hashes: shared over all."""
-    import numpy as np
-
     shared = len(np.intersect1d(a, b, assume_unique=True))
     return shared / max(1, len(a) + len(b) - shared)
 
@@ -99,8 +94,6 @@ def _piece(text: str) -> bytes:
 
 def _candidates(part: Hashes, eligible: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Pairs with an equal band: each member of a bucket with the one before it and with the first."""
-    import numpy as np
-
     key = (part * np.asarray(_SEEDS[: part.shape[1]], dtype=np.uint64)).sum(axis=1, dtype=np.uint64)
     order = np.argsort(key, kind="stable")
     order = order[eligible[order]]
@@ -118,8 +111,6 @@ def _candidates(part: Hashes, eligible: npt.NDArray[np.bool_]) -> list[tuple[int
 
 def _signatures(texts: Sequence[str]) -> tuple[Hashes, npt.NDArray[np.bool_]]:
     """((n_texts, 32) MinHash signatures, whether each text is long enough to have more than one shingle)."""
-    import numpy as np
-
     signatures = np.zeros((len(texts), len(_SEEDS)), dtype=np.uint64)
     eligible = np.zeros(len(texts), dtype=bool)
     start = 0
@@ -141,8 +132,6 @@ def _signatures(texts: Sequence[str]) -> tuple[Hashes, npt.NDArray[np.bool_]]:
 
 def _shingle_hashes(pieces: Sequence[bytes]) -> tuple[Hashes, Any]:
     """(hash of every shingle of all texts in order, where each text's begin). Every text has at least one."""
-    import numpy as np
-
     data = np.frombuffer(b" ".join(pieces) + b" ", dtype=np.uint8)
     lengths = np.asarray([len(piece) for piece in pieces], dtype=np.int64)
     begins = np.cumsum(lengths + 1) - (lengths + 1)
@@ -168,8 +157,6 @@ def _shingle_hashes(pieces: Sequence[bytes]) -> tuple[Hashes, Any]:
 @functools.lru_cache(maxsize=4)
 def _powers(base: int, count: int) -> Hashes:
     """base^0 … base^(count-1) modulo 2^64."""
-    import numpy as np
-
     factors = np.full(count, base, dtype=np.uint64)
     factors[0] = 1
     return np.cumprod(factors, dtype=np.uint64)
@@ -177,8 +164,6 @@ def _powers(base: int, count: int) -> Hashes:
 
 def _mix(values: Hashes) -> Hashes:
     """The finaliser of splitmix64: spreads every bit over the whole word."""
-    import numpy as np
-
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(values ^ (values >> np.uint64(31)))

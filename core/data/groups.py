@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from core.data.splits import NAMES
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     IntArray = npt.NDArray[np.int64]
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 def merge_groups(first: IntArray, second: IntArray) -> IntArray:
     """Groups of rows that are linked by either grouping, directly or through others (n_rows,)."""
-    import numpy as np
-
     parent = list(range(len(first)))
 
     def root(item: int) -> int:
@@ -39,8 +38,6 @@ def without_large_groups(groups: IntArray, *, share: float = 0.05) -> IntArray:
 
     A split cannot keep its sizes when one group is a large part of the data (rows made from a template, for instance).
     """
-    import numpy as np
-
     _, code, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     large = sizes[code] > max(20, share * len(code))
     return np.where(large, len(sizes) + np.arange(len(code)), code)
@@ -48,8 +45,6 @@ def without_large_groups(groups: IntArray, *, share: float = 0.05) -> IntArray:
 
 def leaks(split: TextArray, groups: IntArray) -> IntArray:
     """Positions of validation and test rows that have a twin (equal group) in a split that is looked at earlier."""
-    import numpy as np
-
     order = _order(split)
     earliest = _earliest(order, np.asarray(groups))
     return np.flatnonzero((earliest < order) & (order < 3))
@@ -61,8 +56,6 @@ def fix_leaks(split: TextArray, groups: IntArray) -> TextArray:
 
     The shift set is left alone. Returns a new array.
     """
-    import numpy as np
-
     order = _order(split)
     earliest = _earliest(order, np.asarray(groups))
     out = np.asarray(split).copy()
@@ -72,15 +65,11 @@ def fix_leaks(split: TextArray, groups: IntArray) -> TextArray:
 
 
 def _order(split: TextArray) -> IntArray:
-    import numpy as np
-
     return np.select([split == name for name in NAMES], [0, 1, 2], default=3).astype(np.int64)
 
 
 def _earliest(order: IntArray, groups: IntArray) -> IntArray:
     """For each row, the earliest split that its group is in."""
-    import numpy as np
-
     _, code = np.unique(groups, return_inverse=True)
     first = np.full(int(code.max()) + 1 if len(code) else 0, 3, dtype=np.int64)
     np.minimum.at(first, code, order)

@@ -115,7 +115,7 @@ def _zip(path: Path, settings: Settings) -> Head:
     if tables.is_excel(path, source.files):
         table = excel.read(path, max_rows=settings.max_rows, max_files=settings.max_archive_files, first_rows=HEAD_ROWS)
         return Head(table=table, complete=len(table) < HEAD_ROWS)
-    if tables.contents(source.files) == tables.TEXTS and len(source.files) > HEAD_FILES:
+    if tables.contents(source.files) is tables.Contents.TEXTS and len(source.files) > HEAD_FILES:
         some = source.files[:: len(source.files) // HEAD_FILES]
         return Head(table=folders.read(dataclasses.replace(source, files=some, hidden=()), max_rows=settings.max_rows),
                     complete=False)
@@ -149,7 +149,7 @@ def _beginnings(path: Path, folder: Path) -> Callable[[str], Path]:
 
 def _parts(source: Source, settings: Settings, *, local: Callable[[str], Path]) -> Head | None:
     """The beginnings of an archive's tables, joined as an import joins them; None where it holds something else."""
-    parts = several.plan(source.files) if tables.contents(source.files) == tables.TABLE else ()
+    parts = several.plan(source.files) if tables.contents(source.files) is tables.Contents.TABLE else ()
     if not parts:
         return None
     larger = dataclasses.replace(settings, max_upload_mb=settings.max_upload_mb * 10)

@@ -13,6 +13,8 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from core.data.pictures import decode as decoder
 from core.data.pictures.decode import FORMATS, SUFFIXES, Unusable
 from core.domain.dataset import Depth
@@ -109,7 +111,6 @@ def _encode(kept: Any, image: Any, *, changed: bool) -> tuple[str, bytes]:
 
 def _looks(image: Any) -> tuple[Any, int, float]:
     """(small copy, perceptual hash, spread of grey values)."""
-    import numpy as np
     from PIL import Image
 
     small = image.resize((_BITMAP_SIDE, _BITMAP_SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
@@ -125,7 +126,5 @@ def _looks(image: Any) -> tuple[Any, int, float]:
 @functools.lru_cache(maxsize=1)
 def _cosines() -> Any:
     """(8, 32) rows of the discrete cosine transform."""
-    import numpy as np
-
     k, n = np.arange(_HASH_SIDE)[:, None], np.arange(_BITMAP_SIDE)[None, :]
     return np.cos(np.pi * k * (2 * n + 1) / (2 * _BITMAP_SIDE))

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core import files
 from core.data import catalogue, meter, seal
 from core.data.check import Examined, Options, examine
@@ -98,7 +100,6 @@ def read_as_now(target: Path, dataset: Dataset) -> Dataset:
 def write_rows(path: Path, *, row_id: Any, label: Any, split: Any, text: Any = None, image: Any = None,
                file: Any = None) -> None:
     """Write `rows.parquet` with either `text`, or `image` and `file`; for its columns see `Dataset`."""
-    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core.data.pictures.source import DecodedPictures
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     IntArray = npt.NDArray[np.int64]
@@ -30,16 +31,12 @@ _FLAT = 4.0
 
 def exact_groups(decoded: DecodedPictures) -> IntArray:
     """A group number for each picture (n_rows,): equal for equal pixels."""
-    import numpy as np
-
     seen: dict[str, int] = {}
     return np.asarray([seen.setdefault(digest, len(seen)) for digest in decoded.digest], dtype=np.int64)
 
 
 def near_groups(decoded: DecodedPictures, exact: IntArray) -> IntArray:
     """A group number for each picture (n_rows,): equal for pictures linked by exact or near duplication."""
-    import numpy as np
-
     if not len(exact):
         return exact
     _, first = np.unique(exact, return_index=True)                   # one picture of each exact group
@@ -69,8 +66,6 @@ def near_groups(decoded: DecodedPictures, exact: IntArray) -> IntArray:
 
 def _candidates(hashes: Any, solid: IntArray) -> Any:
     """Pairs (positions a, positions b) whose hashes differ in few bits, in blocks."""
-    import numpy as np
-
     if len(solid) > _ALL_PAIRS:
         order = solid[np.argsort(hashes[solid], kind="stable")]
         same = hashes[order[1:]] == hashes[order[:-1]]

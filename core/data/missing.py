@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core.data import labels
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
 NULLS = frozenset({"nan", "<na>", "nat", "\\n", "#n/a", "#n/a n/a", "#ref!", "#value!", "#div/0!", "#name?",
@@ -55,7 +56,6 @@ def is_missing(column: Any) -> Any:
 def reasons(column: Any, what: str) -> list[tuple[npt.NDArray[np.bool_], str]]:
     """(rows without a value (n_rows,), the reason) for each kind there is: `the label is empty`, `the label says
     'NA'`."""
-    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 

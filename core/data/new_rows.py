@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.data import encodings, tables
 from core.data import source as sources
 from core.data.new_columns import text_table
@@ -127,8 +129,6 @@ def _with_blank_lines(table: Table, path: Path) -> Table:
     Readers skip blank lines, as spreadsheets do; here each row of the file gets an answer or a reason. Those at the end
     are no rows.
     """
-    import numpy as np
-
     lines = table.format.startswith("Text,")
     if path.suffix.lower() not in (".csv", ".tsv", ".tab", ".txt") or not (lines or "-separated text" in table.format):
         return table
@@ -156,8 +156,6 @@ def _with_blank_lines(table: Table, path: Path) -> Table:
 
 def text_rows(table: Table, source: RowSource | None, text: str | None) -> NewRows:
     """The texts of a table, joined as those of training."""
-    import numpy as np
-
     from core.data.missing import is_missing
 
     found = text_table(table, source, text)

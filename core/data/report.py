@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from core.domain import codec
 from core.errors import DataError
 from core.spreadsheets import to_csv
 
-ERROR, WARNING, INFO = "error", "warning", "info"
-"""Severities. An error keeps the dataset from being made; a warning asks for a look; an info is good to know."""
+
+class Severity(StrEnum):
+    """An error keeps the dataset from being made; a warning asks for a look; an info is good to know."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+ERROR, WARNING, INFO = Severity
 
 
 def several(count: int, one: str, many: str) -> str:
@@ -35,8 +44,7 @@ class Finding:
 
     code: str
     """Stable name, e.g. `exact-duplicates`."""
-    severity: str
-    """`error`, `warning` or `info`."""
+    severity: Severity
     count: int
     """Rows, classes or columns concerned."""
     message: str

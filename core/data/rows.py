@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core.data import labels, missing
 from core.data.readers.table import Table
 from core.data.report import LeftOut
@@ -55,7 +57,6 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
     Rows without text or label, whose split cell names no split, or whose picture cannot be used, are left out with the
     reason. Raises DataError for roles that do not fit the table.
     """
-    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -97,7 +98,6 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
 
 def _sieve(table: Table, reasons: list[tuple[Any, str]]) -> tuple[Any, tuple[LeftOut, ...]]:
     """(boolean array of rows to keep, every left-out row in row order); the first reason that holds counts."""
-    import numpy as np
     import pyarrow as pa
 
     kept = np.ones(len(table), dtype=bool)
@@ -112,7 +112,6 @@ def _sieve(table: Table, reasons: list[tuple[Any, str]]) -> tuple[Any, tuple[Lef
 def _decoded(table: Table, names: Any, keep: Any, left_out: tuple[LeftOut, ...], *,
              max_pixels: int, depth: Depth | None) -> tuple[DecodedPictures, Any, tuple[LeftOut, ...]]:
     """Decode the pictures of the rows to keep: (pictures, narrower mask, reasons with those of unusable ones added)."""
-    import numpy as np
     import pyarrow as pa
 
     archive: Any = table.pictures

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
+import numpy as np
+
 from core.data import packed
 from core.data.readers.table import Table, too_many_rows
 from core.data.report import INFO, WARNING, Finding, LeftOut, several
@@ -91,7 +93,6 @@ def _named_alike(table: Table, first: Table) -> Table:
 
 
 def _concatenated(parts: Sequence[tuple[str, str, Table]], *, name: str, findings: Sequence[Finding]) -> Table:
-    import numpy as np
     import pyarrow as pa
 
     unusable = {column: why for _, _, table in parts for column, why in table.unusable.items()}

@@ -11,11 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core.domain.dataset import Split
 from core.errors import DataError
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     IntArray = npt.NDArray[np.int64]
@@ -86,8 +87,6 @@ def stratified(labels: Sequence[int] | IntArray, *, seed: int = 0, fractions: Se
     rows is in all three splits, a class of two in train and test, a single row in train. Raises DataError when the
     sizes cannot be met.
     """
-    import numpy as np
-
     y = np.asarray(labels, dtype=np.int64)
     totals = _totals(len(y), fractions, sizes)
     out = np.full(len(y), NAMES[0], dtype="<U10")
@@ -111,8 +110,6 @@ def stratified(labels: Sequence[int] | IntArray, *, seed: int = 0, fractions: Se
 
 
 def _totals(n_rows: int, fractions: Sequence[float], sizes: Sequence[int] | None) -> IntArray:
-    import numpy as np
-
     if sizes is not None:
         if len(sizes) != 3 or min(sizes) < 0 or sum(sizes) != n_rows:
             raise DataError(f"The split sizes {', '.join(map(str, sizes))} do not fit {n_rows:,} rows.",
@@ -128,8 +125,6 @@ def _totals(n_rows: int, fractions: Sequence[float], sizes: Sequence[int] | None
 
 def largest_remainder(quotas: npt.NDArray[np.float64], total: int) -> IntArray:
     """Whole numbers that sum to `total` and differ from `quotas` (which sum to about `total`) by less than one."""
-    import numpy as np
-
     floor = np.floor(quotas + 1e-9).astype(np.int64)
     short = total - int(floor.sum())
     order = np.argsort(floor - quotas, kind="stable")
@@ -139,8 +134,6 @@ def largest_remainder(quotas: npt.NDArray[np.float64], total: int) -> IntArray:
 
 def _quotas(counts: IntArray, totals: IntArray, *, asked: Sequence[bool], exact: bool) -> IntArray:
     """Rows of each class in each split: (n_classes, 3), rows sum to `counts`, columns to `totals` (or more)."""
-    import numpy as np
-
     n = int(counts.sum())
     quota = np.zeros((len(counts), 3), dtype=np.int64)
     left = counts.copy()
@@ -162,8 +155,6 @@ def _quotas(counts: IntArray, totals: IntArray, *, asked: Sequence[bool], exact:
 
 def _fill(ideal: npt.NDArray[np.float64], wanted: int, least: IntArray, ceiling: IntArray, *, exact: bool) -> IntArray:
     """Whole numbers near `ideal`, between `least` and `ceiling`, that sum to `wanted` where the bounds allow it."""
-    import numpy as np
-
     got = np.clip(largest_remainder(ideal, wanted), least, ceiling)
     while (excess := int(got.sum()) - wanted) != 0:
         step = -1 if excess > 0 else 1
@@ -185,8 +176,6 @@ def _place_groups(y: IntArray, groups: IntArray, quota: IntArray, out: TextArray
 
     `quota` is lowered in place by what was placed (a class may go below zero where a group overfills it).
     """
-    import numpy as np
-
     _, code, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     loose = np.flatnonzero(sizes[code] == 1)
     order = np.argsort(code, kind="stable")
@@ -207,8 +196,6 @@ def _place_groups(y: IntArray, groups: IntArray, quota: IntArray, out: TextArray
 
 def _requota(y: IntArray, quota: IntArray, *, exact: bool) -> IntArray:
     """Fit what is left of the quotas to the loose rows that are left, class by class, then (exact) column by column."""
-    import numpy as np
-
     counts = np.bincount(y, minlength=len(quota)) if len(y) else np.zeros(len(quota), dtype=np.int64)
     wanted = quota.sum(axis=0)
     fitted = np.zeros_like(quota)
@@ -224,8 +211,6 @@ def _requota(y: IntArray, quota: IntArray, *, exact: bool) -> IntArray:
 
 def _balance(fitted: IntArray, wanted: IntArray) -> None:
     """Move single rows between splits, in the class that has most to give, until the columns are as wanted."""
-    import numpy as np
-
     for _ in range(int(np.abs(fitted.sum(axis=0) - wanted).sum())):
         difference = fitted.sum(axis=0) - wanted
         source, sink = int(difference.argmax()), int(difference.argmin())
@@ -243,8 +228,6 @@ def from_column(values: Sequence[str | None], labels: Sequence[int] | IntArray, 
     Understands the `ALIASES` in any letter case. Without a validation part a tenth of train becomes validation; without
     a test part, a fifth becomes test. Raises DataError naming values that are no split, or when no row is for training.
     """
-    import numpy as np
-
     known = meanings({value for value in values if value})
     meant = [known.get(value or "", "") for value in values]
     if unknown := sorted({str(value) for value, name in zip(values, meant, strict=True) if not name}):
@@ -272,8 +255,6 @@ def budget_order(labels: Sequence[int] | IntArray, *, seed: int = 0) -> IntArray
 
     The first rows hold one of each class (large classes first), so a budget of at least n_classes rows misses none.
     """
-    import numpy as np
-
     y = np.asarray(labels, dtype=np.int64)
     shuffled = np.random.default_rng(seed).permutation(len(y))
     counts = np.bincount(y) if len(y) else np.zeros(0, dtype=np.int64)
@@ -289,8 +270,6 @@ def label_budget(labels: Sequence[int] | IntArray, budget: int | None, *, seed: 
 
     Raises DataError when the budget is smaller than one row.
     """
-    import numpy as np
-
     if budget is None or budget >= len(labels):
         return np.arange(len(labels))
     if budget < 1:

@@ -9,8 +9,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from core.data import encodings, packed
 from core.data import several as several_tables
@@ -230,13 +233,13 @@ def _system_files(names: Sequence[str]) -> Finding:
 def _read_rows(source: Source, settings: Settings) -> Table:
     """Pictures, texts in class folders, or the table of an archive: its only one, or those of the splits joined."""
     kind = contents(source.files)
-    if kind == PICTURES:
+    if kind is Contents.PICTURES:
         return pictures.read(source, max_rows=settings.max_rows,
                              read_table=lambda name: _read_inner(source.local(name), settings),
                              tables=[name for name in source.files if is_table(name)])
-    if kind == TEXTS:
+    if kind is Contents.TEXTS:
         return folders.read(source, max_rows=settings.max_rows)
-    if parts := several_tables.plan(source.files) if kind == TABLE else ():
+    if parts := several_tables.plan(source.files) if kind is Contents.TABLE else ():
         read_parts = [(name, split, _read_inner(source.local(name), settings)) for name, split in parts]
         table = several_tables.join(read_parts, name=source.name, max_rows=settings.max_rows)
         rest = [name for name in source.files if name not in dict(parts)]
@@ -244,25 +247,31 @@ def _read_rows(source: Source, settings: Settings) -> Table:
     raise _unknown_contents(source.name, source.files)
 
 
-PICTURES, TEXTS, TABLE = "pictures", "texts", "table"
+class Contents(Enum):
+    """What the files of an archive or folder hold."""
+
+    PICTURES = "pictures"
+    TEXTS = "texts in class folders"
+    TABLE = "a table, or some that belong together"
+
+
 _LEAST_TEXTS = 6
 """Text files in class folders from which they are the rows, whatever tables there are: three a class."""
 
 
-def contents(names: Sequence[str]) -> str:
-    """What files of these names hold: `PICTURES`, `TEXTS` (in class folders), a `TABLE` (one, or some that belong
-    together); or ""."""
+def contents(names: Sequence[str]) -> Contents | None:
+    """What files of these names hold; None for nothing that is read."""
     if mostly_pictures(names):
-        return PICTURES
+        return Contents.PICTURES
     tables = sum(is_table(name) for name in names)
     texts = [name for name in names if folders.is_text(name)]
     layout = arrange(texts)
     placed = [place.label for name in texts if layout and not isinstance(place := layout.place(name), str)]
     if len(placed) >= _LEAST_TEXTS and len(set(placed)) > 1:
-        return TEXTS
+        return Contents.TEXTS
     if several_tables.plan(names):
-        return TABLE
-    return TEXTS if texts and not tables else ""
+        return Contents.TABLE
+    return Contents.TEXTS if texts and not tables else None
 
 
 def mostly_pictures(names: Sequence[str]) -> bool:
@@ -295,7 +304,6 @@ def _unknown_contents(name: str, files: Sequence[str]) -> DataError:
 
 def _without_nul(table: Table) -> Table:
     """Take NUL characters out of cells (they break most tools) and say how many rows had one."""
-    import numpy as np
     import pyarrow.compute as pc
 
     data, touched = table.data, None
@@ -319,7 +327,5 @@ def _without_nul(table: Table) -> Table:
 
 def _has_zero(chunk: Any) -> bool:
     """Whether the bytes behind a chunk of strings hold a zero anywhere: a quick look before the exact one."""
-    import numpy as np
-
     values = chunk.buffers()[-1]
     return values is not None and not np.frombuffer(values, dtype=np.uint8).all()

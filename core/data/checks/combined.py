@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from core.data.checks.context import Context
 from core.data.checks.labels import MAX_CLASSES
 from core.data.labels import key
-from core.data.report import WARNING, Finding, several
+from core.data.report import Finding
 
 SEPARATORS = "|;,/+&\t\n"
 _NAMES = ("choices", "labels", "label", "classes", "taxonomy")
@@ -21,22 +23,18 @@ _NAMES = ("choices", "labels", "label", "classes", "taxonomy")
 
 def several_labels(context: Context) -> Iterator[Finding]:
     """Cells that hold more than one label."""
-    import numpy as np
-
     names = context.rows.classes
     if len(names) > MAX_CLASSES:                                     # texts or ids, which is said elsewhere
         return
     found = combinations(names)
     rows = np.flatnonzero(np.isin(context.rows.label, [names.index(name) for name in found]))
-    if len(rows):
-        yield Finding(code="several-labels", severity=WARNING, count=len(rows), rows=context.row_numbers(rows),
-                      example="; ".join(f"{name[:60]!r} ({' and '.join(part[:20] for part in parts[:3])})"
-                                        for name, parts in list(found.items())[:2]),
-                      message=several(len(rows), "row has", "rows have")
-                              + " several labels in one cell; each combination counts as a "
-                              "class of its own.",
-                      remedy="Thaw learns one class a row: keep the most important label of each row, or make a "
-                             "yes-or-no column for every label and train on one of them at a time.")
+    yield from context.about(
+        rows, "several-labels", ("row has", "rows have"),
+        "several labels in one cell; each combination counts as a class of its own.",
+        example="; ".join(f"{name[:60]!r} ({' and '.join(part[:20] for part in parts[:3])})"
+                          for name, parts in list(found.items())[:2]),
+        remedy="Thaw learns one class a row: keep the most important label of each row, or make a yes-or-no column "
+               "for every label and train on one of them at a time.")
 
 
 def combinations(names: tuple[str, ...]) -> dict[str, list[str]]:

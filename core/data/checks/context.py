@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.data.report import WARNING, Finding, Severity, several
 from core.data.rows import Rows
 
 EXAMPLES = 5
@@ -40,6 +41,18 @@ class Context:
     def row_numbers(self, positions: Any) -> tuple[int, ...]:
         """The first few row numbers of these positions, as examples."""
         return tuple(int(self.rows.row_id[p]) for p in list(positions)[:EXAMPLES])
+
+    def about(self, positions: Any, code: str, subject: tuple[str, str], message: str, *, remedy: str,
+              severity: Severity = WARNING, example: str = "") -> Iterator[Finding]:
+        """A finding about the rows at these positions; none without any.
+
+        subject: what comes before the message with the count, e.g. (`row has`, `rows have`). example: the first row's
+        text unless given.
+        """
+        if count := len(positions):
+            yield Finding(code=code, severity=severity, count=count, rows=self.row_numbers(positions),
+                          example=example or self.quote(int(positions[0])),
+                          message=f"{several(count, *subject)} {message}", remedy=remedy)
 
     def quote(self, position: int, *, chars: int = 100) -> str:
         """The beginning of one text."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from core.data import labels
 from core.data.checks.context import Context
 from core.data.report import INFO, WARNING, Finding, several
@@ -38,8 +40,6 @@ def column(context: Context) -> Iterator[Finding]:
 def gives_away(values: Any, labels: Any) -> float | None:
     """The share of rows whose label follows from their value, where that is nearly all and more than guessing; None
     otherwise."""
-    import numpy as np
-
     share, covered = _predicts(values, labels)
     base = float(np.bincount(labels).max() / len(labels))
     return None if covered < 0.5 or share < _PURE or share <= base + 0.05 else share
@@ -47,8 +47,6 @@ def gives_away(values: Any, labels: Any) -> float | None:
 
 def _predicts(values: Any, labels: Any) -> tuple[float, float]:
     """(share of rows in repeated values that have their value's main label, share of rows in repeated values)."""
-    import numpy as np
-
     encoded = values.fill_null("").dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     distinct = len(encoded.dictionary)
@@ -64,8 +62,6 @@ def _predicts(values: Any, labels: Any) -> tuple[float, float]:
 
 def text_start(context: Context) -> Iterator[Finding]:
     """Texts that begin with their own label."""
-    import numpy as np
-
     if len(context.rows) < 10:
         return
     keys = [labels.clean(name).casefold() for name in context.rows.classes]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from core.data import labels
 from core.data.checks.context import Context
 from core.data.report import ERROR, INFO, WARNING, Finding, several
@@ -18,8 +20,6 @@ _IMBALANCE = 10.0
 
 def classes(context: Context) -> Iterator[Finding]:
     """Errors that make a classification impossible."""
-    import numpy as np
-
     n, names = len(context.rows), context.rows.classes
     counts = np.bincount(context.rows.label, minlength=len(names))
     if not n:
@@ -60,8 +60,6 @@ def _looks_continuous(names: tuple[str, ...], n_rows: int) -> bool:
 
 def rare(context: Context) -> Iterator[Finding]:
     """Classes that cannot be in every split, or only just."""
-    import numpy as np
-
     counts = np.bincount(context.rows.label, minlength=len(context.rows.classes))
     too_few = [name for name, count in zip(context.rows.classes, counts, strict=True) if count < MIN_ROWS]
     few = [name for name, count in zip(context.rows.classes, counts, strict=True) if MIN_ROWS <= count < _FEW_ROWS]
@@ -80,8 +78,6 @@ def rare(context: Context) -> Iterator[Finding]:
 
 def balance(context: Context) -> Iterator[Finding]:
     """One class far larger than another."""
-    import numpy as np
-
     from core.metrics import METRICS
 
     if len(context.rows.classes) < 2:
@@ -103,8 +99,6 @@ def balance(context: Context) -> Iterator[Finding]:
 
 def spelling(context: Context) -> Iterator[Finding]:
     """Labels that look the same."""
-    import numpy as np
-
     groups = labels.same(context.rows.classes)
     if groups:
         concerned = np.isin(context.rows.label,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from core.data import meter
 from core.data.checks.context import Context
-from core.data.report import INFO, Finding, several
+from core.data.report import INFO, Finding
 
 _MIN_ROWS, _MAX_ROWS = 100, 20_000
 _MAX_CLASSES = 50
@@ -28,7 +30,6 @@ def label_noise(context: Context) -> Iterator[Finding]:
     """
     if not _applies(context):
         return
-    import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
@@ -50,7 +51,6 @@ def picture_noise(context: Context) -> Iterator[Finding]:
     """
     if context.rows.pictures is None or not _applies(context):
         return
-    import numpy as np
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -67,8 +67,6 @@ def picture_noise(context: Context) -> Iterator[Finding]:
 
 
 def _applies(context: Context) -> bool:
-    import numpy as np
-
     labels, n_classes = context.rows.label, len(context.rows.classes)
     return (_MIN_ROWS <= len(labels) <= _MAX_ROWS and 2 <= n_classes <= _MAX_CLASSES
             and bool(np.bincount(labels, minlength=n_classes).min() >= _FOLDS))
@@ -76,7 +74,6 @@ def _applies(context: Context) -> bool:
 
 def _out_of_fold(model: Any, features: Any, labels: Any) -> Any:
     """(n_rows, n_classes) probabilities, each row judged by a model that has not seen it."""
-    import numpy as np
     from sklearn.base import clone
     from sklearn.model_selection import StratifiedKFold
 
@@ -90,8 +87,6 @@ def _out_of_fold(model: Any, features: Any, labels: Any) -> Any:
 
 def _findings(context: Context, probabilities: Any, thing: str, judge: str) -> Iterator[Finding]:
     """One finding for the rows whose label the model contradicts with at least 90 %, the surest first."""
-    import numpy as np
-
     labels, names = context.rows.label, context.rows.classes
     guess, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     suspects = np.flatnonzero((guess != labels) & (sure > _SURE))
@@ -99,10 +94,9 @@ def _findings(context: Context, probabilities: Any, thing: str, judge: str) -> I
         return
     suspects = suspects[np.argsort(-sure[suspects], kind="stable")]
     first = int(suspects[0])
-    yield Finding(code="label-noise", severity=INFO, count=len(suspects), rows=context.row_numbers(suspects),
-                  example=f"labelled {names[labels[first]][:40]}, looks like {names[guess[first]][:40]}: "
-                          f"{context.quote(first)}",
-                  message=several(len(suspects), f"{thing} looks", f"{thing}s look")
-                          + f" like another class, judged {judge}.",
-                  remedy=f"Look at these {thing}s; correct the labels that are wrong. Some will be right: the simple "
-                         "model errs too.")
+    yield from context.about(
+        suspects, "label-noise", (f"{thing} looks", f"{thing}s look"), f"like another class, judged {judge}.",
+        severity=INFO, example=f"labelled {names[labels[first]][:40]}, looks like {names[guess[first]][:40]}: "
+                               f"{context.quote(first)}",
+        remedy=f"Look at these {thing}s; correct the labels that are wrong. Some will be right: the simple model errs "
+               "too.")

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from core.data.checks.context import Context
 from core.data.checks.giveaway import gives_away
 from core.data.images import LONG_SIDE, LOSSLESS_SIDE
@@ -23,8 +25,6 @@ _BLANK = 1.0
 
 def sizes(context: Context) -> Iterator[Finding]:
     """How large the pictures were, and what importing changed."""
-    import numpy as np
-
     decoded = context.rows.pictures
     if decoded is None or not len(decoded):
         return
@@ -56,42 +56,34 @@ def depth(context: Context) -> Iterator[Finding]:
 
 def extremes(context: Context) -> Iterator[Finding]:
     """Pictures that are tiny, or very long and narrow."""
-    import numpy as np
-
     decoded = context.rows.pictures
     if decoded is None or not len(decoded):
         return
     short, long = decoded.size.min(axis=1), decoded.size.max(axis=1)
     small, stretched = np.flatnonzero(short < _SMALL), np.flatnonzero(long >= _STRETCHED * short)
-    if len(small):
-        yield Finding(code="small-pictures", severity=INFO, count=len(small), rows=context.row_numbers(small),
-                      example=f"{context.quote(int(small[0]))}: {_size(decoded, int(small[0]))}",
-                      message=several(len(small), "picture has", "pictures have")
-                              + f" a side below {_SMALL} pixels; it will look blurred.",
-                      remedy="Use larger originals if there are any; base models were trained on 224 pixels or more.")
-    if len(stretched):
-        yield Finding(code="stretched-pictures", severity=WARNING, count=len(stretched),
-                      rows=context.row_numbers(stretched),
-                      example=f"{context.quote(int(stretched[0]))}: {_size(decoded, int(stretched[0]))}",
-                      message=several(len(stretched), "picture is", "pictures are")
-                              + f" at least {_STRETCHED:.0f} times as long as wide; most of it is cropped or squeezed "
-                                "for the model.",
-                      remedy="Cut them to the part that shows the class.")
+
+
+    def first(positions: Any) -> str:
+        return "".join(f"{context.quote(int(at))}: {_size(decoded, int(at))}" for at in positions[:1])
+
+    yield from context.about(
+        small, "small-pictures", ("picture has", "pictures have"),
+        f"a side below {_SMALL} pixels; it will look blurred.", severity=INFO, example=first(small),
+        remedy="Use larger originals if there are any; base models were trained on 224 pixels or more.")
+    yield from context.about(
+        stretched, "stretched-pictures", ("picture is", "pictures are"),
+        f"at least {_STRETCHED:.0f} times as long as wide; most of it is cropped or squeezed for the model.",
+        example=first(stretched), remedy="Cut them to the part that shows the class.")
 
 
 def blank(context: Context) -> Iterator[Finding]:
     """Pictures of one flat colour."""
-    import numpy as np
-
     decoded = context.rows.pictures
     if decoded is None:
         return
-    rows = np.flatnonzero(decoded.spread < _BLANK)
-    if len(rows):
-        yield Finding(code="blank-pictures", severity=WARNING, count=len(rows), rows=context.row_numbers(rows),
-                      example=context.quote(int(rows[0])),
-                      message=several(len(rows), "picture is", "pictures are") + " blank: one flat colour.",
-                      remedy="Take them out; there is nothing to learn from them.")
+    yield from context.about(
+        np.flatnonzero(decoded.spread < _BLANK), "blank-pictures", ("picture is", "pictures are"),
+        "blank: one flat colour.", remedy="Take them out; there is nothing to learn from them.")
 
 
 def size_giveaway(context: Context) -> Iterator[Finding]:

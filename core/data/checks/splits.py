@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from core.data.checks.context import Context
 from core.data.report import WARNING, Finding, several
 from core.domain.dataset import Split
@@ -13,8 +15,6 @@ _SHOWN = 5
 
 def coverage(context: Context) -> Iterator[Finding]:
     """What the splits of these rows leave out."""
-    import numpy as np
-
     names, labels, split = context.rows.classes, context.rows.label, np.asarray(context.split)
     yield from cautions({part: dict(zip(names, np.bincount(labels[split == part], minlength=len(names)).tolist(),
                                         strict=True))

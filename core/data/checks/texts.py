@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from core.data.checks.context import Context
 from core.data.report import INFO, WARNING, Finding, several
 from core.data.source import HIDDEN
@@ -19,8 +21,6 @@ _SHORT_CHARS = 3
 
 def length(context: Context) -> Iterator[Finding]:
     """How long the texts are in tokens, and how many are cut."""
-    import numpy as np
-
     if not len(context.rows):
         return
     step = max(1, len(context.texts) // _SAMPLE)
@@ -52,23 +52,15 @@ def _count_tokens(texts: Sequence[str], tokenizer: Path | None) -> list[int]:
 
 def extremes(context: Context) -> Iterator[Finding]:
     """Cells so long or so short that something may have gone wrong on export."""
-    import numpy as np
-
     chars = np.asarray([len(text) for text in context.texts], dtype=np.int64)
     long = np.flatnonzero(chars > _LONG_CHARS)
     short = np.flatnonzero(chars < _SHORT_CHARS)
-    if len(long):
-        yield Finding(code="very-long-texts", severity=WARNING, count=len(long), rows=context.row_numbers(long),
-                      example=context.quote(int(long[0])),
-                      message=several(len(long), "text has", "texts have")
-                              + f" more than {_LONG_CHARS:,} characters (the longest has {chars.max():,}).",
-                      remedy="Look whether several rows were joined by mistake; a model reads only the "
-                             "beginning of them.")
-    if len(short):
-        yield Finding(code="very-short-texts", severity=INFO, count=len(short), rows=context.row_numbers(short),
-                      example=context.quote(int(short[0])),
-                      message=several(len(short), "text has", "texts have") + f" fewer than {_SHORT_CHARS} characters.",
-                      remedy="Look whether they mean anything; leave them out if not.")
+    have, longest = ("text has", "texts have"), chars.max(initial=0)
+    yield from context.about(
+        long, "very-long-texts", have, f"more than {_LONG_CHARS:,} characters (the longest has {longest:,}).",
+        remedy="Look whether several rows were joined by mistake; a model reads only the beginning of them.")
+    yield from context.about(short, "very-short-texts", have, f"fewer than {_SHORT_CHARS} characters.", severity=INFO,
+                             remedy="Look whether they mean anything; leave them out if not.")
 
 
 def left_out(context: Context) -> Iterator[Finding]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core.domain.dataset import Depth
 from core.errors import DataError
 
@@ -156,7 +158,6 @@ def _rgb(image: Any, data: bytes, depth: Depth | None, changes: list[str]) -> An
 
 def _eight_bits(image: Any, data: bytes, depth: Depth, changes: list[str]) -> Any:
     """A deep picture as grey, RGB or RGBA of 8 bits; its alpha, where it has one, is a share of 16 bits."""
-    import numpy as np
     from PIL import Image
 
     from core.data.pictures import depth as depths

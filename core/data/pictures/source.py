@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
+
 from core import files
 from core.data import images, meter
 from core.data.archive import UNREADABLE
@@ -115,8 +117,6 @@ class PictureSource:
         then read twice. Returns those that could be read, in order, and position in `names` -> reason for
         the others.
         """
-        import numpy as np
-
         started = time.perf_counter()
         home = self._temporary()
         results: list[Any] = []  # a reason (str), a deep picture's span, or (path, Picture)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.data.readers.dialect import Shape
 
 MIN_BYTES = 4_000_000
@@ -70,8 +72,6 @@ def _quotes_pair_up(path: Path, separator: str) -> bool:
     Counted through the file, marks number 0, 2, 4 … must stand at the start of a cell or right behind another mark, and
     marks 1, 3, 5 … at the end of a cell or right before another mark.
     """
-    import numpy as np
-
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         data = np.frombuffer(mapped, dtype=np.uint8)
         pieces = [np.flatnonzero(data[at : at + _PIECE] == ord('"')) + at for at in range(0, len(data), _PIECE)]

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from core.data import roles
 from core.data.layout import arrange
 from core.data.pictures.decode import SHOWN
@@ -180,7 +182,6 @@ def _with_paths(item: _Named) -> Table:
 
 def _joined(found: Sequence[_Named], splits: dict[str, str], *, max_rows: int, name: str) -> Table:
     """Tables of several splits as one with a split column, rows numbered through."""
-    import numpy as np
     import pyarrow as pa
 
     from core.data.readers.table import too_many_rows

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core.data import meter
 from core.data.report import WARNING, Finding, LeftOut
 from core.errors import DataError
@@ -107,7 +109,6 @@ class RowBuilder:
 
     def table(self, *, format: str, findings: Sequence[Finding] = (), unusable: dict[str, str] | None = None) -> Table:
         """The finished table."""
-        import numpy as np
         import pyarrow as pa
 
         self._flush()
@@ -126,8 +127,6 @@ class RowBuilder:
 def whole_table(data: Any, *, max_rows: int, name: str, format: str, findings: Sequence[Finding] = (),
                 unusable: dict[str, str] | None = None) -> Table:
     """A `Table` of string columns of which every row is kept. Raises DataError above `max_rows` and `MAX_COLUMNS`."""
-    import numpy as np
-
     check_width(data.num_columns, name=name)
     if data.num_rows > max_rows:
         raise too_many_rows(name, max_rows)
