@@ -27,7 +27,7 @@ def read(path: Path, *, max_rows: int) -> Table:
     """Read a list of objects, one object a line, or what pandas and annotation tools write. Raises DataError."""
     encoding = encodings.detect(path)
     with path.open(encoding=encoding.name, errors=encoding.errors) as file:
-        start = file.read(4096).lstrip("\ufeff \t\r\n")
+        start = file.read(4096).lstrip("\ufeff").lstrip()
         file.seek(0)
         if not start:
             raise DataError(f"{path.name} is empty.",
@@ -41,9 +41,8 @@ def read(path: Path, *, max_rows: int) -> Table:
         why = (whole.why if start[0] in '{["'
                else f"It begins with {start.split(maxsplit=1)[0][:30]!r}, where JSON has [ or {{.")
         raise DataError(f"{path.name} is not valid JSON.", why=why,
-                        remedy="Give a table with commas the ending .csv; otherwise export it again as JSON Lines, one "
-                               "object such as "
-                               '{"text": "…", "label": "…"} a line.')
+                        remedy="Give a table with commas the ending .csv; otherwise export it again as JSON Lines, "
+                               'one object such as {"text": "…", "label": "…"} a line.')
     items, what = items_of(whole, name=path.name)
     return _collect(items, name=path.name, max_rows=max_rows, format=f"{what}, {encoding.name}")
 

@@ -14,7 +14,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -273,6 +273,7 @@ def test_what_was_written_is_what_is_read(file: File, settings: Settings, rows: 
 @given(st.one_of(st.binary(max_size=300), st.text(max_size=300).map(lambda t: t.encode("utf-8", "replace")),
                  st.text('ab,;"\t\n\r\\|', max_size=120).map(lambda t: b"text,label\n" + t.encode())),
        st.sampled_from([".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".xlsx", ".zip", ""]))
+@example(b"\x0b", ".json")                                           # blank in another way than JSON's own
 def test_any_bytes_are_read_with_a_true_count_or_refused(file: File, settings: Settings, content: bytes,
                                                          suffix: str) -> None:
     path = file(f"any{suffix}", content)
