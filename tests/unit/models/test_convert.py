@@ -141,3 +141,19 @@ def test_efficientnet_lite0_sees_a_daisy_and_a_palace(settings: Settings) -> Non
     owner = blocks.block_of([name for name, _ in body.named_parameters()], blocks.find_stack(body))
     assert owner["timm_model.conv_stem.weight"] == "embeddings" and owner["timm_model.conv_head.weight"] == "block 6"
     assert not list(folder.glob("**/*.pth"))
+
+
+@pytest.mark.slow
+def test_smollm2_knows_the_capital_of_france(settings: Settings) -> None:
+    from transformers import AutoModelForCausalLM
+
+    folder = fetch.ensure_model("smollm2", settings=settings, progress=lambda done, total: None)
+    assert not list(folder.glob("**/*.gguf")) and not list(folder.glob("**/*.py"))
+    tokenizer, model = tokens.load(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    entry = catalogue.find("smollm2")
+    assert entry is not None and entry.depth == model.config.num_hidden_layers
+    question = [{"role": "user", "content": "What is the capital of France?"}]
+    inputs = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    answer = model.generate(**inputs, max_new_tokens=12, do_sample=False)[0, inputs["input_ids"].shape[1]:]
+    assert "Paris" in tokenizer.decode(answer)
+    assert tokens.pad_id(tokenizer) == tokenizer.pad_token_id == model.config.pad_token_id
