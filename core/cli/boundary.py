@@ -1,65 +1,44 @@
-"""The boundary of the command line: whatever a command raises becomes an error of three parts, with its traceback in a named log."""
+"""The boundary of the command line: whatever a command raises becomes an error of three parts, with its traceback in a
+named log."""
 
 from __future__ import annotations
 
 import errno
-import json
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from core import logs
-from core.domain.recipe import Recipe
 from core.errors import DataError, ThawError
 from core.settings import Settings
 from core.unforeseen import explained
 
 LOG = f"{logs.FOLDER}/command.log"
 """Below the data folder."""
-_OF_FILES = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS, errno.ENAMETOOLONG,
-                       errno.ELOOP, errno.ENOTEMPTY})
+_OF_FILES = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS,
+                       errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY})
 """What the system says of a file or folder rather than of Thaw."""
-_RESTORE = "Restore it from a copy, or train the run again."
 
 
 def in_three_parts(problem: Exception, *, arguments: Sequence[str], settings: Settings | None) -> ThawError:
-    """The error to show for an exception that nothing foresaw; its traceback is written to a log first. Never raises."""
+    """The error to show for an exception that nothing foresaw; its traceback is written to a log first. Never
+    raises."""
     log = _write(problem, arguments, settings)
     where = str(log) if log else ""
     if isinstance(problem, OSError) and problem.errno in _OF_FILES and problem.filename is not None:
         return ThawError(f"{problem.filename} cannot be used.", kind=DataError.kind,
                          why=f"The system says: {problem.strerror}.{f' The details are in {where}.' if where else ''}",
-                         remedy="Check that the path is right and that this account may read and write there, then try again.")
+                         remedy="Check that the path is right and that this account may read and write there, "
+                                "then try again.")
     return explained(problem, log=where, doing="The command ended in an error that Thaw did not foresee.")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of a run's folder. Raises DataError, naming the file, where it is missing or damaged."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read.", why=f"It is missing or damaged ({str(error)[:120]}).",
-                        remedy=_RESTORE) from error
-    if not isinstance(found, dict):
-        raise DataError(f"{path} cannot be read.", why="It holds no JSON object.", remedy=_RESTORE)
-    return found
-
-
-def read_recipe(run_dir: Path) -> Recipe:
-    """The recipe of a run's folder. Raises DataError, naming the file, where it is missing or damaged."""
-    path = run_dir / "recipe.json"
-    try:
-        return Recipe.from_json(read_json(path))
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise DataError(f"{path} cannot be read.", why=f"It is no recipe ({str(error)[:120]}).", remedy=_RESTORE) from error
-
-
 def _write(problem: Exception, arguments: Sequence[str], settings: Settings | None) -> Path | None:
-    """Append the traceback to the log of the data folder, or of the system's temporary folder; None where neither can be written."""
+    """Append the traceback to the log of the data folder, or of the system's temporary folder; None where neither can
+    be written."""
     text = "".join(traceback.format_exception(problem))
     entry = f"{time.strftime('%Y-%m-%d %H:%M:%S')} core {' '.join(arguments)}\n{text}\n"
     homes = [settings.home] if settings is not None else []

@@ -51,20 +51,22 @@ def run(args: Namespace, settings: Settings) -> int:
     from core.data.check import Options
 
     dataset = sources.dataset(args.data, shift=args.shift_data, text=args.text, label=args.label, settings=settings,
-                              workspace=args.workspace, options=Options(fix_leaks=args.fix_leaks, merge_labels=args.merge_labels))
+                              workspace=args.workspace,
+                              options=Options(fix_leaks=args.fix_leaks, merge_labels=args.merge_labels))
     facts = sources.model(args.model, settings=settings, workspace=args.workspace)
     check_task(dataset, facts)
     methods, skipped = _applicable(methods, facts)
     if skipped and not methods:
         others, _ = _applicable(list(REGISTRY), facts)
         reasons = "; ".join(f"{get(name).card.label}: {reason}" for name, reason in skipped.items())
-        raise RecipeError("There is nothing to compare.", why=f"No method is left that applies to this model. {reasons}.",
+        raise RecipeError("There is nothing to compare.",
+                          why=f"No method is left that applies to this model. {reasons}.",
                           remedy=f"Choose among the methods that do: {', '.join(others)}.")
     for name, reason in skipped.items():
         output.say(f"{get(name).card.label} is left out: {reason}.")
     device = follow.device(settings, workspace=args.workspace)
-    arms = plan(dataset, facts, methods=methods, seeds=range(args.seeds), budgets=_budgets(args.budgets), level=args.effort,
-                freeze_spec=args.freeze, out=out, device=device)
+    arms = plan(dataset, facts, methods=methods, seeds=range(args.seeds), budgets=_budgets(args.budgets),
+                level=args.effort, freeze_spec=args.freeze, out=out, device=device)
     outcomes = train_all(arms, settings=settings, workspace=args.workspace)
     report = document(dataset, facts, arms, outcomes, skipped)
     out.mkdir(parents=True, exist_ok=True)
@@ -84,12 +86,15 @@ def check_task(dataset: Dataset, facts: ModelFacts) -> None:
         return
     fitting = ", ".join(entry.id for entry in MODELS if dataset.task in entry.tasks)
     raise RecipeError(f"{facts.id} cannot learn from {dataset.name}.",
-                      why=f"The dataset is for {dataset.task.value}; the model does {' and '.join(task.value for task in facts.tasks)}.",
-                      remedy=f"Choose a base model for {dataset.task.value}, such as {fitting or 'a folder or hub id of one'}.")
+                      why=f"The dataset is for {dataset.task.value}; the model does "
+                          f"{' and '.join(task.value for task in facts.tasks)}.",
+                      remedy=f"Choose a base model for {dataset.task.value}, such as "
+                             f"{fitting or 'a folder or hub id of one'}.")
 
 
-def plan(dataset: Dataset, facts: ModelFacts, *, methods: Sequence[str], seeds: Sequence[int], budgets: Sequence[int | None], level: str,
-         freeze_spec: str | None, out: Path, device: Device | None = None) -> list[Arm]:
+def plan(dataset: Dataset, facts: ModelFacts, *, methods: Sequence[str], seeds: Sequence[int],
+         budgets: Sequence[int | None], level: str, freeze_spec: str | None, out: Path,
+         device: Device | None = None) -> list[Arm]:
     """All runs of the comparison: methods x budgets x seeds, validated before the first one starts.
 
     device: as measured; what recipes leave to it is decided here, the same for all.
@@ -100,8 +105,9 @@ def plan(dataset: Dataset, facts: ModelFacts, *, methods: Sequence[str], seeds: 
         for budget in budgets:
             limit = limited(budget, train=rows, validation=validation)
             for seed in seeds:
-                recipe = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method=method, effort=level, seed=seed,
-                                         train_rows=min(limit or rows, rows), mean_length=dataset.mean_length, facts=facts)
+                recipe = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method=method,
+                                         effort=level, seed=seed, train_rows=min(limit or rows, rows),
+                                         mean_length=dataset.mean_length, facts=facts)
                 recipe = recipe.replace(label_budget=limit)
                 if freeze_spec and get(method).card.needs_freeze_plan:
                     recipe = recipe.replace(freeze=freeze.parse(freeze_spec, facts.block_names))
@@ -155,12 +161,14 @@ def _run(arm: Arm, outcome: Outcome | None, facts: ModelFacts) -> dict[str, Any]
     result, failure = (outcome.result, outcome.failure) if outcome else (None, None)
     recipe = arm.recipe
     return {
-        "id": arm.id, "folder": str(arm.folder), "method": recipe.method, "seed": recipe.seed, "budget": recipe.label_budget,
-        "freeze": freeze.describe(recipe.freeze, facts.block_names), "status": outcome.status.value if outcome else "not started",
+        "id": arm.id, "folder": str(arm.folder), "method": recipe.method, "seed": recipe.seed,
+        "budget": recipe.label_budget, "freeze": freeze.describe(recipe.freeze, facts.block_names),
+        "status": outcome.status.value if outcome else "not started",
         "failure": codec.to_json(failure) if failure else None,
-        "trainable_params": result.trainable_params if result else None, "total_params": result.total_params if result else None,
-        "metrics": codec.to_json(result.metrics) if result else {},
-        "seconds": result.seconds if result else None, "marginal_seconds": result.marginal_seconds if result else None,
+        "trainable_params": result.trainable_params if result else None,
+        "total_params": result.total_params if result else None,
+        "metrics": codec.to_json(result.metrics) if result else {}, "seconds": result.seconds if result else None,
+        "marginal_seconds": result.marginal_seconds if result else None,
         "peak_memory_bytes": result.peak_memory_bytes if result else None,
         "estimated_memory_bytes": result.estimated_memory_bytes if result else None,
         "artifact_bytes": result.artifact_bytes if result else None,
@@ -195,7 +203,8 @@ def _budgets(text: str) -> list[int | None]:
     found: list[int | None] = []
     for part in (p.strip().lower() for p in text.split(",") if p.strip()):
         if part != "all" and not (part.isdigit() and int(part) > 0):
-            raise ThawError(f"The label budget {part!r} is not a number of labels.", remedy="Use numbers and all, e.g. 32,128,all.")
+            raise ThawError(f"The label budget {part!r} is not a number of labels.",
+                            remedy="Use numbers and all, e.g. 32,128,all.")
         found.append(None if part == "all" else int(part))
     return list(dict.fromkeys(found)) or [None]
 
@@ -207,15 +216,19 @@ def _print(report: dict[str, Any], out: Path) -> None:
         scores = (item["metrics"].get(split, {}).get(metric.name) for split, metric in columns.values())
         intervals = [codec.from_json(Interval, score) if score else None for score in scores]
         rows.append([item["method"], item["seed"], item["budget"] or "all", item["status"],
-                     *(output.number(metric, found) for (_, metric), found in zip(columns.values(), intervals, strict=True)),
+                     *(output.number(metric, found) for (_, metric), found in zip(columns.values(), intervals,
+                                                                                  strict=True)),
                      f"{item['trainable_params']:,}" if item["trainable_params"] is not None else "-",
-                     *(f"{item[name]:.0f} s" if item[name] is not None else "-" for name in ("seconds", "marginal_seconds")),
+                     *(f"{item[name]:.0f} s" if item[name] is not None else "-"
+                       for name in ("seconds", "marginal_seconds")),
                      output.size(item["peak_memory_bytes"]) if item["peak_memory_bytes"] is not None else "-",
                      output.size(item["artifact_bytes"]) if item["artifact_bytes"] is not None else "-"])
     print(f"{report['model']} on {report['dataset']['name']}: test scores with 95 % intervals")
-    head = ["method", "seed", "labels", "status", *columns, "trainable", "time alone", "time added", "memory", "artifact"]
+    head = ["method", "seed", "labels", "status", *columns, "trainable", "time alone", "time added", "memory",
+            "artifact"]
     print(output.table(head, rows))
-    print("time alone: without downloads, passes over the base model that runs share included; time added: without those passes")
+    print("time alone: without downloads, passes over the base model that runs share included; time added: "
+          "without those passes")
     for test in report["paired"]:
         print(test["sentence"])
     if not report["dataset"]["rows"].get("test"):
@@ -225,6 +238,7 @@ def _print(report: dict[str, Any], out: Path) -> None:
 
 def _columns(measured: Sequence[dict[str, Any]]) -> dict[str, tuple[str, Metric]]:
     """Heading -> split and metric: all that any run measured on test rows, and the one that decides on shift rows."""
-    found = {metric.label: ("test", metric) for metric in metrics.METRICS if any(metric.name in m.get("test", {}) for m in measured)}
+    found = {metric.label: ("test", metric) for metric in metrics.METRICS
+             if any(metric.name in m.get("test", {}) for m in measured)}
     shift = metrics.primary(name for each in measured for name in each.get("shift", {}))
     return found | ({f"shift-set {shift.label}": ("shift", shift)} if shift else {})

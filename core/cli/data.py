@@ -39,10 +39,12 @@ def _print(report: ImportReport) -> None:
         print(f"  row {item.row}{f' ({item.file})' if item.file else ''}: {item.reason}")
     if len(report.left_out) > SHOWN:
         print(f"  … and {len(report.left_out) - SHOWN:,} more (--json lists all)")
-    print("\n" + output.table(["column", "role", "why"], [[n, role, report.evidence.get(n, "")] for n, role in report.columns.items()]))
+    print("\n" + output.table(["column", "role", "why"],
+                              [[n, role, report.evidence.get(n, "")] for n, role in report.columns.items()]))
     print("\n" + output.table(["class", "rows"], [[name, f"{count:,}"] for name, count in report.classes.items()]))
     if report.splits:
-        print("\n" + output.table(["split", "rows"], [[name, f"{sum(counts.values()):,}"] for name, counts in report.splits.items()]))
+        print("\n" + output.table(["split", "rows"],
+                                  [[name, f"{sum(counts.values()):,}"] for name, counts in report.splits.items()]))
     print()
     for finding in report.findings:
         print(f"{finding.severity}: {finding.message}{f' For example: {finding.example}' if finding.example else ''}")

@@ -16,8 +16,8 @@ from core.domain import codec
 from core.domain.device import Device
 from core.settings import Settings
 
-PACKAGES = ("streamlit", "plotly", "torch", "torchvision", "transformers", "peft", "bitsandbytes", "datasets", "timm", "scikit-learn",
-            "scipy", "numpy", "pandas", "pyarrow", "umap-learn", "kaleido", "pip")
+PACKAGES = ("streamlit", "plotly", "torch", "torchvision", "transformers", "peft", "bitsandbytes", "datasets",
+            "timm", "scikit-learn", "scipy", "numpy", "pandas", "pyarrow", "umap-learn", "kaleido", "pip")
 
 
 def run(args: Namespace, settings: Settings) -> int:
@@ -31,7 +31,8 @@ def run(args: Namespace, settings: Settings) -> int:
 
 
 def examine(settings: Settings) -> dict[str, Any]:
-    """Everything the report says, as one JSON document. Measures the device when that was not done yet (a few seconds)."""
+    """Everything the report says, as one JSON document. Measures the device when that was not done yet (a few
+    seconds)."""
     from core.jobs.launch import any_alive
     from core.store import Store
 
@@ -46,7 +47,8 @@ def examine(settings: Settings) -> dict[str, Any]:
         "supervisor_alive": any_alive(Store(settings)) if home_error is None else False,
         "settings": [{"name": f"THAW_{spec.name.upper()}", "value": codec.to_json(_plain(getattr(settings, spec.name))),
                       "help": spec.metadata["help"]} for spec in fields(Settings)],
-        "cache": {"folder": str(settings.cache), "bytes": _bytes(settings.cache), "limit_bytes": int(settings.cache_gb * 1e9)},
+        "cache": {"folder": str(settings.cache), "bytes": _bytes(settings.cache),
+                  "limit_bytes": int(settings.cache_gb * 1e9)},
         "assets": _assets(settings),
     }
 
@@ -58,11 +60,12 @@ def _assets(settings: Settings) -> list[dict[str, Any]]:
     from core.models import facts
     from core.models.catalogue import MODELS
 
-    models = [{"kind": "model", "id": m.id, "name": m.name, "licence": m.licence, "package": m.package, "download_bytes": m.size_bytes,
-               "folder": str(facts.folder(m.id, settings)), "in_place": (facts.folder(m.id, settings) / "config.json").is_file()}
+    models = [{"kind": "model", "id": m.id, "name": m.name, "licence": m.licence, "package": m.package,
+               "download_bytes": m.size_bytes, "folder": str(facts.folder(m.id, settings)),
+               "in_place": (facts.folder(m.id, settings) / "config.json").is_file()}
               for m in MODELS]
-    datasets = [{"kind": "dataset", "id": d.id, "name": d.name, "licence": d.licence, "package": d.package, "download_bytes": d.size_bytes,
-                 "folder": str(settings.assets / "datasets" / d.id),
+    datasets = [{"kind": "dataset", "id": d.id, "name": d.name, "licence": d.licence, "package": d.package,
+                 "download_bytes": d.size_bytes, "folder": str(settings.assets / "datasets" / d.id),
                  "in_place": bundled.is_fetched(d.id, settings=settings)} for d in DATASETS]
     return models + datasets
 
@@ -75,8 +78,8 @@ def _device(settings: Settings) -> Device | None:
     if not path.is_file():
         from core.jobs import process
 
-        subprocess.run([sys.executable, "-m", "core.training.device"], cwd=process.ROOT, env=process.environment(settings), check=False,
-                       capture_output=True, timeout=300)
+        subprocess.run([sys.executable, "-m", "core.training.device"], cwd=process.ROOT,
+                       env=process.environment(settings), check=False, capture_output=True, timeout=300)
     return codec.from_json(Device, json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
@@ -111,8 +114,9 @@ def _print(report: dict[str, Any]) -> None:
     device = report["device"]
     print(f"Python {report['python']} on {report['system']}")
     if device:
-        print(f"Device: {device['name']} ({device['kind']}), {device['cores']} cores, {output.size(device['memory_bytes'])}; "
-              f"{device['fp32_gflops']:.0f} GFLOPS in fp32, {device['bf16_gflops']:.0f} in bf16: computes in {device['precision']}")
+        print(f"Device: {device['name']} ({device['kind']}), {device['cores']} cores, "
+              f"{output.size(device['memory_bytes'])}; {device['fp32_gflops']:.0f} GFLOPS in fp32, "
+              f"{device['bf16_gflops']:.0f} in bf16: computes in {device['precision']}")
     else:
         print(f"Device: could not be measured. {report['home_problem'] or ''}")
     print(f"Data folder: {report['home']}; supervisor {'alive' if report['supervisor_alive'] else 'not running'}")
@@ -122,6 +126,8 @@ def _print(report: dict[str, Any]) -> None:
     if report["missing_packages"]:
         print("Missing: " + ", ".join(report["missing_packages"]) + "  (pip install -r requirements.txt)")
     print("\n" + output.table(["asset", "kind", "in place", "download", "licence"], [
-        [a["id"], a["kind"], "yes" if a["in_place"] else "no, fetched on first use", output.size(a["download_bytes"]), a["licence"]]
+        [a["id"], a["kind"], "yes" if a["in_place"] else "no, fetched on first use", output.size(a["download_bytes"]),
+         a["licence"]]
         for a in report["assets"]]))
-    print("\n" + output.table(["setting", "value", "meaning"], [[s["name"], s["value"], s["help"]] for s in report["settings"]]))
+    print("\n" + output.table(["setting", "value", "meaning"],
+                              [[s["name"], s["value"], s["help"]] for s in report["settings"]]))

@@ -14,7 +14,6 @@ from typing import Any
 
 from core import logs, values
 from core.api import Thaw
-from core.cli.boundary import read_recipe
 from core.cli.output import ProgressLine, size
 from core.domain import codec
 from core.domain.device import Device
@@ -53,12 +52,13 @@ def train(lines: Mapping[str, ProgressLine], *, settings: Settings, workspace: s
 
 
 def folder(run_dir: Path, *, settings: Settings, workspace: str, resume: bool) -> Outcome:
-    """Run the recipe of a folder to its end. resume: from its last checkpoint, as the run that it is in the queue, if it is."""
+    """Run the recipe of a folder to its end. resume: from its last checkpoint, as the run that it is in the queue, if
+    it is."""
     store = Store(settings)
     run = store.jobs.of_folder(run_dir) if resume else None
     if run is None or run.status is Status.DONE:
-        job = NewJob(workspace=run.workspace if run else workspace, kind=JobKind.TRAIN, name=run_dir.name, resume=resume,
-                     recipe=read_recipe(run_dir), runs_folder=run_dir.parent, folder_name=run_dir.name)
+        job = NewJob(workspace=run.workspace if run else workspace, kind=JobKind.TRAIN, name=run_dir.name,
+                     resume=resume, recipe=values.recipe(run_dir), runs_folder=run_dir.parent, folder_name=run_dir.name)
         run = store.jobs.get(job.workspace, *store.jobs.submit([job]))
     elif run.status.resumable:
         store.queue.resume(run.workspace, run.id)
@@ -128,7 +128,8 @@ def validation(data: dict[str, Any]) -> str:
 
 def _follow(lines: Mapping[str, ProgressLine], *, settings: Settings,
             workspace: str) -> Iterator[tuple[Run, dict[str, Any] | None]]:
-    """Each job as it ends, with the data of its result. While no supervisor is alive, this process is one, for these jobs.
+    """Each job as it ends, with the data of its result. While no supervisor is alive, this process is one, for these
+    jobs.
 
     The first Ctrl+C asks them to stop, so that a run keeps its best checkpoint; a second one ends them at once.
     """
@@ -181,7 +182,8 @@ def _show_waiting(thaw: Thaw, run: Run, line: ProgressLine) -> None:
 
 @contextmanager
 def _wishes_to_end() -> Iterator[list[int]]:
-    """A list that grows by one with Ctrl+C, and by two, so that nothing is waited for, with SIGTERM or a closed terminal."""
+    """A list that grows by one with Ctrl+C, and by two, so that nothing is waited for, with SIGTERM or a closed
+    terminal."""
     wishes: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -190,7 +192,8 @@ def _wishes_to_end() -> Iterator[list[int]]:
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
         numbers = []
-    before = {number: signal.signal(number, note) for number in numbers if signal.getsignal(number) is not signal.SIG_IGN}
+    before = {number: signal.signal(number, note) for number in numbers if signal.getsignal(number)
+              is not signal.SIG_IGN}
     try:
         yield wishes
     finally:

@@ -24,7 +24,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Aligned columns with a rule under the head; numbers to the right."""
     cells = [[str(c) for c in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(head), *cells]) for i in range(len(head))]
-    right = [bool(cells) and all(row[i][:1].isdigit() or row[i] in ("", "-") for row in cells) for i in range(len(head))]
+    right = [bool(cells) and all(row[i][:1].isdigit() or row[i] in ("", "-") for row in cells)
+             for i in range(len(head))]
 
     def line(row: Sequence[str]) -> str:
         return "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()

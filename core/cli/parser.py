@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from core.export import FORMATS
 from core.models.methods import COMPARED
 
 WORKSPACE = "cli"
@@ -25,7 +26,8 @@ def build() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
+def _add(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str,
+         text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     parser.add_argument("--workspace", default=WORKSPACE, help=f"workspace to use (default: {WORKSPACE})")
@@ -33,37 +35,46 @@ def _add(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: st
 
 
 def _data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    data = commands.add_parser("data", help="look at a data file").add_subparsers(dest="data_command", required=True, metavar="COMMAND")
+    data = commands.add_parser("data", help="look at a data file").add_subparsers(dest="data_command", required=True,
+                                                                                  metavar="COMMAND")
     check = _add(data, "check", "the import report of a file, before anything is accepted")
     check.add_argument("file")
-    check.add_argument("--text", metavar="COLUMN", help="column that holds the text, or names the pictures (default: proposed)")
+    check.add_argument("--text", metavar="COLUMN",
+                       help="column that holds the text, or names the pictures (default: proposed)")
     check.add_argument("--label", metavar="COLUMN", help="column that holds the label")
     _mending(check)
     check.set_defaults(handler="data_check")
 
 
 def _mending(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--fix-leaks", action="store_true", help="move validation and test rows with a twin on another side of the split "
+    parser.add_argument("--fix-leaks", action="store_true",
+                        help="move validation and test rows with a twin on another side of the split "
                                                                  "to the side of their twin")
-    parser.add_argument("--merge-labels", action="store_true", help="labels that look the same (letter case, spaces, invisible characters, "
+    parser.add_argument("--merge-labels", action="store_true",
+                        help="labels that look the same (letter case, spaces, invisible characters, "
                                                                     "1 and 1.0) become one class")
 
 
 def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     compare = _add(commands, "compare", "train one base model several ways on one dataset and compare")
     compare.add_argument("--data", required=True, metavar="FILE_OR_ID",
-                         help="a table, an archive or folder of texts or pictures, or the id of a bundled dataset such as bbc-news")
-    compare.add_argument("--shift-data", metavar="FILE_OR_ID", help="a labelled set of another domain, only evaluated on")
+                         help="a table, an archive or folder of texts or pictures, or the id of a bundled dataset "
+                              "such as bbc-news")
+    compare.add_argument("--shift-data", metavar="FILE_OR_ID",
+                         help="a labelled set of another domain, only evaluated on")
     compare.add_argument("--text", metavar="COLUMN", help="text column of the file, or the one that names the pictures")
     compare.add_argument("--label", metavar="COLUMN", help="label column of the file")
     _mending(compare)
-    compare.add_argument("--model", required=True, metavar="ID", help="a bundled model such as minilm, a hub id, or a folder")
+    compare.add_argument("--model", required=True, metavar="ID",
+                         help="a bundled model such as minilm, a hub id, or a folder")
     compare.add_argument("--methods", default=",".join(COMPARED), help="comma-separated (default: %(default)s)")
-    compare.add_argument("--seeds", type=_positive, default=1, metavar="N", help="runs of each method, with seeds 0 to N-1 (default: 1)")
+    compare.add_argument("--seeds", type=_positive, default=1, metavar="N",
+                         help="runs of each method, with seeds 0 to N-1 (default: 1)")
     compare.add_argument("--budgets", default="all", metavar="LIST",
                          help="labels to use, training and validation together, e.g. 32,128,all (default: all)")
     compare.add_argument("--effort", choices=("quick", "normal", "thorough"), default="normal")
-    compare.add_argument("--freeze", metavar="SPEC", help="none, all-but-head, lower-half, top-2, or blocks such as embeddings,0-3; "
+    compare.add_argument("--freeze", metavar="SPEC",
+                         help="none, all-but-head, lower-half, top-2, or blocks such as embeddings,0-3; "
                                                          "for methods with a freeze plan")
     compare.add_argument("--out", required=True, metavar="DIR", help="folder for the runs and compare.json")
     compare.set_defaults(handler="compare")
@@ -72,24 +83,29 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     shift = _add(commands, "shift", "how a finished run moved the features, block by block")
     shift.add_argument("run_dir", nargs="?")
-    shift.add_argument("--rows", type=_positive, default=2000, metavar="N", help="rows of the probe sample (default: 2000)")
+    shift.add_argument("--rows", type=_positive, default=2000, metavar="N",
+                       help="rows of the probe sample (default: 2000)")
     shift.add_argument("--beside", metavar="FILE_OR_ID",
-                       help="another dataset (a file, an id, or a bundled one): up to 500 of its rows take the place of the shift set")
+                       help="another dataset (a file, an id, or a bundled one): up to 500 of its rows take the place "
+                            "of the shift set")
     shift.add_argument("--null-table", action="store_true",
-                       help="instead: what each view draws when nothing changed, on this run's features (or on digits without a run)")
+                       help="instead: what each view draws when nothing changed, on this run's features (or on digits "
+                            "without a run)")
     shift.set_defaults(handler="shift")
     predict = _add(commands, "predict", "predict with a finished run")
     predict.add_argument("run_dir")
     predict.add_argument("--input", required=True, metavar="FILE_OR_TEXT",
                          help="a table, a picture, an archive or folder of pictures, or the text itself")
-    predict.add_argument("--text", metavar="COLUMN", help="text column of the file (default: the one of the training data, by its name)")
-    predict.add_argument("--base", action="store_true", help="the base model with a probe's head, instead of the tuned model")
+    predict.add_argument("--text", metavar="COLUMN",
+                         help="text column of the file (default: the one of the training data, by its name)")
+    predict.add_argument("--base", action="store_true",
+                         help="the base model with a probe's head, instead of the tuned model")
     predict.set_defaults(handler="predict")
     export = _add(commands, "export", "write a run's model for use elsewhere")
     export.add_argument("run_dir")
     export.add_argument("--to", required=True, metavar="DIR")
-    export.add_argument("--as", dest="form", required=True, choices=("adapter", "merged", "onnx"),
-                        help="adapter: what the run trained; merged: one folder with body, head and a script that predicts; onnx")
+    export.add_argument("--as", dest="form", required=True, choices=tuple(FORMATS),
+                        help="; ".join(f"{name}: {form.summary}" for name, form in FORMATS.items()))
     export.set_defaults(handler="export")
 
 
@@ -102,7 +118,8 @@ def _queue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     stop.add_argument("run")
     stop.set_defaults(handler="stop")
     supervise = _add(commands, "supervise", "start queued runs until ended; the app starts one by itself")
-    supervise.add_argument("--detach", action="store_true", help="start it in the background, unless one is alive, and return")
+    supervise.add_argument("--detach", action="store_true",
+                           help="start it in the background, unless one is alive, and return")
     supervise.add_argument("--id", help=argparse.SUPPRESS)
     supervise.set_defaults(handler="supervise")
 

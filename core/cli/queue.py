@@ -20,11 +20,13 @@ def runs(args: Namespace, settings: Settings) -> int:
     if args.json:
         output.document({"workspace": args.workspace, "runs": codec.to_json(found)})
     elif not found:
-        print(f"The workspace {args.workspace} has no runs. Workspaces of the app are in its address (?ws=…): use --workspace.")
+        print(f"The workspace {args.workspace} has no runs. Workspaces of the app are in its address (?ws=…): "
+              "use --workspace.")
     else:
         print(output.table(["id", "name", "method", "status", "created", "why it ended"], [
             [run.id, run.name, run.recipe.method if run.recipe else run.kind.value, run.status.value,
-             time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created)), run.failure.what if run.failure else ""] for run in found]))
+             time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created)), run.failure.what if run.failure else ""]
+            for run in found]))
     return 0
 
 

@@ -1,4 +1,5 @@
-"""`core shift`: how a finished run moved the features of the same rows, block by block; and what each view draws when nothing changed."""
+"""`core shift`: how a finished run moved the features of the same rows, block by block; and what each view draws when
+nothing changed."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core import values
 from core.cli import output, sources
-from core.cli.boundary import read_recipe
 from core.cli.output import ProgressLine
 from core.cli.use import run_folder
 from core.domain.run import Phase
@@ -34,7 +35,7 @@ def run(args: Namespace, settings: Settings) -> int:
     from core.data import library
 
     run_dir, workspace = run_folder(args.run_dir), args.workspace
-    recipe = read_recipe(run_dir)
+    recipe = values.recipe(run_dir)
     second = _second(args.beside, recipe.dataset, settings=settings, workspace=workspace) if args.beside else None
     found = _aligned(run_dir, settings=settings, workspace=workspace, rows=args.rows, second=second)
     if args.null_table:
@@ -51,7 +52,8 @@ def run(args: Namespace, settings: Settings) -> int:
 
 
 def _second(name: str, own: str, *, settings: Settings, workspace: str) -> Dataset:
-    """The dataset that is to stand beside the run's own; see `sources.dataset`. Raises DataError for another kind of input."""
+    """The dataset that is to stand beside the run's own; see `sources.dataset`. Raises DataError for another kind of
+    input."""
     from core.analysis import availability
     from core.data import library
 
@@ -61,8 +63,8 @@ def _second(name: str, own: str, *, settings: Settings, workspace: str) -> Datas
 
 
 def _aligned(run_dir: Path, *, settings: Settings, workspace: str, rows: int, second: Dataset | None) -> AlignedSides:
-    """Base model and tuned model at the probe sample, from the same files that the page reads; extracted first where they
-    are missing."""
+    """Base model and tuned model at the probe sample, from the same files that the page reads; extracted first where
+    they are missing."""
     from core.analysis import aligned, row_facts
     from core.analysis.sample import SHIFT_SET
     from core.training.extract import extract
@@ -84,7 +86,8 @@ class _Lines:
         """Phases are over in seconds here."""
 
     def progress(self, done: float, total: float | None, unit: str, note: str = "") -> None:
-        self._line.show(f"{note} {done:,.0f}" + (f" of {total:,.0f} {unit}" if total else f" {unit}"), now=done == total)
+        self._line.show(f"{note} {done:,.0f}" + (f" of {total:,.0f} {unit}" if total else f" {unit}"),
+                        now=done == total)
 
     def step(self, **data: Any) -> None:
         """No training happens here."""
@@ -129,8 +132,11 @@ def _print(report: dict[str, Any]) -> None:
     for sentence in report["findings"]:
         print(sentence)
     columns = ("cka", "cka_low", "cka_high", "knn_overlap", "knn_overlap_chance", "displacement", "probe_accuracy_base",
-               "probe_accuracy_tuned", *(("displacement_shift", "mmd_base", "mmd_tuned") if report["shift_rows"] else ()))
+               "probe_accuracy_tuned",
+               *(("displacement_shift", "mmd_base", "mmd_tuned") if report["shift_rows"] else ()))
     print(output.table(["block", "frozen", *(c.replace("_", " ") for c in columns)], [
-        [block["name"], "yes" if block["frozen"] else "no", *(number(block.get(c)) for c in columns)] for block in report["blocks"]]))
-    for message in [warning["message"] for warning in report["warnings"]] + [report["of_training"]] * bool(report["of_training"]):
+        [block["name"], "yes" if block["frozen"] else "no", *(number(block.get(c)) for c in columns)]
+        for block in report["blocks"]]))
+    for message in [warning["message"]
+                    for warning in report["warnings"]] + [report["of_training"]] * bool(report["of_training"]):
         print(f"Note: {message}")

@@ -24,7 +24,8 @@ def dataset(name: str, *, shift: str | None, text: str | None, label: str | None
             options: Options | None = None) -> Dataset:
     """A dataset of the workspace: an id, a bundled set (fetched on first use), or a file (checked and ingested).
 
-    shift: a second one, attached as its shift set. text, label: columns of a file (of the shift set too, where it has them).
+    shift: a second one, attached as its shift set. text, label: columns of a file (of the shift set too, where it has
+    them).
     options: what is mended on the way.
     """
     found = _one(name, text=text, label=label, settings=settings, workspace=workspace, options=options)
@@ -35,7 +36,8 @@ def dataset(name: str, *, shift: str | None, text: str | None, label: str | None
 
     if found.reading is not None:                                    # pictures of both are read alike
         options = dataclasses.replace(options or Options(), depth=found.reading.depth)
-    other = _one(shift, text=text, label=label, settings=settings, workspace=workspace, options=options, where_there=True)
+    other = _one(shift, text=text, label=label, settings=settings, workspace=workspace, options=options,
+                 where_there=True)
     attached = attach(found, other, settings=settings, workspace=workspace)
     for class_name, count in attached.unmatched.items():
         output.say(f"Shift set: {count:,} rows of class {class_name!r} are left out; {found.name} has no such class.")
@@ -49,7 +51,8 @@ def _one(name: str, *, text: str | None, label: str | None, settings: Settings, 
 
     path = Path(name).expanduser()
     if path.exists():
-        return _ingest(path, text=text, label=label, settings=settings, workspace=workspace, options=options, where_there=where_there)
+        return _ingest(path, text=text, label=label, settings=settings, workspace=workspace, options=options,
+                       where_there=where_there)
     if any(entry.id == name for entry in DATASETS):
         if already := library.find(name, settings=settings, workspace=workspace):
             return _with_cautions(already)
@@ -74,8 +77,8 @@ def _with_cautions(found: Dataset) -> Dataset:
     return found
 
 
-def _ingest(path: Path, *, text: str | None, label: str | None, settings: Settings, workspace: str, options: Options | None,
-            where_there: bool) -> Dataset:
+def _ingest(path: Path, *, text: str | None, label: str | None, settings: Settings, workspace: str,
+            options: Options | None, where_there: bool) -> Dataset:
     """where_there: `text` and `label` count only if the file has such columns."""
     from core.data import meter, roles, tables
     from core.data.ingest import ingest
@@ -88,8 +91,9 @@ def _ingest(path: Path, *, text: str | None, label: str | None, settings: Settin
     proposals = roles.choose(table, text=text, label=label)
     evidence = {n: p.evidence for n, p in proposals.items()}
     with meter.watched(line.amount):
-        made, report = ingest(table, roles={n: p.role for n, p in proposals.items()}, evidence=evidence, source=path.name,
-                              name=path.stem.removesuffix(".tar"), settings=settings, workspace=workspace, options=options)
+        made, report = ingest(table, roles={n: p.role for n, p in proposals.items()}, evidence=evidence,
+                              source=path.name, name=path.stem.removesuffix(".tar"), settings=settings,
+                              workspace=workspace, options=options)
     line.done(f"{report.rows_read:,} rows read = {report.rows_kept:,} kept + {len(report.left_out):,} left out; "
               f"{_origin(table, {str(p.role): name for name, p in proposals.items()})}")
     for finding in report.findings:
@@ -104,11 +108,13 @@ def _origin(table: Table, chosen: dict[str, str]) -> str:
         kind = "texts" if table.pictures is None else "pictures"
         return f"{kind} labelled by their folders" + (", split by the folders above" if "split" in chosen else "")
     content = f"text from {chosen['text']!r}" if table.pictures is None else f"pictures named by {chosen['image']!r}"
-    return f"{content}, label from {chosen['label']!r}" + (f", split from {chosen['split']!r}" if "split" in chosen else "")
+    return (f"{content}, label from {chosen['label']!r}"
+            + (f", split from {chosen['split']!r}" if "split" in chosen else ""))
 
 
 def model(name: str, *, settings: Settings, workspace: str) -> ModelFacts:
-    """Facts of a base model (catalogue id, hub id, folder); fetched and inspected, in a process of its own, when that was not done yet."""
+    """Facts of a base model (catalogue id, hub id, folder); fetched and inspected, in a process of its own, when that
+    was not done yet."""
     from core.models import facts as facts_module
     from core.models.catalogue import find
 
@@ -122,5 +128,6 @@ def model(name: str, *, settings: Settings, workspace: str) -> ModelFacts:
         line.done("inspected")
     if found is None:
         raise NotFoundError(f"The base model {name} was fetched but not inspected.",
-                            remedy=f"Run the command again; look at {logs.WORKER} in the data folder if it fails again.")
+                            remedy=f"Run the command again; look at {logs.WORKER} in the data folder if "
+                                   "it fails again.")
     return found

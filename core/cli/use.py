@@ -7,8 +7,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import values
 from core.cli import output
-from core.cli.boundary import read_json, read_recipe
 from core.domain import codec
 from core.domain.dataset import RowSource, Task
 from core.domain.side import Side, Which
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """Rows left out that are listed for people; `--json` lists all."""
-_FILE_ENDINGS = frozenset({".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xlsx", ".xls", ".zip", ".tar",
-                           ".tgz", ".gz", ".bz2", ".xz", ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic"})
+_FILE_ENDINGS = frozenset({".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xlsx",
+                           ".xls", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".jpg", ".jpeg", ".png", ".webp",
+                           ".bmp", ".gif", ".tif", ".tiff", ".heic"})
 
 
 def predict(args: Namespace, settings: Settings) -> int:
-    """Predict a text, or every row of a file, or pictures, with one side of a run: one answer a row, the others named."""
+    """Predict a text, or every row of a file, or pictures, with one side of a run: one answer a row, the others
+    named."""
     run_dir = run_folder(args.run_dir)
     rows = new_rows(args.input, run_dir, text=args.text, settings=settings, workspace=args.workspace)
     for note in rows.notes:
@@ -39,11 +41,13 @@ def predict(args: Namespace, settings: Settings) -> int:
     try:
         model = artifact.load(side, settings=settings)
     except (SafetensorError, json.JSONDecodeError) as error:
-        raise DataError(f"The model in {run_dir / 'artifact'} cannot be loaded.", why=f"A file of it is damaged ({str(error)[:160]}).",
+        raise DataError(f"The model in {run_dir / 'artifact'} cannot be loaded.",
+                        why=f"A file of it is damaged ({str(error)[:160]}).",
                         remedy="Restore the folder from a copy, or train the run again.") from error
     answers = model.predict(rows.content)
     if args.json:
-        output.document({"run": run_dir.name, "side": "base" if args.base else "tuned", "input": rows.name, "rows_read": rows.rows_read,
+        output.document({"run": run_dir.name, "side": "base" if args.base else "tuned", "input": rows.name,
+                         "rows_read": rows.rows_read,
                          "predictions": [_answer(rows, at, answer) for at, answer in enumerate(answers)],
                          "left_out": rows.left_out, "notes": rows.notes})
     else:
@@ -67,19 +71,21 @@ def new_rows(name: str, run_dir: Path, *, text: str | None, settings: Settings, 
         return reader.read(path, source=source, task=task, text=text, settings=settings)
     if _looks_like_a_file(name):
         raise DataError(f"There is no file {name}.", why=f"Nothing was found at {path.absolute()}.",
-                        remedy="Check the path and try again. (A text that looks like a file name is not taken as a text.)")
+                        remedy="Check the path and try again. (A text that looks like a file name is not "
+                               "taken as a text.)")
     if task is Task.IMAGE_CLASSIFICATION:
         raise reader.not_a_picture(name)
     return reader.NewRows(name="the text", rows_read=1, row=(1,), content=[name], shown=[name], key="text")
 
 
 def _source(run_dir: Path, settings: Settings, workspace: str) -> tuple[Task, RowSource | None]:
-    """What a run looks at, and where its rows came from: kept with it, or (a run of an earlier version) with its dataset."""
-    recipe = read_recipe(run_dir)
+    """What a run looks at, and where its rows came from: kept with it, or (a run of an earlier version) with its
+    dataset."""
+    recipe = values.recipe(run_dir)
     task = recipe.task
     kept = run_dir / "artifact" / "source.json"
     if kept.is_file():
-        return task, codec.from_json(RowSource, read_json(kept))
+        return task, codec.from_json(RowSource, values.document(kept))
     from core.data import library
 
     own = run_dir.parent.parent.name if run_dir.parent.name == "runs" else workspace
@@ -106,7 +112,8 @@ def _print(rows: NewRows, answers: list[dict[str, Any]]) -> None:
     own = [] if rows.ids is None else ["id"]
     print(output.table(["row", *own, "label", "probability", rows.key], [
         [rows.row[at], *([] if rows.ids is None else [_short(rows.ids[at] or "")]), answer["label"],
-         f"{100 * answer['probabilities'][answer['label']]:.1f} %", _short(rows.shown[at])] for at, answer in enumerate(answers)]))
+         f"{100 * answer['probabilities'][answer['label']]:.1f} %",
+         _short(rows.shown[at])] for at, answer in enumerate(answers)]))
     if rows.rows_read > 1 or rows.left_out:
         print(f"\n{rows.rows_read:,} rows read = {len(answers):,} predicted + {len(rows.left_out):,} left out")
     for item in rows.left_out[:SHOWN]:
@@ -120,7 +127,8 @@ def run_folder(text: str) -> Path:
     folder = Path(text).expanduser().absolute()
     if not (folder / "recipe.json").is_file():
         raise NotFoundError(f"{folder} is not the folder of a run.", why="It has no recipe.json.",
-                            remedy="Name a folder that `compare --out` wrote, or one under workspaces/…/runs of the data folder.")
+                            remedy="Name a folder that `compare --out` wrote, or one under workspaces/…/runs of "
+                                   "the data folder.")
     return folder
 
 

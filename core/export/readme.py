@@ -53,8 +53,10 @@ head: `feature @ weight.T + bias`. {input_facts_upper}; precision: {precision}.
 
 _FILES = (
     ("adapter/", "the PEFT adapter: `PeftModel.from_pretrained(body, \"adapter\")`"),
-    ("weights.safetensors", "the body's weights that training changed, by their names in the body; all others are the base model's"),
-    ("head.safetensors", "the head, **a file of its own**: a linear layer on the pooled feature, `weight` (classes, width) and `bias`"),
+    ("weights.safetensors",
+     "the body's weights that training changed, by their names in the body; all others are the base model's"),
+    ("head.safetensors",
+     "the head, **a file of its own**: a linear layer on the pooled feature, `weight` (classes, width) and `bias`"),
     ("base_head.safetensors", "the head of the base side: a probe on the untouched base model's features"),
     ("labels.json", "the classes in the order of the head's outputs"),
     ("export.json", "pooling, length, precision and the classes, for programs"),
@@ -71,7 +73,8 @@ def merged(about: dict[str, Any], recipe: Recipe, *, title: str, base: str, chec
     """README of a folder with body and head. about: `export.json`."""
     text = about["input"] == "text"
     return _MERGED.format(title=title, classes=_classes(about), body=about["body"], pooling=about["pooling"], base=base,
-                          example='"a text"' if text else '"picture.png"', processor="tokenizer" if text else "picture processor",
+                          example='"a text"' if text else '"picture.png"',
+                          processor="tokenizer" if text else "picture processor",
                           precision=about["precision"], input_facts=_input(about), checked=checked, folded=folded)
 
 
@@ -79,15 +82,18 @@ def adapter(about: dict[str, Any], *, title: str, base: str, files: list[str]) -
     """README of a folder with what a run trained."""
     there = [(name, what) for name, what in _FILES if name in files or any(file.startswith(name) for file in files)]
     load = "and the adapter on it" if any(name == "adapter/" for name, _ in there) else (
-        "with `weights.safetensors` put over its own" if any(name.startswith("weights") for name, _ in there) else "as published")
+        "with `weights.safetensors` put over its own" if any(name.startswith("weights") for name, _ in there)
+        else "as published")
     rows = "\n".join(f"| `{name}` | {what} |" for name, what in there)
-    return _ADAPTER.format(title=title, classes=_classes(about), base=base, rows=rows, load=load, pooling=about["pooling"],
-                           input_facts_upper=_input(about).capitalize(), precision=about["precision"])
+    return _ADAPTER.format(title=title, classes=_classes(about), base=base, rows=rows, load=load,
+                           pooling=about["pooling"], input_facts_upper=_input(about).capitalize(),
+                           precision=about["precision"])
 
 
 def _classes(about: dict[str, Any]) -> str:
     names = about["classes"]
-    return f"{len(names)} classes, " + ", ".join(f"`{name[:40]}`" for name in names[:10]) + (" …" if len(names) > 10 else "")
+    return (f"{len(names)} classes, " + ", ".join(f"`{name[:40]}`" for name in names[:10])
+            + (" …" if len(names) > 10 else ""))
 
 
 def _input(about: dict[str, Any]) -> str:
