@@ -25,5 +25,5 @@ from core.shift.breakit import BREAKS
 from core.shift.projection import View
 from core.shift.words import CARDS
 
-__all__ = ["BREAKS", "CARDS", "NOTHING", "ROWS_OFFERED", "SECOND_ROWS", "SHIFT_SET", "Availability", "BlockOverTraining",
-           "FeatureComparison", "View"]
+__all__ = ["BREAKS", "CARDS", "NOTHING", "ROWS_OFFERED", "SECOND_ROWS", "SHIFT_SET", "Availability",
+           "BlockOverTraining", "FeatureComparison", "View"]

@@ -120,7 +120,7 @@ def align(a: Side, b: Side, *, settings: Settings, table: RowTable, rows: int = 
     frozen = tuple(cold.get(name, False) for name in features_b.names)
     files = [paths_a.of(a), paths_b.of(b)]
     if other:
-        files += [paths_a.at_rows_of(other, settings=settings).of(a), paths_b.at_rows_of(other, settings=settings).of(b)]
+        files += [paths.at_rows_of(other, settings=settings).of(side) for side, paths in ((a, paths_a), (b, paths_b))]
     digests = ["" if path is None else digest_of(path) for path in files] + ([other] if other else [])
     marks = hashlib.sha256(labels.tobytes() + shift.tobytes()).hexdigest()
     key = hashlib.sha256(json.dumps([VERSION, *digests, frozen, marks, own]).encode()).hexdigest()[:24]
@@ -161,7 +161,8 @@ def _frozen(a: Side, b: Side, paths_a: FeaturePaths, paths_b: FeaturePaths) -> d
     began = {_weights(side, paths) for side, paths in both}
     if paths_a.facts.revision != paths_b.facts.revision or len(began) > 1 or Weights.FRESH in began:
         return {}
-    cold = [feature_paths.frozen_blocks(paths.recipe, paths.facts) for side, paths in both if side.which not in UNTRAINED]
+    cold = [feature_paths.frozen_blocks(paths.recipe, paths.facts) for side, paths in both
+            if side.which not in UNTRAINED]
     names = [block.name for block in paths_b.facts.blocks] if cold else []
     return {name: all(frozen[name] for frozen in cold) for name in names}
 

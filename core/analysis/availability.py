@@ -59,8 +59,10 @@ def of_run(run: Run, *, settings: Settings, rows: int = DEFAULT_ROWS, jobs: Sequ
     try:
         paths = feature_paths.of_run(Path(run.folder), settings=settings, rows=rows, second=second)
     except ThawError as error:
-        waiting = f"This run is {run.status}; its features can be looked at once it is done."
-        return Availability(ready=False, reason=error.what if run.status.final else waiting, remedy=error.remedy, job=job)
+        reason = error.what
+        if not run.status.final:
+            reason = f"This run is {run.status}; its features can be looked at once it is done."
+        return Availability(ready=False, reason=reason, remedy=error.remedy, job=job)
     recorded = feature_paths.steps_of(paths.run_dir)
     own = [paths.tuned, *recorded, *feature_paths.every_second_of(paths.run_dir)]
     shared = [paths.base] if paths.quantised is None else [paths.base, paths.quantised]
@@ -85,7 +87,8 @@ def job_payload(runs: Sequence[Run], *, settings: Settings, rows: int, second: D
     for run in runs:
         found = of_run(run, settings=settings, rows=rows)
         if found.reason:
-            raise NotFoundError(f"The features of {run.name} cannot be extracted.", why=found.reason, remedy=found.remedy)
+            raise NotFoundError(f"The features of {run.name} cannot be extracted.", why=found.reason,
+                                remedy=found.remedy)
     beside = {"beside": second.id} if second else {}
     return {"runs": [run.folder for run in runs], "rows": rows, **beside}
 

@@ -16,7 +16,8 @@ Point = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """Points in the order of training. Keys as in `Event.kind`: step, loss, seconds, samples, and every metric by name."""
+    """Points in the order of training. Keys as in `Event.kind`: step, loss, seconds, samples, and every metric by
+    name."""
 
     steps: list[Point]
     evals: list[Point]

@@ -126,8 +126,8 @@ class FeatureComparison:
         return known & (a != labels) & (b == labels), known & (a == labels) & (b != labels)
 
 
-def compare(a: Side, b: Side, *, names: tuple[str, str], dataset: Dataset, settings: Settings, workspace: str, rows: int,
-            second: str = SHIFT_SET) -> FeatureComparison:
+def compare(a: Side, b: Side, *, names: tuple[str, str], dataset: Dataset, settings: Settings, workspace: str,
+            rows: int, second: str = SHIFT_SET) -> FeatureComparison:
     """Compare two sides: from the cache when measured before, else now (seconds). The newest few stay in memory for the
     next click.
 

@@ -126,7 +126,8 @@ def of_run(run_dir: Path, *, settings: Settings, rows: int, second: str = "") ->
         precision = str(_json(run_dir / "artifact" / "labels.json")["precision"])
         dataset_hash = str(_json(run_dir / "result.json")["dataset_hash"])
     except OSError as error:
-        raise NotFoundError("This run has no artifact yet.", remedy="Wait until the run is done, or resume it.") from error
+        raise NotFoundError("This run has no artifact yet.",
+                            remedy="Wait until the run is done, or resume it.") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotFoundError("A file of this run is damaged.",
                             why=f"recipe.json, result.json or artifact/labels.json: {str(error)[:100]}.",

@@ -33,7 +33,8 @@ class RowTable:
         position = {int(row): index for index, row in enumerate(self.row_ids)}
         order = np.array([position.get(int(row), -1) for row in row_ids], int)
         if len(order) and order.min() < 0:
-            raise DataError("The dataset of these runs has changed.", why="Rows of the probe sample are no longer in it.",
+            raise DataError("The dataset of these runs has changed.",
+                            why="Rows of the probe sample are no longer in it.",
                             remedy="Train on the dataset as it is now.")
         return self.labels[order], self.splits[order]
 

@@ -47,8 +47,8 @@ def of_training(splits: np.ndarray) -> str | None:
     count = int((np.asarray(splits) == "train").sum())
     if not count:
         return None
-    return (f"The dataset has too few test and validation rows, so {count:,} training rows stand in for them. On rows that "
-            "it was trained on, a model looks better than it is.")
+    return (f"The dataset has too few test and validation rows, so {count:,} training rows stand in for them. On rows "
+            "that it was trained on, a model looks better than it is.")
 
 
 def second_sample(labels: np.ndarray, splits: np.ndarray, *, seed: int = 0) -> np.ndarray:

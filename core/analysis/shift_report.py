@@ -27,7 +27,8 @@ def of(aligned: AlignedSides, *, settings: Settings, seed: int = 0) -> Shift:
     """Every number: read from the cache, or measured (seconds) and kept there. `named` gives its sides their names."""
     from core.shift.report import measure
 
-    return report_cache.shift(_folder(aligned, settings, seed), lambda: measure(aligned.features, run=_B, base=_A, seed=seed))
+    return report_cache.shift(_folder(aligned, settings, seed),
+                              lambda: measure(aligned.features, run=_B, base=_A, seed=seed))
 
 
 def is_kept(aligned: AlignedSides, *, settings: Settings, seed: int = 0) -> bool:

@@ -26,8 +26,8 @@ from core.jobs import launch
 from core.planning.recipes import MethodChoice
 from core.settings import Settings
 
-__all__ = ["SHOWN_COLUMNS", "AugmentedRow", "Comparison", "ComparisonRow", "Curves", "Data", "Experiments", "Features", "MethodChoice",
-           "Models", "Progress", "Runs", "SeedGroup", "TablePreview", "Thaw"]
+__all__ = ["SHOWN_COLUMNS", "AugmentedRow", "Comparison", "ComparisonRow", "Curves", "Data", "Experiments", "Features",
+           "MethodChoice", "Models", "Progress", "Runs", "SeedGroup", "TablePreview", "Thaw"]
 
 
 class Thaw:
@@ -70,14 +70,15 @@ class Thaw:
         page."""
         found = [shortage] if (shortage := disk.shortage(self.settings)) else []
         if why := launch.trouble(self._desk.store):
-            remedy = f"It is tried again by itself. If this stays, {logs.SUPERVISOR} in the data folder has the details."
+            remedy = ("It is tried again by itself. If this stays, "
+                      f"{logs.SUPERVISOR} in the data folder has the details.")
             found.append(ThawError("Runs cannot be started at present.", why=why, remedy=remedy))
         return found
 
     def disk_use(self, ws: str) -> dict[str, int]:
         """Bytes of this workspace's `datasets`, `runs`, `uploads`, and of the shared `assets`, `cache`, `database`."""
         own, home = self.settings.workspace(ws), self.settings.home
-        places = {"datasets": own / "datasets", "runs": own / "runs", "uploads": own / "uploads", "assets": self.settings.assets,
-                  "cache": self.settings.cache}
+        places = {"datasets": own / "datasets", "runs": own / "runs", "uploads": own / "uploads",
+                  "assets": self.settings.assets, "cache": self.settings.cache}
         database = sum(file.stat().st_size for file in home.glob(f"{self.settings.database.name}*"))
         return {name: files.size_bytes(place) for name, place in places.items()} | {"database": database}

@@ -73,15 +73,16 @@ class Data:
         known = ref if ref in self.damaged(ws) else self.load(ws, ref).id
         busy = [run for run in self.users(ws, known) if not run.status.final]
         if busy:
-            raise ThawError("This dataset cannot be deleted yet.", why=f"These runs need it: {', '.join(run.name for run in busy[:5])}.",
+            names = ", ".join(run.name for run in busy[:5])
+            raise ThawError("This dataset cannot be deleted yet.", why=f"These runs need it: {names}.",
                             remedy="Stop them first, or wait until they are done.")
         library.delete(known, settings=self._desk.settings, workspace=ws)
 
     def rows(self, ws: str, ref: str, *, n: int = 5, split: str = "train", label: str | None = None,
                     search: str = "", ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """Rows of a dataset: `row_id`, `text` or `image`, `label` (class name); see `core.data.browse.sample_rows`."""
-        return browse.sample_rows(self.load(ws, ref), settings=self._desk.settings, workspace=ws, n=n, split=split, label=label,
-                                  search=search, ids=ids)
+        return browse.sample_rows(self.load(ws, ref), settings=self._desk.settings, workspace=ws, n=n, split=split,
+                                  label=label, search=search, ids=ids)
 
     def thumbnails(self, ws: str, ref: str, images: Sequence[str]) -> dict[str, bytes]:
         """Small PNGs of pictures of a dataset, by the `image` that `sample_rows` gives."""
@@ -89,7 +90,8 @@ class Data:
 
     def augmented(self, ws: str, ref: str, *, level: str, side: int, n: int = 4) -> list[AugmentedRow]:
         """A few training pictures before and after augmentation; see `core.data.browse.augmented`."""
-        return browse.augmented(self.load(ws, ref), level=level, side=side, settings=self._desk.settings, workspace=ws, n=n)
+        return browse.augmented(self.load(ws, ref), level=level, side=side, settings=self._desk.settings, workspace=ws,
+                                n=n)
 
     def preview(self, path: Path) -> TablePreview:
         """A file's first rows and proposed column roles, looked at in a process with limited memory and time."""
@@ -103,13 +105,15 @@ class Data:
 
         uploads.look_at(path)
 
-    def import_table(self, ws: str, path: Path, *, name: str, roles: dict[str, str], options: Options | None = None) -> Dataset:
+    def import_table(self, ws: str, path: Path, *, name: str, roles: dict[str, str],
+                     options: Options | None = None) -> Dataset:
         """Check and ingest a file; `roles` maps columns to roles. Raises DataError when nothing usable is left."""
         from core.data import ingest, tables
 
         self._desk.touch(ws)
         table = tables.read(path, settings=self._desk.settings)
-        return ingest.ingest(table, name=name, roles=roles, settings=self._desk.settings, workspace=ws, options=options)[0]
+        return ingest.ingest(table, name=name, roles=roles, settings=self._desk.settings, workspace=ws,
+                             options=options)[0]
 
     def cautions(self, dataset: Dataset) -> list[Finding]:
         """What to know before training on a dataset: classes without a training row, splits without a row."""
@@ -117,14 +121,16 @@ class Data:
 
         return list(cautions(dataset.counts))
 
-    def import_options(self, *, fix_leaks: bool = False, merge_labels: bool = False, template: str | None = None) -> Options:
+    def import_options(self, *, fix_leaks: bool = False, merge_labels: bool = False,
+                       template: str | None = None) -> Options:
         """What may be chosen for an import; see `core.data.check.Options`."""
         from core.data.check import Options
 
         return Options(fix_leaks=fix_leaks, merge_labels=merge_labels, template=template or None)
 
-    def submit_import(self, ws: str, path: Path, *, name: str, roles: dict[str, str] | None = None, options: Options | None = None,
-                      shift_of: str | None = None, keep: bool = True, discard: bool = False) -> str:
+    def submit_import(self, ws: str, path: Path, *, name: str, roles: dict[str, str] | None = None,
+                      options: Options | None = None, shift_of: str | None = None, keep: bool = True,
+                      discard: bool = False) -> str:
         """Read, check and keep a file (or folder) in a worker; returns the job's id.
 
         roles: column -> role, proposed when None. shift_of: a dataset that these rows become the shift set of. keep:
@@ -133,8 +139,9 @@ class Data:
         """
         from core.data import import_job
 
-        return self._submit_import(ws, name, import_job.payload(path=Path(path).absolute(), name=name, roles=roles, options=options,
-                                                                shift_of=shift_of, keep=keep, discard=discard))
+        payload = import_job.payload(path=Path(path).absolute(), name=name, roles=roles, options=options,
+                                     shift_of=shift_of, keep=keep, discard=discard)
+        return self._submit_import(ws, name, payload)
 
     def fetch_hub_set(self, ws: str, hub_id: str, *, configuration: str | None = None, split: str | None = None) -> str:
         """Fetch a dataset of the Hugging Face hub as an upload, in a worker; returns the job's id. See `hub_reason`,
@@ -194,6 +201,7 @@ class Data:
         entry = next((entry for entry in self.bundled() if entry.id == ref), None)
         found = self.find(ws, ref) or entry
         if found is None:
-            raise NotFoundError(f"There is no dataset {ref!r} here.", why="It was deleted, or it belongs to another workspace.",
+            raise NotFoundError(f"There is no dataset {ref!r} here.",
+                                why="It was deleted, or it belongs to another workspace.",
                                 remedy="Choose one on the Data page.")
         return found

@@ -61,11 +61,13 @@ class Desk:
 
     def submit_job(self, ws: str, kind: JobKind, *, name: str, payload: dict[str, Any]) -> str:
         """Queue one job that is no training run; its id."""
-        return self.submit(ws, [NewJob(workspace=ws, kind=kind, name=name[:200], payload=payload, runs_folder=self.runs_folder(ws))])[0]
+        job = NewJob(workspace=ws, kind=kind, name=name[:200], payload=payload, runs_folder=self.runs_folder(ws))
+        return self.submit(ws, [job])[0]
 
     def under_way(self, ws: str, kind: JobKind, payload: dict[str, Any]) -> str | None:
         """The id of a job that was told the same and has not ended; None where there is none."""
-        return next((job.id for job in self.jobs(ws, kind=kind) if job.payload == payload and not job.status.final), None)
+        under_way = (job.id for job in self.jobs(ws, kind=kind) if job.payload == payload and not job.status.final)
+        return next(under_way, None)
 
 
 @functools.lru_cache(maxsize=16)

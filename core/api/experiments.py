@@ -73,11 +73,12 @@ class Experiments:
         experiment = self._desk.store.experiments.create(ws, name)
         folder = self._desk.runs_folder(ws)
         return self._desk.submit(ws, [
-            NewJob(workspace=ws, kind=JobKind.TRAIN, name=title, recipe=recipe, experiment=experiment, runs_folder=folder)
+            NewJob(workspace=ws, kind=JobKind.TRAIN, name=title, recipe=recipe, experiment=experiment,
+                   runs_folder=folder)
             for title, recipe in zip(planning.names(name, recipes), recipes, strict=True)])
 
-    def compare_bundled(self, ws: str, *, dataset: str, model: str, methods: Sequence[str], effort: str = "quick", seeds: int = 1,
-                        budgets: Sequence[int | None] = (None,)) -> list[str]:
+    def compare_bundled(self, ws: str, *, dataset: str, model: str, methods: Sequence[str], effort: str = "quick",
+                        seeds: int = 1, budgets: Sequence[int | None] = (None,)) -> list[str]:
         """Methods x seeds x label budgets on a bundled set, from an empty data folder: the first run fetches what is
         missing."""
         self._desk.check_room(ws, len(methods) * seeds * len(budgets))
@@ -85,7 +86,8 @@ class Experiments:
         if facts is not None:
             reasons = {choice.name: choice.reason for choice in self._models.methods(facts)}
             methods = [method for method in methods if not reasons.get(method)]
-        recipes = [self.default_recipe(ws, dataset=dataset, model=model, method=method, effort=effort, seed=seed, label_budget=budget)
+        recipes = [self.default_recipe(ws, dataset=dataset, model=model, method=method, effort=effort, seed=seed,
+                                       label_budget=budget)
                    for budget in budgets for seed in range(seeds) for method in methods]
         titles = {e.id: e.name for e in self._data.bundled()} | {e.id: e.name for e in self._models.bundled()}
         title = f"{titles.get(dataset, dataset)}, {titles.get(model, model).split(' (')[0]}"
@@ -98,7 +100,8 @@ class Experiments:
                                 curves={run.id: self._runs.curves(ws, run.id) for run in runs})
 
     def paired(self, ws: str, a: str, b: str, *, split: str = "test", metric: str | None = None) -> PairedTest:
-        """Two runs on the same rows, by the metric that decides or that of this name; ThawError saying why when that cannot be."""
+        """Two runs on the same rows, by the metric that decides or that of this name; ThawError saying why when that
+        cannot be."""
         first, second = self._runs.get(ws, a), self._runs.get(ws, b)
         results = (self._runs.result_of(first), self._runs.result_of(second))
         return comparison.paired(first, second, results=results, split=split, metric=metric)

@@ -96,8 +96,9 @@ class Runs:
         self.check(ws, recipe)
         recipe = resolve.resolved(recipe, self._models.device())
         name = planning.names(parent.name.split(" · ")[0], [recipe])[0]
-        return self._desk.submit(ws, [NewJob(workspace=ws, kind=JobKind.TRAIN, name=f"{name} (fork)", recipe=recipe, parent=parent.id,
-                                        experiment=parent.experiment, runs_folder=self._desk.runs_folder(ws))])[0]
+        job = NewJob(workspace=ws, kind=JobKind.TRAIN, name=f"{name} (fork)", recipe=recipe, parent=parent.id,
+                     experiment=parent.experiment, runs_folder=self._desk.runs_folder(ws))
+        return self._desk.submit(ws, [job])[0]
 
     def rename(self, ws: str, id: str, name: str) -> None:
         if not name.strip():

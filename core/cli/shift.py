@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core import values
 from core.cli import output, sources
+from core.cli.boundary import read_recipe
 from core.cli.output import ProgressLine
 from core.cli.use import run_folder
 from core.domain.run import Phase
@@ -35,7 +35,7 @@ def run(args: Namespace, settings: Settings) -> int:
     from core.data import library
 
     run_dir, workspace = run_folder(args.run_dir), args.workspace
-    recipe = values.recipe(run_dir)
+    recipe = read_recipe(run_dir)
     second = _second(args.beside, recipe.dataset, settings=settings, workspace=workspace) if args.beside else None
     found = _aligned(run_dir, settings=settings, workspace=workspace, rows=args.rows, second=second)
     if args.null_table:
@@ -52,8 +52,8 @@ def run(args: Namespace, settings: Settings) -> int:
 
 
 def _second(name: str, own: str, *, settings: Settings, workspace: str) -> Dataset:
-    """The dataset that is to stand beside the run's own; see `sources.dataset`. Raises DataError for another kind of
-    input."""
+    """The second dataset, to be compared with the run's own; see `sources.dataset`. Raises DataError for another kind
+    of input."""
     from core.analysis import availability
     from core.data import library
 
@@ -86,8 +86,8 @@ class _Lines:
         """Phases are over in seconds here."""
 
     def progress(self, done: float, total: float | None, unit: str, note: str = "") -> None:
-        self._line.show(f"{note} {done:,.0f}" + (f" of {total:,.0f} {unit}" if total else f" {unit}"),
-                        now=done == total)
+        amount = f"{done:,.0f} of {total:,.0f}" if total else f"{done:,.0f}"
+        self._line.show(f"{note} {amount} {unit}", now=done == total)
 
     def step(self, **data: Any) -> None:
         """No training happens here."""
@@ -131,12 +131,15 @@ def _print(report: dict[str, Any]) -> None:
     print(f"{report['run']} against {report['base']} on {report['rows']:,} rows{aside if report['shift_rows'] else ''}")
     for sentence in report["findings"]:
         print(sentence)
-    columns = ("cka", "cka_low", "cka_high", "knn_overlap", "knn_overlap_chance", "displacement", "probe_accuracy_base",
-               "probe_accuracy_tuned",
-               *(("displacement_shift", "mmd_base", "mmd_tuned") if report["shift_rows"] else ()))
-    print(output.table(["block", "frozen", *(c.replace("_", " ") for c in columns)], [
-        [block["name"], "yes" if block["frozen"] else "no", *(number(block.get(c)) for c in columns)]
-        for block in report["blocks"]]))
-    for message in [warning["message"]
-                    for warning in report["warnings"]] + [report["of_training"]] * bool(report["of_training"]):
-        print(f"Note: {message}")
+    columns = ["cka", "cka_low", "cka_high", "knn_overlap", "knn_overlap_chance", "displacement", "probe_accuracy_base",
+               "probe_accuracy_tuned"]
+    if report["shift_rows"]:
+        columns += ["displacement_shift", "mmd_base", "mmd_tuned"]
+    lines = [[block["name"], "yes" if block["frozen"] else "no", *(number(block.get(c)) for c in columns)]
+             for block in report["blocks"]]
+    print(output.table(["block", "frozen", *(c.replace("_", " ") for c in columns)], lines))
+    notes = [warning["message"] for warning in report["warnings"]]
+    if report["of_training"]:
+        notes.append(report["of_training"])
+    for note in notes:
+        print(f"Note: {note}")

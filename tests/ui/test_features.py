@@ -38,14 +38,17 @@ def cloud(seed: int, *, width: int = WIDTH, apart: float = 1.0) -> np.ndarray:
 
 @pytest.fixture
 def made(ended: Ended, facts: ModelFacts, settings: Settings, dataset: Dataset) -> Callable[..., str]:
-    """`made(moved={...})`: the LoRA run with features on disk; block name -> its tuned features where they differ from the base's."""
+    """`made(moved={...})`: the LoRA run with features on disk; block name -> its tuned features where they differ from
+    the base's."""
     for name in ended.done:
         folder = Path(Thaw(settings).runs.get(WORKSPACE, name).folder)
         method = Thaw(settings).runs.get(WORKSPACE, name).recipe.method
-        files.write_json(folder / "recipe.json", Recipe(dataset=dataset.id, base_model="minilm", method=method).to_json())
+        recipe = Recipe(dataset=dataset.id, base_model="minilm", method=method)
+        files.write_json(folder / "recipe.json", recipe.to_json())
         files.write_json(folder / "artifact" / "labels.json", {"classes": list(dataset.classes), "precision": "fp32"})
 
-    def make(run: str = "", *, moved: dict[str, np.ndarray] | None = None, rows: int = 2000, steps: bool = False) -> str:
+    def make(run: str = "", *, moved: dict[str, np.ndarray] | None = None, rows: int = 2000,
+             steps: bool = False) -> str:
         run = run or ended.done[1]
         folder = Path(Thaw(settings).runs.get(WORKSPACE, run).folder)
         where = feature_paths.of_run(folder, settings=settings, rows=rows)
@@ -110,11 +113,13 @@ def test_a_failed_extraction_says_why(app, made, ended, settings):
     claim = store.queue.claim(supervisor="test", host="test", slots=1)
     assert claim is not None and claim.run.id == job
     store.queue.begin(job, fence=claim.fence, pid=os.getpid(), pid_created=0.0)
-    failure = Failure(kind=FailureKind.OUT_OF_MEMORY, what="Memory ran out.", why="Many rows.", remedy="Use fewer rows.")
+    failure = Failure(kind=FailureKind.OUT_OF_MEMORY, what="Memory ran out.", why="Many rows.",
+                      remedy="Use fewer rows.")
     store.queue.finish(job, fence=claim.fence, status=Status.FAILED, failure=failure)
     at = app("features", run=ended.done[1])
     assert "Memory ran out" in at.error[0].value
-    assert len(Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)) == 1, "what failed is not tried again by itself"
+    jobs = Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)
+    assert len(jobs) == 1, "what failed is not tried again by itself"
     at.button(key="extract_again").click().run()
     assert len(Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)) == 2
 
@@ -181,7 +186,8 @@ def test_different_widths_have_no_arrows_and_no_movement(app, made):
     assert any("cannot be drawn on one map" in i.value for i in at.info)
 
 
-@pytest.mark.parametrize(("values", "words"), [(np.ones((90, WIDTH)), "has collapsed"), (np.full((90, WIDTH), np.nan), "not finite")])
+@pytest.mark.parametrize(("values", "words"), [(np.ones((90, WIDTH)), "has collapsed"),
+                                               (np.full((90, WIDTH), np.nan), "not finite")])
 def test_broken_features_are_named(values, words, app, made):
     at = app("features", run=made(moved={"block 5": values}))
     assert not at.exception
@@ -215,7 +221,8 @@ def test_two_runs_and_recorded_steps_can_be_compared(app, made, moved, ended):
     at = app("features", a=f"{ended.done[0]}:final", b=f"{run}:final")
     assert not at.exception and not at.error
     against = next(box for box in at.selectbox if box.label == "Model A")
-    assert "Linear probe" in str(against.options[int(against.value)] if isinstance(against.value, int) else against.value)
+    chosen = against.options[int(against.value)] if isinstance(against.value, int) else against.value
+    assert "Linear probe" in str(chosen)
     assert "went from CKA" in shown(at)
     at = app("features", a=f"{run}:base", b=f"{run}:step:2")
     assert not at.exception and not at.error
@@ -293,8 +300,9 @@ def test_pictures_are_not_offered_beside_texts(app, made, moved, settings):
     assert "Beside" not in [box.label for box in app("features", run=made(moved=moved)).selectbox]
 
 
-@pytest.mark.parametrize(("drawer", "words"), [(0, "Effective rank"), (1, "k-NN accuracy needs no training"), (2, "not measured yet"),
-                                               (3, "watch which number notices"), (4, "11 of 11 checks passed")])
+@pytest.mark.parametrize(("drawer", "words"), [(0, "Effective rank"), (1, "k-NN accuracy needs no training"),
+                                               (2, "not measured yet"), (3, "watch which number notices"),
+                                               (4, "11 of 11 checks passed")])
 def test_each_drawer_opens(drawer, words, app, made, moved):
     at = app("features", run=made(moved=moved))
     assert words not in shown(at)

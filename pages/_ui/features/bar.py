@@ -53,7 +53,8 @@ def choose(ws: str) -> Chosen | None:
     if not waiting.ready(ws, known, labels, a, b, rows):
         return None
     if second not in (SHIFT_SET, NOTHING):
-        there = {id: (known[id][0], shell.api().features.state(ws, id, rows=rows, second=second)) for id in {b.run, a.run}}
+        state = shell.api().features.state
+        there = {id: (known[id][0], state(ws, id, rows=rows, second=second)) for id in {b.run, a.run}}
         if not waiting.ready(ws, there, labels, a, b, rows, second):
             return None
     st.query_params["a"], st.query_params["b"], st.query_params["beside"] = a.text, b.text, second
@@ -74,13 +75,13 @@ def _second(ws: str, run: Run, *, steps: bool) -> str:
     if len(own | others) == 1:
         return NOTHING
     linked = st.query_params.get("beside", "")
-    words = (f"Rows of another domain in the same map, to see what moved that should not have: up to {SECOND_ROWS} rows of "
-             "any other dataset here. Their labels play no part.")
+    words = (f"Rows of another domain in the same map, to see what moved that should not have: up to {SECOND_ROWS} "
+             "rows of any other dataset here. Their labels play no part.")
     if steps:
         words = "Recorded steps have features of the run's own dataset only."
-    picked = st.selectbox("Beside", list(offered), index=list(offered).index(linked) if linked in offered else 0,
-                          format_func=offered.__getitem__, key=f"features_beside_{dataset.id}_{len(offered)}", help=words)
-    return str(picked)
+    index = list(offered).index(linked) if linked in offered else 0
+    return str(st.selectbox("Beside", list(offered), index=index, format_func=offered.__getitem__, help=words,
+                            key=f"features_beside_{dataset.id}_{len(offered)}"))
 
 
 def _rows_wanted() -> int:
@@ -100,10 +101,11 @@ def _rows_control(ws: str, run: Run, rows: int) -> None:
     first, *larger = ROWS_OFFERED
     offered = [first, *(n for n, smaller in zip(larger, ROWS_OFFERED, strict=False) if there > smaller)]
     if len(offered) > 1 or rows != first:
-        st.segmented_control("Rows", sorted({*offered, rows}), key="features_rows", format_func=lambda n: f"up to {n:,}",
-                             default=None if "features_rows" in st.session_state else rows, required=True,
-                             persist_state="session", help="Test and validation rows, an equal share of each class; at most "
-                                                           "a quarter from the shift set.")
+        st.segmented_control("Rows", sorted({*offered, rows}), key="features_rows", required=True,
+                             default=None if "features_rows" in st.session_state else rows,
+                             format_func=lambda n: f"up to {n:,}", persist_state="session",
+                             help="Test and validation rows, an equal share of each class; at most a quarter from the "
+                                  "shift set.")
 
 
 def _linked(name: str, known: Known) -> Side | None:
@@ -132,8 +134,8 @@ def _model_b(known: Known, labels: Mapping[str, str]) -> Side:
     words = {Which.BASE: "before training", Which.FINAL: "after training"}
     place = st.select_slider("Checkpoint", range(len(sides)), value=index, key=f"features_at_{picked}_{len(sides)}",
                              format_func=lambda i: words.get(sides[i].which, f"step {sides[i].step or 0:,}"),
-                             help="After training, before it, or at a step whose features were recorded. Before training "
-                                  "against the base model must read identical: a check of the page.")
+                             help="After training, before it, or at a step whose features were recorded. Before "
+                                  "training against the base model must read identical: a check of the page.")
     return sides[int(place)]
 
 
@@ -183,7 +185,8 @@ def block(compared: FeatureComparison) -> int:
     if st.session_state.get("features_block") not in names:
         st.session_state["features_block"] = names[-1]
     picked = st.pills("Block", names, key="features_block", required=True,
-                      help="Everything below is about this block. A click on a point of the chart above chooses it, too.")
+                      help="Everything below is about this block. A click on a point of the chart above chooses it, "
+                           "too.")
     return names.index(str(picked)) if picked in names else len(names) - 1
 
 
@@ -202,5 +205,5 @@ def colour(compared: FeatureComparison) -> str:
 
 def disk(found: Availability) -> None:
     """What the features take on disk."""
-    st.caption(f":material/hard_drive: This run's features take {size(found.size_bytes)}; base-model features, shared by "
-               f"all runs on the same data, {size(found.base_bytes)}.")
+    st.caption(f":material/hard_drive: This run's features take {size(found.size_bytes)}; base-model features, shared "
+               f"by all runs on the same data, {size(found.base_bytes)}.")

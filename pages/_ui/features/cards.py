@@ -65,7 +65,8 @@ def section(compared: FeatureComparison, block: int, selection: Sequence[int]) -
         if selected_anew or st.session_state.get("features_kind") not in names:
             st.session_state["features_kind"] = names[0]
         st.session_state["_features_last"] = list(selection)
-        kind = str(st.segmented_control("Cards", names, key="features_kind", required=True, label_visibility="collapsed",
+        kind = str(st.segmented_control("Cards", names, key="features_kind", required=True,
+                                        label_visibility="collapsed",
                                         format_func=lambda k: f"{k} ({len(kinds[k][0]):,})") or names[0])
         rows, note = kinds[kind]
         st.caption(note)

@@ -72,13 +72,13 @@ def _geometry(compared: FeatureComparison, block: int) -> None:
             for key, value in shown.items():
                 st.metric(CARDS[key].label, value, help=card(key), width=200)
         if not turn.determined:
-            st.caption("The rotation is fitted on half the rows, which are fewer than the dimensions: what is left reads "
-                       "too large.")
+            st.caption("The rotation is fitted on half the rows, which are fewer than the dimensions: what is left "
+                       "reads too large.")
 
 
 def _transfer(compared: FeatureComparison) -> None:
-    st.caption("How well would a head do on these features as they are? k-NN accuracy needs no training, and in a study of "
-               "42,000 runs no score told better how well a model will transfer.")
+    st.caption("How well would a head do on these features as they are? k-NN accuracy needs no training, and in a "
+               "study of 42,000 runs no score told better how well a model will transfer.")
     found, majority = compared.shift.blocks, compared.shift.majority
     left, right = st.columns(2)
     with left:
@@ -173,16 +173,16 @@ def _trust(compared: FeatureComparison, block: int, found: Availability) -> None
     icon = ":green[:material/check_circle:]" if passed == len(checks) else ":red[:material/error:]"
     said, name = f"{passed} of {len(checks)} checks passed", shell.escape(compared.shift.blocks[block].name)
     st.markdown(f"{icon} **{said}**, run just now on {name} of A.")
-    lines = [{"Check": c.name, "Must read": c.expected, "Reads": f"{c.value:.6g}", "": "passed" if c.passed else "failed"}
-             for c in checks]
+    lines = [{"Check": c.name, "Must read": c.expected, "Reads": f"{c.value:.6g}",
+              "": "passed" if c.passed else "failed"} for c in checks]
     st.dataframe(lines, hide_index=True, key="features_checks", alt=said)
     st.markdown(
         "- Numbers come from all dimensions; the picture only illustrates.\n"
         "- One vector a row and block: the mean over tokens (or over places of a picture), as the head pools them.\n"
-        "- Both models saw the same rows in the same batches, in evaluation mode; features are kept in 16 bits and summed in "
-        "64.\n"
-        "- CKA is debiased and linear, its band from 20 subsets of 80 % without replacement; neighbours are the 10 nearest by "
-        "cosine.\n"
+        "- Both models saw the same rows in the same batches, in evaluation mode; features are kept in 16 bits and "
+        "summed in 64.\n"
+        "- CKA is debiased and linear, its band from 20 subsets of 80 % without replacement; neighbours are the 10 "
+        "nearest by cosine.\n"
         "- CKA does not tell which layer of one seed corresponds to which of another.")
     downloads.numbers(compared)
     bar.disk(found)

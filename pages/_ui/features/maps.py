@@ -27,13 +27,13 @@ SHARE = "features_share"
 VIEWS = {View.UNION: "one camera for both", View.CHANGE: "where it moved", View.BASE: "base camera",
          View.CLASSES: "class axes", View.UMAP: "UMAP"}
 NOTES = {
-    View.UNION: "PCA fitted on both models together: the camera never moves, so an arrow is an exact shadow of the real "
-                "movement.",
+    View.UNION: "PCA fitted on both models together: the camera never moves, so an arrow is an exact shadow of the "
+                "real movement.",
     View.CHANGE: "The two directions that hold most of the movement. Classes may overlap here although they are apart "
                  "elsewhere.",
     View.BASE: "PCA fitted on A alone: what is new in B may be out of sight.",
-    View.CLASSES: "Supervised: the directions that separate the labels of these rows. Fitted to them, it draws noise apart "
-                  "too: *classes apart* says how far with the labels, and how far with shuffled ones.",
+    View.CLASSES: "Supervised: the directions that separate the labels of these rows. Fitted to them, it draws noise "
+                  "apart too: *classes apart* says how far with the labels, and how far with shuffled ones.",
     View.UMAP: "UMAP fitted on both together: groups yes, distances no. Arrows are off, since their lengths would mean "
                "nothing.",
 }
@@ -70,8 +70,8 @@ def _map(compared: FeatureComparison, block: int) -> None:
         drawn = compared.map(block, view)
     name = compared.shift.blocks[block].name
     if drawn is None:
-        st.info(f"{shell.escape(name.capitalize())} cannot be drawn on one map: the two models differ in width there, or "
-                "features are not finite or have collapsed. CKA and neighbours kept above need no common map.",
+        st.info(f"{shell.escape(name.capitalize())} cannot be drawn on one map: the two models differ in width there, "
+                "or features are not finite or have collapsed. CKA and neighbours kept above need no common map.",
                 icon=":material/grid_off:")
         return
     ways = [w for w in DRAWN if w != "on the way" or view.linear]
@@ -203,8 +203,8 @@ def _selectable(drawing: _Drawing) -> None:
                 st.session_state.pop(PICKED, None)
                 st.rerun(scope="fragment")
         else:
-            st.caption(":material/lasso_select: Draw a lasso round rows, in either pane, to see them in both and as cards "
-                       "below; a click takes one row, a double click none.")
+            st.caption(":material/lasso_select: Draw a lasso round rows, in either pane, to see them in both and as "
+                       "cards below; a click takes one row, a double click none.")
 
 
 def _footer(drawn: Map) -> None:

@@ -33,8 +33,8 @@ def headline(compared: FeatureComparison, block: int) -> None:
         st.warning(compared.of_training, icon=":material/warning:")
     with st.container(horizontal=True):
         for tile in _tiles(compared, block):
-            st.metric(tile.label, tile.value, delta=tile.baseline or None, delta_color="off", delta_arrow="off", border=True,
-                      help=card(tile.card), width=188)
+            st.metric(tile.label, tile.value, delta=tile.baseline or None, delta_color="off", delta_arrow="off",
+                      border=True, help=card(tile.card), width=188)
     found, shift = compared.shift.blocks[block], compared.shift
     shifted = f" and {shift.shift_rows:,} {shell.escape(compared.shift_words)}" if shift.shift_rows else ""
     st.caption(f"In {shell.escape(found.name)}, on {shift.rows - shift.shift_rows:,} target rows{shifted}. Below each "
@@ -99,9 +99,9 @@ def where(compared: FeatureComparison, block: int, seeds: tuple[float | None, ..
                     help="CKA of every block of A with every block of B. The diagonal compares a block with itself.")
         exact = [b.name for b in found if b.frozen and b.cka and b.cka.value == 1 and b.knn_overlap == 1]
         if exact:
-            st.caption(f":blue[:material/ac_unit: Frozen and exactly unchanged: {', '.join(exact)}.] The run left no weight "
-                       "of these blocks, and on rows where both models computed them anew the bytes were equal: the "
-                       "self-test of this page.")
+            st.caption(f":blue[:material/ac_unit: Frozen and exactly unchanged: {', '.join(exact)}.] The run left no "
+                       "weight of these blocks, and on rows where both models computed them anew the bytes were equal: "
+                       "the self-test of this page.")
         if seeds:
             st.caption("The dashed grey line compares two seeds of this arm: how similar is similar.")
 

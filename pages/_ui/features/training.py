@@ -21,8 +21,8 @@ def section(ws: str, run: str, compared: FeatureComparison, block: int) -> None:
         name = compared.shift.blocks[block].name
         found = shell.api().features.over_training(ws, run, name, rows=compared.rows)
         if found is None:
-            st.caption("This run recorded no features while training. Set *Rows replayed* under Advanced on the Train page "
-                       "and train again. A probe has no steps: it is solved in one go.")
+            st.caption("This run recorded no features while training. Set *Rows replayed* under Advanced on the Train "
+                       "page and train again. A probe has no steps: it is solved in one go.")
             return
         shown = st.segmented_control("Show", SHOWN, default=SHOWN[0], key="features_steps_shown", required=True,
                                      label_visibility="collapsed") or SHOWN[0]

@@ -25,16 +25,16 @@ def ready(ws: str, known: Known, labels: Mapping[str, str], a: Side, b: Side, ro
     if found.reason and run.status.final:
         shell.problem(f"{labels[run.id]} has nothing to compare.", found.reason, found.remedy)
     elif found.reason:
-        st.markdown(f":material/local_fire_department: **{label}** is still {run.status.value}. Its features can be compared "
-                    "as soon as it is done; this page goes on by itself.")
+        st.markdown(f":material/local_fire_department: **{label}** is still {run.status.value}. Its features can be "
+                    "compared as soon as it is done; this page goes on by itself.")
         guard.fragment(_wait, run_every=live.POLL_S)(ws, run.id)
         shell.link("run", "Watch it", icon=":material/visibility:", run=run.id)
     elif job := found.job or _begin(ws, known, run, rows, second):
         dataset = shell.api().data.find(ws, second) if second else None
         rows_of = f" at up to {SECOND_ROWS} rows of {shell.escape(dataset.name)}" if dataset else ""
-        st.markdown(f":material/hourglass_top: Getting the features of **{label}**{rows_of}: the same rows go through the "
-                    "base model and the tuned model once each, about as long as two evaluations, and both are kept. This "
-                    "page goes on by itself.")
+        st.markdown(f":material/hourglass_top: Getting the features of **{label}**{rows_of}: the same rows go through "
+                    "the base model and the tuned model once each, about as long as two evaluations, and both are "
+                    "kept. This page goes on by itself.")
         guard.fragment(_follow, run_every=live.POLL_S)(ws, job)
     return False
 

@@ -32,6 +32,7 @@ def test_a_resumed_run_is_one_curve() -> None:
 
 
 def test_steps_and_evaluations_are_told_apart_and_summaries_without_loss_are_left_out() -> None:
-    curves = from_events([step(1, 1), step(2, 1, kind="eval"), Event(seq=3, time=3.0, kind="step", data={"step": 2, "epoch": 1.0}),
+    curves = from_events([step(1, 1), step(2, 1, kind="eval"),
+                          Event(seq=3, time=3.0, kind="step", data={"step": 2, "epoch": 1.0}),
                           Event(seq=4, time=4.0, kind="phase", data={"phase": "saving"})])
     assert (len(curves.steps), len(curves.evals)) == (1, 1)

@@ -32,7 +32,8 @@ def test_what_is_written_reads_back_strictly_too(tiny_dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize(("change", "named"), [
-    ({"rows_kept": "many"}, "rows_kept"), ({"counts": {"train": {"a": "x"}}}, "counts.train.a"), ({"counts": [1]}, "list"),
+    ({"rows_kept": "many"}, "rows_kept"), ({"counts": {"train": {"a": "x"}}}, "counts.train.a"),
+    ({"counts": [1]}, "list"),
     ({"classes": [1, 2]}, "classes"), ({"classes": None}, "None"), ({"mean_length": "long"}, "mean_length"),
     ({"task": "sculpting"}, "sculpting"),
     ({"rows_read": True}, "rows_read"), ({"name": None}, "name")])
@@ -74,8 +75,8 @@ def test_a_damaged_dataset_in_use_is_not_deleted(settings: Settings) -> None:
     from core.store.jobs import NewJob
 
     thaw, bad = Thaw(settings), write_dataset(settings, n_rows=60)
-    job = Store(settings).jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="its run", runs_folder=settings.home,
-                                              recipe=RECIPE.replace(dataset=bad.id))])[0]
+    job = Store(settings).jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="its run",
+                                              runs_folder=settings.home, recipe=RECIPE.replace(dataset=bad.id))])[0]
     (library.folder(bad.id, settings=settings, workspace=WORKSPACE) / "dataset.json").write_text("[]", encoding="utf-8")
     with pytest.raises(ThawError, match="its run"):
         thaw.data.delete(WORKSPACE, bad.id)
@@ -117,8 +118,8 @@ def test_on_a_full_disk_the_folder_goes_first(settings: Settings, monkeypatch: p
 
     thaw = Thaw(settings)
     store, runs = thaw._desk.store, settings.workspace(WORKSPACE) / "runs"
-    done, busy = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="r", recipe=RECIPE, runs_folder=runs)
-                                    for _ in range(2)])
+    done, busy = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="r", recipe=RECIPE,
+                                           runs_folder=runs) for _ in range(2)])
     claim = store.queue.claim(supervisor="s", host="h", slots=1)
     assert claim is not None
     store.queue.finish(done, fence=claim.fence, status=Status.DONE)
@@ -155,11 +156,15 @@ OOM, DISK = FailureKind.OUT_OF_MEMORY, "The disk is full."
 
 
 @pytest.mark.parametrize(("error", "what"), [
-    (RuntimeError("std::bad_alloc"), OOM), (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8."), OOM),
-    (MemoryError("Unable to allocate 7.45 GiB for an array"), OOM), (ImportError("libx.so: failed to map segment from shared object"), OOM),
-    (RuntimeError("can't start new thread"), OOM), (OSError(errno.ENOMEM, "x"), OOM), (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED"), OOM),
+    (RuntimeError("std::bad_alloc"), OOM),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8."), OOM),
+    (MemoryError("Unable to allocate 7.45 GiB for an array"), OOM),
+    (ImportError("libx.so: failed to map segment from shared object"), OOM),
+    (RuntimeError("can't start new thread"), OOM), (OSError(errno.ENOMEM, "x"), OOM),
+    (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED"), OOM),
     (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534"), DISK),
-    (OSError("Not enough free space to write 24000000 bytes after offset 128"), DISK), (OSError(errno.ENOSPC, "x"), DISK),
+    (OSError("Not enough free space to write 24000000 bytes after offset 128"), DISK),
+    (OSError(errno.ENOSPC, "x"), DISK),
     (OSError(errno.EDQUOT, "x"), DISK), (sqlite3.OperationalError("database or disk is full"), DISK),
     (RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed"), DISK),
     (type("SafetensorError", (Exception,), {})("I/O error: No space left on device (os error 28)"), DISK)], ids=str)
@@ -173,4 +178,5 @@ def test_an_error_that_nobody_foresaw_names_the_log_and_one_in_three_parts_stays
     assert unforeseen.explained(known, log="logs/x.log") is known
     for error in (KeyError("label"), ValueError(""), RuntimeError("a\nb"), ValueError("the disk is full of marbles")):
         found = unforeseen.explained(error, log="logs/x.log")
-        assert found.kind is FailureKind.INTERNAL and type(error).__name__ in found.why and "logs/x.log" in found.why + found.remedy
+        assert found.kind is FailureKind.INTERNAL and type(error).__name__ in found.why
+        assert "logs/x.log" in found.why + found.remedy

@@ -49,9 +49,10 @@ NAMES = ("embeddings", "block 0", "block 1")
 @pytest.fixture
 def facts(settings: Settings) -> ModelFacts:
     linear = (LinearLayer(name="x.attention", kind="attention", in_features=8, out_features=8),)
-    blocks = tuple(Block(index=i, name=name, parameters=10, linear_layers=linear if i else ()) for i, name in enumerate(NAMES))
-    found = ModelFacts(id="small", revision="r1", architecture="BertModel", tasks=(Task.TEXT_CLASSIFICATION,), blocks=blocks,
-                       hidden_size=8, intermediate_size=16, attention_heads=2, max_length=64)
+    blocks = tuple(Block(index=i, name=name, parameters=10, linear_layers=linear if i else ())
+                   for i, name in enumerate(NAMES))
+    found = ModelFacts(id="small", revision="r1", architecture="BertModel", tasks=(Task.TEXT_CLASSIFICATION,),
+                       blocks=blocks, hidden_size=8, intermediate_size=16, attention_heads=2, max_length=64)
     model_facts.write(found, settings)
     return found
 
@@ -64,25 +65,34 @@ def dataset(settings: Settings) -> Dataset:
 Maker = Callable[..., Path]
 
 
+def compared(folder: Path, dataset: Dataset, settings: Settings, second: str = SHIFT_SET) -> FeatureComparison:
+    """A run's base model and what training made of it."""
+    return feature_comparison.compare(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"),
+                                      dataset=dataset, settings=settings, workspace=WORKSPACE, rows=2000, second=second)
+
+
 @pytest.fixture
 def run(settings: Settings, facts: ModelFacts, dataset: Dataset, tmp_path: Path) -> Maker:
     """`run("lora")`: a run folder with features of 60 rows, shift rows among them; `moved` adds noise to the top
     block."""
 
-    def make(method: str, *, name: str = "", moved: float = 0.3, seed: int = 0, dataset_hash: str = "", steps: bool = False,
-             freeze: FreezePlan = FreezePlan()) -> Path:  # noqa: B008
+    def make(method: str, *, name: str = "", moved: float = 0.3, seed: int = 0, dataset_hash: str = "",
+             steps: bool = False, freeze: FreezePlan = FreezePlan()) -> Path:  # noqa: B008
         folder = tmp_path / (name or method)
         recipe = Recipe(dataset=dataset.id, base_model="small", method=method, seed=seed, freeze=freeze)
-        result = Result(metrics={"test": {"accuracy": Interval(value=1, low=1, high=1)}}, trainable_params=1, total_params=2, seconds=1.0,
-                        phase_seconds={}, peak_memory_bytes=1, estimated_memory_bytes=1, artifact_bytes=1, steps=1, samples=1,
-                        precision="fp32", device="cpu", dataset_hash=dataset_hash or dataset.content_hash)
+        result = Result(metrics={"test": {"accuracy": Interval(value=1, low=1, high=1)}}, trainable_params=1,
+                        total_params=2, seconds=1.0, phase_seconds={}, peak_memory_bytes=1, estimated_memory_bytes=1,
+                        artifact_bytes=1, steps=1, samples=1, precision="fp32", device="cpu",
+                        dataset_hash=dataset_hash or dataset.content_hash)
         files.write_json(folder / "recipe.json", recipe.to_json())
         files.write_json(folder / "result.json", codec.to_json(result))
         files.write_json(folder / "artifact" / "labels.json", {"classes": list(dataset.classes), "precision": "fp32"})
         where = feature_paths.of_run(folder, settings=settings, rows=2000)
         row_ids = np.arange(42, 102)
-        base = {n: np.random.default_rng(i).standard_normal((60, 8)) + np.eye(8)[row_ids % 3] * 3 for i, n in enumerate(NAMES)}
-        tuned = dict(base) | {"block 1": base["block 1"] + moved * np.random.default_rng(9 + seed).standard_normal((60, 8))}
+        base = {n: np.random.default_rng(i).standard_normal((60, 8)) + np.eye(8)[row_ids % 3] * 3
+                for i, n in enumerate(NAMES)}
+        noise = np.random.default_rng(9 + seed).standard_normal((60, 8))
+        tuned = base | {"block 1": base["block 1"] + moved * noise}
         BlockFeatures(row_ids=row_ids, blocks=base).save(where.base)
         if where.quantised:
             rounded = {n: v + 0.01 * np.random.default_rng(5).standard_normal(v.shape) for n, v in base.items()}
@@ -104,7 +114,8 @@ def pair(settings: Settings, dataset: Dataset) -> Callable[[Side, Side], aligned
     return lambda a, b: aligned.align(a, b, settings=settings, table=table)
 
 
-def test_base_against_tuned_knows_labels_shift_rows_and_what_was_frozen(run: Maker, pair, dataset: Dataset, settings: Settings) -> None:
+def test_base_against_tuned_knows_labels_shift_rows_and_what_was_frozen(run: Maker, pair, dataset: Dataset,
+                                                                        settings: Settings) -> None:
     folder = run("partial", freeze=FreezePlan(frozen=("embeddings", "block 0")))
     found = pair(Side.of(folder, Which.BASE), Side.of(folder))
     assert found.features.frozen == (True, True, False)
@@ -170,12 +181,14 @@ def second_set(settings: Settings) -> Callable[..., Dataset]:
     return make
 
 
-def test_a_second_dataset_takes_the_place_of_the_shift_set(run: Maker, second_set, settings: Settings, dataset: Dataset) -> None:
+def test_a_second_dataset_takes_the_place_of_the_shift_set(run: Maker, second_set, settings: Settings,
+                                                           dataset: Dataset) -> None:
     folder = run("lora")
     other = second_set(folder)
     table = row_facts.table(dataset.id, settings=settings, workspace=WORKSPACE)
     sides = Side.of(folder, Which.BASE), Side.of(folder)
-    own, none, second = (aligned.align(*sides, settings=settings, table=table, second=b) for b in (SHIFT_SET, NOTHING, other.id))
+    own, none, second = (aligned.align(*sides, settings=settings, table=table, second=wanted)
+                         for wanted in (SHIFT_SET, NOTHING, other.id))
     assert own.features.shift.sum() == 12 and not own.of_second.any()
     assert none.features.shift is None and len(none.row_ids) == 48
     assert second.of_second.sum() == 20 == second.features.shift.sum() and len(second.row_ids) == 68
@@ -196,8 +209,7 @@ def test_rows_of_two_datasets_are_never_confused(run: Maker, second_set, setting
 
     folder = run("lora")
     other = second_set(folder)
-    opened = feature_comparison.compare(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"), dataset=dataset,
-                         settings=settings, workspace=WORKSPACE, rows=2000, second=other.id)
+    opened = compared(folder, dataset, settings, other.id)
     far = opened.aligned.of_second
     assert set(opened.row_ids[far]) & set(opened.row_ids[~far]), "the same ids occur in both"
     assert len(set(opened.row_keys)) == len(opened.row_ids) == len(opened.contents)
@@ -205,7 +217,8 @@ def test_rows_of_two_datasets_are_never_confused(run: Maker, second_set, setting
     assert list(opened.contents) == [texts[int(f)][row] for row, f in zip(opened.row_ids, far, strict=True)]
     drawn = opened.map(2, View.UNION)
     points = pq.read_table(io.BytesIO(downloads.points(opened, drawn, 2))).to_pandas()
-    assert set(points["dataset_id"]) == {dataset.id, other.id} and not points.duplicated(["dataset_id", "row_id", "run"]).any()
+    assert set(points["dataset_id"]) == {dataset.id, other.id}
+    assert not points.duplicated(["dataset_id", "row_id", "run"]).any()
     assert points["label"][points["dataset_id"] == other.id].isna().all()
     assert json.loads(downloads.numbers(opened))["beside"]["id"] == other.id
 
@@ -215,7 +228,8 @@ def rows_of(dataset: Dataset, settings: Settings) -> list[dict[str, object]]:
     return library.read_rows(dataset, settings=settings, workspace=WORKSPACE).to_pylist()
 
 
-def test_a_recorded_step_has_no_rows_of_a_second_dataset(run: Maker, second_set, settings: Settings, dataset: Dataset) -> None:
+def test_a_recorded_step_has_no_rows_of_a_second_dataset(run: Maker, second_set, settings: Settings,
+                                                         dataset: Dataset) -> None:
     folder = run("lora", steps=True)
     other = second_set(folder)
     table = row_facts.table(dataset.id, settings=settings, workspace=WORKSPACE)
@@ -224,7 +238,8 @@ def test_a_recorded_step_has_no_rows_of_a_second_dataset(run: Maker, second_set,
                      second=other.id)
 
 
-def test_the_report_is_kept_and_read_back_the_same(run: Maker, pair, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_is_kept_and_read_back_the_same(run: Maker, pair, settings: Settings,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     folder = run("lora")
     found = pair(Side.of(folder, Which.BASE), Side.of(folder))
     first = shift_report.of(found, settings=settings)
@@ -247,13 +262,15 @@ def test_a_map_is_kept_by_block_and_view(run: Maker, pair, settings: Settings) -
     union = shift_report.map_of(found, 2, view=View.UNION, settings=settings)
     change = shift_report.map_of(found, 2, view=View.CHANGE, settings=settings)
     assert union is not None and change is not None and change.movement_captured > union.movement_captured
-    assert {p.name for p in (settings.cache / "shift").glob("*/map-*.json")} == {"map-union-2.json", "map-change-2.json"}
+    kept = {p.name for p in (settings.cache / "shift").glob("*/map-*.json")}
+    assert kept == {"map-union-2.json", "map-change-2.json"}
 
 
 def test_names_reach_the_sentences(run: Maker, pair, settings: Settings) -> None:
     folder = run("probe", moved=0.0)
     report = shift_report.of(pair(Side.of(folder, Which.BASE), Side.of(folder)), settings=settings)
-    assert shift_report.named(report, a="base model", b="Linear probe").findings[0].startswith("Base model and Linear probe are identical")
+    first = shift_report.named(report, a="base model", b="Linear probe").findings[0]
+    assert first.startswith("Base model and Linear probe are identical")
 
 
 def test_features_of_equal_content_share_a_digest(run: Maker, settings: Settings) -> None:
@@ -266,8 +283,7 @@ def test_features_of_equal_content_share_a_digest(run: Maker, settings: Settings
 @pytest.fixture
 def opened(run: Maker, settings: Settings, dataset: Dataset) -> FeatureComparison:
     folder = run("lora")
-    return feature_comparison.compare(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"), dataset=dataset,
-                       settings=settings, workspace=WORKSPACE, rows=2000)
+    return compared(folder, dataset, settings)
 
 
 def test_many_who_open_the_page_at_once_are_measured_for_one_after_another(
@@ -287,12 +303,8 @@ def test_many_who_open_the_page_at_once_are_measured_for_one_after_another(
     monkeypatch.setattr(report, "measure", alone)
     folders = [run("lora", name=f"run {seed}", seed=seed) for seed in range(3)]
 
-    def opening(folder: Path) -> FeatureComparison:
-        return feature_comparison.compare(Side.of(folder, Which.BASE), Side.of(folder), names=("base model", "LoRA"), dataset=dataset,
-                           settings=settings, workspace=WORKSPACE, rows=2000)
-
     with ThreadPoolExecutor(9) as pool:
-        found = list(pool.map(opening, folders * 3))
+        found = list(pool.map(lambda folder: compared(folder, dataset, settings), folders * 3))
     assert len(seen) == 3
     assert [s.shift.blocks[-1].cka for s in found[:3]] == [s.shift.blocks[-1].cka for s in found[3:6]]
     assert len({s.shift.blocks[-1].cka for s in found}) == 3
@@ -321,7 +333,8 @@ def test_exports_hold_every_number_with_seed_and_versions(opened: FeatureCompari
     document = json.loads(downloads.numbers(opened))
     assert document["seed"] == 0 and document["run"] == "LoRA" and "numpy" in document["versions"]
     table = pd.read_csv(io.BytesIO(downloads.table(opened)))
-    assert list(table["name"]) == list(NAMES) and table["seed"].eq(0).all() and table["versions"].str.contains("numpy=").all()
+    assert list(table["name"]) == list(NAMES) and table["seed"].eq(0).all()
+    assert table["versions"].str.contains("numpy=").all()
     drawn = opened.map(2, View.UNION)
     assert drawn is not None
     points = pq.read_table(io.BytesIO(downloads.points(opened, drawn, 2))).to_pandas()
@@ -361,12 +374,13 @@ def test_breaking_fools_the_numbers_it_should(name: str, opened: FeatureComparis
         assert after.cka.value > before.cka.value
 
 
-def test_a_story_has_one_frame_a_step(run: Maker, settings: Settings, dataset: Dataset) -> None:
+def test_a_block_over_training_has_one_frame_a_step(run: Maker, settings: Settings, dataset: Dataset) -> None:
     folder = run("lora", steps=True)
-    story = over_training.of_block(folder, "block 1", dataset=dataset, settings=settings, workspace=WORKSPACE, rows=2000)
-    assert story is not None and story.steps == (0, 3) and [len(f) for f in story.frames] == [40, 40]
-    assert story.checkpoints[0].cka == 1.0 and story.checkpoints[1].cka < 1
-    assert over_training.of_block(run("full"), "block 1", dataset=dataset, settings=settings, workspace=WORKSPACE, rows=2000) is None
+    where = {"dataset": dataset, "settings": settings, "workspace": WORKSPACE, "rows": 2000}
+    found = over_training.of_block(folder, "block 1", **where)
+    assert found is not None and found.steps == (0, 3) and [len(f) for f in found.frames] == [40, 40]
+    assert found.checkpoints[0].cka == 1.0 and found.checkpoints[1].cka < 1
+    assert over_training.of_block(run("full"), "block 1", **where) is None
 
 
 def test_two_seeds_are_a_yardstick(run: Maker, settings: Settings, dataset: Dataset) -> None:

@@ -29,14 +29,14 @@ from tests.conftest import WORKSPACE, write_dataset
 
 OTHER = "another-workspace"
 LINEAR = (LinearLayer(name="attention.query", kind="attention", in_features=8, out_features=8),)
-FACTS = ModelFacts(id="minilm", revision="r", architecture="Bert", tasks=(Task.TEXT_CLASSIFICATION,), hidden_size=8, intermediate_size=32,
-                   attention_heads=2, max_length=96, forward_flops_per_token=1e6,
+FACTS = ModelFacts(id="minilm", revision="r", architecture="Bert", tasks=(Task.TEXT_CLASSIFICATION,), hidden_size=8,
+                   intermediate_size=32, attention_heads=2, max_length=96, forward_flops_per_token=1e6,
                    blocks=(Block(index=0, name="embeddings", parameters=1000),
-                           *(Block(index=i + 1, name=f"block {i}", parameters=500, linear_parameters=400, linear_layers=LINEAR)
-                             for i in range(6))),
+                           *(Block(index=i + 1, name=f"block {i}", parameters=500, linear_parameters=400,
+                                   linear_layers=LINEAR) for i in range(6))),
                    activation_bytes_per_block={"embeddings": 100, **{f"block {i}": 400 for i in range(6)}})
-DEVICE = Device(kind="cpu", name="test", memory_bytes=8_000_000_000, cores=2, fp32_gflops=50.0, bf16_gflops=100.0, precision="bf16",
-                versions={}, measured=0.0)
+DEVICE = Device(kind="cpu", name="test", memory_bytes=8_000_000_000, cores=2, fp32_gflops=50.0, bf16_gflops=100.0,
+                precision="bf16", versions={}, measured=0.0)
 
 
 @pytest.fixture
@@ -56,29 +56,32 @@ def recipe(dataset: Dataset, method: str = "lora", **fields: object) -> Recipe:
     return Recipe(dataset=dataset.id, base_model="minilm", method=method, max_length=64).replace(**fields)
 
 
-def finish(thaw: Thaw, run: str, predictions: Sequence[int], *, labels: Sequence[int], dataset_hash: str = "h", first_row: int = 0,
-           reverse: bool = False) -> None:
+def finish(thaw: Thaw, run: str, predictions: Sequence[int], *, labels: Sequence[int], dataset_hash: str = "h",
+           first_row: int = 0, reverse: bool = False) -> None:
     """Leave what a worker leaves: status, result.json, predictions, label map."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     store, folder = Store(thaw.settings), Path(thaw.runs.get(WORKSPACE, run).folder)
-    claim = next(c for c in iter(lambda: store.queue.claim(supervisor="s", host="h", slots=99), None) if c.run.id == run)
+    claims = iter(lambda: store.queue.claim(supervisor="s", host="h", slots=99), None)
+    claim = next(claim for claim in claims if claim.run.id == run)
     accuracy = float(np.mean(np.asarray(predictions) == np.asarray(labels)))
     interval = {"accuracy": Interval(value=accuracy, low=accuracy - 0.1, high=accuracy + 0.1)}
-    result = Result(metrics={"test": interval}, trainable_params=10, total_params=100, seconds=3.0, phase_seconds={"training": 2.0},
-                    peak_memory_bytes=5, estimated_memory_bytes=6, artifact_bytes=7, steps=8, samples=9, precision="fp32", device="cpu",
-                    dataset_hash=dataset_hash)
+    result = Result(metrics={"test": interval}, trainable_params=10, total_params=100, seconds=3.0,
+                    phase_seconds={"training": 2.0}, peak_memory_bytes=5, estimated_memory_bytes=6, artifact_bytes=7,
+                    steps=8, samples=9, precision="fp32", device="cpu", dataset_hash=dataset_hash)
     (folder / "artifact").mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps(codec.to_json(result)), encoding="utf-8")
     (folder / "artifact" / "labels.json").write_text(json.dumps({"classes": ["a", "b", "c"]}), encoding="utf-8")
     order = np.arange(len(labels))[::-1] if reverse else np.arange(len(labels))
-    pq.write_table(pa.table({"row_id": pa.array(order + first_row, pa.int64()), "label": pa.array(np.asarray(labels)[order], pa.int32()),
-                             "prediction": pa.array(np.asarray(predictions)[order], pa.int32())}), folder / "predictions-test.parquet")
+    table = pa.table({"row_id": pa.array(order + first_row, pa.int64()),
+                      "label": pa.array(np.asarray(labels)[order], pa.int32()),
+                      "prediction": pa.array(np.asarray(predictions)[order], pa.int32())})
+    pq.write_table(table, folder / "predictions-test.parquet")
     assert store.queue.finish(run, fence=claim.fence, status=Status.DONE)
 
 
-# -- workspaces ------------------------------------------------------------------------------------------------------------------------
+# -- workspaces --------------------------------------------------------------------------------------------------------
 
 
 def test_a_new_workspace_cannot_be_guessed_and_bad_ids_are_refused(thaw: Thaw) -> None:
@@ -100,7 +103,8 @@ def test_ids_of_another_workspace_are_not_found(thaw: Thaw, ready: Dataset) -> N
     for attempt in (lambda: thaw.runs.rename(OTHER, run, "y"), lambda: thaw.runs.fork(OTHER, run, recipe(ready)),
                     lambda: thaw.experiments.compare(OTHER, [run]), lambda: thaw.experiments.paired(OTHER, run, run),
                     lambda: thaw.data.rows(OTHER, ready.id),
-                    lambda: thaw.data.delete(OTHER, ready.id), lambda: thaw.experiments.submit(OTHER, [recipe(ready)], name="x")):
+                    lambda: thaw.data.delete(OTHER, ready.id),
+                    lambda: thaw.experiments.submit(OTHER, [recipe(ready)], name="x")):
         with pytest.raises(NotFoundError):
             attempt()
     assert thaw.data.find(OTHER, ready.id) is None
@@ -108,12 +112,13 @@ def test_ids_of_another_workspace_are_not_found(thaw: Thaw, ready: Dataset) -> N
     assert thaw.runs.get(WORKSPACE, run).status is Status.QUEUED
 
 
-# -- planning --------------------------------------------------------------------------------------------------------------------------
+# -- planning ----------------------------------------------------------------------------------------------------------
 
 
 def test_every_method_gets_a_recipe_that_passes_and_an_estimate(thaw: Thaw, ready: Dataset) -> None:
     for choice in thaw.models.methods(FACTS):
-        made = thaw.experiments.default_recipe(WORKSPACE, dataset=ready.id, model="minilm", method=choice.name, effort="quick")
+        made = thaw.experiments.default_recipe(WORKSPACE, dataset=ready.id, model="minilm", method=choice.name,
+                                               effort="quick")
         assert made.method == choice.name and made.max_length <= FACTS.max_length
         if choice.reason is None:
             estimate = thaw.experiments.estimate(WORKSPACE, made)
@@ -129,14 +134,16 @@ def test_no_estimate_before_model_and_dataset_are_there(thaw: Thaw) -> None:
 
 
 def test_a_label_budget_above_the_training_rows_is_all_of_them(thaw: Thaw, ready: Dataset) -> None:
-    many = thaw.experiments.default_recipe(WORKSPACE, dataset=ready.id, model="minilm", method="full", label_budget=10_000)
-    few = thaw.experiments.default_recipe(WORKSPACE, dataset=ready.id, model="minilm", method="full", label_budget=9)
+    wanted = {"dataset": ready.id, "model": "minilm", "method": "full"}
+    many = thaw.experiments.default_recipe(WORKSPACE, **wanted, label_budget=10_000)
+    few = thaw.experiments.default_recipe(WORKSPACE, **wanted, label_budget=9)
     assert (many.label_budget, few.label_budget) == (None, 9)
 
 
 def test_the_first_comparison_works_on_an_empty_data_folder(thaw: Thaw) -> None:
     methods = ("probe", "partial", "lora", "qlora", "full", "scratch")
-    ids = thaw.experiments.compare_bundled(WORKSPACE, dataset="bbc-news", model="minilm", methods=methods, seeds=2, budgets=(32, None))
+    ids = thaw.experiments.compare_bundled(WORKSPACE, dataset="bbc-news", model="minilm", methods=methods, seeds=2,
+                                           budgets=(32, None))
     runs = [thaw.runs.get(WORKSPACE, run) for run in ids]
     assert len(runs) == 24 and {run.status for run in runs} == {Status.QUEUED}
     assert [run.position for run in runs] == list(range(1, 25)), "run in the order in which they were returned"
@@ -144,12 +151,14 @@ def test_the_first_comparison_works_on_an_empty_data_folder(thaw: Thaw) -> None:
     assert arms == {(method, seed, budget) for method in methods for seed in (0, 1) for budget in (32, None)}
     assert len({run.experiment for run in runs}) == 1 and len({run.name for run in runs}) == 24
     partial = next(run.recipe for run in runs if run.recipe.method == "partial")
-    assert partial.freeze.frozen == ("embeddings", "block 0", "block 1", "block 2"), "blocks are named before the weights are here"
+    lower = ("embeddings", "block 0", "block 1", "block 2")
+    assert partial.freeze.frozen == lower, "blocks are named before the weights are here"
     assert [e.name for e in thaw.experiments.all(WORKSPACE)] == ["BBC News, MiniLM"]
 
 
 def test_what_is_left_to_the_device_is_decided_at_submit(thaw: Thaw, ready: Dataset) -> None:
-    runs = thaw.experiments.submit(WORKSPACE, [recipe(ready), recipe(ready, "full"), recipe(ready, precision="fp32")], name="x")
+    recipes = [recipe(ready), recipe(ready, "full"), recipe(ready, precision="fp32")]
+    runs = thaw.experiments.submit(WORKSPACE, recipes, name="x")
     runs.append(thaw.runs.fork(WORKSPACE, runs[0], recipe(ready, seed=1)))
     slower = dataclasses.replace(DEVICE, precision="fp32")  # as another day's measurement may find
     (thaw.settings.home / "device.json").write_text(json.dumps(codec.to_json(slower)), encoding="utf-8")
@@ -167,7 +176,8 @@ def test_submit_checks_everything_first_and_queues_all_or_nothing(thaw: Thaw, re
     good = recipe(ready)
     for bad, error in ((recipe(ready, "no such method"), RecipeError), (recipe(ready, epochs=-1.0), RecipeError),
                        (recipe(ready, lora=good.lora.__class__(targets="nothing_like_this")), RecipeError),
-                       (good.replace(dataset="0" * 16), NotFoundError), (good.replace(base_model="/no/such/folder"), NotFoundError),
+                       (good.replace(dataset="0" * 16), NotFoundError),
+                       (good.replace(base_model="/no/such/folder"), NotFoundError),
                        (good.replace(task=Task.IMAGE_CLASSIFICATION), RecipeError)):
         with pytest.raises(error) as caught:
             thaw.experiments.submit(WORKSPACE, [good, bad], name="x")
@@ -184,7 +194,8 @@ def test_one_submission_and_one_workspace_may_queue_so_many(settings: Settings, 
         thaw.experiments.submit(WORKSPACE, [recipe(tiny_dataset, seed=seed) for seed in range(4)], name="x")
     assert "THAW_MAX_SUBMIT" in caught.value.remedy and thaw.experiments.all(WORKSPACE) == []
     with pytest.raises(ThawError, match="at most 3"):
-        thaw.experiments.compare_bundled(WORKSPACE, dataset="bbc-news", model="minilm", methods=("probe", "full"), seeds=1_000_000)
+        thaw.experiments.compare_bundled(WORKSPACE, dataset="bbc-news", model="minilm", methods=("probe", "full"),
+                                         seeds=1_000_000)
     first, *_ = thaw.experiments.submit(WORKSPACE, [recipe(tiny_dataset, seed=seed) for seed in range(3)], name="x")
     thaw.models.prepare(WORKSPACE, model="minilm")
     for more in (lambda: thaw.experiments.submit(WORKSPACE, [recipe(tiny_dataset)], name="y"),
@@ -200,7 +211,7 @@ def test_one_submission_and_one_workspace_may_queue_so_many(settings: Settings, 
     assert len(thaw.experiments.all(WORKSPACE)) == 1
 
 
-# -- runs ------------------------------------------------------------------------------------------------------------------------------
+# -- runs --------------------------------------------------------------------------------------------------------------
 
 
 def test_prepare_returns_the_job_that_is_already_under_way(thaw: Thaw) -> None:
@@ -209,7 +220,8 @@ def test_prepare_returns_the_job_that_is_already_under_way(thaw: Thaw) -> None:
     assert thaw.models.prepare(WORKSPACE, model="minilm") != first
     thaw.runs.stop(WORKSPACE, first)
     assert thaw.models.prepare(WORKSPACE, model="minilm", dataset="bbc-news") != first
-    assert all(run.kind is JobKind.PREPARE and run.recipe is None for run in thaw.runs.all(WORKSPACE, kind=JobKind.PREPARE))
+    prepared = thaw.runs.all(WORKSPACE, kind=JobKind.PREPARE)
+    assert all(run.kind is JobKind.PREPARE and run.recipe is None for run in prepared)
     with pytest.raises(RecipeError):
         thaw.models.prepare(WORKSPACE)
 
@@ -271,7 +283,7 @@ def test_the_log_is_the_end_of_the_file(thaw: Thaw, ready: Dataset) -> None:
     assert thaw.runs.log(WORKSPACE, run).endswith("Ende: größer") and len(thaw.runs.log(WORKSPACE, run)) <= 1_000_000
 
 
-# -- datasets --------------------------------------------------------------------------------------------------------------------------
+# -- datasets ----------------------------------------------------------------------------------------------------------
 
 
 def test_rows_are_filtered_by_split_class_and_text(thaw: Thaw, ready: Dataset) -> None:
@@ -314,7 +326,7 @@ def test_a_file_is_previewed_and_imported(thaw: Thaw, tmp_path: Path) -> None:
     assert report is not None and report.rows_read == 120
 
 
-# -- comparison ------------------------------------------------------------------------------------------------------------------------
+# -- comparison --------------------------------------------------------------------------------------------------------
 
 LABELS = [0, 1, 2] * 20
 
@@ -331,7 +343,8 @@ def test_runs_side_by_side(thaw: Thaw, ready: Dataset) -> None:
     open_run = thaw.experiments.submit(WORKSPACE, [recipe(ready, "probe")], name="later")[0]
     comparison = thaw.experiments.compare(WORKSPACE, [b, a, open_run, b])
     assert comparison.ids == (b, a, open_run)
-    assert [row.metrics["test"]["accuracy"].value if row.metrics else None for row in comparison.rows] == [pytest.approx(1 / 3), 1.0, None]
+    accuracy = [row.metrics["test"]["accuracy"].value if row.metrics else None for row in comparison.rows]
+    assert accuracy == [pytest.approx(1 / 3), 1.0, None]
     assert comparison.rows[1].total_params == 100 and comparison.rows[2].total_params is None
     assert comparison.confusion == {b: [[20, 0, 0]] * 3, a: np.diag([20, 20, 20]).tolist()}
     assert comparison.classes == ("a", "b", "c")
@@ -362,7 +375,8 @@ def test_a_format_that_was_left_open_is_the_one_computed_in(thaw: Thaw, ready: D
     for id in ids:
         finish(thaw, id, LABELS, labels=LABELS)  # its result says fp32 ...
     path = Path(thaw.runs.get(WORKSPACE, ids[2]).folder) / "result.json"
-    path.write_text(path.read_text(encoding="utf-8").replace('"fp32"', '"bf16"'), encoding="utf-8")  # ... but for the third
+    # ... but for the third
+    path.write_text(path.read_text(encoding="utf-8").replace('"fp32"', '"bf16"'), encoding="utf-8")
     (group,) = thaw.experiments.seed_groups(WORKSPACE, ids)
     assert group.ids == tuple(ids[:2])
 
@@ -375,7 +389,8 @@ def test_paired_test_aligns_rows_by_id(thaw: Thaw, ready: Dataset) -> None:
     assert test.sentence.startswith("Full fine-tuning is better than LoRA · seed 1")
 
 
-@pytest.mark.parametrize(("second", "why"), [({"dataset_hash": "other"}, "different datasets"), ({"first_row": 5}, "different rows"),
+@pytest.mark.parametrize(("second", "why"), [({"dataset_hash": "other"}, "different datasets"),
+                                             ({"first_row": 5}, "different rows"),
                                              ({"labels": [1, 1, 2] * 20}, "different rows")])
 def test_paired_test_refuses_other_rows(thaw: Thaw, ready: Dataset, second: dict[str, object], why: str) -> None:
     a, b = pair(thaw, ready, **second)
@@ -389,7 +404,7 @@ def test_paired_test_needs_predictions(thaw: Thaw, ready: Dataset) -> None:
         thaw.experiments.paired(WORKSPACE, a, b, split="shift")
 
 
-# -- cost ------------------------------------------------------------------------------------------------------------------------------
+# -- cost --------------------------------------------------------------------------------------------------------------
 
 
 def test_polling_and_listing_are_cheap(thaw: Thaw, ready: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,7 +414,8 @@ def test_polling_and_listing_are_cheap(thaw: Thaw, ready: Dataset, monkeypatch: 
     claim = store.queue.claim(supervisor="test", host="here", slots=1)
     assert claim and claim.run.id == ids[0]
     store.events.append(ids[0], [(0.0, "step", {"step": i, "loss": 1.0, "memory_bytes": 1}) for i in range(100)])
-    few = cost.sql(store, lambda: thaw.runs.progress(WORKSPACE, ids[0], after=95)), cost.sql(store, lambda: thaw.runs.all(WORKSPACE))
+    few = (cost.sql(store, lambda: thaw.runs.progress(WORKSPACE, ids[0], after=95)),
+           cost.sql(store, lambda: thaw.runs.all(WORKSPACE)))
     for _ in range(3):
         thaw.experiments.submit(WORKSPACE, [recipe(ready, seed=seed) for seed in range(150)], name="many")
     store.events.append(ids[0], [(0.0, "step", {"step": i, "loss": 1.0, "memory_bytes": 1}) for i in range(4900)])
@@ -436,8 +452,9 @@ def test_the_web_process_stays_small(thaw: Thaw, ready: Dataset, tmp_path: Path)
     finish(thaw, run, LABELS, labels=LABELS)
     table = tmp_path / "table.csv"
     table.write_text("text,label\n" + "a b c,x\nd e f,y\n" * 20, encoding="utf-8")
-    done = subprocess.run([sys.executable, "-c", READ_EVERYTHING, WORKSPACE, run, ready.id, str(table)], capture_output=True, text=True,
-                          check=False, cwd=Path(__file__).parents[3], env={**os.environ, "THAW_HOME": str(thaw.settings.home)})
+    done = subprocess.run([sys.executable, "-c", READ_EVERYTHING, WORKSPACE, run, ready.id, str(table)],
+                          capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3],
+                          env={**os.environ, "THAW_HOME": str(thaw.settings.home)})
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
 

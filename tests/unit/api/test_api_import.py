@@ -29,7 +29,8 @@ def work(api: Thaw) -> None:
 
 def write(path: Path, labels: str = "ab", n: int = 60) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("text,label\n" + "".join(f"row number {i} with words,{labels[i % len(labels)]}\n" for i in range(n)))
+    rows = (f"row number {i} with words,{labels[i % len(labels)]}\n" for i in range(n))
+    path.write_text("text,label\n" + "".join(rows))
     return path
 
 
