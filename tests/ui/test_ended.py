@@ -1,6 +1,7 @@
 """Runs that have ended: the list, one run, what can be done to it, and the comparison."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,18 @@ def test_the_train_page_warns_of_classes_and_splits_without_rows(app, facts, set
     at = app("train", dataset="0000002d000000" + "2e")
     assert not at.exception
     assert [w.value.split(":")[0] for w in at.warning[:2]] == ["There is no validation row\\", "There is no test row\\"]
+
+
+def test_seeds_of_an_arm_show_every_metric_as_one_measurement(app, ended, settings):
+    with sqlite3.connect(settings.home / "thaw.db") as database:
+        for seed, run in enumerate(ended.done):
+            stored, = database.execute("SELECT recipe FROM jobs WHERE id = ?", (run,)).fetchone()
+            recipe = json.dumps(json.loads(stored) | {"method": "lora", "seed": seed})
+            database.execute("UPDATE jobs SET recipe = ? WHERE id = ?", (recipe, run))
+    at = app("compare")
+    assert not at.exception and not at.error
+    assert "Seeds together" in shown(at)
+    seeds = at.dataframe[1].value
+    assert list(seeds["Seeds"]) == [2]
+    for metric in METRICS:
+        assert seeds[metric.heading("test")][0][0].isdigit()

@@ -27,6 +27,7 @@ import pytest
 from core import __main__ as program
 from core.api import Thaw
 from core.domain.side import Side, Which
+from core.metrics import METRICS
 from core.settings import Settings
 from core.training import artifact
 
@@ -259,6 +260,18 @@ def test_runs_and_their_results_are_as_they_were(old: Old) -> None:
     for asked, found, wanted in old.asked("runs", "experiments", "result", "events", "curves", "log", "damage"):
         assert differences(found, wanted) == [], asked
     assert len(plain(old.answers.runs())) >= len(old.expected["trained"])
+
+
+def test_results_gain_every_metric_on_every_split_and_keep_their_own_numbers(old: Old) -> None:
+    thaw, ws = old.answers.thaw, old.answers.ws
+    for run in old.expected["trained"]:
+        stored, whole = thaw.runs.result(ws, run), thaw.runs.result(ws, run, complete=True)
+        assert stored is not None and whole is not None
+        predicted = {path.stem.removeprefix("predictions-") for path in old.answers.folder(run).glob("predictions-*")}
+        assert set(whole.metrics) == predicted >= {"test"}
+        for split, scores in whole.metrics.items():
+            assert list(scores) == [metric.name for metric in METRICS]
+            assert scores | stored.metrics.get(split, {}) == scores
 
 
 def test_comparisons_are_as_they_were(old: Old) -> None:
