@@ -21,7 +21,7 @@ def index(recipe: Recipe | None) -> int:
 
 
 def short(run: Run, *, seeds: bool = True, budgets: bool = True) -> str:
-    """`LoRA`, `LoRA · 128 labels · seed 2`: what tells a run from its siblings."""
+    """`LoRA`, `LoRA · 128 labels · seed 2`: what sets a run apart from its siblings."""
     if run.recipe is None:
         return run.name
     parts = [method(run.recipe.method)]
@@ -44,8 +44,7 @@ def names(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def titled(runs: Sequence[Run], titles: Mapping[str | None, str]) -> dict[str, str]:
-    """Run id -> a name that is unique among runs of several experiments: `LoRA (BBC News, MiniLM)`; plain names where
-    all are of one.
+    """Run id -> a name that is unique among runs of several experiments, `LoRA (BBC News, MiniLM)`; plain within one.
 
     titles: experiment id -> its name.
     """

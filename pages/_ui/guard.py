@@ -38,10 +38,10 @@ def guarded() -> Iterator[None]:
     except BaseException as error:  # the last line of defence: anything unforeseen is logged in full and shown in words
         if not is_fault(error):  # Streamlit's own ways of ending or repeating a page
             raise
-        show_error(told(error))
+        show_error(as_thaw_error(error))
 
 
-def told(error: BaseException) -> ThawError:
+def as_thaw_error(error: BaseException) -> ThawError:
     """The error in three parts; one that nobody foresaw is written to the log in full, and the log is named."""
     if isinstance(error, ThawError):
         log.info("shown to the user: %s", error, exc_info=error)
@@ -72,7 +72,7 @@ def callback(function: Callable[..., None]) -> Callable[..., None]:
         except BaseException as error:
             if not is_fault(error):
                 raise
-            st.session_state.setdefault(_PENDING, []).append(told(error))
+            st.session_state.setdefault(_PENDING, []).append(as_thaw_error(error))
 
     return call
 
@@ -87,7 +87,7 @@ def made(make: Callable[[], str | bytes]) -> Callable[[], str | bytes]:
         except BaseException as error:
             if not is_fault(error):
                 raise
-            found = told(error)
+            found = as_thaw_error(error)
             pending.append(found)
             return "\n".join(("This file could not be made.", found.what, found.why, found.remedy))
 

@@ -27,7 +27,7 @@ STATUS: dict[Status, tuple[str, str]] = {
 
 
 @dataclass
-class Story:
+class RunState:
     """A run's events folded into what the page shows; grows with each poll, is rebuilt from the store after F5."""
 
     last_seq: int = 0
@@ -51,15 +51,15 @@ class Story:
                 self.notes.append(str(event.data["text"]))
 
 
-def follow(ws: str, run_id: str) -> tuple[Run, Story]:
-    """The run as it is now and its story, reading only the events that are new to this session."""
-    story: Story = st.session_state.setdefault(f"story_{run_id}", Story())
-    progress = shell.api().runs.progress(ws, run_id, after=story.last_seq)
-    if progress.run.attempts != story.attempt:
-        story.attempt, story.phases, story.progress = progress.run.attempts, {}, {}
-    story.add(progress.events)
-    story.last_seq = progress.last_seq
-    return progress.run, story
+def follow(ws: str, run_id: str) -> tuple[Run, RunState]:
+    """The run as it is now and its events so far, reading only the events that are new to this session."""
+    state: RunState = st.session_state.setdefault(f"state_{run_id}", RunState())
+    progress = shell.api().runs.progress(ws, run_id, after=state.last_seq)
+    if progress.run.attempts != state.attempt:
+        state.attempt, state.phases, state.progress = progress.run.attempts, {}, {}
+    state.add(progress.events)
+    state.last_seq = progress.last_seq
+    return progress.run, state
 
 
 def badge(run: Run) -> None:
@@ -69,15 +69,15 @@ def badge(run: Run) -> None:
     st.badge(text, icon=icon, color=colour)  # type: ignore[arg-type]
 
 
-def stepper(run: Run, story: Story) -> None:
+def stepper(run: Run, state: RunState) -> None:
     """The phases in order: done, now, still to come; a phase that was not needed is left pale."""
-    current = list(story.phases)[-1] if story.phases and not run.status.final else None
+    current = list(state.phases)[-1] if state.phases and not run.status.final else None
     order = [p.value for p in Phase]
-    reached = max((order.index(p) for p in story.phases), default=-1)
+    reached = max((order.index(p) for p in state.phases), default=-1)
     for i, phase in enumerate(order):
         if phase == current:
             st.badge(phase, icon=":material/play_circle:", color="orange")
-        elif phase in story.phases:
+        elif phase in state.phases:
             st.badge(phase, icon=":material/check_circle:", color="blue")
         else:
             word = "not needed" if i < reached or run.status is Status.DONE else "to come"
@@ -85,20 +85,20 @@ def stepper(run: Run, story: Story) -> None:
                      color="gray", help=f"{phase}: {word}")
 
 
-def bar(run: Run, story: Story) -> None:
+def bar(run: Run, state: RunState) -> None:
     """One progress bar: the phase's own measure, or steps while training."""
     if run.status is Status.QUEUED:
         place = f", place {run.position}" if run.position else ""
         turns = " (workspaces take turns)" if (run.position or 1) > 1 else ""
         st.progress(0.0, text=f"Waiting in the queue{place}{turns}")
         return
-    phase = list(story.phases)[-1] if story.phases else "starting"
-    if phase == Phase.TRAINING.value and story.step.get("total_steps"):
-        done, total, unit = story.step["step"], story.step["total_steps"], "steps"
+    phase = list(state.phases)[-1] if state.phases else "starting"
+    if phase == Phase.TRAINING.value and state.step.get("total_steps"):
+        done, total, unit = state.step["step"], state.step["total_steps"], "steps"
     else:
-        done, total = story.progress.get("done", 0), story.progress.get("total")
-        unit = str(story.progress.get("unit", ""))
-    note = str(story.progress.get("note", ""))
+        done, total = state.progress.get("done", 0), state.progress.get("total")
+        unit = str(state.progress.get("unit", ""))
+    note = str(state.progress.get("note", ""))
     amount = ""
     if unit == "bytes" and (done or total):
         amount = size(done) + (f" of {size(total)}" if total else "")
@@ -108,19 +108,19 @@ def bar(run: Run, story: Story) -> None:
     st.progress(min(1.0, done / total) if total else 0.0, text=text)
 
 
-def eta_s(story: Story) -> float | None:
+def eta_s(state: RunState) -> float | None:
     """Seconds that training still needs, from the pace so far; None before the second step."""
-    step, total, seconds = (story.step.get(k) for k in ("step", "total_steps", "seconds"))
+    step, total, seconds = (state.step.get(k) for k in ("step", "total_steps", "seconds"))
     if not step or not total or not seconds or step < 2:
         return None
     return float(seconds) / step * (total - step)
 
 
-def vitals(run: Run, story: Story) -> None:
+def vitals(run: Run, state: RunState) -> None:
     """Steps, loss, time left, time so far and memory, as small metrics."""
-    step, total, loss = (story.step.get(key) for key in ("step", "total_steps", "loss"))
-    memory, samples = (story.step.get(key) for key in ("memory_bytes", "samples"))
-    left = eta_s(story) if run.status is Status.RUNNING and Phase.EVALUATING.value not in story.phases else None
+    step, total, loss = (state.step.get(key) for key in ("step", "total_steps", "loss"))
+    memory, samples = (state.step.get(key) for key in ("memory_bytes", "samples"))
+    left = eta_s(state) if run.status is Status.RUNNING and Phase.EVALUATING.value not in state.phases else None
     shown: list[tuple[str, str | None, str | None, int]] = [
         ("Step", f"{step:,} / {total:,}" if step and total else None, None, 115),
         ("Training loss", f"{loss:.3f}" if loss is not None else None, None, 110),
@@ -154,7 +154,7 @@ def prepare_panel(ws: str, job: str) -> None:
 
 def _prepare(ws: str, job: str) -> None:
     with shell.guarded():
-        run, story = follow(ws, job)
+        run, state = follow(ws, job)
         if run.status is Status.DONE:
             st.session_state.pop("prepare_job", None)
             st.rerun()
@@ -164,8 +164,8 @@ def _prepare(ws: str, job: str) -> None:
                 shell.problem("Fetching was stopped before it was done.", remedy="Press the button to try again.")
             return
         badge(run)
-        bar(run, story)
-        for note in story.notes:
+        bar(run, state)
+        for note in state.notes:
             st.caption(shell.escape(note))
 
 
@@ -176,7 +176,7 @@ def import_panel(ws: str, job: str) -> None:
 
 def _import(ws: str, job: str) -> None:
     with shell.guarded():
-        run, story = follow(ws, job)
+        run, state = follow(ws, job)
         if run.status.final:
             st.rerun()
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -184,5 +184,5 @@ def _import(ws: str, job: str) -> None:
             if st.button("Stop", icon=":material/stop:", key="stop_import", disabled=run.status is Status.STOPPING):
                 shell.api().runs.stop(ws, job)
                 st.rerun(scope="fragment")
-        bar(run, story)
+        bar(run, state)
         st.caption("A worker reads and checks every row. You may close this page: its address leads back here.")

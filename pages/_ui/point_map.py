@@ -67,7 +67,7 @@ def pictures(key: str, url: str, columns: int) -> None:
 
 
 def stamped(scene: dict[str, Any]) -> dict[str, Any]:
-    """The scene with what tells it from any other."""
+    """The scene with a stamp that no other scene has."""
     return {**scene, "stamp": _stamp(scene)}
 
 
@@ -76,7 +76,7 @@ def _stamp(value: Any) -> str:
 
 
 def _component() -> Any:
-    """Registered in every run, as Streamlit asks; the files are read once."""
+    """Registered in every run, as Streamlit needs it; the files are read once."""
     return st.components.v2.component("thaw_point_map", html=HTML, css=_text("point_map.css"), js=_text("point_map.js"))
 
 

@@ -36,7 +36,7 @@ UPLOADS_HELD = 64
 """Files of one session that may wait in memory; the upload page takes each to disk as soon as it is there."""
 ONLY_HERE = ("This Thaw answers only the machine it runs on. Whoever runs it can open it to others: set THAW_PUBLIC=1 "
              "and start it again with --server.address 0.0.0.0.")
-NOT_ASKED = "No page of this session asks for a file. Open the Data page and choose the file there."
+NO_UPLOADER = "No page of this session asks for a file. Open the Data page and choose the file there."
 _uploader_shown: dict[str, bool] = {}
 """Session -> whether the page that it has open shows an uploader."""
 
@@ -55,7 +55,7 @@ class Gate:
         if not self.public and not is_this_machine(scope):
             await _refuse(scope, send, ONLY_HERE)
         elif scope["type"] == "http" and not takes_upload(scope):
-            await _refuse(scope, send, NOT_ASKED)
+            await _refuse(scope, send, NO_UPLOADER)
         else:
             await self.app(scope, receive, _with_headers(send))
 

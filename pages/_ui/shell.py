@@ -1,5 +1,4 @@
-"""What every page stands on: the entrypoint guard, the workspace, the façade, errors in three parts, links that keep
-their ids."""
+"""What every page needs: the entrypoint guard, the workspace, the façade, errors in three parts, links with ids."""
 
 from __future__ import annotations
 
@@ -82,8 +81,8 @@ def open_workspace() -> None:
 
 def opened(*names: str) -> dict[str, str]:
     """The ids of that name in the address, else those this page had last: the browser's Back button leaves them out."""
-    asked = {name: st.query_params[name] for name in names if name in st.query_params}
-    found: dict[str, str] = asked or st.session_state.get(f"_opened_{names[0]}", {})
+    named = {name: st.query_params[name] for name in names if name in st.query_params}
+    found: dict[str, str] = named or st.session_state.get(f"_opened_{names[0]}", {})
     st.session_state[f"_opened_{names[0]}"] = found
     return found
 

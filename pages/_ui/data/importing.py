@@ -239,8 +239,8 @@ def _shown(preview: TablePreview) -> list[str]:
     return [name for name in preview.columns if name in some]
 
 
-def _asked(preview: TablePreview, upload: str) -> dict[str, str]:
-    """The columns to ask about, with the proposed roles: of a wide table those shown, and those that a person adds."""
+def _columns(preview: TablePreview, upload: str) -> dict[str, str]:
+    """The columns to give roles to, with those proposed: of a wide table those shown, and those that a person adds."""
     if len(preview.roles) <= SHOWN_COLUMNS:
         return preview.roles
     shown = _shown(preview)
@@ -255,7 +255,7 @@ def _roles(preview: TablePreview, upload: str) -> dict[str, str]:
     st.markdown("**What is each column?** Proposed from names and contents; change what is wrong.")
     roles: dict[str, str] = {}
     usable = USABLE[preview.task]
-    for i, (column, proposed) in enumerate(_asked(preview, upload).items()):
+    for i, (column, proposed) in enumerate(_columns(preview, upload).items()):
         if i % 3 == 0:  # rows of three, so that a phone keeps the file's order
             columns = st.columns(3)
         with columns[i % 3]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
@@ -39,9 +40,9 @@ def bar(ws: str, run: Run) -> None:
             _delete(ws, run)
 
 
-def _then_redraw(action: object, ws: str, run_id: str) -> None:
+def _then_redraw(action: Callable[[str, str], object], ws: str, run_id: str) -> None:
     with shell.guarded():
-        action(ws, run_id)  # type: ignore[operator]
+        action(ws, run_id)
         st.rerun()
 
 

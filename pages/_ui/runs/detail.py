@@ -53,18 +53,18 @@ def panel(ws: str, run: Run) -> None:
 
 def _panel(ws: str, run_id: str, was_final: bool) -> None:
     with shell.guarded():
-        run, story = live.follow(ws, run_id)
+        run, state = live.follow(ws, run_id)
         shown = st.session_state.setdefault(f"status_{run_id}", run.status)
         if run.status.final != was_final or run.status is not shown:
             st.session_state[f"status_{run_id}"] = run.status
             st.rerun()
         with st.container(horizontal=True, gap="xsmall"):
             live.badge(run)
-            live.stepper(run, story)
+            live.stepper(run, state)
         live.failure(run)
         if not run.status.final:
-            live.bar(run, story)
-            live.vitals(run, story)
+            live.bar(run, state)
+            live.vitals(run, state)
         result = shell.api().runs.result(ws, run_id, complete=True) if run.status.final else None
         if result:
             measurements(result)
@@ -73,9 +73,9 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
             scored = f" {data.metric.heading('validation')}: {data.scores[-1]:.3f}." if data.scores else ""
             st.caption(f"This method is solved in one go, so there is no learning curve.{scored}")
         elif not data.empty:
-            chart = curve_plots.run_chart(data, total_steps=story.step.get("total_steps"), ended=run.status.final)
+            chart = curve_plots.run_chart(data, total_steps=state.step.get("total_steps"), ended=run.status.final)
             charts.show(chart, key=f"curves_{run_id}")
-        for note in story.notes:
+        for note in state.notes:
             st.caption(f":material/info: {shell.escape(note)}")
 
 

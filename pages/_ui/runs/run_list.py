@@ -114,9 +114,9 @@ def _row(ws: str, run: Run, name: str) -> None:
         shell.link("run", name, icon=":material/chevron_right:", width=220, run=run.id)
         live.badge(run)
         if run.status in (Status.RUNNING, Status.STOPPING):
-            _, story = live.follow(ws, run.id)
-            step, total = story.step.get("step"), story.step.get("total_steps")
-            phase = list(story.phases)[-1] if story.phases else "starting"
+            _, state = live.follow(ws, run.id)
+            step, total = state.step.get("step"), state.step.get("total_steps")
+            phase = list(state.phases)[-1] if state.phases else "starting"
             st.caption(phase + (f", step {step:,} of {total:,}" if step and total and phase == "training" else ""))
         elif run.status in (Status.DONE, Status.STOPPED) and (result := shell.api().runs.result(ws, run.id)):
             st.caption(f"{_score(result)} · {duration(result.seconds)}")

@@ -1,1 +1,1 @@
-"""The Train page."""
+"""The Train page: dataset, model and methods (`form`), freeze grid, overrides, estimates."""

@@ -1,5 +1,4 @@
-"""Augmentation on the Train page: what it is set to, what it costs, and a few of the dataset's own pictures before and
-after."""
+"""Augmentation on the Train page: what it is set to, what it costs, and a few of the dataset's own pictures."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def grid(facts: ModelFacts, *, head_parameters: int) -> FreezePlan:
 
 
 def users(choices: Mapping[str, MethodChoice], chosen: Sequence[str]) -> list[str]:
-    """Which of the chosen methods follow the grid: those that train blocks always, adapters only when asked to."""
+    """Which of the chosen methods follow the grid: those that train blocks, and adapters when their box is ticked."""
     able = [name for name in chosen if choices[name].needs_freeze_plan]
     follow = [name for name in able if not choices[name].adapter]
     adapters = [name for name in able if choices[name].adapter]
