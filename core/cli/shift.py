@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core import values
 from core.cli import output, sources
-from core.cli.boundary import read_recipe
 from core.cli.output import ProgressLine
 from core.cli.use import run_folder
 from core.domain.run import Phase
@@ -35,7 +35,7 @@ def run(args: Namespace, settings: Settings) -> int:
     from core.data import library
 
     run_dir, workspace = run_folder(args.run_dir), args.workspace
-    recipe = read_recipe(run_dir)
+    recipe = values.recipe(run_dir)
     second = _second(args.beside, recipe.dataset, settings=settings, workspace=workspace) if args.beside else None
     found = _aligned(run_dir, settings=settings, workspace=workspace, rows=args.rows, second=second)
     if args.null_table:
