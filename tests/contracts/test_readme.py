@@ -48,3 +48,14 @@ def test_every_method_is_described() -> None:
 def test_every_linked_file_exists() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_guide_to_adding_names_files_and_names_that_exist() -> None:
+    """docs/adding.md: every path is there, and each registry line stands in the file that is said to hold it."""
+    guide = (ROOT / "docs" / "adding.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:core|pages|tests|docs)/[\w./]*)`", guide)
+    assert len(paths) > 15
+    for path in paths:
+        assert (ROOT / path).exists(), path
+    for name, path in re.findall(r"`([A-Z]+)` in `([\w./]+)`", guide):
+        assert re.search(rf"^{name}\b", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), (name, path)
