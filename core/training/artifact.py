@@ -17,10 +17,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from core import files, tasks
-from core.domain import codec
+from core.domain import codec, versions
 from core.domain.dataset import Depth, RowSource
 from core.domain.model import Weights
 from core.domain.recipe import Recipe
+from core.domain.run import Labels
 from core.domain.side import Side, Which
 from core.errors import DataError, NotFoundError
 from core.models import adapters, blocks, methods, origin
@@ -52,7 +53,7 @@ def save(folder: Path, *, task: Objective, network: Network, recipe: Recipe, bas
         body = {name.removeprefix("body."): tensor for name, tensor in network.trained_state().items() if name.startswith("body.")}
         if body:
             save_file(body, folder / WEIGHTS_FILE)
-    about = task.save(folder) | {"precision": precision}
+    about = {versions.KEY: Labels.schema_version, **task.save(folder), "precision": precision}
     (folder / LABELS_FILE).write_text(json.dumps(about), encoding="utf-8")
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and "processor" not in path.parts
                and path.name != BASE_HEAD_FILE)
@@ -109,7 +110,8 @@ def load(side: Side, *, settings: Settings, device: str | None = None) -> Loaded
         raise NotFoundError("This run has no artifact yet.", why=f"{folder.name}/ is missing in its folder.",
                             remedy="Wait until the run is done, or resume it.")
     recipe = _read(run_dir / "recipe.json", Recipe.from_json)
-    about = _read(folder / LABELS_FILE, lambda data: data | {"precision": str(data["precision"])})
+    about = _read(folder / LABELS_FILE, lambda data: versions.forward(data, now=Labels.schema_version, what="labels")
+                                                     | {"precision": str(data["precision"])})
     precision = about["precision"]
     if base and not (folder / BASE_HEAD_FILE).is_file():
         raise NotFoundError("This run has no base side to predict with.",

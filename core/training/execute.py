@@ -238,7 +238,8 @@ def _save(session: Session, inputs: Inputs, base_head: SolvedHead | None, metric
     artifact.write_json(session.run_dir / "artifact" / artifact.SOURCE_FILE, session.dataset.row_source)
     versions = device_module.versions()
     artifact.write_json(session.run_dir / "environment.json", {
-        "versions": versions, "device": session.device, "precision": session.precision, "dataset": session.dataset.content_hash,
+        "schema_version": 1, "versions": versions, "device": session.device, "precision": session.precision,
+        "dataset": session.dataset.content_hash,
         "base_model_revision": session.facts.revision, "seed": session.recipe.seed, "threads": torch.get_num_threads()})
     name, since = session._phase or (str(Phase.SAVING), time.monotonic())
     session.phase_seconds[name] = session.phase_seconds.get(name, 0.0) + time.monotonic() - since
