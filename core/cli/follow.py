@@ -57,9 +57,9 @@ def folder(run_dir: Path, *, settings: Settings, workspace: str, resume: bool) -
     store = Store(settings)
     run = store.jobs.of_folder(run_dir) if resume else None
     if run is None or run.status is Status.DONE:
-        job = NewJob(workspace=run.workspace if run else workspace, kind=JobKind.TRAIN, name=run_dir.name,
-                     resume=resume, recipe=values.recipe(run_dir), runs_folder=run_dir.parent, folder_name=run_dir.name)
-        run = store.jobs.get(job.workspace, *store.jobs.submit([job]))
+        new = NewJob(workspace=run.workspace if run else workspace, kind=JobKind.TRAIN, name=run_dir.name, resume=resume,
+                     recipe=values.recipe(run_dir), runs_folder=run_dir.parent, folder_name=run_dir.name)
+        run = store.jobs.get(new.workspace, *store.jobs.submit([new]))
     elif run.status.resumable:
         store.queue.resume(run.workspace, run.id)
     line = ProgressLine(f"{run_dir.name}:")
@@ -67,14 +67,15 @@ def folder(run_dir: Path, *, settings: Settings, workspace: str, resume: bool) -
     return outcomes.get(run.id, Outcome(status=Status.STOPPED))
 
 
-def prepare(payload: dict[str, Any], *, name: str, settings: Settings, workspace: str, line: ProgressLine) -> None:
-    """Have a worker fetch and inspect a base model (or, with an empty payload, measure the device).
+def job(kind: JobKind, payload: dict[str, Any], *, name: str, settings: Settings, workspace: str,
+        line: ProgressLine) -> None:
+    """Have a worker do a job that is no run, and wait for it.
 
     Raises the ThawError it ended with; KeyboardInterrupt when it was stopped.
     """
-    job = NewJob(workspace=workspace, kind=JobKind.PREPARE, name=name, payload=payload,
+    new = NewJob(workspace=workspace, kind=kind, name=name, payload=payload,
                  runs_folder=settings.workspace(workspace) / "runs")
-    id, = Store(settings).jobs.submit([job])
+    id, = Store(settings).jobs.submit([new])
     (run, _), = _follow({id: line}, settings=settings, workspace=workspace)
     if run.failure is not None:
         raise ThawError(run.failure.what, why=run.failure.why, remedy=run.failure.remedy, kind=run.failure.kind)
@@ -92,7 +93,7 @@ def device(settings: Settings, *, workspace: str) -> Device | None:
         line = ProgressLine("This device:")
         line.show("measuring")
         try:
-            prepare({}, name="Measure this device", settings=settings, workspace=workspace, line=line)
+            job(JobKind.PREPARE, {}, name="Measure this device", settings=settings, workspace=workspace, line=line)
         except ThawError as error:
             line.done(f"not measured ({error.what})")
     return values.read(path, Device)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core import values
-from core.cli import output, sources
+from core.cli import follow, output, sources
 from core.cli.output import ProgressLine
 from core.cli.use import run_folder
-from core.domain.run import Phase
+from core.domain.run import JobKind
 from core.domain.side import Side, Which
 from core.errors import ThawError
 from core.settings import Settings
@@ -21,6 +21,7 @@ from core.settings import Settings
 if TYPE_CHECKING:
     from core.analysis.aligned import AlignedSides
     from core.domain.dataset import Dataset
+    from core.domain.recipe import Recipe
 
 
 def run(args: Namespace, settings: Settings) -> int:
@@ -28,7 +29,6 @@ def run(args: Namespace, settings: Settings) -> int:
     if args.run_dir is None and not args.null_table:
         raise ThawError("There is no run to measure.", why="The command needs the folder of a finished run.",
                         remedy="Name it: core shift RUN_DIR.")
-    output.quiet_libraries()
     if args.run_dir is None:
         return _null_table(None, as_json=args.json)
     from core.analysis import downloads, sample, shift_report
@@ -37,7 +37,7 @@ def run(args: Namespace, settings: Settings) -> int:
     run_dir, workspace = run_folder(args.run_dir), args.workspace
     recipe = values.recipe(run_dir)
     second = _second(args.beside, recipe.dataset, settings=settings, workspace=workspace) if args.beside else None
-    found = _aligned(run_dir, settings=settings, workspace=workspace, rows=args.rows, second=second)
+    found = _aligned(run_dir, recipe, settings=settings, workspace=workspace, rows=args.rows, second=second)
     if args.null_table:
         return _null_table(found, as_json=args.json)
     report = shift_report.named(shift_report.of(found, settings=settings), a=recipe.base_model, b=run_dir.name,
@@ -62,44 +62,35 @@ def _second(name: str, own: str, *, settings: Settings, workspace: str) -> Datas
     return found
 
 
-def _aligned(run_dir: Path, *, settings: Settings, workspace: str, rows: int, second: Dataset | None) -> AlignedSides:
-    """Base model and tuned model at the probe sample, from the same files that the page reads; extracted first where
-    they are missing."""
+def _aligned(run_dir: Path, recipe: Recipe, *, settings: Settings, workspace: str, rows: int,
+             second: Dataset | None) -> AlignedSides:
+    """Base model and tuned model at the probe sample, from the same files that the page reads; extracted first where they
+    are missing."""
     from core.analysis import aligned, row_facts
     from core.analysis.sample import SHIFT_SET
-    from core.training.extract import extract
+    from core.data import library
 
-    other = SHIFT_SET if second is None else second.id
-    paths = extract(run_dir, settings=settings, workspace=workspace, observer=_Lines(), rows=rows, second=other)
-    table = row_facts.table(paths.recipe.dataset, settings=settings, workspace=workspace)
+    own = library.load(recipe.dataset, settings=settings, workspace=workspace)
+    if not _is_extracted(run_dir, own, settings=settings, rows=rows, second=second):
+        payload = {"runs": [str(run_dir)], "rows": rows} | ({"beside": second.id} if second else {})
+        follow.job(JobKind.FEATURES, payload, name=f"Features of {run_dir.name}", settings=settings, workspace=workspace,
+                   line=ProgressLine("features:"))
+    table = row_facts.table(recipe.dataset, settings=settings, workspace=workspace)
     return aligned.align(Side.of(run_dir, Which.BASE), Side.of(run_dir), settings=settings, table=table, rows=rows,
-                         second=other)
+                         second=SHIFT_SET if second is None else second.id)
 
 
-class _Lines:
-    """An `Observer` that writes progress on one line of the terminal."""
+def _is_extracted(run_dir: Path, own: Dataset, *, settings: Settings, rows: int, second: Dataset | None) -> bool:
+    """Whether every side is on disk. What stands in the way of extracting them is said by the job that is to do it."""
+    from core.analysis import feature_paths
+    from core.models import origin
 
-    def __init__(self) -> None:
-        self._line = ProgressLine("features:")
-
-    def phase(self, phase: Phase) -> None:
-        """Phases are over in seconds here."""
-
-    def progress(self, done: float, total: float | None, unit: str, note: str = "") -> None:
-        amount = f"{done:,.0f} of {total:,.0f}" if total else f"{done:,.0f}"
-        self._line.show(f"{note} {amount} {unit}", now=done == total)
-
-    def step(self, **data: Any) -> None:
-        """No training happens here."""
-
-    def evaluation(self, **data: Any) -> None:
-        """No training happens here."""
-
-    def note(self, text: str) -> None:
-        output.say(text)
-
-    def should_stop(self) -> bool:
+    try:
+        origin.of(run_dir).check_dataset(own)
+        paths = feature_paths.of_run(run_dir, settings=settings, rows=rows)
+    except ThawError:
         return False
+    return paths.ready and (second is None or paths.at_rows_of(second.id, settings=settings).ready)
 
 
 def _null_table(found: AlignedSides | None, *, as_json: bool) -> int:

@@ -12,6 +12,7 @@ from core.cli import follow, output
 from core.cli.output import ProgressLine
 from core.domain.dataset import Dataset
 from core.domain.model import ModelFacts
+from core.domain.run import JobKind
 from core.errors import NotFoundError
 from core.settings import Settings
 
@@ -123,7 +124,8 @@ def model(name: str, *, settings: Settings, workspace: str) -> ModelFacts:
     found = facts_module.read(model_id, settings)
     if found is None:
         line = ProgressLine(f"{name}:")
-        follow.prepare({"model": model_id}, name=f"Fetch {name}", settings=settings, workspace=workspace, line=line)
+        follow.job(JobKind.PREPARE, {"model": model_id}, name=f"Fetch {name}", settings=settings, workspace=workspace,
+                   line=line)
         found = facts_module.read(model_id, settings)
         line.done("inspected")
     if found is None:

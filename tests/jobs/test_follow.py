@@ -141,9 +141,13 @@ def test_a_folder_of_another_data_folder_goes_on_from_its_checkpoint(yard: Yard,
     assert steps(folder) == list(range(291, STEPS + 1))
 
 
-def test_preparing_goes_through_the_queue(yard: Yard, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_jobs_of_a_command_go_through_the_queue_too(yard: Yard, capsys: pytest.CaptureFixture[str]) -> None:
     line = ProgressLine("minilm:")
-    follow.prepare({"model": "minilm"}, name="Fetch minilm", settings=yard.settings, workspace="ws", line=line)
+    given: dict[str, Any] = {"settings": yard.settings, "workspace": "ws", "line": line}
+    follow.job(JobKind.PREPARE, {"model": "minilm"}, name="Fetch minilm", **given)
     assert "1 B of 2 B" in capsys.readouterr().err
     job, = yard.store.jobs.list("ws")
     assert (job.kind, job.status, job.name) == (JobKind.PREPARE, Status.DONE, "Fetch minilm")
+    with pytest.raises(ThawError, match="went wrong") as caught:
+        follow.job(JobKind.FEATURES, {}, name="Features", **given)
+    assert "ZeroDivisionError" in caught.value.why and caught.value.remedy
