@@ -74,7 +74,8 @@ def numbers(repeats: int) -> list[Line]:
     from core.shift.sides import AlignedFeatures
 
     base, tuned, labels = tables()
-    both = AlignedFeatures(names=tuple(f"block {i}" for i in range(BLOCKS)), base=base, tuned=tuned, frozen=(False,) * BLOCKS,
+    both = AlignedFeatures(names=tuple(f"block {i}" for i in range(BLOCKS)), base=base, tuned=tuned,
+                           frozen=(False,) * BLOCKS,
                  labels=labels)
     ours, theirs = alternate(lambda: report.measure(both), lambda: plain_numbers(base, tuned, labels), repeats)
     return [{"what": f"all numbers, {ROWS:,} rows x {WIDTH}, {BLOCKS} blocks", "thaw_s": ours,

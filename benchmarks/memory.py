@@ -117,7 +117,8 @@ def one(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings)
         (run_dir / "recipe.json").write_text(json.dumps(recipe.to_json()), encoding="utf-8")
         outcome = follow.folder(run_dir, settings=settings, workspace=WORKSPACE, resume=False)
         if outcome.result is None:
-            raise RuntimeError(f"{recipe.method} at {recipe.max_length} in {recipe.precision} failed: {outcome.failure}")
+            raise RuntimeError(f"{recipe.method} at {recipe.max_length} in {recipe.precision} failed: "
+                               f"{outcome.failure}")
         measured = outcome.result.peak_memory_bytes
     parts = memory(recipe, facts=facts, device=device_module.read(settings), n_classes=len(dataset.classes))
     return {"measured": measured, "estimated": parts.total, "ratio": round(parts.total / measured, 3), **_parts(parts)}

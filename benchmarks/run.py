@@ -84,7 +84,9 @@ def main() -> int:
                 recipe = recipe_for(dataset, facts, method, args.effort, seed=number,
                                     epochs=args.epochs).replace(precision=precision)
                 for side in args.sides.split(","):
-                    if (side == "after" and methods.card_of(method).solved) or (side == "plain" and precision != precisions[0]):
+                    if side == "after" and methods.card_of(method).solved:
+                        continue
+                    if side == "plain" and precision != precisions[0]:
                         continue
                     print(f"{method}, {side}, {precision} ({number + 1}/{args.repeats}) ...", file=sys.stderr,
                           flush=True)
@@ -173,7 +175,8 @@ SIDES: dict[str, Any] = {"plain": plain, "tuned": tuned, "alone": alone, "after"
 
 
 def watch(work: Callable[[], object]) -> dict[str, float]:
-    """Of the processes that this one starts for some work: wall `seconds`, `cpu_seconds` (user + system), `peak_bytes` resident."""
+    """Of the processes that this one starts for some work: wall `seconds`, `cpu_seconds` (user + system), `peak_bytes`
+    resident."""
     before, peak, over = resource.getrusage(resource.RUSAGE_CHILDREN), 0, threading.Event()
 
     def sample() -> None:
@@ -198,8 +201,8 @@ def watch(work: Callable[[], object]) -> dict[str, float]:
 
 def execute(command: list[str], environment: dict[str, str]) -> None:
     """Run a command; RuntimeError with the end of what it said when it fails."""
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[:3])} ended with status {done.returncode}:\n{done.stdout[-3000:]}")
 

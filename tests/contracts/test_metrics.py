@@ -1,9 +1,10 @@
 """A metric is one file and one line: nothing outside `core/metrics` names one, so that adding one touches nothing else.
 
-A name is found where it stands alone: as an identifier (attribute, variable, argument, function, import), as a whole string, or in
-a string behind the name of a split ("test accuracy"). Labels that are no ordinary word ("macro-F1") are found anywhere in a string.
-Numbers of the feature space with public names of their own, such as `knn_accuracy` and `probe_accuracy_base` in the report of
-`core shift --json`, are other words: they are measured on features, not on what a run predicted, and hold no metric's exact name.
+A name is found where it stands alone: as an identifier (attribute, variable, argument, function, import), as a whole
+string, or in a string behind the name of a split ("test accuracy"). Labels that are no ordinary word ("macro-F1") are
+found anywhere in a string. Numbers of the feature space with public names of their own, such as `knn_accuracy` and
+`probe_accuracy_base` in the report of `core shift --json`, are other words: they are measured on features, not on what
+a run predicted, and hold no metric's exact name.
 """
 
 from __future__ import annotations
@@ -18,22 +19,26 @@ import pytest
 from core.metrics import FILES, METRICS, REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = [path for folder in ("core", "pages") for path in sorted((ROOT / folder).rglob("*.py")) if "core/metrics/" not in path.as_posix()]
+SOURCES = [path for folder in ("core", "pages") for path in sorted((ROOT / folder).rglob("*.py"))
+           if "core/metrics/" not in path.as_posix()]
 SOURCES.append(ROOT / "streamlit_app.py")
 WORDS = {word for metric in METRICS for word in (metric.name, metric.label)}
 ORDINARY = {word for word in WORDS if word.isalpha() and word.islower()}
 """Words that also stand in plain sentences ("k-NN accuracy"): in a string, only whole or behind a split."""
 ANY = "|".join(map(re.escape, sorted(WORDS, key=len, reverse=True)))
 OWN = "|".join(map(re.escape, sorted(WORDS - ORDINARY, key=len, reverse=True)))
-IN_TEXT = re.compile(rf"^\W*({ANY})\W*$|\b(test|validation|shift|shift-set)[ _-]({ANY})\b|(?<![\w-])({OWN})(?![\w-])", re.IGNORECASE)
+IN_TEXT = re.compile(rf"^\W*({ANY})\W*$|\b(test|validation|shift|shift-set)[ _-]({ANY})\b|(?<![\w-])({OWN})(?![\w-])",
+                     re.IGNORECASE)
 
 
 def named(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """(line, what stands there) of every place that names a metric; docstrings explain, they decide nothing."""
-    explained = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)}
+    explained = {id(node.value) for node in ast.walk(tree)
+                 if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in explained and IN_TEXT.search(node.value):
-            yield node.lineno, repr(node.value)
+        text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+        if id(node) not in explained and IN_TEXT.search(text):
+            yield node.lineno, repr(text)
         for identifier in identifiers(node):
             if identifier in REGISTRY:
                 yield getattr(node, "lineno", 0), identifier

@@ -1,4 +1,5 @@
-"""The Features page in a real browser, on runs that a real worker trained: what was frozen reads exactly 1 and 0, and nothing else does."""
+"""The Features page in a real browser, on runs that a real worker trained: what was frozen reads exactly 1 and 0, and
+nothing else does."""
 
 from __future__ import annotations
 
@@ -53,11 +54,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     settings = Settings(home=tmp_path_factory.mktemp("features") / "home", hub=False)
     model = tiny.bert(settings.home / "models" / "tiny-bert")  # where models may be named by path
     dataset = write_dataset(settings, n_rows=240)
-    device = Device(kind="cpu", name="test", memory_bytes=8_000_000_000, cores=1, fp32_gflops=50.0, bf16_gflops=50.0, precision="fp32",
-                    versions={"torch": torch.__version__}, measured=0.0)
+    device = Device(kind="cpu", name="test", memory_bytes=8_000_000_000, cores=1, fp32_gflops=50.0, bf16_gflops=50.0,
+                    precision="fp32", versions={"torch": torch.__version__}, measured=0.0)
     files.write_json(settings.home / "device.json", codec.to_json(device))
-    recipe = Recipe(dataset=dataset.id, base_model=str(model), method="probe", max_length=32, precision="fp32", batch_size=16)
-    partial = recipe.replace(method="partial", freeze=FreezePlan(frozen=tuple(FROZEN)), epochs=3.0, learning_rate=2e-3, track_features=40)
+    recipe = Recipe(dataset=dataset.id, base_model=str(model), method="probe", max_length=32, precision="fp32",
+                    batch_size=16)
+    partial = recipe.replace(method="partial", freeze=FreezePlan(frozen=tuple(FROZEN)), epochs=3.0, learning_rate=2e-3,
+                             track_features=40)
     runs = Thaw(settings).experiments.submit(WORKSPACE, [recipe, partial], name="tiny")
     server = start(settings.home)
     yield Lab(server, *runs)
@@ -67,8 +70,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def lines(page: Page) -> dict[str, list[float]]:
     """The values a block of the chart *Where did it change?*, by the name of the line."""
     page.wait_for_function("() => document.querySelector('.st-key-features_where .js-plotly-plot')?._fullData")
-    return page.evaluate("""() => Object.fromEntries(document.querySelector('.st-key-features_where .js-plotly-plot')._fullData
-                            .filter(t => t.name && t.mode === 'lines+markers').map(t => [t.name, Array.from(t.y)]))""")
+    return page.evaluate("""() => Object.fromEntries(
+        document.querySelector('.st-key-features_where .js-plotly-plot')._fullData
+            .filter(t => t.name && t.mode === 'lines+markers').map(t => [t.name, Array.from(t.y)]))""")
 
 
 def selected(page: Page) -> int:
@@ -107,7 +111,8 @@ def test_a_partly_frozen_run_is_unchanged_up_to_its_first_trained_block_and_not_
     assert all(value > 0 for value in found["typical move, target rows"][3:])
     page.get_by_text("arrows", exact=True).click()
     expect(page.get_by_text(re.compile("These arrows show"))).to_be_visible(timeout=SLOW)
-    expect(page.locator(".st-key-features_map .map")).to_have_attribute("data-arrows", re.compile(r"[1-9]\d+"), timeout=SLOW)
+    drawn = page.locator(".st-key-features_map .map")
+    expect(drawn).to_have_attribute("data-arrows", re.compile(r"[1-9]\d+"), timeout=SLOW)
     for shown in ("player", "small multiples"):
         page.get_by_text(shown, exact=True).click()
         settled(page)
@@ -149,6 +154,7 @@ def test_nothing_is_wider_than_a_phone(lab, browser):
     context = browser.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
     lab.open(page, run=lab.partial)
-    wide = page.evaluate("() => { const m = document.querySelector('[data-testid=stMain]'); return [m.scrollWidth, m.clientWidth]; }")
+    wide = page.evaluate("() => { const m = document.querySelector('[data-testid=stMain]'); return [m.scrollWidth, "
+                         "m.clientWidth]; }")
     context.close()
     assert wide[0] <= wide[1]

@@ -1,4 +1,5 @@
-"""Commands and the queue: what a command submits it sees to its end, leaves other jobs alone, and nothing stays behind."""
+"""Commands and the queue: what a command submits it sees to its end, leaves other jobs alone, and nothing stays
+behind."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def tiny_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 def arms(out: Path, *names: str) -> list[Arm]:
     """One run a name of the tiny worker's abilities."""
     recipe = Recipe(dataset="", base_model="m", method="probe", precision="fp32")
-    return [Arm(recipe=recipe.replace(dataset=name), folder=out / f"{name}-{number}") for number, name in enumerate(names)]
+    return [Arm(recipe=recipe.replace(dataset=name), folder=out / f"{name}-{number}") for number,
+            name in enumerate(names)]
 
 
 def train(yard: Yard, planned: list[Arm]) -> dict[str, Status]:
@@ -65,7 +67,8 @@ def test_a_command_sees_its_runs_to_their_ends_in_folders_of_its_own(yard: Yard,
     assert {Path(run.folder) for run in found} == {arm.folder for arm in planned}
     assert len({run.experiment for run in found}) == 1 and yard.store.experiments.list("ws")[0].name == "out"
     for arm in planned:
-        assert files.read_json(arm.folder / "recipe.json") == arm.recipe.to_json() and (arm.folder / "log.txt").is_file()
+        assert files.read_json(arm.folder
+                               / "recipe.json") == arm.recipe.to_json() and (arm.folder / "log.txt").is_file()
 
 
 def test_a_supervisor_that_is_alive_does_the_work(yard: Yard, tmp_path: Path) -> None:
@@ -115,7 +118,8 @@ def test_a_killed_worker_is_told_in_the_words_of_the_pages_and_the_others_go_on(
     outcomes = compare.train_all(planned, settings=yard.settings, workspace="ws")
     assert [outcome.status for outcome in outcomes.values()] == [Status.INTERRUPTED, Status.DONE]
     failure = outcomes["family-0"].failure
-    assert failure is not None and failure.kind is FailureKind.INTERRUPTED and "SIGKILL" in failure.why and failure.remedy
+    assert failure is not None and failure.kind is FailureKind.INTERRUPTED
+    assert "SIGKILL" in failure.why and failure.remedy
 
 
 def test_what_lies_in_a_folder_is_replaced_unless_it_is_worked_on(yard: Yard, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ KILLS = {"partial": 12, "lora": 8, "probe": 6}
 
 @pytest.mark.parametrize("method", RECIPES)
 def test_execute_killed_anywhere_and_resumed_ends_bit_for_bit_as_if_undisturbed(
-        settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path, method: str) -> None:
+         settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path, method: str) -> None:
     recipe = {"dataset": tiny_dataset.id, "base_model": str(tiny_model), "batch_size": 8, "max_length": 32,
               "precision": "fp32", "early_stopping_patience": 0, **RECIPES[method]}
     plan = {"workspace": WORKSPACE, "recipe": recipe, "out": str(tmp_path / "runs"), "kills": KILLS[method], "seed": 7}

@@ -60,7 +60,7 @@ def predictions(thaw: Thaw, run: str) -> Any:
 
 
 def test_kill_9_in_mid_training_and_resume_end_as_an_undisturbed_run(
-        thaw: Thaw, tiny_model: Path, tiny_dataset: Dataset, waiting: Callable[..., Any]) -> None:
+         thaw: Thaw, tiny_model: Path, tiny_dataset: Dataset, waiting: Callable[..., Any]) -> None:
     recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method="full", epochs=60.0, batch_size=8,
                     learning_rate=1e-3, max_length=32, evaluations_per_epoch=1, early_stopping_patience=0,
                     precision="fp32")

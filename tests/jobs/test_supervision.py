@@ -42,7 +42,7 @@ time.sleep(600)
 
 
 def test_kill_9_of_the_worker_interrupts_within_seconds_and_resume_goes_on(
-        yard: Any, waiting: Callable[..., Any]) -> None:
+         yard: Any, waiting: Callable[..., Any]) -> None:
     yard.supervise(stale_after_s=600)  # the death is seen, not guessed from silence
     run = yard.submit("steps")
     waiting(lambda: len(yard.steps(run)) > 25)
@@ -102,7 +102,7 @@ def test_one_slot_runs_jobs_in_the_order_of_the_queue(yard: Any) -> None:
 
 
 def test_a_supervisor_killed_by_kill_9_leaves_its_worker_to_the_next_one(
-        yard: Any, waiting: Callable[..., Any]) -> None:
+         yard: Any, waiting: Callable[..., Any]) -> None:
     first = yard.supervise()
     run = yard.submit("steps")
     waiting(lambda: yard.steps(run))

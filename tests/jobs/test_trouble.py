@@ -45,7 +45,7 @@ def turn(supervisor: Supervisor, condition: Callable[[], Any], timeout_s: float 
                                    OSError(5, "Input/output error"), RuntimeError("something nobody thought of")],
                          ids=str)
 def test_whatever_fails_in_a_round_is_tried_again_and_ends_nothing(
-        yard: Yard, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+         yard: Yard, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     supervisor = Supervisor(yard.settings, worker_command=WORKER)
     run, second = yard.submit("steps"), yard.submit("once")
     turn(supervisor, lambda: yard.steps(run))
@@ -117,7 +117,7 @@ def test_a_locked_database_holds_up_neither_supervisor_nor_run(yard: Yard, waiti
 @pytest.mark.parametrize(("status", "behaviour"), [(Status.DONE, "unrecorded-done"),
                                                    (Status.STOPPED, "unrecorded-stopped")])
 def test_a_worker_that_cannot_record_its_end_tells_it_by_its_exit_status(
-        yard: Yard, status: Status, behaviour: str) -> None:
+         yard: Yard, status: Status, behaviour: str) -> None:
     supervisor = Supervisor(yard.settings, worker_command=WORKER)
     run = yard.submit(behaviour)
     turn(supervisor, lambda: yard.run(run).status.final)
@@ -186,7 +186,7 @@ def test_a_clock_that_is_set_buries_no_living_run(yard: Yard, waiting: Callable[
 
 
 def test_a_supervisor_stays_alive_whatever_the_time_of_day(
-        yard: Yard, waiting: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+         yard: Yard, waiting: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     child = yard.supervise()
     waiting(lambda: launch.any_alive(yard.store))
     real = time.time
@@ -346,7 +346,7 @@ def test_every_library_that_writes_says_that_the_disk_is_full_in_words_that_are_
 
 @pytest.mark.parametrize("short", [True, False])
 def test_a_mapped_file_that_cannot_grow_is_a_full_disk_where_the_disk_is_full(
-        yard: Yard, monkeypatch: pytest.MonkeyPatch, short: bool) -> None:
+         yard: Yard, monkeypatch: pytest.MonkeyPatch, short: bool) -> None:
     supervisor = Supervisor(yard.settings, worker_command=WORKER)
     run = yard.submit("mapped")
     turn(supervisor, lambda: supervisor._children)
@@ -367,7 +367,7 @@ def test_nothing_is_started_while_the_disk_is_nearly_full(yard: Yard) -> None:
 
 
 def test_a_worker_whose_log_cannot_be_opened_for_want_of_room_waits(
-        yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+         yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     supervisor = Supervisor(yard.settings, worker_command=WORKER)
     run, real = yard.submit("once"), process.spawn
 
@@ -388,7 +388,7 @@ def test_a_worker_whose_log_cannot_be_opened_for_want_of_room_waits(
 
 
 def test_temporary_folders_of_killed_workers_go_with_them_and_those_of_orphans_at_the_next_start(
-        yard: Yard, waiting: Callable[..., Any]) -> None:
+         yard: Yard, waiting: Callable[..., Any]) -> None:
     first = yard.supervise()
     run = yard.submit("litter")
     scratch = yard.settings.home / "tmp"

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from core.analysis import CARDS
+from core.metrics import METRICS
 from core.models.methods import REGISTRY
 from pages._ui.words import WORDS
 from tests.ui.conftest import shown
@@ -26,6 +27,7 @@ def test_every_word_of_every_registry_is_there_with_its_meaning(app):
     meanings = [*WORDS.values(), *(m.card.summary for m in REGISTRY.values()), *(c.meaning for c in CARDS.values())]
     assert all(meaning in text for meaning in meanings)
     assert f"{len(NAMES)} of {len(NAMES)} words" in text
+    assert {metric.label for metric in METRICS} <= set(WORDS)
 
 
 def test_a_new_method_is_there_by_itself(app, monkeypatch):
