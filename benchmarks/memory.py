@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from core import settings as settings_module  # noqa: E402
 from core.cli import follow, sources  # noqa: E402
-from core.domain.dataset import Dataset, Split, Task  # noqa: E402
+from core.domain.dataset import Content, Dataset, Split, Task  # noqa: E402
 from core.domain.model import ModelFacts  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
 from core.models import methods  # noqa: E402
@@ -82,7 +82,7 @@ def made_up(task: Task, settings: Settings) -> Dataset:
     splits = [name for name, rows in ROWS.items() for _ in range(rows)]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "noise")
-        if task is Task.IMAGE_CLASSIFICATION:
+        if task.content is Content.PICTURE:
             from PIL import Image
 
             for row, (label, split) in enumerate(zip(labels, splits, strict=True)):

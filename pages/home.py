@@ -1,6 +1,5 @@
 import streamlit as st
 
-from core.domain.dataset import Task
 from core.models.methods import HOME
 from pages._ui import devices, shell
 from pages._ui.runs import run_list
@@ -35,7 +34,7 @@ with st.container(border=True):
     if st.button(label, type="primary", icon=":material/play_arrow:", key="first_comparison"):
         with shell.guarded():
             ids = api.experiments.compare_bundled(
-                ws, dataset=dataset.id, model=model.id, methods=HOME[Task.TEXT_CLASSIFICATION], effort=effort)
+                ws, dataset=dataset.id, model=model.id, methods=HOME[dataset.task], effort=effort)
             shell.go("run", run=ids[0])
     devices.downloads(model, dataset)
 with st.container(border=True):
@@ -51,7 +50,7 @@ with st.container(border=True):
     if st.button(f"Compare on {pictures.name} with {network.name}", icon=":material/play_arrow:", key="first_pictures"):
         with shell.guarded():
             ids = api.experiments.compare_bundled(
-                ws, dataset=pictures.id, model=network.id, methods=HOME[Task.IMAGE_CLASSIFICATION], effort=effort)
+                ws, dataset=pictures.id, model=network.id, methods=HOME[pictures.task], effort=effort)
             shell.go("run", run=ids[0])
     devices.downloads(network, pictures)
 

@@ -1,6 +1,6 @@
 import streamlit as st
 
-from core.domain.dataset import Task
+from core import tasks
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from core.errors import RecipeError
@@ -37,7 +37,7 @@ chosen = form.methods(list(choices.values()))
 knobs = {knob for name in chosen for knob in choices[name].knobs}
 
 st.subheader("Freeze grid")
-head_parameters = (facts.hidden_size + 1) * len(dataset.classes)
+head_parameters = tasks.card(task).head_parameters(facts.hidden_size, len(dataset.classes))
 plan = freeze_grid.grid(facts, head_parameters=head_parameters)
 followers = freeze_grid.users(choices, chosen)
 
@@ -48,9 +48,9 @@ with st.expander("Advanced: override what the dial sets", icon=":material/tune:"
     st.caption("Empty fields keep each method's own value, shown in grey. What you enter holds for all chosen methods "
                "that use it.")
     changes = recipe_form.overrides(recipes, knobs)
-if "augmentation" in knobs and task is Task.IMAGE_CLASSIFICATION:
-    augmentation.preview(ws, dataset, [recipe_form.apply(r, changes, choices[name].knobs) for name,
-                                       r in recipes.items()], facts)
+if "augmentation" in knobs:
+    planned_by = [recipe_form.apply(recipe, changes, choices[name].knobs) for name, recipe in recipes.items()]
+    augmentation.preview(ws, dataset, planned_by, facts)
 seeds, budgets = form.repeats()
 
 

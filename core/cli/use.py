@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core import values
 from core.cli import output
 from core.domain import codec
-from core.domain.dataset import RowSource, Task
+from core.domain.dataset import Content, RowSource, Task
 from core.domain.side import Side, Which
 from core.errors import DataError, NotFoundError
 from core.settings import Settings
@@ -73,7 +73,7 @@ def new_rows(name: str, run_dir: Path, *, text: str | None, settings: Settings, 
         raise DataError(f"There is no file {name}.", why=f"Nothing was found at {path.absolute()}.",
                         remedy="Check the path and try again. (A text that looks like a file name is not "
                                "taken as a text.)")
-    if task is Task.IMAGE_CLASSIFICATION:
+    if task.content is Content.PICTURE:
         raise reader.not_a_picture(name)
     return reader.NewRows(name="the text", rows_read=1, row=(1,), content=[name], shown=[name], key="text")
 

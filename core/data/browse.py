@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data.archive import UNREADABLE
-from core.domain.dataset import Dataset, Split, Task
+from core.domain.dataset import UNSAID, Content, Dataset, Split, Task
 from core.errors import DataError
 from core.settings import Settings
 
@@ -38,7 +38,7 @@ class TablePreview:
     """What it was read as, e.g. `CSV, separated by comma, utf-8`."""
     complete: bool = True
     """False when only the beginning of a large file was looked at."""
-    task: Task = Task.TEXT_CLASSIFICATION
+    task: Task = UNSAID
     pictures: dict[str, bytes] = field(default_factory=dict)
     """Of picture sets: small PNGs of the first rows, by the cell of the image column."""
 
@@ -74,7 +74,7 @@ def preview(path: Path, *, settings: Settings) -> TablePreview:
                         evidence={name: proposal.evidence for name, proposal in proposed.items()},
                         rows=[{name: _cut(cell, chars) for name, cell in row.items()} for row in first],
                         rows_read=table.rows_read, format=table.format, complete=found.complete,
-                        task=Task.TEXT_CLASSIFICATION if table.pictures is None else Task.IMAGE_CLASSIFICATION,
+                        task=Task.on(Content.TEXT if table.pictures is None else Content.PICTURE),
                         pictures=_small_pictures(table, first, settings))
 
 

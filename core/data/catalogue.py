@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from core.domain.dataset import BundledDataset, Task
+from core.domain.dataset import BundledDataset, Content, Task
 from core.errors import NotFoundError
 
 DATASETS: tuple[BundledDataset, ...] = (
     BundledDataset(
         id="bbc-news",
         name="BBC News",
-        task=Task.TEXT_CLASSIFICATION,
+        task=Task.on(Content.TEXT),
         description="2,225 articles of the BBC news website from 2004 and 2005 in five topics: business, "
                     "entertainment, politics, sport and technology (Greene & Cunningham, ICML 2006).",
         licence="Non-commercial and research use only; the articles are copyright of the BBC",
@@ -26,7 +26,7 @@ DATASETS: tuple[BundledDataset, ...] = (
     BundledDataset(
         id="20-newsgroups",
         name="20 Newsgroups",
-        task=Task.TEXT_CLASSIFICATION,
+        task=Task.on(Content.TEXT),
         description="Usenet posts of 1993 in twenty groups, in lower case and without punctuation, split by date "
                     "(collected by Ken Lang, prepared by Ana Cardoso Cachopo).",
         licence="No licence stated; free for research by custom, the posts remain their authors'",
@@ -43,7 +43,7 @@ DATASETS: tuple[BundledDataset, ...] = (
     BundledDataset(
         id="openmoji",
         name="OpenMoji",
-        task=Task.IMAGE_CLASSIFICATION,
+        task=Task.on(Content.PICTURE),
         description="1,898 emoji drawn by one hand, 128 × 128 pixels, in the nine groups of Unicode: smileys, people, "
                     "animals, food, travel, activities, objects, symbols and flags. Variants in skin tone "
                     "are left away.",
@@ -61,7 +61,7 @@ DATASETS: tuple[BundledDataset, ...] = (
     BundledDataset(
         id="mnist-5k",
         name="MNIST-5k",
-        task=Task.IMAGE_CLASSIFICATION,
+        task=Task.on(Content.PICTURE),
         description="5,000 handwritten digits of 28 × 28 pixels, 500 of each, from MNIST (LeCun et al. 1998). Its "
                     "shift set are the 1,797 digits of scikit-learn: other writers, 8 × 8 pixels.",
         licence="CC BY-SA 3.0 (MNIST: Yann LeCun and Corinna Cortes)",
@@ -79,7 +79,7 @@ DATASETS: tuple[BundledDataset, ...] = (
     BundledDataset(
         id="sklearn-digits",
         name="scikit-learn digits",
-        task=Task.IMAGE_CLASSIFICATION,
+        task=Task.on(Content.PICTURE),
         description="1,797 handwritten digits of 8 × 8 pixels from 43 writers, the test part of the Optical "
                     "Recognition of Handwritten Digits set (Alpaydin & Kaynak, UCI). Comes with scikit-learn: "
                     "nothing to download.",

@@ -21,7 +21,7 @@ from core.data.readers.table import Table
 from core.data.report import ImportReport
 from core.data.rows import Rows
 from core.domain import codec
-from core.domain.dataset import Dataset, Task
+from core.domain.dataset import Content, Dataset, Task
 from core.errors import DataError
 from core.settings import Settings
 
@@ -64,7 +64,7 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
     digest = content_hash(rows, examined.split)
     dataset = Dataset(
         id=digest[:16], name=clean_name(name), content_hash=digest, classes=rows.classes,
-        task=Task.TEXT_CLASSIFICATION if rows.pictures is None else Task.IMAGE_CLASSIFICATION,
+        task=Task.on(Content.TEXT if rows.pictures is None else Content.PICTURE),
         counts=report.splits, source=source, licence=licence, rows_read=report.rows_read,
         rows_kept=report.rows_kept, columns=report.columns, mean_length=mean_chars(rows), created=time.time(),
         reading=examined.reading)

@@ -21,7 +21,7 @@ from core.data.readers import folders, pictures
 from core.data.readers.table import Table
 from core.data.report import LeftOut, several
 from core.data.source import Source
-from core.domain.dataset import Depth, RowSource, Task
+from core.domain.dataset import Content, Depth, RowSource, Task
 from core.errors import DataError
 from core.settings import Settings
 
@@ -65,7 +65,7 @@ def read(path: Path, *, source: RowSource | None, task: Task, text: str | None, 
     """
     tables.check_size(path, settings)
     opened = _source(path, settings)
-    found = (_pictures if task is Task.IMAGE_CLASSIFICATION else _texts)(path, opened, source, text, settings)
+    found = (_pictures if task.content is Content.PICTURE else _texts)(path, opened, source, text, settings)
     if found.content:
         return found
     if not found.rows_read:

@@ -10,7 +10,7 @@ from enum import StrEnum, auto
 from typing import Any
 
 from core.domain import codec
-from core.domain.dataset import Task
+from core.domain.dataset import UNSAID, Task
 from core.domain.freeze import FreezePlan
 
 ADAMW, PAGED_ADAMW = "adamw", "paged_adamw_8bit"
@@ -57,7 +57,7 @@ class Recipe:
     """Catalogue id, hub id, or absolute folder."""
     method: str
     """Registry name in `core.models.methods`."""
-    task: Task = Task.TEXT_CLASSIFICATION
+    task: Task = UNSAID
     freeze: FreezePlan = FreezePlan()
     effort: str = "normal"
     """The dial the defaults came from: `quick`, `normal`, `thorough`."""

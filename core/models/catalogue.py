@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from core.domain.dataset import Task
+from core.domain.dataset import Content, Task
 from core.domain.model import BundledModel, WheelKind
 
 MODELS: tuple[BundledModel, ...] = (
     BundledModel(
         id="minilm",
         name="MiniLM (all-MiniLM-L6-v2)",
-        tasks=(Task.TEXT_CLASSIFICATION,),
+        tasks=(Task.on(Content.TEXT),),
         description="A small English sentence encoder: 6 blocks of width 384, trained on a billion sentence pairs.",
         hub_id="sentence-transformers/all-MiniLM-L6-v2",
         licence="Apache-2.0",
@@ -23,7 +23,7 @@ MODELS: tuple[BundledModel, ...] = (
     BundledModel(
         id="smollm2",
         name="SmolLM2 (135M Instruct)",
-        tasks=(Task.TEXT_CLASSIFICATION,),
+        tasks=(Task.on(Content.TEXT),),
         description="A small English language model that follows instructions: 30 blocks of width 576, "
                     "each word seen with those before it. Six times the size of MiniLM.",
         hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
@@ -39,7 +39,7 @@ MODELS: tuple[BundledModel, ...] = (
     BundledModel(
         id="efficientnet-lite0",
         name="EfficientNet-Lite0",
-        tasks=(Task.IMAGE_CLASSIFICATION,),
+        tasks=(Task.on(Content.PICTURE),),
         description="A small convolutional network: 7 stages, 3.4 million weights (4.7 with its classifier), "
                     "trained on ImageNet.",
         hub_id="timm/tf_efficientnet_lite0.in1k",

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.domain.dataset import Task
+from core.domain.dataset import Content, Task
 from core.domain.model import ModelFacts
 from core.errors import NotFoundError, ThawError
 from core.models import blocks, facts, fetch, limits, load, sharing, tokens, trial
@@ -104,7 +104,7 @@ def _text_facts(body: nn.Module, folder: Path, stack: Stack) -> tuple[dict[str, 
     hidden = trial.forward(body, inputs, name=folder.name).last_hidden_state
     trial.check_stack(body, stack, inputs, name=folder.name)
     trial.check_tokens(body, hidden, n_tokens, name=folder.name)
-    found = {"tasks": (Task.TEXT_CLASSIFICATION,), "hidden_size": hidden.shape[-1], "max_length": max_length,
+    found = {"tasks": (Task.on(Content.TEXT),), "hidden_size": hidden.shape[-1], "max_length": max_length,
              "pooling": load.trained_pooling(folder), **_measure(body, stack, inputs, units=ROWS * n_tokens)}
     return found, inputs
 
@@ -125,7 +125,7 @@ def _picture_facts(body: nn.Module, folder: Path, stack: Stack) -> tuple[dict[st
                                           width).to(memory_format=torch.channels_last)}
     pooling, features = _own_pooling(body, trial.forward(body, inputs, name=folder.name))
     trial.check_stack(body, stack, inputs, name=folder.name)
-    found = {"tasks": (Task.IMAGE_CLASSIFICATION,), "hidden_size": features, "max_length": 0,
+    found = {"tasks": (Task.on(Content.PICTURE),), "hidden_size": features, "max_length": 0,
              "image_size": max(height, width), "pooling": pooling, **_measure(body, stack, inputs, units=ROWS)}
     return found, inputs
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from core import tasks
 from core.domain import freeze
 from core.domain.dataset import Task
 from core.domain.device import Device
@@ -78,18 +79,18 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
         raise RecipeError(f"There is no effort {effort!r}.", why=f"The dial has: {', '.join(EFFORTS)}.",
                           remedy="Choose one of these.")
     level, card = _LEVELS[effort], methods.card_of(method)
-    batch = _batch_size(task, train_rows, least=8 if facts is not None and facts.has_batch_norm else 4)
+    what = tasks.card(task)
+    batch = _batch_size(what, train_rows, least=8 if facts is not None and facts.has_batch_norm else 4)
     epochs = _epochs(level, batch, train_rows)
-    language, pictures = task is Task.LANGUAGE_MODELLING, task is Task.IMAGE_CLASSIFICATION
-    solvable = card.weights is not Weights.FRESH and not language
+    solvable = card.weights is not Weights.FRESH and what.new_head
     return Recipe(
         dataset=dataset, task=task, base_model=base_model, method=method, effort=effort, seed=seed,
         freeze=_plan(card, facts),
         epochs=epochs,
         batch_size=batch,
-        learning_rate=_rate(card, effort, convolutions=facts is not None and facts.has_batch_norm, language=language),
+        learning_rate=_rate(card, effort, convolutions=facts is not None and facts.has_batch_norm) * what.rate_share,
         head_learning_rate=card.rates.head,
-        max_length=_length(level, task, mean_length, facts),
+        max_length=_length(level, what, mean_length, facts),
         # Trained long enough to memorise, the body gets the dropout it was pretrained with.
         dropout=0.1 if effort == "thorough" and "dropout" in card.knobs else 0.0,
         # A solved head is worth more than three epochs of stepping (0.890 -> 0.958 with LoRA).
@@ -98,7 +99,8 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
         # As many validations a run as the level means, however many epochs few rows need.
         evaluations_per_epoch=max(1, round(level.evaluations * level.epochs / epochs)),
         # Augmentation makes the frozen prefix uncacheable, so only the patient get it.
-        augmentation="light" if effort == "thorough" and pictures and "augmentation" in card.knobs else "off",
+        augmentation="light" if effort == "thorough" and what.uses("augmentation") and "augmentation" in card.knobs
+        else "off",
         # Eight looks at 300 rows cost a few seconds; what is solved in one go has no steps.
         track_features=level.tracked if "track_features" in card.knobs else 0,
         # alpha = 2 x rank keeps the update's strength the same when the rank changes.
@@ -106,18 +108,17 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
     )
 
 
-def _rate(card: Card, effort: str, *, convolutions: bool, language: bool) -> float:
+def _rate(card: Card, effort: str, *, convolutions: bool) -> float:
     rate = card.rates.convolutions if convolutions else card.rates.body
-    rate *= 0.4 if language else 1.0  # generative models are fine-tuned at 2e-5 and 2e-4
     return rate * card.rates.quick if effort == "quick" else rate
 
 
-def _batch_size(task: Task, train_rows: int | None, *, least: int) -> int:
-    """16 rows (4 for language models, whose logits are large); fewer where that leaves less than ten updates an epoch.
+def _batch_size(task: tasks.Card, train_rows: int | None, *, least: int) -> int:
+    """The task's number of rows; fewer where that leaves less than ten updates an epoch.
 
     least: 4, or 8 for BatchNorm, whose statistics of fewer rows are mostly noise.
     """
-    batch = 4 if task is Task.LANGUAGE_MODELLING else 16
+    batch = task.batch_rows
     while train_rows is not None and batch > least and train_rows < 10 * batch:
         batch //= 2
     return batch
@@ -131,9 +132,9 @@ def _epochs(level: _Level, batch: int, train_rows: int | None) -> float:
     return float(min(_MOST_EPOCHS, max(level.epochs, needed)))
 
 
-def _length(level: _Level, task: Task, mean_length: float, facts: ModelFacts | None) -> int:
+def _length(level: _Level, task: tasks.Card, mean_length: float, facts: ModelFacts | None) -> int:
     """Tokens a row: the level's, unless the texts need less or the model reads less; 0 for pictures."""
-    if task is Task.IMAGE_CLASSIFICATION:
+    if not task.uses("max_length"):
         return 0
     limits = [level.length]
     if mean_length > 0:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from core.domain.dataset import Task
+from core import tasks
 from core.domain.device import Device
 from core.domain.freeze import FreezePlan
 from core.domain.model import Block, ModelFacts, Weights
 from core.domain.recipe import QuantSpec, Recipe
 from core.domain.resolve import precision
 from core.models import methods
+from core.tasks.base import Unit
 
 ABSMAX_BLOCK = 64
 """Weights that share one scale factor in bitsandbytes' 4-bit storage."""
@@ -99,7 +100,7 @@ def count(recipe: Recipe, *, facts: ModelFacts, n_classes: int) -> Parts:
 
     Weights opened by `train_patterns` are not counted: facts do not list parameter names (biases are about 0.1 %).
     """
-    head = 0 if recipe.task is Task.LANGUAGE_MODELLING else facts.hidden_size * n_classes + n_classes
+    head = tasks.card(recipe.task).head_parameters(facts.hidden_size, n_classes)
     adapter, opened, body = 0, [], 0
     if added := methods.card_of(recipe.method).adapter:
         adapter = sum(added.parameters(recipe, layer) for layer in added.layers(recipe, facts.blocks))
@@ -152,7 +153,7 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
 
     The frozen prefix keeps none. Checkpointing keeps each block's input and one block's inside at a time.
     """
-    pictures = recipe.task is Task.IMAGE_CLASSIFICATION
+    pictures = tasks.card(recipe.task).unit is Unit.PICTURE
     units = recipe.batch_size * (1 if pictures else recipe.max_length)
     kept = {b.name: _per_unit(b, facts) for b in facts.blocks}
     at_once = max(units, FORWARD_BATCH) * FORWARD_SHARE if pictures else units
@@ -189,7 +190,7 @@ def forward_flops(recipe: Recipe, *, facts: ModelFacts, mean_length: float) -> f
     measured).
     """
     per_unit = facts.forward_flops_per_token or 2.0 * sum(b.parameters for b in facts.blocks if b.name != "embeddings")
-    if recipe.task is Task.IMAGE_CLASSIFICATION:
+    if tasks.card(recipe.task).unit is Unit.PICTURE:
         return per_unit
     tokens = recipe.max_length if mean_length <= 0 else min(recipe.max_length, 32 * math.ceil(mean_length / 4 / 32))
     return per_unit * tokens
@@ -200,7 +201,7 @@ def prefix_share(recipe: Recipe, facts: ModelFacts) -> float:
 
     By the operations measured in each block; without them, by parameters.
     """
-    if recipe.augmentation != "off" and recipe.task is Task.IMAGE_CLASSIFICATION:
+    if recipe.augmentation != "off" and tasks.card(recipe.task).uses("augmentation"):
         return 0.0
     work = facts.flops_per_block or {
         block.name: float(block.linear_parameters or (0 if block.name == "embeddings" else block.parameters))

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from core.domain.dataset import Task
+from core import tasks
 from core.domain.freeze import HEAD
 from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import ADAMW, PAGED_ADAMW, HeadInit, Recipe
@@ -42,19 +42,15 @@ class Knob:
     optional: bool = False
     """May be None (no limit)."""
     advanced: bool = True
-    tasks: tuple[Task, ...] = tuple(Task)
-    """Tasks in which it has an effect."""
 
 
-TEXTS = (Task.TEXT_CLASSIFICATION, Task.LANGUAGE_MODELLING)
-PICTURES = (Task.IMAGE_CLASSIFICATION,)
 KNOBS: tuple[Knob, ...] = (
     Knob(field="epochs", label="Epochs", kind="number", minimum=0.1, maximum=200, step=0.5, advanced=False,
          help="How many times training goes through all training rows."),
     Knob(field="batch_size", label="Batch size", kind="integer", minimum=1, maximum=512, step=1, advanced=False,
          help="Rows looked at together before each update; larger needs more memory."),
     Knob(field="max_length", label="Text length", kind="integer", minimum=0, maximum=32768, step=32, advanced=False,
-         tasks=TEXTS, help="Tokens (word pieces) read of each text; what lies beyond is cut. 0 for pictures."),
+         help="Tokens (word pieces) read of each text; what lies beyond is cut. 0 for pictures."),
     Knob(field="learning_rate", label="Learning rate", kind="rate", minimum=1e-7, maximum=1.0, advanced=False,
          help="Size of each update of the body or the adapters; too high forgets, too low learns nothing."),
     Knob(field="head_learning_rate", label="Head learning rate", kind="rate", minimum=1e-7, maximum=1.0,
@@ -76,7 +72,7 @@ KNOBS: tuple[Knob, ...] = (
          help="Longer gradients are shortened to this length, so that one odd batch cannot wreck the weights."),
     Knob(field="dropout", label="Dropout", kind="number", minimum=0.0, maximum=0.9, step=0.05,
          help="Share of activations switched off at random while training, against memorising."),
-    Knob(field="pooling", label="Pooling", kind="choice", options=("auto", "mean", "cls", "last"), tasks=TEXTS,
+    Knob(field="pooling", label="Pooling", kind="choice", options=("auto", "mean", "cls", "last"),
          help="How the vectors of all tokens become one: auto takes what the base model was trained with."),
     Knob(field="head_init", label="Head starts from", kind="choice", options=tuple(map(str, HeadInit)),
          help="probe starts from the solved linear probe (better and nearly free), random from noise."),
@@ -89,9 +85,9 @@ KNOBS: tuple[Knob, ...] = (
     Knob(field="evaluations_per_epoch", label="Validations an epoch", kind="integer", minimum=1, maximum=100, step=1,
          help="How often the validation rows are scored while training."),
     Knob(field="augmentation", label="Augmentation", kind="choice", options=("off", "light", "strong"), advanced=False,
-         tasks=PICTURES, help="Random crops and colours (strong: also turned, mirrored, partly hidden), "
-                              "so that no picture is seen twice alike."),
-    Knob(field="batch_norm", label="BatchNorm statistics", kind="choice", options=("stored", "batch"), tasks=PICTURES,
+         help="Random crops and colours (strong: also turned, mirrored, partly hidden), so that no picture is seen "
+              "twice alike."),
+    Knob(field="batch_norm", label="BatchNorm statistics", kind="choice", options=("stored", "batch"),
          help="stored keeps the pretrained averages (better with few pictures), batch replaces them by those of the "
               "training batches."),
     Knob(field="track_features", label="Rows replayed", kind="integer", minimum=0, maximum=2000, step=50,
@@ -124,7 +120,7 @@ def knob(field: str) -> Knob:
 
 def for_model(fields: Iterable[str], facts: ModelFacts) -> tuple[str, ...]:
     """Those of the dotted fields that have an effect on this model; fields that are no knobs (`freeze`) stay."""
-    without = {k.field for k in KNOBS if not set(k.tasks) & set(facts.tasks)}
+    without = {k.field for k in KNOBS if not any(tasks.card(task).uses(k.field) for task in facts.tasks)}
     if not facts.has_batch_norm:
         without.add("batch_norm")
     return tuple(field for field in fields if field not in without)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.domain.dataset import Task
 from core.errors import RecipeError
+from core.tasks import language_modelling
 from core.tasks.base import Card, Objective
 from core.tasks.image_classification import ImageClassification
 from core.tasks.text_classification import TextClassification
@@ -12,6 +13,13 @@ REGISTRY: dict[str, type[Objective]] = {
     Task.TEXT_CLASSIFICATION: TextClassification,
     Task.IMAGE_CLASSIFICATION: ImageClassification,
 }
+
+
+CARDS: dict[str, Card] = {
+    **{name: task.card for name, task in REGISTRY.items()},
+    Task.LANGUAGE_MODELLING: language_modelling.CARD,
+}
+"""Also of what can be planned but not trained yet."""
 
 
 def get(task: Task | str) -> type[Objective]:
@@ -23,8 +31,8 @@ def get(task: Task | str) -> type[Objective]:
 
 
 def card(task: Task | str) -> Card:
-    """What a task says of itself; raises as `get`."""
-    return get(task).card
+    """What a task says of itself."""
+    return CARDS[str(task)]
 
 
-__all__ = ["REGISTRY", "Card", "Objective", "card", "get"]
+__all__ = ["CARDS", "REGISTRY", "Card", "Objective", "card", "get"]

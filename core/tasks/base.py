@@ -53,11 +53,14 @@ class Card:
     """What a column of its tables can be used for, in the order in which a page offers it."""
     needed: tuple[Role, ...]
     """Roles that exactly one column has."""
-    unused: tuple[str, ...] = ()
+    unused: tuple[str, ...]
     """Recipe fields (dotted) that have no effect on it."""
-    solved_head: bool
-    """Whether its head can be solved on pooled features, without a training step."""
-    batch_rows: int = 16
+    new_head: bool
+    """Whether a new linear head is put on the pooled feature, where it can be solved without a training step; else the base model's own
+    head is used."""
+    rate_share: float
+    """Of the learning rates that methods propose, which are for classification."""
+    batch_rows: int
     """Rows looked at together, unless few rows or little memory call for fewer."""
     example_model: str
     """A hub id, as a hint where a base model is typed."""
@@ -72,8 +75,8 @@ class Card:
         return field not in self.unused
 
     def head_parameters(self, width: int, classes: int) -> int:
-        """Parameters of the head on pooled features of that width; the size of the label map plays a part where there is one."""
-        return (width + 1) * classes
+        """Parameters of the new head on pooled features of that width."""
+        return (width + 1) * classes if self.new_head else 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ class ImageClassification(Classification):
 
     card = Card(task=Task.IMAGE_CLASSIFICATION, label="Image classification", things="pictures", unit=Unit.PICTURE,
                 roles=(Role.IMAGE, *COMMON_ROLES), needed=(Role.IMAGE, Role.LABEL), unused=("max_length", "pooling"),
-                solved_head=True, example_model="facebook/deit-tiny-patch16-224")
+                new_head=True, rate_share=1.0, batch_rows=16, example_model="facebook/deit-tiny-patch16-224")
 
     @staticmethod
     def load_processor(folder: Path) -> PictureProcessor:

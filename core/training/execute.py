@@ -97,7 +97,7 @@ class Trained:
 
 def _train(session: Session) -> tuple[Inputs, SolvedHead | None, Trained]:
     recipe, card = session.recipe, session.card
-    solves = session.task.card.solved_head and card.solves_head(recipe)
+    solves = session.task.card.new_head and card.solves_head(recipe)
     base_head, network = _base_head(session) if solves else (None, None)
     dropout = 0.0 if card.adapter or card.solved else recipe.dropout
     if network is None or card.weights is not Weights.PRETRAINED or dropout:

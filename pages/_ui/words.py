@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core import tasks
 from core.domain.dataset import Task
 from core.metrics import METRICS
 
-KINDS: dict[Task, str] = {Task.TEXT_CLASSIFICATION: "texts", Task.IMAGE_CLASSIFICATION: "pictures",
-                          Task.LANGUAGE_MODELLING: "plain text"}
-"""What the rows of a dataset are, by task."""
 WORDS: dict[str, str] = {
     "base model": "A pretrained model as published. Thaw never changes it on disk; every run starts from a fresh copy.",
     "block": "One unit of the model's depth, in forward order: the embeddings, then block 0, 1, 2 …, and the head on "
@@ -43,6 +41,11 @@ WORDS: dict[str, str] = {
     "resume": "Go on from the last checkpoint with the same recipe; the result is the same as if nothing had happened.",
     "fork": "Start a new run from this run's recipe with some of it changed.",
 }
+
+
+def things(task: Task) -> str:
+    """What the rows of a dataset for that task are, in the plural."""
+    return tasks.card(task).things
 
 
 def word(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from core.domain.dataset import Task
+from core.domain.dataset import Content, Task
 from core.errors import RecipeError
 from core.models.methods.base import Adapter, Card, Method
 
@@ -23,8 +23,8 @@ FILES = (
 REGISTRY: dict[str, Method] = {name: import_module(f"{__name__}.{name}").METHOD for name in FILES}
 
 HOME = {
-    Task.TEXT_CLASSIFICATION: ("probe", "partial", "lora", "qlora", "full", "scratch"),
-    Task.IMAGE_CLASSIFICATION: ("probe", "partial", "lora", "full", "scratch"),
+    Task.on(Content.TEXT): ("probe", "partial", "lora", "qlora", "full", "scratch"),
+    Task.on(Content.PICTURE): ("probe", "partial", "lora", "full", "scratch"),
 }
 """What the home page compares."""
 COMPARED = ("probe", "lora", "full")

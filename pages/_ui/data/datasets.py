@@ -8,7 +8,7 @@ from core.domain.dataset import Split
 from core.domain.run import JobKind
 from core.plots.numbers import size
 from pages._ui import live, shell
-from pages._ui.words import KINDS
+from pages._ui.words import things
 
 
 def own(ws: str) -> None:
@@ -19,7 +19,7 @@ def own(ws: str) -> None:
     for dataset in datasets:
         splits = " / ".join(f"{dataset.rows(s):,}" for s in (Split.TRAIN, Split.VALIDATION, Split.TEST))
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{shell.escape(dataset.name)}** · {dataset.rows_kept:,} {KINDS[dataset.task]}, "
+            st.markdown(f"**{shell.escape(dataset.name)}** · {dataset.rows_kept:,} {things(dataset.task)}, "
                         f"{len(dataset.classes)} classes · train / validation / test {splits}")
             shell.link("dataset", "Look at it", icon=":material/table_rows:", dataset=dataset.id)
             shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
@@ -50,7 +50,7 @@ def bundled(ws: str) -> None:
     for entry in api.data.bundled():
         with st.container(border=True):
             fetched = f"{size(entry.size_bytes)} to fetch" if entry.size_bytes else "nothing to fetch"
-            st.markdown(f"**{entry.name}** · {entry.rows:,} {KINDS[entry.task]} · {fetched}")
+            st.markdown(f"**{entry.name}** · {entry.rows:,} {things(entry.task)} · {fetched}")
             st.caption(f"{entry.description} [Source]({entry.source_url}), licence: "
                        f"[{entry.licence}]({entry.licence_url}).")
             if entry.id in there:

@@ -7,11 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from core.domain.dataset import Dataset, Split, Task
+from core.domain.dataset import Content, Dataset, Split
 from core.spreadsheets import inert
 from pages._ui import guard, pictures, shell
 from pages._ui.data import report as data_report
-from pages._ui.words import KINDS, word
+from pages._ui.words import things, word
 
 SHOWN = 50
 HITS, AROUND = 5, 80
@@ -23,7 +23,7 @@ def page(ws: str, dataset: Dataset) -> None:
     st.title(shell.escape(dataset.name))
     left_out = dataset.rows_read - dataset.rows_kept
     st.markdown(f"{dataset.rows_read:,} rows read, **{dataset.rows_kept:,} kept**, {left_out:,} left out · "
-                f"{len(dataset.classes)} classes of {KINDS[dataset.task]} · source: {shell.escape(dataset.source)}"
+                f"{len(dataset.classes)} classes of {things(dataset.task)} · source: {shell.escape(dataset.source)}"
                 + (f" · licence: {shell.escape(dataset.licence)}" if dataset.licence else ""))
     with st.container(horizontal=True, vertical_alignment="center"):
         shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
@@ -55,7 +55,7 @@ def _counts(dataset: Dataset) -> None:
 
 def _rows(ws: str, dataset: Dataset) -> None:
     st.subheader("Rows")
-    pictured = dataset.task is Task.IMAGE_CLASSIFICATION
+    pictured = dataset.task.content is Content.PICTURE
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = st.selectbox("Split", [s.value for s in Split if dataset.rows(s)], key="rows_split", width=150)
         label = st.selectbox("Class", ["any class", *dataset.classes], key="rows_label", width=220)

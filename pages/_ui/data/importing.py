@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from core import settings
+from core import settings, tasks
 from core.api import SHOWN_COLUMNS
-from core.domain.dataset import Role, Split, Task
+from core.domain.dataset import Role, Split
 from core.errors import DataError, ThawError
 from pages._ui import guard, pictures, shell
 from pages._ui.words import word
@@ -26,9 +26,6 @@ FILES, PASTE, HUB = "Files", "Paste", "Hugging Face hub"
 TABLES = ("csv", "tsv", "tab", "txt", "jsonl", "ndjson", "json", "parquet", "xlsx")
 ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "zst", "tbz2", "txz")
 PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff")
-USABLE = {Task.TEXT_CLASSIFICATION: (Role.TEXT, Role.SECOND_TEXT, Role.LABEL, Role.ID, Role.SPLIT, Role.IGNORE),
-          Task.IMAGE_CLASSIFICATION: (Role.IMAGE, Role.LABEL, Role.ID, Role.SPLIT, Role.IGNORE)}
-CONTENT = {Task.TEXT_CLASSIFICATION: Role.TEXT, Task.IMAGE_CLASSIFICATION: Role.IMAGE}
 HELP = {Role.TEXT: "what the model reads", Role.SECOND_TEXT: "read together with the text",
         Role.IMAGE: "names the picture", Role.LABEL: "the class to learn",
         Role.ID: "rows with the same id never end up on both sides of a split",
@@ -214,7 +211,7 @@ def _review(ws: str, path: Path) -> None:
                 forget(ws, path)
                 st.rerun()
         if go:
-            _check(roles, CONTENT[preview.task])
+            _check(roles, tasks.card(preview.task).needed)
             job = shell.api().data.submit_import(ws, path, name=(name or "").strip() or path.name, roles=roles,
                                             shift_of=None if shift_of == NO_SHIFT else shift_of,
                                             options=shell.api().data.import_options(template=template))
@@ -254,7 +251,7 @@ def _roles(preview: TablePreview, upload: str) -> dict[str, str]:
     """One select box a column, filled with what was proposed and why."""
     st.markdown("**What is each column?** Proposed from names and contents; change what is wrong.")
     roles: dict[str, str] = {}
-    usable = USABLE[preview.task]
+    usable = tasks.card(preview.task).roles
     for i, (column, proposed) in enumerate(_columns(preview, upload).items()):
         if i % 3 == 0:  # rows of three, so that a phone keeps the file's order
             columns = st.columns(3)
@@ -286,8 +283,8 @@ def _name(path: Path) -> str:
     return path.name.removesuffix(path.suffix if path.is_file() else "").removesuffix(".tar").replace("--", "/")
 
 
-def _check(roles: dict[str, str], content: Role) -> None:
-    for role in (content, Role.LABEL):
+def _check(roles: dict[str, str], needed: Sequence[Role]) -> None:
+    for role in needed:
         chosen = [c for c, r in roles.items() if r == role]
         if len(chosen) != 1:
             raise DataError(f"{'No' if not chosen else 'More than one'} column is marked as {role.value}.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.domain.dataset import Dataset, Task
+from core.domain.dataset import Content, Dataset
 from pages._ui import pictures, shell
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def findings(report: ImportReport, ws: str = "", dataset: Dataset | None = None)
 
     dataset: the one whose row ids are the report's row numbers; of pictures, the examples are shown then.
     """
-    shown = _examples(report, ws, dataset) if dataset is not None and dataset.task is Task.IMAGE_CLASSIFICATION else {}
+    shown = _examples(report, ws, dataset) if dataset is not None and dataset.task.content is Content.PICTURE else {}
     if not report.findings:
         st.markdown(":material/check_circle: Nothing odd was found.")
     for finding in report.findings:

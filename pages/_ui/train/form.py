@@ -7,21 +7,18 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.domain.dataset import Dataset, Task
+from core import tasks
+from core.domain.dataset import UNSAID, Dataset, Task
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.errors import NotFoundError, RecipeError
 from pages._ui import devices, live, shell
-from pages._ui.words import KINDS, word
+from pages._ui.words import things, word
 
 if TYPE_CHECKING:
     from core.api import MethodChoice
 
 OTHER = "another model"
-EXAMPLES = {Task.TEXT_CLASSIFICATION: "distilbert-base-uncased",
-            Task.IMAGE_CLASSIFICATION: "facebook/deit-tiny-patch16-224",
-            Task.LANGUAGE_MODELLING: "openai-community/gpt2"}
-"""Task -> the id of a hub model for it."""
 EFFORTS = {"quick": "Quick", "normal": "Normal", "thorough": "Thorough"}
 
 
@@ -34,8 +31,8 @@ def dataset(ws: str) -> str:
 
     def name(ref: str) -> str:
         if ref in own:
-            return f"{own[ref].name} · {own[ref].rows_kept:,} {KINDS[own[ref].task]}, {len(own[ref].classes)} classes"
-        return f"{bundled[ref].name} · bundled, {KINDS[bundled[ref].task]}, fetched on first use"
+            return f"{own[ref].name} · {own[ref].rows_kept:,} {things(own[ref].task)}, {len(own[ref].classes)} classes"
+        return f"{bundled[ref].name} · bundled, {things(bundled[ref].task)}, fetched on first use"
 
     options = [*own, *bundled]
     wanted = st.query_params.get("dataset")
@@ -60,17 +57,17 @@ def model(task: Task) -> str:
     """A bundled base model for this task, a hub id or a local folder; empty while nothing has been typed."""
     every = {m.id: m for m in shell.api().models.bundled()}
     fitting = {id: m for id, m in every.items() if task in m.tasks}
-    key = "train_model" if task is Task.TEXT_CLASSIFICATION else f"train_model_{task.value}"
+    key = "train_model" if task is UNSAID else f"train_model_{task.value}"
     names = {id: m.name for id, m in fitting.items()} | {OTHER: "Another: hub id or local folder…"}
     choice = st.selectbox("Base model", list(names), key=key, help=word("base model"), persist_state="session",
                           format_func=names.__getitem__)
     others = [f"{m.name} (it is for {_kinds(m.tasks)})" for id, m in every.items() if id not in fitting]
-    note = f" Not offered, as this dataset holds {KINDS[task]}: {', '.join(others)}." if others else ""
+    note = f" Not offered, as this dataset holds {things(task)}: {', '.join(others)}." if others else ""
     if choice != OTHER:
         st.caption(fitting[str(choice)].description + note)
         return str(choice)
     typed = st.text_input("Hub id or folder", key=f"{key}_other", persist_state="session",
-                          placeholder=f"e.g. {EXAMPLES[task]} or /models/mine",
+                          placeholder=f"e.g. {tasks.card(task).example_model} or /models/mine",
                           help="A model of the Hugging Face hub, or the absolute path of a folder that from_pretrained "
                                "can load, below one that this server's owner has listed (THAW_MODEL_FOLDERS).")
     return (typed or "").strip()
@@ -85,12 +82,12 @@ def cautions(dataset: Dataset) -> None:
 def wrong_task(facts: ModelFacts, task: Task) -> None:
     """Say that an inspected model cannot take this dataset."""
     shell.problem(f"{facts.id} cannot learn from this dataset.",
-                  why=f"The model is for {_kinds(facts.tasks)}; the dataset holds {KINDS[task]}.",
+                  why=f"The model is for {_kinds(facts.tasks)}; the dataset holds {things(task)}.",
                   remedy="Choose another base model, or a dataset that fits this one.")
 
 
 def _kinds(tasks: Sequence[Task]) -> str:
-    return " and ".join(KINDS[t] for t in tasks)
+    return " and ".join(things(t) for t in tasks)
 
 
 def default(ws: str, dataset_ref: str, model_id: str, method: str, level: str, *, seed: int = 0,
