@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from core.analysis import predictions as stored_predictions
 from core.domain.dataset import Dataset
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import LoraSpec, Recipe
 from core.domain.run import Phase, Result
 from core.domain.side import Side, Which
 from core.errors import NonFiniteLossError, NotFoundError, RecipeError
+from core.metrics import METRICS, measure
 from core.models import methods
 from core.models.blocks import members
 from core.settings import Settings
@@ -77,6 +79,11 @@ def test_a_run_leaves_everything_and_reloads_to_its_own_predictions(method: str,
     measured = result.metrics["test"]["accuracy"]
     assert measured.value == pytest.approx((recorded["label"] == recorded["prediction"]).mean())
     assert measured.low <= measured.value <= measured.high
+    assert list(result.metrics) == ["test", "validation"]
+    for split, scores in result.metrics.items():  # every metric, as its own predictions on disk give it
+        stored = stored_predictions.read(folder, split)
+        assert stored is not None and list(scores) == [metric.name for metric in METRICS]
+        assert scores == measure(stored.judged)
 
     tuned = artifact.load(Side.of(folder), settings=settings)
     for split in ("test", "validation"):
