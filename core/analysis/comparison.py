@@ -154,7 +154,8 @@ def _rows_of(run: Run, result: Result | None, split: str) -> Predictions:
                         remedy="Fork the run to make them anew, or leave it out.")
     what = f"{run.name} has no predictions on {split} rows."
     if result is not None and run.status is Status.DONE:
-        raise NotFoundError(what, why=f"Its dataset has no {split} row.", remedy=f"Train on a dataset with {split} rows.")
+        raise NotFoundError(what, why=f"Its dataset has no {split} row.",
+                            remedy=f"Train on a dataset with {split} rows.")
     raise NotFoundError(what, why=f"Its state is {run.status}.", remedy="Wait until it is done, or resume it.")
 
 

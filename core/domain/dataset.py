@@ -14,7 +14,8 @@ class Content(StrEnum):
 
 
 class Task(StrEnum):
-    """What a model is trained to do: what it reads for that, and whether rows carry labels. One file a task in `core/tasks/`."""
+    """What a model is trained to do: what it reads for that, and whether rows carry labels. One file a task in
+    `core/tasks/`."""
 
     content: Content
     labelled: bool

@@ -13,18 +13,20 @@ from core.models import blocks as blocks_module
 from core.models.blocks import Stack
 
 TOKENS_FIRST = ("xlnet",)
-"""Model types that turn texts round inside: their blocks hand on (n_tokens, n_rows, width). Inspection refuses others that do."""
+"""Model types that turn texts round inside: their blocks hand on (n_tokens, n_rows, width). Inspection refuses others
+that do."""
 
 
 class Network(nn.Module):
     """Body + pooling + head. `forward` returns {"logits": what the head says}; `features` the pooled activations.
 
-    head: reads pooled features, in fp32. stack: where the body's blocks are. pooling: `mean`, `cls` or `last` over tokens, `mean` over
-    the places of a feature map, or `model`: the body's own pooled output. channels_last: feature maps are (n_rows, height, width,
-    channels).
+    head: reads pooled features, in fp32. stack: where the body's blocks are. pooling: `mean`, `cls` or `last` over
+    tokens, `mean` over the places of a feature map, or `model`: the body's own pooled output. channels_last: feature
+    maps are (n_rows, height, width, channels).
     """
 
-    def __init__(self, body: nn.Module, *, head: nn.Module, stack: Stack, pooling: str, channels_last: bool = False) -> None:
+    def __init__(self, body: nn.Module, *, head: nn.Module, stack: Stack, pooling: str,
+                 channels_last: bool = False) -> None:
         super().__init__()
         self.body = body
         self.head = head
@@ -46,8 +48,8 @@ class Network(nn.Module):
     def pool(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Activations of any block -> (n_rows, width) in fp32.
 
-        Feature maps (four axes) give their mean over places; tokens (n_rows, n_tokens, width) the network's pooling, or their mean
-        where that is the body's own.
+        Feature maps (four axes) give their mean over places; tokens (n_rows, n_tokens, width) the network's pooling, or
+        their mean where that is the body's own.
         """
         if hidden.ndim == 4:
             return hidden.float().mean((1, 2) if self.channels_last else (2, 3))
@@ -59,7 +61,8 @@ class Network(nn.Module):
 
     def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         features = self.features(**inputs)
-        with torch.autocast(features.device.type, enabled=False):  # the head is fp32 in every precision, as the solved probe is
+        # the head is fp32 in every precision, as the solved probe is
+        with torch.autocast(features.device.type, enabled=False):
             return {"logits": self.head(features)}
 
     def train(self, mode: bool = True) -> Network:
@@ -72,9 +75,9 @@ class Network(nn.Module):
     def freeze(self, plan: FreezePlan, *, batch_norm: str = "stored") -> None:
         """Apply a freeze plan: gradients off and eval mode for frozen blocks, the head always trains.
 
-        batch_norm: `stored` keeps all BatchNorm layers on the statistics of the pretrained weights (scale and shift train), so that
-        training starts from the very network whose head was solved; `batch` lets those of open blocks follow the batches.
-        Raises PatternError when `train_patterns` match no parameter.
+        batch_norm: `stored` keeps all BatchNorm layers on the statistics of the pretrained weights (scale and shift
+        train), so that training starts from the very network whose head was solved; `batch` lets those of open blocks
+        follow the batches. Raises PatternError when `train_patterns` match no parameter.
         """
         from core import patterns
         from core.errors import PatternError
@@ -90,7 +93,8 @@ class Network(nn.Module):
             raise PatternError(f"The patterns {', '.join(plan.train_patterns)} match no parameter.",
                                why="Parameter names look like: " + ", ".join(list(users)[:6]) + " …",
                                remedy="Use a regular expression over parameter names, e.g. bias$ or LayerNorm.")
-        frozen = [module for used_by, module in blocks_module.module_users(self.body, self.stack) if plan.any_frozen(used_by)]
+        frozen = [module for used_by, module in blocks_module.module_users(self.body, self.stack)
+                  if plan.any_frozen(used_by)]
         self.keep_in_eval(frozen + (self._norms() if batch_norm == "stored" else []))
 
     def keep_in_eval(self, modules: list[nn.Module]) -> None:
@@ -99,18 +103,22 @@ class Network(nn.Module):
         self.train(self.training)
 
     def hold(self, modules: list[nn.Module]) -> None:
-        """Keep these modules in eval mode for a while (until `hold([])`), although they train later: their statistics stay as they are."""
+        """Keep these modules in eval mode for a while (until `hold([])`), although they train later: their statistics
+        stay as they are."""
         self._held = list(modules)
         self.train(self.training)
 
     def trained_statistics(self) -> dict[str, torch.Tensor]:
-        """Running means and variances that training moves: those of BatchNorm layers outside of what is kept in eval mode."""
+        """Running means and variances that training moves: those of BatchNorm layers outside of what is kept in eval
+        mode."""
         frozen = {id(inner) for module in self._eval_modules for inner in module.modules()}
-        return {f"{name}.{kind}": getattr(module, kind) for name, module in self.named_modules() for kind in ("running_mean", "running_var")
+        return {f"{name}.{kind}": getattr(module, kind) for name, module in self.named_modules()
+                for kind in ("running_mean", "running_var")
                 if id(module) not in frozen and isinstance(getattr(module, kind, None), torch.Tensor)}
 
     def trained_state(self) -> dict[str, torch.Tensor]:
-        """Everything that training changes, on the CPU: parameters with gradients, and running statistics of blocks that train."""
+        """Everything that training changes, on the CPU: parameters with gradients, and running statistics of blocks
+        that train."""
         state = {name: p.detach().contiguous().cpu() for name, p in self.named_parameters() if p.requires_grad}
         return state | {name: value.detach().clone().cpu() for name, value in self.trained_statistics().items()}
 

@@ -1,7 +1,8 @@
-"""Try a base model before anything relies on it: a forward pass, and one training step of every way to make it trainable.
+"""Try a base model before anything relies on it: a forward pass, and one training step of every way to make it
+trainable.
 
-What a library refuses, or what an architecture does with its layers that adapters break, shows in one step on two rows. Hoping costs
-the user a queued run; trying costs a second, once a model.
+What a library refuses, or what an architecture does with its layers that adapters break, shows in one step on two rows.
+Hoping costs the user a queued run; trying costs a second, once a model.
 """
 
 from __future__ import annotations
@@ -42,9 +43,11 @@ def forward(body: nn.Module, inputs: Inputs, *, name: str) -> Any:
     except Exception as error:
         raise refused(body, name, f"Two rows were tried: {line_of(error)}.") from error
     if hidden.ndim not in (3, 4) or hidden.shape[0] != len(next(iter(inputs.values()))):
-        raise refused(body, name, f"Its output has the shape {tuple(hidden.shape)}, which is neither tokens nor a feature map.")
+        raise refused(body, name,
+                      f"Its output has the shape {tuple(hidden.shape)}, which is neither tokens nor a feature map.")
     if not torch.isfinite(hidden).all():
-        raise ModelError(f"The base model {name} computes no finite numbers.", why="Two rows were tried; its weights are probably damaged.",
+        raise ModelError(f"The base model {name} computes no finite numbers.",
+                         why="Two rows were tried; its weights are probably damaged.",
                          remedy="Fetch or save the model again, or choose another one.")
     if differ(hidden, again.last_hidden_state):
         raise refused(body, name, "It draws random numbers when it should not: the same rows gave another output.")
@@ -59,8 +62,8 @@ def check_tokens(body: nn.Module, hidden: torch.Tensor, n_tokens: int, *, name: 
 
 @torch.no_grad()
 def check_stack(body: nn.Module, stack: Stack, inputs: Inputs, *, name: str) -> None:
-    """Raise ModelError unless every block is called, in the order of their numbers, and with a row for every row: what is shown, frozen and
-    cached by block relies on it."""
+    """Raise ModelError unless every block is called, in the order of their numbers, and with a row for every row: what
+    is shown, frozen and cached by block relies on it."""
     order: list[int] = []
     n_rows = len(next(iter(inputs.values())))
     turned: list[tuple[int, ...]] = []
@@ -75,7 +78,8 @@ def check_stack(body: nn.Module, stack: Stack, inputs: Inputs, *, name: str) -> 
 
         return hook
 
-    handles = [member.register_forward_pre_hook(note(i), with_kwargs=True) for i, member in enumerate(blocks.members(body, stack))]
+    handles = [member.register_forward_pre_hook(note(i), with_kwargs=True)
+               for i, member in enumerate(blocks.members(body, stack))]
     try:
         body(**inputs)
     finally:
@@ -84,7 +88,8 @@ def check_stack(body: nn.Module, stack: Stack, inputs: Inputs, *, name: str) -> 
     if order != list(range(stack.size)):
         raise refused(body, name, f"Its {stack.size} blocks ({stack.paths[0]} …) are not called one after another.")
     if turned and getattr(body.config, "model_type", "") not in TOKENS_FIRST:
-        raise refused(body, name, f"Its blocks are given {turned[0]} for {n_rows} rows, so that rows cannot be told apart inside of it.")
+        raise refused(body, name, f"Its blocks are given {turned[0]} for {n_rows} rows, so that rows cannot be told "
+                                  "apart inside of it.")
 
 
 @torch.no_grad()
@@ -120,13 +125,16 @@ def bf16_fails(network: Network, inputs: Inputs) -> str:
 
 def differ(first: torch.Tensor, second: torch.Tensor) -> bool:
     """Whether two results are more apart than rounding explains."""
-    return first.shape != second.shape or bool(torch.linalg.vector_norm(first - second) > SAME * torch.linalg.vector_norm(first))
+    return (first.shape != second.shape
+            or bool(torch.linalg.vector_norm(first - second) > SAME * torch.linalg.vector_norm(first)))
 
 
 def refusals(folder: Path, facts: ModelFacts, body: nn.Module, inputs: Inputs) -> dict[str, str]:
-    """Method -> why one training step of it failed; a method that is not named passed, or does not apply for another reason.
+    """Method -> why one training step of it failed; a method that is not named passed, or does not apply for another
+    reason.
 
-    body: the pretrained one, which is used up. Methods that hold their weights alike and train the same beside them are one trial.
+    body: the pretrained one, which is used up. Methods that hold their weights alike and train the same beside them are
+    one trial.
     """
     found: dict[str, str] = {}
     tried: dict[tuple[Weights, type], str | None] = {}
@@ -174,7 +182,8 @@ def _step(folder: Path, facts: ModelFacts, body: nn.Module | None, method: Metho
 def network_of(body: nn.Module, facts: ModelFacts) -> Network:
     """A network of two classes."""
     stack = sharing.of_build(body, blocks.find_stack(body), facts)
-    return Network(body, head=nn.Linear(facts.hidden_size, 2), stack=stack, pooling=facts.pooling, channels_last=load.channels_last(body))
+    return Network(body, head=nn.Linear(facts.hidden_size, 2), stack=stack, pooling=facts.pooling,
+                   channels_last=load.channels_last(body))
 
 
 def _gradients(network: Network, method: Method, recipe: Recipe, inputs: Inputs) -> str | None:
@@ -198,13 +207,15 @@ def _gradients(network: Network, method: Method, recipe: Recipe, inputs: Inputs)
     if not torch.isfinite(loss) or not all(reached):
         return "one training step was tried and gave no finite numbers"
     if len(reached) < len(trained) / 2:
-        return f"one training step was tried, and only {len(reached)} of {len(trained)} trained weights had a part in it"
+        return (f"one training step was tried, and only {len(reached)} of {len(trained)} trained weights "
+                "had a part in it")
     return None
 
 
 def refused(body: nn.Module, name: str, why: str) -> ModelError:
     """For an architecture that Thaw cannot train."""
-    return ModelError(f"Thaw cannot train the base model {name} (a {type(body).__name__}).", why=why, remedy=OTHER_MODEL)
+    return ModelError(f"Thaw cannot train the base model {name} (a {type(body).__name__}).", why=why,
+                      remedy=OTHER_MODEL)
 
 
 def line_of(error: BaseException) -> str:

@@ -41,7 +41,8 @@ def shared(recipe: Recipe, *, train: int, validation: int, classes: int) -> tupl
 
 def of_dataset(recipe: Recipe, dataset: Dataset) -> tuple[int, int]:
     """`shared`, of the rows that a dataset has."""
-    return shared(recipe, train=dataset.rows(Split.TRAIN), validation=dataset.rows(Split.VALIDATION), classes=len(dataset.classes))
+    return shared(recipe, train=dataset.rows(Split.TRAIN), validation=dataset.rows(Split.VALIDATION),
+                  classes=len(dataset.classes))
 
 
 def in_words(recipe: Recipe) -> str:

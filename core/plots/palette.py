@@ -39,7 +39,7 @@ _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", 
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 
-BESIDE = Arm(colour="#c266ff", symbol="triangle-down", dash="dot")
+SECOND = Arm(colour="#c266ff", symbol="triangle-down", dash="dot")
 """Rows of a second dataset: a colour and a symbol that no class has."""
 
 

@@ -55,7 +55,7 @@ def _looks(colouring: Colouring) -> tuple[NDArray[np.uint8], list[list[str]]]:
         count = len(colouring.classes)
         # Beyond what a byte holds, classes share looks; colours repeat long before that.
         looks = [[palette.arm(c).colour, palette.arm(c).symbol] for c in range(min(count, MOST_LOOKS))]
-        looks += [[palette.BESIDE.colour, palette.BESIDE.symbol], unknown]
+        looks += [[palette.SECOND.colour, palette.SECOND.symbol], unknown]
         return (np.array([_look(v, count) for v in range(-1, count + 1)], np.uint8)[colouring.values.astype(int) + 1],
                 looks)
     low, high = _ends(colouring)

@@ -34,11 +34,11 @@ def shade_frozen(fig: go.Figure, frozen: Sequence[bool]) -> None:
 def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low: Values, cka_high: Values, kept: Values,
           chance: float, displacement: Values, displacement_shift: Values | None = None,
           probe_base: Values | None = None, probe_tuned: Values | None = None, majority: float | None = None,
-          yardstick: Values | None = None, selected: int | None = None, height: int = 620, beside: str = "") -> Chart:
+          yardstick: Values | None = None, selected: int | None = None, height: int = 620, second: str = "") -> Chart:
     """Three rows over the blocks: similarity (CKA with its band, neighbours kept), movement, and linear-probe accuracy.
 
     Every sequence has one value a block, None where there is none. yardstick: CKA between two seeds of the arm ("how
-    similar is similar"). Without probe values the third row is left out. beside: what the rows of a second dataset are
+    similar is similar"). Without probe values the third row is left out. second: what the rows of a second dataset are
     called, when the shift rows are these.
     """
     rows = 3 if probe_base and any(v is not None for v in probe_base) else 2
@@ -53,8 +53,8 @@ def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low:
     _line(fig, names, displacement, "typical move, target rows", palette.Arm(palette.TRAINING, "circle", "solid"),
           row=2)
     if displacement_shift and any(v is not None for v in displacement_shift):
-        _line(fig, names, displacement_shift, f"typical move, {beside or 'shift rows'}",
-              palette.BESIDE if beside else SHIFT, row=2)
+        _line(fig, names, displacement_shift, f"typical move, {second or 'shift rows'}",
+              palette.SECOND if second else SHIFT, row=2)
     if rows == 3 and probe_base and probe_tuned:
         _line(fig, names, probe_base, "linear probe, base", palette.Arm(palette.BASE, "square", "dash"), row=3)
         _line(fig, names, probe_tuned, "linear probe, tuned", palette.Arm(palette.TRAINING, "diamond", "solid"), row=3)
@@ -139,8 +139,8 @@ def block_map(values: Sequence[Sequence[float | None]], *, base_names: Sequence[
                     texttemplate="%{text}" if small else None, textfont={"size": 9},
                     hovertemplate="%{customdata}<br>CKA %{z:.3f}<extra></extra>")
     below = slanted(tuned_names)
-    beside = 34 + round(max(len(name) for name in base_names) * CHARACTER_PX)
-    fixed_room(fig, left=min(beside, 140), right=72, bottom=20 + below.room)
+    left = 34 + round(max(len(name) for name in base_names) * CHARACTER_PX)
+    fixed_room(fig, left=min(left, 140), right=72, bottom=20 + below.room)
     fig.update_xaxes(**below.axis, showgrid=False)
     fig.update_yaxes(tickvals=list(range(len(base_names))), ticktext=list(base_names), showgrid=False,
                      autorange="reversed")

@@ -32,7 +32,7 @@ class Colouring:
     """`(n_rows,)`: class numbers, or a measured number."""
     classes: tuple[str, ...] = ()
     """Names of the class numbers; empty for a measured number. Negative numbers are drawn grey."""
-    beside: str = ""
+    second: str = ""
     """Name of the rows of a second dataset, whose class number is the one after the last; empty without one."""
     low: float | None = None
     """Ends of a measured scale; the data's when None."""
@@ -42,7 +42,7 @@ class Colouring:
     def looks(self) -> list[tuple[str, palette.Arm]]:
         """Name and look of every class number."""
         return ([(name, palette.arm(c)) for c, name in enumerate(self.classes)]
-                + ([(self.beside, palette.BESIDE)] if self.beside else []))
+                + ([(self.second, palette.SECOND)] if self.second else []))
 
 
 def panes(base: Positions, tuned: Positions, colouring: Colouring, *, row_ids: Sequence[int], hover: Sequence[str],

@@ -280,7 +280,7 @@ def test_a_second_dataset_is_asked_for_and_then_drawn_beside(app, made, moved, s
     assert "tiny rows (60)" in str([w.options for w in at.get("button_group")])
     found = scene(at)
     assert found["rows"] == 150 and [name for name, _ in found["legend"]][-1] == "tiny rows"
-    assert found["looks"][found["legend"][-1][1]] == [palette.BESIDE.colour, palette.BESIDE.symbol]
+    assert found["looks"][found["legend"][-1][1]] == [palette.SECOND.colour, palette.SECOND.symbol]
     assert found["hover"][149].split("\n")[0] == "tiny" and found["hover"][149].split("\n")[0] not in dataset.classes
     at.selectbox(key="features_colour").set_value("domain").run()
     assert [name for name, _ in scene(at)["legend"]] == ["target rows", "tiny rows"]

@@ -164,7 +164,7 @@ def _classes(title: str, values: np.ndarray, classes: tuple[str, ...], compared:
     if compared.second is None:
         return Colouring(title=title, values=values, classes=classes)
     values = np.where(compared.aligned.of_second, len(classes), values)
-    return Colouring(title=title, values=values, classes=classes, beside=compared.shift_words)
+    return Colouring(title=title, values=values, classes=classes, second=compared.shift_words)
 
 
 def _change(compared: FeatureComparison) -> np.ndarray:

@@ -115,7 +115,7 @@ def _where(compared: FeatureComparison, block: int, seeds: tuple[float | None, .
         displacement=[b.displacement for b in found], displacement_shift=[b.displacement_shift for b in found],
         probe_base=[_value(b.base.probe_accuracy) for b in found],
         probe_tuned=[_value(b.tuned.probe_accuracy) for b in found], majority=compared.shift.majority, yardstick=seeds,
-        selected=block, beside=compared.shift_words if compared.second else "")
+        selected=block, second=compared.shift_words if compared.second else "")
 
 
 def _block_map(compared: FeatureComparison, block: int) -> Chart:

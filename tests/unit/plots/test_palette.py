@@ -43,14 +43,14 @@ ARMS = [palette.arm(i).colour for i in range(palette.arm_count())]
 
 
 @pytest.mark.parametrize("background", [palette.LIGHT_BACKGROUND, palette.DARK_BACKGROUND])
-@pytest.mark.parametrize("colour", [*ARMS, palette.BESIDE.colour, palette.BASE, palette.FROZEN, palette.TRAINING])
+@pytest.mark.parametrize("colour", [*ARMS, palette.SECOND.colour, palette.BASE, palette.FROZEN, palette.TRAINING])
 def test_every_colour_has_a_contrast_of_about_three_on_both_backgrounds(colour, background):
     assert _contrast(colour, background) >= 2.9
 
 
 @pytest.mark.parametrize("vision", list(_VISION))
 def test_arms_the_base_and_the_two_freeze_colours_stay_apart(vision):
-    colours = [*ARMS, palette.BESIDE.colour, palette.BASE, palette.FROZEN, palette.TRAINING]
+    colours = [*ARMS, palette.SECOND.colour, palette.BASE, palette.FROZEN, palette.TRAINING]
     for a, b in combinations(colours, 2):
         distance = float(np.linalg.norm(_lab(a, vision) - _lab(b, vision)))
         assert distance > 15, f"{a} and {b} are {distance:.1f} apart for {vision}"

@@ -49,15 +49,15 @@ def test_rows_of_a_second_dataset_have_a_look_that_no_class_has():
     values = np.append(LABELS[:-9].astype(float), np.full(9, 3))
     for classes in (("a", "b", "c"), tuple(map(str, range(300)))):
         far = Colouring(title="Label", values=np.where(values == 3, len(classes), values), classes=classes,
-                        beside="Other rows")
+                        second="Other rows")
         found = scene(colouring=far)
         looks = unpacked(found["look"], "u1")
-        assert {tuple(found["looks"][look]) for look in looks[-9:]} == {(palette.BESIDE.colour, palette.BESIDE.symbol)}
-        assert ((palette.BESIDE.colour, palette.BESIDE.symbol)
+        assert {tuple(found["looks"][look]) for look in looks[-9:]} == {(palette.SECOND.colour, palette.SECOND.symbol)}
+        assert ((palette.SECOND.colour, palette.SECOND.symbol)
                 not in {tuple(found["looks"][look]) for look in looks[:-9]})
         assert found["legend"][-1] == ["Other rows", int(looks[-1])]
         drawn = shift_map.panes(BASE, TUNED, far, row_ids=range(80), hover=[""] * 80, names=("A", "B")).figure
-        assert set(drawn.data[0].marker.symbol[-9:]) == {palette.BESIDE.symbol} and drawn.data[-1].name == "Other rows"
+        assert set(drawn.data[0].marker.symbol[-9:]) == {palette.SECOND.symbol} and drawn.data[-1].name == "Other rows"
 
 
 def test_a_measured_colour_runs_from_the_low_to_the_high_end():
