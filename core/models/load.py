@@ -21,7 +21,7 @@ TIMM = "timm_wrapper"
 """Model type of a timm backbone inside transformers."""
 
 
-def load_body(folder: Path, *, weights: str = Weights.PRETRAINED, dropout: float = 0.0,
+def load_body(folder: Path, *, weights: Weights = Weights.PRETRAINED, dropout: float = 0.0,
               quantization: QuantSpec | None = None, compute_dtype: torch.dtype = torch.float32,
               device: str = "cpu") -> nn.Module:
     """The body (no head) of the model in `folder`, on `device`, in eval mode.
