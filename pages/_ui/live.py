@@ -38,6 +38,11 @@ class RunState:
     step: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def phase(self) -> str:
+        """The latest one that began."""
+        return next(reversed(self.phases), "starting")
+
     def add(self, events: list[Event]) -> None:
         for event in events:
             if event.kind == "phase":
@@ -71,7 +76,7 @@ def badge(run: Run) -> None:
 
 def stepper(run: Run, state: RunState) -> None:
     """The phases in order: done, now, still to come; a phase that was not needed is left pale."""
-    current = list(state.phases)[-1] if state.phases and not run.status.final else None
+    current = None if run.status.final else state.phase
     order = [p.value for p in Phase]
     reached = max((order.index(p) for p in state.phases), default=-1)
     for i, phase in enumerate(order):
@@ -92,8 +97,7 @@ def bar(run: Run, state: RunState) -> None:
         turns = " (workspaces take turns)" if (run.position or 1) > 1 else ""
         st.progress(0.0, text=f"Waiting in the queue{place}{turns}")
         return
-    phase = list(state.phases)[-1] if state.phases else "starting"
-    if phase == Phase.TRAINING.value and state.step.get("total_steps"):
+    if state.phase == Phase.TRAINING and state.step.get("total_steps"):
         done, total, unit = state.step["step"], state.step["total_steps"], "steps"
     else:
         done, total = state.progress.get("done", 0), state.progress.get("total")
@@ -104,7 +108,7 @@ def bar(run: Run, state: RunState) -> None:
         amount = size(done) + (f" of {size(total)}" if total else "")
     elif done or total:
         amount = f"{done:,.0f}" + (f" of {total:,.0f}" if total else "") + f" {unit}"
-    text = " · ".join(part for part in (phase.capitalize(), amount, shell.escape(note)) if part)
+    text = " · ".join(part for part in (state.phase.capitalize(), amount, shell.escape(note)) if part)
     st.progress(min(1.0, done / total) if total else 0.0, text=text)
 
 
@@ -120,7 +124,7 @@ def vitals(run: Run, state: RunState) -> None:
     """Steps, loss, time left, time so far and memory, as small metrics."""
     step, total, loss = (state.step.get(key) for key in ("step", "total_steps", "loss"))
     memory, samples = (state.step.get(key) for key in ("memory_bytes", "samples"))
-    left = eta_s(state) if run.status is Status.RUNNING and Phase.EVALUATING.value not in state.phases else None
+    left = eta_s(state) if run.status is Status.RUNNING and Phase.EVALUATING not in state.phases else None
     shown: list[tuple[str, str | None, str | None, int]] = [
         ("Step", f"{step:,} / {total:,}" if step and total else None, None, 115),
         ("Training loss", f"{loss:.3f}" if loss is not None else None, None, 110),

@@ -39,8 +39,7 @@ def table(rows: Sequence[Mapping[str, Any]], *, key: str, alt: str, pictures: bo
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def of_dataset(home: str, ws: str, dataset: str, images: tuple[str, ...]) -> dict[str, bytes]:
-    """Small PNGs of pictures of a dataset. Datasets never change, so they are made once; `home` tells data folders
-    apart."""
+    """Small PNGs of pictures of a dataset, made once, as datasets never change; `home` is part of the key."""
     return shell.api().data.thumbnails(ws, dataset, images)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.domain.run import JobKind, Result, Run, Status
+from core.domain.run import JobKind, Phase, Result, Run, Status
 from core.metrics import primary
 from core.plots.numbers import duration, measured
 from pages._ui import arms, guard, live, shell
@@ -116,8 +116,8 @@ def _row(ws: str, run: Run, name: str) -> None:
         if run.status in (Status.RUNNING, Status.STOPPING):
             _, state = live.follow(ws, run.id)
             step, total = state.step.get("step"), state.step.get("total_steps")
-            phase = list(state.phases)[-1] if state.phases else "starting"
-            st.caption(phase + (f", step {step:,} of {total:,}" if step and total and phase == "training" else ""))
+            trains = state.phase == Phase.TRAINING and step and total
+            st.caption(state.phase + (f", step {step:,} of {total:,}" if trains else ""))
         elif run.status in (Status.DONE, Status.STOPPED) and (result := shell.api().runs.result(ws, run.id)):
             st.caption(f"{_score(result)} · {duration(result.seconds)}")
         elif run.failure:
