@@ -1,4 +1,5 @@
-"""`python -m core`: what the pages do, headless. Exit status 0 done, 1 failed with the error's three parts, 2 wrong usage."""
+"""`python -m core`: what the pages do, headless. Exit status 0 done, 1 failed with the error's three parts, 2 wrong
+usage."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ HANDLERS: dict[str, str] = {
     "supervise": "core.cli.queue:supervise",
     "doctor": "core.cli.doctor:run",
 }
-"""Handler name -> module:function(args, settings) -> exit status. Imported when asked for, so that --help is instant."""
+"""Handler name -> module:function(args, settings) -> exit status. Imported when asked for, so that --help is
+instant."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as problem:  # noqa: BLE001 - the boundary: three parts for people, the traceback for the log
-        output.error(boundary.in_three_parts(problem, arguments=sys.argv[1:] if argv is None else argv, settings=settings),
+        output.error(boundary.in_three_parts(problem, arguments=sys.argv[1:] if argv is None else argv,
+                                             settings=settings),
                      as_json=args.json)
         return 1
 

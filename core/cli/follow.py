@@ -57,8 +57,8 @@ def folder(run_dir: Path, *, settings: Settings, workspace: str, resume: bool) -
     store = Store(settings)
     run = store.jobs.of_folder(run_dir) if resume else None
     if run is None or run.status is Status.DONE:
-        new = NewJob(workspace=run.workspace if run else workspace, kind=JobKind.TRAIN, name=run_dir.name, resume=resume,
-                     recipe=values.recipe(run_dir), runs_folder=run_dir.parent, folder_name=run_dir.name)
+        new = NewJob(workspace=run.workspace if run else workspace, kind=JobKind.TRAIN, name=run_dir.name,
+                     resume=resume, recipe=values.recipe(run_dir), runs_folder=run_dir.parent, folder_name=run_dir.name)
         run = store.jobs.get(new.workspace, *store.jobs.submit([new]))
     elif run.status.resumable:
         store.queue.resume(run.workspace, run.id)

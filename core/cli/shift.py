@@ -64,8 +64,8 @@ def _second(name: str, own: str, *, settings: Settings, workspace: str) -> Datas
 
 def _aligned(run_dir: Path, recipe: Recipe, *, settings: Settings, workspace: str, rows: int,
              second: Dataset | None) -> AlignedSides:
-    """Base model and tuned model at the probe sample, from the same files that the page reads; extracted first where they
-    are missing."""
+    """Base model and tuned model at the probe sample, from the same files that the page reads; extracted first where
+    they are missing."""
     from core.analysis import aligned, row_facts
     from core.analysis.sample import SHIFT_SET
     from core.data import library
@@ -73,8 +73,8 @@ def _aligned(run_dir: Path, recipe: Recipe, *, settings: Settings, workspace: st
     own = library.load(recipe.dataset, settings=settings, workspace=workspace)
     if not _is_extracted(run_dir, own, settings=settings, rows=rows, second=second):
         payload = {"runs": [str(run_dir)], "rows": rows} | ({"beside": second.id} if second else {})
-        follow.job(JobKind.FEATURES, payload, name=f"Features of {run_dir.name}", settings=settings, workspace=workspace,
-                   line=ProgressLine("features:"))
+        follow.job(JobKind.FEATURES, payload, name=f"Features of {run_dir.name}", settings=settings,
+                   workspace=workspace, line=ProgressLine("features:"))
     table = row_facts.table(recipe.dataset, settings=settings, workspace=workspace)
     return aligned.align(Side.of(run_dir, Which.BASE), Side.of(run_dir), settings=settings, table=table, rows=rows,
                          second=SHIFT_SET if second is None else second.id)

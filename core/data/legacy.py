@@ -108,7 +108,7 @@ def _cost_of_text(sample: bytes, encoding: str) -> float:
     if encoding in ("cp932", "euc_jp"):
         likely = 2.0 * sum("\u3041" <= char <= "\u30fe" for char in high) / len(high)
         # half-width kana are what nonsense looks like
-        wrong += (sum("\uff61" <= char <= "\uff9f" for char in high) / len(high))
+        wrong += sum("\uff61" <= char <= "\uff9f" for char in high) / len(high)
     elif encoding == "cp949":
         likely = sum("\uac00" <= char <= "\ud7a3" for char in high) / len(high)
         frequent = sum(char in "이다는을의가에하고지기사를도로은한어나시인대자아정" for char in high) / len(high)

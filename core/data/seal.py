@@ -85,7 +85,7 @@ def _are_the_rows(folder: Path, dataset: Dataset) -> bool:
         return False
     found = row_hash(table["row_id"].to_pylist(), table["text"].to_pylist(), labels, table["split"].to_pylist())
     # a set with a shift set joined to it is hashed otherwise
-    return (found == dataset.content_hash or dataset.rows(Split.SHIFT) > 0)
+    return found == dataset.content_hash or dataset.rows(Split.SHIFT) > 0
 
 
 def _pictures(folder: Path) -> list[str]:

@@ -10,9 +10,10 @@ _MERGED = """# {title}
 
 A classifier fine-tuned with Thaw: {classes}.
 
-**The head is a file of its own.** `model.safetensors` is the body without a head; `AutoModel` and its kin load it. The classes are
-decided by one linear layer on the pooled feature, `head.safetensors` (`weight`, `bias`). `AutoModelForSequenceClassification` and
-`AutoModelForImageClassification` do not know that file: they would begin with a random head and predict at random.
+**The head is a file of its own.** `model.safetensors` is the body without a head; `AutoModel` and its kin load it.
+The classes are decided by one linear layer on the pooled feature, `head.safetensors` (`weight`, `bias`).
+`AutoModelForSequenceClassification` and `AutoModelForImageClassification` do not know that file: they would begin with
+a random head and predict at random.
 
 `predict.py` puts the parts together and gives the run's own predictions{checked}:
 
@@ -29,7 +30,8 @@ Model(".").predict([{example}])
 |---|---|
 | `model.safetensors`, `config.json` | the body, `{body}`{folded} |
 | `head.safetensors` | the head, a linear layer: `weight` (classes, width), `bias` (classes) |
-| `export.json` | classes in the order of the head's outputs, pooling ({pooling}), {input_facts}, precision ({precision}) |
+| `export.json` | classes in the order of the head's outputs, pooling ({pooling}), \
+{input_facts}, precision ({precision}) |
 | `labels.json` | the classes, as Thaw keeps them |
 | `source.json` | the columns, template, and depth of pictures of the training data |
 | `recipe.json` | how it was trained |

@@ -19,7 +19,9 @@ class Encoded(Protocol):
     """Whether rows differ in size (texts do, pictures do not)."""
 
     def batch(self, indices: np.ndarray, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
-        """What the network takes for those rows, padded alike, on the CPU. epoch: given when rows train, and may be augmented."""
+        """What the network takes for those rows, padded alike, on the CPU. epoch: given when rows train, and may be
+        augmented."""
 
     def beside_prefix(self, indices: np.ndarray, *, prefix_axes: int) -> dict[str, torch.Tensor]:
-        """What the network needs besides cached activations, which have `prefix_axes` axes a row (tokens 2, feature maps 3)."""
+        """What the network needs besides cached activations, which have `prefix_axes` axes a row (tokens 2, feature
+        maps 3)."""

@@ -42,7 +42,8 @@ def to_device(inputs: dict[str, torch.Tensor], device: torch.device) -> dict[str
 
 
 @torch.no_grad()
-def fill_features(store: RowStore, network: Network, encoded: Encoded, indices: np.ndarray, *, precision: str, report: Report) -> Spent:
+def fill_features(store: RowStore, network: Network, encoded: Encoded, indices: np.ndarray, *, precision: str,
+                  report: Report) -> Spent:
     """Write the pooled features, (1, width) a row, of all `indices` that the store lacks. Reports rows done."""
     network.eval()
 
@@ -57,15 +58,17 @@ def fill_features(store: RowStore, network: Network, encoded: Encoded, indices: 
 
 
 @torch.no_grad()
-def fill_prefix(store: RowStore, network: Network, encoded: Encoded, indices: np.ndarray, *, boundary: int, precision: str,
-                report: Report) -> Spent:
-    """Write what enters `block boundary` for all `indices` that the store lacks: (n_tokens, width) a text, everything flat a picture."""
+def fill_prefix(store: RowStore, network: Network, encoded: Encoded, indices: np.ndarray, *, boundary: int,
+                precision: str, report: Report) -> Spent:
+    """Write what enters `block boundary` for all `indices` that the store lacks: (n_tokens, width) a text, everything
+    flat a picture."""
     network.eval()
 
     def compute(batch: np.ndarray) -> None:
         values = to_stored(_entering(network, encoded.batch(batch), boundary, precision), store.dtype)  # (n_rows, …)
         for row, index in enumerate(batch):
-            store.write(int(index), values[row, :int(encoded.lengths[index])] if encoded.ragged else values[row].reshape(1, -1))
+            store.write(int(index),
+                        values[row, :int(encoded.lengths[index])] if encoded.ragged else values[row].reshape(1, -1))
 
     return _fill(store, encoded, indices, compute, report)
 
@@ -96,13 +99,14 @@ def to_stored(values: torch.Tensor, dtype: np.dtype[Any]) -> np.ndarray:
 
 def from_stored(values: np.ndarray) -> torch.Tensor:
     """The inverse of `to_stored`."""
-    return torch.from_numpy(values.view(np.int16)).view(torch.bfloat16) if values.dtype == np.uint16 else torch.from_numpy(values)
+    return (torch.from_numpy(values.view(np.int16)).view(torch.bfloat16) if values.dtype == np.uint16
+            else torch.from_numpy(values))
 
 
 @dataclass(frozen=True)
 class Boundary:
-    """What enters the first trainable block. shape: of one row, (n_tokens, width) or (channels, height, width); dtype: as stored;
-    outputs: how many tensors each block below hands on in a tuple, 0 for a single one that stands alone."""
+    """What enters the first trainable block. shape: of one row, (n_tokens, width) or (channels, height, width); dtype:
+    as stored; outputs: how many tensors each block below hands on in a tuple, 0 for a single one that stands alone."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -114,15 +118,19 @@ OTHER_SHAPES = (RuntimeError, TypeError, ValueError, IndexError, AttributeError)
 
 
 @torch.no_grad()
-def try_prefix(network: Network, encoded: Encoded, indices: np.ndarray, *, boundary: int, precision: str) -> Boundary | None:
+def try_prefix(network: Network, encoded: Encoded, indices: np.ndarray, *, boundary: int,
+               precision: str) -> Boundary | None:
     """Start a few rows at `block boundary` and compare with the whole pass; None where that does not give the same.
 
-    Some architectures (Swin) pass sizes from block to block, or read the picture again further up: their prefix cannot be cached.
+    Some architectures (Swin) pass sizes from block to block, or read the picture again further up: their prefix cannot
+    be cached.
     """
     network.eval()
     tensors = encoded.batch(indices)
     outputs: list[int] = []
-    handles = [block.register_forward_hook(lambda module, args, output: outputs.append(len(output) if isinstance(output, tuple) else 0))
+    handles = [block.register_forward_hook(lambda module, args, output: outputs.append(len(output)
+                                                                                       if isinstance(output, tuple)
+                                                                                       else 0))
                for block in blocks.members(network.body, network.stack)[:boundary]]
     try:
         with autocast(precision, network.device):
@@ -139,13 +147,15 @@ def try_prefix(network: Network, encoded: Encoded, indices: np.ndarray, *, bound
     try:
         runner.current = entering
         with autocast(precision, network.device):
-            started = network.features(**to_device(encoded.beside_prefix(indices, prefix_axes=entering.ndim - 1), network.device))
+            started = network.features(**to_device(encoded.beside_prefix(indices, prefix_axes=entering.ndim - 1),
+                                                   network.device))
     except OTHER_SHAPES:
         return None
     finally:
         runner.remove()
     tolerance = 1e-4 if precision == "fp32" else 1e-3  # the same sums of the same numbers, on this machine
-    if started.shape != whole.shape or torch.linalg.vector_norm(started - whole) > tolerance * torch.linalg.vector_norm(whole):
+    if (started.shape != whole.shape or torch.linalg.vector_norm(started - whole) > tolerance
+        * torch.linalg.vector_norm(whole)):
         return None
     half = entering.dtype == torch.bfloat16 and not encoded.ragged
     return Boundary(tuple(entering.shape[1:]), "uint16" if half else "float32", tuple(outputs))
@@ -157,13 +167,15 @@ class _Caught(Exception):
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of a shared pass. own: of this run, waiting for another included; whole: what all its rows cost, whoever computed them."""
+    """Seconds of a shared pass. own: of this run, waiting for another included; whole: what all its rows cost, whoever
+    computed them."""
 
     own: float
     whole: float
 
 
-def _fill(store: RowStore, encoded: Encoded, indices: np.ndarray, compute: Callable[[np.ndarray], None], report: Report) -> Spent:
+def _fill(store: RowStore, encoded: Encoded, indices: np.ndarray, compute: Callable[[np.ndarray], None],
+          report: Report) -> Spent:
     asked = time.monotonic()
     rows = np.unique(indices)
     with store.lock():
@@ -205,7 +217,8 @@ class PrefixRunner:
         self._taken = {path: network.body.get_submodule(path) for path in network.stack.paths[:boundary]}
         for path, count in zip(self._taken, outputs, strict=True):
             network.body.set_submodule(path, _PassThrough(count))
-        self._handle = blocks.members(network.body, network.stack)[boundary].register_forward_pre_hook(self._swap, with_kwargs=True)
+        self._handle = blocks.members(network.body,
+                                      network.stack)[boundary].register_forward_pre_hook(self._swap, with_kwargs=True)
 
     def remove(self) -> None:
         """Put the blocks back."""
@@ -213,7 +226,8 @@ class PrefixRunner:
         for path, module in self._taken.items():
             self._body.set_submodule(path, module)
 
-    def _swap(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _swap(self, module: nn.Module, args: tuple[Any, ...],
+              kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if self.current is None:
             raise RuntimeError("a network behind a prefix cache was called without its prefix")
         if args:
@@ -222,7 +236,8 @@ class PrefixRunner:
 
 
 class _PassThrough(nn.Module):
-    """Stands where a cached block was. outputs: how many values the block gave in a tuple, 0 for a tensor that stands alone."""
+    """Stands where a cached block was. outputs: how many values the block gave in a tuple, 0 for a tensor that stands
+    alone."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()

@@ -18,10 +18,11 @@ from core.models.network import Network
 @torch.no_grad()
 def every_block(network: Network, encoded: Encoded, indices: np.ndarray, *, precision: str,
                 report: Callable[[float, float | None], None] = lambda done, total: None) -> dict[str, np.ndarray]:
-    """Block name -> pooled activations (n_rows, n_dims) in fp32 of these rows, in the order of `indices`; one forward pass.
+    """Block name -> pooled activations (n_rows, n_dims) in fp32 of these rows, in the order of `indices`; one forward
+    pass.
 
-    `embeddings` is what enters the first block; the last block is what the head sees (after a final norm). Rows are batched alike
-    for any network with the same encoding, so that two models with equal blocks give equal bytes.
+    `embeddings` is what enters the first block; the last block is what the head sees (after a final norm). Rows are
+    batched alike for any network with the same encoding, so that two models with equal blocks give equal bytes.
     """
     network.eval()
     caught: dict[str, torch.Tensor] = {}
@@ -37,7 +38,8 @@ def every_block(network: Network, encoded: Encoded, indices: np.ndarray, *, prec
             caught.clear()
             with autocast(precision, network.device):
                 last = network.features(**inputs)
-                pooled = {name: network.pool(value.transpose(0, 1) if network.tokens_first else value, inputs.get("attention_mask"))
+                pooled = {name: network.pool(value.transpose(0, 1) if network.tokens_first else value,
+                                             inputs.get("attention_mask"))
                           for name, value in caught.items()}
             pooled[f"block {len(members) - 1}"] = last
             for name, values in pooled.items():
@@ -53,7 +55,8 @@ def every_block(network: Network, encoded: Encoded, indices: np.ndarray, *, prec
 
 def _before(caught: dict[str, torch.Tensor]) -> Callable[..., None]:
     def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        caught.setdefault("embeddings", args[0] if args else kwargs["hidden_states"])  # a shared block (ALBERT) is entered many times
+        # a shared block (ALBERT) is entered many times
+        caught.setdefault("embeddings", args[0] if args else kwargs["hidden_states"])
 
     return hook
 

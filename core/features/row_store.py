@@ -37,11 +37,12 @@ class RowStore:
     """Array of (total_rows_of_offsets, width) on disk; row i is [offsets[i]:offsets[i + 1]].
 
     key: everything the values depend on, JSON-serialisable. Two processes may use one store: a file lock
-    lets one fill it while the other waits, and a lease keeps it from being evicted until `close`. Every row is checked against its
-    checksum when it is read: what was cut or changed on disk is computed again, never used.
+    lets one fill it while the other waits, and a lease keeps it from being evicted until `close`. Every row is checked
+    against its checksum when it is read: what was cut or changed on disk is computed again, never used.
     """
 
-    def __init__(self, root: Path, kind: str, *, key: dict[str, Any], offsets: np.ndarray, width: int, dtype: str = "float32") -> None:
+    def __init__(self, root: Path, kind: str, *, key: dict[str, Any], offsets: np.ndarray, width: int,
+                 dtype: str = "float32") -> None:
         self.folder = cache.folder_of(root, kind, key)
         self.offsets = offsets
         self.width = width
@@ -83,23 +84,28 @@ class RowStore:
         self._rows = rows
 
     def read(self, index: int) -> np.ndarray:
-        """(length_of_row, width) of one row. Raises CacheDamageError for a row that is not there, or is not what was written."""
+        """(length_of_row, width) of one row. Raises CacheDamageError for a row that is not there, or is not what was
+        written."""
         data = self._found(index)
         if data is None:
             self._rows = self._read_rows()  # another process may have filled it
             data = self._found(index)
         if data is None:
             raise CacheDamageError("A file of the cache was damaged or removed while it was in use.",
-                                   why=f"Row {index} in {self.folder.parent.name}/{self.folder.name} is not what was written there.",
-                                   remedy="Press Resume: what is damaged is computed again. If it happens often, check the disk.")
+                                   why=f"Row {index} in {self.folder.parent.name}/{self.folder.name} is not what was "
+                                       "written there.",
+                                   remedy="Press Resume: what is damaged is computed again. If it happens often, "
+                                          "check the disk.")
         return np.frombuffer(data, self.dtype).reshape(-1, self.width)
 
     def read_single(self, indices: np.ndarray) -> np.ndarray:
         """(n_rows, width) for a store with one entry a row."""
-        return np.concatenate([self.read(int(index)) for index in indices]) if len(indices) else np.zeros((0, self.width), self.dtype)
+        return (np.concatenate([self.read(int(index)) for index in indices]) if len(indices)
+                else np.zeros((0, self.width), self.dtype))
 
     def write(self, index: int, values: np.ndarray) -> None:
-        """Write one row, (length_of_row, width); call `mark` once a group of rows is written. Safe from several threads."""
+        """Write one row, (length_of_row, width); call `mark` once a group of rows is written. Safe from several
+        threads."""
         data = np.ascontiguousarray(values, dtype=self.dtype).tobytes()
         start, size = self._place(index)
         if len(data) != size:
@@ -147,7 +153,8 @@ class RowStore:
         return data if len(data) == size and zlib.crc32(data) == note & 0xFFFFFFFF else None
 
     def _read_rows(self) -> np.ndarray:
-        """(n_rows,) uint64, what is known of each row; zeros where the file is missing or damaged, so that everything is computed."""
+        """(n_rows,) uint64, what is known of each row; zeros where the file is missing or damaged, so that everything
+        is computed."""
         try:
             rows = np.load(self.folder / ROWS, allow_pickle=False)
         except (OSError, ValueError, EOFError):
@@ -161,7 +168,8 @@ class RowStore:
     def _is_whole(self) -> bool:
         """Whether the entry is there and of the right size (content is checked row by row)."""
         try:
-            return (self.folder / KEY).read_text(encoding="utf-8") == self._key and (self.folder / VALUES).stat().st_size == self._size()
+            return ((self.folder / KEY).read_text(encoding="utf-8") == self._key
+                    and (self.folder / VALUES).stat().st_size == self._size())
         except (OSError, ValueError):
             return False
 

@@ -1,1 +1,2 @@
-"""The queue's workforce: a detached supervisor, one fresh worker process a run, and the bridge from training to the store."""
+"""The queue's workforce: a detached supervisor, one fresh worker process a run, and the bridge from training to the
+store."""

@@ -11,9 +11,11 @@ from core.unforeseen import LAST_WORDS, explained
 
 
 def from_exception(error: BaseException, *, log: str = "") -> Failure:
-    """The three parts of an error, without its traceback (which goes to the run's log, and to the file that `log` names)."""
+    """The three parts of an error, without its traceback (which goes to the run's log, and to the file that `log`
+    names)."""
     found = explained(error, log=log)
-    what = "The run needed more memory than there is." if found.kind is FailureKind.OUT_OF_MEMORY and found is not error else found.what
+    what = ("The run needed more memory than there is." if found.kind is FailureKind.OUT_OF_MEMORY and found
+            is not error else found.what)
     return Failure(kind=found.kind, what=what, why=found.why, remedy=found.remedy)
 
 
@@ -22,21 +24,24 @@ def from_death(*, returncode: int | None, stop_asked: bool, oom: bool, last_word
     """The end of a run whose worker died without recording one.
 
     returncode: of our own child (negative: the signal), None when unknown. oom: the system ended a process for lack of
-    memory while the worker ran. last_words: the end of its log. limited: processes here may have only so much memory (ulimit -v), and
-    libraries that get none crash.
+    memory while the worker ran. last_words: the end of its log. limited: processes here may have only so much memory
+    (ulimit -v), and libraries that get none crash.
     """
     if stop_asked:
         return Status.STOPPED, None
     if oom and returncode in (None, -signal.SIGKILL):
         return Status.FAILED, _out_of_memory("The system ended its process to get memory back.")
     if limited and returncode is not None and _signal_name(-returncode) in ("SIGSEGV", "SIGABRT", "SIGBUS"):
-        return Status.FAILED, _out_of_memory(f"Its process, which may have only so much memory, was ended by {_signal_name(-returncode)}.")
+        return (Status.FAILED, _out_of_memory("Its process, which may have only so much memory, was ended by "
+                                              f"{_signal_name(-returncode)}."))
     if returncode not in (None, 0, -signal.SIGKILL, -signal.SIGTERM) and (said := _said(last_words, LAST_WORDS)):
         return Status.FAILED, _out_of_memory(f"Its log ends with: {said}")
     if returncode is not None and returncode >= 0:
         return Status.FAILED, Failure(kind=FailureKind.INTERNAL, what="The run's process ended without a result.",
-                                      why=f"Its exit status was {returncode}; the log says more.", remedy=TIPS[FailureKind.INTERNAL])
-    return Status.INTERRUPTED, interrupted(None if returncode is None else f"Its process was ended by {_signal_name(-returncode)}.")
+                                      why=f"Its exit status was {returncode}; the log says more.",
+                                      remedy=TIPS[FailureKind.INTERNAL])
+    return (Status.INTERRUPTED,
+            interrupted(None if returncode is None else f"Its process was ended by {_signal_name(-returncode)}."))
 
 
 def _out_of_memory(why: str) -> Failure:

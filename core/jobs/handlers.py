@@ -1,4 +1,5 @@
-"""What a worker can do: one line a kind of job. The engine (torch) is imported inside the functions, in the worker only."""
+"""What a worker can do: one line a kind of job. The engine (torch) is imported inside the functions, in the worker
+only."""
 
 from __future__ import annotations
 
@@ -37,10 +38,11 @@ def train(job: Job) -> Result:
     from core.training.execute import execute
 
     if job.run.recipe is None:
-        raise RecipeError("This run has no recipe.", why="It was submitted without one.", remedy="Start a new run on the Train page.")
+        raise RecipeError("This run has no recipe.", why="It was submitted without one.",
+                          remedy="Start a new run on the Train page.")
     with _reading_shown(job):
-        return execute(job.run.recipe, settings=job.settings, workspace=job.run.workspace, run_dir=job.folder, observer=job.observer,
-                       resume=job.resume)
+        return execute(job.run.recipe, settings=job.settings, workspace=job.run.workspace, run_dir=job.folder,
+                       observer=job.observer, resume=job.resume)
 
 
 def prepare(job: Job) -> dict[str, Any]:
@@ -48,11 +50,13 @@ def prepare(job: Job) -> dict[str, Any]:
     from core.training.prepare import prepare as prepare_assets
 
     with _reading_shown(job):
-        return dict(prepare_assets(job.run.payload, settings=job.settings, workspace=job.run.workspace, observer=job.observer))
+        return dict(prepare_assets(job.run.payload, settings=job.settings, workspace=job.run.workspace,
+                                   observer=job.observer))
 
 
 def features(job: Job) -> dict[str, Any]:
-    """Extract and compare the features of the runs named in the payload: {"runs": [folder, …], "rows": n, "beside": id}.
+    """Extract and compare the features of the runs named in the payload: {"runs": [folder, …], "rows": n, "beside":
+    id}.
 
     beside: of a second dataset; absent without one.
     """
@@ -77,11 +81,13 @@ def import_data(job: Job) -> dict[str, Any]:
     """Read, check and keep a file or a hub set; no torch."""
     from core.data import import_job
 
-    return import_job.run(job.run.payload, settings=job.settings, workspace=job.run.workspace, folder=job.folder, observer=job.observer)
+    return import_job.run(job.run.payload, settings=job.settings, workspace=job.run.workspace, folder=job.folder,
+                          observer=job.observer)
 
 
 def _reading_shown(job: Job) -> AbstractContextManager[None]:
-    """Inside, what readers and checks tell of a bundled set (drawing thousands of pictures takes a while) is shown as progress."""
+    """Inside, what readers and checks tell of a bundled set (drawing thousands of pictures takes a while) is shown as
+    progress."""
     return meter.watched(lambda stage, done, total: job.observer.progress(done, total, meter.unit(stage), stage))
 
 

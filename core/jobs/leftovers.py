@@ -17,7 +17,8 @@ from core.store.queue import Claim
 log = logging.getLogger("thaw.supervisor")
 
 QUIET_S = 900.0
-"""What has a temporary name and was not written to for so long is nobody's: whoever lives finishes or goes on writing."""
+"""What has a temporary name and was not written to for so long is nobody's: whoever lives finishes or goes on
+writing."""
 OLD_S = 24 * 3600.0
 """The same for folders in the system's temporary folder, which are read for longer than they are written."""
 _SCRATCH = "thaw-"
@@ -50,7 +51,8 @@ def sweep(settings: Settings, *, active: Collection[Claim] = (), quiet_s: float 
 
 
 def clear(folder: Path) -> None:
-    """Remove temporary files below the run folder that a worker is about to work in: what an earlier attempt did not finish."""
+    """Remove temporary files below the run folder that a worker is about to work in: what an earlier attempt did not
+    finish."""
     for place in temporary(folder):
         remove(place)
 
@@ -79,7 +81,8 @@ def _in_system_folder() -> Iterator[Path]:
     uid = os.getuid() if hasattr(os, "getuid") else None
     for place in _entries(Path(tempfile.gettempdir())):
         try:
-            if place.name.startswith(_SCRATCH) and not place.is_symlink() and (uid is None or place.stat().st_uid == uid):
+            if (place.name.startswith(_SCRATCH) and not place.is_symlink()
+                and (uid is None or place.stat().st_uid == uid)):
                 yield place
         except OSError:
             continue

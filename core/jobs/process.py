@@ -45,7 +45,8 @@ class Identity:
     started: float
     """Unix time, derived from a clock that can be set: for rows of older versions, and where there is no `birth`."""
     birth: str | None
-    """Boot id of the machine and start in ticks since then, which no clock moves; None where the system does not say."""
+    """Boot id of the machine and start in ticks since then, which no clock moves; None where the system does not
+    say."""
 
 
 def identity(pid: int) -> Identity | None:
@@ -66,7 +67,8 @@ def start_time(pid: int) -> float | None:
 
 
 def birth(pid: int) -> str | None:
-    """Boot id and start ticks of a living process, from proc(5); None when it is dead or the system has no such file."""
+    """Boot id and start ticks of a living process, from proc(5); None when it is dead or the system has no such
+    file."""
     boot = boot_id()
     if boot is None:
         return None
@@ -74,7 +76,8 @@ def birth(pid: int) -> str | None:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in ("Z", "X") else f"{boot}:{fields[19]}"  # fields 3 (state) and 22 (starttime); a name may hold anything
+    # fields 3 (state) and 22 (starttime); a name may hold anything
+    return None if fields[0] in ("Z", "X") else f"{boot}:{fields[19]}"
 
 
 @functools.cache
@@ -87,14 +90,16 @@ def boot_id() -> str | None:
 
 
 def uptime() -> float:
-    """Seconds on a clock that all processes of the machine share, that nobody sets, and that stands while the machine sleeps."""
+    """Seconds on a clock that all processes of the machine share, that nobody sets, and that stands while the machine
+    sleeps."""
     return time.monotonic()
 
 
 def alive(pid: int | None, started: float | None, birth_was: str | None = None) -> bool:
     """Whether the very process that started then still lives; a process number that was given out again does not count.
 
-    Where its birth was noted, only that counts: after a change of the clock, times of start differ from those noted before.
+    Where its birth was noted, only that counts: after a change of the clock, times of start differ from those noted
+    before.
     """
     if pid is None or pid <= 1:
         return False
@@ -110,7 +115,8 @@ def myself() -> Identity:
 
 
 def end(pid: int | None, started: float | None, number: signal.Signals, birth_was: str | None = None) -> bool:
-    """Send a signal to a worker's process group. Never to pid <= 1, to a stranger, or to our own group; False when not sent."""
+    """Send a signal to a worker's process group. Never to pid <= 1, to a stranger, or to our own group; False when not
+    sent."""
     if pid is None or not alive(pid, started, birth_was):
         return False
     with contextlib.suppress(ProcessLookupError):
@@ -142,7 +148,8 @@ def cores() -> int:
     for quota_file, period_file in (("cpu.max", None), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         with contextlib.suppress(OSError, ValueError, IndexError):
             parts = Path("/sys/fs/cgroup", quota_file).read_text(encoding="ascii").split()
-            period = int(parts[1]) if period_file is None else int(Path("/sys/fs/cgroup", period_file).read_text(encoding="ascii"))
+            period = (int(parts[1]) if period_file
+                      is None else int(Path("/sys/fs/cgroup", period_file).read_text(encoding="ascii")))
             if int(parts[0]) > 0:
                 found = min(found, max(1, round(int(parts[0]) / period)))
     return max(1, found)
@@ -155,22 +162,24 @@ def threads(settings: Settings) -> int:
 
 def environment(settings: Settings, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a child that must see the same settings as we do."""
-    return {**(os.environ if base is None else base), **as_environment(settings), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    return {**(os.environ if base is None else base), **as_environment(settings), "PYTHONUNBUFFERED": "1",
+            "PYTHONUTF8": "1"}
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:
     """The environment of a worker: its threads follow from the slots, not from the machine."""
     count = str(threads(settings))
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
-    return {**environment(settings), **dict.fromkeys(names, count), "TOKENIZERS_PARALLELISM": "true" if count != "1" else "false"}
+    return {**environment(settings), **dict.fromkeys(names, count),
+            "TOKENIZERS_PARALLELISM": "true" if count != "1" else "false"}
 
 
 def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a detached child: a session of its own, no terminal, everything it prints appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=dict(env),
-                                start_new_session=True)
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT,
+                                env=dict(env), start_new_session=True)
 
 
 def give_way() -> None:
@@ -186,8 +195,10 @@ def python(module: str, *args: str) -> list[str]:
 
 
 def oom_kills() -> int:
-    """How often the system has ended a process for lack of memory, in our container or on the machine; 0 when it does not say."""
-    places = [Path("/sys/fs/cgroup/memory.events"), Path("/sys/fs/cgroup/memory/memory.oom_control"), Path("/proc/vmstat")]
+    """How often the system has ended a process for lack of memory, in our container or on the machine; 0 when it does
+    not say."""
+    places = [Path("/sys/fs/cgroup/memory.events"), Path("/sys/fs/cgroup/memory/memory.oom_control"),
+              Path("/proc/vmstat")]
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines():
             _, controllers, path = line.split(":", 2)
@@ -210,11 +221,13 @@ def memory_is_limited() -> bool:
         import resource
     except ImportError:  # Windows
         return False
-    return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY
+               for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
 
 
 def leave(status: int) -> NoReturn:
-    """End at once: everything is recorded, and taking torch apart can hold the memory that the next run needs for seconds."""
+    """End at once: everything is recorded, and taking torch apart can hold the memory that the next run needs for
+    seconds."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,8 +1,9 @@
-"""The supervisor: claims jobs, starts a fresh worker for each, and notices when one dies. `python -m core.jobs.supervisor`.
+"""The supervisor: claims jobs, starts a fresh worker for each, and notices when one dies. `python -m
+core.jobs.supervisor`.
 
-It is a process of its own, so runs outlive browser sessions and the web server. Several may serve one data folder: claims
-are atomic and slots are counted over all of them. SIGTERM or Ctrl+C ends it after interrupting its workers (they can be
-resumed); kill -9 of it leaves them running, and the next supervisor looks after them.
+It is a process of its own, so runs outlive browser sessions and the web server. Several may serve one data folder:
+claims are atomic and slots are counted over all of them. SIGTERM or Ctrl+C ends it after interrupting its workers (they
+can be resumed); kill -9 of it leaves them running, and the next supervisor looks after them.
 """
 
 from __future__ import annotations
@@ -44,13 +45,16 @@ MOST_PAUSE_S = 15.0
 
 
 class Supervisor:
-    """Looks after the queue of one data folder until told to stop or idle for long: what starts, who must end, what is recorded."""
+    """Looks after the queue of one data folder until told to stop or idle for long: what starts, who must end, what is
+    recorded."""
 
     def __init__(self, settings: Settings, *, identity: str | None = None, engine: Engine | None = None,
-                 only: Collection[str] = (), worker_command: Sequence[str] = (), measure_command: Sequence[str] = ()) -> None:
+                 only: Collection[str] = (), worker_command: Sequence[str] = (),
+                 measure_command: Sequence[str] = ()) -> None:
         """engine: carries out the runs; by default processes of this machine, which the two commands start.
 
-        only: ids of the jobs to start, for a command that looks after its own jobs as long as no other supervisor is alive.
+        only: ids of the jobs to start, for a command that looks after its own jobs as long as no other supervisor is
+        alive.
         """
         self._settings = settings
         self._store = Store(settings)
@@ -151,8 +155,8 @@ class Supervisor:
 
     def _start_next(self) -> bool:
         """Claim one job and start its worker; False when there is none to claim."""
-        claim = self._store.queue.claim(supervisor=self._id, host=self._engine.place, slots=max(1, self._settings.slots),
-                                        only=self._only)
+        claim = self._store.queue.claim(supervisor=self._id, host=self._engine.place,
+                                        slots=max(1, self._settings.slots), only=self._only)
         if claim is None:
             return False
         self._busy_at = time.monotonic()
@@ -173,7 +177,8 @@ class Supervisor:
         return True
 
     def _reap(self) -> None:
-        """Record the ends of workers that recorded none. One that cannot be recorded now is looked at again in the next round."""
+        """Record the ends of workers that recorded none. One that cannot be recorded now is looked at again in the next
+        round."""
         for run, worker in list(self._children.items()):
             death = worker.death()
             if death is None:

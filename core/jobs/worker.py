@@ -33,7 +33,8 @@ log = logging.getLogger("thaw.worker")
 
 
 UNRECORDED: Mapping[Status, int] = {Status.DONE: 80, Status.STOPPED: 81, Status.QUEUED: 82}
-"""Exit status of a worker that ended so and could not record it, as the database took nothing: its supervisor records it later."""
+"""Exit status of a worker that ended so and could not record it, as the database took nothing: its supervisor records
+it later."""
 RECORD_FOR_S = 10.0
 """So long a worker tries to record an end, holding its memory."""
 
@@ -53,7 +54,8 @@ def run_job(run: str, *, fence: int, settings: Settings, handlers: Mapping[JobKi
     store = _patiently(lambda: Store(settings))
     if store is None:
         return UNRECORDED[Status.QUEUED]
-    begun = _patiently(lambda: [store.queue.begin(run, fence=fence, pid=me.pid, pid_created=me.started, birth=me.birth)])
+    begun = _patiently(lambda: [store.queue.begin(run, fence=fence, pid=me.pid, pid_created=me.started,
+                                                  birth=me.birth)])
     if begun is None:
         return UNRECORDED[Status.QUEUED]
     if (claim := begun[0]) is None:
@@ -72,7 +74,8 @@ def run_job(run: str, *, fence: int, settings: Settings, handlers: Mapping[JobKi
 
 
 def _record(store: Store, claim: Claim, observer: StoreObserver, status: Status, failure: Failure | None) -> int:
-    """Write the last events, then the end; the exit status says what could not be written. QUEUED: the run waits for another turn."""
+    """Write the last events, then the end; the exit status says what could not be written. QUEUED: the run waits for
+    another turn."""
     def write() -> list[bool]:
         if not observer.close():
             raise sqlite3.OperationalError("the last events are still held back")
@@ -125,13 +128,15 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
         if _stop_was_asked(store, claim):
             return Status.STOPPED, None
         log.warning("Side to end; the run can be resumed")
-        return Status.INTERRUPTED, failures.interrupted("Its process was asked to end, as happens when the computer shuts down.")
+        return (Status.INTERRUPTED,
+                failures.interrupted("Its process was asked to end, as happens when the computer shuts down."))
     except BaseException as error:
         if not is_fault(error):
             raise
         log.exception("Run %s (%s) failed", run.id, run.kind)
         if is_disk_full(error) and disk.shortage(settings) is not None:
-            observer.note("The disk is full. The run waits in the queue until there is room, and goes on from its last checkpoint.")
+            observer.note("The disk is full. The run waits in the queue until there is room, and goes on from its "
+                          "last checkpoint.")
             return Status.QUEUED, None
         failure = failures.from_exception(error, log="" if isinstance(error, ThawError) else logs.WORKER)
         return Status.INTERRUPTED if failure.kind is FailureKind.INTERRUPTED else Status.FAILED, failure
@@ -144,7 +149,8 @@ def _stop_was_asked(store: Store, claim: Claim) -> bool:
 
 
 def _resolved(run: Run, store: Store, settings: Settings) -> Run:
-    """The run with its recipe as it will be executed: what was left to the device is decided before the first run of an experiment."""
+    """The run with its recipe as it will be executed: what was left to the device is decided before the first run of an
+    experiment."""
     device = values.read(settings.home / "device.json", Device)
     if run.recipe is None or device is None or not resolve.is_open(run.recipe):
         return run
@@ -157,7 +163,8 @@ def _resolved(run: Run, store: Store, settings: Settings) -> Run:
 
 @contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Inside, the first SIGTERM or SIGINT raises Terminated; later ones, and any outside, are ignored: the end is being written."""
+    """Inside, the first SIGTERM or SIGINT raises Terminated; later ones, and any outside, are ignored: the end is being
+    written."""
     armed = True
 
     def react(number: int, frame: FrameType | None) -> None:
@@ -217,7 +224,8 @@ def main(argv: list[str] | None = None, *, handlers: Mapping[JobKind, Handler] =
     parser = argparse.ArgumentParser(prog="python -m core.jobs.worker")
     parser.add_argument("run")
     parser.add_argument("--fence", type=int, required=True, help="number of the claim this worker acts for")
-    parser.add_argument("--give-way", action="store_true", help="leave the processor to whoever looks at pages meanwhile")
+    parser.add_argument("--give-way", action="store_true",
+                        help="leave the processor to whoever looks at pages meanwhile")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     if args.give_way:

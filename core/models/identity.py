@@ -21,8 +21,8 @@ PATTERNS = (WEIGHTS, "*.safetensors.index.json", "config.json", "*config*.json",
             "*.vocab", "*.model", "*.spm", "*.tiktoken", "*.codes", "*.bpe", "*.jinja", "1_Pooling/config.json")
 """Files that decide what a model computes. Read-me files, licences and what training scripts leave behind are not among
 them."""
-NOT_READ = (("data_config.json", "generation_config.json", "config_sentence_transformers.json", "*training*",
-             "*trainer*"))
+NOT_READ = ("data_config.json", "generation_config.json", "config_sentence_transformers.json", "*training*",
+            "*trainer*")
 """Look like configurations, but nothing here reads them."""
 
 

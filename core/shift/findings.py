@@ -36,8 +36,8 @@ def sentences(blocks: Sequence[BlockShift], labels: NDArray[np.int64] | None, *,
         return (f"The features of {base} and {run} cannot be compared: they are not finite or have collapsed.",)
     moved = [b for b in usable if b.state is not State.IDENTICAL]
     if not moved:
-        return ((f"{_up(base)} and {run} are identical: every feature of all {len(usable)} blocks is equal "
-                 "to the last bit.",))
+        return (f"{_up(base)} and {run} are identical: every feature of all {len(usable)} blocks is equal "
+                "to the last bit.",)
     out = [_where(moved, blocks)]
     out += [text for text in (_helped(blocks[-1], labels), _rotated(moved[-1]), _whom(blocks[-1], rows)) if text]
     return tuple(out)

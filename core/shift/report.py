@@ -74,8 +74,8 @@ def measure(both: AlignedFeatures, *, run: str = "tuned", base: str = "base", ma
     """Every number of FEATURES for one comparison.
 
     map_block: block to draw (the last by default). workers: blocks measured at once, each on one processor; large
-    tables are measured one at a time, so that 20,000 rows × 768 stay under 1 GB. Raises DataError through `AlignedFeatures` for
-    unusable input.
+    tables are measured one at a time, so that 20,000 rows × 768 stay under 1 GB. Raises DataError through
+    `AlignedFeatures` for unusable input.
     """
     one = np.prod(np.shape(both.tuned[0])) * 8 > _PARALLEL_BYTES
     with one_thread(), ThreadPoolExecutor(1 if one else workers) as pool:

@@ -35,7 +35,8 @@ class NewJob:
     runs_folder: Path
     """The run folder becomes `runs_folder / id`, or `runs_folder / folder_name`."""
     folder_name: str = ""
-    """What is there already is written over, so ended jobs of that folder are removed; one that has not ended is an error."""
+    """What is there already is written over, so ended jobs of that folder are removed; one that has not ended is an
+    error."""
     resume: bool = False
     """Go on from a checkpoint in the folder."""
     recipe: Recipe | None = None
@@ -69,8 +70,8 @@ class Jobs:
                 connection.execute(
                     "INSERT INTO jobs (id, workspace, kind, name, status, ticket, folder, experiment, recipe, payload, "
                     "parent, created, resume) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (job.id, job.workspace, job.kind.value, job.name, ticket + offset, str(folder), job.experiment, recipe,
-                     json.dumps(job.payload), job.parent, now, job.resume))
+                    (job.id, job.workspace, job.kind.value, job.name, ticket + offset, str(folder), job.experiment,
+                     recipe, json.dumps(job.payload), job.parent, now, job.resume))
         return [job.id for job in jobs]
 
     def get(self, workspace: str, job: str) -> Run:
@@ -186,8 +187,8 @@ def _vacate(connection: sqlite3.Connection, folder: Path) -> None:
     rows = connection.execute("SELECT id, status FROM jobs WHERE folder = ?", (str(folder),)).fetchall()
     for row in rows:
         if not to_status(row["status"]).final:
-            raise ThawError(f"A run in {folder} has not ended yet.", why=f"Its state is {row['status']}.", kind=FailureKind.DATA,
-                            remedy="Wait until it has, stop it, or choose another folder.")
+            raise ThawError(f"A run in {folder} has not ended yet.", why=f"Its state is {row['status']}.",
+                            kind=FailureKind.DATA, remedy="Wait until it has, stop it, or choose another folder.")
         connection.execute("DELETE FROM jobs WHERE id = ?", (row["id"],))
         connection.execute("DELETE FROM events WHERE run = ?", (row["id"],))
 

@@ -1,4 +1,5 @@
-"""The registry of tasks. A new task is one file in this folder, one line here, and its name in `core.domain.dataset.Task`."""
+"""The registry of tasks. A new task is one file in this folder, one line here, and its name in
+`core.domain.dataset.Task`."""
 
 from __future__ import annotations
 

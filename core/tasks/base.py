@@ -1,4 +1,5 @@
-"""What a task says of itself, and what it must do so that `core.training` can train for it. Importing this needs no torch."""
+"""What a task says of itself, and what it must do so that `core.training` can train for it. Importing this needs no
+torch."""
 
 from __future__ import annotations
 
@@ -56,8 +57,8 @@ class Card:
     unused: tuple[str, ...]
     """Recipe fields (dotted) that have no effect on it."""
     new_head: bool
-    """Whether a new linear head is put on the pooled feature, where it can be solved without a training step; else the base model's own
-    head is used."""
+    """Whether a new linear head is put on the pooled feature, where it can be solved without a training step; else the
+    base model's own head is used."""
     rate_share: float
     """Of the learning rates that methods propose, which are for classification."""
     batch_rows: int
@@ -93,7 +94,8 @@ class Rows:
     classes: tuple[str, ...] = ()
     dataset_hash: str
     groups: np.ndarray | None = None
-    """(n_rows,) int64: rows of one group (a book, a conversation) are not independent; None where each row stands for itself."""
+    """(n_rows,) int64: rows of one group (a book, a conversation) are not independent; None where each row stands for
+    itself."""
     depth: Depth | None = None
     """How pictures of more than 8 bits are read; those of a dataset have none, they were converted on import."""
 
@@ -113,10 +115,12 @@ class SolvedHead(Protocol):
 
 
 class Objective(Protocol):
-    """A task on one dataset: how its rows reach the network, what the network is trained for, and what is made of its answers.
+    """A task on one dataset: how its rows reach the network, what the network is trained for, and what is made of its
+    answers.
 
-    One class a task; `core.tasks.REGISTRY` names them. An instance holds the base model's tokenizer or picture processor and what the
-    rows can be called. What is kept of a pass (`Outputs`) is the task's own affair: the engine hands it on and looks at nothing in it.
+    One class a task; `core.tasks.REGISTRY` names them. An instance holds the base model's tokenizer or picture
+    processor and what the rows can be called. What is kept of a pass (`Outputs`) is the task's own affair: the engine
+    hands it on and looks at nothing in it.
     """
 
     card: ClassVar[Card]
@@ -126,7 +130,8 @@ class Objective(Protocol):
 
     @classmethod
     def of(cls, model: Path, rows: Rows) -> Self:
-        """For training on these rows with the base model in that folder. Raises ModelError for a folder without a processor."""
+        """For training on these rows with the base model in that folder. Raises ModelError for a folder without a
+        processor."""
 
     @classmethod
     def load(cls, artifact: Path, about: Mapping[str, Any]) -> Self:
@@ -143,15 +148,16 @@ class Objective(Protocol):
     def cautions(self, rows: Rows, chosen: Mapping[str, np.ndarray]) -> Sequence[Finding]:
         """What these rows leave out. chosen: split -> indices."""
 
-    def encode(self, rows: Rows, *, recipe: Recipe, facts: ModelFacts, cache: Path, report: Report = no_report) -> Encoded:
+    def encode(self, rows: Rows, *, recipe: Recipe, facts: ModelFacts, cache: Path,
+               report: Report = no_report) -> Encoded:
         """Make all rows ready, from the cache where they are there."""
 
-    def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, weights: Weights, dropout: float, compute_dtype: torch.dtype,
-              device: str) -> Network:
+    def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, weights: Weights, dropout: float,
+              compute_dtype: torch.dtype, device: str) -> Network:
         """The network of a recipe, before a method makes it trainable."""
 
-    def solve(self, features: Callable[[np.ndarray], np.ndarray], rows: Rows, *, train: np.ndarray, validation: np.ndarray,
-              seed: int) -> SolvedHead:
+    def solve(self, features: Callable[[np.ndarray], np.ndarray], rows: Rows, *, train: np.ndarray,
+              validation: np.ndarray, seed: int) -> SolvedHead:
         """The head solved on pooled features of the base model, where the card says that it can be.
 
         features: indices -> (n_rows, n_dims). validation: rows to choose its strength by, may be none.
@@ -168,7 +174,8 @@ class Objective(Protocol):
     # -- judgement --
 
     def keep(self, outputs: dict[str, torch.Tensor], targets: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """What to keep of a batch, row by row: name -> (n_rows, …). Reduced on the device where the outputs are large."""
+        """What to keep of a batch, row by row: name -> (n_rows, …). Reduced on the device where the outputs are
+        large."""
 
     def judge(self, kept: Outputs, rows: Rows, indices: np.ndarray) -> Judged:
         """What the metrics need, row by row."""
@@ -183,8 +190,8 @@ class Objective(Protocol):
         """What prediction answers for each row, in words."""
 
     def as_good(self, merit: float, best: float, n_rows: int) -> bool:
-        """Whether so many validation rows cannot tell a checkpoint from the best one: then the later is kept. merit: of the metric that
-        decides, higher is better."""
+        """Whether so many validation rows cannot tell a checkpoint from the best one: then the later is kept. merit: of
+        the metric that decides, higher is better."""
 
     # -- elsewhere --
 

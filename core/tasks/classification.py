@@ -1,4 +1,5 @@
-"""What all classification tasks share: classes, a linear head on the pooled feature, cross-entropy, and the likeliest class as answer."""
+"""What all classification tasks share: classes, a linear head on the pooled feature, cross-entropy, and the likeliest
+class as answer."""
 
 from __future__ import annotations
 
@@ -78,8 +79,8 @@ class Classification:
         counts = {split: np.bincount(rows.labels[of], minlength=len(self.classes)) for split, of in chosen.items()}
         return list(cautions({split: dict(zip(self.classes, map(int, n), strict=True)) for split, n in counts.items()}))
 
-    def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, weights: Weights, dropout: float, compute_dtype: torch.dtype,
-              device: str) -> Network:
+    def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, weights: Weights, dropout: float,
+              compute_dtype: torch.dtype, device: str) -> Network:
         from torch import nn
 
         from core.models import blocks, load, sharing
@@ -88,13 +89,13 @@ class Classification:
         body = load.load_body(folder, weights=weights, dropout=dropout, quantization=recipe.quantization,
                               compute_dtype=compute_dtype, device=device)
         stack = sharing.of_build(body, blocks.find_stack(body), facts)
-        network = Network(body, head=nn.Linear(facts.hidden_size, len(self.classes)), stack=stack, pooling=self.pooling(recipe, facts),
-                          channels_last=load.channels_last(body))
+        network = Network(body, head=nn.Linear(facts.hidden_size, len(self.classes)), stack=stack,
+                          pooling=self.pooling(recipe, facts), channels_last=load.channels_last(body))
         network.head.to(device)
         return network
 
-    def solve(self, features: Callable[[np.ndarray], np.ndarray], rows: Rows, *, train: np.ndarray, validation: np.ndarray,
-              seed: int) -> LinearHead:
+    def solve(self, features: Callable[[np.ndarray], np.ndarray], rows: Rows, *, train: np.ndarray,
+              validation: np.ndarray, seed: int) -> LinearHead:
         """Logistic regression; without validation rows, its strength is chosen by cross-validation."""
         judged = (features(validation), rows.labels[validation]) if len(validation) else None
         return solve(features(train), rows.labels[train], validation=judged, n_classes=len(self.classes), seed=seed)
@@ -119,7 +120,8 @@ class Classification:
 
     def judge(self, kept: Outputs, rows: Rows, indices: np.ndarray) -> Judged:
         logits = kept["logits"]
-        return Judged(labels=rows.labels[indices], predictions=logits.argmax(1), probabilities=softmax(logits).astype(np.float32))
+        return Judged(labels=rows.labels[indices], predictions=logits.argmax(1),
+                      probabilities=softmax(logits).astype(np.float32))
 
     def mean_loss(self, kept: Outputs, rows: Rows, indices: np.ndarray) -> float:
         return mean_cross_entropy(kept["logits"], rows.labels[indices])
@@ -147,10 +149,11 @@ class Classification:
 
 
 def within_standard_error(score: float, best: float, n_rows: int) -> bool:
-    """The one-standard-error rule: whether a share of `n_rows` rows is less than a standard error below the best share of them.
+    """The one-standard-error rule: whether a share of `n_rows` rows is less than a standard error below the best share
+    of them.
 
-    Breiman et al. (1984), "Classification and Regression Trees"; Hastie et al. (2009), section 7.10. One right and one wrong row are
-    added (Laplace), so that a flawless score on few rows is not taken for certain.
+    Breiman et al. (1984), "Classification and Regression Trees"; Hastie et al. (2009), section 7.10. One right and one
+    wrong row are added (Laplace), so that a flawless score on few rows is not taken for certain.
     """
     share = (max(best, 0.0) * n_rows + 1) / (n_rows + 2)  # less the tie-breaking loss, a share of 0 lies just below it
     return score > best - math.sqrt(share * (1 - share) / n_rows)

@@ -43,6 +43,6 @@ class ImageClassification(Classification):
         return pictures.encode(rows, self.processor, recipe=recipe, cache=cache, report=report)
 
     def standalone(self, recipe: Recipe, facts: ModelFacts, depth: Depth | None) -> dict[str, Any]:
-        return {"classes": list(self.classes), "scale": self.processor.scale.tolist(), "offset": self.processor.offset.tolist(),
-                "size": list(self.processor.size),
+        return {"classes": list(self.classes), "scale": self.processor.scale.tolist(),
+                "offset": self.processor.offset.tolist(), "size": list(self.processor.size),
                 "depth": {"whole": depth.whole if depth else None, "real": depth.real if depth else None}}

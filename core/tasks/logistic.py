@@ -1,4 +1,5 @@
-"""The linear probe as what it is: a convex problem, solved on standardised features and folded back into a linear head."""
+"""The linear probe as what it is: a convex problem, solved on standardised features and folded back into a linear
+head."""
 
 from __future__ import annotations
 
@@ -73,7 +74,8 @@ Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def _best(parts: Sequence[Part]) -> tuple[float, tuple[np.ndarray, np.ndarray]]:
-    """The strength with the least log-loss over all judged rows, and its (coefficients, intercepts) on the last part."""
+    """The strength with the least log-loss over all judged rows, and its (coefficients, intercepts) on the last
+    part."""
     from sklearn.linear_model import LogisticRegression
 
     losses = dict.fromkeys(STRENGTHS, 0.0)
@@ -93,11 +95,13 @@ def _best(parts: Sequence[Part]) -> tuple[float, tuple[np.ndarray, np.ndarray]]:
 
 
 def _folds(features: np.ndarray, labels: np.ndarray, seed: int) -> list[Part]:
-    """Stratified cross-validation: each row is judged once. Parts that would be fitted on one class alone are left out."""
+    """Stratified cross-validation: each row is judged once. Parts that would be fitted on one class alone are left
+    out."""
     shuffled = np.random.default_rng(seed).permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     number = np.empty(len(labels), np.int64)
-    number[by_class] = np.arange(len(labels)) % min(FOLDS, len(labels))  # neighbours, and so rows of one class, lie in different folds
+    # neighbours, and so rows of one class, lie in different folds
+    number[by_class] = np.arange(len(labels)) % min(FOLDS, len(labels))
     parts = [(features[number != fold], labels[number != fold], features[number == fold], labels[number == fold])
              for fold in range(min(FOLDS, len(labels)))]
     return [part for part in parts if len(np.unique(part[1])) > 1]
@@ -106,12 +110,13 @@ def _folds(features: np.ndarray, labels: np.ndarray, seed: int) -> list[Part]:
 def _log_loss(log_probabilities: np.ndarray, classes: np.ndarray, labels: np.ndarray) -> float:
     """Mean -log p of the true class; a class the model never saw counts as p = 1e-15 (scikit-learn's clip)."""
     column = {int(c): i for i, c in enumerate(classes)}
-    values = [log_probabilities[row, column[int(y)]] if int(y) in column else np.log(1e-15) for row, y in enumerate(labels)]
+    values = [log_probabilities[row, column[int(y)]] if int(y) in column else np.log(1e-15)
+              for row, y in enumerate(labels)]
     return -float(np.mean(np.maximum(values, np.log(1e-15))))
 
 
-def _fold(coef: np.ndarray, intercept: np.ndarray, mean: np.ndarray, scale: np.ndarray, present: np.ndarray, n_classes: int,
-          strength: float) -> LinearHead:
+def _fold(coef: np.ndarray, intercept: np.ndarray, mean: np.ndarray, scale: np.ndarray, present: np.ndarray,
+          n_classes: int, strength: float) -> LinearHead:
     if len(present) == 2:  # scikit-learn keeps one row for two classes: half of it each way is the same softmax
         coef, intercept = np.vstack([-coef[0] / 2, coef[0] / 2]), np.array([-intercept[0] / 2, intercept[0] / 2])
     raw = coef / scale

@@ -1,4 +1,5 @@
-"""Pictures as a network sees them: decoded and resized once for all runs, normalised (and augmented) a batch at a time."""
+"""Pictures as a network sees them: decoded and resized once for all runs, normalised (and augmented) a batch at a
+time."""
 
 from __future__ import annotations
 
@@ -35,8 +36,8 @@ class EncodedPictures:
 
     ragged = False
 
-    def __init__(self, content: list[str], *, processor: PictureProcessor, store: RowStore | None, augmentation: str, seed: int,
-                 depth: Depth | None = None) -> None:
+    def __init__(self, content: list[str], *, processor: PictureProcessor, store: RowStore | None, augmentation: str,
+                 seed: int, depth: Depth | None = None) -> None:
         self.content = content
         self.processor = processor
         self.store = store
@@ -60,27 +61,31 @@ class EncodedPictures:
         return {"pixel_values": self.processor.normalise(np.stack(rows))}
 
     def beside_prefix(self, indices: np.ndarray, *, prefix_axes: int) -> dict[str, torch.Tensor]:
-        """Zeros where the pictures were: feature maps (three axes a row) need no particular size, tokens need the model's own."""
+        """Zeros where the pictures were: feature maps (three axes a row) need no particular size, tokens need the
+        model's own."""
         import torch
 
         height, width = (PLACEHOLDER_SIDE, PLACEHOLDER_SIDE) if prefix_axes == 3 else self.processor.size
         return {"pixel_values": torch.zeros(len(indices), self.processor.channels, height, width)}
 
 
-def encode(rows: Rows, processor: PictureProcessor, *, recipe: Recipe, cache: Path, report: Report = no_report) -> EncodedPictures:
+def encode(rows: Rows, processor: PictureProcessor, *, recipe: Recipe, cache: Path,
+           report: Report = no_report) -> EncodedPictures:
     """The pixels of all rows. Raises DataError, naming the file, for a picture that is gone or damaged."""
     height, width = processor.size
     store: RowStore | None = None
     if len(rows.content) * height * width * 3 <= STORE_LIMIT_BYTES:
         key = {"dataset": rows.dataset_hash, "processor": processor.fingerprint(), "rows": len(rows.content)}
-        store = RowStore(cache, "pixels", key=key, offsets=np.arange(len(rows.content) + 1), width=height * width * 3, dtype="uint8")
+        store = RowStore(cache, "pixels", key=key, offsets=np.arange(len(rows.content) + 1), width=height * width * 3,
+                         dtype="uint8")
         _fill(store, rows, processor, report)
-    return EncodedPictures(rows.content, processor=processor, store=store, augmentation=recipe.augmentation, seed=recipe.seed,
-                           depth=rows.depth)
+    return EncodedPictures(rows.content, processor=processor, store=store, augmentation=recipe.augmentation,
+                           seed=recipe.seed, depth=rows.depth)
 
 
 def _fill(store: RowStore, rows: Rows, processor: PictureProcessor, report: Report) -> None:
-    """Decode and resize the rows that the store lacks, on as many threads as there are cores (Pillow works outside of Python's lock)."""
+    """Decode and resize the rows that the store lacks, on as many threads as there are cores (Pillow works outside of
+    Python's lock)."""
     def decode(index: int) -> None:
         store.write(index, processor.resize(open_rgb(rows.content[index], depth=rows.depth)).reshape(1, -1))
 

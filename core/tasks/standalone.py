@@ -1,8 +1,9 @@
 """Predict with this folder, without Thaw: `python predict.py "a text"`, or `python predict.py picture.png`.
 
-Needs torch, transformers and safetensors (timm for its models, Pillow for pictures). The model is the body (`model.safetensors`, which
-transformers loads), the pooling named in `export.json`, and one linear layer, `head.safetensors`. That head is a file of its own:
-`AutoModelForSequenceClassification` and `AutoModelForImageClassification` do not know it and would begin with a random one.
+Needs torch, transformers and safetensors (timm for its models, Pillow for pictures). The model is the body
+(`model.safetensors`, which transformers loads), the pooling named in `export.json`, and one linear layer,
+`head.safetensors`. That head is a file of its own: `AutoModelForSequenceClassification` and
+`AutoModelForImageClassification` do not know it and would begin with a random one.
 
     model = Model("folder")
     model.predict(["a text", "another"])       # [{"label": …, "probabilities": {class: p}}, …]
@@ -32,14 +33,16 @@ class Model:
         transformers.logging.set_verbosity_error()  # type: ignore[attr-defined]
         self.about: dict[str, Any] = json.loads((folder / "export.json").read_text(encoding="utf-8"))
         self.device = device
-        self.body = getattr(transformers, self.about["body"]).from_pretrained(folder, dtype=torch.float32).eval().to(device)
+        self.body = getattr(transformers, self.about["body"]).from_pretrained(folder,
+                                                                              dtype=torch.float32).eval().to(device)
         self.head = load_file(folder / "head.safetensors", device=device)
         kind = transformers.AutoTokenizer if self.about["input"] == "text" else transformers.AutoImageProcessor
         self.processor: Any = kind.from_pretrained(folder)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def predict(self, rows: list[str]) -> list[dict[str, Any]]:
-        """For each text, or path of a picture, {"label": name, "probabilities": {class: p}}; computed as the run computed."""
+        """For each text, or path of a picture, {"label": name, "probabilities": {class: p}}; computed as the run
+        computed."""
         return [self._one(self._text(row) if self.about["input"] == "text" else self._picture(row)) for row in rows]
 
     def _one(self, inputs: dict[str, torch.Tensor]) -> dict[str, Any]:
@@ -72,7 +75,8 @@ class Model:
     def _text(self, text: str) -> dict[str, torch.Tensor]:
         """Token ids and mask, (1, n_tokens), padded as in training."""
         limit = self.about["max_length"]
-        ids = self.processor(text, truncation=True, max_length=limit, return_attention_mask=False, return_token_type_ids=False)["input_ids"]
+        ids = self.processor(text, truncation=True, max_length=limit, return_attention_mask=False,
+                             return_token_type_ids=False)["input_ids"]
         ids = ids or [self.about["pad_id"]]
         width = min(-(-len(ids) // PAD_MULTIPLE) * PAD_MULTIPLE, max(limit, len(ids)))
         padding = width - len(ids)
@@ -84,7 +88,8 @@ class Model:
         picture = open_rgb(path, self.about["depth"])
         steps = getattr(self.processor, "val_transforms", None)
         if steps is None:  # resized and cropped as bytes, then normalised
-            values = self.processor(images=picture, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"][0]
+            values = self.processor(images=picture, do_rescale=False, do_normalize=False,
+                                    return_tensors="pt")["pixel_values"][0]
             pixels = np.asarray(values).transpose(1, 2, 0).round().clip(0, 255)
         else:  # timm: pictures until one step makes a tensor
             for step in steps.transforms:

@@ -32,7 +32,8 @@ class TextClassification(Classification):
     def pooling(self, recipe: Recipe, facts: ModelFacts) -> str:
         return facts.pooling if recipe.pooling == "auto" else recipe.pooling
 
-    def encode(self, rows: Rows, *, recipe: Recipe, facts: ModelFacts, cache: Path, report: Report = no_report) -> texts.EncodedTexts:
+    def encode(self, rows: Rows, *, recipe: Recipe, facts: ModelFacts, cache: Path,
+               report: Report = no_report) -> texts.EncodedTexts:
         return texts.encode(rows, self.processor, recipe=recipe, facts=facts, cache=cache)
 
     def standalone(self, recipe: Recipe, facts: ModelFacts, depth: Depth | None) -> dict[str, Any]:

@@ -28,7 +28,8 @@ class EncodedTexts:
 
     ragged = True
 
-    def __init__(self, ids: np.ndarray, offsets: np.ndarray, *, pad_id: int, max_length: int, fixed_width: bool = False) -> None:
+    def __init__(self, ids: np.ndarray, offsets: np.ndarray, *, pad_id: int, max_length: int,
+                 fixed_width: bool = False) -> None:
         self.ids = ids
         self.offsets = offsets
         self.pad_id = pad_id
@@ -58,7 +59,8 @@ class EncodedTexts:
 def encode(rows: Rows, tokenizer: Any, *, recipe: Recipe, facts: ModelFacts, cache: Path) -> EncodedTexts:
     """The token ids of all rows, from the cache where they are there."""
     limit = min(recipe.max_length, facts.max_length)
-    folder = cache_module.folder_of(cache, "tokens", [rows.dataset_hash, facts.revision, type(tokenizer).__name__, limit])
+    folder = cache_module.folder_of(cache, "tokens",
+                                    [rows.dataset_hash, facts.revision, type(tokenizer).__name__, limit])
     found = cache_module.load_arrays(folder, ("ids", "offsets"))
     if found is None:
         with cache_module.filling(folder):

@@ -1,6 +1,7 @@
 """What a run leaves to be used: head, label map, processor, and an adapter or the weights that changed.
 
-`load` builds a side from disk: the base model with the solved probe as its head, or the tuned model from the run's own artifact.
+`load` builds a side from disk: the base model with the solved probe as its head, or the tuned model from the run's own
+artifact.
 """
 
 from __future__ import annotations
@@ -40,17 +41,21 @@ SOURCE_FILE = "source.json"
 """Where the rows came from (`RowSource`): columns, template, depth of pictures."""
 
 
-def save(folder: Path, *, task: Objective, network: Network, recipe: Recipe, base_head: SolvedHead | None, precision: str) -> int:
+def save(folder: Path, *, task: Objective, network: Network, recipe: Recipe, base_head: SolvedHead | None,
+         precision: str) -> int:
     """Write the artifact; returns its bytes. base_head: the solved one, the head of the base side."""
     card = methods.get(recipe.method).card
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.detach().cpu().contiguous() for name, value in network.head.state_dict().items()}, folder / HEAD_FILE)
+    save_file({name: value.detach().cpu().contiguous() for name, value in network.head.state_dict().items()},
+              folder / HEAD_FILE)
     if base_head is not None:
-        save_file({name: torch.from_numpy(value) for name, value in base_head.tensors().items()}, folder / BASE_HEAD_FILE)
+        save_file({name: torch.from_numpy(value) for name, value in base_head.tensors().items()},
+                  folder / BASE_HEAD_FILE)
     if card.adapter:
         network.body.save_pretrained(folder / ADAPTER, safe_serialization=True)  # type: ignore[operator]
     else:
-        body = {name.removeprefix("body."): tensor for name, tensor in network.trained_state().items() if name.startswith("body.")}
+        body = {name.removeprefix("body."): tensor for name, tensor in network.trained_state().items()
+                if name.startswith("body.")}
         if body:
             save_file(body, folder / WEIGHTS_FILE)
     about = {versions.KEY: Labels.schema_version, **task.save(folder), "precision": precision}
@@ -93,11 +98,11 @@ class LoadedModel:
 
 
 def load(side: Side, *, settings: Settings, device: str | None = None) -> LoadedModel:
-    """The model of a finished run, named by its folder: after training, or (`Which.BASE`) the pretrained body as published with the
-    probe's head, nothing of this run's training.
+    """The model of a finished run, named by its folder: after training, or (`Which.BASE`) the pretrained body as
+    published with the probe's head, nothing of this run's training.
 
-    Raises NotFoundError when the run left no artifact, or has no such side to predict with (a recorded step, the base side of a run from
-    scratch); RecipeError when the base model's files are not those that the run was trained on.
+    Raises NotFoundError when the run left no artifact, or has no such side to predict with (a recorded step, the base
+    side of a run from scratch); RecipeError when the base model's files are not those that the run was trained on.
     """
     side.check_as_trained()
     if side.which not in (Which.BASE, Which.FINAL):
@@ -116,20 +121,22 @@ def load(side: Side, *, settings: Settings, device: str | None = None) -> Loaded
     if base and not (folder / BASE_HEAD_FILE).is_file():
         raise NotFoundError("This run has no base side to predict with.",
                             why="It started from a random head, so no head was fitted on the base model's features.",
-                            remedy="Run the method probe on the same data, or fork this run with the head initialised from the probe.")
+                            remedy="Run the method probe on the same data, or fork this run with the head initialised "
+                                   "from the probe.")
     origin.of(run_dir).check_model(recipe.base_model, settings)
     facts = model_inspect.facts_of(recipe.base_model, settings=settings)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     card = methods.get(recipe.method).card
     task = _read(folder / LABELS_FILE, lambda data: tasks.get(recipe.task).load(folder, data))
     network = task.build(facts_module.folder(recipe.base_model, settings), recipe=recipe, facts=facts,
-                         weights=Weights.PRETRAINED if base else card.weights, dropout=0.0, compute_dtype=compute_dtype(precision),
-                         device=where)
+                         weights=Weights.PRETRAINED if base else card.weights, dropout=0.0,
+                         compute_dtype=compute_dtype(precision), device=where)
     network.head.load_state_dict(load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE)))
     if not base:
         _load_body(network, folder, where)
     network.eval()
-    return LoadedModel(task=task, network=network, recipe=recipe, precision=precision, settings=settings, depth=_depth(folder))
+    return LoadedModel(task=task, network=network, recipe=recipe, precision=precision, settings=settings,
+                       depth=_depth(folder))
 
 
 def _depth(folder: Path) -> Depth | None:
@@ -161,7 +168,8 @@ def _load_body(network: Network, folder: Path, device: str) -> None:
 
 
 def moved_blocks(run_dir: Path, network: Network) -> set[str]:
-    """Blocks of the run's network (as loaded) that may differ from the model it started from: the artifact holds a weight of them."""
+    """Blocks of the run's network (as loaded) that may differ from the model it started from: the artifact holds a
+    weight of them."""
     names = list(network.body.state_dict())
     for file in (WEIGHTS_FILE, f"{ADAPTER}/adapter_model.safetensors"):
         if (path := run_dir / "artifact" / file).is_file():

@@ -1,4 +1,5 @@
-"""Checkpoints of a run: which are kept, and which is whole. A damaged one gives way to the one before it, never to a part of itself."""
+"""Checkpoints of a run: which are kept, and which is whole. A damaged one gives way to the one before it, never to a
+part of itself."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ STATE_FILE = "trainer_state.json"
 MANIFEST_FILE = "manifest.json"
 """Size and SHA-256 of every other file of the checkpoint; written last."""
 NEEDED = (TRAINED_FILE, ELAPSED_FILE, STATE_FILE, "optimizer.pt", "scheduler.pt", "rng_state.pth")
-"""What resuming with the same result needs. The Trainer itself goes on in silence where the optimiser's state is missing."""
+"""What resuming with the same result needs. The Trainer itself goes on in silence where the optimiser's state is
+missing."""
 NEWEST_KEPT = 2
 
 
@@ -30,7 +32,8 @@ def seal(checkpoint: Path) -> None:
 
 
 def prune(folder: Path) -> None:
-    """Keep the two newest checkpoints, so that one can stand in for the other, and the ones that each names as its best so far."""
+    """Keep the two newest checkpoints, so that one can stand in for the other, and the ones that each names as its best
+    so far."""
     ordered = by_step(folder)
     newest = ordered[-NEWEST_KEPT:]
     kept = {path.name for path in newest} | {name for path in newest if (name := best_of(path))}
@@ -51,7 +54,8 @@ def by_step(folder: Path) -> list[Path]:
 
 
 def best_of(checkpoint: Path) -> str | None:
-    """Name of the checkpoint that was the best when this one was written; None without validation rows, or where it cannot be read."""
+    """Name of the checkpoint that was the best when this one was written; None without validation rows, or where it
+    cannot be read."""
     try:
         best = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8")).get("best_model_checkpoint")
     except (OSError, ValueError, AttributeError):
@@ -60,7 +64,8 @@ def best_of(checkpoint: Path) -> str | None:
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether everything needed is there, unchanged. Checkpoints of earlier versions have no manifest: their files are tried instead."""
+    """Whether everything needed is there, unchanged. Checkpoints of earlier versions have no manifest: their files are
+    tried instead."""
     if not all((checkpoint / name).is_file() for name in NEEDED):
         return False
     try:

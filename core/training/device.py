@@ -1,4 +1,5 @@
-"""Measure the device once: which precision is faster here, and how fast. `python -m core.training.device` writes device.json."""
+"""Measure the device once: which precision is faster here, and how fast. `python -m core.training.device` writes
+device.json."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from core.domain import codec
 from core.domain.device import Device
 from core.settings import Settings
 
-PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "accelerate", "scikit-learn", "numpy", "streamlit", "plotly")
+PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "accelerate", "scikit-learn", "numpy",
+            "streamlit", "plotly")
 BF16_GAIN = 1.15
 """bf16 is chosen where it is at least this much faster: below that the rounding is not worth it."""
 
@@ -26,7 +28,8 @@ BF16_GAIN = 1.15
 def measure(settings: Settings) -> Device:
     """Time matrix products of a transformer's shape in fp32 and bf16 (about a second) and write `device.json`.
 
-    The fastest rates ever measured on this device stay: a machine that was busy at its first start would look slow for good.
+    The fastest rates ever measured on this device stay: a machine that was busy at its first start would look slow for
+    good.
     """
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     if settings.threads:
@@ -45,7 +48,8 @@ def measure(settings: Settings) -> Device:
 
 
 def read(settings: Settings) -> Device:
-    """The measured device; measured now when `device.json` is missing, of another torch, or of another kind of device."""
+    """The measured device; measured now when `device.json` is missing, of another torch, or of another kind of
+    device."""
     return _earlier(settings, "cuda" if torch.cuda.is_available() else "cpu") or measure(settings)
 
 

@@ -33,7 +33,8 @@ from core.training.resolved import resolved
 from core.training.session import Session, feature_store, prepare
 
 
-def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path, observer: Observer, resume: bool = False) -> Result:
+def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path, observer: Observer,
+            resume: bool = False) -> Result:
     """Run the recipe and leave everything in `run_dir` (DESIGN: recipe, result, environment, predictions, artifact).
 
     What the recipe leaves to the device is decided here, at its first execution, and kept in `recipe.json`.
@@ -43,7 +44,8 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     recipe = resolved(recipe, run_dir=run_dir, settings=settings)
-    session = Session(recipe=recipe, settings=settings, workspace=workspace, run_dir=run_dir, observer=observer, resume=resume)
+    session = Session(recipe=recipe, settings=settings, workspace=workspace, run_dir=run_dir, observer=observer,
+                      resume=resume)
     artifact.write_json(run_dir / "recipe.json", recipe)
     prepare(session)
     _import_libraries(session)
@@ -54,36 +56,43 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, **_seconds(session, trained))
     artifact.write_json(run_dir / "result.json", result)
     if not observer.should_stop():
-        shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)  # a finished run has nothing to resume; before, it may be killed
+        # a finished run has nothing to resume; before, it may be killed
+        shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)
     return result
 
 
 def _seconds(session: Session, trained: Trained) -> dict[str, Any]:
-    """Time as it can be compared: without downloads, and shared passes at what they cost, whether this run or an earlier one paid."""
-    wall = time.monotonic() - session.started - session.phase_seconds.get(str(Phase.FETCHING), 0.0) + trained.earlier_seconds
+    """Time as it can be compared: without downloads, and shared passes at what they cost, whether this run or an
+    earlier one paid."""
+    wall = (time.monotonic() - session.started - session.phase_seconds.get(str(Phase.FETCHING), 0.0)
+            + trained.earlier_seconds)
     marginal = max(0.0, wall - sum(spent.own for spent in session.shared))
     shared = sum(spent.whole for spent in session.shared)
     return {"seconds": marginal + shared, "marginal_seconds": marginal, "shared_seconds": shared}
 
 
 def _import_libraries(session: Session) -> None:
-    """Load what the method needs before memory is measured: libraries (peft alone takes about 100 MB) are not the model's cost."""
+    """Load what the method needs before memory is measured: libraries (peft alone takes about 100 MB) are not the
+    model's cost."""
     import importlib
 
     needed = ["transformers.modeling_utils", "transformers.masking_utils", "sklearn.linear_model", "pyarrow.parquet"]
-    needed += [] if session.card.solved else ["core.training.trainer"]  # a probe is solved: it starts without the Trainer
+    # a probe is solved: it starts without the Trainer
+    needed += [] if session.card.solved else ["core.training.trainer"]
     needed += ["peft"] if session.card.adapter else []
-    needed += ["bitsandbytes"] if session.card.weights is Weights.FOUR_BIT or session.recipe.optimizer == PAGED_ADAMW else []
+    needed += (["bitsandbytes"] if session.card.weights is Weights.FOUR_BIT or session.recipe.optimizer == PAGED_ADAMW
+               else [])
     for name in needed:
         importlib.import_module(name)
 
 
-# -- caching and training ---------------------------------------------------------------------------------------------------------
+# -- caching and training ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training left besides the network: what it could train, its steps and rows, the best step, seconds of earlier attempts."""
+    """What training left besides the network: what it could train, its steps and rows, the best step, seconds of
+    earlier attempts."""
 
     trainable_params: int = 0
     total_params: int = 0
@@ -108,7 +117,8 @@ def _train(session: Session) -> tuple[Inputs, SolvedHead | None, Trained]:
         network.head.load_state_dict({name: torch.from_numpy(value) for name, value in base_head.tensors().items()})
     methods.get(recipe.method).make_trainable(network, recipe)
     trainable, total = count_parameters(network)  # before cached blocks are taken out of the network
-    inputs = Inputs(task=session.task, network=network, rows=session.rows, encoded=session.encoded, precision=session.precision)
+    inputs = Inputs(task=session.task, network=network, rows=session.rows, encoded=session.encoded,
+                    precision=session.precision)
     if card.solved:
         return inputs, base_head, Trained(trainable_params=trainable, total_params=total)
     _checkpointing(session, network)
@@ -117,7 +127,8 @@ def _train(session: Session) -> tuple[Inputs, SolvedHead | None, Trained]:
 
 
 def _base_head(session: Session) -> tuple[SolvedHead, Network | None]:
-    """The head solved by the task, from cached features of the base model; and the network when one had to be loaded for it."""
+    """The head solved by the task, from cached features of the base model; and the network when one had to be loaded
+    for it."""
     session.enter(Phase.CACHING)
     wanted = np.concatenate([session.train, session.validation])
     if session.card.solved:
@@ -127,23 +138,27 @@ def _base_head(session: Session) -> tuple[SolvedHead, Network | None]:
     if session.card.weights is Weights.PRETRAINED or len(store.missing(wanted)):
         torch.manual_seed(session.recipe.seed)
         network = session.build(Weights.PRETRAINED, 0.0)
-        session.shared.append(extract.fill_features(store, network, session.encoded, wanted, precision=session.precision,
+        session.shared.append(extract.fill_features(store, network, session.encoded,
+                                                    wanted, precision=session.precision,
                                                     report=session.report("rows", "features")))
     else:
         session.shared.append(extract.Spent(own=0.0, whole=store.cost_of(len(wanted)) or 0.0))
-    counted = session.recipe.label_budget is not None and session.recipe.budget_counts == LABELS  # validation labels, too
+    # validation labels, too
+    counted = session.recipe.label_budget is not None and session.recipe.budget_counts == LABELS
     head = session.task.solve(store.read_single, session.rows, train=session.train, seed=session.recipe.seed,
                               validation=session.validation[:0] if counted else session.validation)
     session.base_outputs = head.outputs(store.read_single(session.validation))
     if session.card.solved and len(session.validation):
         found = evaluate.scores(session.task, session.base_outputs, session.rows, session.validation)
-        session.observer.evaluation(step=0, epoch=0.0, samples=len(session.train), seconds=time.monotonic() - session.started, **found)
+        session.observer.evaluation(step=0, epoch=0.0, samples=len(session.train),
+                                    seconds=time.monotonic() - session.started, **found)
     store.close()
     return head, network
 
 
 def _checkpointing(session: Session, network: Network) -> None:
-    """Recompute activations in the backward pass where the recipe says so, or (auto) where the run would not fit otherwise."""
+    """Recompute activations in the backward pass where the recipe says so, or (auto) where the run would not fit
+    otherwise."""
     recipe = session.recipe
     wanted = recipe.gradient_checkpointing == "on"
     if recipe.gradient_checkpointing == "auto":
@@ -156,7 +171,8 @@ def _checkpointing(session: Session, network: Network) -> None:
         return
     network.body.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[operator]
     if session.card.adapter:
-        network.keep_in_eval([])  # transformers recomputes in train mode only; the body's dropout is 0, so nothing else changes
+        # transformers recomputes in train mode only; the body's dropout is 0, so nothing else changes
+        network.keep_in_eval([])
     session.observer.note("Recomputes activations in the backward pass to save memory.")
 
 
@@ -167,10 +183,11 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
     checkpoint = _checkpoint(session, folder) if session.resume else None
     earlier = checkpoints.elapsed_at(checkpoint) if checkpoint else 0.0
     session.enter(Phase.TRAINING)
-    fit = trainer.build(inputs=inputs, recipe=session.recipe, train=session.train, validation=session.validation, folder=folder,
-                        observer=session.observer, elapsed=earlier)
+    fit = trainer.build(inputs=inputs, recipe=session.recipe, train=session.train, validation=session.validation,
+                        folder=folder, observer=session.observer, elapsed=earlier)
     if session.recipe.track_features:
-        fit.add_callback(recorder.FeatureRecorder(inputs, rows=session.recipe.track_features, folder=session.run_dir / "features"))
+        fit.add_callback(recorder.FeatureRecorder(inputs, rows=session.recipe.track_features,
+                                                  folder=session.run_dir / "features"))
     if checkpoint is None and len(session.validation):  # where it starts from, so that curves begin at step 0
         if session.base_outputs is not None and session.card.weights is Weights.PRETRAINED:
             fit.record(session.base_outputs)  # the base model and its solved head: known from the cached features
@@ -178,8 +195,8 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
             fit.evaluate()
     with attention.wide_backward(session.precision, session.device.kind):
         fit.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return Trained(steps=fit.state.global_step, samples=fit.samples, best_step=fit.state.best_global_step, earlier_seconds=earlier,
-                   validation=fit.best_outputs)
+    return Trained(steps=fit.state.global_step, samples=fit.samples, best_step=fit.state.best_global_step,
+                   earlier_seconds=earlier, validation=fit.best_outputs)
 
 
 def _checkpoint(session: Session, folder: Path) -> Path | None:
@@ -196,10 +213,11 @@ def _checkpoint(session: Session, folder: Path) -> Path | None:
     return found
 
 
-# -- evaluating and saving --------------------------------------------------------------------------------------------------------
+# -- evaluating and saving ---------------------------------------------------------------------------------------------
 
 
-def _evaluate(session: Session, inputs: Inputs, base_head: SolvedHead | None, validation: Outputs | None) -> dict[str, dict[str, Interval]]:
+def _evaluate(session: Session, inputs: Inputs, base_head: SolvedHead | None,
+              validation: Outputs | None) -> dict[str, dict[str, Interval]]:
     """Predictions of test, shift and validation rows, and every metric of them with its interval."""
     import pyarrow.parquet as pq
 
@@ -227,7 +245,8 @@ def _outputs(session: Session, inputs: Inputs, base_head: SolvedHead | None, ind
 
 
 def _estimate(session: Session, recipe: Recipe) -> Any:
-    return recipes.estimate(recipe, facts=session.facts, device=session.device, dataset=session.dataset, slots=session.settings.slots)
+    return recipes.estimate(recipe, facts=session.facts, device=session.device, dataset=session.dataset,
+                            slots=session.settings.slots)
 
 
 def _save(session: Session, inputs: Inputs, base_head: SolvedHead | None, metrics: dict[str, dict[str, Interval]],
@@ -243,11 +262,12 @@ def _save(session: Session, inputs: Inputs, base_head: SolvedHead | None, metric
         "base_model_revision": session.facts.revision, "seed": session.recipe.seed, "threads": torch.get_num_threads()})
     name, since = session._phase or (str(Phase.SAVING), time.monotonic())
     session.phase_seconds[name] = session.phase_seconds.get(name, 0.0) + time.monotonic() - since
-    return Result(metrics=metrics, trainable_params=trained.trainable_params, total_params=trained.total_params, seconds=0.0,
-                  phase_seconds=session.phase_seconds,
-                  peak_memory_bytes=0, estimated_memory_bytes=_estimate(session, session.recipe).memory.total, artifact_bytes=size,
-                  steps=trained.steps, samples=trained.samples, best_step=trained.best_step, precision=session.precision,
-                  device=session.device.name, versions=versions, dataset_hash=session.dataset.content_hash,
+    return Result(metrics=metrics, trainable_params=trained.trainable_params, total_params=trained.total_params,
+                  seconds=0.0, phase_seconds=session.phase_seconds,
+                  peak_memory_bytes=0, estimated_memory_bytes=_estimate(session, session.recipe).memory.total,
+                  artifact_bytes=size, steps=trained.steps, samples=trained.samples, best_step=trained.best_step,
+                  precision=session.precision, device=session.device.name, versions=versions,
+                  dataset_hash=session.dataset.content_hash,
                   labels_used={"train": len(session.train), "validation": len(session.validation)},
                   model_revision=session.facts.revision)
 

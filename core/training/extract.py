@@ -1,6 +1,8 @@
-"""Extract the features of a run at every block: its base model (shared by all runs on it), 4-bit base, tuned model; and compare them.
+"""Extract the features of a run at every block: its base model (shared by all runs on it), 4-bit base, tuned model; and
+compare them.
 
-Each side is loaded from disk; rows, order, preprocessing and batches are the same, so that equal blocks give equal bytes.
+Each side is loaded from disk; rows, order, preprocessing and batches are the same, so that equal blocks give equal
+bytes.
 """
 
 from __future__ import annotations
@@ -46,9 +48,9 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
     """Features of the probe sample on every side of a finished run; what is on disk already is never computed again.
     Returns where they lie.
 
-    second: see `aligned.align`; of a second dataset, features of up to 500 rows are extracted, too. Raises NotFoundError when
-    the run has no artifact, or a dataset or its base model is gone; DataError or RecipeError when these are not what the run
-    was trained on.
+    second: see `aligned.align`; of a second dataset, features of up to 500 rows are extracted, too. Raises
+    NotFoundError when the run has no artifact, or a dataset or its base model is gone; DataError or RecipeError when
+    these are not what the run was trained on.
     """
     from core.training.session import dataset_of, read_rows
 
@@ -63,7 +65,8 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
     origin.of(run_dir).check_dataset(dataset)
     table = read_rows(dataset, settings=settings, workspace=workspace)
     task = tasks.get(recipe.task).of(facts_module.folder(recipe.base_model, settings), table)
-    work = _Work(recipe=recipe, facts=where.facts, task=task, rows=table, sample=probe_sample(table.labels, table.splits, rows=rows),
+    work = _Work(recipe=recipe, facts=where.facts, task=task, rows=table,
+                 sample=probe_sample(table.labels, table.splits, rows=rows),
                  precision=precision, settings=settings, observer=observer)
     observer.phase(Phase.CACHING)
     work.sides(where)
@@ -76,20 +79,23 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
 
 
 def _second_rows(dataset: str, *, settings: Settings, workspace: str) -> Rows:
-    """The rows of a second dataset that are looked at, and no others: they are encoded, and kept encoded, by themselves."""
+    """The rows of a second dataset that are looked at, and no others: they are encoded, and kept encoded, by
+    themselves."""
     from core.data import library
     from core.training.session import read_rows
 
-    every = read_rows(library.load(dataset, settings=settings, workspace=workspace), settings=settings, workspace=workspace)
+    every = read_rows(library.load(dataset, settings=settings, workspace=workspace), settings=settings,
+                      workspace=workspace)
     chosen = second_sample(every.labels, every.splits)
-    return replace(every, row_ids=every.row_ids[chosen], content=[every.content[i] for i in chosen], labels=every.labels[chosen],
-                   splits=every.splits[chosen], dataset_hash=f"{every.dataset_hash}-beside")
+    return replace(every, row_ids=every.row_ids[chosen], content=[every.content[i] for i in chosen],
+                   labels=every.labels[chosen], splits=every.splits[chosen],
+                   dataset_hash=f"{every.dataset_hash}-beside")
 
 
 def measure(run_dir: Path, *, settings: Settings, workspace: str, observer: Observer, rows: int = DEFAULT_ROWS,
             second: str = SHIFT_SET) -> AlignedSides:
-    """Extract the sides of a run, compare them, and measure what happened to the weights: all that the page opens with, on
-    disk.
+    """Extract the sides of a run, compare them, and measure what happened to the weights: all that the page opens with,
+    on disk.
 
     Returns base model and tuned model, aligned; their report is `shift_report.of`. second: see `aligned.align`.
     """
@@ -128,40 +134,44 @@ class _Work:
     def untrained(self, weights: Weights) -> Network:
         """The base model as published (or in 4 bits); its head plays no part in features."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        return self.task.build(facts_module.folder(self.recipe.base_model, self.settings), recipe=self.recipe, facts=self.facts,
-                               weights=weights, dropout=0.0, device=device, compute_dtype=artifact.compute_dtype(self.precision))
+        return self.task.build(facts_module.folder(self.recipe.base_model, self.settings), recipe=self.recipe,
+                               facts=self.facts, weights=weights, dropout=0.0, device=device,
+                               compute_dtype=artifact.compute_dtype(self.precision))
 
     def encoded(self) -> Encoded:
         return self.task.encode(self.rows, recipe=self.recipe, facts=self.facts, cache=self.settings.cache)
 
     def blocks(self, network: Network, what: str) -> dict[str, np.ndarray]:
         """Features of every block, from one forward pass."""
-        return pooled.every_block(network, self.encoded(), self.sample, precision=self.precision, report=self.report(what))
+        return pooled.every_block(network, self.encoded(), self.sample, precision=self.precision,
+                                  report=self.report(what))
 
     def tuned(self, where: FeaturePaths) -> dict[str, np.ndarray]:
-        """Features of the run's model. Up to the first block of which the run left weights it should be the model it started from: that
-        is computed on some rows and compared, and where it holds the features on disk are these blocks' own. Those above start from
-        the frozen prefix that the run has cached, where it is still there."""
+        """Features of the run's model. Up to the first block of which the run left weights it should be the model it
+        started from: that is computed on some rows and compared, and where it holds the features on disk are these
+        blocks' own. Those above start from the frozen prefix that the run has cached, where it is still there."""
         network = artifact.load(Side.of(where.run_dir), settings=self.settings).network
         names = network.stack.names
         weights = feature_paths.weights_of(self.recipe)
         moved = set(names) if weights is Weights.FRESH else artifact.moved_blocks(where.run_dir, network)
         unmoved = list(itertools.takewhile(lambda name: name not in moved, names))
         if unmoved and not self.unchanged(network, unmoved, weights):
-            self.observer.note("Frozen blocks do not compute what the model computes that the run started from: all are computed anew.")
+            self.observer.note("Frozen blocks do not compute what the model computes that the run started from: all "
+                               "are computed anew.")
             unmoved = []
         below = BlockFeatures.load(where.start).blocks if unmoved else {}
         if len(unmoved) == len(names):
             return below
-        inputs = Inputs(task=self.task, network=network, rows=self.rows, encoded=self.encoded(), precision=self.precision)
+        inputs = Inputs(task=self.task, network=network, rows=self.rows, encoded=self.encoded(),
+                        precision=self.precision)
         with prefix.reuse(inputs, self.sample, boundary=len(unmoved) - 1, recipe=self.recipe, facts=self.facts,
                           dataset=self.rows.dataset_hash, settings=self.settings):
             found = computed_blocks(inputs, self.sample, self.report("tuned model"))
         return {name: below[name] if name in unmoved else found[name] for name in names}
 
     def unchanged(self, network: Network, names: list[str], weights: Weights) -> bool:
-        """The page's self-test: whether these blocks of the run's model give the very bytes that the untrained model gives, both computed
-        here, on `CHECKED_ROWS` rows of the sample."""
+        """The page's self-test: whether these blocks of the run's model give the very bytes that the untrained model
+        gives, both computed here, on `CHECKED_ROWS` rows of the sample."""
         some = self.sample[np.linspace(0, len(self.sample) - 1, min(CHECKED_ROWS, len(self.sample))).astype(int)]
         sides = [pooled.every_block(model, self.encoded(), some, precision=self.precision)
                  for model in (network, self.untrained(weights))]

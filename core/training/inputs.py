@@ -40,14 +40,16 @@ class Inputs:
 
     def batch(self, indices: np.ndarray, *, epoch: int | None = None) -> Batch:
         """These rows on the CPU: `inputs` of the network, and `targets` of the loss. epoch: given for training."""
-        return {"inputs": self.network_inputs(indices, epoch=epoch), "targets": self.task.targets(self.rows, self.encoded, indices)}
+        return {"inputs": self.network_inputs(indices, epoch=epoch),
+                "targets": self.task.targets(self.rows, self.encoded, indices)}
 
     def network_inputs(self, indices: np.ndarray, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
         """What `run` takes for these rows, on the CPU, with `prefix` (n_rows, …) where it is cached."""
         if self.prefix is None:
             return self.encoded.batch(indices, epoch=epoch)
         tensors = self.encoded.beside_prefix(indices, prefix_axes=len(self.prefix_shape))
-        tensors["prefix"] = (self._tokens(self.prefix, indices, tensors["attention_mask"].shape[1]) if self.encoded.ragged
+        tensors["prefix"] = (self._tokens(self.prefix, indices, tensors["attention_mask"].shape[1])
+                             if self.encoded.ragged
                              else self._whole_rows(self.prefix, indices))
         return tensors
 
@@ -65,7 +67,8 @@ class Inputs:
         return values.contiguous(memory_format=torch.channels_last) if values.ndim == 4 else values
 
     def run(self, tensors: dict[str, torch.Tensor], model: Any = None) -> dict[str, torch.Tensor]:
-        """Forward pass of `network_inputs` (already on the device) through the network, or through `model`, which wraps it."""
+        """Forward pass of `network_inputs` (already on the device) through the network, or through `model`, which wraps
+        it."""
         tensors = dict(tensors)
         if self.runner is not None:
             self.runner.current = tensors.pop("prefix")
@@ -76,11 +79,13 @@ class Inputs:
         return {part: to_device(tensors, self.network.device) for part, tensors in batch.items()}
 
 
-def computed_blocks(inputs: Inputs, indices: np.ndarray, report: Report = lambda done, total: None) -> dict[str, np.ndarray]:
-    """Block name -> pooled activations (n_rows, n_dims) of these rows, in forward order: of all blocks, or, behind a cached prefix, of
-    those above it (what the replaced blocks hand on is not theirs)."""
+def computed_blocks(inputs: Inputs, indices: np.ndarray,
+                    report: Report = lambda done, total: None) -> dict[str, np.ndarray]:
+    """Block name -> pooled activations (n_rows, n_dims) of these rows, in forward order: of all blocks, or, behind a
+    cached prefix, of those above it (what the replaced blocks hand on is not theirs)."""
     blocks = every_block(inputs.network, _WithPrefix(inputs), indices, precision=inputs.precision, report=report)
-    return blocks if inputs.runner is None else {name: values for name, values in blocks.items() if name not in inputs.runner.removed}
+    return (blocks if inputs.runner is None
+            else {name: values for name, values in blocks.items() if name not in inputs.runner.removed})
 
 
 class _WithPrefix:
@@ -98,7 +103,8 @@ class _WithPrefix:
 
 
 class LengthBuckets(Sampler[list[int]]):
-    """Batches of rows of like length in random order, the same for the same (seed, epoch); see `batches_an_epoch` for the last one."""
+    """Batches of rows of like length in random order, the same for the same (seed, epoch); see `batches_an_epoch` for
+    the last one."""
 
     def __init__(self, indices: np.ndarray, lengths: np.ndarray, *, batch_size: int, seed: int) -> None:
         self.indices = indices

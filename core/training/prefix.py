@@ -1,4 +1,5 @@
-"""The frozen prefix: blocks below the first trainable one are run once for all rows, and everything after starts from there."""
+"""The frozen prefix: blocks below the first trainable one are run once for all rows, and everything after starts from
+there."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ MIN_CACHED_BLOCKS = 1
 
 
 def cache(session: Session, inputs: Inputs) -> None:
-    """Run the frozen blocks below the first trainable one once for all rows, and let `inputs` start from there ever after."""
+    """Run the frozen blocks below the first trainable one once for all rows, and let `inputs` start from there ever
+    after."""
     recipe, network = session.recipe, inputs.network
     boundary = _boundary(recipe, network)
     if boundary < MIN_CACHED_BLOCKS:
@@ -43,23 +45,27 @@ def cache(session: Session, inputs: Inputs) -> None:
         session.observer.note("The frozen blocks were not cached, because padding changes what this model computes.")
         return
     session.enter(Phase.CACHING)
-    wanted = np.concatenate([session.train, session.validation, session.rows.of(Split.TEST), session.rows.of(Split.SHIFT),
-                             tracked(session)])
-    found = extract.try_prefix(network, session.encoded, wanted[:TRIED_ROWS], boundary=boundary, precision=session.precision)
+    wanted = np.concatenate([session.train, session.validation, session.rows.of(Split.TEST),
+                             session.rows.of(Split.SHIFT), tracked(session)])
+    found = extract.try_prefix(network, session.encoded, wanted[:TRIED_ROWS], boundary=boundary,
+                               precision=session.precision)
     if found is None:
-        session.observer.note("The frozen blocks were not cached: the blocks of this model hand on more than one tensor.")
+        session.observer.note("The frozen blocks were not cached: the blocks of this model hand on more "
+                              "than one tensor.")
         return
     offsets, width = _layout(session.encoded, found)
     needed = len(wanted) * float(offsets[-1]) / len(session.encoded.lengths) * width * np.dtype(found.dtype).itemsize
     limit = CACHE_SHARE * session.settings.cache_gb * 1e9
     if needed > limit:
-        session.observer.note(f"The frozen blocks were not cached: their output takes {needed / 1e9:.1f} GB, more than the "
-                              f"{limit / 1e9:.1f} GB that one entry of the cache may take (THAW_CACHE_GB).")
+        session.observer.note(f"The frozen blocks were not cached: their output takes {needed / 1e9:.1f} GB, "
+                              f"more than the {limit / 1e9:.1f} GB that one entry of the cache may take "
+                              "(THAW_CACHE_GB).")
         return
     key = _key(recipe, session.facts, boundary=boundary, dataset=session.rows.dataset_hash, precision=session.precision,
                device=session.device.kind)
     store = RowStore(session.settings.cache, "prefix", key=key, offsets=offsets, width=width, dtype=found.dtype)
-    session.shared.append(extract.fill_prefix(store, network, session.encoded, wanted, boundary=boundary, precision=session.precision,
+    session.shared.append(extract.fill_prefix(store, network, session.encoded, wanted, boundary=boundary,
+                                              precision=session.precision,
                         report=session.report("rows", f"blocks below {boundary}")))
     _start_from(inputs, store, found, boundary)
     session.observer.note(f"The {boundary} frozen blocks below block {boundary} were run once and cached.")
@@ -72,11 +78,13 @@ def reuse(inputs: Inputs, indices: np.ndarray, *, boundary: int, recipe: Recipe,
 
     dataset: its content hash.
     """
-    key = _key(recipe, facts, boundary=boundary, dataset=dataset, precision=inputs.precision, device=inputs.network.device.type)
+    key = _key(recipe, facts, boundary=boundary, dataset=dataset, precision=inputs.precision,
+               device=inputs.network.device.type)
     if not RowStore.exists(settings.cache, "prefix", key=key):
         yield
         return
-    found = extract.try_prefix(inputs.network, inputs.encoded, indices[:TRIED_ROWS], boundary=boundary, precision=inputs.precision)
+    found = extract.try_prefix(inputs.network, inputs.encoded, indices[:TRIED_ROWS], boundary=boundary,
+                               precision=inputs.precision)
     if found is None:
         yield
         return
@@ -91,17 +99,18 @@ def reuse(inputs: Inputs, indices: np.ndarray, *, boundary: int, recipe: Recipe,
 
 
 def _boundary(recipe: Recipe, network: Network) -> int:
-    """Index of the first block that trains; 0 for methods without a freeze plan, the last block where only the head trains (its output
-    still passes the final norm)."""
+    """Index of the first block that trains; 0 for methods without a freeze plan, the last block where only the head
+    trains (its output still passes the final norm)."""
     if not methods.card_of(recipe.method).needs_freeze_plan:
         return 0
     return min(recipe.freeze.first_trainable((*network.stack.names, "head")) - 1, network.stack.size - 1)
 
 
-def _key(recipe: Recipe, facts: ModelFacts, *, boundary: int, dataset: str, precision: str, device: str) -> dict[str, Any]:
+def _key(recipe: Recipe, facts: ModelFacts, *, boundary: int, dataset: str, precision: str,
+         device: str) -> dict[str, Any]:
     four_bit = methods.card_of(recipe.method).weights is Weights.FOUR_BIT
-    return {"kind": "prefix", "boundary": boundary, "dataset": dataset, "model": facts.revision, "length": recipe.max_length,
-            "precision": precision, "device": device,
+    return {"kind": "prefix", "boundary": boundary, "dataset": dataset, "model": facts.revision,
+            "length": recipe.max_length, "precision": precision, "device": device,
             "quantised": [recipe.quantization.type, recipe.quantization.double] if four_bit else None}
 
 
@@ -113,4 +122,5 @@ def _layout(encoded: Encoded, found: extract.Boundary) -> tuple[np.ndarray, int]
 
 
 def _start_from(inputs: Inputs, store: RowStore, found: extract.Boundary, boundary: int) -> None:
-    inputs.prefix, inputs.prefix_shape, inputs.runner = store, found.shape, extract.PrefixRunner(inputs.network, boundary, found.outputs)
+    inputs.prefix, inputs.prefix_shape, inputs.runner = (store, found.shape,
+                                                         extract.PrefixRunner(inputs.network, boundary, found.outputs))

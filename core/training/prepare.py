@@ -12,7 +12,8 @@ from core.training import device
 
 
 def prepare(payload: dict[str, Any], *, settings: Settings, workspace: str, observer: Observer) -> dict[str, Any]:
-    """payload: {"model": id, "dataset": catalogue id}, either may be absent. Returns {"dataset": id, "model": revision}.
+    """payload: {"model": id, "dataset": catalogue id}, either may be absent. Returns {"dataset": id, "model":
+    revision}.
 
     Raises FetchError when no source delivers.
     """

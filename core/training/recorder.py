@@ -34,7 +34,8 @@ class FeatureRecorder(TrainerCallback):
         self.folder = folder
         self.wanted: tuple[int, ...] = ()
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
+                       **kwargs: Any) -> None:
         self.wanted = recorded_steps(state.max_steps)
         if state.global_step == 0:
             self.record(0)

@@ -14,8 +14,8 @@ from core.training import device as device_module
 def resolved(recipe: Recipe, *, run_dir: Path, settings: Settings) -> Recipe:
     """What the run folder says it computed in before, else what this device does faster.
 
-    Most recipes are resolved when they are submitted (`core.domain.resolve`); this is for those that were submitted before the device was
-    measured, or by a version that left them open.
+    Most recipes are resolved when they are submitted (`core.domain.resolve`); this is for those that were submitted
+    before the device was measured, or by a version that left them open.
     """
     if not resolve.is_open(recipe):
         return recipe

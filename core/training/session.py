@@ -79,7 +79,8 @@ class Session:
         return lambda done, total: self.observer.progress(done, total, unit, note)
 
     def build(self, weights: Weights, dropout: float) -> Network:
-        """A network of the recipe's base model on the device. Raises RecipeError when its files changed since the run looked at them."""
+        """A network of the recipe's base model on the device. Raises RecipeError when its files changed since the run
+        looked at them."""
         network = self.task.build(self.folder, recipe=self.recipe, facts=self.facts, weights=weights, dropout=dropout,
                                   compute_dtype=artifact.compute_dtype(self.precision), device=self.device.kind)
         origin.Origin(model_revision=self.facts.revision).check_model(self.recipe.base_model, self.settings)
@@ -90,7 +91,8 @@ def prepare(session: Session) -> None:
     """Weights and data on disk, device known, rows encoded."""
     recipe, settings = session.recipe, session.settings
     session.enter(Phase.FETCHING)
-    session.folder = fetch.ensure_model(recipe.base_model, settings=settings, progress=session.report("bytes", "base model"))
+    session.folder = fetch.ensure_model(recipe.base_model, settings=settings,
+                                        progress=session.report("bytes", "base model"))
     session.dataset = dataset_of(recipe.dataset, settings=settings, workspace=session.workspace,
                                  progress=session.report("bytes", "dataset"))
     session.enter(Phase.PREPARING)
@@ -105,7 +107,8 @@ def prepare(session: Session) -> None:
     session.precision = "fp32" if unable else session.precision
     session.observer.note(f"Computes in {session.precision} on {session.device.name}"
                           + (f", as this model does not compute in bf16 ({unable})." if unable else "."))
-    origin.record(session.run_dir, origin.Origin(model_revision=session.facts.revision, dataset_hash=session.dataset.content_hash))
+    origin.record(session.run_dir,
+                  origin.Origin(model_revision=session.facts.revision, dataset_hash=session.dataset.content_hash))
     _check_method(session)
     session.rows = read_rows(session.dataset, settings=settings, workspace=session.workspace)
     session.task = tasks.get(recipe.task).of(session.folder, session.rows)
@@ -114,12 +117,15 @@ def prepare(session: Session) -> None:
     if not len(session.rows.of(Split.TRAIN)):
         raise DataError("The dataset has no training rows.", remedy="Import it again with a training split.")
     sizes = budget.of_dataset(recipe, session.dataset)
-    session.train, session.validation = (session.task.choose(session.rows, session.rows.of(split), size, seed=recipe.seed)
+    session.train, session.validation = (session.task.choose(session.rows, session.rows.of(split),
+                                                             size, seed=recipe.seed)
                                          for split, size in zip((Split.TRAIN, Split.VALIDATION), sizes, strict=True))
     if len(session.train) < 2 and follows_batches(recipe, session.facts):
-        raise DataError("One training row is too few for this model.", why="Its BatchNorm layers take statistics over the rows of a batch.",
+        raise DataError("One training row is too few for this model.",
+                        why="Its BatchNorm layers take statistics over the rows of a batch.",
                         remedy="Import the dataset again with more training rows, or choose the method probe or LoRA.")
-    chosen = {Split.TRAIN: session.train, **{s: session.rows.of(s) for s in (Split.VALIDATION, Split.TEST, Split.SHIFT)}}
+    chosen = {Split.TRAIN: session.train,
+              **{s: session.rows.of(s) for s in (Split.VALIDATION, Split.TEST, Split.SHIFT)}}
     for finding in session.task.cautions(session.rows, {split.value: rows for split, rows in chosen.items()}):
         session.observer.note(finding.message)
     cache.evict(settings.cache, int(settings.cache_gb * 1e9))
@@ -139,7 +145,8 @@ def dataset_of(ref: str, *, settings: Settings, workspace: str, progress: Callab
 
 
 def read_rows(dataset: Dataset, *, settings: Settings, workspace: str) -> Rows:
-    """All rows of an ingested dataset, in file order; pictures as absolute paths. Raises DataError when they are not those of its hash."""
+    """All rows of an ingested dataset, in file order; pictures as absolute paths. Raises DataError when they are not
+    those of its hash."""
     from core.data import library
 
     library.verify(dataset, settings=settings, workspace=workspace)
@@ -164,20 +171,23 @@ def _check_origin(session: Session) -> None:
 def _check_method(session: Session) -> None:
     reason = methods.get(session.recipe.method).applies_to(session.facts, session.device)
     if reason:
-        raise RecipeError(f"{session.card.label} does not apply to {session.recipe.base_model}.", why=f"The reason: {reason}.",
-                          remedy="Choose another method or another base model.")
+        raise RecipeError(f"{session.card.label} does not apply to {session.recipe.base_model}.",
+                          why=f"The reason: {reason}.", remedy="Choose another method or another base model.")
 
 
 def tracked(session: Session) -> np.ndarray:
-    """The rows whose features are recorded while training; their labels play no part in it, so they may lie outside of a label budget."""
+    """The rows whose features are recorded while training; their labels play no part in it, so they may lie outside of
+    a label budget."""
     if not session.recipe.track_features:
         return np.zeros(0, np.int64)
     return probe_sample(session.rows.labels, session.rows.splits, rows=session.recipe.track_features)
 
 
 def feature_store(session: Session) -> RowStore:
-    """Pooled features of the untouched base model, shared by every run on (dataset, base model, length, pooling, precision)."""
-    key = {"kind": "pooled", "dataset": session.rows.dataset_hash, "model": session.facts.revision, "length": session.recipe.max_length,
-           "pooling": session.recipe.pooling, "precision": session.precision, "device": session.device.kind}
+    """Pooled features of the untouched base model, shared by every run on (dataset, base model, length, pooling,
+    precision)."""
+    key = {"kind": "pooled", "dataset": session.rows.dataset_hash, "model": session.facts.revision,
+           "length": session.recipe.max_length, "pooling": session.recipe.pooling, "precision": session.precision,
+           "device": session.device.kind}
     return RowStore(session.settings.cache, "features", key=key, offsets=np.arange(len(session.rows.labels) + 1),
                     width=session.facts.hidden_size)

@@ -13,7 +13,14 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    EarlyStoppingCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from core.domain.recipe import PAGED_ADAMW, Recipe, batches_an_epoch
@@ -72,46 +79,52 @@ class ThawTrainer(Trainer):
     def num_examples(self, dataloader: DataLoader[Any]) -> int:
         return len(self.train_rows)
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False,
+                     num_items_in_batch: Any = None) -> Any:
         """The task's loss on what `model` says, which is the network as the Trainer has wrapped it. inputs: a batch."""
         outputs = self.inputs.run(inputs["inputs"], model)
         loss = self.inputs.task.loss(outputs, inputs["targets"])
         if not torch.isfinite(loss):
             raise NonFiniteLossError(f"The loss became {loss.item()} at step {self.state.global_step + 1}.",
-                                     why=f"The learning rate ({self.recipe.learning_rate:g}) is too high for this model or precision "
-                                         f"({self.inputs.precision}).")
+                                     why=f"The learning rate ({self.recipe.learning_rate:g}) is too high for this "
+                                         f"model or precision ({self.inputs.precision}).")
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         return self.record(evaluate.outputs(self.inputs, self.validation_rows))
 
     def record(self, kept: Outputs) -> dict[str, float]:
-        """Report this, said of the validation rows, as the evaluation of the step reached; kept while the step is the best."""
+        """Report this, said of the validation rows, as the evaluation of the step reached; kept while the step is the
+        best."""
         best = self.state.best_global_step
-        self._outputs = {step: earlier for step, earlier in self._outputs.items() if step == best} | {self.state.global_step: kept}
+        self._outputs = ({step: earlier for step, earlier in self._outputs.items() if step == best}
+                         | {self.state.global_step: kept})
         found = evaluate.scores(self.inputs.task, kept, self.inputs.rows, self.validation_rows)
         selection = merit(found) - LOSS_WEIGHT * math.tanh(found["loss"])
         metrics = {f"eval_{name}": value for name, value in found.items()} | {"eval_selection": selection}
-        self.observer.evaluation(step=self.state.global_step, epoch=float(self.state.epoch or 0.0), samples=self.samples,
-                                 seconds=self.elapsed, **found)
+        self.observer.evaluation(step=self.state.global_step, epoch=float(self.state.epoch or 0.0),
+                                 samples=self.samples, seconds=self.elapsed, **found)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
-        """Whether this checkpoint becomes the one to keep: it is the best, or not distinguishable from the best and later.
+        """Whether this checkpoint becomes the one to keep: it is the best, or not distinguishable from the best and
+        later.
 
-        The learning rate falls to zero, so of checkpoints that validation cannot tell apart the later one has settled more.
+        The learning rate falls to zero, so of checkpoints that validation cannot tell apart the later one has settled
+        more.
         """
         super()._determine_best_metric(metrics, trial)
-        keep = self.inputs.task.as_good(metrics["eval_selection"], self.state.best_metric or 0.0, len(self.validation_rows))
+        keep = self.inputs.task.as_good(metrics["eval_selection"], self.state.best_metric or 0.0,
+                                        len(self.validation_rows))
         if keep:
             self.state.best_global_step = self.state.global_step
         return keep
 
     @property
     def best_outputs(self) -> Outputs | None:
-        """What the network of the best step, which it is after training, said of the validation rows; None where an earlier attempt
-        asked it."""
+        """What the network of the best step, which it is after training, said of the validation rows; None where an
+        earlier attempt asked it."""
         return self._outputs.get(self.state.best_global_step) if self.state.best_global_step is not None else None
 
     @property
@@ -177,21 +190,24 @@ class ObserverCallback(TrainerCallback):
     def __init__(self, trainer: ThawTrainer) -> None:
         self.trainer = trainer
 
-    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
+                       **kwargs: Any) -> None:
         self.trainer.sampler.set_epoch(int((state.epoch or 0.0) + 1e-6))
 
-    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
+                      **kwargs: Any) -> None:
         """While the head trains alone, the body is held: no dropout, and BatchNorm on stored statistics."""
         if self.trainer.head_first:
             network = self.trainer.inputs.network
             alone = state.global_step < head_first_steps(self.trainer.head_first, state.max_steps)
             network.hold([network.body] if alone else [])
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None,
-               **kwargs: Any) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
+               logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         if logs and "loss" in logs:
-            self.trainer.observer.step(step=state.global_step, total_steps=state.max_steps, epoch=float(state.epoch or 0.0),
-                                       loss=float(logs["loss"]), learning_rate=float(logs.get("learning_rate", 0.0)),
+            self.trainer.observer.step(step=state.global_step, total_steps=state.max_steps,
+                                       epoch=float(state.epoch or 0.0), loss=float(logs["loss"]),
+                                       learning_rate=float(logs.get("learning_rate", 0.0)),
                                        samples=self.trainer.samples, seconds=self.trainer.elapsed)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -199,7 +215,8 @@ class ObserverCallback(TrainerCallback):
         checkpoints.seal(folder / f"checkpoint-{state.global_step}")
         checkpoints.prune(folder)
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> TrainerControl:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
+                    **kwargs: Any) -> TrainerControl:
         self.trainer.observer.progress(state.global_step, state.max_steps, "steps")
         if self.trainer.observer.should_stop():
             control.should_training_stop = control.should_save = True
@@ -208,7 +225,8 @@ class ObserverCallback(TrainerCallback):
 
 
 def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
-    """AdamW groups: the head at its own rate; each block at `learning_rate · layer_decay^(blocks above it)`; biases and norms undecayed."""
+    """AdamW groups: the head at its own rate; each block at `learning_rate · layer_decay^(blocks above it)`; biases and
+    norms undecayed."""
     owner = block_of([name for name, _ in network.body.named_parameters()], network.stack)
     depth = {name: i for i, name in enumerate(network.stack.names)}
     top = len(depth) - 1
@@ -217,11 +235,13 @@ def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
         if not parameter.requires_grad:
             continue
         inner = name.removeprefix("body.")
-        rate = (recipe.learning_rate * recipe.freeze.layer_decay ** (top - depth[owner[inner]]) if name.startswith("body.")
+        rate = (recipe.learning_rate * recipe.freeze.layer_decay ** (top - depth[owner[inner]])
+                if name.startswith("body.")
                 else recipe.head_learning_rate)
         decay = 0.0 if parameter.ndim < 2 or any(part in name.lower() for part in NO_DECAY) else recipe.weight_decay
         groups.setdefault((rate, decay, name.startswith("body.")), []).append(parameter)
-    return [{"params": members, "lr": rate, "weight_decay": decay, "body": body} for (rate, decay, body), members in groups.items()]
+    return [{"params": members, "lr": rate, "weight_decay": decay, "body": body}
+            for (rate, decay, body), members in groups.items()]
 
 
 def head_first_steps(share: float, total: int) -> int:
@@ -240,21 +260,24 @@ def body_rate(settle: int, total: int) -> Callable[[int], float]:
     return lambda step: falling(step) * min(1.0, max(0.0, (step - settle + 1) / (settle + 1)))
 
 
-def build(*, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.ndarray, folder: Path, observer: Observer,
-          elapsed: float = 0.0) -> ThawTrainer:
-    """A Trainer for the recipe; checkpoints go to `folder`, at each evaluation (the one to keep and the last stay on disk)."""
+def build(*, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.ndarray, folder: Path,
+          observer: Observer, elapsed: float = 0.0) -> ThawTrainer:
+    """A Trainer for the recipe; checkpoints go to `folder`, at each evaluation (the one to keep and the last stay on
+    disk)."""
     steps_an_epoch = batches_an_epoch(len(train), recipe.batch_size)
     total = max(1, math.ceil(steps_an_epoch * recipe.epochs))
     every = max(1, math.ceil(steps_an_epoch / max(1, recipe.evaluations_per_epoch)))
     device = inputs.network.device.type
     args = TrainingArguments(
-        output_dir=str(folder), num_train_epochs=recipe.epochs, max_steps=total, per_device_train_batch_size=recipe.batch_size,
-        learning_rate=recipe.learning_rate, lr_scheduler_type="linear", warmup_steps=int(recipe.warmup_ratio * total),
-        max_grad_norm=recipe.max_grad_norm, seed=recipe.seed, data_seed=recipe.seed, use_cpu=device == "cpu",
-        bf16=inputs.precision == "bf16", fp16=inputs.precision == "fp16",
-        logging_steps=max(1, steps_an_epoch // LOGS_PER_EPOCH), logging_nan_inf_filter=False, report_to="none", disable_tqdm=True,
+        output_dir=str(folder), num_train_epochs=recipe.epochs, max_steps=total,
+        per_device_train_batch_size=recipe.batch_size, learning_rate=recipe.learning_rate, lr_scheduler_type="linear",
+        warmup_steps=int(recipe.warmup_ratio * total), max_grad_norm=recipe.max_grad_norm, seed=recipe.seed,
+        data_seed=recipe.seed, use_cpu=device == "cpu", bf16=inputs.precision == "bf16",
+        fp16=inputs.precision == "fp16", logging_steps=max(1, steps_an_epoch // LOGS_PER_EPOCH),
+        logging_nan_inf_filter=False, report_to="none", disable_tqdm=True,
         eval_strategy="steps" if len(validation) else "no", eval_steps=every, save_strategy="steps", save_steps=every,
         load_best_model_at_end=bool(len(validation)), metric_for_best_model="selection", greater_is_better=True,
         restore_callback_states_from_checkpoint=True, remove_unused_columns=False, dataloader_pin_memory=False,
         label_names=[])
-    return ThawTrainer(inputs=inputs, recipe=recipe, train=train, validation=validation, observer=observer, elapsed=elapsed, args=args)
+    return ThawTrainer(inputs=inputs, recipe=recipe, train=train, validation=validation, observer=observer,
+                       elapsed=elapsed, args=args)

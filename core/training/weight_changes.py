@@ -1,4 +1,5 @@
-"""What training did to the weights of a run: published weights against merged ones, module by module, kept as JSON in the run folder."""
+"""What training did to the weights of a run: published weights against merged ones, module by module, kept as JSON in
+the run folder."""
 
 from __future__ import annotations
 
@@ -32,12 +33,14 @@ MOST_ENTRIES = 4_000_000
 
 
 def ensure(where: FeaturePaths, *, settings: Settings, observer: Observer) -> None:
-    """Write `features/weights.json` in the run folder unless it is there. Weights that did not change are counted, not listed."""
+    """Write `features/weights.json` in the run folder unless it is there. Weights that did not change are counted, not
+    listed."""
     path = where.run_dir / "features" / FILE
     if path.is_file():
         return
     if weights_of(where.recipe) is Weights.FRESH:
-        document: dict[str, Any] = {"note": "A run from scratch does not start from the published weights, so there is no change to show.",
+        document: dict[str, Any] = {"note": "A run from scratch does not start from the published weights, so there is "
+                                            "no change to show.",
                                     "modules": [], "untouched": 0}
     else:
         document = _measure(where, settings, observer)
@@ -63,15 +66,16 @@ def _measure(where: FeaturePaths, settings: Settings, observer: Observer) -> dic
         observer.progress(len(changed), len(changed), "weights")
         untouched += published.count - len(changed)
     merged = (where.run_dir / "artifact" / artifact.ADAPTER).is_dir()
-    return {"note": "Adapters are merged into the published weights first." if merged else "", "modules": found, "untouched": untouched}
+    return {"note": "Adapters are merged into the published weights first." if merged else "", "modules": found,
+            "untouched": untouched}
 
 
 def _module(name: str, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
     if before.size > MOST_ENTRIES:
         size = float(np.linalg.norm(before.astype(np.float64)))
         change = float(np.linalg.norm(after.astype(np.float64) - before))
-        return {"name": name, "shape": list(before.shape), "relative": change / size if size else None, "singular": [], "rank90": None,
-                "intruders": None}
+        return {"name": name, "shape": list(before.shape), "relative": change / size if size else None, "singular": [],
+                "rank90": None, "intruders": None}
     measured = weights.module(name, before, after)
     return asdict(replace(measured, singular=tuple(float(f"{value:.4g}") for value in measured.singular)))
 
@@ -110,7 +114,8 @@ class _Published:
 
     def _find(self, name: str) -> tuple[Any, str] | None:
         """By the body's name, or by one that ends in it (`bert.encoder…` holds the body's `encoder…`)."""
-        return self.names.get(name) or next((found for stored, found in self.names.items() if stored.endswith(f".{name}")), None)
+        return (self.names.get(name)
+                or next((found for stored, found in self.names.items() if stored.endswith(f".{name}")), None))
 
 
 def _changes(where: FeaturePaths, settings: Settings) -> Iterator[tuple[str, Change]]:

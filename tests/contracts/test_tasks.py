@@ -1,4 +1,5 @@
-"""A task is one file and one line: nothing outside `core/tasks` asks which one it is, but for readers that detect it."""
+"""A task is one file and one line: nothing outside `core/tasks` asks which one it is, but for readers that detect
+it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """Data folders of earlier versions open with everything they had, and answer what they answered then.
 
-`tests/fixtures/home-1.zip` was made by commit 3a4fbf7: a table imported, five methods trained on a tiny BERT through the queue, the
-features of two runs measured. `home-2.zip` was made by commit 3424288, the last before the code was rearranged: texts with a shift set and
-pictures, every method, seeds, label budgets, failed, stopped and killed runs, features beside a second dataset, runs of the command line.
-`expected.json` in each holds what its version answered. Numbers that a machine decides are written as `<any>` there.
+`tests/fixtures/home-1.zip` was made by commit 3a4fbf7: a table imported, five methods trained on a tiny BERT through
+the queue, the features of two runs measured. `home-2.zip` was made by commit 3424288, the last before the code was
+rearranged: texts with a shift set and pictures, every method, seeds, label budgets, failed, stopped and killed runs,
+features beside a second dataset, runs of the command line. `expected.json` in each holds what its version answered.
+Numbers that a machine decides are written as `<any>` there.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ MADE_AT = "/tmp/fx/home"
 ANY = "<any>"
 
 
-# -- what is asked. Only this part knows what the code calls things; what is expected never changes -----------------------------------
+# -- what is asked. Only this part knows what the code calls things; what is expected never changes --------------------
 
 
 class Answers:
@@ -117,13 +118,15 @@ class Answers:
         return [dataset.id for dataset in self.thaw.features.second_datasets(self.ws, run)]
 
     def shift(self, a: str, b: str, beside: str) -> Any:
-        """a, b: `run`, `run:base`, `run:4bit`, `run:step:12`. beside: `shift`, `none`, or the id of a second dataset."""
+        """a, b: `run`, `run:base`, `run:4bit`, `run:step:12`. beside: `shift`, `none`, or the id of a second
+        dataset."""
         found = self.thaw.features.compare(self.ws, _side(a), _side(b), names=("base", "tuned"), second=beside)
         return found.shift.to_json()
 
     def story(self, run: str, block: str) -> Any:
         found = self.thaw.features.over_training(self.ws, run, block)
-        return None if found is None else {"steps": found.steps, "checkpoints": found.checkpoints, "row_ids": found.row_ids}
+        return (None if found is None else {"steps": found.steps, "checkpoints": found.checkpoints,
+                                            "row_ids": found.row_ids})
 
     def yardstick(self, run: str) -> Any:
         return self.thaw.features.seed_similarity(self.ws, run)
@@ -157,7 +160,7 @@ def _side(text: str) -> Side:
     return Side(run=run, which=Which(which) if which else Which.FINAL, step=int(step) if step else None)
 
 
-# -- opening and comparing ------------------------------------------------------------------------------------------------------------
+# -- opening and comparing ---------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +200,8 @@ def _of_the_first_form(said: dict[str, Any]) -> dict[str, Any]:
               ("datasets", [], [{"id": said["dataset"], "name": "Tiny topics", "rows_kept": 90}]),
               ("import_report", [said["dataset"]], {"rows_read": 90, "rows_kept": 90}),
               ("paired", [said["runs"][0]["id"], said["runs"][1]["id"]], {"n": 18})]
-    return {"ws": said["ws"], "answers": [{"call": call, "args": args, "answer": answer} for call, args, answer in calls],
+    return {"ws": said["ws"],
+            "answers": [{"call": call, "args": args, "answer": answer} for call, args, answer in calls],
             "trained": [each["id"] for each in said["runs"]]}
 
 
@@ -217,13 +221,15 @@ def plain(value: Any) -> Any:
 
 
 def differences(found: Any, wanted: Any, *, near: float = 1e-6, where: str = "") -> list[str]:
-    """What was there before and is not there now, or is another value; more may have come. near: how far a fraction may be off."""
+    """What was there before and is not there now, or is another value; more may have come. near: how far a fraction may
+    be off."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         lost = [f"{where}.{key} is gone" for key in wanted if key not in found]
         return lost + [line for key, part in wanted.items() if key in found
                        for line in differences(found[key], part, near=near, where=f"{where}.{key}")]
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        return [line for at, part in enumerate(wanted) for line in differences(found[at], part, near=near, where=f"{where}[{at}]")]
+        return [line for at, part in enumerate(wanted)
+                for line in differences(found[at], part, near=near, where=f"{where}[{at}]")]
     if wanted == ANY and (found is None or isinstance(found, (int, float, str, list, dict))):
         return []
     if isinstance(wanted, float) and isinstance(found, (int, float)) and not isinstance(found, bool):
@@ -243,7 +249,7 @@ def second(tmp_path: Path) -> Old:
     return unpacked("home-2", tmp_path / "home")
 
 
-# -- every data folder ----------------------------------------------------------------------------------------------------------------
+# -- every data folder -------------------------------------------------------------------------------------------------
 
 
 def test_datasets_and_imports_are_as_they_were(old: Old) -> None:
@@ -305,14 +311,15 @@ def test_trained_models_still_predict_what_was_recorded(old: Old) -> None:
         kind = "text" if "text" in rows.column_names else "image"
         content = dict(zip(rows["row_id"].to_pylist(), rows[kind].to_pylist(), strict=True))
         recorded = pq.read_table(folder / "predictions-test.parquet")
-        chosen = [content[row] if kind == "text" else str(dataset / content[row]) for row in recorded["row_id"].to_pylist()]
+        chosen = [content[row] if kind == "text" else str(dataset / content[row])
+                  for row in recorded["row_id"].to_pylist()]
         found, classes, precision = old.answers.predict(folder, chosen)
         probabilities = np.array([[item["probabilities"][name] for name in classes] for item in found])
-        np.testing.assert_allclose(probabilities, np.stack(recorded["probabilities"].to_pylist()), err_msg=recipe["method"],
-                                   atol=3e-2 if precision == "bf16" else 1e-3)
+        np.testing.assert_allclose(probabilities, np.stack(recorded["probabilities"].to_pylist()),
+                                   err_msg=recipe["method"], atol=3e-2 if precision == "bf16" else 1e-3)
 
 
-# -- the second one only: the command line, going on, and one of every stored document ------------------------------------------------
+# -- the second one only: the command line, going on, and one of every stored document ---------------------------------
 
 
 def test_documents_of_the_command_line_are_as_they_were(second: Old) -> None:
@@ -331,9 +338,11 @@ def test_a_comparison_made_now_has_the_document_of_then(second: Old) -> None:
 def test_a_stopped_run_goes_on_to_where_it_would_have_come_without_a_break(second: Old) -> None:
     stopped, whole = (second.answers.folder(second.expected["names"][name]) for name in ("stopped", "whole"))
     assert second.answers.command("resume", str(stopped))["status"] == 0
-    found, wanted = (pq.read_table(folder / "predictions-test.parquet").sort_by("row_id") for folder in (stopped, whole))
+    found, wanted = (pq.read_table(folder / "predictions-test.parquet").sort_by("row_id")
+                     for folder in (stopped, whole))
     assert found["row_id"].equals(wanted["row_id"])
-    np.testing.assert_allclose(np.stack(found["probabilities"].to_pylist()), np.stack(wanted["probabilities"].to_pylist()), atol=2e-2)
+    np.testing.assert_allclose(np.stack(found["probabilities"].to_pylist()),
+                               np.stack(wanted["probabilities"].to_pylist()), atol=2e-2)
     steps = [json.loads((folder / "result.json").read_text(encoding="utf-8"))["steps"] for folder in (stopped, whole)]
     assert steps[0] == steps[1]
 

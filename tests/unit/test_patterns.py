@@ -17,8 +17,8 @@ from core.domain.targets import lora_targets
 from core.errors import PatternError
 
 NAMES = ["layer.0.attention.self.query", "layer.0.attention.self.value", "layer.1.output.dense", "embeddings.LayerNorm"]
-HOSTILE = ((r"(a+)+$", r"(.*)*(.*)*(.*)*(.*)*x", r"(?:a|aa)+$", r"(a|a)*b", r"((a{60}){60}){60}", "(" * 250,
-            r"([a-z]+)*$", r"(x+x+)+y"))
+HOSTILE = (r"(a+)+$", r"(.*)*(.*)*(.*)*(.*)*x", r"(?:a|aa)+$", r"(a|a)*b", r"((a{60}){60}){60}", "(" * 250,
+           r"([a-z]+)*$", r"(x+x+)+y")
 
 
 def test_a_pattern_is_found_anywhere_in_a_name() -> None:

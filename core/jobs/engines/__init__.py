@@ -1,7 +1,8 @@
-"""Engines carry out claimed runs. The supervisor decides which run starts and which worker must end; an engine knows how.
+"""Engines carry out claimed runs. The supervisor decides which run starts and which worker must end; an engine knows
+how.
 
-`local` starts a process for each run on this machine. One for several machines can stand next to it: nothing outside this
-package starts, signals or reaps a worker.
+`local` starts a process for each run on this machine. One for several machines can stand next to it: nothing outside
+this package starts, signals or reaps a worker.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Engine(Protocol):
         """Where its workers are; written on each claim (`Claim.host`)."""
 
     def warm_up(self) -> None:
-        """Called once by a supervisor that begins; what runs must wait for (the device is measured) goes on in the background."""
+        """Called once by a supervisor that begins; what runs must wait for (the device is measured) goes on in the
+        background."""
 
     def ready(self) -> bool:
         """Whether runs can be started now."""

@@ -1,4 +1,5 @@
-"""The engine of one machine: a fresh worker process for each run, in a session and with a temporary folder of its own."""
+"""The engine of one machine: a fresh worker process for each run, in a session and with a temporary folder of its
+own."""
 
 from __future__ import annotations
 

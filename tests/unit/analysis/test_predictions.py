@@ -29,15 +29,17 @@ def write(folder: Path, split: str, *, probabilities: bool = True) -> None:
 
 
 def result(metrics: dict[str, dict[str, Interval]]) -> Result:
-    return Result(metrics=metrics, trainable_params=1, total_params=2, seconds=1.0, phase_seconds={}, peak_memory_bytes=1,
-                  estimated_memory_bytes=1, artifact_bytes=1, steps=1, samples=1, precision="fp32", device="cpu")
+    return Result(metrics=metrics, trainable_params=1, total_params=2, seconds=1.0, phase_seconds={},
+                  peak_memory_bytes=1, estimated_memory_bytes=1, artifact_bytes=1, steps=1, samples=1, precision="fp32",
+                  device="cpu")
 
 
 def test_rows_come_by_id_with_what_their_file_holds(tmp_path: Path) -> None:
     write(tmp_path, "test")
     found = predictions.read(tmp_path, "test")
     assert found is not None and found.row_ids.tolist() == list(range(40))
-    assert found.judged.of(Need.LABELS).tolist() == LABELS.tolist() and found.judged.of(Need.PREDICTIONS).tolist() == GUESSES.tolist()
+    assert (found.judged.of(Need.LABELS).tolist() == LABELS.tolist() and found.judged.of(Need.PREDICTIONS).tolist()
+            == GUESSES.tolist())
     np.testing.assert_allclose(found.judged.of(Need.PROBABILITIES), PROBABILITIES)
     write(tmp_path, "shift", probabilities=False)
     other = predictions.read(tmp_path, "shift")

@@ -162,7 +162,7 @@ def test_what_is_left_to_the_device_is_decided_at_submit(thaw: Thaw, ready: Data
     runs.append(thaw.runs.fork(WORKSPACE, runs[0], recipe(ready, seed=1)))
     slower = dataclasses.replace(DEVICE, precision="fp32")  # as another day's measurement may find
     (thaw.settings.home / "device.json").write_text(json.dumps(codec.to_json(slower)), encoding="utf-8")
-    assert [thaw.runs.get(WORKSPACE, run).recipe.precision for run in runs] == ["bf16", "bf16", "fp32", "bf16"]  # type: ignore[union-attr]
+    assert ([thaw.runs.get(WORKSPACE, run).recipe.precision for run in runs] == ["bf16", "bf16", "fp32", "bf16"])  # type: ignore[union-attr]
 
 
 def test_what_the_device_does_not_have_is_refused_at_submit(thaw: Thaw, ready: Dataset) -> None:

@@ -1,4 +1,5 @@
-"""Whatever a command raises is told in three parts, with the log that has the traceback; exit status 1, no traceback on screen."""
+"""Whatever a command raises is told in three parts, with the log that has the traceback; exit status 1, no traceback on
+screen."""
 
 from __future__ import annotations
 
@@ -24,8 +25,9 @@ ROOT = Path(__file__).resolve().parents[3]
 ARGUMENTS: dict[str, list[str]] = {
     "data_check": ["data", "check", "x.csv"], "compare": ["compare", "--data", "x", "--model", "m", "--out", "o"],
     "shift": ["shift", "run"],
-    "predict": ["predict", "run", "--input", "x"], "export": ["export", "run", "--to", "t", "--as", "merged"], "runs": ["runs"],
-    "resume": ["resume", "run"], "stop": ["stop", "run"], "supervise": ["supervise"], "doctor": ["doctor"]}
+    "predict": ["predict", "run", "--input", "x"], "export": ["export", "run", "--to", "t", "--as", "merged"],
+    "runs": ["runs"], "resume": ["resume", "run"], "stop": ["stop", "run"], "supervise": ["supervise"],
+    "doctor": ["doctor"]}
 
 
 class Unforeseen(Exception):
@@ -43,7 +45,8 @@ def bursting(*args: Any, **kwargs: Any) -> Any:
     raise Unforeseen("a pipe burst\nin the cellar")
 
 
-def assert_told(argv: list[str], capsys: pytest.CaptureFixture[str], log: Path, *, says: str = "Unforeseen: a pipe burst") -> None:
+def assert_told(argv: list[str], capsys: pytest.CaptureFixture[str], log: Path,
+                *, says: str = "Unforeseen: a pipe burst") -> None:
     """The command fails in three parts, on screen and as JSON, and the log has the traceback."""
     capsys.readouterr()
     assert program.main(argv) == 1
@@ -61,7 +64,8 @@ def test_every_command_is_tried() -> None:
 
 
 @pytest.mark.parametrize("command", ARGUMENTS)
-def test_an_exception_of_any_command(command: str, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_of_any_command(command: str, home: Path, capsys: pytest.CaptureFixture[str],
+                                     monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 
     module, _, function = program.HANDLERS[command].partition(":")
@@ -70,8 +74,8 @@ def test_an_exception_of_any_command(command: str, home: Path, capsys: pytest.Ca
     assert f"core {' '.join(ARGUMENTS[command])}" in (home / "logs" / "command.log").read_text(encoding="utf-8")
 
 
-def test_an_exception_before_the_command(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-                                         tmp_path: Path) -> None:
+def test_an_exception_before_the_command(home: Path, capsys: pytest.CaptureFixture[str],
+                                         monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Settings that cannot be read: there is no data folder to write to."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(program.settings_module, "load", bursting)
@@ -81,7 +85,8 @@ def test_an_exception_before_the_command(home: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize("place", ["read", "check", "print", "log"])
 def test_an_exception_inside_a_command(place: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
                                        monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the arguments and the result of one command, at each step; also where the log itself cannot be written."""
+    """Between the arguments and the result of one command, at each step; also where the log itself cannot be
+    written."""
     path = tmp_path / "rows.csv"
     path.write_text("text,label\n" + "".join(f"words {i},{'ab'[i % 2]}\n" for i in range(20)))
     target = {"read": "core.data.tables.read", "check": "core.data.check.examine", "print": "core.cli.data._print",
@@ -96,7 +101,8 @@ def test_an_exception_inside_a_command(place: str, home: Path, tmp_path: Path, c
     if place == "print":
         assert program.main(["data", "check", str(path)]) == 1
         said = capsys.readouterr()
-        assert "Why: An unexpected Unforeseen: a pipe burst" in said.err and str(log) in said.err and "Traceback" not in said.err
+        assert ("Why: An unexpected Unforeseen: a pipe burst" in said.err and str(log) in said.err and "Traceback"
+                not in said.err)
     else:
         assert_told(["data", "check", str(path)], capsys, log)
 
@@ -110,17 +116,20 @@ def test_an_exception_while_predicting(target: str, home: Path, tmp_path: Path, 
     assert_told(["predict", str(run), "--input", str(tmp_path / "new.csv")], capsys, home / "logs" / "command.log")
 
 
-def test_a_folder_that_may_not_be_written_is_named(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_written_is_named(home: Path, capsys: pytest.CaptureFixture[str],
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*args: Any) -> int:
         raise PermissionError(13, "Permission denied", "/somewhere/out")
 
     monkeypatch.setattr(compare, "run", forbidden)
     assert program.main(ARGUMENTS["compare"]) == 1
     said = capsys.readouterr().err
-    assert "Error: /somewhere/out cannot be used." in said and "Permission denied" in said and "fault in Thaw" not in said
+    assert ("Error: /somewhere/out cannot be used." in said and "Permission denied" in said and "fault in Thaw"
+            not in said)
 
 
-@pytest.mark.parametrize(("error", "words"), [(MemoryError(), "more memory"), (OSError(28, "No space left on device"), "disk is full")])
+@pytest.mark.parametrize(("error", "words"),
+                         [(MemoryError(), "more memory"), (OSError(28, "No space left on device"), "disk is full")])
 def test_what_is_known_is_said(error: Exception, words: str, home: Path, capsys: pytest.CaptureFixture[str],
                                monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*args: Any) -> int:
@@ -133,12 +142,14 @@ def test_what_is_known_is_said(error: Exception, words: str, home: Path, capsys:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "{}", '{"task": "cooking"}', "\x00"])
-def test_a_damaged_recipe_is_named(content: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_recipe_is_named(content: str, home: Path, tmp_path: Path,
+                                   capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(tmp_path / "run")
     (run / "recipe.json").write_text(content)
     (run / "artifact").mkdir()
     (run / "artifact" / "labels.json").write_text('{"classes": ["a", "b"], "precision": "fp32"}')
-    for argv in (["predict", str(run), "--input", "a text"], ["export", str(run), "--to", str(tmp_path / "t"), "--as", "adapter"]):
+    for argv in (["predict", str(run), "--input", "a text"],
+                 ["export", str(run), "--to", str(tmp_path / "t"), "--as", "adapter"]):
         assert program.main(argv) == 1
         said = capsys.readouterr().err
         assert f"{run / 'recipe.json'} cannot be read" in said and "fault in Thaw" not in said
@@ -164,7 +175,8 @@ def test_a_reader_that_goes_away_and_a_terminal_of_few_characters(tmp_path: Path
     """`core … | head -1` and a terminal that knows only ASCII: neither is an error of three parts, nor a traceback."""
     path = tmp_path / "rows.csv"
     texts, labels = tiny.make_texts(60)
-    path.write_text("text,label\n" + "".join(f"{text} …,{label}→\n" for text, label in zip(texts, labels, strict=True)), encoding="utf-8")
+    path.write_text("text,label\n" + "".join(f"{text} …,{label}→\n" for text, label in zip(texts, labels, strict=True)),
+                    encoding="utf-8")
     environment = {**os.environ, "THAW_HOME": str(tmp_path / "home"), "THAW_HUB": "0", "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "core", "data", "check", str(path)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=120, check=False)
@@ -172,7 +184,8 @@ def test_a_reader_that_goes_away_and_a_terminal_of_few_characters(tmp_path: Path
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as gone:
-        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=gone, stderr=subprocess.PIPE, timeout=120, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=gone, stderr=subprocess.PIPE, timeout=120,
+                              check=False)
     assert done.returncode == 1 and b"Traceback" not in done.stderr and b"BrokenPipe" not in done.stderr
 
 
@@ -182,8 +195,9 @@ def test_a_file_that_is_not_there_is_not_taken_for_a_text(name: str, tmp_path: P
     with pytest.raises(DataError) as caught:
         use.new_rows(name, run, text=None, settings=Settings(home=home, hub=False), workspace="cli")
     assert caught.value.why and caught.value.remedy
-    assert use.new_rows("see missing.csv", run, text=None, settings=Settings(home=home, hub=False), workspace="cli").content == [
-        "see missing.csv"]
+    assert use.new_rows("see missing.csv", run, text=None, settings=Settings(home=home, hub=False),
+                        workspace="cli").content == [
+                            "see missing.csv"]
 
 
 def write_run(folder: Path) -> Path:

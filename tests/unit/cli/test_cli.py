@@ -38,7 +38,8 @@ def write_csv(path: Path, rows: list[tuple[str, str]]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("argv", [[], ["unknown"], ["data"], ["compare", "--data", "x"], ["export", "d", "--to", "t", "--as", "zip"],
+@pytest.mark.parametrize("argv", [[], ["unknown"], ["data"], ["compare", "--data", "x"],
+                                  ["export", "d", "--to", "t", "--as", "zip"],
                                   ["compare", "--data", "x", "--model", "m", "--out", "o", "--seeds", "0"]])
 def test_wrong_usage_is_status_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -65,7 +66,8 @@ def test_an_error_has_three_parts_and_status_1(home: Path, capsys: pytest.Captur
     assert set(json.loads(capsys.readouterr().out)["error"]) == {"kind", "what", "why", "remedy"}
 
 
-def test_a_bad_setting_is_an_error_not_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_setting_is_an_error_not_a_traceback(monkeypatch: pytest.MonkeyPatch,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("THAW_SLOTS", "many")
     assert program.main(["runs"]) == 1
     assert "THAW_SLOTS" in capsys.readouterr().err
@@ -79,7 +81,8 @@ def test_unknown_method_budget_and_data_are_named(home: Path, capsys: pytest.Cap
     assert "bbc-news" in capsys.readouterr().err
 
 
-def test_data_check_prints_the_document_of_the_design(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_check_prints_the_document_of_the_design(home: Path, tmp_path: Path,
+                                                      capsys: pytest.CaptureFixture[str]) -> None:
     texts, labels = tiny.make_texts(60)
     path = write_csv(tmp_path / "rows.csv", [*zip(texts, labels, strict=True), ("", labels[0])])
     assert program.main(["data", "check", str(path), "--json"]) == 0
@@ -94,7 +97,8 @@ def test_data_check_prints_the_document_of_the_design(home: Path, tmp_path: Path
     assert "61 rows read = 60 kept + 1 left out" in capsys.readouterr().out
 
 
-def test_data_check_of_a_file_that_cannot_be_used_is_status_1(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_check_of_a_file_that_cannot_be_used_is_status_1(home: Path, tmp_path: Path,
+                                                              capsys: pytest.CaptureFixture[str]) -> None:
     path = write_csv(tmp_path / "one.csv", [("a text", "same"), ("another", "same")])
     assert program.main(["data", "check", str(path), "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
@@ -126,7 +130,8 @@ def test_the_table_of_a_comparison_has_a_column_for_every_metric(capsys: pytest.
     run = {"method": "probe", "seed": 0, "budget": None, "status": "done",
            "metrics": dict.fromkeys(("test", "shift", "validation"), scores), "trainable_params": 10, "seconds": 1.0,
            "marginal_seconds": 1.0, "peak_memory_bytes": 10, "artifact_bytes": 10}
-    report = {"model": "minilm", "dataset": {"name": "Tiny", "rows": {"test": 9}}, "runs": [run, run | {"metrics": {}}], "paired": []}
+    report = {"model": "minilm", "dataset": {"name": "Tiny", "rows": {"test": 9}}, "runs": [run, run | {"metrics": {}}],
+              "paired": []}
     compare._print(report, Path("out"))
     head, _, whole, empty = capsys.readouterr().out.splitlines()[1:5]
     assert all(metric.label in head for metric in METRICS) and head.count("shift-set") == 1
@@ -134,12 +139,13 @@ def test_the_table_of_a_comparison_has_a_column_for_every_metric(capsys: pytest.
 
 
 def test_help_is_quick_and_leaves_torch_out() -> None:
-    code = "import sys; from core.cli import parser; parser.build(); assert not {'torch', 'pandas', 'streamlit'} & set(sys.modules)"
+    code = ("import sys; from core.cli import parser; parser.build(); assert not {'torch', 'pandas', 'streamlit'} & "
+            "set(sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False).returncode == 0
     assert parser.build().prog == "python -m core"
 
 
-# -- one small comparison, carried through --------------------------------------------------------------------------------------------
+# -- one small comparison, carried through -----------------------------------------------------------------------------
 
 
 class Compared(NamedTuple):
@@ -160,9 +166,9 @@ def compared(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Comp
     shift = write_csv(folder / "shift.csv", [*zip(others, [name.upper() for name in names], strict=True),
                                              *((f"unknown kind {i}", "elsewhere") for i in range(5))])
     environment = {**os.environ, "THAW_HOME": str(folder / "home"), "THAW_HUB": "0"}
-    done = subprocess.run([sys.executable, "-m", "core", "compare", "--data", str(data), "--shift-data", str(shift), "--model",
-                           str(tiny_model), "--methods", "probe,partial,lora", "--budgets", "60", "--effort", "quick",
-                           "--freeze", "embeddings,0-1", "--out", str(folder / "out"), "--json"],
+    done = subprocess.run([sys.executable, "-m", "core", "compare", "--data", str(data), "--shift-data", str(shift),
+                           "--model", str(tiny_model), "--methods", "probe,partial,lora", "--budgets", "60", "--effort",
+                           "quick", "--freeze", "embeddings,0-1", "--out", str(folder / "out"), "--json"],
                           cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     assert "elsewhere" in done.stderr
@@ -170,7 +176,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Comp
 
 
 @pytest.fixture
-def core(compared: Compared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+def core(compared: Compared, monkeypatch: pytest.MonkeyPatch,
+         capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
     """Runs a command in this process on the comparison's data folder; returns its JSON document."""
     def run(*args: str, status: int = 0) -> dict[str, Any]:
         monkeypatch.setenv("THAW_HOME", compared.environment["THAW_HOME"])
@@ -187,13 +194,14 @@ def test_plan_is_methods_times_budgets_times_seeds(tmp_path: Path) -> None:
     from core.domain.model import Block, LinearLayer, ModelFacts
 
     layer = LinearLayer(name="layers.0.q", kind="attention", in_features=8, out_features=8)
-    facts = ModelFacts(id="m", revision="r", architecture="a", tasks=(Task.TEXT_CLASSIFICATION,), hidden_size=8, intermediate_size=16,
-                       attention_heads=2, max_length=64, blocks=(Block(index=0, name="embeddings", parameters=10), Block(
+    facts = ModelFacts(id="m", revision="r", architecture="a", tasks=(Task.TEXT_CLASSIFICATION,), hidden_size=8,
+                       intermediate_size=16, attention_heads=2, max_length=64,
+                       blocks=(Block(index=0, name="embeddings", parameters=10), Block(
                            index=1, name="block 0", parameters=64, linear_parameters=64, linear_layers=(layer,))))
     dataset = Dataset(id="d", name="d", task=Task.TEXT_CLASSIFICATION, content_hash="h", classes=("a", "b"), source="s",
                       counts={"train": {"a": 50, "b": 50}}, mean_length=100.0)
-    arms = compare.plan(dataset, facts, methods=["full", "lora"], seeds=range(2), budgets=[10, 5000, None], level="normal",
-                        freeze_spec="embeddings", out=tmp_path)
+    arms = compare.plan(dataset, facts, methods=["full", "lora"], seeds=range(2), budgets=[10, 5000, None],
+                        level="normal", freeze_spec="embeddings", out=tmp_path)
     assert len(arms) == 2 * 3 * 2 == len({arm.id for arm in arms})
     assert {arm.recipe.label_budget for arm in arms} == {10, None}  # more than there are is all
     assert {(arm.recipe.method, arm.recipe.freeze.frozen) for arm in arms} == {("full", ()), ("lora", ("embeddings",))}
@@ -205,7 +213,8 @@ def test_plan_is_methods_times_budgets_times_seeds(tmp_path: Path) -> None:
 def test_compare_document(compared: Compared) -> None:
     report, out, _ = compared
     assert set(report["dataset"]) >= {"name", "hash"}
-    assert [(r["method"], r["budget"], r["seed"]) for r in report["runs"]] == [(m, 60, 0) for m in ("probe", "partial", "lora")]
+    assert ([(r["method"], r["budget"], r["seed"]) for r in report["runs"]]
+            == [(m, 60, 0) for m in ("probe", "partial", "lora")])
     for run in report["runs"]:
         assert (run["status"], run["failure"]) == ("done", None)
         for split in ("test", "shift"):
@@ -215,7 +224,8 @@ def test_compare_document(compared: Compared) -> None:
         assert Path(run["folder"]) == out / run["id"]
         assert min(run["seconds"], run["peak_memory_bytes"], run["estimated_memory_bytes"], run["artifact_bytes"]) > 0
     asked = "frozen: embeddings, blocks 0–1"
-    assert {run["method"]: run["freeze"] for run in report["runs"]} == {"probe": "all but head frozen", "partial": asked, "lora": asked}
+    assert ({run["method"]: run["freeze"] for run in report["runs"]}
+            == {"probe": "all but head frozen", "partial": asked, "lora": asked})
     assert json.loads((out / "compare.json").read_text(encoding="utf-8")) == report
     assert [test["a"] for test in report["paired"]] == ["probe-60-seed0"] * 2
 
@@ -233,7 +243,8 @@ def test_estimated_parameters_are_the_measured_ones(compared: Compared, tiny_fac
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_predict_reproduces_the_recorded_predictions(compared: Compared, core: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_predict_reproduces_the_recorded_predictions(compared: Compared, core: Callable[..., dict[str, Any]],
+                                                     tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     run_dir = compared.out / "lora-60-seed0"
@@ -265,7 +276,8 @@ def test_shift_is_exactly_nothing_on_frozen_blocks(compared: Compared, core: Cal
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_shift_beside_another_dataset_names_it(compared: Compared, core: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_shift_beside_another_dataset_names_it(compared: Compared, core: Callable[..., dict[str, Any]],
+                                               tmp_path: Path) -> None:
     run_dir = str(compared.out / "partial-60-seed0")
     texts, labels = tiny.make_texts(40, seed=5)
     rows = [(f"{text} {i}", f"kind {label}") for i, (text, label) in enumerate(zip(texts, labels, strict=True))]
@@ -320,7 +332,8 @@ def test_a_failed_run_is_reported_and_the_others_go_on(compared: Compared, tmp_p
     from core.domain.run import Status
 
     good = Recipe.from_json(compared.report["runs"][0]["recipe"])
-    arms = [compare.Arm(recipe=good.replace(dataset="0" * 16), folder=tmp_path / "bad"), compare.Arm(recipe=good, folder=tmp_path / "good")]
+    arms = [compare.Arm(recipe=good.replace(dataset="0" * 16), folder=tmp_path / "bad"),
+            compare.Arm(recipe=good, folder=tmp_path / "good")]
     outcomes = compare.train_all(arms, settings=settings.load(compared.environment), workspace="cli")
     assert outcomes["bad"].status is Status.FAILED
     assert outcomes["bad"].failure is not None
@@ -329,7 +342,7 @@ def test_a_failed_run_is_reported_and_the_others_go_on(compared: Compared, tmp_p
     assert outcomes["good"].status is Status.DONE
 
 
-# -- a person's own files ---------------------------------------------------------------------------------------------------------------
+# -- a person's own files ----------------------------------------------------------------------------------------------
 
 
 def picture_zip(path: Path, *, folders: bool = True) -> Path:
@@ -342,7 +355,8 @@ def picture_zip(path: Path, *, folders: bool = True) -> Path:
             tiny.make_picture(name, seed=i).save(data, "PNG")  # type: ignore[attr-defined]
             bundle.writestr(f"my set/{name}/{i}.PNG" if folders else f"{i}.PNG", data.getvalue())
         if not folders:
-            bundle.writestr("rows.csv", "picture,kind\n" + "".join(f"{i}.png,{sorted(tiny.SHAPES)[i % 3]}\n" for i in range(36)))
+            bundle.writestr("rows.csv",
+                            "picture,kind\n" + "".join(f"{i}.png,{sorted(tiny.SHAPES)[i % 3]}\n" for i in range(36)))
     return path
 
 
@@ -351,12 +365,14 @@ def ingest_by_name(name: Path, capsys: pytest.CaptureFixture[str], **given: Any)
     from core import settings
     from core.cli import sources
 
-    made = sources.dataset(str(name), **({"shift": None, "text": None, "label": None} | given), settings=settings.load(), workspace="cli")
+    made = sources.dataset(str(name), **({"shift": None, "text": None, "label": None} | given),
+                           settings=settings.load(), workspace="cli")
     return made, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "json", "parquet", "zip", "tar.gz", "folder"])
-def test_compare_takes_every_kind_of_file_and_says_where_rows_come_from(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+def test_compare_takes_every_kind_of_file_and_says_where_rows_come_from(home: Path, tmp_path: Path,
+                                                                        capsys: pytest.CaptureFixture[str],
                                                                         kind: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -377,7 +393,8 @@ def test_compare_takes_every_kind_of_file_and_says_where_rows_come_from(home: Pa
 
             shutil.unpack_archive(tmp_path / "mine.zip", tmp_path / "unpacked")
             unpacked = tmp_path / "unpacked"
-            path = Path(shutil.make_archive(str(tmp_path / "mine"), "gztar", unpacked)) if kind == "tar.gz" else unpacked
+            path = (Path(shutil.make_archive(str(tmp_path / "mine"), "gztar", unpacked)) if kind == "tar.gz"
+                    else unpacked)
     made, said = ingest_by_name(path, capsys)
     pictured = kind in ("zip", "tar.gz", "folder")
     assert made.rows_kept == (36 if pictured else 60) and made.name == ("unpacked" if kind == "folder" else "mine")
@@ -385,22 +402,26 @@ def test_compare_takes_every_kind_of_file_and_says_where_rows_come_from(home: Pa
     assert "None" not in said
 
 
-def test_columns_given_by_hand_need_not_be_in_the_shift_set(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_columns_given_by_hand_need_not_be_in_the_shift_set(home: Path, tmp_path: Path,
+                                                            capsys: pytest.CaptureFixture[str]) -> None:
     named = picture_zip(tmp_path / "named.zip", folders=False)
-    made, said = ingest_by_name(named, capsys, shift=str(picture_zip(tmp_path / "folders.zip")), text="picture", label="kind")
+    made, said = ingest_by_name(named, capsys, shift=str(picture_zip(tmp_path / "folders.zip")), text="picture",
+                                label="kind")
     assert "pictures named by 'picture', label from 'kind'" in said and "pictures labelled by their folders" in said
     assert (made.rows("shift"), made.rows_kept) == (36, 72)
 
 
-def test_leaks_and_spellings_are_mended_on_request(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_leaks_and_spellings_are_mended_on_request(home: Path, tmp_path: Path,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
     texts, labels = tiny.make_texts(90)
     labels[7] = labels[7].upper()
-    rows = [(text, label, ("train", "train", "test")[i % 3]) for i, (text, label) in enumerate(zip(texts, labels, strict=True))]
+    rows = [(text, label, ("train", "train", "test")[i % 3])
+            for i, (text, label) in enumerate(zip(texts, labels, strict=True))]
     rows += [(text, label, "test") for text, label, split in rows if split == "train"][:4]
     path = tmp_path / "leaky.csv"
     path.write_text("text,label,split\n" + "".join(",".join(row) + "\n" for row in rows))
-    for options, left in (([], {"leakage", "label-spelling"}), (["--fix-leaks"], {"label-spelling"}), (["--merge-labels"], {"leakage"}),
-                          (["--fix-leaks", "--merge-labels"], set())):
+    for options, left in (([], {"leakage", "label-spelling"}), (["--fix-leaks"], {"label-spelling"}),
+                          (["--merge-labels"], {"leakage"}), (["--fix-leaks", "--merge-labels"], set())):
         assert program.main(["data", "check", str(path), "--json", *options]) == 0
         found = {f["code"] for f in json.loads(capsys.readouterr().out)["findings"]}
         assert found & {"leakage", "label-spelling"} == left

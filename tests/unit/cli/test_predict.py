@@ -39,14 +39,15 @@ def command(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     return run
 
 
-def train(path: Path, model: Path, settings: Settings, folder: Path, *, chosen: dict[str, Role] | None = None, precision: str = "fp32",
-          method: str = "probe", options: Options | None = None) -> tuple[Dataset, dict[int, list[float]]]:
+def train(path: Path, model: Path, settings: Settings, folder: Path, *, chosen: dict[str, Role] | None = None,
+          precision: str = "fp32", method: str = "probe",
+          options: Options | None = None) -> tuple[Dataset, dict[int, list[float]]]:
     """Import, train a little, and (dataset, row id -> recorded probabilities)."""
     table = tables.read(path, settings=settings)
     found = chosen or {name: p.role for name, p in roles.choose(table).items()}
     made, _ = ingest.ingest(table, roles=found, name=path.stem, settings=settings, workspace=WORKSPACE, options=options)
-    recipe = Recipe(dataset=made.id, base_model=str(model), method=method, task=made.task, precision=precision, epochs=1.0, batch_size=8,
-                    max_length=32 if table.pictures is None else 0)
+    recipe = Recipe(dataset=made.id, base_model=str(model), method=method, task=made.task, precision=precision,
+                    epochs=1.0, batch_size=8, max_length=32 if table.pictures is None else 0)
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=Notes())
     recorded = pq.read_table(folder / "predictions-test.parquet").to_pylist()
     assert recorded
@@ -54,7 +55,8 @@ def train(path: Path, model: Path, settings: Settings, folder: Path, *, chosen: 
 
 
 def picture(kind: str, seed: int) -> tuple[bytes, str]:
-    """(bytes, ending) of one of three shapes: 12 bits of grey in a 16-bit PNG, or a photo larger than what is kept of it."""
+    """(bytes, ending) of one of three shapes: 12 bits of grey in a 16-bit PNG, or a photo larger than what is kept of
+    it."""
     drawn: Any = tiny.make_picture(sorted(tiny.SHAPES)[seed % 3], seed=seed)
     out = io.BytesIO()
     if kind == "twelve bits":
@@ -79,7 +81,7 @@ def test_pictures(kind: str, precision: str, settings: Settings, tmp_path: Path,
     made, recorded = train(path, tiny.vit(tmp_path / "vit"), settings, tmp_path / "run", precision=precision)
     rows = library.read_rows(made, settings=settings, workspace=WORKSPACE).to_pylist()
     names = {row["row_id"]: row["file"] for row in rows}
-    atol = 1e-5 if precision == "fp32" else 2e-2                     # a probe is recorded from cached features, predicted by the network
+    atol = (1e-5 if precision == "fp32" else 2e-2)  # a probe is recorded from cached features, predicted by the network
     whole = command("predict", str(tmp_path / "run"), "--input", str(path))
     assert whole["rows_read"] == 30 == len(whole["predictions"]) and whole["left_out"] == []
     assert [answer["row"] for answer in whole["predictions"]] == list(range(1, 31))
@@ -88,14 +90,17 @@ def test_pictures(kind: str, precision: str, settings: Settings, tmp_path: Path,
         np.testing.assert_allclose(found[names[row_id]], probabilities, atol=atol)
     single = next(iter(loose.iterdir()))
     alone = command("predict", str(tmp_path / "run"), "--input", str(single))["predictions"]
-    folder = {answer["file"]: answer for answer in command("predict", str(tmp_path / "run"), "--input", str(loose))["predictions"]}
+    folder = {answer["file"]: answer for answer in command("predict", str(tmp_path / "run"), "--input",
+                                                           str(loose))["predictions"]}
     assert [answer["file"] for answer in alone] == [single.name] and len(folder) == 30
-    np.testing.assert_allclose(list(alone[0]["probabilities"].values()), list(folder[single.name]["probabilities"].values()), atol=atol)
+    np.testing.assert_allclose(list(alone[0]["probabilities"].values()),
+                               list(folder[single.name]["probabilities"].values()), atol=atol)
     inside = next(name for name in found if name.endswith(f"/{single.name}"))
     np.testing.assert_allclose(list(alone[0]["probabilities"].values()), found[inside], atol=atol)
     base = command("predict", str(tmp_path / "run"), "--input", str(path), "--base")
     assert base["side"] == "base" and len(base["predictions"]) == 30
-    assert "looks at pictures" in command("predict", str(tmp_path / "run"), "--input", "a text", status=1)["error"]["what"]
+    assert ("looks at pictures" in command("predict", str(tmp_path / "run"), "--input", "a text",
+                                           status=1)["error"]["what"])
 
 
 @pytest.mark.timeout(300)
@@ -104,8 +109,9 @@ def test_a_table_with_joined_columns(settings: Settings, tmp_path: Path, command
     path, moved = tmp_path / "train.csv", tmp_path / "moved.csv"
     path.write_text("n,title,body,label\n" + "".join(f"{i},{t.partition(' ')[0]},{t.partition(' ')[2]},{label}\n"
                                                      for i, (t, label) in enumerate(zip(texts, labels, strict=True))))
-    moved.write_text("Body,remark,n,title\n" + "".join(f"{t.partition(' ')[2]},{'a long remark ' * 20},{i},{t.partition(' ')[0]}\n"
-                                                       for i, t in enumerate(texts)) + ",nothing,60,x\n")
+    moved.write_text("Body,remark,n,title\n"
+                     + "".join(f"{t.partition(' ')[2]},{'a long remark ' * 20},{i},{t.partition(' ')[0]}\n"
+                               for i, t in enumerate(texts)) + ",nothing,60,x\n")
     chosen = {"n": Role.ID, "title": Role.SECOND_TEXT, "body": Role.TEXT, "label": Role.LABEL}
     _, recorded = train(path, tiny.bert(tmp_path / "bert"), settings, tmp_path / "run", chosen=chosen, method="full",
                         options=Options(template="{title} : {body}"))
@@ -116,9 +122,10 @@ def test_a_table_with_joined_columns(settings: Settings, tmp_path: Path, command
         assert by_row[row_id]["id"] == str(row_id - 1)
         np.testing.assert_allclose(list(by_row[row_id]["probabilities"].values()), probabilities, atol=2e-5)
     assert any("'Body'" in note for note in report["notes"])
-    refused = command("predict", str(tmp_path / "run"), "--input", str(write(tmp_path / "other.csv", "title,content\na,b\n")), status=1)
+    refused = command("predict", str(tmp_path / "run"), "--input",
+                      str(write(tmp_path / "other.csv", "title,content\na,b\n")), status=1)
     assert "Expected: 'title', 'body'" in refused["error"]["why"] and "'content'" in refused["error"]["why"]
-    (tmp_path / "run" / "artifact" / "source.json").unlink()         # a run of an earlier version: its dataset still knows
+    (tmp_path / "run" / "artifact" / "source.json").unlink()  # a run of an earlier version: its dataset still knows
     again = command("predict", str(tmp_path / "run"), "--input", str(moved))
     assert again["predictions"] == report["predictions"]
 

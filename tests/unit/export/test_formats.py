@@ -1,4 +1,5 @@
-"""The registry of export formats: each file says its own name, and what cannot be written is refused before anything is."""
+"""The registry of export formats: each file says its own name, and what cannot be written is refused before anything
+is."""
 
 from __future__ import annotations
 

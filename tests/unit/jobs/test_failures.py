@@ -29,10 +29,12 @@ def wrapped() -> Exception:
 
 
 @pytest.mark.parametrize(("error", "kind"), [
-    (MemoryError(), OOM), (OutOfMemoryError("x"), OOM), (RuntimeError("CUDA out of memory. Tried to allocate 20 MiB"), OOM),
+    (MemoryError(), OOM), (OutOfMemoryError("x"), OOM),
+    (RuntimeError("CUDA out of memory. Tried to allocate 20 MiB"), OOM),
     (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), OOM),
     (OSError(errno.ENOMEM, "Cannot allocate memory"), OOM), (wrapped(), OOM),
-    (FetchError("No source answers."), FailureKind.FETCH), (NonFiniteLossError("Loss is NaN."), FailureKind.NON_FINITE_LOSS),
+    (FetchError("No source answers."), FailureKind.FETCH),
+    (NonFiniteLossError("Loss is NaN."), FailureKind.NON_FINITE_LOSS),
     (ValueError("out of memory is only a word here"), FailureKind.INTERNAL), (KeyError("label"), FailureKind.INTERNAL),
     (OSError(errno.ENOSPC, "No space left on device"), FailureKind.INTERRUPTED),
 ])
@@ -47,8 +49,8 @@ def test_a_long_message_is_one_line() -> None:
 
 
 @pytest.mark.parametrize(("number", "limited", "kind"), [
-    (signal.SIGSEGV, True, OOM), (signal.SIGABRT, True, OOM), (signal.SIGBUS, True, OOM), (signal.SIGSEGV, False, FailureKind.INTERRUPTED),
-    (signal.SIGTERM, True, FailureKind.INTERRUPTED)])
+    (signal.SIGSEGV, True, OOM), (signal.SIGABRT, True, OOM), (signal.SIGBUS, True, OOM),
+    (signal.SIGSEGV, False, FailureKind.INTERRUPTED), (signal.SIGTERM, True, FailureKind.INTERRUPTED)])
 def test_a_crash_under_a_limit_on_memory(number: signal.Signals, limited: bool, kind: FailureKind) -> None:
     _, failure = failures.from_death(returncode=-number, stop_asked=False, oom=False, limited=limited)
     assert failure is not None and failure.kind is kind

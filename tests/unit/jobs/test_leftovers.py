@@ -16,12 +16,15 @@ from core.settings import Settings
 from core.store import Store
 from core.store.jobs import NewJob
 
-LITTER = ("workspaces/ws/datasets/.new-1/rows.parquet", "workspaces/ws/datasets/.deleted-2/x", "workspaces/ws/runs/.deleted-r-3/x",
-          "workspaces/ws/runs/ended/.recipe.json-abc", "workspaces/ws/runs/ended/artifact/labels.tmp", "tmp/gone-1/thaw-x/rows.csv",
-          "workspaces/ws/runs/ended/features/step-1.safetensors.140.tmp", "cache/features/k/done.tmp.npy", "cache/shift/k/report.json.tmp",
-          "assets/models/.partial-4/model.safetensors", "assets/models/minilm/facts.tmp")
-KEPT = ("workspaces/ws/datasets/0123456789abcdef/dataset.json", "workspaces/ws/runs/ended/result.json", "cache/features/k/done.npy",
-        "workspaces/ws/runs/ended/artifact/labels.json", "assets/models/minilm/model.safetensors", "workspaces/ws/uploads/1/my.tmp.csv",
+LITTER = ("workspaces/ws/datasets/.new-1/rows.parquet", "workspaces/ws/datasets/.deleted-2/x",
+          "workspaces/ws/runs/.deleted-r-3/x", "workspaces/ws/runs/ended/.recipe.json-abc",
+          "workspaces/ws/runs/ended/artifact/labels.tmp", "tmp/gone-1/thaw-x/rows.csv",
+          "workspaces/ws/runs/ended/features/step-1.safetensors.140.tmp", "cache/features/k/done.tmp.npy",
+          "cache/shift/k/report.json.tmp", "assets/models/.partial-4/model.safetensors",
+          "assets/models/minilm/facts.tmp")
+KEPT = ("workspaces/ws/datasets/0123456789abcdef/dataset.json", "workspaces/ws/runs/ended/result.json",
+        "cache/features/k/done.npy", "workspaces/ws/runs/ended/artifact/labels.json",
+        "assets/models/minilm/model.safetensors", "workspaces/ws/uploads/1/my.tmp.csv",
         "workspaces/ws/runs/ended/checkpoints/checkpoint-3/trainer_state.json")
 
 
@@ -50,12 +53,14 @@ def test_what_may_still_be_written_to_stays(settings: Settings) -> None:
     put(settings.home, LITTER)
     leftovers.sweep(settings)
     gone = set(LITTER) - there(settings.home)
-    assert gone == {name for name in LITTER if ".deleted-" in name or name.startswith("tmp/")}, "these belong to nobody, however new"
+    assert (gone == {name for name in LITTER if ".deleted-" in name
+                     or name.startswith("tmp/")}), "these belong to nobody, however new"
 
 
 def test_nothing_is_touched_where_a_worker_is_alive(settings: Settings) -> None:
     store = Store(settings)
-    run = store.jobs.submit([NewJob(workspace="ws", kind=JobKind.PREPARE, name="r", runs_folder=settings.workspace("ws") / "runs")])[0]
+    run = store.jobs.submit([NewJob(workspace="ws", kind=JobKind.PREPARE,
+                                    name="r", runs_folder=settings.workspace("ws") / "runs")])[0]
     claim = store.queue.claim(supervisor="s", host="h", slots=1)
     assert claim is not None
     own = (f"workspaces/ws/runs/{run}/.recipe.json-abc", f"tmp/{run}-{claim.fence}/thaw-x/y")

@@ -56,7 +56,8 @@ def test_every_step_of_a_short_run_is_kept(store: Store, observer: StoreObserver
     assert steps_of(store) == list(range(1, 151))
 
 
-def test_ten_thousand_fast_steps_stay_light_and_the_last_one_is_there(store: Store, observer: StoreObserver, clock: Clock) -> None:
+def test_ten_thousand_fast_steps_stay_light_and_the_last_one_is_there(store: Store, observer: StoreObserver,
+                                                                      clock: Clock) -> None:
     train(observer, clock, steps=10_000, step_s=0.01)
     observer.evaluation(step=10_000, accuracy=0.5)
     kept = steps_of(store)
@@ -96,10 +97,12 @@ def test_progress_keeps_one_entry_a_phase(store: Store, observer: StoreObserver,
             observer.progress(done, 100, "rows")
     events = store.events.after("r", 0)
     assert [(event.kind, event.data.get("phase"), event.data.get("done")) for event in events] == [
-        ("phase", "fetching", None), ("progress", None, 100), ("phase", "caching features", None), ("progress", None, 100)]
+        ("phase", "fetching", None), ("progress", None, 100), ("phase", "caching features", None),
+        ("progress", None, 100)]
 
 
-def test_a_reader_that_has_seen_older_progress_gets_the_newer(store: Store, observer: StoreObserver, clock: Clock) -> None:
+def test_a_reader_that_has_seen_older_progress_gets_the_newer(store: Store, observer: StoreObserver,
+                                                              clock: Clock) -> None:
     observer.phase(Phase.FETCHING)
     clock.now += 1
     observer.progress(1, 10, "bytes")
@@ -131,11 +134,13 @@ class Refusing:
         return self._append(*args, **fields)
 
 
-@pytest.mark.parametrize("error", [sqlite3.OperationalError("database or disk is full"), sqlite3.OperationalError("database is locked"),
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("database or disk is full"),
+                                   sqlite3.OperationalError("database is locked"),
                                    sqlite3.OperationalError("disk I/O error"), sqlite3.DatabaseError("malformed"),
-                                   OSError(28, "No space left on device"), ThawError("The data folder cannot be used.")])
-def test_events_that_cannot_be_written_are_held_back_and_the_run_goes_on(store: Store, observer: StoreObserver, clock: Clock,
-                                                                         error: Exception) -> None:
+                                   OSError(28, "No space left on device"),
+                                   ThawError("The data folder cannot be used.")])
+def test_events_that_cannot_be_written_are_held_back_and_the_run_goes_on(store: Store, observer: StoreObserver,
+                                                                         clock: Clock, error: Exception) -> None:
     refusing = Refusing(store)
     refusing.error = error
     observer.phase(Phase.TRAINING)
@@ -170,7 +175,8 @@ def test_a_very_long_outage_costs_the_oldest_steps_and_says_so(store: Store, obs
     assert store.events.after("r", 0)[0].kind == "phase"
 
 
-def test_the_thread_that_trains_never_waits_for_one_that_writes(store: Store, observer: StoreObserver, clock: Clock) -> None:
+def test_the_thread_that_trains_never_waits_for_one_that_writes(store: Store, observer: StoreObserver,
+                                                                clock: Clock) -> None:
     writing, go_on = threading.Event(), threading.Event()
     real = store.events.append
 
@@ -194,7 +200,8 @@ def test_the_thread_that_trains_never_waits_for_one_that_writes(store: Store, ob
     assert [event.kind for event in store.events.after("r", 0)] == ["step", "phase", "step", "step", "step", "note"]
 
 
-def test_a_stop_is_noticed_though_it_cannot_be_noted(store: Store, observer: StoreObserver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_is_noticed_though_it_cannot_be_noted(store: Store, observer: StoreObserver,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **fields: Any) -> None:
         raise sqlite3.OperationalError("database is locked")
 

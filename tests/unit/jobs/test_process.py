@@ -36,7 +36,8 @@ def test_a_change_of_the_clock_buries_nobody(monkeypatch: pytest.MonkeyPatch, st
     noted = process.identity(child.pid)
     assert noted is not None
     real = psutil.Process.create_time
-    monkeypatch.setattr(psutil.Process, "create_time", lambda self: real(self) + step_s)  # derived from the time of day and the uptime
+    # derived from the time of day and the uptime
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: real(self) + step_s)
     assert process.alive(noted.pid, noted.started, noted.birth)
     assert not process.alive(noted.pid, noted.started), "what the time of day alone would say"
     assert process.end(noted.pid, noted.started, signal.SIGKILL, noted.birth)

@@ -32,8 +32,8 @@ def signals() -> Iterator[None]:
 
 
 def measured(settings: Settings, precision: str) -> None:
-    device = Device(kind="cpu", name="test", memory_bytes=1, cores=1, fp32_gflops=1.0, bf16_gflops=1.0, precision=precision, versions={},
-                    measured=0.0)
+    device = Device(kind="cpu", name="test", memory_bytes=1, cores=1, fp32_gflops=1.0, bf16_gflops=1.0,
+                    precision=precision, versions={}, measured=0.0)
     (settings.home / "device.json").write_text(json.dumps(codec.to_json(device)), encoding="utf-8")
 
 
@@ -78,7 +78,8 @@ def test_what_was_asked_for_or_executed_before_stays(settings: Settings) -> None
     store = Store(settings)
     submit(store, settings, "one", 1, precision="fp32")
     cut = submit(store, settings, "one", 1)[0]
-    assert [work(store, settings) for _ in range(2)] == ["fp32", "auto"]  # not measured: the engine decides, in the run folder
+    # not measured: the engine decides, in the run folder
+    assert ([work(store, settings) for _ in range(2)] == ["fp32", "auto"])
     with sqlite3.connect(settings.database) as database:
         database.execute("UPDATE jobs SET status = 'interrupted' WHERE id = ?", (cut,))
     measured(settings, "bf16")

@@ -1,4 +1,5 @@
-"""Expected calibration error: cases computed by hand, the paper's formula, its ends, and what a set of rows must not change."""
+"""Expected calibration error: cases computed by hand, the paper's formula, its ends, and what a set of rows must not
+change."""
 
 from __future__ import annotations
 
@@ -17,10 +18,12 @@ METRIC = REGISTRY[NAME]
 
 
 def binary(rows: list[tuple[float, bool]]) -> Judged:
-    """Rows of two classes, each given as the confidence (from 0.5) in its prediction, class 1, and whether that is right."""
+    """Rows of two classes, each given as the confidence (from 0.5) in its prediction, class 1, and whether that is
+    right."""
     confidence = np.array([row[0] for row in rows])
     right = np.array([row[1] for row in rows])
-    return Judged(labels=right.astype(int), predictions=np.ones(len(rows), int), probabilities=np.stack([1 - confidence, confidence], 1))
+    return Judged(labels=right.astype(int), predictions=np.ones(len(rows), int),
+                  probabilities=np.stack([1 - confidence, confidence], 1))
 
 
 def paper(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
@@ -36,7 +39,8 @@ def paper(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> floa
 
 
 def test_by_hand() -> None:
-    """(0.6, 0.667]: 2 rows, 1 right, sure 0.63: 0.13. (0.867, 0.933]: 3 rows, 2 right, sure 0.9: 0.2333. (0.933, 1]: 0.98, right: 0.02."""
+    """(0.6, 0.667]: 2 rows, 1 right, sure 0.63: 0.13. (0.867, 0.933]: 3 rows, 2 right, sure 0.9: 0.2333. (0.933, 1]:
+    0.98, right: 0.02."""
     rows = [(0.62, True), (0.64, False), (0.9, True), (0.9, False), (0.9, True), (0.98, True)]
     assert values(binary(rows))[NAME] == pytest.approx((2 * 0.13 + 3 * (0.9 - 2 / 3) + 1 * 0.02) / 6)
 
@@ -50,7 +54,8 @@ def test_a_bin_holds_its_upper_edge_and_errors_cancel_within_a_bin_only() -> Non
 
 
 @pytest.mark.parametrize(("rows", "value"), [
-    ([(0.5, True), (0.5, False)] * 10, 0.0), ([(1.0, True)] * 20, 0.0), ([(1.0, False)] * 20, 1.0), ([(0.75, True)], 0.25),
+    ([(0.5, True), (0.5, False)] * 10, 0.0), ([(1.0, True)] * 20, 0.0), ([(1.0, False)] * 20, 1.0),
+    ([(0.75, True)], 0.25),
 ])
 def test_ends(rows: list[tuple[float, bool]], value: float) -> None:
     assert values(binary(rows))[NAME] == value
@@ -64,7 +69,8 @@ def drawn(case: tuple[int, int, int, float]) -> Judged:
     rng = np.random.default_rng(seed)
     powers = np.exp(sharpness * rng.standard_normal((n_rows, n_classes)))
     probabilities = powers / powers.sum(1, keepdims=True)
-    return Judged(labels=rng.integers(0, n_classes, n_rows), predictions=probabilities.argmax(1), probabilities=probabilities)
+    return Judged(labels=rng.integers(0, n_classes, n_rows), predictions=probabilities.argmax(1),
+                  probabilities=probabilities)
 
 
 @settings(deadline=None, max_examples=100)
@@ -74,7 +80,8 @@ def test_as_in_the_paper_within_its_range_in_any_order(case: tuple[int, int, int
     value = values(judged)[NAME]
     assert value == pytest.approx(paper(judged.labels, judged.probabilities)) and 0 <= value <= 1
     order = np.random.default_rng(case[2]).permutation(judged.n_rows)
-    turned = Judged(labels=judged.labels[order], predictions=judged.predictions[order], probabilities=judged.probabilities[order])
+    turned = Judged(labels=judged.labels[order], predictions=judged.predictions[order],
+                    probabilities=judged.probabilities[order])
     assert values(turned)[NAME] == pytest.approx(value)
 
 
@@ -92,4 +99,5 @@ def test_it_belongs_to_a_set_of_rows_and_lower_is_better() -> None:
     assert METRIC.row_values(honest) is None and not METRIC.higher_is_better and METRIC.unit is Unit.SHARE
     found = by_metric(METRIC, boastful, honest, name_a="full", name_b="probe")
     assert not isinstance(found, RightOrWrong)
-    assert found.sentence.startswith("probe is better than full on these 200 rows: its expected calibration error is lower by 19.0 points")
+    assert found.sentence.startswith("probe is better than full on these 200 rows: its expected calibration error is "
+                                     "lower by 19.0 points")

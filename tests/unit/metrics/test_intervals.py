@@ -46,7 +46,8 @@ def test_accuracy_interval_matches_the_binomial_distribution():
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(1, 6), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=40), st.integers(0, 9))
+@given(st.integers(1, 6), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=40),
+       st.integers(0, 9))
 def test_interval_holds_the_value_and_repeats(n_classes, rows, seed):
     labels, predictions = np.minimum(np.array(rows).T, n_classes - 1)
     first = measured(labels, predictions, seed=seed, samples=200)

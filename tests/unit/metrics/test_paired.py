@@ -29,7 +29,8 @@ def accuracy(labels, predictions):
 def test_exact_p_values(only_a, only_b, p):
     got = paired.compare(*made(794, only_a, only_b, 570))
     assert got.p_value == pytest.approx(p, rel=1e-6)
-    assert (got.n, got.both_right, got.only_a, got.only_b, got.both_wrong) == (1364 + only_a + only_b, 794, only_a, only_b, 570)
+    assert ((got.n, got.both_right, got.only_a, got.only_b, got.both_wrong)
+            == (1364 + only_a + only_b, 794, only_a, only_b, 570))
 
 
 counts = st.tuples(*[st.integers(0, 30)] * 4).filter(lambda c: sum(c) > 0)
@@ -58,8 +59,10 @@ def test_a_winner_is_named_only_when_interval_and_test_support_it(case):
 
 def test_sentences():
     assert paired.compare(*made(8, 0, 0, 2)).sentence == "A and B are right and wrong on exactly the same 10 rows."
-    assert paired.compare(*made(90, 5, 0, 5)).sentence.startswith("These 100 rows do not tell A and B apart: only A is right on 5")
-    assert "by 10.0 points of accuracy (95 % interval" in paired.compare(*made(350, 2, 42, 6), name_a="x", name_b="y").sentence
+    assert paired.compare(*made(90, 5, 0, 5)).sentence.startswith("These 100 rows do not tell A and B apart: only "
+                                                                  "A is right on 5")
+    assert ("by 10.0 points of accuracy (95 % interval" in paired.compare(*made(350, 2, 42, 6), name_a="x",
+                                                                          name_b="y").sentence)
     assert "p < 0.001" in paired.compare(*made(350, 2, 42, 6)).sentence
 
 
@@ -70,9 +73,11 @@ def test_the_numbers_of_a_sentence_are_those_of_the_test(case):
     low, high = (100 * value for value in (got.difference.low, got.difference.high))
     if "is better than" in got.sentence:
         low, high = sorted((abs(low), abs(high)))
-        wanted = f"by {abs(100 * got.difference.value):.1f} points of accuracy (95 % interval {low:.1f} to {high:.1f}; exact McNemar p"
+        wanted = (f"by {abs(100 * got.difference.value):.1f} points of accuracy (95 % interval {low:.1f} to "
+                  f"{high:.1f}; exact McNemar p")
     else:
-        wanted = f"(difference {100 * got.difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}; exact McNemar p"
+        wanted = (f"(difference {100 * got.difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}; "
+                  "exact McNemar p")
     assert wanted in got.sentence
 
 

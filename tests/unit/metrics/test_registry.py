@@ -11,8 +11,8 @@ from core.errors import DataError
 from core.metrics import METRICS, Judged, Metric, Need, Unit, measure, merit, primary, seeds, shared, values
 from core.metrics.paired import RightOrWrong, by_metric
 
-LOSS = Metric(name="mean_margin", label="mean margin", meaning="Mean of what is left to certainty.", higher_is_better=False,
-              unit=Unit.PLAIN, needs=frozenset({Need.PROBABILITIES}),
+LOSS = Metric(name="mean_margin", label="mean margin", meaning="Mean of what is left to certainty.",
+              higher_is_better=False, unit=Unit.PLAIN, needs=frozenset({Need.PROBABILITIES}),
               parts=lambda judged: 1 - judged.of(Need.PROBABILITIES).max(1, keepdims=True))
 
 
@@ -36,7 +36,8 @@ def test_a_metric_is_measured_where_its_needs_are_met() -> None:
 
 
 @pytest.mark.parametrize("fields", [
-    {}, {"labels": []}, {"labels": [0, 1], "predictions": [0]}, {"labels": [0], "predictions": [2], "probabilities": np.ones((1, 2))},
+    {}, {"labels": []}, {"labels": [0, 1], "predictions": [0]},
+    {"labels": [0], "predictions": [2], "probabilities": np.ones((1, 2))},
     {"predictions": [0, 1], "probabilities": np.ones((3, 2))},
 ])
 def test_rows_that_do_not_fit_each_other_are_refused(fields: dict[str, np.ndarray]) -> None:
@@ -58,7 +59,8 @@ def test_the_first_metric_there_decides_and_unknown_names_do_not() -> None:
 def test_every_metric_holds_its_value_in_its_interval_however_rows_lie(n_rows: int, error: float, seed: int) -> None:
     judged = made(n_rows, error, seed)
     order = np.random.default_rng(seed).permutation(n_rows)
-    turned = Judged(labels=judged.labels[order], predictions=judged.predictions[order], probabilities=judged.probabilities[order])
+    turned = Judged(labels=judged.labels[order], predictions=judged.predictions[order],
+                    probabilities=judged.probabilities[order])
     found = measure(judged, seed=seed, samples=50)
     assert found == measure(judged, seed=seed, samples=50)
     assert values(turned) == pytest.approx(values(judged))
@@ -72,7 +74,8 @@ def test_every_metric_holds_its_value_in_its_interval_however_rows_lie(n_rows: i
 def test_two_runs_are_compared_by_any_metric(metric: Metric) -> None:
     good, bad = made(400, 0.05), made(400, 0.6, seed=1)
     one, two = by_metric(metric, good, bad), by_metric(metric, bad, good)
-    assert one.difference.value == pytest.approx(metric.value(good) - metric.value(bad)) == pytest.approx(-two.difference.value)
+    assert (one.difference.value == pytest.approx(metric.value(good) - metric.value(bad))
+            == pytest.approx(-two.difference.value))
     assert one.difference.low <= one.difference.value <= one.difference.high and metric.label in one.sentence
     best = "A" if metric.sign * one.difference.value > 0 else "B"
     assert one.sentence.startswith(f"{best} is better than")

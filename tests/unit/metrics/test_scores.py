@@ -42,7 +42,8 @@ def test_order_of_rows_does_not_matter(case, random):
     assert scored(*np.array(rows).T) == scored(*np.array(shuffled).T)
 
 
-@pytest.mark.parametrize(("labels", "predictions"), [([], []), ([0, 1], [0]), ([0, 3], [0, 0]), ([0, 1], [0, -1]), ([0.5], [0.5])])
+@pytest.mark.parametrize(("labels", "predictions"),
+                         [([], []), ([0, 1], [0]), ([0, 3], [0, 0]), ([0, 1], [0, -1]), ([0.5], [0.5])])
 def test_bad_input_is_refused_with_words(labels, predictions):
     with pytest.raises(DataError) as caught:
         Judged(labels=labels, predictions=predictions, probabilities=np.ones((len(labels), 3)))

@@ -22,7 +22,8 @@ LABELS = np.arange(300) % 3
 
 def pooled(labels, predictions, **options):
     judged = [Judged(labels=labels, predictions=guess) for guess in predictions]
-    return seeds.pooled(judged, [metric for metric in METRICS if all(metric.applies_to(each) for each in judged)], **options)
+    return seeds.pooled(judged, [metric for metric in METRICS if all(metric.applies_to(each) for each in judged)],
+                        **options)
 
 
 def bootstrap(labels, predictions, **options):

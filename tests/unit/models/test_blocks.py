@@ -25,7 +25,8 @@ def test_every_parameter_belongs_to_one_block(family: str, tmp_path: Path) -> No
     assert all(block.parameters > 0 for block in found)
 
 
-@pytest.mark.parametrize(("family", "attention", "mlp"), [("bert", 4, 2), ("gpt2", 2, 2), ("llama", 4, 3), ("distilbert", 4, 2)])
+@pytest.mark.parametrize(("family", "attention", "mlp"),
+                         [("bert", 4, 2), ("gpt2", 2, 2), ("llama", 4, 3), ("distilbert", 4, 2)])
 def test_linear_layers_of_a_block_are_told_apart(family: str, attention: int, mlp: int, tmp_path: Path) -> None:
     body = load.load_body(tiny.FAMILIES[family](tmp_path))
     stack = blocks.find_stack(body)

@@ -1,7 +1,8 @@
-"""Every family of base models × every method: it trains and is read back from disk to the same predictions, or is refused in words before.
+"""Every family of base models × every method: it trains and is read back from disk to the same predictions, or is
+refused in words before.
 
-Each family is a tiny random model as `save_pretrained` leaves it. What a library or an architecture does not allow is listed below, so that
-a new version that changes it shows here.
+Each family is a tiny random model as `save_pretrained` leaves it. What a library or an architecture does not allow is
+listed below, so that a new version that changes it shows here.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "timmbeit": {"qlora": "one training step was tried and failed"},
 }
 """Family -> method -> words of the reason why it is left out."""
-LIMITS = {"roberta": 33, "mpnet": 32, "camembert": 32, "esmabsolute": 33, "data2vectext": 33, "luke": 33, "longformer": 129,
-          "xlmroberta": 129, "shortpos": 40, "opt": 40, "cliptext": 77, "mpt": 64, "xglm": 64, "xlnet": 512, "t5encoder": 512, "bloom": 512,
-          "mamba": 512, "leftpad": 130}
+LIMITS = {"roberta": 33, "mpnet": 32, "camembert": 32, "esmabsolute": 33, "data2vectext": 33, "luke": 33,
+          "longformer": 129, "xlmroberta": 129, "shortpos": 40, "opt": 40, "cliptext": 77, "mpt": 64, "xglm": 64,
+          "xlnet": 512, "t5encoder": 512, "bloom": 512, "mamba": 512, "leftpad": 130}
 """Longest text: positions counted from 2 (or from behind the padding token) end earlier; where nothing is said, 512."""
 PADDING_MATTERS = {"canine", "convbert", "fnet", "funnel", "mobilebert", "nystromformer"}
 """Families that look over the attention mask: convolutions, Fourier transforms, pooling along the text."""
@@ -87,11 +88,12 @@ def test_every_method_reloads_equal_or_is_left_out_before(family: str, tmp_path:
             trains_and_reloads(name, facts, dataset, rows, tmp_path / name, place)
 
 
-def trains_and_reloads(name: str, facts: ModelFacts, dataset: Dataset, rows: Rows, folder: Path, settings: Settings) -> None:
+def trains_and_reloads(name: str, facts: ModelFacts, dataset: Dataset, rows: Rows, folder: Path,
+                       settings: Settings) -> None:
     frozen = facts.block_names[:2] if name == "partial" and len(facts.blocks) > 2 else ()
-    recipe = Recipe(dataset=dataset.id, base_model=facts.id, method=name, task=dataset.task, epochs=1, batch_size=9, precision="fp32",
-                    max_length=min(64, facts.max_length or 64), evaluations_per_epoch=1, learning_rate=1e-3,
-                    freeze=FreezePlan(frozen=frozen))
+    recipe = Recipe(dataset=dataset.id, base_model=facts.id, method=name, task=dataset.task, epochs=1, batch_size=9,
+                    precision="fp32", max_length=min(64, facts.max_length or 64), evaluations_per_epoch=1,
+                    learning_rate=1e-3, freeze=FreezePlan(frozen=frozen))
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=Notes())
     recorded = pq.read_table(folder / "predictions-test.parquet")
     content = [rows.content[row] for row in recorded["row_id"].to_pylist()]
@@ -105,7 +107,8 @@ def trains_and_reloads(name: str, facts: ModelFacts, dataset: Dataset, rows: Row
 
 
 @pytest.mark.parametrize(("family", "fails"), [("deberta1", True), ("distilbert", False)])
-def test_a_model_that_does_not_compute_in_bf16_is_computed_in_fp32(family: str, fails: bool, tmp_path: Path, place: Settings) -> None:
+def test_a_model_that_does_not_compute_in_bf16_is_computed_in_fp32(family: str, fails: bool, tmp_path: Path,
+                                                                   place: Settings) -> None:
     facts = inspected(family, tmp_path, place)
     assert bool(facts.bf16_fails) == fails
     dataset = write_dataset(place, n_rows=30)
@@ -118,7 +121,8 @@ def test_a_model_that_does_not_compute_in_bf16_is_computed_in_fp32(family: str, 
 
 
 @pytest.mark.parametrize("family", sorted(families.REFUSED))
-def test_what_cannot_be_trained_is_refused_by_inspection_in_three_parts(family: str, tmp_path: Path, place: Settings) -> None:
+def test_what_cannot_be_trained_is_refused_by_inspection_in_three_parts(family: str, tmp_path: Path,
+                                                                        place: Settings) -> None:
     with pytest.raises(ModelError) as caught:
         inspected(family, tmp_path, place)
     error = caught.value
@@ -140,8 +144,8 @@ def test_features_of_every_block_can_be_looked_at(family: str, tmp_path: Path, p
     encoded = task.encode(rows, recipe=recipe, facts=facts, cache=tmp_path)
     import torch
 
-    network = task.build(Path(facts.id), recipe=recipe, facts=facts, weights="pretrained", dropout=0.0, compute_dtype=torch.float32,
-                         device="cpu")
+    network = task.build(Path(facts.id), recipe=recipe, facts=facts, weights="pretrained", dropout=0.0,
+                         compute_dtype=torch.float32, device="cpu")
     found = every_block(network, encoded, np.arange(15), precision="fp32")
     assert list(found) == [block.name for block in facts.blocks]
     assert all(len(values) == 15 and np.isfinite(values).all() and values.std() > 0 for values in found.values())

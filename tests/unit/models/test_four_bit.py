@@ -1,4 +1,5 @@
-"""4-bit layers are the same before and after an evaluation, on processors that pack them for inference and on those that do not."""
+"""4-bit layers are the same before and after an evaluation, on processors that pack them for inference and on those
+that do not."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def network(folder: Path, precision: str, *, dropout: float = 0.0) -> Network:
     torch.manual_seed(0)
     body = load.load_body(folder, weights="4bit", compute_dtype=DTYPES[precision])
     net = Network(body, head=nn.Linear(64, 3), stack=blocks.find_stack(body), pooling="mean")
-    methods.get("qlora").make_trainable(net, Recipe(dataset="d", base_model="m", method="qlora", lora=LoraSpec(rank=4, dropout=dropout)))
+    methods.get("qlora").make_trainable(net, Recipe(dataset="d", base_model="m", method="qlora",
+                                                    lora=LoraSpec(rank=4, dropout=dropout)))
     for name, parameter in net.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
@@ -39,7 +41,8 @@ def network(folder: Path, precision: str, *, dropout: float = 0.0) -> Network:
 
 def batch() -> dict[str, torch.Tensor]:
     random = torch.Generator().manual_seed(1)
-    return {"input_ids": torch.randint(5, 60, (4, 9), generator=random), "attention_mask": torch.ones(4, 9, dtype=torch.long)}
+    return {"input_ids": torch.randint(5, 60, (4, 9), generator=random),
+            "attention_mask": torch.ones(4, 9, dtype=torch.long)}
 
 
 def mixed(precision: str) -> Any:
@@ -66,17 +69,20 @@ def evaluate(net: Network, precision: str) -> torch.Tensor:
 
 def packed(net: Network) -> list[str]:
     """Layers in the layout of inference."""
-    return [name for name, p in net.named_parameters() if getattr(getattr(p, "quant_state", None), "packing_format_for_cpu", False)]
+    return [name for name, p in net.named_parameters()
+            if getattr(getattr(p, "quant_state", None), "packing_format_for_cpu", False)]
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.1])  # without dropout, adapters are computed as one product with their layer
+# without dropout, adapters are computed as one product with their layer
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("family", ["bert", "llama"])  # layers with and without a bias
 def test_gradients_after_an_evaluation_are_those_before_it(family: str, precision: str, dropout: float, processor: str,
                                                            tmp_path: Path) -> None:
     net = network(tiny.FAMILIES[family](tmp_path), precision, dropout=dropout)
     before = gradients(net, precision)
-    assert len(before) == sum(p.requires_grad for p in net.parameters()) and all(g.abs().max() > 0 for g in before.values())
+    assert (len(before) == sum(p.requires_grad for p in net.parameters())
+            and all(g.abs().max() > 0 for g in before.values()))
     evaluate(net, precision)
     after = gradients(net, precision)
     assert [name for name in before if not torch.equal(before[name], after[name])] == []
@@ -84,7 +90,8 @@ def test_gradients_after_an_evaluation_are_those_before_it(family: str, precisio
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_layer_in_eval_mode_passes_the_gradient_of_its_unpacked_weight(precision: str, processor: str, tmp_path: Path) -> None:
+def test_a_layer_in_eval_mode_passes_the_gradient_of_its_unpacked_weight(precision: str, processor: str,
+                                                                         tmp_path: Path) -> None:
     """Against a dense copy: the weight unpacked once, before anything ran."""
     from bitsandbytes.functional import dequantize_4bit
     from bitsandbytes.nn import Linear4bit
@@ -115,7 +122,7 @@ def test_neither_training_nor_scoring_nor_saving_touches_what_is_frozen(family: 
         net.body.save_pretrained(tmp_path / "adapter")  # type: ignore[operator]
     now = dict(net.named_parameters())
     assert [n for n, (kind, value) in frozen.items() if now[n].dtype != kind or not torch.equal(now[n], value)] == []
-    assert [n for n, value in scales.items() if not torch.equal(now[n].quant_state.absmax, value)] == []  # type: ignore[attr-defined]
+    assert ([n for n, value in scales.items() if not torch.equal(now[n].quant_state.absmax, value)] == [])  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("family", ["bert", "llama"])

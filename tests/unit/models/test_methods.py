@@ -63,7 +63,8 @@ def published_in(dtype: torch.dtype, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("method", sorted(methods.REGISTRY))
-def test_whatever_type_a_model_was_published_in_it_trains_in_fp32(method: str, dtype: torch.dtype, tmp_path: Path) -> None:
+def test_whatever_type_a_model_was_published_in_it_trains_in_fp32(method: str, dtype: torch.dtype,
+                                                                  tmp_path: Path) -> None:
     net = network(published_in(dtype, tmp_path), methods.get(method).card.weights)
     frozen = FreezePlan(frozen=("block 0",)) if method == "partial" else FreezePlan()
     methods.get(method).make_trainable(net, recipe(method, freeze=frozen))
@@ -86,7 +87,8 @@ def test_lora_counts_are_rank_times_in_plus_out(family: str, spec: str, tmp_path
     frozen = ("embeddings", "block 0")
     targets = lora_targets(blocks.describe(net.body, net.stack), spec=spec, frozen=frozen)
     expected = sum(4 * (layer.in_features + layer.out_features) for layer in targets)
-    methods.get("lora").make_trainable(net, recipe("lora", lora=LoraSpec(rank=4, targets=spec), freeze=FreezePlan(frozen=frozen)))
+    methods.get("lora").make_trainable(net, recipe("lora", lora=LoraSpec(rank=4, targets=spec),
+                                                   freeze=FreezePlan(frozen=frozen)))
     assert count_parameters(net)[0] == expected + HEAD
     assert not any("lora_" in name for name, _ in blocks.members(net.body, net.stack)[0].named_parameters())
 
@@ -132,10 +134,12 @@ def test_applicability_is_said_with_a_reason(tiny_facts: ModelFacts) -> None:
 
     assert all(method.applies_to(tiny_facts) is None for method in methods.REGISTRY.values())
     bare = dataclasses.replace(tiny_facts, blocks=tuple(dataclasses.replace(b, linear_layers=(),
-                                                                            linear_parameters=0) for b in tiny_facts.blocks))
+                                                                            linear_parameters=0)
+                                                        for b in tiny_facts.blocks))
     assert "no linear layers" in str(methods.get("lora").applies_to(bare))
     assert "no linear layers worth quantising" in str(methods.get("qlora").applies_to(bare))
-    cpu = Device(kind="cpu", name="", memory_bytes=1, cores=1, fp32_gflops=1, bf16_gflops=1, precision="fp32", versions={}, measured=0)
+    cpu = Device(kind="cpu", name="", memory_bytes=1, cores=1, fp32_gflops=1, bf16_gflops=1, precision="fp32",
+                 versions={}, measured=0)
     assert methods.get("qlora").note(cpu) == "Saves memory, not time, on a CPU."
     with pytest.raises(RecipeError, match="no method 'magic'"):
         methods.get("magic")

@@ -1,4 +1,5 @@
-"""Parts that several blocks use are found by what the forward pass computes, and are frozen with any of these blocks."""
+"""Parts that several blocks use are found by what the forward pass computes, and are frozen with any of these
+blocks."""
 
 from __future__ import annotations
 
@@ -52,15 +53,17 @@ def test_a_bias_that_the_first_block_hands_on_is_used_by_all() -> None:
 
     torch.manual_seed(0)
     body = T5EncoderModel(T5Config(vocab_size=64, d_model=64, d_kv=16, d_ff=128, num_layers=3, num_heads=4)).eval()
-    assert parameters(traced(body), body) == {"encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight": ALL}
+    assert (parameters(traced(body), body)
+            == {"encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight": ALL})
 
 
 def test_groups_of_layers_that_run_several_times_are_blocks(tmp_path: Path) -> None:
     from transformers import AlbertConfig, AlbertModel
 
     torch.manual_seed(0)
-    body = AlbertModel(AlbertConfig(vocab_size=64, hidden_size=64, embedding_size=32, num_hidden_layers=4, num_hidden_groups=2,
-                                    num_attention_heads=4, intermediate_size=128), add_pooling_layer=False).eval()
+    body = AlbertModel(AlbertConfig(vocab_size=64, hidden_size=64, embedding_size=32, num_hidden_layers=4,
+                                    num_hidden_groups=2, num_attention_heads=4, intermediate_size=128),
+                       add_pooling_layer=False).eval()
     stack = blocks.find_stack(body)
     found = parameters(sharing.trace(body, stack, INPUTS), body)
     assert stack.size == 2 and found == {}
@@ -73,7 +76,8 @@ def test_nothing_is_shared_where_nothing_is(family: str, tmp_path: Path) -> None
     body = load.load_body(tiny.FAMILIES[family](tmp_path))
     asked = {name: p.requires_grad for name, p in body.named_parameters()}
     assert parameters(traced(body), body) == {}
-    assert {name: p.requires_grad for name, p in body.named_parameters()} == asked and all(p.grad is None for p in body.parameters())
+    assert ({name: p.requires_grad for name, p in body.named_parameters()}
+            == asked and all(p.grad is None for p in body.parameters()))
 
 
 @pytest.mark.parametrize("family", sorted(tiny.PICTURE_FAMILIES))
@@ -84,7 +88,8 @@ def test_picture_models_keep_the_blocks_they_are_registered_in(family: str, tmp_
 
 
 class Unusual(nn.Module):
-    """Two blocks that share a scale; a norm stands between them; a second output carries the hidden states past the first block."""
+    """Two blocks that share a scale; a norm stands between them; a second output carries the hidden states past the
+    first block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +114,8 @@ class Reading(nn.Module):
         super().__init__()
         self.mix = nn.Linear(4, 4)
 
-    def forward(self, hidden: torch.Tensor, scale: nn.Module | None, past: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, hidden: torch.Tensor, scale: nn.Module | None,
+                past: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         mixed = self.mix(hidden if scale is None else scale(hidden)) + past
         return mixed, mixed * 2
 
@@ -118,8 +124,10 @@ def test_the_pass_counts_not_the_order_of_registration() -> None:
     body = Unusual()
     found = sharing.trace(body, Stack(tuple(f"layers.{i}" for i in range(3))), {"ids": torch.arange(4).reshape(1, 4)})
     both = ("block 1", "block 2")
-    assert found == {"between.weight": ("block 0",), "between.bias": ("block 0",), "scale.weight": both, "scale.bias": both,
-                     "start": ("embeddings",)}, "the stream's second output makes nobody share; what is not reached stays"
+    assert found == {"between.weight": ("block 0",), "between.bias": ("block 0",), "scale.weight": both,
+                     "scale.bias": both,
+                     "start": ("embeddings",
+                               )}, "the stream's second output makes nobody share; what is not reached stays"
 
 
 def network(folder: Path, settings: Settings) -> Network:
@@ -132,7 +140,8 @@ def network(folder: Path, settings: Settings) -> Network:
 @pytest.mark.parametrize(("frozen", "trains"), [((), True), (("embeddings",), True), (("embeddings", "block 0"), False),
                                                 (("block 2",), False), (("embeddings", *ALL), False)])
 @pytest.mark.parametrize("family", sorted(tiny.SHARING))
-def test_a_shared_part_is_frozen_with_any_block_that_uses_it_and_counted_so(family: str, frozen: tuple[str, ...], trains: bool,
+def test_a_shared_part_is_frozen_with_any_block_that_uses_it_and_counted_so(family: str, frozen: tuple[str, ...],
+                                                                            trains: bool,
                                                                           tmp_path: Path, settings: Settings) -> None:
     folder = tiny.SHARING[family](tmp_path / "model")
     built = network(folder, settings)
@@ -173,6 +182,7 @@ def test_shared_parts_learn_at_the_rate_of_the_lowest_block(tmp_path: Path, sett
 def test_lower_half_freezes_what_its_blocks_use(tmp_path: Path, settings: Settings) -> None:
     facts = inspect_model(str(tiny.mpnet(tmp_path / "model")), settings=settings)
     plan = freeze.lower_half(facts.block_names)
-    assert footprint.open_parameters(facts, plan) == sum(b.parameters for b in facts.blocks if b.name in ("block 1", "block 2"))
+    assert (footprint.open_parameters(facts, plan)
+            == sum(b.parameters for b in facts.blocks if b.name in ("block 1", "block 2")))
     shared = sum(part.parameters for part in facts.shared or ())
     assert shared == 32 * 4 and footprint.open_parameters(facts, FreezePlan()) == facts.parameters

@@ -15,7 +15,8 @@ def recipe(method: str, budget: int | None) -> Recipe:
 
 @given(method=st.sampled_from(["probe", "lora", "full"]), budget=st.integers(1, 3000), train=st.integers(1, 2000),
        validation=st.integers(0, 800), classes=st.integers(2, 30))
-def test_labels_used_never_exceed_the_budget(method: str, budget: int, train: int, validation: int, classes: int) -> None:
+def test_labels_used_never_exceed_the_budget(method: str, budget: int, train: int, validation: int,
+                                             classes: int) -> None:
     used = shared(recipe(method, budget), train=train, validation=validation, classes=classes)
     assert 1 <= used[0] <= train and 0 <= used[1] <= validation and sum(used) <= max(budget, 1)
     if used[1] or budget <= train:

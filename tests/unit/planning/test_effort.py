@@ -23,7 +23,8 @@ def make(method: str = "full", **changes: object) -> Recipe:
     return defaults(**{"dataset": "bbc-news", "task": TEXT, "base_model": "minilm", "method": method, **changes})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("level", "epochs", "length"), [("quick", 1.0, 64), ("normal", 3.0, 128), ("thorough", 10.0, 256)])
+@pytest.mark.parametrize(("level", "epochs", "length"),
+                         [("quick", 1.0, 64), ("normal", 3.0, 128), ("thorough", 10.0, 256)])
 def test_effort_sets_epochs_and_length(level: str, epochs: float, length: int) -> None:
     recipe = make(effort=level, train_rows=1600, mean_length=2200.0)
     assert (recipe.epochs, recipe.max_length, recipe.effort) == (epochs, length, level)
@@ -46,8 +47,8 @@ def test_short_texts_are_not_padded_to_the_dial() -> None:
 
 def test_the_model_caps_the_length(minilm: ModelFacts) -> None:
     assert make(effort="thorough", facts=minilm, mean_length=2200.0).max_length == 256
-    small = effort.defaults(dataset="d", task=TEXT, base_model="m", method="full", effort="thorough", mean_length=9999.0,
-                            facts=ModelFacts(**{**minilm.__dict__, "max_length": 77}))
+    small = effort.defaults(dataset="d", task=TEXT, base_model="m", method="full", effort="thorough",
+                            mean_length=9999.0, facts=ModelFacts(**{**minilm.__dict__, "max_length": 77}))
     assert small.max_length == 77
 
 
@@ -77,7 +78,8 @@ def test_adapters_take_ten_times_the_full_rate_and_alpha_twice_the_rank() -> Non
 
 
 def test_scratch_never_starts_from_a_solved_head() -> None:
-    assert {m: make(m).head_init for m in ("full", "lora", "scratch")} == {"full": "probe", "lora": "probe", "scratch": "random"}
+    assert ({m: make(m).head_init for m in ("full", "lora", "scratch")}
+            == {"full": "probe", "lora": "probe", "scratch": "random"})
 
 
 def test_few_rows_get_smaller_batches_and_more_epochs() -> None:
@@ -92,8 +94,10 @@ def test_pictures_have_no_text_length() -> None:
 
 
 @given(method=st.sampled_from([m for m in METHODS if m != "partial"]), level=st.sampled_from(effort.EFFORTS),
-       task=st.sampled_from(list(Task)), rows=st.none() | st.integers(2, 500_000), length=st.floats(0, 1e6), seed=st.integers(0, 2**31 - 1))
-def test_every_default_is_a_valid_recipe(method: str, level: str, task: Task, rows: int | None, length: float, seed: int) -> None:
+       task=st.sampled_from(list(Task)), rows=st.none() | st.integers(2, 500_000), length=st.floats(0, 1e6),
+       seed=st.integers(0, 2**31 - 1))
+def test_every_default_is_a_valid_recipe(method: str, level: str, task: Task, rows: int | None, length: float,
+                                         seed: int) -> None:
     recipe = make(method, effort=level, task=task, train_rows=rows, mean_length=length, seed=seed)
     assert effort.problems(recipe) == []
     assert Recipe.from_json(recipe.to_json()) == recipe
@@ -124,4 +128,5 @@ def test_the_catalogue_knows_enough_for_the_same_rates_before_the_weights_are_he
 
     known = known_blocks("efficientnet-lite0")
     assert known is not None and known.has_batch_norm and len(known.blocks) == 8
-    assert make(facts=known, task=Task.IMAGE_CLASSIFICATION).learning_rate == make(facts=cnn, task=Task.IMAGE_CLASSIFICATION).learning_rate
+    assert (make(facts=known, task=Task.IMAGE_CLASSIFICATION).learning_rate
+            == make(facts=cnn, task=Task.IMAGE_CLASSIFICATION).learning_rate)

@@ -23,7 +23,8 @@ CHECK_ALL = settings(suppress_health_check=[HealthCheck.function_scoped_fixture]
 
 
 def recipe(method: str = "full", **changes: object) -> Recipe:
-    base = Recipe(dataset="d", base_model="minilm", method=method, batch_size=16, max_length=128, epochs=2.0, gradient_checkpointing="off")
+    base = Recipe(dataset="d", base_model="minilm", method=method, batch_size=16, max_length=128, epochs=2.0,
+                  gradient_checkpointing="off")
     return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -34,7 +35,8 @@ def run(what: Recipe, facts: ModelFacts, device: Device | None, rows: dict[str, 
 def test_full_counts_every_weight(minilm: ModelFacts, cpu: Device) -> None:
     found = run(recipe(), minilm, cpu)
     head = 384 * 5 + 5
-    assert minilm.parameters == 22_565_376  # all-MiniLM-L6-v2 has 22,713,216 with its pooler of 384 x 384 + 384 = 147,840
+    # all-MiniLM-L6-v2 has 22,713,216 with its pooler of 384 x 384 + 384 = 147,840
+    assert (minilm.parameters == 22_565_376)
     assert found.trainable_params == found.total_params == minilm.parameters + head
     assert found.memory.weights == found.memory.gradients == 4 * found.total_params
     assert found.memory.optimizer == 8 * found.total_params
@@ -72,7 +74,8 @@ def test_qlora_weights_are_four_bits_and_scales(minilm: ModelFacts, cpu: Device,
     assert 8 * (found.memory.weights - rest) / linear == pytest.approx(bits, abs=5e-3)
 
 
-def test_the_paged_eight_bit_optimizer_keeps_two_bytes_a_parameter(minilm: ModelFacts, cpu: Device, gpu: Device) -> None:
+def test_the_paged_eight_bit_optimizer_keeps_two_bytes_a_parameter(minilm: ModelFacts, cpu: Device,
+                                                                   gpu: Device) -> None:
     trainable = run(recipe("qlora"), minilm, cpu).trainable_params
     for device in (cpu, gpu):
         assert run(recipe("qlora"), minilm, device).memory.optimizer == 8 * trainable
@@ -111,7 +114,8 @@ def test_auto_checkpointing_steps_in_only_where_it_does_not_fit(minilm: ModelFac
     auto = recipe(gradient_checkpointing="auto")
     assert run(auto, minilm, cpu).memory.activations == run(recipe(), minilm, cpu).memory.activations
     small = dataclasses.replace(cpu, memory_bytes=1_400_000_000)
-    assert run(auto, minilm, small).memory.activations == run(recipe(gradient_checkpointing="on"), minilm, small).memory.activations
+    assert (run(auto, minilm, small).memory.activations
+            == run(recipe(gradient_checkpointing="on"), minilm, small).memory.activations)
 
 
 def test_slots_share_the_memory(minilm: ModelFacts, cpu: Device) -> None:
@@ -119,7 +123,8 @@ def test_slots_share_the_memory(minilm: ModelFacts, cpu: Device) -> None:
     what, device = recipe(gradient_checkpointing="auto"), dataclasses.replace(cpu, memory_bytes=2_500_000_000)
 
     def at(slots: int) -> MemoryEstimate:
-        return estimate(what, facts=minilm, device=device, n_classes=5, rows=ROWS, mean_length=2200.0, slots=slots).memory
+        return estimate(what, facts=minilm, device=device, n_classes=5, rows=ROWS, mean_length=2200.0,
+                        slots=slots).memory
 
     assert at(1).badge == "fits"
     assert at(2).available == at(1).available // 2 and at(2).activations < at(1).activations
@@ -127,7 +132,8 @@ def test_slots_share_the_memory(minilm: ModelFacts, cpu: Device) -> None:
 
 @pytest.mark.parametrize(("used", "badge"), [(80, "fits"), (81, "tight"), (100, "tight"), (101, "will not fit")])
 def test_badge(used: int, badge: str) -> None:
-    assert MemoryEstimate(weights=used, gradients=0, optimizer=0, activations=0, adapters=0, available=100).badge == badge
+    assert (MemoryEstimate(weights=used, gradients=0, optimizer=0, activations=0, adapters=0, available=100).badge
+            == badge)
 
 
 def test_time_orders_the_methods_and_stays_near_the_measured_step(minilm: ModelFacts, cpu: Device) -> None:
@@ -150,16 +156,20 @@ def test_an_unmeasured_device_still_gives_an_estimate(minilm: ModelFacts) -> Non
 @CHECK_ALL
 @given(method=st.sampled_from(sorted(methods.REGISTRY)), batch=st.integers(1, 256),
        length=st.integers(4, 512), more=st.integers(1, 64), precision=st.sampled_from(["fp32", "bf16"]))
-def test_a_larger_batch_never_needs_less(minilm: ModelFacts, cpu: Device, method: str, batch: int, length: int, more: int,
-                                         precision: str) -> None:
+def test_a_larger_batch_never_needs_less(minilm: ModelFacts, cpu: Device, method: str, batch: int, length: int,
+                                         more: int, precision: str) -> None:
     smaller = recipe(method, batch_size=batch, max_length=length, precision=precision)
-    assert run(smaller, minilm, cpu).memory.total <= run(smaller.replace(batch_size=batch + more), minilm, cpu).memory.total
-    assert run(smaller, minilm, cpu).memory.total <= run(smaller.replace(max_length=length + more), minilm, cpu).memory.total
+    assert (run(smaller, minilm, cpu).memory.total
+            <= run(smaller.replace(batch_size=batch + more), minilm, cpu).memory.total)
+    assert (run(smaller, minilm, cpu).memory.total <= run(smaller.replace(max_length=length + more), minilm,
+                                                          cpu).memory.total)
 
 
 @CHECK_ALL
-@given(frozen=st.sets(st.integers(0, 6), max_size=6), extra=st.integers(0, 6), method=st.sampled_from(["partial", "lora"]))
-def test_freezing_more_never_needs_more(minilm: ModelFacts, cpu: Device, frozen: set[int], extra: int, method: str) -> None:
+@given(frozen=st.sets(st.integers(0, 6), max_size=6), extra=st.integers(0, 6),
+       method=st.sampled_from(["partial", "lora"]))
+def test_freezing_more_never_needs_more(minilm: ModelFacts, cpu: Device, frozen: set[int], extra: int,
+                                        method: str) -> None:
     if method == "lora" and {*frozen, extra} >= set(range(1, 7)):
         return  # nothing left to adapt: refused, see above
     names = minilm.block_names
@@ -171,14 +181,15 @@ def test_freezing_more_never_needs_more(minilm: ModelFacts, cpu: Device, frozen:
 
 
 def picture(method: str = "full", **changes: object) -> Recipe:
-    base = Recipe(dataset="d", base_model="cnn", method=method, task=Task.IMAGE_CLASSIFICATION, batch_size=16, max_length=0, epochs=2.0,
-                  gradient_checkpointing="off")
+    base = Recipe(dataset="d", base_model="cnn", method=method, task=Task.IMAGE_CLASSIFICATION, batch_size=16,
+                  max_length=0, epochs=2.0, gradient_checkpointing="off")
     return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
 
 
 def test_activations_of_pictures_are_measured_bytes_times_batch(cnn: ModelFacts, cpu: Device) -> None:
     kept = cnn.activation_bytes_per_block
-    assert run(picture(), cnn, cpu).memory.activations == 16 * (sum(kept.values()) + max(kept.values()) / 2)  # and gradients of a stage
+    # and gradients of a stage
+    assert (run(picture(), cnn, cpu).memory.activations == 16 * (sum(kept.values()) + max(kept.values()) / 2))
     top = run(picture("partial", freeze=top_k(cnn.block_names, 1)), cnn, cpu).memory.activations
     assert top == 32 * kept["block 0"] / 2  # reading 32 pictures once takes more than training the top stage
 
@@ -200,7 +211,8 @@ def test_the_frozen_share_of_pictures_goes_by_operations(cnn: ModelFacts, cpu: D
     plan = FreezePlan(frozen=("embeddings", "block 0", "block 1"))
     assert prefix_share(picture("partial", freeze=plan), cnn) == pytest.approx(400 / 700)
     assert prefix_share(picture("partial", freeze=plan, augmentation="light"), cnn) == 0
-    cached, augmented = (run(picture("partial", freeze=plan, augmentation=level), cnn, cpu).seconds for level in ("off", "light"))
+    cached, augmented = (run(picture("partial", freeze=plan, augmentation=level), cnn, cpu).seconds
+                         for level in ("off", "light"))
     assert cached < augmented
 
 

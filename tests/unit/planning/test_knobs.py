@@ -91,7 +91,8 @@ def test_the_methods_ask_only_for_fields_that_have_a_knob() -> None:
 def test_knobs_without_effect_on_a_model_are_left_out(cnn: ModelFacts, minilm: ModelFacts) -> None:
     fields = ("freeze", "epochs", "max_length", "augmentation", "batch_norm", "pooling", "lora.rank")
     assert for_model(fields, cnn) == ("freeze", "epochs", "augmentation", "batch_norm", "lora.rank")
-    assert for_model(fields, dataclasses.replace(cnn, has_batch_norm=False)) == ("freeze", "epochs", "augmentation", "lora.rank")
+    assert (for_model(fields, dataclasses.replace(cnn, has_batch_norm=False))
+            == ("freeze", "epochs", "augmentation", "lora.rank"))
     assert for_model(fields, minilm) == ("freeze", "epochs", "max_length", "pooling", "lora.rank")
 
 

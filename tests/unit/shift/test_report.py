@@ -160,7 +160,8 @@ x = (rng.standard_normal((20_000, 768), dtype=np.float32)).astype(np.float16)
 y = (x + 0.3 * rng.standard_normal((20_000, 768), dtype=np.float32)).astype(np.float16)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rows = np.arange(20_000)
-report.measure(AlignedFeatures(names=("block 0",), base=[x], tuned=[y], frozen=(False,), labels=rows % 10, shift=rows % 4 == 0))
+report.measure(AlignedFeatures(names=("block 0",), base=[x], tuned=[y], frozen=(False,), labels=rows % 10,
+                               shift=rows % 4 == 0))
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 

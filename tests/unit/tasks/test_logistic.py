@@ -47,10 +47,11 @@ def test_without_validation_rows_the_strength_is_cross_validated() -> None:
     rng = np.random.default_rng(0)
     for features, labels in ((rng.normal(size=(60, 200)), np.arange(60) % 2), blobs(60, 3), blobs(200, 4, n_dims=40)):
         standard = StandardScaler().fit_transform(features)
-        peer = LogisticRegressionCV(Cs=list(probe.STRENGTHS), cv=StratifiedKFold(5, shuffle=True, random_state=0), max_iter=2000,
-                                    scoring="neg_log_loss").fit(standard, labels)
+        peer = LogisticRegressionCV(Cs=list(probe.STRENGTHS), cv=StratifiedKFold(5, shuffle=True, random_state=0),
+                                    max_iter=2000, scoring="neg_log_loss").fit(standard, labels)
         place = probe.STRENGTHS.index(float(np.atleast_1d(peer.C_)[0]))
-        assert abs(probe.STRENGTHS.index(probe.solve(features, labels, validation=None, n_classes=4).strength) - place) <= 1
+        assert (abs(probe.STRENGTHS.index(probe.solve(features, labels, validation=None, n_classes=4).strength) - place)
+                <= 1)
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,4 +1,5 @@
-"""Checkpoints: a damaged one gives way to the one before it, whichever of its files is damaged, and the result stays the same."""
+"""Checkpoints: a damaged one gives way to the one before it, whichever of its files is damaged, and the result stays
+the same."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ class KilledAt(Notes):
 
 
 def run(dataset: Dataset, model: Path, settings: Settings, folder: Path, notes: Notes, *, resume: bool = False) -> None:
-    recipe = Recipe(dataset=dataset.id, base_model=str(model), method="full", epochs=2.0, batch_size=8, learning_rate=1e-3, max_length=32,
-                    evaluations_per_epoch=4, precision="fp32", dropout=0.1)
+    recipe = Recipe(dataset=dataset.id, base_model=str(model), method="full", epochs=2.0, batch_size=8,
+                    learning_rate=1e-3, max_length=32, evaluations_per_epoch=4, precision="fp32", dropout=0.1)
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=notes, resume=resume)
 
 
@@ -85,9 +86,11 @@ def test_without_a_manifest_missing_and_cut_files_are_still_seen(cut: Path) -> N
     assert checkpoints.newest_whole(folder) not in (older, newest), "a missing optimiser state never passes in silence"
 
 
-@pytest.mark.parametrize(("name", "how"), [("optimizer.pt", "gone"), ("trained.safetensors", "flip"), ("trainer_state.json", "cut")])
+@pytest.mark.parametrize(("name", "how"),
+                         [("optimizer.pt", "gone"), ("trained.safetensors", "flip"), ("trainer_state.json", "cut")])
 def test_a_run_that_resumes_behind_a_damaged_checkpoint_ends_as_an_uninterrupted_one(
-        name: str, how: str, cut: Path, settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+        name: str, how: str, cut: Path, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+        tmp_path: Path) -> None:
     run(tiny_dataset, tiny_model, settings, tmp_path / "whole", Notes())
     older, newest = checkpoints.by_step(cut / "checkpoints")[-2:]
     damage(newest / name, how)
@@ -95,8 +98,10 @@ def test_a_run_that_resumes_behind_a_damaged_checkpoint_ends_as_an_uninterrupted
     run(tiny_dataset, tiny_model, settings, cut, notes, resume=True)
     assert f"The checkpoint {newest.name} is damaged or incomplete: goes on from {older.name}." in notes.notes
     whole, resumed = (json.loads((folder / "result.json").read_text()) for folder in (tmp_path / "whole", cut))
-    assert (resumed["metrics"], resumed["steps"], resumed["best_step"]) == (whole["metrics"], whole["steps"], whole["best_step"])
-    assert (cut / "artifact" / "weights.safetensors").read_bytes() == (tmp_path / "whole" / "artifact" / "weights.safetensors").read_bytes()
+    assert ((resumed["metrics"], resumed["steps"], resumed["best_step"])
+            == (whole["metrics"], whole["steps"], whole["best_step"]))
+    assert ((cut / "artifact" / "weights.safetensors").read_bytes()
+            == (tmp_path / "whole" / "artifact" / "weights.safetensors").read_bytes())
 
 
 def test_when_none_is_whole_the_run_begins_again(cut: Path, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
@@ -120,7 +125,8 @@ def test_two_newest_and_their_best_are_kept(tmp_path: Path) -> None:
     for step, best in ((10, 10), (20, 10), (30, 10), (40, 40), (50, 40)):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
-        (folder / "trainer_state.json").write_text(json.dumps({"best_model_checkpoint": f"/elsewhere/checkpoint-{best}"}))
+        (folder
+         / "trainer_state.json").write_text(json.dumps({"best_model_checkpoint": f"/elsewhere/checkpoint-{best}"}))
         checkpoints.prune(tmp_path)
         kept = {int(path.name.split("-")[1]) for path in checkpoints.by_step(tmp_path)}
         assert kept == {10: {10}, 20: {10, 20}, 30: {10, 20, 30}, 40: {10, 30, 40}, 50: {40, 50}}[step]

@@ -31,7 +31,8 @@ def test_the_fastest_rate_stays(rates: dict[torch.dtype, float], tmp_path: Path)
 
 
 @pytest.mark.parametrize(("bf16", "chosen"), [(20.0, "fp32"), (114.0, "fp32"), (116.0, "bf16"), (300.0, "bf16")])
-def test_bf16_only_where_it_is_faster(rates: dict[torch.dtype, float], tmp_path: Path, bf16: float, chosen: str) -> None:
+def test_bf16_only_where_it_is_faster(rates: dict[torch.dtype, float], tmp_path: Path, bf16: float,
+                                      chosen: str) -> None:
     if torch.cuda.is_available():
         pytest.skip("about a CPU")
     rates[torch.bfloat16] = bf16

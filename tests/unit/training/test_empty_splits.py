@@ -1,4 +1,5 @@
-"""Runs on datasets without validation or test rows, and with classes that nothing trains on: they say so and end well."""
+"""Runs on datasets without validation or test rows, and with classes that nothing trains on: they say so and end
+well."""
 
 from __future__ import annotations
 
@@ -20,19 +21,21 @@ from tests.conftest import WORKSPACE, Notes, write_dataset
 
 
 def make(dataset: Dataset, model: Path, method: str, **fields: object) -> Recipe:
-    values: dict[str, object] = {"epochs": 1.0, "batch_size": 8, "learning_rate": 1e-3, "max_length": 32, "precision": "fp32",
-                                 "lora": LoraSpec(rank=4), "track_features": 20, "early_stopping_patience": 1}
+    values: dict[str, object] = {"epochs": 1.0, "batch_size": 8, "learning_rate": 1e-3, "max_length": 32,
+                                 "precision": "fp32", "lora": LoraSpec(rank=4), "track_features": 20,
+                                 "early_stopping_patience": 1}
     return Recipe(dataset=dataset.id, base_model=str(model), method=method, **(values | fields))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("method", "without"), [
-    ("probe", ("validation", "test")), ("full", ("validation", "test")), ("lora", ("validation", "test")), ("lp_ft", ("validation",)),
-    ("probe", ("validation",)), ("scratch", ("test",))])
-def test_a_run_without_rows_to_judge_on_says_so_and_ends_well(method: str, without: tuple[str, ...], settings: Settings, tiny_model: Path,
-                                                              tmp_path: Path) -> None:
+    ("probe", ("validation", "test")), ("full", ("validation", "test")), ("lora", ("validation", "test")),
+    ("lp_ft", ("validation",)), ("probe", ("validation",)), ("scratch", ("test",))])
+def test_a_run_without_rows_to_judge_on_says_so_and_ends_well(method: str, without: tuple[str, ...], settings: Settings,
+                                                              tiny_model: Path, tmp_path: Path) -> None:
     dataset = write_dataset(settings, n_rows=45, without=without)
     notes, folder = Notes(), tmp_path / "run"
-    result = execute(make(dataset, tiny_model, method), settings=settings, workspace=WORKSPACE, run_dir=folder, observer=notes)
+    result = execute(make(dataset, tiny_model, method), settings=settings, workspace=WORKSPACE, run_dir=folder,
+                     observer=notes)
     for split in ("validation", "test"):
         assert any(f"There is no {split} row" in note for note in notes.notes) == (split in without)
         assert (folder / f"predictions-{split}.parquet").is_file() == (split not in without)
@@ -46,18 +49,21 @@ def test_a_run_without_rows_to_judge_on_says_so_and_ends_well(method: str, witho
         assert len(steps) > 1 and len(BlockFeatures.load(steps[0]).row_ids) == 20
 
 
-def test_resuming_without_validation_rows_gives_the_uninterrupted_result(settings: Settings, tiny_model: Path, tmp_path: Path) -> None:
+def test_resuming_without_validation_rows_gives_the_uninterrupted_result(settings: Settings, tiny_model: Path,
+                                                                         tmp_path: Path) -> None:
     dataset = write_dataset(settings, n_rows=45, without=("validation", "test"))
     recipe = make(dataset, tiny_model, "full", epochs=2.0)
     for folder, stop in (("whole", None), ("cut", 7)):
         execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / folder, observer=Notes(stop_at=stop))
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "cut", observer=Notes(), resume=True)
     texts = ["the team goal", "bank market"]
-    whole, cut = (artifact.load(Side.of(tmp_path / folder), settings=settings).outputs(texts)["logits"] for folder in ("whole", "cut"))
+    whole, cut = (artifact.load(Side.of(tmp_path / folder), settings=settings).outputs(texts)["logits"]
+                  for folder in ("whole", "cut"))
     assert np.array_equal(whole, cut)
 
 
-def test_a_class_without_training_rows_is_named_before_training(settings: Settings, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_class_without_training_rows_is_named_before_training(settings: Settings, tiny_model: Path,
+                                                                tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -67,7 +73,8 @@ def test_a_class_without_training_rows_is_named_before_training(settings: Settin
     rows["split"] = ["test" if label == 1 else split for label, split in zip(rows["label"], rows["split"], strict=True)]
     pq.write_table(pa.table(rows).cast(pq.read_schema(place)), place)
     notes = Notes()
-    execute(make(dataset, tiny_model, "probe"), settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=notes)
+    execute(make(dataset, tiny_model, "probe"), settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "run",
+            observer=notes)
     assert [note for note in notes.notes if "no training row" in note] == [
         f"1 class has no training row: {dataset.classes[1]} (15 rows). No model can get these rows right."]
 

@@ -1,4 +1,5 @@
-"""Whole runs of a tiny real model: what trains, what stays, what is saved, and that it can be stopped, resumed and reloaded."""
+"""Whole runs of a tiny real model: what trains, what stays, what is saved, and that it can be stopped, resumed and
+reloaded."""
 
 from __future__ import annotations
 
@@ -41,21 +42,22 @@ LOWER = FreezePlan(frozen=("embeddings", "block 0", "block 1"))
 
 
 def make(dataset: Dataset, model: Path, method: str, **fields: Any) -> Recipe:
-    values: dict[str, Any] = {"epochs": 2.0, "batch_size": 8, "learning_rate": 1e-3, "max_length": 32, "evaluations_per_epoch": 2,
-                              "precision": "fp32", "lora": LoraSpec(rank=4)}
+    values: dict[str, Any] = {"epochs": 2.0, "batch_size": 8, "learning_rate": 1e-3, "max_length": 32,
+                              "evaluations_per_epoch": 2, "precision": "fp32", "lora": LoraSpec(rank=4)}
     if method == "partial":
         values["freeze"] = LOWER
     return Recipe(dataset=dataset.id, base_model=str(model), method=method, **(values | fields))
 
 
 def run(recipe: Recipe, settings: Settings, folder: Path, notes: Notes | None = None, resume: bool = False) -> Result:
-    return execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=notes or Notes(), resume=resume)
+    return execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=notes or Notes(),
+                   resume=resume)
 
 
 def predictions(folder: Path, split: str = "test") -> dict[str, np.ndarray]:
     table = pq.read_table(folder / f"predictions-{split}.parquet")
-    return {"row_id": table["row_id"].to_numpy(), "label": table["label"].to_numpy(), "prediction": table["prediction"].to_numpy(),
-            "probabilities": np.stack(table["probabilities"].to_pylist())}
+    return {"row_id": table["row_id"].to_numpy(), "label": table["label"].to_numpy(),
+            "prediction": table["prediction"].to_numpy(), "probabilities": np.stack(table["probabilities"].to_pylist())}
 
 
 def texts_of(settings: Settings, dataset: Dataset, row_ids: np.ndarray) -> list[str]:
@@ -66,7 +68,8 @@ def texts_of(settings: Settings, dataset: Dataset, row_ids: np.ndarray) -> list[
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("method", METHODS)
-def test_a_run_leaves_everything_and_reloads_to_its_own_predictions(method: str, precision: str, settings: Settings, tiny_model: Path,
+def test_a_run_leaves_everything_and_reloads_to_its_own_predictions(method: str, precision: str, settings: Settings,
+                                                                    tiny_model: Path,
                                                                     tiny_dataset: Dataset, tmp_path: Path) -> None:
     notes, folder = Notes(), tmp_path / "run"
     result = run(make(tiny_dataset, tiny_model, method, precision=precision), settings, folder, notes)
@@ -95,8 +98,8 @@ def test_a_run_leaves_everything_and_reloads_to_its_own_predictions(method: str,
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("method", ["probe", "partial", "full", "lora", "lp_ft"])
-def test_the_first_evaluation_is_that_of_the_base_side(method: str, precision: str, settings: Settings, tiny_model: Path,
-                                                       tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_the_first_evaluation_is_that_of_the_base_side(method: str, precision: str, settings: Settings,
+                                                       tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
     """It is read from cached features; the base side, loaded from disk, must score the same."""
     notes = Notes()
     run(make(tiny_dataset, tiny_model, method, precision=precision, epochs=0.5), settings, tmp_path / "run", notes)
@@ -110,9 +113,11 @@ def test_the_first_evaluation_is_that_of_the_base_side(method: str, precision: s
 
 
 @pytest.mark.parametrize("method", ["partial", "full", "lora", "qlora"])
-def test_base_and_tuned_are_what_they_say(method: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_base_and_tuned_are_what_they_say(method: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                          tmp_path: Path) -> None:
     run(make(tiny_dataset, tiny_model, method), settings, tmp_path / "run")
-    base, tuned = (artifact.load(Side.of(tmp_path / "run", side), settings=settings) for side in (Which.BASE, Which.FINAL))
+    base, tuned = (artifact.load(Side.of(tmp_path / "run", side), settings=settings)
+                   for side in (Which.BASE, Which.FINAL))
     texts = ["the team goal", "bank market share price"]
     assert not np.allclose(base.outputs(texts)["logits"], tuned.outputs(texts)["logits"], atol=1e-4)
     published = load_file(tiny_model / "model.safetensors")
@@ -122,8 +127,8 @@ def test_base_and_tuned_are_what_they_say(method: str, settings: Settings, tiny_
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("method", ["probe", "partial", "lora", "dora", "qlora"])
-def test_what_is_frozen_is_the_same_to_the_byte_after_training(method: str, precision: str, settings: Settings, tiny_model: Path,
-                                                              tiny_dataset: Dataset, tmp_path: Path,
+def test_what_is_frozen_is_the_same_to_the_byte_after_training(method: str, precision: str, settings: Settings,
+                                                               tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     """In the very network that was trained and scored, against how it was loaded."""
     before: dict[str, torch.Tensor] = {}
@@ -137,17 +142,21 @@ def test_what_is_frozen_is_the_same_to_the_byte_after_training(method: str, prec
 
     def saved(folder: Path, **kwargs: Any) -> int:
         trains = {name for name, p in kwargs["network"].named_parameters() if p.requires_grad}
-        after.update({name.removeprefix("body.").removeprefix("base_model.model.").replace(".base_layer", ""): tensor.clone()
-                      for name, tensor in kwargs["network"].state_dict().items() if name.startswith("body.") and name not in trains})
+        after.update(
+            {name.removeprefix("body.").removeprefix("base_model.model.").replace(".base_layer", ""): tensor.clone()
+             for name, tensor in kwargs["network"].state_dict().items() if name.startswith("body.") and name
+                       not in trains})
         return save(folder, **kwargs)
 
     monkeypatch.setattr(Session, "build", loaded)
     monkeypatch.setattr(artifact, "save", saved)
-    frozen = FreezePlan(frozen=("block 0",))  # nothing lies below: no prefix is cached, so that all blocks are in the network
+    # nothing lies below: no prefix is cached, so that all blocks are in the network
+    frozen = FreezePlan(frozen=("block 0",))
     run(make(tiny_dataset, tiny_model, method, precision=precision, freeze=frozen), settings, tmp_path / "run")
     stays = [name for name in before if method != "partial" or name.startswith("encoder.layer.0.")]
     assert len(stays) >= 16
-    assert [name for name in stays if after[name].dtype != before[name].dtype or not torch.equal(after[name], before[name])] == []
+    assert ([name for name in stays if after[name].dtype != before[name].dtype
+             or not torch.equal(after[name], before[name])] == [])
 
 
 def test_frozen_blocks_are_byte_identical_after_training(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
@@ -167,8 +176,9 @@ def test_frozen_blocks_are_byte_identical_after_training(settings: Settings, tin
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("method", ["partial", "lora", "qlora"])
-def test_the_prefix_cache_changes_nothing(method: str, precision: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
-                                          tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_prefix_cache_changes_nothing(method: str, precision: str, settings: Settings, tiny_model: Path,
+                                          tiny_dataset: Dataset, tmp_path: Path,
+                                          monkeypatch: pytest.MonkeyPatch) -> None:
     from core.training import execute as module
 
     recipe = make(tiny_dataset, tiny_model, method, freeze=LOWER, precision=precision)
@@ -178,15 +188,18 @@ def test_the_prefix_cache_changes_nothing(method: str, precision: str, settings:
     monkeypatch.setattr(module.prefix, "cache", lambda session, inputs: None)
     uncached_notes = Notes()
     uncached = run(recipe, settings, tmp_path / "uncached", uncached_notes)
-    np.testing.assert_allclose(predictions(tmp_path / "cached")["probabilities"], predictions(tmp_path / "uncached")["probabilities"],
+    np.testing.assert_allclose(predictions(tmp_path / "cached")["probabilities"],
+                               predictions(tmp_path / "uncached")["probabilities"],
                                atol=1e-4 if precision == "fp32" else 1e-2)
     np.testing.assert_allclose([e["loss"] for e in notes.evaluations], [e["loss"] for e in uncached_notes.evaluations],
                                rtol=1e-3 if precision == "fp32" else 1e-2)
-    assert cached.steps == uncached.steps and (cached.trainable_params, cached.total_params) == (uncached.trainable_params,
-                                                                                                 uncached.total_params)
+    assert cached.steps == uncached.steps and (cached.trainable_params,
+                                               cached.total_params) == (uncached.trainable_params,
+                                                                        uncached.total_params)
 
 
-def test_a_second_run_reuses_the_cached_prefix(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_a_second_run_reuses_the_cached_prefix(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                               tmp_path: Path) -> None:
     run(make(tiny_dataset, tiny_model, "partial"), settings, tmp_path / "a")
     stores = list((settings.cache / "prefix").glob("*/rows.npy"))
     assert len(stores) == 1 and np.load(stores[0]).all()
@@ -195,13 +208,15 @@ def test_a_second_run_reuses_the_cached_prefix(settings: Settings, tiny_model: P
     assert [path.stat().st_mtime_ns for path in (settings.cache / "prefix").glob("*/rows.npy")] == [stamp]
 
 
-def test_cached_and_uncached_probe_losses_agree(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_cached_and_uncached_probe_losses_agree(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                tmp_path: Path) -> None:
     notes = Notes()
     run(make(tiny_dataset, tiny_model, "probe"), settings, tmp_path / "run", notes)
     recorded = predictions(tmp_path / "run", "validation")
     tuned = artifact.load(Side.of(tmp_path / "run"), settings=settings)
     logits = tuned.outputs(texts_of(settings, tiny_dataset, recorded["row_id"]))["logits"]
-    uncached = torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(recorded["label"].astype(np.int64))).item()
+    uncached = torch.nn.functional.cross_entropy(torch.from_numpy(logits),
+                                                 torch.from_numpy(recorded["label"].astype(np.int64))).item()
     assert notes.evaluations[-1]["loss"] == pytest.approx(uncached, abs=1e-4)
 
 
@@ -219,9 +234,12 @@ class _KilledAt(Notes):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize(("method", "kill_at"), [("full", 6), ("lora", 9), ("qlora", 9), ("partial", 8), ("scratch", 5), ("lp_ft", 7)])
-def test_a_resumed_run_equals_an_uninterrupted_one_exactly(method: str, kill_at: int, precision: str, settings: Settings,
-                                                           tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "kill_at"), [("full", 6), ("lora", 9), ("qlora", 9), ("partial", 8), ("scratch", 5),
+                                                 ("lp_ft", 7)])
+def test_a_resumed_run_equals_an_uninterrupted_one_exactly(method: str, kill_at: int, precision: str,
+                                                           settings: Settings,
+                                                           tiny_model: Path, tiny_dataset: Dataset,
+                                                           tmp_path: Path) -> None:
     recipe = make(tiny_dataset, tiny_model, method, dropout=0.1, precision=precision)
     whole = run(recipe, settings, tmp_path / "whole")
     notes = _KilledAt()
@@ -231,7 +249,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one_exactly(method: str, kill_at:
     resumed = run(recipe, settings, tmp_path / "cut", resume=True)
     assert resumed.steps == whole.steps and resumed.best_step == whole.best_step
     assert resumed.metrics == whole.metrics
-    np.testing.assert_array_equal(predictions(tmp_path / "cut")["probabilities"], predictions(tmp_path / "whole")["probabilities"])
+    np.testing.assert_array_equal(predictions(tmp_path / "cut")["probabilities"],
+                                  predictions(tmp_path / "whole")["probabilities"])
 
 
 def test_stop_keeps_the_best_checkpoint_and_still_measures(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
@@ -242,11 +261,14 @@ def test_stop_keeps_the_best_checkpoint_and_still_measures(settings: Settings, t
     kept = next(e for e in notes.evaluations if e["step"] == result.best_step)
     recorded = predictions(tmp_path / "run", "validation")
     assert (recorded["label"] == recorded["prediction"]).mean() == pytest.approx(kept["accuracy"])
-    assert list((tmp_path / "run" / "checkpoints").glob("checkpoint-*")), "a stopped run keeps what it needs to be resumed"
+    assert list((tmp_path
+                 / "run" / "checkpoints").glob("checkpoint-*")), "a stopped run keeps what it needs to be resumed"
 
 
-def test_the_latest_checkpoint_within_a_standard_error_of_the_best_is_kept(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
-                                                                           tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_latest_checkpoint_within_a_standard_error_of_the_best_is_kept(settings: Settings, tiny_model: Path,
+                                                                           tiny_dataset: Dataset,
+                                                                           tmp_path: Path,
+                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
     accuracies = iter([0.5, 0.8, 0.9, 0.85, 0.6])  # of 18 rows a standard error is 0.08
     outputs: list[dict[str, np.ndarray]] = []
     real = trainer.ThawTrainer.record
@@ -254,7 +276,8 @@ def test_the_latest_checkpoint_within_a_standard_error_of_the_best_is_kept(setti
     def record(self: Any, kept: dict[str, np.ndarray]) -> dict[str, float]:
         outputs.append(kept)
         with monkeypatch.context() as scripted:
-            scripted.setattr(evaluate, "scores", lambda *_: {"loss": 1.0, "accuracy": next(accuracies), "macro_f1": 0.0})
+            scripted.setattr(evaluate, "scores",
+                             lambda *_: {"loss": 1.0, "accuracy": next(accuracies), "macro_f1": 0.0})
             return real(self, kept)
 
     monkeypatch.setattr(trainer.ThawTrainer, "record", record)
@@ -266,7 +289,8 @@ def test_the_latest_checkpoint_within_a_standard_error_of_the_best_is_kept(setti
     recorded = predictions(tmp_path / "run", "validation")
     np.testing.assert_allclose(recorded["probabilities"], classification.softmax(outputs[3]["logits"]), atol=1e-6)
     of_disk = again.predict(texts_of(settings, tiny_dataset, recorded["row_id"]))
-    np.testing.assert_allclose(np.stack([list(r["probabilities"].values()) for r in of_disk]), recorded["probabilities"], atol=2e-5)
+    np.testing.assert_allclose(np.stack([list(r["probabilities"].values()) for r in of_disk]),
+                               recorded["probabilities"], atol=2e-5)
 
 
 def test_the_standard_error_of_a_share() -> None:
@@ -279,16 +303,19 @@ def test_the_standard_error_of_a_share() -> None:
 
 
 @given(correct=st.integers(0, 60), best=st.integers(0, 60), n_rows=st.integers(60, 500))
-def test_the_best_is_always_kept_and_what_is_level_stays_level_when_better(correct: int, best: int, n_rows: int) -> None:
+def test_the_best_is_always_kept_and_what_is_level_stays_level_when_better(correct: int, best: int,
+                                                                           n_rows: int) -> None:
     best = max(best, correct)
     assert classification.within_standard_error(best / n_rows, best / n_rows, n_rows)
     if classification.within_standard_error(correct / n_rows, best / n_rows, n_rows):
         assert classification.within_standard_error((correct + 1) / n_rows, best / n_rows, n_rows)
 
 
-def test_a_non_finite_loss_stops_the_run_with_a_cause(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_a_non_finite_loss_stops_the_run_with_a_cause(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                      tmp_path: Path) -> None:
     with pytest.raises(NonFiniteLossError) as caught:
-        run(make(tiny_dataset, tiny_model, "full", learning_rate=1e30, head_learning_rate=1e30), settings, tmp_path / "run")
+        run(make(tiny_dataset, tiny_model, "full", learning_rate=1e30, head_learning_rate=1e30),
+            settings, tmp_path / "run")
     assert "learning rate" in caught.value.why
 
 
@@ -311,32 +338,37 @@ def scripted(monkeypatch: pytest.MonkeyPatch, accuracies: list[float]) -> None:
     ([0.5, 0.6, 0.5, 0.5, 0.5, 0.5, 0.5], 0, 6),    # no patience asked for: to the end
 ])
 def test_early_stopping_ends_a_run_after_so_many_validations_without_a_better_one(
-        accuracies: list[float], patience: int, validations: int, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        accuracies: list[float], patience: int, validations: int, settings: Settings, tiny_model: Path,
+        tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, accuracies)
-    recipe = make(tiny_dataset, tiny_model, "partial", epochs=6.0, early_stopping_patience=patience, evaluations_per_epoch=1)
+    recipe = make(tiny_dataset, tiny_model, "partial", epochs=6.0, early_stopping_patience=patience,
+                  evaluations_per_epoch=1)
     notes = Notes()
     result = run(recipe, settings, tmp_path / "run", notes)
     assert result.steps == 7 * validations  # 54 rows by 8
-    assert [e["accuracy"] for e in notes.evaluations] == accuracies[:validations + 1]  # the first one is before training
+    # the first one is before training
+    assert ([e["accuracy"] for e in notes.evaluations] == accuracies[:validations + 1])
 
 
 @pytest.mark.parametrize("method", ["probe", "full"])
-def test_the_label_budget_counts_every_label_used(method: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
-                                                  tmp_path: Path) -> None:
+def test_the_label_budget_counts_every_label_used(method: str, settings: Settings, tiny_model: Path,
+                                                  tiny_dataset: Dataset, tmp_path: Path) -> None:
     """All labels outside of the budget are made wrong, and the run is the same: it has seen none of them."""
     recipe = make(tiny_dataset, tiny_model, method, label_budget=9, epochs=1.0)
     result = run(recipe, settings, tmp_path / "run")
     assert result.labels_used == {"train": 9, "validation": 0}
     if method == "full":
-        assert (result.samples, result.steps, result.best_step) == (9, 1, None)  # the ninth row joins the batch of eight
-    session = Session(recipe=recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=Notes(), resume=False)
+        # the ninth row joins the batch of eight
+        assert ((result.samples, result.steps, result.best_step) == (9, 1, None))
+    session = Session(recipe=recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=Notes(),
+                      resume=False)
     prepare(session)
     path = settings.workspace(WORKSPACE) / "datasets" / tiny_dataset.id / "rows.parquet"
     table = pq.read_table(path)
     used = set(session.rows.row_ids[session.train].tolist())
     wrong = [label if row in used or split == "test" else (label + 1) % 3
-             for row, label, split in zip(*(table[name].to_pylist() for name in ("row_id", "label", "split")), strict=True)]
+             for row, label, split in zip(*(table[name].to_pylist() for name in ("row_id", "label", "split")),
+                                          strict=True)]
     assert table["label"].to_pylist() != wrong
     before = predictions(tmp_path / "run")["probabilities"]
     with pytest.MonkeyPatch.context() as patch:
@@ -354,7 +386,8 @@ def test_the_label_budget_counts_every_label_used(method: str, settings: Setting
 @pytest.mark.parametrize("method", ["probe", "partial"])
 def test_shared_passes_are_counted_at_what_they_took_whoever_ran_them(method: str, settings: Settings, tiny_model: Path,
                                                                       tiny_dataset: Dataset, tmp_path: Path) -> None:
-    """The second run reads everything from the cache: what it adds is less than it would take alone, by the first one's passes."""
+    """The second run reads everything from the cache: what it adds is less than it would take alone, by the first one's
+    passes."""
     recipe = make(tiny_dataset, tiny_model, method, epochs=1.0)
     first, second = (run(recipe, settings, tmp_path / str(number)) for number in range(2))
     for result in (first, second):
@@ -369,7 +402,8 @@ def test_shared_passes_are_counted_at_what_they_took_whoever_ran_them(method: st
     assert read_result(tmp_path / "0").marginal_seconds is None
 
 
-def test_downloads_are_no_part_of_the_seconds(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_downloads_are_no_part_of_the_seconds(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                              tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         original = execute_module.prepare
 
@@ -382,21 +416,26 @@ def test_downloads_are_no_part_of_the_seconds(settings: Settings, tiny_model: Pa
         assert run(make(tiny_dataset, tiny_model, "probe"), settings, tmp_path / "run").seconds < 900
 
 
-def test_a_larger_budget_validates_with_a_share_of_it(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_a_larger_budget_validates_with_a_share_of_it(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                      tmp_path: Path) -> None:
     notes = Notes()
     there = tiny_dataset.rows("train") + tiny_dataset.rows("validation")
     recipe = make(tiny_dataset, tiny_model, "lora", label_budget=there - 1, epochs=1.0)
     result = run(recipe, settings, tmp_path / "run", notes)
     assert sum(result.labels_used.values()) <= there - 1
-    old = Recipe.from_json({name: value for name, value in recipe.replace(label_budget=9).to_json().items() if name != "budget_counts"})
-    replayed = make(tiny_dataset, tiny_model, "partial", label_budget=9, epochs=1.0, track_features=60)  # rows beyond the budget, too
+    old = Recipe.from_json({name: value for name, value in recipe.replace(label_budget=9).to_json().items() if name
+                            != "budget_counts"})
+    # rows beyond the budget, too
+    replayed = make(tiny_dataset, tiny_model, "partial", label_budget=9, epochs=1.0, track_features=60)
     assert run(replayed, settings, tmp_path / "replayed").labels_used == {"train": 9, "validation": 0}
-    assert run(old, settings, tmp_path / "old").labels_used == {"train": 9, "validation": tiny_dataset.rows("validation")}
+    assert (run(old, settings, tmp_path / "old").labels_used
+            == {"train": 9, "validation": tiny_dataset.rows("validation")})
 
 
 def test_training_beats_chance_and_scratch_has_no_base_side(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
                                                             tmp_path: Path) -> None:
-    scratch = run(make(tiny_dataset, tiny_model, "scratch", epochs=6.0, learning_rate=2e-3), settings, tmp_path / "scratch")
+    scratch = run(make(tiny_dataset, tiny_model, "scratch", epochs=6.0, learning_rate=2e-3), settings,
+                  tmp_path / "scratch")
     assert scratch.metrics["test"]["accuracy"].low > 1 / 3
     with pytest.raises(NotFoundError, match="no base side"):
         artifact.load(Side.of(tmp_path / "scratch", Which.BASE), settings=settings)
@@ -405,30 +444,33 @@ def test_training_beats_chance_and_scratch_has_no_base_side(settings: Settings, 
 def test_gradient_checkpointing_changes_memory_not_results(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
                                                            tmp_path: Path) -> None:
     for method in ("full", "lora"):
-        off = run(make(tiny_dataset, tiny_model, method, gradient_checkpointing="off"), settings, tmp_path / f"{method}-off")
-        on = run(make(tiny_dataset, tiny_model, method, gradient_checkpointing="on"), settings, tmp_path / f"{method}-on")
+        off = run(make(tiny_dataset, tiny_model, method, gradient_checkpointing="off"), settings,
+                  tmp_path / f"{method}-off")
+        on = run(make(tiny_dataset, tiny_model, method, gradient_checkpointing="on"),
+                 settings, tmp_path / f"{method}-on")
         assert on.metrics["test"]["accuracy"].value == pytest.approx(off.metrics["test"]["accuracy"].value)
         np.testing.assert_allclose(predictions(tmp_path / f"{method}-on")["probabilities"],
                                    predictions(tmp_path / f"{method}-off")["probabilities"], atol=1e-4)
 
 
-def test_fp16_on_a_cpu_is_refused_with_a_remedy(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_fp16_on_a_cpu_is_refused_with_a_remedy(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(RecipeError, match="fp16 is not available on a CPU"):
         run(make(tiny_dataset, tiny_model, "full", precision="fp16"), settings, tmp_path / "run")
 
 
-def test_an_optimiser_that_is_not_there_is_refused_with_a_remedy(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
-                                                                 tmp_path: Path) -> None:
+def test_an_optimiser_that_is_not_there_is_refused_with_a_remedy(settings: Settings, tiny_model: Path,
+                                                                 tiny_dataset: Dataset, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(RecipeError, match="paged 8-bit optimiser is not available on a CPU"):
         run(make(tiny_dataset, tiny_model, "qlora", optimizer="paged_adamw_8bit"), settings, tmp_path / "run")
 
 
-def test_frozen_blocks_run_in_eval_mode_during_training(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path,
-                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frozen_blocks_run_in_eval_mode_during_training(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[bool, ...]] = []
     real = trainer.ThawTrainer.compute_loss
 

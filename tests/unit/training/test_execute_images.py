@@ -63,21 +63,23 @@ def shapes(settings: Settings) -> Dataset:
 
 
 def make(dataset: Dataset, model: Path, method: str, **fields: Any) -> Recipe:
-    values: dict[str, Any] = {"task": Task.IMAGE_CLASSIFICATION, "epochs": 2.0, "batch_size": 8, "learning_rate": 1e-3, "max_length": 0,
-                              "evaluations_per_epoch": 2, "precision": "fp32", "lora": LoraSpec(rank=4)}
+    values: dict[str, Any] = {"task": Task.IMAGE_CLASSIFICATION, "epochs": 2.0, "batch_size": 8, "learning_rate": 1e-3,
+                              "max_length": 0, "evaluations_per_epoch": 2, "precision": "fp32",
+                              "lora": LoraSpec(rank=4)}
     if method == "partial":
         values["freeze"] = LOWER[model.name]
     return Recipe(dataset=dataset.id, base_model=str(model), method=method, **(values | fields))
 
 
 def run(recipe: Recipe, settings: Settings, folder: Path, notes: Notes | None = None, resume: bool = False) -> Result:
-    return execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=notes or Notes(), resume=resume)
+    return execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=notes or Notes(),
+                   resume=resume)
 
 
 def predictions(folder: Path, split: str = "test") -> dict[str, np.ndarray]:
     table = pq.read_table(folder / f"predictions-{split}.parquet")
-    return {"row_id": table["row_id"].to_numpy(), "label": table["label"].to_numpy(), "prediction": table["prediction"].to_numpy(),
-            "probabilities": np.stack(table["probabilities"].to_pylist())}
+    return {"row_id": table["row_id"].to_numpy(), "label": table["label"].to_numpy(),
+            "prediction": table["prediction"].to_numpy(), "probabilities": np.stack(table["probabilities"].to_pylist())}
 
 
 def paths_of(settings: Settings, dataset: Dataset, row_ids: np.ndarray) -> list[str]:
@@ -87,17 +89,20 @@ def paths_of(settings: Settings, dataset: Dataset, row_ids: np.ndarray) -> list[
 
 @pytest.mark.parametrize(("family", "method", "precision"), [
     *[("efficientnet", method, "fp32") for method in ("probe", "partial", "full", "lp_ft", "lora", "scratch")],
-    *[("vit", method, "fp32") for method in ("full", "lora", "qlora")], ("resnet", "lora", "fp32"), ("swin", "partial", "fp32"),
-    ("vit", "probe", "bf16"), ("vit", "qlora", "bf16"), ("efficientnet", "lora", "bf16"), ("resnet", "full", "bf16")])
-def test_a_run_reloads_to_its_own_predictions(family: str, method: str, precision: str, settings: Settings, models: dict[str, Path],
-                                              shapes: Dataset, tmp_path: Path) -> None:
+    *[("vit", method, "fp32") for method in ("full", "lora", "qlora")], ("resnet", "lora", "fp32"),
+    ("swin", "partial", "fp32"), ("vit", "probe", "bf16"), ("vit", "qlora", "bf16"), ("efficientnet", "lora", "bf16"),
+    ("resnet", "full", "bf16")])
+def test_a_run_reloads_to_its_own_predictions(family: str, method: str, precision: str, settings: Settings,
+                                              models: dict[str, Path], shapes: Dataset, tmp_path: Path) -> None:
     notes = Notes()
     result = run(make(shapes, models[family], method, precision=precision), settings, tmp_path / "run", notes)
     recorded = predictions(tmp_path / "run")
     assert len(recorded["label"]) == shapes.rows("test") == 12
-    assert result.metrics["test"]["accuracy"].value == pytest.approx((recorded["label"] == recorded["prediction"]).mean())
+    assert (result.metrics["test"]["accuracy"].value
+            == pytest.approx((recorded["label"] == recorded["prediction"]).mean()))
     tuned = artifact.load(Side.of(tmp_path / "run"), settings=settings)
-    again = np.stack([list(row["probabilities"].values()) for row in tuned.predict(paths_of(settings, shapes, recorded["row_id"]))])
+    again = np.stack([list(row["probabilities"].values())
+                      for row in tuned.predict(paths_of(settings, shapes, recorded["row_id"]))])
     np.testing.assert_allclose(again, recorded["probabilities"], atol=2e-5 if precision == "fp32" else 1e-3)
     if method not in ("probe", "scratch"):
         base = artifact.load(Side.of(tmp_path / "run", Which.BASE), settings=settings)
@@ -109,8 +114,10 @@ def test_a_run_reloads_to_its_own_predictions(family: str, method: str, precisio
 
 
 @pytest.mark.parametrize(("family", "precision"), [("efficientnet", "fp32"), ("resnet", "fp32"), ("resnet", "bf16")])
-def test_frozen_blocks_keep_weights_and_statistics_byte_for_byte(family: str, precision: str, settings: Settings, models: dict[str, Path],
-                                                                 shapes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frozen_blocks_keep_weights_and_statistics_byte_for_byte(family: str, precision: str, settings: Settings,
+                                                                 models: dict[str, Path],
+                                                                 shapes: Dataset, tmp_path: Path,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     """A block frozen between trained ones, so that its input changes: its BatchNorm must still not move."""
     from core.models import blocks
     from core.training import execute as module
@@ -119,7 +126,8 @@ def test_frozen_blocks_keep_weights_and_statistics_byte_for_byte(family: str, pr
     real = module._fit
     monkeypatch.setattr(module, "_fit", lambda session, inputs: (nets.append(inputs.network), real(session, inputs))[1])
     plan = FreezePlan(frozen=("embeddings", "block 1"))
-    recipe = make(shapes, models[family], "partial", freeze=plan, learning_rate=1e-2, batch_norm="batch", precision=precision)
+    recipe = make(shapes, models[family], "partial", freeze=plan, learning_rate=1e-2, batch_norm="batch",
+                  precision=precision)
     run(recipe, settings, tmp_path / "run")
     published = load_file(models[family] / "model.safetensors")
     tuned = artifact.load(Side.of(tmp_path / "run"), settings=settings).network
@@ -132,20 +140,22 @@ def test_frozen_blocks_keep_weights_and_statistics_byte_for_byte(family: str, pr
         assert all(torch.equal(state[name], published[name]) for name in frozen)
         for kind in ("running_mean", "running_var", "weight"):
             moved = {owner[n] for n in state if n.endswith(kind) and not torch.equal(state[n], published[n])}
-            assert moved == {f"block {i}" for i in range(stack.size)} - {"block 1"}, f"{kind} of trained blocks must move and be saved"
+            assert (moved == {f"block {i}" for i in range(stack.size)}
+                    - {"block 1"}), f"{kind} of trained blocks must move and be saved"
     saved = load_file(tmp_path / "run" / "artifact" / "weights.safetensors")
     assert not {owner[name] for name in saved} & set(plan.frozen)
 
 
-def test_stored_statistics_stay_while_scale_and_shift_train(settings: Settings, models: dict[str, Path], shapes: Dataset,
-                                                            tmp_path: Path) -> None:
+def test_stored_statistics_stay_while_scale_and_shift_train(settings: Settings, models: dict[str, Path],
+                                                            shapes: Dataset, tmp_path: Path) -> None:
     """The default: training starts from, and stays on, the statistics that the probe's head was solved with."""
     notes, probe = Notes(), Notes()
     run(make(shapes, models["efficientnet"], "full"), settings, tmp_path / "full", notes)
     saved = load_file(tmp_path / "full" / "artifact" / "weights.safetensors")
     assert any(name.endswith("bn1.weight") for name in saved) and not any("running_" in name for name in saved)
     run(make(shapes, models["efficientnet"], "probe"), settings, tmp_path / "probe", probe)
-    assert notes.steps[0]["loss"] < 1.0 + probe.evaluations[0]["loss"], "the first step's loss is that of the solved probe's network"
+    assert (notes.steps[0]["loss"] < 1.0
+            + probe.evaluations[0]["loss"]), "the first step's loss is that of the solved probe's network"
     run(make(shapes, models["efficientnet"], "scratch"), settings, tmp_path / "scratch")
     assert any("running_" in name for name in load_file(tmp_path / "scratch" / "artifact" / "weights.safetensors"))
 
@@ -159,17 +169,20 @@ def test_adapters_leave_batch_norm_alone(settings: Settings, models: dict[str, P
     monkeypatch.setattr(module, "_fit", lambda session, inputs: (nets.append(inputs.network), real(session, inputs))[1])
     run(make(shapes, models["efficientnet"], "lora", lora=LoraSpec(rank=4, dropout=0.1)), settings, tmp_path / "run")
     published = load_file(models["efficientnet"] / "model.safetensors")
-    plain = {name.removeprefix("base_model.model.").replace(".base_layer", ""): value for name, value in nets[0].body.state_dict().items()
+    plain = {name.removeprefix("base_model.model.").replace(".base_layer", ""): value
+             for name, value in nets[0].body.state_dict().items()
              if "lora_" not in name}
     assert set(published) <= set(plain)
     assert all(torch.equal(plain[name], value) for name, value in published.items())
 
 
 @pytest.mark.parametrize(("family", "method", "precision"), [
-    ("efficientnet", "partial", "fp32"), ("efficientnet", "lora", "fp32"), ("vit", "partial", "fp32"), ("vit", "qlora", "fp32"),
-    ("resnet", "partial", "fp32"), ("efficientnet", "partial", "bf16"), ("vit", "qlora", "bf16")])
-def test_the_prefix_cache_changes_nothing(family: str, method: str, precision: str, settings: Settings, models: dict[str, Path],
-                                          shapes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ("efficientnet", "partial", "fp32"), ("efficientnet", "lora", "fp32"), ("vit", "partial", "fp32"),
+    ("vit", "qlora", "fp32"), ("resnet", "partial", "fp32"), ("efficientnet", "partial", "bf16"),
+    ("vit", "qlora", "bf16")])
+def test_the_prefix_cache_changes_nothing(family: str, method: str, precision: str, settings: Settings,
+                                          models: dict[str, Path], shapes: Dataset, tmp_path: Path,
+                                          monkeypatch: pytest.MonkeyPatch) -> None:
     from core.training import execute as module
 
     recipe = make(shapes, models[family], method, freeze=LOWER[family], precision=precision)
@@ -178,7 +191,8 @@ def test_the_prefix_cache_changes_nothing(family: str, method: str, precision: s
     assert any("run once and cached" in note for note in notes.notes)
     monkeypatch.setattr(module.prefix, "cache", lambda session, inputs: None)
     uncached = run(recipe, settings, tmp_path / "uncached", uncached_notes)
-    np.testing.assert_allclose(predictions(tmp_path / "cached")["probabilities"], predictions(tmp_path / "uncached")["probabilities"],
+    np.testing.assert_allclose(predictions(tmp_path / "cached")["probabilities"],
+                               predictions(tmp_path / "uncached")["probabilities"],
                                atol=1e-4 if precision == "fp32" else 1e-2)
     np.testing.assert_allclose([e["loss"] for e in notes.evaluations], [e["loss"] for e in uncached_notes.evaluations],
                                rtol=1e-3 if precision == "fp32" else 1e-2)
@@ -186,9 +200,11 @@ def test_the_prefix_cache_changes_nothing(family: str, method: str, precision: s
         assert getattr(cached, name) == getattr(uncached, name)
 
 
-def test_what_cannot_be_cached_says_why(settings: Settings, models: dict[str, Path], shapes: Dataset, tmp_path: Path) -> None:
+def test_what_cannot_be_cached_says_why(settings: Settings, models: dict[str, Path], shapes: Dataset,
+                                        tmp_path: Path) -> None:
     augmented, swin, small = Notes(), Notes(), Notes()
-    run(make(shapes, models["efficientnet"], "partial", augmentation="light", epochs=1.0), settings, tmp_path / "a", augmented)
+    run(make(shapes, models["efficientnet"], "partial", augmentation="light", epochs=1.0), settings, tmp_path / "a",
+        augmented)
     assert any("not cached, because augmentation changes every picture" in note for note in augmented.notes)
     run(make(shapes, models["swin"], "partial", epochs=1.0), settings, tmp_path / "b", swin)
     assert any("hand on more than one tensor" in note for note in swin.notes)
@@ -217,8 +233,10 @@ class _KilledAt(Notes):
     ("efficientnet", "full", 7, {"augmentation": "strong", "dropout": 0.1, "batch_norm": "batch"}),
     ("efficientnet", "lp_ft", 4, {"epochs": 6.0, "early_stopping_patience": 0}),
     ("efficientnet", "partial", 8, {}), ("vit", "lora", 8, {"augmentation": "light"}),
-    ("efficientnet", "full", 7, {"batch_norm": "batch", "precision": "bf16"}), ("vit", "qlora", 8, {"precision": "bf16"})])
-def test_a_resumed_run_equals_an_uninterrupted_one_exactly(family: str, method: str, kill_at: int, fields: dict[str, Any],
+    ("efficientnet", "full", 7, {"batch_norm": "batch", "precision": "bf16"}),
+    ("vit", "qlora", 8, {"precision": "bf16"})])
+def test_a_resumed_run_equals_an_uninterrupted_one_exactly(family: str, method: str, kill_at: int,
+                                                           fields: dict[str, Any],
                                                            settings: Settings, models: dict[str, Path], shapes: Dataset,
                                                            tmp_path: Path) -> None:
     recipe = make(shapes, models[family], method, **fields)
@@ -229,10 +247,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one_exactly(family: str, method: 
         run(recipe, settings, tmp_path / "cut", notes)
     resumed = run(recipe, settings, tmp_path / "cut", resume=True)
     assert (resumed.steps, resumed.best_step, resumed.metrics) == (whole.steps, whole.best_step, whole.metrics)
-    np.testing.assert_array_equal(predictions(tmp_path / "cut")["probabilities"], predictions(tmp_path / "whole")["probabilities"])
+    np.testing.assert_array_equal(predictions(tmp_path / "cut")["probabilities"],
+                                  predictions(tmp_path / "whole")["probabilities"])
 
 
-def test_augmentation_is_for_training_rows_only(settings: Settings, models: dict[str, Path], shapes: Dataset, tmp_path: Path) -> None:
+def test_augmentation_is_for_training_rows_only(settings: Settings, models: dict[str, Path], shapes: Dataset,
+                                                tmp_path: Path) -> None:
     """The first validation, before any step, is the same with and without."""
     plain, bent = Notes(), Notes()
     run(make(shapes, models["vit"], "full", epochs=1.0), settings, tmp_path / "plain", plain)
@@ -253,10 +273,12 @@ def test_pictures_are_decoded_once(settings: Settings, models: dict[str, Path], 
     assert sorted(opened) == sorted(paths_of(settings, shapes, np.arange(60)))
     monkeypatch.setattr(module, "STORE_LIMIT_BYTES", 0)
     run(make(shapes, models["vit"], "probe", seed=2), settings, tmp_path / "c")
-    np.testing.assert_array_equal(predictions(tmp_path / "c")["probabilities"], predictions(tmp_path / "b")["probabilities"])
+    np.testing.assert_array_equal(predictions(tmp_path / "c")["probabilities"],
+                                  predictions(tmp_path / "b")["probabilities"])
 
 
-def test_a_damaged_picture_is_named(settings: Settings, models: dict[str, Path], shapes: Dataset, tmp_path: Path) -> None:
+def test_a_damaged_picture_is_named(settings: Settings, models: dict[str, Path], shapes: Dataset,
+                                    tmp_path: Path) -> None:
     Path(paths_of(settings, shapes, np.array([7]))[0]).write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"7\.png cannot be read"):
         run(make(shapes, models["vit"], "probe"), settings, tmp_path / "run")
@@ -274,8 +296,8 @@ def test_qlora_refuses_a_cnn_and_stores_a_vit_in_four_bits(settings: Settings, m
     assert sum(isinstance(module, bnb.nn.Linear4bit) for module in network.modules()) == 3 * 6
 
 
-def test_lp_ft_leaves_the_body_alone_at_first(settings: Settings, models: dict[str, Path], shapes: Dataset, tmp_path: Path,
-                                              monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lp_ft_leaves_the_body_alone_at_first(settings: Settings, models: dict[str, Path], shapes: Dataset,
+                                              tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from core.training import trainer
 
     drift: list[float] = []
@@ -283,7 +305,8 @@ def test_lp_ft_leaves_the_body_alone_at_first(settings: Settings, models: dict[s
     real = trainer.ThawTrainer.compute_loss
 
     def spy(self: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
-        drift.append(max(float((tensor - published[name]).abs().max()) for name, tensor in self.inputs.network.body.state_dict().items()
+        drift.append(max(float((tensor - published[name]).abs().max())
+                         for name, tensor in self.inputs.network.body.state_dict().items()
                          if tensor.is_floating_point()))
         return real(self, model, *args, **kwargs)
 
@@ -296,11 +319,12 @@ def test_lp_ft_leaves_the_body_alone_at_first(settings: Settings, models: dict[s
     assert drift[:settle + 1] == [0.0] * (settle + 1) and drift[-1] > 1e-4
     probe = Notes()
     run(make(shapes, models["efficientnet"], "probe"), settings, tmp_path / "probe", probe)
-    assert notes.evaluations[0]["loss"] == pytest.approx(probe.evaluations[0]["loss"], abs=1e-4), "it starts from the solved head"
+    assert (notes.evaluations[0]["loss"]
+            == pytest.approx(probe.evaluations[0]["loss"], abs=1e-4)), "it starts from the solved head"
 
 
-def test_features_of_every_block_are_pooled_to_one_vector_a_row(settings: Settings, models: dict[str, Path], shapes: Dataset,
-                                                                tmp_path: Path) -> None:
+def test_features_of_every_block_are_pooled_to_one_vector_a_row(settings: Settings, models: dict[str, Path],
+                                                                shapes: Dataset, tmp_path: Path) -> None:
     from core.features.pooled import every_block
 
     for family in ("efficientnet", "vit", "swin"):
@@ -323,14 +347,16 @@ def side_encoded(side: artifact.LoadedModel, settings: Settings, dataset: Datase
                             cache=settings.cache)
 
 
-def test_pictures_of_a_second_dataset_stand_beside(settings: Settings, shapes: Dataset, models: dict[str, Path], tmp_path: Path) -> None:
+def test_pictures_of_a_second_dataset_stand_beside(settings: Settings, shapes: Dataset, models: dict[str, Path],
+                                                   tmp_path: Path) -> None:
     other = write_picture_dataset(settings, n_rows=30)
     recipe = make(shapes, models["vit"], "partial", freeze=LOWER["vit"])
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=Notes())
     measured = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), second=other.id)
     assert measured.beside.sum() == 30 and (~measured.beside).sum() == 24
-    opened = feature_comparison.compare(Side.of(tmp_path / "run", Which.BASE), Side.of(tmp_path / "run"), names=("base", "partial"),
-                         dataset=shapes, settings=settings, workspace=WORKSPACE, rows=2000, second=other.id)
+    opened = feature_comparison.compare(Side.of(tmp_path / "run", Which.BASE), Side.of(tmp_path / "run"),
+                                        names=("base", "partial"), dataset=shapes, settings=settings,
+                                        workspace=WORKSPACE, rows=2000, second=other.id)
     assert opened.kind == "image" and opened.pair.key == measured.key
     for path, row, far in zip(opened.contents, opened.row_ids, opened.aligned.second, strict=True):
         assert path.endswith(f"{(other if far else shapes).id}/images/{row}.png")
@@ -339,9 +365,11 @@ def test_pictures_of_a_second_dataset_stand_beside(settings: Settings, shapes: D
 
 
 @pytest.mark.parametrize(("batch_size", "budget"), [(5, None), (7, None), (35, None), (4, 9), (4, 5), (2, 3)])
-def test_no_batch_has_one_row_for_batch_norm_to_fail_on(batch_size: int, budget: int | None, settings: Settings, models: dict[str, Path],
+def test_no_batch_has_one_row_for_batch_norm_to_fail_on(batch_size: int, budget: int | None, settings: Settings,
+                                                        models: dict[str, Path],
                                                         shapes: Dataset, tmp_path: Path) -> None:
-    """A ResNet ends in one place a picture, so that the statistics of a single picture would be over one value. 36 rows train."""
+    """A ResNet ends in one place a picture, so that the statistics of a single picture would be over one value. 36 rows
+    train."""
     recipe = make(shapes, models["resnet"], "scratch", batch_size=batch_size, label_budget=budget, epochs=1.0)
     result = run(recipe, settings, tmp_path / "run")
     assert result.samples == 36 or budget is not None
@@ -353,8 +381,8 @@ def test_no_batch_has_one_row_for_batch_norm_to_fail_on(batch_size: int, budget:
     assert estimate(recipe, facts=facts, device=None, n_classes=3, rows=rows, mean_length=0).steps == steps
 
 
-def test_batches_of_one_are_refused_where_batch_norm_follows_them(settings: Settings, models: dict[str, Path], shapes: Dataset,
-                                                                  tmp_path: Path) -> None:
+def test_batches_of_one_are_refused_where_batch_norm_follows_them(settings: Settings, models: dict[str, Path],
+                                                                  shapes: Dataset, tmp_path: Path) -> None:
     facts = inspect_model(str(models["resnet"]), settings=settings)
     for method, batch_norm, refused in (("scratch", "stored", True), ("full", "batch", True), ("full", "stored", False),
                                         ("lora", "batch", False)):

@@ -27,8 +27,8 @@ from tests.conftest import WORKSPACE, Notes, write_dataset
 
 
 def make(dataset: Dataset, model: Path, method: str, **fields: object) -> Recipe:
-    values: dict[str, object] = {"epochs": 1.0, "batch_size": 8, "learning_rate": 1e-3, "max_length": 32, "precision": "fp32",
-                                 "lora": LoraSpec(rank=4)}
+    values: dict[str, object] = {"epochs": 1.0, "batch_size": 8, "learning_rate": 1e-3, "max_length": 32,
+                                 "precision": "fp32", "lora": LoraSpec(rank=4)}
     return Recipe(dataset=dataset.id, base_model=str(model), method=method, **(values | fields))  # type: ignore[arg-type]
 
 
@@ -36,10 +36,10 @@ def run(recipe: Recipe, settings: Settings, folder: Path) -> None:
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=Notes())
 
 
-def test_frozen_blocks_read_exactly_the_same_and_trained_ones_do_not(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
-                                                                     tmp_path: Path) -> None:
-    run(make(tiny_dataset, tiny_model, "partial", freeze=FreezePlan(frozen=("embeddings", "block 0", "block 1"))), settings,
-        tmp_path / "run")
+def test_frozen_blocks_read_exactly_the_same_and_trained_ones_do_not(settings: Settings, tiny_model: Path,
+                                                                     tiny_dataset: Dataset, tmp_path: Path) -> None:
+    run(make(tiny_dataset, tiny_model, "partial", freeze=FreezePlan(frozen=("embeddings", "block 0", "block 1"))),
+        settings, tmp_path / "run")
     found = extract(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes())
     base, tuned = BlockFeatures.load(found.base), BlockFeatures.load(found.tuned)
     assert base.names == tuned.names == ("embeddings", "block 0", "block 1", "block 2", "block 3")
@@ -49,31 +49,37 @@ def test_frozen_blocks_read_exactly_the_same_and_trained_ones_do_not(settings: S
 
 
 @pytest.mark.parametrize("method", ["partial", "lora", "qlora"])
-def test_frozen_blocks_are_not_run_again_and_give_what_a_whole_pass_gives(method: str, settings: Settings, tiny_model: Path, tmp_path: Path,
-                                                                          tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frozen_blocks_are_not_run_again_and_give_what_a_whole_pass_gives(method: str, settings: Settings,
+                                                                          tiny_model: Path, tmp_path: Path,
+                                                                          tiny_dataset: Dataset,
+                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = make(tiny_dataset, tiny_model, method, freeze=FreezePlan(frozen=("embeddings", "block 0", "block 1")))
     run(recipe, settings, tmp_path / "run")
     asked: list[np.ndarray] = []
     read = RowStore.read
     monkeypatch.setattr(RowStore, "read", lambda store, index: (asked.append(index), read(store, index))[1])
-    cached = BlockFeatures.load(extract(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes()).tuned)
+    cached = BlockFeatures.load(extract(tmp_path / "run", settings=settings, workspace=WORKSPACE,
+                                        observer=Notes()).tuned)
     assert len(set(asked)) == 36, "every row of the sample came from the prefix cache"
     shutil.rmtree(settings.cache / "prefix")
     (tmp_path / "run" / "features" / "final-2000.safetensors").unlink()
-    whole = BlockFeatures.load(extract(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes()).tuned)
+    whole = BlockFeatures.load(extract(tmp_path / "run", settings=settings, workspace=WORKSPACE,
+                                       observer=Notes()).tuned)
     assert not (settings.cache / "prefix").exists(), "asking for a cache does not make one"
     for name in whole.names:
         np.testing.assert_allclose(cached.blocks[name].astype(float), whole.blocks[name].astype(float), atol=2e-3)
 
 
-def test_a_probe_leaves_every_block_identical(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_a_probe_leaves_every_block_identical(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                              tmp_path: Path) -> None:
     run(make(tiny_dataset, tiny_model, "probe"), settings, tmp_path / "run")
     found = extract(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes())
     base, tuned = BlockFeatures.load(found.base), BlockFeatures.load(found.tuned)
     assert all(np.array_equal(base.blocks[name], tuned.blocks[name]) for name in base.names)
 
 
-def test_qlora_has_a_third_side_and_base_is_shared(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_qlora_has_a_third_side_and_base_is_shared(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                   tmp_path: Path) -> None:
     run(make(tiny_dataset, tiny_model, "qlora"), settings, tmp_path / "qlora")
     run(make(tiny_dataset, tiny_model, "full"), settings, tmp_path / "full")
     four_bit = extract(tmp_path / "qlora", settings=settings, workspace=WORKSPACE, observer=Notes())
@@ -86,8 +92,8 @@ def test_qlora_has_a_third_side_and_base_is_shared(settings: Settings, tiny_mode
 
 
 @pytest.mark.parametrize("method", ["lora", "partial"])
-def test_features_are_recorded_while_training_without_changing_it(method: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
-                                                                  tmp_path: Path) -> None:
+def test_features_are_recorded_while_training_without_changing_it(method: str, settings: Settings, tiny_model: Path,
+                                                                  tiny_dataset: Dataset, tmp_path: Path) -> None:
     plan = FreezePlan(frozen=("embeddings", "block 0", "block 1")) if method == "partial" else FreezePlan()
     recipe = make(tiny_dataset, tiny_model, method, freeze=plan, dropout=0.1)
     run(recipe, settings, tmp_path / "plain")
@@ -113,18 +119,21 @@ def test_the_sample_is_stratified_fixed_and_holds_at_most_a_quarter_of_shift_row
     assert np.bincount(labels[sample]).min() >= 18
 
 
-def test_shift_rows_are_in_the_sample_of_a_dataset_that_has_them(settings: Settings, tiny_model: Path, tmp_path: Path) -> None:
+def test_shift_rows_are_in_the_sample_of_a_dataset_that_has_them(settings: Settings, tiny_model: Path,
+                                                                 tmp_path: Path) -> None:
     dataset = write_dataset(settings, n_rows=90, shift_rows=12)
     run(make(dataset, tiny_model, "probe"), settings, tmp_path / "run")
     found = extract(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes())
     assert (BlockFeatures.load(found.base).row_ids >= 90).sum() == 12
 
 
-def test_rows_of_a_second_dataset_stand_beside_and_are_extracted_once(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
-                                                                      tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_a_second_dataset_stand_beside_and_are_extracted_once(settings: Settings, tiny_model: Path,
+                                                                      tiny_dataset: Dataset,
+                                                                      tmp_path: Path,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     other = write_dataset(settings, n_rows=30, shift_rows=6)
-    run(make(tiny_dataset, tiny_model, "partial", freeze=FreezePlan(frozen=("embeddings", "block 0", "block 1"))), settings,
-        tmp_path / "run")
+    run(make(tiny_dataset, tiny_model, "partial", freeze=FreezePlan(frozen=("embeddings", "block 0", "block 1"))),
+        settings, tmp_path / "run")
     found = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), second=other.id)
     assert found.row_ids[found.of_second].tolist() == list(range(30)), "every split, but not its shift set"
     assert (~found.of_second).sum() == 36
@@ -135,8 +144,8 @@ def test_rows_of_a_second_dataset_stand_beside_and_are_extracted_once(settings: 
     assert again.key == found.key
 
 
-def test_the_base_models_rows_of_a_second_dataset_are_shared_by_runs(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
-                                                                     tmp_path: Path) -> None:
+def test_the_base_models_rows_of_a_second_dataset_are_shared_by_runs(settings: Settings, tiny_model: Path,
+                                                                     tiny_dataset: Dataset, tmp_path: Path) -> None:
     other = write_dataset(settings, n_rows=30)
     for method in ("qlora", "full"):
         run(make(tiny_dataset, tiny_model, method), settings, tmp_path / method)
@@ -163,7 +172,8 @@ def test_recorded_steps_are_log_spaced() -> None:
     assert recorded_steps(0) == (0,)
 
 
-def test_a_run_without_artifact_is_refused(settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_a_run_without_artifact_is_refused(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                           tmp_path: Path) -> None:
     run(make(tiny_dataset, tiny_model, "probe"), settings, tmp_path / "run")
     (tmp_path / "run" / "artifact" / "labels.json").unlink()
     with pytest.raises(NotFoundError, match="no artifact"):

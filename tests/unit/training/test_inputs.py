@@ -12,8 +12,9 @@ from core.domain.recipe import Recipe, batches_an_epoch
 from core.planning.estimate import estimate
 from core.training.inputs import LengthBuckets
 
-FACTS = ModelFacts(id="m", revision="", architecture="", tasks=(Task.TEXT_CLASSIFICATION,), hidden_size=8, intermediate_size=8,
-                   attention_heads=1, max_length=64, blocks=(Block(index=0, name="embeddings", parameters=8),))
+FACTS = ModelFacts(id="m", revision="", architecture="", tasks=(Task.TEXT_CLASSIFICATION,), hidden_size=8,
+                   intermediate_size=8, attention_heads=1, max_length=64,
+                   blocks=(Block(index=0, name="embeddings", parameters=8),))
 
 
 def buckets(n_rows: int, batch_size: int, seed: int) -> LengthBuckets:
@@ -22,7 +23,8 @@ def buckets(n_rows: int, batch_size: int, seed: int) -> LengthBuckets:
 
 
 @given(n_rows=st.integers(1, 300), batch_size=st.integers(1, 64), seed=st.integers(0, 9), epoch=st.integers(0, 3))
-def test_an_epoch_is_every_row_once_in_as_many_batches_as_planned(n_rows: int, batch_size: int, seed: int, epoch: int) -> None:
+def test_an_epoch_is_every_row_once_in_as_many_batches_as_planned(n_rows: int, batch_size: int, seed: int,
+                                                                  epoch: int) -> None:
     sampler = buckets(n_rows, batch_size, seed)
     sampler.set_epoch(epoch)
     batches = list(sampler)
@@ -38,7 +40,8 @@ def test_an_epoch_is_every_row_once_in_as_many_batches_as_planned(n_rows: int, b
 
 @given(full=st.integers(1, 70), batch_size=st.integers(2, 16))
 def test_the_row_left_over_joins_the_last_batch_whichever_pool_it_lies_in(full: int, batch_size: int) -> None:
-    """Rows are sorted by length in pools of 32 batches; a row that would be a pool by itself has no batch before it there."""
+    """Rows are sorted by length in pools of 32 batches; a row that would be a pool by itself has no batch before it
+    there."""
     batches = list(buckets(full * batch_size + 1, batch_size, seed=full))
     assert sorted(map(len, batches)) == [batch_size] * (full - 1) + [batch_size + 1]
 

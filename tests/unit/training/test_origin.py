@@ -1,4 +1,5 @@
-"""A run's artifact loads onto the revision it was trained on, and its features come from the rows it was trained on; nothing else."""
+"""A run's artifact loads onto the revision it was trained on, and its features come from the rows it was trained on;
+nothing else."""
 
 from __future__ import annotations
 
@@ -42,12 +43,13 @@ def run_dir(settings: Settings, model: Path, tiny_dataset: Dataset, tmp_path: Pa
 
 
 def recipe(dataset: Dataset, model: Path, method: str, **fields: object) -> Recipe:
-    values: dict[str, object] = {"epochs": 2.0, "batch_size": 8, "learning_rate": 1e-3, "max_length": 32, "precision": "fp32",
-                                 "lora": LoraSpec(rank=4)}
+    values: dict[str, object] = {"epochs": 2.0, "batch_size": 8, "learning_rate": 1e-3, "max_length": 32,
+                                 "precision": "fp32", "lora": LoraSpec(rank=4)}
     return Recipe(dataset=dataset.id, base_model=str(model), method=method, **(values | fields))  # type: ignore[arg-type]
 
 
-def train(wanted: Recipe, settings: Settings, folder: Path, *, observer: Notes | None = None, resume: bool = False) -> None:
+def train(wanted: Recipe, settings: Settings, folder: Path, *, observer: Notes | None = None,
+          resume: bool = False) -> None:
     execute(wanted, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=observer or Notes(), resume=resume)
 
 
@@ -81,8 +83,8 @@ def export_of(run: Path, to: Path, form: str) -> Namespace:
     return Namespace(run_dir=str(run), to=str(to / form), form=form, json=False, workspace=WORKSPACE)
 
 
-def test_nothing_is_done_with_a_run_whose_base_model_changed_until_it_is_back(run_dir: Path, settings: Settings, model: Path,
-                                                                              tmp_path: Path) -> None:
+def test_nothing_is_done_with_a_run_whose_base_model_changed_until_it_is_back(run_dir: Path, settings: Settings,
+                                                                              model: Path, tmp_path: Path) -> None:
     features(run_dir, settings)
     kept, recorded = (model / "tokenizer.json").read_bytes(), origin.of(run_dir).model_revision
     change_tokenizer(model)
@@ -96,7 +98,8 @@ def test_nothing_is_done_with_a_run_whose_base_model_changed_until_it_is_back(ru
         do(run_dir, settings, tmp_path / "exports")
 
 
-def test_a_run_works_again_although_other_files_were_measured_in_between(run_dir: Path, settings: Settings, model: Path) -> None:
+def test_a_run_works_again_although_other_files_were_measured_in_between(run_dir: Path, settings: Settings,
+                                                                         model: Path) -> None:
     kept, known = (model / "tokenizer.json").read_bytes(), facts.read(str(model), settings)
     change_tokenizer(model)
     inspect_model(str(model), settings=settings)
@@ -111,8 +114,8 @@ def test_a_run_works_again_although_other_files_were_measured_in_between(run_dir
     features(run_dir, settings)
 
 
-def test_a_run_does_not_resume_on_another_revision_or_on_other_rows(settings: Settings, model: Path, tiny_dataset: Dataset,
-                                                                   tmp_path: Path) -> None:
+def test_a_run_does_not_resume_on_another_revision_or_on_other_rows(settings: Settings, model: Path,
+                                                                    tiny_dataset: Dataset, tmp_path: Path) -> None:
     wanted = recipe(tiny_dataset, model, "lora", epochs=4.0)
     train(wanted, settings, tmp_path / "run", observer=Notes(stop_at=9))
     kept = (model / "tokenizer.json").read_bytes()
@@ -126,8 +129,8 @@ def test_a_run_does_not_resume_on_another_revision_or_on_other_rows(settings: Se
         train(wanted, settings, tmp_path / "run", resume=True)
 
 
-def test_a_model_that_changes_between_looking_and_loading_is_not_trained_under_the_wrong_name(settings: Settings, model: Path,
-                                                                                             tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_a_model_that_changes_between_looking_and_loading_is_not_trained_under_the_wrong_name(
+        settings: Settings, model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
     class Meddler(Notes):
         def phase(self, phase: Phase) -> None:
             if phase is Phase.CACHING:
@@ -137,7 +140,8 @@ def test_a_model_that_changes_between_looking_and_loading_is_not_trained_under_t
         train(recipe(tiny_dataset, model, "probe"), settings, tmp_path / "run", observer=Meddler())
 
 
-def test_features_are_not_extracted_from_rows_that_changed(run_dir: Path, settings: Settings, tiny_dataset: Dataset) -> None:
+def test_features_are_not_extracted_from_rows_that_changed(run_dir: Path, settings: Settings,
+                                                           tiny_dataset: Dataset) -> None:
     change_rows(settings, tiny_dataset)
     with pytest.raises(DataError, match="not the ones that were imported"):
         features(run_dir, settings)
@@ -145,7 +149,8 @@ def test_features_are_not_extracted_from_rows_that_changed(run_dir: Path, settin
         row_facts.table(tiny_dataset.id, settings=settings, workspace=WORKSPACE)
 
 
-def test_features_are_not_extracted_from_another_dataset_of_the_same_name(run_dir: Path, settings: Settings, tiny_dataset: Dataset) -> None:
+def test_features_are_not_extracted_from_another_dataset_of_the_same_name(run_dir: Path, settings: Settings,
+                                                                          tiny_dataset: Dataset) -> None:
     path = library.folder(tiny_dataset, settings=settings, workspace=WORKSPACE) / "dataset.json"
     data = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(data | {"content_hash": data["content_hash"] + "0"}), encoding="utf-8")

@@ -43,8 +43,8 @@ def write(device: Device, settings: Settings, *, precision: str) -> None:
 
 
 def recipe(**fields: object) -> Recipe:
-    values: dict[str, object] = {"dataset": "d", "base_model": "m", "method": "lora", "epochs": 2.0, "batch_size": 8, "max_length": 32,
-                                 "learning_rate": 1e-3, "lora": LoraSpec(rank=4)}
+    values: dict[str, object] = {"dataset": "d", "base_model": "m", "method": "lora", "epochs": 2.0, "batch_size": 8,
+                                 "max_length": 32, "learning_rate": 1e-3, "lora": LoraSpec(rank=4)}
     return Recipe(**(values | fields))  # type: ignore[arg-type]
 
 
@@ -52,8 +52,8 @@ def kept(folder: Path) -> Recipe:
     return Recipe.from_json(json.loads((folder / "recipe.json").read_text()))
 
 
-def test_a_run_left_open_is_resumed_in_the_format_it_began_in(found: Device, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
-                                                              tmp_path: Path) -> None:
+def test_a_run_left_open_is_resumed_in_the_format_it_began_in(found: Device, settings: Settings, tiny_model: Path,
+                                                              tiny_dataset: Dataset, tmp_path: Path) -> None:
     left_open = recipe(dataset=tiny_dataset.id, base_model=str(tiny_model))
     write(found, settings, precision="bf16")
     where = {"settings": settings, "workspace": WORKSPACE}
@@ -80,7 +80,8 @@ def test_a_run_of_an_older_version_goes_on_as_it_ended(found: Device, settings: 
 
 
 @pytest.mark.parametrize("before", [recipe(precision="bf16", seed=1), recipe(precision="bf16", method="full"), None])
-def test_the_folder_of_another_recipe_decides_nothing(before: Recipe | None, found: Device, settings: Settings, tmp_path: Path) -> None:
+def test_the_folder_of_another_recipe_decides_nothing(before: Recipe | None, found: Device, settings: Settings,
+                                                      tmp_path: Path) -> None:
     write(found, settings, precision="fp32")
     (tmp_path / "recipe.json").write_text(json.dumps(before.to_json()) if before else "{")
     assert resolved(recipe(), run_dir=tmp_path, settings=settings) == recipe(precision="fp32")

@@ -1,4 +1,5 @@
-"""Families whose blocks share parts: frozen is frozen, a cached prefix changes nothing, frozen features are exact; in fp32 and bf16."""
+"""Families whose blocks share parts: frozen is frozen, a cached prefix changes nothing, frozen features are exact; in
+fp32 and bf16."""
 
 from __future__ import annotations
 
@@ -28,9 +29,10 @@ SHARED = {"mpnet": ["encoder.relative_attention_bias.weight"],
           "deberta": ["encoder.rel_embeddings.weight", "encoder.LayerNorm.weight", "encoder.LayerNorm.bias"]}
 
 
-def train(folder: Path, model: Path, dataset: Dataset, settings: Settings, *, notes: Notes | None = None, **fields: object) -> None:
-    values: dict[str, object] = {"epochs": 1.0, "batch_size": 8, "learning_rate": 1e-2, "max_length": 32, "freeze": LOWER,
-                                 "lora": LoraSpec(rank=4)}
+def train(folder: Path, model: Path, dataset: Dataset, settings: Settings, *, notes: Notes | None = None,
+          **fields: object) -> None:
+    values: dict[str, object] = {"epochs": 1.0, "batch_size": 8, "learning_rate": 1e-2, "max_length": 32,
+                                 "freeze": LOWER, "lora": LoraSpec(rank=4)}
     recipe = Recipe(dataset=dataset.id, base_model=str(model), **(values | fields))  # type: ignore[arg-type]
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=notes or Notes())
 
@@ -42,8 +44,10 @@ def probabilities(folder: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("family", sorted(tiny.SHARING))
-def test_a_lower_half_stays_as_published_byte_for_byte_and_its_features_exact(family: str, precision: str, settings: Settings,
-                                                                            tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_a_lower_half_stays_as_published_byte_for_byte_and_its_features_exact(family: str, precision: str,
+                                                                              settings: Settings,
+                                                                            tiny_dataset: Dataset,
+                                                                              tmp_path: Path) -> None:
     model = tiny.SHARING[family](tmp_path / "model")
     train(tmp_path / "run", model, tiny_dataset, settings, method="partial", precision=precision)
     published = load_file(model / "model.safetensors")
@@ -58,7 +62,8 @@ def test_a_lower_half_stays_as_published_byte_for_byte_and_its_features_exact(fa
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("family", sorted(tiny.SHARING))
-def test_a_cached_prefix_gives_what_an_uncached_run_gives(family: str, precision: str, settings: Settings, tiny_dataset: Dataset,
+def test_a_cached_prefix_gives_what_an_uncached_run_gives(family: str, precision: str, settings: Settings,
+                                                          tiny_dataset: Dataset,
                                                           tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, notes = tiny.SHARING[family](tmp_path / "model"), Notes()
     train(tmp_path / "cached", model, tiny_dataset, settings, method="partial", precision=precision, notes=notes)
@@ -69,9 +74,11 @@ def test_a_cached_prefix_gives_what_an_uncached_run_gives(family: str, precision
                                atol=1e-4 if precision == "fp32" else 2e-2)
 
 
-def test_a_part_that_trained_moves_every_block_that_uses_it(settings: Settings, tiny_dataset: Dataset, tmp_path: Path) -> None:
+def test_a_part_that_trained_moves_every_block_that_uses_it(settings: Settings, tiny_dataset: Dataset,
+                                                            tmp_path: Path) -> None:
     model = tiny.mpnet(tmp_path / "model")
-    train(tmp_path / "run", model, tiny_dataset, settings, method="partial", precision="fp32", freeze=FreezePlan(frozen=("embeddings",)))
+    train(tmp_path / "run", model, tiny_dataset, settings, method="partial", precision="fp32",
+          freeze=FreezePlan(frozen=("embeddings",)))
     network = artifact.load(Side.of(tmp_path / "run"), settings=settings).network
     assert artifact.moved_blocks(tmp_path / "run", network) == {"block 0", "block 1", "block 2"}
     only = tmp_path / "run" / "artifact" / artifact.WEIGHTS_FILE
@@ -81,8 +88,10 @@ def test_a_part_that_trained_moves_every_block_that_uses_it(settings: Settings, 
     assert artifact.moved_blocks(tmp_path / "run", network) == {"block 0", "block 1", "block 2"}
 
 
-@pytest.mark.parametrize(("method", "precision"), [("probe", "fp32"), ("partial", "bf16"), ("qlora", "fp32"), ("lora", "bf16")])
-def test_the_self_test_fails_when_a_frozen_weight_is_not_what_it_was(method: str, precision: str, settings: Settings, tiny_model: Path,
+@pytest.mark.parametrize(("method", "precision"),
+                         [("probe", "fp32"), ("partial", "bf16"), ("qlora", "fp32"), ("lora", "bf16")])
+def test_the_self_test_fails_when_a_frozen_weight_is_not_what_it_was(method: str, precision: str, settings: Settings,
+                                                                     tiny_model: Path,
                                                                      tiny_dataset: Dataset, tmp_path: Path,
                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     """A weight of block 0 that no artifact holds is another one once the run's model is loaded."""
@@ -95,7 +104,8 @@ def test_the_self_test_fails_when_a_frozen_weight_is_not_what_it_was(method: str
     def corrupted(*args: object, **kwargs: object) -> artifact.LoadedModel:
         side = plain(*args, **kwargs)  # type: ignore[arg-type]
         with torch.no_grad():
-            next(p for name, p in side.network.body.named_parameters() if "layer.0.output.LayerNorm.weight" in name)[0] += 0.05
+            next(p for name, p in side.network.body.named_parameters()
+                 if "layer.0.output.LayerNorm.weight" in name)[0] += 0.05
         return side
 
     monkeypatch.setattr(artifact, "load", corrupted)
@@ -106,4 +116,5 @@ def test_the_self_test_fails_when_a_frozen_weight_is_not_what_it_was(method: str
         table, run = row_facts.table(tiny_dataset.id, settings=settings, workspace=WORKSPACE), tmp_path / "run"
         found = aligned.align(Side.of(run, Which.FOUR_BIT), Side.of(run), settings=settings, table=table)
     assert any("Frozen blocks do not compute" in note for note in notes.notes)
-    assert [w.code for w in shift_report.of(found, settings=settings).warnings if w.code == "frozen-moved"] == ["frozen-moved"]
+    assert ([w.code for w in shift_report.of(found, settings=settings).warnings if w.code == "frozen-moved"]
+            == ["frozen-moved"])
