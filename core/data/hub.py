@@ -30,8 +30,8 @@ _answers: dict[float, tuple[float, bool]] = {}
 
 def hub_answers(timeout_s: float) -> bool:
     """Whether the hub answers within `timeout_s`; remembered for a minute."""
-    asked, answer = _answers.get(timeout_s, (-REMEMBERED_S, False))
-    if time.monotonic() - asked >= REMEMBERED_S:
+    since, answer = _answers.get(timeout_s, (-REMEMBERED_S, False))
+    if time.monotonic() - since >= REMEMBERED_S:
         answer = _ask(timeout_s)
         _answers[timeout_s] = (time.monotonic(), answer)
     return answer

@@ -57,12 +57,12 @@ def _is_small_text(path: Path) -> bool:
 
 
 def _elsewhere(path: Path, settings: Settings) -> TablePreview:
-    asked = json.dumps({"path": str(path.absolute()), "limits": {name: getattr(settings, name) for name in _LIMITS}})
+    request = json.dumps({"path": str(path.absolute()), "limits": {name: getattr(settings, name) for name in _LIMITS}})
     # what the process leaves behind when it is ended goes with it
     with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
         environment = os.environ | {"TMPDIR": temporary, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
         try:
-            done = subprocess.run([sys.executable, "-m", "core.data.looking"], input=asked, capture_output=True,
+            done = subprocess.run([sys.executable, "-m", "core.data.looking"], input=request, capture_output=True,
                                   text=True, timeout=TIMEOUT_S, check=False, cwd=Path(__file__).parents[2],
                                   env=environment)
         except subprocess.TimeoutExpired as error:
@@ -92,11 +92,11 @@ def _too_much(name: str, words: str) -> DataError:
 
 def main() -> None:
     """Answer the question on stdin: the preview of a file, or the three parts of an error, as JSON."""
-    asked = json.loads(sys.stdin.read())
+    request = json.loads(sys.stdin.read())
     _limit()
-    path = Path(asked["path"])
+    path = Path(request["path"])
     try:
-        answer = _answer(browse.preview(path, settings=Settings(home=Path(os.devnull), **asked["limits"])))
+        answer = _answer(browse.preview(path, settings=Settings(home=Path(os.devnull), **request["limits"])))
     except ThawError as error:
         answer = {"what": error.what, "why": error.why, "remedy": error.remedy}
     except MemoryError:

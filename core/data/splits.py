@@ -94,8 +94,8 @@ def stratified(labels: Sequence[int] | IntArray, *, seed: int = 0, fractions: Se
         return out
     rng = np.random.default_rng(seed)
     n_classes = int(y.max()) + 1
-    asked = [share > 0 for share in (sizes if sizes is not None else fractions)]
-    quota = _quotas(np.bincount(y, minlength=n_classes), totals, asked=asked, exact=sizes is not None)
+    used = [share > 0 for share in (sizes if sizes is not None else fractions)]
+    quota = _quotas(np.bincount(y, minlength=n_classes), totals, used=used, exact=sizes is not None)
     loose = np.arange(len(y))
     if groups is not None:
         loose = _place_groups(y, np.asarray(groups, dtype=np.int64), quota, out, rng)
@@ -132,7 +132,7 @@ def largest_remainder(quotas: npt.NDArray[np.float64], total: int) -> IntArray:
     return floor
 
 
-def _quotas(counts: IntArray, totals: IntArray, *, asked: Sequence[bool], exact: bool) -> IntArray:
+def _quotas(counts: IntArray, totals: IntArray, *, used: Sequence[bool], exact: bool) -> IntArray:
     """Rows of each class in each split: (n_classes, 3), rows sum to `counts`, columns to `totals` (or more)."""
     n = int(counts.sum())
     quota = np.zeros((len(counts), 3), dtype=np.int64)
@@ -142,7 +142,7 @@ def _quotas(counts: IntArray, totals: IntArray, *, asked: Sequence[bool], exact:
         ceiling = np.maximum(left - keep, 0)
         if column == 1:
             ceiling = np.where(counts >= 3, ceiling, 0)
-        least = (np.minimum((counts >= (3 if column == 1 else 2)).astype(np.int64), ceiling) if asked[column]
+        least = (np.minimum((counts >= (3 if column == 1 else 2)).astype(np.int64), ceiling) if used[column]
                  else np.zeros_like(left))
         if column == 2:
             ceiling = np.where(counts >= 3, counts - 2, ceiling)
