@@ -1,2 +1,1 @@
-"""The queue's workforce: a detached supervisor, one fresh worker process a run, and the bridge from training to the
-store."""
+"""Who works on the queue: a supervisor, its engine, a fresh worker a run, and the bridge from training to the store."""

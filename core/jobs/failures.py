@@ -9,14 +9,15 @@ from core.domain.run import Failure, Status
 from core.errors import TIPS, FailureKind
 from core.unforeseen import LAST_WORDS, explained
 
+_NO_MEMORY = "The run needed more memory than there is."
+
 
 def from_exception(error: BaseException, *, log: str = "") -> Failure:
-    """The three parts of an error, without its traceback (which goes to the run's log, and to the file that `log`
-    names)."""
+    """The three parts of an error, without its traceback (which goes to the run's log, and to the file named `log`)."""
     found = explained(error, log=log)
-    what = ("The run needed more memory than there is." if found.kind is FailureKind.OUT_OF_MEMORY and found
-            is not error else found.what)
-    return Failure(kind=found.kind, what=what, why=found.why, remedy=found.remedy)
+    if found.kind is FailureKind.OUT_OF_MEMORY and found is not error:
+        return Failure(kind=found.kind, what=_NO_MEMORY, why=found.why, remedy=found.remedy)
+    return Failure(kind=found.kind, what=found.what, why=found.why, remedy=found.remedy)
 
 
 def from_death(*, returncode: int | None, stop_asked: bool, oom: bool, last_words: str = "",
@@ -32,21 +33,20 @@ def from_death(*, returncode: int | None, stop_asked: bool, oom: bool, last_word
     if oom and returncode in (None, -signal.SIGKILL):
         return Status.FAILED, _out_of_memory("The system ended its process to get memory back.")
     if limited and returncode is not None and _signal_name(-returncode) in ("SIGSEGV", "SIGABRT", "SIGBUS"):
-        return (Status.FAILED, _out_of_memory("Its process, which may have only so much memory, was ended by "
-                                              f"{_signal_name(-returncode)}."))
+        ended = f"was ended by {_signal_name(-returncode)}"
+        return Status.FAILED, _out_of_memory(f"Its process, which may have only so much memory, {ended}.")
     if returncode not in (None, 0, -signal.SIGKILL, -signal.SIGTERM) and (said := _said(last_words, LAST_WORDS)):
         return Status.FAILED, _out_of_memory(f"Its log ends with: {said}")
     if returncode is not None and returncode >= 0:
         return Status.FAILED, Failure(kind=FailureKind.INTERNAL, what="The run's process ended without a result.",
                                       why=f"Its exit status was {returncode}; the log says more.",
                                       remedy=TIPS[FailureKind.INTERNAL])
-    return (Status.INTERRUPTED,
-            interrupted(None if returncode is None else f"Its process was ended by {_signal_name(-returncode)}."))
+    why = None if returncode is None else f"Its process was ended by {_signal_name(-returncode)}."
+    return Status.INTERRUPTED, interrupted(why)
 
 
 def _out_of_memory(why: str) -> Failure:
-    return Failure(kind=FailureKind.OUT_OF_MEMORY, what="The run needed more memory than there is.", why=why,
-                   remedy=TIPS[FailureKind.OUT_OF_MEMORY])
+    return Failure(kind=FailureKind.OUT_OF_MEMORY, what=_NO_MEMORY, why=why, remedy=TIPS[FailureKind.OUT_OF_MEMORY])
 
 
 def _said(text: str, phrases: Sequence[str]) -> str:

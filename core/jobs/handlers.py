@@ -1,5 +1,4 @@
-"""What a worker can do: one line a kind of job. The engine (torch) is imported inside the functions, in the worker
-only."""
+"""What a worker can do: a line a kind of job in `HANDLERS`. Torch is imported inside the functions, by workers only."""
 
 from __future__ import annotations
 
@@ -55,8 +54,7 @@ def prepare(job: Job) -> dict[str, Any]:
 
 
 def features(job: Job) -> dict[str, Any]:
-    """Extract and compare the features of the runs named in the payload: {"runs": [folder, …], "rows": n, "beside":
-    id}.
+    """Extract and compare the features of the runs in the payload: {"runs": [folder, …], "rows": n, "beside": id}.
 
     beside: of a second dataset; absent without one.
     """
@@ -86,8 +84,7 @@ def import_data(job: Job) -> dict[str, Any]:
 
 
 def _reading_shown(job: Job) -> AbstractContextManager[None]:
-    """Inside, what readers and checks tell of a bundled set (drawing thousands of pictures takes a while) is shown as
-    progress."""
+    """Inside, what readers and checks tell (drawing thousands of pictures takes a while) is shown as progress."""
     return meter.watched(lambda stage, done, total: job.observer.progress(done, total, meter.unit(stage), stage))
 
 

@@ -36,8 +36,7 @@ def alive(row: SupervisorRow) -> bool:
 
 
 def _silent_s(row: SupervisorRow) -> float:
-    """Seconds since its last sign of life: on this machine by a clock that nobody sets, of another one by the time of
-    day."""
+    """Seconds since its last sign of life: on this machine by a clock that nobody sets, else by the time of day."""
     if row.uptime is None or row.host != process.host():
         return time.time() - row.heartbeat
     passed = process.uptime() - row.uptime

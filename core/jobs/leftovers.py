@@ -17,8 +17,7 @@ from core.store.queue import Claim
 log = logging.getLogger("thaw.supervisor")
 
 QUIET_S = 900.0
-"""What has a temporary name and was not written to for so long is nobody's: whoever lives finishes or goes on
-writing."""
+"""What has a temporary name and was not written to for so long is nobody's: the living finish or go on writing."""
 OLD_S = 24 * 3600.0
 """The same for folders in the system's temporary folder, which are read for longer than they are written."""
 _SCRATCH = "thaw-"
@@ -51,8 +50,7 @@ def sweep(settings: Settings, *, active: Collection[Claim] = (), quiet_s: float 
 
 
 def clear(folder: Path) -> None:
-    """Remove temporary files below the run folder that a worker is about to work in: what an earlier attempt did not
-    finish."""
+    """Remove temporary files below the folder that a worker is about to use: an earlier attempt did not finish them."""
     for place in temporary(folder):
         remove(place)
 
@@ -81,8 +79,8 @@ def _in_system_folder() -> Iterator[Path]:
     uid = os.getuid() if hasattr(os, "getuid") else None
     for place in _entries(Path(tempfile.gettempdir())):
         try:
-            if (place.name.startswith(_SCRATCH) and not place.is_symlink()
-                and (uid is None or place.stat().st_uid == uid)):
+            own = uid is None or place.stat().st_uid == uid
+            if own and place.name.startswith(_SCRATCH) and not place.is_symlink():
                 yield place
         except OSError:
             continue

@@ -1,5 +1,4 @@
-"""Which claimed jobs are still worked on: the ends of the dead are recorded; the silent and those that do not stop are
-ended."""
+"""Which claimed jobs are worked on: the ends of dead workers are recorded, silent and unstoppable ones are ended."""
 
 from __future__ import annotations
 
@@ -24,8 +23,7 @@ WIND_UP_FACTOR = 10
 PATIENCE_FACTOR = 4
 """A silent worker whose process lives may only be starved of time: it gets so many times the usual limit."""
 _SURELY_REAPED_S = 1.0
-"""After so long the end of a dead worker of another living supervisor is recorded here: that one should have
-noticed."""
+"""After so long a dead worker of another living supervisor is recorded here: that one should have noticed."""
 
 Finish = Callable[[Claim, Status, "Failure | None"], None]
 
@@ -54,8 +52,7 @@ class Liveness:
         self._watched: dict[str, _Watch] = {}
 
     def check(self, ours: Mapping[str, Worker]) -> None:
-        """One look. ours: run -> the worker that our engine started; the deaths of these are recorded by whoever reaps
-        them."""
+        """One look. ours: run -> the worker that our engine started; whoever reaps these records their deaths."""
         active = self._store.queue.active()
         self._watched = {claim.run.id: self._watch(claim) for claim in active}
         for claim in active:
@@ -85,8 +82,7 @@ class Liveness:
             self._record(claim, watch)
 
     def _must_end(self, claim: Claim, watch: _Watch, silent_s: float, worker: Worker) -> bool:
-        """Whether a worker has been silent, or has not come to its end after a stop and SIGTERM, for so long that it is
-        killed."""
+        """Whether a worker was silent, or has not ended after a stop and SIGTERM, for so long that it is killed."""
         if silent_s > PATIENCE_FACTOR * self._settings.stale_after_s:
             log.warning("Run %s: its worker has been silent for %.0f s; ending it", claim.run.id, silent_s)
             return True

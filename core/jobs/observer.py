@@ -36,12 +36,11 @@ UNWRITTEN = (sqlite3.Error, ThawError, OSError)
 
 
 class StoreObserver:
-    """Implements `core.domain.run.Observer`. Safe to call from several threads, and never raises for want of the
-    database.
+    """Implements `core.domain.run.Observer`. Safe to call from several threads; never raises for want of the database.
 
-    Events that cannot be written are held back, and written in order once it takes them again; the run goes on
-    meanwhile. A step that thinning skipped is kept back and written before the next event of another kind, so the last
-    one is never lost. Progress within a phase replaces the entry before it.
+    Events that cannot be written are held back, and written in order once it takes them again; the run goes on. A step
+    that thinning skipped is written before the next event of another kind, so the last one is never lost.
+    Progress within a phase replaces the entry before it.
     """
 
     def __init__(self, store: Store, run: str, *, fence: int, now: Callable[[], float] = time.time,
@@ -131,8 +130,8 @@ class StoreObserver:
         with self._lock:
             self._take_skipped()
             if self._left_out:
-                self._buffer.append((self._now(), "note",
-                                     {"text": f"{self._left_out:,} events could not be written and were left out."}))
+                text = f"{self._left_out:,} events could not be written and were left out."
+                self._buffer.append((self._now(), "note", {"text": text}))
                 self._left_out = 0
         return self.flush()
 
@@ -191,8 +190,7 @@ class StoreObserver:
         self._skipped, self._kept_at = None, self._clock()
 
     def _flush_when_due(self, *, at_once: bool = False) -> None:
-        """Write, unless another thread is at it, or the database took nothing last time: then the heartbeat's thread
-        tries again."""
+        """Write, unless another thread is at it, or the database took nothing last time: the heartbeat tries again."""
         if self._failed or not (at_once or self._clock() - self._written_at >= WRITE_EVERY_S):
             return
         if self._writing.acquire(blocking=False):

@@ -45,8 +45,7 @@ class Identity:
     started: float
     """Unix time, derived from a clock that can be set: for rows of older versions, and where there is no `birth`."""
     birth: str | None
-    """Boot id of the machine and start in ticks since then, which no clock moves; None where the system does not
-    say."""
+    """Boot id of the machine and start in ticks since then, which no clock moves; None where it is not told."""
 
 
 def identity(pid: int) -> Identity | None:
@@ -67,8 +66,7 @@ def start_time(pid: int) -> float | None:
 
 
 def birth(pid: int) -> str | None:
-    """Boot id and start ticks of a living process, from proc(5); None when it is dead or the system has no such
-    file."""
+    """Boot id and start ticks of a living process, from proc(5); None when it is dead or there is no such file."""
     boot = boot_id()
     if boot is None:
         return None
@@ -76,7 +74,7 @@ def birth(pid: int) -> str | None:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
-    # fields 3 (state) and 22 (starttime); a name may hold anything
+    # Fields 3 (state) and 22 (starttime); the name before them may hold anything.
     return None if fields[0] in ("Z", "X") else f"{boot}:{fields[19]}"
 
 
@@ -90,16 +88,14 @@ def boot_id() -> str | None:
 
 
 def uptime() -> float:
-    """Seconds on a clock that all processes of the machine share, that nobody sets, and that stands while the machine
-    sleeps."""
+    """Seconds on a clock that all processes of the machine share, that nobody sets, and that stands while it sleeps."""
     return time.monotonic()
 
 
 def alive(pid: int | None, started: float | None, birth_was: str | None = None) -> bool:
     """Whether the very process that started then still lives; a process number that was given out again does not count.
 
-    Where its birth was noted, only that counts: after a change of the clock, times of start differ from those noted
-    before.
+    Where its birth was noted, only that counts: after a change of the clock, times of start differ from those noted.
     """
     if pid is None or pid <= 1:
         return False
@@ -115,8 +111,7 @@ def myself() -> Identity:
 
 
 def end(pid: int | None, started: float | None, number: signal.Signals, birth_was: str | None = None) -> bool:
-    """Send a signal to a worker's process group. Never to pid <= 1, to a stranger, or to our own group; False when not
-    sent."""
+    """Send a signal to a worker's process group, never to pid <= 1, a stranger or our own group; False if not sent."""
     if pid is None or not alive(pid, started, birth_was):
         return False
     with contextlib.suppress(ProcessLookupError):
@@ -148,8 +143,9 @@ def cores() -> int:
     for quota_file, period_file in (("cpu.max", None), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         with contextlib.suppress(OSError, ValueError, IndexError):
             parts = Path("/sys/fs/cgroup", quota_file).read_text(encoding="ascii").split()
-            period = (int(parts[1]) if period_file
-                      is None else int(Path("/sys/fs/cgroup", period_file).read_text(encoding="ascii")))
+            if period_file is not None:
+                parts[1:] = [Path("/sys/fs/cgroup", period_file).read_text(encoding="ascii")]
+            period = int(parts[1])
             if int(parts[0]) > 0:
                 found = min(found, max(1, round(int(parts[0]) / period)))
     return max(1, found)
@@ -162,16 +158,16 @@ def threads(settings: Settings) -> int:
 
 def environment(settings: Settings, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a child that must see the same settings as we do."""
-    return {**(os.environ if base is None else base), **as_environment(settings), "PYTHONUNBUFFERED": "1",
-            "PYTHONUTF8": "1"}
+    inherited = os.environ if base is None else base
+    return {**inherited, **as_environment(settings), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:
     """The environment of a worker: its threads follow from the slots, not from the machine."""
     count = str(threads(settings))
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
-    return {**environment(settings), **dict.fromkeys(names, count),
-            "TOKENIZERS_PARALLELISM": "true" if count != "1" else "false"}
+    tokenizers = "true" if count != "1" else "false"
+    return {**environment(settings), **dict.fromkeys(names, count), "TOKENIZERS_PARALLELISM": tokenizers}
 
 
 def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -195,8 +191,7 @@ def python(module: str, *args: str) -> list[str]:
 
 
 def oom_kills() -> int:
-    """How often the system has ended a process for lack of memory, in our container or on the machine; 0 when it does
-    not say."""
+    """How often the system has ended a process for lack of memory, in our container or on the machine; 0 if unknown."""
     places = [Path("/sys/fs/cgroup/memory.events"), Path("/sys/fs/cgroup/memory/memory.oom_control"),
               Path("/proc/vmstat")]
     with contextlib.suppress(OSError):
@@ -221,13 +216,12 @@ def memory_is_limited() -> bool:
         import resource
     except ImportError:  # Windows
         return False
-    return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY
-               for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+    return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY for kind in kinds)
 
 
 def leave(status: int) -> NoReturn:
-    """End at once: everything is recorded, and taking torch apart can hold the memory that the next run needs for
-    seconds."""
+    """End at once: all is recorded, and taking torch apart can hold the memory that the next run needs for seconds."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

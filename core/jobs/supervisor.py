@@ -1,9 +1,8 @@
-"""The supervisor: claims jobs, starts a fresh worker for each, and notices when one dies. `python -m
-core.jobs.supervisor`.
+"""The supervisor: claims jobs, has each executed, and notices when a worker dies. `python -m core.jobs.supervisor`.
 
-It is a process of its own, so runs outlive browser sessions and the web server. Several may serve one data folder:
-claims are atomic and slots are counted over all of them. SIGTERM or Ctrl+C ends it after interrupting its workers (they
-can be resumed); kill -9 of it leaves them running, and the next supervisor looks after them.
+It is a process of its own, so runs outlive browser sessions and the web server. Several may serve one folder: claims
+are atomic and slots are counted over all of them. SIGTERM or Ctrl+C ends it after interrupting its workers (they can be
+resumed); kill -9 of it leaves them running, and the next supervisor looks after them.
 """
 
 from __future__ import annotations
@@ -45,16 +44,14 @@ MOST_PAUSE_S = 15.0
 
 
 class Supervisor:
-    """Looks after the queue of one data folder until told to stop or idle for long: what starts, who must end, what is
-    recorded."""
+    """Looks after the queue of one data folder: what starts, who must end, what is recorded."""
 
     def __init__(self, settings: Settings, *, identity: str | None = None, engine: Engine | None = None,
                  only: Collection[str] = (), worker_command: Sequence[str] = (),
                  measure_command: Sequence[str] = ()) -> None:
         """engine: carries out the runs; by default processes of this machine, which the two commands start.
 
-        only: ids of the jobs to start, for a command that looks after its own jobs as long as no other supervisor is
-        alive.
+        only: ids of the jobs to start, for a command that looks after its own while no other supervisor is alive.
         """
         self._settings = settings
         self._store = Store(settings)
@@ -177,8 +174,7 @@ class Supervisor:
         return True
 
     def _reap(self) -> None:
-        """Record the ends of workers that recorded none. One that cannot be recorded now is looked at again in the next
-        round."""
+        """Record the ends of workers that recorded none. What cannot be recorded now is tried again next time."""
         for run, worker in list(self._children.items()):
             death = worker.death()
             if death is None:

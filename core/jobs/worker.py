@@ -33,8 +33,7 @@ log = logging.getLogger("thaw.worker")
 
 
 UNRECORDED: Mapping[Status, int] = {Status.DONE: 80, Status.STOPPED: 81, Status.QUEUED: 82}
-"""Exit status of a worker that ended so and could not record it, as the database took nothing: its supervisor records
-it later."""
+"""Exit status of a worker that could not record that it ended so: its supervisor records it later."""
 RECORD_FOR_S = 10.0
 """So long a worker tries to record an end, holding its memory."""
 
@@ -74,8 +73,10 @@ def run_job(run: str, *, fence: int, settings: Settings, handlers: Mapping[JobKi
 
 
 def _record(store: Store, claim: Claim, observer: StoreObserver, status: Status, failure: Failure | None) -> int:
-    """Write the last events, then the end; the exit status says what could not be written. QUEUED: the run waits for
-    another turn."""
+    """Write the last events, then the end; the exit status says what could not be written.
+
+    QUEUED: the run waits for another turn.
+    """
     def write() -> list[bool]:
         if not observer.close():
             raise sqlite3.OperationalError("the last events are still held back")
@@ -128,15 +129,15 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
         if _stop_was_asked(store, claim):
             return Status.STOPPED, None
         log.warning("Side to end; the run can be resumed")
-        return (Status.INTERRUPTED,
-                failures.interrupted("Its process was asked to end, as happens when the computer shuts down."))
+        why = "Its process was asked to end, as happens when the computer shuts down."
+        return Status.INTERRUPTED, failures.interrupted(why)
     except BaseException as error:
         if not is_fault(error):
             raise
         log.exception("Run %s (%s) failed", run.id, run.kind)
         if is_disk_full(error) and disk.shortage(settings) is not None:
-            observer.note("The disk is full. The run waits in the queue until there is room, and goes on from its "
-                          "last checkpoint.")
+            observer.note("The disk is full. The run waits in the queue until there is room, and goes on from its last "
+                          "checkpoint.")
             return Status.QUEUED, None
         failure = failures.from_exception(error, log="" if isinstance(error, ThawError) else logs.WORKER)
         return Status.INTERRUPTED if failure.kind is FailureKind.INTERRUPTED else Status.FAILED, failure
@@ -149,8 +150,7 @@ def _stop_was_asked(store: Store, claim: Claim) -> bool:
 
 
 def _resolved(run: Run, store: Store, settings: Settings) -> Run:
-    """The run with its recipe as it will be executed: what was left to the device is decided before the first run of an
-    experiment."""
+    """The run with its recipe as it will be executed: an experiment's first run decides what was left to the device."""
     device = values.read(settings.home / "device.json", Device)
     if run.recipe is None or device is None or not resolve.is_open(run.recipe):
         return run
@@ -163,8 +163,7 @@ def _resolved(run: Run, store: Store, settings: Settings) -> Run:
 
 @contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Inside, the first SIGTERM or SIGINT raises Terminated; later ones, and any outside, are ignored: the end is being
-    written."""
+    """Inside, the first SIGTERM or SIGINT raises Terminated; later ones are ignored: the end is being written."""
     armed = True
 
     def react(number: int, frame: FrameType | None) -> None:
@@ -224,8 +223,7 @@ def main(argv: list[str] | None = None, *, handlers: Mapping[JobKind, Handler] =
     parser = argparse.ArgumentParser(prog="python -m core.jobs.worker")
     parser.add_argument("run")
     parser.add_argument("--fence", type=int, required=True, help="number of the claim this worker acts for")
-    parser.add_argument("--give-way", action="store_true",
-                        help="leave the processor to whoever looks at pages meanwhile")
+    parser.add_argument("--give-way", action="store_true", help="have a lower priority than whoever looks at pages")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     if args.give_way:

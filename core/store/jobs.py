@@ -35,8 +35,7 @@ class NewJob:
     runs_folder: Path
     """The run folder becomes `runs_folder / id`, or `runs_folder / folder_name`."""
     folder_name: str = ""
-    """What is there already is written over, so ended jobs of that folder are removed; one that has not ended is an
-    error."""
+    """What is there is written over, so ended jobs of that folder are removed; one that has not ended is an error."""
     resume: bool = False
     """Go on from a checkpoint in the folder."""
     recipe: Recipe | None = None
@@ -188,7 +187,7 @@ def _vacate(connection: sqlite3.Connection, folder: Path) -> None:
     for row in rows:
         if not to_status(row["status"]).final:
             raise ThawError(f"A run in {folder} has not ended yet.", why=f"Its state is {row['status']}.",
-                            kind=FailureKind.DATA, remedy="Wait until it has, stop it, or choose another folder.")
+                            remedy="Wait until it has, stop it, or choose another folder.", kind=FailureKind.DATA)
         connection.execute("DELETE FROM jobs WHERE id = ?", (row["id"],))
         connection.execute("DELETE FROM events WHERE run = ?", (row["id"],))
 

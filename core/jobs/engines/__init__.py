@@ -1,5 +1,4 @@
-"""Engines carry out claimed runs. The supervisor decides which run starts and which worker must end; an engine knows
-how.
+"""Engines carry out claimed runs: the supervisor decides which starts and which worker must end, an engine knows how.
 
 `local` starts a process for each run on this machine. One for several machines can stand next to it: nothing outside
 this package starts, signals or reaps a worker.
@@ -53,8 +52,7 @@ class Engine(Protocol):
         """Where its workers are; written on each claim (`Claim.host`)."""
 
     def warm_up(self) -> None:
-        """Called once by a supervisor that begins; what runs must wait for (the device is measured) goes on in the
-        background."""
+        """Begin what runs must wait for: the device is measured. Called once, when a supervisor begins."""
 
     def ready(self) -> bool:
         """Whether runs can be started now."""

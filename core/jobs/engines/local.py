@@ -1,5 +1,4 @@
-"""The engine of one machine: a fresh worker process for each run, in a session and with a temporary folder of its
-own."""
+"""The engine of one machine: a fresh worker process for each run, with a session and a temporary folder of its own."""
 
 from __future__ import annotations
 
