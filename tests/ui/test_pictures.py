@@ -6,6 +6,7 @@ from core.api import Thaw
 from core.domain import codec
 from core.domain.dataset import Task
 from core.domain.model import Block, LinearLayer, ModelFacts
+from core.models import catalogue
 from core.models import facts as model_facts
 from tests.conftest import WORKSPACE, write_dataset, write_picture_dataset
 from tests.ui.conftest import put_facts, shown
@@ -38,7 +39,8 @@ def test_a_picture_set_is_offered_picture_models_and_says_why_not_others(app, sh
     assert not at.exception and not at.error
     assert at.selectbox(key=KEY).value == "efficientnet-lite0"
     assert [o for o in at.selectbox(key=KEY).options if "MiniLM" in o] == []
-    assert "Not offered, as this dataset holds pictures: MiniLM (all-MiniLM-L6-v2) (it is for texts)." in shown(at)
+    others = [f"{m.name} (it is for texts)" for m in catalogue.MODELS if Task.TEXT_CLASSIFICATION in m.tasks]
+    assert f"Not offered, as this dataset holds pictures: {', '.join(others)}." in shown(at)
 
 
 def labels(at):
