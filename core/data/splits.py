@@ -256,6 +256,7 @@ def budget_order(labels: Sequence[int] | IntArray, *, seed: int = 0) -> IntArray
     The first rows hold one of each class (large classes first), so a budget of at least n_classes rows misses none.
     """
     y = np.asarray(labels, dtype=np.int64)
+    y = y - min(0, int(y.min(initial=0)))  # rows without a label, −1, are a class of their own
     shuffled = np.random.default_rng(seed).permutation(len(y))
     counts = np.bincount(y) if len(y) else np.zeros(0, dtype=np.int64)
     by_class = shuffled[np.argsort(y[shuffled], kind="stable")]      # rows, class by class, each in random order

@@ -156,9 +156,11 @@ def read_rows(dataset: Dataset, *, settings: Settings, workspace: str) -> Rows:
     else:
         folder = library.folder(dataset, settings=settings, workspace=workspace).absolute()
         content = [str(folder / path) for path in table["image"].to_pylist()]
-    return Rows(row_ids=table["row_id"].to_numpy(), content=content,
-                labels=table["label"].to_numpy().astype(np.int64), splits=np.asarray(table["split"].to_pylist()),
-                classes=dataset.classes, dataset_hash=dataset.content_hash)
+    labels = np.full(len(content), -1)
+    if "label" in table.column_names:
+        labels = table["label"].to_numpy().astype(np.int64)
+    return Rows(row_ids=table["row_id"].to_numpy(), content=content, labels=labels, classes=dataset.classes,
+                splits=np.asarray(table["split"].to_pylist()), dataset_hash=dataset.content_hash)
 
 
 def _check_origin(session: Session) -> None:

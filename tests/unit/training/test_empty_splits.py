@@ -39,7 +39,7 @@ def test_a_run_without_rows_to_judge_on_says_so_and_ends_well(method: str, witho
     for split in ("validation", "test"):
         assert any(f"There is no {split} row" in note for note in notes.notes) == (split in without)
         assert (folder / f"predictions-{split}.parquet").is_file() == (split not in without)
-    assert set(result.metrics) == {"test"} - set(without)
+    assert set(result.metrics) == {"validation", "test"} - set(without)
     assert len(notes.evaluations) == 0 or "validation" not in without
     assert len(artifact.load(Side.of(folder), settings=settings).predict(["the team goal"])) == 1
     found = measure(folder, settings=settings, workspace=WORKSPACE, observer=Notes())

@@ -311,6 +311,25 @@ def test_the_best_is_always_kept_and_what_is_level_stays_level_when_better(corre
         assert classification.within_standard_error((correct + 1) / n_rows, best / n_rows, n_rows)
 
 
+def test_the_loss_goes_through_the_model_that_the_trainer_hands_over(settings: Settings, tiny_model: Path,
+                                                                     tiny_dataset: Dataset, tmp_path: Path,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be wrapped for several devices or for mixed precision; behind a cached prefix, too."""
+    steps: list[int] = []
+    real = trainer.ThawTrainer.compute_loss
+
+    def handed(self: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        def wrapped(**inputs: torch.Tensor) -> Any:
+            steps.append(self.state.global_step)
+            return model(**inputs)
+
+        return real(self, wrapped, *args, **kwargs)
+
+    monkeypatch.setattr(trainer.ThawTrainer, "compute_loss", handed)
+    result = run(make(tiny_dataset, tiny_model, "partial"), settings, tmp_path / "run")
+    assert steps == list(range(result.steps))
+
+
 def test_a_non_finite_loss_stops_the_run_with_a_cause(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
                                                       tmp_path: Path) -> None:
     with pytest.raises(NonFiniteLossError) as caught:

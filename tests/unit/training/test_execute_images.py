@@ -353,12 +353,12 @@ def test_pictures_of_a_second_dataset_stand_beside(settings: Settings, shapes: D
     recipe = make(shapes, models["vit"], "partial", freeze=LOWER["vit"])
     execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=Notes())
     measured = measure(tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=Notes(), second=other.id)
-    assert measured.beside.sum() == 30 and (~measured.beside).sum() == 24
+    assert measured.of_second.sum() == 30 and (~measured.of_second).sum() == 24
     opened = feature_comparison.compare(Side.of(tmp_path / "run", Which.BASE), Side.of(tmp_path / "run"),
                                         names=("base", "partial"), dataset=shapes, settings=settings,
                                         workspace=WORKSPACE, rows=2000, second=other.id)
-    assert opened.kind == "image" and opened.pair.key == measured.key
-    for path, row, far in zip(opened.contents, opened.row_ids, opened.aligned.second, strict=True):
+    assert opened.pictures and opened.key == measured.key
+    for path, row, far in zip(opened.contents, opened.row_ids, opened.aligned.of_second, strict=True):
         assert path.endswith(f"{(other if far else shapes).id}/images/{row}.png")
     sheet = contact_sheet.make(opened.contents, cache=settings.cache)
     assert sheet is not None and sheet.columns == 7, "54 pictures of both on one sheet"
