@@ -4,15 +4,15 @@ Two sides (`core.domain.side`) on the way to the Features page:
 
     feature_paths, feature_files    where the features of a run lie, and one such file
     sample, row_facts               the rows that are looked at; their labels, texts, predictions
-    availability                    what is there, and what a job that extracts the rest is told
+    availability                    what is there, and the payload of a job that extracts the rest
     aligned                         both sides at the same rows
     shift_report, report_cache      the numbers and maps of two aligned sides, and how they are kept
     feature_comparison              all that the page opens with
     over_training, seed_similarity  one block over recorded steps; two seeds of one arm
     breaks, downloads               numbers broken on purpose; what can be taken away
 
-Runs without their features: comparison (side by side), curves, progress (what a page polls), damage (files that cannot
-be read), contact_sheet (small pictures for hovering).
+Runs without their features: comparison (side by side), predictions, curves, progress (what a page polls), damage (files
+that cannot be read), contact_sheet (small pictures for hovering).
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Two sides at the same rows, from files: features in one order, labels, splits, and which blocks no training could
-move."""
+"""Two sides at the same rows, from files: features, labels, splits, and which blocks no training could move."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Which runs have features, which sides there are to compare, what it costs on disk; and what a job that extracts them
-is told."""
+"""Which runs have features, which sides there are to compare, what that takes on disk, how the rest is extracted."""
 
 from __future__ import annotations
 
@@ -76,7 +75,7 @@ def _bytes(paths: Sequence[Path]) -> int:
 
 
 def job_payload(runs: Sequence[Run], *, settings: Settings, rows: int, second: Dataset | None = None) -> dict[str, Any]:
-    """What a job of kind `features` is told. second: a second dataset of which up to 500 rows are compared, too.
+    """The payload of a job of kind `features`. second: a second dataset of which up to 500 rows are compared, too.
 
     Raises RecipeError when there is nothing to do, NotFoundError for a run whose features cannot be extracted.
     """

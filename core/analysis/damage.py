@@ -1,5 +1,4 @@
-"""Files of a run that are there and cannot be read: named one by one, so that one damaged file takes away nothing but
-what is in it."""
+"""Files of a run that are there and cannot be read, one by one: a damaged file takes away only what is in it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What the Features page offers to download: every number as JSON and CSV, the map's points as Parquet, figures as
-HTML, PNG and SVG."""
+"""Downloads of the Features page: numbers as JSON and CSV, the map's points as Parquet, figures as HTML, PNG, SVG."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What the Features page opens with: two sides compared, the rows this is about, and the map of any block in any
-view."""
+"""What the Features page opens with: two sides compared, the rows this is about, the map of any block in any view."""
 
 from __future__ import annotations
 

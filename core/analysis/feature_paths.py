@@ -1,5 +1,4 @@
-"""Where the features of a run lie: its base model's (shared by runs), the 4-bit base's, its own, those recorded while
-training."""
+"""Where the features of a run lie: its base model's (shared by runs), its own, and those recorded while training."""
 
 from __future__ import annotations
 
@@ -81,8 +80,8 @@ def base_path(settings: Settings, *, dataset_hash: str, revisions: tuple[str, ..
               rows: int | str, weights: Weights) -> Path:
     """Base features are shared by every run on (dataset, base model, length, pooling, precision, sample).
 
-    revisions: names of one and the same base model, the present one first; features that lie under a later one are
-    used. rows: size of the probe sample, or `beside` for the rows of a second dataset.
+    revisions: names of one and the same base model, the present one first; features under a later one are used.
+    rows: size of the probe sample, or `beside` for the rows of a second dataset.
     """
     quantised = [recipe.quantization.type, recipe.quantization.double] if weights is Weights.FOUR_BIT else None
 

@@ -1,5 +1,4 @@
-"""How one block changed over the recorded steps of a run: its numbers, and where its rows lay, all drawn with one
-camera."""
+"""How one block changed over the recorded steps of a run: its numbers, and its rows, all drawn with one camera."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The shift report of two aligned sides and its maps, each computed once and kept in the cache folder for all who
-look."""
+"""The shift report of two aligned sides and its maps, each computed once and kept in the cache folder for all."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Single rows: how many neighbours each kept, then cards with the text or picture and its neighbours before and
-after."""
+"""Single rows: how many neighbours each kept, then cards with text or picture and neighbours before and after."""
 
 from __future__ import annotations
 

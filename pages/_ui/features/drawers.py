@@ -1,5 +1,4 @@
-"""The Features page's drawers: geometry, transferability, weights, break it, trust this page. Closed ones cost
-nothing."""
+"""The Features page's drawers: geometry, transferability, weights, break it, trust. Closed ones cost nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What does it look like? Both models through one camera, and which examples: one selection drives map, colours, arrows
-and cards."""
+"""What does it look like? Both models through one camera; one selection drives map, colours, arrows and cards."""
 
 from __future__ import annotations
 
