@@ -1,11 +1,11 @@
-"""`core data check`: the import report of a file, before anything is accepted."""
+"""`core data check`: the import report of a file, before anything is accepted, or of a dataset that is here."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
 
-from core.cli import output
+from core.cli import output, sources
 from core.data.report import ImportReport
 from core.domain import codec
 from core.settings import Settings
@@ -16,20 +16,30 @@ SHOWN = 10
 
 def check(args: Namespace, settings: Settings) -> int:
     """Print the report; 0 when the file may be imported, 1 when an error finding keeps it out or it cannot be read."""
-    from core.data import meter
-    from core.data.check import Options, check_file
-
-    options = Options(fix_leaks=args.fix_leaks, merge_labels=args.merge_labels)
-    path = Path(args.file).expanduser()
-    line = output.ProgressLine(f"{path.name}:")
-    with meter.watched(line.amount):
-        report = check_file(path, text=args.text, label=args.label, settings=settings, options=options)
-    line.done("checked")
+    report = _report(args, settings)
     if args.json:
         output.document(codec.to_json(report))
     else:
         _print(report)
     return 1 if report.errors else 0
+
+
+def _report(args: Namespace, settings: Settings) -> ImportReport:
+    """Of a file that is looked at now; of a dataset as its import left it, a bundled one fetched on first use."""
+    from core.data import library, meter
+    from core.data.check import Options, check_file
+
+    options = Options(fix_leaks=args.fix_leaks, merge_labels=args.merge_labels)
+    path = Path(args.file).expanduser()
+    if not path.exists() and sources.is_dataset(args.file):
+        found = sources.dataset(args.file, shift=None, text=None, label=None, settings=settings,
+                                workspace=args.workspace)
+        return library.read_report(found, settings=settings, workspace=args.workspace)
+    line = output.ProgressLine(f"{path.name}:")
+    with meter.watched(line.amount):
+        report = check_file(path, text=args.text, label=args.label, settings=settings, options=options)
+    line.done("checked")
+    return report
 
 
 def _print(report: ImportReport) -> None:

@@ -37,8 +37,8 @@ def _add(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: st
 def _data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     data = commands.add_parser("data", help="look at a data file").add_subparsers(dest="data_command", required=True,
                                                                                   metavar="COMMAND")
-    check = _add(data, "check", "the import report of a file, before anything is accepted")
-    check.add_argument("file")
+    check = _add(data, "check", "the import report of a file, before anything is accepted; or of a dataset")
+    check.add_argument("file", metavar="FILE_OR_ID")
     check.add_argument("--text", metavar="COLUMN",
                        help="column that holds the text, or names the pictures (default: proposed)")
     check.add_argument("--label", metavar="COLUMN", help="column that holds the label")

@@ -54,7 +54,7 @@ def _one(name: str, *, text: str | None, label: str | None, settings: Settings, 
     if path.exists():
         return _ingest(path, text=text, label=label, settings=settings, workspace=workspace, options=options,
                        where_there=where_there)
-    if any(entry.id == name for entry in DATASETS):
+    if _is_bundled(name):
         if already := library.find(name, settings=settings, workspace=workspace):
             return _with_cautions(already)
         line = ProgressLine(f"{name}:")
@@ -62,11 +62,26 @@ def _one(name: str, *, text: str | None, label: str | None, settings: Settings, 
             made = bundled.ensure(name, settings=settings, workspace=workspace, progress=line.bytes)
         line.done(f"{made.rows_kept:,} rows")
         return made
-    if re.fullmatch(r"[0-9a-f]{16}", name):
+    if _is_id(name):
         return _with_cautions(library.load(name, settings=settings, workspace=workspace))
     raise NotFoundError(f"There is no file and no dataset called {name!r}.",
                         why=f"The bundled sets are {', '.join(entry.id for entry in DATASETS)}.",
                         remedy="Check the path, or use the id of a bundled set.")
+
+
+def is_dataset(name: str) -> bool:
+    """Whether this is the id of a bundled set, or may be that of a dataset of the workspace."""
+    return _is_bundled(name) or _is_id(name)
+
+
+def _is_bundled(name: str) -> bool:
+    from core.data.catalogue import DATASETS
+
+    return any(entry.id == name for entry in DATASETS)
+
+
+def _is_id(name: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{16}", name) is not None
 
 
 def _with_cautions(found: Dataset) -> Dataset:

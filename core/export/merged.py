@@ -11,7 +11,7 @@ from core import values
 from core.domain.model import Weights
 from core.domain.side import Side
 from core.export import readme
-from core.export.base import HEAD_SAID, Format, base_of, write
+from core.export.base import HEAD, HEAD_SAID, Format, base_of, write
 from core.settings import Settings
 
 SAMPLE = 16
@@ -24,7 +24,7 @@ class Merged:
     name = "merged"
     summary = "one folder with body, head and a script that predicts"
 
-    def write(self, run_dir: Path, target: Path, *, settings: Settings, workspace: str) -> list[str]:
+    def write(self, run_dir: Path, target: Path, *, settings: Settings, workspace: str) -> dict[str, Any]:
         """An adapter trained on 4-bit weights is folded into the full-precision ones, not into their 4-bit rounding."""
         from core.models import facts as facts_module
         from core.models import methods
@@ -56,9 +56,10 @@ class Merged:
                                                   folded=folded, checked=f" ({checked})" if checked else ""))
         rounding = ["The adapter was trained on 4-bit weights and is folded into the full-precision ones: "
                     "probabilities differ a little."]
-        return [f"{HEAD_SAID}AutoModelFor…Classification does not know it and would begin with a random one.",
-                "predict.py in that folder puts body, pooling and head together; README.md says how.",
-                *([f"Checked: {checked}."] if checked else []), *(rounding if rounded else [])]
+        notes = [f"{HEAD_SAID}AutoModelFor…Classification does not know it and would begin with a random one.",
+                 "predict.py in that folder puts body, pooling and head together; README.md says how.",
+                 *([f"Checked: {checked}."] if checked else []), *(rounding if rounded else [])]
+        return {"head": HEAD, "notes": notes}
 
 
 def _about(side: Any, facts: Any, body: Any) -> dict[str, Any]:

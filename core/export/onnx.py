@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from core.errors import ThawError
 from core.export.base import Format
@@ -15,7 +16,7 @@ class Onnx:
     name = "onnx"
     summary = "not yet: says why"
 
-    def write(self, run_dir: Path, target: Path, *, settings: Settings, workspace: str) -> list[str]:
+    def write(self, run_dir: Path, target: Path, *, settings: Settings, workspace: str) -> dict[str, Any]:
         """Raises ThawError."""
         raise ThawError("Thaw cannot write this model as ONNX.",
                         why="The head sits on the pooled feature of the body, and no exporter for that graph is part "

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from core import __main__ as program
-from core.cli import compare, follow, output, parser
+from core import settings as settings_module
+from core.cli import compare, follow, output, parser, sources
 from core.domain.model import ModelFacts
 from core.domain.run import Interval
 from core.domain.side import Side
@@ -95,6 +96,20 @@ def test_data_check_prints_the_document_of_the_design(home: Path, tmp_path: Path
     assert all(set(f) >= {"code", "severity", "count", "message", "remedy"} for f in report["findings"])
     assert program.main(["data", "check", str(path)]) == 0
     assert "61 rows read = 60 kept + 1 left out" in capsys.readouterr().out
+
+
+def test_data_check_of_a_dataset_that_is_here_gives_the_report_of_its_import(
+        home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts, labels = tiny.make_texts(60)
+    path = write_csv(tmp_path / "rows.csv", [*zip(texts, labels, strict=True), ("", labels[0])])
+    settings = settings_module.load()
+    made = sources.dataset(str(path), shift=None, text=None, label=None, settings=settings, workspace=parser.WORKSPACE)
+    capsys.readouterr()
+    assert program.main(["data", "check", made.id, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["rows_read"] == 61 and report["rows_kept"] == made.rows_kept == 60
+    assert program.main(["data", "check", "0123456789abcdef"]) == 1
+    assert "0123456789abcdef" in capsys.readouterr().err
 
 
 def test_data_check_of_a_file_that_cannot_be_used_is_status_1(home: Path, tmp_path: Path,

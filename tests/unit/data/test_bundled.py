@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core import files
-from core.data import bundled, catalogue, ingest, library, tables
+from core.data import bundled, bundled_pictures, catalogue, ingest, library, tables
 from core.domain.dataset import BundledDataset, Task
 from core.errors import FetchError, NotFoundError
 from core.settings import Settings
@@ -85,6 +85,7 @@ def test_catalogue_entries_are_pinned(entry: BundledDataset) -> None:
     assert "==" in entry.package
     assert entry.licence and entry.licence_url.startswith("http") and entry.source_url.startswith("http")
     assert entry.members
+    assert entry.layout in {*bundled.LAYOUTS, *bundled_pictures.LAYOUTS}, "a layout that something reads"
 
 
 EXPECTED = {"bbc-news": (2225, 5, (1600, 200, 425)), "20-newsgroups": (18821, 20, None),
