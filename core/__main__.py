@@ -19,7 +19,7 @@ HANDLERS: dict[str, str] = {
     "data_check": "core.cli.data:check",
     "compare": "core.cli.compare:run",
     "shift": "core.cli.shift:run",
-    "predict": "core.cli.use:predict",
+    "predict": "core.cli.predict:predict",
     "export": "core.cli.export:export",
     "runs": "core.cli.queue:runs",
     "resume": "core.cli.queue:resume",

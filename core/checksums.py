@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from core import files
-from core.domain import versions
+from core.domain import document_versions
 from core.files import sha256
 
 _VERSION = 1
@@ -63,7 +63,7 @@ def digests(notes: Notes) -> dict[str, str]:
 def read(path: Path) -> Notes | None:
     """Notes that `write` left; None where there are none, or they cannot be read. Raises NewerVersionError."""
     try:
-        data = versions.forward(json.loads(path.read_text(encoding="utf-8")), now=_VERSION, what="checksums")
+        data = document_versions.forward(json.loads(path.read_text(encoding="utf-8")), now=_VERSION, what="checksums")
         return {name: Known(*values) for name, values in data["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -73,4 +73,4 @@ def write(path: Path, notes: Notes) -> None:
     """Write notes by rename. A folder that cannot be written to only costs another reading next time."""
     with suppress(OSError):
         known = {name: astuple(note) for name, note in notes.items()}
-        files.write_json(path, {"files": known, versions.KEY: _VERSION}, indent=None)
+        files.write_json(path, {"files": known, document_versions.KEY: _VERSION}, indent=None)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.domain import codec, versions
+from core.domain import codec, document_versions
 from core.domain.dataset import RowSource
 from core.domain.recipe import Recipe
 from core.domain.run import Labels, Result
@@ -53,7 +53,7 @@ def _result(path: Path) -> None:
 
 
 def _environment(path: Path) -> None:
-    versions.forward(_json(path), now=1, what="environment")
+    document_versions.forward(_json(path), now=1, what="environment")
 
 
 def _source(path: Path) -> None:

@@ -95,9 +95,9 @@ class Data:
 
     def preview(self, path: Path) -> TablePreview:
         """A file's first rows and proposed column roles, looked at in a process with limited memory and time."""
-        from core.data import looking, uploads
+        from core.data import limited_preview, uploads
 
-        return looking.preview(path, settings=uploads.limits(path, self._desk.settings))
+        return limited_preview.preview(path, settings=uploads.limits(path, self._desk.settings))
 
     def look_at_upload(self, path: Path) -> None:
         """Note that somebody works with an upload that was not imported yet; those left alone for a day are removed."""

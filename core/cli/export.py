@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core import export as exports
 from core.cli import output
-from core.cli.use import run_folder
+from core.cli.predict import run_folder
 from core.settings import Settings
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from core import values
 from core.cli import follow, output, sources
 from core.cli.output import ProgressLine
-from core.cli.use import run_folder
+from core.cli.predict import run_folder
 from core.domain.run import JobKind
 from core.domain.side import Side, Which
 from core.errors import ThawError

@@ -63,9 +63,9 @@ def preview(path: Path, *, settings: Settings) -> TablePreview:
 
     A large file is never loaded whole: text is cut after a megabyte, archives are listed.
     """
-    from core.data import head, roles
+    from core.data import first_rows, roles
 
-    found = head.read(path, settings=settings)
+    found = first_rows.read(path, settings=settings)
     table = found.table
     proposed = roles.propose(table)
     first = table.data.slice(0, PREVIEW_ROWS).to_pylist()

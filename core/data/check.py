@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from core.data import duplicates, likeness, meter, splits, tables
-from core.data import groups as groups_of
+from core.data import duplicates, meter, picture_duplicates, splits, tables
+from core.data import leaks as groups_of
 from core.data import roles as role_finder
 from core.data.checks import registry
 from core.data.checks.context import Context
@@ -88,8 +88,8 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
         exact = duplicates.exact_groups(texts)
         near = duplicates.near_groups(texts, exact)
     else:
-        exact = likeness.exact_groups(rows.pictures)
-        near = likeness.near_groups(rows.pictures, exact)
+        exact = picture_duplicates.exact_groups(rows.pictures)
+        near = picture_duplicates.near_groups(rows.pictures, exact)
     split = _split(rows, roles, exact, near, options)
     context = Context(rows=rows, texts=texts, split=split, exact=exact, near=near, roles=roles,
                       max_length=options.max_length, tokenizer=options.tokenizer or default_tokenizer(settings))

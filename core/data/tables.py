@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from core.data import encodings, packed
-from core.data import several as several_tables
+from core.data import several_files as several_tables
 from core.data import source as sources
 from core.data.archive import is_tar
 from core.data.layout import arrange
@@ -24,7 +24,7 @@ from core.data.pictures.source import is_picture
 from core.data.readers import delimited, dialect, excel, folders, json_rows, parquet, pictures
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import INFO, WARNING, Finding, several
-from core.data.several import is_table
+from core.data.several_files import is_table
 from core.data.source import Source, suffix
 from core.errors import DataError
 from core.settings import Settings

@@ -10,7 +10,7 @@ import typing
 from enum import Enum
 from typing import Any, TypeVar
 
-from core.domain import versions
+from core.domain import document_versions
 
 T = TypeVar("T")
 
@@ -90,10 +90,10 @@ def _build(kind: Any, data: Any) -> Any:
         return {k: _build(value_kind, v) for k, v in data.items()}
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         fields = _field_types(kind)
-        if versions.KEY in fields:
+        if document_versions.KEY in fields:
             words = re.sub(r"(?<!^)(?=[A-Z])", " ", kind.__name__).lower()
             upgrade = getattr(kind, "upgrade", dict)
-            data = versions.forward(data, now=vars(kind)[versions.KEY], what=words, upgrade=upgrade)
+            data = document_versions.forward(data, now=vars(kind)[document_versions.KEY], what=words, upgrade=upgrade)
         return kind(**{k: v if fields[k] is None else _build(fields[k], v) for k, v in data.items() if k in fields})
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(data)

@@ -19,7 +19,7 @@ from core.domain.resolve import is_open, resolved
 from core.domain.run import Failure, JobKind, Run, Status
 from core.errors import FailureKind, NotFoundError, ThawError
 from core.store.database import Database
-from core.store.waiting import PLACE, PLACES
+from core.store.queue_order import PLACE, PLACES
 
 _ROWS = ("SELECT jobs.*, CASE WHEN status = 'queued'"
          " THEN (SELECT position FROM place WHERE waiting = jobs.id) END AS position FROM jobs")

@@ -15,7 +15,7 @@ from core.domain import codec
 from core.domain.run import Failure, Run, Status
 from core.store.database import Database
 from core.store.jobs import check_room, missing, to_run, to_status
-from core.store.waiting import NEXT, NEXT_OF
+from core.store.queue_order import NEXT, NEXT_OF
 
 _CLAIM = """
     UPDATE jobs SET status = 'running', fence = fence + 1, attempts = attempts + 1, started = :now, finished = NULL,

@@ -15,7 +15,7 @@ from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.metrics import Judged
 from core.tasks.base import Card, Outputs, Rows
-from core.tasks.logistic import LinearHead, solve
+from core.tasks.probe_solver import LinearHead, solve
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from core import files, tasks
-from core.domain import codec, versions
+from core.domain import codec, document_versions
 from core.domain.dataset import Depth, RowSource
 from core.domain.model import Weights
 from core.domain.recipe import Recipe
@@ -58,7 +58,7 @@ def save(folder: Path, *, task: Objective, network: Network, recipe: Recipe, bas
                 if name.startswith("body.")}
         if body:
             save_file(body, folder / WEIGHTS_FILE)
-    about = {versions.KEY: Labels.schema_version, **task.save(folder), "precision": precision}
+    about = {document_versions.KEY: Labels.schema_version, **task.save(folder), "precision": precision}
     (folder / LABELS_FILE).write_text(json.dumps(about), encoding="utf-8")
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and "processor" not in path.parts
                and path.name != BASE_HEAD_FILE)
@@ -115,7 +115,8 @@ def load(side: Side, *, settings: Settings, device: str | None = None) -> Loaded
         raise NotFoundError("This run has no artifact yet.", why=f"{folder.name}/ is missing in its folder.",
                             remedy="Wait until the run is done, or resume it.")
     recipe = _read(run_dir / "recipe.json", Recipe.from_json)
-    about = _read(folder / LABELS_FILE, lambda data: versions.forward(data, now=Labels.schema_version, what="labels")
+    about = _read(folder / LABELS_FILE,
+                  lambda data: document_versions.forward(data, now=Labels.schema_version, what="labels")
                                                      | {"precision": str(data["precision"])})
     precision = about["precision"]
     if base and not (folder / BASE_HEAD_FILE).is_file():

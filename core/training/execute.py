@@ -28,7 +28,7 @@ from core.tasks.base import Outputs, SolvedHead
 from core.training import artifact, evaluate, prefix
 from core.training import device as device_module
 from core.training.inputs import Inputs
-from core.training.memory import PeakMemory
+from core.training.peak_memory import PeakMemory
 from core.training.resolved import resolved
 from core.training.session import Session, feature_store, prepare
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from core.data.checks import combined, giveaway, labels, noise, nulls, pictures, repeats, splits, texts
+from core.data.checks import combined, duplicates, giveaway, labels, noise, nulls, pictures, splits, texts
 from core.data.checks.context import Context
 from core.data.report import ERROR, INFO, WARNING, Finding
 
@@ -14,10 +14,10 @@ CHECKS: tuple[Check, ...] = (
     labels.classes,
     splits.coverage,
     texts.left_out,
-    repeats.leakage,
+    duplicates.leakage,
     giveaway.column,
     giveaway.text_start,
-    repeats.contradictions,
+    duplicates.contradictions,
     labels.spelling,
     combined.several_labels,
     nulls.answers,
@@ -25,18 +25,18 @@ CHECKS: tuple[Check, ...] = (
     labels.balance,
     texts.extremes,
     texts.length,
-    repeats.exact,
-    repeats.near,
+    duplicates.exact,
+    duplicates.near,
 )
 
 PICTURE_CHECKS: tuple[Check, ...] = (
     labels.classes,
     splits.coverage,
     texts.left_out,
-    repeats.leakage,
+    duplicates.leakage,
     giveaway.column,
     pictures.size_giveaway,
-    repeats.contradictions,
+    duplicates.contradictions,
     labels.spelling,
     combined.several_labels,
     nulls.answers,
@@ -46,8 +46,8 @@ PICTURE_CHECKS: tuple[Check, ...] = (
     pictures.extremes,
     pictures.sizes,
     pictures.depth,
-    repeats.exact,
-    repeats.near,
+    duplicates.exact,
+    duplicates.near,
 )
 """The same for pictures."""
 

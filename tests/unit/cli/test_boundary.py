@@ -14,7 +14,7 @@ import pytest
 
 from core import __main__ as program
 from core import logs
-from core.cli import compare, use
+from core.cli import compare, predict
 from core.cli import data as data_command
 from core.errors import DataError
 from core.settings import Settings
@@ -107,7 +107,8 @@ def test_an_exception_inside_a_command(place: str, home: Path, tmp_path: Path, c
         assert_told(["data", "check", str(path)], capsys, log)
 
 
-@pytest.mark.parametrize("target", ["core.cli.use.new_rows", "core.data.new_rows.read", "core.training.artifact.load"])
+@pytest.mark.parametrize("target",
+                         ["core.cli.predict.new_rows", "core.data.new_rows.read", "core.training.artifact.load"])
 def test_an_exception_while_predicting(target: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
                                        monkeypatch: pytest.MonkeyPatch) -> None:
     run = write_run(tmp_path / "run")
@@ -193,9 +194,9 @@ def test_a_reader_that_goes_away_and_a_terminal_of_few_characters(tmp_path: Path
 def test_a_file_that_is_not_there_is_not_taken_for_a_text(name: str, tmp_path: Path, home: Path) -> None:
     run = write_run(tmp_path / "run")
     with pytest.raises(DataError) as caught:
-        use.new_rows(name, run, text=None, settings=Settings(home=home, hub=False), workspace="cli")
+        predict.new_rows(name, run, text=None, settings=Settings(home=home, hub=False), workspace="cli")
     assert caught.value.why and caught.value.remedy
-    assert use.new_rows("see missing.csv", run, text=None, settings=Settings(home=home, hub=False),
+    assert predict.new_rows("see missing.csv", run, text=None, settings=Settings(home=home, hub=False),
                         workspace="cli").content == [
                             "see missing.csv"]
 

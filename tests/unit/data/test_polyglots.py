@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from core.data import head, tables
+from core.data import first_rows, tables
 from core.data.check import check_file
 from core.errors import DataError
 from core.settings import Settings
@@ -48,7 +48,7 @@ def refusal(path: Path, settings: Settings) -> DataError:
     with pytest.raises(DataError) as caught:
         tables.read(path, settings=settings)
     with pytest.raises(DataError) as looked:
-        head.read(path, settings=settings)
+        first_rows.read(path, settings=settings)
     assert str(looked.value) == str(caught.value)
     assert caught.value.what and caught.value.why and caught.value.remedy
     return caught.value

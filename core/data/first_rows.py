@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.data import encodings, packed, several, tables
+from core.data import encodings, packed, several_files, tables
 from core.data import source as sources
 from core.data.archive import UNREADABLE
 from core.data.member_names import open_zip
@@ -149,11 +149,11 @@ def _beginnings(path: Path, folder: Path) -> Callable[[str], Path]:
 
 def _parts(source: Source, settings: Settings, *, local: Callable[[str], Path]) -> Head | None:
     """The beginnings of an archive's tables, joined as an import joins them; None where it holds something else."""
-    parts = several.plan(source.files) if tables.contents(source.files) is tables.Contents.TABLE else ()
+    parts = several_files.plan(source.files) if tables.contents(source.files) is tables.Contents.TABLE else ()
     if not parts:
         return None
     larger = dataclasses.replace(settings, max_upload_mb=settings.max_upload_mb * 10)
     heads = [(name, split, read(local(name), settings=larger)) for name, split in parts]
-    table = several.join([(name, split, head.table) for name, split, head in heads], name=source.name,
+    table = several_files.join([(name, split, head.table) for name, split, head in heads], name=source.name,
                          max_rows=settings.max_rows)
     return Head(table=table, complete=all(head.complete for _, _, head in heads))

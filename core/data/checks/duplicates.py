@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.data.checks.context import Context
-from core.data.groups import leaks
+from core.data.leaks import leaks
 from core.data.report import INFO, Finding
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from core.data import browse, head
+from core.data import browse, first_rows
 from core.domain.dataset import Task
 from core.errors import DataError
 from core.settings import Settings
@@ -41,7 +41,7 @@ def test_the_first_rows_of_large_files(frame: pd.DataFrame, settings: Settings, 
     else:
         with zipfile.ZipFile(path, "w") as bundle:
             bundle.writestr("inner/large.csv", frame.to_csv(index=False))
-    found = head.read(path, settings=settings)
+    found = first_rows.read(path, settings=settings)
     assert not found.complete and 100 <= len(found.table) < N
     assert found.table.name == path.name
     preview = browse.preview(path, settings=settings)
@@ -52,7 +52,7 @@ def test_the_first_rows_of_large_files(frame: pd.DataFrame, settings: Settings, 
 def test_small_files_are_read_whole(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "small.csv"
     path.write_text("text,label\none,a\ntwo,b\n")
-    assert head.read(path, settings=settings).complete
+    assert first_rows.read(path, settings=settings).complete
     preview = browse.preview(path, settings=settings)
     assert (preview.rows_read, preview.complete, preview.task) == (2, True, Task.TEXT_CLASSIFICATION)
 
@@ -64,12 +64,12 @@ def test_of_a_large_excel_file_the_beginning_is_read(settings: Settings, tmp_pat
     for i in range(500):
         sheet.append([TEXT.format(i), "ab"[i % 2]])
     book.save(tmp_path / "large.xlsx")
-    found = head.read(tmp_path / "large.xlsx", settings=settings)
-    assert (len(found.table), found.complete) == (head.HEAD_ROWS, False)
+    found = first_rows.read(tmp_path / "large.xlsx", settings=settings)
+    assert (len(found.table), found.complete) == (first_rows.HEAD_ROWS, False)
     assert found.table.data.slice(1, 1).to_pylist() == [{"text": TEXT.format(1), "label": "b"}]
     (tmp_path / "bad.xlsx").write_bytes((tmp_path / "large.xlsx").read_bytes()[:4000])
     with pytest.raises(DataError):
-        head.read(tmp_path / "bad.xlsx", settings=settings)
+        first_rows.read(tmp_path / "bad.xlsx", settings=settings)
 
 
 @pytest.mark.parametrize("packer", ["csv.gz", "jsonl.gz", "zip of two", "folder of two", "parquet.gz"])
@@ -90,7 +90,7 @@ def test_packed_and_joined_tables(frame: pd.DataFrame, settings: Settings, tmp_p
         path.mkdir()
         for name in ("train.csv", "test.csv"):
             frame.to_csv(path / name, index=False)
-    found = head.read(path, settings=settings)
+    found = first_rows.read(path, settings=settings)
     assert found.complete == (kind == "parquet") and len(found.table) >= 100 and found.table.name == path.name
     assert found.table.data["text"][3].as_py() == TEXT.format(3)
     assert ("split" in found.table.columns) == (not packer.endswith(".gz"))
@@ -100,7 +100,7 @@ def test_of_many_text_files_some_are_read(settings: Settings, tmp_path: Path) ->
     with zipfile.ZipFile(tmp_path / "t.zip", "w") as bundle:
         for i in range(2_000):
             bundle.writestr(f"{'pos' if i % 2 else 'neg'}/{i}.txt", f"text {i}")
-    found = head.read(tmp_path / "t.zip", settings=settings)
+    found = first_rows.read(tmp_path / "t.zip", settings=settings)
     assert (not found.complete and 100 < len(found.table) < 700 and set(found.table.data["label"].to_pylist())
             == {"pos", "neg"})
 

@@ -62,9 +62,9 @@ def _elsewhere(path: Path, settings: Settings) -> TablePreview:
     with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
         environment = os.environ | {"TMPDIR": temporary, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
         try:
-            done = subprocess.run([sys.executable, "-m", "core.data.looking"], input=request, capture_output=True,
-                                  text=True, timeout=TIMEOUT_S, check=False, cwd=Path(__file__).parents[2],
-                                  env=environment)
+            done = subprocess.run([sys.executable, "-m", "core.data.limited_preview"], input=request,
+                                  capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+                                  cwd=Path(__file__).parents[2], env=environment)
         except subprocess.TimeoutExpired as error:
             raise DataError(f"{path.name} takes too long to look at.",
                             why=f"Its first rows were not there after {TIMEOUT_S:.0f} seconds.",

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from core.data import several, tables
+from core.data import several_files, tables
 from core.data.check import check_file
 from core.errors import DataError
 from core.settings import Settings
@@ -187,9 +187,9 @@ def test_archives_inside_archives_stay_closed(tmp_path: Path, settings: Settings
 def test_what_a_name_says() -> None:
     said = {"train.csv": "train", "a/b/test/rows.csv": "test", "my-dev-set.tsv": "validation", "train_test.csv": "",
             "rows.csv": "", "testing/part-1.jsonl": "test", "contest.csv": "", "VAL.parquet": "validation"}
-    assert {name: several.split_of(name) for name in said} == said
-    assert several.plan(["a.csv", "b.csv"]) == () and several.plan(["b.csv"]) == (("b.csv", ""),)
-    assert several.plan(["test.csv", "train.csv"]) == (("train.csv", "train"), ("test.csv", "test"))
+    assert {name: several_files.split_of(name) for name in said} == said
+    assert several_files.plan(["a.csv", "b.csv"]) == () and several_files.plan(["b.csv"]) == (("b.csv", ""),)
+    assert several_files.plan(["test.csv", "train.csv"]) == (("train.csv", "train"), ("test.csv", "test"))
 
 
 def test_columns_spelled_in_another_case_are_the_same(tmp_path: Path, settings: Settings) -> None:

@@ -15,7 +15,7 @@ from core.analysis import damage
 from core.analysis.feature_files import weight_changes
 from core.data import ingest, library
 from core.data.report import ImportReport
-from core.domain import codec, versions
+from core.domain import codec, document_versions
 from core.domain.dataset import Dataset, Task
 from core.domain.recipe import Recipe
 from core.domain.run import Labels, Result
@@ -40,7 +40,7 @@ def test_a_document_of_an_older_version_gets_the_meaning_of_its_time() -> None:
            not in ("optimizer", "budget_counts", "schema_version")}
     assert Recipe.from_json(old) == replace(RECIPE, optimizer="auto", budget_counts="training")
     assert Recipe.from_json(RECIPE.to_json()) == RECIPE, "a present one stays as it is"
-    assert (versions.forward({"a": 1}, now=3, what="x", upgrade=lambda data: {"b": 2, **data})
+    assert (document_versions.forward({"a": 1}, now=3, what="x", upgrade=lambda data: {"b": 2, **data})
             == {"a": 1, "b": 2, "schema_version": 3})
 
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.api import Thaw
-from core.data import browse, looking, paste, tables
+from core.data import browse, limited_preview, paste, tables
 from core.data.readers import parquet
 from core.data.readers.table import MAX_COLUMNS
 from core.errors import DataError
@@ -82,12 +82,12 @@ HOSTILE: list[tuple[Callable[[Path], None], str, str]] = [
 PEAK = """
 import resource, sys
 from pathlib import Path
-from core.data import looking
+from core.data import limited_preview
 from core.errors import DataError
 from core.settings import Settings
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    found = looking.preview(Path(sys.argv[1]), settings=Settings(home=Path("nowhere")))
+    found = limited_preview.preview(Path(sys.argv[1]), settings=Settings(home=Path("nowhere")))
     said = f"{len(found.columns)} columns"
 except DataError as error:
     assert error.what and error.why and error.remedy
@@ -137,28 +137,28 @@ def test_what_the_other_process_saw_is_what_is_shown(settings: Settings, tmp_pat
     path.write_text("text,label\n"
                     + "".join(f"a sentence, number {i}".join('""') + f",{'ab'[i % 2]}\n" for i in range(50)))
     here = browse.preview(path, settings=settings)
-    monkeypatch.setattr(looking, "SMALL_BYTES", 0)
-    assert looking.preview(path, settings=settings) == here
+    monkeypatch.setattr(limited_preview, "SMALL_BYTES", 0)
+    assert limited_preview.preview(path, settings=settings) == here
     path.write_bytes(b"%PDF-1.7 nothing")
     with pytest.raises(DataError, match="a PDF"):
-        looking.preview(path, settings=settings)
+        limited_preview.preview(path, settings=settings)
 
 
 def test_a_process_that_dies_or_takes_long_is_told_in_words(settings: Settings, tmp_path: Path,
                                                             monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.csv"
     path.write_text("text,label\n" + "a,b\n" * 50)
-    monkeypatch.setattr(looking, "SMALL_BYTES", 0)
-    monkeypatch.setattr(looking, "TIMEOUT_S", 0.01)
+    monkeypatch.setattr(limited_preview, "SMALL_BYTES", 0)
+    monkeypatch.setattr(limited_preview, "TIMEOUT_S", 0.01)
     with pytest.raises(DataError, match="takes too long"):
-        looking.preview(path, settings=settings)
-    monkeypatch.setattr(looking, "TIMEOUT_S", 60.0)
+        limited_preview.preview(path, settings=settings)
+    monkeypatch.setattr(limited_preview, "TIMEOUT_S", 60.0)
     dies = tmp_path / "dies"
     dies.write_text(f"#!/bin/sh\nkill -{signal.SIGKILL.value} $$\n")
     dies.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(dies))
     with pytest.raises(DataError, match="cannot be looked at") as caught:
-        looking.preview(path, settings=settings)
+        limited_preview.preview(path, settings=settings)
     assert "memory" in caught.value.why
 
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from core.errors import DataError
-from core.tasks import logistic as probe
+from core.tasks import probe_solver as probe
 
 
 def blobs(n_rows: int, n_classes: int, seed: int = 0, n_dims: int = 12) -> tuple[np.ndarray, np.ndarray]:
