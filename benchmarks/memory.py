@@ -1,6 +1,6 @@
 """The memory estimate against what runs take: every method, in fp32 and bf16, at 64, 128 and 512 tokens; and pictures.
 
-    python benchmarks/memory.py                                          all of it (about 40 fresh processes of some ten
+    python benchmarks/memory.py                                          all of it (about 40 fresh processes of some six
     steps) python benchmarks/memory.py --methods lora,full --lengths 128 --precisions bf16 --out memory
     python benchmarks/memory.py --model efficientnet-lite0               the same for made-up pictures
 
@@ -36,13 +36,12 @@ from core.settings import Settings  # noqa: E402
 from core.training import device as device_module  # noqa: E402
 
 WORKSPACE = "memory"
-ROWS = {"train": 240, "validation": 64, "test": 64}
+ROWS = {"train": 96, "validation": 32, "test": 32}
 CLASSES = ("one", "two", "three", "four")
-WORDS = ("market team phone film party share goal chip song vote "
-         "price match code actor law trade cup disk award tax").split()
-WORDS_A_TEXT = (16, 700)
-"""Texts are of mixed length, as real ones are, log-uniform between these: a third is shorter than 64 tokens, a twelfth
-longer than 512."""
+WORDS_A_TEXT = (6, 260)
+"""Texts are of mixed length, as real ones are, log-uniform between these, in made-up words of about 2.7 tokens (few words
+would touch few rows of the embedding, which is mapped from its file): a third is shorter than 64 tokens, a tenth longer
+than 512."""
 PICTURE_SIDE = 64
 
 
@@ -94,7 +93,9 @@ def made_up(task: Task, settings: Settings) -> Dataset:
         else:
             source = folder.with_suffix(".csv")
             lengths = np.exp(random.uniform(*np.log(WORDS_A_TEXT), len(labels))).astype(int)
-            texts = [" ".join(random.choice(WORDS, length)) for length in lengths]
+            letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+            words = ["".join(random.choice(letters, size)) for size in random.integers(2, 8, 5000)]
+            texts = [" ".join(random.choice(words, length)) for length in lengths]
             lines = [f"{text},{label},{split}\n" for text, label, split in zip(texts, labels, splits, strict=True)]
             source.write_text("text,label,split\n" + "".join(lines), encoding="utf-8")
         return sources.dataset(str(source), shift=None, text=None, label=None, settings=settings, workspace=WORKSPACE)

@@ -131,6 +131,16 @@ class Recipe:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
 
 
+FORWARD_ROWS, FORWARD_TOKENS = 32, 4096
+"""Rows, and tokens with padding, that are read together where nothing is trained (features, validation, test)."""
+
+
+def forward_rows(n_tokens: int) -> int:
+    """Rows of so many tokens (0: pictures) in a batch of a forward pass without gradients: long texts would fill memory
+    32 at a time, and are no faster."""
+    return max(1, min(FORWARD_ROWS, FORWARD_TOKENS // max(1, n_tokens)))
+
+
 def batches_an_epoch(n_rows: int, batch_size: int) -> int:
     """How many batches `n_rows` training rows make: a last row by itself joins the batch before it, so that no batch
     has one row.

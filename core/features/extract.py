@@ -12,28 +12,35 @@ import numpy as np
 import torch
 from torch import nn
 
+from core.domain.recipe import forward_rows
 from core.features.encoded import Encoded
 from core.features.row_store import RowStore
 from core.models import blocks
 from core.models.network import Network
 
 Report = Callable[[float, float | None], None]
-BATCH_ROWS = 32
 FLUSH_ROWS = 512
 """Rows between two marks: a killed run loses at most so many."""
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """bf16 or fp16 autocast on the device, or nothing for fp32."""
+    """bf16 or fp16 autocast on the device for a pass without gradients, or nothing for fp32. Each weight is used once
+    in it, so that its copy in half precision is not kept."""
     if precision == "fp32":
         return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float16
+    return torch.autocast(device.type, dtype=dtype, cache_enabled=False)
 
 
 def by_length(encoded: Encoded, indices: np.ndarray) -> list[np.ndarray]:
     """Batches of rows of like length, longest first (so that memory peaks at once, not at the end)."""
     order = indices[np.argsort(-encoded.lengths[indices], kind="stable")]
-    return [order[i:i + BATCH_ROWS] for i in range(0, len(order), BATCH_ROWS)]
+    batches = []
+    while len(order):
+        rows = forward_rows(int(encoded.lengths[order[0]]) if encoded.ragged else 0)
+        batches.append(order[:rows])
+        order = order[rows:]
+    return batches
 
 
 def to_device(inputs: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:

@@ -25,6 +25,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 NICENESS = 10
 """Of workers, beside 0 of the pages (`nice`(1))."""
+ALLOCATOR = "glibc.malloc.mmap_threshold=1048576:glibc.malloc.hugetlb=1"
+"""Of workers: memory of tensors goes back to the system when they are freed, and comes in huge pages where the system
+gives them on request. glibc alone keeps what is freed below 32 MB: MiniLM over texts of 512 tokens held 503 MB and
+kept 295, so 294 and 100."""
 _SAME_START_S = 2.0
 """Start times are derived from the boot time, which a clock correction can move a little."""
 
@@ -163,11 +167,12 @@ def environment(settings: Settings, base: Mapping[str, str] | None = None) -> di
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:
-    """The environment of a worker: its threads follow from the slots, not from the machine."""
+    """The environment of a worker: its threads follow from the slots, not from the machine; tensors are given back."""
     count = str(threads(settings))
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
     tokenizers = "true" if count != "1" else "false"
-    return {**environment(settings), **dict.fromkeys(names, count), "TOKENIZERS_PARALLELISM": tokenizers}
+    return {"GLIBC_TUNABLES": ALLOCATOR, **environment(settings), **dict.fromkeys(names, count),
+            "TOKENIZERS_PARALLELISM": tokenizers}
 
 
 def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:

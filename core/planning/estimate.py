@@ -53,7 +53,9 @@ class MemoryEstimate:
 
     @property
     def total(self) -> int:
-        return self.weights + self.gradients + self.optimizer + self.activations + self.adapters + self.runtime
+        """At the peak. Gradients come as activations go, block by block, so that both are never there in full."""
+        passing = max(self.gradients, self.activations)
+        return self.weights + self.optimizer + passing + self.adapters + self.runtime
 
     @property
     def badge(self) -> str:
@@ -110,7 +112,7 @@ def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int,
             gradients=4 * parts.trainable,
             optimizer=0 if solved else moments * parts.trainable,
             activations=held, adapters=4 * parts.adapter, available=available,
-            runtime=footprint.runtime(recipe, device, held))
+            runtime=footprint.runtime(recipe, device))
 
     plain = build(recipe.gradient_checkpointing == "on")
     if recipe.gradient_checkpointing == "auto" and plain.badge == "will not fit":

@@ -9,7 +9,7 @@ from core import tasks
 from core.domain.device import Device
 from core.domain.freeze import FreezePlan
 from core.domain.model import Block, ModelFacts, Weights
-from core.domain.recipe import QuantSpec, Recipe
+from core.domain.recipe import FORWARD_ROWS, FORWARD_TOKENS, QuantSpec, Recipe
 from core.domain.resolve import precision
 from core.models import methods
 from core.tasks.base import Unit
@@ -18,33 +18,27 @@ ABSMAX_BLOCK = 64
 """Weights that share one scale factor in bitsandbytes' 4-bit storage."""
 DOUBLE_BLOCK = 256
 """Scale factors that share one second-level fp32 scale under double quantisation (Dettmers et al. 2023, section 3)."""
-HALF_PRECISION_ACTIVATIONS = 0.75
-"""Activations under bf16 autocast against fp32: matrix products halve, norms, softmax and the residual stream stay
-fp32.
-"""
+HALF_PRECISION_ACTIVATIONS, HALF_PRECISION_MAPS = 0.63, 0.54
+"""What is kept for backward under bf16 autocast against fp32, in transformers and in networks of convolutions: products
+halve, norms, softmax and the residual stream stay fp32 (counted: MiniLM, EfficientNet-Lite0)."""
 AUTOCAST_COPY_BYTES = 2
 """Autocast keeps a half-precision copy of each matrix weight that needs a gradient, for the length of a step."""
-FORWARD_BATCH = 32
-"""Rows that are read together where nothing is trained (features, validation, test)."""
-FORWARD_BLOCKS = 1
-"""A forward pass without gradients holds at most what one block would keep for backward."""
-FORWARD_SHARE = 0.5
+FORWARD_SHARE = 0.6
+"""Of what a transformer block keeps for backward, what is in memory at once when nothing is kept: its input, what enters
+its two-layer network, and that network's inside twice ((2 + 8) · width · 4 bytes of the 16 · width · 4 measured)."""
+FORWARD_PICTURE_SHARE = 0.5
 """Of what a stage of a picture model keeps for backward, what is in memory at once when nothing is kept: about three of
 its feature maps (measured: EfficientNet-Lite0, 32 pictures of 224, 0.6 GB)."""
 KEPT_PER_INPUT = 17
 """Activations of a transformer block against its input (34 · width · 2 bytes in half precision; Korthikanti et al.
 2022).
 """
-RUNTIME_BYTES = {"cpu": 35_000_000, "cuda": 20_000_000}
+RUNTIME_BYTES = {"cpu": 22_000_000, "cuda": 20_000_000}
 """Libraries' thread buffers and tokenised rows (a MiniLM run on a 2-core CPU with AVX512-BF16)."""
-SLACK = {"cpu": 0.25, "cuda": 0.0}
-"""Of the activations, what a CPU's allocator holds beside them, since batches differ in length
-(`benchmarks/memory.py`).
-"""
-UNPACKING_BYTES = {"cpu": 60_000_000, "cuda": 0}
-"""What storing weights in 4 bits leaves in the process: the model was there in full for the features of the solved
-head.
-"""
+HALF_RUNTIME_BYTES = {"cpu": 35_000_000, "cuda": 0}
+"""What training in half precision adds to them (measured: MiniLM)."""
+MASK_BYTES = 9
+"""A pair of tokens of a text in the mask of attention: as a truth value and twice as a number (fits MiniLM at 512)."""
 SHARE_AVAILABLE = {"cpu": 0.8, "cuda": 0.92}
 """Of the device's memory, what a run may plan with: the rest is the system's and the web process's (CPU) or the
 driver's (CUDA).
@@ -131,10 +125,11 @@ def bytes_per_4bit_weight(quantization: QuantSpec) -> float:
     return 0.5 + 1 / ABSMAX_BLOCK + 4 / (ABSMAX_BLOCK * DOUBLE_BLOCK)
 
 
-def runtime(recipe: Recipe, device: Device, activations_bytes: int) -> int:
+def runtime(recipe: Recipe, device: Device) -> int:
     """Bytes that no tensor owns."""
-    left = UNPACKING_BYTES.get(device.kind, 0) if in_four_bits(recipe) else 0
-    return RUNTIME_BYTES.get(device.kind, 0) + left + round(SLACK.get(device.kind, 0.0) * activations_bytes)
+    trains_in_half = precision(recipe, device) != "fp32" and not methods.card_of(recipe.method).solved
+    half = HALF_RUNTIME_BYTES.get(device.kind, 0) if trains_in_half else 0
+    return RUNTIME_BYTES.get(device.kind, 0) + half
 
 
 def autocast_copies(parts: Parts, recipe: Recipe, device: Device) -> int:
@@ -156,23 +151,33 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
     pictures = tasks.card(recipe.task).unit is Unit.PICTURE
     units = recipe.batch_size * (1 if pictures else recipe.max_length)
     kept = {b.name: _per_unit(b, facts) for b in facts.blocks}
-    at_once = max(units, FORWARD_BATCH) * FORWARD_SHARE if pictures else units
-    forward_only = FORWARD_BLOCKS * max(kept.values(), default=0) * at_once
+    share = FORWARD_PICTURE_SHARE if pictures else FORWARD_SHARE
+    read = FORWARD_ROWS if pictures else forward_tokens(recipe.max_length)
+    forward_only = share * max(kept.values(), default=0) * read
     card = methods.card_of(recipe.method)
     if card.solved:
         held = 0.0
     else:
         more = 1.0 + (card.adapter.kept if card.adapter else 0.0)
         trained = [more * kept[block.name] for block in facts.blocks[first_trained(recipe, facts):]]
-        held = sum(trained) * units
+        held = _on_the_way_down(trained, share) * units
         if checkpointing and trained and not facts.has_batch_norm:
             boundary = (sum(trained) / KEPT_PER_INPUT if pictures else 4 * facts.hidden_size * len(trained)) * units
-            held = min(held, boundary + max(trained) * units)
-        if pictures and trained:
-            # Feature maps are so large that their gradients on the way down count.
-            held += FORWARD_SHARE * max(trained) * units
-    scale = HALF_PRECISION_ACTIVATIONS if precision(recipe, device) != "fp32" else 1.0
-    return math.ceil(scale * max(held, forward_only))
+            held = min(held, boundary + (1 + share) * max(trained) * units)
+    half = HALF_PRECISION_MAPS if facts.has_batch_norm else HALF_PRECISION_ACTIVATIONS
+    together = max(held, forward_only) * (half if precision(recipe, device) != "fp32" else 1.0)
+    masked = 0 if pictures else MASK_BYTES * recipe.max_length * (read if card.solved else max(read, units))
+    return math.ceil(together + masked)
+
+
+def _on_the_way_down(kept: list[float], share: float) -> float:
+    """The most that lies there in a backward pass: what the blocks up to one keep, and the gradients inside that one."""
+    return max((sum(kept[:depth]) + share * kept[depth - 1] for depth in range(1, len(kept) + 1)), default=0.0)
+
+
+def forward_tokens(max_length: int) -> int:
+    """Tokens of the largest batch of a forward pass without gradients; see `forward_rows`."""
+    return min(FORWARD_ROWS * max_length, max(FORWARD_TOKENS, max_length))
 
 
 def _per_unit(block: Block, facts: ModelFacts) -> float:

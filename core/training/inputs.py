@@ -93,7 +93,7 @@ class _WithPrefix:
 
     def __init__(self, inputs: Inputs) -> None:
         self.inputs = inputs
-        self.lengths = inputs.encoded.lengths
+        self.lengths, self.ragged = inputs.encoded.lengths, inputs.encoded.ragged
 
     def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
         tensors = self.inputs.network_inputs(indices)

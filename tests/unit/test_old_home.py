@@ -259,7 +259,10 @@ def test_datasets_and_imports_are_as_they_were(old: Old) -> None:
 
 def test_models_recipes_and_estimates_are_as_they_were(old: Old) -> None:
     for asked, found, wanted in old.asked("model_facts", "methods", "default_recipe", "estimate"):
-        assert differences(found, wanted) == [], asked
+        changed = differences(found, wanted)
+        if asked.startswith("estimate"):  # of what is held in memory more is counted now: a forward pass reads more rows than a step
+            changed = [line for line in changed if not line.startswith((".memory.activations ", ".memory.runtime "))]
+        assert changed == [], asked
 
 
 def test_runs_and_their_results_are_as_they_were(old: Old) -> None:
@@ -331,7 +334,8 @@ def test_documents_of_the_command_line_are_as_they_were(second: Old) -> None:
 def test_a_comparison_made_now_has_the_document_of_then(second: Old) -> None:
     entry = second.expected["compared"]
     found = json.loads(json.dumps(second.answers.command(*entry["args"])).replace(str(second.answers.home), "{home}"))
-    assert differences(found, entry["answer"], near=0.2) == []
+    changed = differences(found, entry["answer"], near=0.2)  # memory is estimated otherwise since
+    assert [line for line in changed if "estimated_memory_bytes was" not in line] == []
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -98,6 +99,27 @@ def test_threads_follow_from_the_slots(tmp_path: Path) -> None:
     assert process.threads(Settings(home=tmp_path, slots=2, threads=7)) == 7
     assert process.worker_environment(Settings(home=tmp_path, threads=7))["OMP_NUM_THREADS"] == "7"
     assert 1 <= process.cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library allocates otherwise")
+def test_a_worker_gives_back_the_memory_of_freed_tensors(tmp_path: Path) -> None:
+    """Small arrays that stay lie above large ones that were freed: a plain heap could not shrink below them."""
+    script = """if True:
+        import psutil, numpy
+        grown = [numpy.ones(20_000_000 // 8) for _ in range(2)]  # freed: glibc takes this for the size to keep
+        del grown
+        before, kept = psutil.Process().memory_info().rss, []
+        for _ in range(30):
+            large = numpy.ones(8_000_000 // 8)
+            kept.append((large, numpy.ones(1000)))
+        kept = [small for _, small in kept]
+        del large
+        print((psutil.Process().memory_info().rss - before) / 1e6)
+    """
+    environment = process.worker_environment(Settings(home=tmp_path, threads=1))
+    left = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert float(left.stdout) < 20
+    assert process.worker_environment(Settings(home=tmp_path))["GLIBC_TUNABLES"] == process.ALLOCATOR
 
 
 def test_counting_memory_kills_never_fails() -> None:

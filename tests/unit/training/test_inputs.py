@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from core.domain.dataset import Task
 from core.domain.model import Block, ModelFacts
-from core.domain.recipe import Recipe, batches_an_epoch
+from core.domain.recipe import FORWARD_ROWS, FORWARD_TOKENS, Recipe, batches_an_epoch
+from core.features.extract import by_length
 from core.planning.estimate import estimate
+from core.tasks.texts import EncodedTexts
 from core.training.inputs import LengthBuckets
 
 FACTS = ModelFacts(id="m", revision="", architecture="", tasks=(Task.TEXT_CLASSIFICATION,), hidden_size=8,
@@ -48,3 +50,17 @@ def test_the_row_left_over_joins_the_last_batch_whichever_pool_it_lies_in(full: 
 
 def test_one_row_is_one_batch() -> None:
     assert list(buckets(1, 8, seed=0)) == [[5]] and batches_an_epoch(0, 8) == 0
+
+
+@given(lengths=st.lists(st.integers(1, 9000), min_size=1, max_size=200))
+def test_a_forward_pass_reads_every_row_once_and_few_long_ones_together(lengths: list[int]) -> None:
+    rows = EncodedTexts(np.zeros(sum(lengths), np.int32), np.concatenate([[0], np.cumsum(lengths)]), pad_id=0, max_length=9000)
+    batches = by_length(rows, np.arange(len(lengths)))
+    assert sorted(int(row) for batch in batches for row in batch) == list(range(len(lengths)))
+    longest = [int(rows.lengths[batch].max()) for batch in batches]
+    assert longest == sorted(longest, reverse=True)
+    for batch, tokens in zip(batches, longest, strict=True):
+        assert len(batch) == 1 or len(batch) * tokens <= FORWARD_TOKENS
+        assert len(batch) <= FORWARD_ROWS
+    for batch, tokens in zip(batches[:-1], longest, strict=False):
+        assert len(batch) == FORWARD_ROWS or (len(batch) + 1) * tokens > FORWARD_TOKENS
