@@ -39,9 +39,9 @@ WORKSPACE = "memory"
 ROWS = {"train": 96, "validation": 32, "test": 32}
 CLASSES = ("one", "two", "three", "four")
 WORDS_A_TEXT = (6, 260)
-"""Texts are of mixed length, as real ones are, log-uniform between these, in made-up words of about 2.7 tokens (few words
-would touch few rows of the embedding, which is mapped from its file): a third is shorter than 64 tokens, a tenth longer
-than 512."""
+"""Texts are of mixed length, as real ones are, log-uniform between these, in made-up words of about 2.7 tokens (few
+words would touch few rows of the embedding, which is mapped from its file): a third is shorter than 64 tokens, a tenth
+longer than 512."""
 PICTURE_SIDE = 64
 
 

@@ -24,8 +24,8 @@ halve, norms, softmax and the residual stream stay fp32 (counted: MiniLM, Effici
 AUTOCAST_COPY_BYTES = 2
 """Autocast keeps a half-precision copy of each matrix weight that needs a gradient, for the length of a step."""
 FORWARD_SHARE = 0.6
-"""Of what a transformer block keeps for backward, what is in memory at once when nothing is kept: its input, what enters
-its two-layer network, and that network's inside twice ((2 + 8) · width · 4 bytes of the 16 · width · 4 measured)."""
+"""Of what a transformer block keeps for backward, what is in memory at once when nothing is kept: its input, what
+enters its two-layer network, and that network's inside twice ((2 + 8) · width · 4 bytes of the 16 · width · 4 measured)."""
 FORWARD_PICTURE_SHARE = 0.5
 """Of what a stage of a picture model keeps for backward, what is in memory at once when nothing is kept: about three of
 its feature maps (measured: EfficientNet-Lite0, 32 pictures of 224, 0.6 GB)."""
@@ -171,7 +171,7 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
 
 
 def _on_the_way_down(kept: list[float], share: float) -> float:
-    """The most that lies there in a backward pass: what the blocks up to one keep, and the gradients inside that one."""
+    """The most that lies there in a backward pass: what blocks up to one keep, and the gradients inside that one."""
     return max((sum(kept[:depth]) + share * kept[depth - 1] for depth in range(1, len(kept) + 1)), default=0.0)
 
 

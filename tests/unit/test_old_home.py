@@ -260,7 +260,7 @@ def test_datasets_and_imports_are_as_they_were(old: Old) -> None:
 def test_models_recipes_and_estimates_are_as_they_were(old: Old) -> None:
     for asked, found, wanted in old.asked("model_facts", "methods", "default_recipe", "estimate"):
         changed = differences(found, wanted)
-        if asked.startswith("estimate"):  # of what is held in memory more is counted now: a forward pass reads more rows than a step
+        if asked.startswith("estimate"):  # what is held in memory is counted by other causes since
             changed = [line for line in changed if not line.startswith((".memory.activations ", ".memory.runtime "))]
         assert changed == [], asked
 
