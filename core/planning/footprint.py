@@ -25,7 +25,7 @@ AUTOCAST_COPY_BYTES = 2
 """Autocast keeps a half-precision copy of each matrix weight that needs a gradient, for the length of a step."""
 FORWARD_SHARE = 0.6
 """Of what a transformer block keeps for backward, what is in memory at once when nothing is kept: its input, what
-enters its two-layer network, and that network's inside twice ((2 + 8) · width · 4 bytes of the 16 · width · 4 measured)."""
+enters its two-layer network, and that network's inside twice ((2 + 8) · width · 4 of 16 · width · 4 bytes)."""
 FORWARD_PICTURE_SHARE = 0.5
 """Of what a stage of a picture model keeps for backward, what is in memory at once when nothing is kept: about three of
 its feature maps (measured: EfficientNet-Lite0, 32 pictures of 224, 0.6 GB)."""
