@@ -12,10 +12,11 @@ import torch
 
 from core.domain.dataset import Dataset
 from core.domain.freeze import FreezePlan
+from core.domain.model import Weights
 from core.domain.recipe import LoraSpec, Recipe
 from core.domain.run import Result
 from core.domain.side import Side
-from core.models import load
+from core.models import load, methods
 from core.settings import Settings
 from core.training import artifact, device
 from core.training.execute import execute
@@ -49,7 +50,7 @@ def test_four_bit_storage_lies_on_the_device(kind: str, tmp_path: Path) -> None:
 
     from core.domain.recipe import QuantSpec
 
-    body = load.load_body(tiny.bert(tmp_path), weights="4bit", quantization=QuantSpec(type=kind),
+    body = load.load_body(tiny.bert(tmp_path), weights=Weights.FOUR_BIT, quantization=QuantSpec(type=kind),
                           compute_dtype=torch.bfloat16, device="cuda")
     layers = [m for m in body.modules() if isinstance(m, bnb.nn.Linear4bit)]
     assert layers
@@ -82,7 +83,7 @@ def test_the_optimiser_is_the_one_of_the_recipe(method: str, asked: str, setting
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-@pytest.mark.parametrize("method", ["probe", "partial", "full", "lora", "qlora", "scratch"])
+@pytest.mark.parametrize("method", methods.REGISTRY)
 def test_every_method_runs_in_every_precision_and_reloads(method: str, precision: str, settings: Settings,
                                                           tiny_model: Path, tiny_dataset: Dataset,
                                                           tmp_path: Path) -> None:
