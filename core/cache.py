@@ -14,9 +14,9 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from core.files import sha256
 if TYPE_CHECKING:
     from filelock import FileLock
 
+T = TypeVar("T")
 KEY = "key.json"
 """Its time of last change is when the entry was last used. Some kinds also keep the key itself in it."""
 MARKERS = (KEY, "offsets.npy")
@@ -54,6 +55,19 @@ def filling(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         yield
+
+
+def kept(folder: Path, read: Callable[[], T | None], make: Callable[[], T]) -> T:
+    """What the entry holds; made first where there is none.
+
+    read: the value, None where the entry is missing or damaged. make: fills the entry and returns the value, so that
+    an eviction in between takes nothing away. One process makes it while others wait.
+    """
+    if (found := read()) is not None:
+        return found
+    with filling(folder):
+        found = read()  # another process may have been quicker
+        return make() if found is None else found
 
 
 class Lease:

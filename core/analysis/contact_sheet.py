@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core import files
-from core.cache import mark_used
+from core.cache import kept, mark_used
 
 MOST = 5500
 """Pictures on one sheet; more would be megabytes for one hover."""
@@ -34,10 +35,20 @@ def make(paths: Sequence[str], *, cache: Path) -> Sheet | None:
     columns = max(1, round(len(paths) ** 0.5))
     digest = hashlib.sha256("\n".join([str(SIDE), *paths]).encode()).hexdigest()[:24]
     path = cache / "contact_sheets" / digest / "sheet.webp"
-    if not path.is_file():
-        files.write_bytes(path, _drawn(paths, columns))
+
+    def read() -> bytes | None:
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_bytes()
+        return None
+
+    def draw() -> bytes:
+        data = _drawn(paths, columns)
+        files.write_bytes(path, data)
+        return data
+
+    data = kept(path.parent, read, draw)
     mark_used(path.parent)
-    return Sheet(data=path.read_bytes(), columns=columns)
+    return Sheet(data=data, columns=columns)
 
 
 def _drawn(paths: Sequence[str], columns: int) -> bytes:

@@ -49,13 +49,17 @@ def map_of(folder: Path, name: str, make: Callable[[], Map | None]) -> Map | Non
 def _kept(folder: Path, name: str, kind: Any, make: Callable[[], T]) -> T:
     """Read, or make and write first: also where what is there was damaged, or is evicted between a look and a read."""
     path = folder / f"{name}.json"
-    with contextlib.suppress(*UNREADABLE):
-        return _read(path, kind, path.stat().st_ino)
-    with cache.filling(folder):
-        with contextlib.suppress(*UNREADABLE):  # another process may have been quicker
-            return _read(path, kind, path.stat().st_ino)
+
+    def read() -> tuple[T] | None:
+        with contextlib.suppress(*UNREADABLE):
+            return (_read(path, kind, path.stat().st_ino),)
+        return None
+
+    def write() -> tuple[T]:
         _write(folder, name, make())
-        return _read(path, kind, path.stat().st_ino)
+        return (_read(path, kind, path.stat().st_ino),)
+
+    return cache.kept(folder, read, write)[0]
 
 
 def _write(folder: Path, name: str, value: Any) -> None:

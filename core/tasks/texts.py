@@ -61,14 +61,13 @@ def encode(rows: Rows, tokenizer: Any, *, recipe: Recipe, facts: ModelFacts, cac
     limit = min(recipe.max_length, facts.max_length)
     folder = cache_module.folder_of(cache, "tokens",
                                     [rows.dataset_hash, facts.revision, type(tokenizer).__name__, limit])
-    found = cache_module.load_arrays(folder, ("ids", "offsets"))
-    if found is None:
-        with cache_module.filling(folder):
-            found = cache_module.load_arrays(folder, ("ids", "offsets"))  # another process may have been quicker
-            if found is None:
-                ids, offsets = _tokenise(rows.content, tokenizer, limit)
-                cache_module.save_arrays(folder, {"ids": ids, "offsets": offsets})
-                found = {"ids": ids, "offsets": offsets}
+
+    def make() -> dict[str, np.ndarray]:
+        ids, offsets = _tokenise(rows.content, tokenizer, limit)
+        cache_module.save_arrays(folder, {"ids": ids, "offsets": offsets})
+        return {"ids": ids, "offsets": offsets}
+
+    found = cache_module.kept(folder, lambda: cache_module.load_arrays(folder, ("ids", "offsets")), make)
     cache_module.mark_used(folder)  # where it was evicted since: what is mapped or in memory stays readable
     return EncodedTexts(found["ids"], np.array(found["offsets"]), pad_id=tokens.pad_id(tokenizer), max_length=limit,
                         fixed_width=facts.fixed_width)

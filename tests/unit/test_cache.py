@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -228,3 +229,26 @@ def test_damaged_features_and_reports_are_made_again(tmp_path: Path) -> None:
         before = len(made)
         assert report_cache._kept(folder, "report", dict, make)["text"] == "words 12345"
         assert len(made) == before + 1
+
+
+def test_an_entry_is_made_once_however_many_ask_at_once(tmp_path: Path) -> None:
+    folder, made = tmp_path / "kind" / "key", []
+
+    def read() -> str | None:
+        path = folder / "value.txt"
+        return path.read_text() if path.is_file() else None
+
+    def make() -> str:
+        made.append(1)
+        time.sleep(0.05)  # long enough for the others to come
+        folder.mkdir(parents=True)
+        (folder / "value.txt").write_text("the value")
+        return "the value"
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: cache.kept(folder, read, make), range(4)))
+    assert found == ["the value"] * 4 and made == [1]
+
+
+def test_an_entry_that_is_gone_right_after_it_was_made_is_still_answered(tmp_path: Path) -> None:
+    assert cache.kept(tmp_path / "kind" / "key", lambda: None, lambda: "made") == "made"
