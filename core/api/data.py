@@ -105,16 +105,6 @@ class Data:
 
         uploads.look_at(path)
 
-    def import_table(self, ws: str, path: Path, *, name: str, roles: dict[str, str],
-                     options: Options | None = None) -> Dataset:
-        """Check and ingest a file; `roles` maps columns to roles. Raises DataError when nothing usable is left."""
-        from core.data import ingest, tables
-
-        self._desk.touch(ws)
-        table = tables.read(path, settings=self._desk.settings)
-        return ingest.ingest(table, name=name, roles=roles, settings=self._desk.settings, workspace=ws,
-                             options=options)[0]
-
     def cautions(self, dataset: Dataset) -> list[Finding]:
         """What to know before training on a dataset: classes without a training row, splits without a row."""
         from core.data.checks.splits import cautions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import time
 from dataclasses import dataclass
@@ -270,10 +269,3 @@ def _save(session: Session, inputs: Inputs, base_head: SolvedHead | None, metric
                   dataset_hash=session.dataset.content_hash,
                   labels_used={"train": len(session.train), "validation": len(session.validation)},
                   model_revision=session.facts.revision)
-
-
-def read_result(run_dir: Path) -> Result:
-    """The recorded result of a run folder."""
-    from core.domain import codec
-
-    return codec.from_json(Result, json.loads((run_dir / "result.json").read_text(encoding="utf-8")))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from core.api import Thaw
+from core.data import ingest, tables
 from core.domain import codec
 from core.domain.dataset import Dataset, Task
 from core.domain.device import Device
@@ -319,7 +320,9 @@ def test_a_file_is_previewed_and_imported(thaw: Thaw, tmp_path: Path) -> None:
     preview = thaw.data.preview(path)
     assert preview.roles == {"review": "text", "verdict": "label"} and set(preview.evidence) == {"review", "verdict"}
     assert len(preview.rows) == 10 and preview.rows_read == 120
-    dataset = thaw.data.import_table(WORKSPACE, path, name="Reviews", roles=preview.roles)
+    thaw.touch_workspace(WORKSPACE)
+    table = tables.read(path, settings=thaw.settings)
+    dataset, _ = ingest.ingest(table, name="Reviews", roles=preview.roles, settings=thaw.settings, workspace=WORKSPACE)
     assert dataset.classes == ("bad", "good") and dataset.rows_kept == 120
     assert thaw.data.all(WORKSPACE) == [dataset]
     report = thaw.data.report(WORKSPACE, dataset.id)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from core import values
 from core.analysis import predictions as stored_predictions
 from core.domain.dataset import Dataset
 from core.domain.freeze import FreezePlan
@@ -29,7 +30,7 @@ from core.settings import Settings
 from core.tasks import classification
 from core.training import artifact, evaluate, trainer
 from core.training import execute as execute_module
-from core.training.execute import execute, read_result
+from core.training.execute import execute
 from core.training.session import Session, prepare, read_rows
 from tests.conftest import WORKSPACE, Notes
 
@@ -74,7 +75,7 @@ def test_a_run_leaves_everything_and_reloads_to_its_own_predictions(method: str,
     notes, folder = Notes(), tmp_path / "run"
     result = run(make(tiny_dataset, tiny_model, method, precision=precision), settings, folder, notes)
 
-    assert read_result(folder) == result
+    assert values.read(folder / "result.json", Result) == result
     assert Recipe.from_json(json.loads((folder / "recipe.json").read_text())).method == method
     assert notes.phases[0] == Phase.FETCHING and notes.phases[-1] == Phase.SAVING
     recorded = predictions(folder)
@@ -418,7 +419,7 @@ def test_shared_passes_are_counted_at_what_they_took_whoever_ran_them(method: st
     for name in ("marginal_seconds", "shared_seconds", "labels_used"):
         del old[name]
     (tmp_path / "0" / "result.json").write_text(json.dumps(old))
-    assert read_result(tmp_path / "0").marginal_seconds is None
+    assert values.read(tmp_path / "0" / "result.json", Result).marginal_seconds is None
 
 
 def test_downloads_are_no_part_of_the_seconds(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
