@@ -54,8 +54,13 @@ class MemoryEstimate:
     @property
     def total(self) -> int:
         """At the peak. Gradients come as activations go, block by block, so that both are never there in full."""
-        passing = max(self.gradients, self.activations)
-        return self.weights + self.optimizer + passing + self.adapters + self.runtime
+        return (self.weights + self.gradients + self.optimizer + self.activations_at_peak + self.adapters
+                + self.runtime)
+
+    @property
+    def activations_at_peak(self) -> int:
+        """Of the activations, what is there beyond the gradients that take their place."""
+        return max(0, self.activations - self.gradients)
 
     @property
     def badge(self) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PARTS: tuple[tuple[str, str, str], ...] = (
     ("weights", "weights", palette.BASE), ("adapters", "adapters", palette.arm(1).colour),
     ("gradients", "gradients", palette.arm(3).colour), ("optimizer", "optimiser", palette.TRAINING),
-    ("activations", "activations", palette.arm(0).colour),
+    ("activations_at_peak", "activations", palette.arm(0).colour),
     ("runtime", "libraries and allocator", palette.arm(4).colour),
 )
 """Field of `MemoryEstimate`, word on screen, colour."""

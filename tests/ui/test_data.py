@@ -232,8 +232,8 @@ def drawn_set(monkeypatch, tmp_path):
 
 
 def test_a_bundled_picture_set_shows_how_many_are_drawn(app, settings, drawn_set, monkeypatch):
-    """The worker waits with its hundredth picture until its fiftieth is written down (which the heartbeat does where
-    another writes at that moment, or the database is locked) and the page has been looked at."""
+    """The worker waits with its 75th picture (or a neighbour: several threads draw) until the fiftieth is written down
+    (which the heartbeat does where another writes at that moment, or the database is locked) and the page was seen."""
     import resvg_py
 
     draw, count, bars = resvg_py.svg_to_bytes, itertools.count(1), []
@@ -246,7 +246,7 @@ def test_a_bundled_picture_set_shows_how_many_are_drawn(app, settings, drawn_set
         return any(event.kind == "progress" and event.data["done"] == 50 for event in events)
 
     def patiently(**options):
-        if next(count) == 100:
+        if next(count) == 75:
             until = time.monotonic() + 120
             while not written() and time.monotonic() < until:
                 time.sleep(0.05)

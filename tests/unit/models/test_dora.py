@@ -181,7 +181,7 @@ def test_the_estimate_counts_lengths_and_what_peft_keeps(minilm: ModelFacts, cpu
     outputs = 6 * (4 * 384 + 1536 + 384)
     assert found.trainable_params == plain.trainable_params + outputs
     assert found.memory.adapters == plain.memory.adapters + 4 * outputs
-    assert found.memory.activations == pytest.approx(2.4 * plain.memory.activations)
+    assert found.memory.activations == pytest.approx(2.4 * plain.memory.activations, rel=0.01)  # and the mask
     assert found.memory.weights == plain.memory.weights and found.seconds > plain.seconds
 
 

@@ -135,9 +135,9 @@ def test_many_classes_are_cut_to_those_with_most_errors_and_said_so():
 
 def test_memory_bars_stack_to_the_total_and_draw_the_limit():
     estimate = MemoryEstimate(weights=4_000_000_000, gradients=1_000_000_000, optimizer=2_000_000_000,
-                              activations=500_000_000, adapters=0, available=8_000_000_000)
-    chart = memory.bars({"full": estimate})
-    assert sum(t.x[0] for t in chart.figure.data) == pytest.approx(7.5)
+                              activations=1_500_000_000, adapters=0, available=8_000_000_000)
+    chart = memory.bars({"full": estimate})  # activations make room for gradients: 4 + 2 + the larger of 1 and 1.5
+    assert sum(t.x[0] for t in chart.figure.data) == pytest.approx(7.5) == estimate.total / 1e9
     assert chart.figure.layout.shapes[0].x0 == 8.0
     assert "7.50 GB of the 8.00 GB" in chart.title and "tight" in chart.alt
 
