@@ -37,7 +37,7 @@ HEAD_NAMES = ("classifier", "score", "pooler", "pre_classifier")
 
 
 def main() -> None:
-    """Train one arm and write {"accuracy", "train_seconds", "trainable_params"}."""
+    """Train one arm and write {"accuracy", "train_seconds", "trainable_params", "device_bytes" (peak on a GPU)}."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", required=True)
     parser.add_argument("--model", required=True)
@@ -60,8 +60,9 @@ def main() -> None:
     predictions = trainer.predict(trainer.test_rows).predictions.argmax(-1)  # type: ignore[attr-defined]
     accuracy = float(np.mean(predictions == np.asarray(data["test"]["label"])))
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    Path(args.out).write_text(json.dumps({"accuracy": accuracy, "train_seconds": seconds,
-                                          "trainable_params": trainable}), encoding="utf-8")
+    on_device = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    Path(args.out).write_text(json.dumps({"accuracy": accuracy, "train_seconds": seconds, "trainable_params": trainable,
+                                          "device_bytes": on_device}), encoding="utf-8")
 
 
 def read(path: str) -> tuple[dict[str, Dataset], int]:

@@ -11,7 +11,8 @@ by length, padded to the longest row of a batch, and in the precision that Thaw 
 sets it for both (default: what was measured to be faster here).
 
 All run as whole processes, in turn, and are measured from outside: wall and processor seconds from start to exit, peak
-resident memory of the process and its children, sampled. Thaw runs twice: *alone*, with empty caches, so that nothing
+resident memory of the process and its children, sampled (on a GPU, the peak that torch allocated on it). Thaw runs
+twice: *alone*, with empty caches, so that nothing
 an earlier run computed helps it; and
 *after a probe*, as in a comparison, with the tokenised rows and the base model's features that a probe leaves (no
 frozen prefixes). What is shown is the median over repeats.
@@ -167,6 +168,7 @@ def thaw(recipe: Recipe, settings: Settings) -> dict[str, Any]:
                    if phase in ("training", "caching features"))
     return {**used, "accuracy": result["metrics"]["test"]["accuracy"]["value"], "train_seconds": training,
             "trainable_params": result["trainable_params"], "precision": result["precision"],
+            "device_bytes": result["peak_memory_bytes"] if device_module.read(settings).kind == "cuda" else 0,
             "estimated_bytes": result["estimated_memory_bytes"], "measured_bytes": result["peak_memory_bytes"],
             "phase_seconds": result["phase_seconds"]}
 
@@ -220,7 +222,7 @@ def markdown(report: dict[str, Any]) -> str:
         lines.append("| " + " | ".join([
             f"`{method}`", precision, *(f"{found['seconds']:.0f} s" if found else "" for found in (p, t)),
             _against(one, p, t), _against(after, p, t),
-            " / ".join(f"{found['peak_bytes'] / 1e9:.2f}" for found in there) + " GB",
+            " / ".join(f"{(found['device_bytes'] or found['peak_bytes']) / 1e9:.2f}" for found in there) + " GB",
             " / ".join(f"{found['accuracy']:.3f}" for found in there)]) + " |")
     machine_text = ", ".join(f"{value}" for value in report["machine"].values())
     rows = ", ".join(f"{count:,} {split}" for split, count in report["rows"].items())
@@ -242,7 +244,7 @@ def _against(side: dict[str, float], *peers: dict[str, float]) -> str:
 
 def _median(records: list[dict[str, Any]], method: str, side: str, precision: str) -> dict[str, float]:
     mine = [r for r in records if (r["method"], r["side"], r["precision"]) == (method, side, precision)]
-    keys = ("seconds", "cpu_seconds", "train_seconds", "peak_bytes", "accuracy")
+    keys = ("seconds", "cpu_seconds", "train_seconds", "peak_bytes", "device_bytes", "accuracy")
     return {key: statistics.median(r[key] for r in mine) for key in keys} if mine else {}
 
 
