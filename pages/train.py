@@ -3,7 +3,6 @@ import streamlit as st
 from core import tasks
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
-from core.errors import RecipeError
 from pages._ui import shell
 from pages._ui.train import augmentation, estimates, form, freeze_grid, recipe_form
 
@@ -23,9 +22,9 @@ if not model_id:
     shell.empty("Type the id of a hub model or the path of a folder, or choose a bundled model.")
     shell.stop()
 
-facts, dataset = api.models.facts(model_id), api.data.find(ws, dataset_ref)
+facts, dataset = api.models.facts(model_id), api.data.expected(ws, dataset_ref)
 if facts is None or dataset is None:
-    form.fetch_first(ws, model_id=model_id, dataset_ref=dataset_ref, facts=facts, ready=dataset)
+    form.fetch_first(ws, model_id)
     shell.stop()
 if task not in facts.tasks:
     form.wrong_task(facts, task)
@@ -48,10 +47,10 @@ with st.expander("Advanced: override what the dial sets", icon=":material/tune:"
     st.caption("Empty fields keep each method's own value, shown in grey. What you enter holds for all chosen methods "
                "that use it.")
     changes = recipe_form.overrides(recipes, knobs)
-if "augmentation" in knobs:
+if "augmentation" in knobs and api.data.find(ws, dataset_ref):
     planned_by = [recipe_form.apply(recipe, changes, choices[name].knobs) for name, recipe in recipes.items()]
     augmentation.preview(ws, dataset, planned_by, facts)
-seeds, budgets = form.repeats()
+seeds, budgets = form.repeats(ws, dataset_ref)
 
 
 def planned(name: str, seed: int, budget: int | None) -> Recipe:
@@ -64,20 +63,19 @@ def planned(name: str, seed: int, budget: int | None) -> Recipe:
 
 
 st.subheader("Before the start")
-if not chosen:
-    shell.empty("Tick at least one method above.")
+if not chosen or not budgets.values:
+    shell.empty("Mend the label budgets above." if chosen else "Tick at least one method above.")
     shell.stop()
-api.experiments.check_room(ws, len(budgets) * seeds * len(chosen))
-runs = [planned(name, seed, budget) for budget in budgets for seed in range(seeds) for name in chosen]
-fits = estimates.panel(ws, {choices[name].label: planned(name, 0, budgets[0]) for name in chosen}, runs)
-name = st.text_input("Name of the experiment", value=f"{dataset.name}, {model_id}", key=f"name_{dataset.id}_{model_id}",
-                     max_chars=80)
+api.experiments.check_room(ws, len(budgets.values) * seeds * len(chosen))
+runs = [planned(name, seed, budget) for budget in budgets.values for seed in range(seeds) for name in chosen]
+fits = estimates.panel(ws, {choices[name].label: planned(name, 0, budgets.values[-1]) for name in chosen}, runs)
+form.to_fetch(ws, model_id, dataset_ref)
+name = st.text_input("Name of the experiment", value=f"{dataset.name}, {model_id}", key=f"name_{dataset.id}_{model_id}")
 if st.button(f"Start {len(runs)} run{'s' * (len(runs) > 1)}", type="primary", icon=":material/play_arrow:",
-             key="start"):
-    if not (name or "").strip():
-        raise RecipeError("The experiment has no name.", remedy="Type a name above the button.")
-    ids = api.experiments.submit(ws, runs, name=name.strip())
-    shell.go("run", run=ids[0])
+             key="start", disabled=bool(budgets.problems),
+             help="Mend the label budgets first." if budgets.problems else None):
+    with shell.guarded():
+        shell.go("run", run=api.experiments.submit(ws, runs, name=name or "")[0])
 if not fits:
     st.caption(":material/warning: At least one run will probably end with *out of memory*. You can start it all the "
                "same.")

@@ -48,6 +48,12 @@ class Data:
 
         return library.find(ref, settings=self._desk.settings, workspace=ws)
 
+    def expected(self, ws: str, ref: str) -> Dataset | None:
+        """The same; of a bundled set that was not fetched, what it is known to hold (its rows are not here)."""
+        from core.data import catalogue
+
+        return self.find(ws, ref) or catalogue.published(ref)
+
     def report(self, ws: str, ref: str) -> ImportReport | None:
         """What the import of a dataset found; None when its report is gone."""
         from core.data import library

@@ -25,10 +25,17 @@ class Models:
         return MODELS
 
     def facts(self, model: str) -> ModelFacts | None:
-        """What inspecting a base model found; None until it was fetched and inspected."""
+        """What inspecting a base model found; of a bundled one that was not fetched, what it is known to find. None for
+        any other that was not fetched."""
         from core.models import facts
 
-        return facts.read(model, self._desk.settings)
+        return facts.read(model, self._desk.settings) or facts.published(model)
+
+    def is_here(self, model: str) -> bool:
+        """Whether a base model was fetched and inspected, so that a run on it needs no network."""
+        from core.models import facts
+
+        return facts.read(model, self._desk.settings) is not None
 
     def device(self) -> Device | None:
         """The measured device; None until the supervisor has measured it at its first start."""

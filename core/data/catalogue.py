@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from core.domain.dataset import BundledDataset, Content, Task
+import functools
+from pathlib import Path
+
+from core import values
+from core.domain.dataset import BundledDataset, Content, Dataset, Task
 from core.errors import NotFoundError
+
+PUBLISHED = Path(__file__).with_name("published")
+"""`dataset.json` of each set as fetching it gives, without its rows: `<catalogue id>.json`."""
 
 DATASETS: tuple[BundledDataset, ...] = (
     BundledDataset(
@@ -105,3 +112,10 @@ def find(dataset_id: str) -> BundledDataset:
     raise NotFoundError(f"There is no bundled dataset called {dataset_id!r}.",
                         why=f"The catalogue has: {', '.join(entry.id for entry in DATASETS)}.",
                         remedy="Use one of these ids, or import a file of your own.")
+
+
+@functools.cache
+def published(dataset_id: str) -> Dataset | None:
+    """What a bundled set holds (classes, rows of each split, lengths), known before it is fetched; None for others."""
+    known = any(entry.id == dataset_id for entry in DATASETS)
+    return values.read(PUBLISHED / f"{dataset_id}.json", Dataset) if known else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from core.data import hub
 from core.domain import codec
 from core.domain.model import ModelFacts
 from core.errors import NotFoundError
+from core.models import catalogue
 from core.models.identity import PREFIX, Identity
 from core.settings import Settings
 
 FACTS_FILE, NOTES_FILE = "facts.json", "identity.json"
+PUBLISHED = Path(__file__).with_name("published")
+"""Facts of the bundled models, as inspecting them found: `<catalogue id>.json`."""
 
 
 def is_local(model_id: str) -> bool:
@@ -94,6 +98,13 @@ def read(model_id: str, settings: Settings) -> ModelFacts | None:
         if found is not None and now.is_revision(found.revision):
             return dataclasses.replace(found, revision=now.revision)
     return None
+
+
+@functools.cache
+def published(model_id: str) -> ModelFacts | None:
+    """What inspecting a bundled model finds, as it comes with Thaw: known before anything is fetched. None for others.
+    """
+    return values.read(PUBLISHED / f"{model_id}.json", ModelFacts) if catalogue.find(model_id) else None
 
 
 def _name(revision: str) -> str:

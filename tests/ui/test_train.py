@@ -115,10 +115,45 @@ def test_without_a_method_the_page_says_so(page):
     assert not page.exception
 
 
-def test_a_nonsense_budget_is_refused_in_words(page):
-    page.multiselect(key="train_budgets").set_value(["many"]).run()
+def test_a_bad_budget_is_marked_and_the_plan_of_the_others_stays(page):
+    page.multiselect(key="train_budgets").set_value(["many", "32"]).run()
     assert not page.exception
     assert "label budget 'many'" in page.error[0].value.replace("\\", "")
+    assert page.button(key="start").disabled and "in all" in shown(page)
+    page.multiselect(key="train_budgets").set_value(["32"]).run()
+    assert not page.error and not page.button(key="start").disabled
+
+
+def test_a_budget_above_the_rows_there_are_means_all_of_them_once(page):
+    page.multiselect(key="train_budgets").set_value(["all", "5000"]).run()
+    assert "5,000 is not less than the 72 labelled rows" in shown(page)
+    assert page.button(key="start").label == "Start 4 runs"
+
+
+def test_a_name_that_is_too_long_is_refused_in_words_and_not_cut(page, settings):
+    name = next(field for field in page.text_input if field.key.startswith("name_"))
+    name.set_value("x" * 121).run()
+    page.button(key="start").click().run()
+    assert "121 characters" in page.error[0].value
+    assert Thaw(settings).runs.all(WORKSPACE) == []
+    next(field for field in page.text_input if field.key.startswith("name_")).set_value("x" * 120).run()
+    page.button(key="start").click().run()
+    assert Thaw(settings).experiments.all(WORKSPACE)[0].name == "x" * 120
+
+
+def test_from_an_empty_folder_everything_can_be_chosen_and_starting_fetches(app, settings):
+    at = app("train")
+    assert not at.exception and not at.error
+    assert "5.33 M** of 22.6 M parameters train" in shown(at)
+    at.button(key="cell_block 2").click().run()
+    assert "7.10 M** of 22.6 M parameters train" in shown(at)
+    assert any("Fetched once, before the first run: 86 MB" in e.label for e in at.expander)
+    at.button(key="start").click().run()
+    assert not at.exception and not at.error
+    found = recipes(settings)
+    assert set(found) == {"probe", "partial", "lora", "full"}
+    assert found["partial"].freeze.frozen == ("embeddings", "block 0", "block 1")
+    assert {(r.dataset, r.base_model) for r in found.values()} == {("bbc-news", "minilm")}
 
 
 def test_a_model_that_was_not_fetched_asks_to_fetch_it(app, dataset, settings):

@@ -11,7 +11,8 @@ from core import tasks
 from core.domain.dataset import UNSAID, Dataset, Task
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
-from core.errors import NotFoundError, RecipeError
+from core.errors import NotFoundError
+from core.planning.budget import Budgets
 from pages._ui import devices, live, shell
 from pages._ui.words import things, word
 
@@ -32,7 +33,8 @@ def dataset(ws: str) -> str:
     def name(ref: str) -> str:
         if ref in own:
             return f"{own[ref].name} · {own[ref].rows_kept:,} {things(own[ref].task)}, {len(own[ref].classes)} classes"
-        return f"{bundled[ref].name} · bundled, {things(bundled[ref].task)}, fetched on first use"
+        entry = bundled[ref]
+        return f"{entry.name} · {entry.rows:,} {things(entry.task)}, bundled: fetched on start"
 
     options = [*own, *bundled]
     wanted = st.query_params.get("dataset")
@@ -97,26 +99,29 @@ def default(ws: str, dataset_ref: str, model_id: str, method: str, level: str, *
                                                   seed=seed, label_budget=budget)
 
 
-def fetch_first(ws: str, *, model_id: str, dataset_ref: str, facts: ModelFacts | None, ready: Dataset | None) -> None:
-    """What is missing before anything can be planned, a button that fetches it, and live progress of that."""
+def fetch_first(ws: str, model_id: str) -> None:
+    """A hub model or a folder that was not looked at: a button that does, and live progress of that. What a bundled
+    model holds is known before it is fetched."""
     api = shell.api()
-    catalogue_model = next((m for m in api.models.bundled() if m.id == model_id), None)
-    catalogue_data = next((d for d in api.data.bundled() if d.id == dataset_ref), None)
     with st.container(border=True):
-        missing = " and ".join(part for part, there in (("the base model", facts), ("the dataset", ready))
-                               if there is None)
-        st.markdown(f":material/download: **Fetch and inspect {missing} first.** Methods, the freeze grid and the "
-                    "estimates are read from the real thing, not guessed.")
-        devices.downloads(catalogue_model if facts is None else None, catalogue_data if ready is None else None)
-        if facts is None and catalogue_model is None:
-            st.caption("Source: the Hugging Face hub, or your folder. Only safetensors weights are loaded; no code of "
-                       "the model runs.")
+        st.markdown(":material/download: **Fetch and inspect the base model first.** Methods, the freeze grid and the "
+                    "estimates of a model that is not bundled are read from the real thing.")
+        st.caption("Source: the Hugging Face hub, or your folder. Only safetensors weights are loaded; no code of the "
+                   "model runs.")
         if st.button("Fetch and inspect", type="primary", icon=":material/download:", key="fetch_first"):
             with shell.guarded():
-                st.session_state["prepare_job"] = api.models.prepare(
-                    ws, model=None if facts else model_id, dataset=None if ready else dataset_ref)
+                st.session_state["prepare_job"] = api.models.prepare(ws, model=model_id)
         if job := st.session_state.get("prepare_job"):
             live.prepare_panel(ws, job)
+
+
+def to_fetch(ws: str, model_id: str, dataset_ref: str) -> None:
+    """What the first run brings from the network before it starts, folded away; nothing when all is here."""
+    api = shell.api()
+    entry = next((m for m in api.models.bundled() if m.id == model_id), None)
+    data = next((d for d in api.data.bundled() if d.id == dataset_ref), None)
+    devices.downloads(None if api.models.is_here(model_id) else entry,
+                      None if data is None or api.data.find(ws, dataset_ref) else data)
 
 
 def methods(choices: Sequence[MethodChoice]) -> list[str]:
@@ -143,20 +148,17 @@ def effort(*, key: str = "train_effort", default: str = "normal") -> str:
     return str(value or default)
 
 
-def repeats() -> tuple[int, list[int | None]]:
-    """Number of seeds and the label budgets (None = all rows)."""
+def repeats(ws: str, dataset_ref: str) -> tuple[int, Budgets]:
+    """Number of seeds, and the label budgets that this dataset allows. What is wrong with an entry is said below it."""
     left, right = st.columns(2)
     seeds = left.number_input("Seeds", 1, 20, 1, key="train_seeds", help=word("seed"), persist_state="session")
-    picked = right.multiselect("Label budgets (training + validation)", ["all", "32", "128", "512"], default=["all"],
-                               key="train_budgets", accept_new_options=True,
-                               help=word("label budget") + " Type any other number.", persist_state="session")
-    return int(seeds), [_budget(text) for text in picked] or [None]
-
-
-def _budget(text: str) -> int | None:
-    if text.strip().lower() == "all":
-        return None
-    if not text.strip().isdigit() or int(text) < 1:
-        raise RecipeError(f"The label budget {text!r} is not a number of labels.",
-                          remedy="Use whole numbers such as 128, or all.")
-    return int(text)
+    with right:
+        picked = st.multiselect("Label budgets (training + validation)", ["all", "32", "128", "512"], default=["all"],
+                                key="train_budgets", accept_new_options=True,
+                                help=word("label budget") + " Type any other number.", persist_state="session")
+        budgets = shell.api().experiments.budgets(ws, dataset_ref, picked)
+        for problem in budgets.problems:
+            st.error(shell.escape(problem), icon=":material/error:")
+        for note in budgets.notes:
+            st.caption(f":material/info: {note}")
+    return int(seeds), budgets

@@ -100,6 +100,7 @@ def test_the_real_sets_arrive_whole(dataset_id: str, settings: Settings) -> None
     dataset = bundled.ensure(dataset_id, settings=settings, workspace="a")
     assert (dataset.rows_read, dataset.rows_kept, len(dataset.classes)) == (rows, rows, n_classes)
     assert rows == catalogue.find(dataset_id).rows
+    assert catalogue.published(dataset_id) == dataclasses.replace(dataset, created=0.0)
     if sizes:
         assert tuple(sum(dataset.counts[s].values()) for s in ("train", "validation", "test")) == sizes
     report = library.read_report(dataset, settings=settings, workspace="a")

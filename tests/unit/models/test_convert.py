@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from core.domain.dataset import Task
-from core.domain.model import WheelKind
+from core.domain.model import ModelFacts, WheelKind
 from core.errors import FetchError
 from core.models import blocks, catalogue, convert, fetch, load, tokens
+from core.models import facts as model_facts
 from core.models.convert import CONVERTERS
 from core.models.inspect import inspect_model
 from core.models.processors import PictureProcessor
@@ -115,6 +116,16 @@ def test_a_gguf_file_becomes_plain_bf16_weights_with_the_output_layer(tmp_path: 
     assert (facts.hidden_size, facts.refusals) == (32, {})
 
 
+def assert_as_published(found: ModelFacts) -> None:
+    """What ships with the code is what inspecting finds; bytes of activations depend on the build of torch."""
+    known = model_facts.published(found.id)
+    assert known is not None
+    measured = {"activation_bytes_per_block", "source"}
+    assert {k: v for k, v in vars(known).items() if k not in measured} == {
+        k: v for k, v in vars(found).items() if k not in measured}
+    assert known.activation_bytes_per_block == pytest.approx(found.activation_bytes_per_block, rel=0.2)
+
+
 @pytest.mark.slow
 def test_efficientnet_lite0_sees_a_daisy_and_a_palace(settings: Settings) -> None:
     from PIL import Image
@@ -135,6 +146,7 @@ def test_efficientnet_lite0_sees_a_daisy_and_a_palace(settings: Settings) -> Non
         np.testing.assert_allclose(own.detach().numpy(), logits.numpy(), atol=1e-4)
 
     facts = inspect_model("efficientnet-lite0", settings=settings)
+    assert_as_published(facts)
     assert EFFICIENTNET.depth == 7 == len(facts.blocks) - 1
     assert (facts.image_size, facts.hidden_size, facts.pooling, facts.has_batch_norm) == (224, 1280, "mean", True)
     assert facts.forward_flops_per_token == pytest.approx(2 * 385e6, rel=0.05)
@@ -156,4 +168,5 @@ def test_smollm2_knows_the_capital_of_france(settings: Settings) -> None:
     inputs = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     answer = model.generate(**inputs, max_new_tokens=12, do_sample=False)[0, inputs["input_ids"].shape[1]:]
     assert "Paris" in tokenizer.decode(answer)
+    assert_as_published(inspect_model("smollm2", settings=settings))
     assert tokens.pad_id(tokenizer) == tokenizer.pad_token_id == model.config.pad_token_id

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.recipe import Recipe
-from core.planning.budget import in_words, limited, shared
+from core.planning.budget import in_words, limited, read, shared
 
 
 def recipe(method: str, budget: int | None) -> Recipe:
@@ -45,3 +45,18 @@ def test_a_budget_of_all_there_is_is_none() -> None:
     assert limited(1800, train=1600, validation=200) is None
     assert limited(1700, train=1600, validation=200) == 1700
     assert limited(32, train=0, validation=0) == 32
+
+
+def test_what_is_typed_is_read_entry_by_entry() -> None:
+    there = {"train": 1600, "validation": 200, "classes": 5}
+    assert read([], **there).values == (None,)
+    assert read(["All", " 1,000 ", "32"], **there).values == (32, 1000, None)
+    found = read(["32", "many", "-3", "4", "32"], **there)
+    assert found.values == (32,) and len(found.problems) == 3
+    assert "'many' is not a number" in found.problems[0] and "'-3' is not a number" in found.problems[1]
+    assert "4 is too small" in found.problems[2] and "at least 5" in found.problems[2]
+    assert read(["many"], **there).values == ()
+    above = read(["1799", "1800", "99999999999999999999", "all"], **there)
+    assert above.values == (1799, None) and above.problems == () and len(above.notes) == 2
+    assert "1,800 is not less than the 1,800 labelled rows" in above.notes[0]
+    assert read(["all", "²"], **there).problems[0].startswith("The label budget '²'")
