@@ -7,7 +7,7 @@ from pages._ui import server, shell, sitemap
 
 def draw() -> None:
     """One run of the script: the workspace, the navigation, the open page."""
-    st.set_page_config(page_title="Thaw", page_icon=":material/ac_unit:", layout="wide")
+    st.set_page_config(page_title=shell.APP, page_icon=":material/ac_unit:", layout="wide")
     with shell.guarded():
         shell.open_workspace()
         shell.ensure_supervisor()
@@ -17,7 +17,7 @@ def draw() -> None:
         shell.notices()
         shell.mark_entrypoint()
         server.note_uploader(shown=sitemap.entry_of(page).takes_files)
-        page.run()
+        shell.run(page)
     shell.warm_up()
 
 

@@ -8,7 +8,7 @@ shell.require_entrypoint()
 
 ws, api = shell.workspace(), shell.api()
 
-st.title("Compare")
+shell.title("Compare")
 ids = parts.choose(ws)
 if not ids:
     shell.stop()

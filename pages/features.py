@@ -8,7 +8,7 @@ shell.require_entrypoint()
 ws, api = shell.workspace(), shell.api()
 
 with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-    st.title("Features")
+    shell.title("Features")
     guess_first = st.toggle("Predict first", key="features_predict",
                             help="Guess which blocks changed before you see it.")
 st.caption("What training did inside the model: where its features moved, how far, for which rows, and whether that "
@@ -22,7 +22,7 @@ if guess_first and not numbers.predict_first(compared):
     shell.stop()
 
 summary = st.container()
-st.subheader("Where did it change?")
+st.header("Where did it change?")
 lines = st.container()
 block = bar.block(compared)
 with summary:

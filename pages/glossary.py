@@ -41,7 +41,7 @@ def show_all() -> None:
     st.session_state[SEARCH] = ""
 
 
-st.title("Words")
+shell.title("Words")
 st.markdown("What the words and numbers on these pages mean.")
 wanted = st.text_input("Search", key=SEARCH, placeholder="For example: frozen, seed, CKA", max_chars=80) or ""
 found = matching(wanted)

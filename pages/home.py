@@ -14,7 +14,7 @@ TIMES = {"quick": "four to nine minutes", "normal": "more than half an hour", "t
 
 ws, api = shell.workspace(), shell.api()
 
-st.title("Thaw")
+shell.title("Thaw")
 st.markdown(
     "Transfer learning starts from a model that others have pretrained. Thaw trains the same model several ways on "
     "your data: only a new head, some blocks thawed, small adapters, everything, and everything from scratch. "
@@ -25,7 +25,7 @@ effort = form.effort(key="home_effort", default="quick")
 
 dataset, model = api.data.bundled()[0], api.models.bundled()[0]
 with st.container(border=True):
-    st.subheader("A first comparison")
+    st.header("A first comparison")
     st.markdown(
         f"Trains **{model.name}** six ways on **{dataset.name}** at {effort} effort. "
         f"It takes {TIMES[effort]} on two processor cores; you may close the page meanwhile."
@@ -38,7 +38,7 @@ with st.container(border=True):
             shell.go("run", run=ids[0])
     devices.downloads(model, dataset)
 with st.container(border=True):
-    st.subheader("The same with pictures")
+    st.header("The same with pictures")
     sets = {d.id: d for d in api.data.bundled() if d.id in PICTURE_SETS}
     network = next(m for m in api.models.bundled() if m.id == "efficientnet-lite0")
     chosen = st.segmented_control("Pictures", list(sets), default=PICTURE_SETS[0], format_func=lambda i: sets[i].name,
@@ -54,7 +54,7 @@ with st.container(border=True):
             shell.go("run", run=ids[0])
     devices.downloads(network, pictures)
 
-st.subheader("Recent runs")
+st.header("Recent runs")
 run_list.recent(ws, limit=5)
 with st.container(horizontal=True):
     shell.link("data", "Bring your own data", icon=":material/upload_file:")

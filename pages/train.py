@@ -10,7 +10,7 @@ shell.require_entrypoint()
 
 ws, api = shell.workspace(), shell.api()
 
-st.title("Train")
+shell.title("Train")
 left, right = st.columns(2)
 with left:
     dataset_ref = form.dataset(ws)
@@ -35,12 +35,12 @@ choices = {c.name: c for c in api.models.methods(facts)}
 chosen = form.methods(list(choices.values()))
 knobs = {knob for name in chosen for knob in choices[name].knobs}
 
-st.subheader("Freeze grid")
+st.header("Freeze grid")
 head_parameters = tasks.card(task).head_parameters(facts.hidden_size, len(dataset.classes))
 plan = freeze_grid.grid(facts, head_parameters=head_parameters)
 followers = freeze_grid.users(choices, chosen)
 
-st.subheader("Effort")
+st.header("Effort")
 effort = form.effort()
 recipes = {name: form.default(ws, dataset_ref, model_id, name, effort) for name in chosen}
 with st.expander("Advanced: override what the dial sets", icon=":material/tune:"):
@@ -62,7 +62,7 @@ def planned(name: str, seed: int, budget: int | None) -> Recipe:
     return recipe_form.apply(recipe, changes, used)
 
 
-st.subheader("Before the start")
+st.header("Before the start")
 if not chosen or not budgets.values:
     shell.empty("Mend the label budgets above." if chosen else "Tick at least one method above.")
     shell.stop()

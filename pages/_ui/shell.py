@@ -13,6 +13,7 @@ import streamlit as st
 from core import settings
 from core.api import Thaw
 from core.errors import ThawError
+from core.unforeseen import is_fault
 from pages._ui import sitemap
 from pages._ui.guard import escape as escape
 from pages._ui.guard import guarded as guarded
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("thaw.pages")
 
+APP = "Thaw"
 _MARK = "_entrypoint_ran"
+_TITLED = "_page_titled"
 _SUPERVISOR_CHECK_S = 10.0
 
 
@@ -33,6 +36,24 @@ def navigation() -> StreamlitPage:
     """Draw the navigation; the page to run. What is open (a run, a dataset) is shown below the page it belongs to."""
     page = st.navigation(sitemap.pages())
     return st.navigation(sitemap.pages(opened=page.url_path)) if sitemap.entry_of(page).shows else page
+
+
+def run(page: StreamlitPage) -> None:
+    """Run the page. One that ends in an error before its title gets that of the registry, so that it has a heading."""
+    st.session_state[_TITLED] = False
+    try:
+        page.run()
+    except BaseException as error:
+        if is_fault(error) and not st.session_state[_TITLED]:
+            title(sitemap.entry_of(page).title)
+        raise
+
+
+def title(text: str) -> None:
+    """The one main heading of a page, in the browser's tab too. Text of the user's is shown as it is."""
+    st.session_state[_TITLED] = True
+    st.set_page_config(page_title=text if text == APP else f"{text} · {APP}")
+    st.title(escape(text))
 
 
 def mark_entrypoint() -> None:

@@ -32,6 +32,13 @@ def test_no_page_injects_css_or_html(path):
     assert "unsafe_allow_html" not in path.read_text()
 
 
+@pytest.mark.parametrize("path", [*PAGES, *UI], ids=lambda p: p.name)
+def test_headings_are_in_order(path):
+    """A page has one title, which the browser's tab shows too (`shell.title`), and its parts are `st.header`."""
+    assert path.name == "shell.py" or "st.title(" not in path.read_text()
+    assert "st.subheader(" not in path.read_text()
+
+
 def test_the_entrypoint_is_short():
     assert len((ROOT / "streamlit_app.py").read_text().splitlines()) <= 40
 

@@ -98,7 +98,7 @@ def points(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], spl
 
 def quality(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> Metric | None:
     """How good each run is, and what that costs in trained parameters. Returns the metric chosen."""
-    st.subheader("How good", help=word("interval"))
+    st.header("How good", help=word("interval"))
     splits = list(dict.fromkeys(s for _, r in runs.values() for s in r.metrics))
     if "test" not in splits:
         st.caption("These runs have no test scores, since their datasets have no test row. "
@@ -131,7 +131,7 @@ TRAINING_LOSS = "training loss"
 
 def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
     """Learning curves on top of each other."""
-    st.subheader("How fast")
+    st.header("How fast")
     reported = {name for found in comparison.curves.values() for point in found.evals for name in point}
     choices = {metric.on("validation"): metric for metric in METRICS if metric.name in reported}
     with st.container(horizontal=True):
@@ -164,7 +164,7 @@ def _line(comparison: Comparison, run_id: str, run: Run, name: str, x: str,
 
 def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], metric: Metric | None) -> None:
     """Two runs on the same test rows, by the metric chosen."""
-    st.subheader("Is one really better?", help=word("paired test"))
+    st.header("Is one really better?", help=word("paired test"))
     if len(runs) < 2:
         st.caption("Choose two runs above to compare them row by row.")
         return
@@ -191,7 +191,7 @@ def _right_or_wrong(test: RightOrWrong, a: str, b: str) -> None:
 
 def confusions(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
     """Confusion matrices, two beside each other."""
-    st.subheader("Which errors", help=word("confusion matrix"))
+    st.header("Which errors", help=word("confusion matrix"))
     ids = [i for i in runs if i in comparison.confusion]
     if not ids:
         st.caption("No confusion matrix: none of these runs has predictions on test rows.")
@@ -207,7 +207,7 @@ def confusions(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], n
 
 def differences(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
     """Only the recipe fields in which the runs differ."""
-    st.subheader("What differs between the recipes", help=word("recipe"))
+    st.header("What differs between the recipes", help=word("recipe"))
     if not comparison.differences:
         same = "Nothing: the recipes are the same."
         st.caption(same if len(runs) > 1 else "Choose a second run to see what differs.")

@@ -54,7 +54,7 @@ def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
     groups = _seed_groups(ws, tuple((i, result.seconds) for i, (_, result) in runs.items()))
     if not groups:
         return
-    st.subheader("Seeds together")
+    st.header("Seeds together")
     shown = [metric for metric in METRICS if any(metric.name in group.metrics for group in groups)]
     rows = []
     for group in groups:

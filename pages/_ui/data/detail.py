@@ -20,7 +20,7 @@ HITS, AROUND = 5, 80
 
 def page(ws: str, dataset: Dataset) -> None:
     """All of one dataset."""
-    st.title(shell.escape(dataset.name))
+    shell.title(dataset.name)
     left_out = dataset.rows_read - dataset.rows_kept
     st.markdown(f"{dataset.rows_read:,} rows read, **{dataset.rows_kept:,} kept**, {left_out:,} left out · "
                 f"{len(dataset.classes)} classes of {things(dataset.task)} · source: {shell.escape(dataset.source)}"
@@ -40,12 +40,12 @@ def _report(ws: str, dataset: Dataset) -> None:
         report = shell.api().data.report(ws, dataset.id)
     if report is None:
         return
-    st.subheader("Import report")
+    st.header("Import report")
     data_report.findings(report, ws, dataset)
 
 
 def _counts(dataset: Dataset) -> None:
-    st.subheader("Rows by class and split", help=word("split"))
+    st.header("Rows by class and split", help=word("split"))
     splits = [s.value for s in Split if dataset.rows(s)]
     rows = [{"Class": c} | {s: dataset.counts.get(s, {}).get(c, 0) for s in splits} for c in dataset.classes]
     st.dataframe(inert(rows), hide_index=True, key="counts",
@@ -54,7 +54,7 @@ def _counts(dataset: Dataset) -> None:
 
 
 def _rows(ws: str, dataset: Dataset) -> None:
-    st.subheader("Rows")
+    st.header("Rows")
     pictured = dataset.task.content is Content.PICTURE
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = st.selectbox("Split", [s.value for s in Split if dataset.rows(s)], key="rows_split", width=150)

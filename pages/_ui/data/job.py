@@ -20,7 +20,7 @@ def page(ws: str, job: str) -> None:
     if run.kind is not JobKind.IMPORT:
         raise NotFoundError("This is not an import.", why="The address names a run of another kind.",
                             remedy="Go back to all datasets.")
-    st.title(shell.escape(run.name))
+    shell.title(run.name)
     if not run.status.final:
         live.import_panel(ws, job)
         return
@@ -40,7 +40,7 @@ def page(ws: str, job: str) -> None:
     _ways_on(ws, run, dataset)
     report = shell.api().data.job_report(ws, job)
     if report is not None:
-        st.subheader("Import report")
+        st.header("Import report")
         data_report.findings(report, ws, None if run.payload.get("shift_of") else dataset)
 
 

@@ -30,10 +30,10 @@ def one(ws: str) -> None:
 
 def everything(ws: str) -> None:
     """All datasets, and the ways to bring one."""
-    st.title("Data")
+    shell.title("Data")
     datasets.imports(ws)
     datasets.own(ws)
-    st.subheader("Bring your own data")
+    st.header("Bring your own data")
     importing.panel(ws)
-    st.subheader("Bundled datasets")
+    st.header("Bundled datasets")
     datasets.bundled(ws)

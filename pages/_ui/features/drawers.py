@@ -18,7 +18,7 @@ from pages._ui.features.numbers import card
 
 def section(ws: str, run: str, compared: FeatureComparison, block: int, found: Availability) -> None:
     """All drawers; what is inside is computed when one is opened."""
-    st.subheader("Look closer")
+    st.header("Look closer")
     drawers: list[tuple[str, str, Callable[[], None]]] = [
         ("Geometry: how the features are spread", ":material/category:", lambda: _geometry(compared, block)),
         ("Transferability: how well would a simple head do?", ":material/swap_horiz:", lambda: _transfer(compared)),

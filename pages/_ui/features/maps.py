@@ -46,9 +46,9 @@ def panel(ws: str, chosen: bar.Chosen, block: int) -> None:
     with shell.guarded():
         compared = shell.api().features.compare(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows,
                                                 second=chosen.second)
-        st.subheader("What does it look like?")
+        st.header("What does it look like?")
         _map(compared, block)
-        st.subheader("Which examples?")
+        st.header("Which examples?")
         cards.section(compared, block, picked(compared))
 
 

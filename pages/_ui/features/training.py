@@ -17,7 +17,7 @@ SHOWN = ("numbers by step", "player", "small multiples")
 def section(ws: str, run: str, compared: FeatureComparison, block: int) -> None:
     """One picture of the recorded steps at a time, each drawn when it is chosen; or why there is nothing to play."""
     with shell.guarded():
-        st.subheader("Over training")
+        st.header("Over training")
         name = compared.shift.blocks[block].name
         found = shell.api().features.over_training(ws, run, name, rows=compared.rows)
         if found is None:

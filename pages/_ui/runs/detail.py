@@ -91,7 +91,7 @@ def curve_data(curves: Curves) -> curve_plots.RunCurves:
 
 def measurements(result: Result) -> None:
     """What the finished run measured, intervals included."""
-    st.subheader("Measured")
+    st.header("Measured")
     if "test" not in result.metrics:
         st.info("This run has no test score, since its dataset has no test row.", icon=":material/info:")
     for split, scores in result.metrics.items():

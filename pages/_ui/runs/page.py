@@ -18,7 +18,7 @@ def one(ws: str) -> None:
     shell.link("runs", "All runs", icon=":material/arrow_back:")
     run = shell.api().runs.get(ws, run_id)
     detail.siblings(ws, run)
-    st.header(shell.escape(run.name))
+    shell.title(run.name)
     actions.bar(ws, run)
     detail.damage(ws, run)
     detail.panel(ws, run)
@@ -27,7 +27,7 @@ def one(ws: str) -> None:
 
 def everything(ws: str) -> None:
     """All runs of the workspace."""
-    st.title("Runs")
+    shell.title("Runs")
     st.caption("The queue and every run of this workspace. Runs go on when you close this page.")
     if not shell.api().runs.all(ws, kind=JobKind.TRAIN) and not shell.api().runs.damaged(ws):
         shell.empty("No runs yet. Choose a dataset, a model and methods to start some.", page="train",
