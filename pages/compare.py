@@ -1,4 +1,3 @@
-import streamlit as st
 
 from pages._ui import arms, shell
 from pages._ui.compare import parts, table
