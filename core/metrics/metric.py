@@ -82,8 +82,7 @@ class Judged:
         """Of the probabilities; without them, those that occur."""
         if self.probabilities is not None:
             return int(self.probabilities.shape[1])
-        known = [values for values in (self.labels, self.predictions) if values is not None]
-        return 1 + max((int(values.max()) for values in known), default=-1)
+        return 1 + max(int(values.max()) for values in (self.labels, self.predictions) if values is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

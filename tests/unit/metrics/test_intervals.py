@@ -37,6 +37,21 @@ def test_equals_resampling_the_rows_themselves():
         assert (got.low, got.high) == pytest.approx((low, high), abs=0.007)
 
 
+def test_where_a_row_lies_changes_no_interval_of_labels_and_predictions():
+    """They are resampled as a table of pairs, whatever other metrics are measured beside them."""
+    labels, predictions = made(200, 4, 0.3)
+    order = np.random.default_rng(1).permutation(200)
+    sure = np.full((200, 4), 0.25)
+    first = measure(Judged(labels=labels, predictions=predictions, probabilities=sure))
+    turned = measured(labels[order], predictions[order])
+    assert turned == {name: first[name] for name in ("accuracy", "macro_f1")}
+
+
+@pytest.mark.parametrize(("width", "sizes"), [(1000, [2000]), (1500, [1333, 667]), (3_000_000, [1] * 2000)])
+def test_resamples_are_made_in_parts_of_two_million_numbers(width, sizes):
+    assert list(intervals.chunks(2000, width)) == sizes
+
+
 def test_accuracy_interval_matches_the_binomial_distribution():
     labels = np.zeros(1000, int)
     predictions = np.repeat([0, 1], [900, 100])

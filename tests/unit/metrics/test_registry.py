@@ -50,8 +50,23 @@ def test_the_first_metric_there_decides_and_unknown_names_do_not() -> None:
     assert primary(["loss", *(metric.name for metric in reversed(METRICS))]) is METRICS[0]
     assert primary([METRICS[1].name]) is METRICS[1] and primary(["loss"]) is None
     assert merit({"loss": 9.0, METRICS[0].name: 0.25}) == 0.25 * METRICS[0].sign
+    assert merit({"expected_calibration_error": 0.25}) == -0.25
     with pytest.raises(KeyError, match="No metric"):
         merit({"loss": 1.0})
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_the_way_that_is_called_better_is_that_of_the_better_predictions(metric: Metric) -> None:
+    good, bad = made(400, 0.05), made(400, 0.6, seed=1)
+    assert metric.sign * metric.value(good) > metric.sign * metric.value(bad) and abs(metric.sign) == 1
+    way = "Higher" if metric.value(good) > metric.value(bad) else "Lower"
+    assert metric.explanation == f"{metric.meaning} {way} is better."
+
+
+def test_names_on_screen() -> None:
+    assert [metric.on("test") for metric in METRICS] == ["test accuracy", "test macro-F1",
+                                                         "test expected calibration error"]
+    assert METRICS[1].heading("validation") == "Validation macro-F1"
 
 
 @settings(deadline=None, max_examples=25)
