@@ -1,5 +1,6 @@
 
-from pages._ui import arms, shell
+from core.planning import names
+from pages._ui import shell
 from pages._ui.compare import parts, table
 from pages._ui.runs import run_list
 
@@ -12,14 +13,14 @@ ids = parts.choose(ws)
 if not ids:
     shell.stop()
 runs = parts.load(ws, ids)
-names = arms.titled([run for run, _ in runs.values()], run_list.titles(ws))
+called = names.short([run for run, _ in runs.values()], run_list.titles(ws))
 comparison = api.experiments.compare(ws, list(runs))
 
-parts.same_rows(runs, names)
-table.table(runs, names)
+parts.same_rows(runs, called)
+table.table(runs, called)
 table.seeds(ws, runs)
-metric = parts.quality(runs, names)
-parts.paired(ws, runs, names, metric)
-parts.learning(comparison, runs, names)
-parts.confusions(comparison, runs, names)
-parts.differences(comparison, runs, names)
+metric = parts.quality(runs, called)
+parts.paired(ws, runs, called, metric)
+parts.learning(comparison, runs, called)
+parts.confusions(comparison, runs, called)
+parts.differences(comparison, runs, called)

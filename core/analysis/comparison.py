@@ -11,7 +11,7 @@ from core import metrics, values
 from core.analysis import damage, predictions
 from core.analysis.curves import Curves
 from core.analysis.predictions import Predictions
-from core.domain.freeze import HEAD, describe
+from core.domain.freeze import describe
 from core.domain.recipe import Recipe, differences
 from core.domain.run import Interval, Labels, Result, Run, Status
 from core.errors import DataError, NotFoundError, RecipeError
@@ -70,15 +70,17 @@ class Comparison:
         return tuple(row.id for row in self.rows)
 
 
-def build(runs: Sequence[Run], *, results: Mapping[str, Result | None], curves: Mapping[str, Curves]) -> Comparison:
-    """Put runs side by side. Raises RecipeError for a job that trained nothing."""
+def build(runs: Sequence[Run], *, names: Mapping[str, str], results: Mapping[str, Result | None],
+          curves: Mapping[str, Curves]) -> Comparison:
+    """Put runs side by side, called by these names. Raises RecipeError for a job that trained nothing."""
     recipes = [recipe_of(run) for run in runs]
     confusions: dict[str, list[list[int]]] = {}
     classes_of: dict[str, tuple[str, ...]] = {}
     for run in runs:
         if results.get(run.id) is not None and (found := confusion_of(Path(run.folder))) is not None:
             confusions[run.id], classes_of[run.id] = found
-    rows = tuple(_row(run, recipe, results.get(run.id)) for run, recipe in zip(runs, recipes, strict=True))
+    rows = tuple(_row(run, names[run.id], recipe, results.get(run.id))
+                 for run, recipe in zip(runs, recipes, strict=True))
     return Comparison(rows=rows, differences=differences(recipes) if len(recipes) > 1 else {}, confusion=confusions,
                       classes_of=classes_of, classes=next(iter(classes_of.values()), ()), curves=dict(curves))
 
@@ -92,16 +94,16 @@ def recipe_of(run: Run) -> Recipe:
     return run.recipe
 
 
-def _row(run: Run, recipe: Recipe, result: Result | None) -> ComparisonRow:
+def _row(run: Run, name: str, recipe: Recipe, result: Result | None) -> ComparisonRow:
     measured: dict[str, Any] = {}
     if result is not None:
         measured = {name: getattr(result, name) for name in (
             "metrics", "trainable_params", "total_params", "seconds", "marginal_seconds", "estimated_memory_bytes",
             "peak_memory_bytes", "artifact_bytes",
             "steps", "samples", "precision", "device", "dataset_hash")}
-    return ComparisonRow(id=run.id, name=run.name, status=run.status, method=recipe.method, seed=recipe.seed,
+    return ComparisonRow(id=run.id, name=name, status=run.status, method=recipe.method, seed=recipe.seed,
                          dataset=recipe.dataset, label_budget=recipe.label_budget,
-                         freeze=describe(recipe.freeze, (*recipe.freeze.frozen, "", HEAD)), **measured)
+                         freeze=describe(recipe.freeze), **measured)
 
 
 def confusion_of(folder: Path, split: str = "test") -> tuple[list[list[int]], tuple[str, ...]] | None:
@@ -124,35 +126,35 @@ def class_names(folder: Path) -> tuple[str, ...]:
     return labels.classes if labels else ()
 
 
-def paired(a: Run, b: Run, *, results: tuple[Result | None, Result | None], split: str = "test",
-           metric: str | None = None) -> PairedTest:
-    """Compare two runs row by row, by the metric that decides or by that of this name.
+def paired(a: Run, b: Run, *, names: tuple[str, str], results: tuple[Result | None, Result | None],
+           split: str = "test", metric: str | None = None) -> PairedTest:
+    """Compare two runs, called by these names, row by row, by the metric that decides or by that of this name.
 
     Raises NotFoundError without predictions, DataError when the rows are not the same.
     """
     from core.metrics.paired import by_metric
 
-    first, second = (_rows_of(run, result, split) for run, result in zip((a, b), results, strict=True))
+    first, second = (_rows_of(run, name, result, split)
+                     for run, name, result in zip((a, b), names, results, strict=True))
     hashes = [result.dataset_hash for result in results if result is not None]
     if hashes[0] != hashes[1] or not first.same_rows(second):
         what = "rows" if hashes[0] == hashes[1] else "datasets"
         raise DataError("These two runs cannot be compared row by row.", why=f"They were tested on different {what}.",
                         remedy="Compare runs of the same dataset.")
-    name_a, name_b = short_names(a.name, b.name)
     chosen = _metric(metric, first.judged, second.judged)
-    return by_metric(chosen, first.judged, second.judged, name_a=name_a, name_b=name_b)
+    return by_metric(chosen, first.judged, second.judged, name_a=names[0], name_b=names[1])
 
 
-def _rows_of(run: Run, result: Result | None, split: str) -> Predictions:
+def _rows_of(run: Run, name: str, result: Result | None, split: str) -> Predictions:
     folder = Path(run.folder)
     found = predictions.read(folder, split)
     if found is not None and result is not None:
         return found
-    name = predictions.path(folder, split).name
-    if why := damage.of_run(folder).get(name):
-        raise DataError(f"The predictions of {run.name} cannot be read.", why=f"{name} is damaged: {why}.",
+    file = predictions.path(folder, split).name
+    if why := damage.of_run(folder).get(file):
+        raise DataError(f"The predictions of {name} cannot be read.", why=f"{file} is damaged: {why}.",
                         remedy="Fork the run to make them anew, or leave it out.")
-    what = f"{run.name} has no predictions on {split} rows."
+    what = f"{name} has no predictions on {split} rows."
     if result is not None and run.status is Status.DONE:
         raise NotFoundError(what, why=f"Its dataset has no {split} row.",
                             remedy=f"Train on a dataset with {split} rows.")
@@ -199,11 +201,3 @@ def seed_groups(runs: Sequence[Run], *, results: Mapping[str, Result | None]) ->
             ids = tuple(run.id for run in by_seed.values())
             groups.append(SeedGroup(ids=ids, metrics=pooled(judged, metrics.shared(judged))))
     return tuple(groups)
-
-
-def short_names(a: str, b: str) -> tuple[str, str]:
-    """Two run names without the experiment's title where they share it."""
-    (title_a, _, rest_a), (title_b, _, rest_b) = a.partition(" · "), b.partition(" · ")
-    if title_a == title_b and rest_a and rest_b and rest_a != rest_b:
-        return rest_a, rest_b
-    return (a, b) if a != b else (f"{a} (first)", f"{b} (second)")

@@ -13,6 +13,7 @@ from core.data.browse import AugmentedRow, TablePreview
 from core.domain.dataset import BundledDataset, Dataset
 from core.domain.run import JobKind, Run
 from core.errors import NotFoundError, ThawError
+from core.planning import names as run_names
 
 if TYPE_CHECKING:
     from core.data.check import Options
@@ -79,8 +80,8 @@ class Data:
         known = ref if ref in self.damaged(ws) else self.load(ws, ref).id
         busy = [run for run in self.users(ws, known) if not run.status.final]
         if busy:
-            names = ", ".join(run.name for run in busy[:5])
-            raise ThawError("This dataset cannot be deleted yet.", why=f"These runs need it: {names}.",
+            called = ", ".join(run_names.short(busy).values())
+            raise ThawError("This dataset cannot be deleted yet.", why=f"These runs need it: {called}.",
                             remedy="Stop them first, or wait until they are done.")
         library.delete(known, settings=self._desk.settings, workspace=ws)
 

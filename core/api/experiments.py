@@ -16,7 +16,7 @@ from core.domain.dataset import Split
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind
 from core.errors import RecipeError
-from core.planning import budget
+from core.planning import budget, names
 from core.planning import recipes as planning
 from core.planning.budget import Budgets
 from core.planning.estimate import Estimate
@@ -99,9 +99,9 @@ class Experiments:
         experiment = self._desk.store.experiments.create(ws, name)
         folder = self._desk.runs_folder(ws)
         return self._desk.submit(ws, [
-            NewJob(workspace=ws, kind=JobKind.TRAIN, name=title, recipe=recipe, experiment=experiment,
+            NewJob(workspace=ws, kind=JobKind.TRAIN, name=names.of_recipe(recipe), recipe=recipe, experiment=experiment,
                    runs_folder=folder)
-            for title, recipe in zip(planning.names(name, recipes), recipes, strict=True)])
+            for recipe in recipes])
 
     def compare_bundled(self, ws: str, *, dataset: str, model: str, methods: Sequence[str], effort: str = "quick",
                         seeds: int = 1, budgets: Sequence[int | None] = (None,)) -> list[str]:
@@ -135,15 +135,22 @@ class Experiments:
     def compare(self, ws: str, ids: Sequence[str]) -> Comparison:
         """Runs side by side, in this order."""
         runs = [self._runs.get(ws, id) for id in dict.fromkeys(ids)]
-        return comparison.build(runs, results={run.id: self._runs.result(ws, run.id, complete=True) for run in runs},
+        return comparison.build(runs, names=names.short(runs),
+                                results={run.id: self._runs.result(ws, run.id, complete=True) for run in runs},
                                 curves={run.id: self._runs.curves(ws, run.id) for run in runs})
 
-    def paired(self, ws: str, a: str, b: str, *, split: str = "test", metric: str | None = None) -> PairedTest:
+    def paired(self, ws: str, a: str, b: str, *, split: str = "test", metric: str | None = None,
+               called: tuple[str, str] | None = None) -> PairedTest:
         """Two runs on the same rows, by the metric that decides or that of this name; ThawError saying why when that
-        cannot be."""
+        cannot be.
+
+        called: what the sentence calls them; their short names unless it is said.
+        """
         first, second = self._runs.get(ws, a), self._runs.get(ws, b)
         results = (self._runs.result_of(first), self._runs.result_of(second))
-        return comparison.paired(first, second, results=results, split=split, metric=metric)
+        two = names.short([first, second])
+        return comparison.paired(first, second, names=called or (two[a], two[b]), results=results, split=split,
+                                 metric=metric)
 
     def seed_groups(self, ws: str, ids: Sequence[str]) -> tuple[SeedGroup, ...]:
         """Arms among these runs with several seeds, each as one measurement; empty when every arm has one seed."""

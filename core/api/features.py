@@ -23,6 +23,7 @@ from core.api.runs import Runs
 from core.domain.dataset import Dataset
 from core.domain.run import JobKind, Run
 from core.domain.side import Side
+from core.planning import names
 
 
 class Features:
@@ -63,7 +64,7 @@ class Features:
         payload = availability.job_payload(runs, settings=self._settings, rows=rows, second=other)
         if equal := self._desk.under_way(ws, JobKind.FEATURES, payload):
             return equal
-        name = f"Features of {runs[0].name}" if len(runs) == 1 else f"Features of {len(runs)} runs"
+        name = f"Features of {names.one(runs[0])}" if len(runs) == 1 else f"Features of {len(runs)} runs"
         if other:
             name += f" beside {other.name}"
         return self._desk.submit_job(ws, JobKind.FEATURES, name=name, payload=payload)

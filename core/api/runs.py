@@ -20,6 +20,7 @@ from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Result, Run, Status
 from core.errors import NewerVersionError, RecipeError, ThawError
 from core.models import origin
+from core.planning import names
 from core.planning import recipes as planning
 from core.store.jobs import NewJob
 from core.unforeseen import is_disk_full
@@ -80,13 +81,13 @@ class Runs:
         checkpoint."""
         run = self.get(ws, id)
         if run.damage:
-            raise ThawError(f"{run.name} cannot be resumed.", why=run.failure.why if run.failure else "",
+            raise ThawError(f"{names.one(run)} cannot be resumed.", why=run.failure.why if run.failure else "",
                             remedy="Delete it, and start a new run.")
         if run.recipe is not None:
             self.check(ws, run.recipe)
             origin.of(Path(run.folder)).check_model(run.recipe.base_model, self._desk.settings)
         if not self._desk.store.queue.resume(ws, id, most=self._desk.settings.max_queued):
-            raise ThawError(f"{run.name} cannot be resumed.", why=f"Its state is {self.get(ws, id).status}.",
+            raise ThawError(f"{names.one(run)} cannot be resumed.", why=f"Its state is {self.get(ws, id).status}.",
                             remedy="Fork it to run its recipe once more.")
 
     def fork(self, ws: str, id: str, recipe: Recipe) -> str:
@@ -95,8 +96,7 @@ class Runs:
         parent = self.get(ws, id)
         self.check(ws, recipe)
         recipe = resolve.resolved(recipe, self._models.device())
-        name = planning.names(parent.name.split(" · ")[0], [recipe])[0]
-        job = NewJob(workspace=ws, kind=JobKind.TRAIN, name=f"{name} (fork)", recipe=recipe, parent=parent.id,
+        job = NewJob(workspace=ws, kind=JobKind.TRAIN, name=names.of_recipe(recipe), recipe=recipe, parent=parent.id,
                      experiment=parent.experiment, runs_folder=self._desk.runs_folder(ws))
         return self._desk.submit(ws, [job])[0]
 

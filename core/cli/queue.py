@@ -9,6 +9,7 @@ from pathlib import Path
 from core.cli import output
 from core.domain import codec
 from core.domain.run import Status
+from core.planning import names
 from core.settings import Settings
 
 
@@ -24,7 +25,7 @@ def runs(args: Namespace, settings: Settings) -> int:
               "use --workspace.")
     else:
         print(output.table(["id", "name", "method", "status", "created", "why it ended"], [
-            [run.id, run.name, run.recipe.method if run.recipe else run.kind.value, run.status.value,
+            [run.id, names.whole(run), run.recipe.method if run.recipe else run.kind.value, run.status.value,
              time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created)), run.failure.what if run.failure else ""]
             for run in found]))
     return 0

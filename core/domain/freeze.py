@@ -108,11 +108,15 @@ def _match(item: str, blocks: Sequence[str]) -> set[str]:
     return {item} & set(body)
 
 
-def describe(plan: FreezePlan, blocks: Sequence[str]) -> str:
-    """One short phrase, e.g. `nothing frozen`, `all but head frozen`, `frozen: embeddings, block 0–2`."""
+def describe(plan: FreezePlan, blocks: Sequence[str] | None = None) -> str:
+    """One short phrase, e.g. `nothing frozen`, `all but head frozen`, `embeddings, blocks 0–2 frozen`.
+
+    blocks: all of the model's, in order; without them the frozen ones are named, however many there are.
+    """
+    known, blocks = blocks is not None, plan.frozen if blocks is None else blocks
     if not any(plan.is_frozen(b) for b in blocks):
         return "nothing frozen"
-    if all(plan.is_frozen(b) for b in blocks if b != HEAD):
+    if known and all(plan.is_frozen(b) for b in blocks if b != HEAD):
         return "all but head frozen"
     numbers = [int(b.split()[1]) for b in blocks if plan.is_frozen(b) and b.startswith("block ")]
     parts = [b for b in blocks if plan.is_frozen(b) and not b.startswith("block ")]
@@ -123,4 +127,4 @@ def describe(plan: FreezePlan, blocks: Sequence[str]) -> str:
         else:
             runs.append([n, n])
     parts += [f"block {a}" if a == b else f"blocks {a}–{b}" for a, b in runs]
-    return "frozen: " + ", ".join(parts)
+    return ", ".join(parts) + " frozen"

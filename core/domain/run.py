@@ -91,6 +91,10 @@ class Run:
     """Place in the queue, 1 = next; None when not queued."""
     parent: str | None = None
     """The run it was forked from."""
+    parent_recipe: Recipe | None = None
+    """Its parent's recipe, while that run is here."""
+    renamed: bool | None = None
+    """Whether `name` is a person's; None in a workspace of an earlier version, which did not record it."""
     attempts: int = 0
     damage: str = ""
     """What of its row in the queue cannot be read; empty when all can."""

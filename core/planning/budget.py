@@ -49,11 +49,6 @@ def of_dataset(recipe: Recipe, dataset: Dataset) -> tuple[int, int]:
                   classes=len(dataset.classes))
 
 
-def in_words(recipe: Recipe) -> str:
-    """`128 labels`, or what an older recipe counted: `128 training rows`."""
-    return f"{recipe.label_budget or 0:,} {'labels' if recipe.budget_counts == LABELS else 'training rows'}"
-
-
 def limited(budget: int | None, *, train: int, validation: int) -> int | None:
     """The budget as a recipe keeps it: None where it is not below the labels there are (0 training rows: not known
     yet).

@@ -4,7 +4,6 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.domain import resolve
@@ -18,7 +17,6 @@ from core.models import facts as model_facts
 from core.models import methods as method_registry
 from core.planning import effort, knobs
 from core.planning import estimate as estimates
-from core.planning.budget import in_words as labels_in_words
 from core.planning.budget import limited
 from core.planning.estimate import Estimate
 from core.settings import Settings
@@ -108,19 +106,3 @@ def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, datase
     return estimates.estimate(recipe, facts=facts, device=device, n_classes=len(dataset.classes),
                               mean_length=dataset.mean_length, slots=slots,
                               rows={split: dataset.rows(split) for split in dataset.counts})
-
-
-def arm_name(recipe: Recipe) -> str:
-    """`LoRA`, `LoRA · 128 labels · seed 2`: what tells a run from its siblings."""
-    registry = method_registry.REGISTRY
-    parts = [registry[recipe.method].card.label if recipe.method in registry else recipe.method]
-    if recipe.label_budget:
-        parts.append(labels_in_words(recipe))
-    if recipe.seed:
-        parts.append(f"seed {recipe.seed}")
-    return " · ".join(parts)
-
-
-def names(title: str, recipes: Sequence[Recipe]) -> list[str]:
-    """A name a run: the experiment's title, then its arm."""
-    return [f"{title} · {arm_name(recipe)}" for recipe in recipes]

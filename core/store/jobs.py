@@ -21,7 +21,8 @@ from core.errors import FailureKind, NotFoundError, ThawError
 from core.store.database import Database
 from core.store.queue_order import PLACE, PLACES
 
-_ROWS = ("SELECT jobs.*, CASE WHEN status = 'queued'"
+_ROWS = ("SELECT jobs.*, (SELECT recipe FROM jobs AS parents WHERE parents.id = jobs.parent) AS parent_recipe,"
+         " CASE WHEN status = 'queued'"
          " THEN (SELECT position FROM place WHERE waiting = jobs.id) END AS position FROM jobs")
 
 
@@ -68,7 +69,7 @@ class Jobs:
                 recipe = json.dumps(job.recipe.to_json()) if job.recipe else None
                 connection.execute(
                     "INSERT INTO jobs (id, workspace, kind, name, status, ticket, folder, experiment, recipe, payload, "
-                    "parent, created, resume) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "parent, created, resume, renamed) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, 0)",
                     (job.id, job.workspace, job.kind.value, job.name, ticket + offset, str(folder), job.experiment,
                      recipe, json.dumps(job.payload), job.parent, now, job.resume))
         return [job.id for job in jobs]
@@ -128,7 +129,8 @@ class Jobs:
         return self.find(run.id) or run
 
     def rename(self, workspace: str, job: str, name: str) -> None:
-        if not self._db.execute("UPDATE jobs SET name = ? WHERE id = ? AND workspace = ?", (name, job, workspace)):
+        if not self._db.execute("UPDATE jobs SET name = ?, renamed = 1 WHERE id = ? AND workspace = ?",
+                                (name, job, workspace)):
             raise missing(job)
 
     def delete(self, workspace: str, job: str) -> Path:
@@ -178,7 +180,16 @@ def to_run(row: sqlite3.Row) -> Run:
         experiment=row["experiment"], recipe=recipe, payload=payload, failure=damaged(why) if why else failure,
         damage=why, created=row["created"], started=row["started"], finished=row["finished"],
         heartbeat=row["heartbeat"], position=row["position"] if "position" in keys else None, parent=row["parent"],
-        attempts=row["attempts"])
+        parent_recipe=_parent_recipe(row["parent_recipe"]) if "parent_recipe" in keys else None,
+        renamed=None if row["renamed"] is None else bool(row["renamed"]), attempts=row["attempts"])
+
+
+def _parent_recipe(text: str | None) -> Recipe | None:
+    """None also where it cannot be read: that is the parent's damage, not the fork's."""
+    try:
+        return _recipe(text) if text else None
+    except Exception:  # noqa: BLE001 - as in `to_run`
+        return None
 
 
 def _vacate(connection: sqlite3.Connection, folder: Path) -> None:

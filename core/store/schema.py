@@ -109,4 +109,8 @@ MIGRATIONS: tuple[str, ...] = (
             WHERE lane = OLD.lane AND workspace = OLD.workspace;
     END;
     """,
+    # 3: whether a person named the job; NULL in rows from before
+    """
+    ALTER TABLE jobs ADD COLUMN renamed INTEGER;
+    """,
 )

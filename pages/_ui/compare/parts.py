@@ -12,6 +12,7 @@ from core.domain.run import JobKind, Result, Run
 from core.domain.side import Side
 from core.metrics import METRICS, Metric, primary
 from core.metrics.paired import RightOrWrong
+from core.planning import names as names_of
 from core.plots import confusion, curves, intervals
 from core.plots.intervals import Point
 from core.spreadsheets import inert
@@ -41,7 +42,7 @@ def choose(ws: str) -> list[str]:
     asked = [i for i in st.query_params.get("runs", "").split(",") if i in runs]
     newest = next(g for g in run_list.groups(list(runs.values())) if any(r in ready for r in g))
     members = [runs[i] for i in asked] or newest
-    labels = arms.titled(ready, run_list.titles(ws))
+    labels = names_of.short(ready, run_list.titles(ws))
     picked = st.multiselect("Runs", [r.id for r in ready], default=[r.id for r in members if r in ready],
                             key=f"pick_{len(ready)}_{','.join(asked)}", help="Every run with a result can be added.",
                             format_func=labels.__getitem__)
@@ -173,7 +174,8 @@ def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, 
     a = left.selectbox("First run", ids, format_func=names.__getitem__, key=f"pair_a_{len(ids)}")
     b = right.selectbox("Second run", [i for i in ids if i != a], format_func=names.__getitem__, key=f"pair_b_{a}")
     with shell.guarded():
-        test = shell.api().experiments.paired(ws, str(a), str(b), metric=metric.name if metric else None)
+        test = shell.api().experiments.paired(ws, str(a), str(b), metric=metric.name if metric else None,
+                                               called=(names[str(a)], names[str(b)]))
         st.markdown(f":material/balance: **{shell.escape(test.sentence)}**")
         if isinstance(test, RightOrWrong):
             _right_or_wrong(test, shell.escape(names[str(a)]), shell.escape(names[str(b)]))

@@ -10,9 +10,10 @@ import streamlit as st
 from core.api import SeedGroup
 from core.domain.run import Interval, Result, Run
 from core.metrics import METRICS, Metric
+from core.planning import names as names_of
 from core.plots.numbers import measured
 from core.spreadsheets import inert, records_to_csv
-from pages._ui import arms, guard, shell
+from pages._ui import guard, shell
 from pages._ui.words import word
 
 SECONDS_ALONE = ("Without downloads; passes over the base model that runs share are counted at what they took, "
@@ -57,9 +58,9 @@ def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
     st.header("Seeds together")
     shown = [metric for metric in METRICS if any(metric.name in group.metrics for group in groups)]
     rows = []
+    arms = names_of.short([runs[group.ids[0]][0] for group in groups], seeds=False)
     for group in groups:
-        run = runs[group.ids[0]][0]
-        row: dict[str, Any] = {"Arm": arms.short(run, seeds=False), "Seeds": len(group.ids)}
+        row: dict[str, Any] = {"Arm": arms[group.ids[0]], "Seeds": len(group.ids)}
         rows.append(row | {metric.heading("test"): _text(group.metrics.get(metric.name)) for metric in shown})
     spoken = "; ".join(_spoken(f"{row['Arm']}, {row['Seeds']} seeds,", row, shown) for row in rows)
     config = {metric.heading("test"): st.column_config.TextColumn(help=metric.explanation) for metric in shown}

@@ -12,8 +12,9 @@ from core.domain.dataset import Split
 from core.domain.run import Run
 from core.domain.side import Side, Which
 from core.errors import NotFoundError
+from core.planning import names
 from core.plots.numbers import size
-from pages._ui import arms, shell
+from pages._ui import shell
 from pages._ui.features import waiting
 from pages._ui.features.waiting import Known
 from pages._ui.runs import run_list
@@ -41,7 +42,7 @@ def choose(ws: str) -> Chosen | None:
         shell.empty("There are no runs yet. Train a model first; then see here what training did to its features.",
                     page="train", label="Go to Train")
         return None
-    labels = arms.titled([run for run, _ in known.values()], run_list.titles(ws))
+    labels = names.short([run for run, _ in known.values()], run_list.titles(ws))
     with st.container(border=True):
         left, right = st.columns(2)
         with right:

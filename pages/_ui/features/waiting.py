@@ -9,7 +9,8 @@ import streamlit as st
 from core.analysis import SECOND_ROWS, Availability
 from core.domain.run import JobKind, Run, Status
 from core.domain.side import Side
-from pages._ui import arms, guard, live, shell
+from core.planning import names
+from pages._ui import guard, live, shell
 
 Known = Mapping[str, tuple[Run, Availability]]
 """Id of a run -> the run, and what there is of its features."""
@@ -48,7 +49,7 @@ def _begin(ws: str, known: Known, run: Run, rows: int, second: str) -> str | Non
             live.failure(last)
         words = {Status.DONE: "were extracted, but the cache has let them go",
                  Status.STOPPED: "were not extracted: that was stopped"}
-        st.markdown(f":material/scatter_plot: The features of **{shell.escape(arms.short(run))}** "
+        st.markdown(f":material/scatter_plot: The features of **{shell.escape(names.one(run))}** "
                     f"{words.get(last.status, 'could not be extracted')}.")
         if not st.button("Extract features", type="primary", icon=":material/play_arrow:", key="extract_again"):
             return None

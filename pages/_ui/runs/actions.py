@@ -11,6 +11,7 @@ from core.domain import freeze
 from core.domain.run import Run, Status
 from core.errors import RecipeError
 from core.models.methods import REGISTRY
+from core.planning import names
 from pages._ui import guard, shell
 from pages._ui.train import recipe_form
 from pages._ui.words import word
@@ -48,8 +49,8 @@ def _then_redraw(action: Callable[[str, str], object], ws: str, run_id: str) -> 
 
 @guard.dialog("Delete this run?")
 def _delete(ws: str, run: Run) -> None:
-    st.markdown(f"**{shell.escape(run.name)}** with its curves, predictions, checkpoints and artifact will be gone for "
-                "good.")
+    st.markdown(f"**{shell.escape(names.one(run))}** with its curves, predictions, checkpoints and artifact will be "
+                "gone for good.")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:", key="delete_yes"):
             with shell.guarded():
@@ -61,7 +62,8 @@ def _delete(ws: str, run: Run) -> None:
 
 @guard.dialog("Rename")
 def _rename(ws: str, run: Run) -> None:
-    name = st.text_input("New name", value=run.name, max_chars=80, key="rename_text")
+    name = st.text_input("New name", value=names.given(run) or "", max_chars=200, key="rename_text",
+                         placeholder=names.whole(run), help="Shown everywhere in place of the name from the recipe.")
     if st.button("Save", type="primary", key="rename_yes"):
         with shell.guarded():
             if not (name or "").strip():

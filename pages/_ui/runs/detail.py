@@ -6,18 +6,25 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.domain.freeze import describe
 from core.domain.run import JobKind, Result, Run, Status
 from core.metrics import METRICS, primary
+from core.planning import names
 from core.planning.knobs import KNOBS, value
 from core.plots import curves as curve_plots
 from core.plots.numbers import count, duration, measured, share, size
-from pages._ui import arms, charts, guard, live, shell
+from pages._ui import charts, guard, live, shell
 from pages._ui.train import recipe_form
 from pages._ui.words import word
 
 if TYPE_CHECKING:
     from core.api import Curves
+
+
+def heading(ws: str, run: Run) -> None:
+    """What the run is called, and below it all that its name leaves out."""
+    title = next((e.name for e in shell.api().experiments.all(ws) if e.id == run.experiment), "")
+    shell.title(names.one(run))
+    st.caption(shell.escape(" · ".join(part for part in (title, names.whole(run)) if part)))
 
 
 def siblings(ws: str, run: Run) -> None:
@@ -27,12 +34,12 @@ def siblings(ws: str, run: Run) -> None:
     members = [r for r in reversed(shell.api().runs.all(ws, kind=JobKind.TRAIN)) if r.experiment == run.experiment]
     if len(members) < 2:
         return
-    names = arms.names(members)
+    called = names.short(members)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for member in members:
             _, icon = live.STATUS[member.status]
-            if st.button(names[member.id], icon=icon, key=f"sibling_{member.id}", type="tertiary",
-                         disabled=member.id == run.id):
+            if st.button(called[member.id], icon=icon, key=f"sibling_{member.id}", type="tertiary",
+                         help=names.whole(member), disabled=member.id == run.id):
                 shell.go("run", run=member.id)
         shell.link("compare", "Compare them", icon=":material/stacked_line_chart:",
                    runs=",".join(m.id for m in members))
@@ -131,8 +138,8 @@ def recipe(run: Run) -> None:
     if run.recipe is None:
         return
     r = run.recipe
-    rows = {"Dataset": r.dataset, "Base model": r.base_model, "Method": arms.method(r.method), "Effort": r.effort,
-            "Freeze plan": describe(r.freeze, (*r.freeze.frozen, "head"))}
+    rows = {"Dataset": r.dataset, "Base model": r.base_model, "Method": names.method(r.method), "Effort": r.effort,
+            "Frozen": names.frozen(r)}
     rows |= {k.label: recipe_form.show(value(r, k.field), k) for k in KNOBS}
     with st.expander("Recipe", icon=":material/receipt_long:"):
         st.caption(word("recipe") + f" Digest {r.digest()}.")

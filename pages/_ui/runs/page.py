@@ -17,8 +17,8 @@ def one(ws: str) -> None:
         return
     shell.link("runs", "All runs", icon=":material/arrow_back:")
     run = shell.api().runs.get(ws, run_id)
+    detail.heading(ws, run)
     detail.siblings(ws, run)
-    shell.title(run.name)
     actions.bar(ws, run)
     detail.damage(ws, run)
     detail.panel(ws, run)

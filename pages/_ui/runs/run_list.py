@@ -9,8 +9,9 @@ import streamlit as st
 
 from core.domain.run import JobKind, Phase, Result, Run, Status
 from core.metrics import primary
+from core.planning import names
 from core.plots.numbers import duration, measured
-from pages._ui import arms, guard, live, shell
+from pages._ui import guard, live, shell
 
 PAGE = 8
 """Experiments shown before "Show older"."""
@@ -39,7 +40,7 @@ def _recent(ws: str, limit: int) -> None:
         for members in groups(runs)[:limit]:
             done = sum(r.status is Status.DONE for r in members)
             with st.container(border=True, horizontal=True, vertical_alignment="center"):
-                name = shell.escape(named.get(members[0].experiment, members[0].name))
+                name = shell.escape(named.get(members[0].experiment, names.one(members[0])))
                 st.markdown(f"**{name}** · {done} of {len(members)} done · {age(members[0].created)}")
                 shell.link("run", "Open", icon=":material/arrow_forward:", run=members[0].id)
 
@@ -61,7 +62,7 @@ def _everything(ws: str) -> None:
         named = titles(ws)
         shown = int(st.session_state.get("experiments_shown", PAGE))
         for members in every[:shown]:
-            _experiment(ws, members, named.get(members[0].experiment, members[0].name))
+            _experiment(ws, members, named.get(members[0].experiment, names.one(members[0])))
         if len(every) > shown and st.button(f"Show older ({len(every) - shown} more)", icon=":material/expand_more:",
                                             key="older"):
             st.session_state["experiments_shown"] = shown + PAGE
@@ -104,14 +105,14 @@ def _experiment(ws: str, members: Sequence[Run], name: str) -> None:
             if sum(r.status in (Status.DONE, Status.STOPPED) for r in members):
                 shell.link("compare", "Compare", icon=":material/stacked_line_chart:",
                            runs=",".join(r.id for r in members))
-        names = arms.names(members)
+        called = names.short(members)
         for run in members:
-            _row(ws, run, names[run.id])
+            _row(ws, run, called[run.id])
 
 
 def _row(ws: str, run: Run, name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        shell.link("run", name, icon=":material/chevron_right:", width=220, run=run.id)
+        shell.link("run", name, icon=":material/chevron_right:", width=220, help=names.whole(run), run=run.id)
         live.badge(run)
         if run.status in (Status.RUNNING, Status.STOPPING):
             _, state = live.follow(ws, run.id)

@@ -78,7 +78,7 @@ def test_a_damaged_dataset_in_use_is_not_deleted(settings: Settings) -> None:
     job = Store(settings).jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="its run",
                                               runs_folder=settings.home, recipe=RECIPE.replace(dataset=bad.id))])[0]
     (library.folder(bad.id, settings=settings, workspace=WORKSPACE) / "dataset.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(ThawError, match="its run"):
+    with pytest.raises(ThawError, match="need it: Linear probe"):
         thaw.data.delete(WORKSPACE, bad.id)
     thaw.runs.stop(WORKSPACE, job)
     thaw.data.delete(WORKSPACE, bad.id)

@@ -23,6 +23,7 @@ from core.domain.recipe import Recipe
 from core.domain.run import Interval, JobKind, Result, Status
 from core.errors import DataError, NotFoundError, RecipeError, ThawError
 from core.models import facts as facts_module
+from core.planning import names
 from core.settings import Settings
 from core.store import Store
 from tests import cost
@@ -238,7 +239,11 @@ def test_resume_keeps_the_recipe_and_fork_makes_a_child(thaw: Thaw, ready: Datas
     child = thaw.runs.get(WORKSPACE, thaw.runs.fork(WORKSPACE, run, recipe(ready, seed=3)))
     parent = thaw.runs.get(WORKSPACE, run)
     assert (child.parent, child.experiment, child.recipe.seed) == (run, parent.experiment, 3)
-    assert child.name == "five ways · LoRA · seed 3 (fork)"
+    assert names.one(child) == "LoRA · seed 3"
+    thaw.runs.rename(WORKSPACE, child.id, "mine")
+    assert names.one(thaw.runs.get(WORKSPACE, child.id)) == "mine"
+    thaw.runs.delete(WORKSPACE, run)
+    assert thaw.runs.get(WORKSPACE, child.id).parent_recipe is None
 
 
 def test_delete_takes_row_events_and_folder(thaw: Thaw, ready: Dataset) -> None:
@@ -304,7 +309,7 @@ def test_rows_are_filtered_by_split_class_and_text(thaw: Thaw, ready: Dataset) -
 def test_a_dataset_in_use_is_not_deleted(thaw: Thaw, ready: Dataset) -> None:
     run = thaw.experiments.submit(WORKSPACE, [recipe(ready)], name="the run")[0]
     assert [user.id for user in thaw.data.users(WORKSPACE, ready.id)] == [run]
-    with pytest.raises(ThawError, match="the run"):
+    with pytest.raises(ThawError, match="need it: LoRA"):
         thaw.data.delete(WORKSPACE, ready.id)
     thaw.runs.stop(WORKSPACE, run)
     thaw.data.delete(WORKSPACE, ready.id)
@@ -389,7 +394,7 @@ def test_paired_test_aligns_rows_by_id(thaw: Thaw, ready: Dataset) -> None:
     test = thaw.experiments.paired(WORKSPACE, a, b)
     assert (test.n, test.both_right, test.only_a, test.only_b, test.both_wrong) == (60, 20, 40, 0, 0)
     assert test.difference.value == pytest.approx(2 / 3)
-    assert test.sentence.startswith("Full fine-tuning is better than LoRA · seed 1")
+    assert test.sentence.startswith("Full fine-tuning · seed 0 is better than LoRA · seed 1")
 
 
 @pytest.mark.parametrize(("second", "why"), [({"dataset_hash": "other"}, "different datasets"),

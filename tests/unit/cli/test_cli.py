@@ -238,7 +238,7 @@ def test_compare_document(compared: Compared) -> None:
                 assert 0 <= interval["low"] <= interval["value"] <= interval["high"] <= 1
         assert Path(run["folder"]) == out / run["id"]
         assert min(run["seconds"], run["peak_memory_bytes"], run["estimated_memory_bytes"], run["artifact_bytes"]) > 0
-    asked = "frozen: embeddings, blocks 0–1"
+    asked = "embeddings, blocks 0–1 frozen"
     assert ({run["method"]: run["freeze"] for run in report["runs"]}
             == {"probe": "all but head frozen", "partial": asked, "lora": asked})
     assert json.loads((out / "compare.json").read_text(encoding="utf-8")) == report

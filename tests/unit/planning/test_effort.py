@@ -53,7 +53,7 @@ def test_the_model_caps_the_length(minilm: ModelFacts) -> None:
 
 
 def test_partial_freezes_the_lower_half_and_probe_all_but_the_head(minilm: ModelFacts) -> None:
-    assert describe(make("partial", facts=minilm).freeze, minilm.block_names) == "frozen: embeddings, blocks 0–2"
+    assert describe(make("partial", facts=minilm).freeze, minilm.block_names) == "embeddings, blocks 0–2 frozen"
     assert describe(make("probe", facts=minilm).freeze, minilm.block_names) == "all but head frozen"
     for method in ("full", "lora", "qlora", "scratch"):
         assert describe(make(method, facts=minilm).freeze, minilm.block_names) == "nothing frozen"
