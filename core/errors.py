@@ -6,6 +6,7 @@ tracebacks go to the log only.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 
@@ -35,6 +36,8 @@ TIPS: dict[FailureKind, str] = {
 
 MAX_PART_LENGTH = 4000
 """Characters of each part of an error."""
+MAX_WORD_LENGTH = 300
+"""Characters without a space between; a longer one (a made-up id in an address) is shown by its ends."""
 
 
 class ThawError(Exception):
@@ -60,7 +63,8 @@ class ThawError(Exception):
 
 
 def _short(part: str) -> str:
-    """What somebody typed may be of any length; a part of an error is not."""
+    """What somebody typed may be of any length; a part of an error is not, nor is a word in it."""
+    part = re.sub(rf"\S{{{MAX_WORD_LENGTH},}}", lambda word: f"{word[0][:60]}…{word[0][-20:]}", part)
     return part if len(part) <= MAX_PART_LENGTH else f"{part[:MAX_PART_LENGTH // 2]} … {part[-MAX_PART_LENGTH // 2:]}"
 
 

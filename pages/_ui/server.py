@@ -10,6 +10,7 @@ import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -18,6 +19,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import settings
 from core.errors import ThawError
+from pages._ui import sitemap
 
 log = logging.getLogger("thaw.server")
 
@@ -31,6 +33,10 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",  # the address is the key to the workspace
 }
+NOT_PAGES = frozenset({"_stcore", "static", "media", "component", "app", "favicon.ico"})
+"""First parts of addresses that Streamlit answers itself."""
+LOST = "lost"
+"""In the query: the page that somebody asked for and that is not there."""
 UPLOADS = "/_stcore/upload_file/"
 UPLOADS_HELD = 64
 """Files of one session that may wait in memory; the upload page takes each to disk as soon as it is there."""
@@ -56,6 +62,8 @@ class Gate:
             await _refuse(scope, send, ONLY_HERE)
         elif scope["type"] == "http" and not takes_upload(scope):
             await _refuse(scope, send, NO_UPLOADER)
+        elif (lost := no_such_page(scope)) is not None:
+            await _lead_home(scope, send, lost)
         else:
             await self.app(scope, receive, _with_headers(send))
 
@@ -96,6 +104,16 @@ def takes_upload(scope: Scope) -> bool:
     return _uploader_shown.get(session, False) and len(held.get(session, ())) < UPLOADS_HELD
 
 
+def no_such_page(scope: Scope) -> str | None:
+    """The path that a browser asks to open where there is no such page; None for everything that can be answered."""
+    headers = {name.lower(): value for name, value in scope.get("headers", ())}
+    if scope["type"] != "http" or scope["method"] != "GET" or b"text/html" not in headers.get(b"accept", b""):
+        return None
+    path = scope["path"].strip("/")
+    known = not path or path in sitemap.PAGES or path.split("/")[0] in NOT_PAGES or st.get_option("server.baseUrlPath")
+    return None if known and path != sitemap.HOME else path
+
+
 def note_uploader(shown: bool) -> None:
     """Note whether the page that this session has open shows an uploader: called by the entrypoint for every page."""
     context = get_script_run_ctx()
@@ -113,6 +131,17 @@ def open_to_others() -> None:
         with st.sidebar:
             st.caption(":material/public: This server is open to other machines (THAW_PUBLIC=1): everybody who can "
                        "reach it can use it.")
+
+
+async def _lead_home(scope: Scope, send: Send, lost: str) -> None:
+    """To the home page with all that stood in the address; `lost` names the page that is not there."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    named = "" if lost == sitemap.HOME else urlencode({LOST: lost[:80]})
+    target = "/?" + "&".join(part for part in (query, named) if part)
+    headers = {"location": target, "content-length": "0", **HEADERS}
+    await send({"type": "http.response.start", "status": 302,
+                "headers": [(k.encode(), v.encode("latin-1")) for k, v in headers.items()]})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _refuse(scope: Scope, send: Send, text: str) -> None:

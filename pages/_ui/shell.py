@@ -20,6 +20,7 @@ from pages._ui.guard import guarded as guarded
 from pages._ui.guard import problem as problem
 from pages._ui.guard import show_error as show_error
 from pages._ui.guard import show_pending
+from pages._ui.server import LOST
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
@@ -118,7 +119,11 @@ def ensure_supervisor() -> None:
 
 
 def notices() -> None:
-    """At the top of every page: a full disk, trouble of the supervisor, and errors that had no page of their own."""
+    """At the top of every page: a full disk, trouble of the supervisor, an address without a page, and errors that had
+    no page of their own."""
+    if (lost := st.query_params.pop(LOST, None)) is not None:
+        problem(f"There is no page “{lost[:80]}” here.", "The address may be mistyped, or of another version of Thaw.",
+                "This is the home page. Choose another page from the menu.")
     with guarded():
         for error in api().troubles():
             show_error(error)

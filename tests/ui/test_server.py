@@ -97,3 +97,20 @@ def test_the_data_folder_is_its_owners_alone(tmp_path: Path) -> None:
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in home.rglob("*")}
     assert len(modes) >= 4 and {mode for path, mode in modes.items() if path.is_file()} == {0o600}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+
+
+@pytest.mark.parametrize(("path", "query", "location"), [
+    ("/nonsense", b"", "/?lost=nonsense"), ("/run/deep/er", b"ws=abc&run=1", "/?ws=abc&run=1&lost=run%2Fdeep%2Fer"),
+    ("/" + "x" * 500, b"", "/?lost=" + "x" * 80), ("/home", b"ws=abc", "/?ws=abc"), ("/\r\nx-a: b", b"",
+                                                                                "/?lost=x-a%3A+b")])
+def test_an_address_without_a_page_leads_home(path: str, query: bytes, location: str) -> None:
+    asked = {**request("127.0.0.1", path=path), "query_string": query, "headers": [(b"accept", b"text/html,*/*")]}
+    sent = answer(asked, public=False)
+    assert sent[0]["status"] == 302
+    assert dict(sent[0]["headers"])[b"location"].decode().replace("%0D%0A", "") == location
+
+
+@pytest.mark.parametrize("path", ["/", "/run", "/data/", "/_stcore/health", "/static/js/index.js", "/media/x.png"])
+def test_what_can_be_answered_is_answered(path: str) -> None:
+    asked = {**request("127.0.0.1", path=path), "headers": [(b"accept", b"text/html")]}
+    assert answer(asked, public=False)[0]["status"] == 200

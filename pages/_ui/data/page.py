@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.errors import NotFoundError
 from pages._ui import shell
 from pages._ui.data import datasets, detail, importing
 from pages._ui.data import job as data_job
@@ -22,9 +23,9 @@ def one(ws: str) -> None:
         return
     dataset = shell.api().data.find(ws, ref)
     if dataset is None:
-        shell.problem("This workspace has no such dataset.", "It was deleted, or it belongs to another workspace.",
-                      "Choose one from the list of all datasets.")
-        return
+        raise NotFoundError("This workspace has no such dataset.",
+                            why="It was deleted, or it belongs to another workspace.",
+                            remedy="Choose one from the list of all datasets.")
     detail.page(ws, dataset)
 
 
