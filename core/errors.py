@@ -20,6 +20,11 @@ class FailureKind(StrEnum):
     INTERRUPTED = "interrupted"
     INTERNAL = "internal"
 
+    @property
+    def passes(self) -> bool:
+        """Whether the cause may be gone at the next try of the same; other failures come again."""
+        return self in (FailureKind.FETCH, FailureKind.INTERRUPTED)
+
 
 TIPS: dict[FailureKind, str] = {
     FailureKind.OUT_OF_MEMORY: "Halve the batch size or the text length, freeze more blocks, or choose LoRA or QLoRA; "

@@ -1,12 +1,17 @@
-"""Experiments: recipes planned, estimated, queued as runs, and their results side by side."""
+"""Experiments: recipes planned, estimated, queued as runs, acted on together, and their results side by side."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core import files
 from core.analysis import comparison
 from core.analysis.comparison import Comparison, SeedGroup
+from core.api import outlook
 from core.api.data import Data
 from core.api.desk import Desk
 from core.api.models import Models
@@ -14,18 +19,29 @@ from core.api.runs import Runs
 from core.domain import resolve
 from core.domain.dataset import Split
 from core.domain.recipe import Recipe
-from core.domain.run import JobKind
-from core.errors import RecipeError
+from core.domain.run import JobKind, Run
+from core.errors import FailureKind, RecipeError, ThawError
 from core.planning import budget, names
 from core.planning import recipes as planning
 from core.planning.budget import Budgets
 from core.planning.estimate import Estimate
+from core.planning.schedule import Outlook
 from core.store.experiments import Experiment
 from core.store.jobs import NewJob
+from core.unforeseen import is_disk_full
 
 if TYPE_CHECKING:
     from core.metrics.paired import PairedTest
 
+log = logging.getLogger("thaw.api")
+
+UNDO_S = 10.0
+"""So long a start can be undone."""
+UNDO_GRACE_S = 5.0
+"""What a click within that time may take to arrive."""
+KNOWN_SECONDS = 4096
+"""Estimates that are kept."""
+_known_seconds: dict[object, float] = {}
 NAME_CHARACTERS = 120
 """Most characters of an experiment's name."""
 
@@ -53,7 +69,95 @@ class Experiments:
 
     def all(self, ws: str) -> list[Experiment]:
         """Experiments that still have runs, newest first."""
-        return self._desk.store.experiments.list(ws)
+        return list(self._desk.store.experiments.list(ws))
+
+    def get(self, ws: str, id: str) -> Experiment:
+        """One experiment; NotFoundError when the workspace has none of that id, or none of its runs is left."""
+        return self._desk.store.experiments.get(ws, id)
+
+    def runs(self, ws: str, id: str) -> list[Run]:
+        """The runs of an experiment as they are now, in the order in which they were submitted. One query: made for
+        polling."""
+        return self._desk.store.jobs.list(ws, kind=JobKind.TRAIN, experiment=id)[::-1]
+
+    def outlook(self, ws: str, runs: Sequence[Run]) -> Outlook:
+        """When these runs start and end, and how long it takes until all have, from their estimates, the pace of what
+        is under way and everybody's place in the queue."""
+        results = {run.id: self._runs.result_of(run) for run in runs}
+        return outlook.of_experiment(self._desk, runs, results, self._seconds)
+
+    def _seconds(self, ws: str, recipe: Recipe) -> float | None:
+        """Estimated seconds of a recipe; kept once they are known."""
+        device = self._models.device()
+        key = (str(self._desk.settings.home), ws, recipe, device.measured if device else None)
+        if key not in _known_seconds:
+            found = self.estimate(ws, recipe)
+            if found is None:
+                return None
+            while len(_known_seconds) >= KNOWN_SECONDS:
+                _known_seconds.pop(next(iter(_known_seconds)))
+            _known_seconds[key] = found.seconds
+        return _known_seconds[key]
+
+    def stop(self, ws: str, id: str) -> int:
+        """Ask all its runs that wait or are worked on to stop, in one step: those under way keep and judge their best
+        checkpoint. Returns how many were asked."""
+        self.get(ws, id)
+        return self._desk.store.queue.ask_stop_all(ws, id)
+
+    def resume(self, ws: str, id: str) -> dict[str, ThawError]:
+        """Queue every run again that was stopped or interrupted, or failed of what may be gone by now. Returns the
+        error of each that could not be."""
+        self.get(ws, id)
+        refused: dict[str, ThawError] = {}
+        for run in self.runs(ws, id):
+            if run.worth_resuming:
+                try:
+                    self._runs.resume(ws, run.id)
+                except ThawError as error:
+                    refused[run.id] = error
+        return refused
+
+    def rename(self, ws: str, id: str, name: str) -> None:
+        """A new name for the experiment, and at the start of its runs' names."""
+        self._desk.store.experiments.rename(ws, id, checked_name(name))
+
+    def delete(self, ws: str, id: str) -> int:
+        """Delete all its runs with their folders; those that are worked on end at once. Returns how many they were."""
+        self.get(ws, id)
+        return self._remove(ws, id)
+
+    def undo(self, ws: str, id: str) -> int:
+        """Take the latest start back: the runs that were queued together last vanish, whether one has begun or not.
+        ThawError when that was too long ago. Returns how many they were."""
+        self.get(ws, id)
+        removed = self._remove(ws, id, started_since=time.time() - UNDO_S - UNDO_GRACE_S)
+        if not removed:
+            raise ThawError("The start cannot be undone any more.", why=f"That can be done for {UNDO_S:.0f} seconds.",
+                            remedy="Stop the runs, or delete the experiment.", kind=FailureKind.DATA)
+        return removed
+
+    def undo_left_s(self, runs: Sequence[Run]) -> float:
+        """For how many seconds the latest start among these runs of one experiment can still be undone; 0: no more."""
+        newest = max((run.created for run in runs), default=0.0)
+        return max(0.0, newest + UNDO_S - time.time())
+
+    def _remove(self, ws: str, id: str, *, started_since: float | None = None) -> int:
+        """Rows first, so that nothing shows or starts what is going; on a full disk folders first, to make room."""
+        experiments = self._desk.store.experiments
+        try:
+            folders = experiments.remove(ws, id, started_since=started_since)
+        except Exception as error:
+            if not is_disk_full(error):
+                raise
+            log.warning("The disk is full; deleting the folders of the experiment %s first", id)
+            for run in self.runs(ws, id):
+                if run.status.final and started_since is None:
+                    files.remove_folder(Path(run.folder))
+            folders = experiments.remove(ws, id, started_since=started_since)
+        for folder in folders:
+            files.remove_folder(folder)
+        return len(folders)
 
     def default_recipe(self, ws: str, *, dataset: str, model: str, method: str, effort: str = "normal", seed: int = 0,
                        label_budget: int | None = None) -> Recipe:

@@ -99,6 +99,11 @@ class Run:
     damage: str = ""
     """What of its row in the queue cannot be read; empty when all can."""
 
+    @property
+    def worth_resuming(self) -> bool:
+        """Whether going on may end otherwise: not where the same recipe would fail in the same way."""
+        return self.status.resumable and not self.damage and (self.failure is None or self.failure.kind.passes)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:

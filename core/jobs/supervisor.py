@@ -15,9 +15,10 @@ import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from operator import methodcaller
+from pathlib import Path
 from types import FrameType
 
-from core import disk, logs
+from core import disk, files, logs
 from core import settings as settings_module
 from core.data import uploads
 from core.domain import codec
@@ -189,6 +190,7 @@ class Supervisor:
         active = self._store.queue.active()
         now = next((c for c in active if c.run.id == claim.run.id and c.fence == claim.fence), None)
         if now is None:
+            self._clear_up(Path(claim.run.folder))
             return
         status = next((status for status, known in UNRECORDED.items() if known == death.returncode), None)
         # A memory-mapped file that cannot grow ends its process so (mmap(2)).
@@ -199,6 +201,11 @@ class Supervisor:
             self._finish(now, status, None)
         else:
             self._finish(now, *failures.from_death(stop_asked=now.stop_asked is not None, **vars(death)))
+
+    def _clear_up(self, folder: Path) -> None:
+        """Remove what the worker of a run that was deleted meanwhile wrote until it noticed."""
+        if self._store.jobs.of_folder(folder) is None:
+            files.remove_folder(folder)
 
     def _finish(self, claim: Claim, status: Status, failure: Failure | None) -> None:
         """Record an end, and why as the last event."""

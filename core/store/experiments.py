@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from core.errors import NotFoundError
 from core.store.database import Database
 
 
@@ -32,10 +35,55 @@ class Experiments:
         self._db.execute("INSERT INTO experiments VALUES (?, ?, ?, ?)", (found, workspace, name, time.time()))
         return found
 
-    def list(self, workspace: str) -> list[Experiment]:
+    def list(self, workspace: str) -> Sequence[Experiment]:
         """Experiments of a workspace that still have a run, newest first."""
+        return self._of(workspace)
+
+    def get(self, workspace: str, id: str) -> Experiment:
+        """One experiment that still has a run; NotFoundError when this workspace has none of that id."""
+        found = next((experiment for experiment in self._of(workspace, " AND e.id = ?", id)), None)
+        if found is None:
+            raise _missing(id)
+        return found
+
+    def rename(self, workspace: str, id: str, name: str) -> None:
+        """A new name; runs that carry the old one at the start of their own names get the new one there, too."""
+        with self._db.write() as connection:
+            row = connection.execute("SELECT name FROM experiments WHERE id = ? AND workspace = ?",
+                                     (id, workspace)).fetchone()
+            if row is None:
+                raise _missing(id)
+            old = f"{row['name']} · "
+            connection.execute("UPDATE experiments SET name = ? WHERE id = ?", (name, id))
+            connection.execute("UPDATE jobs SET name = ? || substr(name, ?) WHERE experiment = ? AND workspace = ?"
+                               " AND substr(name, 1, ?) = ?",
+                               (f"{name} · ", len(old) + 1, id, workspace, len(old), old))
+
+    def remove(self, workspace: str, id: str, *, started_since: float | None = None) -> Sequence[Path]:
+        """Remove rows and events of its runs in one step, also of those that are worked on: a worker whose row is gone
+        ends itself. Returns their folders, which the caller deletes.
+
+        started_since: only the runs that were submitted last, together, and after this time; none when that was before.
+        """
+        with self._db.write() as connection:
+            rows = connection.execute(
+                "SELECT id, folder FROM jobs WHERE experiment = :id AND workspace = :ws AND (:since IS NULL OR"
+                " (created >= :since AND created = (SELECT max(created) FROM jobs WHERE experiment = :id)))",
+                {"id": id, "ws": workspace, "since": started_since}).fetchall()
+            for row in rows:
+                connection.execute("DELETE FROM jobs WHERE id = ?", (row["id"],))
+                connection.execute("DELETE FROM events WHERE run = ?", (row["id"],))
+        return [Path(row["folder"]) for row in rows]
+
+    def _of(self, workspace: str, more: str = "", *values: str) -> Sequence[Experiment]:
         rows = self._db.rows("SELECT * FROM experiments e WHERE workspace = ?"
-                             " AND EXISTS (SELECT 1 FROM jobs WHERE experiment = e.id) ORDER BY created DESC",
-                             (workspace,))
+                             f" AND EXISTS (SELECT 1 FROM jobs WHERE experiment = e.id){more} ORDER BY created DESC",
+                             (workspace, *values))
         return [Experiment(id=row["id"], workspace=row["workspace"], name=row["name"], created=row["created"])
                 for row in rows]
+
+
+def _missing(id: str) -> NotFoundError:
+    return NotFoundError(f"There is no experiment {id[:80]!r} here.",
+                         why="Its runs were deleted, or it belongs to another workspace.",
+                         remedy="Open the Runs page to see the experiments of this workspace.")

@@ -92,11 +92,13 @@ class Jobs:
         row = self._db.row("SELECT * FROM jobs WHERE folder = ? ORDER BY ticket DESC LIMIT 1", (str(folder),))
         return to_run(row) if row else None
 
-    def list(self, workspace: str, *, kind: JobKind | None = None) -> list[Run]:
-        """Runs of a workspace, newest first; of every kind also damaged ones (`Run.damage`), of one kind sound ones."""
+    def list(self, workspace: str, *, kind: JobKind | None = None, experiment: str | None = None) -> list[Run]:
+        """Runs of a workspace (and of one experiment), newest first; of every kind also damaged ones (`Run.damage`), of
+        one kind sound ones."""
+        one = " AND experiment = :experiment" if experiment is not None else ""
         rows = self._db.rows(f"{PLACES} {_ROWS} WHERE jobs.workspace = :workspace AND (:kind IS NULL OR kind = :kind)"
-                             " ORDER BY created DESC, ticket DESC",
-                             {"workspace": workspace, "kind": kind.value if kind else None})
+                             f"{one} ORDER BY created DESC, jobs.rowid DESC",
+                             {"workspace": workspace, "kind": kind.value if kind else None, "experiment": experiment})
         runs = [to_run(row) for row in rows]
         return [run for run in runs if not run.damage] if kind else runs
 

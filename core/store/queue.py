@@ -15,7 +15,7 @@ from core.domain import codec
 from core.domain.run import Failure, Run, Status
 from core.store.database import Database
 from core.store.jobs import check_room, missing, to_run, to_status
-from core.store.queue_order import NEXT, NEXT_OF
+from core.store.queue_order import LINE, NEXT, NEXT_OF
 
 _CLAIM = """
     UPDATE jobs SET status = 'running', fence = fence + 1, attempts = attempts + 1, started = :now, finished = NULL,
@@ -40,6 +40,16 @@ class Claim:
     stop_asked: float | None
     stop_seen: float | None
     stop_forced: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A job in the line."""
+
+    id: str
+    workspace: str
+    recipe: str | None
+    """Its JSON, as it is stored; None for jobs that do not train."""
 
 
 class Queue:
@@ -107,6 +117,26 @@ class Queue:
             " WHERE id = :job AND workspace = :ws AND status IN ('queued', 'running', 'stopping') RETURNING status",
             {"now": time.time(), "job": job, "ws": workspace})
         return to_status(row["status"]) if row else self._status(workspace, job)
+
+    def ask_stop_all(self, workspace: str, experiment: str) -> int:
+        """Ask every job of an experiment to stop, in one step, so that none starts in between: queued ones end at once,
+        running ones keep their best; those that are stopping go on with that. Returns how many were asked."""
+        return self._db.execute(
+            "UPDATE jobs SET stop_asked = coalesce(stop_asked, :now),"
+            " finished = CASE WHEN status = 'queued' THEN :now ELSE finished END,"
+            " status = CASE WHEN status = 'queued' THEN 'stopped' ELSE 'stopping' END"
+            " WHERE experiment = :experiment AND workspace = :ws AND status IN ('queued', 'running')",
+            {"now": time.time(), "experiment": experiment, "ws": workspace})
+
+    def line(self, *, most: int) -> list[Waiting]:
+        """The first jobs of the training lane that wait, of all workspaces, in the order in which they will start: for
+        telling how long a wait is, never for pages."""
+        rows = self._db.rows(f"{LINE} LIMIT :most", {"most": most})
+        return [Waiting(id=row["id"], workspace=row["workspace"], recipe=row["recipe"]) for row in rows]
+
+    def stamp(self) -> tuple[object, ...]:
+        """Changes whenever a job comes, starts or ends; a few numbers, however long the queue is."""
+        return tuple(self._db.rows("SELECT total(waiting), total(busy), max(served), total(first) FROM turns")[0])
 
     def stop_seen(self, job: str, *, fence: int) -> None:
         """The worker has noticed the wish to stop and is winding up."""

@@ -1,0 +1,88 @@
+"""How long experiments and places in the queue will take: the line of all workspaces, told in seconds only."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from core.api.desk import Desk
+from core.domain.recipe import Recipe
+from core.domain.run import JobKind, Result, Run, Status
+from core.planning.schedule import FEATURES_S, Outlook, Stretch, factor, left, pace, schedule
+
+Seconds = Callable[[str, Recipe], "float | None"]
+"""Workspace and recipe -> estimated seconds; None when that cannot be told yet."""
+
+LINE = 2000
+"""Waiting jobs that are looked at; places behind them are told without minutes."""
+KEPT_S = 4.0
+"""So long the line is kept: everybody's pages poll, and it changes when a run starts or ends."""
+
+_NOT_TRAINING = (JobKind.PREPARE, JobKind.IMPORT)
+"""Kinds that have a lane of their own."""
+_lines: dict[str, tuple[float, object, dict[str, Stretch]]] = {}
+
+
+def of_experiment(desk: Desk, runs: Sequence[Run], results: Mapping[str, Result | None], seconds: Seconds) -> Outlook:
+    """When the runs of one experiment start and end.
+
+    Runs that are done correct the estimates of those to come: by how much longer than estimated they took.
+    """
+    open_ = [run for run in runs if not run.status.final]
+    if not open_:
+        return Outlook(left_s=0.0)
+    line = _line(desk, seconds)
+    done = [(took, expected) for run in runs if run.recipe and (result := results.get(run.id))
+            and (took := result.marginal_seconds or result.seconds)
+            and (expected := seconds(run.workspace, run.recipe))]
+    correct = factor([took for took, _ in done], [expected for _, expected in done])
+    found = {run.id: Stretch(starts_s=correct * line[run.id].starts_s, ends_s=correct * line[run.id].ends_s)
+             for run in open_ if run.id in line}
+    known = len(found) == len(open_)
+    return Outlook(left_s=max(stretch.ends_s for stretch in found.values()) if known else None, runs=found)
+
+
+def _line(desk: Desk, seconds: Seconds) -> dict[str, Stretch]:
+    """Every job that runs or waits; kept for a few seconds while none starts, ends or comes."""
+    key, now, stamp = str(desk.settings.database), time.monotonic(), desk.store.queue.stamp()
+    at, of, found = _lines.get(key, (float("-inf"), None, {}))
+    if now - at > KEPT_S or of != stamp:
+        found = _laid_out(desk, seconds)
+        _lines[key] = (now, stamp, found)
+    return found
+
+
+def _laid_out(desk: Desk, seconds: Seconds) -> dict[str, Stretch]:
+    queue = desk.store.queue
+    training = [claim.run for claim in queue.active() if claim.run.kind not in _NOT_TRAINING]
+    waiting = [(job.id, _takes(job.workspace, job.recipe, seconds)) for job in queue.line(most=LINE)]
+    return schedule({run.id: _left(desk, run, seconds) for run in training}, waiting, slots=desk.settings.slots)
+
+
+def _takes(workspace: str, recipe: str | None, seconds: Seconds) -> float | None:
+    if recipe is None:
+        return FEATURES_S
+    try:
+        return seconds(workspace, _recipe(recipe))
+    except Exception:  # noqa: BLE001 - somebody else's damaged row: it ends as soon as it starts
+        return 0.0
+
+
+def _left(desk: Desk, run: Run, seconds: Seconds) -> float | None:
+    """Seconds that a run under way still needs."""
+    if run.recipe is None:
+        return FEATURES_S
+    now, estimated = time.time(), seconds(run.workspace, run.recipe)
+    if run.status is Status.STOPPING:
+        return left(estimated, elapsed_s=estimated or 0.0, pace_s=None)
+    step = desk.store.events.last(run.id, "step")
+    this_attempt = step is not None and step.time >= (run.started or 0.0)
+    measured = pace(step.data, age_s=now - step.time) if step is not None and this_attempt else None
+    return left(estimated, elapsed_s=now - (run.started or now), pace_s=measured)
+
+
+@functools.lru_cache(maxsize=4096)
+def _recipe(text: str) -> Recipe:
+    return Recipe.from_json(json.loads(text))
