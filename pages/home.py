@@ -2,6 +2,7 @@ import streamlit as st
 
 from core.models.methods import HOME
 from pages._ui import devices, shell
+from pages._ui.experiment import actions as experiment
 from pages._ui.runs import run_list
 from pages._ui.train import form
 from pages._ui.words import glossary
@@ -35,7 +36,7 @@ with st.container(border=True):
         with shell.guarded():
             ids = api.experiments.compare_bundled(
                 ws, dataset=dataset.id, model=model.id, methods=HOME[dataset.task], effort=effort)
-            shell.go("run", run=ids[0])
+            experiment.started(ws, ids, by="home")
     devices.downloads(model, dataset)
 with st.container(border=True):
     st.header("The same with pictures")
@@ -51,7 +52,7 @@ with st.container(border=True):
         with shell.guarded():
             ids = api.experiments.compare_bundled(
                 ws, dataset=pictures.id, model=network.id, methods=HOME[pictures.task], effort=effort)
-            shell.go("run", run=ids[0])
+            experiment.started(ws, ids, by="home")
     devices.downloads(network, pictures)
 
 st.header("Recent runs")

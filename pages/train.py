@@ -4,6 +4,7 @@ from core import tasks
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from pages._ui import shell
+from pages._ui.experiment import actions as experiment
 from pages._ui.train import augmentation, estimates, form, freeze_grid, recipe_form
 
 shell.require_entrypoint()
@@ -75,7 +76,7 @@ if st.button(f"Start {len(runs)} run{'s' * (len(runs) > 1)}", type="primary", ic
              key="start", disabled=bool(budgets.problems),
              help="Mend the label budgets first." if budgets.problems else None):
     with shell.guarded():
-        shell.go("run", run=api.experiments.submit(ws, runs, name=name or "")[0])
+        experiment.started(ws, api.experiments.submit(ws, runs, name=name or ""), by="train")
 if not fits:
     st.caption(":material/warning: At least one run will probably end with *out of memory*. You can start it all the "
                "same.")

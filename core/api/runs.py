@@ -132,6 +132,16 @@ class Runs:
             file.seek(max(0, path.stat().st_size - LOG_BYTES))
             return file.read().decode("utf-8", errors="replace")
 
+    def has_result(self, run: Run) -> bool:
+        """Whether it left a result, without reading it."""
+        return run.status.final and (Path(run.folder) / "result.json").is_file()
+
+    def last_phase(self, ws: str, id: str) -> str:
+        """The phase in which a run is or ended; empty when it never began."""
+        self.get(ws, id)
+        event = self._desk.store.events.last(id, "phase")
+        return str(event.data.get("phase", "")) if event else ""
+
     def result_of(self, run: Run) -> Result | None:
         """The same of a run at hand."""
         if not run.status.final:

@@ -36,6 +36,8 @@ class RunState:
     """Phase -> Unix time at which it began, in order of appearance."""
     progress: dict[str, Any] = field(default_factory=dict)
     step: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    """The newest scores on validation rows."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -52,6 +54,8 @@ class RunState:
                 self.progress = event.data
             elif event.kind == "step":
                 self.step = event.data
+            elif event.kind == "eval":
+                self.scores = event.data
             elif event.kind == "note" and event.data["text"] not in self.notes:
                 self.notes.append(str(event.data["text"]))
 
@@ -61,17 +65,18 @@ def follow(ws: str, run_id: str) -> tuple[Run, RunState]:
     state: RunState = st.session_state.setdefault(f"state_{run_id}", RunState())
     progress = shell.api().runs.progress(ws, run_id, after=state.last_seq)
     if progress.run.attempts != state.attempt:
-        state.attempt, state.phases, state.progress = progress.run.attempts, {}, {}
+        state.attempt = progress.run.attempts
+        state.phases, state.progress, state.step, state.scores = {}, {}, {}, {}
     state.add(progress.events)
     state.last_seq = progress.last_seq
     return progress.run, state
 
 
-def badge(run: Run) -> None:
-    """The status of a run as a coloured badge with an icon."""
+def badge(run: Run, *, more: str = "") -> None:
+    """The status of a run as a coloured badge with an icon. more: said after it."""
     colour, icon = STATUS[run.status]
     text = f"queued, place {run.position}" if run.status is Status.QUEUED and run.position else run.status.value
-    st.badge(text, icon=icon, color=colour)  # type: ignore[arg-type]
+    st.badge(f"{text}, {more}" if more else text, icon=icon, color=colour)  # type: ignore[arg-type]
 
 
 def stepper(run: Run, state: RunState) -> None:
@@ -90,8 +95,8 @@ def stepper(run: Run, state: RunState) -> None:
                      color="gray", help=f"{phase}: {word}")
 
 
-def bar(run: Run, state: RunState) -> None:
-    """One progress bar: the phase's own measure, or steps while training."""
+def bar(run: Run, state: RunState, *, more: str = "") -> None:
+    """One progress bar: the phase's own measure, or steps while training. more: said after it."""
     if run.status is Status.QUEUED:
         place = f", place {run.position}" if run.position else ""
         turns = " (workspaces take turns)" if (run.position or 1) > 1 else ""
@@ -108,7 +113,7 @@ def bar(run: Run, state: RunState) -> None:
         amount = size(done) + (f" of {size(total)}" if total else "")
     elif done or total:
         amount = f"{done:,.0f}" + (f" of {total:,.0f}" if total else "") + f" {unit}"
-    text = " · ".join(part for part in (state.phase.capitalize(), amount, shell.escape(note)) if part)
+    text = " · ".join(part for part in (state.phase.capitalize(), amount, shell.escape(note), more) if part)
     st.progress(min(1.0, done / total) if total else 0.0, text=text)
 
 

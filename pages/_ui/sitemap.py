@@ -30,6 +30,7 @@ PAGES: dict[str, Entry] = {
     "dataset": Entry("Dataset", ":material/subdirectory_arrow_right:", shows="dataset"),
     "train": Entry("Train", ":material/model_training:"),
     "runs": Entry("Runs", ":material/list_alt:"),
+    "experiment": Entry("Experiment", ":material/subdirectory_arrow_right:", shows="experiment"),
     "run": Entry("Run", ":material/subdirectory_arrow_right:", shows="run"),
     "compare": Entry("Compare", ":material/stacked_line_chart:"),
     "features": Entry("Features", ":material/scatter_plot:"),

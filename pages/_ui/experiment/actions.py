@@ -1,0 +1,117 @@
+"""What can be done to a whole experiment: stop, resume, rename, duplicate with changes, delete; and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+import streamlit as st
+
+from core.domain.run import Run, Status
+from core.metrics import primary
+from core.plots.numbers import measured
+from pages._ui import arms, guard, shell
+from pages._ui.experiment import results
+from pages._ui.train import prefill
+
+if TYPE_CHECKING:
+    from core.store.experiments import Experiment
+
+
+def started(ws: str, ids: Sequence[str], *, by: str) -> NoReturn:
+    """Open the experiment of runs that have just been started. by: the page to return to when that is undone."""
+    experiment = shell.api().runs.get(ws, ids[0]).experiment
+    if experiment is None:
+        shell.go("run", run=ids[0])
+    st.session_state[f"started_from_{experiment}"] = by
+    shell.go("experiment", experiment=experiment)
+
+
+def bar(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:
+    """The actions that make sense now, as one row of buttons."""
+    api = shell.api()
+    open_ = [run for run in members if not run.status.final]
+    again = [run for run in members if run.worth_resuming]
+    with st.container(horizontal=True, gap="small"):
+        if open_ and st.button("Stop all", icon=":material/stop:", key="stop_all",
+                               disabled=all(run.status is Status.STOPPING for run in open_),
+                               help="Waiting runs end at once; those under way keep and judge their best checkpoint. "
+                                    "They can be resumed."):
+            with shell.guarded():
+                api.experiments.stop(ws, experiment.id)
+                st.rerun()
+        if again and st.button(f"Resume {len(again)} run{'s' * (len(again) > 1)}", icon=":material/play_arrow:",
+                               key="resume_all", type="primary",
+                               help="Those that were stopped or interrupted go on from their last checkpoint. Runs "
+                                    "that would fail in the same way again are left alone."):
+            _resume(ws, experiment, members)
+        if st.button("Duplicate with changes", icon=":material/content_copy:", key="duplicate",
+                     help="Opens the Train page with these recipes: change whatever you like, and start it as a new "
+                          "experiment."):
+            with shell.guarded():
+                prefill.train(ws, experiment.name, members)
+                shell.go("train")
+        if st.button("Rename", icon=":material/edit:", key="rename_all"):
+            _rename(ws, experiment)
+        if st.button("Delete", icon=":material/delete:", key="delete_all", help="Asks before it deletes."):
+            _delete(ws, experiment, members)
+
+
+def next_steps(members: Sequence[Run]) -> None:
+    """When all have ended: where to go from here."""
+    ready = [run for run in members if shell.api().runs.has_result(run)]
+    if not ready:
+        return
+    names = arms.names(members)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.markdown(f":material/bar_chart: [See results](#{results.ANCHOR})", width="content")
+        shell.link("features", "See inside", icon=":material/scatter_plot:", run=ready[-1].id)
+        with st.popover("Use it", icon=":material/download:"):
+            st.caption("Predictions, downloads and code of one trained model:")
+            for run in ready:
+                shell.link("run", names[run.id] + _score(run), run=run.id)
+
+
+def _score(run: Run) -> str:
+    result = shell.api().runs.result_of(run)
+    scores = result.metrics.get("test", {}) if result else {}
+    metric = primary(scores)
+    if metric is None:
+        return ""
+    found = scores[metric.name]
+    return f" · {measured(found.value, found.low, found.high)}"
+
+
+def _resume(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:
+    with shell.guarded():
+        refused = shell.api().experiments.resume(ws, experiment.id)
+        if not refused:
+            st.rerun()
+        names = arms.names(members)
+        for id, error in refused.items():
+            shell.problem(f"{names[id]}: {error.what}", error.why, error.remedy)
+
+
+@guard.dialog("Rename the experiment")
+def _rename(ws: str, experiment: Experiment) -> None:
+    name = st.text_input("New name", value=experiment.name, max_chars=80, key="rename_all_text")
+    if st.button("Save", type="primary", key="rename_all_yes"):
+        with shell.guarded():
+            shell.api().experiments.rename(ws, experiment.id, name or "")
+            st.rerun()
+
+
+@guard.dialog("Delete this experiment?")
+def _delete(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:
+    open_ = sum(not run.status.final for run in members)
+    st.markdown(f"**{shell.escape(experiment.name)}** with its {len(members)} run{'s' * (len(members) > 1)}, their "
+                "curves, predictions, checkpoints and artifacts will be gone for good."
+                + (f" {open_} of them {'are' if open_ > 1 else 'is'} still under way and will end at once."
+                   if open_ else ""))
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", icon=":material/delete:", key="delete_all_yes"):
+            with shell.guarded():
+                shell.api().experiments.delete(ws, experiment.id)
+                shell.go("runs")
+        if st.button("Keep it", key="delete_all_no"):
+            st.rerun()

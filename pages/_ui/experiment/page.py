@@ -1,0 +1,58 @@
+"""One experiment, or a choice of runs across experiments: the runs as they go, and below them their results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.domain.run import JobKind, Run
+from pages._ui import shell
+from pages._ui.experiment import actions, results, rows
+from pages._ui.runs import run_list
+
+
+def one(ws: str) -> None:
+    """The experiment that the address names."""
+    id = shell.opened("experiment").get("experiment")
+    if id is None:
+        choice(ws)
+        return
+    shell.link("runs", "All experiments", icon=":material/arrow_back:")
+    experiment = shell.api().experiments.get(ws, id)
+    members = shell.api().experiments.runs(ws, id)
+    st.title(shell.escape(experiment.name))
+    actions.bar(ws, experiment, members)
+    _draw(ws, rows.Group(experiment=id), members)
+
+
+def choice(ws: str) -> None:
+    """The runs that the address names, of whatever experiments; without any, those of the newest experiment."""
+    st.title("Compare")
+    every = shell.api().runs.all(ws, kind=JobKind.TRAIN)
+    if not every:
+        shell.empty("Nothing to compare yet. Start the comparison on the home page, or choose your own methods: each "
+                    "run appears here as soon as it is done.", page="home", label="Go to the first comparison")
+        return
+    asked = [id for id in st.query_params.get("runs", "").split(",") if id]
+    members = [run for run in every if run.id in asked][::-1] or _newest(every)
+    named = run_list.titles(ws)
+    with st.container(horizontal=True, gap="small"):
+        for experiment in dict.fromkeys(run.experiment for run in members):
+            if experiment in named:
+                shell.link("experiment", named[experiment], icon=":material/science:", experiment=experiment)
+    _draw(ws, rows.Group(experiment=None, ids=tuple(run.id for run in members)), members)
+
+
+def _newest(every: Sequence[Run]) -> list[Run]:
+    """Of the newest experiment with a result; of the newest one where none has any."""
+    groups = run_list.groups(every)
+    finished = (group for group in groups if any(shell.api().runs.has_result(run) for run in group))
+    return next(finished, groups[0])
+
+
+def _draw(ws: str, group: rows.Group, members: Sequence[Run]) -> None:
+    if all(run.status.final for run in members):
+        actions.next_steps(members)
+    rows.panel(ws, group, members)
+    results.section(ws, members, experiment=group.experiment)

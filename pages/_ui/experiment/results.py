@@ -1,0 +1,80 @@
+"""Results of runs side by side, for any choice of runs: how good, how fast, which errors, what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.domain.run import JobKind, Run
+from pages._ui import arms, shell
+from pages._ui.compare import parts, table
+from pages._ui.experiment import tally
+from pages._ui.runs import run_list
+
+ANCHOR = "results"
+
+
+def section(ws: str, members: Sequence[Run], *, experiment: str | None) -> None:
+    """Below the rows, as soon as one run is finished: the choice of runs and everything that is told of them."""
+    api = shell.api()
+    every = {run.id: run for run in api.runs.all(ws, kind=JobKind.TRAIN)}
+    ready = [id for id in every if api.runs.has_result(every[id])]
+    own = [run.id for run in members if run.id in ready]
+    if not own:
+        return
+    st.header("Results", anchor=ANCHOR, divider="gray")
+    titles = run_list.titles(ws)
+    ids = _choose(ready, own, arms.titled([every[id] for id in ready], titles), key=f"choice_{experiment}")
+    _left_out(members, ids)
+    if not ids:
+        st.caption("Choose at least one run.")
+        return
+    runs = parts.load(ws, ids)
+    names = arms.titled([run for run, _ in runs.values()], titles)
+    comparison = api.experiments.compare(ws, list(runs))
+    parts.same_rows(runs, names)
+    table.table(runs, names)
+    table.seeds(ws, runs)
+    metric = parts.quality(runs, names)
+    parts.paired(ws, runs, names, metric)
+    parts.learning(comparison, runs, names)
+    parts.confusions(comparison, runs, names)
+    parts.differences(comparison, runs, names)
+
+
+def _choose(ready: Sequence[str], own: Sequence[str], labels: dict[str, str], *, key: str) -> list[str]:
+    """The runs to compare: those of the address, else all finished ones of the experiment; kept in the address.
+
+    A choice that nobody has touched grows as runs finish.
+    """
+    state = st.session_state
+    asked = [id for id in st.query_params.get("runs", "").split(",") if id in ready]
+    before = state.get(f"{key}_offered")
+    if key not in state or (asked and asked != state.get(f"{key}_kept")):
+        state[key] = asked or list(own)
+    elif before is not None and list(state[key]) == before:
+        state[key] = list(own)
+    state[key] = [id for id in state[key] if id in ready]
+    picked = list(st.multiselect("Runs", ready, key=key, format_func=labels.__getitem__,
+                                 help="Every run with a result can be added, also of other experiments."))
+    state[f"{key}_offered"] = list(own)
+    if picked and set(picked) != set(own):
+        state[f"{key}_kept"] = picked
+        st.query_params["runs"] = ",".join(picked)
+    return picked
+
+
+def _left_out(members: Sequence[Run], ids: Sequence[str]) -> None:
+    """Name the runs of the experiment that are not in the results, and why."""
+    names = arms.names(members)
+    missing = [f"{shell.escape(names[run.id])} ({_reason(run)})" for run in members if run.id not in ids]
+    if missing:
+        st.caption(f":material/info: Not in these results: {'; '.join(missing)}.")
+
+
+def _reason(run: Run) -> str:
+    if not run.status.final:
+        return "still under way"
+    text = tally.why(run).rstrip(".")
+    return f"{run.status.value}: {shell.escape(text)}" if text else "not chosen"
