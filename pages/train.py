@@ -5,13 +5,14 @@ from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from pages._ui import shell
 from pages._ui.experiment import actions as experiment
-from pages._ui.train import augmentation, estimates, form, freeze_grid, recipe_form
+from pages._ui.train import augmentation, estimates, form, freeze_grid, prefill, recipe_form
 
 shell.require_entrypoint()
 
 ws, api = shell.workspace(), shell.api()
 
 shell.title("Train")
+prefill.notice()
 left, right = st.columns(2)
 with left:
     dataset_ref = form.dataset(ws)

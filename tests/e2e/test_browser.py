@@ -124,7 +124,7 @@ def test_a_fork_starts_a_new_run_with_what_was_changed(past, serve, page):
     dialog.get_by_label("LoRA rank", exact=True).fill("4")
     dialog.get_by_label("LoRA rank", exact=True).press("Enter")
     press(page, "Start the fork")
-    expect(page.get_by_role("heading", name=re.compile("fork"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", level=1, name="Tiny, MiniLM")).to_be_visible(timeout=SLOW)
     api = Thaw(settings)
     new = next(r for r in api.runs.all(WORKSPACE) if r.parent == ended.done[1])
     assert new.recipe.lora.rank == 4
@@ -163,20 +163,20 @@ def test_from_an_empty_folder_to_a_finished_comparison(serve, page):
     server = serve()
     page.goto(server.url())
     page.get_by_role("button", name="Compare on BBC News with MiniLM").click(timeout=SLOW)
-    expect(page).to_have_url(re.compile(r"/run\?.*run="), timeout=SLOW)
-    expect(page.get_by_role("heading", name=re.compile("Linear probe"))).to_be_visible(timeout=SLOW)
+    expect(page).to_have_url(re.compile(r"/experiment\?.*experiment="), timeout=SLOW)
+    expect(page.get_by_role("heading", name="BBC News, MiniLM")).to_be_visible(timeout=SLOW)
     address = page.url
     page.reload()
-    expect(page.get_by_role("heading", name=re.compile("Linear probe"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="BBC News, MiniLM")).to_be_visible(timeout=SLOW)
     assert page.url == address
 
-    expect(page.get_by_text("Measured", exact=True)).to_be_visible(timeout=600_000)
+    expect(page.get_by_role("heading", name="Results")).to_be_visible(timeout=600_000)
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
     again = serve(port=server.port)
     page.goto(address)
-    expect(page.get_by_text("Measured", exact=True)).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("Test accuracy", exact=True)).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="How good")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(re.compile(r"0\.9\d.* test accuracy")).first).to_be_visible(timeout=SLOW)
     honest(page)
 
     page.get_by_role("link", name="All runs").click()

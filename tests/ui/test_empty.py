@@ -4,6 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.api import Thaw
+from core.models.methods import REGISTRY
 from pages._ui.sitemap import PAGES
 from tests.conftest import WORKSPACE
 from tests.ui.conftest import ENTRYPOINT, heading, shown
@@ -52,14 +53,16 @@ def test_a_first_visit_gets_a_workspace_that_cannot_be_guessed(app):
     assert len("".join(at.query_params["ws"])) >= 16
 
 
-def test_the_home_button_queues_one_run_a_method_and_opens_the_first(app, settings):
+def test_the_home_button_queues_one_run_a_method_and_opens_their_experiment(app, settings):
     at = app()
     at.button(key="first_comparison").click().run()
     assert not at.exception
     assert not at.error
     runs = Thaw(settings).runs.all(WORKSPACE)
     assert [r.recipe.method for r in reversed(runs)] == ["probe", "partial", "lora", "qlora", "full", "scratch"]
-    assert "Linear probe" in shown(at)
+    assert at.title[0].value == "BBC News, MiniLM"
+    for run in runs:
+        assert REGISTRY[run.recipe.method].card.summary in shown(at)
 
 
 @pytest.mark.parametrize("page", WHOLE)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 def started(ws: str, ids: Sequence[str], *, by: str) -> NoReturn:
     """Open the experiment of runs that have just been started. by: the page to return to when that is undone."""
+    prefill.forget()
     experiment = shell.api().runs.get(ws, ids[0]).experiment
     if experiment is None:
         shell.go("run", run=ids[0])

@@ -39,7 +39,7 @@ def choice(ws: str) -> None:
     named = run_list.titles(ws)
     with st.container(horizontal=True, gap="small"):
         for experiment in dict.fromkeys(run.experiment for run in members):
-            if experiment in named:
+            if experiment is not None and experiment in named:
                 shell.link("experiment", named[experiment], icon=":material/science:", experiment=experiment)
     _draw(ws, rows.Group(experiment=None, ids=tuple(run.id for run in members)), members)
 

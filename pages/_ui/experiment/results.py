@@ -9,8 +9,7 @@ import streamlit as st
 from core.domain.run import JobKind, Run
 from pages._ui import arms, shell
 from pages._ui.compare import parts, table
-from pages._ui.experiment import tally
-from pages._ui.runs import run_list
+from pages._ui.runs import run_list, tally
 
 ANCHOR = "results"
 

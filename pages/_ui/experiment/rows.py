@@ -14,8 +14,8 @@ from core.models.methods import REGISTRY
 from core.planning.schedule import Outlook, Stretch
 from core.plots.numbers import duration, measured
 from pages._ui import arms, guard, live, shell
-from pages._ui.experiment import tally
-from pages._ui.runs import run_list
+from pages._ui.runs import run_list, tally
+from pages._ui.words import word
 
 SHOWN = 24
 """Rows at first; the others come with a press, so that a page of many runs costs what it shows."""
@@ -60,12 +60,12 @@ def _panel(ws: str, group: Group, drawn: object, was_moving: bool) -> None:
         told: set[str] = set()
         for run in shown:
             method = run.recipe.method if run.recipe else ""
-            _row(ws, run, names[run.id], outlook.runs.get(run.id), summary=method not in told)
+            _row(ws, run, names[run.id], outlook.runs.get(run.id), summary=method not in told,
+                 others=any(not other.status.final for other in members))
             told.add(method)
-        if len(members) > len(shown) and st.button(f"Show {len(members) - len(shown)} more runs",
-                                                   icon=":material/expand_more:", key=f"more_{group.experiment}"):
-            st.session_state[_all_key(group)] = True
-            st.rerun(scope="fragment")
+        if len(members) > len(shown):
+            st.button(f"Show {len(members) - len(shown)} more runs", icon=":material/expand_more:",
+                      key=f"more_{group.experiment}", on_click=guard.callback(_show_all), args=(group,))
 
 
 def summary(members: Sequence[Run], outlook: Outlook) -> None:
@@ -94,23 +94,25 @@ def _undo(ws: str, experiment: str, left_s: float) -> None:
         st.caption(f"for {left_s:.0f} more seconds")
 
 
-def _row(ws: str, run: Run, name: str, when: Stretch | None, *, summary: bool) -> None:
+def _row(ws: str, run: Run, name: str, when: Stretch | None, *, summary: bool, others: bool) -> None:
+    """others: whether more runs of the experiment are under way."""
     with st.container(border=True, key=f"row_{run.id}"):
-        left, middle, right = st.columns([4, 4, 3], vertical_alignment="center")
-        with left:
+        left, middle, right = st.columns([5, 4, 3], vertical_alignment="center")
+        with left, st.container(gap=None):
             shell.link("run", name, icon=":material/chevron_right:", run=run.id)
             card = REGISTRY[run.recipe.method].card if run.recipe and run.recipe.method in REGISTRY else None
             if card and summary:
                 st.caption(card.summary)
         result = shell.api().runs.result_of(run)
         story = live.follow(ws, run.id)[1] if run.status in (Status.RUNNING, Status.STOPPING) else None
-        with middle:
-            _state(ws, run, story, when, result)
-        with right:
+        with middle, st.container(gap="xxsmall"):
+            _state(ws, run, story, when, result, others=others)
+        with right, st.container(gap=None):
             _score(run, story, result)
 
 
-def _state(ws: str, run: Run, story: live.RunState | None, when: Stretch | None, result: Result | None) -> None:
+def _state(ws: str, run: Run, story: live.RunState | None, when: Stretch | None, result: Result | None,
+           *, others: bool) -> None:
     """Where the run is: waiting with minutes, at work with a bar, or how it ended."""
     if run.status is Status.QUEUED:
         starts = f"starts in {tally.about(when.starts_s)}" if when and when.starts_s > 0 else ""
@@ -126,7 +128,7 @@ def _state(ws: str, run: Run, story: live.RunState | None, when: Stretch | None,
         phase = shell.api().runs.last_phase(ws, run.id)
         live.badge(run, more=f"while {phase}" if phase and run.status is not Status.STOPPED else "")
         if text := tally.why(run):
-            st.caption(shell.escape(text))
+            st.caption(shell.escape(text) + (" The others go on." if others and run.failure else ""))
     if run.status.final and (damage := shell.api().runs.damage(ws, run.id)):
         st.caption(f":material/broken_image: damaged: {shell.escape(', '.join(damage))}")
 
@@ -140,16 +142,15 @@ def _score(run: Run, story: live.RunState | None, result: Result | None) -> None
             st.caption("No test score: the dataset has no test row.")
             return
         found = scores[metric.name]
-        st.markdown(f"**{measured(found.value, found.low, found.high)}**")
-        st.caption(metric.on("test"), help=metric.explanation)
+        st.markdown(f"**{measured(found.value, found.low, found.high)}** {metric.on('test')}",
+                    help=f"{metric.explanation} {word('interval')}")
         with st.container(horizontal=True, gap="small"):
             shell.link("features", "See inside", icon=":material/scatter_plot:", run=run.id)
             shell.link("run", "Use it", icon=":material/download:", run=run.id)
         return
     metric = primary(story.scores) if story else None
     if story and metric and Phase.TRAINING in story.phases:
-        st.markdown(f"{story.scores[metric.name]:.2f} so far")
-        st.caption(metric.on("validation"))
+        st.markdown(f"{story.scores[metric.name]:.2f} {metric.on('validation')} so far")
     else:
         st.caption("No result" if run.status.final else "–")
 
@@ -161,6 +162,10 @@ def _undo_s(group: Group, members: Sequence[Run]) -> float:
 def _stamp(members: Sequence[Run]) -> object:
     """What the rest of the page depends on: which runs there are, and which of them have ended how."""
     return tuple((run.id, run.status if run.status.final else None) for run in members)
+
+
+def _show_all(group: Group) -> None:
+    st.session_state[_all_key(group)] = True
 
 
 def _all_key(group: Group) -> str:

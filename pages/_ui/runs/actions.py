@@ -13,6 +13,7 @@ from core.errors import RecipeError
 from core.models.methods import REGISTRY
 from core.planning import names
 from pages._ui import guard, shell
+from pages._ui.experiment import actions as experiment
 from pages._ui.train import recipe_form
 from pages._ui.words import word
 
@@ -92,4 +93,4 @@ def _fork(ws: str, run: Run) -> None:
             if facts and spec:
                 plan = freeze.parse(spec, facts.block_names)
                 edited = edited.replace(freeze=replace(edited.freeze, frozen=plan.frozen))
-            shell.go("run", run=shell.api().runs.fork(ws, run.id, edited))
+            experiment.started(ws, [shell.api().runs.fork(ws, run.id, edited)], by="run")

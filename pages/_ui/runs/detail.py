@@ -41,8 +41,6 @@ def siblings(ws: str, run: Run) -> None:
             if st.button(called[member.id], icon=icon, key=f"sibling_{member.id}", type="tertiary",
                          help=names.whole(member), disabled=member.id == run.id):
                 shell.go("run", run=member.id)
-        shell.link("compare", "Compare them", icon=":material/stacked_line_chart:",
-                   runs=",".join(m.id for m in members))
 
 
 def damage(ws: str, run: Run) -> None:

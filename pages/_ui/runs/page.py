@@ -15,8 +15,13 @@ def one(ws: str) -> None:
     if run_id is None:
         everything(ws)
         return
-    shell.link("runs", "All runs", icon=":material/arrow_back:")
     run = shell.api().runs.get(ws, run_id)
+    named = run_list.titles(ws)
+    if run.experiment is not None and run.experiment in named:
+        shell.link("experiment", f"The experiment {named[run.experiment]}", icon=":material/arrow_back:",
+                   experiment=run.experiment)
+    else:
+        shell.link("runs", "All runs", icon=":material/arrow_back:")
     detail.heading(ws, run)
     detail.siblings(ws, run)
     actions.bar(ws, run)

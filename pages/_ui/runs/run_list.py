@@ -12,6 +12,7 @@ from core.metrics import primary
 from core.planning import names
 from core.plots.numbers import duration, measured
 from pages._ui import guard, live, shell
+from pages._ui.runs import tally
 
 PAGE = 8
 """Experiments shown before "Show older"."""
@@ -38,11 +39,18 @@ def _recent(ws: str, limit: int) -> None:
             shell.empty("No runs yet. Start the first comparison above, or choose your own methods.", page="train",
                         label="Choose methods")
         for members in groups(runs)[:limit]:
-            done = sum(r.status is Status.DONE for r in members)
             with st.container(border=True, horizontal=True, vertical_alignment="center"):
                 name = shell.escape(named.get(members[0].experiment, names.one(members[0])))
-                st.markdown(f"**{name}** · {done} of {len(members)} done · {age(members[0].created)}")
-                shell.link("run", "Open", icon=":material/arrow_forward:", run=members[0].id)
+                st.markdown(f"**{name}** · {tally.tally(members)} · {age(members[0].created)}")
+                open_link(members)
+
+
+def open_link(members: Sequence[Run]) -> None:
+    """To the page of the experiment; of a run by itself, to its own."""
+    if members[0].experiment is not None:
+        shell.link("experiment", "Open", icon=":material/arrow_forward:", experiment=members[0].experiment)
+    else:
+        shell.link("run", "Open", icon=":material/arrow_forward:", run=members[0].id)
 
 
 def busy(ws: str) -> bool:
@@ -101,10 +109,8 @@ def age(created: float) -> str:
 def _experiment(ws: str, members: Sequence[Run], name: str) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{shell.escape(name)}** · {age(members[0].created)}")
-            if sum(r.status in (Status.DONE, Status.STOPPED) for r in members):
-                shell.link("compare", "Compare", icon=":material/stacked_line_chart:",
-                           runs=",".join(r.id for r in members))
+            st.markdown(f"**{shell.escape(name)}** · {tally.tally(members)} · {age(members[0].created)}")
+            open_link(members)
         called = names.short(members)
         for run in members:
             _row(ws, run, called[run.id])
@@ -121,8 +127,8 @@ def _row(ws: str, run: Run, name: str) -> None:
             st.caption(state.phase + (f", step {step:,} of {total:,}" if trains else ""))
         elif run.status in (Status.DONE, Status.STOPPED) and (result := shell.api().runs.result(ws, run.id)):
             st.caption(f"{_score(result)} · {duration(result.seconds)}")
-        elif run.failure:
-            st.caption(shell.escape(run.failure.what))
+        elif run.status.final:
+            st.caption(shell.escape(tally.why(run)))
         if damage := shell.api().runs.damage(ws, run.id):
             st.caption(f":material/broken_image: damaged: {shell.escape(', '.join(damage))}")
 

@@ -37,6 +37,11 @@ def grid(facts: ModelFacts, *, head_parameters: int) -> FreezePlan:
     return plan
 
 
+def put(model: str, frozen: Sequence[str]) -> None:
+    """Have the grid show this plan for this model when it is drawn next."""
+    st.session_state[_STATE] = {"model": model, "frozen": list(frozen)}
+
+
 def users(choices: Mapping[str, MethodChoice], chosen: Sequence[str]) -> list[str]:
     """Which of the chosen methods follow the grid: those that train blocks, and adapters when their box is ticked."""
     able = [name for name in chosen if choices[name].needs_freeze_plan]

@@ -10,7 +10,7 @@ import streamlit as st
 from core.domain.recipe import Recipe
 from core.planning.knobs import KNOBS, Knob, knob, value, with_value
 
-_ELSEWHERE = ("seed", "label_budget")
+ELSEWHERE = ("seed", "label_budget")
 """Fields that the Train page has widgets of its own for."""
 
 
@@ -18,7 +18,7 @@ def overrides(recipes: Mapping[str, Recipe], knobs: Collection[str]) -> dict[str
     """Widgets for the knobs that the chosen methods use; empty ones keep each method's own. Returns field -> value."""
     found: dict[str, Any] = {}
     columns = st.columns(3)
-    for i, k in enumerate(k for k in KNOBS if uses(knobs, k.field) and k.field not in _ELSEWHERE):
+    for i, k in enumerate(k for k in KNOBS if uses(knobs, k.field) and k.field not in ELSEWHERE):
         own = list(dict.fromkeys(show(value(r, k.field), k) for r in recipes.values()))
         with columns[i % 3]:
             entered = _widget(k, None, key=f"set_{k.field}", placeholder=" / ".join(own))
@@ -30,7 +30,7 @@ def overrides(recipes: Mapping[str, Recipe], knobs: Collection[str]) -> dict[str
 def edit(recipe: Recipe, knobs: Collection[str], *, key: str) -> Recipe:
     """Widgets filled with a recipe's own values (for a fork); returns the edited recipe."""
     columns = st.columns(2)
-    for i, k in enumerate(k for k in KNOBS if uses(knobs, k.field) or k.field in _ELSEWHERE):
+    for i, k in enumerate(k for k in KNOBS if uses(knobs, k.field) or k.field in ELSEWHERE):
         before = value(recipe, k.field)
         with columns[i % 2]:
             entered = _widget(k, before, key=f"{key}_{k.field}", placeholder="all rows" if k.optional else "")
