@@ -119,7 +119,7 @@ class Experiments:
         return refused
 
     def rename(self, ws: str, id: str, name: str) -> None:
-        """A new name for the experiment, and at the start of its runs' names."""
+        """A new name for the experiment, which every page reads whenever it shows it."""
         self._desk.store.experiments.rename(ws, id, checked_name(name))
 
     def delete(self, ws: str, id: str) -> int:

@@ -47,17 +47,10 @@ class Experiments:
         return found
 
     def rename(self, workspace: str, id: str, name: str) -> None:
-        """A new name; runs that carry the old one at the start of their own names get the new one there, too."""
-        with self._db.write() as connection:
-            row = connection.execute("SELECT name FROM experiments WHERE id = ? AND workspace = ?",
-                                     (id, workspace)).fetchone()
-            if row is None:
-                raise _missing(id)
-            old = f"{row['name']} · "
-            connection.execute("UPDATE experiments SET name = ? WHERE id = ?", (name, id))
-            connection.execute("UPDATE jobs SET name = ? || substr(name, ?) WHERE experiment = ? AND workspace = ?"
-                               " AND substr(name, 1, ?) = ?",
-                               (f"{name} · ", len(old) + 1, id, workspace, len(old), old))
+        """A new name; NotFoundError when this workspace has no experiment of that id."""
+        if not self._db.execute("UPDATE experiments SET name = ? WHERE id = ? AND workspace = ?",
+                                (name, id, workspace)):
+            raise _missing(id)
 
     def remove(self, workspace: str, id: str, *, started_since: float | None = None) -> Sequence[Path]:
         """Remove rows and events of its runs in one step, also of those that are worked on: a worker whose row is gone

@@ -62,7 +62,7 @@ def test_a_finished_experiment_shows_a_row_a_run_and_the_results_below(app, ende
         assert REGISTRY[method].card.summary in text
     assert "**1.00 (0.90–1.00)** test accuracy" in text and "**0.94 (0.84–1.00)** test accuracy" in text
     assert "failed, while preparing" in text and "The run ran out of memory." in text
-    assert [h.value for h in at.header] == ["Results"]
+    assert at.header[0].value == "Results" and len(at.header) > 1
     assert "Full fine-tuning (failed: The run ran out of memory)" in text, "who is not in the results is named"
     assert len(at.dataframe[0].value) == 2 and set(at.multiselect[0].value) == set(ended.done)
     assert "[See results](#results)" in text

@@ -8,62 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from core.domain.run import JobKind, Result, Run
+from core.domain.run import Result, Run
 from core.domain.side import Side
 from core.metrics import METRICS, Metric, primary
 from core.metrics.paired import RightOrWrong
-from core.planning import names as names_of
 from core.plots import confusion, curves, intervals
 from core.plots.intervals import Point
 from core.spreadsheets import inert
-from pages._ui import arms, charts, guard, shell
-from pages._ui.runs import run_list
+from pages._ui import arms, charts, shell
 from pages._ui.train import recipe_form
 from pages._ui.words import word
 
 if TYPE_CHECKING:
     from core.api import Comparison
-
-
-
-def choose(ws: str) -> list[str]:
-    """The runs to compare: those of the link, else the newest experiment's. Only runs with a result can be chosen."""
-    runs = {r.id: r for r in shell.api().runs.all(ws, kind=JobKind.TRAIN)}
-    ready = [r for r in runs.values() if r.status.final and shell.api().runs.result(ws, r.id)]
-    if not ready:
-        if any(not r.status.final for r in runs.values()):
-            shell.empty("Nothing to compare yet, but runs are under way.", page="runs", label="Watch them")
-        else:
-            shell.empty("Nothing to compare yet. Start some runs on the Train page; "
-                        "each appears here as soon as it is done.",
-                        page="train", label="Go to Train")
-        _waiting(ws, list(runs.values()))
-        return []
-    asked = [i for i in st.query_params.get("runs", "").split(",") if i in runs]
-    newest = next(g for g in run_list.groups(list(runs.values())) if any(r in ready for r in g))
-    members = [runs[i] for i in asked] or newest
-    labels = names_of.short(ready, run_list.titles(ws))
-    picked = st.multiselect("Runs", [r.id for r in ready], default=[r.id for r in members if r in ready],
-                            key=f"pick_{len(ready)}_{','.join(asked)}", help="Every run with a result can be added.",
-                            format_func=labels.__getitem__)
-    _waiting(ws, members)
-    return list(picked)
-
-
-def _waiting(ws: str, members: Sequence[Run]) -> None:
-    """Say how many of these are still under way, and draw again when one of them has finished."""
-    open_ = [r.id for r in members if not r.status.final]
-    if open_:
-        guard.fragment(_watch, run_every=3.0)(ws, open_)
-
-
-def _watch(ws: str, open_: list[str]) -> None:
-    with shell.guarded():
-        left = [r for r in shell.api().runs.all(ws) if r.id in open_ and not r.status.final]
-        if len(left) < len(open_):
-            st.rerun()
-        more = f"{len(left)} more {'runs are' if len(left) > 1 else 'run is'}"
-        st.caption(f":material/hourglass_empty: {more} still under way; they appear here when they are done.")
 
 
 def load(ws: str, ids: Sequence[str]) -> dict[str, tuple[Run, Result]]:

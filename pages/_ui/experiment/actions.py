@@ -9,8 +9,9 @@ import streamlit as st
 
 from core.domain.run import Run, Status
 from core.metrics import primary
+from core.planning import names
 from core.plots.numbers import measured
-from pages._ui import arms, guard, shell
+from pages._ui import guard, shell
 from pages._ui.experiment import results
 from pages._ui.train import prefill
 
@@ -63,14 +64,14 @@ def next_steps(members: Sequence[Run]) -> None:
     ready = [run for run in members if shell.api().runs.has_result(run)]
     if not ready:
         return
-    names = arms.names(members)
+    called = names.short(members)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown(f":material/bar_chart: [See results](#{results.ANCHOR})", width="content")
         shell.link("features", "See inside", icon=":material/scatter_plot:", run=ready[-1].id)
         with st.popover("Use it", icon=":material/download:"):
             st.caption("Predictions, downloads and code of one trained model:")
             for run in ready:
-                shell.link("run", names[run.id] + _score(run), run=run.id)
+                shell.link("run", called[run.id] + _score(run), run=run.id)
 
 
 def _score(run: Run) -> str:
@@ -88,9 +89,9 @@ def _resume(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:
         refused = shell.api().experiments.resume(ws, experiment.id)
         if not refused:
             st.rerun()
-        names = arms.names(members)
+        called = names.short(members)
         for id, error in refused.items():
-            shell.problem(f"{names[id]}: {error.what}", error.why, error.remedy)
+            shell.problem(f"{called[id]}: {error.what}", error.why, error.remedy)
 
 
 @guard.dialog("Rename the experiment")

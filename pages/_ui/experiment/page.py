@@ -21,14 +21,14 @@ def one(ws: str) -> None:
     shell.link("runs", "All experiments", icon=":material/arrow_back:")
     experiment = shell.api().experiments.get(ws, id)
     members = shell.api().experiments.runs(ws, id)
-    st.title(shell.escape(experiment.name))
+    shell.title(experiment.name)
     actions.bar(ws, experiment, members)
     _draw(ws, rows.Group(experiment=id), members)
 
 
 def choice(ws: str) -> None:
     """The runs that the address names, of whatever experiments; without any, those of the newest experiment."""
-    st.title("Compare")
+    shell.title("Compare")
     every = shell.api().runs.all(ws, kind=JobKind.TRAIN)
     if not every:
         shell.empty("Nothing to compare yet. Start the comparison on the home page, or choose your own methods: each "

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.domain.run import JobKind, Run
-from pages._ui import arms, shell
+from core.planning import names
+from pages._ui import shell
 from pages._ui.compare import parts, table
 from pages._ui.runs import run_list, tally
 
@@ -24,22 +25,22 @@ def section(ws: str, members: Sequence[Run], *, experiment: str | None) -> None:
         return
     st.header("Results", anchor=ANCHOR, divider="gray")
     titles = run_list.titles(ws)
-    ids = _choose(ready, own, arms.titled([every[id] for id in ready], titles), key=f"choice_{experiment}")
+    ids = _choose(ready, own, names.short([every[id] for id in ready], titles), key=f"choice_{experiment}")
     _left_out(members, ids)
     if not ids:
         st.caption("Choose at least one run.")
         return
     runs = parts.load(ws, ids)
-    names = arms.titled([run for run, _ in runs.values()], titles)
+    called = names.short([run for run, _ in runs.values()], titles)
     comparison = api.experiments.compare(ws, list(runs))
-    parts.same_rows(runs, names)
-    table.table(runs, names)
+    parts.same_rows(runs, called)
+    table.table(runs, called)
     table.seeds(ws, runs)
-    metric = parts.quality(runs, names)
-    parts.paired(ws, runs, names, metric)
-    parts.learning(comparison, runs, names)
-    parts.confusions(comparison, runs, names)
-    parts.differences(comparison, runs, names)
+    metric = parts.quality(runs, called)
+    parts.paired(ws, runs, called, metric)
+    parts.learning(comparison, runs, called)
+    parts.confusions(comparison, runs, called)
+    parts.differences(comparison, runs, called)
 
 
 def _choose(ready: Sequence[str], own: Sequence[str], labels: dict[str, str], *, key: str) -> list[str]:
@@ -66,8 +67,8 @@ def _choose(ready: Sequence[str], own: Sequence[str], labels: dict[str, str], *,
 
 def _left_out(members: Sequence[Run], ids: Sequence[str]) -> None:
     """Name the runs of the experiment that are not in the results, and why."""
-    names = arms.names(members)
-    missing = [f"{shell.escape(names[run.id])} ({_reason(run)})" for run in members if run.id not in ids]
+    called = names.short(members)
+    missing = [f"{shell.escape(called[run.id])} ({_reason(run)})" for run in members if run.id not in ids]
     if missing:
         st.caption(f":material/info: Not in these results: {'; '.join(missing)}.")
 

@@ -11,9 +11,10 @@ import streamlit as st
 from core.domain.run import JobKind, Phase, Result, Run, Status
 from core.metrics import primary
 from core.models.methods import REGISTRY
+from core.planning import names
 from core.planning.schedule import Outlook, Stretch
 from core.plots.numbers import duration, measured
-from pages._ui import arms, guard, live, shell
+from pages._ui import guard, live, shell
 from pages._ui.runs import run_list, tally
 from pages._ui.words import word
 
@@ -55,12 +56,12 @@ def _panel(ws: str, group: Group, drawn: object, was_moving: bool) -> None:
         summary(members, outlook)
         if undo_s > 0 and group.experiment is not None:
             _undo(ws, group.experiment, undo_s)
-        names = arms.titled(members, run_list.titles(ws))
+        called = names.short(members, run_list.titles(ws))
         shown = members if st.session_state.get(_all_key(group)) else members[:SHOWN]
         told: set[str] = set()
         for run in shown:
             method = run.recipe.method if run.recipe else ""
-            _row(ws, run, names[run.id], outlook.runs.get(run.id), summary=method not in told,
+            _row(ws, run, called[run.id], outlook.runs.get(run.id), summary=method not in told,
                  others=any(not other.status.final for other in members))
             told.add(method)
         if len(members) > len(shown):
@@ -99,7 +100,7 @@ def _row(ws: str, run: Run, name: str, when: Stretch | None, *, summary: bool, o
     with st.container(border=True, key=f"row_{run.id}"):
         left, middle, right = st.columns([5, 4, 3], vertical_alignment="center")
         with left, st.container(gap=None):
-            shell.link("run", name, icon=":material/chevron_right:", run=run.id)
+            shell.link("run", name, icon=":material/chevron_right:", help=names.whole(run), run=run.id)
             card = REGISTRY[run.recipe.method].card if run.recipe and run.recipe.method in REGISTRY else None
             if card and summary:
                 st.caption(card.summary)
