@@ -63,8 +63,6 @@ def to_text_column(column: Any, names: list[str] | None = None) -> tuple[Any, in
 
     column = _plain(column)
     kind = column.type
-    if types.is_null(kind):
-        return pa.chunked_array([pa.nulls(len(column), pa.large_string())]), 0
     if names and types.is_integer(kind):
         lookup = dict(enumerate(names))
         return _listed(None if value is None else lookup.get(value, str(value)) for value in column.to_pylist()), 0

@@ -59,8 +59,14 @@ def test_a_large_file_reads_the_same_either_way(file: File, settings: Settings, 
                                                 tmp_path: Path) -> None:
     path = file("t.csv", CLEAN * 1 + "".join(f'"row ""{i}"", é",{i % 3}\n' for i in range(2000)))
     careful = tables.read(path, settings=settings)
+    taken, real = [], fast_csv.read_clean
+    monkeypatch.setattr(fast_csv, "read_clean", lambda *args, **options: taken.append(real(*args, **options))
+                        or taken[-1])
+    tables.read(path, settings=settings)
+    assert taken == [], "it is too small to be worth it"
     monkeypatch.setattr(fast_csv, "MIN_BYTES", 0)
     fast = tables.read(path, settings=settings)
+    assert [len(table) for table in taken] == [2003], "and not read by the careful one all the same"
     assert fast.data.equals(careful.data)
     assert fast.row_numbers.tolist() == careful.row_numbers.tolist()
     assert (fast.format, fast.columns, fast.rows_read) == (careful.format, careful.columns, careful.rows_read)

@@ -229,6 +229,8 @@ BOXES: list[tuple[str, str, Files]] = [
     ("Pascal VOC", "Annotations/0.xml",
      {f"Annotations/{i}.xml": b"<annotation><object><name>cat</name></object></annotation>"
       for i in range(6)}),
+    ("CVAT", "annotations.xml", {"annotations.xml": b'<annotations><image id="0" name="0.png"></image></annotations>'}),
+    ("VIA", "via.json", {"via.json": b'{"0.png": {"regions": [{"shape_attributes": {"name": "rect"}}]}}'}),
     ("LabelMe", "images/0.json", {f"images/{i}.json": b'{"shapes": [], "imagePath": "0.png"}' for i in range(6)}),
 ]
 

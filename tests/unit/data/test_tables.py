@@ -50,6 +50,8 @@ def test_delimited_files_in_many_dresses(file: File, settings: Settings, encodin
     assert table.data.to_pylist() == ROWS
     assert table.row_numbers.tolist() == [1, 2, 3]
     assert table.rows_read == 3
+    guessed = encoding in ("utf-16-le", "cp1252")  # the others say themselves, or are plain, what they are
+    assert [finding.code for finding in table.findings] == ["encoding-guessed"] * guessed
 
 
 def test_the_same_rows_from_every_format(file: File, settings: Settings, tmp_path: Path) -> None:
