@@ -1,6 +1,7 @@
 """The façade that pages and the command line call: everything Thaw can do, by workspace, without torch.
 
-`Thaw` is composed of its subjects: `thaw.data`, `.models`, `.experiments`, `.runs`, `.features`, one file each.
+`Thaw` is composed of its subjects: `thaw.data`, `.mending`, `.models`, `.experiments`, `.runs`, `.features`, one file
+each.
 Training happens in worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a
 workspace refuses ids of other workspaces with NotFoundError.
 """
@@ -17,6 +18,7 @@ from core.api.data import Data
 from core.api.desk import Desk
 from core.api.experiments import Experiments
 from core.api.features import Features
+from core.api.mending import Leaks, Mending, ShiftLook
 from core.api.models import Models
 from core.api.runs import Runs
 from core.data.browse import SHOWN_COLUMNS, AugmentedRow, TablePreview
@@ -27,7 +29,8 @@ from core.planning.recipes import MethodChoice
 from core.settings import Settings
 
 __all__ = ["SHOWN_COLUMNS", "AugmentedRow", "Comparison", "ComparisonRow", "Curves", "Data", "Experiments", "Features",
-           "MethodChoice", "Models", "Progress", "Runs", "SeedGroup", "TablePreview", "Thaw"]
+           "Leaks", "Mending", "MethodChoice", "Models", "Progress", "Runs", "SeedGroup", "ShiftLook",
+           "TablePreview", "Thaw"]
 
 
 class Thaw:
@@ -38,6 +41,7 @@ class Thaw:
         self.settings = settings
         self._desk = Desk(settings)
         self.data = Data(self._desk)
+        self.mending = Mending(self._desk)
         self.models = Models(self._desk)
         self.runs = Runs(self._desk, data=self.data, models=self.models)
         self.experiments = Experiments(self._desk, data=self.data, models=self.models, runs=self.runs)

@@ -32,10 +32,14 @@ class Data:
         return DATASETS
 
     def all(self, ws: str) -> list[Dataset]:
-        """Datasets of the workspace, newest first."""
+        """Datasets of the workspace, newest first, without those that a mended one has taken the place of."""
         from core.data import library
 
         return library.list_datasets(settings=self._desk.settings, workspace=ws)
+
+    def is_there(self, ws: str, catalogue_id: str) -> bool:
+        """Whether a bundled dataset is in the workspace, also where a mended one has taken its place."""
+        return self.find(ws, catalogue_id) is not None
 
     def damaged(self, ws: str) -> dict[str, str]:
         """Datasets that cannot be read: id -> why. They can be deleted."""

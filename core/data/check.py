@@ -16,8 +16,9 @@ from core.data import leaks as groups_of
 from core.data import roles as role_finder
 from core.data.checks import registry
 from core.data.checks.context import Context
+from core.data.found import Groups, trimmed
 from core.data.readers.table import Table
-from core.data.report import ImportReport
+from core.data.report import Finding, ImportReport
 from core.data.rows import Rows, build
 from core.domain.dataset import Depth, Reading, Role
 from core.settings import Settings
@@ -57,6 +58,10 @@ class Examined:
     """Names of splits (n_rows,)."""
     report: ImportReport
     reading: Reading = Reading()
+    findings: tuple[Finding, ...] = ()
+    """Those of the report, with all of their rows."""
+    groups: Groups | None = None
+    """Which rows are duplicates of each other."""
 
 
 def check_file(path: Path, *, text: str | None = None, label: str | None = None, settings: Settings,
@@ -101,12 +106,13 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
     report = ImportReport(
         source=table.name, rows_read=table.rows_read, rows_kept=len(rows), left_out=rows.left_out,
         columns={name: str(role) for name, role in roles.items()}, evidence=dict(evidence or {}), classes=classes,
-        splits=count_splits(rows, split), findings=findings, format=table.format,
+        splits=count_splits(rows, split), findings=trimmed(findings), format=table.format,
         read_seconds=round(table.read_seconds + unpack_seconds, 3),
         check_seconds=round(time.perf_counter() - started - unpack_seconds, 3))
     reading = Reading(template=options.template, by_folder=table.by_folder,
                       depth=rows.pictures.depth if rows.pictures else Depth())
-    return Examined(rows=rows, split=split, report=report, reading=reading)
+    return Examined(rows=rows, split=split, report=report, reading=reading, findings=findings,
+                    groups=Groups(exact=exact, near=near))
 
 
 def _split(rows: Rows, roles: Mapping[str, str], exact: Any, near: Any, options: Options) -> Any:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from core import files
-from core.data import attach, hub, ingest, library, meter, tables, uploads
+from core.data import attach, found, hub, ingest, library, mending, mends, meter, recheck, tables, uploads
 from core.data import roles as role_finder
-from core.data.check import Options, examine
+from core.data.check import Examined, Options, examine
 from core.domain import codec
+from core.domain.dataset import Dataset
 from core.domain.run import Observer, Phase
 from core.settings import Settings
 
 REPORT = "report.json"
 """In the job's folder: the import report, whether or not the rows were kept."""
+STAGED = "staged"
+"""In the job's folder: rows of a shift set that was only looked at so far."""
 
 
 class _Stopped(Exception):
@@ -30,14 +33,41 @@ def payload(*, path: Path | None = None, hub_set: Mapping[str, str | None] | Non
             keep: bool = True, discard: bool = False) -> dict[str, Any]:
     """What `run` needs, as plain JSON. Exactly one of `path` and `hub_set` ({id, configuration, split}).
 
-    roles: column -> role; proposed when None. shift_of: id of a dataset that the rows become the shift set of. keep:
-    False only makes the report. discard: remove an upload once its rows are kept. A hub set is fetched as an upload,
-    nothing more: its columns are looked at before its rows are imported.
+    roles: column -> role; proposed when None. shift_of: id of a dataset that the rows become the shift set of: it is
+    attached in place, and they become no dataset of their own. keep: False only makes the report. discard: remove an
+    upload once its rows are kept. A hub set is fetched as an upload, nothing more: its columns are looked at before its
+    rows are imported.
     """
     chosen = {key: value for key, value in codec.to_json(options or Options()).items() if key != "tokenizer"}
     return {"path": str(path) if path else None, "hub": dict(hub_set) if hub_set else None, "name": name,
             "roles": {k: str(v) for k, v in roles.items()} if roles is not None else None, "options": chosen,
             "shift_of": shift_of, "keep": keep, "discard": discard}
+
+
+def mend_payload(dataset: str, steps: Sequence[mends.Step]) -> dict[str, Any]:
+    """A mend in place; see `core.data.mending`."""
+    return {"mend": {"dataset": dataset, "steps": codec.to_json(tuple(steps))}}
+
+
+def recheck_payload(dataset: str) -> dict[str, Any]:
+    """The rows of a dataset looked at again; see `core.data.recheck`."""
+    return {"recheck": dataset}
+
+
+def shift_payload(of: str, *, path: Path | None = None, other: str | None = None, staged: Path | None = None,
+                  name: str = "", roles: Mapping[str, str] | None = None, options: Options | None = None,
+                  labels: Mapping[str, str] | None = None, drop_leaks: bool = False,
+                  keep: bool = False) -> dict[str, Any]:
+    """A shift set of the dataset `of`: a file (`path`), a dataset (`other`), or rows that a look has read (`staged`).
+
+    keep: False only looks, and reads a file into the job's folder (`staged` of the result). labels: shift label ->
+    class, chosen by hand.
+    """
+    chosen = {key: value for key, value in codec.to_json(options or Options()).items() if key != "tokenizer"}
+    return {"shift": {"of": of, "other": other, "staged": str(staged) if staged else None, "labels": dict(labels or {}),
+                      "drop_leaks": drop_leaks, "keep": keep},
+            "path": str(path) if path else None, "name": name, "options": chosen,
+            "roles": {k: str(v) for k, v in roles.items()} if roles is not None else None}
 
 
 def run(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folder: Path,
@@ -60,6 +90,14 @@ def run(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folde
         with meter.watched(watch):
             if payload.get("hub"):
                 return _fetch(payload["hub"], settings=settings, workspace=workspace)
+            if payload.get("mend"):
+                return _mend(payload["mend"], settings=settings, workspace=workspace)
+            if payload.get("recheck"):
+                dataset = library.load(payload["recheck"], settings=settings, workspace=workspace)
+                recheck.dataset(dataset, settings=settings, workspace=workspace)
+                return {"dataset": dataset.id}
+            if payload.get("shift"):
+                return _shift(payload, settings=settings, workspace=workspace, folder=folder)
             return _import(payload, settings=settings, workspace=workspace, folder=folder)
     except _Stopped:
         return {"stopped": True, "dataset": None}
@@ -78,18 +116,76 @@ def _fetch(hub_set: Mapping[str, str | None], *, settings: Settings, workspace: 
     return {"dataset": None, "path": str(path)}
 
 
-def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folder: Path) -> dict[str, Any]:
+def _mend(asked: Mapping[str, Any], *, settings: Settings, workspace: str) -> dict[str, Any]:
+    dataset = library.load(asked["dataset"], settings=settings, workspace=workspace)
+    steps = [codec.from_json(mends.Step, step) for step in asked["steps"]]
+    new = mending.mend(dataset, steps, settings=settings, workspace=workspace)
+    return {"dataset": new.id, "rows_kept": new.rows_kept}
+
+
+def _shift(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folder: Path) -> dict[str, Any]:
+    """Look at a shift set, or attach it. A look returns {dataset: None, staged, matched, unmatched, labels}."""
+    asked = payload["shift"]
+    base = library.load(asked["of"], settings=settings, workspace=workspace)
+    if asked["other"]:
+        place = library.folder(asked["other"], settings=settings, workspace=workspace)
+    elif asked["staged"]:
+        place = Path(asked["staged"])
+    else:
+        place = _staged(payload, base, settings=settings, folder=folder)
+    other = ingest.read_dataset(place)
+    if asked["keep"]:
+        made = attach.attach(base, other, settings=settings, workspace=workspace, labels=asked["labels"], place=place,
+                             drop_leaks=asked["drop_leaks"], in_place=True)
+        if place.parent.name == STAGED:                              # what a look has read
+            shutil.rmtree(place.parent, ignore_errors=True)
+        if payload.get("discard"):
+            uploads.discard(Path(payload["path"]), uploads.folder(settings, workspace))
+        return {"dataset": made.dataset.id, "unmatched": made.unmatched, "leaks": made.repeated}
+    own = library.folder(base, settings=settings, workspace=workspace)
+    seen = attach.look(base, other, places=(own, place), labels=asked["labels"], drop_leaks=asked["drop_leaks"])
+    folder.mkdir(parents=True, exist_ok=True)
+    found.write(folder, seen.findings, None)
+    files.write_json(folder / REPORT, attach.report(other, seen, place).to_json())
+    return {"dataset": None, "staged": str(place), "matched": seen.matched, "unmatched": seen.unmatched,
+            "labels": list(other.classes)}
+
+
+def _staged(payload: Mapping[str, Any], base: Dataset, *, settings: Settings, folder: Path) -> Path:
+    """Read a shift file into the job's folder: a dataset folder that is in no list."""
+    quick = {**payload, "options": {**(payload.get("options") or {}), "thorough": False}}
+    examined = _examined(quick, base, settings=settings)
+    if not len(examined.rows):
+        examined.report.raise_errors()
+    path = Path(payload["path"])
+    made = ingest.write(examined, name=payload.get("name") or path.stem, folder=folder / STAGED, source=_source(path))
+    return folder / STAGED / made.id
+
+
+def _source(path: Path) -> str:
+    return str((uploads.origin(path) or {}).get("id") or path.name)
+
+
+def _examined(payload: Mapping[str, Any], base: Dataset | None, *, settings: Settings) -> Examined:
+    """Read and check a file. base: the dataset whose shift set it is; its pictures are read alike."""
     path = Path(payload["path"])
     uploads.look_at(path)
     meter.report("reading", 0)
     table = tables.read(path, settings=uploads.limits(path, settings))
     roles, evidence = _roles(table, payload.get("roles"))
     options = codec.from_json(Options, dict(payload.get("options") or {}))
-    base = (library.load(payload["shift_of"], settings=settings, workspace=workspace) if payload.get("shift_of")
-            else None)
     if base is not None and base.reading is not None:
         options = dataclasses.replace(options, depth=base.reading.depth)
-    examined = examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
+    return examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
+
+
+def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folder: Path) -> dict[str, Any]:
+    if payload.get("shift_of"):
+        labels = {"of": payload["shift_of"], "other": None, "staged": None, "labels": {}, "drop_leaks": False}
+        return _shift({**payload, "shift": {**labels, "keep": payload.get("keep", True)}}, settings=settings,
+                      workspace=workspace, folder=folder)
+    path = Path(payload["path"])
+    examined = _examined(payload, None, settings=settings)
     report = examined.report
     folder.mkdir(parents=True, exist_ok=True)
     files.write_json(folder / REPORT, report.to_json())
@@ -98,13 +194,9 @@ def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, f
                                "findings": len(report.findings)}
     if not payload.get("keep", True):
         return summary
-    source = str((uploads.origin(path) or {}).get("id") or table.name)
+    source = str((uploads.origin(path) or {}).get("id") or report.source)
     dataset = ingest.accept(examined, name=payload.get("name") or path.stem, source=source, settings=settings,
                             workspace=workspace)
-    if base is not None:
-        attached = attach.attach(base, dataset, settings=settings, workspace=workspace)
-        summary |= {"unmatched": attached.unmatched, "shift": dataset.id}
-        dataset = attached.dataset
     if payload.get("discard"):
         uploads.discard(path, uploads.folder(settings, workspace))
     return {**summary, "dataset": dataset.id}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from core import files
-from core.data import catalogue, meter, seal
+from core.data import catalogue, found, meter, seal
 from core.data.check import Examined, Options, examine
 from core.data.fetch import Progress, no_progress
 from core.data.pictures.source import copy_pictures
@@ -78,6 +78,7 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
             content = {"image": rows.pictures.path, "file": rows.pictures.name}
         write_rows(new / ROWS, row_id=rows.row_id, label=rows.label, split=examined.split, **content)
         seal.write(new)
+        found.write(new, examined.findings, examined.groups)
         files.write_json(new / REPORT, report.to_json())
         files.write_json(new / DATASET, codec.to_json(dataset))
     return read_dataset(target)

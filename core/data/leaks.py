@@ -45,7 +45,7 @@ def without_large_groups(groups: IntArray, *, share: float = 0.05) -> IntArray:
 
 def leaks(split: TextArray, groups: IntArray) -> IntArray:
     """Positions of validation and test rows that have a twin (equal group) in a split that is looked at earlier."""
-    order = _order(split)
+    order = turns(split)
     earliest = _earliest(order, np.asarray(groups))
     return np.flatnonzero((earliest < order) & (order < 3))
 
@@ -56,7 +56,7 @@ def fix_leaks(split: TextArray, groups: IntArray) -> TextArray:
 
     The shift set is left alone. Returns a new array.
     """
-    order = _order(split)
+    order = turns(split)
     earliest = _earliest(order, np.asarray(groups))
     out = np.asarray(split).copy()
     moved = (earliest < order) & (order < 3)
@@ -64,7 +64,34 @@ def fix_leaks(split: TextArray, groups: IntArray) -> TextArray:
     return out
 
 
-def _order(split: TextArray) -> IntArray:
+def twins(rows: IntArray, groups: IntArray, *, split: TextArray | None = None,
+          apart: IntArray | None = None) -> IntArray:
+    """For each of these positions, the first other row of its group (n,); itself where it is alone.
+
+    split: the first of the split that is looked at earliest. apart: values (n_rows,), such as labels, in which a twin
+    is to differ.
+    """
+    code = np.unique(groups, return_inverse=True)[1]
+    keys = (np.arange(len(code)), *(() if split is None else (turns(split),)), code)
+    order = np.lexsort(keys)
+    begins = np.searchsorted(code[order], np.arange(int(code.max(initial=-1)) + 1))
+    first = order[begins]                                            # of each group
+    if apart is None:
+        second = order[np.minimum(begins + 1, len(order) - 1)]
+        other = second
+    else:
+        unlike = np.flatnonzero(apart[order] != apart[first[code[order]]])
+        other = first.copy()
+        other[code[order[unlike[::-1]]]] = order[unlike[::-1]]       # the first that differs from the group's first
+    alone = code[other] != np.arange(len(first))
+    other[alone] = first[alone]
+    mine = code[rows]
+    same = (first[mine] == rows) if apart is None else (apart[first[mine]] == apart[rows])
+    return np.asarray(np.where(same, other[mine], first[mine]))
+
+
+def turns(split: TextArray) -> IntArray:
+    """When each row is looked at (n_rows,): 0 train, 1 validation, 2 test, 3 what is only judged."""
     return np.select([split == name for name in NAMES], [0, 1, 2], default=3).astype(np.int64)
 
 

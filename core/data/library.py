@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core.data import seal
+from core.data import seal, versions
 from core.data.ingest import REPORT, ROWS, read_dataset
 from core.data.report import ImportReport
 from core.domain.dataset import Dataset
@@ -33,8 +33,8 @@ def find(ref: str, *, settings: Settings, workspace: str) -> Dataset | None:
     if re.fullmatch(r"[0-9a-f]{16}", ref):
         path = folder(ref, settings=settings, workspace=workspace)
         return read_dataset(path) if path.is_dir() else None
-    return next((dataset for dataset in list_datasets(settings=settings, workspace=workspace) if dataset.source == ref),
-                None)
+    return next((dataset for dataset in list_datasets(settings=settings, workspace=workspace, replaced=True)
+                 if dataset.source == ref), None)
 
 
 def load(ref: str, *, settings: Settings, workspace: str) -> Dataset:
@@ -45,9 +45,15 @@ def load(ref: str, *, settings: Settings, workspace: str) -> Dataset:
     return dataset
 
 
-def list_datasets(*, settings: Settings, workspace: str) -> list[Dataset]:
-    """All datasets of the workspace that can be read, newest first; for the others see `damaged`."""
-    return sorted(_sorted_out(settings, workspace)[0], key=lambda dataset: (-dataset.created, dataset.id))
+def list_datasets(*, settings: Settings, workspace: str, replaced: bool = False) -> list[Dataset]:
+    """All datasets of the workspace that can be read, newest first; for the others see `damaged`.
+
+    replaced: also those that another one has taken the place of (`core.data.versions`).
+    """
+    home = _home(settings, workspace)
+    found = [dataset for dataset in _sorted_out(settings, workspace)[0]
+             if replaced or versions.replaced(home / dataset.id) is None]
+    return sorted(found, key=lambda dataset: (-dataset.created, dataset.id))
 
 
 def damaged(*, settings: Settings, workspace: str) -> dict[str, str]:
@@ -72,6 +78,7 @@ def delete(ref: str, *, settings: Settings, workspace: str) -> None:
     """Remove a dataset, also a damaged one. What depends on it is the caller's to name. Raises NotFoundError."""
     known = ref if re.fullmatch(r"[0-9a-f]{16}", ref) else load(ref, settings=settings, workspace=workspace).id
     path = folder(known, settings=settings, workspace=workspace)
+    versions.forget(path)
     if not remove_folder(path):
         raise _missing(ref)
 
@@ -142,6 +149,14 @@ def read_report(dataset: Dataset, *, settings: Settings, workspace: str) -> Impo
                         why=f"{REPORT} is damaged ({str(error)[:100]}).",
                         remedy="The dataset itself can be used. Import the file again to see "
                                "the report again.") from error
+
+
+def read_report_or_none(dataset: Dataset, *, settings: Settings, workspace: str) -> ImportReport | None:
+    """`read_report`; None where there is none, or it is damaged."""
+    try:
+        return read_report(dataset, settings=settings, workspace=workspace)
+    except (NotFoundError, DataError):
+        return None
 
 
 def _home(settings: Settings, workspace: str) -> Path:

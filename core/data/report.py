@@ -50,9 +50,13 @@ class Finding:
     message: str
     remedy: str
     rows: tuple[int, ...] = ()
-    """A few row numbers as examples."""
+    """Row numbers: of a check all of them, of a report a few as examples (see `core.data.found`)."""
     example: str = ""
     """A short piece of what was found."""
+    twins: tuple[int, ...] = ()
+    """Of duplicates and leaks: for each of `rows` the row that it is like."""
+    suggested: tuple[str, ...] = ()
+    """Of labels in doubt: for each of `rows` the class that it may belong to."""
 
 
 @dataclass(frozen=True, kw_only=True)

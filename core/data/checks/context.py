@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.data.report import WARNING, Finding, Severity, several
 from core.data.rows import Rows
-
-EXAMPLES = 5
-"""Rows named as examples in a finding."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,18 +38,20 @@ class Context:
         return "text" if self.rows.pictures is None else "picture"
 
     def row_numbers(self, positions: Any) -> tuple[int, ...]:
-        """The first few row numbers of these positions, as examples."""
-        return tuple(int(self.rows.row_id[p]) for p in list(positions)[:EXAMPLES])
+        """The row numbers of these positions."""
+        return tuple(np.asarray(self.rows.row_id)[np.asarray(positions, dtype=np.int64)].tolist())
 
     def about(self, positions: Any, code: str, subject: tuple[str, str], message: str, *, remedy: str,
-              severity: Severity = WARNING, example: str = "") -> Iterator[Finding]:
+              severity: Severity = WARNING, example: str = "", twins: Any = (),
+              suggested: tuple[str, ...] = ()) -> Iterator[Finding]:
         """A finding about the rows at these positions; none without any.
 
         subject: what comes before the message with the count, e.g. (`row has`, `rows have`). example: the first row's
-        text unless given.
+        text unless given. twins: for each of them, the position of the row that it is like.
         """
         if count := len(positions):
             yield Finding(code=code, severity=severity, count=count, rows=self.row_numbers(positions),
+                          twins=self.row_numbers(twins), suggested=suggested,
                           example=example or self.quote(int(positions[0])),
                           message=f"{several(count, *subject)} {message}", remedy=remedy)
 

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from core.data.checks.context import Context
-from core.data.leaks import leaks
+from core.data.leaks import leaks, twins
 from core.data.report import INFO, Finding
 
 
 def exact(context: Context) -> Iterator[Finding]:
     """Texts that occur more than once."""
+    repeats = _later_members(context.exact)
     yield from context.about(
-        _later_members(context.exact), "exact-duplicates", ("row repeats", "rows repeat"),
-        f"the {context.thing} of an earlier row.", severity=INFO,
+        repeats, "exact-duplicates", ("row repeats", "rows repeat"),
+        f"the {context.thing} of an earlier row.", severity=INFO, twins=twins(repeats, context.exact),
         remedy=f"Nothing to do: rows with equal {context.thing}s are kept in the same split.")
 
 
@@ -25,6 +26,7 @@ def near(context: Context) -> Iterator[Finding]:
     repeats = np.setdiff1d(_later_members(context.near), _later_members(context.exact))
     yield from context.about(
         repeats, "near-duplicates", ("more row is", "more rows are"), "nearly the same as another row.", severity=INFO,
+        twins=twins(repeats, context.near),
         remedy="Nothing to do: near duplicates are kept in the same split, unless they are a large part of the data.")
 
 
@@ -34,9 +36,12 @@ def contradictions(context: Context) -> Iterator[Finding]:
     groups, labels = np.asarray(context.exact)[order], context.rows.label[order]
     switch = (groups[1:] == groups[:-1]) & (labels[1:] != labels[:-1])
     torn = np.unique(groups[1:][switch])
+    rows = np.flatnonzero(np.isin(context.exact, torn))
+    rows = rows[np.argsort(np.asarray(context.exact)[rows], kind="stable")]      # equal ones stand together
     yield from context.about(
-        np.flatnonzero(np.isin(context.exact, torn)), "contradicting-labels", ("row has", "rows have"),
+        rows, "contradicting-labels", ("row has", "rows have"),
         f"the same {context.thing} as another row but a different label.",
+        twins=twins(rows, context.exact, apart=context.rows.label),
         remedy="Decide which label is right and correct the others; no model can get all of them right.")
 
 
@@ -45,12 +50,14 @@ def leakage(context: Context) -> Iterator[Finding]:
     exact_rows = leaks(context.split, context.exact)
     near_rows = np.setdiff1d(leaks(context.split, context.near), exact_rows)
     same = f"the same {context.thing}"
-    for code, rows, words in (("leakage", exact_rows, same), ("near-leakage", near_rows, f"nearly {same}")):
+    for code, rows, words, groups in (("leakage", exact_rows, same, context.exact),
+                                      ("near-leakage", near_rows, f"nearly {same}", context.near)):
         yield from context.about(
             rows, code, ("row has", "rows have"),
             f"{words} as a row on another side of the split: scores would be too high.",
-            remedy="Fix the leaks (a button on the page, --fix-leaks on the command line): these rows move to the "
-                   "split of their twin.")
+            twins=twins(rows, groups, split=context.split),
+            remedy="Drop these rows, or move them to the split of their twin (on the dataset's page; --fix-leaks on "
+                   "the command line moves them).")
 
 
 def _later_members(groups: Any) -> Any:

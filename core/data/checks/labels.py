@@ -70,7 +70,9 @@ def rare(context: Context) -> Iterator[Finding]:
                               + f" fewer than {MIN_ROWS} rows: too few for train, validation and test.",
                       remedy="Add rows of these classes, join them with others, or leave them out.")
     if few:
+        rows = np.flatnonzero(np.isin(context.rows.label, [context.rows.classes.index(name) for name in few]))
         yield Finding(code="few-rows", severity=INFO, count=len(few), example=_listed(few),
+                      rows=context.row_numbers(rows),
                       message=several(len(few), "class has", "classes have")
                               + f" fewer than {_FEW_ROWS} rows; test scores there will be very uncertain.",
                       remedy="Add rows of these classes if you can.")
@@ -101,16 +103,19 @@ def spelling(context: Context) -> Iterator[Finding]:
     """Labels that look the same."""
     groups = labels.same(context.rows.classes)
     if groups:
-        concerned = np.isin(context.rows.label,
-                            [context.rows.classes.index(name) for names in groups for name in names[1:]])
-        yield Finding(code="label-spelling", severity=WARNING, count=len(groups),
-                      rows=context.row_numbers(np.flatnonzero(concerned)),
+        counts = np.bincount(context.rows.label, minlength=len(context.rows.classes)).tolist()
+        meant = labels.merged(dict(zip(context.rows.classes, counts, strict=True)))
+        together = {name for names in groups for name in names}
+        other = [i for i, name in enumerate(context.rows.classes) if name in together and meant[name] != name]
+        rows = np.flatnonzero(np.isin(context.rows.label, other))
+        yield Finding(code="label-spelling", severity=WARNING, count=len(groups), rows=context.row_numbers(rows),
+                      suggested=tuple(meant[context.rows.classes[i]] for i in context.rows.label[rows].tolist()),
                       example="; ".join(" = ".join(labels.spelt(name, others=names) for name in names)
                                         for names in groups[:3]),
                       message=several(len(groups), "group of labels differs", "groups of labels differ")
                               + " only in case, spaces, invisible characters, Unicode form or the way a "
                                 "number is written; each spelling counts as a class.",
-                      remedy="Merge them (a button on the page, --merge-labels on the command line).")
+                      remedy="Merge them (on the dataset's page; --merge-labels on the command line).")
 
 
 def _listed(names: list[str]) -> str:

@@ -96,7 +96,8 @@ def _findings(context: Context, probabilities: Any, thing: str, judge: str) -> I
     first = int(suspects[0])
     yield from context.about(
         suspects, "label-noise", (f"{thing} looks", f"{thing}s look"), f"like another class, judged {judge}.",
-        severity=INFO, example=f"labelled {names[labels[first]][:40]}, looks like {names[guess[first]][:40]}: "
+        severity=INFO, suggested=tuple(names[at] for at in guess[suspects].tolist()),
+        example=f"labelled {names[labels[first]][:40]}, looks like {names[guess[first]][:40]}: "
                                f"{context.quote(first)}",
         remedy=f"Look at these {thing}s; correct the labels that are wrong. Some will be right: the simple model errs "
                "too.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -16,9 +17,12 @@ _SHOWN = 5
 def coverage(context: Context) -> Iterator[Finding]:
     """What the splits of these rows leave out."""
     names, labels, split = context.rows.classes, context.rows.label, np.asarray(context.split)
-    yield from cautions({part: dict(zip(names, np.bincount(labels[split == part], minlength=len(names)).tolist(),
-                                        strict=True))
-                         for part in np.unique(split).tolist()})
+    counts = {part: dict(zip(names, np.bincount(labels[split == part], minlength=len(names)).tolist(), strict=True))
+              for part in np.unique(split).tolist()}
+    untrained = np.flatnonzero(~np.isin(labels, labels[split == Split.TRAIN.value]))
+    for finding in cautions(counts):
+        yield (dataclasses.replace(finding, rows=context.row_numbers(untrained))
+               if finding.code == "untrained-classes" else finding)
 
 
 def cautions(counts: Mapping[str, Mapping[str, int]]) -> Iterator[Finding]:
