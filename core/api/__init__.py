@@ -22,15 +22,18 @@ from core.api.mending import Leaks, Mending, ShiftLook
 from core.api.models import Models
 from core.api.runs import Runs
 from core.data.browse import SHOWN_COLUMNS, AugmentedRow, TablePreview
+from core.data.mends import Step
+from core.data.row_pages import RowPage
+from core.data.versions import Changes
 from core.domain.device import Device
 from core.errors import ThawError
 from core.jobs import launch
 from core.planning.recipes import MethodChoice
 from core.settings import Settings
 
-__all__ = ["SHOWN_COLUMNS", "AugmentedRow", "Comparison", "ComparisonRow", "Curves", "Data", "Experiments", "Features",
-           "Leaks", "Mending", "MethodChoice", "Models", "Progress", "Runs", "SeedGroup", "ShiftLook",
-           "TablePreview", "Thaw"]
+__all__ = ["SHOWN_COLUMNS", "AugmentedRow", "Changes", "Comparison", "ComparisonRow", "Curves", "Data", "Experiments",
+           "Features", "Leaks", "Mending", "MethodChoice", "Models", "Progress", "RowPage", "Runs", "SeedGroup",
+           "ShiftLook", "Step", "TablePreview", "Thaw"]
 
 
 class Thaw:

@@ -31,6 +31,8 @@ class ShiftLook:
     unmatched: dict[str, int] = field(default_factory=dict)
     """label without a class -> rows that would be left out."""
     labels: list[str] = field(default_factory=list)
+    given: dict[str, str] = field(default_factory=dict)
+    """label -> class, as chosen by hand for this look."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +132,17 @@ class Mending:
             return None
         data = result[-1].data
         return ShiftLook(of=asked["of"], staged=data["staged"], matched=data["matched"], unmatched=data["unmatched"],
-                         labels=data["labels"])
+                         labels=data["labels"], given=asked["labels"])
+
+    def last_shift_look(self, ws: str, ref: str) -> Run | None:
+        """The newest look at a shift set for this dataset that is under way, failed, or can be attached."""
+        for job in self._desk.jobs(ws, kind=JobKind.IMPORT):
+            if self._is_look(job) and self.concerns(job) == ref:
+                if not job.status.final or job.failure is not None:
+                    return job
+                seen = self.shift_look(ws, job.id)
+                return job if seen and Path(seen.staged).is_dir() else None
+        return None
 
     def shift_rows(self, ws: str, job: str, code: str, **asked: Any) -> RowPage | None:
         """The rows of a finding about a shift set that was looked at."""
@@ -165,13 +177,20 @@ class Mending:
         return {Split.SHIFT.value: Leaks(rows=leaking, of=dataset.rows(Split.SHIFT))} if leaking else {}
 
     def under_way(self, ws: str, ref: str) -> Run | None:
-        """A job on this dataset (a mend, a look at its rows, a shift set) that has not ended."""
-        def concerned(payload: Mapping[str, Any]) -> str | None:
-            return (payload.get("mend") or {}).get("dataset") or payload.get("recheck") or (
-                payload.get("shift") or {}).get("of")
-
+        """A job that changes this dataset, or looks at its rows again, and has not ended."""
         return next((job for job in self._desk.jobs(ws, kind=JobKind.IMPORT)
-                     if not job.status.final and concerned(job.payload) == ref), None)
+                     if not job.status.final and self.concerns(job) == ref and not self._is_look(job)), None)
+
+    def concerns(self, job: Run) -> str | None:
+        """The dataset that a job changes or looks at; None for an import of a dataset of its own."""
+        payload = job.payload
+        return ((payload.get("mend") or {}).get("dataset") or payload.get("recheck")
+                or (payload.get("shift") or {}).get("of"))
+
+    @staticmethod
+    def _is_look(job: Run) -> bool:
+        shift = job.payload.get("shift")
+        return shift is not None and not shift.get("keep")
 
     def _submit(self, ws: str, name: str, payload: dict[str, Any]) -> str:
         under_way = self._desk.under_way(ws, JobKind.IMPORT, payload)

@@ -12,6 +12,9 @@ from core.settings import Settings
 
 SHOWN = 10
 """Rows left out that are listed for people; `--json` lists all."""
+OPTIONS = {"leakage": " --fix-leaks moves them.", "near-leakage": " --fix-leaks moves them.",
+           "label-spelling": " --merge-labels does."}
+"""code of a finding -> what the command line does about it on the way in."""
 
 
 def check(args: Namespace, settings: Settings) -> int:
@@ -58,6 +61,6 @@ def _print(report: ImportReport) -> None:
     print()
     for finding in report.findings:
         print(f"{finding.severity}: {finding.message}{f' For example: {finding.example}' if finding.example else ''}")
-        print(f"  What to do: {finding.remedy}")
+        print(f"  What to do: {finding.remedy}{OPTIONS.get(finding.code, '')}")
     if not report.findings:
         print("Nothing to object to.")

@@ -13,6 +13,7 @@ from core import files
 from core.data import attach, found, hub, ingest, library, mending, mends, meter, recheck, tables, uploads
 from core.data import roles as role_finder
 from core.data.check import Examined, Options, examine
+from core.data.readers.table import Table
 from core.domain import codec
 from core.domain.dataset import Dataset
 from core.domain.run import Observer, Phase
@@ -61,12 +62,12 @@ def shift_payload(of: str, *, path: Path | None = None, other: str | None = None
     """A shift set of the dataset `of`: a file (`path`), a dataset (`other`), or rows that a look has read (`staged`).
 
     keep: False only looks, and reads a file into the job's folder (`staged` of the result). labels: shift label ->
-    class, chosen by hand.
+    class, chosen by hand. An upload is removed once its rows are read.
     """
     chosen = {key: value for key, value in codec.to_json(options or Options()).items() if key != "tokenizer"}
     return {"shift": {"of": of, "other": other, "staged": str(staged) if staged else None, "labels": dict(labels or {}),
                       "drop_leaks": drop_leaks, "keep": keep},
-            "path": str(path) if path else None, "name": name, "options": chosen,
+            "path": str(path) if path else None, "name": name, "options": chosen, "discard": True,
             "roles": {k: str(v) for k, v in roles.items()} if roles is not None else None}
 
 
@@ -132,15 +133,13 @@ def _shift(payload: Mapping[str, Any], *, settings: Settings, workspace: str, fo
     elif asked["staged"]:
         place = Path(asked["staged"])
     else:
-        place = _staged(payload, base, settings=settings, folder=folder)
+        place = _staged(payload, base, settings=settings, workspace=workspace, folder=folder)
     other = ingest.read_dataset(place)
     if asked["keep"]:
         made = attach.attach(base, other, settings=settings, workspace=workspace, labels=asked["labels"], place=place,
                              drop_leaks=asked["drop_leaks"], in_place=True)
         if place.parent.name == STAGED:                              # what a look has read
             shutil.rmtree(place.parent, ignore_errors=True)
-        if payload.get("discard"):
-            uploads.discard(Path(payload["path"]), uploads.folder(settings, workspace))
         return {"dataset": made.dataset.id, "unmatched": made.unmatched, "leaks": made.repeated}
     own = library.folder(base, settings=settings, workspace=workspace)
     seen = attach.look(base, other, places=(own, place), labels=asked["labels"], drop_leaks=asked["drop_leaks"])
@@ -151,14 +150,16 @@ def _shift(payload: Mapping[str, Any], *, settings: Settings, workspace: str, fo
             "labels": list(other.classes)}
 
 
-def _staged(payload: Mapping[str, Any], base: Dataset, *, settings: Settings, folder: Path) -> Path:
+def _staged(payload: Mapping[str, Any], base: Dataset, *, settings: Settings, workspace: str, folder: Path) -> Path:
     """Read a shift file into the job's folder: a dataset folder that is in no list."""
     quick = {**payload, "options": {**(payload.get("options") or {}), "thorough": False}}
-    examined = _examined(quick, base, settings=settings)
+    _table, examined = _examined(quick, base, settings=settings)      # pictures live as long as their table
     if not len(examined.rows):
         examined.report.raise_errors()
     path = Path(payload["path"])
     made = ingest.write(examined, name=payload.get("name") or path.stem, folder=folder / STAGED, source=_source(path))
+    if payload.get("discard"):
+        uploads.discard(path, uploads.folder(settings, workspace))
     return folder / STAGED / made.id
 
 
@@ -166,7 +167,7 @@ def _source(path: Path) -> str:
     return str((uploads.origin(path) or {}).get("id") or path.name)
 
 
-def _examined(payload: Mapping[str, Any], base: Dataset | None, *, settings: Settings) -> Examined:
+def _examined(payload: Mapping[str, Any], base: Dataset | None, *, settings: Settings) -> tuple[Table, Examined]:
     """Read and check a file. base: the dataset whose shift set it is; its pictures are read alike."""
     path = Path(payload["path"])
     uploads.look_at(path)
@@ -176,7 +177,7 @@ def _examined(payload: Mapping[str, Any], base: Dataset | None, *, settings: Set
     options = codec.from_json(Options, dict(payload.get("options") or {}))
     if base is not None and base.reading is not None:
         options = dataclasses.replace(options, depth=base.reading.depth)
-    return examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
+    return table, examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
 
 
 def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folder: Path) -> dict[str, Any]:
@@ -185,7 +186,7 @@ def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, f
         return _shift({**payload, "shift": {**labels, "keep": payload.get("keep", True)}}, settings=settings,
                       workspace=workspace, folder=folder)
     path = Path(payload["path"])
-    examined = _examined(payload, None, settings=settings)
+    table, examined = _examined(payload, None, settings=settings)
     report = examined.report
     folder.mkdir(parents=True, exist_ok=True)
     files.write_json(folder / REPORT, report.to_json())
@@ -194,7 +195,7 @@ def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, f
                                "findings": len(report.findings)}
     if not payload.get("keep", True):
         return summary
-    source = str((uploads.origin(path) or {}).get("id") or report.source)
+    source = str((uploads.origin(path) or {}).get("id") or table.name)
     dataset = ingest.accept(examined, name=payload.get("name") or path.stem, source=source, settings=settings,
                             workspace=workspace)
     if payload.get("discard"):

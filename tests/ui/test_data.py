@@ -86,7 +86,7 @@ def test_a_table_goes_through_a_worker_to_a_dataset_and_its_upload_is_removed(ap
     assert "queued" in shown(at) or at.get("progress")
     at = opened(at, settings)
     assert not at.exception and not at.error
-    assert "60 rows read, **60 usable**" in shown(at)
+    assert "60 rows read, **60 kept**" in shown(at)
     at.button(key="open_dataset").click().run()
     assert "60 rows read, **60 kept**" in shown(at)
     assert not list(settings.workspace(WORKSPACE).joinpath("uploads").iterdir())
@@ -173,7 +173,7 @@ def test_findings_name_their_rows_and_keep_markup_literal(app, settings):
     at = upload(app("data"), ("mine.csv", table() + odd))
     at.button(key="import").click().run()
     text = shown(opened(at, settings))
-    assert "69 rows read, **62 usable**, 7 left out" in text
+    assert "69 rows read, **62 kept**, 7 left out" in text
     assert "\nRows 61, 62, 63, 64, 65 …" in text
     assert r"For example: *\<b\>x\</b\> \*\*y\*\* \$z\$* (rows 68, 69)" in text
 
@@ -335,45 +335,126 @@ def test_two_text_columns_are_joined_as_previewed(app, settings):
     assert all(" // the body of row" in text for text in texts)
 
 
+def brought(app, settings, name, data):
+    """The page of the dataset that a file became."""
+    at = upload(app("data"), (name, data))
+    at.button(key="import").click().run()
+    opened(at, settings)
+    (dataset,) = Thaw(settings).data.all(WORKSPACE)
+    return app("dataset", dataset=dataset.id), dataset
+
+
+def show_rows(at, dataset, code):
+    """All rows of a finding, as the page shows them."""
+    at.toggle(key=f"show_{dataset.id}_{code}").set_value(True).run()
+    assert not at.exception and not at.error
+    return next(table.value for table in at.dataframe if "Split" in table.value)
+
+
 def test_findings_on_pictures_show_them(app, settings):
     out = io.BytesIO(pictures(60))
     with zipfile.ZipFile(out, "a") as bundle:
         again = bundle.read("bar/0.png")
         bundle.writestr("disc/again.png", again)
-    at = upload(app("data"), ("shapes.zip", out.getvalue()))
-    at.button(key="import").click().run()
-    at = opened(at, settings)
+    at, dataset = brought(app, settings, "shapes.zip", out.getvalue())
     assert "same picture as another row but a different label" in shown(at)
-    captions = [caption for image in at.image for caption in image.captions]
-    assert {caption.rpartition(": ")[2] for caption in captions} >= {"bar", "disc"}
+    rows = show_rows(at, dataset, "contradicting-labels")
+    assert set(rows["Class"]) == {"bar", "disc"} and rows["Picture"].str.startswith("data:image/png;base64,").all()
 
 
-def test_leaks_are_fixed_by_importing_again(app, settings):
+def leaky():
+    """90 rows of two classes, and five more that leak from training into test."""
     rows = [(f"row number {i} says something of its own", "ab"[i % 2], ("train", "train", "test")[i % 3])
             for i in range(90)]
     rows += [(text, label, "test") for text, label, split in rows if split == "train"][:5]
-    at = upload(app("data"), ("leaky.csv", ("text,label,split\n" + "".join(",".join(r) + "\n" for r in rows)).encode()))
-    at.button(key="import").click().run()
-    at = opened(at, settings)
-    assert "on another side of the split" in shown(at)
-    at.button(key="fix_leaks").click().run()
+    return ("text,label,split\n" + "".join(",".join(r) + "\n" for r in rows)).encode()
+
+
+def test_findings_are_mended_in_place_and_undone(app, settings):
+    api = Thaw(settings)
+    at, old = brought(app, settings, "leaky.csv", leaky())
+    rows = show_rows(at, old, "leakage")
+    assert list(rows["Row"]) == [91, 92, 93, 94, 95] and set(rows["Split"]) == {"test"}
+    assert rows["Like"].iloc[0] == "row 1 (train, a)"
+    assert "mend_apply" not in {button.key for button in at.button}, "nothing is chosen yet"
+    at.selectbox(key=f"do_{old.id}_0_leakage").set_value("drop-leaks").run()
+    assert "**95 rows → 90 rows**: 5 dropped (a twin of it is on an earlier side of the split)." in shown(at)
+    assert [d.id for d in api.data.all(WORKSPACE)] == [old.id], "nothing is changed before it is applied"
+    at.button(key="mend_apply").click().run()
+    work(settings)
+    at.run()
+    (new,) = api.data.all(WORKSPACE)
+    assert (new.name, new.rows_kept, new.rows_read) == ("leaky", 90, 95)
+    at = app("dataset", dataset=new.id)
+    text = shown(at)
     assert not at.exception and not at.error
-    at = opened(at, settings)
-    assert "on another side of the split" not in shown(at)
-    assert {d.name for d in Thaw(settings).data.all(WORKSPACE)} == {"leaky", "leaky (leaks fixed)"}
+    assert "**95 rows → 90 rows**" in text and "95 rows read, **90 kept**, 5 left out" in text
+    assert "on another side of the split" not in text
+    assert "An earlier state of this data" in shown(app("dataset", dataset=old.id))
+    at.button(key="mend_undo").click().run()
+    assert not at.exception and not at.error
+    assert api.data.all(WORKSPACE) == [old] and api.data.find(WORKSPACE, new.id) is None
 
 
-def test_an_upload_can_become_a_shift_set(app, settings):
-    upload_one = upload(app("data"), ("base.csv", table()))
-    upload_one.button(key="import").click().run()
-    opened(upload_one, settings)
-    (base,) = Thaw(settings).data.all(WORKSPACE)
-    at = upload(app("data"), ("other.csv", table().replace(b"says", b"mentions")))
+def test_classes_are_merged_by_hand(app, settings):
+    at, old = brought(app, settings, "mine.csv", table())
+    at.multiselect(key=f"classes_{old.id}_0").set_value(["a", "b"]).run()
+    at.text_input(key="classes_name_" + f"{old.id}_['a', 'b']").set_value("all").run()
+    at.button(key="classes_merge").click().run()
+    assert "60 with another class" in shown(at)
+    at.button(key="mend_apply").click().run()
+    work(settings)
+    at.run()
+    assert "same label" in at.error[0].value, "one class cannot be learned: it says so, and all stays"
+    assert Thaw(settings).data.all(WORKSPACE) == [old]
+
+
+def test_rows_of_an_earlier_version_are_found_again(app, settings):
+    at, dataset = brought(app, settings, "leaky.csv", leaky())
+    for name in ("found.parquet", "groups.parquet"):
+        (settings.workspace(WORKSPACE) / "datasets" / dataset.id / name).unlink()
+    at = app("dataset", dataset=dataset.id)
+    assert not [toggle for toggle in at.toggle if toggle.key.startswith("show_")]
+    at.button(key="recheck").click().run()
+    work(settings)
+    at.run()
+    assert len(show_rows(at, dataset, "leakage")) == 5
+
+
+def test_a_shift_set_is_looked_at_before_it_is_attached(app, settings):
+    api = Thaw(settings)
+    at, base = brought(app, settings, "base.csv", table())
+    train = api.data.rows(WORKSPACE, base.id, n=3)
+    other = (table(20).replace(b"says", b"mentions") + b"a row of another kind,c\n"
+             + "".join(f"{row['text']},{row['label']}\n" for row in train).encode())
+    at = upload(app("data"), ("other.csv", other))
     next(s for s in at.selectbox if s.label == "Use it as").set_value(base.id)
+    at = at.run()
     at.button(key="import").click().run()
-    at = opened(at, settings)
-    assert not at.error
-    assert any(d.rows("shift") == 60 for d in Thaw(settings).data.all(WORKSPACE))
+    work(settings)
+    at = app("dataset", dataset=base.id)
+    text = shown(at)
+    assert not at.exception and not at.error
+    assert "24 rows read, **23 can be attached**, 1 left out. Nothing is attached yet." in text
+    assert "3 shift rows have the content of a training row" in text and "1 row of other left out" in text
+    assert api.data.all(WORKSPACE) == [base], "a look makes no dataset"
+    at.selectbox(key="match_c").set_value("a").run()
+    at.button(key="shift_again").click().run()
+    work(settings)
+    at = app("dataset", dataset=base.id)
+    assert "24 rows read, **24 can be attached**" in shown(at)
+    at.button(key="shift_attach").click().run()
+    work(settings)
+    at.run()
+    (joined,) = api.data.all(WORKSPACE)
+    assert (joined.name, joined.rows("shift"), joined.counts["train"]) == ("base", 21, base.counts["train"])
+    assert api.mending.leaks(WORKSPACE, joined.id) == {}
+    at = app("dataset", dataset=joined.id)
+    assert "21 added as its shift set" in shown(at) and "84 rows read, **81 kept**, 3 left out" in shown(at)
+    at.button(key="shift_off").click().run()
+    work(settings)
+    at.run()
+    assert [d.id for d in api.data.all(WORKSPACE)] == [base.id], "the rows of before are the dataset of before"
 
 
 def test_a_search_highlights_what_it_finds(app, settings):

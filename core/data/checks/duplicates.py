@@ -56,8 +56,7 @@ def leakage(context: Context) -> Iterator[Finding]:
             rows, code, ("row has", "rows have"),
             f"{words} as a row on another side of the split: scores would be too high.",
             twins=twins(rows, groups, split=context.split),
-            remedy="Drop these rows, or move them to the split of their twin (on the dataset's page; --fix-leaks on "
-                   "the command line moves them).")
+            remedy="Drop these rows, or move them to the split of their twin.")
 
 
 def _later_members(groups: Any) -> Any:

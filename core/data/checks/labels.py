@@ -115,7 +115,7 @@ def spelling(context: Context) -> Iterator[Finding]:
                       message=several(len(groups), "group of labels differs", "groups of labels differ")
                               + " only in case, spaces, invisible characters, Unicode form or the way a "
                                 "number is written; each spelling counts as a class.",
-                      remedy="Merge them (on the dataset's page; --merge-labels on the command line).")
+                      remedy="Merge them into one class.")
 
 
 def _listed(names: list[str]) -> str:

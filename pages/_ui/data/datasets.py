@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.domain.dataset import Split
 from core.domain.run import JobKind
 from core.plots.numbers import size
 from pages._ui import live, shell
+from pages._ui.data import numbers
 from pages._ui.words import things
 
 
@@ -17,10 +17,8 @@ def own(ws: str) -> None:
     if not datasets and not shell.api().data.damaged(ws):
         shell.empty("No dataset yet. Upload texts or pictures below, or add a bundled dataset.")
     for dataset in datasets:
-        splits = " / ".join(f"{dataset.rows(s):,}" for s in (Split.TRAIN, Split.VALIDATION, Split.TEST))
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{shell.escape(dataset.name)}** · {dataset.rows_kept:,} {things(dataset.task)}, "
-                        f"{len(dataset.classes)} classes · train / validation / test {splits}")
+            st.markdown(f"**{shell.escape(dataset.name)}** · {numbers.brief(dataset)}")
             shell.link("dataset", "Look at it", icon=":material/table_rows:", dataset=dataset.id)
             shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
     for ref, why in shell.api().data.damaged(ws).items():
@@ -46,14 +44,13 @@ def imports(ws: str) -> None:
 def bundled(ws: str) -> None:
     """Datasets that Thaw can fetch by itself."""
     api = shell.api()
-    there = {d.source for d in api.data.all(ws)}
     for entry in api.data.bundled():
         with st.container(border=True):
             fetched = f"{size(entry.size_bytes)} to fetch" if entry.size_bytes else "nothing to fetch"
             st.markdown(f"**{entry.name}** · {entry.rows:,} {things(entry.task)} · {fetched}")
             st.caption(f"{entry.description} [Source]({entry.source_url}), licence: "
                        f"[{entry.licence}]({entry.licence_url}).")
-            if entry.id in there:
+            if api.data.is_there(ws, entry.id):
                 st.caption(":material/check_circle: In this workspace.")
                 continue
             if st.button("Add", key=f"add_{entry.id}", icon=":material/download:"):

@@ -1,17 +1,23 @@
-"""One dataset: what it holds, what the import found, its rows, and deleting it."""
+"""One dataset: what it holds, what the import found and what can be done about it, its shift set, its rows,
+and deleting it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from core.domain.dataset import Content, Dataset, Split
+from core.domain.numbers import Numbers
 from core.spreadsheets import inert
 from pages._ui import guard, pictures, shell
+from pages._ui.data import mend, numbers, shift
 from pages._ui.data import report as data_report
 from pages._ui.words import things, word
+
+if TYPE_CHECKING:
+    from core.data.report import ImportReport
 
 SHOWN = 50
 HITS, AROUND = 5, 80
@@ -21,36 +27,44 @@ HITS, AROUND = 5, 80
 def page(ws: str, dataset: Dataset) -> None:
     """All of one dataset."""
     shell.title(dataset.name)
-    left_out = dataset.rows_read - dataset.rows_kept
-    st.markdown(f"{dataset.rows_read:,} rows read, **{dataset.rows_kept:,} kept**, {left_out:,} left out · "
-                f"{len(dataset.classes)} classes of {things(dataset.task)} · source: {shell.escape(dataset.source)}"
+    st.markdown(f"{numbers.sentence(Numbers.of(dataset))} · {len(dataset.classes)} classes of {things(dataset.task)}  "
+                f"\n{numbers.splits(dataset)[:1].upper()}{numbers.splits(dataset)[1:]}  \n"
+                f"Source: {shell.escape(dataset.source)}"
                 + (f" · licence: {shell.escape(dataset.licence)}" if dataset.licence else ""))
     with st.container(horizontal=True, vertical_alignment="center"):
         shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
         if st.button("Delete", icon=":material/delete:", key="delete_dataset"):
             _delete(ws, dataset)
-    _report(ws, dataset)
-    _counts(dataset)
+    if mend.under_way(ws, dataset):
+        return
+    mend.history(ws, dataset)
+    plan = mend.Plan(dataset)
+    report = _report(ws, dataset, plan)
+    mend.bar(ws, plan, report.findings if report else ())
+    _counts(dataset, plan)
+    with shell.guarded():
+        shift.section(ws, dataset)
     _rows(ws, dataset)
 
 
-def _report(ws: str, dataset: Dataset) -> None:
+def _report(ws: str, dataset: Dataset, plan: mend.Plan) -> ImportReport | None:
     report = None
     with shell.guarded():
         report = shell.api().data.report(ws, dataset.id)
-    if report is None:
-        return
-    st.header("Import report")
-    data_report.findings(report, ws, dataset)
+    if report is not None:
+        st.header("What was found")
+        data_report.mendable(ws, dataset, report, plan)
+    return report
 
 
-def _counts(dataset: Dataset) -> None:
+def _counts(dataset: Dataset, plan: mend.Plan) -> None:
     st.header("Rows by class and split", help=word("split"))
     splits = [s.value for s in Split if dataset.rows(s)]
     rows = [{"Class": c} | {s: dataset.counts.get(s, {}).get(c, 0) for s in splits} for c in dataset.classes]
     st.dataframe(inert(rows), hide_index=True, key="counts",
                  column_config={"Class": st.column_config.TextColumn(pinned=True)},
                  alt=f"Rows of each of {len(dataset.classes)} classes in {', '.join(splits)}")
+    mend.classes(plan)
 
 
 def _rows(ws: str, dataset: Dataset) -> None:
@@ -61,8 +75,14 @@ def _rows(ws: str, dataset: Dataset) -> None:
         label = st.selectbox("Class", ["any class", *dataset.classes], key="rows_label", width=220)
         search = st.text_input("Name contains" if pictured else "Containing", key="rows_search", width=220,
                                placeholder="part of a file name" if pictured else "a word")
-    rows = shell.api().data.rows(ws, dataset.id, n=SHOWN, split=str(split), search=search or "",
-                                   label=None if label == "any class" else str(label))
+        pager = st.empty()
+    asked = {"split": str(split), "search": search or "", "label": None if label == "any class" else str(label)}
+    key = f"rows_page_{asked}"                                       # another choice starts on its first page
+    found = shell.api().mending.rows(ws, dataset.id, start=(st.session_state.get(key, 1) - 1) * SHOWN, n=SHOWN, **asked)
+    pages = -(-found.total // SHOWN) if found else 1
+    if pages > 1:
+        pager.number_input(f"Page, of {pages:,}", 1, pages, key=key, width=130)
+    rows = [{name: cell for name, cell in row.items() if name != "split"} for row in found.rows] if found else []
     if not rows:
         st.caption("No row matches; choose another class or word.")
         return
@@ -73,8 +93,8 @@ def _rows(ws: str, dataset: Dataset) -> None:
         rows = [{k: v for k, v in row.items() if k != "image"} for row in pictures.with_pictures(rows, "image", small)]
     pictures.table(rows, key="rows", alt=f"{len(rows)} rows of {dataset.name}", pictures=pictured,
                    height=460 if pictured else "auto")
-    if len(rows) == SHOWN:
-        st.caption(f"The first {SHOWN} that match.")
+    if found and pages > 1:
+        st.caption(f"{len(rows):,} of {found.total:,} rows that match.")
 
 
 def _hits(rows: Sequence[Mapping[str, Any]], search: str) -> None:
@@ -100,6 +120,8 @@ def _delete(ws: str, dataset: Dataset) -> None:
         names = ", ".join(shell.escape(r.name) for r in users[:5])
         st.markdown(f":material/warning: {len(users)} run{'s' * (len(users) > 1)} used it. They keep what they "
                     f"measured, but cannot be resumed or forked any more: {names}{' …' if len(users) > 5 else ''}")
+    if known := shell.api().mending.before(ws, dataset.id):
+        st.markdown(f"The data from before the last change ({known[0].rows_kept:,} rows) is in the list again then.")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:", key="dataset_delete_yes"):
             with shell.guarded():

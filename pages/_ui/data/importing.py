@@ -14,7 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import settings, tasks
 from core.api import SHOWN_COLUMNS
-from core.domain.dataset import Role, Split
+from core.domain.dataset import Dataset, Role, Split
 from core.errors import DataError, ThawError
 from pages._ui import guard, pictures, shell
 from pages._ui.words import word
@@ -47,7 +47,7 @@ def panel(ws: str) -> None:
     path = st.session_state.get("upload_path")
     if path and Path(path).exists():
         with shell.guarded():
-            _review(ws, Path(path))
+            review(ws, Path(path))
 
 
 def _files(ws: str) -> None:
@@ -183,8 +183,11 @@ def _preview(path: str) -> TablePreview:
     return shell.api().data.preview(Path(path))
 
 
-def _review(ws: str, path: Path) -> None:
-    """First rows, proposed roles, a name, and the button that hands the file to a worker."""
+def review(ws: str, path: Path, *, shift_of: Dataset | None = None) -> None:
+    """First rows, proposed roles, a name, and the button that hands the file to a worker.
+
+    shift_of: the dataset that the file is the shift set of; it is looked at then, and makes no dataset of its own.
+    """
     try:
         preview = _preview(str(path))
     except ThawError:
@@ -199,24 +202,35 @@ def _review(ws: str, path: Path) -> None:
         _head(preview, path)
         roles = _roles(preview, path.parent.name)
         template = _template(preview, roles, path)
-        left, right = st.columns(2)
-        name = left.text_input("Name of the dataset", value=_name(path), max_chars=80, key=f"dataset_name_{path}")
-        bases = {d.id: f"the shift set of {d.name}" for d in shell.api().data.all(ws)
-                 if d.task is preview.task and not d.rows(Split.SHIFT)}
-        shift_of = right.selectbox("Use it as", [NO_SHIFT, *bases], format_func=lambda d: bases.get(d, d),
-                                   key=f"shift_of_{path}", help=word("shift set"))
+        if shift_of is None:
+            left, right = st.columns(2)
+            name = left.text_input("Name of the dataset", value=_name(path), max_chars=80, key=f"dataset_name_{path}")
+            bases = {d.id: f"the shift set of {d.name}" for d in shell.api().data.all(ws)
+                     if d.task is preview.task and not d.rows(Split.SHIFT)}
+            use_as = str(right.selectbox("Use it as", [NO_SHIFT, *bases], format_func=lambda d: bases.get(d, d),
+                                         key=f"shift_of_{path}", help=word("shift set")))
+        else:
+            name, use_as = _name(path), shift_of.id
         with st.container(horizontal=True):
-            go = st.button("Import", type="primary", icon=":material/check:", key="import")
+            go = st.button("Import" if use_as == NO_SHIFT else "Look at it", type="primary", icon=":material/check:",
+                           key="import")
             if st.button("Not this file", key="discard"):
                 forget(ws, path)
                 st.rerun()
         if go:
             _check(roles, tasks.card(preview.task).needed)
-            job = shell.api().data.submit_import(ws, path, name=(name or "").strip() or path.name, roles=roles,
-                                            shift_of=None if shift_of == NO_SHIFT else shift_of,
-                                            options=shell.api().data.import_options(template=template))
-            st.session_state.pop("upload_path", None)
-            shell.go("dataset", **{"import": job})
+            _hand_over(ws, path, (name or "").strip() or path.name, roles, template, use_as)
+
+
+def _hand_over(ws: str, path: Path, name: str, roles: dict[str, str], template: str | None, use_as: str) -> None:
+    """To a worker: an import, or a look at a shift set on the page of its dataset."""
+    api = shell.api()
+    options = api.data.import_options(template=template)
+    st.session_state.pop("upload_path", None)
+    if use_as == NO_SHIFT:
+        shell.go("dataset", **{"import": api.data.submit_import(ws, path, name=name, roles=roles, options=options)})
+    api.mending.look_at_shift(ws, use_as, path=path, name=name, roles=roles, options=options)
+    shell.go("dataset", dataset=use_as)
 
 
 def _head(preview: TablePreview, path: Path) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import streamlit as st
 
 from core.domain.dataset import Dataset
+from core.domain.numbers import Numbers
 from core.domain.run import JobKind, Run
 from core.errors import NotFoundError
 from pages._ui import guard, live, shell
-from pages._ui.data import importing
+from pages._ui.data import importing, numbers
 from pages._ui.data import report as data_report
 
 
@@ -20,6 +21,8 @@ def page(ws: str, job: str) -> None:
     if run.kind is not JobKind.IMPORT:
         raise NotFoundError("This is not an import.", why="The address names a run of another kind.",
                             remedy="Go back to all datasets.")
+    if concerned := shell.api().mending.concerns(run):
+        shell.go("dataset", dataset=concerned)
     shell.title(run.name)
     if not run.status.final:
         live.import_panel(ws, job)
@@ -40,8 +43,10 @@ def page(ws: str, job: str) -> None:
     _ways_on(ws, run, dataset)
     report = shell.api().data.job_report(ws, job)
     if report is not None:
-        st.header("Import report")
-        data_report.findings(report, ws, None if run.payload.get("shift_of") else dataset)
+        st.header("What was found")
+        if dataset is not None:
+            st.caption("The rows of each finding, and what can be done about them, are on the dataset's page.")
+        data_report.findings(report)
 
 
 def _fetched(ws: str, run: Run) -> None:
@@ -74,18 +79,13 @@ def _fetched(ws: str, run: Run) -> None:
 def _numbers(ws: str, job: str) -> None:
     report = shell.api().data.job_report(ws, job)
     if report is not None:
-        st.markdown(f"{report.rows_read:,} rows read, **{report.rows_kept:,} usable**, {len(report.left_out):,} left "
-                    f"out · {len(report.classes):,} classes · {shell.escape(report.format)}")
+        found = Numbers.of(report)
+        st.markdown(f"{numbers.sentence(found)} · {len(found.classes):,} classes · {shell.escape(report.format)}")
 
 
 def _ways_on(ws: str, run: Run, dataset: Dataset | None) -> None:
-    """Open the dataset, import again with what the report advises, or go back to the columns."""
-    report = shell.api().data.job_report(ws, run.id)
+    """Open the dataset, or go back to the columns."""
     path = Path(run.payload["path"]) if run.payload.get("path") else None
-    again = path is not None and path.exists()
-    used = run.payload.get("options") or {}
-    leaks = again and report and data_report.has(report, data_report.LEAKS) and not used.get("fix_leaks")
-    spelling = again and report and data_report.has(report, data_report.SPELLING) and not used.get("merge_labels")
     with st.container(horizontal=True):
         if dataset is not None and st.button("Open the dataset", type="primary", icon=":material/table_rows:",
                                              key="open_dataset",
@@ -93,28 +93,7 @@ def _ways_on(ws: str, run: Run, dataset: Dataset | None) -> None:
             if path is not None:
                 importing.forget(ws, path)
             shell.go("dataset", dataset=dataset.id)
-        if leaks and st.button(
-                "Fix the leaks and import again", icon=":material/healing:", key="fix_leaks",
-                help="Validation and test rows with a twin on another side move to the side of their twin."):
-            _again(ws, run, suffix="leaks fixed", fix_leaks=True, merge_labels=bool(used.get("merge_labels")))
-        if spelling and st.button(
-                "Merge the spellings and import again", icon=":material/merge:", key="merge_labels",
-                help="Labels that differ only in case, spaces, invisible characters or the way a number is written "
-                     "become one class."):
-            _again(ws, run, suffix="labels merged", fix_leaks=bool(used.get("fix_leaks")), merge_labels=True)
-        if again and dataset is None and st.button(
+        if path is not None and path.exists() and dataset is None and st.button(
                 "Back to the columns", icon=":material/view_column:", key="back_to_columns"):
             st.session_state["upload_path"] = str(path)
             shell.go("data")
-
-
-def _again(ws: str, run: Run, *, suffix: str, fix_leaks: bool, merge_labels: bool) -> None:
-    """Submit the same import with other options; what the first one made stays."""
-    api, payload = shell.api(), run.payload
-    options = api.data.import_options(fix_leaks=fix_leaks, merge_labels=merge_labels,
-                                      template=(payload.get("options") or {}).get("template"))
-    with shell.guarded():
-        job = api.data.submit_import(ws, Path(payload["path"]), name=f"{payload.get('name', '')} ({suffix})",
-                                     roles=payload.get("roles"),
-                                options=options, shift_of=payload.get("shift_of"))
-        shell.go("dataset", **{"import": job})

@@ -17,6 +17,8 @@ def one(ws: str) -> None:
     if ref is None and job is None:
         everything(ws)
         return
+    if ref and (undone := st.session_state.pop(f"undone_{ref}", None)):
+        shell.go("dataset", dataset=undone)
     shell.link("data", "All datasets", icon=":material/arrow_back:")
     if ref is None:
         data_job.page(ws, str(job))

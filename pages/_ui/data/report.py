@@ -1,42 +1,84 @@
-"""The import report: what was found, with an example and a remedy each, and the rows left out."""
+"""The import report: what was found, the rows it is about, what can be done; and the rows left out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.domain.dataset import Content, Dataset
-from pages._ui import pictures, shell
+from core.domain.dataset import Dataset
+from pages._ui import shell
+from pages._ui.data import finding_rows, mend
 
 if TYPE_CHECKING:
     from core.data.report import Finding, ImportReport
 
 _LOOK = {"error": ("red", ":material/error:"), "warning": ("orange", ":material/warning:"),
          "info": ("blue", ":material/info:")}
-LEAKS = frozenset({"leakage", "near-leakage"})
-_NO_EXAMPLES = frozenset({"left-out"})
-"""Findings whose rows were not kept."""
-SPELLING = frozenset({"label-spelling"})
+NOTHING = ":material/check_circle: Nothing odd was found."
 
 
-def findings(report: ImportReport, ws: str = "", dataset: Dataset | None = None) -> None:
-    """All findings, the gravest first, and the download of rows left out.
-
-    dataset: the one whose row ids are the report's row numbers; of pictures, the examples are shown then.
-    """
-    shown = _examples(report, ws, dataset) if dataset is not None and dataset.task.content is Content.PICTURE else {}
+def findings(report: ImportReport) -> None:
+    """All findings, the gravest first, and the download of rows left out."""
     if not report.findings:
-        st.markdown(":material/check_circle: Nothing odd was found.")
+        st.markdown(NOTHING)
     for finding in report.findings:
-        colour, icon = _LOOK.get(finding.severity, _LOOK["info"])
-        st.markdown(f":{colour}-badge[{icon} {finding.severity}] **{shell.escape(finding.message)}** "
-                    f"{shell.escape(finding.remedy)}"
-                    + _example(finding))
-        if pngs := [(row, *shown[row]) for row in finding.rows if row in shown]:
-            with st.container(horizontal=True, gap="small"):
-                for row, png, label in pngs:
-                    st.image(png, width=pictures.ROW_HEIGHT, caption=f"row {row}: {shell.escape(label)}")
+        line(finding)
+    left_out(report)
+
+
+def mendable(ws: str, dataset: Dataset, report: ImportReport, plan: mend.Plan) -> None:
+    """The same, each finding with its rows and what can be done about it."""
+    if not report.findings:
+        st.markdown(NOTHING)
+    counts = shell.api().mending.found(ws, dataset.id)
+    if counts is None:
+        _check_again(ws, dataset, report)
+    for finding in report.findings:
+        rows = (counts or {}).get(finding.code, 0)
+        answers = counts is not None and shell.api().mending.answers(finding.code)
+        if not rows and not answers:
+            line(finding)
+            continue
+        with st.container(border=True):
+            line(finding, examples=not rows)
+            with st.container(horizontal=True, vertical_alignment="center"):
+                shown = rows and st.toggle(f"Show rows ({rows:,})", key=f"show_{dataset.id}_{finding.code}")
+                mend.choice(plan, finding)
+            if shown:
+                _rows(ws, dataset, finding, plan)
+    left_out(report)
+
+
+def _rows(ws: str, dataset: Dataset, finding: Finding, plan: mend.Plan) -> None:
+    picked = finding_rows.table(
+        ws, dataset.id, lambda **asked: shell.api().mending.rows(ws, dataset.id, finding.code, **asked),
+        key=f"found_{dataset.id}_{finding.code}", alt=f"Rows of the finding: {finding.message}", pick=True)
+    mend.of_picked(plan, finding, picked)
+
+
+def _check_again(ws: str, dataset: Dataset, report: ImportReport) -> None:
+    """Offer to look at the rows of a dataset of an earlier version, which names examples only."""
+    if not any(finding.rows for finding in report.findings):
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown("This dataset was imported by an earlier version, which kept only examples of what it found.")
+        if st.button("Find all rows", icon=":material/search:", key="recheck",
+                     help="A worker checks its rows again; they stay as they are."):
+            st.session_state[f"mending_{dataset.id}"] = shell.api().mending.recheck(ws, dataset.id)
+            st.rerun()
+
+
+def line(finding: Finding, *, examples: bool = True) -> None:
+    """One finding in words."""
+    colour, icon = _LOOK.get(finding.severity, _LOOK["info"])
+    st.markdown(f":{colour}-badge[{icon} {finding.severity}] **{shell.escape(finding.message)}** "
+                f"{shell.escape(finding.remedy)}" + (_example(finding) if examples else ""))
+
+
+def left_out(report: ImportReport) -> None:
+    """The download of rows that were read and not kept."""
     if report.left_out:
         st.download_button(f"Rows left out, with reasons ({len(report.left_out):,})", data=report.left_out_csv,
                            file_name="left-out.csv", mime="text/csv", on_click="ignore", icon=":material/download:",
@@ -52,15 +94,7 @@ def _example(finding: Finding) -> str:
     return f"  \n{rows.capitalize()}{' …' * (len(finding.rows) < finding.count)}" if rows else ""
 
 
-def _examples(report: ImportReport, ws: str, dataset: Dataset) -> dict[int, tuple[bytes, str]]:
-    """row number -> (small PNG, class) of all rows that the findings name and the dataset has."""
-    ids = sorted({row for finding in report.findings if finding.code not in _NO_EXAMPLES for row in finding.rows})
-    rows = shell.api().data.rows(ws, dataset.id, n=len(ids), ids=ids) if ids else []
-    small = pictures.of_dataset(str(shell.api().settings.home), ws, dataset.id,
-                                tuple(str(row["image"]) for row in rows))
-    return {row["row_id"]: (small[row["image"]], str(row["label"])) for row in rows if row["image"] in small}
-
-
-def has(report: ImportReport, codes: frozenset[str]) -> bool:
-    """Whether one of these findings is there."""
-    return any(finding.code in codes for finding in report.findings)
+def class_table(classes: Mapping[str, int], *, key: str, alt: str) -> None:
+    """Rows of each class."""
+    st.dataframe([{"Class": name, "Rows": rows} for name, rows in classes.items()], hide_index=True, key=key, alt=alt,
+                 column_config={"Class": st.column_config.TextColumn(pinned=True)})
