@@ -13,6 +13,7 @@ import secrets
 from core import disk, files, logs
 from core.analysis.comparison import Comparison, ComparisonRow, SeedGroup
 from core.analysis.curves import Curves
+from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
 from core.api.data import Data
 from core.api.desk import Desk
@@ -32,8 +33,8 @@ from core.planning.recipes import MethodChoice
 from core.settings import Settings
 
 __all__ = ["SHOWN_COLUMNS", "AugmentedRow", "Changes", "Comparison", "ComparisonRow", "Curves", "Data", "Experiments",
-           "Features", "Leaks", "Mending", "MethodChoice", "Models", "Progress", "RowPage", "Runs", "SeedGroup",
-           "ShiftLook", "Step", "TablePreview", "Thaw"]
+           "Features", "JudgedRows", "Leaks", "Mending", "MethodChoice", "Models", "Progress", "RowPage", "Runs",
+           "SeedGroup", "ShiftLook", "Step", "TablePreview", "Thaw"]
 
 
 class Thaw:

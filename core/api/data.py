@@ -90,10 +90,10 @@ class Data:
         library.delete(known, settings=self._desk.settings, workspace=ws)
 
     def rows(self, ws: str, ref: str, *, n: int = 5, split: str = "train", label: str | None = None,
-                    search: str = "", ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+                    search: str = "", ids: Sequence[int] | None = None, whole: bool = False) -> list[dict[str, Any]]:
         """Rows of a dataset: `row_id`, `text` or `image`, `label` (class name); see `core.data.browse.sample_rows`."""
         return browse.sample_rows(self.load(ws, ref), settings=self._desk.settings, workspace=ws, n=n, split=split,
-                                  label=label, search=search, ids=ids)
+                                  label=label, search=search, ids=ids, whole=whole)
 
     def thumbnails(self, ws: str, ref: str, images: Sequence[str]) -> dict[str, bytes]:
         """Small PNGs of pictures of a dataset, by the `image` that `sample_rows` gives."""

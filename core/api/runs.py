@@ -7,9 +7,10 @@ from pathlib import Path
 
 from core import files, values
 from core.analysis import curves as curve_points
-from core.analysis import damage, predictions
+from core.analysis import damage, judged_rows, predictions
 from core.analysis.comparison import recipe_of
 from core.analysis.curves import Curves
+from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
 from core.api.data import Data
 from core.api.desk import Desk
@@ -70,6 +71,11 @@ class Runs:
         run = self.get(ws, id)
         result = self.result_of(run)
         return predictions.complete(result, Path(run.folder)) if complete and result is not None else result
+
+    def judged(self, ws: str, id: str, *, split: str = "test", other: str = "") -> JudgedRows | None:
+        """The rows that a run was judged on, and how another run answered them; None when it kept no predictions."""
+        beside = Path(self.get(ws, other).folder) if other else None
+        return judged_rows.of_run(Path(self.get(ws, id).folder), split, other=beside)
 
     def stop(self, ws: str, id: str) -> Status:
         """Ask a run to stop: its best checkpoint is kept and judged. Asking again ends it without waiting. Returns its

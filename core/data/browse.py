@@ -112,12 +112,13 @@ def thumbnails(dataset: Dataset, images: Sequence[str], *, settings: Settings, w
 
 
 def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int = 5, split: str = Split.TRAIN,
-                label: str | None = None, search: str = "", ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+                label: str | None = None, search: str = "", ids: Sequence[int] | None = None,
+                whole: bool = False) -> list[dict[str, Any]]:
     """The first n rows (at most 1000) of a split, of one class, containing a text (letter case ignored); or those with
     these row ids.
 
     Each row: `row_id`, `text`, or `image` (path below the dataset folder) with `file` (its own name, which is
-    searched), and `label` (class name).
+    searched), and `label` (class name). whole: long texts are not cut.
     """
     import pyarrow as pa
     import pyarrow.compute as compute
@@ -142,8 +143,8 @@ def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int 
             mask = compute.and_(mask, compute.match_substring(table[named], search, ignore_case=True))
         shown = table.select(list(dict.fromkeys(["row_id", content, named,
                                                  "label"]))).filter(mask).slice(0, wanted - len(found))
-        found += [{**row, content: _cut(row[content]), "label": dataset.classes[row["label"]]}
-                  for row in shown.to_pylist()]
+        found += [{**row, content: row[content] if whole else _cut(row[content]),
+                   "label": dataset.classes[row["label"]]} for row in shown.to_pylist()]
     return found
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.plots import palette
 from core.plots.theme import Chart, figure
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 MOST_CLASSES = 40
 """With more classes than this, only those with the most errors are drawn."""
@@ -36,16 +40,31 @@ def matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *, name: str
         colorscale=[list(stop) for stop in palette.SEQUENTIAL], showscale=False,
         hovertemplate="%{customdata:.0f} rows (%{z:.0%} of their class)<extra></extra>")
     if len(shown) <= MOST_NUMBERS:
-        cells = [(x, y) for y in range(len(shown)) for x in range(len(shown))]
-        fig.add_scatter(x=[x for x, _ in cells], y=[y for _, y in cells], mode="text", hoverinfo="skip",
-                        text=[f"{part[y, x]:.0f}" for x, y in cells],
-                        textfont={"color": ["#ffffff" if shares[y, x] > 0.35 else palette.BASE for x, y in cells]})
+        for dark, colour in ((True, "#ffffff"), (False, palette.BASE)):
+            cells = [(x, y) for y in range(len(shown)) for x in range(len(shown)) if (shares[y, x] > 0.35) == dark]
+            fig.add_scatter(x=[x for x, _ in cells], y=[y for _, y in cells], mode="text", hoverinfo="skip",
+                            text=[f"{part[y, x]:.0f}" for x, y in cells], textfont={"color": colour},
+                            unselected={"textfont": {"color": colour}})  # a pressed cell leaves the others as they are
+    _pressable(fig, part, shown, shares)
     ticks = list(range(len(shown)))
     fig.update_xaxes(tickvals=ticks, ticktext=labels, showgrid=False, tickangle=-35 if len(shown) > 3 else 0)
     fig.update_yaxes(tickvals=ticks, ticktext=labels, showgrid=False, autorange="reversed")
     total, right = int(table.sum()), int(np.trace(table))
     return Chart(fig, title, f"Confusion matrix{f' of {name}' if name else ''}: {right} of {total} test rows on the "
                              f"diagonal. {title}.")
+
+
+def _pressable(fig: go.Figure, part: np.ndarray, shown: Sequence[int], shares: np.ndarray) -> None:
+    """Unseen squares over the cells that have rows, since a heatmap's own cells cannot be pressed; `customdata` is
+    (true class, predicted class)."""
+    cells = [(x, y) for y in range(len(shown)) for x in range(len(shown)) if part[y, x]]
+    seen = {"marker": {"opacity": 0.0}}
+    fig.add_scatter(
+        x=[x for x, _ in cells], y=[y for _, y in cells], mode="markers", selected=seen, unselected=seen,
+        customdata=[[shown[y], shown[x]] for x, y in cells], name="cells",
+        marker={"symbol": "square", "opacity": 0.0, "size": max(6, min(44, 280 // max(1, len(shown))))},
+        text=[f"{part[y, x]:.0f} rows ({shares[y, x]:.0%} of their class)" for x, y in cells],
+        hovertemplate="%{text}<extra></extra>")
 
 
 def _finding(table: np.ndarray, classes: Sequence[str], name: str) -> str:

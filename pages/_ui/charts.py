@@ -8,13 +8,27 @@ from typing import Any
 import streamlit as st
 
 from core.plots.theme import Chart, config
+from pages._ui import guard
 from pages._ui.shell import escape
 
 
-def show(chart: Chart, *, key: str, help: str | None = None) -> None:
-    """Draw a chart with its title as text (so that it wraps on a phone) and its alternative text."""
+def show(chart: Chart, *, key: str, help: str | None = None,
+         pressed: Callable[[dict[str, Any]], None] | None = None) -> None:
+    """Draw a chart with its title as text (so that it wraps on a phone) and its alternative text.
+
+    pressed: called with the point that a visitor presses, before the page is drawn again.
+    """
     st.markdown(f"**{escape(chart.title)}**", help=help)
-    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config())
+    if pressed is None:
+        st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config())
+        return
+
+    def chosen() -> None:
+        if points := st.session_state[key]["selection"]["points"]:
+            pressed(points[0])
+
+    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config(), on_select=guard.callback(chosen),
+                    selection_mode="points")
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)

@@ -168,3 +168,42 @@ def test_seeds_of_an_arm_show_every_metric_as_one_measurement(app, ended, settin
     assert list(seeds["Seeds"]) == [2]
     for metric in METRICS:
         assert seeds[metric.heading("test")][0][0].isdigit()
+
+
+def test_the_rows_that_only_one_run_got_right_are_one_press_away(app, ended):
+    at = app("compare")
+    choice = next(pills for pills in at.pills if pills.key and pills.key.startswith("outcome_"))
+    assert choice.options == ["Only Linear probe is right: 1 row"]
+    before = len(at.dataframe)
+    choice.select((True, False)).run()
+    assert not at.exception and not at.error
+    assert len(at.dataframe) == before + 1
+    rows = next(frame.value for frame in at.dataframe if len(frame.value) == 1 and "Text" in frame.value)
+    first = rows.iloc[0]
+    assert first["Row"] == 0 and first["Text"].strip()
+    assert first["Predicted (Linear probe)"] == first["True"] != first["Predicted (LoRA)"]
+
+
+def test_a_cell_of_a_confusion_matrix_opens_its_rows(app, ended):
+    at = app("compare")
+    lora = at.selectbox(key=f"cell_{ended.done[1]}")
+    assert lora.options[0].endswith(": 1 row") and "taken for" in lora.options[0]
+    lora.select_index(0).run()
+    assert not at.exception and not at.error
+    rows = next(frame.value for frame in at.dataframe if len(frame.value) == 1 and "Text" in frame.value)
+    assert rows.iloc[0]["True"] != rows.iloc[0]["Predicted"]
+    assert f"taken for {rows.iloc[0]['Predicted']}" in lora.options[0]
+
+
+def test_worst_doubtful_and_changed_rows_are_one_table_that_is_searched(app, ended):
+    at = app("compare")
+    a, b = ended.done
+    orders = next(control for control in at.segmented_control if (control.key or "").startswith("judged_order"))
+    assert orders.options == ["Worst", "Most doubtful", "Most changed"]
+    search = at.text_input(key=f"rows_judged_{a}_{b}_worst_search")
+    text = next(frame.value for frame in at.dataframe if len(frame.value) == 18).iloc[3]["Text"]
+    search.input(text[:20].upper()).run()
+    assert not at.exception and not at.error
+    assert not any(len(frame.value) == 18 for frame in at.dataframe)
+    at.text_input(key=f"rows_judged_{a}_{b}_worst_search").input("no such word anywhere").run()
+    assert "No row matches." in shown(at)

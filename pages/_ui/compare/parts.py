@@ -16,6 +16,7 @@ from core.plots import confusion, curves, intervals
 from core.plots.intervals import Point
 from core.spreadsheets import inert
 from pages._ui import arms, charts, shell
+from pages._ui.compare import judged
 from pages._ui.train import recipe_form
 from pages._ui.words import word
 
@@ -136,6 +137,7 @@ def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, 
         st.markdown(f":material/balance: **{shell.escape(test.sentence)}**")
         if isinstance(test, RightOrWrong):
             _right_or_wrong(test, shell.escape(names[str(a)]), shell.escape(names[str(b)]))
+            judged.outcomes(ws, runs, names, str(a), str(b))
         shell.link("features", "How do their features differ?", icon=":material/scatter_plot:", a=Side(run=str(a)).text,
                    b=Side(run=str(b)).text)
 
@@ -148,8 +150,9 @@ def _right_or_wrong(test: RightOrWrong, a: str, b: str) -> None:
                  f"only the second {test.only_b}, both wrong {test.both_wrong}")
 
 
-def confusions(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
-    """Confusion matrices, two beside each other."""
+def confusions(ws: str, comparison: Comparison, runs: Mapping[str, tuple[Run, Result]],
+               names: Mapping[str, str]) -> None:
+    """Confusion matrices, two beside each other; a cell opens its rows."""
     st.header("Which errors", help=word("confusion matrix"))
     ids = [i for i in runs if i in comparison.confusion]
     if not ids:
@@ -161,7 +164,10 @@ def confusions(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], n
     for place, i in enumerate(picked):
         with columns[place % 2]:
             chart = confusion.matrix(comparison.confusion[i], comparison.classes_of[i], name=names[i])
-            charts.show(chart, key=f"confusion_{i}")
+            charts.show(chart, key=f"confusion_{i}", pressed=judged.press(i))
+            judged.choose_cell(i, comparison.confusion[i], comparison.classes_of[i])
+    for i in picked:
+        judged.cell(ws, runs[i], names[i])
 
 
 def differences(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:

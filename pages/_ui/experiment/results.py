@@ -9,7 +9,7 @@ import streamlit as st
 from core.domain.run import JobKind, Run
 from core.planning import names
 from pages._ui import shell
-from pages._ui.compare import parts, table
+from pages._ui.compare import judged, parts, table
 from pages._ui.runs import run_list, tally
 
 ANCHOR = "results"
@@ -39,7 +39,8 @@ def section(ws: str, members: Sequence[Run], *, experiment: str | None) -> None:
     metric = parts.quality(runs, called)
     parts.paired(ws, runs, called, metric)
     parts.learning(comparison, runs, called)
-    parts.confusions(comparison, runs, called)
+    parts.confusions(ws, comparison, runs, called)
+    judged.section(ws, runs, called)
     parts.differences(comparison, runs, called)
 
 
