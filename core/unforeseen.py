@@ -11,6 +11,8 @@ _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memo
                  "bad allocation", "alloc_failed", "unable to allocate", "failed to map segment",
                  "can't start new thread")
 """How torch, CUDA, numpy, C++, the loader of libraries and Python say that memory has run out."""
+UNFORESEEN = "An unexpected "
+"""Begins why something failed that no part of Thaw knows; an exception's own words follow."""
 _DISK_WORDS = ("no space left on device", "disk quota exceeded", "disk is full", "failed writing file",
                "inline_container.cc", "not enough free space", "not enough free disk space")
 """How safetensors, Arrow, SQLite, torch (inline_container), numpy and the hub say that the disk is full."""
@@ -40,7 +42,7 @@ def explained(error: BaseException, *, log: str = "", doing: str = "") -> ThawEr
                          remedy="It is tried again by itself. If this stays, see that thaw.db is writable and on a "
                                 "healthy local disk.")
     said = f"{type(error).__name__}: {why}" if why else type(error).__name__
-    return ThawError(doing or "Something inside Thaw went wrong.", why=f"An unexpected {said}.{place}",
+    return ThawError(doing or "Something inside Thaw went wrong.", why=f"{UNFORESEEN}{said}.{place}",
                      kind=FailureKind.INTERNAL, remedy="This is a fault in Thaw, not in your data; please report "
                                                        f"it{f' with {log}' if log else ''}.")
 

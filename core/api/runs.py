@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from core import files, values
 from core.analysis import curves as curve_points
-from core.analysis import damage, judged_rows, predictions
+from core.analysis import damage, fault_report, judged_rows, predictions
 from core.analysis.comparison import recipe_of
 from core.analysis.curves import Curves
 from core.analysis.judged_rows import JudgedRows
@@ -137,6 +138,27 @@ class Runs:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - LOG_BYTES))
             return file.read().decode("utf-8", errors="replace")
+
+    def report(self, ws: str, id: str) -> str:
+        """What may be handed on about a run that went wrong: what happened, versions, device, recipe and the end of its
+        log, without rows of the dataset, paths and secrets. Seconds where the dataset is large."""
+        run = self.get(ws, id)
+        return fault_report.text(run, phase=self.last_phase(ws, id), device=self._models.device(), log=self.log(ws, id),
+                                 secrets=(ws,), rows=self._texts(ws, run))
+
+    def _texts(self, ws: str, run: Run) -> Iterator[list[str]]:
+        """The texts of a run's dataset, some thousands at a time; nothing where it is gone, or holds pictures."""
+        from core.data import library
+
+        try:
+            dataset = self._data.load(ws, run.recipe.dataset) if run.recipe else None
+            if dataset is None:
+                return
+            for table in library.scan(dataset, settings=self._desk.settings, workspace=ws):
+                if "text" in table.column_names:
+                    yield [text or "" for text in table["text"].to_pylist()]
+        except ThawError:
+            return
 
     def has_result(self, run: Run) -> bool:
         """Whether it left a result, without reading it."""

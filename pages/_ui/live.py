@@ -11,6 +11,7 @@ import streamlit as st
 from core.domain.run import Event, Phase, Run, Status
 from core.errors import TIPS
 from core.plots.numbers import count, duration, size
+from core.unforeseen import UNFORESEEN
 from pages._ui import guard, shell
 
 POLL_S = 1.5
@@ -24,6 +25,10 @@ STATUS: dict[Status, tuple[str, str]] = {
     Status.FAILED: ("red", ":material/error:"),
     Status.INTERRUPTED: ("yellow", ":material/power_off:"),
 }
+
+
+BROKEN = (Status.FAILED, Status.INTERRUPTED)
+"""States of runs that ended inside a phase."""
 
 
 @dataclass
@@ -48,7 +53,9 @@ class RunState:
     def add(self, events: list[Event]) -> None:
         for event in events:
             if event.kind == "phase":
-                self.phases[str(event.data["phase"])] = event.time
+                phase = str(event.data["phase"])
+                self.phases.pop(phase, None)  # of an attempt before
+                self.phases[phase] = event.time
                 self.progress = {}
             elif event.kind == "progress":
                 self.progress = event.data
@@ -84,13 +91,22 @@ def stepper(run: Run, state: RunState) -> None:
     current = None if run.status.final else state.phase
     order = [p.value for p in Phase]
     reached = max((order.index(p) for p in state.phases), default=-1)
+    broken = state.phase if run.status in BROKEN and state.phases else None
+    reached = order.index(broken) if broken else reached
     for i, phase in enumerate(order):
         if phase == current:
             st.badge(phase, icon=":material/play_circle:", color="orange")
-        elif phase in state.phases:
+        elif phase == broken:
+            colour, icon = STATUS[run.status]
+            st.badge(f"{phase}: {run.status.value} here", icon=icon, color=colour)  # type: ignore[arg-type]
+        elif phase in state.phases and i <= reached:
             st.badge(phase, icon=":material/check_circle:", color="blue")
         else:
-            word = "not needed" if i < reached or run.status is Status.DONE else "to come"
+            word = "to come"
+            if i < reached or run.status is Status.DONE:
+                word = "not needed"
+            elif run.status.final:
+                word = "not reached"
             st.badge(phase, icon=":material/remove:" if word == "not needed" else ":material/radio_button_unchecked:",
                      color="gray", help=f"{phase}: {word}")
 
@@ -146,10 +162,16 @@ def vitals(run: Run, state: RunState) -> None:
 
 
 def failure(run: Run) -> None:
-    """Why a run ended early, in three parts, and the tip for this kind of failure when it says more."""
+    """Why a run ended early, in three parts, and the tip for this kind of failure when it says more. The words of an
+    error that nobody foresaw are one layer down."""
     if run.failure is None:
         return
-    shell.problem(run.failure.what, run.failure.why, run.failure.remedy or TIPS[run.failure.kind])
+    found = run.failure
+    unforeseen = found.why.startswith(UNFORESEEN)
+    shell.problem(found.what, "" if unforeseen else found.why, found.remedy or TIPS[found.kind])
+    if unforeseen:
+        with st.expander("In the program's own words", icon=":material/terminal:"):
+            st.code(found.why, language=None, wrap_lines=True)
     tip = TIPS[run.failure.kind]
     if run.failure.remedy and tip != run.failure.remedy:
         st.caption(f"Kind: {run.failure.kind.value}. {tip}")

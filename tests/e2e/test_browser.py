@@ -145,7 +145,7 @@ def test_rename_and_delete_ask_in_a_dialog(past, serve, page):
     assert len(Thaw(settings).runs.all(WORKSPACE)) == 3
     page.get_by_role("button", name="Delete", exact=True).click()
     press(page, "Delete")
-    expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", level=1, name="Tiny, MiniLM")).to_be_visible(timeout=SLOW)
     assert len(Thaw(settings).runs.all(WORKSPACE)) == 2
     honest(page)
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from core.api import Thaw
+from core.domain import codec
+from core.jobs import failures
 from core.metrics import METRICS
+from core.store import Store
 from tests.conftest import WORKSPACE, write_dataset
 from tests.ui.conftest import shown
 
@@ -43,6 +46,44 @@ def test_a_failed_run_shows_three_parts_and_the_tip(app, ended):
     assert "ran out of memory" in message and "It needed more" in message and "Use LoRA" in message
     assert "Halve the batch size" in shown(at)
     assert "Traceback" not in shown(at)
+
+
+def test_the_phase_that_failed_is_marked_and_what_may_help_comes_first(app, ended, settings):
+    at = app("run", run=ended.failed)
+    text = shown(at)
+    assert "preparing: failed here" in text and "check_circle: preparing" not in text
+    keys = [button.key for button in at.button]
+    kinds = {button.key: button.proto.type for button in at.button}
+    assert keys.index("fork") < keys.index("resume") and kinds["fork"] == "primary" and kinds["resume"] == "secondary"
+    Store(settings).database.execute("UPDATE jobs SET failure = replace(failure, 'out of memory', 'could not fetch')")
+    at = app("run", run=ended.failed)
+    keys = [button.key for button in at.button]
+    kinds = {button.key: button.proto.type for button in at.button}
+    assert keys.index("resume") < keys.index("fork") and kinds["resume"] == "primary"
+
+
+def test_a_failed_run_hands_out_a_report_and_a_finished_one_does_not(app, ended, settings, dataset):
+    api = Thaw(settings)
+    folder = Path(api.runs.get(WORKSPACE, ended.failed).folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    row = api.data.rows(WORKSPACE, dataset.id)[0]["text"]
+    (folder / "log.txt").write_text(f"ValueError: cannot read {row}\nin {folder}/x.bin of {WORKSPACE}\n")
+    at = app("run", run=ended.failed)
+    at.button(key="report").click().run()
+    assert not at.exception and not at.error[1:]
+    report = at.code[0].value
+    assert "The run ran out of memory." in report and '"method": "full"' in report and "ValueError: […]" in report
+    for secret in (row[:30], str(settings.home), WORKSPACE):
+        assert secret not in report
+    assert "report" not in {button.key for button in app("run", run=ended.done[0]).button}
+
+
+def test_the_words_of_an_unforeseen_error_are_one_layer_down(app, ended, settings):
+    failure = codec.to_json(failures.from_exception(TypeError("list indices"), log="logs/worker.log"))
+    Store(settings).database.execute("UPDATE jobs SET failure = ? WHERE failure IS NOT NULL", (json.dumps(failure),))
+    at = app("run", run=ended.failed)
+    assert "Something inside Thaw went wrong" in at.error[0].value and "TypeError" not in at.error[0].value
+    assert "TypeError: list indices" in at.code[0].value
 
 
 def test_resume_queues_a_failed_run_again(app, ended, settings):

@@ -12,7 +12,7 @@ from core.domain.run import Run, Status
 from core.errors import RecipeError
 from core.models.methods import REGISTRY
 from core.planning import names
-from pages._ui import guard, shell
+from pages._ui import guard, live, shell
 from pages._ui.experiment import actions as experiment
 from pages._ui.train import recipe_form
 from pages._ui.words import word
@@ -26,11 +26,21 @@ def bar(ws: str, run: Run) -> None:
                                               disabled=run.status is Status.STOPPING,
                                               help="Keeps the best checkpoint and judges it on the test rows."):
             _then_redraw(api.runs.stop, ws, run.id)
-        if run.status.resumable and st.button("Resume", icon=":material/play_arrow:", key="resume", type="primary",
-                                              help=word("resume")):
+        if run.worth_resuming and st.button("Resume", icon=":material/play_arrow:", key="resume", type="primary",
+                                            help=word("resume")):
             _then_redraw(api.runs.resume, ws, run.id)
-        if run.recipe and st.button("Fork", icon=":material/fork_right:", key="fork", help=word("fork")):
+        again = run.status.resumable and not run.worth_resuming
+        if run.recipe and st.button("Fork", icon=":material/fork_right:", key="fork", help=word("fork"),
+                                    type="primary" if again else "secondary"):
             _fork(ws, run)
+        if run.status in live.BROKEN and st.button(
+                "Report", icon=":material/assignment:", key="report",
+                help="What went wrong, with versions, device, recipe and the end of the log: to copy or to save."):
+            _report(ws, run)
+        if again and st.button("Resume", icon=":material/replay:", key="resume",
+                               help="The same recipe will most likely fail in the same way: change what the message "
+                                    "names with Fork. " + word("resume")):
+            _then_redraw(api.runs.resume, ws, run.id)
         if st.button("Rename", icon=":material/edit:", key="rename"):
             _rename(ws, run)
         st.download_button("Log", data=guard.made(lambda: api.runs.log(ws, run.id)), file_name=f"{run.id}.log.txt",
@@ -56,9 +66,22 @@ def _delete(ws: str, run: Run) -> None:
         if st.button("Delete", type="primary", icon=":material/delete:", key="delete_yes"):
             with shell.guarded():
                 shell.api().runs.delete(ws, run.id)
+                if run.experiment is not None and shell.api().experiments.runs(ws, run.experiment):
+                    shell.go("experiment", experiment=run.experiment)
                 shell.go("runs")
         if st.button("Keep it", key="delete_no"):
             st.rerun()
+
+
+@guard.dialog("A report to hand on", width="large")
+def _report(ws: str, run: Run) -> None:
+    st.caption("Without rows of your data, folders, addresses and keys. Copy it with the button at its corner, or save "
+               "it; read it before you hand it on.")
+    with st.spinner("Looking through the log…"):
+        text = shell.api().runs.report(ws, run.id)
+    st.download_button("Save", data=text, file_name=f"thaw-report-{run.id}.txt", mime="text/plain", on_click="ignore",
+                       icon=":material/download:", key="report_save")
+    st.code(text, language=None, wrap_lines=True, height=400)
 
 
 @guard.dialog("Rename")
