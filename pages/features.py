@@ -1,7 +1,7 @@
 import streamlit as st
 
 from pages._ui import guard, shell
-from pages._ui.features import bar, drawers, maps, numbers, training
+from pages._ui.features import bar, drawers, guess, maps, numbers, training
 
 shell.require_entrypoint()
 
@@ -18,8 +18,10 @@ if chosen is None:
     shell.stop()
 with st.spinner("Comparing the two models…", show_time=True):
     compared = api.features.compare(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows, second=chosen.second)
-if guess_first and not numbers.predict_first(compared):
+if guess_first and guess.made(chosen.a, chosen.b) is None:
+    guess.ask([block.name for block in compared.shift.blocks], chosen.a, chosen.b)
     shell.stop()
+guess.judged(compared, chosen.a, chosen.b)
 
 summary = st.container()
 st.header("Where did it change?")

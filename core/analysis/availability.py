@@ -17,6 +17,7 @@ from core.settings import Settings
 
 ROWS_OFFERED = (DEFAULT_ROWS, 5000, MOST_ROWS)
 LEAST_ROWS = 10
+_UNDER_WAY = "This run is {}; its features are ready when it is done."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +59,10 @@ def of_run(run: Run, *, settings: Settings, rows: int = DEFAULT_ROWS, jobs: Sequ
     try:
         paths = feature_paths.of_run(Path(run.folder), settings=settings, rows=rows, second=second)
     except ThawError as error:
-        reason = error.what
-        if not run.status.final:
-            reason = f"This run is {run.status}; its features can be looked at once it is done."
-        return Availability(ready=False, reason=reason, remedy=error.remedy, job=job)
+        return Availability(ready=False, reason=error.what if run.status.final else _UNDER_WAY.format(run.status),
+                            remedy=error.remedy, job=job)
+    if not run.status.final:  # it makes its features itself, as its last phase
+        return Availability(ready=False, reason=_UNDER_WAY.format(run.status), job=job)
     recorded = feature_paths.steps_of(paths.run_dir)
     own = [paths.tuned, *recorded, *feature_paths.every_second_of(paths.run_dir)]
     shared = [paths.base] if paths.quantised is None else [paths.base, paths.quantised]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import files
+from core.analysis import feature_paths
 from core.domain import document_versions
 from core.errors import NotFoundError
 
@@ -100,7 +101,7 @@ def _digest(tensors: Mapping[str, np.ndarray]) -> str:
 
 def weight_changes(run_dir: Path) -> dict[str, Any] | None:
     """What training did to the weights, as the features job measured it; None when it has not."""
-    data = files.read_json(run_dir / "features" / "weights.json")
+    data = files.read_json(run_dir / "features" / feature_paths.WEIGHT_CHANGES)
     return document_versions.forward(data, now=1, what="weight changes") if isinstance(data, dict) else None
 
 

@@ -15,6 +15,9 @@ from core.models import facts as facts_module
 from core.models import methods, origin
 from core.settings import Settings
 
+WEIGHT_CHANGES = "weights.json"
+"""In a run's folder of features: what training did to its weights."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturePaths:
@@ -149,6 +152,13 @@ def of_run(run_dir: Path, *, settings: Settings, rows: int, second: str = "") ->
                          base=shared(Weights.PRETRAINED), quantised=shared(Weights.FOUR_BIT) if four_bit else None,
                          tuned=final_of(run_dir, rows), steps=steps, recorded_revision=made_from.model_revision)
     return found.at_rows_of(second, settings=settings) if second else found
+
+
+def forget(run_dir: Path) -> None:
+    """Remove what was measured of the run's model after training, which another is about to take the place of."""
+    folder = run_dir / "features"
+    for path in (*folder.glob("final-*.safetensors"), *every_second_of(run_dir), folder / WEIGHT_CHANGES):
+        path.unlink(missing_ok=True)
 
 
 def weights_of(recipe: Recipe) -> Weights:

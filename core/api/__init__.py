@@ -49,7 +49,7 @@ class Thaw:
         self.models = Models(self._desk)
         self.runs = Runs(self._desk, data=self.data, models=self.models)
         self.experiments = Experiments(self._desk, data=self.data, models=self.models, runs=self.runs)
-        self.features = Features(self._desk, data=self.data, runs=self.runs)
+        self.features = Features(self._desk, data=self.data, models=self.models, runs=self.runs)
 
     def new_workspace(self) -> str:
         """Make a workspace; its id cannot be guessed (128 random bits)."""

@@ -12,27 +12,30 @@ from core.analysis import (
     FeatureComparison,
     availability,
     feature_comparison,
+    feature_paths,
     over_training,
     seed_similarity,
 )
 from core.analysis.feature_files import weight_changes
-from core.analysis.sample import DEFAULT_ROWS, SHIFT_SET
+from core.analysis.sample import DEFAULT_ROWS, SECOND_ROWS, SHIFT_SET
 from core.api.data import Data
 from core.api.desk import Desk
+from core.api.models import Models
 from core.api.runs import Runs
-from core.domain.dataset import Dataset
+from core.domain.dataset import Dataset, Split
 from core.domain.run import JobKind, Run
 from core.domain.side import Side
-from core.planning import names
+from core.planning import estimate, names
 
 
 class Features:
     """Features of runs: asked for, and compared."""
 
-    def __init__(self, desk: Desk, *, data: Data, runs: Runs) -> None:
+    def __init__(self, desk: Desk, *, data: Data, models: Models, runs: Runs) -> None:
         self._desk = desk
         self._settings = desk.settings
         self._data = data
+        self._models = models
         self._runs = runs
 
     def state(self, ws: str, id: str, *, rows: int = DEFAULT_ROWS, second: str = "") -> Availability:
@@ -68,6 +71,25 @@ class Features:
         if other:
             name += f" beside {other.name}"
         return self._desk.submit_job(ws, JobKind.FEATURES, name=name, payload=payload)
+
+    def estimate_s(self, ws: str, ids: Sequence[str], *, rows: int = DEFAULT_ROWS, second: str = "") -> float | None:
+        """Seconds that `request` will take in a worker of its own, beyond a wait in the queue; None where the base
+        model is not known yet."""
+        seconds = 0.0
+        shared: set[Path] = set()
+        for id in ids:
+            run, dataset = self._desk.job(ws, id), self._runs.dataset_of(ws, id)
+            facts = None if run.recipe is None else self._models.facts(run.recipe.base_model)
+            if run.recipe is None or facts is None:
+                return None
+            where = feature_paths.of_run(Path(run.folder), settings=self._settings, rows=rows, second=second)
+            missing = {path for path in (where.base, where.quantised) if path is not None and not path.is_file()}
+            probed = min(rows, sum(dataset.rows(split) for split in (Split.TEST, Split.VALIDATION, Split.SHIFT)))
+            seconds += estimate.features_seconds(
+                run.recipe, facts=facts, device=self._models.device(), mean_length=dataset.mean_length,
+                rows=SECOND_ROWS if second else probed, sides=1 + len(missing - shared))
+            shared |= missing
+        return seconds
 
     def compare(self, ws: str, a: Side, b: Side, *, names: tuple[str, str], rows: int = DEFAULT_ROWS,
                 second: str = SHIFT_SET) -> FeatureComparison:

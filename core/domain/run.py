@@ -41,6 +41,8 @@ class Phase(StrEnum):
     TRAINING = "training"
     EVALUATING = "evaluating"
     SAVING = "saving"
+    FEATURES = "comparing features"
+    """What training did to the features, made ready for the Features page; a run whose result is known already."""
 
 
 class JobKind(StrEnum):
@@ -161,6 +163,7 @@ class Result:
     """Wall seconds from load to saved of a run on its own: without downloads, with shared passes at what they took,
     whoever ran them."""
     phase_seconds: dict[str, float]
+    """Wall seconds a phase; that of comparing features comes after the run and is no part of `seconds`."""
     peak_memory_bytes: int
     """Peak resident memory above the process's before the model was loaded (CPU), or peak device memory (CUDA)."""
     estimated_memory_bytes: int
@@ -182,6 +185,9 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)
     dataset_hash: str = ""
     model_revision: str = ""
+    complete: bool = False
+    """Whether the whole recipe was executed, so that nothing is left to resume but the features; False for a run that
+    was stopped, and for runs from before it was recorded."""
     schema_version: int = 1
 
 

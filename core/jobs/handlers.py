@@ -33,15 +33,21 @@ Handler = Callable[[Job], Result | dict[str, Any]]
 
 
 def train(job: Job) -> Result:
-    """Execute the run's recipe."""
+    """Execute the run's recipe, then make its features. A run that was cut off while those were made is not executed
+    again."""
+    from core.training import features_phase
     from core.training.execute import execute
 
     if job.run.recipe is None:
         raise RecipeError("This run has no recipe.", why="It was submitted without one.",
                           remedy="Start a new run on the Train page.")
     with _reading_shown(job):
-        return execute(job.run.recipe, settings=job.settings, workspace=job.run.workspace, run_dir=job.folder,
-                       observer=job.observer, resume=job.resume)
+        result = features_phase.finished(job.folder) if job.resume else None
+        if result is None:
+            result = execute(job.run.recipe, settings=job.settings, workspace=job.run.workspace, run_dir=job.folder,
+                             observer=job.observer, resume=job.resume)
+        return features_phase.after(result, job.folder, settings=job.settings, workspace=job.run.workspace,
+                                    observer=job.observer)
 
 
 def prepare(job: Job) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from core import disk, files, logs, values
 from core import settings as settings_module
 from core.domain import resolve
 from core.domain.device import Device
-from core.domain.run import Failure, JobKind, Run, Status
+from core.domain.run import Failure, JobKind, Result, Run, Status
 from core.errors import FailureKind, ThawError
 from core.jobs import failures, leftovers, process
 from core.jobs.handlers import HANDLERS, Handler, Job
@@ -124,7 +124,8 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
                 (job.folder / "result.json").unlink(missing_ok=True)  # of an earlier run that this one writes over
             if run.recipe and not (job.resume and (job.folder / "recipe.json").exists()):
                 files.write_json(job.folder / "recipe.json", run.recipe.to_json(), durable=True)
-            observer.result(handlers[run.kind](job))
+            outcome = handlers[run.kind](job)
+            observer.result(outcome)
     except Terminated:
         if _stop_was_asked(store, claim):
             return Status.STOPPED, None
@@ -141,7 +142,8 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
             return Status.QUEUED, None
         failure = failures.from_exception(error, log="" if isinstance(error, ThawError) else logs.WORKER)
         return Status.INTERRUPTED if failure.kind is FailureKind.INTERRUPTED else Status.FAILED, failure
-    return Status.STOPPED if observer.stop_noticed else Status.DONE, None
+    complete = isinstance(outcome, Result) and outcome.complete  # told to stop when only its features were to come
+    return Status.STOPPED if observer.stop_noticed and not complete else Status.DONE, None
 
 
 def _stop_was_asked(store: Store, claim: Claim) -> bool:

@@ -34,6 +34,11 @@ OPTIMIZER_BYTES_PER_S = {"cpu": 8e9, "cuda": 400e9}
 QUANTISED_SLOWDOWN = 1.3
 """4-bit weights are unpacked in every pass (SmolLM2, 2-core CPU: 1.2-1.6 s against 1.0 s a step)."""
 
+COMPARE_S_PER_ROW = 1e-3
+"""Every number of one block of two sides, a row (MiniLM, 625 rows, 2-core CPU: 4-5 s for 7 blocks)."""
+WEIGHTS_S_PER_PARAMETER = 1.3e-7
+"""Size and spectrum of the change of a weight (MiniLM, all weights, 2-core CPU: 2.9 s)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryEstimate:
@@ -172,3 +177,14 @@ def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint
     once = (train_rows + validation) * forward * (1.0 if card.solves_head(recipe) else frozen)
     update = steps * parts.trainable * 28 / OPTIMIZER_BYTES_PER_S.get(device.kind, 8e9)
     return START_UP_S + (training + scoring + once) / rate + update
+
+
+def features_seconds(recipe: Recipe, *, facts: ModelFacts, device: Device | None, rows: int, mean_length: float,
+                     sides: int) -> float:
+    """Wall seconds of making and comparing the features of a finished run at so many rows. sides: models that rows go
+    through (the run's own, and those of its base that no run has left features of)."""
+    device = device or UNKNOWN_DEVICE
+    rate = footprint.gflops(recipe, device) * 1e9 * (CONVOLUTION_EFFICIENCY if facts.has_batch_norm else EFFICIENCY)
+    forward = footprint.forward_flops(recipe, facts=facts, mean_length=mean_length)
+    weights = sum(block.parameters for block in facts.blocks) * WEIGHTS_S_PER_PARAMETER
+    return START_UP_S + sides * rows * forward / rate + rows * len(facts.blocks) * COMPARE_S_PER_ROW + weights

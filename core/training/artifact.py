@@ -176,7 +176,8 @@ def moved_blocks(run_dir: Path, network: Network) -> set[str]:
         if (path := run_dir / "artifact" / file).is_file():
             with safe_open(path, framework="pt") as saved:
                 tensors = list(saved.keys())
-            users = blocks.users_of([*names, *tensors], network.stack)  # adapter tensors lie inside the blocks
+            # adapter tensors lie inside the blocks, and a name counts where it stands in the body
+            users = blocks.users_of(list(dict.fromkeys([*names, *tensors])), network.stack)
             return {block for name in tensors for block in users[name]}
     return set()
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from core import files, metrics
+from core.analysis import feature_paths
 from core.domain.dataset import Split
 from core.domain.model import Weights
 from core.domain.recipe import PAGED_ADAMW, Recipe
@@ -52,9 +53,10 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
         inputs, base_head, trained = _train(session)
         metrics = _evaluate(session, inputs, base_head, trained.validation)
         result = _save(session, inputs, base_head, metrics, trained)
-    result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, **_seconds(session, trained))
+    complete = not observer.should_stop()
+    result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, complete=complete, **_seconds(session, trained))
     artifact.write_json(run_dir / "result.json", result)
-    if not observer.should_stop():
+    if complete:
         # a finished run has nothing to resume; before, it may be killed
         shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)
     return result
@@ -251,6 +253,7 @@ def _estimate(session: Session, recipe: Recipe) -> Any:
 def _save(session: Session, inputs: Inputs, base_head: SolvedHead | None, metrics: dict[str, dict[str, Interval]],
           trained: Trained) -> Result:
     session.enter(Phase.SAVING)
+    feature_paths.forget(session.run_dir)  # of the model that an earlier attempt left
     size = artifact.save(session.run_dir / "artifact", task=session.task, network=inputs.network, recipe=session.recipe,
                          base_head=base_head, precision=session.precision)
     artifact.write_json(session.run_dir / "artifact" / artifact.SOURCE_FILE, session.dataset.row_source)

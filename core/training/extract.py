@@ -7,6 +7,7 @@ bytes.
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Callable
 from contextlib import suppress
@@ -125,10 +126,14 @@ class _Work:
     observer: Observer
 
     def sides(self, where: FeaturePaths) -> None:
-        """Every side that is not there yet."""
-        self.ensure(where.base, lambda: self.blocks(self.untrained(Weights.PRETRAINED), "base model"))
-        if (four_bit := where.quantised) is not None:
-            self.ensure(four_bit, lambda: self.blocks(self.untrained(Weights.FOUR_BIT), "4-bit base model"))
+        """Every side that is not there yet; those that runs share are made by one of them while the others wait."""
+        shared = [(where.base, Weights.PRETRAINED, "base model")]
+        if where.quantised is not None:
+            shared.append((where.quantised, Weights.FOUR_BIT, "4-bit base model"))
+        for path, weights, what in shared:
+            with cache.filling(path.parent):
+                self.ensure(path, lambda weights=weights, what=what: self.blocks(self.untrained(weights), what))
+            gc.collect()
         self.ensure(where.tuned, lambda: self.tuned(where))
 
     def untrained(self, weights: Weights) -> Network:
@@ -149,33 +154,51 @@ class _Work:
     def tuned(self, where: FeaturePaths) -> dict[str, np.ndarray]:
         """Features of the run's model. Up to the first block of which the run left weights it should be the model it
         started from: that is computed on some rows and compared, and where it holds the features on disk are these
-        blocks' own. Those above start from the frozen prefix that the run has cached, where it is still there."""
+        blocks' own. One network at a time is held in memory."""
+        weights = feature_paths.weights_of(self.recipe)
+        found, checked = self.computed(where, weights)
+        gc.collect()
+        unmoved = [name for name in where.facts.block_names if name in checked]
+        if not unmoved:
+            return found
+        if self.unchanged(checked, weights):
+            below = BlockFeatures.load(where.start).blocks
+            return {name: below[name] for name in unmoved} | found
+        gc.collect()
+        self.observer.note("Frozen blocks do not compute what the model computes that the run started from: all "
+                           "are computed anew.")
+        return self.blocks(artifact.load(Side.of(where.run_dir), settings=self.settings).network, "tuned model")
+
+    def computed(self, where: FeaturePaths, weights: Weights) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Of the run's model: the blocks that may have moved, and, on the rows of the self-test, those below them.
+        Those that may have moved start from the frozen prefix that the run has cached, where it is still there."""
         network = artifact.load(Side.of(where.run_dir), settings=self.settings).network
         names = network.stack.names
-        weights = feature_paths.weights_of(self.recipe)
         moved = set(names) if weights is Weights.FRESH else artifact.moved_blocks(where.run_dir, network)
         unmoved = list(itertools.takewhile(lambda name: name not in moved, names))
-        if unmoved and not self.unchanged(network, unmoved, weights):
-            self.observer.note("Frozen blocks do not compute what the model computes that the run started from: all "
-                               "are computed anew.")
-            unmoved = []
-        below = BlockFeatures.load(where.start).blocks if unmoved else {}
+        checked = {}
+        if unmoved:
+            every = pooled.every_block(network, self.encoded(), self.some, precision=self.precision)
+            checked = {name: every[name] for name in unmoved}
         if len(unmoved) == len(names):
-            return below
+            return {}, checked
         inputs = Inputs(task=self.task, network=network, rows=self.rows, encoded=self.encoded(),
                         precision=self.precision)
         with prefix.reuse(inputs, self.sample, boundary=len(unmoved) - 1, recipe=self.recipe, facts=self.facts,
                           dataset=self.rows.dataset_hash, settings=self.settings):
             found = computed_blocks(inputs, self.sample, self.report("tuned model"))
-        return {name: below[name] if name in unmoved else found[name] for name in names}
+        return {name: found[name] for name in names if name not in checked}, checked
 
-    def unchanged(self, network: Network, names: list[str], weights: Weights) -> bool:
-        """The page's self-test: whether these blocks of the run's model give the very bytes that the untrained model
-        gives, both computed here, on `CHECKED_ROWS` rows of the sample."""
-        some = self.sample[np.linspace(0, len(self.sample) - 1, min(CHECKED_ROWS, len(self.sample))).astype(int)]
-        sides = [pooled.every_block(model, self.encoded(), some, precision=self.precision)
-                 for model in (network, self.untrained(weights))]
-        return all(np.array_equal(sides[0][name], sides[1][name], equal_nan=True) for name in names)
+    def unchanged(self, checked: dict[str, np.ndarray], weights: Weights) -> bool:
+        """The page's self-test: whether these blocks of the run's model, computed on some rows, give the very bytes
+        that the untrained model gives there."""
+        untrained = pooled.every_block(self.untrained(weights), self.encoded(), self.some, precision=self.precision)
+        return all(np.array_equal(values, untrained[name], equal_nan=True) for name, values in checked.items())
+
+    @property
+    def some(self) -> np.ndarray:
+        """`CHECKED_ROWS` rows of the sample, spread over it."""
+        return self.sample[np.linspace(0, len(self.sample) - 1, min(CHECKED_ROWS, len(self.sample))).astype(int)]
 
     def report(self, what: str) -> Report:
         """Rows done, with what they are done for."""

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import nn
 
 from core import files
-from core.analysis.feature_paths import FeaturePaths, weights_of
+from core.analysis.feature_paths import WEIGHT_CHANGES, FeaturePaths, weights_of
 from core.domain.model import Weights
 from core.domain.run import Observer
 from core.domain.side import Side
@@ -26,7 +26,6 @@ from core.shift import weights
 from core.shift.arrays import one_thread
 from core.training import artifact
 
-FILE = "weights.json"
 Change = Callable[[np.ndarray], np.ndarray]
 MOST_ENTRIES = 4_000_000
 """Larger tables (word embeddings) are read by their size of change only: their singular values would take minutes."""
@@ -35,7 +34,7 @@ MOST_ENTRIES = 4_000_000
 def ensure(where: FeaturePaths, *, settings: Settings, observer: Observer) -> None:
     """Write `features/weights.json` in the run folder unless it is there. Weights that did not change are counted, not
     listed."""
-    path = where.run_dir / "features" / FILE
+    path = where.run_dir / "features" / WEIGHT_CHANGES
     if path.is_file():
         return
     if weights_of(where.recipe) is Weights.FRESH:

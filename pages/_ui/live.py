@@ -89,7 +89,7 @@ def badge(run: Run, *, more: str = "") -> None:
 def stepper(run: Run, state: RunState) -> None:
     """The phases in order: done, now, still to come; a phase that was not needed is left pale."""
     current = None if run.status.final else state.phase
-    order = [p.value for p in Phase]
+    order = [p.value for p in Phase if p is not Phase.FEATURES or p in state.phases or not run.status.final]
     reached = max((order.index(p) for p in state.phases), default=-1)
     broken = state.phase if run.status in BROKEN and state.phases else None
     reached = order.index(broken) if broken else reached

@@ -177,7 +177,7 @@ def _name(side: Side, labels: Mapping[str, str]) -> str:
 def _with_state(label: str, run: Run, found: Availability) -> str:
     if found.ready:
         return label
-    return f"{label} · {run.status.value}" if found.reason else f"{label} · features come when chosen"
+    return f"{label} · {run.status.value}" if found.reason else f"{label} · no features yet"
 
 
 def block(compared: FeatureComparison) -> int:

@@ -141,25 +141,3 @@ def _clickable(chart: Chart, names: list[str]) -> None:
     st.plotly_chart(chart.figure, key="features_where", alt=chart.alt, on_select=guard.callback(chosen),
                     selection_mode="points",
                     config={"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]})
-
-
-def predict_first(compared: FeatureComparison) -> bool:
-    """Guess which blocks changed before seeing it. Returns whether the page may go on."""
-    place = f"features_guess_{compared.key}"
-    names = [b.name for b in compared.shift.blocks]
-    if st.session_state.get(f"{place}_done"):
-        guess = set(st.session_state.get(f"{place}_names", ()))
-        truth = {b.name for b in compared.shift.blocks if b.state.value != "identical"}
-        right = [n for n in names if (n in guess) == (n in truth)]
-        changed = ", ".join(n for n in names if n in truth) or "none"
-        st.info(f"You were right about {len(right)} of {len(names)} blocks. Changed: {changed}. "
-                f"You guessed: {', '.join(n for n in names if n in guess) or 'none'}.", icon=":material/psychology:")
-        return True
-    with st.form(place):
-        st.markdown("**Before you look: which blocks did the training change?** Think of what was frozen, and of where "
-                    "adapters sit.")
-        guess_now = st.pills("Blocks that changed", names, selection_mode="multi", key=f"{place}_pills")
-        if st.form_submit_button("Reveal", icon=":material/visibility:", type="primary"):
-            st.session_state[f"{place}_names"], st.session_state[f"{place}_done"] = list(guess_now), True
-            st.rerun()
-    return False

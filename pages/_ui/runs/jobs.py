@@ -1,0 +1,44 @@
+"""The short jobs of a workspace beside its runs: fetching, importing, features. A small list on the Runs page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.domain.run import JobKind, Run, Status
+from core.plots.numbers import duration
+from pages._ui import live, shell
+
+SHOWN = 6
+"""Jobs that have ended; all that have not are shown."""
+WORDS = {JobKind.PREPARE: "fetch", JobKind.IMPORT: "import", JobKind.FEATURES: "features"}
+
+
+def section(ws: str) -> None:
+    """Jobs that are waiting or running, then the last that ended; nothing where there are none."""
+    jobs = [job for job in shell.api().runs.all(ws) if job.kind in WORDS and not job.damage]
+    if not jobs:
+        return
+    active = [job for job in jobs if not job.status.final]
+    ended = [job for job in jobs if job.status.final][:SHOWN]
+    with st.expander(f"Other jobs: {len(active)} under way" if active else "Other jobs", icon=":material/checklist:",
+                     expanded=bool(active)):
+        for job in (*active, *ended):
+            _row(ws, job)
+
+
+def _row(ws: str, job: Run) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"{shell.escape(job.name)}", width="content")
+        live.badge(job)
+        if job.status in (Status.RUNNING, Status.STOPPING):
+            _, state = live.follow(ws, job.id)
+            done, total = state.progress.get("done"), state.progress.get("total")
+            st.caption(state.phase + (f", {done / total:.0%}" if done and total else ""))
+        elif job.failure:
+            st.caption(shell.escape(job.failure.what))
+        elif job.started and job.finished:
+            st.caption(duration(job.finished - job.started))
+        if not job.status.final and st.button("Stop", key=f"stop_job_{job.id}", icon=":material/stop:",
+                                              disabled=job.status is Status.STOPPING):
+            shell.api().runs.stop(ws, job.id)
+            st.rerun()
