@@ -17,7 +17,7 @@ from core.settings import Settings
 
 ROWS_OFFERED = (DEFAULT_ROWS, 5000, MOST_ROWS)
 LEAST_ROWS = 10
-_UNDER_WAY = "This run is {}; its features are ready when it is done."
+_UNDER_WAY = "This run is {}; its features can be looked at once it is done."
 
 
 @dataclass(frozen=True, kw_only=True)

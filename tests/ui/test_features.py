@@ -77,25 +77,54 @@ def test_no_runs_at_all(app):
     assert "There are no runs yet" in shown(at)
 
 
-def test_features_are_asked_for_without_a_button_this_run_first_and_once(app, made, ended, settings):
-    for _ in range(2):
-        at = app("features", run=ended.done[1])
-        assert not at.exception and [b.label for b in at.button] == ["Stop"]
-        assert "Getting the features of" in shown(at)
+def test_a_visit_queues_nothing_and_a_button_says_what_it_takes(app, made, ended, settings):
+    at = app("features", run=ended.done[1])
+    assert not at.exception and "were not made yet" in shown(at)
+    assert not Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)
+    assert at.button(key="make_features").label.startswith("Make its features (about ")
+    at.button(key="make_all_features").click().run()
+    assert not at.exception and "are being made" in shown(at)
     jobs = Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)
-    assert [job.payload["rows"] for job in jobs] == [2000]
     folders = [Thaw(settings).runs.get(WORKSPACE, run).folder for run in ended.done]
-    assert jobs[0].payload["runs"][0] == folders[1] and set(jobs[0].payload["runs"]) == set(folders)
+    assert len(jobs) == 1 and jobs[0].payload["runs"][0] == folders[1] and set(jobs[0].payload["runs"]) == set(folders)
+    at = app("runs")
+    assert "Features of" in shown(at) and "Other jobs: 1 under way" in [box.label for box in at.expander]
 
 
-def test_a_run_under_way_is_waited_for(app, ended, settings, dataset):
+def test_while_features_are_made_a_guess_is_taken_and_judged_when_they_are_there(app, made, moved, ended, settings):
+    Thaw(settings).features.request(WORKSPACE, [ended.done[1]])
+    at = app("features", run=ended.done[1])
+    at.button_group[-1].set_value(["block 3", "block 4"])
+    at.button(key="features_guess").click().run()
+    assert "You guess that these blocks change: block 3, block 4" in at.info[0].value
+    made(moved=moved)
+    at.run()
+    assert not at.exception and "You were right about 5 of 7 blocks" in at.info[0].value
+
+
+def test_it_opens_on_what_is_ready_and_keeps_the_choice_when_another_run_gets_ready(app, made, moved, ended):
+    made(ended.done[0], moved=moved)
+    at = app("features")
+    assert not at.exception and at.metric, "the other run, newer, has no features"
+    assert f"{ended.done[0]}:final" in at.query_params["b"]
+    made(ended.done[1], moved=moved)
+    at.run()
+    assert f"{ended.done[0]}:final" in at.query_params["b"] and at.metric
+    at.switch_page("pages/home.py").run()
+    at.switch_page("pages/features.py")
+    at.query_params["ws"] = WORKSPACE
+    at.run()
+    assert f"{ended.done[0]}:final" in at.query_params["b"], "after a look at another page, too"
+
+
+def test_a_run_under_way_is_waited_for(app, ended, settings, dataset, facts):
     store = Store(settings)
     recipe = Recipe(dataset=dataset.id, base_model="minilm", method="full")
     run = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="Waiting", recipe=recipe,
                                     runs_folder=settings.workspace(WORKSPACE) / "runs")])[0]
     at = app("features", run=run)
     assert not at.exception
-    assert "still queued" in shown(at)
+    assert "is queued" in shown(at) and "Blocks that changed" in [group.label for group in at.button_group]
 
 
 def test_a_failed_run_says_that_there_is_nothing(app, ended):
@@ -120,7 +149,7 @@ def test_a_failed_extraction_says_why(app, made, ended, settings):
     assert "Memory ran out" in at.error[0].value
     jobs = Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)
     assert len(jobs) == 1, "what failed is not tried again by itself"
-    at.button(key="extract_again").click().run()
+    at.button(key="make_features").click().run()
     assert len(Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)) == 2
 
 
@@ -240,7 +269,7 @@ def test_predict_first_hides_the_page_until_revealed(app, made, moved):
     at.toggle(key="features_predict").set_value(True).run()
     assert not at.metric
     at.button_group[0].set_value(["block 3", "block 4"])
-    at.button[0].click().run()
+    at.button(key="features_guess").click().run()
     assert "You were right about 5 of 7 blocks" in at.info[0].value
     assert at.metric
 
@@ -266,6 +295,8 @@ def test_a_second_dataset_is_asked_for_and_then_drawn_beside(app, made, moved, s
     assert list(box.options) == ["nothing", "tiny"]
     box.set_value(other.id).run()
     assert not at.exception and "at up to 500 rows of tiny" in shown(at)
+    assert not Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)
+    at.button(key="make_features").click().run()
     jobs = Thaw(settings).runs.all(WORKSPACE, kind=JobKind.FEATURES)
     assert [job.payload["beside"] for job in jobs] == [other.id], "asked for once, for this run alone"
     folder = Path(Thaw(settings).runs.get(WORKSPACE, run).folder)

@@ -59,6 +59,7 @@ def choose(ws: str) -> Chosen | None:
         if not waiting.ready(ws, there, labels, a, b, rows, second):
             return None
     st.query_params["a"], st.query_params["b"], st.query_params["beside"] = a.text, b.text, second
+    st.session_state["_features_a"], st.session_state["_features_b"] = a.text, b.text
     return Chosen(a=a, b=b, names=(_name(a, labels), _name(b, labels)), rows=rows, second=second)
 
 
@@ -110,8 +111,10 @@ def _rows_control(ws: str, run: Run, rows: int) -> None:
 
 
 def _linked(name: str, known: Known) -> Side | None:
-    """A side that the address names, when this workspace has it."""
+    """A side that the address names, or that was looked at last, when this workspace has it."""
     text = st.query_params.get(name, "")
+    if not text and "run" not in st.query_params:
+        text = st.session_state.get(f"_features_{name}", "")
     try:
         found = Side.parse(text) if text else None
     except NotFoundError:

@@ -6,11 +6,17 @@ import streamlit as st
 
 from core.domain.run import JobKind, Run, Status
 from core.plots.numbers import duration
-from pages._ui import live, shell
+from pages._ui import guard, live, shell
 
 SHOWN = 6
 """Jobs that have ended; all that have not are shown."""
 WORDS = {JobKind.PREPARE: "fetch", JobKind.IMPORT: "import", JobKind.FEATURES: "features"}
+
+
+def live_section(ws: str) -> None:
+    """The same by itself, polled while something is under way."""
+    busy = any(not job.status.final for job in shell.api().runs.all(ws))
+    guard.fragment(section, run_every=live.POLL_S if busy else None)(ws)
 
 
 def section(ws: str) -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.domain.run import JobKind
 from pages._ui import shell
-from pages._ui.runs import actions, detail, run_list
+from pages._ui.runs import actions, detail, jobs, run_list
 
 
 def one(ws: str) -> None:
@@ -37,5 +37,6 @@ def everything(ws: str) -> None:
     if not shell.api().runs.all(ws, kind=JobKind.TRAIN) and not shell.api().runs.damaged(ws):
         shell.empty("No runs yet. Choose a dataset, a model and methods to start some.", page="train",
                     label="Go to Train")
+        jobs.live_section(ws)
         return
     run_list.everything(ws)

@@ -12,7 +12,7 @@ from core.metrics import primary
 from core.planning import names
 from core.plots.numbers import duration, measured
 from pages._ui import guard, live, shell
-from pages._ui.runs import tally
+from pages._ui.runs import jobs, tally
 
 PAGE = 8
 """Experiments shown before "Show older"."""
@@ -75,6 +75,7 @@ def _everything(ws: str) -> None:
                                             key="older"):
             st.session_state["experiments_shown"] = shown + PAGE
             st.rerun(scope="fragment")
+        jobs.section(ws)
 
 
 def _damaged(ws: str) -> None:
