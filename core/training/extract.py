@@ -7,6 +7,7 @@ bytes.
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 from collections.abc import Callable
@@ -132,7 +133,7 @@ class _Work:
             shared.append((where.quantised, Weights.FOUR_BIT, "4-bit base model"))
         for path, weights, what in shared:
             with cache.filling(path.parent):
-                self.ensure(path, lambda weights=weights, what=what: self.blocks(self.untrained(weights), what))
+                self.ensure(path, functools.partial(self.of_untrained, weights, what))
             gc.collect()
         self.ensure(where.tuned, lambda: self.tuned(where))
 
@@ -142,6 +143,10 @@ class _Work:
         return self.task.build(facts_module.folder(self.recipe.base_model, self.settings), recipe=self.recipe,
                                facts=self.facts, weights=weights, dropout=0.0, device=device,
                                compute_dtype=artifact.compute_dtype(self.precision))
+
+    def of_untrained(self, weights: Weights, what: str) -> dict[str, np.ndarray]:
+        """Features of every block of the base model."""
+        return self.blocks(self.untrained(weights), what)
 
     def encoded(self) -> Encoded:
         return self.task.encode(self.rows, recipe=self.recipe, facts=self.facts, cache=self.settings.cache)
