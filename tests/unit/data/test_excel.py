@@ -167,3 +167,18 @@ def test_damaged_parts_are_refused_in_words(tmp_path: Path, settings: Settings) 
     (tmp_path / "cut.xlsx").write_bytes(out.getvalue())
     with pytest.raises(DataError):
         tables.read(tmp_path / "cut.xlsx", settings=settings)
+
+
+@pytest.mark.parametrize("above", [[], [["Sentences of 2024"]], [["Sentences of 2024"], ["by us"]]])
+def test_rows_that_reach_one_cell_further_than_the_names_begin_with_a_name_of_their_own(
+        tmp_path: Path, settings: Settings, above: list[list[str]]) -> None:
+    """As R writes a table; titles above are no names."""
+    rows = [[f"r{i}", *row] for i, row in enumerate(ROWS)]
+    assert content(saved(tmp_path / "t.xlsx", [*above, ["text", "label"], *rows]), settings) == ROWS
+
+
+def test_one_row_in_five_that_reaches_further_is_a_slip(tmp_path: Path, settings: Settings) -> None:
+    rows = [[*row, "a remark"] if i % 5 == 0 else row for i, row in enumerate(ROWS)]
+    table = tables.read(saved(tmp_path / "t.xlsx", [["text", "label"], *rows]), settings=settings)
+    assert table.row_numbers.tolist() == [i + 1 for i in range(N) if i % 5]
+    assert {item.reason for item in table.left_out} == {"it has filled cells to the right of the 2 named columns"}
