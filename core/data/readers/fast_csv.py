@@ -75,7 +75,7 @@ def _quotes_pair_up(path: Path, separator: str) -> bool:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         data = np.frombuffer(mapped, dtype=np.uint8)
         pieces = [np.flatnonzero(data[at : at + _PIECE] == ord('"')) + at for at in range(0, len(data), _PIECE)]
-        marks = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
+        marks = np.concatenate(pieces)
         around = np.zeros(256, dtype=bool)
         around[[ord('"'), ord(separator), ord("\n"), ord("\r")]] = True
         opening, closing = marks[0::2], marks[1::2]

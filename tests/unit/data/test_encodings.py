@@ -101,4 +101,5 @@ def test_text_files_in_folders_too() -> None:
                                ("Polish", "cp1250")):
         text = TEXTS[language][0]
         assert folders.decode(text.encode(encoding)) == text
+    assert folders.decode(b"a\r\nb\n") == "a\nb\n"
     assert folders.decode("schön".encode("latin-1")) == "schön" and folders.decode(b"\xff\xfeh\x00i\x00") == "hi"

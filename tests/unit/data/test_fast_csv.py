@@ -44,6 +44,14 @@ def test_well_formed_files_are_taken(file: File) -> None:
     assert [list(row.values()) for row in taken.to_pylist()] == ROWS
 
 
+def test_column_names_in_quotes_and_lines_inside_of_cells_over_many_blocks_are_taken(file: File) -> None:
+    """Arrow cuts a file into blocks of 4 MB."""
+    row = '"' + ("a" * 4000 + "\n") * 2 + '",x\n'
+    taken = fast_csv.read_clean(file("t.csv", '"text","label"\n' + row * 1000), separator=",",
+                                columns=["text", "label"], first_rows=[], shape=SHAPE, names=["text", "label"])
+    assert taken is not None and len(taken) == 1000 and taken["label"].to_pylist() == ["x"] * 1000
+
+
 TAILS = ["one\n", "TEXT,label\n", "# a remark,with a comma\n", "a,b,c\n", '"open,x\n', 'stray "quote" here,x\n',
          "a,\xff"]
 
