@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from core.metrics import METRICS, Metric, Unit
 from core.plots import palette
-from core.plots.theme import Chart, figure, subplots
+from core.plots.palette import Arm
+from core.plots.theme import Chart, figure, plain, subplots
 
 X_LABELS = {"steps": "Training steps", "seconds": "Seconds since training began",
             "samples": "Training rows seen (with repetition)"}
@@ -21,6 +22,14 @@ class Line:
     x: Sequence[float]
     y: Sequence[float]
     index: int
+    whole: str = ""
+    """The whole name, for hovering; empty: `name`."""
+    own_look: Arm | None = None
+    """How it is drawn where the method alone does not say it."""
+
+    @property
+    def look(self) -> Arm:
+        return self.own_look or palette.arm(self.index)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +48,11 @@ class RunCurves:
     @property
     def empty(self) -> bool:
         return not len(self.steps) and not len(self.eval_steps)
+
+    @property
+    def drawable(self) -> bool:
+        """Whether there is a line to draw, not just a dot."""
+        return len(self.steps) > 1 or len(self.eval_steps) > 1
 
 
 def run_chart(curves: RunCurves, *, total_steps: int | None = None, ended: bool = False, height: int = 420) -> Chart:
@@ -103,11 +117,12 @@ def overlay(lines: Sequence[Line], *, x: str = "steps", metric: Metric | None = 
     fig = figure(x_title=X_LABELS[x], y_title=y_title, height=height)
     best: list[tuple[float, str]] = []
     for line in lines:
-        look = palette.arm(line.index)
-        fig.add_scatter(x=line.x, y=line.y, name=line.name, mode="lines+markers" if len(line.x) < 40 else "lines",
+        look = line.look
+        fig.add_scatter(x=line.x, y=line.y, name=plain(line.name),
+                        mode="lines+markers" if len(line.x) < 40 else "lines",
                         line={"color": look.colour, "dash": look.dash, "width": 2},
                         marker={"symbol": look.symbol, "size": 7},
-                        hovertemplate=f"{line.name}<br>%{{x}}: %{{y:.4f}}<extra></extra>")
+                        hovertemplate=f"{plain(line.whole or line.name)}<br>%{{x}}: %{{y:.4f}}<extra></extra>")
         if len(line.y):
             best.append(((max if higher_is_better else min)(line.y), line.name))
     fig.update_traces(cliponaxis=False)

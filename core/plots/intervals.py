@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from core.metrics import Metric
 from core.plots import palette
 from core.plots.numbers import count, measured
-from core.plots.theme import Chart, figure
+from core.plots.palette import Arm
+from core.plots.theme import Chart, axis_label, figure, plain
 
 LONG_HEADING = 20
 """Characters from which the words behind a heading go to a line of their own, so that both fit below half a page."""
@@ -26,6 +27,18 @@ class Point:
     """Colour index of the arm."""
     parameters: int = 0
     """Trained parameters (only for `against_parameters`)."""
+    whole: str = ""
+    """The whole name, for hovering; empty: `name`."""
+    own_look: Arm | None = None
+    """How it is drawn where the method alone does not say it."""
+
+    @property
+    def look(self) -> Arm:
+        return self.own_look or palette.arm(self.index)
+
+    @property
+    def hover(self) -> str:
+        return plain(self.whole or self.name)
 
 
 def finding(points: Sequence[Point], metric: Metric, split: str) -> str:
@@ -73,14 +86,14 @@ def dots(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
     fig = figure(x_title=x_title, height=110 + 38 * max(2, len(order)),
                  legend=False)
     for row, point in enumerate(order):
-        look = palette.arm(point.index)
+        look = point.look
         label = measured(point.value, point.low, point.high)
         fig.add_scatter(x=[point.low, point.high], y=[row, row], mode="lines", line={"color": look.colour, "width": 4},
                         hoverinfo="skip", opacity=0.55)
         fig.add_scatter(x=[point.value], y=[row], mode="markers", name=point.name,
                         marker={"color": look.colour, "symbol": look.symbol, "size": 13},
-                        hovertemplate=f"{point.name}<br>{label}<extra></extra>")
-    fig.update_yaxes(tickvals=list(range(len(order))), ticktext=[p.name for p in order],
+                        hovertemplate=f"{point.hover}<br>{label}<extra></extra>")
+    fig.update_yaxes(tickvals=list(range(len(order))), ticktext=[axis_label(p.name) for p in order],
                      range=[-0.6, max(1, len(order)) - 0.4], showgrid=False)
     if order:
         low, high = min(p.low for p in order), max(p.high for p in order)
@@ -95,13 +108,13 @@ def against_parameters(points: Sequence[Point], *, metric: Metric, split: str) -
     """Metric against trained parameters (log); the title names the smallest run not clearly below the best."""
     fig = figure(x_title="Trained parameters (log scale)", y_title=metric.heading(split), legend=True, height=400)
     for point in sorted(points, key=lambda p: p.parameters):
-        look = palette.arm(point.index)
+        look = point.look
         fig.add_scatter(
-            x=[max(1, point.parameters)], y=[point.value], mode="markers", name=point.name,
+            x=[max(1, point.parameters)], y=[point.value], mode="markers", name=plain(point.name),
             marker={"color": look.colour, "symbol": look.symbol, "size": 13},
             error_y={"type": "data", "symmetric": False, "array": [point.high - point.value],
                      "arrayminus": [point.value - point.low], "color": look.colour, "thickness": 2, "width": 6},
-            hovertemplate=f"{point.name}<br>{count(point.parameters)} trained parameters<br>"
+            hovertemplate=f"{point.hover}<br>{count(point.parameters)} trained parameters<br>"
                           f"{measured(point.value, point.low, point.high)}<extra></extra>")
     fig.update_xaxes(type="log", dtick=1, tickformat="~s")
     fig.update_yaxes(tickformat=".2f")

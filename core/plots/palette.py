@@ -43,10 +43,15 @@ SECOND = Arm(colour="#c266ff", symbol="triangle-down", dash="dot")
 """Rows of a second dataset: a colour and a symbol that no class has."""
 
 
-def arm(index: int) -> Arm:
-    """The look of arm `index` (a method's `colour_index`); beyond six, colours repeat with another marker and dash."""
-    return Arm(colour=_COLOURS[index % len(_COLOURS)], symbol=_SYMBOLS[index % len(_SYMBOLS)],
-               dash=_DASHES[(index // len(_COLOURS)) % len(_DASHES)])
+def arm(index: int, *, marker: int | None = None, dash: int | None = None) -> Arm:
+    """The look of arm `index` (a method's `colour_index`); beyond six, colours repeat with another marker and dash.
+
+    marker, dash: places of the marker and the dash where these say something else than the method.
+    """
+    own = index // len(_COLOURS)
+    return Arm(colour=_COLOURS[index % len(_COLOURS)],
+               symbol=_SYMBOLS[(index if marker is None else marker) % len(_SYMBOLS)],
+               dash=_DASHES[(own if dash is None else dash) % len(_DASHES)])
 
 
 def arm_count() -> int:

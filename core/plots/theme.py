@@ -73,6 +73,28 @@ def fixed_room(fig: go.Figure, *, left: int = 64, right: int = 12, top: int = 8,
     fig.update_layout(margin={"l": left, "r": right, "t": top, "b": bottom})
 
 
+LABEL_CHARACTERS = 24
+"""A longer name on an axis goes on in another line, or is cut."""
+
+
+def plain(text: str) -> str:
+    """A name as the browser draws it literally: plotly reads a little HTML, and names are the user's."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def axis_label(name: str) -> str:
+    """A name beside an axis, at its separators on up to two lines, each cut to what a phone has room for."""
+    lines = [name]
+    if len(name) > LABEL_CHARACTERS and " · " in name:
+        first, _, rest = name.partition(" · ")
+        lines = [first, rest]
+    return "<br>".join(plain(_cut(line)) for line in lines)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LABEL_CHARACTERS else f"{text[:LABEL_CHARACTERS - 1].rstrip()}…"
+
+
 @dataclass(frozen=True)
 class Slanted:
     """Names under an x axis, always slanted, so that their room is known before the browser measures a label.

@@ -136,7 +136,7 @@ def put_runs(settings: Settings, dataset: Dataset) -> Ended:
                               remedy="Use LoRA.")
             store.queue.finish(run_id, fence=claim.fence, status=Status.FAILED, failure=failure)
             continue
-        _results(Path(claim.run.folder), dataset, wrong=i)
+        put_results(Path(claim.run.folder), dataset, wrong=i)
         steps = [(2.0 + s, "step", {"step": s, "total_steps": 4, "loss": 1.0 / s, "samples": 16 * s,
                                     "seconds": float(s), "memory_bytes": 10**8}) for s in range(1, 5)]
         evals = [(7.0, "eval", {"step": 4, "loss": 0.4, "accuracy": 0.9, "macro_f1": 0.9, "samples": 64,
@@ -147,7 +147,7 @@ def put_runs(settings: Settings, dataset: Dataset) -> Ended:
     return Ended(done=ids[:2], failed=ids[2])
 
 
-def _results(folder: Path, dataset: Dataset, *, wrong: int) -> None:
+def put_results(folder: Path, dataset: Dataset, *, wrong: int) -> None:
     """Result, labels and predictions as the engine leaves them; `wrong` test rows are misjudged."""
     import pyarrow as pa
     import pyarrow.parquet as pq

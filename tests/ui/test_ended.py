@@ -1,6 +1,7 @@
 """Runs that have ended: the list, one run, what can be done to it, and the comparison."""
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -8,11 +9,14 @@ import pytest
 
 from core.api import Thaw
 from core.domain import codec
+from core.domain.recipe import Recipe
+from core.domain.run import JobKind, Status
 from core.jobs import failures
 from core.metrics import METRICS
 from core.store import Store
+from core.store.jobs import NewJob
 from tests.conftest import WORKSPACE, write_dataset
-from tests.ui.conftest import shown
+from tests.ui.conftest import put_results, shown
 
 
 def test_the_list_groups_by_experiment_and_shows_results_and_failures(app, ended):
@@ -248,3 +252,48 @@ def test_worst_doubtful_and_changed_rows_are_one_table_that_is_searched(app, end
     assert not any(len(frame.value) == 18 for frame in at.dataframe)
     at.text_input(key=f"rows_judged_{a}_{b}_worst_search").input("no such word anywhere").run()
     assert "No row matches." in shown(at)
+
+
+def budgeted(settings, dataset):
+    """Two methods with 32 labels and with all."""
+    store = Store(settings)
+    experiment = store.experiments.create(WORKSPACE, "Budgets")
+    recipes = [Recipe(dataset=dataset.id, base_model="minilm", method=method, label_budget=budget)
+               for method in ("probe", "lora") for budget in (32, None)]
+    ids = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="x", recipe=recipe,
+                                    experiment=experiment, runs_folder=settings.workspace(WORKSPACE) / "runs")
+                             for recipe in recipes])
+    for place, _ in enumerate(ids):
+        claim = store.queue.claim(supervisor="test", host="test", slots=1)
+        store.queue.begin(claim.run.id, fence=claim.fence, pid=os.getpid(), pid_created=0.0)
+        put_results(Path(claim.run.folder), dataset, wrong=place)
+        store.queue.finish(claim.run.id, fence=claim.fence, status=Status.DONE)
+    return ids
+
+
+def test_label_budgets_are_drawn_over_labelled_rows(app, settings, dataset):
+    budgeted(settings, dataset)
+    at = app("compare")
+    assert not at.exception and not at.error
+    text = shown(at).replace("\\", "")
+    assert "How many labels" in [header.value for header in at.header]
+    assert "With 32 labelled rows: no clear winner in test accuracy" in text
+    assert set(at.dataframe[0].value["Run"]) == {f"{method} · {rows}" for method in ("LoRA", "Linear probe")
+                                                 for rows in ("32 rows", "all rows")}
+    assert "LoRA · base frozen · 32 rows · seed 0" in set(at.dataframe[0].value["Whole name"])
+
+
+def test_one_run_alone_is_said_in_words_instead_of_a_chart_of_one_dot(app, ended):
+    at = app("compare", runs=ended.done[0])
+    assert not at.exception and not at.error
+    assert "Linear probe: test accuracy 1.00" in shown(at).replace("\\", "")
+    assert "smallest run" not in shown(at) and "How many labels" not in [header.value for header in at.header]
+
+
+def test_a_new_name_shows_on_every_page_at_once(app, ended, settings):
+    Thaw(settings).runs.rename(WORKSPACE, ended.done[1], "Monday's best")
+    for page, params in (("runs", {}), ("compare", {}), ("run", {"run": ended.done[1]})):
+        at = app(page, **params)
+        frames = [frame.value.to_csv() for frame in at.dataframe]
+        links = [str(getattr(element.proto, "label", "")) for element in at.get("page_link")]
+        assert any("Monday's best" in text for text in [shown(at), *frames, *links]), page

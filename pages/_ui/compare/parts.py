@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -12,11 +13,12 @@ from core.domain.run import Result, Run
 from core.domain.side import Side
 from core.metrics import METRICS, Metric, primary
 from core.metrics.paired import RightOrWrong
-from core.plots import confusion, curves, intervals
+from core.planning import names as run_names
+from core.plots import budgets, confusion, curves, intervals
 from core.plots.intervals import Point
 from core.spreadsheets import inert
 from pages._ui import arms, charts, shell
-from pages._ui.compare import judged
+from pages._ui.compare import judged, label_budgets
 from pages._ui.train import recipe_form
 from pages._ui.words import word
 
@@ -50,8 +52,9 @@ def same_rows(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) 
 
 def points(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], split: str, metric: Metric) -> list[Point]:
     """One point a run that has this metric."""
-    return [Point(name=names[i], value=v.value, low=v.low, high=v.high, index=arms.index(run.recipe),
-                  parameters=result.trainable_params)
+    looks = arms.looks([run for run, _ in runs.values()])
+    return [Point(name=names[i], whole=run_names.whole(run), value=v.value, low=v.low, high=v.high,
+                  index=arms.index(run.recipe), own_look=looks[i], parameters=result.trainable_params)
             for i, (run, result) in runs.items() if (v := result.metrics.get(split, {}).get(metric.name))]
 
 
@@ -77,12 +80,25 @@ def quality(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) ->
     metric = choices[name]
     st.caption(metric.explanation)
     found = points(runs, names, split, metric)
+    if len(found) < 2:  # one dot is no chart
+        st.markdown(f"**{shell.escape(intervals.finding(found, metric, split))}**")
+        return metric
     left, right = st.columns(2)
     with left:
         charts.show(intervals.dots(found, metric=metric, split=split), key="dots")
     with right:
         charts.show(intervals.against_parameters(found, metric=metric, split=split), key="parameters")
     return metric
+
+
+def over_rows(ws: str, runs: Mapping[str, tuple[Run, Result]], metric: Metric | None) -> None:
+    """A metric over labelled rows, a line a method; nothing where the runs do not differ in them."""
+    if metric is None:
+        return
+    found = label_budgets.points(ws, runs, metric)
+    if len({point.rows for point in found}) > 1:
+        st.header("How many labels", help=word("label budget"))
+        charts.show(budgets.over_rows(found, metric=metric, split="test"), key="over_rows")
 
 
 TRAINING_LOSS = "training loss"
@@ -100,8 +116,14 @@ def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], nam
         options = [*choices, TRAINING_LOSS]
         what = st.segmented_control("Curve", options, default=options[0], key="curve_y", required=True) or options[0]
     metric = choices.get(what)
-    lines = [line for i, (run, _) in runs.items() if (line := _line(comparison, i, run, names[i], x, metric))]
-    charts.show(curves.overlay(lines, x=x, metric=metric), key="overlay")
+    looks = arms.looks([run for run, _ in runs.values()])
+    lines = [replace(line, own_look=looks[i], whole=run_names.whole(run)) for i, (run, _) in runs.items()
+             if (line := _line(comparison, i, run, names[i], x, metric))]
+    chart = curves.overlay(lines, x=x, metric=metric)
+    if any(len(line.x) > 1 for line in lines):
+        charts.show(chart, key="overlay")
+    else:
+        st.markdown(f"**{shell.escape(chart.title)}**")
     without = [names[i] for i in runs if names[i] not in {line.name for line in lines}]
     if without:
         st.caption(f"Without a curve: {', '.join(map(shell.escape, without))}. "

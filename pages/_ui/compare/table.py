@@ -52,7 +52,7 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> N
 
 def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
     """Arms with several seeds, each as one line; nothing when every arm has one seed."""
-    groups = _seed_groups(ws, tuple((i, result.seconds) for i, (_, result) in runs.items()))
+    groups = seed_groups(ws, runs)
     if not groups:
         return
     st.header("Seeds together")
@@ -68,6 +68,11 @@ def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
                  alt=f"Arms with several seeds: {spoken}")
     st.caption("Mean over the seeds of an arm. The interval covers the test rows and the seeds: what another test set "
                "and another seed would give. With two or three seeds it still says little about seeds.")
+
+
+def seed_groups(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> tuple[SeedGroup, ...]:
+    """Arms among these runs with several seeds, each as one measurement."""
+    return _seed_groups(ws, tuple((i, result.seconds) for i, (_, result) in runs.items()))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -103,13 +108,13 @@ def _row(name: str, run: Run, result: Result, scores: Sequence[tuple[str, Metric
     costs = {"Trained": result.trainable_params, "All parameters": result.total_params, "Seconds alone": result.seconds,
              "Seconds added": result.marginal_seconds, "Memory estimated": result.estimated_memory_bytes,
              "Memory measured": result.peak_memory_bytes, "Artifact": result.artifact_bytes, "State": run.status.value}
-    return {"Run": name} | judged | costs | chosen
+    return {"Run": name} | judged | costs | chosen | {"Whole name": names_of.whole(run)}
 
 
 def _csv(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> bytes:
     rows: list[dict[str, Any]] = []
     for i, (run, result) in runs.items():
-        row: dict[str, Any] = {"id": i, "run": names[i], "status": run.status.value}
+        row: dict[str, Any] = {"id": i, "run": names[i], "whole_name": names_of.whole(run), "status": run.status.value}
         if run.recipe:
             row |= {"method": run.recipe.method, "seed": run.recipe.seed,
                     "label_budget": run.recipe.label_budget or "all"}

@@ -37,6 +37,7 @@ def section(ws: str, members: Sequence[Run], *, experiment: str | None) -> None:
     table.table(runs, called)
     table.seeds(ws, runs)
     metric = parts.quality(runs, called)
+    parts.over_rows(ws, runs, metric)
     parts.paired(ws, runs, called, metric)
     parts.learning(comparison, runs, called)
     parts.confusions(ws, comparison, runs, called)

@@ -72,14 +72,17 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
             live.vitals(run, state)
         result = shell.api().runs.result(ws, run_id, complete=True) if run.status.final else None
         if result:
-            measurements(result)
+            measurements(result, planned=_planned(run, state))
         data = curve_data(shell.api().runs.curves(ws, run_id))
         if run.status is Status.DONE and not data.steps:
             scored = f" {data.metric.heading('validation')}: {data.scores[-1]:.3f}." if data.scores else ""
             st.caption(f"This method is solved in one go, so there is no learning curve.{scored}")
         elif not data.empty:
             chart = curve_plots.run_chart(data, total_steps=state.step.get("total_steps"), ended=run.status.final)
-            charts.show(chart, key=f"curves_{run_id}")
+            if data.drawable:
+                charts.show(chart, key=f"curves_{run_id}")
+            else:  # one dot is no chart
+                st.markdown(f"**{shell.escape(chart.title)}**")
         for note in state.notes:
             st.caption(f":material/info: {shell.escape(note)}")
 
@@ -94,8 +97,17 @@ def curve_data(curves: Curves) -> curve_plots.RunCurves:
         scores=[p[metric.name] for p in evals], metric=metric)
 
 
-def measurements(result: Result) -> None:
-    """What the finished run measured, intervals included."""
+def _planned(run: Run, state: live.RunState) -> int | None:
+    """Steps that a run which was ended early would have made; None for one that made them all."""
+    total = state.step.get("total_steps")
+    return int(total) if total and run.status is not Status.DONE and state.step.get("step", 0) < total else None
+
+
+def measurements(result: Result, *, planned: int | None = None) -> None:
+    """What the finished run measured, intervals included.
+
+    planned: steps that it would have made, of a run that was ended early.
+    """
     st.header("Measured")
     if "test" not in result.metrics:
         st.info("This run has no test score, since its dataset has no test row.", icon=":material/info:")
@@ -127,7 +139,9 @@ def measurements(result: Result) -> None:
                f" · {result.precision} on {shell.escape(result.device)}")
     if result.best_step is not None:
         metric = primary(name for scores in result.metrics.values() for name in scores) or METRICS[0]
-        st.caption(f"Kept and judged: step {result.best_step:,} of {result.steps:,}, the latest checkpoint whose "
+        made = f"of {result.steps:,}" if planned is None else \
+            f"of the {result.steps:,} made before it was stopped ({planned:,} were planned)"
+        st.caption(f"Kept and judged: step {result.best_step:,} {made}, the latest checkpoint whose "
                    f"{metric.on('validation')} is within a standard error of the best one.")
 
 
