@@ -49,6 +49,9 @@ class Chart:
 
 def figure(*, x_title: str = "", y_title: str = "", height: int = 380, legend: bool = True) -> go.Figure:
     """An empty figure in Thaw's look; backgrounds are transparent, so that either theme shows through."""
+    # Plotly uses pandas as soon as it is among the loaded modules, also while another thread is only half through with
+    # loading it, and then fails. An import waits for that thread.
+    import pandas  # noqa: F401
     import plotly.graph_objects as go
 
     return go.Figure(layout={  # in one go: each later update_layout costs as much again

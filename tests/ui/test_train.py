@@ -143,7 +143,7 @@ def test_a_name_that_is_too_long_is_refused_in_words_and_not_cut(page, settings)
 
 def test_from_an_empty_folder_everything_can_be_chosen_and_starting_fetches(app, settings):
     at = app("train")
-    assert not at.exception and not at.error
+    assert not at.exception and not at.error, [e.value for e in at.error]
     assert "5.33 M** of 22.6 M parameters train" in shown(at)
     at.button(key="cell_block 2").click().run()
     assert "7.10 M** of 22.6 M parameters train" in shown(at)
