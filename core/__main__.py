@@ -25,6 +25,7 @@ HANDLERS: dict[str, str] = {
     "resume": "core.cli.queue:resume",
     "stop": "core.cli.queue:stop",
     "supervise": "core.cli.queue:supervise",
+    "example_make": "core.cli.example:make",
     "doctor": "core.cli.doctor:run",
 }
 """Handler name -> module:function(args, settings) -> exit status. Imported when asked for, so that --help is

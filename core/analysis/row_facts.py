@@ -71,11 +71,15 @@ class Contents:
 
 def contents(dataset: Dataset, row_ids: NDArray[np.int64], *, settings: Settings, workspace: str) -> Contents:
     """Texts or pictures of these rows, in this order."""
-    return _contents(dataset.id, row_ids.tobytes(), settings, workspace)
+    from core.data import ingest, library
+
+    stamp = (library.folder(dataset, settings=settings, workspace=workspace) / ingest.ROWS).stat()
+    return _contents(dataset.id, row_ids.tobytes(), settings, workspace, stamp.st_ino)
 
 
 @functools.lru_cache(maxsize=8)
-def _contents(dataset_id: str, ids: bytes, settings: Settings, workspace: str) -> Contents:
+def _contents(dataset_id: str, ids: bytes, settings: Settings, workspace: str, inode: int) -> Contents:
+    """inode: of the file of rows, part of the key: texts of the recorded example come later than its other parts."""
     from core.data import library
 
     dataset = library.load(dataset_id, settings=settings, workspace=workspace)

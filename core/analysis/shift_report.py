@@ -26,13 +26,13 @@ def of(aligned: AlignedSides, *, settings: Settings, seed: int = 0) -> Shift:
     """Every number: read from the cache, or measured (seconds) and kept there. `named` gives its sides their names."""
     from core.shift.report import measure
 
-    return report_cache.shift(_folder(aligned, settings, seed),
+    return report_cache.shift(folder_of(aligned, settings=settings, seed=seed),
                               lambda: measure(aligned.features, run=_B, base=_A, seed=seed))
 
 
 def is_kept(aligned: AlignedSides, *, settings: Settings, seed: int = 0) -> bool:
     """Whether `of` would find its numbers in the cache."""
-    return report_cache.has_shift(_folder(aligned, settings, seed))
+    return report_cache.has_shift(folder_of(aligned, settings=settings, seed=seed))
 
 
 def map_of(aligned: AlignedSides, block: int, *, view: View, settings: Settings, seed: int = 0) -> Map | None:
@@ -46,7 +46,7 @@ def map_of(aligned: AlignedSides, block: int, *, view: View, settings: Settings,
             return draw(aligned.features, block, view=view, seed=seed)
 
     name = f"{_MAP_NAMES.get(view, view.value)}-{block}"
-    return report_cache.map_of(_folder(aligned, settings, seed), name, make)
+    return report_cache.map_of(folder_of(aligned, settings=settings, seed=seed), name, make)
 
 
 def named(shift: Shift, *, a: str, b: str, second: str = "") -> Shift:
@@ -60,5 +60,6 @@ def named(shift: Shift, *, a: str, b: str, second: str = "") -> Shift:
     return replace(shift, base=a, run=b, findings=tuple(map(sentence, shift.findings)))
 
 
-def _folder(aligned: AlignedSides, settings: Settings, seed: int) -> Path:
+def folder_of(aligned: AlignedSides, *, settings: Settings, seed: int = 0) -> Path:
+    """Where the report and the maps of two sides are kept."""
     return settings.cache / "shift" / f"{aligned.key}-{seed}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 
-from core import disk, files, logs
+from core import disk, files, logs, recorded
 from core.analysis.comparison import Comparison, ComparisonRow, SeedGroup
 from core.analysis.curves import Curves
 from core.analysis.judged_rows import JudgedRows
@@ -30,11 +30,13 @@ from core.domain.device import Device
 from core.errors import ThawError
 from core.jobs import launch
 from core.planning.recipes import MethodChoice
+from core.recorded import WORKSPACE as RECORDED
+from core.recorded import Card
 from core.settings import Settings
 
-__all__ = ["SHOWN_COLUMNS", "AugmentedRow", "Changes", "Comparison", "ComparisonRow", "Curves", "Data", "Experiments",
-           "Features", "JudgedRows", "Leaks", "Mending", "MethodChoice", "Models", "Progress", "RowPage", "Runs",
-           "SeedGroup", "ShiftLook", "Step", "TablePreview", "Thaw"]
+__all__ = ["RECORDED", "SHOWN_COLUMNS", "AugmentedRow", "Card", "Changes", "Comparison", "ComparisonRow", "Curves",
+           "Data", "Experiments", "Features", "JudgedRows", "Leaks", "Mending", "MethodChoice", "Models", "Progress",
+           "RowPage", "Runs", "SeedGroup", "ShiftLook", "Step", "TablePreview", "Thaw"]
 
 
 class Thaw:
@@ -50,6 +52,24 @@ class Thaw:
         self.runs = Runs(self._desk, data=self.data, models=self.models)
         self.experiments = Experiments(self._desk, data=self.data, models=self.models, runs=self.runs)
         self.features = Features(self._desk, data=self.data, models=self.models, runs=self.runs)
+
+    @staticmethod
+    def recorded_card() -> Card | None:
+        """What the recorded example is, without opening it; None where none comes with this copy."""
+        return recorded.card()
+
+    def recorded_example(self) -> Thaw:
+        """The recorded example as a data folder of its own, in the workspace `RECORDED`: everything can be looked at
+        and nothing changed. Unpacked on first use, in a second or two."""
+        from core.recorded import unpack
+
+        return Thaw(unpack.settings_of(self.settings))
+
+    def recorded_has_texts(self) -> bool:
+        """Of an example that was opened: whether the texts of its dataset are on this machine."""
+        from core.recorded import unpack
+
+        return unpack.has_texts(self.settings.home)
 
     def new_workspace(self) -> str:
         """Make a workspace; its id cannot be guessed (128 random bits)."""

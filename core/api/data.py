@@ -81,6 +81,7 @@ class Data:
         """Delete a dataset, also a damaged one, that no run is waiting for or working on."""
         from core.data import library
 
+        self._desk.store.database.check_open()
         known = ref if ref in self.damaged(ws) else self.load(ws, ref).id
         busy = [run for run in self.users(ws, known) if not run.status.final]
         if busy:
@@ -171,6 +172,7 @@ class Data:
         """Pasted text as an uploaded file, which goes the same way as any other."""
         from core.data import paste
 
+        self._desk.store.database.check_open()
         self._desk.touch(ws)
         return paste.to_file(text, settings=self._desk.settings, workspace=ws, name=name)
 

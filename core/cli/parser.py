@@ -21,6 +21,7 @@ def build() -> argparse.ArgumentParser:
     _compare(commands)
     _artifact(commands)
     _queue(commands)
+    _example(commands)
     doctor = _add(commands, "doctor", "device, versions, settings, cache, and whether each bundled asset is in place")
     doctor.set_defaults(handler="doctor")
     return parser
@@ -122,6 +123,16 @@ def _queue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
                            help="start it in the background, unless one is alive, and return")
     supervise.add_argument("--id", help=argparse.SUPPRESS)
     supervise.set_defaults(handler="supervise")
+
+
+def _example(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    example = commands.add_parser("example", help="the recorded example that comes with Thaw").add_subparsers(
+        dest="example_command", required=True, metavar="COMMAND")
+    make = _add(example, "make", "train the first comparison of the home page and write it as the recorded example")
+    make.add_argument("--finished", action="store_true",
+                      help="train nothing: take the newest finished comparison of the workspace")
+    make.add_argument("--out", metavar="DIR", help="folder for the two files (default: where the app finds them)")
+    make.set_defaults(handler="example_make")
 
 
 def _positive(text: str) -> int:

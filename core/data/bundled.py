@@ -43,7 +43,12 @@ def ensure(dataset_id: str, *, settings: Settings, workspace: str, progress: Pro
 
 def is_fetched(dataset_id: str, *, settings: Settings) -> bool:
     """Whether the bundled dataset is in the shared assets, so that `ensure` needs no network."""
-    return _master_folder(catalogue.find(dataset_id), settings) is not None
+    return master_folder(dataset_id, settings=settings) is not None
+
+
+def master_folder(dataset_id: str, *, settings: Settings) -> Path | None:
+    """The folder of the master copy; None where it was not fetched yet."""
+    return _master_folder(catalogue.find(dataset_id), settings)
 
 
 def ensure_master(entry: BundledDataset, *, settings: Settings, progress: Progress = no_progress) -> Path:

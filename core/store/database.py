@@ -18,6 +18,8 @@ from core.errors import ThawError
 from core.store.schema import MIGRATIONS
 
 BUSY_TIMEOUT_S = 30.0
+READ_ONLY = "read-only"
+"""A file of this name beside a database closes it to all changes, whoever asks for them."""
 
 
 class Database:
@@ -62,6 +64,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """One write transaction: all of it or nothing. Takes the write lock at once, so it never deadlocks."""
+        self.check_open()
         connection = self.connection()
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -71,6 +74,13 @@ class Database:
             if connection.in_transaction:  # a full disk, for one, has rolled it back already
                 connection.execute("ROLLBACK")
             raise
+
+    def check_open(self) -> None:
+        """ThawError where the data folder is one that only may be looked at."""
+        if self.path.with_name(READ_ONLY).exists():
+            raise ThawError("The recorded example cannot be changed.",
+                            why="It is one and the same for everybody who opens it.",
+                            remedy="Go back to your own workspace; everything can be done there.")
 
     def rows(self, sql: str, args: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
         """Run one statement (its own transaction) and return its rows."""
@@ -83,6 +93,7 @@ class Database:
 
     def execute(self, sql: str, args: Sequence[Any] | dict[str, Any] = ()) -> int:
         """Run one statement and return the number of rows it changed."""
+        self.check_open()
         return self.connection().execute(sql, args).rowcount
 
 
@@ -103,7 +114,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.row_factory = sqlite3.Row
         _enter_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
-        _migrate(connection)
+        migrate(connection, MIGRATIONS)
     except (OSError, sqlite3.OperationalError) as error:
         raise ThawError(f"The data folder {path.parent} cannot be used.",
                         why=f"Opening {path.name} in it failed: {error}.",
@@ -129,19 +140,19 @@ def _enter_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.02)
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
     """Apply what is missing, under the write lock, so that two processes opening at once apply it once."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == len(MIGRATIONS):
+    if version == len(migrations):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
+        if version > len(migrations):
             raise ThawError("This data folder was written by a newer version of Thaw.",
-                            why=f"Its schema is number {version}; this version knows {len(MIGRATIONS)}.",
+                            why=f"Its schema is number {version}; this version knows {len(migrations)}.",
                             remedy="Update Thaw, or set THAW_HOME to another folder.")
-        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        for number, script in enumerate(migrations[version:], start=version + 1):
             for statement in _statements(script):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version={number}")
