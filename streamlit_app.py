@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages._ui import server, shell, sitemap
+from pages._ui import example, server, shell, sitemap
 
 
 def draw() -> None:
@@ -15,6 +15,7 @@ def draw() -> None:
         shell.sidebar()
         server.open_to_others()
         shell.notices()
+        example.banner()
         shell.mark_entrypoint()
         server.note_uploader(shown=sitemap.entry_of(page).takes_files)
         shell.run(page)

@@ -3,7 +3,7 @@ import streamlit as st
 from core import tasks
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
-from pages._ui import shell
+from pages._ui import example, shell
 from pages._ui.experiment import actions as experiment
 from pages._ui.train import augmentation, estimates, form, freeze_grid, prefill, recipe_form
 
@@ -12,6 +12,8 @@ shell.require_entrypoint()
 ws, api = shell.workspace(), shell.api()
 
 shell.title("Train")
+if example.closed("Nothing can be started in the recorded example; in your own workspace everything can."):
+    shell.stop()
 prefill.notice()
 left, right = st.columns(2)
 with left:

@@ -22,6 +22,7 @@ from core.data.ingest import REPORT, ROWS
 from core.domain import codec
 from core.domain.dataset import Dataset
 from core.domain.device import Device
+from core.domain.model import Weights
 from core.domain.run import Result, Run, Status
 from core.domain.side import Side, Which
 from core.errors import DataError, RecipeError
@@ -38,8 +39,6 @@ DIRECTIONS = 40
 """Of each block's features: what fits in the archive."""
 KEPT = ("*.json", "predictions-*.parquet", "artifact/*.json", "artifact/base_head.safetensors", "features/*.json")
 """Files of a run that travel: what it measured. No weights, no tokenizer, no log (which names places)."""
-SHOWN = "full"
-"""The method whose features the home page shows."""
 DECIMALS = 2
 """Of positions on the card's picture, whose window is 100 wide."""
 
@@ -225,8 +224,9 @@ def _card(runs: Sequence[Run], dataset: Dataset, compactor: compact.Compactor, *
 
 
 def _picture(runs: Sequence[Run], dataset: Dataset, *, settings: Settings, workspace: str) -> Picture:
-    """The last block of one run before and after, as the Features page maps it, in a window of 100 by 100."""
-    run = next((run for run in runs if run.recipe and run.recipe.method == SHOWN), runs[-1])
+    """The last block before and after, as the Features page maps it, of the run that trained most of the published
+    weights; in a window of 100 by 100."""
+    run = max(runs, key=_trained)
     side = Side.of(Path(run.folder))
     compared = feature_comparison.compare(Side.of(Path(run.folder), Which.BASE), side, names=("before", "after"),
                                           dataset=dataset, settings=settings, workspace=workspace, rows=DEFAULT_ROWS)
@@ -242,3 +242,10 @@ def _picture(runs: Sequence[Run], dataset: Dataset, *, settings: Settings, works
     return Picture(label=methods.card_of(run.recipe.method if run.recipe else "").label,
                    block=compared.shift.blocks[last].name, classes=dataset.classes, labels=tuple(map(int, labels)),
                    before=before, after=after)
+
+
+def _trained(run: Run) -> int:
+    """Parameters that a run trained of those it was given; 0 for one from fresh weights."""
+    result = values.read(Path(run.folder) / "result.json", Result)
+    given = run.recipe is not None and methods.card_of(run.recipe.method).weights is not Weights.FRESH
+    return result.trainable_params if result and given else 0

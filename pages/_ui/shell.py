@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import streamlit as st
 
 from core import settings
-from core.api import Thaw
+from core.api import RECORDED, Card, Thaw
 from core.errors import ThawError
 from core.unforeseen import is_fault
 from pages._ui import sitemap
@@ -75,8 +75,26 @@ def require_entrypoint() -> None:
 
 
 def api() -> Thaw:
-    """The façade over everything that is not drawing."""
+    """The façade over everything that is not drawing; of the recorded example while that is open."""
+    return own_api().recorded_example() if st.session_state.get("ws") == RECORDED else own_api()
+
+
+def own_api() -> Thaw:
+    """The façade over the data folder of this server, also while the recorded example is open."""
     return Thaw(settings.load())
+
+
+def recorded() -> Card | None:
+    """What the recorded example is while it is open, where everything can be looked at and nothing changed; else None.
+    """
+    return Thaw.recorded_card() if st.session_state.get("ws") == RECORDED else None
+
+
+def own_workspace() -> str:
+    """The workspace to go back to from the recorded example; a new one where none is known."""
+    if not st.session_state.get("own_ws"):
+        st.session_state["own_ws"] = own_api().new_workspace()
+    return str(st.session_state["own_ws"])
 
 
 def workspace() -> str:
@@ -86,19 +104,42 @@ def workspace() -> str:
 
 def open_workspace() -> None:
     """Take the workspace from the link or make a new one, and put it back into the link on every run."""
-    ws = st.query_params.get("ws") or st.session_state.get("ws")
-    if not ws:
-        ws = api().new_workspace()
+    before = st.session_state.get("ws")
+    ws = st.query_params.get("ws") or before
     try:
-        if st.session_state.get("ws") != ws:
-            api().touch_workspace(ws)
+        if not ws:
+            ws = own_api().new_workspace()
+        elif ws not in (before, RECORDED):
+            own_api().touch_workspace(ws)
     except ThawError as error:
         show_error(error)
         st.link_button("Open a new workspace", "/", icon=":material/add:")
         st.stop()
-    st.session_state["ws"] = ws
-    if st.query_params.get("ws") != ws:
-        st.query_params["ws"] = ws
+    own = _own(ws, before)
+    if before not in (None, ws):  # what was chosen and open belongs to the other workspace
+        for key in list(st.session_state):
+            del st.session_state[key]
+    for name, value in (("ws", ws), ("own", own)):
+        st.session_state["own_ws" if name == "own" else name] = value
+        if value and st.query_params.get(name) != value:
+            st.query_params[name] = value
+        elif not value and name in st.query_params:
+            del st.query_params[name]
+
+
+def _own(ws: str, before: str | None) -> str:
+    """In the recorded example: the workspace that was open before it. The address carries it, so that a reload does not
+    lose the way back; empty elsewhere."""
+    if ws != RECORDED:
+        return ""
+    return str((before if before != RECORDED else "") or st.query_params.get("own") or st.session_state.get("own_ws")
+               or "")
+
+
+def _address(params: dict[str, str]) -> dict[str, str]:
+    """The query of a link within the workspace."""
+    own = st.session_state.get("own_ws")
+    return {"ws": workspace(), **({"own": own} if own else {}), **params}
 
 
 def opened(*names: str) -> dict[str, str]:
@@ -112,7 +153,7 @@ def opened(*names: str) -> dict[str, str]:
 def ensure_supervisor() -> None:
     """Every few seconds: start the process that starts runs, unless it is alive. The page goes on when that fails."""
     last = float(st.session_state.get("_supervisor_checked", 0.0))
-    if time.monotonic() - last > _SUPERVISOR_CHECK_S:
+    if not recorded() and time.monotonic() - last > _SUPERVISOR_CHECK_S:
         with guarded():
             api().ensure_supervisor()
             st.session_state["_supervisor_checked"] = time.monotonic()
@@ -155,13 +196,14 @@ def _import_heavy() -> None:
 def sidebar() -> None:
     """Below the navigation: what the workspace link is, once and briefly."""
     with st.sidebar:
-        st.caption(":material/key: This page's address is the key to your workspace. Save it, and share it with care: "
-                   "whoever has the link sees your data and runs.")
+        whose = "also holds" if recorded() else "is"
+        st.caption(f":material/key: This page's address {whose} the key to your workspace. Save it, and share it with "
+                   "care: whoever has the link sees your data and runs.")
 
 
 def go(page: str, **params: str) -> NoReturn:
     """Switch to a page of the sitemap, keeping the workspace and carrying ids such as `run=`."""
-    st.switch_page(f"pages/{page}.py", query_params={"ws": workspace(), **params})
+    st.switch_page(f"pages/{page}.py", query_params=_address(params))
     raise RuntimeError("st.switch_page returned")
 
 
@@ -175,7 +217,7 @@ def link(page: str, label: str, *, icon: str | None = None, width: int | None = 
          **params: str) -> None:
     """A link to a page that keeps the workspace."""
     st.page_link(f"pages/{page}.py", label=label, icon=icon, width=width or "content", help=help,
-                 query_params={"ws": workspace(), **params})
+                 query_params=_address(params))
 
 
 def empty(text: str, *, page: str | None = None, label: str = "", icon: str = ":material/info:") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import NotFoundError
-from pages._ui import shell
+from pages._ui import example, shell
 from pages._ui.data import datasets, detail, importing
 from pages._ui.data import job as data_job
 
@@ -36,6 +36,8 @@ def everything(ws: str) -> None:
     shell.title("Data")
     datasets.imports(ws)
     datasets.own(ws)
+    if example.closed("Nothing can be brought into the recorded example; into your own workspace everything can."):
+        return
     st.header("Bring your own data")
     importing.panel(ws)
     st.header("Bundled datasets")

@@ -31,6 +31,8 @@ def started(ws: str, ids: Sequence[str], *, by: str) -> NoReturn:
 
 def bar(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:
     """The actions that make sense now, as one row of buttons."""
+    if shell.recorded():  # nothing in it can be changed
+        return
     api = shell.api()
     open_ = [run for run in members if not run.status.final]
     again = [run for run in members if run.worth_resuming]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.domain.run import JobKind, Run
-from pages._ui import shell
+from pages._ui import shell, start
 from pages._ui.experiment import actions, results, rows
 from pages._ui.runs import run_list
 
@@ -31,8 +31,8 @@ def choice(ws: str) -> None:
     shell.title("Compare")
     every = shell.api().runs.all(ws, kind=JobKind.TRAIN)
     if not every:
-        shell.empty("Nothing to compare yet. Start the comparison on the home page, or choose your own methods: each "
-                    "run appears here as soon as it is done.", page="home", label="Go to the first comparison")
+        start.empty(ws, "Nothing to compare yet. One press starts the first comparison; each run appears here as soon "
+                        "as it is done.")
         return
     asked = [id for id in st.query_params.get("runs", "").split(",") if id]
     members = [run for run in every if run.id in asked][::-1] or _newest(every)

@@ -14,7 +14,7 @@ from core.domain.side import Side, Which
 from core.errors import NotFoundError
 from core.planning import names
 from core.plots.numbers import size
-from pages._ui import shell
+from pages._ui import shell, start
 from pages._ui.features import waiting
 from pages._ui.features.waiting import Known
 from pages._ui.runs import run_list
@@ -39,8 +39,7 @@ def choose(ws: str) -> Chosen | None:
     rows = _rows_wanted()
     known: Known = shell.api().features.states(ws, rows=rows)
     if not known:
-        shell.empty("There are no runs yet. Train a model first; then see here what training did to its features.",
-                    page="train", label="Go to Train")
+        start.empty(ws, "There are no runs yet. Train a model first; then see here what training did to its features.")
         return None
     labels = names.short([run for run, _ in known.values()], run_list.titles(ws))
     with st.container(border=True):

@@ -20,6 +20,8 @@ from pages._ui.words import word
 
 def bar(ws: str, run: Run) -> None:
     """The actions that make sense in the run's present state, as one row of buttons."""
+    if shell.recorded():  # nothing in it can be changed
+        return
     api = shell.api()
     with st.container(horizontal=True, gap="small"):
         if not run.status.final and st.button("Stop", icon=":material/stop:", key="stop",

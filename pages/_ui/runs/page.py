@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.domain.run import JobKind
-from pages._ui import shell
+from pages._ui import shell, start
 from pages._ui.runs import actions, detail, jobs, run_list
 
 
@@ -35,8 +35,7 @@ def everything(ws: str) -> None:
     shell.title("Runs")
     st.caption("The queue and every run of this workspace. Runs go on when you close this page.")
     if not shell.api().runs.all(ws, kind=JobKind.TRAIN) and not shell.api().runs.damaged(ws):
-        shell.empty("No runs yet. Choose a dataset, a model and methods to start some.", page="train",
-                    label="Go to Train")
+        start.empty(ws, "No runs yet. One press starts the first comparison.")
         jobs.live_section(ws)
         return
     run_list.everything(ws)

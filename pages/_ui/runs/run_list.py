@@ -36,8 +36,7 @@ def _recent(ws: str, limit: int) -> None:
         runs = shell.api().runs.all(ws, kind=JobKind.TRAIN)
         named = titles(ws)
         if not runs:
-            shell.empty("No runs yet. Start the first comparison above, or choose your own methods.", page="train",
-                        label="Choose methods")
+            st.caption("No runs yet. They appear here as soon as the first comparison above is started.")
         for members in groups(runs)[:limit]:
             with st.container(border=True, horizontal=True, vertical_alignment="center"):
                 name = shell.escape(named.get(members[0].experiment, names.one(members[0])))
