@@ -10,6 +10,7 @@ from core.api import RECORDED, Card, Thaw
 from core.plots.numbers import duration, share, size
 from pages._ui import guard, live, shell
 
+
 def link(label: str = "Look at a finished example") -> None:
     """A way in, where an example comes with this copy and is not open already."""
     card = Thaw.recorded_card()
