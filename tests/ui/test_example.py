@@ -27,7 +27,8 @@ def example(app):
 def test_every_empty_page_offers_the_comparison_and_the_example(app, page):
     at = app(page)
     assert at.button(key="first_comparison").label == "Compare on BBC News with MiniLM"
-    assert any(page == "experiment" and query.startswith(f"ws={RECORDED}&own={WORKSPACE}&experiment=") for page, query in links(at))
+    way_in = f"ws={RECORDED}&own={WORKSPACE}&experiment="
+    assert any(name == "experiment" and query.startswith(way_in) for name, query in links(at))
 
 
 def test_the_first_layer_of_home_says_what_and_how_long_and_keeps_the_machine_for_later(app, settings):
