@@ -98,9 +98,9 @@ def _undo(ws: str, experiment: str, left_s: float) -> None:
 def _row(ws: str, run: Run, name: str, when: Stretch | None, *, summary: bool, others: bool) -> None:
     """others: whether more runs of the experiment are under way."""
     with st.container(border=True, key=f"row_{run.id}"):
-        left, middle, right = st.columns([5, 4, 3], vertical_alignment="center")
+        left, middle, right = st.columns([5, 4, 4], vertical_alignment="center")
         with left, st.container(gap=None):
-            shell.link("run", name, icon=":material/chevron_right:", help=names.whole(run), run=run.id)
+            shell.link("run", f"**{shell.escape(name)}**", icon=":material/chevron_right:", help=names.whole(run), run=run.id)
             card = REGISTRY[run.recipe.method].card if run.recipe and run.recipe.method in REGISTRY else None
             if card and summary:
                 st.caption(card.summary)
@@ -152,8 +152,8 @@ def _score(run: Run, story: live.RunState | None, result: Result | None) -> None
     metric = primary(story.scores) if story else None
     if story and metric and Phase.TRAINING in story.phases:
         st.markdown(f"{story.scores[metric.name]:.2f} {metric.on('validation')} so far")
-    else:
-        st.caption("No result" if run.status.final else "–")
+    elif run.status.final:
+        st.caption("No result")
 
 
 def _undo_s(group: Group, members: Sequence[Run]) -> float:

@@ -33,8 +33,7 @@ def train(ws: str, name: str, members: Sequence[Run]) -> None:
         raise RecipeError("These runs cannot be planned anew.", why="Their recipes are gone, or of another version.",
                           remedy="Choose methods on the Train page.")
     first = recipes[0]
-    dataset = shell.api().data.find(ws, first.dataset)
-    ref = dataset.id if dataset else first.dataset
+    ref, mended = _dataset(ws, first.dataset)
     by_method = {recipe.method: recipe for recipe in sorted(recipes, key=_plainest, reverse=True)}
     settings, lost = _overrides(ws, ref, by_method)
     state = st.session_state
@@ -52,25 +51,38 @@ def train(ws: str, name: str, members: Sequence[Run]) -> None:
     expected = shell.api().data.expected(ws, ref)
     title = name if name.endswith(_COPY) else f"{name[:NAME_CHARACTERS - len(_COPY)]}{_COPY}"
     state[f"name_{expected.id if expected else ref}_{first.base_model}"] = title
-    state[_NOTICE] = (name, lost)
+    state[_NOTICE] = (name, lost, mended)
 
 
 def notice() -> None:
     """On the Train page: whose recipes these are, and which of their settings the form cannot hold."""
     if _NOTICE not in st.session_state:
         return
-    name, lost = st.session_state[_NOTICE]
+    name, lost, mended = st.session_state[_NOTICE]
     text = (f"The choices below are those of **{shell.escape(name)}**. Change what you like: the start makes a new "
             "experiment, the old one stays.")
     if lost:
         text += (f" Its methods differ in {', '.join(lost)}, and a setting here holds for all methods: look at "
                  f"{'it' if len(lost) == 1 else 'these'} under *Advanced*.")
+    if mended:
+        text += " Its dataset was mended since: the new runs use the mended one."
     st.info(text, icon=":material/content_copy:")
 
 
 def forget() -> None:
     """The start was made: what comes next is not a copy any more."""
     st.session_state.pop(_NOTICE, None)
+
+
+def _dataset(ws: str, wanted: str) -> tuple[str, bool]:
+    """The dataset as the page offers it, and whether it has taken the place of the one that was trained on."""
+    found = shell.api().data.find(ws, wanted)
+    if found is None:
+        return wanted, False
+    ref = found.id
+    while other := shell.api().mending.replaced(ws, ref):
+        ref = other
+    return ref, ref != found.id
 
 
 def _plainest(recipe: Recipe) -> tuple[bool, int]:
