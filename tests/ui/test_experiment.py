@@ -64,7 +64,7 @@ def test_a_finished_experiment_shows_a_row_a_run_and_the_results_below(app, ende
     assert "failed, while preparing" in text and "The run ran out of memory." in text
     assert at.header[0].value == "Results" and len(at.header) > 1
     assert "Full fine-tuning (failed: The run ran out of memory)" in text, "who is not in the results is named"
-    assert len(at.dataframe[0].value) == 2 and set(at.multiselect[0].value) == set(ended.done)
+    assert len(at.dataframe[0].value) == 3 and set(at.multiselect[0].value) == set(ended.done)
     assert "[See results](#results)" in text
 
 

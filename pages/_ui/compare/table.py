@@ -27,10 +27,17 @@ CSV_FIELDS = ("trainable_params", "total_params", "seconds", "marginal_seconds",
               "estimated_memory_bytes", "peak_memory_bytes", "artifact_bytes", "precision", "device", "dataset_hash")
 
 
-def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
-    """All numbers, sortable, and as a CSV file with full digits."""
+def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str],
+          without: Mapping[str, str] | None = None) -> None:
+    """All numbers, sortable, and as a CSV file with full digits.
+
+    without: names of runs that ended without a result -> how, in words.
+    """
+    without = without or {}
     scores = _scores([result for _, result in runs.values()])
     rows = [_row(names[i], run, result, scores) for i, (run, result) in runs.items()]
+    rows += [{"Run": name, **{metric.heading(split): "–" for split, metric in scores}, "State": how}
+             for name, how in without.items()]
     config: dict[str, Any] = {
         "Run": st.column_config.TextColumn(pinned=True),
         **{metric.heading(split): st.column_config.TextColumn(help=metric.explanation) for split, metric in scores},
@@ -46,8 +53,8 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> N
     spoken = "; ".join(_spoken(row["Run"], row, on_test) for row in rows)
     st.dataframe(inert(rows), hide_index=True, column_config=config, key="table",
                  alt=f"Table of {len(rows)} runs: {spoken}")
-    st.download_button("Table as CSV", data=guard.made(lambda: _csv(runs, names)), file_name="thaw-comparison.csv",
-                       mime="text/csv", on_click="ignore", icon=":material/download:", key="csv")
+    st.download_button("Table as CSV", data=guard.made(lambda: _csv(runs, names, without)),
+                       file_name="thaw-comparison.csv", mime="text/csv", on_click="ignore", icon=":material/download:", key="csv")
 
 
 def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
@@ -111,7 +118,7 @@ def _row(name: str, run: Run, result: Result, scores: Sequence[tuple[str, Metric
     return {"Run": name} | judged | costs | chosen | {"Whole name": names_of.whole(run)}
 
 
-def _csv(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> bytes:
+def _csv(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], without: Mapping[str, str]) -> bytes:
     rows: list[dict[str, Any]] = []
     for i, (run, result) in runs.items():
         row: dict[str, Any] = {"id": i, "run": names[i], "whole_name": names_of.whole(run), "status": run.status.value}
@@ -123,4 +130,5 @@ def _csv(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> by
                 name = f"{split}_{metric}"
                 row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
         rows.append(row | {field: getattr(result, field) for field in CSV_FIELDS})
+    rows += [{"run": name, "status": how} for name, how in without.items()]
     return records_to_csv(rows).encode()

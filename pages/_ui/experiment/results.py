@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -34,7 +34,8 @@ def section(ws: str, members: Sequence[Run], *, experiment: str | None) -> None:
     called = names.short([run for run, _ in runs.values()], titles)
     comparison = api.experiments.compare(ws, list(runs))
     parts.same_rows(runs, called)
-    table.table(runs, called)
+    whole = set(own) <= set(ids)
+    table.table(runs, called, _without(members, ready, titles) if whole else {})
     table.seeds(ws, runs)
     metric = parts.quality(runs, called)
     parts.over_rows(ws, runs, metric)
@@ -70,13 +71,20 @@ def _choose(ready: Sequence[str], own: Sequence[str], labels: dict[str, str], *,
 def _left_out(members: Sequence[Run], ids: Sequence[str]) -> None:
     """Name the runs of the experiment that are not in the results, and why."""
     called = names.short(members)
-    missing = [f"{shell.escape(called[run.id])} ({_reason(run)})" for run in members if run.id not in ids]
+    missing = [f"{shell.escape(called[run.id])} ({shell.escape(_reason(run))})" for run in members if run.id not in ids]
     if missing:
         st.caption(f":material/info: Not in these results: {'; '.join(missing)}.")
+
+
+def _without(members: Sequence[Run], ready: Sequence[str], titles: Mapping[str | None, str]) -> dict[str, str]:
+    """Name -> how it ended, of the runs that ended without a result: they stand in the table of a
+    whole experiment, too."""
+    called = names.short(members, titles)
+    return {called[run.id]: _reason(run) for run in members if run.status.final and run.id not in ready}
 
 
 def _reason(run: Run) -> str:
     if not run.status.final:
         return "still under way"
     text = tally.why(run).rstrip(".")
-    return f"{run.status.value}: {shell.escape(text)}" if text else "not chosen"
+    return f"{run.status.value}: {text}" if text else "not chosen"

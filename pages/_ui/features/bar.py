@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.analysis import NOTHING, ROWS_OFFERED, SECOND_ROWS, SHIFT_SET, Availability, FeatureComparison
 from core.domain.dataset import Split
-from core.domain.run import Run
+from core.domain.run import Run, Status
 from core.domain.side import Side, Which
 from core.errors import NotFoundError
 from core.planning import names
@@ -177,9 +177,10 @@ def _name(side: Side, labels: Mapping[str, str]) -> str:
 
 
 def _with_state(label: str, run: Run, found: Availability) -> str:
-    if found.ready:
-        return label
-    return f"{label} · {run.status.value}" if found.reason else f"{label} · no features yet"
+    parts = [label, *([run.status.value] if run.status is not Status.DONE else [])]
+    if not found.ready and not found.reason:
+        parts.append("no features yet")
+    return " · ".join(parts)
 
 
 def block(compared: FeatureComparison) -> int:
