@@ -54,7 +54,8 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str],
     st.dataframe(inert(rows), hide_index=True, column_config=config, key="table",
                  alt=f"Table of {len(rows)} runs: {spoken}")
     st.download_button("Table as CSV", data=guard.made(lambda: _csv(runs, names, without)),
-                       file_name="thaw-comparison.csv", mime="text/csv", on_click="ignore", icon=":material/download:", key="csv")
+                       file_name="thaw-comparison.csv", mime="text/csv", on_click="ignore",
+                       icon=":material/download:", key="csv")
 
 
 def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:

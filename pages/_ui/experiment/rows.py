@@ -100,7 +100,8 @@ def _row(ws: str, run: Run, name: str, when: Stretch | None, *, summary: bool, o
     with st.container(border=True, key=f"row_{run.id}"):
         left, middle, right = st.columns([5, 4, 4], vertical_alignment="center")
         with left, st.container(gap=None):
-            shell.link("run", f"**{shell.escape(name)}**", icon=":material/chevron_right:", help=names.whole(run), run=run.id)
+            shell.link("run", f"**{shell.escape(name)}**", icon=":material/chevron_right:",
+                       help=names.whole(run), run=run.id)
             card = REGISTRY[run.recipe.method].card if run.recipe and run.recipe.method in REGISTRY else None
             if card and summary:
                 st.caption(card.summary)
