@@ -13,6 +13,7 @@ import pytest
 
 from core.data import roles, tables
 from core.data.check import check_file
+from core.data.readers import json_rows, json_shapes
 from core.data.report import ImportReport
 from core.errors import DataError
 from core.settings import Settings
@@ -54,6 +55,9 @@ def test_lists_of_another_length_are_left_out_by_name(file: File, settings: Sett
     rows = [["text", "label"], ["one", "a"], ["two"], ["three", "b", "c"], ["four", "b"]]
     table = tables.read(file("t.jsonl", lines(rows) + "\n{broken"), settings=settings)
     assert (table.rows_read, [item.row for item in table.left_out]) == (5, [2, 3, 5])
+    assert [item.reason for item in table.left_out[:2]] == [f"it has {n} cells where there are 2 columns"
+                                                            for n in (1, 3)]
+    assert "it is not valid JSON: " in table.left_out[2].reason
     split = {"columns": ["text", "label"], "index": [0, 1], "data": [["one", "a"], ["two"]]}
     table = tables.read(file("t.json", json.dumps(split)), settings=settings)
     assert (table.rows_read, [item.row for item in table.left_out]) == (2, [2])
@@ -75,6 +79,32 @@ def test_a_list_without_objects_is_refused(file: File, settings: Settings) -> No
     with pytest.raises(DataError, match="named values") as caught:
         tables.read(file("t.json", json.dumps(["one", "two", 3])), settings=settings)
     assert caught.value.why and "list of objects" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("value", "text", "kind"), [
+    (None, None, "null value"), ("a", "a", "text"), (True, "true", "true/false value"), (3.0, "3", "number"),
+    (0.1, "0.1", "number"), (float("nan"), None, "number"), (1e15, "1000000000000000.0", "number"), (7, "7", "number"),
+    (["é", None], '["é", null]', "list"), ({"a": 1}, '{"a": 1}', "object"),
+])
+def test_a_value_as_a_cell_and_in_a_word(value: Any, text: str | None, kind: str) -> None:
+    assert json_rows.to_text(value) == text and json_shapes.kind_of(value) == kind
+
+
+def test_objects_a_line_are_read_line_by_line_whatever_the_ending(file: File, settings: Settings) -> None:
+    for name in ("t.json", "t.jsonl", "t.ndjson"):
+        assert tables.read(file(name, lines(ROWS)), settings=settings).format == "JSON Lines, utf-8"
+
+
+def test_what_is_no_row_is_called_by_its_kind() -> None:
+    found = list(json_shapes.from_lists([(["text"], ""), ({"a": 1}, ""), (None, "broken"), (["x"], "")]))
+    assert found == [(None, "it is a object, not a list like the others"), (None, "broken"), ({"text": "x"}, "")]
+
+
+@pytest.mark.parametrize("content", ['{"a": 1} [2]', '{"a": 1} {"a":', '{"a": 1} 2'])
+def test_objects_with_something_else_behind_them_are_no_json(file: File, settings: Settings, content: str) -> None:
+    with pytest.raises(DataError, match="is not valid JSON") as caught:
+        tables.read(file("t.json", content), settings=settings)
+    assert "Extra data" in caught.value.why
 
 
 # -- annotation tools --------------------------------------------------------------------------------------------------

@@ -105,3 +105,11 @@ def test_damage_is_told_in_words(tmp_path: Path, settings: Settings) -> None:
         with pytest.raises(DataError) as caught:
             tables.read(tmp_path / "bad.parquet", settings=settings)
         assert caught.value.why and caught.value.remedy
+
+
+@pytest.mark.parametrize("note", [b"broken", b"[]", b'{"info": {"features": {"label": "int"}}}'])
+def test_notes_of_other_tools_do_no_harm(tmp_path: Path, settings: Settings, note: bytes) -> None:
+    table = pa.table({"text": TEXTS, "label": [i % 2 for i in range(N)]}).replace_schema_metadata({"huggingface": note})
+    pq.write_table(table, tmp_path / "t.parquet")
+    found = tables.read(tmp_path / "t.parquet", settings=settings)
+    assert found.data["label"].to_pylist()[:2] == ["0", "1"] and found.format == "Parquet"

@@ -34,11 +34,20 @@ def test_outputs_are_torchs_and_gradients_no_worse(mask: str, causal: bool) -> N
     own, grads = attend(torch.bfloat16, wide_backward("bf16", "cpu"), mask=MASKS[mask], causal=causal)
     plain, plain_grads = attend(torch.bfloat16, nullcontext(), mask=MASKS[mask], causal=causal)
     _, exact = attend(torch.float32, nullcontext(), mask=MASKS[mask], causal=causal)
-    assert torch.equal(own, plain)
+    assert torch.equal(own, plain) and not any(map(torch.equal, grads, plain_grads))
     for found, usual, right in zip(grads, plain_grads, exact, strict=True):
         scale = torch.linalg.vector_norm(right)
         error, usual_error = (float(torch.linalg.vector_norm(grad - right) / scale) for grad in (found, usual))
         assert 0 < error <= 1.1 * usual_error < 0.02
+
+
+@pytest.mark.parametrize(("precision", "device", "own"), [("bf16", "cpu", True), ("fp32", "cpu", False),
+                                                          ("bf16", "cuda", False)])
+def test_it_takes_torchs_place_for_a_while_and_only_where_it_is_of_use(precision: str, device: str, own: bool) -> None:
+    usual = functional.scaled_dot_product_attention
+    with wide_backward(precision, device):
+        assert (functional.scaled_dot_product_attention is not usual) == own
+    assert functional.scaled_dot_product_attention is usual
 
 
 def test_fp32_is_left_alone() -> None:

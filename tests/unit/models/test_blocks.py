@@ -82,3 +82,53 @@ def test_pooling_known_answers() -> None:
     assert pool(hidden, left, "cls").tolist() == [[6.0, 7.0, 8.0]]
     assert pool(hidden, right, "last").tolist() == [[3.0, 4.0, 5.0]]
     assert pool(hidden, left, "last").tolist() == [[9.0, 10.0, 11.0]]
+
+
+def linears(*sizes: int) -> nn.Sequential:
+    return nn.Sequential(*(nn.Linear(size, size, bias=False) for size in sizes))
+
+
+class Holding(nn.Module):
+    def __init__(self, **children: nn.Module) -> None:
+        super().__init__()
+        for name, child in children.items():
+            self.add_module(name, child)
+
+
+@pytest.mark.parametrize(("base", "paths"), [
+    (Holding(first=nn.Linear(9, 9), layer=nn.ModuleList([linears(3), linears(3)])), ("layer.0", "layer.1")),
+    (Holding(stages=nn.ModuleList([nn.ModuleList([linears(3), linears(3)]), nn.ModuleList([linears(3)])])),
+     ("stages.0.0", "stages.0.1", "stages.1.0")),                                # a list inside of a list is not called
+    (Holding(layer1=linears(3), layer2=linears(3, 3), conv1=nn.Linear(9, 9), conv2=nn.Linear(9, 9)),
+     ("layer1", "layer2")),                                                      # not what has no parts of its own
+    (Holding(layer1=linears(3), other=nn.ModuleList([linears(2), linears(2)])), ("other.0", "other.1")),
+    (Holding(layers=nn.ModuleList([Holding(a=nn.Linear(8, 8), b=linears(2, 2))])), ("layers.0",)),
+    (Holding(layers=nn.ModuleList([Holding(a=nn.Linear(2, 2), b=linears(4, 4))])), ("layers.0.b.0", "layers.0.b.1")),
+    (nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), ("0", "1")),
+])
+def test_the_repeated_modules_that_hold_most_are_the_blocks(base: nn.Module, paths: tuple[str, ...]) -> None:
+    assert blocks.find_stack(base).paths == paths
+
+
+def test_what_lies_between_blocks_belongs_to_the_one_before() -> None:
+    stack = blocks.Stack(("layer.1", "layer.2"), used_by=(("tied", ("embeddings", "block 1")),))
+    names = ["word", "layer.1.a", "between", "layer.2.a", "layer.2.b", "norm", "tied", "layer.10.a"]
+    assert blocks.users_of(names, stack) == {
+        "word": ("embeddings",), "layer.1.a": ("block 0",), "between": ("block 0",), "layer.2.a": ("block 1",),
+        "layer.2.b": ("block 1",), "norm": ("block 1",), "tied": ("embeddings", "block 1"), "layer.10.a": ("block 1",)}
+    assert blocks.block_of(["tied"], stack) == {"tied": "embeddings"}
+    assert stack.under("w").paths == ("w.layer.1", "w.layer.2")
+    assert blocks.users_of(["w.tied"], stack.under("w")) == {"w.tied": ("embeddings", "block 1")}
+
+
+def test_layers_that_an_adapter_can_attach_to_and_their_weights() -> None:
+    block = Holding(attn=nn.Linear(4, 6), up=nn.Conv2d(4, 8, 1), deep=nn.Conv2d(8, 8, 3),
+                    own=nn.Conv2d(8, 8, 1, groups=8), norm=nn.LayerNorm(4))
+    base = Holding(attention=nn.Linear(2, 2), layer=nn.ModuleList([block, linears(3)]))
+    stack = blocks.find_stack(base)
+    found = blocks.describe(base, stack)
+    assert [(layer.name, layer.kind, layer.in_features, layer.out_features, layer.quantisable)
+            for layer in found[1].linear_layers] == [("layer.0.attn", "attention", 4, 6, True),
+                                                     ("layer.0.up", "mlp", 4, 8, False)]
+    assert [block.linear_parameters for block in found] == [0, 24, 9], "those that can be held in 4 bits"
+    assert [block.parameters for block in found] == [6, 30 + 40 + 584 + 16 + 8, 9]
