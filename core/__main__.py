@@ -17,6 +17,8 @@ from core.settings import Settings
 
 HANDLERS: dict[str, str] = {
     "data_check": "core.cli.data:check",
+    "data_mend": "core.cli.mend:mend",
+    "data_undo": "core.cli.mend:undo",
     "compare": "core.cli.compare:run",
     "shift": "core.cli.shift:run",
     "predict": "core.cli.predict:predict",

@@ -19,10 +19,11 @@ from core.api.data import Data
 from core.api.desk import Desk
 from core.api.experiments import Experiments
 from core.api.features import Features
-from core.api.mending import Leaks, Mending, ShiftLook
+from core.api.mending import Mending, ShiftLook
 from core.api.models import Models
 from core.api.runs import Runs
 from core.data.browse import SHOWN_COLUMNS, AugmentedRow, TablePreview
+from core.data.leaky_splits import Leaks
 from core.data.mends import Step
 from core.data.row_pages import RowPage
 from core.data.versions import Changes

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import files
 from core.api.desk import Desk
-from core.data import found, import_job, library, mends, row_pages, versions
+from core.data import found, import_job, leaky_splits, library, mends, row_pages, versions
+from core.data.leaky_splits import Leaks
 from core.data.row_pages import RowPage
 from core.data.versions import Changes
-from core.domain.dataset import Dataset, Split
+from core.domain.dataset import Dataset
 from core.domain.run import JobKind, Run
 from core.errors import ThawError
 
@@ -33,14 +35,6 @@ class ShiftLook:
     labels: list[str] = field(default_factory=list)
     given: dict[str, str] = field(default_factory=dict)
     """label -> class, as chosen by hand for this look."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Leaks:
-    """Rows that a model is judged on and was, in substance, trained on."""
-
-    rows: int
-    of: int
 
 
 class Mending:
@@ -144,6 +138,13 @@ class Mending:
                 return job if seen and Path(seen.staged).is_dir() else None
         return None
 
+    def drop_shift_look(self, ws: str, job: str) -> None:
+        """Forget a shift set that was looked at; a dataset that it was read from stays."""
+        seen = self.shift_look(ws, job)
+        place = Path(seen.staged) if seen else None
+        if place is not None and place.parent.name == import_job.STAGED:
+            files.remove_folder(place)
+
     def shift_rows(self, ws: str, job: str, code: str, **asked: Any) -> RowPage | None:
         """The rows of a finding about a shift set that was looked at."""
         from core.data.ingest import read_dataset
@@ -152,7 +153,8 @@ class Mending:
         if seen is None or not Path(seen.staged).is_dir():
             return None
         rows = found.rows_of(Path(self._desk.job(ws, job).folder), code)
-        return row_pages.page(read_dataset(Path(seen.staged)), Path(seen.staged), rows=rows, **asked) if rows else None
+        base, staged = (self._load(ws, seen.of), self._folder(ws, seen.of)), Path(seen.staged)
+        return row_pages.page(read_dataset(staged), staged, rows=rows, twins_in=base, **asked) if rows else None
 
     def attach_shift(self, ws: str, job: str, *, drop_leaks: bool = True) -> str:
         """Attach what a look has found, in the place of its dataset; the job's id."""
@@ -166,15 +168,12 @@ class Mending:
         return self._submit(ws, f"Attach a shift set to {dataset.name}", payload)
 
     def leaks(self, ws: str, ref: str) -> dict[str, Leaks]:
-        """split -> rows of it with the content of a training row, for splits where there are any. {} when unknown."""
+        """Test and shift rows with the content of a training row, by split; {} where there are none, or the dataset is
+        gone. See `core.data.leaky_splits`."""
         try:
-            dataset = self._load(ws, ref)
-            report = library.read_report_or_none(dataset, settings=self._desk.settings, workspace=ws)
+            return leaky_splits.of(self._load(ws, ref), settings=self._desk.settings, workspace=ws)
         except ThawError:
             return {}
-        leaking = sum(finding.count for finding in report.findings
-                      if finding.code in ("shift-leakage", "shift-near-leakage")) if report else 0
-        return {Split.SHIFT.value: Leaks(rows=leaking, of=dataset.rows(Split.SHIFT))} if leaking else {}
 
     def under_way(self, ws: str, ref: str) -> Run | None:
         """A job that changes this dataset, or looks at its rows again, and has not ended."""

@@ -69,6 +69,7 @@ def run(args: Namespace, settings: Settings) -> int:
                 level=args.effort, freeze_spec=args.freeze, out=out, device=device)
     outcomes = train_all(arms, settings=settings, workspace=args.workspace)
     report = document(dataset, facts, arms, outcomes, skipped)
+    report["dataset"]["leaks"] = _leaks(dataset, settings, args.workspace)
     out.mkdir(parents=True, exist_ok=True)
     (out / "compare.json").write_text(json.dumps(codec.to_json(report), indent=2, ensure_ascii=False), encoding="utf-8")
     if args.json:
@@ -157,6 +158,14 @@ def document(dataset: Dataset, facts: ModelFacts, arms: Sequence[Arm], outcomes:
     }
 
 
+def _leaks(dataset: Dataset, settings: Settings, workspace: str) -> dict[str, Any]:
+    """split -> what is to be known beside every number on it."""
+    from core.data import leaky_splits
+
+    return {split: {**codec.to_json(found), "note": found.sentence(split)}
+            for split, found in leaky_splits.of(dataset, settings=settings, workspace=workspace).items()}
+
+
 def _run(arm: Arm, outcome: Outcome | None, facts: ModelFacts) -> dict[str, Any]:
     result, failure = (outcome.result, outcome.failure) if outcome else (None, None)
     recipe = arm.recipe
@@ -229,6 +238,8 @@ def _print(report: dict[str, Any], out: Path) -> None:
     print(output.table(head, rows))
     print("time alone: without downloads, passes over the base model that runs share included; time added: "
           "without those passes")
+    for leaks in report["dataset"]["leaks"].values():
+        print(f"Warning: {leaks['note']}")
     for test in report["paired"]:
         print(test["sentence"])
     if not report["dataset"]["rows"].get("test"):

@@ -36,8 +36,8 @@ def _add(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: st
 
 
 def _data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    data = commands.add_parser("data", help="look at a data file").add_subparsers(dest="data_command", required=True,
-                                                                                  metavar="COMMAND")
+    data = commands.add_parser("data", help="look at a data file, mend a dataset").add_subparsers(
+        dest="data_command", required=True, metavar="COMMAND")
     check = _add(data, "check", "the import report of a file, before anything is accepted; or of a dataset")
     check.add_argument("file", metavar="FILE_OR_ID")
     check.add_argument("--text", metavar="COLUMN",
@@ -45,6 +45,19 @@ def _data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     check.add_argument("--label", metavar="COLUMN", help="column that holds the label")
     _mending(check)
     check.set_defaults(handler="data_check")
+    mend = _add(data, "mend", "do something about the findings of a dataset; the new one takes its place")
+    mend.add_argument("dataset", metavar="ID")
+    mend.add_argument("--do", default="", metavar="LIST",
+                      help="comma-separated, e.g. merge-labels,drop-leaks,drop-repeats or drop-rows:very-short-texts: "
+                           "each for all rows of the findings that it answers, or of the one named behind a colon; an "
+                           "unknown name lists them all")
+    mend.add_argument("--drop-class", action="append", default=[], metavar="NAME", help="may be repeated")
+    mend.add_argument("--drop-rows", default="", metavar="LIST", help="comma-separated row numbers")
+    mend.add_argument("--dry-run", action="store_true", help="only say what would change")
+    mend.set_defaults(handler="data_mend")
+    undo = _add(data, "undo", "bring back the dataset whose place a mended one took")
+    undo.add_argument("dataset", metavar="ID")
+    undo.set_defaults(handler="data_undo")
 
 
 def _mending(parser: argparse.ArgumentParser) -> None:

@@ -47,12 +47,14 @@ def of_finding(dataset: Dataset, code: str, *, settings: Settings, workspace: st
     return None if rows is None else page(dataset, folder, rows=rows, **asked)
 
 
-def page(dataset: Dataset, folder: Path, *, rows: found.FoundRows | None = None, split: str | None = None,
+def page(dataset: Dataset, folder: Path, *, rows: found.FoundRows | None = None,
+         twins_in: tuple[Dataset, Path] | None = None, split: str | None = None,
          label: str | None = None, search: str = "", sort: str = SORTS[0], descending: bool = False, start: int = 0,
          n: int = 50) -> RowPage:
     """n rows (at most 500) from `start` on, of those that match.
 
-    rows: the ones to choose from; all when None. search: what their text (a picture's file name) contains, letter case
+    rows: the ones to choose from; all when None. twins_in: the dataset (and its folder) that their twins are in, where
+    it is another one. search: what their text (a picture's file name) contains, letter case
     ignored. sort: one of `SORTS`. Raises DataError for another, or for a class that there is not.
     """
     if sort not in SORTS:
@@ -79,7 +81,7 @@ def page(dataset: Dataset, folder: Path, *, rows: found.FoundRows | None = None,
            for p, content in zip(at[shown].tolist(), contents, strict=True)]
     if rows is not None:
         twins, suggested = rows.twin[shown], [rows.suggested[i] for i in shown.tolist()]
-        facts = _Facts(dataset, ids, labels, splits)
+        facts = _Facts(dataset, ids, labels, splits) if twins_in is None else _Facts.read(*twins_in)
         out = [{**row, "twin": facts.get(int(twin)), "suggested": name or None}
                for row, twin, name in zip(out, twins, suggested, strict=True)]
     return RowPage(rows=out, total=len(order), of=of)
@@ -91,6 +93,13 @@ class _Facts:
     def __init__(self, dataset: Dataset, ids: IntArray, labels: Any, splits: Any) -> None:
         self._dataset, self._ids, self._labels, self._splits = dataset, ids, labels, splits
         self._order = np.argsort(ids, kind="stable")
+
+    @staticmethod
+    def read(dataset: Dataset, folder: Path) -> _Facts:
+        """Of another dataset."""
+        table = library.rows_of(folder, dataset, columns=["row_id", "label", "split"])
+        return _Facts(dataset, table["row_id"].to_numpy(), table["label"].to_numpy(),
+                      np.asarray(table["split"].to_pylist(), dtype=object))
 
     def get(self, row_id: int) -> str | None:
         """`row 7 (train, sport)`; None where there is no such row."""

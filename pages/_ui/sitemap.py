@@ -27,7 +27,7 @@ class Entry:
 PAGES: dict[str, Entry] = {
     "home": Entry("Home", ":material/home:"),
     "data": Entry("Data", ":material/table_rows:", takes_files=True),
-    "dataset": Entry("Dataset", ":material/subdirectory_arrow_right:", shows="dataset"),
+    "dataset": Entry("Dataset", ":material/subdirectory_arrow_right:", shows="dataset", takes_files=True),
     "train": Entry("Train", ":material/model_training:"),
     "runs": Entry("Runs", ":material/list_alt:"),
     "experiment": Entry("Experiment", ":material/subdirectory_arrow_right:", shows="experiment"),

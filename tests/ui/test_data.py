@@ -423,7 +423,7 @@ def test_rows_of_an_earlier_version_are_found_again(app, settings):
 
 def test_a_shift_set_is_looked_at_before_it_is_attached(app, settings):
     api = Thaw(settings)
-    at, base = brought(app, settings, "base.csv", table())
+    at, base = brought(app, settings, "base.csv", table() + b",a\n")
     train = api.data.rows(WORKSPACE, base.id, n=3)
     other = (table(20).replace(b"says", b"mentions") + b"a row of another kind,c\n"
              + "".join(f"{row['text']},{row['label']}\n" for row in train).encode())
@@ -438,6 +438,10 @@ def test_a_shift_set_is_looked_at_before_it_is_attached(app, settings):
     assert "24 rows read, **23 can be attached**, 1 left out. Nothing is attached yet." in text
     assert "3 shift rows have the content of a training row" in text and "1 row of other left out" in text
     assert api.data.all(WORKSPACE) == [base], "a look makes no dataset"
+    at.toggle(key="show_shift-leakage").set_value(True).run()
+    assert not at.exception and not at.error
+    leaking = next(found.value for found in at.dataframe if "Like" in found.value)
+    assert list(leaking["Like"]) == [f"row {row['row_id']} (train, {row['label']})" for row in train]
     at.selectbox(key="match_c").set_value("a").run()
     at.button(key="shift_again").click().run()
     work(settings)
@@ -450,7 +454,7 @@ def test_a_shift_set_is_looked_at_before_it_is_attached(app, settings):
     assert (joined.name, joined.rows("shift"), joined.counts["train"]) == ("base", 21, base.counts["train"])
     assert api.mending.leaks(WORKSPACE, joined.id) == {}
     at = app("dataset", dataset=joined.id)
-    assert "21 added as its shift set" in shown(at) and "84 rows read, **81 kept**, 3 left out" in shown(at)
+    assert "21 added as its shift set" in shown(at) and "85 rows read, **81 kept**, 4 left out" in shown(at)
     at.button(key="shift_off").click().run()
     work(settings)
     at.run()

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from core import files
 from core.api import Thaw
+from core.data import found
+from core.data.report import Finding, ImportReport
 from core.domain import codec
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Status
@@ -37,6 +40,20 @@ def test_a_finished_run_shows_what_it_measured(app, ended):
     assert metrics["Test macro-F1"] == "0.94 (0.84–1.00)"
     assert metrics["Trained parameters"] == "300 K (1.3 %)"
     assert "Best validation accuracy" in shown(at)
+
+
+def test_a_leak_is_repeated_beside_every_number_it_touches(app, ended, dataset, settings):
+    api = Thaw(settings)
+    leaking = [row["row_id"] for row in api.data.rows(WORKSPACE, dataset.id, split="test", n=4)]
+    place = settings.workspace(WORKSPACE) / "datasets" / dataset.id
+    finding = Finding(code="leakage", severity="warning", count=4, message="m", remedy="r", rows=tuple(leaking))
+    report = ImportReport(source="x", rows_read=90, rows_kept=90, findings=(finding,))
+    assert "repeat a training row" not in shown(app("run", run=ended.done[1]))
+    found.write(place, [finding], None)
+    files.write_json(place / "report.json", report.to_json())
+    sentence = f"4 of {dataset.rows('test')} test rows repeat a training row or nearly so"
+    assert sentence in shown(app("run", run=ended.done[1]))
+    assert shown(app("compare")).count(sentence) == 2, "beside the table and beside the chart"
 
 
 def test_a_probe_without_steps_says_why_it_has_no_curve(app, ended):

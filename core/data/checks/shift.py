@@ -35,8 +35,8 @@ def findings(*, row_id: Any, split: Any, exact: Any, near: Any, counts: Mapping[
         return
     of = f" of {name}" if name else ""
     yield Finding(code="shift-set", severity=INFO, count=total,
-                  message=f"{several(total, 'row', 'rows')}{of} make its shift set.",
-                  remedy="Nothing to do: every run is judged on them, none is trained on them.")
+                  message=f"Shift set: {several(total, 'row', 'rows')}{of}.",
+                  remedy="Every run is judged on them, none is trained on them.")
     if total < FEW_ROWS:
         yield Finding(code="shift-few-rows", severity=WARNING, count=total,
                       message=f"The shift set has {several(total, 'row', 'rows')}: intervals there will be wide.",

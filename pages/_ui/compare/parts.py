@@ -17,7 +17,7 @@ from core.planning import names as run_names
 from core.plots import budgets, confusion, curves, intervals
 from core.plots.intervals import Point
 from core.spreadsheets import inert
-from pages._ui import arms, charts, shell
+from pages._ui import arms, charts, leaks, shell
 from pages._ui.compare import judged, label_budgets
 from pages._ui.train import recipe_form
 from pages._ui.words import word
@@ -88,6 +88,7 @@ def quality(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) ->
         charts.show(intervals.dots(found, metric=metric, split=split), key="dots")
     with right:
         charts.show(intervals.against_parameters(found, metric=metric, split=split), key="parameters")
+    leaks.caption(shell.workspace(), [run for run, _ in runs.values()], [split])
     return metric
 
 

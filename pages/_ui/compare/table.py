@@ -13,7 +13,7 @@ from core.metrics import METRICS, Metric
 from core.planning import names as names_of
 from core.plots.numbers import measured
 from core.spreadsheets import inert, records_to_csv
-from pages._ui import guard, shell
+from pages._ui import guard, leaks, shell
 from pages._ui.words import word
 
 SECONDS_ALONE = ("Without downloads; passes over the base model that runs share are counted at what they took, "
@@ -53,6 +53,7 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str],
     spoken = "; ".join(_spoken(row["Run"], row, on_test) for row in rows)
     st.dataframe(inert(rows), hide_index=True, column_config=config, key="table",
                  alt=f"Table of {len(rows)} runs: {spoken}")
+    leaks.caption(shell.workspace(), [run for run, _ in runs.values()], dict.fromkeys(split for split, _ in scores))
     st.download_button("Table as CSV", data=guard.made(lambda: _csv(runs, names, without)),
                        file_name="thaw-comparison.csv", mime="text/csv", on_click="ignore",
                        icon=":material/download:", key="csv")

@@ -18,8 +18,10 @@ Read = Callable[..., RowPage | None]
 """Gives a page of rows: `search`, `sort`, `descending`, `start`, `n` as `core.data.row_pages.page` takes them."""
 
 
-def table(ws: str, dataset: str, read: Read, *, key: str, alt: str, pick: bool = False) -> list[dict[str, Any]]:
-    """Draw a page of rows and the controls above it; returns the rows that are picked."""
+def table(ws: str, dataset: str, read: Read, *, key: str, alt: str, pick: bool = False,
+          splits: bool = True) -> list[dict[str, Any]]:
+    """Draw a page of rows and the controls above it; returns the rows that are picked. splits: show which they are
+    in."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         search = st.text_input("Containing", key=f"{key}_search", width=200, placeholder="a word")
         sort = str(st.selectbox("Sorted by", list(_SORTS), key=f"{key}_sort", width=180,
@@ -49,12 +51,15 @@ def table(ws: str, dataset: str, read: Read, *, key: str, alt: str, pick: bool =
     hint = " Tick rows at their left edge to decide about them alone." if pick else ""
     st.caption(f"{found.total:,}{of} row{'s' * (found.total != 1)}{more}.{hint}")
     return [found.rows[at] for at in _draw(ws, dataset, found, key=f"{key}_{number}_{sort}_{descending}_{search}",
-                                           alt=alt, pick=pick)]
+                                           alt=alt, pick=pick, splits=splits)]
 
 
-def _draw(ws: str, dataset: str, found: RowPage, *, key: str, alt: str, pick: bool) -> list[int]:
+def _draw(ws: str, dataset: str, found: RowPage, *, key: str, alt: str, pick: bool, splits: bool) -> list[int]:
     """The table itself; positions of the picked rows."""
     shown = [_columns(row) for row in found.rows]
+    empty = {name for name in ("Like", "Suggested") if not any(row[name] for row in shown)} | (
+        set() if splits else {"Split"})
+    shown = [{name: cell for name, cell in row.items() if name not in empty} for row in shown]
     pictured = "image" in found.rows[0]
     config: dict[str, Any] = {"Row": st.column_config.NumberColumn(pinned=True, format="localized")}
     if pictured:
@@ -65,10 +70,6 @@ def _draw(ws: str, dataset: str, found: RowPage, *, key: str, alt: str, pick: bo
         config["Picture"] = st.column_config.ImageColumn(width="small", pinned=True)
     else:
         config["Text"] = st.column_config.TextColumn(width="large")
-    if not any(row.get("Like") for row in shown):
-        shown = [{name: cell for name, cell in row.items() if name != "Like"} for row in shown]
-    if not any(row.get("Suggested") for row in shown):
-        shown = [{name: cell for name, cell in row.items() if name != "Suggested"} for row in shown]
     options: dict[str, Any] = {"on_select": "rerun", "selection_mode": "multi-row"} if pick else {}
     picked: Any = st.dataframe(inert(shown), hide_index=True, column_config=config, key=key, alt=alt,
                                row_height=pictures.ROW_HEIGHT if pictured else None,

@@ -77,12 +77,12 @@ def line(finding: Finding, *, examples: bool = True) -> None:
                 f"{shell.escape(finding.remedy)}" + (_example(finding) if examples else ""))
 
 
-def left_out(report: ImportReport) -> None:
+def left_out(report: ImportReport, *, key: str = "left_out") -> None:
     """The download of rows that were read and not kept."""
     if report.left_out:
         st.download_button(f"Rows left out, with reasons ({len(report.left_out):,})", data=report.left_out_csv,
                            file_name="left-out.csv", mime="text/csv", on_click="ignore", icon=":material/download:",
-                           key="left_out")
+                           key=key)
 
 
 def _example(finding: Finding) -> str:

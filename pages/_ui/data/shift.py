@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import streamlit as st
@@ -90,15 +91,16 @@ def _seen(ws: str, dataset: Dataset, job: str, seen: ShiftLook) -> None:
         for finding in report.findings:
             data_report.line(finding, examples=finding.code not in _LEAKS)
             if finding.code in _LEAKS and st.toggle(f"Show rows ({finding.count:,})", key=f"show_{finding.code}"):
-                finding_rows.table(ws, "", lambda code=finding.code, **asked: api.mending.shift_rows(
-                    ws, job, code, **asked), key=f"shift_{finding.code}", alt=f"Rows of: {finding.message}")
+                read = functools.partial(api.mending.shift_rows, ws, job, finding.code)
+                finding_rows.table(ws, "", read, key=f"shift_{finding.code}", alt=f"Rows of: {finding.message}",
+                                   splits=False)
         _classes(report.splits.get(Split.SHIFT.value, {}), dataset)
         labels = _matches(dataset, seen)
         leaking = sum(finding.count for finding in report.findings if finding.code in _LEAKS)
         drop = bool(leaking) and st.checkbox(
             f"Leave out the {leaking:,} row{'s' * (leaking > 1)} that repeat a training row", value=True,
             key="shift_drop_leaks")
-        data_report.left_out(report)
+        data_report.left_out(report, key="shift_left_out")
         with st.container(horizontal=True):
             if labels:
                 if st.button("Look again with these matches", type="primary", icon=":material/refresh:",
@@ -110,6 +112,7 @@ def _seen(ws: str, dataset: Dataset, job: str, seen: ShiftLook) -> None:
                 st.rerun()
             if st.button("Not this one", icon=":material/close:", key="shift_no"):
                 st.session_state["shift_dropped"].add(job)
+                api.mending.drop_shift_look(ws, job)
                 st.rerun()
 
 

@@ -12,7 +12,7 @@ from core.planning import names
 from core.planning.knobs import KNOBS, value
 from core.plots import curves as curve_plots
 from core.plots.numbers import count, duration, measured, share, size
-from pages._ui import charts, guard, live, shell
+from pages._ui import charts, guard, leaks, live, shell
 from pages._ui.train import recipe_form
 from pages._ui.words import word
 
@@ -72,7 +72,7 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
             live.vitals(run, state)
         result = shell.api().runs.result(ws, run_id, complete=True) if run.status.final else None
         if result:
-            measurements(result, planned=_planned(run, state))
+            measurements(ws, run, result, planned=_planned(run, state))
         data = curve_data(shell.api().runs.curves(ws, run_id))
         if run.status is Status.DONE and not data.steps:
             scored = f" {data.metric.heading('validation')}: {data.scores[-1]:.3f}." if data.scores else ""
@@ -103,7 +103,7 @@ def _planned(run: Run, state: live.RunState) -> int | None:
     return int(total) if total and run.status is not Status.DONE and state.step.get("step", 0) < total else None
 
 
-def measurements(result: Result, *, planned: int | None = None) -> None:
+def measurements(ws: str, run: Run, result: Result, *, planned: int | None = None) -> None:
     """What the finished run measured, intervals included.
 
     planned: steps that it would have made, of a run that was ended early.
@@ -121,6 +121,7 @@ def measurements(result: Result, *, planned: int | None = None) -> None:
         with st.container(horizontal=True, gap="medium"):
             for metric, text in texts.items():
                 st.metric(metric.heading(split), text, width=230, help=f"{metric.explanation} {word('interval')}")
+        leaks.caption(ws, [run], [split])
     with st.container(horizontal=True, gap="small"):
         trained = share(result.trainable_params, result.total_params)
         st.metric("Trained parameters", f"{count(result.trainable_params)} ({trained})",

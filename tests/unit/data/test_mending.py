@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from core.data import found, ingest, library, mending, mends, recheck, row_pages, tables, versions
+from core.data import found, ingest, leaky_splits, library, mending, mends, recheck, row_pages, tables, versions
 from core.data.leaks import leaks, twins
 from core.data.mends import Meant, State, Step
 from core.domain.dataset import Dataset, Role
@@ -243,3 +243,11 @@ def test_a_twin_is_another_row_of_the_group(rows: list[tuple[int, int]]) -> None
         differing = [j for j in mates if labels[j] != labels[i]]
         if differing:
             assert unlike[i] in differing
+
+
+def test_leaks_are_a_fact_to_say_beside_numbers(dataset: Dataset, settings: Settings) -> None:
+    leaks_of = leaky_splits.of(dataset, settings=settings, workspace="w")
+    assert leaks_of == {"test": leaky_splits.Leaks(rows=1, of=dataset.rows("test"))}
+    assert leaks_of["test"].sentence("test").startswith(f"1 of {dataset.rows('test')} test rows")
+    new = do(dataset, settings, Step(mend="drop-leaks", finding="leakage"))
+    assert leaky_splits.of(new, settings=settings, workspace="w") == {}
