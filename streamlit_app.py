@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages._ui import example, server, shell, sitemap
+from pages._ui import downloads, example, server, shell, sitemap
 
 
 def draw() -> None:
@@ -26,4 +26,4 @@ if __name__ == "__main__":
     draw()
 else:  # the server imports this file to find the app, whose script it is
     server.keep_private()
-    app = st.App(__file__, middleware=server.MIDDLEWARE)
+    app = st.App(__file__, middleware=server.MIDDLEWARE, routes=downloads.routes())

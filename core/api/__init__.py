@@ -22,6 +22,7 @@ from core.api.features import Features
 from core.api.mending import Mending, ShiftLook
 from core.api.models import Models
 from core.api.runs import Runs
+from core.api.take_home import TakeHome
 from core.data.browse import SHOWN_COLUMNS, AugmentedRow, TablePreview
 from core.data.leaky_splits import Leaks
 from core.data.mends import Step
@@ -52,6 +53,7 @@ class Thaw:
         self.models = Models(self._desk)
         self.runs = Runs(self._desk, data=self.data, models=self.models)
         self.experiments = Experiments(self._desk, data=self.data, models=self.models, runs=self.runs)
+        self.take_home = TakeHome(data=self.data, runs=self.runs)
         self.features = Features(self._desk, data=self.data, models=self.models, runs=self.runs)
 
     @staticmethod

@@ -96,6 +96,14 @@ class Data:
         return browse.sample_rows(self.load(ws, ref), settings=self._desk.settings, workspace=ws, n=n, split=split,
                                   label=label, search=search, ids=ids, whole=whole)
 
+    def contents(self, ws: str, ref: str, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """Row id -> the whole row, of any number of rows; see `rows`."""
+        found: dict[int, dict[str, Any]] = {}
+        for start in range(0, len(ids), browse.MOST_ROWS):
+            part = ids[start:start + browse.MOST_ROWS]
+            found |= {row["row_id"]: row for row in self.rows(ws, ref, n=len(part), ids=part, whole=True)}
+        return found
+
     def thumbnails(self, ws: str, ref: str, images: Sequence[str]) -> dict[str, bytes]:
         """Small PNGs of pictures of a dataset, by the `image` that `sample_rows` gives."""
         return browse.thumbnails(self.load(ws, ref), images, settings=self._desk.settings, workspace=ws)

@@ -19,7 +19,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import settings
 from core.errors import ThawError
-from pages._ui import sitemap
+from pages._ui import downloads, sitemap
 
 log = logging.getLogger("thaw.server")
 
@@ -33,8 +33,8 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",  # the address is the key to the workspace
 }
-NOT_PAGES = frozenset({"_stcore", "static", "media", "component", "app", "favicon.ico"})
-"""First parts of addresses that Streamlit answers itself."""
+NOT_PAGES = frozenset({"_stcore", "static", "media", "component", "app", "favicon.ico", downloads.ROOM})
+"""First parts of addresses that are no pages: Streamlit's own, and files."""
 LOST = "lost"
 """In the query: the page that somebody asked for and that is not there."""
 UPLOADS = "/_stcore/upload_file/"

@@ -314,3 +314,18 @@ def test_a_new_name_shows_on_every_page_at_once(app, ended, settings):
         frames = [frame.value.to_csv() for frame in at.dataframe]
         links = [str(getattr(element.proto, "label", "")) for element in at.get("page_link")]
         assert any("Monday's best" in text for text in [shown(at), *frames, *links]), page
+
+
+def test_a_finished_run_offers_its_predictions_its_artifact_and_the_code_that_loads_it(app, ended):
+    at = app("run", run=ended.done[1])
+    assert "Take it with you" in [header.value for header in at.header]
+    assert any(ended.done[1] in block.value and "artifact.load" in block.value for block in at.code)
+    urls = [element.proto.url for element in at.get("link_button")]
+    assert any(url.endswith(f"{ended.done[1]}.zip") for url in urls)
+    assert "Take it with you" not in [header.value for header in app("run", run=ended.failed).header]
+
+
+def test_predictions_are_saved_with_their_texts(ended, settings):
+    lines = Thaw(settings).take_home.predictions(WORKSPACE, ended.done[1]).decode().splitlines()
+    assert lines[0].startswith("split,row_id,true,predicted,p(") and lines[0].endswith(",text")
+    assert len(lines) == 19 and lines[1].split(",")[2] != lines[1].split(",")[3]

@@ -4,8 +4,10 @@ folder."""
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import stat
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from core import files
 from core import settings as settings_module
 from core.settings import Settings
 from core.store import Store
-from pages._ui import server
+from pages._ui import downloads, server
+from tests.conftest import WORKSPACE
 
 
 def answer(scope: dict[str, Any], *, public: bool) -> list[dict[str, Any]]:
@@ -114,3 +117,17 @@ def test_an_address_without_a_page_leads_home(path: str, query: bytes, location:
 def test_what_can_be_answered_is_answered(path: str) -> None:
     asked = {**request("127.0.0.1", path=path), "headers": [(b"accept", b"text/html")]}
     assert answer(asked, public=False)[0]["status"] == 200
+
+
+def test_an_artifact_is_sent_from_disk_to_whoever_has_the_key(settings, ended, cold) -> None:
+    from starlette.applications import Starlette
+    from starlette.testclient import TestClient
+
+    client = TestClient(Starlette(routes=downloads.routes()))
+    sent = client.get("/" + downloads.artifact_address(WORKSPACE, ended.done[1]))
+    assert sent.status_code == 200 and sent.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(sent.content)) as archive:
+        assert f"thaw-{ended.done[1]}/artifact/labels.json" in archive.namelist()
+    for ws, run in (("another-workspace-key", ended.done[1]), (WORKSPACE, ended.failed), (WORKSPACE, "../../etc"),
+                    (WORKSPACE, "none")):
+        assert client.get("/" + downloads.artifact_address(ws, run)).status_code == 404, run
