@@ -40,7 +40,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "gguf": (rename("model.safetensors", "model-q4.gguf"), "GGUF"),
     "tensorflow": (rename("model.safetensors", "tf_model.h5"), "TensorFlow"),
     "onnx": (rename("model.safetensors", "model.onnx"), "ONNX"),
-    "other name": (rename("model.safetensors", "weights.safetensors"), "neither model.safetensors nor"),
+    "other name": (rename("model.safetensors", "weights.safetensors"), "There is weights.safetensors, but neither"),
     "nothing": (lambda folder: (folder / "model.safetensors").unlink(), "has no weights"),
     "cut": (lambda folder: truncate(folder / "model.safetensors", 0.5), "its list of tensors needs"),
     "cut in the header": (lambda folder: truncate(folder / "model.safetensors", 0.0005), "is damaged"),
