@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data.readers.arrow_text import NotText, holds_text, is_binary, to_text_column, unusable
-from core.data.readers.table import Table, check_width, named_columns, too_many_rows, whole_table
+from core.data.readers.table import Table, named_columns, too_many_rows, whole_table
 from core.data.report import WARNING, Finding, several
 from core.errors import DataError
 
@@ -49,7 +49,6 @@ def _read(file: Any, *, name: str, max_rows: int, first_rows: int | None) -> Tab
 
     schema = file.schema_arrow
     columns = named_columns(schema.names, name=name)
-    check_width(len(columns), name=name)
     aside = {field.name: why for field in schema if (why := unusable(field.type))}
     aside |= _binary(file, [field.name for field in schema if field.name not in aside and is_binary(field.type)])
     plain = [column for column in schema.names if column not in aside]

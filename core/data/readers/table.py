@@ -126,8 +126,7 @@ class RowBuilder:
 
 def whole_table(data: Any, *, max_rows: int, name: str, format: str, findings: Sequence[Finding] = (),
                 unusable: dict[str, str] | None = None) -> Table:
-    """A `Table` of string columns of which every row is kept. Raises DataError above `max_rows` and `MAX_COLUMNS`."""
-    check_width(data.num_columns, name=name)
+    """A `Table` of string columns of which every row is kept. Raises DataError above `max_rows`."""
     if data.num_rows > max_rows:
         raise too_many_rows(name, max_rows)
     return Table(name=name, format=format, data=data, row_numbers=np.arange(1, data.num_rows + 1, dtype=np.int64),

@@ -182,3 +182,9 @@ def test_one_row_in_five_that_reaches_further_is_a_slip(tmp_path: Path, settings
     table = tables.read(saved(tmp_path / "t.xlsx", [["text", "label"], *rows]), settings=settings)
     assert table.row_numbers.tolist() == [i + 1 for i in range(N) if i % 5]
     assert {item.reason for item in table.left_out} == {"it has filled cells to the right of the 2 named columns"}
+
+
+def test_merged_cells_beyond_the_table_are_of_no_account(tmp_path: Path, settings: Settings) -> None:
+    path = rewritten(saved(tmp_path / "t.xlsx", [["text", "label"], *ROWS]), lambda xml: xml.replace(
+        END, END + '<mergeCells count="1"><mergeCell ref="E3:E9"/></mergeCells>'))
+    assert content(path, settings) == ROWS

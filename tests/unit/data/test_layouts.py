@@ -322,9 +322,10 @@ def test_names_on_disk_that_are_no_utf8_read_right(picture: Draw, settings: Sett
 
 
 def test_a_table_for_each_split_is_joined(picture: Draw, settings: Settings, tmp_path: Path) -> None:
-    for form in ("{0}/metadata.csv", "{0}.csv"):
-        files = {f"{part}/{i}.png": picture(i + 100 * k, size=(9, 8)) for k, part in enumerate(("train", "test"))
-                 for i in range(6)}
+    for form in ("{0}/metadata.csv", "{0}.csv", "data/{0}/metadata.csv"):
+        beside = "data/" if form.startswith("data/") else ""
+        files = {f"{beside}{part}/{i}.png": picture(i + 100 * k, size=(9, 8))
+                 for k, part in enumerate(("train", "test")) for i in range(6)}
         for part in ("train", "test"):
             place = "" if "/" in form else f"{part}/"
             files[form.format(part)] = ("file_name,label\n"
