@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from core import files
+from core.api import Thaw
 from core.domain.run import JobKind, Status
 from core.errors import FailureKind
 from core.jobs import launch, process
@@ -277,3 +278,21 @@ def test_a_deleted_data_folder_ends_its_supervisor_and_workers(yard: Any, waitin
     shutil.rmtree(yard.settings.home)
     assert supervisor.wait(20) == 0
     waiting(lambda: not psutil.pid_exists(pid), 5)
+
+
+def test_an_experiment_that_is_undone_while_a_run_is_at_work_leaves_no_run_no_process_and_no_folder(
+        yard: Any, waiting: Callable[..., Any]) -> None:
+    thaw = Thaw(yard.settings)
+    experiment = yard.store.experiments.create("ws", "Too soon")
+    yard.supervise()
+    first, second = (yard.submit("steps", experiment=experiment) for _ in range(2))
+    waiting(lambda: len(yard.steps(first)) > 3)
+    worker, folder = psutil.Process(yard.pid(first)), Path(yard.run(first).folder)
+    yard.store.database.execute("UPDATE jobs SET created = ?", (time.time(),))  # as one start has it
+    assert thaw.experiments.undo("ws", experiment) == 2
+    assert thaw.runs.all("ws") == [] and thaw.experiments.all("ws") == []
+    waiting(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    waiting(lambda: not folder.exists())
+    after = yard.submit("steps")
+    assert yard.ended(after).status is Status.DONE, "the slot is free again"
+    assert not folder.exists() and not Path(folder.parent / second).exists()
