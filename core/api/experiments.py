@@ -81,10 +81,15 @@ class Experiments:
         return self._desk.store.jobs.list(ws, kind=JobKind.TRAIN, experiment=id)[::-1]
 
     def outlook(self, ws: str, runs: Sequence[Run]) -> Outlook:
-        """When these runs start and end, and how long it takes until all have, from their estimates, the pace of what
-        is under way and everybody's place in the queue."""
-        results = {run.id: self._runs.result_of(run) for run in runs}
-        return outlook.of_experiment(self._desk, runs, results, self._seconds)
+        """When these runs start and end, and how long it takes until all have: from their estimates, corrected by the
+        runs of their experiments that are done, the pace of what is under way and everybody's place in the queue."""
+        open_in = {run.experiment for run in runs if not run.status.final and run.experiment is not None}
+        factors: dict[str | None, float] = {id: self._correction(ws, id) for id in open_in}
+        return outlook.of_runs(self._desk, runs, factors, self._seconds)
+
+    def _correction(self, ws: str, id: str) -> float:
+        done = [(run, result) for run in self.runs(ws, id) if (result := self._runs.result_of(run)) is not None]
+        return outlook.correction(done, self._seconds)
 
     def _seconds(self, ws: str, recipe: Recipe) -> float | None:
         """Estimated seconds of a recipe; kept once they are known."""

@@ -25,23 +25,26 @@ _NOT_TRAINING = (JobKind.PREPARE, JobKind.IMPORT)
 _lines: dict[str, tuple[float, object, dict[str, Stretch]]] = {}
 
 
-def of_experiment(desk: Desk, runs: Sequence[Run], results: Mapping[str, Result | None], seconds: Seconds) -> Outlook:
-    """When the runs of one experiment start and end.
+def of_runs(desk: Desk, runs: Sequence[Run], factors: Mapping[str | None, float], seconds: Seconds) -> Outlook:
+    """When these runs start and end.
 
-    Runs that are done correct the estimates of those to come: by how much longer than estimated they took.
+    factors: experiment -> how much longer than estimated its runs that are done took: so will its others.
     """
     open_ = [run for run in runs if not run.status.final]
     if not open_:
         return Outlook(left_s=0.0)
     line = _line(desk, seconds)
-    done = [(took, expected) for run in runs if run.recipe and (result := results.get(run.id))
-            and (took := result.marginal_seconds or result.seconds)
-            and (expected := seconds(run.workspace, run.recipe))]
-    correct = factor([took for took, _ in done], [expected for _, expected in done])
     found = {run.id: Stretch(starts_s=correct * line[run.id].starts_s, ends_s=correct * line[run.id].ends_s)
-             for run in open_ if run.id in line}
+             for run in open_ if run.id in line and (correct := factors.get(run.experiment, 1.0))}
     known = len(found) == len(open_)
     return Outlook(left_s=max(stretch.ends_s for stretch in found.values()) if known else None, runs=found)
+
+
+def correction(done: Sequence[tuple[Run, Result]], seconds: Seconds) -> float:
+    """How much longer than estimated these runs took."""
+    pairs = [(result.seconds if result.marginal_seconds is None else result.marginal_seconds, expected)
+             for run, result in done if run.recipe and (expected := seconds(run.workspace, run.recipe))]
+    return factor([took for took, _ in pairs], [expected for _, expected in pairs])
 
 
 def _line(desk: Desk, seconds: Seconds) -> dict[str, Stretch]:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.domain.run import Event, Phase, Run, Status
 from core.errors import TIPS
-from core.plots.numbers import count, duration, size
+from core.plots.numbers import count, duration, roughly, size
 from core.unforeseen import UNFORESEEN
 from pages._ui import guard, shell
 
@@ -116,7 +116,7 @@ def bar(run: Run, state: RunState, *, more: str = "") -> None:
     if run.status is Status.QUEUED:
         place = f", place {run.position}" if run.position else ""
         turns = " (workspaces take turns)" if (run.position or 1) > 1 else ""
-        st.progress(0.0, text=f"Waiting in the queue{place}{turns}")
+        st.progress(0.0, text=", ".join(part for part in (f"Waiting in the queue{place}{turns}", more) if part))
         return
     if state.phase == Phase.TRAINING and state.step.get("total_steps"):
         done, total, unit = state.step["step"], state.step["total_steps"], "steps"
@@ -133,24 +133,15 @@ def bar(run: Run, state: RunState, *, more: str = "") -> None:
     st.progress(min(1.0, done / total) if total else 0.0, text=text)
 
 
-def eta_s(state: RunState) -> float | None:
-    """Seconds that training still needs, from the pace so far; None before the second step."""
-    step, total, seconds = (state.step.get(k) for k in ("step", "total_steps", "seconds"))
-    if not step or not total or not seconds or step < 2:
-        return None
-    return float(seconds) / step * (total - step)
-
-
-def vitals(run: Run, state: RunState) -> None:
-    """Steps, loss, time left, time so far and memory, as small metrics."""
+def vitals(run: Run, state: RunState, *, left_s: float | None) -> None:
+    """Steps, loss, time left (None where it cannot be told), time so far and memory, as small metrics."""
     step, total, loss = (state.step.get(key) for key in ("step", "total_steps", "loss"))
     memory, samples = (state.step.get(key) for key in ("memory_bytes", "samples"))
-    left = eta_s(state) if run.status is Status.RUNNING and Phase.EVALUATING not in state.phases else None
     shown: list[tuple[str, str | None, str | None, int]] = [
         ("Step", f"{step:,} / {total:,}" if step and total else None, None, 115),
         ("Training loss", f"{loss:.3f}" if loss is not None else None, None, 110),
-        ("Time left", f"about {duration(left)}" if left is not None else None,
-         "Of the training phase, from the pace so far.", 170),
+        ("Time left", roughly(left_s).capitalize() if left_s is not None else None,
+         "Until it is judged and saved: from its pace so far, before that from the estimate.", 125),
         ("Time so far", duration((run.finished or time.time()) - run.started) if run.started else None, None, 125),
         ("Memory", size(memory) if memory else None, None, 105),
         ("Rows seen", count(samples) if samples else None, "Training rows, with repetition.", 95),

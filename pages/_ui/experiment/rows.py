@@ -117,10 +117,9 @@ def _state(ws: str, run: Run, story: live.RunState | None, when: Stretch | None,
            *, others: bool) -> None:
     """Where the run is: waiting with minutes, at work with a bar, or how it ended."""
     if run.status is Status.QUEUED:
-        starts = f"starts in {tally.about(when.starts_s)}" if when and when.starts_s > 0 else ""
-        live.badge(run, more=starts)
+        live.badge(run, more=tally.starts(when))
     elif story is not None:
-        live.bar(run, story, more=f"{tally.about(when.ends_s)} left" if when else "")
+        live.bar(run, story, more=tally.left(when))
     elif run.status is Status.DONE:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             live.badge(run)

@@ -13,6 +13,7 @@ from core.planning.knobs import KNOBS, value
 from core.plots import curves as curve_plots
 from core.plots.numbers import count, duration, measured, share, size
 from pages._ui import charts, downloads, guard, leaks, live, shell
+from pages._ui.runs import tally
 from pages._ui.train import recipe_form
 from pages._ui.words import word
 
@@ -68,8 +69,9 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
             live.stepper(run, state)
         live.failure(run)
         if not run.status.final:
-            live.bar(run, state)
-            live.vitals(run, state)
+            when = shell.api().experiments.outlook(ws, [run]).runs.get(run_id)
+            live.bar(run, state, more=tally.starts(when) if run.status is Status.QUEUED else "")
+            live.vitals(run, state, left_s=when.ends_s if when and run.started else None)
         result = shell.api().runs.result(ws, run_id, complete=True) if run.status.final else None
         if result:
             measurements(ws, run, result, planned=_planned(run, state))

@@ -10,6 +10,7 @@ import streamlit as st
 from core.domain.run import JobKind, Phase, Result, Run, Status
 from core.metrics import primary
 from core.planning import names
+from core.planning.schedule import Stretch
 from core.plots.numbers import duration, measured
 from pages._ui import guard, live, shell
 from pages._ui.runs import jobs, tally
@@ -111,20 +112,21 @@ def _experiment(ws: str, members: Sequence[Run], name: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{shell.escape(name)}** · {tally.tally(members)} · {age(members[0].created)}")
             open_link(members)
-        called = names.short(members)
+        called, outlook = names.short(members), shell.api().experiments.outlook(ws, members)
         for run in members:
-            _row(ws, run, called[run.id])
+            _row(ws, run, called[run.id], outlook.runs.get(run.id))
 
 
-def _row(ws: str, run: Run, name: str) -> None:
+def _row(ws: str, run: Run, name: str, when: Stretch | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         shell.link("run", name, icon=":material/chevron_right:", width=220, help=names.whole(run), run=run.id)
-        live.badge(run)
+        live.badge(run, more=tally.starts(when) if run.status is Status.QUEUED else "")
         if run.status in (Status.RUNNING, Status.STOPPING):
             _, state = live.follow(ws, run.id)
             step, total = state.step.get("step"), state.step.get("total_steps")
             trains = state.phase == Phase.TRAINING and step and total
-            st.caption(state.phase + (f", step {step:,} of {total:,}" if trains else ""))
+            st.caption(", ".join(part for part in (
+                state.phase, f"step {step:,} of {total:,}" if trains else "", tally.left(when)) if part))
         elif run.status in (Status.DONE, Status.STOPPED) and (result := shell.api().runs.result(ws, run.id)):
             st.caption(f"{_score(result)} · {duration(result.seconds)}")
         elif run.status.final:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.domain.run import Run, Status
+from core.planning.schedule import Stretch
 from core.plots.numbers import roughly
 
 _NAMED = {Status.FAILED: "failed", Status.INTERRUPTED: "interrupted", Status.STOPPED: "stopped",
@@ -22,6 +23,16 @@ def about(seconds: float) -> str:
     """`about 4 min`, `under 10 s`."""
     text = roughly(seconds)
     return text if text.startswith("under") else f"about {text}"
+
+
+def starts(when: Stretch | None) -> str:
+    """`starts in about 4 min` of a waiting run; empty where that cannot be told, or it is about to."""
+    return f"starts in {about(when.starts_s)}" if when and when.starts_s > 0 else ""
+
+
+def left(when: Stretch | None) -> str:
+    """`about 4 min left` of a run under way; empty where that cannot be told."""
+    return f"{about(when.ends_s)} left" if when else ""
 
 
 def why(run: Run) -> str:
