@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from pages._ui import downloads, example, server, shell, sitemap
+from pages._ui import access, downloads, example, server, shell, sitemap
 
 
 def draw() -> None:
     """One run of the script: the workspace, the navigation, the open page."""
     st.set_page_config(page_title=shell.APP, page_icon=":material/ac_unit:", layout="wide")
+    access.mend()
     with shell.guarded():
         shell.open_workspace()
         shell.ensure_supervisor()
