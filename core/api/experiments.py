@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from core import files
 from core.analysis import comparison
 from core.analysis.comparison import Comparison, SeedGroup
+from core.analysis.sample import DEFAULT_ROWS
 from core.api import outlook
 from core.api.data import Data
 from core.api.desk import Desk
@@ -22,6 +23,7 @@ from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Run
 from core.errors import FailureKind, RecipeError, ThawError
 from core.planning import budget, names
+from core.planning import estimate as estimates
 from core.planning import recipes as planning
 from core.planning.budget import Budgets
 from core.planning.estimate import Estimate
@@ -92,16 +94,16 @@ class Experiments:
         return outlook.correction(done, self._seconds)
 
     def _seconds(self, ws: str, recipe: Recipe) -> float | None:
-        """Estimated seconds of a recipe; kept once they are known."""
+        """Estimated seconds of a recipe, its features included; kept once they are known."""
         device = self._models.device()
         key = (str(self._desk.settings.home), ws, recipe, device.measured if device else None)
         if key not in _known_seconds:
-            found = self.estimate(ws, recipe)
+            found = self._with_features(ws, recipe)
             if found is None:
                 return None
             while len(_known_seconds) >= KNOWN_SECONDS:
                 _known_seconds.pop(next(iter(_known_seconds)))
-            _known_seconds[key] = found.seconds
+            _known_seconds[key] = found
         return _known_seconds[key]
 
     def stop(self, ws: str, id: str) -> int:
@@ -235,11 +237,20 @@ class Experiments:
                 for budget in budgets for seed in range(seeds) for method in methods]
 
     def seconds(self, ws: str, recipes: Sequence[Recipe]) -> float | None:
-        """Estimated seconds of runs one after another, without downloads; None while this machine is not measured."""
-        found = [self.estimate(ws, recipe) for recipe in recipes]
-        if self._models.device() is None or None in found:
+        """Estimated seconds of runs one after another with their features, without downloads; None where nothing is
+        known of a model or a dataset."""
+        found = [self._seconds(ws, recipe) for recipe in recipes]
+        return None if None in found else sum(seconds for seconds in found if seconds is not None)
+
+    def _with_features(self, ws: str, recipe: Recipe) -> float | None:
+        found, facts = self.estimate(ws, recipe), self._models.facts(recipe.base_model)
+        dataset = self._data.expected(ws, recipe.dataset)
+        if found is None or facts is None or dataset is None:
             return None
-        return sum(estimate.seconds for estimate in found if estimate is not None)
+        rows = min(DEFAULT_ROWS, sum(dataset.rows(split) for split in (Split.TEST, Split.VALIDATION, Split.SHIFT)))
+        return found.seconds + estimates.features_seconds(
+            recipe, facts=facts, device=self._models.device(), rows=rows, mean_length=dataset.mean_length,
+            sides=1) - estimates.START_UP_S
 
     def compare(self, ws: str, ids: Sequence[str]) -> Comparison:
         """Runs side by side, in this order."""

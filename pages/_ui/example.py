@@ -22,8 +22,11 @@ def link(label: str = "Look at a finished example") -> None:
 def where(card: Card) -> str:
     """On which machine and when it was recorded."""
     machine = "a GPU" if card.machine.kind == "cuda" else f"{card.machine.cores} processor cores without a GPU"
-    day = time.strftime("%d %B %Y", time.gmtime(card.made)).lstrip("0")
-    return f"on {machine} ({shell.escape(card.machine.name)}), {day}"
+    return f"on {machine} ({shell.escape(card.machine.name)}), {_day(card)}"
+
+
+def _day(card: Card) -> str:
+    return time.strftime("%d %B %Y", time.gmtime(card.made)).lstrip("0")
 
 
 def banner() -> None:
@@ -33,8 +36,8 @@ def banner() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge("Recorded example", icon=":material/inventory_2:", color="blue")
-        st.caption(f"Not your runs: {shell.escape(card.title)}, measured {where(card)}. Look at everything; nothing "
-                   "here can be changed.", width="content")
+        st.caption(f"Not your runs: measured elsewhere, {_day(card)}. Look at everything; nothing can be changed.",
+                   width="content")
         with st.popover("About it", type="tertiary"):
             _about(card)
         if st.button("Close the example", icon=":material/close:", key="close_example", type="tertiary"):
@@ -60,12 +63,12 @@ def closed(what: str) -> bool:
 def _about(card: Card) -> None:
     low, high = card.captured
     st.markdown(
-        f"- {len(card.runs)} runs at {card.effort} effort, {duration(card.seconds)} one after another, with Thaw "
-        f"{card.version}. Every number and curve is what they measured.\n"
+        f"- {shell.escape(card.title)}: {len(card.runs)} runs at {card.effort} effort, {duration(card.seconds)} one "
+        f"after another, {where(card)}, with Thaw {card.version}. Every number and curve is what they measured.\n"
         f"- To fit into the app, each block's features keep their {card.directions} strongest directions "
         f"({share(low, 1)} to {share(high, 1)} of the variance). The numbers by block were measured on all of them; "
-        "maps, and two runs side by side, use what is kept. The weights are not here, so there is nothing to predict "
-        "with, to resume or to download.\n"
+        "maps, and two runs side by side, use what is kept. Weights and the features recorded during training are "
+        "not here, so there is nothing to predict with, to resume or to replay.\n"
         "- The articles are the BBC's and may not be handed on with it: rows show their number and label.")
     api = shell.api()
     entry = next((d for d in api.data.bundled() if d.id == card.dataset), None)

@@ -34,7 +34,7 @@ def _time(ws: str, dataset: BundledDataset, model: BundledModel, effort: str) ->
         recipes = api.experiments.bundled_recipes(ws, dataset=dataset.id, model=model.id, methods=HOME[dataset.task],
                                                   effort=effort)
         seconds = api.experiments.seconds(ws, recipes)
-        if seconds is None:
+        if seconds is None or api.device() is None:
             st.caption(":material/timer: Measuring how fast this machine is…")
             return
         there = api.models.is_here(model.id)

@@ -48,7 +48,7 @@ def test_pages_show_it_marked_as_recorded_elsewhere(example, page):
     at = example(page)
     assert not at.exception and not at.error
     text = shown(at)
-    assert "Not your runs" in text and "nothing here can be changed" in text
+    assert "Not your runs" in text and "nothing can be changed" in text
     assert "From scratch" in text or "BBC News" in text
 
 
@@ -58,6 +58,15 @@ def test_a_run_of_it_offers_nothing_that_changes_it(example, settings):
     assert not at.exception and not at.error
     assert "Test accuracy" in [metric.label for metric in at.metric]
     assert not {"resume", "fork", "rename", "delete", "stop"} & {button.key for button in at.button}
+
+
+def test_its_dataset_is_looked_at_and_not_mended(example, settings):
+    dataset = Thaw(settings).recorded_example().data.all(RECORDED)[0]
+    at = example("dataset", dataset=dataset.id)
+    assert not at.exception and not at.error
+    assert "What was found" in shown(at) and "Rows by class and split" in shown(at)
+    assert {button.key for button in at.main.button} <= {"close_example"} | {
+        button.key for button in at.main.button if str(button.key).startswith("example_")}
 
 
 def test_nothing_is_started_in_it_and_the_way_back_leads_home(example):

@@ -31,6 +31,9 @@ def page(ws: str, dataset: Dataset) -> None:
                 f"\n{numbers.splits(dataset)[:1].upper()}{numbers.splits(dataset)[1:]}  \n"
                 f"Source: {shell.escape(dataset.source)}"
                 + (f" · licence: {shell.escape(dataset.licence)}" if dataset.licence else ""))
+    if shell.recorded():
+        _looked_at(ws, dataset)
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
         if st.button("Delete", icon=":material/delete:", key="delete_dataset"):
@@ -47,6 +50,17 @@ def page(ws: str, dataset: Dataset) -> None:
     _rows(ws, dataset)
 
 
+def _looked_at(ws: str, dataset: Dataset) -> None:
+    """A dataset that only may be looked at."""
+    report = shell.api().data.report(ws, dataset.id)
+    if report is not None:
+        st.header("What was found")
+        for finding in report.findings:
+            data_report.line(finding)
+    _counts(dataset, None)
+    _rows(ws, dataset)
+
+
 def _report(ws: str, dataset: Dataset, plan: mend.Plan) -> ImportReport | None:
     report = None
     with shell.guarded():
@@ -57,14 +71,15 @@ def _report(ws: str, dataset: Dataset, plan: mend.Plan) -> ImportReport | None:
     return report
 
 
-def _counts(dataset: Dataset, plan: mend.Plan) -> None:
+def _counts(dataset: Dataset, plan: mend.Plan | None) -> None:
     st.header("Rows by class and split", help=word("split"))
     splits = [s.value for s in Split if dataset.rows(s)]
     rows = [{"Class": c} | {s: dataset.counts.get(s, {}).get(c, 0) for s in splits} for c in dataset.classes]
     st.dataframe(inert(rows), hide_index=True, key="counts",
                  column_config={"Class": st.column_config.TextColumn(pinned=True)},
                  alt=f"Rows of each of {len(dataset.classes)} classes in {', '.join(splits)}")
-    mend.classes(plan)
+    if plan is not None:
+        mend.classes(plan)
 
 
 def _rows(ws: str, dataset: Dataset) -> None:

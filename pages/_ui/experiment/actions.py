@@ -70,6 +70,8 @@ def next_steps(members: Sequence[Run]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown(f":material/bar_chart: [See results](#{results.ANCHOR})", width="content")
         shell.link("features", "See inside", icon=":material/scatter_plot:", run=ready[-1].id)
+        if shell.recorded():  # there is no model in it
+            return
         with st.popover("Use it", icon=":material/download:"):
             st.caption("Predictions, downloads and code of one trained model:")
             for run in ready:

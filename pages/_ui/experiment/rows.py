@@ -147,7 +147,8 @@ def _score(run: Run, story: live.RunState | None, result: Result | None) -> None
                     help=f"{metric.explanation} {word('interval')}")
         with st.container(horizontal=True, gap="small"):
             shell.link("features", "See inside", icon=":material/scatter_plot:", run=run.id)
-            shell.link("run", "Use it", icon=":material/download:", run=run.id)
+            use = "Look closer" if shell.recorded() else "Use it"
+            shell.link("run", use, icon=":material/download:" if use == "Use it" else ":material/search:", run=run.id)
         return
     metric = primary(story.scores) if story else None
     if story and metric and Phase.TRAINING in story.phases:

@@ -20,6 +20,10 @@ def section(ws: str, run: str, compared: FeatureComparison, block: int) -> None:
         st.header("Over training")
         name = compared.shift.blocks[block].name
         found = shell.api().features.over_training(ws, run, name, rows=compared.rows)
+        if found is None and shell.recorded():
+            st.caption("Features recorded during training are not part of the example; those of your own runs are "
+                       "played here.")
+            return
         if found is None:
             st.caption("This run recorded no features while training. Set *Rows replayed* under Advanced on the Train "
                        "page and train again. A probe has no steps: it is solved in one go.")

@@ -33,8 +33,9 @@ def panel(ws: str, methods: Mapping[str, Recipe], runs: Sequence[Recipe]) -> boo
         for advice in estimate.memory.advice:
             st.caption(f":material/lightbulb: {shell.escape(advice)}")
     charts.show(memory.bars({label: e.memory for label, e in found.items()}), key="memory")
-    total = sum(e.seconds for r in runs if (e := api.experiments.estimate(ws, r)) is not None)
+    total = api.experiments.seconds(ws, runs) or 0.0
     st.markdown(f":material/schedule: **{len(runs)} run{'s' * (len(runs) > 1)}, about {roughly(total)} in all**, one "
                 "after another.",
-                help="From the speed measured on this machine; it can be off by a factor of two.")
+                help="From the speed measured on this machine, with the features that each run ends with; it can be "
+                     "off by a factor of two.")
     return all(e.memory.badge != "will not fit" for e in found.values())

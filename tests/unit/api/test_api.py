@@ -129,10 +129,16 @@ def test_every_method_gets_a_recipe_that_passes_and_an_estimate(thaw: Thaw, read
             assert thaw.experiments.submit(WORKSPACE, [made], name="x")
 
 
-def test_no_estimate_before_model_and_dataset_are_there(thaw: Thaw) -> None:
+def test_a_bundled_pair_is_estimated_before_it_is_fetched_and_nothing_else_is(thaw: Thaw) -> None:
     made = thaw.experiments.default_recipe(WORKSPACE, dataset="bbc-news", model="minilm", method="full")
-    assert thaw.experiments.estimate(WORKSPACE, made) is None
-    assert thaw.models.facts("minilm") is None and thaw.device() is None
+    found = thaw.experiments.estimate(WORKSPACE, made)
+    assert found is not None and found.total_params == 22_565_376 + 5 * 385
+    assert not thaw.models.is_here("minilm") and thaw.data.find(WORKSPACE, "bbc-news") is None
+    whole = thaw.experiments.seconds(WORKSPACE, [made, made])
+    assert whole is not None and whole > 2 * found.seconds  # the features that each run ends with
+    other = made.replace(base_model="prajjwal1/bert-tiny")
+    assert thaw.experiments.estimate(WORKSPACE, other) is None
+    assert thaw.experiments.seconds(WORKSPACE, [made, other]) is None
 
 
 def test_a_label_budget_above_the_training_rows_is_all_of_them(thaw: Thaw, ready: Dataset) -> None:
