@@ -8,11 +8,11 @@ import numpy as np
 
 from core.analysis.feature_comparison import FeatureComparison
 from core.shift import blocks, sides
-from core.shift.arrays import one_thread
 from core.shift.blocks import BlockShift
 from core.shift.breakit import BREAKS, Break
 from core.shift.footer import Map, draw
 from core.shift.sides import AlignedFeatures
+from core.threads import one_thread
 
 MOST_ROWS = 1000
 """Rows that are measured again: the switch should answer in about a second."""

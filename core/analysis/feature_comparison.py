@@ -17,11 +17,11 @@ from core.domain.dataset import Dataset
 from core.domain.side import Side
 from core.settings import Settings
 from core.shift import geometry, trust
-from core.shift.arrays import one_thread
 from core.shift.footer import Map
 from core.shift.projection import View
 from core.shift.report import Shift
 from core.shift.trust import Check
+from core.threads import one_thread
 
 KEPT_ROWS = 5000
 """Comparisons of at most so many rows stay in memory, the newest few."""

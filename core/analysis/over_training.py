@@ -17,9 +17,9 @@ from core.domain.dataset import Dataset
 from core.domain.side import Side, Which
 from core.settings import Settings
 from core.shift import over_training, projection
-from core.shift.arrays import one_thread
 from core.shift.over_training import Checkpoint
 from core.shift.projection import View
+from core.threads import one_thread
 
 
 @dataclass(frozen=True, kw_only=True)

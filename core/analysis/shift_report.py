@@ -38,8 +38,8 @@ def is_kept(aligned: AlignedSides, *, settings: Settings, seed: int = 0) -> bool
 def map_of(aligned: AlignedSides, block: int, *, view: View, settings: Settings, seed: int = 0) -> Map | None:
     """The map of one block in one view, from the cache or drawn and kept there; None where both sides cannot share one
     camera."""
-    from core.shift.arrays import one_thread
     from core.shift.report import draw
+    from core.threads import one_thread
 
     def make() -> Map | None:
         with one_thread():

@@ -23,3 +23,5 @@ class Device:
     versions: dict[str, str]
     measured: float
     """Unix time in seconds."""
+    workspace_bytes: int = 0
+    """What the library of matrix products takes for itself on a GPU, once a thread (32 MiB on an H100)."""

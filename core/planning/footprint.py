@@ -33,8 +33,8 @@ KEPT_PER_INPUT = 17
 """Activations of a transformer block against its input (34 · width · 2 bytes in half precision; Korthikanti et al.
 2022).
 """
-RUNTIME_BYTES = {"cpu": 22_000_000, "cuda": 20_000_000}
-"""Libraries' thread buffers and tokenised rows (a MiniLM run on a 2-core CPU with AVX512-BF16)."""
+RUNTIME_BYTES = {"cpu": 22_000_000, "cuda": 6_000_000}
+"""Libraries' thread buffers and tokenised rows (a MiniLM run on a 2-core CPU with AVX512-BF16, and on an H100)."""
 HALF_RUNTIME_BYTES = {"cpu": 35_000_000, "cuda": 0}
 """What training in half precision adds to them (measured: MiniLM)."""
 MASK_BYTES = 9
@@ -127,14 +127,32 @@ def bytes_per_4bit_weight(quantization: QuantSpec) -> float:
 
 def runtime(recipe: Recipe, device: Device) -> int:
     """Bytes that no tensor owns."""
-    trains_in_half = precision(recipe, device) != "fp32" and not methods.card_of(recipe.method).solved
-    half = HALF_RUNTIME_BYTES.get(device.kind, 0) if trains_in_half else 0
-    return RUNTIME_BYTES.get(device.kind, 0) + half
+    solved = methods.card_of(recipe.method).solved
+    half = HALF_RUNTIME_BYTES.get(device.kind, 0) if precision(recipe, device) != "fp32" and not solved else 0
+    threads = 1 if solved else 2  # a backward pass runs on a thread of its own
+    return RUNTIME_BYTES.get(device.kind, 0) + half + threads * device.workspace_bytes
 
 
-def autocast_copies(parts: Parts, recipe: Recipe, device: Device) -> int:
-    """Bytes of the half-precision weight copies that autocast keeps; 0 in fp32."""
-    return AUTOCAST_COPY_BYTES * parts.trainable_linear if precision(recipe, device) != "fp32" else 0
+def autocast_copies(parts: Parts, recipe: Recipe, facts: ModelFacts, device: Device) -> int:
+    """Bytes of the half-precision weight copies that autocast keeps; 0 in fp32. On a GPU a frozen weight beside an
+    adapter is kept, too, for the backward pass (on a CPU both are one product, made anew there)."""
+    if precision(recipe, device) == "fp32":
+        return 0
+    kept = parts.trainable_linear
+    if methods.card_of(recipe.method).adapter and device.kind == "cuda" and not in_four_bits(recipe):
+        kept += sum(block.linear_parameters for block in facts.blocks[first_trained(recipe, facts):])
+    return AUTOCAST_COPY_BYTES * kept
+
+
+def published_pass(recipe: Recipe, *, facts: ModelFacts, device: Device) -> int:
+    """Bytes of the pass over the published weights from whose features a head is solved, for a method that trains
+    others (4 bits): matrices are held in the type it computes in. 0 for methods that train the published ones."""
+    card = methods.card_of(recipe.method)
+    if card.weights is not Weights.FOUR_BIT or not card.solves_head(recipe):
+        return 0
+    halved = sum(block.linear_parameters for block in facts.blocks) if precision(recipe, device) != "fp32" else 0
+    read = _forward_only(recipe, facts) * _activation_share(recipe, facts, device)
+    return round(4 * facts.parameters - 2 * halved + read) + device.workspace_bytes
 
 
 def gflops(recipe: Recipe, device: Device) -> float:
@@ -153,7 +171,6 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
     kept = {b.name: _per_unit(b, facts) for b in facts.blocks}
     share = FORWARD_PICTURE_SHARE if pictures else FORWARD_SHARE
     read = FORWARD_ROWS if pictures else forward_tokens(recipe.max_length)
-    forward_only = share * max(kept.values(), default=0) * read
     card = methods.card_of(recipe.method)
     if card.solved:
         held = 0.0
@@ -164,10 +181,25 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
         if checkpointing and trained and not facts.has_batch_norm:
             boundary = (sum(trained) / KEPT_PER_INPUT if pictures else 4 * facts.hidden_size * len(trained)) * units
             held = min(held, boundary + (1 + share) * max(trained) * units)
-    half = HALF_PRECISION_MAPS if facts.has_batch_norm else HALF_PRECISION_ACTIVATIONS
-    together = max(held, forward_only) * (half if precision(recipe, device) != "fp32" else 1.0)
+    together = max(held, _forward_only(recipe, facts)) * _activation_share(recipe, facts, device)
     masked = 0 if pictures else MASK_BYTES * recipe.max_length * (read if card.solved else max(read, units))
     return math.ceil(together + masked)
+
+
+def _forward_only(recipe: Recipe, facts: ModelFacts) -> float:
+    """Bytes in fp32 of what is in memory at once in a pass that keeps nothing."""
+    pictures = tasks.card(recipe.task).unit is Unit.PICTURE
+    longest = max((_per_unit(block, facts) for block in facts.blocks), default=0.0)
+    if pictures:
+        return FORWARD_PICTURE_SHARE * longest * FORWARD_ROWS
+    return FORWARD_SHARE * longest * forward_tokens(recipe.max_length)
+
+
+def _activation_share(recipe: Recipe, facts: ModelFacts, device: Device) -> float:
+    """Activations in the precision in force against fp32."""
+    if precision(recipe, device) == "fp32":
+        return 1.0
+    return HALF_PRECISION_MAPS if facts.has_batch_norm else HALF_PRECISION_ACTIVATIONS
 
 
 def _on_the_way_down(kept: list[float], share: float) -> float:

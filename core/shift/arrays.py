@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Any
 
@@ -98,19 +97,6 @@ def subset(n_rows: int, limit: int, seed: int) -> NDArray[np.int64]:
     if n_rows <= limit:
         return np.arange(n_rows)
     return np.sort(np.random.default_rng(seed).choice(n_rows, limit, replace=False))
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """Linear algebra on one thread: blocks are measured side by side, and small matrices only make threads wait for
-    each other.
-
-    scipy brings a thread pool of its own, which a limit reaches only once scipy is loaded: beside another program, an
-    SVD of 384 x 384 by a scipy that was loaded later took 1.7 processor seconds instead of 0.05.
-    """
-    import scipy.linalg  # noqa: F401
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    return threadpool_limits(limits=1)
 
 
 def finite(value: Any) -> float | None:

@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.shift import blocks, cka, footer
 from core.shift import findings as words
-from core.shift.arrays import State, finite, one_thread
+from core.shift.arrays import State, finite
 from core.shift.blocks import BlockShift
 from core.shift.findings import Caution
 from core.shift.footer import Map
 from core.shift.projection import View
 from core.shift.sides import AlignedFeatures
+from core.threads import one_thread
 
 _PARALLEL_BYTES = 100 * 2**20
 """Above this size of a float64 block, blocks are measured one after the other to bound memory."""

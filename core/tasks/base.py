@@ -153,8 +153,8 @@ class Objective(Protocol):
         """Make all rows ready, from the cache where they are there."""
 
     def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, weights: Weights, dropout: float,
-              compute_dtype: torch.dtype, device: str) -> Network:
-        """The network of a recipe, before a method makes it trainable."""
+              compute_dtype: torch.dtype, device: str, reads_only: bool = False) -> Network:
+        """The network of a recipe, before a method makes it trainable. reads_only: for passes without gradients."""
 
     def solve(self, features: Callable[[np.ndarray], np.ndarray], rows: Rows, *, train: np.ndarray,
               validation: np.ndarray, seed: int) -> SolvedHead:

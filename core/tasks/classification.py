@@ -80,14 +80,14 @@ class Classification:
         return list(cautions({split: dict(zip(self.classes, map(int, n), strict=True)) for split, n in counts.items()}))
 
     def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, weights: Weights, dropout: float,
-              compute_dtype: torch.dtype, device: str) -> Network:
+              compute_dtype: torch.dtype, device: str, reads_only: bool = False) -> Network:
         from torch import nn
 
         from core.models import blocks, load, sharing
         from core.models.network import Network
 
         body = load.load_body(folder, weights=weights, dropout=dropout, quantization=recipe.quantization,
-                              compute_dtype=compute_dtype, device=device)
+                              compute_dtype=compute_dtype, device=device, reads_only=reads_only)
         stack = sharing.of_build(body, blocks.find_stack(body), facts)
         network = Network(body, head=nn.Linear(facts.hidden_size, len(self.classes)), stack=stack,
                           pooling=self.pooling(recipe, facts), channels_last=load.channels_last(body))

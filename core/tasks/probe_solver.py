@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import DataError
+from core.threads import one_thread
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Inverse regularisation `C` tried, ascending so that each fit starts from the one before."""
@@ -59,13 +60,14 @@ def solve(features: np.ndarray, labels: np.ndarray, *, validation: tuple[np.ndar
     scale = features.std(0, dtype=np.float64)
     scale[scale < 1e-6 * max(1.0, float(scale.max()))] = 1.0
     standard = ((features - mean) / scale).astype(np.float64)
-    if validation is not None and len(validation[1]):
-        judged = ((validation[0] - mean) / scale, validation[1])
-        strength, (coef, intercept) = _best([(standard, labels, *judged)])
-    else:
-        strength = _best(_folds(standard, labels, seed))[0] if len(labels) > len(present) else UNCHOSEN
-        model = LogisticRegression(C=strength, max_iter=500, tol=1e-5).fit(standard, labels)
-        coef, intercept = model.coef_, model.intercept_
+    with one_thread():
+        if validation is not None and len(validation[1]):
+            judged = ((validation[0] - mean) / scale, validation[1])
+            strength, (coef, intercept) = _best([(standard, labels, *judged)])
+        else:
+            strength = _best(_folds(standard, labels, seed))[0] if len(labels) > len(present) else UNCHOSEN
+            model = LogisticRegression(C=strength, max_iter=500, tol=1e-5).fit(standard, labels)
+            coef, intercept = model.coef_, model.intercept_
     return _fold(coef, intercept, mean, scale, present, n_classes, strength)
 
 

@@ -44,8 +44,10 @@ def measure(settings: Settings) -> Device:
     if earlier is not None:
         fp32, bf16 = max(fp32, earlier.fp32_gflops), max(bf16, earlier.bf16_gflops)
     precision = "bf16" if bf16 > BF16_GAIN * fp32 else "fp16" if kind == "cuda" and not bf16_supported else "fp32"
+    workspace = int(torch.cuda.memory_allocated()) if kind == "cuda" else 0  # all that is left of the products
     device = Device(kind=kind, name=_name(kind), memory_bytes=_memory(kind), cores=psutil.cpu_count(logical=True) or 1,
-                    fp32_gflops=fp32, bf16_gflops=bf16, precision=precision, versions=versions(), measured=time.time())
+                    fp32_gflops=fp32, bf16_gflops=bf16, precision=precision, versions=versions(), measured=time.time(),
+                    workspace_bytes=workspace)
     files.write_json(settings.home / "device.json", codec.to_json(device))
     return device
 

@@ -138,7 +138,7 @@ def _base_head(session: Session) -> tuple[SolvedHead, Network | None]:
     network = None
     if session.card.weights is Weights.PRETRAINED or len(store.missing(wanted)):
         torch.manual_seed(session.recipe.seed)
-        network = session.build(Weights.PRETRAINED, 0.0)
+        network = session.build(Weights.PRETRAINED, 0.0, reads_only=session.card.weights is not Weights.PRETRAINED)
         session.shared.append(extract.fill_features(store, network, session.encoded,
                                                     wanted, precision=session.precision,
                                                     report=session.report("rows", "features")))

@@ -142,7 +142,7 @@ class _Work:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         return self.task.build(facts_module.folder(self.recipe.base_model, self.settings), recipe=self.recipe,
                                facts=self.facts, weights=weights, dropout=0.0, device=device,
-                               compute_dtype=artifact.compute_dtype(self.precision))
+                               compute_dtype=artifact.compute_dtype(self.precision), reads_only=True)
 
     def of_untrained(self, weights: Weights, what: str) -> dict[str, np.ndarray]:
         """Features of every block of the base model."""

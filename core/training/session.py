@@ -78,11 +78,12 @@ class Session:
         """A progress callback in that unit."""
         return lambda done, total: self.observer.progress(done, total, unit, note)
 
-    def build(self, weights: Weights, dropout: float) -> Network:
-        """A network of the recipe's base model on the device. Raises RecipeError when its files changed since the run
-        looked at them."""
+    def build(self, weights: Weights, dropout: float, *, reads_only: bool = False) -> Network:
+        """A network of the recipe's base model on the device. reads_only: for passes without gradients. Raises
+        RecipeError when its files changed since the run looked at them."""
         network = self.task.build(self.folder, recipe=self.recipe, facts=self.facts, weights=weights, dropout=dropout,
-                                  compute_dtype=artifact.compute_dtype(self.precision), device=self.device.kind)
+                                  compute_dtype=artifact.compute_dtype(self.precision), device=self.device.kind,
+                                  reads_only=reads_only)
         origin.Origin(model_revision=self.facts.revision).check_model(self.recipe.base_model, self.settings)
         return network
 

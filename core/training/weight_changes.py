@@ -23,7 +23,7 @@ from core.models import adapters, methods
 from core.models import facts as facts_module
 from core.settings import Settings
 from core.shift import weights
-from core.shift.arrays import one_thread
+from core.threads import one_thread
 from core.training import artifact
 
 Change = Callable[[np.ndarray], np.ndarray]

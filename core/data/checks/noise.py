@@ -10,6 +10,7 @@ import numpy as np
 from core.data import meter
 from core.data.checks.context import Context
 from core.data.report import INFO, Finding
+from core.threads import one_thread
 
 _MIN_ROWS, _MAX_ROWS = 100, 20_000
 _MAX_CLASSES = 50
@@ -80,7 +81,8 @@ def _out_of_fold(model: Any, features: Any, labels: Any) -> Any:
     found = np.zeros((len(labels), int(labels.max()) + 1))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
     for number, (train, held_out) in enumerate(folds.split(features, labels), start=1):
-        found[held_out] = clone(model).fit(features[train], labels[train]).predict_proba(features[held_out])
+        with one_thread():
+            found[held_out] = clone(model).fit(features[train], labels[train]).predict_proba(features[held_out])
         meter.report(_STAGE, len(labels) * number // _FOLDS, len(labels))
     return found
 

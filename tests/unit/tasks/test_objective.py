@@ -79,9 +79,9 @@ class NameTheToken:
         return texts.encode(rows, self.processor, recipe=recipe, facts=facts, cache=cache)
 
     def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, weights: Weights, dropout: float,
-              compute_dtype: torch.dtype, device: str) -> Network:
+              compute_dtype: torch.dtype, device: str, reads_only: bool = False) -> Network:
         body = load.load_body(folder, weights=weights, dropout=dropout, quantization=recipe.quantization,
-                              compute_dtype=compute_dtype, device=device)
+                              compute_dtype=compute_dtype, device=device, reads_only=reads_only)
         stack = sharing.of_build(body, blocks.find_stack(body), facts)
         torch.manual_seed(5)
         return TokenNetwork(body, head=nn.Linear(facts.hidden_size, VOCABULARY), stack=stack, pooling="mean")

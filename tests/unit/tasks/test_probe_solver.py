@@ -86,3 +86,23 @@ def test_a_constant_dimension_does_no_harm() -> None:
     features[:, 0] = 7.0
     head = probe.solve(features, labels, validation=None, n_classes=3)
     assert np.isfinite(head.logits(features)).all()
+
+
+def test_it_is_solved_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads take twenty times the processor time of one, on matrices of this size."""
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+
+    threads: set[int] = set()
+    real = LogisticRegression.fit
+
+    def fit(self: object, *args: object, **kwargs: object) -> object:
+        threads.update(pool["num_threads"] for pool in threadpool_info())
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(LogisticRegression, "fit", fit)
+    features = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
+    labels = np.arange(40) % 2
+    for validation in (None, (features[:10], labels[:10])):
+        probe.solve(features, labels, validation=validation, n_classes=2)
+    assert threads == {1}
