@@ -197,7 +197,8 @@ def features_seconds(recipe: Recipe, *, facts: ModelFacts, device: Device | None
     rate = footprint.gflops(recipe, device) * 1e9 * (CONVOLUTION_EFFICIENCY if facts.has_batch_norm else EFFICIENCY)
     forward = footprint.forward_flops(recipe, facts=facts, mean_length=mean_length)
     weights = sum(block.parameters for block in facts.blocks) * WEIGHTS_S_PER_PARAMETER
-    return START_UP_S[device.kind] + sides * rows * forward / rate + rows * len(facts.blocks) * COMPARE_S_PER_ROW + weights
+    compared = rows * len(facts.blocks) * COMPARE_S_PER_ROW
+    return START_UP_S[device.kind] + sides * rows * forward / rate + compared + weights
 
 
 def _launches(recipe: Recipe, facts: ModelFacts, device: Device) -> float:

@@ -1,4 +1,4 @@
-"""A body for passes without gradients holds its matrices in the precision of the pass: the same numbers, less memory."""
+"""A body for passes without gradients holds its matrices in the type it computes in: same numbers, half the memory."""
 
 from __future__ import annotations
 
