@@ -249,8 +249,8 @@ class Experiments:
             return None
         rows = min(DEFAULT_ROWS, sum(dataset.rows(split) for split in (Split.TEST, Split.VALIDATION, Split.SHIFT)))
         return found.seconds + estimates.features_seconds(
-            recipe, facts=facts, device=self._models.device(), rows=rows, mean_length=dataset.mean_length,
-            sides=1) - estimates.START_UP_S
+            recipe, facts=facts, device=self._models.device(), rows=rows, mean_length=dataset.mean_length, sides=1,
+            in_run=True)
 
     def compare(self, ws: str, ids: Sequence[str]) -> Comparison:
         """Runs side by side, in this order."""
