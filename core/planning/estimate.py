@@ -192,7 +192,8 @@ def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint
 def features_seconds(recipe: Recipe, *, facts: ModelFacts, device: Device | None, rows: int, mean_length: float,
                      sides: int, in_run: bool = False) -> float:
     """Wall seconds of making and comparing the features of a finished run at so many rows. sides: models that rows go
-    through (the run's own, and those of its base that no run has left features of). in_run: as the last phase of a run, which has started up."""
+    through (the run's own, and those of its base that no run has left features of). in_run: as the last phase of a run,
+    which has started up."""
     device = device or UNKNOWN_DEVICE
     rate = footprint.gflops(recipe, device) * 1e9 * (CONVOLUTION_EFFICIENCY if facts.has_batch_norm else EFFICIENCY)
     forward = footprint.forward_flops(recipe, facts=facts, mean_length=mean_length)
