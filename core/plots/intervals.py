@@ -15,6 +15,10 @@ LONG_HEADING = 20
 """Characters from which the words behind a heading go to a line of their own, so that both fit below half a page."""
 
 
+MOST_IN_LEGEND = 8
+"""With more runs a legend takes the room of the chart; the dots in a row beside it name the same markers."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """One run's metric with its 95 % interval."""
@@ -106,7 +110,8 @@ def dots(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
 
 def against_parameters(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
     """Metric against trained parameters (log); the title names the smallest run not clearly below the best."""
-    fig = figure(x_title="Trained parameters (log scale)", y_title=metric.heading(split), legend=True, height=400)
+    fig = figure(x_title="Trained parameters (log scale)", y_title=metric.heading(split), height=400,
+                 legend=len(points) <= MOST_IN_LEGEND)
     for point in sorted(points, key=lambda p: p.parameters):
         look = point.look
         fig.add_scatter(
