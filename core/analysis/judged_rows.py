@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.analysis import predictions
+from core.analysis import feature_paths, predictions, row_facts
 from core.analysis.comparison import class_names
+from core.analysis.feature_files import BlockFeatures
 from core.analysis.predictions import Predictions
-from core.errors import NotFoundError
+from core.analysis.sample import DEFAULT_ROWS
+from core.errors import NotFoundError, ThawError
 from core.metrics import Need
+from core.settings import Settings
 
 LEAST_PROBABILITY = 1e-12
 """Smaller ones count as this much, so that every loss is finite."""
@@ -108,6 +112,46 @@ def of_run(folder: Path, split: str = "test", *, other: Path | None = None) -> J
     others, change = (None, None) if other is None else _beside(found, predictions.read(other, split))
     return JudgedRows(classes=classes, row_ids=found.row_ids, labels=labels, predictions=guesses,
                       numbers=numbers(found.judged.probabilities, labels, guesses), others=others, change=change)
+
+
+def has_base(folder: Path, *, settings: Settings) -> bool:
+    """Whether `beside_base` has something to say: the probe on the base model is kept, and its features are made."""
+    return row_facts.base_head(folder).is_file() and _base_features(folder, settings) is not None
+
+
+def beside_base(folder: Path, split: str = "test", *, settings: Settings) -> JudgedRows | None:
+    """The rows of a run whose base features are stored, and how the base model with a probe as head answers them; None
+    without any."""
+    found, path = of_run(folder, split), _base_features(folder, settings)
+    if found is None or path is None:
+        return None
+    features = BlockFeatures.load(path)
+    ids, own, there = np.intersect1d(found.row_ids, features.row_ids, return_indices=True)
+    if not len(ids):
+        return None
+    logits = row_facts.base_logits(folder, list(features.blocks.values())[-1][there]).astype(np.float64)
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    guesses = p.argmax(axis=1)
+    mine = predictions.read(folder, split)
+    probabilities = mine.judged.probabilities if mine is not None else None
+    if probabilities is not None and probabilities.shape[1] == p.shape[1]:
+        change = np.abs(np.asarray(probabilities, np.float64)[own] - p).sum(axis=1) / 2
+    else:
+        change = (found.predictions[own] != guesses).astype(np.float64)
+    kept = found.numbers and Numbers(**{field.name: getattr(found.numbers, field.name)[own]
+                                        for field in dataclasses.fields(Numbers)})
+    return replace(found, row_ids=ids, labels=found.labels[own], predictions=found.predictions[own], numbers=kept,
+                   others=guesses, change=change)
+
+
+def _base_features(folder: Path, settings: Settings) -> Path | None:
+    """Those of the usual probe sample."""
+    try:
+        path = feature_paths.of_run(folder, settings=settings, rows=DEFAULT_ROWS).base
+    except ThawError:  # the base model is gone or another one now
+        return None
+    return path if path.is_file() else None
 
 
 def numbers(probabilities: NDArray[Any] | None, labels: NDArray[np.int64],

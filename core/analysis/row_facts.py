@@ -103,14 +103,22 @@ def predictions(side: Side, last_block: NDArray[np.floating], row_ids: NDArray[n
     """
     if side.which is Which.FINAL:
         return recorded(side.folder, row_ids)
-    path = side.folder / "artifact" / "base_head.safetensors"
-    if side.which is Which.STEP or not path.is_file():
+    if side.which is Which.STEP or not base_head(side.folder).is_file():
         return None
+    return np.asarray(base_logits(side.folder, last_block).argmax(axis=1), np.int64)
+
+
+def base_head(folder: Path) -> Path:
+    """Where a run keeps the solved probe on its base model's features, if it has one."""
+    return folder / "artifact" / "base_head.safetensors"
+
+
+def base_logits(folder: Path, last_block: NDArray[np.floating]) -> NDArray[np.float32]:
+    """What that probe says of features, `(n_rows, n_dims)` -> `(n_rows, n_classes)`."""
     from safetensors.numpy import load_file
 
-    head = {name: tensor.astype(np.float32) for name, tensor in load_file(path).items()}
-    logits = last_block.astype(np.float32) @ head["weight"].T + head["bias"]  # (n_rows, n_classes)
-    return np.asarray(logits.argmax(axis=1), np.int64)
+    head = {name: tensor.astype(np.float32) for name, tensor in load_file(base_head(folder)).items()}
+    return np.asarray(last_block.astype(np.float32) @ head["weight"].T + head["bias"])
 
 
 def recorded(folder: Path, row_ids: NDArray[np.int64]) -> NDArray[np.int64] | None:

@@ -29,6 +29,8 @@ from core.unforeseen import is_disk_full
 
 log = logging.getLogger("thaw.api")
 
+BASE = "base"
+"""In place of the id of a run: its base model."""
 LOG_BYTES = 1_000_000
 """The end of a log that is shown."""
 
@@ -74,9 +76,18 @@ class Runs:
         return predictions.complete(result, Path(run.folder)) if complete and result is not None else result
 
     def judged(self, ws: str, id: str, *, split: str = "test", other: str = "") -> JudgedRows | None:
-        """The rows that a run was judged on, and how another run answered them; None when it kept no predictions."""
+        """The rows that a run was judged on, and how another run answered them; None when it kept no predictions.
+
+        other: id of that run, or `base`: its own base model with a probe as head, at the rows whose features are made.
+        """
+        if other == BASE:
+            return judged_rows.beside_base(Path(self.get(ws, id).folder), split, settings=self._desk.settings)
         beside = Path(self.get(ws, other).folder) if other else None
         return judged_rows.of_run(Path(self.get(ws, id).folder), split, other=beside)
+
+    def has_base(self, ws: str, id: str) -> bool:
+        """Whether `judged` can be asked for a run's own base model."""
+        return judged_rows.has_base(Path(self.get(ws, id).folder), settings=self._desk.settings)
 
     def stop(self, ws: str, id: str) -> Status:
         """Ask a run to stop: its best checkpoint is kept and judged. Asking again ends it without waiting. Returns its

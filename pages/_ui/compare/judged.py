@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.api.runs import BASE
 from core.domain.dataset import Dataset
 from core.domain.run import Result, Run
 from core.models.methods import REGISTRY
@@ -109,29 +110,38 @@ def section(ws: str, runs: Runs, names: Mapping[str, str]) -> None:
 
 
 def _section(ws: str, runs: Runs, names: Mapping[str, str]) -> None:
+    ids = [i for i, (_, result) in runs.items() if "test" in result.metrics]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        ids = [i for i, (_, result) in runs.items() if "test" in result.metrics]
-        a = str(st.selectbox("Run", ids, format_func=names.__getitem__, key=f"judged_a_{len(ids)}", width=260))
+        a = ids[0]
+        if len(ids) > 1:
+            a = str(st.selectbox("Run", ids, format_func=names.__getitem__, key=f"judged_a_{len(ids)}", width=260))
         same = [i for i in ids if i != a and runs[i][1].dataset_hash == runs[a][1].dataset_hash]
-        b = st.selectbox("Beside", ["", *same], index=_beside(runs, same), key=f"judged_b_{a}_{len(same)}", width=260,
-                         format_func=lambda i: names.get(i, "nothing"),
-                         help="Another run on the same rows. The linear probe answers as the base model does.")
-        orders = [order for order in ORDERS if b or order != "changed"]
+        offered = {"": "nothing"} | {i: names[i] for i in same}
+        if shell.api().runs.has_base(ws, a):
+            offered[BASE] = "its base model"
+        b = ""
+        if len(offered) > 1:
+            b = str(st.selectbox("Beside", list(offered), index=_beside(runs, list(offered)), width=260,
+                                 key=f"judged_b_{a}_{len(offered)}", format_func=offered.__getitem__,
+                                 help="Another run on the same rows. The linear probe, and the base model with a probe "
+                                      "as its head (at the rows whose features are made), show what was there before "
+                                      "training."))
+        orders = [order for order in ORDERS if b or order != "changed"]  # what changed needs a second answer
         order = st.segmented_control("First", orders, default=orders[0], format_func=ORDERS.__getitem__, required=True,
                                      key=f"judged_order_{len(orders)}")
-    found = shell.api().runs.judged(ws, a, other=str(b or ""))
+    found = shell.api().runs.judged(ws, a, other=b)
     if found is None:
         st.caption("This run kept no predictions.")
         return
     st.caption(_WORDS[str(order)] + ("" if found.numbers else " It recorded no probabilities: wrong rows come first."))
-    rows.table(ws, dataset_of(ws, *runs[a]), found.records(found.ordered(str(order)), a=names[a], b=names.get(b, "")),
+    rows.table(ws, dataset_of(ws, *runs[a]), found.records(found.ordered(str(order)), a=names[a], b=offered[b]),
                key=f"rows_judged_{a}_{b}_{order}", name=f"rows-{order}")
 
 
-def _beside(runs: Runs, same: Sequence[str]) -> int:
-    """The place of the first solved probe, the base model with a head; else of the first run, if there is one."""
-    for place, i in enumerate(same, start=1):
-        recipe = runs[i][0].recipe
+def _beside(runs: Runs, offered: Sequence[str]) -> int:
+    """The place of the first solved probe, which is the base model with a head; else of the first that there is."""
+    for place, i in enumerate(offered):
+        recipe = runs[i][0].recipe if i in runs else None
         if recipe and recipe.method in REGISTRY and REGISTRY[recipe.method].card.solved:
             return place
-    return min(1, len(same))
+    return min(1, len(offered) - 1)

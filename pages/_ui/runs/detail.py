@@ -13,6 +13,7 @@ from core.planning.knobs import KNOBS, value
 from core.plots import curves as curve_plots
 from core.plots.numbers import count, duration, measured, share, size
 from pages._ui import charts, downloads, guard, leaks, live, shell
+from pages._ui.compare import judged
 from pages._ui.runs import tally
 from pages._ui.train import recipe_form
 from pages._ui.words import word
@@ -146,6 +147,13 @@ def measurements(ws: str, run: Run, result: Result, *, planned: int | None = Non
             f"of the {result.steps:,} made before it was stopped ({planned:,} were planned)"
         st.caption(f"Kept and judged: step {result.best_step:,} {made}, the latest checkpoint whose "
                    f"{metric.on('validation')} is within a standard error of the best one.")
+
+
+def rows(ws: str, run: Run) -> None:
+    """The rows that a finished run was judged on, worst, most doubtful or most changed first."""
+    result = shell.api().runs.result(ws, run.id) if run.status.final and run.recipe else None
+    if result:
+        judged.section(ws, {run.id: (run, result)}, {run.id: names.one(run)})
 
 
 def take_home(ws: str, run: Run) -> None:

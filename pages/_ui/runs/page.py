@@ -27,6 +27,7 @@ def one(ws: str) -> None:
     actions.bar(ws, run)
     detail.damage(ws, run)
     detail.panel(ws, run)
+    detail.rows(ws, run)
     detail.take_home(ws, run)
     detail.recipe(run)
 

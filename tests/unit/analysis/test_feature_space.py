@@ -22,6 +22,7 @@ from core.analysis import (
     downloads,
     feature_comparison,
     feature_paths,
+    judged_rows,
     over_training,
     row_facts,
     seed_similarity,
@@ -392,3 +393,30 @@ def test_two_seeds_are_a_yardstick(run: Maker, settings: Settings, dataset: Data
 def test_features_of_a_change_turned_up_or_down_are_refused_in_words(run: Maker, settings: Settings) -> None:
     with pytest.raises(RecipeError, match="strength 2"):
         aligned.load(replace(Side.of(run("lora")), strength=2.0), settings=settings)
+
+
+def test_rows_that_changed_most_since_the_base_model(run: Maker, settings: Settings, tmp_path: Path) -> None:
+    """The base model answers through its stored probe, at the rows that were judged and whose features are made."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from safetensors.numpy import save_file
+
+    folder = run("lora")
+    assert not judged_rows.has_base(folder, settings=settings)
+    assert judged_rows.beside_base(folder, settings=settings) is None
+    weight = np.random.default_rng(3).standard_normal((3, 8)).astype(np.float32)
+    save_file({"weight": weight, "bias": np.zeros(3, np.float32)}, folder / "artifact" / "base_head.safetensors")
+    row_ids = np.arange(30, 60)  # features begin at row 42
+    sure = np.eye(3)[row_ids % 3]
+    pq.write_table(pa.table({"row_id": row_ids, "label": row_ids % 3, "prediction": row_ids % 3,
+                             "probabilities": sure.tolist()}), folder / "predictions-test.parquet")
+    assert judged_rows.has_base(folder, settings=settings)
+    found = judged_rows.beside_base(folder, settings=settings)
+    assert found is not None and found.row_ids.tolist() == list(range(42, 60))
+    stored = BlockFeatures.load(feature_paths.of_run(folder, settings=settings, rows=2000).base)
+    logits = stored.blocks["block 1"][:18].astype(np.float64) @ weight.T
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert found.others is not None and found.others.tolist() == p.argmax(axis=1).tolist()
+    assert found.change == pytest.approx(1 - p[np.arange(18), row_ids[12:] % 3], abs=1e-4)
+    assert found.ordered("changed")[0] == int(np.argmax(found.change))
+    assert found.numbers is not None and found.numbers.loss == pytest.approx(np.zeros(18))
