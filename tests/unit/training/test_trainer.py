@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from core.domain.dataset import Dataset
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from core.domain.run import Result
-from core.models import blocks, load, methods
+from core.models import blocks, load, methods, origin
 from core.models.network import Network
 from core.settings import Settings
 from core.training import trainer
@@ -75,6 +76,8 @@ def test_rates_of_head_and_body_over_the_steps() -> None:
 
 @dataclass
 class Trained:
+    folder: Path
+    dataset: Dataset
     notes: Notes
     result: Result
     fit: trainer.ThawTrainer
@@ -85,7 +88,8 @@ def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Train
     """54 rows by 8 are 7 steps an epoch, two epochs; validated every 4 steps."""
     folder = tmp_path_factory.mktemp("trained")
     settings = Settings(home=folder / "home", hub=False)
-    recipe = Recipe(dataset=write_dataset(settings, n_rows=90).id, base_model=str(tiny_model), method="full",
+    dataset = write_dataset(settings, n_rows=90)
+    recipe = Recipe(dataset=dataset.id, base_model=str(tiny_model), method="full",
                     epochs=2.0, batch_size=8, learning_rate=1e-3, head_learning_rate=5e-3, warmup_ratio=0.3,
                     max_grad_norm=0.5, max_length=32, evaluations_per_epoch=2, early_stopping_patience=0, seed=3,
                     precision="fp32")
@@ -98,7 +102,7 @@ def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Train
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "build", kept)
         result = execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder / "run", observer=notes)
-    return Trained(notes, result, built[0])
+    return Trained(folder / "run", dataset, notes, result, built[0])
 
 
 def test_every_step_is_reported_with_its_rate(trained: Trained) -> None:
@@ -131,6 +135,19 @@ def test_the_trainer_takes_over_what_the_recipe_says(trained: Trained) -> None:
     assert (args.max_grad_norm, args.seed, args.data_seed, args.logging_steps) == (0.5, 3, 3, 1)
     assert (args.bf16, args.fp16, args.logging_nan_inf_filter) == (False, False, False)
     assert trained.fit.sampler.seed == 3 and trained.fit.sampler.epoch == 1
+
+
+def test_what_a_run_was_made_with_is_beside_it(trained: Trained) -> None:
+    found = json.loads((trained.folder / "environment.json").read_text())
+    assert (found["dataset"], found["base_model_revision"]) == (trained.dataset.content_hash,
+                                                                trained.result.model_revision)
+    assert (found["precision"], found["seed"], found["device"]["kind"]) == ("fp32", 3, trained.fit.args.device.type)
+    assert found["versions"] == trained.result.versions and found["versions"]["torch"] and found["threads"] > 0
+    assert origin.of(trained.folder).dataset_hash == trained.dataset.content_hash
+    (trained.folder / "origin.json").unlink()
+    (trained.folder / "result.json").rename(trained.folder / "kept.json")
+    assert origin.of(trained.folder).dataset_hash == trained.dataset.content_hash, "as earlier versions said it"
+    (trained.folder / "kept.json").rename(trained.folder / "result.json")
 
 
 def test_metric_first_loss_for_ties(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
