@@ -3,6 +3,7 @@ never read into memory."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from core.data import found, library
 from core.data.browse import CELL_CHARACTERS
-from core.data.ingest import ROWS
+from core.data.ingest import ROWS, read_dataset
 from core.domain.dataset import Dataset
 from core.errors import DataError
 from core.settings import Settings
@@ -59,9 +60,7 @@ def page(dataset: Dataset, folder: Path, *, rows: found.FoundRows | None = None,
     """
     if sort not in SORTS:
         raise DataError(f"Rows cannot be sorted by {sort[:40]!r}.", remedy=f"Choose one of: {', '.join(SORTS)}.")
-    table = library.rows_of(folder, dataset, columns=["row_id", "label", "split"])
-    ids, labels = table["row_id"].to_numpy(), table["label"].to_numpy()
-    splits = np.asarray(table["split"].to_pylist(), dtype=object)
+    ids, labels, splits = _numbers(folder, dataset.id)
     at = np.arange(len(ids)) if rows is None else _positions(ids, rows.row_id)
     order = np.arange(len(at))
     if split is not None:
@@ -87,6 +86,15 @@ def page(dataset: Dataset, folder: Path, *, rows: found.FoundRows | None = None,
     return RowPage(rows=out, total=len(order), of=of)
 
 
+@functools.lru_cache(maxsize=8)
+def _numbers(folder: Path, dataset_id: str) -> tuple[IntArray, Any, Any]:
+    """Row ids, labels and names of splits (n_rows,) of a dataset, which never changes; the last few are kept."""
+    table = library.rows_of(folder, read_dataset(folder), columns=["row_id", "label", "split"])
+    split = table["split"].combine_chunks().dictionary_encode()
+    names = np.asarray(split.dictionary.to_pylist(), dtype=object)
+    return table["row_id"].to_numpy(), table["label"].to_numpy(), names[split.indices.to_numpy()]
+
+
 class _Facts:
     """What is said of the row that another is like."""
 
@@ -97,9 +105,7 @@ class _Facts:
     @staticmethod
     def read(dataset: Dataset, folder: Path) -> _Facts:
         """Of another dataset."""
-        table = library.rows_of(folder, dataset, columns=["row_id", "label", "split"])
-        return _Facts(dataset, table["row_id"].to_numpy(), table["label"].to_numpy(),
-                      np.asarray(table["split"].to_pylist(), dtype=object))
+        return _Facts(dataset, *_numbers(folder, dataset.id))
 
     def get(self, row_id: int) -> str | None:
         """`row 7 (train, sport)`; None where there is no such row."""

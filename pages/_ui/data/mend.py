@@ -125,7 +125,7 @@ def bar(ws: str, plan: Plan, findings: Sequence[Finding]) -> None:
                                                    icon=":material/undo:"):
                     plan.choose(place, None)
                     st.rerun()
-        changed = shell.api().mending.preview(ws, plan.dataset.id, plan.steps)
+        changed = _preview(str(shell.api().settings.home), ws, plan.dataset.id, plan.steps)
         if changed.nothing:
             st.markdown(":material/info: No row is concerned by these.")
         else:
@@ -141,6 +141,12 @@ def bar(ws: str, plan: Plan, findings: Sequence[Finding]) -> None:
             if st.button("Forget these", icon=":material/close:", key="mend_forget"):
                 plan.forget()
                 st.rerun()
+
+
+@st.cache_data(max_entries=32, show_spinner="Counting what would change…")
+def _preview(home: str, ws: str, ref: str, steps: tuple[Step, ...]) -> Changes:
+    """Kept, as datasets never change; `home` is part of the key."""
+    return shell.api().mending.preview(ws, ref, steps)
 
 
 def _words(step: Step, finding: Finding | None) -> str:

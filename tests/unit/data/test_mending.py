@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from core.data import found, ingest, leaky_splits, library, mending, mends, recheck, row_pages, tables, versions
+from core.data import attach, found, ingest, leaky_splits, library, mending, mends, recheck, row_pages, tables, versions
 from core.data.leaks import leaks, twins
 from core.data.mends import Meant, State, Step
 from core.domain.dataset import Dataset, Role
@@ -251,3 +251,45 @@ def test_leaks_are_a_fact_to_say_beside_numbers(dataset: Dataset, settings: Sett
     assert leaks_of["test"].sentence("test").startswith(f"1 of {dataset.rows('test')} test rows")
     new = do(dataset, settings, Step(mend="drop-leaks", finding="leakage"))
     assert leaky_splits.of(new, settings=settings, workspace="w") == {}
+
+
+def test_pictures_are_mended_and_their_checks_run_on_what_is_kept(picture: Callable[..., bytes],
+                                                                  archive: Callable[..., Path],
+                                                                  settings: Settings) -> None:
+    files = {f"{'cat' if i % 2 else 'dog'}/{i}.png": picture(i) for i in range(24)}
+    files |= {"dog/again.png": picture(0), "cat/wrong.png": picture(2), "dog/small.png": picture(90)}
+    table = tables.read(archive(files), settings=settings)
+    old = ingest.ingest(table, roles={"image": Role.IMAGE, "label": Role.LABEL}, name="pets", settings=settings,
+                        workspace="w")[0]
+    was = {f.code: f.count for f in library.read_report(old, settings=settings, workspace="w").findings}
+    assert {"exact-duplicates": 2, "contradicting-labels": 2, "small-pictures": 27}.items() <= was.items()
+    new = do(old, settings, Step(mend="drop-rows", finding="contradicting-labels"))
+    now = {f.code: f.count for f in library.read_report(new, settings=settings, workspace="w").findings}
+    assert {"exact-duplicates": 1, "small-pictures": 25}.items() <= now.items() and "contradicting-labels" not in now
+    assert now["picture-sizes"] == was["picture-sizes"], "what only the files could tell stays as it was said"
+    library.verify(new, settings=settings, workspace="w")
+    (folder(new, settings) / found.FOUND).unlink()
+    recheck.dataset(new, settings=settings, workspace="w")
+    assert (found.counts(folder(new, settings)) or {})["exact-duplicates"] == 1
+
+
+def test_a_shift_set_survives_a_mend_and_its_leaks_can_be_dropped(dataset: Dataset, file: File,
+                                                                  settings: Settings) -> None:
+    train = library.read_rows(dataset, settings=settings, workspace="w", split="train").to_pylist()[:2]
+    rows = [(f"another source {i}", ("sport", "news")[i % 2]) for i in range(12)]
+    rows += [(row["text"], dataset.classes[row["label"]]) for row in train]
+    table = tables.read(file("other.csv", "text,label\n" + "".join(f"{a},{b}\n" for a, b in rows)), settings=settings)
+    other = ingest.ingest(table, roles={"text": Role.TEXT, "label": Role.LABEL}, name="other", settings=settings,
+                          workspace="w")[0]
+    joined = attach.attach(dataset, other, settings=settings, workspace="w", in_place=True).dataset
+    report = library.read_report(joined, settings=settings, workspace="w")
+    assert report.rows_read == report.rows_kept + len(report.left_out) == joined.rows_read
+    new = do(joined, settings, Step(mend="drop-rows", finding="shift-leakage"),
+             Step(mend="merge-labels", finding="label-spelling"))
+    assert (new.rows("shift"), new.rows_kept) == (12, joined.rows_kept - 2)
+    codes = {f.code for f in library.read_report(new, settings=settings, workspace="w").findings}
+    assert {"shift-set", "shift-missing-classes", "leakage"} <= codes and "shift-leakage" not in codes
+    assert leaky_splits.of(joined, settings=settings, workspace="w")["shift"].rows == 2
+    assert "shift" not in leaky_splits.of(new, settings=settings, workspace="w")
+    off = do(joined, settings, Step(mend="take-off-shift"))
+    assert off == dataset, "the rows of before are the dataset of before"
