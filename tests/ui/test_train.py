@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 
 from core.api import Thaw
+from core.data import versions
 from core.domain.model import SharedPart
 from core.models import facts as model_facts
-from tests.conftest import WORKSPACE
+from tests.conftest import WORKSPACE, write_dataset
 from tests.ui.conftest import shown
 
 
@@ -165,3 +166,16 @@ def test_a_model_that_was_not_fetched_asks_to_fetch_it(app, dataset, settings):
     assert not at.exception
     (job,) = Thaw(settings).runs.all(WORKSPACE)
     assert job.payload == {"model": "prajjwal1/bert-tiny"}
+
+
+def test_an_earlier_state_of_the_data_can_still_be_trained_on(app, facts, dataset, settings):
+    """A mended dataset has taken its place in the list; its address leads to it all the same."""
+    other = write_dataset(settings, n_rows=60)
+    versions.replace(settings.workspace(WORKSPACE) / "datasets" / dataset.id, other.id, versions.Changes())
+    assert at_dataset(app("train")) == other.id
+    assert at_dataset(app("train", dataset=dataset.id)) == dataset.id
+
+
+def at_dataset(at):
+    assert not at.exception and not at.error
+    return at.selectbox(key="train_dataset").value

@@ -10,6 +10,7 @@ import streamlit as st
 from core import tasks
 from core.domain.dataset import UNSAID, Dataset, Task
 from core.domain.model import ModelFacts
+from core.domain.numbers import Numbers
 from core.domain.recipe import Recipe
 from core.errors import NotFoundError
 from core.planning.budget import Budgets
@@ -27,17 +28,19 @@ def dataset(ws: str) -> str:
     """A dataset of the workspace or a bundled one; returns its id."""
     api = shell.api()
     own = {d.id: d for d in api.data.all(ws)}
-    there = {d.source for d in own.values()}
-    bundled = {b.id: b for b in api.data.bundled() if b.id not in there}
+    wanted = st.query_params.get("dataset")
+    if wanted and wanted not in own and (found := api.data.find(ws, wanted)):    # one that a mended one has replaced
+        own[found.id], wanted = found, found.id
+    bundled = {b.id: b for b in api.data.bundled() if not api.data.is_there(ws, b.id)}
 
     def name(ref: str) -> str:
         if ref in own:
-            return f"{own[ref].name} · {own[ref].rows_kept:,} {things(own[ref].task)}, {len(own[ref].classes)} classes"
+            rows = Numbers.of(own[ref]).own
+            return f"{own[ref].name} · {rows:,} {things(own[ref].task)}, {len(own[ref].classes)} classes"
         entry = bundled[ref]
         return f"{entry.name} · {entry.rows:,} {things(entry.task)}, bundled: fetched on start"
 
     options = [*own, *bundled]
-    wanted = st.query_params.get("dataset")
     index = options.index(wanted) if wanted in options else 0
     return str(st.selectbox("Dataset", options, index=index, format_func=name, key="train_dataset",
                             persist_state="session",
