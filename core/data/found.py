@@ -27,6 +27,8 @@ EXAMPLES = 5
 """Rows that a report names of a finding."""
 NO_ROWS = frozenset({"left-out", "nul-bytes"})
 """Findings whose rows were not kept, or are numbered before any was left out."""
+OF_CLASSES = frozenset({"few-rows", "untrained-classes"})
+"""Findings of which a report names the classes, and no rows."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,8 +55,11 @@ class Groups:
 
 def trimmed(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings as a report keeps them: with a few rows as examples."""
-    return tuple(dataclasses.replace(finding, rows=finding.rows[:EXAMPLES], twins=finding.twins[:EXAMPLES],
-                                     suggested=finding.suggested[:EXAMPLES]) for finding in findings)
+    return tuple(_trimmed(finding, 0 if finding.code in OF_CLASSES else EXAMPLES) for finding in findings)
+
+
+def _trimmed(finding: Finding, n: int) -> Finding:
+    return dataclasses.replace(finding, rows=finding.rows[:n], twins=finding.twins[:n], suggested=finding.suggested[:n])
 
 
 def write(folder: Path, findings: Iterable[Finding], groups: Groups | None) -> None:
