@@ -238,7 +238,7 @@ def _print(report: dict[str, Any], out: Path) -> None:
     print(output.table(head, rows))
     print("time alone: without downloads, passes over the base model that runs share included; time added: "
           "without those passes")
-    for leaks in report["dataset"]["leaks"].values():
+    for leaks in report["dataset"].get("leaks", {}).values():
         print(f"Warning: {leaks['note']}")
     for test in report["paired"]:
         print(test["sentence"])
