@@ -25,7 +25,7 @@ from core.api.runs import Runs
 from core.domain.dataset import Dataset, Split
 from core.domain.run import JobKind, Run
 from core.domain.side import Side
-from core.planning import estimate, names
+from core.planning import estimate
 
 
 class Features:
@@ -67,7 +67,7 @@ class Features:
         payload = availability.job_payload(runs, settings=self._settings, rows=rows, second=other)
         if equal := self._desk.under_way(ws, JobKind.FEATURES, payload):
             return equal
-        name = f"Features of {names.one(runs[0])}" if len(runs) == 1 else f"Features of {len(runs)} runs"
+        name = f"Features of {len(runs)} run{'s' if len(runs) > 1 else ''}"
         if other:
             name += f" beside {other.name}"
         return self._desk.submit_job(ws, JobKind.FEATURES, name=name, payload=payload)

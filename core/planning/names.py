@@ -12,7 +12,7 @@ from typing import Any
 
 from core.domain import freeze
 from core.domain.recipe import Recipe, differences
-from core.domain.run import Run
+from core.domain.run import JobKind, Run
 from core.models import methods
 from core.models.methods import Card
 from core.planning.budget import LABELS
@@ -74,6 +74,19 @@ def whole(run: Run) -> str:
         return run.name
     said = _joined(_parts(run.recipe) | _changes(run))
     return said if name is None else f"{name} ({said})"
+
+
+def of_job(job: Run, runs: Sequence[Run]) -> str:
+    """What a job is called; one that makes the features of a single run by that run's name as it is now.
+
+    runs: those of its workspace.
+    """
+    folders = job.payload.get("runs", ()) if job.kind is JobKind.FEATURES else ()
+    about = [run for run in runs if run.recipe is not None and run.folder in folders]
+    if len(folders) != 1 or not about:
+        return job.name
+    _, beside, second = job.name.partition(" beside ")
+    return f"Features of {one(about[0])}{beside}{second}"
 
 
 def one(run: Run) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.domain.run import JobKind, Run, Status
+from core.planning import names
 from core.plots.numbers import duration
 from pages._ui import guard, live, shell
 
@@ -21,7 +22,8 @@ def live_section(ws: str) -> None:
 
 def section(ws: str) -> None:
     """Jobs that are waiting or running, then the last that ended; nothing where there are none."""
-    jobs = [job for job in shell.api().runs.all(ws) if job.kind in WORDS and not job.damage]
+    every = shell.api().runs.all(ws)
+    jobs = [job for job in every if job.kind in WORDS and not job.damage]
     if not jobs:
         return
     active = [job for job in jobs if not job.status.final]
@@ -29,12 +31,12 @@ def section(ws: str) -> None:
     with st.expander(f"Other jobs: {len(active)} under way" if active else "Other jobs", icon=":material/checklist:",
                      expanded=bool(active)):
         for job in (*active, *ended):
-            _row(ws, job)
+            _row(ws, job, names.of_job(job, every))
 
 
-def _row(ws: str, job: Run) -> None:
+def _row(ws: str, job: Run, name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"{shell.escape(job.name)}", width="content")
+        st.markdown(shell.escape(name), width="content")
         live.badge(job)
         if job.status in (Status.RUNNING, Status.STOPPING):
             _, state = live.follow(ws, job.id)

@@ -93,3 +93,16 @@ def test_what_nothing_tells_apart_gets_its_id() -> None:
 
 def test_arms_leave_their_seeds_out() -> None:
     assert short(run("a", recipe(seed=4)), run("b", recipe("probe")), seeds=False) == ["LoRA", "Linear probe"]
+
+
+def test_a_job_of_one_run_is_called_by_that_runs_name_as_it_is_now() -> None:
+    runs = [run("a"), run("b", name="Monday", renamed=True)]
+
+    def job(name: str, *folders: str) -> Run:
+        return Run(id="j", workspace="w", kind=JobKind.FEATURES, name=name, status=Status.DONE, folder="/jobs/j",
+                   payload={"runs": list(folders)})
+
+    assert names.of_job(job("Features of 1 run", "/runs/b"), runs) == "Features of Monday"
+    assert names.of_job(job("Features of Tuesday beside Digits", "/runs/a"), runs) == "Features of LoRA beside Digits"
+    assert names.of_job(job("Features of 2 runs", "/runs/a", "/runs/b"), runs) == "Features of 2 runs"
+    assert names.of_job(job("Features of 1 run", "/runs/gone"), runs) == "Features of 1 run"
