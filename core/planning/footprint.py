@@ -23,6 +23,9 @@ HALF_PRECISION_ACTIVATIONS, HALF_PRECISION_MAPS = 0.63, 0.54
 halve, norms, softmax and the residual stream stay fp32 (counted: MiniLM, EfficientNet-Lite0)."""
 AUTOCAST_COPY_BYTES = 2
 """Autocast keeps a half-precision copy of each matrix weight that needs a gradient, for the length of a step."""
+FOUR_BIT_INPUT_BYTES = 1.5
+"""A GPU keeps the input of a 4-bit layer with an adapter once more under half precision, a number at a time (H100: 1.2
+with MiniLM, 2.0 with a Llama of 1.2 billion weights)."""
 FORWARD_SHARE = 0.6
 """Of what a transformer block keeps for backward, what is in memory at once when nothing is kept: its input, what
 enters its two-layer network, and that network's inside twice ((2 + 8) · width · 4 of 16 · width · 4 bytes)."""
@@ -182,6 +185,9 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
             boundary = (sum(trained) / KEPT_PER_INPUT if pictures else 4 * facts.hidden_size * len(trained)) * units
             held = min(held, boundary + (1 + share) * max(trained) * units)
     together = max(held, _forward_only(recipe, facts)) * _activation_share(recipe, facts, device)
+    if card.adapter and in_four_bits(recipe) and device.kind == "cuda" and precision(recipe, device) != "fp32":
+        inputs = sum(layer.in_features for layer in card.adapter.layers(recipe, facts.blocks))
+        together += FOUR_BIT_INPUT_BYTES * inputs * units
     masked = 0 if pictures else MASK_BYTES * recipe.max_length * (read if card.solved else max(read, units))
     return math.ceil(together + masked)
 
