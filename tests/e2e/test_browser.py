@@ -135,8 +135,8 @@ def test_a_fork_starts_a_new_run_with_what_was_changed(past, serve, page):
 def test_rename_and_delete_ask_in_a_dialog(past, serve, page):
     settings, ended = past
     open_run(page, serve(), ended.failed).get_by_role("button", name="Rename").click()
-    page.get_by_role("dialog").get_by_label("New name").fill("My **full** run")
-    page.get_by_role("dialog").get_by_label("New name").press("Enter")
+    page.get_by_role("dialog").get_by_label("New name", exact=True).fill("My **full** run")
+    page.get_by_role("dialog").get_by_label("New name", exact=True).press("Enter")
     press(page, "Save")
     expect(page.get_by_role("heading", name="My **full** run")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Delete", exact=True).click()

@@ -25,7 +25,8 @@ def section(ws: str, members: Sequence[Run], *, experiment: str | None) -> None:
         return
     st.header("Results", anchor=ANCHOR, divider="gray")
     titles = run_list.titles(ws)
-    ids = _choose(ready, own, names.short([every[id] for id in ready], titles), key=f"choice_{experiment}")
+    labels = names.short([every[id] for id in ready], titles) | names.short(members, titles)
+    ids = _choose(ready, own, labels, key=f"choice_{experiment}")
     _left_out(members, ids)
     if not ids:
         st.caption("Choose at least one run.")
