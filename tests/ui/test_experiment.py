@@ -169,9 +169,26 @@ def test_the_choice_of_runs_is_kept_in_the_address(app, ended, id):
     at = app("experiment", experiment=id)
     at.multiselect[0].set_value(ended.done[:1]).run()
     assert len(at.dataframe[0].value) == 1 and at.query_params["runs"] == ended.done[0]
+    at.multiselect[0].set_value(ended.done).run()
+    assert "runs" not in at.query_params, "all of them need no telling"
     again = app("experiment", experiment=id, runs=ended.done[0])
     assert again.multiselect[0].value == [ended.done[0]]
     assert "LoRA (not chosen)" in words(again)
+
+
+def test_the_rows_of_compare_follow_the_choice(app, ended):
+    at = app("compare", runs=",".join(ended.done))
+    at.multiselect[0].set_value(ended.done[:1]).run()
+    assert not at.exception and "1 of 1 done" in words(at)
+    assert at.query_params["runs"] == ended.done[0]
+    at.multiselect[0].set_value(ended.done).run()
+    assert "2 of 2 done" in words(at)
+
+
+def test_a_link_to_a_run_under_way_shows_that_run(app, api, ended, facts, dataset):
+    _, ids = start(api, dataset)
+    at = app("compare", runs=ids[1])
+    assert not at.exception and "0 of 1 done · 1 waiting" in words(at) and not at.header
 
 
 def test_runs_of_two_experiments_are_compared(app, api, ended, id, settings, dataset):

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.domain.run import Run, Status
 from core.metrics import primary
+from core.models.methods import REGISTRY
 from core.planning import names
 from core.plots.numbers import measured
 from pages._ui import guard, shell
@@ -69,13 +70,19 @@ def next_steps(members: Sequence[Run]) -> None:
     called = names.short(members)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown(f":material/bar_chart: [See results](#{results.ANCHOR})", width="content")
-        shell.link("features", "See inside", icon=":material/scatter_plot:", run=ready[-1].id)
+        inside = next((run for run in ready if _moves(run)), ready[0])
+        shell.link("features", "See inside", icon=":material/scatter_plot:", run=inside.id)
         if shell.recorded():  # there is no model in it
             return
         with st.popover("Use it", icon=":material/download:"):
             st.caption("Predictions, downloads and code of one trained model:")
             for run in ready:
                 shell.link("run", called[run.id] + _score(run), run=run.id)
+
+
+def _moves(run: Run) -> bool:
+    """Whether the method changes the model's features: a solved head leaves them as they were."""
+    return run.recipe is not None and run.recipe.method in REGISTRY and not REGISTRY[run.recipe.method].card.solved
 
 
 def _score(run: Run) -> str:

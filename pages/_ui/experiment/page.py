@@ -23,7 +23,12 @@ def one(ws: str) -> None:
     members = shell.api().experiments.runs(ws, id)
     shell.title(experiment.name)
     actions.bar(ws, experiment, members)
-    _draw(ws, rows.Group(experiment=id), members)
+    if all(run.status.final for run in members):
+        actions.next_steps(members)
+    rows.panel(ws, rows.Group(experiment=id), members)
+    if any(shell.api().runs.has_result(run) for run in members):
+        st.header("Results", anchor=results.ANCHOR, divider="gray")
+        results.draw(ws, members, results.choose(ws, members, key=f"choice_{id}"))
 
 
 def choice(ws: str) -> None:
@@ -34,14 +39,24 @@ def choice(ws: str) -> None:
         start.empty(ws, "Nothing to compare yet. One press starts the first comparison; each run appears here as soon "
                         "as it is done.")
         return
-    asked = [id for id in st.query_params.get("runs", "").split(",") if id]
-    members = [run for run in every if run.id in asked][::-1] or _newest(every)
+    newest, asked = _newest(every), st.query_params.get("runs", "").split(",")
+    ids = results.choose(ws, newest, key="choice")
+    waiting = [run.id for run in every if run.id in asked] or [run.id for run in newest if set(ids) <= _ids(newest)]
+    members = [run for run in reversed(every)
+               if run.id in ids or (run.id in waiting and not shell.api().runs.has_result(run))]
     named = run_list.titles(ws)
     with st.container(horizontal=True, gap="small"):
         for experiment in dict.fromkeys(run.experiment for run in members):
             if experiment is not None and experiment in named:
                 shell.link("experiment", named[experiment], icon=":material/science:", experiment=experiment)
-    _draw(ws, rows.Group(experiment=None, ids=tuple(run.id for run in members)), members)
+    rows.panel(ws, rows.Group(experiment=None, ids=tuple(run.id for run in members)), members)
+    if ids:
+        st.header("Results", anchor=results.ANCHOR, divider="gray")
+        results.draw(ws, members, ids)
+
+
+def _ids(runs: Sequence[Run]) -> set[str]:
+    return {run.id for run in runs}
 
 
 def _newest(every: Sequence[Run]) -> list[Run]:
@@ -49,10 +64,3 @@ def _newest(every: Sequence[Run]) -> list[Run]:
     groups = run_list.groups(every)
     finished = (group for group in groups if any(shell.api().runs.has_result(run) for run in group))
     return next(finished, groups[0])
-
-
-def _draw(ws: str, group: rows.Group, members: Sequence[Run]) -> None:
-    if all(run.status.final for run in members):
-        actions.next_steps(members)
-    rows.panel(ws, group, members)
-    results.section(ws, members, experiment=group.experiment)
