@@ -139,11 +139,8 @@ class Mending:
         return None
 
     def drop_shift_look(self, ws: str, job: str) -> None:
-        """Forget a shift set that was looked at; a dataset that it was read from stays."""
-        seen = self.shift_look(ws, job)
-        place = Path(seen.staged) if seen else None
-        if place is not None and place.parent.name == import_job.STAGED:
-            files.remove_folder(place)
+        """Forget a look at a shift set, with what it has read; a dataset that was looked at stays."""
+        files.remove_folder(self._desk.store.jobs.delete(ws, job))
 
     def shift_rows(self, ws: str, job: str, code: str, **asked: Any) -> RowPage | None:
         """The rows of a finding about a shift set that was looked at."""

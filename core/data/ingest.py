@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from core import files
-from core.data import catalogue, found, meter, seal
+from core.data import catalogue, found, meter, seal, versions
 from core.data.check import Examined, Options, examine
 from core.data.fetch import Progress, no_progress
 from core.data.pictures.source import copy_pictures
@@ -49,8 +49,10 @@ def accept(examined: Examined, *, name: str, source: str, settings: Settings, wo
     """Keep rows that were examined. Raises DataError when their report has an error finding."""
     examined.report.raise_errors()
     meter.report("writing", 0, examined.report.rows_kept)
-    return write(examined, name=name, folder=settings.workspace(workspace) / "datasets", source=_own_source(source),
-                 licence=licence)
+    home = settings.workspace(workspace) / "datasets"
+    dataset = write(examined, name=name, folder=home, source=_own_source(source), licence=licence)
+    versions.show(home / dataset.id)
+    return dataset
 
 
 def _own_source(source: str) -> str:

@@ -116,6 +116,11 @@ def undo(new: Path, *, keep: bool) -> str | None:
     return old
 
 
+def show(folder: Path) -> None:
+    """Put a dataset back into the list: somebody has imported its file again. What took its place stays, too."""
+    (folder / NOTE).unlink(missing_ok=True)
+
+
 def forget(folder: Path) -> None:
     """Before a dataset that was replaced is deleted: what it replaced is now replaced by the one in its place."""
     note = values.read(folder / NOTE, Replaced)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.domain.run import Run
 from pages._ui import shell
+from pages._ui.words import word
 
 
 def caption(ws: str, runs: Iterable[Run], splits: Iterable[str]) -> None:
@@ -20,5 +21,5 @@ def caption(ws: str, runs: Iterable[Run], splits: Iterable[str]) -> None:
         said |= {found[split].sentence(split): ref for split in asked if split in found}
     for sentence, ref in said.items():
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f":orange-badge[:material/warning: leak] {sentence}")
+            st.markdown(f":orange-badge[:material/warning: leak] {sentence}", help=word("leak"))
             shell.link("dataset", "See which", dataset=ref)

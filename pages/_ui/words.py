@@ -28,6 +28,8 @@ WORDS: dict[str, str] = {
     "seed": "The number that fixes every random choice. Several seeds show how much of a difference is luck.",
     "split": "Training rows teach the model, validation rows choose the moment that is kept, test rows judge once at "
              "the end.",
+    "leak": "A row that a model is judged on and has seen in training, or nearly so: it tests memory, not learning, "
+            "and lifts scores.",
     "shift set": "A second labelled set from another domain. Runs are judged on it but never trained on it.",
     "interval": "The range that holds the true value in 95 of 100 repetitions, from resampling the test rows "
                 "(bootstrap).",

@@ -396,6 +396,27 @@ def test_findings_are_mended_in_place_and_undone(app, settings):
     assert api.data.all(WORKSPACE) == [old] and api.data.find(WORKSPACE, new.id) is None
 
 
+def test_rows_left_out_are_shown_and_a_file_that_is_imported_again_is_back_in_the_list(app, settings):
+    api, data = Thaw(settings), table() + b"".join(b",a\n" for _ in range(60))
+    at, old = brought(app, settings, "gaps.csv", data)
+    at.toggle(key=f"show_{old.id}_left_out_the text is empty").set_value(True).run()
+    assert not at.exception and not at.error
+    assert "60 rows; rows 1 to 50 are shown." in shown(at)
+    at.number_input(key=f"left_{old.id}_the text is empty_page").set_value(2).run()
+    assert list(next(t.value for t in at.dataframe if "Reason" in t.value)["Row"]) == list(range(111, 121))
+    at.multiselect(key=f"classes_{old.id}_0").set_value(["a"]).run()
+    at.text_input(key="classes_name_" + f"{old.id}_['a']").set_value("first").run()
+    at.button(key="classes_merge").click().run()
+    at.button(key="mend_apply").click().run()
+    work(settings)
+    (new,) = api.data.all(WORKSPACE)
+    assert new.classes == ("b", "first")
+    at = upload(app("data"), ("gaps.csv", data))
+    at.button(key="import").click().run()
+    opened(at, settings)
+    assert {d.id for d in api.data.all(WORKSPACE)} == {old.id, new.id}
+
+
 def test_classes_are_merged_by_hand(app, settings):
     at, old = brought(app, settings, "mine.csv", table())
     at.multiselect(key=f"classes_{old.id}_0").set_value(["a", "b"]).run()

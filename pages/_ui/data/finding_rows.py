@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -19,12 +19,14 @@ Read = Callable[..., RowPage | None]
 
 
 def table(ws: str, dataset: str, read: Read, *, key: str, alt: str, pick: bool = False,
-          splits: bool = True) -> list[dict[str, Any]]:
-    """Draw a page of rows and the controls above it; returns the rows that are picked. splits: show which they are
-    in."""
+          splits: bool = True, sorts: Sequence[str] = tuple(_SORTS)) -> list[dict[str, Any]]:
+    """Draw a page of rows and the controls above it; returns the rows that are picked.
+
+    splits: show which they are in. sorts: the ways to sort that are offered.
+    """
     with st.container(horizontal=True, vertical_alignment="bottom"):
         search = st.text_input("Containing", key=f"{key}_search", width=200, placeholder="a word")
-        sort = str(st.selectbox("Sorted by", list(_SORTS), key=f"{key}_sort", width=180,
+        sort = str(st.selectbox("Sorted by", sorts, key=f"{key}_sort", width=180,
                                 format_func=_SORTS.__getitem__))
         descending = st.toggle("Last first", key=f"{key}_down")
         place = st.empty()
@@ -57,7 +59,7 @@ def table(ws: str, dataset: str, read: Read, *, key: str, alt: str, pick: bool =
 def _draw(ws: str, dataset: str, found: RowPage, *, key: str, alt: str, pick: bool, splits: bool) -> list[int]:
     """The table itself; positions of the picked rows."""
     shown = [_columns(row) for row in found.rows]
-    empty = {name for name in ("Like", "Suggested") if not any(row[name] for row in shown)} | (
+    empty = {name for name in ("Like", "Suggested") if not any(row.get(name) for row in shown)} | (
         set() if splits else {"Split"})
     shown = [{name: cell for name, cell in row.items() if name not in empty} for row in shown]
     pictured = "image" in found.rows[0]
@@ -79,6 +81,8 @@ def _draw(ws: str, dataset: str, found: RowPage, *, key: str, alt: str, pick: bo
 
 def _columns(row: dict[str, Any]) -> dict[str, Any]:
     """The cells of a row, in words."""
+    if "row_id" not in row:
+        return row
     content = {"File": row.get("file")} if "image" in row else {"Text": row.get("text")}
     return {"Row": row["row_id"], "Class": row["label"], "Split": row["split"], "Like": row.get("twin"),
             "Suggested": row.get("suggested"), **content}

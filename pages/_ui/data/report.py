@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core.api import RowPage
 from core.domain.dataset import Dataset
 from pages._ui import shell
 from pages._ui.data import finding_rows, mend
 
 if TYPE_CHECKING:
-    from core.data.report import Finding, ImportReport
+    from core.data.report import Finding, ImportReport, LeftOut
+
+LEFT_OUT = "left-out"
 
 _LOOK = {"error": ("red", ":material/error:"), "warning": ("orange", ":material/warning:"),
          "info": ("blue", ":material/info:")}
@@ -36,6 +40,11 @@ def mendable(ws: str, dataset: Dataset, report: ImportReport, plan: mend.Plan) -
     if counts is None:
         _check_again(ws, dataset, report)
     for finding in report.findings:
+        if finding.code == LEFT_OUT:
+            with st.container(border=True):
+                line(finding, examples=False)
+                _left_out_rows(ws, dataset, report, finding)
+            continue
         rows = (counts or {}).get(finding.code, 0)
         answers = counts is not None and shell.api().mending.answers(finding.code)
         if not rows and not answers:
@@ -56,6 +65,24 @@ def _rows(ws: str, dataset: Dataset, finding: Finding, plan: mend.Plan) -> None:
         ws, dataset.id, lambda **asked: shell.api().mending.rows(ws, dataset.id, finding.code, **asked),
         key=f"found_{dataset.id}_{finding.code}", alt=f"Rows of the finding: {finding.message}", pick=True)
     mend.of_picked(plan, finding, picked)
+
+
+def _left_out_rows(ws: str, dataset: Dataset, report: ImportReport, finding: Finding) -> None:
+    """Numbers of the rows that were left out for a reason; what stood in them was not kept."""
+    reason = finding.message.partition(": ")[2].rstrip(".")
+    of_reason = [item for item in report.left_out if item.reason == reason]
+    if of_reason and st.toggle(f"Show rows ({len(of_reason):,})", key=f"show_{dataset.id}_left_out_{reason}"):
+        finding_rows.table(ws, dataset.id, functools.partial(_page_of, of_reason), key=f"left_{dataset.id}_{reason}",
+                           alt=f"Rows left out: {reason}", sorts=("row",))
+
+
+def _page_of(items: Sequence[LeftOut], *, search: str = "", sort: str = "", descending: bool = False, start: int = 0,
+             n: int = 50) -> RowPage:
+    matching = [item for item in items if search.casefold() in f"{item.file} {item.reason}".casefold()]
+    ordered = matching[::-1] if descending else matching
+    rows = [{"Row": item.row, **({"File": item.file} if item.file else {}), "Reason": item.reason}
+            for item in ordered[start : start + n]]
+    return RowPage(rows=rows, total=len(matching), of=len(items))
 
 
 def _check_again(ws: str, dataset: Dataset, report: ImportReport) -> None:
@@ -93,8 +120,3 @@ def _example(finding: Finding) -> str:
         return f"  \nFor example: *{shell.escape(example)}*" + (f" ({rows})" if rows else "")
     return f"  \n{rows.capitalize()}{' …' * (len(finding.rows) < finding.count)}" if rows else ""
 
-
-def class_table(classes: Mapping[str, int], *, key: str, alt: str) -> None:
-    """Rows of each class."""
-    st.dataframe([{"Class": name, "Rows": rows} for name, rows in classes.items()], hide_index=True, key=key, alt=alt,
-                 column_config={"Class": st.column_config.TextColumn(pinned=True)})

@@ -34,12 +34,14 @@ def section(ws: str, dataset: Dataset) -> None:
                 st.rerun()
         return
     job = shell.api().mending.last_shift_look(ws, dataset.id)
-    if job is not None and job.id not in st.session_state.setdefault("shift_dropped", set()):
+    if job is not None:
         if not job.status.final:
             live.import_panel(ws, job.id)
             return
         if job.failure is not None:
             live.failure(job)
+            st.button("Close", icon=":material/close:", key="shift_failed", args=(ws, job.id),
+                      on_click=guard.callback(shell.api().mending.drop_shift_look))
         elif seen := shell.api().mending.shift_look(ws, job.id):
             _seen(ws, dataset, job.id, seen)
             return
@@ -110,10 +112,8 @@ def _seen(ws: str, dataset: Dataset, job: str, seen: ShiftLook) -> None:
             elif st.button("Attach it", type="primary", icon=":material/link:", key="shift_attach"):
                 st.session_state[f"mending_{dataset.id}"] = api.mending.attach_shift(ws, job, drop_leaks=drop)
                 st.rerun()
-            if st.button("Not this one", icon=":material/close:", key="shift_no"):
-                st.session_state["shift_dropped"].add(job)
-                api.mending.drop_shift_look(ws, job)
-                st.rerun()
+            st.button("Not this one", icon=":material/close:", key="shift_no", args=(ws, job),
+                      on_click=guard.callback(api.mending.drop_shift_look))
 
 
 def _classes(counts: dict[str, int], dataset: Dataset) -> None:
