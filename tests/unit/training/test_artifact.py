@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from core.domain.side import Side, Which
 from core.errors import NotFoundError, RecipeError
@@ -23,3 +24,9 @@ def test_a_model_without_a_head_does_not_predict(which: Which, step: int | None,
 def test_only_a_change_as_it_was_trained_is_loaded(tmp_path: Path, settings: Settings) -> None:
     with pytest.raises(RecipeError, match=r"strength 0\.5"):
         artifact.load(replace(Side.of(tmp_path), strength=0.5), settings=settings)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16),
+                                                  ("fp16", torch.float16)])
+def test_layers_in_four_bits_compute_in_the_precision_of_the_run(precision: str, dtype: torch.dtype) -> None:
+    assert artifact.compute_dtype(precision) == dtype

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 from torch import nn
 
 from core.domain.dataset import Dataset
@@ -76,6 +77,7 @@ def test_rates_of_head_and_body_over_the_steps() -> None:
 
 @dataclass
 class Trained:
+    base: Path
     folder: Path
     dataset: Dataset
     notes: Notes
@@ -102,7 +104,7 @@ def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Train
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "build", kept)
         result = execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder / "run", observer=notes)
-    return Trained(folder / "run", dataset, notes, result, built[0])
+    return Trained(tiny_model, folder / "run", dataset, notes, result, built[0])
 
 
 def test_every_step_is_reported_with_its_rate(trained: Trained) -> None:
@@ -148,6 +150,19 @@ def test_what_a_run_was_made_with_is_beside_it(trained: Trained) -> None:
     (trained.folder / "result.json").rename(trained.folder / "kept.json")
     assert origin.of(trained.folder).dataset_hash == trained.dataset.content_hash, "as earlier versions said it"
     (trained.folder / "kept.json").rename(trained.folder / "result.json")
+
+
+def test_the_size_of_an_artifact_is_that_of_what_the_tuned_model_needs(trained: Trained) -> None:
+    folder = trained.folder / "artifact"
+    needed = {"head.safetensors", "weights.safetensors", "labels.json"}
+    assert {path.name for path in folder.iterdir() if path.is_file()} == needed | {"base_head.safetensors",
+                                                                                  "source.json"}
+    assert trained.result.artifact_bytes == sum((folder / name).stat().st_size for name in needed)
+    head = load_file(folder / "head.safetensors")
+    assert {name: tuple(value.shape) for name, value in head.items()} == {"weight": (3, 64), "bias": (3,)}
+    body = {name for name in load_file(trained.base / "model.safetensors") if not name.startswith("pooler.")}
+    assert set(load_file(folder / "weights.safetensors")) == body
+    assert not (trained.folder / "checkpoints").exists(), "a finished run has nothing to resume"
 
 
 def test_metric_first_loss_for_ties(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
