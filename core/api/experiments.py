@@ -176,6 +176,9 @@ class Experiments:
 
     def estimate(self, ws: str, recipe: Recipe) -> Estimate | None:
         """Memory and time of a recipe, without downloads; None for a model or dataset of which nothing is known yet."""
+        return self._estimate(ws, recipe)
+
+    def _estimate(self, ws: str, recipe: Recipe) -> Estimate | None:
         facts, dataset = self._models.facts(recipe.base_model), self._data.expected(ws, recipe.dataset)
         if facts is None or dataset is None:
             return None
@@ -243,7 +246,7 @@ class Experiments:
         return None if None in found else sum(seconds for seconds in found if seconds is not None)
 
     def _with_features(self, ws: str, recipe: Recipe) -> float | None:
-        found, facts = self.estimate(ws, recipe), self._models.facts(recipe.base_model)
+        found, facts = self._estimate(ws, recipe), self._models.facts(recipe.base_model)
         dataset = self._data.expected(ws, recipe.dataset)
         if found is None or facts is None or dataset is None:
             return None

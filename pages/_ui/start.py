@@ -91,6 +91,6 @@ def pictures(ws: str, *, effort: str) -> None:
                                       format_func=lambda i: sets[i].name, persist_state="session")
         dataset = sets[chosen or next(iter(sets))]
         st.markdown(f"Trains **{network.name}**, pretrained on photographs, {len(HOME[dataset.task])} ways on the "
-                    f"{dataset.rows:,} pictures of **{dataset.name}**.")
+                    f"{dataset.rows:,} pictures of **{dataset.name}** at {effort} effort.")
         comparison(ws, dataset, network, effort=effort, key="first_pictures", primary=False)
         devices.fetched(network, dataset)

@@ -105,7 +105,7 @@ def test_a_model_of_another_task_is_refused_in_words(app, settings, shapes):
 def test_the_second_home_button_compares_on_pictures(app, settings):
     at = app()
     assert at.button(key="first_pictures").label == "Compare on OpenMoji with EfficientNet-Lite0"
-    assert "OpenMoji (31" in shown(at) and "CC BY-SA 4.0" in shown(at)
+    assert "OpenMoji: 31 MB" in shown(at) and "CC BY-SA 4.0" in shown(at)
     at.button(key="first_pictures").click().run()
     assert not at.exception and not at.error
     runs = Thaw(settings).runs.all(WORKSPACE)
