@@ -54,7 +54,7 @@ def _looked_at(ws: str, dataset: Dataset) -> None:
     """A dataset that only may be looked at."""
     report = shell.api().data.report(ws, dataset.id)
     if report is not None:
-        st.header("What was found")
+        st.header("Import report")
         for finding in report.findings:
             data_report.line(finding)
     _counts(dataset, None)
@@ -66,7 +66,7 @@ def _report(ws: str, dataset: Dataset, plan: mend.Plan) -> ImportReport | None:
     with shell.guarded():
         report = shell.api().data.report(ws, dataset.id)
     if report is not None:
-        st.header("What was found")
+        st.header("Import report")
         data_report.mendable(ws, dataset, report, plan)
     return report
 

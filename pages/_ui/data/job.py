@@ -43,7 +43,7 @@ def page(ws: str, job: str) -> None:
     _ways_on(ws, run, dataset)
     report = shell.api().data.job_report(ws, job)
     if report is not None:
-        st.header("What was found")
+        st.header("Import report")
         if dataset is not None:
             st.caption("The rows of each finding, and what can be done about them, are on the dataset's page.")
         data_report.findings(report)
