@@ -96,12 +96,14 @@ class Data:
         return browse.sample_rows(self.load(ws, ref), settings=self._desk.settings, workspace=ws, n=n, split=split,
                                   label=label, search=search, ids=ids, whole=whole)
 
-    def contents(self, ws: str, ref: str, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-        """Row id -> the whole row, of any number of rows; see `rows`."""
+    def contents(self, ws: str, ref: str, ids: Sequence[int], *, search: str = "",
+                 whole: bool = True) -> dict[int, dict[str, Any]]:
+        """Row id -> the row, of any number of rows; see `rows`."""
         found: dict[int, dict[str, Any]] = {}
         for start in range(0, len(ids), browse.MOST_ROWS):
             part = ids[start:start + browse.MOST_ROWS]
-            found |= {row["row_id"]: row for row in self.rows(ws, ref, n=len(part), ids=part, whole=True)}
+            there = self.rows(ws, ref, n=len(part), ids=part, search=search, whole=whole)
+            found |= {row["row_id"]: row for row in there}
         return found
 
     def thumbnails(self, ws: str, ref: str, images: Sequence[str]) -> dict[str, bytes]:

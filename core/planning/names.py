@@ -69,11 +69,13 @@ def given(run: Run) -> str | None:
 def whole(run: Run) -> str:
     """All of it, e.g. for hovering: `LoRA · base frozen · all rows · seed 0`, behind the given name where there is
     one."""
-    name = given(run)
-    if run.recipe is None:
-        return run.name
-    said = _joined(_parts(run.recipe) | _changes(run))
-    return said if name is None else f"{name} ({said})"
+    name, said = given(run), derived(run)
+    return said if name is None or run.recipe is None else f"{name} ({said})"
+
+
+def derived(run: Run) -> str:
+    """The whole name without the one that a person gave."""
+    return run.name if run.recipe is None else _joined(_parts(run.recipe) | _changes(run))
 
 
 def of_job(job: Run, runs: Sequence[Run]) -> str:

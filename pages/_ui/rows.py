@@ -14,13 +14,11 @@ from pages._ui import guard, pictures, shell
 
 SHOWN = 100
 """Rows drawn at once; the file has all."""
-ASKED = 1000
-"""Rows that the library reads in one go."""
 
 Record = Mapping[str, Any]
 
 _COLUMNS: dict[str, Any] = {
-    "Sure": st.column_config.NumberColumn(format="percent", help="Probability that it gave to the class it predicted."),
+    "Sure": st.column_config.NumberColumn(format="%.2f", help="Probability that it gave to the class it predicted."),
     "Loss": st.column_config.NumberColumn(format="%.2f", help="How little it expected the true class: 0 is best; "
                                                               "0.7 is a coin toss; above 3 is surely wrong."),
     "Margin": st.column_config.NumberColumn(format="%.2f", help="Between the likeliest class and the next: 0 is torn "
@@ -65,7 +63,7 @@ def _table(ws: str, dataset: Dataset | None, records: Sequence[Record], key: str
 
 
 def _config(dataset: Dataset | None) -> dict[str, Any]:
-    first: dict[str, Any] = {"Row": st.column_config.NumberColumn(width="small", format="%d")}
+    first: dict[str, Any] = {"Row": st.column_config.NumberColumn(width=60, format="%d")}
     if _pictured(dataset):
         first["picture"] = st.column_config.ImageColumn("Picture", width="small", pinned=True)
     return first | {"Text": st.column_config.TextColumn(width=300)} | _COLUMNS
@@ -77,13 +75,14 @@ def _pictured(dataset: Dataset | None) -> bool:
 
 def _contents(ws: str, dataset: Dataset, ids: Sequence[int], *, search: str = "",
               whole: bool = False) -> dict[int, dict[str, Any]]:
-    """Row id -> the row as the library gives it."""
-    found: dict[int, dict[str, Any]] = {}
-    for start in range(0, len(ids), ASKED):
-        part = ids[start:start + ASKED]
-        found |= {row["row_id"]: row for row in shell.api().data.rows(
-            ws, dataset.id, n=len(part), ids=part, search=search, whole=whole)}
-    return found
+    """Row id -> the row as the library gives it; those alone that hold what is searched for."""
+    return shell.api().data.contents(ws, dataset.id, ids, search=search, whole=whole)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _drawn(home: str, ws: str, dataset: str, ids: tuple[int, ...]) -> dict[int, dict[str, Any]]:
+    """The rows of one drawing, read once: datasets never change, and their rows lie anywhere in their files."""
+    return {row["row_id"]: row for row in shell.api().data.rows(ws, dataset, n=len(ids), ids=ids)}
 
 
 def _matching(ws: str, dataset: Dataset | None, records: Sequence[Record], search: str) -> list[Record]:
@@ -100,12 +99,18 @@ def _with_contents(ws: str, dataset: Dataset | None, records: Sequence[Record]) 
     own = [{"Row": row["row_id"]} | {key: value for key, value in row.items() if key != "row_id"} for row in records]
     if dataset is None:
         return own
-    there = _contents(ws, dataset, [row["row_id"] for row in records])
+    there = _drawn(str(shell.api().settings.home), ws, dataset.id, tuple(row["row_id"] for row in records))
     if not _pictured(dataset):
-        return [{"Row": row["Row"], "Text": there.get(row["Row"], {}).get("text", "")} | row for row in own]
+        return [_answers_first(row, str(there.get(row["Row"], {}).get("text", ""))) for row in own]
     names = tuple(str(row["image"]) for row in there.values())
     small = pictures.of_dataset(str(shell.api().settings.home), ws, dataset.id, names)
     return [{"picture": pictures.cell(small.get(str(there.get(row["Row"], {}).get("image"))))} | row for row in own]
+
+
+def _answers_first(row: dict[str, Any], text: str) -> dict[str, Any]:
+    """Number and words of a row, then its text, then its numbers: on a phone the answers are in sight."""
+    words = {key: value for key, value in row.items() if key == "Row" or isinstance(value, str)}
+    return words | {"Text": text} | row
 
 
 def _whole(ws: str, dataset: Dataset | None, record: Record) -> None:

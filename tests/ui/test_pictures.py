@@ -9,7 +9,7 @@ from core.domain.model import Block, LinearLayer, ModelFacts
 from core.models import catalogue
 from core.models import facts as model_facts
 from tests.conftest import WORKSPACE, write_dataset, write_picture_dataset
-from tests.ui.conftest import put_facts, shown
+from tests.ui.conftest import put_facts, put_runs, shown
 
 KEY = "train_model_image-classification"
 
@@ -122,3 +122,15 @@ def test_the_home_comparisons_run_at_the_effort_chosen(app, settings):
     runs = Thaw(settings).runs.all(WORKSPACE)
     assert {r.recipe.effort for r in runs} == {"normal"}
     assert {r.recipe.epochs for r in runs if r.recipe.method != "probe"} == {3.0}
+
+
+def test_rows_behind_a_number_are_shown_as_small_pictures(app, settings, shapes):
+    ended = put_runs(settings, shapes)
+    at = app("compare")
+    at.selectbox(key=f"cell_{ended.done[1]}").select_index(0).run()
+    assert not at.exception and not at.error
+    rows = next(d.value for d in at.dataframe if len(d.value) == 1 and "picture" in d.value)
+    first = rows.iloc[0]
+    assert first["picture"].startswith("data:image/png") and first["True"] != first["Predicted"]
+    lines = Thaw(settings).take_home.predictions(WORKSPACE, ended.done[1]).decode().splitlines()
+    assert lines[0].startswith("split,row_id,true,predicted") and len(lines) == 19

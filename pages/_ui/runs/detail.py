@@ -26,7 +26,7 @@ def heading(ws: str, run: Run) -> None:
     """What the run is called, and below it all that its name leaves out."""
     title = next((e.name for e in shell.api().experiments.all(ws) if e.id == run.experiment), "")
     shell.title(names.one(run))
-    st.caption(shell.escape(" · ".join(part for part in (title, names.whole(run)) if part)))
+    st.caption(shell.escape(" · ".join(part for part in (title, names.derived(run)) if part)))
 
 
 def siblings(ws: str, run: Run) -> None:

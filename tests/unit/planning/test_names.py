@@ -69,6 +69,7 @@ def test_a_given_name_wins_everywhere_and_whole_says_the_rest() -> None:
     mine = run("a", recipe(seed=1), name="Monday", renamed=True)
     assert short(mine, run("b")) == ["Monday", "LoRA · seed 0"]
     assert names.whole(mine) == "Monday (LoRA · base frozen · all rows · seed 1)"
+    assert names.derived(mine) == "LoRA · base frozen · all rows · seed 1"
 
 
 @pytest.mark.parametrize(("name", "given"), [
