@@ -77,7 +77,7 @@ def next_steps(members: Sequence[Run]) -> None:
         with st.popover("Use it", icon=":material/download:"):
             st.caption("Predictions, downloads and code of one trained model:")
             for run in ready:
-                shell.link("run", called[run.id] + _score(run), run=run.id)
+                shell.link("run", shell.escape(called[run.id]) + _score(run), run=run.id)
 
 
 def _moves(run: Run) -> bool:

@@ -48,7 +48,8 @@ def choice(ws: str) -> None:
     with st.container(horizontal=True, gap="small"):
         for experiment in dict.fromkeys(run.experiment for run in members):
             if experiment is not None and experiment in named:
-                shell.link("experiment", named[experiment], icon=":material/science:", experiment=experiment)
+                shell.link("experiment", shell.escape(named[experiment]), icon=":material/science:",
+                           experiment=experiment)
     rows.panel(ws, rows.Group(experiment=None, ids=tuple(run.id for run in members)), members)
     if ids:
         st.header("Results", anchor=results.ANCHOR, divider="gray")

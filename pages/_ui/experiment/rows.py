@@ -117,7 +117,10 @@ def _state(ws: str, run: Run, story: live.RunState | None, when: Stretch | None,
            *, others: bool) -> None:
     """Where the run is: waiting with minutes, at work with a bar, or how it ended."""
     if run.status is Status.QUEUED:
-        live.badge(run, more=tally.starts(when))
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            live.badge(run)
+            if text := tally.starts(when):
+                st.caption(text)
     elif story is not None:
         live.bar(run, story, more=tally.left(when))
     elif run.status is Status.DONE:
@@ -155,6 +158,8 @@ def _score(run: Run, story: live.RunState | None, result: Result | None) -> None
         st.markdown(f"{story.scores[metric.name]:.2f} {metric.on('validation')} so far")
     elif run.status.final:
         st.caption("No result")
+        if run.failure is not None:
+            shell.link("run", "What to do", icon=":material/lightbulb:", run=run.id)
 
 
 def _undo_s(group: Group, members: Sequence[Run]) -> float:

@@ -18,7 +18,7 @@ def one(ws: str) -> None:
     run = shell.api().runs.get(ws, run_id)
     named = run_list.titles(ws)
     if run.experiment is not None and run.experiment in named:
-        shell.link("experiment", f"The experiment {named[run.experiment]}", icon=":material/arrow_back:",
+        shell.link("experiment", f"The experiment {shell.escape(named[run.experiment])}", icon=":material/arrow_back:",
                    experiment=run.experiment)
     else:
         shell.link("runs", "All runs", icon=":material/arrow_back:")

@@ -119,8 +119,11 @@ def _experiment(ws: str, members: Sequence[Run], name: str) -> None:
 
 def _row(ws: str, run: Run, name: str, when: Stretch | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        shell.link("run", name, icon=":material/chevron_right:", width=220, help=names.whole(run), run=run.id)
-        live.badge(run, more=tally.starts(when) if run.status is Status.QUEUED else "")
+        shell.link("run", shell.escape(name), icon=":material/chevron_right:", width=220, help=names.whole(run),
+                   run=run.id)
+        live.badge(run)
+        if run.status is Status.QUEUED:
+            st.caption(tally.starts(when))
         if run.status in (Status.RUNNING, Status.STOPPING):
             _, state = live.follow(ws, run.id)
             step, total = state.step.get("step"), state.step.get("total_steps")
