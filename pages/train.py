@@ -18,7 +18,10 @@ prefill.notice()
 left, right = st.columns(2)
 with left:
     dataset_ref = form.dataset(ws)
-    shell.link("data", "Bring your own data", icon=":material/upload_file:")
+    with st.container(horizontal=True):
+        shell.link("data", "Bring your own data", icon=":material/upload_file:")
+        if not api.runs.all(ws):
+            example.link()
 with right:
     task = form.task_of(ws, dataset_ref)
     model_id = form.model(task)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.api import Thaw
@@ -47,8 +49,12 @@ def _time(ws: str, dataset: BundledDataset, model: BundledModel, effort: str) ->
                         "of two.")
 
 
-def empty(ws: str, text: str) -> None:
-    """An empty state: what is missing, the comparison in one press, and the recorded example."""
+LINKS = {"train": ("Choose methods yourself", ":material/model_training:"),
+         "data": ("Bring your own data", ":material/upload_file:")}
+
+
+def empty(ws: str, text: str, *, links: Sequence[str] = tuple(LINKS)) -> None:
+    """An empty state: what is missing, the comparison in one press, the recorded example, and other ways on."""
     api = shell.api()
     with st.container(border=True):
         st.markdown(f":material/info: {text}")
@@ -56,8 +62,8 @@ def empty(ws: str, text: str) -> None:
             comparison(ws, api.data.bundled()[0], api.models.bundled()[0], key="first_comparison")
             with st.container(horizontal=True):
                 example.link()
-                shell.link("train", "Choose methods yourself", icon=":material/model_training:")
-                shell.link("data", "Bring your own data", icon=":material/upload_file:")
+                for page in links:
+                    shell.link(page, LINKS[page][0], icon=LINKS[page][1])
 
 
 def promise() -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.domain.run import JobKind
 from core.plots.numbers import size
-from pages._ui import live, shell
+from pages._ui import live, shell, start
 from pages._ui.data import numbers
 from pages._ui.words import things
 
@@ -15,12 +15,14 @@ def own(ws: str) -> None:
     """One row a dataset of this workspace, with the ways on."""
     datasets = shell.api().data.all(ws)
     if not datasets and not shell.api().data.damaged(ws):
-        shell.empty("No dataset yet. Upload texts or pictures below, or add a bundled dataset.")
+        start.empty(ws, "No dataset yet. Upload texts or pictures below, add a bundled dataset, or start with the "
+                        "first comparison, which brings one.", links=("train",))
     for dataset in datasets:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{shell.escape(dataset.name)}** · {numbers.brief(dataset)}")
             shell.link("dataset", "Look at it", icon=":material/table_rows:", dataset=dataset.id)
-            shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
+            if not shell.recorded():
+                shell.link("train", "Train on it", icon=":material/model_training:", dataset=dataset.id)
     for ref, why in shell.api().data.damaged(ws).items():
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(f":material/broken_image: **A damaged dataset** ({ref}) · {shell.escape(why)} Its file can be "
