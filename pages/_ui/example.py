@@ -36,11 +36,10 @@ def banner() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge("Recorded example", icon=":material/inventory_2:", color="blue")
-        st.caption(f"Not your runs: measured elsewhere, {_day(card)}. Look at everything; nothing can be changed.",
-                   width="content")
-        with st.popover("About it", type="tertiary"):
+        st.caption(f"Not your runs: measured elsewhere, {_day(card)}. Nothing can be changed.", width="content")
+        with st.popover("About it"):
             _about(card)
-        if st.button("Close the example", icon=":material/close:", key="close_example", type="tertiary"):
+        if st.button("Close the example", icon=":material/close:", key="close_example"):
             leave()
 
 
