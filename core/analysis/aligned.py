@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,8 @@ class AlignedSides:
     """Which rows are of a second dataset."""
     key: str
     """Equal for equal features, labels and frozen blocks."""
+    base: Path
+    """Where the features of the base model that b started from lie: every map is turned to these."""
 
 
 def second_id(second: str) -> str:
@@ -77,9 +80,12 @@ def stamp(side: Side, *, settings: Settings, rows: int, second: str = "") -> tup
 
 
 def align(a: Side, b: Side, *, settings: Settings, table: RowTable, rows: int = DEFAULT_ROWS,
-          second: str = SHIFT_SET) -> AlignedSides:
+          second: str = SHIFT_SET, replayed: bool = False) -> AlignedSides:
     """Both sides at the rows that both have. Raises DataError when they are of different datasets or share too few
     rows.
+
+    replayed: only at the rows that b's run recorded while training, so that every step, its start and its end are of
+    the same rows.
 
     table: of the dataset that both were trained on. second: which rows of another domain stand beside the target rows:
     the dataset's own (`SHIFT_SET`), none (`NOTHING`), or those of a second dataset, by its id. These come last, and
@@ -93,6 +99,9 @@ def align(a: Side, b: Side, *, settings: Settings, table: RowTable, rows: int = 
     # 2. Features at the rows that both have.
     start = Side.of(b.folder, Which.STEP, 0) if _starts_from(a, b, paths_a, paths_b) else a
     features_a, features_b = _common(load(start, settings=settings, rows=rows), load(b, settings=settings, rows=rows))
+    if replayed and paths_b.steps:
+        recorded = BlockFeatures.load(next(iter(paths_b.steps.values()))).row_ids
+        features_a, features_b = (side.at(recorded) for side in (features_a, features_b))
     labels, splits = table.at(features_b.row_ids)
 
     # 3. The dataset's own shift rows only where they are wanted.
@@ -127,7 +136,8 @@ def align(a: Side, b: Side, *, settings: Settings, table: RowTable, rows: int = 
     features = AlignedFeatures(names=features_b.names, base=list(features_a.blocks.values()),
                                tuned=list(features_b.blocks.values()), frozen=frozen,
                                labels=labels if (labels >= 0).any() else None, shift=shift if shift.any() else None)
-    return AlignedSides(features=features, row_ids=features_b.row_ids, splits=splits, of_second=far, key=key)
+    return AlignedSides(features=features, row_ids=features_b.row_ids, splits=splits, of_second=far, key=key,
+                        base=paths_b.base)
 
 
 def _check_dataset(a: FeaturePaths, b: FeaturePaths, table: RowTable) -> None:

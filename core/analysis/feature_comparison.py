@@ -94,6 +94,11 @@ class FeatureComparison:
         """Whether the sample is too large for UMAP to be quick."""
         return len(self.row_ids) > KEPT_ROWS + SECOND_ROWS
 
+    def sentences(self, block: int) -> tuple[str, ...]:
+        """What the numbers say, most important first; those about one block are about this one."""
+        second = "" if self.second is None else _short(self.second.name)
+        return shift_report.sentences(self.shift, self.aligned, at=block, second=second)
+
     def map(self, block: int, view: View) -> Map | None:
         """The map of a block; None where both sides cannot share one camera."""
         return shift_report.map_of(self.aligned, block, view=view, settings=self.settings)
@@ -126,32 +131,33 @@ class FeatureComparison:
 
 
 def compare(a: Side, b: Side, *, names: tuple[str, str], dataset: Dataset, settings: Settings, workspace: str,
-            rows: int, second: str = SHIFT_SET) -> FeatureComparison:
+            rows: int, second: str = SHIFT_SET, replayed: bool = False) -> FeatureComparison:
     """Compare two sides: from the cache when measured before, else now (seconds). The newest few stay in memory for the
     next click.
 
-    second: see `aligned.align`. Raises NotFoundError where features are missing, DataError where the dataset's rows are
-    no longer those of the runs.
+    second, replayed: see `aligned.align`. Raises NotFoundError where features are missing, DataError where the
+    dataset's rows are no longer those of the runs.
     """
     other = aligned.second_id(second)
     stamps = (row_facts.table(dataset.id, settings=settings, workspace=workspace).dataset_hash,
               aligned.stamp(a, settings=settings, rows=rows, second=other),
               aligned.stamp(b, settings=settings, rows=rows, second=other))
     make = _compare if rows <= KEPT_ROWS else _compare.__wrapped__
-    return make(a, b, names, dataset.id, settings, workspace, rows, second, stamps)
+    return make(a, b, names, dataset.id, settings, workspace, rows, second, replayed, stamps)
 
 
 @functools.lru_cache(maxsize=4)
 def _compare(a: Side, b: Side, names: tuple[str, str], dataset_id: str, settings: Settings, workspace: str, rows: int,
-             second_set: str, stamps: Any) -> FeatureComparison:
+             second_set: str, replayed: bool, stamps: Any) -> FeatureComparison:
     from core.data import library
 
     # 1. The report.
     dataset = library.load(dataset_id, settings=settings, workspace=workspace)
     other = aligned.second_id(second_set)
     second = library.load(other, settings=settings, workspace=workspace) if other else None
-    found = _measured(a, b, dataset_id=dataset_id, settings=settings, workspace=workspace, rows=rows, second=second_set)
-    shift = shift_report.named(shift_report.of(found, settings=settings), a=names[0], b=names[1],
+    found = _measured(a, b, dataset_id=dataset_id, settings=settings, workspace=workspace, rows=rows, second=second_set,
+                      replayed=replayed)
+    shift = shift_report.named(shift_report.of(found, settings=settings), found, a=names[0], b=names[1],
                                second=_short(second.name) if second else "")
 
     # 2. What people see of the rows.
@@ -177,12 +183,13 @@ def _predictions(side: Side, last_block: Any, found: AlignedSides) -> NDArray[np
 
 
 def _measured(a: Side, b: Side, *, dataset_id: str, settings: Settings, workspace: str, rows: int,
-              second: str) -> AlignedSides:
+              second: str, replayed: bool) -> AlignedSides:
     """Both sides, with their report in the cache. A server measures one at a time, which takes all cores and hundreds
     of MB: in a workshop thirty people open the page at once. Who waits for a turn does not hold features meanwhile."""
     def load() -> AlignedSides:
         table = row_facts.table(dataset_id, settings=settings, workspace=workspace)
-        return aligned.align(a, b, settings=settings, table=table, rows=rows, second=second)
+        return aligned.align(a, b, settings=settings, table=table, rows=rows, second=second,
+                             replayed=replayed)
 
     found = load()
     if not shift_report.is_kept(found, settings=settings):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.analysis import report_cache
+from core.analysis import orientation, report_cache
 from core.analysis.aligned import AlignedSides
 from core.settings import Settings
 
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from core.shift.projection import View
     from core.shift.report import Shift
 
-_MAP_NAMES = {"classes": "classes-apart"}
-"""Views whose stored maps are called otherwise than the view: those of earlier versions did not say how far they draw
-noise apart."""
+_MAPS = "turned"
+"""Part of the names of stored maps: those of earlier versions were each turned their own way."""
 _A, _B = "{A}", "{B}"
 """Stand for the sides' names in a stored report."""
 
@@ -42,22 +41,31 @@ def map_of(aligned: AlignedSides, block: int, *, view: View, settings: Settings,
     from core.threads import one_thread
 
     def make() -> Map | None:
+        reference = orientation.of(aligned.base, aligned.features.names[block], settings=settings)
         with one_thread():
-            return draw(aligned.features, block, view=view, seed=seed)
+            return draw(aligned.features, block, view=view, seed=seed, reference=reference)
 
-    name = f"{_MAP_NAMES.get(view, view.value)}-{block}"
+    name = f"{view.value}-{_MAPS}-{block}"
     return report_cache.map_of(folder_of(aligned, settings=settings, seed=seed), name, make)
 
 
-def named(shift: Shift, *, a: str, b: str, second: str = "") -> Shift:
+def named(shift: Shift, aligned: AlignedSides, *, a: str, b: str, second: str = "") -> Shift:
     """The report with the names of its sides, and of the second dataset where there is one, in its sentences too."""
+    named = replace(shift, base=a, run=b)
+    return replace(named, findings=sentences(named, aligned, second=second))
+
+
+def sentences(shift: Shift, aligned: AlignedSides, *, at: int | None = None, second: str = "") -> tuple[str, ...]:
+    """What the numbers say, of block `at` (the last by default) where one is spoken of, with the names of the sides."""
+    from core.shift import report
+
     def sentence(text: str) -> str:
         if second:
             text = text.replace("Shift rows", f"{second} rows").replace("shift rows", f"{second} rows")
-        text = text.replace(_A, a).replace(_B, b)
         return text[:1].upper() + text[1:]
 
-    return replace(shift, base=a, run=b, findings=tuple(map(sentence, shift.findings)))
+    found = report.sentences(shift, aligned.features, base=shift.base, run=shift.run, at=at)
+    return tuple(map(sentence, found))
 
 
 def folder_of(aligned: AlignedSides, *, settings: Settings, seed: int = 0) -> Path:

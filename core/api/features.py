@@ -92,15 +92,18 @@ class Features:
         return seconds
 
     def compare(self, ws: str, a: Side, b: Side, *, names: tuple[str, str], rows: int = DEFAULT_ROWS,
-                second: str = SHIFT_SET) -> FeatureComparison:
+                second: str = SHIFT_SET, replayed: bool = False) -> FeatureComparison:
         """Two sides compared, from the cache, else measured now. Raises NotFoundError where features are missing.
+
+        replayed: only at the rows that the run of b recorded while training.
 
         second: which rows of another domain stand beside the target rows: the own shift set (`shift`), none (`none`),
         or those of a second dataset, by its id.
         """
         a_here, b_here = (side.at(self._desk.job(ws, side.run).folder) for side in (a, b))
         return feature_comparison.compare(a_here, b_here, names=names, dataset=self._runs.dataset_of(ws, b.run),
-                                          settings=self._settings, workspace=ws, rows=rows, second=second)
+                                          settings=self._settings, workspace=ws, rows=rows, second=second,
+                                          replayed=replayed)
 
     def over_training(self, ws: str, id: str, block: str, *, rows: int = DEFAULT_ROWS) -> BlockOverTraining | None:
         """One block over the steps that a run recorded; None when it recorded none."""

@@ -40,7 +40,7 @@ def run(args: Namespace, settings: Settings) -> int:
     found = _aligned(run_dir, recipe, settings=settings, workspace=workspace, rows=args.rows, second=second)
     if args.null_table:
         return _null_table(found, as_json=args.json)
-    report = shift_report.named(shift_report.of(found, settings=settings), a=recipe.base_model, b=run_dir.name,
+    report = shift_report.named(shift_report.of(found, settings=settings), found, a=recipe.base_model, b=run_dir.name,
                                 second=second.name if second else "")
     document = report.to_json() | {"of_training": sample.of_training(found.splits)}
     document |= downloads.datasets(library.load(recipe.dataset, settings=settings, workspace=workspace), second)

@@ -26,10 +26,11 @@ class Caution:
 
 
 def sentences(blocks: Sequence[BlockShift], labels: NDArray[np.int64] | None, *, base: str, run: str,
-              rows: int) -> tuple[str, ...]:
-    """What changed where, whether it helped, and whom it touched; the first is the page's headline.
+              rows: int, at: int | None = None) -> tuple[str, ...]:
+    """What changed where; then of block `at` (the last by default) whether it helped, and whom it touched. The first is
+    the page's headline.
 
-    labels: classes of the labelled target rows; rows: target rows.
+    labels: classes of the labelled target rows; rows: target rows. base, run: what the two sides are called.
     """
     usable = [b for b in blocks if b.cka is not None]
     if not usable:
@@ -39,7 +40,8 @@ def sentences(blocks: Sequence[BlockShift], labels: NDArray[np.int64] | None, *,
         return (f"{_up(base)} and {run} are identical: every feature of all {len(usable)} blocks is equal "
                 "to the last bit.",)
     out = [_where(moved, blocks)]
-    out += [text for text in (_helped(blocks[-1], labels), _rotated(moved[-1]), _whom(blocks[-1], rows)) if text]
+    chosen = blocks[-1 if at is None else at]
+    out += [text for text in (_helped(chosen, labels, base, run), _rotated(chosen), _whom(chosen, rows)) if text]
     return tuple(out)
 
 
@@ -83,20 +85,22 @@ def _kept(block: BlockShift) -> str:
             f"{10 * block.knn_overlap_chance:.1f}).")
 
 
-def _helped(last: BlockShift, labels: NDArray[np.int64] | None) -> str:
-    """Whether classes lie more together in the last block, by a paired test of k-NN accuracy."""
+def _helped(last: BlockShift, labels: NDArray[np.int64] | None, base: str, run: str) -> str:
+    """Whether classes lie more together in a block, by a paired test of k-NN accuracy."""
     if labels is None or last.knn_base is None or last.knn_tuned is None:
         return ""
     old, new = last.base.knn_accuracy, last.tuned.knn_accuracy
     if old is None or new is None:
         return ""
     test = compare(labels, last.knn_tuned, last.knn_base)
-    numbers = f"k-NN accuracy in {last.name} {old.value:.3f} before, {new.value:.3f} after"
+    if last.state is State.IDENTICAL:
+        return f"In {last.name} nothing moved: k-NN accuracy is {old.value:.3f} in both."
+    numbers = f"k-NN accuracy in {last.name} is {old.value:.3f} in {base}, {new.value:.3f} in {run}"
     if test.p_value < 0.05 and (test.difference.low > 0 or test.difference.high < 0):
         verdict = ("Rows of one class lie closer together" if test.difference.value > 0
                    else "Rows of one class lie less close together")
-        return (f"{verdict}: {numbers} (difference {_signed(test.difference.low)} to {_signed(test.difference.high)}, "
-                "95 % interval).")
+        return (f"{verdict} in {run}: {numbers} (difference {_signed(test.difference.low)} to "
+                f"{_signed(test.difference.high)}, 95 % interval).")
     return (f"Whether classes lie closer together cannot be told on {test.n} rows: {numbers} (exact McNemar p = "
             f"{test.p_value:.2f}).")
 

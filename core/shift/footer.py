@@ -12,7 +12,7 @@ from core.errors import DataError
 from core.shift import projection
 from core.shift.arrays import chunks, finite, identical, squares, subset, table
 from core.shift.displacement import typical_distance
-from core.shift.projection import View
+from core.shift.projection import Camera, View
 
 MAX_ROWS = 2000
 SHUFFLES = 3
@@ -51,16 +51,25 @@ class Map:
 
 
 def draw(base: ArrayLike, tuned: ArrayLike, *, view: View = View.UNION, checkpoints: Sequence[ArrayLike] = (),
-         labels: ArrayLike | None = None, fit_rows: NDArray[np.bool_] | None = None, seed: int = 0) -> Map:
-    """Both sides on one map with its footer. Same rows and widths; DataError otherwise (`projection.camera`)."""
+         labels: ArrayLike | None = None, fit_rows: NDArray[np.bool_] | None = None, seed: int = 0,
+         reference: Camera | None = None) -> Map:
+    """Both sides on one map with its footer. Same rows and widths; DataError otherwise (`projection.camera`).
+
+    reference: the camera of the base model that every map on it is turned to, and that is itself the view `BASE`; that
+    of the base side without it.
+    """
     x, y = table(base), table(tuned)
+    reference = reference or projection.camera(View.BASE, [x])
     same = identical(x, y)
     if view is View.UMAP:
-        before, after = projection.umap_union([x, y], seed=seed)
+        before, after = projection.turned_positions(projection.umap_union([x, y], seed=seed), reference.look(x))
         shown: tuple[float | None, ...] = (None, None, None, None)
         null = step(*projection.umap_union([x[subset(len(x), MAX_ROWS, seed)]] * 2, seed=seed))
     else:
-        camera = projection.camera(view, [x, *checkpoints, y], fit_rows=fit_rows, labels=labels)
+        camera = reference
+        if view is not View.BASE:
+            own = projection.camera(view, [x, *checkpoints, y], fit_rows=fit_rows, labels=labels)
+            camera = projection.turned(own, x, reference)
         before, after = camera.look(x), camera.look(y)
         shown = tuple(finite(v) for v in (
             projection.variance_shown([x, y], camera.axes), projection.variance_shown([x], camera.axes),

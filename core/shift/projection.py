@@ -26,7 +26,7 @@ class View(StrEnum):
     CHANGE = "change"
     """The directions that hold most of the movement (SVD of tuned − base)."""
     BASE = "base"
-    """PCA fitted on the base model's features only."""
+    """PCA fitted on the base model's features only: the same axes for every run on it."""
     CLASSES = "classes"
     """Supervised: the directions that separate the classes of the rows it was fitted on."""
     UMAP = "umap"
@@ -76,6 +76,28 @@ def camera(view: View, sides: Sequence[ArrayLike], *, fit_rows: NDArray[np.bool_
             raise DataError("Class axes need labels.", remedy="Choose the union view, or a dataset with labels.")
         return Camera(centre=centre, axes=_class_axes(sides, np.asarray(labels), fit_rows))
     return Camera(centre=centre, axes=_top(_scatter(sides, centre)))
+
+
+def turned(camera: Camera, rows: ArrayLike, reference: Camera) -> Camera:
+    """The same plane, its axes turned (or mirrored) within it so that `rows` are drawn as like as can be to how
+    `reference` draws them. What the plane holds stays as it is.
+
+    Orthogonal Procrustes (Schönemann 1966) of the drawn positions, without scale.
+    """
+    return Camera(centre=camera.centre, axes=camera.axes @ _turn(camera.look(rows), reference.look(rows)))
+
+
+def turned_positions(drawn: Sequence[NDArray[np.float64]], like: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Positions of a layout without axes (UMAP), all turned alike so that the first are as `like` as can be."""
+    turn = _turn(drawn[0], like)
+    return [positions @ turn for positions in drawn]
+
+
+def _turn(drawn: NDArray[np.float64], like: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The orthogonal `(2, 2)` that brings centred positions nearest to others of the same rows."""
+    shared = (drawn - drawn.mean(axis=0)).T @ (like - like.mean(axis=0))
+    left, _, right = np.linalg.svd(shared)
+    return np.asarray(left @ right, np.float64)
 
 
 def _scatter(sides: Sequence[ArrayLike], centre: NDArray[np.float64]) -> Table:

@@ -15,7 +15,7 @@ from core.shift.arrays import State, finite
 from core.shift.blocks import BlockShift
 from core.shift.findings import Caution
 from core.shift.footer import Map
-from core.shift.projection import View
+from core.shift.projection import Camera, View
 from core.shift.sides import AlignedFeatures
 from core.threads import one_thread
 
@@ -90,17 +90,25 @@ def measure(both: AlignedFeatures, *, run: str = "tuned", base: str = "base", ma
                     classes=None if counts is None else len(counts),
                     majority=None if counts is None else float(counts.max() / counts.sum()),
                     seed=seed, blocks=measured, block_map=square.result(), map=drawn.result(), map_block=index)
-    return replace(out, findings=words.sentences(out.blocks, labels, base=base, run=run, rows=int(both.target.sum())),
-                   warnings=words.warnings(out.blocks, both))
+    return replace(out, findings=sentences(out, both, base=base, run=run), warnings=words.warnings(out.blocks, both))
 
 
-def draw(both: AlignedFeatures, index: int, *, view: View = View.UNION, seed: int = 0) -> Map | None:
-    """The map of one block; None where both sides cannot share one camera (different widths, not finite, collapsed)."""
+def sentences(found: Shift, both: AlignedFeatures, *, base: str, run: str, at: int | None = None) -> tuple[str, ...]:
+    """What the numbers of a report say of its sides under these names, and of block `at` (the last by default)."""
+    labels = None if both.labels is None else np.asarray(both.labels)[both.target][both.labelled]
+    return words.sentences(found.blocks, labels, base=base, run=run, rows=int(both.target.sum()), at=at)
+
+
+def draw(both: AlignedFeatures, index: int, *, view: View = View.UNION, seed: int = 0,
+         reference: Camera | None = None) -> Map | None:
+    """The map of one block; None where both sides cannot share one camera (different widths, not finite, collapsed).
+    reference: see `footer.draw`; one of another width is left out."""
     x, y = np.asarray(both.base[both.partner(index)]), np.asarray(both.tuned[index])
     if x.shape != y.shape or blocks.state_of(x, y) in (State.NOT_FINITE, State.COLLAPSED):
         return None
     known = None if both.labels is None else np.asarray(both.labels) >= 0
-    return footer.draw(x, y, view=view, labels=both.labels, fit_rows=known, seed=seed)
+    fitting = reference if reference is not None and len(reference.centre) == x.shape[1] else None
+    return footer.draw(x, y, view=view, labels=both.labels, fit_rows=known, seed=seed, reference=fitting)
 
 
 def _block_map(both: AlignedFeatures) -> NDArray[np.float64]:
