@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,18 @@ class FeatureComparison:
     def shift_words(self) -> str:
         """What the rows of another domain are called."""
         return "shift rows" if self.second is None else f"{_short(self.second.name)} rows"
+
+    def matching(self, word: str) -> list[int]:
+        """Places of the rows whose text (as shown), file name or class holds a word, whatever its case; none for an
+        empty one."""
+        wanted = " ".join(word.casefold().split())
+        if not wanted:
+            return []
+        shown = [Path(content).name for content in self.contents] if self.pictures else self.contents
+        named = {number for number, name in enumerate(self.classes) if wanted in name.casefold()}
+        labels = np.full(len(shown), row_facts.UNKNOWN) if self.labels is None else self.labels
+        return [place for place, text in enumerate(shown)
+                if int(labels[place]) in named or wanted in " ".join(text.casefold().split())]
 
     @property
     def labels(self) -> NDArray[np.int64] | None:

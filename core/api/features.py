@@ -26,6 +26,7 @@ from core.domain.dataset import Dataset, Split
 from core.domain.run import JobKind, Run
 from core.domain.side import Side
 from core.planning import estimate
+from core.shift import weights
 
 
 class Features:
@@ -123,5 +124,13 @@ class Features:
                                                   workspace=ws, rows=rows)
 
     def weight_changes(self, ws: str, id: str) -> dict[str, Any] | None:
-        """What training did to the weights of a run, as the features job measured it; None when it has not."""
-        return weight_changes(Path(self._desk.job(ws, id).folder))
+        """What training did to the weights of a run, as measured with its features; None when that was not. `idle`
+        names those whose change has no effect on what the model computes."""
+        run = self._desk.job(ws, id)
+        found = weight_changes(Path(run.folder))
+        facts = self._models.facts(run.recipe.base_model) if run.recipe else None
+        if found is None or facts is None:
+            return found
+        idle = [module["name"] for module in found["modules"]
+                if weights.without_effect(module["name"], facts.architecture)]
+        return found | {"idle": idle}

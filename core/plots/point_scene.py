@@ -35,7 +35,8 @@ def scene(mode: str, base: Positions, tuned: Positions, colouring: Colouring, *,
     """
     middle, half = shift_map.window([base, tuned])
     numbers, looks = _looks(colouring)
-    drawn = _arrows(base, tuned, distance, kept, labels) if mode == ARROWS and arrows else []
+    by_class = colouring.title == "Label"
+    drawn = _arrows(base, tuned, distance, kept, labels, by_class) if mode == ARROWS and arrows else []
     return {"mode": mode, "names": list(names), "rows": len(base), "base": _packed(base, "<f4"),
             "tuned": _packed(tuned, "<f4"), "look": _packed(numbers, "u1"), "looks": looks,
             "legend": _legend(colouring), "scale": _scale(colouring), "hover": list(hover),
@@ -98,13 +99,15 @@ def _scale(colouring: Colouring) -> dict[str, Any] | None:
 
 
 def _arrows(base: Positions, tuned: Positions, distance: NDArray[np.float64], kept: NDArray[np.float64],
-            labels: NDArray[np.int64] | None) -> list[dict[str, Any]]:
-    """Groups of arrows, x0 y0 x1 y1 … each; those of the selection are the canvas's own."""
+            labels: NDArray[np.int64] | None, by_class: bool) -> list[dict[str, Any]]:
+    """Groups of arrows, x0 y0 x1 y1 … each, with the row that each belongs to (of a centroid, the first of its class,
+    where colours are classes): a hidden row hides its arrow. Those of the selection are the canvas's own."""
     out = [{"name": "largest movers", "colour": palette.BASE, "width": 1.2, "opacity": opacity,
-            "lines": np.hstack([base[rows], tuned[rows]]).ravel().tolist()}
+            "rows": list(rows), "lines": np.hstack([base[rows], tuned[rows]]).ravel().tolist()}
            for rows, opacity in shift_map.movers(distance, kept)]
     if labels is not None and (labels >= 0).any():
         ends = np.hstack([shift_map.centroids(base, labels), shift_map.centroids(tuned, labels)])
+        firsts = [int(np.flatnonzero(labels == c)[0]) for c in np.unique(labels[labels >= 0])]
         out.append({"name": "class centroids", "colour": palette.TRAINING, "width": 3.5, "opacity": 1.0,
-                    "lines": ends.ravel().tolist()})
+                    "rows": firsts if by_class else [], "lines": ends.ravel().tolist()})
     return out

@@ -56,8 +56,8 @@ def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low:
         _line(fig, names, displacement_shift, f"typical move, {second or 'shift rows'}",
               palette.SECOND if second else SHIFT, row=2)
     if rows == 3 and probe_base and probe_tuned:
-        _line(fig, names, probe_base, "linear probe, base", palette.Arm(palette.BASE, "square", "dash"), row=3)
-        _line(fig, names, probe_tuned, "linear probe, tuned", palette.Arm(palette.TRAINING, "diamond", "solid"), row=3)
+        _line(fig, names, probe_base, "linear probe, A", palette.Arm(palette.BASE, "square", "dash"), row=3)
+        _line(fig, names, probe_tuned, "linear probe, B", palette.Arm(palette.TRAINING, "diamond", "solid"), row=3)
         if majority is not None:
             _reference(fig, len(names), majority, "most frequent class", row=3)
     _axes(fig, names, rows)
@@ -107,7 +107,7 @@ def _changed_most(names: Sequence[str], cka: Values, low: Values, high: Values) 
         return "No block can be compared"
     value, least = min(known)
     if value == 1 and all(v == 1 for v, _ in known):
-        return "No block changed: base and tuned are identical"
+        return "No block changed: A and B are identical"
     bound = high[least] if high[least] is not None else value
     tied = [names[i] for v, i in known if i == least or (v < 1 and (low[i] if low[i] is not None else v) <= bound)]  # type: ignore[operator]
     if len(tied) == 1:
@@ -127,9 +127,9 @@ def _listed(names: Sequence[str], values: Values) -> str:
 
 def block_map(values: Sequence[Sequence[float | None]], *, base_names: Sequence[str], tuned_names: Sequence[str],
               selected: int | None = None, height: int = 420) -> Chart:
-    """CKA of every base block (lines, from the top) with every tuned block (columns), on the fixed scale 0–1."""
+    """CKA of every block of A (lines, from the top) with every block of B (columns), on the fixed scale 0–1."""
     table = np.array([[np.nan if v is None else v for v in line] for line in values], float)
-    fig = figure(x_title="Block of the tuned model", y_title="Block of the base model", height=height, legend=False)
+    fig = figure(x_title="Block of model B", y_title="Block of model A", height=height, legend=False)
     small = table.size <= 100
     fig.add_heatmap(z=table, x=list(range(len(tuned_names))), y=list(range(len(base_names))), zmin=0, zmax=1,
                     xgap=1, ygap=1, colorscale=[list(stop) for stop in SIMILARITY_SCALE],
@@ -148,7 +148,7 @@ def block_map(values: Sequence[Sequence[float | None]], *, base_names: Sequence[
         fig.add_vrect(x0=selected - 0.5, x1=selected + 0.5, line={"color": palette.TRAINING, "width": 2}, layer="above")
     title = _map_finding(table, base_names, tuned_names)
     return Chart(fig, title,
-                 f"Map of the CKA between {len(base_names)} base blocks and {len(tuned_names)} tuned blocks, "
+                 f"Map of the CKA between {len(base_names)} blocks of A and {len(tuned_names)} blocks of B, "
                              f"from 0 to 1. {title}.")
 
 
@@ -164,11 +164,11 @@ def _map_finding(table: np.ndarray, base_names: Sequence[str], tuned_names: Sequ
         if column < 0:
             return "No block can be compared"
         likest = base_names[int(np.nanargmax(table[:, column]))]
-        return f"{tuned_names[column]} of the tuned model is most like {likest} of the base"
+        return f"{tuned_names[column]} of B is most like {likest} of A"
     diagonal = np.diag(table)
     if not np.isfinite(diagonal).any():
         return "No block can be compared"
     least = int(np.nanargmin(diagonal))
     if diagonal[least] == 1:
         return "Every block is identical in both models"
-    return f"Blocks and their own tuned selves: CKA from {diagonal[least]:.2f} to {np.nanmax(diagonal):.2f}"
+    return f"Each block of A and the same of B: CKA from {diagonal[least]:.2f} to {np.nanmax(diagonal):.2f}"

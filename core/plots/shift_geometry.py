@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,26 +18,27 @@ def spectra(base: NDArray[np.float64], tuned: NDArray[np.float64], *, rank_base:
             height: int = 360) -> Chart:
     """Singular values of the centred features over their side's largest, on a log axis; with effective ranks."""
     fig = figure(x_title="Direction, strongest first", y_title="Singular value ÷ largest", height=height)
-    for name, values, look in (("base", base, _BASE), ("tuned", tuned, _TUNED)):
+    for name, values, look in (("A", base, _BASE), ("B", tuned, _TUNED)):
         shares = values[values > 0] / values.max(initial=1e-300)
         fig.add_scatter(x=list(range(1, len(shares) + 1)), y=shares, name=name, mode="lines",
                         line={"color": look.colour, "width": 2, "dash": look.dash},
                         hovertemplate=f"{name}, direction %{{x}}<br>%{{y:.3g}} of the largest<extra></extra>")
     fig.update_yaxes(type="log")
     verb = "more" if rank_tuned > rank_base else "fewer" if rank_tuned < rank_base else "as many"
-    title = (f"{block} uses {verb} directions after tuning: effective rank {rank_base:.1f} before, "
-             f"{rank_tuned:.1f} after")
+    title = f"{block} uses {verb} directions in B: effective rank {rank_base:.1f} in A, {rank_tuned:.1f} in B"
     if rank_tuned == rank_base:
-        title = f"{block} uses as many directions after tuning as before: effective rank {rank_base:.1f}"
-    return Chart(fig, title, f"Spectra of the features before and after tuning on a log axis. {title}.")
+        title = f"{block} uses as many directions in B as in A: effective rank {rank_base:.1f}"
+    return Chart(fig, title, f"Spectra of the features of A and B on a log axis. {title}.")
 
 
 def by_block(names: Sequence[str], frozen: Sequence[bool], *, label: str, base: Values, tuned: Values,
-             baseline: float | None = None, baseline_name: str = "", log: bool = False, height: int = 320) -> Chart:
-    """One number of both sides over the blocks (NC1, effective rank, silhouette, k-NN accuracy, domain gap)."""
+             baseline: float | None = None, baseline_name: str = "", log: bool = False, selected: int | None = None,
+             height: int = 320) -> Chart:
+    """One number of both sides over the blocks (NC1, effective rank, silhouette, k-NN accuracy, domain gap); the title
+    tells of the selected one, the last by default."""
     fig = figure(y_title=label, height=height)
     x = list(range(len(names)))
-    for name, values, look in (("base", base, _BASE), ("tuned", tuned, _TUNED)):
+    for name, values, look in (("A", base, _BASE), ("B", tuned, _TUNED)):
         fig.add_scatter(x=x, y=list(values), name=name, mode="lines+markers", customdata=list(names),
                         line={"color": look.colour, "width": 2, "dash": look.dash},
                         marker={"symbol": look.symbol, "size": 8},
@@ -50,29 +51,38 @@ def by_block(names: Sequence[str], frozen: Sequence[bool], *, label: str, base: 
     fig.update_yaxes(type="log" if log else "linear")
     shade_frozen(fig, frozen)
     both = [(n, b, t) for n, b, t in zip(names, base, tuned, strict=True) if b is not None and t is not None]
+    told = [entry for entry in both if selected is not None and entry[0] == names[selected]] or both
     title = (f"{label} could not be measured" if not both
-             else f"{label} in {both[-1][0]}: {both[-1][1]:.3g} before, {both[-1][2]:.3g} after")
-    return Chart(fig, title, f"{label} of base and tuned model by block. {title}.")
+             else f"{label} in {told[-1][0]}: {told[-1][1]:.3g} in A, {told[-1][2]:.3g} in B")
+    return Chart(fig, title, f"{label} of A and B by block. {title}.")
 
 
 def weights(names: Sequence[str], relative: Values, *, rank90: Sequence[int], intruders: Sequence[int | None],
-            most: int = 30, height: int = 760) -> Chart:
-    """‖ΔW‖ / ‖W‖ of the weights that changed most, as bars; hover tells rank and intruder dimensions."""
+            without_effect: Collection[str] = (), most: int = 30, height: int = 760) -> Chart:
+    """‖ΔW‖ / ‖W‖ of the weights that changed most, as bars; hover tells rank and intruder dimensions.
+
+    without_effect: weights whose change does not change what the model computes; pale, and never the headline.
+    """
     changed = sorted((i for i, v in enumerate(relative) if v is not None and np.isfinite(v) and v > 0),
                      key=lambda i: -(relative[i] or 0))
     shown = sorted(changed[:most])
     fig = figure(x_title="Change ÷ size", height=max(160, min(height, 60 + 22 * len(shown))), legend=False)
     fig.add_bar(y=[names[i] for i in shown], x=[relative[i] for i in shown], orientation="h",
-                marker={"color": palette.TRAINING, "line": {"width": 0}},
+                marker={"color": [palette.BASE if names[i] in without_effect else palette.TRAINING for i in shown],
+                        "line": {"width": 0}},
                 customdata=[[rank90[i], "–" if intruders[i] is None else intruders[i]] for i in shown],
                 hovertemplate="%{y}<br>%{x:.2%} of its size<br>rank for 90 %: %{customdata[0]}<br>"
                               "intruder dimensions: %{customdata[1]}<extra></extra>")
     fig.update_yaxes(autorange="reversed", dtick=1, tickfont={"size": 11})
     fig.update_xaxes(tickformat=".1%", rangemode="tozero")
     if not changed:
-        return Chart(fig, "No weight of the base model changed",
-                     "An empty bar chart: no weight of the base model changed.")
-    top, total = changed[0], sum(v for v in intruders if v)
+        return Chart(fig, "No published weight changed", "An empty bar chart: no published weight changed.")
+    total = sum(v for v in intruders if v)
+    telling = [i for i in changed if names[i] not in without_effect]
+    if not telling:
+        title = "Only weights without effect on what the model computes changed"
+        return Chart(fig, title, f"Bars of the relative change of {len(shown)} of {len(names)} weights. {title}.")
+    top = telling[0]
     title = (f"{names[top]} changed most, by {relative[top]:.1%} of its size; {total} intruder "
              f"dimension{'' if total == 1 else 's'} in all")
     return Chart(fig, title, f"Bars of the relative change of {len(shown)} of {len(names)} weights. {title}.")

@@ -5,6 +5,7 @@ Intruder dimensions: Shuttleworth et al. 2024 (arXiv 2410.21228).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import DataError
 from core.shift.arrays import Table
+
+_ONE_KEY = ("Albert", "Bart", "Bert", "Camembert", "CLIP", "DeiT", "DistilBert", "Electra", "MPNet", "Roberta", "ViT",
+            "XLMRoberta")
+"""Families (prefixes of architecture names) whose attention scores are query · key plus what no key weight is in: no
+rotary positions, no products of keys with relative positions."""
+_KEY_BIAS = re.compile(r"(^|\.)(key|k_lin|k_proj|k)\.bias$")
+
+
+def without_effect(name: str, architecture: str) -> bool:
+    """Whether changing this weight changes nothing that the model computes: the bias of a key adds the same to all
+    scores of a query, which the softmax takes out again."""
+    family = architecture.removesuffix("Model").split("For")[0]
+    return bool(_KEY_BIAS.search(name)) and family in _ONE_KEY
 
 
 @dataclass(frozen=True, kw_only=True)

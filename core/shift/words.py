@@ -28,18 +28,18 @@ CARDS: dict[str, Card] = {
     ),
     "knn_overlap": Card(
         label="Neighbours kept",
-        meaning="Of a row's 10 nearest neighbours before, the share that are still among its 10 after.",
+        meaning="Of a row's 10 nearest neighbours in A, the share that are still among its 10 in B.",
         baseline="1 when nothing changed; by chance 10 / (rows − 1).",
         trap="It sees only the neighbourhood: groups may drift apart without it.",
     ),
     "displacement": Card(
         label="Typical move",
-        meaning="How far the typical row moved, in units of the typical distance between two base rows.",
+        meaning="How far the typical row moved from A to B, in units of the typical distance between two rows in A.",
         baseline="0 when nothing moved.",
         trap="A pure rotation looks large: read it beside Procrustes.",
     ),
     "displacement_cosine": Card(
-        label="Direction kept", meaning="Cosine between a row before and after, typical row.",
+        label="Direction kept", meaning="Cosine between a row in A and in B, typical row.",
         baseline="1 when nothing moved."
     ),
     "procrustes_residual": Card(
@@ -54,7 +54,7 @@ CARDS: dict[str, Card] = {
         baseline="0 when not rotated, 90 for a random one."
     ),
     "procrustes_scale": Card(
-        label="Scale", meaning="Spread of the tuned features ÷ spread of the base features.",
+        label="Scale", meaning="Spread of the features in B ÷ spread in A.",
         baseline="1 when unchanged."
     ),
     "probe_accuracy": Card(
@@ -116,7 +116,7 @@ CARDS: dict[str, Card] = {
     ),
     "intruders": Card(
         label="Intruder dimensions",
-        meaning="Of the 10 strongest directions of the tuned weight, those unlike any base direction.",
+        meaning="Of the 10 strongest directions of the trained weight, those unlike any that was published.",
         baseline="0 for small dense noise; one planted strong direction gives 1.",
     ),
     "movement_captured": Card(
@@ -141,11 +141,11 @@ CARDS: dict[str, Card] = {
     ),
     "separation": Card(
         label="Classes apart",
-        meaning="Share of the rows whose own class has the nearest centre on this map, after tuning.",
+        meaning="Share of the rows whose own class has the nearest centre on this map, in B.",
         baseline="The same with shuffled labels, the axes fitted to those: what this view makes of noise."
     ),
     "null_step": Card(
-        label="Null step", meaning="The step this view draws when base is compared with itself.",
+        label="Null step", meaning="The step this view draws when A is compared with itself.",
         baseline="0 for linear views."
     ),
 }

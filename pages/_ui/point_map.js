@@ -32,14 +32,17 @@ class PointMap {
     this.zoom = 1;
     this.centre = null;
     this.path = [];
+    this.hiddenNames = new Set();
     // A finger scrolls the page until a tool is chosen.
     this.tool = matchMedia("(pointer: coarse)").matches ? "look" : "lasso";
     this.listen();
     this.watch = new ResizeObserver(() => { if (this.root.clientWidth !== this.drawnWidth) this.draw(); });
     this.watch.observe(root);
+    this.joined = () => this.scene && this.drawOver();
+    addEventListener("thaw-near", this.joined);
   }
 
-  close() { this.watch.disconnect(); cancelAnimationFrame(this.frame); }
+  close() { removeEventListener("thaw-near", this.joined); this.watch.disconnect(); cancelAnimationFrame(this.frame); }
 
   listen() {
     const on = (kind, react) => this.over.addEventListener(kind, react);
@@ -118,8 +121,23 @@ class PointMap {
     paint.scale(scale, scale);
     paint.translate(6, 6);
     drawSymbol(paint, this.scene.looks[look][1], 4.5, this.scene.looks[look][0]);
-    return this.entry(mark, name);
+    const shown = !this.hiddenNames.has(name), button = document.createElement("button");
+    button.type = "button";
+    button.className = "entry";
+    button.title = shown ? `Hide ${name}` : `Show ${name}`;
+    button.setAttribute("aria-pressed", String(shown));
+    button.append(...this.entry(mark, name).childNodes);
+    button.addEventListener("click", () => {
+      if (!this.hiddenNames.delete(name)) this.hiddenNames.add(name);
+      this.writeAround();
+      this.draw();
+      [...this.root.querySelectorAll(".legend button")].find((other) => other.textContent === name)?.focus();
+    });
+    return button;
   }
+
+  // Rows of a look that the legend hides are neither drawn nor caught, in either pane.
+  hidden(i) { return this.hiddenLooks.has(this.look[i]); }
 
   arrowEntries() {
     const seen = new Set();
@@ -151,7 +169,7 @@ class PointMap {
     if (this.scene.mode !== "panes") {
       return [{ x: 0, y: 0, w: width, h: Math.min(TALLEST, width), side: this.scene.mode === "way" ? null : 1 }];
     }
-    const stacked = width < 560, w = stacked ? width : (width - GAP) / 2, h = Math.min(w, TALLEST);
+    const stacked = width < 480, w = stacked ? width : (width - GAP) / 2, h = Math.min(w, TALLEST);
     return [0, 1].map((side) => ({ x: stacked ? 0 : side * (w + GAP), y: TITLE + (stacked ? side * (h + TITLE + 6) : 0), w, h, side }));
   }
 
@@ -195,6 +213,7 @@ class PointMap {
     }
     const paint = this.points.getContext("2d"), style = getComputedStyle(this.root);
     paint.clearRect(0, 0, this.points.width, this.points.height);
+    this.hiddenLooks = new Set(this.scene.legend.filter(([name]) => this.hiddenNames.has(name)).map(([, look]) => look));
     this.bright = new Uint8Array(this.scene.rows);
     for (const row of this.selected) this.bright[row] = 1;
     for (const pane of this.shown) this.drawPane(paint, pane, style);
@@ -230,6 +249,7 @@ class PointMap {
     paint.globalAlpha = 0.25;
     paint.fillStyle = "#7d8590";
     for (let i = 0; i < this.scene.rows; i++) {
+      if (this.hidden(i)) continue;
       const [x, y] = at(i);
       paint.fillRect(x - 1.5, y - 1.5, 3, 3);
     }
@@ -240,7 +260,7 @@ class PointMap {
     for (const pass of some ? [0, 1] : [0]) {
       paint.globalAlpha = some && pass === 0 ? 0.12 : 0.85;
       for (let i = 0; i < this.scene.rows; i++) {
-        if (some && this.bright[i] !== pass) continue;
+        if (this.hidden(i) || (some && this.bright[i] !== pass)) continue;
         const stamp = this.stampOf(this.look[i], r, scale), [x, y] = at(i), half = stamp.width / scale / 2;
         paint.drawImage(stamp, x - half, y - half, 2 * half, 2 * half);
       }
@@ -272,13 +292,14 @@ class PointMap {
       paint.strokeStyle = paint.fillStyle = group.colour;
       paint.lineWidth = group.width;
       for (let i = 0; i < group.lines.length; i += 4) {
+        if (group.rows?.length && this.hidden(group.rows[i / 4])) continue;
         arrow(paint, ...of(group.lines[i], group.lines[i + 1]), ...of(group.lines[i + 2], group.lines[i + 3]), group.width);
       }
     }
   }
 
   selectedArrows() {
-    const far = [...this.selected].sort((a, b) => this.moved[b] - this.moved[a]).slice(0, this.scene.selectedArrows);
+    const far = this.selected.filter((i) => !this.hidden(i)).sort((a, b) => this.moved[b] - this.moved[a]).slice(0, this.scene.selectedArrows);
     const [base, tuned] = this.sides;
     return { colour: this.scene.ember, width: 2, opacity: 1, lines: far.flatMap((i) => [base[2 * i], base[2 * i + 1], tuned[2 * i], tuned[2 * i + 1]]) };
   }
@@ -299,6 +320,7 @@ class PointMap {
       paint.stroke();
       paint.setLineDash([]);
     }
+    this.drawNear(paint);
     if (this.under >= 0) {
       paint.globalAlpha = 1;
       paint.lineWidth = 2;
@@ -310,6 +332,32 @@ class PointMap {
       }
       paint.lineWidth = 1;
     }
+  }
+
+  // From the one selected row to its nearest rows on each side, which Python knows from all dimensions.
+  drawNear(paint) {
+    const near = window.thawNear;
+    this.root.dataset.near = 0;
+    if (!near || this.selected.length !== 1 || near.row !== this.selected[0]) return;
+    for (const pane of this.shown) {
+      const { at } = this.place(pane), [x, y] = at(near.row);
+      const rows = (pane.side === 0 ? near.a : near.b).filter((row) => row < this.scene.rows);
+      this.root.dataset.near = rows.length;
+      paint.globalAlpha = 0.8;
+      paint.lineWidth = 1.2;
+      for (const row of rows) {
+        const [px, py] = at(row);
+        paint.beginPath();
+        paint.moveTo(x, y);
+        paint.lineTo(px, py);
+        paint.stroke();
+        paint.beginPath();
+        paint.arc(px, py, this.radius() + 2, 0, 2 * Math.PI);
+        paint.stroke();
+      }
+      paint.lineWidth = 1;
+    }
+    paint.globalAlpha = 1;
   }
 
   // -- pointer ----------------------------------------------------------------------------------------------------------------------
@@ -373,7 +421,7 @@ class PointMap {
     const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
     for (let i = 0; i < this.scene.rows; i++) {
       const [x, y] = at(i);
-      if (x < left || x > right || y < top || y > bottom) continue;
+      if (this.hidden(i) || x < left || x > right || y < top || y > bottom) continue;
       let odd = false;
       for (let j = 0, k = outline.length - 1; j < outline.length; k = j++) {
         if ((ys[j] > y) !== (ys[k] > y) && x < (xs[k] - xs[j]) * (y - ys[j]) / (ys[k] - ys[j]) + xs[j]) odd = !odd;
@@ -389,6 +437,7 @@ class PointMap {
     const { at } = this.place(pane);
     let best = -1, least = HIT * HIT;
     for (let i = 0; i < this.scene.rows; i++) {
+      if (this.hidden(i)) continue;
       const [px, py] = at(i), far = (px - x) ** 2 + (py - y) ** 2;
       if (far < least) { least = far; best = i; }
     }

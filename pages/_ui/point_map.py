@@ -34,6 +34,12 @@ export default function ({ data }) {
   window.thawPictures = { [data.key]: { url: data.url, columns: data.columns } };
 }
 """
+NEAR = """
+export default function ({ data }) {
+  window.thawNear = data;
+  window.dispatchEvent(new Event("thaw-near"));
+}
+"""
 _HERE = Path(__file__).parent
 _FRESH, _RESTORE = "_point_map_fresh", "_point_map_restore"
 
@@ -64,6 +70,13 @@ def show(scene: dict[str, Any], selected: Sequence[int], *, on_pick: Callable[[l
 def pictures(key: str, url: str, columns: int) -> None:
     """Give the browser the pictures of all rows on one sheet, once; scenes whose `pictures` is this key show them."""
     _sheet()(data={"key": key, "url": url, "columns": columns}, key="features_pictures", height=1)
+
+
+def near(row: int, a: Sequence[int], b: Sequence[int]) -> None:
+    """Rows that the map joins with one row, in the pane of A and in that of B; −1 takes the lines away. A part of its
+    own, so that the scene is not sent again."""
+    st.components.v2.component("thaw_near", js=NEAR)(
+        data={"row": row, "a": list(a), "b": list(b)}, key="features_near_lines", height=1)
 
 
 def stamped(scene: dict[str, Any]) -> dict[str, Any]:

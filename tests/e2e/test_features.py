@@ -39,16 +39,16 @@ class Lab:
     partial: str
 
     def open(self, page: Page, **params: str) -> Page:
-        """The Features page, once its last part is there."""
+        """The Features page, once its map is there."""
         query = "&".join(f"{name}={value}" for name, value in {"ws": WORKSPACE, **params}.items())
         page.goto(self.server.url(f"features?{query}"))
-        expect(page.get_by_text("Look closer")).to_be_visible(timeout=120_000)
+        expect(page.locator(".st-key-features_map canvas.points")).to_be_visible(timeout=120_000)
         return settled(page)
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Both runs queued; the server's supervisor trains them, and the page asks for their features by itself."""
+    """Both runs queued; the server's supervisor trains them, and each makes its features at its end."""
     import torch
 
     settings = Settings(home=tmp_path_factory.mktemp("features") / "home", hub=False)
@@ -65,6 +65,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     server = start(settings.home)
     yield Lab(server, *runs)
     end(server)
+
+
+def layer(page: Page, name: str, last: str) -> None:
+    """Open one of the page's two layers, until its last part is there."""
+    page.get_by_role("tab", name=name).click()
+    expect(page.get_by_text(last)).to_be_visible(timeout=SLOW)
+    settled(page)
+
+
+def measure(page: Page) -> None:
+    layer(page, "Measure it", "Look closer")
 
 
 def lines(page: Page) -> dict[str, list[float]]:
@@ -93,8 +104,9 @@ def lasso(page: Page) -> None:
 
 def test_a_probe_leaves_every_block_exactly_as_it_was_and_features_come_by_themselves(lab, page):
     lab.open(page, run=lab.probe)
+    assert "are identical: every feature of all 5 blocks is equal to the last bit" in honest(page)
+    measure(page)
     text = honest(page)
-    assert "are identical: every feature of all 5 blocks is equal to the last bit" in text
     assert f"Frozen and exactly unchanged: {', '.join(BLOCKS)}" in text
     found = lines(page)
     assert found["CKA"] == found["neighbours kept"] == [1, 1, 1, 1, 1]
@@ -104,15 +116,19 @@ def test_a_probe_leaves_every_block_exactly_as_it_was_and_features_come_by_thems
 def test_a_partly_frozen_run_is_unchanged_up_to_its_first_trained_block_and_not_after(lab, page):
     lab.open(page, run=lab.partial)
     honest(page)
+    measure(page)
+    honest(page)
     found = lines(page)
     assert found["CKA"][:3] == found["neighbours kept"][:3] == [1, 1, 1]
     assert found["typical move, target rows"][:3] == [0, 0, 0]
     assert all(value < 1 for value in found["CKA"][3:])
     assert all(value > 0 for value in found["typical move, target rows"][3:])
+    layer(page, "See it", "Search rows")
     page.get_by_text("arrows", exact=True).click()
     expect(page.get_by_text(re.compile("These arrows show"))).to_be_visible(timeout=SLOW)
     drawn = page.locator(".st-key-features_map .map")
     expect(drawn).to_have_attribute("data-arrows", re.compile(r"[1-9]\d+"), timeout=SLOW)
+    measure(page)
     for shown in ("player", "small multiples"):
         page.get_by_text(shown, exact=True).click()
         settled(page)

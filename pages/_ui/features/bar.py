@@ -1,13 +1,14 @@
-"""The Features page's bar: which two models, which block, which colour."""
+"""The Features page's bar: which two models, which block, which view, which colour."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
-from core.analysis import NOTHING, ROWS_OFFERED, SECOND_ROWS, SHIFT_SET, Availability, FeatureComparison
+from core.analysis import NOTHING, ROWS_OFFERED, SECOND_ROWS, SHIFT_SET, Availability, FeatureComparison, View
 from core.domain.dataset import Split
 from core.domain.run import Run, Status
 from core.domain.side import Side, Which
@@ -19,6 +20,9 @@ from pages._ui.features import waiting
 from pages._ui.features.waiting import Known
 from pages._ui.runs import run_list
 
+VIEWS = {View.BASE: "fixed camera", View.UNION: "fitted to both", View.CHANGE: "where it moved",
+         View.CLASSES: "class axes", View.UMAP: "UMAP"}
+DRAWN = ("side by side", "arrows", "on the way")
 COLOURS = ("label", "prediction", "changed prediction", "typical move", "neighbours kept", "domain")
 
 
@@ -32,6 +36,8 @@ class Chosen:
     rows: int
     second: str
     """`shift`, `none`, or the id of a second dataset."""
+    replayed: bool
+    """Only the rows that B's run recorded while training, at every position of the slider."""
 
 
 def choose(ws: str) -> Chosen | None:
@@ -42,14 +48,20 @@ def choose(ws: str) -> Chosen | None:
         start.empty(ws, "There are no runs yet. Train a model first; then see here what training did to its features.")
         return None
     labels = names.short([run for run, _ in known.values()], run_list.titles(ws))
-    with st.container(border=True):
-        left, right = st.columns(2)
-        with right:
-            b = _model_b(known, labels)
-        with left:
-            a = _model_a(known, labels, b)
-            second = _second(ws, known[b.run][0], steps=Which.STEP in (a.which, b.which))
-        _rows_control(ws, known[b.run][0], rows)
+    left, right, more = st.columns([4, 4, 2], vertical_alignment="bottom")
+    box = more.popover("Rows", icon=":material/tune:", width="stretch")
+    with right:
+        picked = _run_b(known, labels)
+    with box:
+        st.caption("Test and validation rows, the same for every run on this data;"
+                   " at most a quarter from the shift set.")
+        replayed = _replayed(picked, known)
+    b = _side_b(picked, known, slider=replayed)
+    with left:
+        a = _model_a(known, labels, b)
+    with box:
+        second = NOTHING if replayed else _second(ws, known[picked][0], steps=Which.STEP in (a.which, b.which))
+        _rows_control(ws, known[picked][0], rows)
     if not waiting.ready(ws, known, labels, a, b, rows):
         return None
     if second not in (SHIFT_SET, NOTHING):
@@ -59,7 +71,7 @@ def choose(ws: str) -> Chosen | None:
             return None
     st.query_params["a"], st.query_params["b"], st.query_params["beside"] = a.text, b.text, second
     st.session_state["_features_a"], st.session_state["_features_b"] = a.text, b.text
-    return Chosen(a=a, b=b, names=(_name(a, labels), _name(b, labels)), rows=rows, second=second)
+    return Chosen(a=a, b=b, names=(_name(a, labels), _name(b, labels)), rows=rows, second=second, replayed=replayed)
 
 
 def _second(ws: str, run: Run, *, steps: bool) -> str:
@@ -124,21 +136,38 @@ def _linked(name: str, known: Known) -> Side | None:
     return found
 
 
-def _model_b(known: Known, labels: Mapping[str, str]) -> Side:
-    """A run, and where there are recorded steps, which of them."""
+def _run_b(known: Known, labels: Mapping[str, str]) -> str:
+    """The run that B is a model of."""
     linked = _linked("b", known)
     ids = list(known)
-    start = linked.run if linked else _first_run(known)
-    picked = str(st.selectbox("Model B", ids, index=ids.index(start), key=f"features_b_{len(ids)}",
-                              format_func=lambda id: _with_state(labels[id], *known[id]),
-                              help="A run. Its model after training, or at a recorded step."))
-    sides = [side for side in known[picked][1].sides_of(picked) if side.which is not Which.FOUR_BIT]
+    start_with = linked.run if linked else _first_run(known)
+    return str(st.selectbox("Model B", ids, index=ids.index(start_with), key=f"features_b_{len(ids)}",
+                            format_func=lambda id: _with_state(labels[id], *known[id]),
+                            help="A run: its model after training. Its steps are under *Rows*."))
+
+
+def _replayed(run: str, known: Known) -> bool:
+    """Whether B is looked at along its training, at the rows recorded then; offered where some were."""
+    if not known[run][1].steps:
+        return False
+    linked = _linked("b", known)
+    at_step = linked is not None and linked.run == run and linked.which is Which.STEP
+    return st.toggle("Along training", value=at_step, key=f"features_along_{run}",
+                     help="A slider from the start of training to its end. Every position shows the same rows, those "
+                          "whose features were recorded while training; after training alone there are more.")
+
+
+def _side_b(run: str, known: Known, *, slider: bool) -> Side:
+    """The run's model after training; with the slider, before it or at a recorded step."""
+    linked = _linked("b", known)
+    sides = [side for side in known[run][1].sides_of(run) if side.which is not Which.FOUR_BIT]
     index = sides.index(linked) if linked in sides else len(sides) - 1
+    if not slider and (linked not in sides or sides[index].which in (Which.FINAL, Which.STEP)):
+        return sides[-1]
     words = {Which.BASE: "before training", Which.FINAL: "after training"}
-    place = st.select_slider("Checkpoint", range(len(sides)), value=index, key=f"features_at_{picked}_{len(sides)}",
+    place = st.select_slider("Checkpoint", range(len(sides)), value=index, key=f"features_at_{run}_{len(sides)}",
                              format_func=lambda i: words.get(sides[i].which, f"step {sides[i].step or 0:,}"),
-                             help="After training, before it, or at a step whose features were recorded. Before "
-                                  "training against the base model must read identical: a check of the page.")
+                             help="Before training against the base model must read identical: a check of the page.")
     return sides[int(place)]
 
 
@@ -183,18 +212,49 @@ def _with_state(label: str, run: Run, found: Availability) -> str:
     return " · ".join(parts)
 
 
-def block(compared: FeatureComparison) -> int:
-    """The block that everything below is about; the last one unless chosen."""
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What of the two sides is looked at."""
+
+    block: int
+    colour: str
+    view: View
+    way: str
+    """One of `DRAWN`."""
+
+
+def look(compared: FeatureComparison) -> Look:
+    """Block, colour, view and drawing: what the map and every sentence that names a block follow."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="features_look"):
+        block, colour = _block(compared), _colour(compared)
+        unknown = {View.CLASSES} if compared.labels is None else set()
+        views = [v for v in VIEWS if v not in unknown and not (v is View.UMAP and compared.linear_only)]
+        view = View(_one_of(views, "View", key="features_view", words=VIEWS))
+        # distances of a view that is not linear mean nothing, so neither do arrows
+        way = _one_of(DRAWN if view.linear else DRAWN[:1], "Drawing", key="features_way")
+    return Look(block=block, colour=colour, view=view, way=str(way))
+
+
+def _one_of(offered: Sequence[str], label: str, *, key: str, words: Mapping[Any, str] | None = None) -> str:
+    """One of these, kept from run to run as long as it is offered."""
+    if st.session_state.get(key) not in offered:
+        st.session_state[key] = offered[0]
+    return st.segmented_control(label, offered, key=key, required=True, label_visibility="collapsed",
+                                format_func=words.__getitem__ if words else str) or offered[0]
+
+
+def _block(compared: FeatureComparison) -> int:
+    """The block that everything is about; the last one unless chosen."""
     names = [b.name for b in compared.shift.blocks]
     if st.session_state.get("features_block") not in names:
         st.session_state["features_block"] = names[-1]
     picked = st.pills("Block", names, key="features_block", required=True,
-                      help="Everything below is about this block. A click on a point of the chart above chooses it, "
-                           "too.")
+                      help="One unit of depth, in forward order. Map and numbers are about this one; a click on a "
+                           "point of the chart under *Measure it* chooses it, too.")
     return names.index(str(picked)) if picked in names else len(names) - 1
 
 
-def colour(compared: FeatureComparison) -> str:
+def _colour(compared: FeatureComparison) -> str:
     """What the colour of a row says; only what these sides know."""
     one_width = all(w.code != "different-widths" for w in compared.shift.warnings)
     a, b = compared.predictions_a is not None, compared.predictions_b is not None
@@ -204,10 +264,10 @@ def colour(compared: FeatureComparison) -> str:
     offered = [c for c in COLOURS if known[c]]
     if st.session_state.get("features_colour") not in offered:
         st.session_state["features_colour"] = offered[0]
-    return str(st.selectbox("Colour", offered, key="features_colour", width=240))
+    return str(st.selectbox("Colour", offered, key="features_colour", width=200))
 
 
 def disk(found: Availability) -> None:
     """What the features take on disk."""
-    st.caption(f":material/hard_drive: This run's features take {size(found.size_bytes)}; base-model features, shared "
-               f"by all runs on the same data, {size(found.base_bytes)}.")
+    st.caption(f":material/hard_drive: This run's features take {size(found.size_bytes)}; those of the published "
+               f"model, shared by all runs on the same data, {size(found.base_bytes)}.")

@@ -1,18 +1,20 @@
-"""Single rows: how many neighbours each kept, then cards with text or picture and neighbours before and after."""
+"""Single rows beside the map: searched, selected, or of a kind, with their neighbours in both models."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import streamlit as st
 
 from core.analysis import FeatureComparison
 from core.plots import shift_rows
-from pages._ui import charts, shell
+from pages._ui import charts, guard, shell
 
 SHOWN = 6
 NEIGHBOURS = 5
+BESIDE = 520
+"""Pixels that the rows beside the map take; more of them are scrolled to."""
 HOVER_CHARACTERS, CARD_CHARACTERS, LINE_CHARACTERS = 90, 320, 110
 
 
@@ -50,35 +52,65 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most].rsplit(' ', 1)[0]}…"
 
 
-def section(compared: FeatureComparison, block: int, selection: Sequence[int]) -> None:
-    """The histogram, then cards of the chosen kind."""
-    found = compared.shift.blocks[block]
-    left, right = st.columns([2, 3])
-    with left:
-        charts.show(charts.kept(("kept", compared.key, block), lambda: shift_rows.kept_histogram(
-            found.rows.kept[found.rows.target], chance=found.knn_overlap_chance)), key="features_kept")
-    with right:
-        kinds = _kinds(compared, block, selection)
-        names = list(kinds)
-        selected_anew = selection and st.session_state.get("_features_last") != list(selection)
-        if selected_anew or st.session_state.get("features_kind") not in names:
-            st.session_state["features_kind"] = names[0]
-        st.session_state["_features_last"] = list(selection)
-        kind = str(st.segmented_control("Cards", names, key="features_kind", required=True,
-                                        label_visibility="collapsed",
-                                        format_func=lambda k: f"{k} ({len(kinds[k][0]):,})") or names[0])
-        rows, note = kinds[kind]
-        st.caption(note)
-        if not len(rows):
-            st.markdown("No row is of this kind.")
-    many = int(st.session_state.get(f"features_shown_{kind}", SHOWN))
-    columns = st.columns(2)
-    for number, row in enumerate(rows[:many]):
-        with columns[number % 2]:
+def section(compared: FeatureComparison, block: int, selection: Sequence[int],
+            *, select: Callable[[FeatureComparison, Sequence[int]], None]) -> None:
+    """Beside the map: a search, then the rows of the selection (one row with its neighbours), or of a chosen kind.
+
+    select: makes rows the selection.
+    """
+    _search(compared, select)
+    kinds = _kinds(compared, block, selection)
+    names = list(kinds)
+    selected_anew = selection and st.session_state.get("_features_last") != list(selection)
+    if selected_anew or st.session_state.get("features_kind") not in names:
+        st.session_state["features_kind"] = names[0]
+    st.session_state["_features_last"] = list(selection)
+    kind = str(st.selectbox("Rows shown", names, key="features_kind",
+                            format_func=lambda k: f"{k} ({len(kinds[k][0]):,})") or names[0])
+    rows, note = kinds[kind]
+    st.caption(note)
+    if not len(rows):
+        st.markdown("No row is of this kind.")
+        return
+    with st.container(height=BESIDE, border=False, key="features_rows_beside"):
+        if kind == "selected" and len(rows) == 1:
+            _card(compared, block, int(rows[0]), alone=True)
+            return
+        many = int(st.session_state.get(f"features_shown_{kind}", SHOWN))
+        for row in rows[:many]:
             _card(compared, block, int(row))
-    if len(rows) > many and st.button("Show more", icon=":material/expand_more:", key="features_more"):
-        st.session_state[f"features_shown_{kind}"] = many + SHOWN
-        st.rerun(scope="fragment")
+        if len(rows) > many and st.button("Show more", icon=":material/expand_more:", key="features_more"):
+            st.session_state[f"features_shown_{kind}"] = many + SHOWN
+            st.rerun(scope="fragment")
+
+
+def _search(compared: FeatureComparison, select: Callable[[FeatureComparison, Sequence[int]], None]) -> None:
+    """Rows that hold a word become the selection, so that they light up on the map."""
+    def found() -> None:
+        word = str(st.session_state.get("features_search") or "")
+        select(compared, compared.matching(word))
+
+    word = st.text_input("Search rows", key="features_search", on_change=guard.callback(found),
+                         placeholder="a class, a file name" if compared.pictures else "a word or a class")
+    if word and not compared.matching(word):
+        st.caption("No row holds that.")
+
+
+def near(compared: FeatureComparison, block: int, selection: Sequence[int]) -> tuple[int, list[int], list[int]]:
+    """Of a selection of one row: its place, and the places of its nearest rows in A and in B; −1 and none else."""
+    if len(selection) != 1:
+        return -1, [], []
+    rows, row = compared.shift.blocks[block].rows, selection[0]
+    sides = (rows.near_base, rows.near_tuned)
+    a, b = ([int(n) for n in side[row][:NEIGHBOURS] if n >= 0] if side.size else [] for side in sides)
+    return row, a, b
+
+
+def histogram(compared: FeatureComparison, block: int) -> None:
+    """How many neighbours the rows kept."""
+    found = compared.shift.blocks[block]
+    charts.show(charts.kept(("kept", compared.key, block), lambda: shift_rows.kept_histogram(
+        found.rows.kept[found.rows.target], chance=found.knn_overlap_chance)), key="features_kept")
 
 
 def _kinds(compared: FeatureComparison, block: int, selection: Sequence[int]) -> dict[str, tuple[Sequence[int], str]]:
@@ -120,7 +152,8 @@ def _origin(compared: FeatureComparison, row: int) -> str:
     return compared.second.name if compared.second and compared.aligned.of_second[row] else ""
 
 
-def _card(compared: FeatureComparison, block: int, row: int) -> None:
+def _card(compared: FeatureComparison, block: int, row: int, *, alone: bool = False) -> None:
+    """One row; alone: with its neighbours, else they are asked for."""
     rows = compared.shift.blocks[block].rows
     with st.container(border=True):
         with st.container(horizontal=True, gap="small"):
@@ -141,29 +174,34 @@ def _card(compared: FeatureComparison, block: int, row: int) -> None:
         kept = f"kept {10 * rows.kept[row]:.0f} of 10 neighbours" if np.isfinite(rows.kept[row]) else ""
         origin = f" of {shell.escape(_origin(compared, row))}" if _origin(compared, row) else ""
         st.caption(" · ".join(part for part in (moved, kept, f"row {compared.row_ids[row]}{origin}") if part))
-        near = st.popover("Nearest neighbours", icon=":material/hub:", key=f"features_near_{row}", on_change="rerun")
-        if near.open:  # what is in a closed one is not sent
-            with near:
+        if alone:
+            _neighbours(compared, block, row)
+            return
+        around = st.popover("Nearest neighbours", icon=":material/hub:", key=f"features_near_{row}", on_change="rerun")
+        if around.open:  # what is in a closed one is not sent
+            with around:
                 _neighbours(compared, block, row)
 
 
 def _neighbours(compared: FeatureComparison, block: int, row: int) -> None:
-    """The five nearest rows before and after; gained and lost marked."""
-    rows = compared.shift.blocks[block].rows
-    before, after = rows.near_base[row][:NEIGHBOURS].tolist(), rows.near_tuned[row][:NEIGHBOURS].tolist()
+    """The five nearest rows in A and in B; gained and lost marked."""
+    _, before, after = near(compared, block, [row])
+    if not before and not after:
+        st.caption("Its neighbours are not known here.")
+        return
     _near(compared, compared.names[0], before, after, "lost", ":red[:material/remove_circle: lost]")
     _near(compared, compared.names[1], after, before, "gained", ":green[:material/add_circle: gained]")
 
 
 def _near(compared: FeatureComparison, name: str, own: list[int], other: list[int], word: str, icon: str) -> None:
     """The nearest rows on one side; those that are not among the other side's are marked with the word."""
-    st.markdown(f"**{shell.escape(name)}**")
-    for near in (n for n in own if n >= 0):
-        kept = near in other
-        label = _class(compared, compared.labels, near) or _origin(compared, near)
+    st.markdown(f"Nearest in **{shell.escape(name)}**")
+    for place in own:
+        kept = place in other
+        label = _class(compared, compared.labels, place) or _origin(compared, place)
         if compared.pictures:
-            st.image(compared.contents[near], width=64, caption=f"{label} ({'kept' if kept else word})")
+            st.image(compared.contents[place], width=64, caption=f"{label} ({'kept' if kept else word})")
             continue
         mark = ":gray[:material/equal: kept]" if kept else icon
         bold = f"**{shell.escape(label)}** " if label else ""
-        st.markdown(f"{mark} {bold}{shell.escape(_short(compared.contents[near], LINE_CHARACTERS))}")
+        st.markdown(f"{mark} {bold}{shell.escape(_short(compared.contents[place], LINE_CHARACTERS))}")

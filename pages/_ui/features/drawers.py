@@ -21,7 +21,8 @@ def section(ws: str, run: str, compared: FeatureComparison, block: int, found: A
     st.header("Look closer")
     drawers: list[tuple[str, str, Callable[[], None]]] = [
         ("Geometry: how the features are spread", ":material/category:", lambda: _geometry(compared, block)),
-        ("Transferability: how well would a simple head do?", ":material/swap_horiz:", lambda: _transfer(compared)),
+        ("Transferability: how well would a simple head do?", ":material/swap_horiz:",
+         lambda: _transfer(compared, block)),
         ("Weights: what training did to them", ":material/grid_on:", lambda: _weights(ws, run, found, compared.rows)),
         ("Break it: which numbers can be fooled?", ":material/construction:", lambda: _break_it(compared, block)),
         ("Trust this page: checks run now, and every number", ":material/verified:",
@@ -34,14 +35,15 @@ def section(ws: str, run: str, compared: FeatureComparison, block: int, found: A
                 draw()
 
 
-def _by_block(compared: FeatureComparison, key: str, *, log: bool = False, baseline: float | None = None,
+def _by_block(compared: FeatureComparison, key: str, block: int, *, log: bool = False, baseline: float | None = None,
               baseline_name: str = "") -> None:
     """One number of both sides over the blocks; nothing where no block has it."""
     found = compared.shift.blocks
     base, tuned = [_value(b.base, key) for b in found], [_value(b.tuned, key) for b in found]
     if any(v is not None for v in (*base, *tuned)):
         chart = shift_geometry.by_block([b.name for b in found], [b.frozen for b in found], label=CARDS[key].label,
-                                        base=base, tuned=tuned, log=log, baseline=baseline, baseline_name=baseline_name)
+                                        base=base, tuned=tuned, log=log, baseline=baseline, baseline_name=baseline_name,
+                                        selected=block)
         charts.show(chart, key=f"features_{key}", help=card(key))
 
 
@@ -54,10 +56,10 @@ def _geometry(compared: FeatureComparison, block: int) -> None:
     found = compared.shift.blocks[block]
     left, right = st.columns(2)
     with left:
-        _by_block(compared, "effective_rank", baseline=found.base.rank_ceiling, baseline_name="ceiling")
-        _by_block(compared, "silhouette", baseline=0.0, baseline_name="no separation")
+        _by_block(compared, "effective_rank", block, baseline=found.base.rank_ceiling, baseline_name="ceiling")
+        _by_block(compared, "silhouette", block, baseline=0.0, baseline_name="no separation")
     with right:
-        _by_block(compared, "nc1", log=True)
+        _by_block(compared, "nc1", block, log=True)
         if found.base.effective_rank is not None and found.tuned.effective_rank is not None:
             one, two = compared.spectra(block)
             chart = shift_geometry.spectra(one, two, rank_base=found.base.effective_rank,
@@ -75,18 +77,18 @@ def _geometry(compared: FeatureComparison, block: int) -> None:
                        "reads too large.")
 
 
-def _transfer(compared: FeatureComparison) -> None:
+def _transfer(compared: FeatureComparison, block: int) -> None:
     st.caption("How well would a head do on these features as they are? k-NN accuracy needs no training, and in a "
                "study of 42,000 runs no score told better how well a model will transfer.")
     found, majority = compared.shift.blocks, compared.shift.majority
     left, right = st.columns(2)
     with left:
-        _by_block(compared, "knn_accuracy", baseline=majority, baseline_name="most frequent class")
+        _by_block(compared, "knn_accuracy", block, baseline=majority, baseline_name="most frequent class")
     with right:
-        _by_block(compared, "probe_accuracy", baseline=majority, baseline_name="most frequent class")
+        _by_block(compared, "probe_accuracy", block, baseline=majority, baseline_name="most frequent class")
     if any(b.base.gap and b.tuned.gap for b in found):
         chart = shift_geometry.by_block(
-            [b.name for b in found], [b.frozen for b in found], label=CARDS["mmd"].label, baseline=0.0,
+            [b.name for b in found], [b.frozen for b in found], label=CARDS["mmd"].label, baseline=0.0, selected=block,
             baseline_name="no gap", base=[b.base.gap.mmd if b.base.gap else None for b in found],
             tuned=[b.tuned.gap.mmd if b.tuned.gap else None for b in found])
         charts.show(chart, key="features_gap", help=card("mmd"))
@@ -111,14 +113,17 @@ def _measured_weights(run: str, found: dict[str, Any]) -> None:
     modules = found["modules"]
     if not modules:
         if found["untouched"]:
-            st.markdown("No weight of the base model changed.")
+            st.markdown("No published weight changed.")
         return
     chart = shift_geometry.weights([m["name"] for m in modules], [m["relative"] for m in modules],
                                    rank90=[m["rank90"] or 0 for m in modules],
-                                   intruders=[m["intruders"] for m in modules])
+                                   intruders=[m["intruders"] for m in modules], without_effect=found.get("idle", ()))
     charts.show(chart, key="features_weights", help=card("relative"))
     intruders = CARDS["intruders"]
     st.caption(f"{len(modules)} weights changed, {found['untouched']} did not. {intruders.label}: {intruders.meaning}")
+    if found.get("idle"):
+        st.caption("Grey: biases of keys. They add the same to every score of a query, which the softmax takes out "
+                   "again, so their change has no effect.")
     listed = {m["name"]: m for m in modules if m["singular"]}
     if listed:
         one = listed[st.selectbox("Spectrum of the change of", list(listed), key=f"features_weight_{run}")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,33 +24,38 @@ PICKED = "features_picked"
 """Keys of the rows of the selection; lives longer than any one chart."""
 SHARE = "features_share"
 """How far along the way between the two models stands, 0 to 1."""
-VIEWS = {View.UNION: "one camera for both", View.CHANGE: "where it moved", View.BASE: "base camera",
-         View.CLASSES: "class axes", View.UMAP: "UMAP"}
 NOTES = {
-    View.UNION: "PCA fitted on both models together: the camera never moves, so an arrow is an exact shadow of the "
-                "real movement.",
+    View.BASE: "PCA fitted once on the features of the published model: the same axes for every run, so that maps of "
+               "different methods can be compared by eye. What is new in B may be out of sight: *movement captured* "
+               "says how much is in it.",
+    View.UNION: "PCA fitted on both models together, turned like the fixed camera: an arrow is an exact shadow of "
+                "the real movement.",
     View.CHANGE: "The two directions that hold most of the movement. Classes may overlap here although they are apart "
                  "elsewhere.",
-    View.BASE: "PCA fitted on A alone: what is new in B may be out of sight.",
     View.CLASSES: "Supervised: the directions that separate the labels of these rows. Fitted to them, it draws noise "
                   "apart too: *classes apart* says how far with the labels, and how far with shuffled ones.",
-    View.UMAP: "UMAP fitted on both together: groups yes, distances no. Arrows are off, since their lengths would mean "
-               "nothing.",
+    View.UMAP: "UMAP fitted on both together: groups yes, distances no, so there are no arrows.",
 }
-DRAWN = ("side by side", "arrows", "on the way")
 LITTLE_MOVEMENT = 0.2
 """Share of the movement below which a map hides most of it."""
 
 
-def panel(ws: str, chosen: bar.Chosen, block: int) -> None:
-    """The map and the cards, redrawn together when rows are selected, without the rest of the page."""
+def panel(ws: str, chosen: bar.Chosen, look: bar.Look) -> None:
+    """The map with the rows beside it, redrawn together when rows are selected, without the rest of the page."""
     with shell.guarded():
         compared = shell.api().features.compare(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows,
-                                                second=chosen.second)
-        st.header("What does it look like?")
-        _map(compared, block)
-        st.header("Which examples?")
-        cards.section(compared, block, picked(compared))
+                                                second=chosen.second, replayed=chosen.replayed)
+        left, right = st.columns([7, 3], gap="small")
+        with left:
+            _map(compared, look, replayed=chosen.replayed)
+        with right:
+            cards.section(compared, look.block, picked(compared), select=_select)
+
+
+def _select(compared: FeatureComparison, places: Sequence[int]) -> None:
+    """These rows become the selection."""
+    n = len(compared.row_ids)
+    st.session_state[PICKED] = compared.row_keys[[i for i in places if 0 <= i < n]].tolist()
 
 
 def picked(compared: FeatureComparison) -> list[int]:
@@ -58,30 +64,24 @@ def picked(compared: FeatureComparison) -> list[int]:
     return np.flatnonzero(np.isin(compared.row_keys, list(wanted))).tolist() if wanted else []
 
 
-def _map(compared: FeatureComparison, block: int) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        colour = bar.colour(compared)
-        unknown = {View.CLASSES} if compared.labels is None else set()
-        offered = [v for v in VIEWS if v not in unknown and not (v is View.UMAP and compared.linear_only)]
-        view = View(st.segmented_control("View", offered, default=View.UNION, key="features_view", required=True,
-                                         format_func=VIEWS.__getitem__) or View.UNION)
+def _map(compared: FeatureComparison, look: bar.Look, *, replayed: bool) -> None:
     with st.spinner("Drawing…", show_time=True):
-        drawn = compared.map(block, view)
-    name = compared.shift.blocks[block].name
+        drawn = compared.map(look.block, look.view)
+    name = compared.shift.blocks[look.block].name
     if drawn is None:
         st.info(f"{shell.escape(name.capitalize())} cannot be drawn on one map: the two models differ in width there, "
-                "or features are not finite or have collapsed. CKA and neighbours kept above need no common map.",
-                icon=":material/grid_off:")
+                "or features are not finite or have collapsed. CKA and neighbours kept under *Measure it* need no "
+                "common map.", icon=":material/grid_off:")
         return
-    ways = [w for w in DRAWN if w != "on the way" or view.linear]
-    way = st.segmented_control("Drawing", ways, default=ways[0], key="features_way", required=True,
-                               label_visibility="collapsed") or ways[0]
-    drawing = _Drawing(compared=compared, drawn=drawn, block=block, colours=colouring(compared, block, colour),
-                       way=str(way))
+    drawing = _Drawing(compared=compared, drawn=drawn, block=look.block,
+                       colours=colouring(compared, look.block, look.colour), way=look.way)
     _selectable(drawing)
+    n = len(compared.row_ids)
+    st.caption(f"{n:,} rows, the same at every position of the slider: those recorded while training." if replayed else
+               f"{n:,} rows, the same in both panes.")
     _footer(drawn)
-    st.caption(NOTES[view])
-    downloads.figure(drawing.chart, compared, drawn, block)
+    st.caption(NOTES[look.view])
+    downloads.figure(drawing.chart, compared, drawn, look.block)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,18 +183,20 @@ def _selectable(drawing: _Drawing) -> None:
     compared, n = drawing.compared, len(drawing.compared.row_ids)
 
     def caught(places: list[int]) -> None:
-        st.session_state[PICKED] = compared.row_keys[[i for i in places if 0 <= i < n]].tolist()
+        _select(compared, places)
 
     def moved(share: float) -> None:
         st.session_state[SHARE] = share
 
-    st.markdown(f"**{shell.escape(drawing.words()[0])}**")
+    if drawing.way != "side by side":  # there, each pane has its name
+        st.markdown(f"**{shell.escape(drawing.words()[0])}**")
     scene = drawing.scene()
-    if compared.pictures and (sheet := pictures.sheet(compared)):
-        point_map.pictures(sheet.key, sheet.url, sheet.columns)
+    sheet = pictures.sheet(compared) if compared.pictures else None
+    if sheet:
         scene["pictures"] = sheet.key
-    point_map.show(point_map.stamped(scene), picked(compared), on_pick=caught, on_share=moved, key="features_map")
-    chosen = len(picked(compared))
+    rows = picked(compared)
+    point_map.show(point_map.stamped(scene), rows, on_pick=caught, on_share=moved, key="features_map")
+    chosen = len(rows)
     with st.container(horizontal=True, vertical_alignment="center"):
         if chosen:
             st.markdown(f":material/select_all: {chosen:,} of {n:,} rows selected")
@@ -202,8 +204,11 @@ def _selectable(drawing: _Drawing) -> None:
                 st.session_state.pop(PICKED, None)
                 st.rerun(scope="fragment")
         else:
-            st.caption(":material/lasso_select: Draw a lasso round rows, in either pane, to see them in both and as "
-                       "cards below; a click takes one row, a double click none.")
+            st.caption(":material/lasso_select: A click on a point shows its neighbours; a lasso, in either pane, "
+                       "takes all within; a name of the legend hides and shows its rows; a double click clears.")
+    point_map.near(*cards.near(compared, drawing.block, rows))
+    if sheet:
+        point_map.pictures(sheet.key, sheet.url, sheet.columns)
 
 
 def _footer(drawn: Map) -> None:

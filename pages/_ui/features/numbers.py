@@ -22,8 +22,8 @@ def card(key: str) -> str:
 
 
 def headline(compared: FeatureComparison, block: int) -> None:
-    """One sentence made from the numbers, then four tiles, each with what it would read if nothing had happened."""
-    first, *rest = compared.shift.findings
+    """What the numbers say in one sentence with its doubt, and what limits it."""
+    first, *rest = compared.sentences(block)
     st.markdown(f"#### {shell.escape(first)}")
     for text in rest:
         st.markdown(f"- {shell.escape(text)}")
@@ -31,6 +31,10 @@ def headline(compared: FeatureComparison, block: int) -> None:
         st.warning(shell.escape(caution.message), icon=":material/warning:")
     if compared.of_training:
         st.warning(compared.of_training, icon=":material/warning:")
+
+
+def tiles(compared: FeatureComparison, block: int) -> None:
+    """Four numbers of the block, each with what it would read if nothing had happened."""
     with st.container(horizontal=True):
         for tile in _tiles(compared, block):
             st.metric(tile.label, tile.value, delta=tile.baseline or None, delta_color="off", delta_arrow="off",

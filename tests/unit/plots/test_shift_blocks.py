@@ -52,7 +52,7 @@ def test_map_scale_is_fixed_and_the_diagonal_is_told(diagonal):
     heat = chart.figure.data[0]
     assert (heat.zmin, heat.zmax) == (0, 1) and heat.z[1][0] == -0.01
     expected = {1.0: "Every block is identical in both models",
-                0.4: "Blocks and their own tuned selves: CKA from 0.40 to 1.00"}
+                0.4: "Each block of A and the same of B: CKA from 0.40 to 1.00"}
     assert chart.title == expected[diagonal[1]]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.plots import shift_geometry, shift_rows, shift_training
+from core.plots import palette, shift_geometry, shift_rows, shift_training
 
 
 def test_histogram_counts_rows_by_neighbours_kept():
@@ -31,7 +31,7 @@ def test_spectra_are_relative_and_name_the_ranks():
     chart = shift_geometry.spectra(np.array([4.0, 2.0, 0.0]), np.array([10.0, 1.0]), rank_base=1.9, rank_tuned=1.4,
                                    block="block 2")
     assert list(chart.figure.data[0].y) == [1.0, 0.5] and list(chart.figure.data[1].y) == [1.0, 0.1]
-    assert chart.title == "block 2 uses fewer directions after tuning: effective rank 1.9 before, 1.4 after"
+    assert chart.title == "block 2 uses fewer directions in B: effective rank 1.9 in A, 1.4 in B"
     same = shift_geometry.spectra(np.ones(2), np.ones(2), rank_base=2.0, rank_tuned=2.0, block="b")
     assert same.title.endswith("as before: effective rank 2.0")
 
@@ -39,7 +39,7 @@ def test_spectra_are_relative_and_name_the_ranks():
 def test_numbers_by_block():
     chart = shift_geometry.by_block(["a", "b"], [True, False], label="NC1", base=[2.0, 1.0], tuned=[2.0, None],
                                     log=True, baseline=0.5)
-    assert chart.title == "NC1 in a: 2 before, 2 after" and chart.figure.layout.yaxis.type == "log"
+    assert chart.title == "NC1 in a: 2 in A, 2 in B" and chart.figure.layout.yaxis.type == "log"
     assert len([s for s in chart.figure.layout.shapes if s.type == "rect"]) == 1
     assert (shift_geometry.by_block(["a"], [False], label="NC1", base=[None], tuned=[None]).title
             == "NC1 could not be measured")
@@ -57,7 +57,7 @@ def test_weights_show_what_changed_in_model_order():
 
 def test_lens_is_a_share():
     chart = shift_geometry.lens(["block 0", "block 1"], base=[0.1, 0.4], tuned=[0.1, 0.6])
-    assert tuple(chart.figure.layout.yaxis.range) == (0, 1) and chart.title.endswith("0.4 before, 0.6 after")
+    assert tuple(chart.figure.layout.yaxis.range) == (0, 1) and chart.title.endswith("0.4 in A, 0.6 in B")
 
 
 @pytest.mark.parametrize("chart", [
@@ -66,3 +66,17 @@ def test_lens_is_a_share():
 def test_every_chart_has_a_finding_alt_text_and_a_see_through_background(chart):
     assert chart.title and chart.title in chart.alt and chart.alt.endswith(".")
     assert chart.figure.layout.paper_bgcolor == chart.figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+
+
+def test_weights_without_effect_are_pale_and_never_the_headline():
+    names = ["a.key.bias", "a.query.weight"]
+    chart = shift_geometry.weights(names, [0.9, 0.1], rank90=[1, 2], intruders=[None, 0], without_effect=names[:1])
+    assert chart.title.startswith("a.query.weight changed most, by 10.0%")
+    assert list(chart.figure.data[0].marker.color) == [palette.BASE, palette.TRAINING]
+    alone = shift_geometry.weights(names[:1], [0.9], rank90=[1], intruders=[None], without_effect=names[:1])
+    assert alone.title == "Only weights without effect on what the model computes changed"
+
+
+def test_the_title_tells_of_the_selected_block():
+    chart = shift_geometry.by_block(["a", "b"], [False, False], label="NC1", base=[1, 2], tuned=[3, 4], selected=0)
+    assert chart.title == "NC1 in a: 1 in A, 3 in B"

@@ -53,3 +53,27 @@ def test_energy_rank():
     assert weights.energy_rank(np.array([3.0, 1.0])) == 1
     assert weights.energy_rank(np.array([1.0] * 10)) == 9
     assert weights.energy_rank(np.zeros(3)) == 0
+
+
+@pytest.mark.parametrize(("name", "architecture", "idle"), [
+    ("encoder.layer.0.attention.self.key.bias", "BertModel", True),
+    ("encoder.layer.0.attention.self.key.weight", "BertModel", False),
+    ("encoder.layer.0.attention.self.query.bias", "BertModel", False),
+    ("transformer.layer.1.attention.k_lin.bias", "DistilBertForMaskedLM", True),
+    ("encoder.layer.1.attention.attn.k.bias", "MPNetModel", True),
+    ("encoder.layer.0.attention.self.key_proj.bias", "DebertaV2Model", False),
+    ("layers.0.self_attn.k_proj.bias", "Qwen2Model", False)])
+def test_a_key_s_bias_has_no_effect_where_scores_hold_nothing_else_of_the_key(name, architecture, idle):
+    assert weights.without_effect(name, architecture) is idle
+
+
+def test_adding_to_the_bias_of_a_key_leaves_attention_as_it_was():
+    rng = np.random.default_rng(0)
+    query, key = rng.standard_normal((5, 8)), rng.standard_normal((7, 8))
+
+    def attention(bias):
+        scores = query @ (key + bias).T
+        weight = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return weight / weight.sum(axis=1, keepdims=True)
+
+    np.testing.assert_allclose(attention(np.zeros(8)), attention(5 * rng.standard_normal(8)), atol=1e-12)
