@@ -11,8 +11,9 @@ from core import cache
 from core.analysis.feature_files import BlockFeatures, digest_of
 from core.settings import Settings
 from core.shift import projection
-from core.shift.arrays import State, one_thread, state
+from core.shift.arrays import State, state
 from core.shift.projection import Camera, View
+from core.threads import one_thread
 
 _ARRAYS = ("centre", "axes")
 

@@ -199,7 +199,7 @@ def test_a_second_dataset_takes_the_place_of_the_shift_set(run: Maker, second_se
     last = [r.blocks[-1] for r in report]
     assert last[1].displacement == pytest.approx(last[0].displacement), "numbers of the target rows stay as they are"
     assert report[1].classes == 3 and last[1].base.gap.mmd > 0 and last[1].displacement_shift > 0
-    named = shift_report.named(report[1], a="base model", b="LoRA", second="Other")
+    named = shift_report.named(report[1], second, a="base model", b="LoRA", second="Other")
     assert any("Other rows moved more than target rows" in text for text in named.findings)
 
 
@@ -264,13 +264,14 @@ def test_a_map_is_kept_by_block_and_view(run: Maker, pair, settings: Settings) -
     change = shift_report.map_of(found, 2, view=View.CHANGE, settings=settings)
     assert union is not None and change is not None and change.movement_captured > union.movement_captured
     kept = {p.name for p in (settings.cache / "shift").glob("*/map-*.json")}
-    assert kept == {"map-union-2.json", "map-change-2.json"}
+    assert kept == {"map-union-turned-2.json", "map-change-turned-2.json"}
 
 
 def test_names_reach_the_sentences(run: Maker, pair, settings: Settings) -> None:
     folder = run("probe", moved=0.0)
-    report = shift_report.of(pair(Side.of(folder, Which.BASE), Side.of(folder)), settings=settings)
-    first = shift_report.named(report, a="base model", b="Linear probe").findings[0]
+    found = pair(Side.of(folder, Which.BASE), Side.of(folder))
+    report = shift_report.of(found, settings=settings)
+    first = shift_report.named(report, found, a="base model", b="Linear probe").findings[0]
     assert first.startswith("Base model and Linear probe are identical")
 
 
@@ -420,3 +421,24 @@ def test_rows_that_changed_most_since_the_base_model(run: Maker, settings: Setti
     assert found.change == pytest.approx(1 - p[np.arange(18), row_ids[12:] % 3], abs=1e-4)
     assert found.ordered("changed")[0] == int(np.argmax(found.change))
     assert found.numbers is not None and found.numbers.loss == pytest.approx(np.zeros(18))
+
+
+def test_every_run_is_drawn_by_the_base_model_s_own_camera_which_is_kept(run: Maker, pair, settings: Settings) -> None:
+    folders = [run("lora"), run("full", moved=2.0)]
+    found = [pair(Side.of(folder, Which.BASE), Side.of(folder)) for folder in folders]
+    drawn = [shift_report.map_of(sides, 2, view=View.BASE, settings=settings) for sides in found]
+    assert np.array_equal(drawn[0].base, drawn[1].base) and not np.array_equal(drawn[0].tuned, drawn[1].tuned)
+    assert len(list((settings.cache / "orientation").glob("*/axes.npy"))) == 1, "fitted once"
+    two = pair(Side.of(folders[0]), Side.of(folders[1]))
+    both = shift_report.map_of(two, 2, view=View.BASE, settings=settings)
+    assert np.array_equal(both.base, drawn[0].tuned), "a tuned model is where it was, also as side A"
+
+
+def test_sentences_name_the_block_that_is_looked_at_and_the_sides(run: Maker, pair, settings: Settings) -> None:
+    folder = run("lora")
+    found = pair(Side.of(folder, Which.BASE), Side.of(folder))
+    report = shift_report.named(shift_report.of(found, settings=settings), found, a="one", b="other")
+    for at, name in enumerate(found.features.names):
+        about = [text for text in shift_report.sentences(report, found, at=at)[1:] if "k-NN accuracy" in text]
+        assert len(about) == 1 and name in about[0] and ("in other" in about[0] or "in both" in about[0])
+        assert "before" not in about[0] and "after" not in about[0]

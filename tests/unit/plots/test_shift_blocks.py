@@ -27,7 +27,7 @@ def test_overlapping_bands_are_not_ranked():
 
 
 def test_identical_and_unmeasured():
-    assert made([1.0] * 4).title == "No block changed: base and tuned are identical"
+    assert made([1.0] * 4).title == "No block changed: A and B are identical"
     assert made([None] * 4, [None] * 4, [None] * 4).title == "No block can be compared"
 
 
@@ -65,6 +65,6 @@ def test_map_writes_1_for_exactly_1_only():
 def test_map_of_different_depths_and_of_nothing():
     chart = shift_blocks.block_map([[0.1, 0.9], [0.2, 0.3], [0.3, 0.95]], base_names=["a", "b", "c"],
                                    tuned_names=["x", "y"])
-    assert chart.title == "y of the tuned model is most like c of the base"
+    assert chart.title == "y of B is most like c of A"
     assert shift_blocks.block_map([[None]], base_names=["a"], tuned_names=["x"]).title == "No block can be compared"
     assert np.isnan(shift_blocks.block_map([[None]], base_names=["a"], tuned_names=["x"]).figure.data[0].z).all()

@@ -33,7 +33,7 @@ def test_spectra_are_relative_and_name_the_ranks():
     assert list(chart.figure.data[0].y) == [1.0, 0.5] and list(chart.figure.data[1].y) == [1.0, 0.1]
     assert chart.title == "block 2 uses fewer directions in B: effective rank 1.9 in A, 1.4 in B"
     same = shift_geometry.spectra(np.ones(2), np.ones(2), rank_base=2.0, rank_tuned=2.0, block="b")
-    assert same.title.endswith("as before: effective rank 2.0")
+    assert same.title.endswith("as in A: effective rank 2.0")
 
 
 def test_numbers_by_block():
@@ -50,7 +50,7 @@ def test_weights_show_what_changed_in_model_order():
     assert list(chart.figure.data[0].y) == ["a", "c"] and list(chart.figure.data[0].x) == [0.01, 0.2]
     assert chart.title == "c changed most, by 20.0% of its size; 1 intruder dimension in all"
     assert (shift_geometry.weights(["a"], [0.0], rank90=[0], intruders=[0]).title
-            == "No weight of the base model changed")
+            == "No published weight changed")
     assert "2 of 3 directions" in shift_geometry.delta_spectrum([3.0, 2.0, 0.1], name="w", rank90=2).title
     assert shift_geometry.delta_spectrum([], name="w", rank90=0).title == "w did not change"
 
