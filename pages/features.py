@@ -37,7 +37,7 @@ if see.open:
 if measure.open:
     with measure:
         numbers.tiles(compared, look.block)
-        st.subheader("Where did it change?")
+        st.header("Where did it change?")
         seeds = api.features.seed_similarity(ws, chosen.b.run, rows=chosen.rows)
         numbers.where(compared, look.block, seeds[1] if seeds else None)
         cards.histogram(compared, look.block)
