@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.cli import output, sources
 from core.data.report import ImportReport
 from core.domain import codec
 from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.data.check import Options
 
 SHOWN = 10
 """Rows left out that are listed for people; `--json` lists all."""
@@ -39,10 +43,35 @@ def _report(args: Namespace, settings: Settings) -> ImportReport:
                                 workspace=args.workspace)
         return library.read_report(found, settings=settings, workspace=args.workspace)
     line = output.ProgressLine(f"{path.name}:")
+    if args.shift_of:
+        with meter.watched(line.amount):
+            report = _as_shift_set(path, args, options, settings)
+        line.done("checked")
+        return report
     with meter.watched(line.amount):
         report = check_file(path, text=args.text, label=args.label, settings=settings, options=options)
     line.done("checked")
     return report
+
+
+def _as_shift_set(path: Path, args: Namespace, options: Options, settings: Settings) -> ImportReport:
+    """The report of a file as the shift set of a dataset; nothing is attached."""
+    import dataclasses
+    import tempfile
+
+    from core.data import attach, ingest, library, roles, tables
+    from core.data.check import examine
+
+    base = library.load(args.shift_of, settings=settings, workspace=args.workspace)
+    table = tables.read(path, settings=settings)
+    proposals = roles.choose(table, text=args.text, label=args.label)
+    depth = base.reading.depth if base.reading else None
+    examined = examine(table, roles={name: p.role for name, p in proposals.items()}, settings=settings,
+                       options=dataclasses.replace(options, thorough=False, depth=depth))
+    with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
+        other = ingest.write(examined, name=path.stem, folder=Path(temporary), source=path.name)
+        places = (library.folder(base, settings=settings, workspace=args.workspace), Path(temporary) / other.id)
+        return attach.report(other, attach.look(base, other, places=places), places[1])
 
 
 def _print(report: ImportReport) -> None:

@@ -43,6 +43,8 @@ def _data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     check.add_argument("--text", metavar="COLUMN",
                        help="column that holds the text, or names the pictures (default: proposed)")
     check.add_argument("--label", metavar="COLUMN", help="column that holds the label")
+    check.add_argument("--shift-of", metavar="ID", help="the file as the shift set of this dataset: leaks from its "
+                                                        "training rows, classes that are unknown or missing")
     _mending(check)
     check.set_defaults(handler="data_check")
     mend = _add(data, "mend", "do something about the findings of a dataset; the new one takes its place")

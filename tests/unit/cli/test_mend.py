@@ -52,3 +52,16 @@ def test_a_mend_is_printed_for_people(leaky: str, capsys: pytest.CaptureFixture[
     assert program.main(["data", "mend", leaky, "--do", "move-leaks"]) == 0
     said = capsys.readouterr().out
     assert "94 rows before, 94 after\n  4 moved to another split" in said and "core data undo" in said
+
+
+def test_a_file_is_checked_as_a_shift_set(leaky: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts, labels = tiny.make_texts(90)
+    path = tmp_path / "other.csv"
+    rows = [("something else", labels[0]), (texts[0], labels[0]), ("of another kind", "unheard of")]
+    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    capsys.readouterr()
+    report = run(capsys, "check", str(path), "--shift-of", leaky)
+    assert (report["rows_read"], report["rows_kept"]) == (3, 2)
+    found = {finding["code"]: finding["count"] for finding in report["findings"]}
+    assert found == {"shift-set": 2, "shift-few-rows": 2, "shift-missing-classes": len(set(labels)) - 1,
+                     "shift-leakage": 1, "shift-unmatched": 1}
