@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -141,33 +142,49 @@ def test_a_network_that_starts_at_a_block_says_the_same_and_can_be_put_back(netw
         assert torch.equal(network.features(**encoded.batch(EVERY)), whole)
 
 
+class Block(nn.Linear):
+    """It hands on one tensor that stands alone, or a tuple of so many values."""
+
+    def __init__(self, count: int = 0) -> None:
+        super().__init__(8, 8)
+        self.count = count
+
+    def forward(self, hidden_states: torch.Tensor) -> Any:
+        out = super().forward(hidden_states)
+        return (out, *[None] * (self.count - 1)) if self.count else out
+
+
 class Turned(nn.Module):
     """A body of two blocks whose second one reads `entering`, made of what the first one gives."""
 
-    def __init__(self, entering: Any) -> None:
+    def __init__(self, entering: Any, count: int = 0) -> None:
         super().__init__()
         self.embed, self.entering = nn.Embedding(99, 8), entering
-        self.blocks = nn.ModuleList([nn.Linear(8, 8), nn.Linear(8, 8)])
+        self.blocks = nn.ModuleList([Block(count), Block()])
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
-        import types
-
         first = self.blocks[0](self.embed(input_ids))
-        return types.SimpleNamespace(last_hidden_state=self.entering(self.blocks[1], first))
+        return SimpleNamespace(last_hidden_state=self.entering(self.blocks[1], first))
 
 
-@pytest.mark.parametrize(("entering", "fits"), [
-    (lambda block, first: block(first), True),
-    (lambda block, first: block(first.transpose(0, 1)).transpose(0, 1), False),  # would be mixed up row by row
-    (lambda block, first: block(first) + first, False),                          # what is cached is read once more
-    (lambda block, first: block(first.flatten(1).unflatten(1, (-1, 8))) * first.var(), False),
+@pytest.mark.parametrize(("entering", "count", "fits"), [
+    (lambda block, first: block(first), 0, True),
+    (lambda block, first: block(hidden_states=first), 0, True),
+    (lambda block, first: block(first) * first.shape[-1], 0, True),
+    (lambda block, first: block(first[0]), 1, True),
+    (lambda block, first: block(first[0]) if first[1] is None else None, 2, True),
+    (lambda block, first: block(first.transpose(0, 1)).transpose(0, 1), 0, False),  # would be mixed up row by row
+    (lambda block, first: block(first) + first, 0, False),                          # what is cached is read once more
+    (lambda block, first: block(first.flatten(1).unflatten(1, (-1, 8))) * first.var(), 0, False),
 ])
-def test_only_a_start_that_gives_the_same_is_taken(entering: Any, fits: bool, encoded: EncodedTexts) -> None:
+def test_only_a_start_that_gives_the_same_is_taken(entering: Any, count: int, fits: bool,
+                                                   encoded: EncodedTexts) -> None:
     torch.manual_seed(0)
-    network = Network(Turned(entering), head=nn.Linear(8, 2), stack=Stack(("blocks.0", "blocks.1")), pooling="mean")
+    network = Network(Turned(entering, count), head=nn.Linear(8, 2), stack=Stack(("blocks.0", "blocks.1")),
+                      pooling="mean")
     found = extract.try_prefix(network, encoded, EVERY[:3], boundary=1, precision="fp32")
-    assert (found is not None) == fits
-    assert isinstance(network.body.blocks[0], nn.Linear), "the blocks are put back"  # type: ignore[union-attr,index]
+    assert (found.outputs if found else None) == ((count,) if fits else None)
+    assert isinstance(network.body.blocks[0], Block), "the blocks are put back"  # type: ignore[union-attr,index]
 
 
 def test_each_block_is_pooled_as_the_body_hands_it_on(network: Network, encoded: EncodedTexts,

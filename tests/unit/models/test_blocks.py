@@ -62,6 +62,39 @@ def test_a_freeze_plan_turns_off_gradients_and_train_mode(tmp_path: Path) -> Non
     assert all(p.requires_grad for p in layers[2].parameters()) and network.head.weight.requires_grad
 
 
+def test_what_is_kept_in_eval_mode_is_so_at_once_and_ever_after(tmp_path: Path) -> None:
+    body = load.load_body(tiny.bert(tmp_path), dropout=0.5)
+    network = Network(body, head=nn.Linear(64, 3), stack=blocks.find_stack(body), pooling="mean").train()
+    kept, held = blocks.members(body, network.stack)[:2]
+    network.keep_in_eval([kept])
+    assert not kept.training and held.training
+    network.hold([held])
+    assert not held.training and not any(module.training for module in held.modules())
+    network.eval().train()
+    assert not kept.training and not held.training and network.head.training
+    network.hold([])
+    assert held.training and not kept.training
+
+
+def test_the_pooled_feature_is_over_real_tokens_or_the_bodys_own(tmp_path: Path) -> None:
+    body = load.load_body(tiny.bert(tmp_path))
+    network = Network(body, head=nn.Linear(64, 3), stack=blocks.find_stack(body), pooling="mean").eval()
+    ids = torch.arange(5, 11)[None]
+    padded = {"input_ids": torch.cat([ids, ids.new_zeros(1, 4)], 1),
+              "attention_mask": torch.tensor([[1] * 6 + [0] * 4])}
+    with torch.no_grad():
+        alone = network.features(input_ids=ids, attention_mask=torch.ones_like(ids))
+        torch.testing.assert_close(network.features(**padded), alone, atol=1e-5, rtol=0)
+        hidden = body(input_ids=ids).last_hidden_state
+        torch.testing.assert_close(alone, hidden.mean(1))
+    own = Network(body, head=nn.Linear(64, 3), stack=network.stack, pooling="model")
+    torch.testing.assert_close(own.pool(hidden), hidden.mean(1))  # of a block within, which has no such output
+    maps = torch.randn(2, 5, 3, 4)
+    torch.testing.assert_close(own.pool(maps), maps.mean((2, 3)))
+    last = Network(body, head=nn.Linear(64, 3), stack=network.stack, pooling="model", channels_last=True)
+    torch.testing.assert_close(last.pool(maps), maps.mean((1, 2)))
+
+
 def test_train_patterns_open_parameters_inside_frozen_blocks(tmp_path: Path) -> None:
     body = load.load_body(tiny.bert(tmp_path))
     network = Network(body, head=nn.Linear(64, 3), stack=blocks.find_stack(body), pooling="mean")

@@ -114,3 +114,37 @@ def test_usual_timm_models_pass(tmp_path: Path) -> None:
         config = {"model_type": "timm_wrapper", "architecture": "vit_tiny_patch16_224.augreg_in21k",
                   "model_args": arguments}
         untrusted.check(folder(tmp_path / str(i), **{"config.json": config}))
+
+
+CODE = """
+from pathlib import Path
+Path({marker!r}).write_text("run")
+from transformers import BertConfig as Config, BertTokenizerFast as Tokenizer, ViTImageProcessor as Processor
+"""
+
+
+def with_code(path: Path, marker: Path, file: str, **named: Any) -> Path:
+    """The folder with code of its own, which `file` asks transformers to load."""
+    described = json.loads((path / file).read_text())
+    (path / file).write_text(json.dumps({**described, "auto_map": named}))
+    (path / "own.py").write_text(CODE.format(marker=str(marker)))
+    return path
+
+
+def test_code_in_a_models_folder_never_runs(tmp_path: Path) -> None:
+    """Transformers would run it: a configuration, a tokenizer and a processor of the folder's own, each asked for by
+    name. What it knows without is loaded."""
+    from core.models import architecture, tokens
+    from core.models.processors import PictureProcessor
+    from tests import tiny
+
+    marker = tmp_path / "marker"
+    text = with_code(tiny.bert(tmp_path / "text"), marker, "config.json", AutoConfig="own.Config")
+    assert architecture.read(text).config.model_type == "bert"
+    text = with_code(tiny.bert(tmp_path / "words"), marker, "tokenizer_config.json",
+                     AutoTokenizer=["own.Tokenizer", "own.Tokenizer"])
+    assert tokens.load(text).get_vocab()
+    picture = with_code(tiny.vit(tmp_path / "picture"), marker, "preprocessor_config.json",
+                        AutoImageProcessor="own.Processor")
+    assert PictureProcessor(picture).size == (32, 32)
+    assert not marker.exists()

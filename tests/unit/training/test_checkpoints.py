@@ -80,6 +80,12 @@ def test_without_a_manifest_missing_and_cut_files_are_still_seen(cut: Path) -> N
     for path in checkpoints.by_step(folder):
         (path / checkpoints.MANIFEST_FILE).unlink()
     assert checkpoints.newest_whole(folder) == newest
+    for name in (checkpoints.STATE_FILE, checkpoints.ELAPSED_FILE, checkpoints.TRAINED_FILE):
+        whole = (newest / name).read_bytes()
+        damage(newest / name, "cut")
+        assert checkpoints.newest_whole(folder) == older, name
+        (newest / name).write_bytes(whole)
+    assert checkpoints.elapsed_at(newest) > checkpoints.elapsed_at(older) > 0
     damage(newest / "optimizer.pt", "flip")
     assert checkpoints.newest_whole(folder) == older
     (older / "optimizer.pt").unlink()

@@ -144,6 +144,8 @@ def test_what_a_run_was_made_with_is_beside_it(trained: Trained) -> None:
     assert (found["dataset"], found["base_model_revision"]) == (trained.dataset.content_hash,
                                                                 trained.result.model_revision)
     assert (found["precision"], found["seed"], found["device"]["kind"]) == ("fp32", 3, trained.fit.args.device.type)
+    assert set(trained.result.phase_seconds) == set(trained.notes.phases)
+    assert all(0 <= seconds < 600 for seconds in trained.result.phase_seconds.values())
     assert found["versions"] == trained.result.versions and found["versions"]["torch"] and found["threads"] > 0
     assert origin.of(trained.folder).dataset_hash == trained.dataset.content_hash
     (trained.folder / "origin.json").unlink()
