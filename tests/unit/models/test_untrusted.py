@@ -119,7 +119,10 @@ def test_usual_timm_models_pass(tmp_path: Path) -> None:
 CODE = """
 from pathlib import Path
 Path({marker!r}).write_text("run")
-from transformers import BertConfig as Config, BertTokenizerFast as Tokenizer, ViTImageProcessor as Processor
+from transformers import BertConfig, PreTrainedTokenizerFast, ViTImageProcessor
+class Config(BertConfig): pass
+class Tokenizer(PreTrainedTokenizerFast): pass
+class Processor(ViTImageProcessor): pass
 """
 
 
