@@ -12,6 +12,7 @@ from core.api import Thaw
 from core.data import found
 from core.data.report import Finding, ImportReport
 from core.domain import codec
+from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Status
 from core.jobs import failures
@@ -329,3 +330,25 @@ def test_predictions_are_saved_with_their_texts(ended, settings):
     lines = Thaw(settings).take_home.predictions(WORKSPACE, ended.done[1]).decode().splitlines()
     assert lines[0].startswith("split,row_id,true,predicted,p(") and lines[0].endswith(",text")
     assert len(lines) == 19 and lines[1].split(",")[2] != lines[1].split(",")[3]
+
+
+def test_a_stopped_run_says_what_was_planned_and_a_half_frozen_one_what_is_frozen(app, settings, dataset):
+    store = Store(settings)
+    recipe = Recipe(dataset=dataset.id, base_model="minilm", method="partial",
+                    freeze=FreezePlan(frozen=("embeddings", "block 0", "block 1", "block 2")))
+    run = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="x", recipe=recipe,
+                                    runs_folder=settings.workspace(WORKSPACE) / "runs")])[0]
+    claim = store.queue.claim(supervisor="test", host="test", slots=1)
+    store.queue.begin(run, fence=claim.fence, pid=os.getpid(), pid_created=0.0)
+    store.events.append(run, [(float(s), "step", {"step": s, "total_steps": 100, "loss": 1.0}) for s in (1, 2, 3)])
+    put_results(Path(claim.run.folder), dataset, wrong=1)
+    result = files.read_json(Path(claim.run.folder) / "result.json")
+    files.write_json(Path(claim.run.folder) / "result.json", result | {"steps": 3, "best_step": 3})
+    store.queue.finish(run, fence=claim.fence, status=Status.STOPPED)
+    at = app("run", run=run)
+    assert not at.exception and not at.error
+    assert "step 3 of the 3 made before it was stopped (100 were planned)" in shown(at)
+    table = next(frame.value for frame in at.table if "Setting" in frame.value)
+    said = dict(zip(table["Setting"], table["Value"], strict=True))
+    assert said["Frozen"] == "embeddings, blocks 0–2 frozen"
+    assert at.title[0].value == "Partly frozen"
