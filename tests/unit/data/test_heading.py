@@ -15,7 +15,7 @@ NAMES = ["text", "number", "label"]
     ([[f"line {i}"] for i in range(40)], 0),                       # further down than anybody writes a title
 ])
 def test_titles_stand_above_the_names(above: list[list[str]], count: int) -> None:
-    assert heading.titles([*above, NAMES, *BODY]) == count
+    assert heading.titles([*above, NAMES, *BODY, *BODY, *BODY]) == count
 
 
 def test_nothing_stands_above_a_table_of_one_column_or_of_one_row() -> None:

@@ -15,6 +15,7 @@ from core.domain.recipe import LoraSpec, QuantSpec, Recipe
 from core.domain.targets import lora_targets
 from core.errors import PatternError, RecipeError
 from core.models import blocks, load, methods
+from core.models.methods.base import TRAINING_KNOBS
 from core.models.network import Network, count_parameters
 from tests import tiny
 
@@ -43,6 +44,12 @@ def test_full_and_scratch_train_everything(tmp_path: Path) -> None:
         methods.get(name).make_trainable(net, recipe(name))
         trainable, total = count_parameters(net)
         assert trainable == total == sum(p.numel() for p in net.parameters())
+
+
+def test_knobs_that_a_method_has_no_use_for_are_not_offered() -> None:
+    """LP-FT has a schedule and a head of its own; from scratch there is no solved head, and no stored statistics."""
+    without = {name: set(TRAINING_KNOBS) - set(methods.card_of(name).knobs) for name in ("full", "lp_ft", "scratch")}
+    assert without == {"full": set(), "lp_ft": {"head_init", "warmup_ratio"}, "scratch": {"head_init", "batch_norm"}}
 
 
 def test_scratch_does_not_start_from_the_published_weights(tmp_path: Path) -> None:
