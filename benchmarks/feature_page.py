@@ -59,7 +59,7 @@ def measure(repeats: int) -> list[dict[str, Any]]:
             run = make(home, rows)
             with served(ROOT / "streamlit_app.py", THAW_HOME=str(home), THAW_HUB="0") as url:
                 address = f"{url}features?ws={WORKSPACE}&run={run}&rows={rows}"
-                found = drive(playwright, chromium, address, ".st-key-features_map canvas.over", "Look closer", repeats)
+                found = drive(playwright, chromium, address, ".st-key-features_map canvas.over", "Search rows", repeats)
                 opened[rows], lassoed[rows] = found
             end_supervisors(home)
         with served(ROOT / "benchmarks" / "plain_map.py", PLAIN_ROWS="5000") as url:

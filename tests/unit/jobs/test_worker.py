@@ -14,9 +14,10 @@ import pytest
 from core.domain import codec
 from core.domain.device import Device
 from core.domain.recipe import Recipe
-from core.domain.run import JobKind
+from core.domain.run import JobKind, Result, Status
 from core.jobs import worker
 from core.jobs.handlers import Job
+from core.jobs.observer import StoreObserver
 from core.settings import Settings
 from core.store import Store
 from core.store.jobs import NewJob
@@ -85,3 +86,23 @@ def test_what_was_asked_for_or_executed_before_stays(settings: Settings) -> None
     measured(settings, "bf16")
     assert store.queue.resume("ws", cut)
     assert work(store, settings) == "auto", "what it computed in is written in its folder, not measured again"
+
+
+@pytest.mark.parametrize(("complete", "status"), [(True, Status.DONE), (False, Status.STOPPED)])
+def test_a_stop_when_only_features_were_left_leaves_a_run_that_is_done(settings: Settings, complete: bool,
+                                                                       status: Status) -> None:
+    store = Store(settings)
+    run = submit(store, settings, "e", 1)[0]
+
+    def handler(job: Job) -> Result:
+        assert isinstance(job.observer, StoreObserver)
+        job.observer.ask_to_stop()
+        assert job.observer.should_stop()
+        return Result(metrics={}, trainable_params=1, total_params=1, seconds=1.0, phase_seconds={},
+                      peak_memory_bytes=1, estimated_memory_bytes=1, artifact_bytes=1, steps=1, samples=1,
+                      precision="fp32", device="cpu", complete=complete)
+
+    claim = store.queue.claim(supervisor="s", host="h", slots=9)
+    assert claim is not None and claim.run.id == run
+    worker.run_job(run, fence=claim.fence, settings=settings, handlers={JobKind.TRAIN: handler})
+    assert store.jobs.get("ws", run).status is status
