@@ -131,7 +131,7 @@ def test_a_run_under_way_is_waited_for(app, ended, settings, dataset, facts):
                                     runs_folder=settings.workspace(WORKSPACE) / "runs")])[0]
     at = app("features", run=run)
     assert not at.exception
-    assert "is queued" in shown(at) and "Blocks that changed" in [group.label for group in at.button_group]
+    assert "has not finished yet" in shown(at) and "Blocks that changed" in [group.label for group in at.button_group]
 
 
 def test_a_failed_run_says_that_there_is_nothing(app, ended):

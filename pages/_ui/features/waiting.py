@@ -29,8 +29,8 @@ def ready(ws: str, known: Known, labels: Mapping[str, str], a: Side, b: Side, ro
         shell.problem(f"{labels[run.id]} has nothing to compare.", found.reason, found.remedy)
         return False
     if found.reason:
-        st.markdown(f":material/local_fire_department: **{label}** is {run.status.value}. Its features are made at the "
-                    "end of the run; this page goes on by itself.")
+        st.markdown(f":material/local_fire_department: **{label}** has not finished yet. Its features are made at "
+                    "the end of the run; this page goes on by itself.")
         guard.fragment(_wait, run_every=live.POLL_S)(ws, run.id)
         shell.link("run", "Watch it", icon=":material/visibility:", run=run.id)
     elif found.job:
