@@ -49,7 +49,7 @@ def test_pages_show_it_marked_as_recorded_elsewhere(example, page):
     at = example(page)
     assert not at.exception and not at.error
     text = shown(at)
-    assert "Not your runs" in text and "nothing can be changed" in text
+    assert "Not your runs" in text and "Nothing can be changed" in text
     assert "From scratch" in text or "BBC News" in text
 
 
@@ -65,7 +65,7 @@ def test_its_dataset_is_looked_at_and_not_mended(example, settings):
     dataset = Thaw(settings).recorded_example().data.all(RECORDED)[0]
     at = example("dataset", dataset=dataset.id)
     assert not at.exception and not at.error
-    assert "What was found" in shown(at) and "Rows by class and split" in shown(at)
+    assert "Import report" in shown(at) and "Rows by class and split" in shown(at)
     assert {button.key for button in at.main.button} <= {"close_example"} | {
         button.key for button in at.main.button if str(button.key).startswith("example_")}
 
