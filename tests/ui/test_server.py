@@ -113,7 +113,8 @@ def test_an_address_without_a_page_leads_home(path: str, query: bytes, location:
     assert dict(sent[0]["headers"])[b"location"].decode().replace("%0D%0A", "") == location
 
 
-@pytest.mark.parametrize("path", ["/", "/run", "/data/", "/_stcore/health", "/static/js/index.js", "/media/x.png"])
+@pytest.mark.parametrize("path", ["/", "/run", "/data/", "/_stcore/health", "/static/js/index.js", "/media/x.png",
+                                  "/files/workspace/run.zip"])
 def test_what_can_be_answered_is_answered(path: str) -> None:
     asked = {**request("127.0.0.1", path=path), "headers": [(b"accept", b"text/html")]}
     assert answer(asked, public=False)[0]["status"] == 200
