@@ -28,6 +28,7 @@ from core.analysis import feature_paths  # noqa: E402
 from core.analysis.feature_files import BlockFeatures  # noqa: E402
 from core.analysis.sample import DEFAULT_ROWS  # noqa: E402
 from core.api import Thaw  # noqa: E402
+from core.cli import sources  # noqa: E402
 from core.domain import codec  # noqa: E402
 from core.domain.dataset import Dataset, Task  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
@@ -157,7 +158,10 @@ def make(home: Path, n: int, *, workspace: str = WORKSPACE, seed: int = 0) -> st
     settings = Settings(home=home, hub=False)
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "assets").exists():
+        load().assets.mkdir(parents=True, exist_ok=True)
         (home / "assets").symlink_to(load().assets)
+    if facts_module.read("minilm", settings) is None:
+        sources.model("minilm", settings=settings, workspace=workspace)
     classes = ("business", "entertainment", "politics", "sport", "tech")
     rng = np.random.default_rng(0)
     words = np.array(["market", "film", "vote", "match", "chip", "said", "year", "people", "first", "company",

@@ -35,6 +35,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: E402
 
 from benchmarks import feature_page  # noqa: E402
 from core.analysis import aligned, row_facts, shift_report  # noqa: E402
+from core.cli import sources  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
 from core.domain.run import JobKind  # noqa: E402
 from core.domain.side import Side, Which  # noqa: E402
@@ -157,6 +158,7 @@ def prepare(home: Path, people: int) -> list[tuple[str, list[str]]]:
     settings = Settings(home=home, hub=False)
     names = [f"{feature_page.WORKSPACE}-{number}" for number in range(people)]
     done = [feature_page.make(home, ROWS, workspace=name, seed=number) for number, name in enumerate(names)]
+    sources.dataset("bbc-news", shift=None, text=None, label=None, settings=settings, workspace=feature_page.WORKSPACE)
     store = Store(settings)
     for name, run in zip(names, done, strict=True):  # a worker leaves these numbers with the features
         folder = Path(store.jobs.get(name, run).folder)

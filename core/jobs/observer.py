@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import psutil
-
 from core.domain import codec
 from core.domain.run import Failure, Phase, Result
 from core.errors import ThawError
@@ -54,7 +52,6 @@ class StoreObserver:
         self._failed = False
         """The last attempt to write failed: only `flush` and `close` try again."""
         self._left_out = 0
-        self._process = psutil.Process()
         self._buffer: list[Entry] = []
         self._skipped: Entry | None = None
         self._progress: Entry | None = None
@@ -185,7 +182,6 @@ class StoreObserver:
             self._keep(self._skipped)
 
     def _keep(self, entry: Entry) -> None:
-        entry[2].setdefault("memory_bytes", int(self._process.memory_info().rss))
         self._buffer.append(entry)
         self._skipped, self._kept_at = None, self._clock()
 

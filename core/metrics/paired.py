@@ -27,6 +27,8 @@ class PairedTest:
     """The metric of A minus that of B, with the 95 % interval of a paired bootstrap."""
     sentence: str
     """Names a winner only when the interval leaves out 0 and the test, where there is one, agrees (p < 0.05)."""
+    how: str
+    """The test by its name, one layer below the sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,8 @@ def by_metric(metric: Metric, a: Judged, b: Judged, *, seed: int = 0, name_a: st
         draws.append(metric.of_sums(rows @ parts[0], n_rows) - metric.of_sums(rows @ parts[1], n_rows))
     difference = _interval(metric.value(a) - metric.value(b), np.concatenate(draws))
     sentence = _by_bootstrap(metric, n_rows, difference, name_a, name_b)
-    return PairedTest(n=n_rows, difference=difference, sentence=sentence)
+    return PairedTest(n=n_rows, difference=difference, sentence=sentence,
+                      how=f"{SAMPLES:,} paired resamples of the rows (bootstrap).")
 
 
 def _right(metric: Metric, judged: Judged) -> Marks | None:
@@ -98,7 +101,8 @@ def _mcnemar(right_a: Marks, right_b: Marks, label: str, *, seed: int, samples: 
     difference = _interval((only_a - only_b) / n, (draws[:, 0] - draws[:, 1]) / n)
     sentence = _sentence(n, only_a, only_b, p_value, difference, label, name_a, name_b)
     return RightOrWrong(n=n, both_right=both, only_a=only_a, only_b=only_b, both_wrong=n - both - only_a - only_b,
-                        p_value=p_value, difference=difference, sentence=sentence)
+                        p_value=p_value, difference=difference, sentence=sentence,
+                        how=f"Exact McNemar test, p {p_words(p_value)}; the interval is a paired bootstrap over rows.")
 
 
 def _interval(value: float, draws: Floats) -> Interval:
@@ -117,11 +121,10 @@ def _sentence(n: int, only_a: int, only_b: int, p_value: float, difference: Inte
             low, high = -high, -low
         points = _points(abs(100 * difference.value))
         return (f"{winner} is better than {loser} on these {n} rows by {points} of {label} "
-                f"(95 % interval {low:.1f} to {high:.1f}; exact McNemar p {p_words(p_value)}).")
+                f"(95 % interval {low:.1f} to {high:.1f}).")
     return (f"These {n} rows do not tell {name_a} and {name_b} apart: "
             f"only {name_a} is right on {only_a}, only {name_b} on {only_b} "
-            f"(difference {100 * difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}; "
-            f"exact McNemar p {p_words(p_value)}).")
+            f"(difference {100 * difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}).")
 
 
 def _by_bootstrap(metric: Metric, n: int, difference: Interval, name_a: str, name_b: str) -> str:
@@ -131,13 +134,13 @@ def _by_bootstrap(metric: Metric, n: int, difference: Interval, name_a: str, nam
     if low <= 0 <= high:
         return (f"These {n} rows do not tell {name_a} and {name_b} apart in {metric.label} "
                 f"(difference {value:+.{digits}f}{unit}, "
-                f"95 % interval {low:+.{digits}f} to {high:+.{digits}f}; paired bootstrap).")
+                f"95 % interval {low:+.{digits}f} to {high:+.{digits}f}).")
     winner, loser = (name_a, name_b) if metric.sign * value > 0 else (name_b, name_a)
     low, high = sorted((abs(low), abs(high)))
     extreme = "higher" if metric.higher_is_better else "lower"
     return (f"{winner} is better than {loser} on these {n} rows: "
             f"its {metric.label} is {extreme} by {abs(value):.{digits}f}{unit} "
-            f"(95 % interval {low:.{digits}f} to {high:.{digits}f}; paired bootstrap).")
+            f"(95 % interval {low:.{digits}f} to {high:.{digits}f}).")
 
 
 def _points(value: float) -> str:

@@ -40,7 +40,7 @@ MODELS: tuple[BundledModel, ...] = (
         id="efficientnet-lite0",
         name="EfficientNet-Lite0",
         tasks=(Task.on(Content.PICTURE),),
-        description="A small convolutional network: 7 stages, 3.4 million weights (4.7 with its classifier), "
+        description="A small convolutional network: 7 blocks, 3.4 million weights (4.7 with its classifier), "
                     "trained on ImageNet.",
         hub_id="timm/tf_efficientnet_lite0.in1k",
         licence="Apache-2.0",

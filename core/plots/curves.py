@@ -92,7 +92,9 @@ def _run_finding(curves: RunCurves, so_far: str) -> str:
     if len(curves.losses) > 1:
         part = max(1, len(curves.losses) // 5)
         first, last = sum(curves.losses[:part]) / part, sum(curves.losses[-part:]) / part
-        parts.append(f"training loss {'fell' if last < first else 'did not fall'}, from {first:.3f} to {last:.3f}"
+        way = "stayed at" if (ends := (f"{first:.3f}", f"{last:.3f}"))[0] == ends[1] else (
+            f"{'fell' if last < first else 'rose'} from {ends[0]} to")
+        parts.append(f"training loss {way} {ends[1]}"
                      + (" (means of the first and last fifth)" if part > 1 else ""))
     text = "; ".join(parts) or "No step has been reported yet"
     return text[0].upper() + text[1:]
@@ -135,6 +137,8 @@ def overlay(lines: Sequence[Line], *, x: str = "steps", metric: Metric | None = 
     best.sort(reverse=higher_is_better)
     word = "Highest" if higher_is_better else "Lowest"
     title = f"{word} {name} of each run: from {best[0][0]:.3f} ({best[0][1]}) to {best[-1][0]:.3f} ({best[-1][1]})"
+    if f"{best[0][0]:.3f}" == f"{best[-1][0]:.3f}":
+        title = f"{word} {name} of each run: {best[0][0]:.3f} in all"
     if len(best) == 1:
         title = f"{word} {name}: {best[0][0]:.3f} ({best[0][1]})"
     alt = (f"{y_title} against {X_LABELS[x].lower()}, one curve a run. "

@@ -6,7 +6,7 @@ import math
 
 from core.metrics.words import p_value
 
-__all__ = ["count", "decimals", "duration", "measured", "p_value", "roughly", "share", "size"]
+__all__ = ["about", "count", "decimals", "duration", "measured", "p_value", "roughly", "share", "size"]
 
 
 def decimals(low: float, high: float) -> int:
@@ -48,6 +48,12 @@ def share(part: float, whole: float) -> str:
     if 0 < percent < 0.01:
         return "under 0.01 %"
     return f"{percent:.2f} %" if percent < 1 else f"{percent:.1f} %" if percent < 10 else f"{percent:.0f} %"
+
+
+def about(value_s: float) -> str:
+    """`about 4 min`, `under 10 s`."""
+    text = roughly(value_s)
+    return text if text.startswith("under") else f"about {text}"
 
 
 def roughly(value_s: float) -> str:

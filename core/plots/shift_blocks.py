@@ -171,4 +171,5 @@ def _map_finding(table: np.ndarray, base_names: Sequence[str], tuned_names: Sequ
     least = int(np.nanargmin(diagonal))
     if diagonal[least] == 1:
         return "Every block is identical in both models"
-    return f"Each block of A and the same of B: CKA from {diagonal[least]:.2f} to {np.nanmax(diagonal):.2f}"
+    low, high = f"{diagonal[least]:.2f}", f"{np.nanmax(diagonal):.2f}"
+    return "Each block of A and the same of B: CKA " + (f"{low} in all" if low == high else f"from {low} to {high}")

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.metrics.paired import compare
-from core.metrics.words import p_value
 from core.shift.arrays import State
 from core.shift.blocks import BlockShift
 from core.shift.sides import AlignedFeatures
@@ -101,8 +100,7 @@ def _helped(last: BlockShift, labels: NDArray[np.int64] | None, base: str, run: 
                    else "Rows of one class lie less close together")
         return (f"{verdict} in {run}: {numbers} (difference {_signed(test.difference.low)} to "
                 f"{_signed(test.difference.high)}, 95 % interval).")
-    return (f"Whether classes lie closer together cannot be told on {test.n} rows: {numbers} (exact McNemar p = "
-            f"{test.p_value:.2f}).")
+    return (f"Whether classes lie closer together cannot be told on {test.n} rows: {numbers}.")
 
 
 def _rotated(block: BlockShift) -> str:
@@ -126,9 +124,9 @@ def _whom(last: BlockShift, rows: int) -> str:
     numbers = (f"typical move in {last.name} {last.displacement:.2f} typical distances for target rows, "
                f"{last.displacement_shift:.2f} for shift rows")
     if not test.pvalue < 0.05 or further != (test.statistic > len(inside) * len(outside) / 2):
-        return f"Whether target or shift rows moved more cannot be told: {numbers} (rank test p = {test.pvalue:.2f})."
+        return f"Whether target or shift rows moved more cannot be told: {numbers}."
     more = "Target rows moved more than shift rows" if further else "Shift rows moved more than target rows"
-    return f"{more}: {numbers} ({rows} target rows; rank test p {p_value(float(test.pvalue))})."
+    return f"{more}: {numbers} ({rows} target rows)."
 
 
 def warnings(blocks: Sequence[BlockShift], both: AlignedFeatures) -> tuple[Caution, ...]:

@@ -28,7 +28,7 @@ from core.tasks.base import Outputs, SolvedHead
 from core.training import artifact, evaluate, prefix
 from core.training import device as device_module
 from core.training.inputs import Inputs
-from core.training.peak_memory import PeakMemory
+from core.training.peak_memory import Metered, PeakMemory
 from core.training.resolved import resolved
 from core.training.session import Session, feature_store, prepare
 
@@ -50,6 +50,7 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     prepare(session)
     _import_libraries(session)
     with PeakMemory(session.device.kind) as peak:
+        session.observer = Metered(observer, peak)
         inputs, base_head, trained = _train(session)
         metrics = _evaluate(session, inputs, base_head, trained.validation)
         result = _save(session, inputs, base_head, metrics, trained)

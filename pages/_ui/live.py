@@ -13,6 +13,7 @@ from core.errors import TIPS
 from core.plots.numbers import count, duration, roughly, size
 from core.unforeseen import UNFORESEEN
 from pages._ui import guard, shell
+from pages._ui.words import word
 
 POLL_S = 1.5
 
@@ -143,7 +144,7 @@ def vitals(run: Run, state: RunState, *, left_s: float | None) -> None:
         ("Time left", roughly(left_s).capitalize() if left_s is not None else None,
          "Until it is judged and saved: from its pace so far, before that from the estimate.", 125),
         ("Time so far", duration((run.finished or time.time()) - run.started) if run.started else None, None, 125),
-        ("Memory", size(memory) if memory else None, None, 105),
+        ("Memory now", size(memory) if memory and not run.status.final else None, word("memory"), 125),
         ("Rows seen", count(samples) if samples else None, "Training rows, with repetition.", 95),
     ]
     with st.container(horizontal=True, gap="small"):

@@ -12,7 +12,7 @@ from core.domain.model import BundledModel
 from core.metrics import METRICS
 from core.models.methods import HOME
 from core.plots import thumbnail
-from core.plots.numbers import measured, roughly, size
+from core.plots.numbers import about, measured, size
 from pages._ui import devices, example, guard, shell
 from pages._ui.experiment import actions as experiment
 
@@ -43,7 +43,7 @@ def _time(ws: str, dataset: BundledDataset, model: BundledModel, effort: str) ->
         there_too = api.data.find(ws, dataset.id) is not None
         fetched = (0 if there else model.size_bytes) + (0 if there_too else dataset.size_bytes)
         first = f", after {size(fetched)} are fetched once" if fetched else ""
-        st.caption(f":material/timer: {len(recipes)} runs, **about {roughly(seconds)}** on this machine{first}. "
+        st.caption(f":material/timer: {len(recipes)} runs, **{about(seconds)}** on this machine{first}. "
                    "You may close the page meanwhile.",
                    help="From the speed measured on this machine, for one run after another; it can be off by a factor "
                         "of two.")

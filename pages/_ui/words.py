@@ -23,6 +23,18 @@ WORDS: dict[str, str] = {
     "experiment": "One dataset and several arms, trained so that they can be compared fairly.",
     "run": "One recipe, executed once.",
     "effort": "One dial from which epochs, batch size, text length, learning rate and adapter rank follow.",
+    "epoch": "One pass of training over all training rows.",
+    "step": "One update of the weights, from one batch of rows.",
+    "checkpoint": "The weights as they are at a moment of training. The one that judges best on validation rows is "
+                  "kept.",
+    "feature": "What a block puts out for a row: a list of numbers, the row's place in the feature space.",
+    "probe": "A simple classifier fitted on features that stay as they are: how well it does says how much they tell "
+             "of the classes.",
+    "CKA": "Centred kernel alignment: how alike two models arrange the same rows. 1 is the same up to rotation and "
+           "scale.",
+    "nearest neighbours": "The rows whose features are most alike (k-NN). Neighbours of one class are a good sign.",
+    "p-value": "How often chance alone would show a difference at least this large. Below 0.05, Thaw calls it a "
+               "difference.",
     "label budget": "How many labelled rows a run may use in all, training and validation together, each class in its "
                     "share. It shows what a method does with few labels.",
     "seed": "The number that fixes every random choice. Several seeds show how much of a difference is luck.",
@@ -40,6 +52,9 @@ WORDS: dict[str, str] = {
                    "wrong, else a bootstrap over rows): sharper than comparing two intervals.",
     "artifact": "What a run saves: the head, the adapter or weights, the tokenizer and the class names.",
     "trained parameters": "Numbers inside the model that training may change.",
+    "memory": "What a run adds to the memory in use: weights, gradients, optimiser, activations and buffers, without "
+              "the libraries. The plan estimates its peak, a run under way shows it at this moment, a result the "
+              "measured peak.",
     "resume": "Go on from the last checkpoint with the same recipe; the result is the same as if nothing had happened.",
     "fork": "Start a new run from this run's recipe with some of it changed.",
 }

@@ -32,7 +32,7 @@ def length(context: Context) -> Iterator[Finding]:
     cut = (f"; {share:.0%} are longer than {context.max_length} tokens and are cut there" if share
            else f"; all fit in {context.max_length}")
     yield Finding(code="length", severity=WARNING if share > 0.5 else INFO, count=round(share * len(context.texts)),
-                  message=f"Half of the texts have {exactly}{half:,} tokens or more, the longest twentieth "
+                  message=f"Half of the texts have {exactly}{half:,} tokens or more, one in twenty has "
                           f"{most:,} or more{cut}.",
                   remedy="Nothing to do where the beginning tells the class; otherwise choose a greater length or "
                          "shorten the texts.")

@@ -157,7 +157,7 @@ def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, 
     with shell.guarded():
         test = shell.api().experiments.paired(ws, str(a), str(b), metric=metric.name if metric else None,
                                                called=(names[str(a)], names[str(b)]))
-        st.markdown(f":material/balance: **{shell.escape(test.sentence)}**")
+        st.markdown(f":material/balance: **{shell.escape(test.sentence)}**", help=test.how)
         if isinstance(test, RightOrWrong):
             _right_or_wrong(test, shell.escape(names[str(a)]), shell.escape(names[str(b)]))
             judged.outcomes(ws, runs, names, str(a), str(b))

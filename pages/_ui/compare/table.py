@@ -18,6 +18,7 @@ from pages._ui.words import word
 
 SECONDS_ALONE = ("Without downloads; passes over the base model that runs share are counted at what they took, "
                  "whoever ran them.")
+MEMORY = word("memory")
 SECONDS_ADDED = "What the run adds to others: without those passes."
 AFTER = "validation"
 """These rows also chose the checkpoint: their numbers stand at the end."""
@@ -45,8 +46,8 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str],
         "All parameters": st.column_config.NumberColumn(format="compact"),
         "Seconds alone": st.column_config.NumberColumn(format="%.0f", help=SECONDS_ALONE),
         "Seconds added": st.column_config.NumberColumn(format="%.0f", help=SECONDS_ADDED),
-        "Memory estimated": st.column_config.NumberColumn(format="bytes", help="Before the start."),
-        "Memory measured": st.column_config.NumberColumn(format="bytes", help="The run's peak."),
+        "Memory estimated": st.column_config.NumberColumn(format="bytes", help=f"Before the start. {MEMORY}"),
+        "Memory measured": st.column_config.NumberColumn(format="bytes", help=f"At the highest moment. {MEMORY}"),
         "Artifact": st.column_config.NumberColumn(format="bytes", help=word("artifact")),
     }
     on_test = [metric for split, metric in scores if split == "test"]

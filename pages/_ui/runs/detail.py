@@ -130,9 +130,9 @@ def measurements(ws: str, run: Run, result: Result, *, planned: int | None = Non
         st.metric("Trained parameters", f"{count(result.trainable_params)} ({trained})",
                   width=235, help=word("trained parameters"))
         st.metric("Memory at peak", size(result.peak_memory_bytes), width=125,
-                  help="Measured while the run was under way.")
+                  help="Measured, the highest moment. " + word("memory"))
         st.metric("Memory estimated", size(result.estimated_memory_bytes), width=145,
-                  help="What was said before the start.")
+                  help="What was said before the start. " + word("memory"))
         st.metric("Artifact", size(result.artifact_bytes), width=90, help=word("artifact"))
         alone = "Without downloads; passes over the base model that runs share are counted, whoever ran them."
         st.metric("Time alone", duration(result.seconds), width=115, help=alone)

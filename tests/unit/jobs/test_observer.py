@@ -80,15 +80,6 @@ def test_a_long_run_thins_to_one_step_in_two_seconds(store: Store, observer: Sto
     assert max(b - a for a, b in pairwise(times)) < 3.0
 
 
-def test_steps_carry_measured_memory_and_a_given_one_stands(store: Store, observer: StoreObserver) -> None:
-    observer.step(step=1)
-    observer.step(step=2, memory_bytes=7)
-    observer.close()
-    first, second = store.events.after("r", 0)
-    assert 10_000_000 < first.data["memory_bytes"] < 100_000_000_000
-    assert second.data["memory_bytes"] == 7
-
-
 def test_progress_keeps_one_entry_a_phase(store: Store, observer: StoreObserver, clock: Clock) -> None:
     for phase in (Phase.FETCHING, Phase.CACHING):
         observer.phase(phase)

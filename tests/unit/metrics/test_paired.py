@@ -63,7 +63,9 @@ def test_sentences():
                                                                   "A is right on 5")
     assert ("by 10.0 points of accuracy (95 % interval" in paired.compare(*made(350, 2, 42, 6), name_a="x",
                                                                           name_b="y").sentence)
-    assert "p < 0.001" in paired.compare(*made(350, 2, 42, 6)).sentence
+    named = paired.compare(*made(350, 2, 42, 6))
+    assert "McNemar" in named.how and "p < 0.001" in named.how
+    assert "McNemar" not in named.sentence and " p " not in named.sentence, "the test's name is one layer down"
 
 
 @pytest.mark.parametrize("case", [(350, 42, 2, 6), (350, 2, 42, 6), (350, 12, 10, 6), (350, 10, 12, 6)])
@@ -74,10 +76,9 @@ def test_the_numbers_of_a_sentence_are_those_of_the_test(case):
     if "is better than" in got.sentence:
         low, high = sorted((abs(low), abs(high)))
         wanted = (f"by {abs(100 * got.difference.value):.1f} points of accuracy (95 % interval {low:.1f} to "
-                  f"{high:.1f}; exact McNemar p")
+                  f"{high:.1f}).")
     else:
-        wanted = (f"(difference {100 * got.difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}; "
-                  "exact McNemar p")
+        wanted = (f"(difference {100 * got.difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}).")
     assert wanted in got.sentence
 
 

@@ -114,4 +114,4 @@ def test_a_paired_sentence_of_lower_is_better_in_its_own_numbers() -> None:
     unsure = Judged(labels=sure.labels, predictions=sure.predictions, probabilities=sure.probabilities * spread)
     found = by_metric(LOSS, unsure, sure, name_a="probe", name_b="LoRA")
     assert found.sentence.startswith("LoRA is better than probe on these 200 rows: its mean margin is lower by 0.4")
-    assert "points" not in found.sentence and "paired bootstrap" in found.sentence
+    assert "points" not in found.sentence and "bootstrap" in found.how

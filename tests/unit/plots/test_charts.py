@@ -97,11 +97,13 @@ def test_a_run_chart_keeps_all_points_and_tells_the_best():
                             scores=[0.8, 0.75])
     chart = curves.run_chart(data, total_steps=10)
     assert [len(t.x) for t in chart.figure.data] == [3, 2, 2]
-    assert "0.800, at step 2" in chart.title and "fell, from 2.000 to 0.500" in chart.title
+    assert "0.800, at step 2" in chart.title and "fell from 2.000 to 0.500" in chart.title
 
 
 def test_a_rising_loss_is_not_said_to_fall():
-    assert "did not fall" in curves.run_chart(curves.RunCurves(steps=[1, 2], losses=[1.0, 2.0])).title
+    assert "Training loss rose from 1.000 to 2.000" in curves.run_chart(curves.RunCurves(steps=[1, 2], losses=[1.0, 2.0])).title
+    flat = curves.RunCurves(steps=[1, 2], losses=[1.0, 1.0])
+    assert "Training loss stayed at 1.000" in curves.run_chart(flat).title
 
 
 @pytest.mark.parametrize("x", ["steps", "seconds", "samples"])
