@@ -101,7 +101,8 @@ def test_a_run_chart_keeps_all_points_and_tells_the_best():
 
 
 def test_a_rising_loss_is_not_said_to_fall():
-    assert "Training loss rose from 1.000 to 2.000" in curves.run_chart(curves.RunCurves(steps=[1, 2], losses=[1.0, 2.0])).title
+    rising = curves.RunCurves(steps=[1, 2], losses=[1.0, 2.0])
+    assert "Training loss rose from 1.000 to 2.000" in curves.run_chart(rising).title
     flat = curves.RunCurves(steps=[1, 2], losses=[1.0, 1.0])
     assert "Training loss stayed at 1.000" in curves.run_chart(flat).title
 
