@@ -28,8 +28,8 @@ WORDS: dict[str, str] = {
     "checkpoint": "The weights as they are at a moment of training. The one that judges best on validation rows is "
                   "kept.",
     "feature": "What a block puts out for a row: a list of numbers, the row's place in the feature space.",
-    "probe accuracy": "A probe is a simple classifier, fitted on features that stay as they are: the share of rows it gets "
-                      "right says how much the features tell of the classes.",
+    "probe accuracy": "A probe is a simple classifier, fitted on features that stay as they are: the share of rows it "
+                      "gets right says how much the features tell of the classes.",
     "CKA": "Centred kernel alignment: how alike two models arrange the same rows. 1 is the same up to rotation and "
            "scale.",
     "nearest neighbours": "The rows whose features are most alike (k-NN). Neighbours of one class are a good sign.",

@@ -62,8 +62,8 @@ def test_estimated_times_say_about_once(path: Path) -> None:
 
 
 def test_every_term_of_the_pages_is_explained() -> None:
-    for term in ("probe accuracy", "block", "epoch", "interval", "CKA", "seed", "shift set", "artifact", "checkpoint", "feature",
-                 "memory"):
+    for term in ("probe accuracy", "block", "epoch", "interval", "CKA", "seed", "shift set", "artifact", "checkpoint",
+                 "feature", "memory"):
         assert WORDS[term]
     for term, meaning in WORDS.items():
         assert len(meaning) < 300 and meaning.endswith((".", "…")), term
