@@ -49,7 +49,7 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
 @pytest.mark.parametrize("path", [*PAGES, *SPOKEN], ids=lambda path: str(path.relative_to(ROOT)))
 def test_texts_use_the_words_of_the_glossary(path: Path) -> None:
     found = [f"{path.name}:{line}: {match[0]!r} in {text[:80]!r}: write {instead}"
-             for line, text in texts(path) if " " in text
+             for line, text in texts(path) if " " in text and "export default" not in text
              for wrong, instead in FORBIDDEN.items() if (match := re.search(wrong, text, re.IGNORECASE))
              and not any(path.name == name and match[0].startswith(word) for name, word in ALLOWED)]
     assert found == []
