@@ -69,7 +69,7 @@ class Person:
         await asyncio.sleep(chance.uniform(0, 10))
         until = time.monotonic() + seconds
         async with websockets.connect(f"ws{self._url[4:]}_stcore/stream", subprotocols=["streamlit"], max_size=None,
-                                      ping_interval=None) as self._socket:
+                                      open_timeout=PATIENCE_S, ping_interval=None) as self._socket:
             listener = asyncio.create_task(self._listen())
             await self._open("", "")
             visit = 0

@@ -13,6 +13,7 @@ from core.analysis.comparison import recipe_of
 from core.analysis.curves import Curves
 from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
+from core.api import curve_events
 from core.api.data import Data
 from core.api.desk import Desk
 from core.api.models import Models
@@ -62,9 +63,9 @@ class Runs:
         return Progress(run=run, events=events, last_seq=events[-1].seq if events else after)
 
     def curves(self, ws: str, id: str) -> Curves:
-        """Learning curves of the whole run, at most 1000 points each."""
-        self.get(ws, id)
-        return curve_points.from_events(self._desk.store.events.after(id, 0, kinds=("step", "eval")))
+        """Learning curves of the whole run, at most 1000 points each. Asked again, it reads only what is new."""
+        run = self.get(ws, id)
+        return curve_points.from_events(curve_events.of(self._desk.store, id, attempt=run.attempts))
 
     def result(self, ws: str, id: str, *, complete: bool = False) -> Result | None:
         """What a run measured; None while it has not ended or when it ended without a result.

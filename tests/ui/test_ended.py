@@ -352,3 +352,18 @@ def test_a_stopped_run_says_what_was_planned_and_a_half_frozen_one_what_is_froze
     said = dict(zip(table["Setting"], table["Value"], strict=True))
     assert said["Frozen"] == "embeddings, blocks 0–2 frozen"
     assert at.title[0].value == "Partly frozen"
+
+
+def test_a_run_deleted_in_another_tab_loses_its_buttons(app, ended, settings, monkeypatch):
+    from pages._ui.runs import detail
+
+    at = app("run", run=ended.failed)
+    assert any(button.key == "delete" for button in at.button)
+    Thaw(settings).runs.delete(WORKSPACE, ended.failed)
+    drawn = []
+    with monkeypatch.context() as watching:
+        watching.setattr(detail.st, "rerun", lambda: drawn.append("again"))
+        detail._still_there(WORKSPACE, ended.failed)
+    assert drawn == ["again"]
+    at.run()
+    assert not any(button.key == "delete" for button in at.button) and "deleted" in at.error[0].value

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.domain.run import JobKind, Result, Run, Status
+from core.errors import NotFoundError
 from core.metrics import METRICS, primary
 from core.planning import names
 from core.planning.knobs import KNOBS, value
@@ -20,6 +21,10 @@ from pages._ui.words import word
 
 if TYPE_CHECKING:
     from core.api import Curves
+
+
+SEEN_S = 20.0
+"""Seconds after which a page of a run that has ended looks whether the run is still there."""
 
 
 def heading(ws: str, run: Run) -> None:
@@ -56,10 +61,21 @@ def damage(ws: str, run: Run) -> None:
 def panel(ws: str, run: Run) -> None:
     """The live part; polls only while the run is not final."""
     guard.fragment(_panel, run_every=None if run.status.final else live.POLL_S)(ws, run.id, run.status.final)
+    if run.status.final:
+        guard.fragment(_still_there, run_every=SEEN_S)(ws, run.id)
+
+
+def _still_there(ws: str, run_id: str) -> None:
+    """Deleted elsewhere: the page is drawn again, without its buttons, and says so."""
+    try:
+        shell.api().runs.get(ws, run_id)
+    except NotFoundError:
+        st.rerun()
 
 
 def _panel(ws: str, run_id: str, was_final: bool) -> None:
     with shell.guarded():
+        _still_there(ws, run_id)
         run, state = live.follow(ws, run_id)
         shown = st.session_state.setdefault(f"status_{run_id}", run.status)
         if run.status.final != was_final or run.status is not shown:
