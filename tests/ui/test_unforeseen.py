@@ -35,7 +35,9 @@ def everything(settings: Any) -> dict[str, dict[str, str]]:
     dataset = write_dataset(settings, n_rows=90)
     put_facts(settings)
     ended = put_runs(settings, dataset)
-    return {"dataset": {"dataset": dataset.id}, "run": {"run": ended.done[1]}}
+    experiment = Thaw(settings).runs.get(WORKSPACE, ended.failed).experiment
+    return {"dataset": {"dataset": dataset.id}, "run": {"run": ended.done[1]},
+            "experiment": {"experiment": str(experiment)}}
 
 
 def assert_told(at: AppTest, settings: Any, log: str = logs.WEB) -> None:
@@ -76,6 +78,7 @@ def test_every_call_that_a_page_makes_may_fail(app: Callable[..., AppTest], ever
 
 
 @pytest.mark.parametrize(("page", "key", "part", "method"), [
+    ("experiment", "duplicate", Experiments, "default_recipe"),
     ("run", "stop", Runs, "stop"), ("run", "resume", Runs, "resume"), ("train", "start", Experiments, "submit"),
     ("home", "first_comparison", Experiments, "compare_bundled"), ("data", "add_bbc-news", Models, "prepare")])
 def test_every_click_may_fail(app: Callable[..., AppTest], everything: dict[str, dict[str, str]], settings: Any,
