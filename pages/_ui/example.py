@@ -39,7 +39,8 @@ def banner() -> None:
         st.caption(f"Not your runs: measured elsewhere, {_day(card)}. Nothing can be changed.", width="content")
         with st.popover("About it"):
             _about(card)
-        if st.button("Close the example", icon=":material/close:", key="close_example"):
+        if st.button("Close", icon=":material/close:", key="close_example",
+                     help="Back to your own workspace; the home page leads here again."):
             leave()
 
 
