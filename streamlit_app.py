@@ -27,4 +27,5 @@ if __name__ == "__main__":
     draw()
 else:  # the server imports this file to find the app, whose script it is
     server.keep_private()
+    server.few_arenas()
     app = st.App(__file__, middleware=server.MIDDLEWARE, routes=downloads.routes())

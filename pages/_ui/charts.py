@@ -31,7 +31,7 @@ def show(chart: Chart, *, key: str, help: str | None = None,
                     selection_mode="points")
 
 
-@st.cache_resource(max_entries=200, show_spinner=False)
+@st.cache_resource(max_entries=100, show_spinner=False)
 def kept(key: tuple[Any, ...], _make: Callable[[], Chart]) -> Chart:
     """A chart, made once in this process: `key` must name all that it depends on. Treat it as read-only."""
     return _make()

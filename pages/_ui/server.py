@@ -6,6 +6,7 @@ are taken.
 
 from __future__ import annotations
 
+import ctypes
 import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -43,6 +44,8 @@ UPLOADS_HELD = 64
 ONLY_HERE = ("This Thaw answers only the machine it runs on. Whoever runs it can open it to others: set THAW_PUBLIC=1 "
              "and start it again with --server.address 0.0.0.0.")
 NO_UPLOADER = "No page of this session asks for a file. Open the Data page and choose the file there."
+_ARENA_MAX = -8
+"""M_ARENA_MAX of glibc's malloc.h."""
 _uploader_shown: dict[str, bool] = {}
 """Session -> whether the page that it has open shows an uploader."""
 
@@ -82,6 +85,15 @@ def keep_private() -> None:
         settings.keep_private(settings.load())
     except (ThawError, OSError) as error:
         log.error("The data folder could not be closed to other accounts: %s", error)
+
+
+def few_arenas() -> None:
+    """Let all threads take memory from two places. Each session runs in threads of its own, and glibc keeps a place for
+    each of up to eight a core, which fill up and are not given back; elsewhere nothing is done."""
+    try:
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
+    except (OSError, AttributeError, TypeError):
+        log.debug("This C library has no arenas to limit.")
 
 
 def is_this_machine(scope: Scope) -> bool:

@@ -97,7 +97,9 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
             scored = f" {data.metric.heading('validation')}: {data.scores[-1]:.3f}." if data.scores else ""
             st.caption(f"This method is solved in one go, so there is no learning curve.{scored}")
         elif not data.empty:
-            chart = curve_plots.run_chart(data, total_steps=state.step.get("total_steps"), ended=run.status.final)
+            total = state.step.get("total_steps")
+            drawn = ("curves", ws, run_id, run.attempts, len(data.steps), len(data.scores), total, run.status.final)
+            chart = charts.kept(drawn, lambda: curve_plots.run_chart(data, total_steps=total, ended=run.status.final))
             if data.drawable:
                 charts.show(chart, key=f"curves_{run_id}")
             else:  # one dot is no chart
