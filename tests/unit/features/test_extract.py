@@ -197,3 +197,26 @@ def test_each_block_is_pooled_as_the_body_hands_it_on(network: Network, encoded:
     for values, name in zip(hidden, found, strict=True):
         np.testing.assert_allclose(found[name], pool(values, mask, "mean")[SHUFFLED].numpy(), atol=1e-5)
     assert reports[-1] == (5, 5)
+
+
+def test_of_a_block_that_hands_on_a_tuple_the_first_value_is_pooled(encoded: EncodedTexts) -> None:
+    body = Turned(lambda block, first: block(first[0]), 2)
+    network = Network(body, head=nn.Linear(8, 2), stack=Stack(("blocks.0", "blocks.1")), pooling="mean")
+    found = every_block(network, encoded, SHUFFLED, precision="fp32")
+    inputs = encoded.batch(SHUFFLED)
+    with torch.no_grad():
+        first = body.blocks[0](body.embed(inputs["input_ids"]))[0]
+        wanted = pool(first, inputs["attention_mask"], "mean")
+    np.testing.assert_allclose(found["block 0"], wanted.numpy(), atol=1e-5)
+
+
+def test_what_enters_a_block_of_rows_that_are_all_alike_is_kept_flat(encoded: EncodedTexts, tmp_path: Path) -> None:
+    network = Network(Turned(lambda block, first: block(first)), head=nn.Linear(8, 2),
+                      stack=Stack(("blocks.0", "blocks.1")), pooling="mean")
+    rows, alike = np.array([0, 2, 4]), SimpleNamespace(ragged=False, lengths=np.ones(7, int), batch=encoded.batch)
+    kept = RowStore(tmp_path, "prefix", key={}, offsets=np.arange(8), width=32 * 8)
+    extract.fill_prefix(kept, network, alike, rows, boundary=1, precision="fp32",  # type: ignore[arg-type]
+                        report=lambda *_: None)
+    with torch.no_grad():
+        wanted = network.body.blocks[0](network.body.embed(encoded.batch(rows)["input_ids"]))  # type: ignore[operator,union-attr,index]
+    np.testing.assert_allclose(kept.read_single(rows), wanted.flatten(1).numpy(), atol=1e-5)
