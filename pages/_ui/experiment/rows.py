@@ -61,7 +61,7 @@ def _panel(ws: str, group: Group, drawn: object, was_moving: bool) -> None:
         told: set[str] = set()
         for run in shown:
             method = run.recipe.method if run.recipe else ""
-            _row(ws, run, called[run.id], outlook.runs.get(run.id), summary=method not in told,
+            _row(ws, run, called[run.id], outlook.runs.get(run.id), summary=moving and method not in told,
                  others=any(not other.status.final for other in members))
             told.add(method)
         if len(members) > len(shown):
@@ -98,11 +98,12 @@ def _undo(ws: str, experiment: str, left_s: float) -> None:
 def _row(ws: str, run: Run, name: str, when: Stretch | None, *, summary: bool, others: bool) -> None:
     """others: whether more runs of the experiment are under way."""
     with st.container(border=True, key=f"row_{run.id}"):
-        left, middle, right = st.columns([5, 4, 4], vertical_alignment="center")
+        left, middle, right = st.columns([4, 3, 6] if run.status.final else [5, 4, 4], vertical_alignment="center")
         with left, st.container(gap=None):
-            shell.link("run", f"**{shell.escape(name)}**", icon=":material/chevron_right:",
-                       help=names.whole(run), run=run.id)
             card = REGISTRY[run.recipe.method].card if run.recipe and run.recipe.method in REGISTRY else None
+            about = [names.whole(run), *([card.summary] if card and not summary else [])]
+            shell.link("run", f"**{shell.escape(name)}**", icon=":material/chevron_right:", help="\n\n".join(about),
+                       run=run.id)
             if card and summary:
                 st.caption(card.summary)
         result = shell.api().runs.result_of(run)
@@ -146,9 +147,9 @@ def _score(run: Run, story: live.RunState | None, result: Result | None) -> None
             st.caption("No test score: the dataset has no test row.")
             return
         found = scores[metric.name]
-        st.markdown(f"**{measured(found.value, found.low, found.high)}** {metric.on('test')}",
-                    help=f"{metric.explanation} {word('interval')}")
-        with st.container(horizontal=True, gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{measured(found.value, found.low, found.high)}** {metric.on('test')}", width="content",
+                        help=f"{metric.explanation} {word('interval')}")
             shell.link("features", "See inside", icon=":material/scatter_plot:", run=run.id)
             use = "Look closer" if shell.recorded() else "Use it"
             shell.link("run", use, icon=":material/download:" if use == "Use it" else ":material/search:", run=run.id)

@@ -10,9 +10,11 @@ import streamlit as st
 
 from core.analysis import NOTHING, ROWS_OFFERED, SECOND_ROWS, SHIFT_SET, Availability, FeatureComparison, View
 from core.domain.dataset import Split
+from core.domain.model import Weights
 from core.domain.run import Run, Status
 from core.domain.side import Side, Which
 from core.errors import NotFoundError
+from core.models import methods
 from core.planning import names
 from core.plots.numbers import size
 from pages._ui import shell, start
@@ -172,13 +174,20 @@ def _side_b(run: str, known: Known, *, slider: bool) -> Side:
 
 
 def _first_run(known: Known) -> str:
-    """The run that the address names, else one with features, else one that could have them, else any."""
+    """The run that the address names, else one with features, else one that could have them, else any; of several the
+    newest that moved pretrained features."""
     wanted = st.query_params.get("run", "")
     if wanted in known:
         return wanted
     ready = [id for id, (_, found) in known.items() if found.ready]
     possible = [id for id, (_, found) in known.items() if not found.reason]
-    return next(iter([*ready, *possible, *known]))
+    moved = [id for id in ready if _moves_pretrained(known[id][0])]
+    return next(iter([*moved, *ready, *possible, *known]))
+
+
+def _moves_pretrained(run: Run) -> bool:
+    card = methods.REGISTRY[run.recipe.method].card if run.recipe and run.recipe.method in methods.REGISTRY else None
+    return card is not None and not card.solved and card.weights is not Weights.FRESH
 
 
 def _model_a(known: Known, labels: Mapping[str, str], b: Side) -> Side:
