@@ -61,6 +61,17 @@ function reachScrollers() {
   }
 }
 
+/** What a page adds to its own address by itself is no step of its own: Back leaves the page. */
+function keepHistoryShort() {
+  const push = history.pushState.bind(history)
+  history.pushState = (state, title, url) => {
+    const next = new URL(url ?? location.href, location.href)
+    const kept = [...new URLSearchParams(location.search)].every(([name, value]) => next.searchParams.get(name) === value)
+    if (next.pathname === location.pathname && kept) history.replaceState(state, title, url)
+    else push(state, title, url)
+  }
+}
+
 function set(element, name, value) {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value)
 }
@@ -70,6 +81,7 @@ export default function () {
   window.thawAccess = true
   mendHelp()
   closeMenuAfterChoice()
+  keepHistoryShort()
   let waiting = false
   const mend = () => { waiting = false; nameCells(); silenceIcons(); reachScrollers() }
   new MutationObserver(() => {

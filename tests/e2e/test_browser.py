@@ -1,8 +1,6 @@
 """The app as a person meets it, in a real browser."""
 
-import os
 import re
-import signal
 
 import pytest
 from playwright.sync_api import expect
@@ -130,75 +128,3 @@ def test_a_fork_starts_a_new_run_with_what_was_changed(past, serve, page):
     assert new.recipe.lora.rank == 4
     assert new.recipe.freeze.frozen == ("block 0", "block 1")
     assert api.runs.get(WORKSPACE, ended.done[1]).recipe.lora.rank == 8
-
-
-def test_rename_and_delete_ask_in_a_dialog(past, serve, page):
-    settings, ended = past
-    open_run(page, serve(), ended.failed).get_by_role("button", name="Rename").click()
-    page.get_by_role("dialog").get_by_label("New name", exact=True).fill("My **full** run")
-    page.get_by_role("dialog").get_by_label("New name", exact=True).press("Enter")
-    press(page, "Save")
-    expect(page.get_by_role("heading", name="My **full** run")).to_be_visible(timeout=SLOW)
-    page.get_by_role("button", name="Delete", exact=True).click()
-    press(page, "Keep it")
-    expect(page.get_by_role("dialog")).to_have_count(0, timeout=SLOW)
-    assert len(Thaw(settings).runs.all(WORKSPACE)) == 3
-    page.get_by_role("button", name="Delete", exact=True).click()
-    press(page, "Delete")
-    expect(page.get_by_role("heading", level=1, name="Tiny, MiniLM")).to_be_visible(timeout=SLOW)
-    assert len(Thaw(settings).runs.all(WORKSPACE)) == 2
-    honest(page)
-
-
-def test_charts_speak_to_a_screen_reader(past, serve, page):
-    page.goto(serve().url(f"compare?ws={WORKSPACE}"))
-    chart = page.get_by_label(re.compile("No clear winner in test accuracy.*Linear probe 1.00"))
-    expect(chart.first).to_be_visible(timeout=SLOW)
-    honest(page)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(2400)
-def test_from_an_empty_folder_to_a_finished_comparison(serve, page):
-    server = serve()
-    page.goto(server.url())
-    page.get_by_role("button", name="Compare on BBC News with MiniLM").click(timeout=SLOW)
-    expect(page).to_have_url(re.compile(r"/experiment\?.*experiment="), timeout=SLOW)
-    expect(page.get_by_role("heading", name="BBC News, MiniLM")).to_be_visible(timeout=SLOW)
-    address = page.url
-    page.reload()
-    expect(page.get_by_role("heading", name="BBC News, MiniLM")).to_be_visible(timeout=SLOW)
-    assert page.url == address
-
-    expect(page.get_by_role("heading", name="Results")).to_be_visible(timeout=600_000)
-    os.kill(server.process.pid, signal.SIGKILL)
-    server.process.wait()
-    again = serve(port=server.port)
-    page.goto(address)
-    expect(page.get_by_role("heading", name="How good")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text(re.compile(r"0\.9\d.* test accuracy")).first).to_be_visible(timeout=SLOW)
-    honest(page)
-
-    page.get_by_role("link", name="All runs").click()
-    expect(page.get_by_text(re.compile(r"^test accuracy 0\.\d"))).to_have_count(6, timeout=1_800_000)
-    honest(page)
-    page.get_by_role("link", name="Compare", exact=True).last.click()
-    expect(page.get_by_role("heading", level=1, name="Compare")).to_be_visible(timeout=SLOW)
-    for words in ("How good", "Is one really better?", "How fast", "Which errors", "What differs between the recipes"):
-        expect(page.get_by_role("heading", name=words)).to_be_visible(timeout=SLOW)
-    expect(page.locator(".js-plotly-plot")).to_have_count(5, timeout=SLOW)
-    honest(page)
-
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Train", exact=True).click()
-    cell = page.get_by_role("button", name=re.compile("embeddings"))
-    expect(cell).to_be_visible(timeout=SLOW)
-    before = page.get_by_text(re.compile("parameters train")).inner_text()
-    cell.focus()
-    page.keyboard.press("Enter")
-    expect(page.get_by_text(re.compile("parameters train"))).not_to_have_text(before, timeout=SLOW)
-    honest(page)
-
-    mapped = again.libraries()
-    assert "streamlit" in mapped or "python" in mapped
-    for heavy in ("libtorch", "/torch/", "bitsandbytes"):
-        assert heavy not in mapped, f"the web process has mapped {heavy}"

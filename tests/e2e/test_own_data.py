@@ -1,5 +1,4 @@
-"""A person's own data, from an empty folder to a comparison: a CSV with a leak, then an archive of pictures, in a real
-browser."""
+"""A person's own data in a real browser: on the pages of a dataset, and an archive of pictures up to a comparison."""
 
 from __future__ import annotations
 
@@ -86,7 +85,6 @@ def train_and_compare(page, *, without: tuple[str, ...]):
     compare."""
     page.get_by_test_id("stMain").get_by_role("link", name="Train on it").click()
     expect(page.get_by_role("heading", level=1, name="Train")).to_be_visible(timeout=SLOW)
-    page.get_by_role("button", name="Fetch and inspect").click(timeout=SLOW)
     expect(page.get_by_role("heading", name="Freeze grid")).to_be_visible(timeout=TRAINED)
     settled(page)
     page.get_by_role("radio", name="Quick").or_(page.get_by_role("button", name="Quick")).first.click()
@@ -106,37 +104,6 @@ def train_and_compare(page, *, without: tuple[str, ...]):
     for words in ("How good", "Is one really better?", "Which errors"):
         expect(page.get_by_role("heading", name=words)).to_be_visible(timeout=SLOW)
     honest(page)
-
-
-def test_a_table_with_a_leak_is_mended_and_compared(serve, page, tmp_path):
-    table = tmp_path / "sklearn topics.csv"
-    table.write_bytes(leaky_csv())
-    server = serve()
-    page.goto(server.url("data"))
-    bring(page, server, table)
-    text = honest(page)
-    assert f"{180 + LEAKED} rows read, {180 + LEAKED} kept, 0 left out" in text
-    assert f"{LEAKED} rows have the same text as a row on another side of the split" in text
-    page.get_by_role("button", name="Open the dataset").click()
-    leaks = page.get_by_role("combobox", name=re.compile("What to do: .* on another side of the split"))
-    expect(leaks).not_to_have_count(0, timeout=SLOW)
-    settled(page)
-    for choice in leaks.all():                                       # equal rows, and nearly equal ones
-        choice.click()
-        page.get_by_role("option").filter(has_text="Drop these rows").click()
-        settled(page)
-    page.get_by_role("button", name="Apply", exact=True).click()
-    expect(page.get_by_text("What was changed")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("another side of the split: scores")).to_have_count(0, timeout=SLOW)  # the old report goes
-    honest(page)
-    expect(page.get_by_role("heading", name="Rows by class and split")).to_be_visible(timeout=SLOW)
-    page.get_by_label("Containing").fill("k-means")
-    page.get_by_label("Containing").press("Enter")
-    settled(page)
-    shown = page.get_by_role("region", name=re.compile(r"\d+ rows of sklearn topics"))
-    expect(shown).to_be_visible(timeout=SLOW)
-    honest(page)
-    train_and_compare(page, without=("Partly frozen", "Full fine-tuning"))
 
 
 def test_the_navigation_leads_from_an_open_thing_to_all_of_them(serve, page, tmp_path):
