@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TOPICS = ("cluster", "decomposition", "linear_model")
 LEAKED = 4
-TRAINED = 240_000
+TRAINED = 600_000
 """Milliseconds that two short runs may take, the fetching of their base model included."""
 
 

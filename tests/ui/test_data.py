@@ -499,7 +499,7 @@ def test_rows_of_pictures_show_them_and_follow_the_class(app, settings):
     rows = at.dataframe[-1].value
     assert rows["picture"].str.startswith("data:image/png;base64,").all()
     at.selectbox(key="rows_label").set_value(dataset.classes[0]).run()
-    assert set(at.dataframe[-1].value["label"]) == {dataset.classes[0]}
+    assert set(at.dataframe[-1].value["Class"]) == {dataset.classes[0]}
 
 
 @pytest.mark.parametrize("job", ["nope", "../../etc"])

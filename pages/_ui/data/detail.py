@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.data.report import ImportReport
 
 SHOWN = 50
+_HEADS = {"row_id": "Row", "text": "Text", "label": "Class", "file": "File"}
 HITS, AROUND = 5, 80
 """Rows shown with the search text highlighted, and characters around it."""
 
@@ -106,6 +107,7 @@ def _rows(ws: str, dataset: Dataset) -> None:
     if pictured:
         small = pictures.of_dataset(str(shell.api().settings.home), ws, dataset.id, tuple(row["image"] for row in rows))
         rows = [{k: v for k, v in row.items() if k != "image"} for row in pictures.with_pictures(rows, "image", small)]
+    rows = [{_HEADS.get(name, name): cell for name, cell in row.items()} for row in rows]
     pictures.table(rows, key="rows", alt=f"{len(rows)} rows of {dataset.name}", pictures=pictured,
                    height=460 if pictured else "auto")
     if found and pages > 1:

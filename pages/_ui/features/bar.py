@@ -35,6 +35,7 @@ class Chosen:
     a: Side
     b: Side
     names: tuple[str, str]
+    """Of both in the words of the page: what tells these two apart."""
     rows: int
     second: str
     """`shift`, `none`, or the id of a second dataset."""
@@ -73,7 +74,8 @@ def choose(ws: str) -> Chosen | None:
             return None
     st.query_params["a"], st.query_params["b"], st.query_params["beside"] = a.text, b.text, second
     st.session_state["_features_a"], st.session_state["_features_b"] = a.text, b.text
-    return Chosen(a=a, b=b, names=(_name(a, labels), _name(b, labels)), rows=rows, second=second, replayed=replayed)
+    said = names.short([known[id][0] for id in dict.fromkeys((a.run, b.run))], run_list.titles(ws))
+    return Chosen(a=a, b=b, names=(_name(a, said), _name(b, said)), rows=rows, second=second, replayed=replayed)
 
 
 def _second(ws: str, run: Run, *, steps: bool) -> str:
