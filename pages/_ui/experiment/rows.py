@@ -98,7 +98,8 @@ def _undo(ws: str, experiment: str, left_s: float) -> None:
 def _row(ws: str, run: Run, name: str, when: Stretch | None, *, summary: bool, others: bool) -> None:
     """others: whether more runs of the experiment are under way."""
     with st.container(border=True, key=f"row_{run.id}"):
-        left, middle, right = st.columns([4, 3, 6] if run.status.final else [5, 4, 4], vertical_alignment="center")
+        shares = [3, 3, 8] if run.status is Status.DONE else [5, 4, 4]
+        left, middle, right = st.columns(shares, vertical_alignment="center")
         with left, st.container(gap=None):
             card = REGISTRY[run.recipe.method].card if run.recipe and run.recipe.method in REGISTRY else None
             about = [names.whole(run), *([card.summary] if card and not summary else [])]
