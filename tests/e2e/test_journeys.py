@@ -94,7 +94,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
 # -- a participant -----------------------------------------------------------------------------------------------------
 
 
-def test_a_participant_from_the_first_press_to_understanding(servers, page, record_property):
+def test_a_participant_from_the_first_press_to_understanding(servers, page, record_testsuite_property):
     page.set_default_timeout(SLOW)
     page.goto(servers[-1].url())
     the_first_page(page)
@@ -111,7 +111,7 @@ def test_a_participant_from_the_first_press_to_understanding(servers, page, reco
     page.locator("[class*=st-key-row_]").get_by_role("link", name="See inside").first.click()
     inside(page)
     walked = f"{time.monotonic() - began:.0f} s"
-    record_property("from the press to the first map", walked)
+    record_testsuite_property("from the press to the first map", walked)
     if SHOTS:
         (Path(SHOTS) / "first-map.txt").write_text(walked)
     look(page, "participant-5-inside")
@@ -160,7 +160,7 @@ def the_recorded_example(page: Page) -> None:
     page.get_by_role("link", name="See inside").first.click()
     inside(page)
     expect(page.get_by_text("Not your runs: measured elsewhere")).to_be_visible()
-    button(page, re.compile("Close the example")).click()
+    button(page, re.compile("Close$")).click()
     title(page, "Thaw")
 
 
