@@ -149,7 +149,7 @@ def test_an_archive_of_pictures_is_looked_at_and_compared(serve, page, tmp_path)
     page.goto(server.url("data"))
     bring(page, server, archive)
     text = honest(page)
-    assert "120 rows read, 120 usable, 0 left out" in text and "3 classes" in text
+    assert "120 rows read, 120 kept, 0 left out" in text and "3 classes" in text
     assert "121 files are such as a system or a program keeps for itself" in text  # what macOS puts into a ZIP
     page.get_by_role("button", name="Open the dataset").click()
     expect(page.get_by_role("region", name=re.compile(r"\d+ rows of digits"))).to_be_visible(timeout=SLOW)
