@@ -253,7 +253,7 @@ def test_an_import_that_failed_for_an_unforeseen_reason_says_where_the_details_a
     store.queue.finish(job, fence=claim.fence, status=Status.FAILED, failure=failure)
     at = app("dataset", **{"import": job})
     assert not at.exception
-    told = at.error[0].value
+    told = at.error[0].value + at.code[0].value  # the words of the error are one layer down
     for part in ("Something inside Thaw went wrong", "Oddity", logs.WORKER, "please report"):
         assert part in told
 
