@@ -131,7 +131,7 @@ def load(side: Side, *, settings: Settings, device: str | None = None) -> Loaded
     task = _read(folder / LABELS_FILE, lambda data: tasks.get(recipe.task).load(folder, data))
     network = task.build(facts_module.folder(recipe.base_model, settings), recipe=recipe, facts=facts,
                          weights=Weights.PRETRAINED if base else card.weights, dropout=0.0,
-                         compute_dtype=compute_dtype(precision), device=where, reads_only=base)
+                         compute_dtype=compute_dtype(precision), device=where)
     network.head.load_state_dict(load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE)))
     if not base:
         _load_body(network, folder, where)

@@ -261,8 +261,9 @@ def test_datasets_and_imports_are_as_they_were(old: Old) -> None:
 def test_models_recipes_and_estimates_are_as_they_were(old: Old) -> None:
     for asked, found, wanted in old.asked("model_facts", "methods", "default_recipe", "estimate"):
         changed = differences(found, wanted)
-        if asked.startswith("estimate"):  # what is held in memory is counted by other causes since
-            changed = [line for line in changed if not line.startswith((".memory.activations ", ".memory.runtime "))]
+        if asked.startswith("estimate"):  # memory is counted by other causes since, time with the solving of the head
+            changed = [line for line in changed
+                       if not line.startswith((".memory.activations ", ".memory.runtime ", ".seconds "))]
         assert changed == [], asked
 
 
@@ -295,8 +296,9 @@ def test_comparisons_are_as_they_were(old: Old) -> None:
 def test_measured_features_open_without_being_measured_again(old: Old) -> None:
     before = reports(old.answers.home)
     asked = list(old.asked("features", "beside_choices", "shift", "story", "yardstick", "weight_changes"))
-    for question, found, wanted in asked:
-        assert differences(found, wanted) == [], question
+    for question, found, wanted in asked:  # sentences name the two models since
+        lines = [line for line in differences(found, wanted) if not re.match(r"\.findings\[\d+\] was", line)]
+        assert lines == [], question
     assert reports(old.answers.home) == before
     story = plain(old.answers.story(old.expected["trained"][1], "block 1"))
     assert len(story["steps"]) > 2
@@ -329,7 +331,8 @@ def test_trained_models_still_predict_what_was_recorded(old: Old) -> None:
 
 def test_documents_of_the_command_line_are_as_they_were(second: Old) -> None:
     for asked, found, wanted in second.asked("command"):
-        assert differences(found, wanted, near=2e-3) == [], asked
+        lines = differences(found, wanted, near=2e-3)  # of findings, numbers stay and words may change
+        assert [line for line in lines if not re.match(r".*findings\[\d+\](\.message)? was", line)] == [], asked
 
 
 @pytest.mark.slow

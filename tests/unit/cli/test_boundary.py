@@ -24,7 +24,8 @@ from tests import tiny
 ROOT = Path(__file__).resolve().parents[3]
 ARGUMENTS: dict[str, list[str]] = {
     "data_check": ["data", "check", "x.csv"], "compare": ["compare", "--data", "x", "--model", "m", "--out", "o"],
-    "shift": ["shift", "run"],
+    "data_mend": ["data", "mend", "d", "--do", "x"], "data_undo": ["data", "undo", "d"],
+    "example_make": ["example", "make"], "shift": ["shift", "run"],
     "predict": ["predict", "run", "--input", "x"], "export": ["export", "run", "--to", "t", "--as", "merged"],
     "runs": ["runs"], "resume": ["resume", "run"], "stop": ["stop", "run"], "supervise": ["supervise"],
     "doctor": ["doctor"]}
