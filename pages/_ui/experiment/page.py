@@ -50,10 +50,16 @@ def choice(ws: str) -> None:
             if experiment is not None and experiment in named:
                 shell.link("experiment", shell.escape(named[experiment]), icon=":material/science:",
                            experiment=experiment)
-    rows.panel(ws, rows.Group(experiment=None, ids=tuple(run.id for run in members)), members)
+    group = rows.Group(experiment=None, ids=tuple(run.id for run in members))
+    over = bool(ids) and all(run.status.final for run in members)
+    if not over:
+        rows.panel(ws, group, members)
     if ids:
         st.header("Results", anchor=results.ANCHOR, divider="gray")
         results.draw(ws, members, ids)
+    if over:
+        with st.expander("The runs, one by one", icon=":material/list:"):
+            rows.panel(ws, group, members)
 
 
 def _ids(runs: Sequence[Run]) -> set[str]:
