@@ -91,11 +91,15 @@ def _pretrained(folder: Path, found: Architecture) -> nn.Module:
 
 
 def _hold_matrices(body: nn.Module, dtype: torch.dtype) -> None:
-    """Round the weights of linear layers and convolutions now, as autocast would in every pass."""
+    """Round the weights of plain linear layers now, as autocast would in every pass.
+
+    No subclass, which may compute with its weight first, and no convolution: BiT standardises the weights of its own,
+    and DINOv3 makes its positions in the type of its first.
+    """
     from transformers.pytorch_utils import Conv1D
 
     for module in body.modules():
-        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, Conv1D)) and module.weight.ndim > 1:
+        if type(module) in (nn.Linear, Conv1D):
             module.weight.data = module.weight.data.to(dtype)
 
 
