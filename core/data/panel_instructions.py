@@ -12,7 +12,7 @@ CAPITALS = {"France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Germany": "B
             "Thailand": "Bangkok", "Iraq": "Baghdad", "Russia": "Moscow", "China": "Beijing", "Denmark": "Copenhagen"}
 OPPOSITES = [("hot", "cold"), ("big", "small"), ("fast", "slow"), ("old", "young"), ("light", "dark"), ("hard", "soft"),
              ("early", "late"), ("rich", "poor"), ("open", "closed"), ("near", "far"), ("strong", "weak"),
-             ("full", "empty"), ("high", "low"), ("wet", "dry"), ("loud", "quiet"), ("sharp", "blunt"),
+             ("happy", "sad"), ("high", "low"), ("wet", "dry"), ("loud", "quiet"), ("sharp", "blunt"),
              ("deep", "shallow"), ("wide", "narrow"), ("first", "last"), ("brave", "cowardly")]
 PASTS = {"go": "went", "eat": "ate", "see": "saw", "take": "took", "write": "wrote", "run": "ran", "sing": "sang",
          "think": "thought", "buy": "bought", "teach": "taught", "fly": "flew", "know": "knew", "begin": "began",
