@@ -20,6 +20,7 @@ def wrap(network: Network, body: nn.Module) -> None:
     """Let `network` compute with its wrapped `body`."""
     network.body = body
     network.stack = network.stack.under(WRAPPED)
+    network.settle()
     if network.device.type == "cpu":  # where thin products are slow: a step takes about a fifth less
         merge_on_the_fly(body)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding
 
 from core.errors import ModelError
 
@@ -62,6 +62,21 @@ def read(folder: Path) -> Architecture:
     return Architecture(config, auto, {"add_pooling_layer": False} if without_pooler else {})
 
 
+def read_language(folder: Path) -> Architecture:
+    """The whole causal language model in a folder, its output layer included.
+
+    Raises ModelError for a model that is none, or reads more than texts.
+    """
+    config = _config(folder)
+    several = getattr(config, "is_encoder_decoder", False) or hasattr(config, "vision_config")
+    if several or _class_of(config, AutoModelForCausalLM) is None:
+        raise ModelError(f"The base model {folder.name} is no causal language model.",
+                         why=f"transformers knows none of the type {config.model_type} that reads and writes texts "
+                             "alone.",
+                         remedy="Choose a decoder (Llama, Qwen, Gemma, GPT-2 …), or another task.")
+    return Architecture(config, AutoModelForCausalLM, {})
+
+
 def _config(folder: Path) -> Any:
     try:
         return AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -104,7 +119,11 @@ def incomplete(folder: Path, body: nn.Module, missing: list[str]) -> ModelError:
     name = type(body).__name__
     whole = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [name]
     remedy = "Fetch or save the model again; files were cut or renamed."
-    if whole[0] != name:
+    if body.can_generate():  # type: ignore[operator]
+        remedy = ("It was saved without its output layer: save the whole model, in Python: AutoModelForCausalLM."
+                  "from_pretrained(source).save_pretrained(folder), its tokenizer beside it; or use it for "
+                  "classification.")
+    elif whole[0] != name:
         remedy = (f"Load it with {whole[0]} and save the part that reads your data with save_pretrained(new_folder), "
                   "its tokenizer or processor beside it; if files were cut or renamed, fetch them again.")
     return ModelError(f"The files of the base model {folder.name} do not hold a whole {name}.",

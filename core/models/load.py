@@ -12,7 +12,7 @@ from torch import nn
 from core.domain.model import Weights
 from core.domain.recipe import QuantSpec
 from core.errors import ModelError
-from core.models import architecture
+from core.models import architecture, held
 from core.models.architecture import Architecture
 
 BELONG = "Check that config.json and the weights belong together, or fetch the model again."
@@ -33,27 +33,35 @@ def load_body(folder: Path, *, weights: Weights = Weights.PRETRAINED, dropout: f
     are held in it, which gives the same numbers in half the memory. Raises ModelError when the folder does not hold a
     body that transformers knows, or not all of its weights.
     """
-    found = architecture.read(folder)
-    config, extra = found.config, found.options
-    _set_dropout(config, dropout)
-    if weights == Weights.FRESH:
-        body = _fresh(found)
-    elif weights == Weights.FOUR_BIT:
-        body = found.auto.from_pretrained(folder, config=config, dtype=compute_dtype, device_map={"": device},
-                                          quantization_config=_four_bit(quantization or QuantSpec(), compute_dtype),
-                                          **extra)
-        _settle(body)
-    else:
-        body = _pretrained(folder, found)
-        if reads_only:
-            _hold_matrices(body, compute_dtype)
-    if hasattr(config, "use_cache"):
-        body.config.use_cache = False
+    body = load_model(folder, architecture.read(folder), weights=weights, dropout=dropout, quantization=quantization,
+                      compute_dtype=compute_dtype, device=device)
+    if reads_only and weights is Weights.PRETRAINED:
+        held.matrices(body, compute_dtype)
     if weights != Weights.FOUR_BIT:
         body = body.to(device)
         if reads_pictures(body) and all(parameter.ndim <= 4 for parameter in body.parameters()):
             body = body.to(memory_format=torch.channels_last)
     return body.eval()
+
+
+def load_model(folder: Path, found: Architecture, *, weights: Weights, dropout: float = 0.0,
+               quantization: QuantSpec | None = None, compute_dtype: torch.dtype = torch.float32,
+               device: str = "cpu") -> Any:
+    """What `found` describes, with its weights; on the CPU but for those in 4 bits."""
+    config, extra = found.config, found.options
+    _set_dropout(config, dropout)
+    if weights == Weights.FRESH:
+        model: Any = _fresh(found)
+    elif weights == Weights.FOUR_BIT:
+        model = found.auto.from_pretrained(folder, config=config, dtype=compute_dtype, device_map={"": device},
+                                           quantization_config=_four_bit(quantization or QuantSpec(), compute_dtype),
+                                           **extra)
+        _settle(model)
+    else:
+        model = _pretrained(folder, found)
+    if hasattr(config, "use_cache"):
+        model.config.use_cache = False
+    return model
 
 
 def reads_pictures(body: nn.Module) -> bool:
@@ -90,19 +98,6 @@ def _pretrained(folder: Path, found: Architecture) -> nn.Module:
     return body  # type: ignore[no-any-return]
 
 
-def _hold_matrices(body: nn.Module, dtype: torch.dtype) -> None:
-    """Round the weights of plain linear layers now, as autocast would in every pass.
-
-    No subclass, which may compute with its weight first, and no convolution: BiT standardises the weights of its own,
-    and DINOv3 makes its positions in the type of its first.
-    """
-    from transformers.pytorch_utils import Conv1D
-
-    for module in body.modules():
-        if type(module) in (nn.Linear, Conv1D):
-            module.weight.data = module.weight.data.to(dtype)
-
-
 def _fresh(found: Architecture) -> nn.Module:
     """Random weights as the architecture's own code draws them, in fp32 whatever the base model was published in."""
     config = found.config
@@ -121,7 +116,7 @@ def _four_bit(spec: QuantSpec, compute_dtype: torch.dtype) -> Any:
 
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type=spec.type, bnb_4bit_use_double_quant=spec.double,
                               bnb_4bit_compute_dtype=compute_dtype,
-                              llm_int8_skip_modules=["classifier", "pooler", "score", "head"])
+                              llm_int8_skip_modules=["classifier", "pooler", "score", "head", "lm_head", "embed_out"])
 
 
 def _settle(body: nn.Module) -> None:

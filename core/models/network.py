@@ -25,6 +25,9 @@ class Network(nn.Module):
     maps are (n_rows, height, width, channels).
     """
 
+    scores_tokens = False
+    """Whether its outputs are by token, and it takes the labels that they are judged by."""
+
     def __init__(self, body: nn.Module, *, head: nn.Module, stack: Stack, pooling: str,
                  channels_last: bool = False) -> None:
         super().__init__()
@@ -96,6 +99,9 @@ class Network(nn.Module):
         frozen = [module for used_by, module in blocks_module.module_users(self.body, self.stack)
                   if plan.any_frozen(used_by)]
         self.keep_in_eval(frozen + (self._norms() if batch_norm == "stored" else []))
+
+    def settle(self) -> None:
+        """After it was decided what trains: hold weights in the types that suit it."""
 
     def keep_in_eval(self, modules: list[nn.Module]) -> None:
         """From now on `train()` leaves these modules (and all below them) in eval mode."""
