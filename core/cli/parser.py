@@ -90,8 +90,8 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
                          help="labels to use, training and validation together, e.g. 32,128,all (default: all)")
     compare.add_argument("--effort", choices=("quick", "normal", "thorough"), default="normal")
     compare.add_argument("--freeze", metavar="SPEC",
-                         help="none, all-but-head, lower-half, top-2, or blocks such as embeddings,0-3; "
-                                                         "for methods with a freeze plan")
+                         help="none, all-but-head, lower-half, every-other, top-2, or blocks such as embeddings,0-3; "
+                              "for methods with a freeze plan")
     compare.add_argument("--out", required=True, metavar="DIR", help="folder for the runs and compare.json")
     compare.set_defaults(handler="compare")
 

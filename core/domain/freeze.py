@@ -4,13 +4,14 @@ block."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from core.errors import PatternError
 from core.patterns import matching
 
-HEAD = "head"
+HEAD, EMBEDDINGS = "head", "embeddings"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +58,40 @@ def all_but_head(blocks: Sequence[str]) -> FreezePlan:
 
 def lower_half(blocks: Sequence[str]) -> FreezePlan:
     """Embeddings and the lower half of the blocks are frozen."""
-    depth = [b for b in blocks if b.startswith("block ")]
+    depth = _depth(blocks)
     below = set(depth[: len(depth) // 2])
     return FreezePlan(frozen=tuple(b for b in blocks if b in below or (b != HEAD and b not in depth)))
+
+
+def upper_half(blocks: Sequence[str]) -> FreezePlan:
+    """The upper half of the blocks is frozen; embeddings, the lower half and the head train."""
+    depth = _depth(blocks)
+    return FreezePlan(frozen=tuple(depth[len(depth) // 2:]))
+
+
+def third(blocks: Sequence[str], which: int) -> FreezePlan:
+    """The lower (0), middle (1) or upper (2) third of the blocks is frozen, and the embeddings with the lower one."""
+    depth = _depth(blocks)
+    part = set(depth[len(depth) * which // 3:len(depth) * (which + 1) // 3])
+    return FreezePlan(frozen=tuple(b for b in blocks if b in part or (which == 0 and b != HEAD and b not in depth)))
+
+
+def every_other(blocks: Sequence[str]) -> FreezePlan:
+    """Frozen and trained blocks take turns, from the frozen embeddings on."""
+    return FreezePlan(frozen=tuple([b for b in blocks if b != HEAD][::2]))
+
+
+def _depth(blocks: Sequence[str]) -> list[str]:
+    """The numbered blocks, without embeddings and head."""
+    return [b for b in blocks if b.startswith("block ")]
+
+
+NAMED: dict[str, Callable[[Sequence[str]], FreezePlan]] = {
+    "none": none, "all-but-head": all_but_head, "lower-half": lower_half, "upper-half": upper_half,
+    "lower-third": lambda blocks: third(blocks, 0), "middle-third": lambda blocks: third(blocks, 1),
+    "upper-third": lambda blocks: third(blocks, 2), "every-other": every_other,
+}
+"""Plans by the names that the command line takes."""
 
 
 def top_k(blocks: Sequence[str], k: int) -> FreezePlan:
@@ -71,17 +103,13 @@ def top_k(blocks: Sequence[str], k: int) -> FreezePlan:
 def parse(spec: str, blocks: Sequence[str]) -> FreezePlan:
     """Read a freeze plan from text.
 
-    `none` | `all-but-head` | `lower-half` | `top-K` | a comma-separated list of what to freeze, where each
-    item is a block name (`embeddings`, `block 2`), a block number (`2`), a range of numbers (`0-3`), or
-    `/regex/` over block names. Raises PatternError naming the blocks when an item matches none.
+    A name of `NAMED` (`none`, `all-but-head`, `lower-half`, `every-other` …), `top-K`, or a comma-separated list of
+    what to freeze, where each item is a block name (`embeddings`, `block 2`), a block number (`2`), a range of numbers
+    (`0-3`), or `/regex/` over block names. Raises PatternError naming the blocks when an item matches none.
     """
     text = spec.strip().lower()
-    if text == "none":
-        return none(blocks)
-    if text == "all-but-head":
-        return all_but_head(blocks)
-    if text == "lower-half":
-        return lower_half(blocks)
+    if text in NAMED:
+        return NAMED[text](blocks)
     if match := re.fullmatch(r"top-(\d+)", text):
         return top_k(blocks, int(match[1]))
     frozen: set[str] = set()
@@ -90,8 +118,8 @@ def parse(spec: str, blocks: Sequence[str]) -> FreezePlan:
         if not found:
             raise PatternError(f"The freeze plan names {item!r}, which matches no block of this model.",
                                why=f"Its blocks are: {', '.join(b for b in blocks if b != HEAD)}.",
-                               remedy="Use a block name, a number, a range such as 0-3, or none / all-but-head / "
-                                      "lower-half / top-2.")
+                               remedy="Use a block name, a number, a range such as 0-3, or "
+                                      f"{' / '.join((*NAMED, 'top-2'))}.")
         frozen |= found
     return FreezePlan(frozen=tuple(b for b in blocks if b in frozen))
 
@@ -126,5 +154,7 @@ def describe(plan: FreezePlan, blocks: Sequence[str] | None = None) -> str:
             runs[-1][1] = n
         else:
             runs.append([n, n])
+    if len(runs) > 3 and all(a == b for a, b in runs) and {b - a for (a, _), (b, _) in pairwise(runs)} == {2}:
+        return ", ".join([*parts, f"every other block of {runs[0][0]}–{runs[-1][0]}"]) + " frozen"
     parts += [f"block {a}" if a == b else f"blocks {a}–{b}" for a, b in runs]
     return ", ".join(parts) + " frozen"

@@ -35,17 +35,6 @@ function closeMenuAfterChoice() {
   })
 }
 
-/** Cells of a freeze grid are switches: a name, and pressed where the block trains. */
-function nameCells() {
-  for (const button of document.querySelectorAll('[class*="st-key-freeze_cells"] [class*="cell_"] button')) {
-    const key = [...button.closest('[class*="cell_"]').classList].find((name) => name.includes("cell_"))
-    const block = key.replace(/^.*cell_/, "").replaceAll("-", " ")
-    const trains = button.disabled || button.getAttribute("kind") === "primary"
-    set(button, "aria-label", button.disabled ? `The ${block} always trains` : `Train ${block}`)
-    set(button, "aria-pressed", String(trains))
-  }
-}
-
 /** An icon beside words says nothing that the words do not; its name (`ac_unit icon`) is not read out. */
 function silenceIcons() {
   for (const icon of document.querySelectorAll('span[role="img"][aria-label$=" icon"]:not([aria-hidden])')) {
@@ -83,9 +72,9 @@ export default function () {
   closeMenuAfterChoice()
   keepHistoryShort()
   let waiting = false
-  const mend = () => { waiting = false; nameCells(); silenceIcons(); reachScrollers() }
+  const mend = () => { waiting = false; silenceIcons(); reachScrollers() }
   new MutationObserver(() => {
     if (!waiting) { waiting = true; setTimeout(mend, 100) }
-  }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["kind", "disabled"] })
+  }).observe(document.body, { childList: true, subtree: true })
   mend()
 }

@@ -105,6 +105,13 @@ def test_a_screen_reader_and_a_keyboard(site: Site, page: Page) -> None:
     assert cell.evaluate(outline) != "nonenone", "the focus is visible"
     page.keyboard.press("Enter")
     expect(cell).to_have_attribute("aria-pressed", "true" if before == "false" else "false", timeout=SLOW)
+    after = cell.get_attribute("aria-pressed") or ""
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("End")
+    page.keyboard.press("Shift+Space")
+    for block in (1, 3, 5):
+        expect(page.get_by_role("button", name=f"Train block {block}", exact=True)).to_have_attribute(
+            "aria-pressed", after, timeout=SLOW)
     expect(page.get_by_role("button", name="The head always trains")).to_have_attribute("aria-pressed", "true")
     assert page.get_by_role("img", name=re.compile("_")).count() == 0, "names of icons are not read out"
 

@@ -24,17 +24,56 @@ def recipes(settings):
     return {r.recipe.method: r.recipe for r in Thaw(settings).runs.all(WORKSPACE)}
 
 
-def test_a_click_on_a_cell_thaws_it_and_the_count_follows(page):
+def switch(at, blocks, *, train):
+    """Through the field, since the cells are a part that this runner cannot press; the browser tests do."""
+    at.text_input(key="freeze_some").set_value(blocks).run()
+    at.button(key="some_train" if train else "some_freeze").click().run()
+
+
+def test_blocks_by_name_number_and_range_are_thawed_and_frozen_and_the_count_follows(page):
     assert "5.32 M** of 22.6 M parameters train" in shown(page)
-    page.button(key="cell_block 2").click().run()
+    switch(page, "2", train=True)
     assert "7.10 M** of 22.6 M parameters train" in shown(page)
-    page.button(key="cell_block 2").click().run()
+    switch(page, "block 2", train=False)
     assert "5.32 M** of 22.6 M parameters train" in shown(page)
+    switch(page, "1-4, embeddings", train=False)
+    assert "embeddings, blocks 0–4 frozen" in shown(page)
+    assert not page.exception and not page.error
+
+
+def test_blocks_that_are_not_there_are_named_and_change_nothing(page):
+    page.text_input(key="freeze_some").set_value("9").run()
+    assert "matches no block" in page.error[0].value
+    assert page.button(key="some_train").disabled and page.button(key="some_freeze").disabled
+    assert "embeddings, blocks 0–2 frozen" in shown(page)
+
+
+def test_a_plan_drawn_in_the_cells_is_the_plan(page):
+    """What the cells answer is a list of names; those of a model that was left meanwhile fall out."""
+    frozen = ["block 4", "block 99", "embeddings"]
+    page.session_state["freeze_grid"] = {"model": "minilm", "frozen": frozen, "serial": 7}
+    page.run()
+    assert "embeddings, block 4 frozen" in shown(page)
+
+
+def test_a_deep_model_has_thirds_and_every_other_block(app, facts, dataset, settings):
+    deep = tuple(dataclasses.replace(facts.blocks[1], index=i + 1, name=f"block {i}") for i in range(80))
+    model_facts.write(dataclasses.replace(facts, blocks=(facts.blocks[0], *deep)), settings)
+    page = app("train")
+    assert "embeddings, blocks 0–39 frozen" in shown(page)
+    for plan, words in (("Lower third", "embeddings, blocks 0–25 frozen"), ("Middle third", "blocks 26–52 frozen"),
+                        ("Upper third", "blocks 53–79 frozen"), ("Upper half", "blocks 40–79 frozen"),
+                        ("Every other", "embeddings, every other block of 1–79 frozen")):
+        page.button(key=f"preset_{plan}").click().run()
+        assert words in shown(page), plan
+    assert not page.exception
 
 
 @pytest.mark.parametrize(("preset", "words"), [("preset_None", "nothing frozen"),
                                                ("preset_All but head", "all but head frozen"),
                                                ("preset_Lower half", "embeddings, blocks 0–2 frozen"),
+                                               ("preset_Upper half", "blocks 3–5 frozen"),
+                                               ("preset_Every other", "embeddings, block 1, block 3, block 5 frozen"),
                                                ("preset_top", "embeddings, blocks 0–3 frozen")])
 def test_presets(page, preset, words):
     page.button(key=preset).click().run()
@@ -53,14 +92,20 @@ def test_what_blocks_share_is_named_and_counted_as_frozen_with_any_of_them(app, 
     assert "24.6 M** of 24.6 M parameters train" in shown(page) and "now they are trained" in shown(page)
 
 
-def test_the_head_cannot_be_frozen(page):
-    assert page.button(key="cell_head").disabled
+def test_the_head_cannot_be_frozen_and_a_tied_one_follows_the_embeddings():
+    from pages._ui.train import freeze_grid
+
+    body = [freeze_grid.Cell(name=name, text=name, label=f"Train {name}", help="", frozen=True)
+            for name in ("embeddings", "block 0")]
+    own, tied = freeze_grid._head(body, 1155, tied=False), freeze_grid._head(body, 0, tied=True)
+    assert own.fixed and own.follows is None and not own.frozen and own.label == "The head always trains"
+    assert tied.fixed and tied.follows == 0 and tied.text == "head: shares the embeddings"
 
 
 def test_start_submits_the_plan_the_overrides_and_each_seed_and_budget(page, settings):
     page.checkbox(key="method_full").uncheck()
     page.checkbox(key="method_probe").uncheck()
-    page.button(key="cell_block 2").click().run()
+    switch(page, "2", train=True)
     page.number_input(key="set_epochs").set_value(1.5)
     page.number_input(key="train_seeds").set_value(2)
     page.multiselect(key="train_budgets").set_value(["all", "32"]).run()
@@ -146,7 +191,7 @@ def test_from_an_empty_folder_everything_can_be_chosen_and_starting_fetches(app,
     at = app("train")
     assert not at.exception and not at.error, [e.value for e in at.error]
     assert "5.33 M** of 22.6 M parameters train" in shown(at)
-    at.button(key="cell_block 2").click().run()
+    switch(at, "2", train=True)
     assert "7.10 M** of 22.6 M parameters train" in shown(at)
     assert any("Fetched once, before the first run: 86 MB" in e.label for e in at.expander)
     at.button(key="start").click().run()

@@ -110,8 +110,8 @@ def _fork(ws: str, run: Run) -> None:
     if facts and "freeze" in knobs:
         now = freeze.describe(run.recipe.freeze, facts.block_names)
         spec = st.text_input("Freeze plan", key=f"fork_freeze_{run.id}", placeholder=now,
-                             help="none, all-but-head, lower-half, top-2, or blocks such as embeddings, 0-3. Empty "
-                                  "keeps the plan.")
+                             help="none, all-but-head, lower-half, every-other, top-2, or blocks such as embeddings, "
+                                  "0-3. Empty keeps the plan.")
     edited = recipe_form.edit(run.recipe, knobs, key=f"fork_{run.id}")
     if st.button("Start the fork", type="primary", icon=":material/play_arrow:", key="fork_yes"):
         with shell.guarded():

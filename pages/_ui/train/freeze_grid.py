@@ -1,4 +1,5 @@
-"""The freeze grid: one button a block. Ice blue with a snowflake is frozen, ember orange with a flame trains."""
+"""The freeze grid: a cell a block, plans by name, and a field for blocks by name or number. Ice blue with a snowflake
+is frozen, ember orange with a flame trains."""
 
 from __future__ import annotations
 
@@ -10,9 +11,12 @@ import streamlit as st
 from core.domain import freeze
 from core.domain.freeze import FreezePlan
 from core.domain.model import ModelFacts
+from core.errors import PatternError
 from core.planning.footprint import open_parameters
 from core.plots.numbers import count, share
-from pages._ui import guard
+from pages._ui import guard, shell
+from pages._ui.train import freeze_cells
+from pages._ui.train.freeze_cells import Cell
 from pages._ui.words import word
 
 if TYPE_CHECKING:
@@ -21,25 +25,30 @@ if TYPE_CHECKING:
 _STATE = "freeze_grid"
 
 
-def grid(facts: ModelFacts, *, head_parameters: int) -> FreezePlan:
-    """Draw the grid and return the plan it shows. The plan stays while the model stays."""
+def grid(facts: ModelFacts, *, head_parameters: int, tied: bool = False) -> FreezePlan:
+    """Draw the grid and return the plan it shows. The plan stays while the model stays.
+
+    head_parameters: of the head alone. tied: the head is the embeddings once more, and frozen or trained with them.
+    """
     names = facts.block_names
     state = st.session_state.setdefault(_STATE, {})
     if state.get("model") != facts.id:
-        state.update(model=facts.id, frozen=list(freeze.lower_half(names).frozen))
+        state.update(model=facts.id, frozen=list(freeze.lower_half(names).frozen), serial=0)
     _presets(names)
-    with st.container(horizontal=True, gap="xsmall", key="freeze_cells"):
-        for name in names:
-            _cell(name, frozen=name in state["frozen"],
-                  parameters=head_parameters if name == freeze.HEAD else _parameters(facts, name))
-    plan = FreezePlan(frozen=tuple(n for n in names if n in state["frozen"]))
+    marked = _some(names)
+    frozen = set(state["frozen"])
+    cells = [_cell(facts, name, frozen=name in frozen) for name in names if name != freeze.HEAD]
+    freeze_cells.draw([*cells, _head(cells, head_parameters, tied)], serial=state.setdefault("serial", 0),
+                      marked=marked, on_plan=_drawn, key="freeze_cells")
+    plan = FreezePlan(frozen=tuple(n for n in names if n in frozen))
     _count(facts, plan, head_parameters)
     return plan
 
 
 def put(model: str, frozen: Sequence[str]) -> None:
     """Have the grid show this plan for this model when it is drawn next."""
-    st.session_state[_STATE] = {"model": model, "frozen": list(frozen)}
+    serial = st.session_state.get(_STATE, {}).get("serial", 0)
+    st.session_state[_STATE] = {"model": model, "frozen": list(frozen), "serial": serial + 1}
 
 
 def users(choices: Mapping[str, MethodChoice], chosen: Sequence[str]) -> list[str]:
@@ -61,43 +70,88 @@ def users(choices: Mapping[str, MethodChoice], chosen: Sequence[str]) -> list[st
     return follow
 
 
-def _parameters(facts: ModelFacts, name: str) -> int:
-    return next(b.parameters for b in facts.blocks if b.name == name)
+def _cell(facts: ModelFacts, name: str, *, frozen: bool) -> Cell:
+    parameters = next(b.parameters for b in facts.blocks if b.name == name)
+    return Cell(name=name, text=name.removeprefix("block "), label=f"Train {name}", frozen=frozen,
+                help=f"{name}, {count(parameters)} parameters")
 
 
-def _cell(name: str, *, frozen: bool, parameters: int) -> None:
-    text = name.removeprefix("block ")
-    if name == freeze.HEAD:
-        st.button(f":orange[:material/local_fire_department: **{text}**]", key="cell_head", disabled=True,
-                  help=f"The head, {count(parameters)} parameters. It is new, so it always trains.")
-        return
-    label = f":blue[:material/ac_unit: {text}]" if frozen else f":material/local_fire_department: {text}"
-    action = "frozen, click to thaw" if frozen else "trains, click to freeze"
-    st.button(label, key=f"cell_{name}", type="secondary" if frozen else "primary", on_click=guard.callback(_toggle),
-              args=(name,), help=f"{name}, {count(parameters)} parameters: {action}")
+def _head(body: Sequence[Cell], parameters: int, tied: bool) -> Cell:
+    """The head's cell, which nobody switches: a new one always trains, one that shares the embeddings follows them."""
+    if tied:
+        place = next((i for i, cell in enumerate(body) if cell.name == freeze.EMBEDDINGS), None)
+        text = "head: shares the embeddings"
+        return Cell(name=freeze.HEAD, text=text, label=f"The {text}, and trains with them", frozen=False, fixed=True,
+                    help="The output layer is the embeddings once more; it cannot be opened alone", follows=place)
+    return Cell(name=freeze.HEAD, text=freeze.HEAD, label="The head always trains", frozen=False, fixed=True,
+                help=f"The head, {count(parameters)} parameters" if parameters else "The head")
 
 
-def _toggle(name: str) -> None:
-    frozen = st.session_state[_STATE]["frozen"]
-    frozen.remove(name) if name in frozen else frozen.append(name)
+def _drawn(frozen: list[str], serial: int) -> None:
+    """A plan made in the cells. Names of another model, which has been left meanwhile, fall out where it is read."""
+    st.session_state[_STATE].update(frozen=frozen, serial=serial)
+
+
+_PLANS = (("None", "none", "Freeze nothing: every block trains"),
+          ("All but head", "all-but-head", "Only the head trains"),
+          ("Lower half", "lower-half", "Freeze the embeddings and the lower half of the blocks"),
+          ("Upper half", "upper-half", "Freeze the upper half of the blocks; the embeddings train"),
+          ("Every other", "every-other", "Frozen and trained blocks take turns; the embeddings are frozen"))
+_THIRDS = (("Lower third", "lower-third"), ("Middle third", "middle-third"), ("Upper third", "upper-third"))
+MANY = 9
+"""Blocks from which plans by thirds and a field for blocks by number are worth their room."""
 
 
 def _presets(names: Sequence[str]) -> None:
     depth = len(names) - 1
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.markdown("Freeze", width="content")
-        for label, plan, tip in (("None", freeze.none(names), "Freeze nothing: every block trains"),
-                                 ("All but head", freeze.all_but_head(names), "Only the head trains"),
-                                 ("Lower half", freeze.lower_half(names),
-                                  "Freeze the embeddings and the lower half of the blocks")):
-            st.button(label, key=f"preset_{label}", on_click=guard.callback(_apply), args=(plan,), help=tip)
+        for label, plan, tip in _PLANS:
+            _preset(label, plan, names, tip)
+        if depth > MANY:
+            with st.popover("A third", help="Freeze the lower, the middle or the upper third of the blocks"):
+                for label, plan in _THIRDS:
+                    _preset(label, plan, names)
         with st.popover("Top k", help="Freeze all but the top k blocks"):
             k = st.number_input("Blocks at the top that train", 0, depth, value=min(2, depth), key="top_k")
             st.button("Apply", key="preset_top", on_click=guard.callback(_apply), args=(freeze.top_k(names, int(k)),))
 
 
+def _preset(label: str, plan: str, names: Sequence[str], tip: str | None = None) -> None:
+    st.button(label, key=f"preset_{label}", help=tip, on_click=guard.callback(_apply),
+              args=(freeze.NAMED[plan](names),))
+
+
+def _some(names: Sequence[str]) -> Sequence[str]:
+    """The field for blocks by name, number or range, with a button for each way; the blocks it names."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        typed = st.text_input("Some blocks", key="freeze_some", width=230, placeholder="e.g. 0-3, 5 or embeddings",
+                              help="Names, numbers and ranges, separated by commas, or a /pattern/ over names. The "
+                                   "blocks that it means get a frame.") or ""
+        found: Sequence[str] = ()
+        problem: PatternError | None = None
+        if typed.strip():
+            try:
+                found = freeze.parse(typed, names).frozen
+            except PatternError as error:
+                problem = error
+        for label, frozen in (("Freeze them", True), ("Train them", False)):
+            st.button(label, key=f"some_{'freeze' if frozen else 'train'}", disabled=not found,
+                      on_click=guard.callback(_change), args=(found, frozen))
+    if problem:
+        shell.show_error(problem)
+    return found
+
+
+def _change(blocks: Sequence[str], frozen: bool) -> None:
+    """Freeze or thaw these blocks beside what is set."""
+    others = [name for name in st.session_state[_STATE]["frozen"] if name not in blocks]
+    _apply(FreezePlan(frozen=(*others, *(blocks if frozen else ()))))
+
+
 def _apply(plan: FreezePlan) -> None:
-    st.session_state[_STATE]["frozen"] = list(plan.frozen)
+    state = st.session_state[_STATE]
+    state.update(frozen=list(plan.frozen), serial=state.get("serial", 0) + 1)
 
 
 def _count(facts: ModelFacts, plan: FreezePlan, head_parameters: int) -> None:
