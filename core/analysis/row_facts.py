@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain.dataset import Dataset
+from core.data.conversations import readable
+from core.domain.dataset import Dataset, Shape
 from core.domain.side import Side, Which
 from core.errors import DataError
 from core.settings import Settings
@@ -90,6 +91,8 @@ def _contents(dataset_id: str, ids: bytes, settings: Settings, workspace: str, i
     if column == "image":
         folder = library.folder(dataset, settings=settings, workspace=workspace)
         return Contents(tuple(str(folder / path) for path in found), pictures=True)
+    if dataset.shape is Shape.CHAT:
+        found = list(map(readable, found))
     return Contents(tuple(text if len(text) <= TEXT_CHARACTERS else f"{text[:TEXT_CHARACTERS]}…" for text in found),
                     pictures=False)
 

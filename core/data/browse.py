@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from core.data.archive import UNREADABLE
-from core.domain.dataset import UNSAID, Content, Dataset, Split, Task
+from core.data.conversations import readable
+from core.domain.dataset import UNSAID, Content, Dataset, Shape, Split, Task
 from core.errors import DataError
 from core.settings import Settings
 
@@ -118,7 +119,8 @@ def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int 
     these row ids.
 
     Each row: `row_id`, `text`, or `image` (path below the dataset folder) with `file` (its own name, which is
-    searched), and `label` (class name). whole: long texts are not cut.
+    searched), and `label` (class name; empty where rows have none). Conversations are as people read them. whole: long
+    texts are not cut.
     """
     import pyarrow as pa
     import pyarrow.compute as compute
@@ -143,8 +145,10 @@ def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int 
             mask = compute.and_(mask, compute.match_substring(table[named], search, ignore_case=True))
         shown = table.select(list(dict.fromkeys(["row_id", content, named,
                                                  "label"]))).filter(mask).slice(0, wanted - len(found))
+        rows = [{**row, content: readable(row[content])} if dataset.shape is Shape.CHAT else row
+                for row in shown.to_pylist()]
         found += [{**row, content: row[content] if whole else _cut(row[content]),
-                   "label": dataset.classes[row["label"]]} for row in shown.to_pylist()]
+                   "label": dataset.class_name(row["label"])} for row in rows]
     return found
 
 

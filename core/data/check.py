@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from core.data import duplicates, meter, picture_duplicates, splits, tables
+from core.data import duplicates, language, language_splits, meter, picture_duplicates, splits, tables
 from core.data import leaks as groups_of
 from core.data import roles as role_finder
 from core.data.checks import registry
 from core.data.checks.context import Context
 from core.data.found import Groups, trimmed
+from core.data.passages import PASSAGE_TOKENS, Cutting
 from core.data.readers.table import Table
 from core.data.report import Finding, ImportReport
 from core.data.rows import Rows, build
@@ -45,6 +46,10 @@ class Options:
     """Tokens the base model takes."""
     tokenizer: Path | None = field(default=None)
     """`tokenizer.json` of the base model; lengths are estimates without it."""
+    passage_tokens: int = PASSAGE_TOKENS
+    """About how many tokens a passage of a long text has (see `passages.Cutting`); 0 cuts nothing."""
+    passage_overlap: int = 0
+    """Tokens that a passage begins with which end the one before."""
     depth: Depth | None = None
     """How pictures of more than 8 bits are read: as in the dataset whose shift set this is; None decides anew."""
 
@@ -84,8 +89,12 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
     """Build the rows of a table, split them and run all checks. Raises DataError when the roles do not fit."""
     options = options or Options()
     started = time.perf_counter()
-    rows = build(table, roles, template=options.template, merge_labels=options.merge_labels,
-                 max_pixels=settings.max_pixels, depth=options.depth)
+    if language.is_language(table, roles):
+        cutting = Cutting(tokens=options.passage_tokens, overlap=options.passage_overlap)
+        rows = language.build(table, roles, template=options.template, cutting=cutting)
+    else:
+        rows = build(table, roles, template=options.template, merge_labels=options.merge_labels,
+                     max_pixels=settings.max_pixels, depth=options.depth)
     texts: list[str] = rows.text.to_pylist()
     unpack_seconds = table.pictures.unpack_seconds if table.pictures else 0.0
     meter.report("looking for duplicates", 0, len(rows))
@@ -104,7 +113,7 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
     classes = dict(sorted(((name, counts[i]) for i, name in enumerate(rows.classes)),
                           key=lambda item: (-item[1], item[0])))
     report = ImportReport(
-        source=table.name, rows_read=table.rows_read, rows_kept=len(rows), left_out=rows.left_out,
+        source=table.name, rows_read=table.rows_read, rows_kept=rows.kept, left_out=rows.left_out,
         columns={name: str(role) for name, role in roles.items()}, evidence=dict(evidence or {}), classes=classes,
         splits=count_splits(rows, split), findings=trimmed(findings), format=table.format,
         read_seconds=round(table.read_seconds + unpack_seconds, 3),
@@ -122,6 +131,8 @@ def _split(rows: Rows, roles: Mapping[str, str], exact: Any, near: Any, options:
     groups = groups_of.merge_groups(exact, groups_of.without_large_groups(near))
     if (repeated := _repeated_ids(rows, roles)) is not None:
         groups = groups_of.merge_groups(groups, repeated)
+    if rows.shape is not None:
+        return language_splits.of(rows, groups=groups, near=near, options=options)
     if rows.split is None:
         return splits.stratified(rows.label, seed=options.seed, fractions=options.fractions, sizes=options.sizes,
                                  groups=groups)
@@ -147,7 +158,8 @@ def count_splits(rows: Rows, split: Sequence[str]) -> dict[str, dict[str, int]]:
     """split -> class -> rows, for the splits that occur."""
     pairs = Counter(zip(map(str, split), rows.label.tolist(), strict=True))
     order = [*splits.NAMES, "shift"]
-    return {part: {name: pairs[part, i] for i, name in enumerate(rows.classes)} for part in order
+    named = list(enumerate(rows.classes)) if rows.shape is None else [(-1, "")]
+    return {part: {name: pairs[part, i] for i, name in named} for part in order
             if any(p == part for p, _ in pairs)}
 
 

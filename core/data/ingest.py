@@ -21,7 +21,7 @@ from core.data.readers.table import Table
 from core.data.report import ImportReport
 from core.data.rows import Rows
 from core.domain import codec
-from core.domain.dataset import Content, Dataset, Task
+from core.domain.dataset import Content, Dataset, Shape, Task
 from core.errors import DataError
 from core.settings import Settings
 
@@ -66,9 +66,10 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
     digest = content_hash(rows, examined.split)
     dataset = Dataset(
         id=digest[:16], name=clean_name(name), content_hash=digest, classes=rows.classes,
-        task=Task.on(Content.TEXT if rows.pictures is None else Content.PICTURE),
+        task=Task.on(Content.TEXT if rows.pictures is None else Content.PICTURE, labelled=rows.shape is None),
+        shape=rows.shape or Shape.TEXT, groups=0 if rows.group is None else len(np.unique(rows.group)),
         counts=report.splits, source=source, licence=licence, rows_read=report.rows_read,
-        rows_kept=report.rows_kept, columns=report.columns, mean_length=mean_chars(rows), created=time.time(),
+        rows_kept=len(rows), columns=report.columns, mean_length=mean_chars(rows), created=time.time(),
         reading=examined.reading)
     target = folder / dataset.id
     if (target / DATASET).is_file():
@@ -78,7 +79,7 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
         if rows.pictures is not None:
             copy_pictures(rows.pictures.path, source=rows.pictures.home, target=new)
             content = {"image": rows.pictures.path, "file": rows.pictures.name}
-        write_rows(new / ROWS, row_id=rows.row_id, label=rows.label, split=examined.split, **content)
+        write_rows(new / ROWS, row_id=rows.row_id, label=rows.label, split=examined.split, group=rows.group, **content)
         seal.write(new)
         found.write(new, examined.findings, examined.groups)
         files.write_json(new / REPORT, report.to_json())
@@ -101,16 +102,19 @@ def read_as_now(target: Path, dataset: Dataset) -> Dataset:
 
 
 def write_rows(path: Path, *, row_id: Any, label: Any, split: Any, text: Any = None, image: Any = None,
-               file: Any = None) -> None:
-    """Write `rows.parquet` with either `text`, or `image` and `file`; for its columns see `Dataset`."""
+               file: Any = None, group: Any = None) -> None:
+    """Write `rows.parquet` with either `text`, or `image` and `file`; for its columns see `Dataset`. Rows whose labels
+    are all −1 have no label column."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     content = {"text": text.cast(pa.string())} if text is not None else {
         "image": pa.array(image, type=pa.string()), "file": pa.array(file, type=pa.string())}
-    table = pa.table({"row_id": pa.array(row_id, type=pa.int64()), **content,
-                      "label": pa.array(label, type=pa.int32()),
-                      "split": pa.array(np.asarray(split).tolist(), type=pa.string())})
+    label = np.asarray(label, dtype=np.int32)
+    more = {} if len(label) and (label < 0).all() else {"label": pa.array(label)}
+    grouped = {} if group is None else {"group": pa.array(np.asarray(group), type=pa.int32())}
+    table = pa.table({"row_id": pa.array(row_id, type=pa.int64()), **content, **more,
+                      "split": pa.array(np.asarray(split).tolist(), type=pa.string()), **grouped})
     pq.write_table(table, path, compression="zstd", row_group_size=16_384, use_dictionary=["split"])
 
 
@@ -128,7 +132,9 @@ def read_dataset(folder: Path) -> Dataset:
 def content_hash(rows: Rows, split: Any) -> str:
     """SHA-256 (hex) over row ids, texts (or digests of the pixels), label names and splits, in row order."""
     contents = rows.text.to_pylist() if rows.pictures is None else rows.pictures.digest
-    return seal.row_hash(rows.row_id.tolist(), contents, (rows.classes[label] for label in rows.label.tolist()), split)
+    names = [*rows.classes, ""]                                      # the last is that of rows without a label
+    groups = None if rows.group is None else rows.group.tolist()
+    return seal.row_hash(rows.row_id.tolist(), contents, (names[label] for label in rows.label.tolist()), split, groups)
 
 
 def mean_chars(rows: Rows) -> float:

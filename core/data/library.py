@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.data import seal, versions
 from core.data.ingest import REPORT, ROWS, read_dataset
 from core.data.report import ImportReport
@@ -87,6 +89,8 @@ def read_rows(dataset: Dataset, *, settings: Settings, workspace: str, split: st
               columns: list[str] | None = None) -> Any:
     """The rows as a `pyarrow.Table` (row_id int64, text string, label int32, split string), all or of one split.
 
+    Rows without labels have the label −1, and a column `group` where they are grouped.
+
     Rows of pictures have `image` (a path below the dataset folder) and `file` (its name in the archive) instead of
     `text`. Raises NotFoundError when the folder is gone, DataError when its file is damaged.
     """
@@ -110,7 +114,9 @@ def rows_of(place: Path, dataset: Dataset, *, split: str | None = None, columns:
     if not path.is_file():
         raise _missing(dataset.id)
     try:
-        return pq.read_table(path, columns=columns, filters=None if split is None else [("split", "==", str(split))])
+        there = None if columns is None else [name for name in columns if name in pq.read_schema(path).names]
+        rows = pq.read_table(path, columns=there, filters=None if split is None else [("split", "==", str(split))])
+        return _labelled(rows) if columns is None or "label" in columns else rows
     except (pa.ArrowException, OSError) as error:
         raise _damaged(dataset, error) from error
 
@@ -129,9 +135,18 @@ def scan(dataset: Dataset, *, settings: Settings, workspace: str) -> Iterator[An
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:
             for batch in file.iter_batches(batch_size=4_096, use_threads=False):
-                yield pa.Table.from_batches([batch])
+                yield _labelled(pa.Table.from_batches([batch]))
     except (pa.ArrowException, OSError) as error:
         raise _damaged(dataset, error) from error
+
+
+def _labelled(rows: Any) -> Any:
+    """Rows without labels have the label −1."""
+    import pyarrow as pa
+
+    if "label" in rows.column_names:
+        return rows
+    return rows.append_column("label", pa.array(np.full(rows.num_rows, -1, dtype=np.int32)))
 
 
 def read_report(dataset: Dataset, *, settings: Settings, workspace: str) -> ImportReport:

@@ -108,8 +108,8 @@ def _write(dataset: Dataset, end: mends.State, changed: Changes, *, place: Path,
     import pyarrow as pa
 
     kept = np.flatnonzero(end.kept)
-    classes = tuple(sorted(set(end.label[kept].tolist())))
-    number = {name: index for index, name in enumerate(classes)}
+    classes = tuple(sorted(set(end.label[kept].tolist()) - {""}))
+    number = {"": -1, **{name: index for index, name in enumerate(classes)}}
     table = library.rows_of(place, dataset).take(kept)
     label = np.asarray([number[name] for name in end.label[kept].tolist()], dtype=np.int32)
     split = end.split[kept].tolist()
@@ -142,8 +142,10 @@ def _write(dataset: Dataset, end: mends.State, changed: Changes, *, place: Path,
 def _hash(table: Any, classes: tuple[str, ...]) -> str:
     """SHA-256 over the rows; pictures are named after their pixels."""
     content = table["text" if "text" in table.column_names else "image"].to_pylist()
-    return seal.row_hash(table["row_id"].to_pylist(), content, (classes[i] for i in table["label"].to_pylist()),
-                         table["split"].to_pylist())
+    names = [*classes, ""]                                           # the last is that of rows without a label
+    groups = table["group"].to_pylist() if "group" in table.column_names else None
+    return seal.row_hash(table["row_id"].to_pylist(), content, (names[i] for i in table["label"].to_pylist()),
+                         table["split"].to_pylist(), groups)
 
 
 def _mean_chars(table: Any) -> float:

@@ -55,20 +55,24 @@ def check_rows(table: Any, dataset: Dataset, *, place: Path, settings: Settings,
     """
     content = "text" if "text" in table.column_names else "file"
     split, label = np.asarray(table["split"].to_pylist(), dtype=object), table["label"].to_numpy()
+    labelled = dataset.task.labelled
     texts: list[str] = table[content].to_pylist()
     pictures = _pictures(table, dataset, place=place, settings=settings) if content == "file" else None
     groups = groups or _groups(texts, pictures)
     at = np.flatnonzero(split != Split.SHIFT.value)
     part = table.take(at)
     kept = Rows(row_id=part["row_id"].to_numpy(), text=part[content], label=label[at], classes=dataset.classes,
-                left_out=(), pictures=_take(pictures, at) if pictures else None)
+                left_out=(), pictures=_take(pictures, at) if pictures else None,
+                shape=None if labelled else dataset.shape,
+                group=part["group"].to_numpy() if "group" in part.column_names else None)
     context = Context(rows=kept, texts=[texts[i] for i in at.tolist()], split=split[at].astype(str),
                       exact=groups.exact[at], near=groups.near[at], roles=dataset.columns,
                       tokenizer=default_tokenizer(settings))
     meter.report("checking", 0, len(at))
     counts = Counter(label[split == Split.SHIFT.value].tolist())
     about_shift = shift.findings(row_id=table["row_id"].to_numpy(), split=split, exact=groups.exact, near=groups.near,
-                                 counts={name: counts[i] for i, name in enumerate(dataset.classes)})
+                                 counts={name: counts[i] for i, name in enumerate(dataset.classes)}
+                                 if labelled else {"": counts[-1]})
     every = (*about_shift, *registry.run(context, thorough=True))
     return Checked(findings=tuple(f for f in every if f.code in ON_ROWS), groups=groups)
 

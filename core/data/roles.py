@@ -256,25 +256,31 @@ def check_column(table: Table, name: str) -> None:
 
 
 def require_roles(table: Table, roles: Mapping[str, str]) -> None:
-    """Raise DataError unless exactly one column is text and one is label."""
-    for role in (content_role(table), Role.LABEL):
+    """Raise DataError unless exactly one column is text (or picture) and one is label; or none is label, and there are
+    texts, or conversations, or prompts with their responses."""
+    taken = list(roles.values())
+    for role in (content_role(table), Role.LABEL, Role.RESPONSE, Role.SPLIT, Role.GROUP):
         names = [name for name, value in roles.items() if value == role]
         if len(names) > 1:
             raise DataError(f"Two columns are marked as {role}: {', '.join(names)}.",
                             remedy="Keep one of them; give the other another role.")
-        if names:
-            continue
-        if len(table.columns) == 1 and not table.unusable:
-            raise DataError(f"{table.name} has only one column, {table.columns[0][:60]!r}.",
-                            why="To learn a classification, each row needs a text (or picture) and a label.",
-                            remedy="Add a column with the label of each row; if there is one, check that every row has "
-                                   "the same separator.")
-        unusable = "".join(f" {name[:40]!r} cannot be used: {why}." for name, why in list(table.unusable.items())[:3])
-        mend = "Save each value in a cell of its own, as plain text or a number, or say" if unusable else "Say"
-        raise DataError(f"No column of {table.name} looks like the {role}.",
-                        why=f"Its columns are: {listed(table)}.{unusable}",
-                        remedy=f"{mend} which column is the {role} (on the page, or with "
-                               f"--{'label' if role is Role.LABEL else 'text'} on the command line).")
+    if table.pictures is not None or Role.LABEL in taken:
+        for role in (content_role(table), Role.LABEL):
+            if role not in taken:
+                raise _lacks(table, str(role), flag="label" if role is Role.LABEL else "text")
+    elif (Role.PROMPT in taken) != (Role.RESPONSE in taken):
+        other = Role.RESPONSE if Role.PROMPT in taken else Role.PROMPT
+        raise _lacks(table, str(other), flag=str(other))
+    elif not {Role.TEXT, Role.MESSAGES, Role.PROMPT} & {str(role) for role in taken}:
+        raise _lacks(table, "text", flag="text")
+
+
+def _lacks(table: Table, what: str, *, flag: str) -> DataError:
+    unusable = "".join(f" {name[:40]!r} cannot be used: {why}." for name, why in list(table.unusable.items())[:3])
+    mend = "Save each value in a cell of its own, as plain text or a number, or say" if unusable else "Say"
+    return DataError(f"No column of {table.name} looks like the {what}.",
+                     why=f"Its columns are: {listed(table)}.{unusable}",
+                     remedy=f"{mend} which column is the {what} (on the page, or with --{flag} on the command line).")
 
 
 def listed(table: Table) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 
 from core.data import found, library
 from core.data.browse import CELL_CHARACTERS
+from core.data.conversations import readable
 from core.data.ingest import ROWS, read_dataset
-from core.domain.dataset import Dataset
+from core.domain.dataset import Dataset, Shape
 from core.errors import DataError
 from core.settings import Settings
 
@@ -76,7 +77,7 @@ def page(dataset: Dataset, folder: Path, *, rows: found.FoundRows | None = None,
     order = _sorted(order, at, sort, descending, ids=ids, labels=labels, splits=splits, rows=rows)
     shown = order[max(0, start) : max(0, start) + min(max(0, n), MOST)]
     contents = _contents(dataset, folder, at[shown])
-    out = [{"row_id": int(ids[p]), **content, "label": dataset.classes[labels[p]], "split": str(splits[p])}
+    out = [{"row_id": int(ids[p]), **content, "label": dataset.class_name(labels[p]), "split": str(splits[p])}
            for p, content in zip(at[shown].tolist(), contents, strict=True)]
     if rows is not None:
         twins, suggested = rows.twin[shown], [rows.suggested[i] for i in shown.tolist()]
@@ -113,7 +114,8 @@ class _Facts:
         if row_id < 0 or place >= len(self._ids) or self._ids[self._order[place]] != row_id:
             return None
         at = self._order[place]
-        return f"row {row_id:,} ({self._splits[at]}, {self._dataset.classes[self._labels[at]]})"
+        name = self._dataset.class_name(self._labels[at])
+        return f"row {row_id:,} ({self._splits[at]}{f', {name}' if name else ''})"
 
 
 def _positions(ids: IntArray, wanted: IntArray) -> IntArray:
@@ -169,14 +171,18 @@ def _contents(dataset: Dataset, folder: Path, at: IntArray) -> list[dict[str, An
             inside = np.unique(wanted[(wanted >= begin) & (wanted < begin + size)])
             if len(inside):
                 part = file.read_row_group(group, columns=columns, use_threads=False).take(pa.array(inside - begin))
-                by_place |= dict(zip(inside.tolist(), map(_cut, part.to_pylist()), strict=True))
+                by_place |= dict(zip(inside.tolist(), (_shown(row, dataset) for row in part.to_pylist()), strict=True))
             begin += size
     return [by_place[place] for place in at.tolist()]
 
 
-def _cut(row: dict[str, Any]) -> dict[str, Any]:
+def _shown(row: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """A row for people: a conversation as it reads, a long text cut."""
     text = row.get("text")
-    return {**row, "text": f"{text[:CELL_CHARACTERS]}…"} if text and len(text) > CELL_CHARACTERS else row
+    if not text:
+        return row
+    text = readable(text) if dataset.shape is Shape.CHAT else text
+    return {**row, "text": f"{text[:CELL_CHARACTERS]}…" if len(text) > CELL_CHARACTERS else text}
 
 
 def sorts(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:

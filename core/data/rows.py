@@ -14,7 +14,7 @@ from core.data.readers.table import Table
 from core.data.report import LeftOut
 from core.data.roles import check_column, content_role, require_roles
 from core.data.splits import ALIASES, meanings
-from core.domain.dataset import Depth, Role
+from core.domain.dataset import Depth, Role, Shape
 from core.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Rows:
     text: Any
     """`pyarrow` large_string array (n_rows,); of a picture: its name in the archive."""
     label: Any
-    """int32 array (n_rows,): index into `classes`."""
+    """int32 array (n_rows,): index into `classes`; −1 for rows without labels."""
     classes: tuple[str, ...]
     """Sorted names."""
     left_out: tuple[LeftOut, ...]
@@ -41,6 +41,19 @@ class Rows:
     """Columns that are neither text nor label, for the checks: name -> large_string array (n_rows,)."""
     pictures: DecodedPictures | None = None
     """The pictures (n_rows,); None for texts."""
+    shape: Shape | None = None
+    """Of rows for language models: what each is; None for rows with labels."""
+    group: Any = None
+    """int32 array (n_rows,): equal for rows that no split may cut; None where each stands for itself."""
+    own_groups: bool = False
+    """Whether the groups are the texts that passages were cut from, and no column of the file."""
+    source_row: Any = None
+    """int64 array (n_rows,): the row of the file that each is (a part) of; None where that is `row_id`."""
+
+    @property
+    def kept(self) -> int:
+        """Rows of the file that are kept, however many passages they became."""
+        return len(self) if self.source_row is None else len(np.unique(self.source_row))
 
     def __len__(self) -> int:
         return len(self.row_id)

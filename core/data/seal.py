@@ -39,13 +39,16 @@ def check(folder: Path, dataset: Dataset, *, pictures: bool = True) -> None:
 
 
 def row_hash(row_ids: Iterable[int], contents: Iterable[str | None], labels: Iterable[str],
-             splits: Iterable[str]) -> str:
-    """SHA-256 (hex) over row ids, texts (or digests of the pixels), label names and splits, in row order."""
+             splits: Iterable[str], groups: Iterable[int] | None = None) -> str:
+    """SHA-256 (hex) over row ids, texts (or digests of the pixels), label names and splits, in row order; then over the
+    groups, where there are any."""
     digest = hashlib.sha256()
     for row_id, content, label, split in zip(row_ids, contents, labels, splits, strict=True):
         raw = (content or "").encode("utf-8")
         digest.update(f"{row_id}\x1f{split}\x1f{label}\x1f{len(raw)}\x1e".encode())
         digest.update(raw)
+    if groups is not None:
+        digest.update(",".join(map(str, groups)).encode())
     return digest.hexdigest()
 
 

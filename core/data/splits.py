@@ -109,6 +109,38 @@ def stratified(labels: Sequence[int] | IntArray, *, seed: int = 0, fractions: Se
     return out
 
 
+def whole_groups(groups: Sequence[int] | IntArray, *, seed: int = 0,
+                 fractions: Sequence[float] = DEFAULT_FRACTIONS) -> TextArray:
+    """Splits of rows without labels: rows with an equal number stay together, whatever it does to the shares.
+
+    Groups go where rows are missed most, large ones first; of three groups or more, each split with a share gets one
+    at least (the smallest of a split that has several). Returns an array of n_rows names.
+    """
+    _, code, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    shares = _totals(len(code), fractions, None).astype(np.float64)
+    used = [split for split in range(3) if fractions[split] > 0]
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    place, missed = np.zeros(len(sizes), dtype=np.int64), shares.copy()
+    for group in order.tolist():
+        place[group] = max(used, key=lambda split: (missed[split] >= sizes[group], missed[split]))
+        missed[place[group]] -= sizes[group]
+    for split in used:
+        counts = np.bincount(place, minlength=3)
+        if len(sizes) >= len(used) and not counts[split]:
+            giver = max(used, key=lambda other: (counts[other] > 1, -missed[other]))
+            of_giver = order[place[order] == giver]
+            missed[giver] += sizes[of_giver[-1]]
+            place[of_giver[-1]] = split
+    return np.asarray(NAMES, dtype="<U10")[place][code]
+
+
+def in_order(n_rows: int, *, fractions: Sequence[float] = DEFAULT_FRACTIONS) -> TextArray:
+    """The first rows train, the next validation, the last test: for the passages of one text, whose neighbours are
+    alike."""
+    return np.repeat(np.asarray(NAMES, dtype="<U10"), _totals(n_rows, fractions, None))
+
+
 def _totals(n_rows: int, fractions: Sequence[float], sizes: Sequence[int] | None) -> IntArray:
     if sizes is not None:
         if len(sizes) != 3 or min(sizes) < 0 or sum(sizes) != n_rows:

@@ -39,6 +39,15 @@ UNSAID = Task.TEXT_CLASSIFICATION
 """The task of a document that names none."""
 
 
+class Shape(StrEnum):
+    """What a row of a dataset for language models is."""
+
+    TEXT = "text"
+    """A passage, which is gone on with."""
+    CHAT = "chat"
+    """A conversation, whose answers are learned."""
+
+
 class Split(StrEnum):
     """Which rows train, choose (validation), judge (test), or only ever judge from another domain (shift)."""
 
@@ -55,6 +64,15 @@ class Role(StrEnum):
     SECOND_TEXT = "second text"
     IMAGE = "image"
     LABEL = "label"
+    PROMPT = "prompt"
+    """What is asked; of several columns the cells stand below each other."""
+    RESPONSE = "response"
+    SYSTEM = "system"
+    """How the answers are to be, before a conversation begins."""
+    MESSAGES = "messages"
+    """A whole conversation in a cell: its turns as JSON."""
+    GROUP = "group"
+    """What rows with an equal cell belong to (a book, an author): no split cuts it."""
     ID = "id"
     SPLIT = "split"
     DOMAIN = "domain"
@@ -89,7 +107,9 @@ class Dataset:
 
     `rows.parquet` columns: `row_id` int64 (stable, unique), `text` string or `image` string (path
     relative to the dataset folder; an upright RGB picture) with `file` string (what it was called in
-    the archive), `label` int32 (index into `classes`), `split` string (`Split`).
+    the archive), `label` int32 (index into `classes`), `split` string (`Split`). Rows for language models have no
+    label; `text` is a passage or, for the shape chat, a conversation (`core.data.conversations`), and `group` int32,
+    where it is there, is equal for rows of one document or group.
     """
 
     id: str
@@ -100,7 +120,7 @@ class Dataset:
     """SHA-256 over the kept rows, labels and splits: equal content gives an equal hash."""
     classes: tuple[str, ...]
     counts: dict[str, dict[str, int]]
-    """split -> class name -> rows."""
+    """split -> class name -> rows; rows without a label are counted under the empty name."""
     source: str
     """Where it came from: a catalogue id, a file name, a hub id."""
     licence: str = ""
@@ -114,7 +134,17 @@ class Dataset:
     """Unix time in seconds."""
     reading: Reading | None = None
     """None for a dataset made before this was kept."""
+    shape: Shape = Shape.TEXT
+    """What its rows are; says something only where the task is language modelling."""
+    groups: int = 0
+    """Groups of rows that no split cuts; 0 where each row stands for itself."""
+    answers: tuple[str, ...] = ()
+    """Every last answer there is, where they are few and short (sorted): then answers can be right like classes."""
     schema_version: int = 1
+
+    def class_name(self, label: int) -> str:
+        """The name of a class by its number; empty for −1, a row without a label."""
+        return self.classes[label] if label >= 0 else ""
 
     def rows(self, split: Split | str) -> int:
         """Number of rows of one split."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from core.domain.dataset import Content, Depth, Role, Task
+from core.domain.dataset import Content, Depth, Role, Shape, Task
 from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.metrics import Judged
@@ -96,6 +96,8 @@ class Rows:
     groups: np.ndarray | None = None
     """(n_rows,) int64: rows of one group (a book, a conversation) are not independent; None where each row stands for
     itself."""
+    shape: Shape = Shape.TEXT
+    """Of rows for language models: passages, or conversations (`core.data.conversations`)."""
     depth: Depth | None = None
     """How pictures of more than 8 bits are read; those of a dataset have none, they were converted on import."""
 

@@ -157,11 +157,10 @@ def read_rows(dataset: Dataset, *, settings: Settings, workspace: str) -> Rows:
     else:
         folder = library.folder(dataset, settings=settings, workspace=workspace).absolute()
         content = [str(folder / path) for path in table["image"].to_pylist()]
-    labels = np.full(len(content), -1)
-    if "label" in table.column_names:
-        labels = table["label"].to_numpy().astype(np.int64)
-    return Rows(row_ids=table["row_id"].to_numpy(), content=content, labels=labels, classes=dataset.classes,
-                splits=np.asarray(table["split"].to_pylist()), dataset_hash=dataset.content_hash)
+    groups = table["group"].to_numpy().astype(np.int64) if "group" in table.column_names else None
+    return Rows(row_ids=table["row_id"].to_numpy(), content=content, classes=dataset.classes, groups=groups,
+                labels=table["label"].to_numpy().astype(np.int64), splits=np.asarray(table["split"].to_pylist()),
+                dataset_hash=dataset.content_hash, shape=dataset.shape)
 
 
 def _check_origin(session: Session) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from core.data.checks import combined, duplicates, giveaway, labels, noise, nulls, pictures, splits, texts
+from core.data.checks import combined, duplicates, giveaway, labels, language, noise, nulls, pictures, splits, texts
 from core.data.checks.context import Context
 from core.data.report import ERROR, INFO, WARNING, Finding
 
@@ -51,6 +51,17 @@ PICTURE_CHECKS: tuple[Check, ...] = (
 )
 """The same for pictures."""
 
+LANGUAGE_CHECKS: tuple[Check, ...] = (
+    language.something,
+    splits.coverage,
+    texts.left_out,
+    duplicates.leakage,
+    texts.extremes,
+    duplicates.exact,
+    duplicates.near,
+)
+"""The same for rows without labels."""
+
 SLOW_CHECKS: tuple[Check, ...] = (noise.label_noise,)
 SLOW_PICTURE_CHECKS: tuple[Check, ...] = (noise.picture_noise,)
 """Seconds on thousands of rows; left out when an import should be quick."""
@@ -59,7 +70,7 @@ SLOW_PICTURE_CHECKS: tuple[Check, ...] = (noise.picture_noise,)
 def run(context: Context, *, thorough: bool = False) -> tuple[Finding, ...]:
     """Findings of all checks, errors first, then warnings, then the rest."""
     quick, slow = (CHECKS, SLOW_CHECKS) if context.rows.pictures is None else (PICTURE_CHECKS, SLOW_PICTURE_CHECKS)
-    checks = quick + (slow if thorough else ())
+    checks = quick + (slow if thorough else ()) if context.rows.shape is None else LANGUAGE_CHECKS
     found = [finding for check in checks for finding in check(context)]
     rank = {ERROR: 0, WARNING: 1, INFO: 2}
     return tuple(sorted(found, key=lambda finding: rank[finding.severity]))

@@ -17,6 +17,9 @@ _SHOWN = 5
 def coverage(context: Context) -> Iterator[Finding]:
     """What the splits of these rows leave out."""
     names, labels, split = context.rows.classes, context.rows.label, np.asarray(context.split)
+    if context.rows.shape is not None:                               # rows without labels
+        yield from cautions({part: {"": int((split == part).sum())} for part in np.unique(split).tolist()})
+        return
     counts = {part: dict(zip(names, np.bincount(labels[split == part], minlength=len(names)).tolist(), strict=True))
               for part in np.unique(split).tolist()}
     untrained = np.flatnonzero(~np.isin(labels, labels[split == Split.TRAIN.value]))
@@ -33,7 +36,7 @@ def cautions(counts: Mapping[str, Mapping[str, int]]) -> Iterator[Finding]:
     judged: dict[str, int] = {}
     for split, rows in counts.items():
         for name, count in rows.items():
-            if split != Split.TRAIN and count and not train.get(name):
+            if name and split != Split.TRAIN and count and not train.get(name):
                 judged[name] = judged.get(name, 0) + count
     if judged:
         shown = ", ".join(f"{name[:40]} ({several(count, 'row', 'rows')})"

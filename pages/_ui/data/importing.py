@@ -28,6 +28,9 @@ ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "zst", "tbz2", "txz")
 PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff")
 HELP = {Role.TEXT: "what the model reads", Role.SECOND_TEXT: "read together with the text",
         Role.IMAGE: "names the picture", Role.LABEL: "the class to learn",
+        Role.PROMPT: "what is asked", Role.RESPONSE: "the answer to learn",
+        Role.SYSTEM: "how answers are to be", Role.MESSAGES: "a whole conversation",
+        Role.GROUP: "rows that no split may part, such as those of one book",
         Role.ID: "rows with the same id never end up on both sides of a split",
         Role.SPLIT: "says train, validation or test itself", Role.IGNORE: "not used"}
 NO_SHIFT = "a dataset of its own"

@@ -58,9 +58,14 @@ def test_choosing_by_hand(file: File, settings: Settings) -> None:
     assert "'text', 'label', 'other'" in caught.value.why
 
 
-def test_one_column_is_refused(file: File, settings: Settings) -> None:
+def test_one_column_of_text_needs_no_label(file: File, settings: Settings) -> None:
     table = tables.read(file("t.csv", "sentence\nhello there\nbye\n"), settings=settings)
-    with pytest.raises(DataError, match="only one column, 'sentence'"):
+    assert {name: p.role for name, p in roles.choose(table).items()} == {"sentence": Role.TEXT}
+
+
+def test_one_column_of_numbers_is_refused(file: File, settings: Settings) -> None:
+    table = tables.read(file("t.csv", "amount\n3\n4\n"), settings=settings)
+    with pytest.raises(DataError, match="looks like the text"):
         roles.choose(table)
 
 
