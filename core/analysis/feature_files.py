@@ -41,7 +41,7 @@ class BlockFeatures:
             tensors = {f"{i:03d}": np.ascontiguousarray(values, dtype=np.float16)
                        for i, values in enumerate(self.blocks.values())}
         tensors["row_ids"] = np.ascontiguousarray(self.row_ids, dtype=np.int64)
-        metadata = {"names": json.dumps(self.names), "step": json.dumps(self.step), "digest": _digest(tensors)}
+        metadata = {"names": json.dumps(self.names), "step": json.dumps(self.step), "digest": digest(tensors)}
         files.write_bytes(path, save(tensors, metadata=metadata))
 
     @staticmethod
@@ -88,13 +88,13 @@ def _read(path: Path) -> BlockFeatures:
     with safe_open(path, framework="numpy") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    if metadata.get("digest") not in (None, _digest(tensors)):
+    if metadata.get("digest") not in (None, digest(tensors)):
         raise ValueError("the digest does not fit")
     blocks = {name: tensors[f"{i:03d}"] for i, name in enumerate(json.loads(metadata["names"]))}
     return BlockFeatures(row_ids=tensors["row_ids"], blocks=blocks, step=json.loads(metadata["step"]))
 
 
-def _digest(tensors: Mapping[str, np.ndarray]) -> str:
+def digest(tensors: Mapping[str, np.ndarray]) -> str:
     """Over the blocks in forward order, then the row ids: the order of their names."""
     return hashlib.sha256(b"".join(tensors[name].tobytes() for name in sorted(tensors))).hexdigest()
 

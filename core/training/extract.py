@@ -37,12 +37,15 @@ from core.models import origin
 from core.models.network import Network
 from core.settings import Settings
 from core.tasks.base import Objective, Rows
-from core.training import artifact, prefix, weight_changes
+from core.training import artifact, lens, prefix, weight_changes
 from core.training.inputs import Inputs, computed_blocks
+from core.training.lens_places import Floor, Subject
 
 Report = Callable[[float, float | None], None]
 CHECKED_ROWS = 64
 """Of the probe sample, rows on which frozen blocks are computed once more."""
+FLOOR_PARAMETERS = 1_500_000_000
+"""Larger base models are not loaded in full precision to see what rounding does."""
 
 
 def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Observer, rows: int = DEFAULT_ROWS,
@@ -54,6 +57,11 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
     NotFoundError when the run has no artifact, or a dataset or its base model is gone; DataError or RecipeError when
     these are not what the run was trained on.
     """
+    return _extracted(run_dir, settings=settings, workspace=workspace, observer=observer, rows=rows, second=second)[0]
+
+
+def _extracted(run_dir: Path, *, settings: Settings, workspace: str, observer: Observer, rows: int,
+               second: str) -> tuple[FeaturePaths, _Work]:
     from core.training.session import dataset_of, read_rows
 
     observer.phase(Phase.PREPARING)
@@ -77,7 +85,7 @@ def extract(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
         if not there.ready:
             chosen = _second_rows(other, settings=settings, workspace=workspace)
             replace(work, rows=chosen, sample=np.arange(len(chosen.row_ids))).sides(there)
-    return where
+    return where, work
 
 
 def _second_rows(dataset: str, *, settings: Settings, workspace: str) -> Rows:
@@ -99,9 +107,11 @@ def measure(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
     """Extract the sides of a run, compare them, and measure what happened to the weights: all that the page opens with,
     on disk.
 
-    Returns base model and tuned model, aligned; their report is `shift_report.of`. second: see `aligned.align`.
+    For a language model also what each of its blocks says. Returns base model and tuned model, aligned; their report is
+    `shift_report.of`. second: see `aligned.align`.
     """
-    where = extract(run_dir, settings=settings, workspace=workspace, observer=observer, rows=rows, second=second)
+    where, work = _extracted(run_dir, settings=settings, workspace=workspace, observer=observer, rows=rows,
+                             second=second)
     observer.phase(Phase.EVALUATING)
     table = row_facts.table(where.recipe.dataset, settings=settings, workspace=workspace)
     untrained = [Which.BASE] if where.quantised is None else [Which.BASE, Which.FOUR_BIT]
@@ -112,6 +122,8 @@ def measure(run_dir: Path, *, settings: Settings, workspace: str, observer: Obse
         shift_report.of(found, settings=settings)
     observer.progress(len(comparisons), len(comparisons), "comparisons")
     weight_changes.ensure(where, settings=settings, observer=observer)
+    if not work.task.card.new_head:  # the model's own output layer says words
+        work.words(where)
     return comparisons[0]
 
 
@@ -204,6 +216,23 @@ class _Work:
     def some(self) -> np.ndarray:
         """`CHECKED_ROWS` rows of the sample, spread over it."""
         return self.sample[np.linspace(0, len(self.sample) - 1, min(CHECKED_ROWS, len(self.sample))).astype(int)]
+
+    def words(self, where: FeaturePaths) -> None:
+        """What each block of a language model says, before and after training; a note where it cannot be read."""
+        floor = None
+        if where.quantised is not None:
+            floor = Floor(source="4-bit", precision=self.precision, load=lambda: self.untrained(Weights.FOUR_BIT))
+        elif self.precision != "fp32" and self.facts.parameters <= FLOOR_PARAMETERS:
+            whole = replace(self, precision="fp32")
+            floor = Floor(source="precision", precision="fp32", load=lambda: whole.untrained(Weights.PRETRAINED))
+        subject = Subject(
+            where=where, task=self.task, rows=self.rows, encoded=self.encoded(), sample=self.sample, floor=floor,
+            base=lambda: self.untrained(Weights.PRETRAINED), precision=self.precision, observer=self.observer,
+            tuned=lambda: artifact.load(Side.of(where.run_dir), settings=self.settings).network)
+        try:
+            lens.ensure(subject)
+        except NotFoundError as error:
+            self.observer.note(f"What each block says was not measured. {error.what} {error.why}")
 
     def report(self, what: str) -> Report:
         """Rows done, with what they are done for."""
