@@ -13,7 +13,7 @@ import numpy as np
 from core.domain.dataset import Split
 from core.domain.run import Interval, Result
 from core.errors import DataError
-from core.metrics import METRICS, Judged, measure
+from core.metrics import METRICS, OF_CLASSES, Judged, measure
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +60,7 @@ def complete(result: Result, folder: Path) -> Result:
     found = dict(result.metrics)
     for split in (Split.TEST, Split.SHIFT, Split.VALIDATION):
         kept = found.get(split.value, {})
-        if all(metric.name in kept for metric in METRICS):
+        if all(metric.name in kept for metric in OF_CLASSES):
             continue
         if fresh := _measured(folder, split.value):
             both = fresh | kept

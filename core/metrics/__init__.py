@@ -12,12 +12,20 @@ from core.domain.run import Interval
 from core.metrics import intervals
 from core.metrics.metric import Judged, Metric, Need, Unit
 
-__all__ = ["METRICS", "REGISTRY", "Judged", "Metric", "Need", "Unit", "measure", "merit", "primary", "shared", "values"]
+__all__ = ["METRICS", "OF_CLASSES", "REGISTRY", "Judged", "Metric", "Need", "Unit", "measure", "merit", "primary",
+           "shared", "values"]
 
 FILES = (
     "accuracy",
     "macro_f1",
     "expected_calibration_error",
+    "loss",
+    "perplexity",
+    "bits_per_byte",
+    "token_accuracy",
+    "exact_match",
+    "answer_accuracy",
+    "ends_properly",
 )
 """Metrics in the order of the screen: a file of that name each, with its `METRIC`.
 
@@ -25,6 +33,10 @@ Of those that a task has, the first one decides: which checkpoint is kept, which
 """
 
 METRICS: tuple[Metric, ...] = tuple(import_module(f"{__name__}.{name}").METRIC for name in FILES)
+
+OF_CLASSES: tuple[Metric, ...] = tuple(
+    metric for metric in METRICS if metric.needs <= {Need.LABELS, Need.PREDICTIONS, Need.PROBABILITIES})
+"""Those of rows with a class; the others are of language models."""
 
 REGISTRY: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 

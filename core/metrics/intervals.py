@@ -1,4 +1,4 @@
-"""Bootstrap intervals over rows, of any metric.
+"""Bootstrap intervals over rows, or over groups of rows that are not independent, of any metric.
 
 Drawing n rows with replacement and tabulating them is one multinomial draw over the cells of the confusion table. So
 for metrics of labels and predictions alone the rows themselves are never resampled: exact, and as cheap as the table is
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from core.domain.run import Interval
 from core.errors import DataError
 from core.metrics.metric import Floats, Judged, Metric, Need, Unit
+from core.metrics.units import Units
 
 SAMPLES = 2000
 CHUNK_CELLS = 2_000_000
@@ -34,15 +35,14 @@ def bootstrap(judged: Judged, metrics: Sequence[Metric], *, seed: int = 0,
     """
     if samples < 1:
         raise DataError("A bootstrap needs at least one resample.", remedy=f"Ask for {SAMPLES}, the default.")
-    tabled = [metric for metric in metrics if metric.needs <= TABLE]
-    others = [metric for metric in metrics if not metric.needs <= TABLE]
+    tabled = [metric for metric in metrics if metric.needs <= TABLE and judged.groups is None]
+    others = [metric for metric in metrics if metric not in tabled]
     found: dict[str, Interval] = {}
     if tabled:
         cells, counts = _table(judged)
         found |= _intervals(cells, counts, tabled, _cell_draw(counts, seed), samples)
     if others:
-        each = np.ones(judged.n_rows, np.int64)
-        found |= _intervals(judged, each, others, row_draw(judged.n_rows, seed), samples)
+        found |= _of_units(judged, others, seed=seed, samples=samples)
     return found
 
 
@@ -116,6 +116,20 @@ def _intervals(judged: Judged, counts: NDArray[np.int64], metrics: Sequence[Metr
         value = float(metric.of_sums(counts @ parts[metric.name], n_rows))
         found[metric.name] = interval(value, np.concatenate(draws[metric.name]), metric, n_rows)
     return found
+
+
+def _of_units(judged: Judged, metrics: Sequence[Metric], *, seed: int, samples: int) -> dict[str, Interval]:
+    """By resampling rows, or groups where rows have any."""
+    units = Units(judged)
+    draw = row_draw(units.count, seed)
+    parts = {metric.name: units.parts(metric, judged) for metric in metrics}
+    draws: dict[str, list[Floats]] = {metric.name: [] for metric in metrics}
+    for size in chunks(samples, max(units.count, *(table.shape[1] for table in parts.values()))):
+        occurrences = draw(size)
+        for metric in metrics:
+            draws[metric.name].append(units.values(metric, parts[metric.name], occurrences))
+    return {metric.name: interval(metric.value(judged), np.concatenate(draws[metric.name]), metric, judged.n_rows)
+            for metric in metrics}
 
 
 def _table(judged: Judged) -> tuple[Judged, NDArray[np.int64]]:

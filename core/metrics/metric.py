@@ -24,6 +24,13 @@ class Need(StrEnum):
     LABELS = "labels"
     PREDICTIONS = "predictions"
     PROBABILITIES = "probabilities"
+    LOSSES = "losses"
+    TOKENS = "tokens"
+    BYTES = "bytes"
+    RIGHT = "right"
+    EXACT = "exact"
+    ENDS = "ends"
+    ANSWERS = "answers"
 
 
 class Unit(StrEnum):
@@ -47,6 +54,24 @@ class Judged:
     """Predicted class number, `(n_rows,)`."""
     probabilities: NDArray[Any] | None = None
     """Of every class, `(n_rows, n_classes)`."""
+    losses: NDArray[Any] | None = None
+    """Of language models, `(n_rows,)`: the loss of a row's taught tokens together, in nats."""
+    tokens: NDArray[Any] | None = None
+    """Taught tokens."""
+    bytes: NDArray[Any] | None = None
+    """UTF-8 bytes of the text that the taught tokens stand for."""
+    right: NDArray[Any] | None = None
+    """Taught tokens that were the likeliest, given the true ones before them."""
+    exact: NDArray[Any] | None = None
+    """Of conversations: 1 where every token of the last answer was the likeliest, so that always taking the likeliest
+    gives exactly that answer; else 0."""
+    ends: NDArray[Any] | None = None
+    """Of conversations: 1 where the end token was the likeliest behind the last answer; else 0."""
+    answers: NDArray[np.int64] | None = None
+    """Number of the last answer, where answers come from a small closed set."""
+    groups: NDArray[np.int64] | None = None
+    """Rows of one group (a book, a conversation) are not independent: intervals and tests resample groups. None where
+    each row stands for itself."""
 
     def __post_init__(self) -> None:
         sizes = {need: len(values) for need in Need if (values := self.get(need)) is not None}
@@ -55,6 +80,10 @@ class Judged:
             raise DataError("These rows cannot be scored.",
                             why=f"There are {found}; scoring needs each for the same rows, and a row.",
                             remedy="Score predictions against the labels of the same rows.")
+        if self.groups is not None and len(self.groups) != self.n_rows:
+            raise DataError("These rows cannot be scored.",
+                            why=f"There are {len(self.groups)} groups for {self.n_rows} rows.",
+                            remedy="Name a group for every row.")
         if self.labels is not None and self.predictions is not None:
             limit = None if self.probabilities is None else self.probabilities.shape[1]
             labels, predictions = check(self.labels, self.predictions, limit)
@@ -106,7 +135,7 @@ class Metric:
     """What each row adds to the sums, `(n_rows, n_parts)`."""
     classes_alike: bool = False
     """Whether every class counts the same, however many rows it has."""
-    score: Callable[[NDArray[Any], int], Floats] | None = None
+    score: Callable[[NDArray[Any], Any], Floats] | None = None
     """Sums `(…, n_parts)` of that many rows -> values `(…)`.
 
     None: the mean of the one part, so that each row has a value of its own.
@@ -116,8 +145,8 @@ class Metric:
         """Whether the judge gave all that this metric needs."""
         return all(judged.get(need) is not None for need in self.needs)
 
-    def of_sums(self, sums: NDArray[Any], n_rows: int) -> Floats:
-        """Sums over rows `(…, n_parts)` -> values `(…)`."""
+    def of_sums(self, sums: NDArray[Any], n_rows: int | NDArray[Any]) -> Floats:
+        """Sums over rows `(…, n_parts)` -> values `(…)`. n_rows: of each sum, where they differ."""
         return np.asarray(sums[..., 0] / n_rows if self.score is None else self.score(sums, n_rows), np.float64)
 
     def value(self, judged: Judged) -> float:

@@ -12,6 +12,7 @@ from core.errors import DataError
 from core.metrics.intervals import SAMPLES, chunks, row_draw
 from core.metrics.metric import Floats, Judged, Metric, Unit
 from core.metrics.scores import check
+from core.metrics.units import Units
 from core.metrics.words import p_value as p_words
 
 Marks = NDArray[np.bool_]
@@ -55,20 +56,29 @@ def by_metric(metric: Metric, a: Judged, b: Judged, *, seed: int = 0, name_a: st
     right_a, right_b = _right(metric, a), _right(metric, b)
     if right_a is not None and right_b is not None:
         return _mcnemar(right_a, right_b, metric.label, seed=seed, samples=10_000, name_a=name_a, name_b=name_b)
-    parts, draw, n_rows = (metric.parts(a), metric.parts(b)), row_draw(a.n_rows, seed), a.n_rows
+    difference = by_bootstrap(metric, a, b, seed=seed)
+    sentence = _by_bootstrap(metric, a.n_rows, difference, name_a, name_b)
+    drawn = "rows" if a.groups is None else f"{Units(a).count:,} groups of rows (books, conversations)"
+    return PairedTest(n=a.n_rows, difference=difference, sentence=sentence,
+                      how=f"{SAMPLES:,} paired resamples of the {drawn} (bootstrap).")
+
+
+def by_bootstrap(metric: Metric, a: Judged, b: Judged, *, seed: int = 0) -> Interval:
+    """The metric of A minus that of B on the same rows (the same groups), with the 95 % interval of a paired
+    bootstrap."""
+    units = Units(a)
+    parts, draw = (units.parts(metric, a), units.parts(metric, b)), row_draw(units.count, seed)
     draws = []
-    for size in chunks(SAMPLES, max(n_rows, parts[0].shape[1])):
-        rows = draw(size)
-        draws.append(metric.of_sums(rows @ parts[0], n_rows) - metric.of_sums(rows @ parts[1], n_rows))
-    difference = _interval(metric.value(a) - metric.value(b), np.concatenate(draws))
-    sentence = _by_bootstrap(metric, n_rows, difference, name_a, name_b)
-    return PairedTest(n=n_rows, difference=difference, sentence=sentence,
-                      how=f"{SAMPLES:,} paired resamples of the rows (bootstrap).")
+    for size in chunks(SAMPLES, max(units.count, parts[0].shape[1])):
+        drawn = draw(size)
+        draws.append(units.values(metric, parts[0], drawn) - units.values(metric, parts[1], drawn))
+    return _interval(metric.value(a) - metric.value(b), np.concatenate(draws))
 
 
 def _right(metric: Metric, judged: Judged) -> Marks | None:
-    """Which rows are right, by a metric that says only that of a row; None by others."""
-    rows = metric.row_values(judged)
+    """Which rows are right, by a metric that says only that of a row; None by others, and of rows in groups, which are
+    not independent."""
+    rows = metric.row_values(judged) if judged.groups is None else None
     if rows is None or not metric.higher_is_better or not np.isin(rows, (0, 1)).all():
         return None
     return np.asarray(rows == 1)

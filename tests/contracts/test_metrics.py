@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [path for folder in ("core", "pages") for path in sorted((ROOT / folder).rglob("*.py"))
            if "core/metrics/" not in path.as_posix()]
 SOURCES.append(ROOT / "streamlit_app.py")
-WORDS = {word for metric in METRICS for word in (metric.name, metric.label)}
+EVERYWHERE = {"loss"}
+"""Also what training lowers, whatever the task: these words name no metric outside of the registry."""
+WORDS = {word for metric in METRICS for word in (metric.name, metric.label)} - EVERYWHERE
 ORDINARY = {word for word in WORDS if word.isalpha() and word.islower()}
 """Words that also stand in plain sentences ("k-NN accuracy"): in a string, only whole or behind a split."""
 ANY = "|".join(map(re.escape, sorted(WORDS, key=len, reverse=True)))
@@ -40,7 +42,7 @@ def named(tree: ast.Module) -> Iterator[tuple[int, str]]:
         if id(node) not in explained and IN_TEXT.search(text):
             yield node.lineno, repr(text)
         for identifier in identifiers(node):
-            if identifier in REGISTRY:
+            if identifier in REGISTRY and identifier not in EVERYWHERE:
                 yield getattr(node, "lineno", 0), identifier
 
 

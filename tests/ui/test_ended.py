@@ -16,7 +16,7 @@ from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Status
 from core.jobs import failures
-from core.metrics import METRICS
+from core.metrics import OF_CLASSES
 from core.store import Store
 from core.store.jobs import NewJob
 from tests.conftest import WORKSPACE, write_dataset
@@ -126,18 +126,18 @@ def test_the_comparison_shows_the_newest_experiment_and_names_no_unsupported_win
     assert list(at.dataframe[0].value["State"]) == ["done", "done", "failed: The run ran out of memory"]
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", OF_CLASSES, ids=lambda metric: metric.name)
 def test_every_metric_can_be_chosen_and_is_called_by_its_name(app, ended, metric):
     """Also those that the stored results do not hold: they come from the stored predictions."""
     at = app("compare")
     choice = at.segmented_control(key="metric")
-    assert choice.options == [each.label for each in METRICS] and choice.value == METRICS[0].name
+    assert choice.options == [each.label for each in OF_CLASSES] and choice.value == OF_CLASSES[0].name
     choice.set_value(metric.name).run()
     assert not at.exception and not at.error
     text = shown(at).replace("\\", "")
     assert metric.explanation in text
     assert metric.on("test") in text
-    assert {other.name for other in METRICS if f"test {other.label}" in text} == {METRICS[0].name, metric.name}, (
+    assert {other.name for other in OF_CLASSES if f"test {other.label}" in text} == {OF_CLASSES[0].name, metric.name}, (
         "the chosen one, and in the rows the one that decides")
     assert "do not tell" in text or "is better than" in text
     table = at.dataframe[0].value
@@ -146,8 +146,8 @@ def test_every_metric_can_be_chosen_and_is_called_by_its_name(app, ended, metric
 
 def test_every_metric_stands_on_the_page_of_a_run_and_the_first_in_the_list(app, ended):
     shown_there = {m.label: m.value for m in app("run", run=ended.done[1]).metric}
-    assert {metric.heading("test") for metric in METRICS} <= set(shown_there)
-    assert f"{METRICS[0].on('test')} 1.00" in shown(app("runs"))
+    assert {metric.heading("test") for metric in OF_CLASSES} <= set(shown_there)
+    assert f"{OF_CLASSES[0].on('test')} 1.00" in shown(app("runs"))
 
 
 def test_runs_on_different_rows_are_not_compared_in_silence(app, ended, settings):
@@ -229,7 +229,7 @@ def test_seeds_of_an_arm_show_every_metric_as_one_measurement(app, ended, settin
     assert "Seeds together" in shown(at)
     seeds = at.dataframe[1].value
     assert list(seeds["Seeds"]) == [2]
-    for metric in METRICS:
+    for metric in OF_CLASSES:
         assert seeds[metric.heading("test")][0][0].isdigit()
 
 

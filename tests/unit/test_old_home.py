@@ -29,7 +29,7 @@ import pytest
 from core import __main__ as program
 from core.api import Thaw
 from core.domain.side import Side, Which
-from core.metrics import METRICS
+from core.metrics import OF_CLASSES
 from core.settings import Settings
 from core.training import artifact
 
@@ -281,7 +281,7 @@ def test_results_gain_every_metric_on_every_split_and_keep_their_own_numbers(old
         predicted = {path.stem.removeprefix("predictions-") for path in old.answers.folder(run).glob("predictions-*")}
         assert set(whole.metrics) == predicted >= {"test"}
         for split, scores in whole.metrics.items():
-            assert list(scores) == [metric.name for metric in METRICS]
+            assert list(scores) == [metric.name for metric in OF_CLASSES]
             assert scores | stored.metrics.get(split, {}) == scores
 
 

@@ -11,14 +11,14 @@ import pytest
 
 from core.analysis import predictions
 from core.domain.run import Interval, Result
-from core.metrics import METRICS, Judged, Need, measure
+from core.metrics import OF_CLASSES, Judged, Need, measure
 
 KEPT = Interval(value=0.5, low=0.25, high=0.75)
 LABELS = np.arange(40) % 3
 GUESSES = np.where(np.arange(40) < 8, (LABELS + 1) % 3, LABELS)
 PROBABILITIES = np.full((40, 3), 0.1) + 0.7 * np.eye(3)[GUESSES]
-ALL = {metric.name for metric in METRICS}
-OF_TABLES = {metric.name for metric in METRICS if metric.needs <= {Need.LABELS, Need.PREDICTIONS}}
+ALL = {metric.name for metric in OF_CLASSES}
+OF_TABLES = {metric.name for metric in OF_CLASSES if metric.needs <= {Need.LABELS, Need.PREDICTIONS}}
 
 
 def write(folder: Path, split: str, *, probabilities: bool = True) -> None:

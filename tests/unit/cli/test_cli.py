@@ -20,7 +20,7 @@ from core.cli import compare, follow, output, parser, sources
 from core.domain.model import ModelFacts
 from core.domain.run import Interval
 from core.domain.side import Side
-from core.metrics import METRICS, Unit
+from core.metrics import METRICS, OF_CLASSES, Unit
 from tests import tiny
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -141,7 +141,7 @@ def test_the_metric_that_decides_is_the_one_said_while_training() -> None:
 
 
 def test_the_table_of_a_comparison_has_a_column_for_every_metric(capsys: pytest.CaptureFixture[str]) -> None:
-    scores = {metric.name: {"value": 0.5, "low": 0.25, "high": 0.75} for metric in METRICS}
+    scores = {metric.name: {"value": 0.5, "low": 0.25, "high": 0.75} for metric in OF_CLASSES}
     run = {"method": "probe", "seed": 0, "budget": None, "status": "done",
            "metrics": dict.fromkeys(("test", "shift", "validation"), scores), "trainable_params": 10, "seconds": 1.0,
            "marginal_seconds": 1.0, "peak_memory_bytes": 10, "artifact_bytes": 10}
@@ -149,8 +149,8 @@ def test_the_table_of_a_comparison_has_a_column_for_every_metric(capsys: pytest.
               "paired": []}
     compare._print(report, Path("out"))
     head, _, whole, empty = capsys.readouterr().out.splitlines()[1:5]
-    assert all(metric.label in head for metric in METRICS) and head.count("shift-set") == 1
-    assert whole.count("50.0 % [25.0, 75.0]") == len(METRICS) + 1 and "%" not in empty
+    assert all(metric.label in head for metric in OF_CLASSES) and head.count("shift-set") == 1
+    assert whole.count("50.0 % [25.0, 75.0]") == len(OF_CLASSES) + 1 and "%" not in empty
 
 
 def test_help_is_quick_and_leaves_torch_out() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import DataError
-from core.metrics import METRICS, Judged, Metric, Need, Unit, measure, merit, primary, seeds, shared, values
+from core.metrics import OF_CLASSES, Judged, Metric, Need, Unit, measure, merit, primary, seeds, shared, values
 from core.metrics.paired import RightOrWrong, by_metric
 
 LOSS = Metric(name="mean_margin", label="mean margin", meaning="Mean of what is left to certainty.",
@@ -27,7 +27,7 @@ def made(n_rows: int, error: float, seed: int = 0, n_classes: int = 3) -> Judged
 
 def test_a_metric_is_measured_where_its_needs_are_met() -> None:
     judged = made(30, 0.2)
-    assert set(measure(judged)) == set(values(judged)) == {metric.name for metric in METRICS}
+    assert set(measure(judged)) == set(values(judged)) == {metric.name for metric in OF_CLASSES}
     bare = Judged(labels=judged.labels, predictions=judged.predictions)
     assert {metric.name for metric in shared([judged, bare])} == set(values(bare)) <= set(values(judged))
     assert measure(Judged(predictions=judged.predictions)) == {}
@@ -47,15 +47,15 @@ def test_rows_that_do_not_fit_each_other_are_refused(fields: dict[str, np.ndarra
 
 
 def test_the_first_metric_there_decides_and_unknown_names_do_not() -> None:
-    assert primary(["loss", *(metric.name for metric in reversed(METRICS))]) is METRICS[0]
-    assert primary([METRICS[1].name]) is METRICS[1] and primary(["loss"]) is None
-    assert merit({"loss": 9.0, METRICS[0].name: 0.25}) == 0.25 * METRICS[0].sign
+    assert primary(["loss", *(metric.name for metric in reversed(OF_CLASSES))]) is OF_CLASSES[0]
+    assert primary([OF_CLASSES[1].name]) is OF_CLASSES[1] and primary(["nonsense"]) is None
+    assert merit({"loss": 9.0, OF_CLASSES[0].name: 0.25}) == 0.25 * OF_CLASSES[0].sign
     assert merit({"expected_calibration_error": 0.25}) == -0.25
     with pytest.raises(KeyError, match="No metric"):
-        merit({"loss": 1.0})
+        merit({"nonsense": 1.0})
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", OF_CLASSES, ids=lambda metric: metric.name)
 def test_the_way_that_is_called_better_is_that_of_the_better_predictions(metric: Metric) -> None:
     good, bad = made(400, 0.05), made(400, 0.6, seed=1)
     assert metric.sign * metric.value(good) > metric.sign * metric.value(bad) and abs(metric.sign) == 1
@@ -64,9 +64,9 @@ def test_the_way_that_is_called_better_is_that_of_the_better_predictions(metric:
 
 
 def test_names_on_screen() -> None:
-    assert [metric.on("test") for metric in METRICS] == ["test accuracy", "test macro-F1",
+    assert [metric.on("test") for metric in OF_CLASSES] == ["test accuracy", "test macro-F1",
                                                          "test expected calibration error"]
-    assert METRICS[1].heading("validation") == "Validation macro-F1"
+    assert OF_CLASSES[1].heading("validation") == "Validation macro-F1"
 
 
 @settings(deadline=None, max_examples=25)
@@ -81,11 +81,11 @@ def test_every_metric_holds_its_value_in_its_interval_however_rows_lie(n_rows: i
     assert values(turned) == pytest.approx(values(judged))
     for name, interval in found.items():
         assert interval.low <= interval.value <= interval.high and interval.value == pytest.approx(values(judged)[name])
-    pooled = seeds.pooled([judged, made(n_rows, error, seed + 1)], METRICS, samples=50)
-    assert list(pooled) == [metric.name for metric in METRICS]
+    pooled = seeds.pooled([judged, made(n_rows, error, seed + 1)], OF_CLASSES, samples=50)
+    assert list(pooled) == [metric.name for metric in OF_CLASSES]
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", OF_CLASSES, ids=lambda metric: metric.name)
 def test_two_runs_are_compared_by_any_metric(metric: Metric) -> None:
     good, bad = made(400, 0.05), made(400, 0.6, seed=1)
     one, two = by_metric(metric, good, bad), by_metric(metric, bad, good)
@@ -102,7 +102,7 @@ def test_two_runs_are_compared_by_any_metric(metric: Metric) -> None:
 
 def test_values_a_row_average_to_the_metric() -> None:
     judged = made(50, 0.3)
-    for metric in (LOSS, *METRICS):
+    for metric in (LOSS, *OF_CLASSES):
         rows = metric.row_values(judged)
         assert rows is None or (rows.shape == (50,) and rows.mean() == pytest.approx(metric.value(judged)))
     assert LOSS.row_values(judged) is not None

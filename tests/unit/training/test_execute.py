@@ -23,7 +23,7 @@ from core.domain.recipe import LoraSpec, Recipe
 from core.domain.run import Phase, Result
 from core.domain.side import Side, Which
 from core.errors import NonFiniteLossError, NotFoundError, RecipeError
-from core.metrics import METRICS, measure
+from core.metrics import OF_CLASSES, measure
 from core.models import methods
 from core.models.blocks import members
 from core.settings import Settings
@@ -86,7 +86,7 @@ def test_a_run_leaves_everything_and_reloads_to_its_own_predictions(method: str,
     assert list(result.metrics) == ["test", "validation"]
     for split, scores in result.metrics.items():  # every metric, as its own predictions on disk give it
         stored = stored_predictions.read(folder, split)
-        assert stored is not None and list(scores) == [metric.name for metric in METRICS]
+        assert stored is not None and list(scores) == [metric.name for metric in OF_CLASSES]
         assert scores == measure(stored.judged)
 
     tuned = artifact.load(Side.of(folder), settings=settings)
