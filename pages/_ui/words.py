@@ -27,6 +27,23 @@ WORDS: dict[str, str] = {
     "step": "One update of the weights, from one batch of rows.",
     "checkpoint": "The weights as they are at a moment of training. The one that judges best on validation rows is "
                   "kept.",
+    "token": "A word or a piece of one, as the model reads and writes text; each model cuts text in its own way.",
+    "taught token": "A token whose prediction is trained and judged: every token of a passage but the first, the "
+                    "answers of a conversation. The others are context: read, not learned.",
+    "chat template": "How a model writes a conversation as one text: who speaks, and where an answer ends. It comes "
+                     "with the model. One that has none is given a plain format of Thaw's.",
+    "EOS": "End of sequence, the token with which a model says that it has finished. A model that never learned it "
+           "talks on.",
+    "nat": "The unit of loss: a token that the model gave the probability p costs −ln p nats. 0 is certainty, 0.69 an "
+           "even chance.",
+    "untouched model": "The base model as published, judged on the same rows in the same way: what a run is measured "
+                       "against.",
+    "forgetting": "Loss that rises on texts which the run never saw: prose, news, Usenet, dialogue, instructions. Only "
+                  "a change beyond the noise floor is called so.",
+    "KL": "Kullback–Leibler divergence: how far the tuned model's predictions lie from the base model's, in nats a "
+          "token. 0 means that they say the same.",
+    "noise floor": "The change that comes from rounding alone (precision, 4-bit weights) or from another seed, "
+                   "measured. A smaller one means nothing.",
     "feature": "What a block puts out for a row: a list of numbers, the row's place in the feature space.",
     "probe accuracy": "A probe is a simple classifier, fitted on features that stay as they are: the share of rows it "
                       "gets right says how much the features tell of the classes.",
