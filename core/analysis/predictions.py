@@ -55,6 +55,11 @@ def read(folder: Path, split: str) -> Predictions | None:
         return None
 
 
+def read_base(folder: Path, split: str) -> Predictions | None:
+    """The same rows as the untouched model answers them, where a run kept that."""
+    return read(folder, f"base-{split}")
+
+
 def complete(result: Result, folder: Path) -> Result:
     """The result with the metrics that the version which made the run did not know, from the run's predictions."""
     found = dict(result.metrics)

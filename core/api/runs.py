@@ -8,11 +8,12 @@ from pathlib import Path
 
 from core import files, values
 from core.analysis import curves as curve_points
-from core.analysis import damage, fault_report, judged_rows, predictions
+from core.analysis import damage, fault_report, judged_rows, predictions, verdict
 from core.analysis.comparison import recipe_of
 from core.analysis.curves import Curves
 from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
+from core.analysis.verdict import Verdict
 from core.api import curve_events
 from core.api.data import Data
 from core.api.desk import Desk
@@ -89,6 +90,22 @@ class Runs:
     def has_base(self, ws: str, id: str) -> bool:
         """Whether `judged` can be asked for a run's own base model."""
         return judged_rows.has_base(Path(self.get(ws, id).folder), settings=self._desk.settings)
+
+    def verdict(self, ws: str, id: str) -> Verdict | None:
+        """Target, shift, forgetting and cost of a run, each better, worse or not to be told; None without a result.
+
+        Other runs of its experiment are looked at for the probe and for other seeds.
+        """
+        run = self.get(ws, id)
+        result = self.result_of(run)
+        if result is None or run.recipe is None:
+            return None
+        others = [(other, found) for other in self._desk.jobs(ws, kind=JobKind.TRAIN)
+                  if run.experiment is not None and other.experiment == run.experiment and other.id != id
+                  and (found := self.result_of(other)) is not None]
+        beside = [verdict.Ended(run=other, result=found, name=names.one(other)) for other, found in others]
+        return verdict.of_run(verdict.Ended(run=run, result=result, name=names.one(run)), beside=beside,
+                              settings=self._desk.settings)
 
     def stop(self, ws: str, id: str) -> Status:
         """Ask a run to stop: its best checkpoint is kept and judged. Asking again ends it without waiting. Returns its

@@ -152,6 +152,26 @@ class Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PanelChange:
+    """What happened to the loss on one domain of the forgetting panel; nats a token, documents resampled."""
+
+    before: float
+    """Of the untouched base model."""
+    after: float
+    """Of the tuned one, on the same tokens."""
+    change: Interval
+    """After minus before, paired by document."""
+    before_interval: Interval | None = None
+    after_interval: Interval | None = None
+    kl: Interval | None = None
+    """KL(tuned ‖ base) a token."""
+    documents: int = 0
+    tokens: int = 0
+    trained_on: bool = False
+    """Whether the run was trained on texts of this source: then a change is no forgetting."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """What a finished run measured; written to `result.json` in its folder."""
 
@@ -182,6 +202,18 @@ class Result:
     """Of `seconds`, those passes (cached features and prefixes)."""
     labels_used: dict[str, int] = field(default_factory=dict)
     """split (`train`, `validation`) -> labelled rows that training saw; empty for runs from before it was recorded."""
+    base: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    """As `metrics`, of the untouched published model on the same rows; only where that can do the task by itself."""
+    panel: dict[str, PanelChange] = field(default_factory=dict)
+    """Language models: domain of the forgetting panel -> what happened to it; empty where it was not measured."""
+    panel_change: Interval | None = None
+    """The same over all domains that the run was not trained on."""
+    panel_version: int = 0
+    kl: dict[str, Interval] = field(default_factory=dict)
+    """KL(tuned ‖ base) in nats a token, on the rows of the `task` and on the `panel`."""
+    noise_floor: dict[str, Any] = field(default_factory=dict)
+    """What changes without any training: {`panel`: {domain: nats}, `pooled`: nats, `target`: nats, `from`: `precision`
+    or `4-bit`}; empty where it was not measured."""
     versions: dict[str, str] = field(default_factory=dict)
     dataset_hash: str = ""
     model_revision: str = ""

@@ -98,7 +98,8 @@ def test_a_new_workspace_cannot_be_guessed_and_bad_ids_are_refused(thaw: Thaw) -
 def test_ids_of_another_workspace_are_not_found(thaw: Thaw, ready: Dataset) -> None:
     run = thaw.experiments.submit(WORKSPACE, [recipe(ready)], name="x")[0]
     runs = thaw.runs
-    calls = (runs.get, runs.progress, runs.curves, runs.result, runs.stop, runs.resume, runs.delete, runs.log)
+    calls = (runs.get, runs.progress, runs.curves, runs.result, runs.verdict, runs.stop, runs.resume, runs.delete,
+             runs.log)
     for call in calls:
         with pytest.raises(NotFoundError):
             call(OTHER, run)
@@ -476,3 +477,15 @@ def test_the_web_process_stays_small(thaw: Thaw, ready: Dataset, tmp_path: Path)
 def test_a_shift_set_shows_in_the_dataset(thaw: Thaw, settings: Settings) -> None:
     dataset = write_dataset(settings, n_rows=30, shift_rows=9)
     assert len(thaw.data.rows(WORKSPACE, dataset.id, n=100, split="shift")) == 9
+
+
+def test_the_verdict_finds_the_probe_of_the_experiment(thaw: Thaw, ready: Dataset) -> None:
+    probe, run = thaw.experiments.submit(WORKSPACE, [recipe(ready, "probe"), recipe(ready)], name="x")
+    assert thaw.runs.verdict(WORKSPACE, run) is None  # not ended
+    labels = [0, 1] * 50
+    finish(thaw, probe, [0] * 100, labels=labels)
+    finish(thaw, run, labels, labels=labels)
+    found = thaw.runs.verdict(WORKSPACE, run)
+    assert found is not None
+    line = found.line("target")
+    assert str(line.word) == "better" and line.difference is not None and line.difference.value == 0.5

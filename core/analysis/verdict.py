@@ -1,0 +1,294 @@
+"""The verdict card of a run: target, shift, forgetting and cost, each better, worse, or not to be told.
+
+A language model is held against its untouched base model, a classifier against the linear probe on the same base model
+and rows: the same head without any training of the body.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core import metrics
+from core.analysis import forgetting, judged_rows, predictions
+from core.analysis.forgetting import NONE, Floor, Word, word
+from core.domain.dataset import Split, Task
+from core.domain.run import Interval, Result, Run
+from core.metrics import Judged, Metric
+from core.models import methods
+from core.settings import Settings
+
+UNTOUCHED, PROBED = "the untouched model", "the linear probe"
+COST_FACTOR = 1.5
+"""Seconds of one run against those of another: less than that may be the machine."""
+RUN_PROBE = ("Run the linear probe on the same dataset and base model, in the same experiment: it is what training has "
+             "to beat.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the card."""
+
+    subject: str
+    """`target`, `shift`, `forgetting` or `cost`."""
+    word: Word
+    sentence: str
+    metric: str = ""
+    """Name of the metric; empty for forgetting and cost."""
+    value: Interval | None = None
+    reference: Interval | None = None
+    difference: Interval | None = None
+    """Value minus reference, paired where both kept their rows."""
+    floor: Floor = NONE
+    to_do: str = ""
+    """What to run so that it can be told; empty where nothing is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The card."""
+
+    run: str
+    against: str
+    """What the run is held against, for people."""
+    lines: tuple[Line, ...]
+
+    def line(self, subject: str) -> Line:
+        """The line of that subject."""
+        return next(line for line in self.lines if line.subject == subject)
+
+    @property
+    def headline(self) -> str:
+        """One sentence over the card."""
+        target, forgot = self.line("target"), self.line("forgetting")
+        said = {Word.BETTER: f"better than {self.against}", Word.WORSE: f"worse than {self.against}",
+                Word.UNCLEAR: f"not told apart from {self.against}"}[target.word]
+        price = {Word.WORSE: ", and forgot some of what it knew",
+                 Word.BETTER: ", and did not become worse elsewhere"}.get(forgot.word, "")
+        return f"On its own task {said}{price}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A run that left a result, and what it is called."""
+
+    run: Run
+    result: Result
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.run.folder)
+
+
+def of_run(ended: Ended, *, beside: Sequence[Ended] = (), settings: Settings) -> Verdict:
+    """The card of a run. beside: other runs of its experiment that left a result; the probe and other seeds are looked
+    for among them."""
+    seeds = [ended, *(other for other in beside if _same_arm(ended, other))]
+    recipe = ended.run.recipe
+    if recipe is not None and recipe.task is Task.LANGUAGE_MODELLING:
+        lines = [_untouched(ended, split, seeds) for split in (Split.TEST, Split.SHIFT)]
+        lines += [_forgot(ended, seeds), _cost_alone(ended)]
+        return Verdict(run=ended.run.id, against=UNTOUCHED, lines=tuple(lines))
+    probe = _probe(ended, beside)
+    lines = [_probed(ended, split, seeds, probe, settings) for split in (Split.TEST, Split.SHIFT)]
+    lines += [Line(subject="forgetting", word=Word.UNCLEAR,
+                   sentence="Not measured: a classifier has no text or pictures of its own to lose words for. "
+                            "How far its features moved is on the Features page."),
+              _cost(ended, seeds, probe, beside)]
+    return Verdict(run=ended.run.id, against=PROBED, lines=tuple(lines))
+
+
+# -- target and shift --------------------------------------------------------------------------------------------------
+
+
+def _untouched(ended: Ended, split: Split, seeds: Sequence[Ended]) -> Line:
+    """Against the untouched model on the same rows."""
+    own, base = ended.result.metrics.get(split, {}), ended.result.base.get(split, {})
+    metric = metrics.primary([name for name in own if name in base])
+    if metric is None:
+        return _absent(ended, split, "" if own else f"Its dataset has no {split} rows.")
+    value, reference = own[metric.name], base[metric.name]
+    mine, theirs = predictions.read(ended.folder, split), predictions.read_base(ended.folder, split)
+    paired = mine is not None and theirs is not None and mine.same_rows(theirs)
+    difference = (_paired(metric, mine.judged, theirs.judged) if paired and mine and theirs
+                  else _apart(value, reference))
+    return _line(split, metric, value, reference, difference, _floor(ended, metric, split, seeds), UNTOUCHED)
+
+
+def _probed(ended: Ended, split: Split, seeds: Sequence[Ended], probe: Ended | None, settings: Settings) -> Line:
+    """Against a probe run of the experiment; without one, against the probe that the run itself kept, at the rows whose
+    features are known."""
+    own = predictions.read(ended.folder, split)
+    if own is None:
+        return _absent(ended, split, f"Its dataset has no {split} rows.")
+    mine, theirs, against, to_do = own.judged, None, PROBED, ""
+    if probe is not None and probe.run.id == ended.run.id:
+        theirs = own.judged
+    elif probe is not None and (found := predictions.read(probe.folder, split)) is not None and own.same_rows(found):
+        theirs = found.judged
+    elif (rows := judged_rows.beside_base(ended.folder, split, settings=settings)) is not None and len(rows.labels):
+        mine = Judged(labels=rows.labels, predictions=rows.predictions)
+        theirs = Judged(labels=rows.labels, predictions=rows.others)
+        against, to_do = f"{PROBED} on {len(rows.labels):,} of these rows", RUN_PROBE
+    if theirs is None:
+        line = _absent(ended, split, f"There is no probe beside it. {RUN_PROBE}")
+        return Line(subject=line.subject, word=line.word, sentence=line.sentence, to_do=RUN_PROBE)
+    metric = metrics.shared([mine, theirs])[0]
+    value, reference = (metrics.measure(judged)[metric.name] for judged in (mine, theirs))
+    difference = _paired(metric, mine, theirs)
+    return _line(split, metric, value, reference, difference, _floor(ended, metric, split, seeds), against, to_do)
+
+
+def _paired(metric: Metric, mine: Judged, theirs: Judged) -> Interval:
+    from core.metrics.paired import by_metric
+
+    found = by_metric(metric, mine, theirs)
+    if getattr(found, "p_value", 0.0) >= 0.05:  # the exact test does not agree: not clear of zero
+        low, high = min(found.difference.low, 0.0), max(found.difference.high, 0.0)
+        return Interval(value=found.difference.value, low=low, high=high)
+    return found.difference
+
+
+def _apart(value: Interval, reference: Interval) -> Interval:
+    """The difference of two measurements without their rows, as if these were independent: wider than paired."""
+    gap = value.value - reference.value
+    return Interval(value=gap, low=gap - math.hypot(value.value - value.low, reference.high - reference.value),
+                    high=gap + math.hypot(value.high - value.value, reference.value - reference.low))
+
+
+def _line(split: Split, metric: Metric, value: Interval, reference: Interval, difference: Interval, floor: Floor,
+          against: str, to_do: str = "") -> Line:
+    verdict = word(difference, floor.value, higher_is_better=metric.higher_is_better)
+    factor, digits, unit = (100, 1, " points") if metric.unit is metrics.Unit.SHARE else (1, 3, "")
+    bounds = difference.value, difference.low, difference.high
+    gap, low, high = (f"{factor * number:+.{digits}f}" for number in bounds)
+    numbers = (f"{factor * reference.value:.{digits}f} → {factor * value.value:.{digits}f} "
+               f"({gap}{unit}, 95 % interval {low} to {high})")
+    beyond = f"; the noise floor is {factor * floor.value:.{digits}f} ({floor.words})" if floor.source else ""
+    said = {Word.BETTER: "Better than", Word.WORSE: "Worse than", Word.UNCLEAR: "Cannot be told from"}[verdict]
+    return Line(subject=_subject(split), word=verdict, metric=metric.name, value=value, reference=reference,
+                difference=difference, floor=floor, to_do=to_do,
+                sentence=f"{said} {against}: {metric.on(split)} {numbers}{beyond}.")
+
+
+def _absent(ended: Ended, split: Split, why: str) -> Line:
+    why = why or f"The untouched model was not measured on the {split} rows of this run."
+    return Line(subject=_subject(split), word=Word.UNCLEAR, sentence=f"Not measured: {why[0].lower()}{why[1:]}")
+
+
+def _subject(split: Split) -> str:
+    return "target" if split is Split.TEST else split.value
+
+
+def _floor(ended: Ended, metric: Metric, split: Split, seeds: Sequence[Ended]) -> Floor:
+    """What another seed, or computing in another precision, changes of a metric."""
+    noise = ended.result.noise_floor
+    own = noise.get("target") if metric.name == "loss" else None
+    found = Floor(value=float(own), source=str(noise.get("from", ""))) if own is not None else NONE
+    values = [each.result.metrics.get(split, {}).get(metric.name) for each in seeds]
+    return forgetting.larger(found, [value.value for value in values if value is not None])
+
+
+# -- forgetting and cost -----------------------------------------------------------------------------------------------
+
+
+def _forgot(ended: Ended, seeds: Sequence[Ended]) -> Line:
+    change = ended.result.panel_change
+    if change is None:
+        return Line(subject="forgetting", word=Word.UNCLEAR,
+                    sentence="Not measured: the texts of the forgetting panel could not be had for this run.",
+                    to_do="Run it again with a connection to the package index.")
+    floor = forgetting.floor_of(ended.result, seeds=[each.result for each in seeds])
+    verdict = word(change, floor.value)
+    seen = [name for name, found in ended.result.panel.items() if found.trained_on]
+    left = f" (without {', '.join(seen)}, which it was trained on)" if seen else ""
+    worst = [name for name, found in ended.result.panel.items()
+             if word(found.change, forgetting.floor_of(ended.result, name, seeds=[each.result for each in seeds]).value)
+             is Word.WORSE and not found.trained_on]
+    also = f" By domain, worse on {', '.join(worst)}." if worst else ""
+    return Line(subject="forgetting", word=verdict, difference=change, floor=floor,
+                sentence=forgetting.said(f"the texts of the panel{left}", change, floor) + also)
+
+
+def _cost_alone(ended: Ended) -> Line:
+    """Of a language model: the untouched one costs nothing."""
+    result = ended.result
+    seconds = Interval(value=result.seconds, low=result.seconds, high=result.seconds)
+    if not result.trainable_params:
+        return Line(subject="cost", word=Word.UNCLEAR, value=seconds, sentence="Nothing was trained: it costs nothing.")
+    return Line(subject="cost", word=Word.WORSE, value=seconds, difference=seconds,
+                sentence=f"Costs {result.seconds:,.0f} s of training, {result.peak_memory_bytes / 1e9:.2f} GB of memory"
+                         f" and {result.artifact_bytes / 1e6:,.1f} MB to keep; the untouched model costs nothing.")
+
+
+def _cost(ended: Ended, seeds: Sequence[Ended], probe: Ended | None, beside: Sequence[Ended]) -> Line:
+    """Seconds against the probe's: with an interval where both have seeds, else only large factors are called."""
+    if probe is None:
+        return Line(subject="cost", word=Word.UNCLEAR, to_do=RUN_PROBE,
+                    sentence=f"Costs {ended.result.seconds:,.0f} s; there is no probe beside it to compare with.")
+    if probe.run.id == ended.run.id:
+        return Line(subject="cost", word=Word.UNCLEAR, sentence=f"Costs {ended.result.seconds:,.0f} s: this run is the "
+                                                                "probe, the measure for the others.")
+    if probe.result.device != ended.result.device:
+        return Line(subject="cost", word=Word.UNCLEAR, sentence="The probe ran on another device: seconds cannot be "
+                                                                "compared.")
+    mine = [each.result.seconds for each in seeds]
+    theirs = [probe.result.seconds, *(each.result.seconds for each in beside if _same_arm(probe, each))]
+    own, other = float(np.mean(mine)), float(np.mean(theirs))
+    factor = own / max(other, 1e-9)
+    numbers = f"{other:,.0f} s → {own:,.0f} s ({factor:.1f} ×)"
+    if min(len(mine), len(theirs)) > 1:
+        difference = _welch(mine, theirs)
+        verdict, how = word(difference), f"; over {len(mine)} and {len(theirs)} seeds"
+    else:
+        difference = Interval(value=own - other, low=own - other, high=own - other)
+        verdict = (Word.WORSE if factor >= COST_FACTOR else Word.BETTER if factor <= 1 / COST_FACTOR else Word.UNCLEAR)
+        how = f"; from single runs only a factor of {COST_FACTOR} is called"
+    said = {Word.BETTER: "Costs less than", Word.WORSE: "Costs more than", Word.UNCLEAR: "Cannot be told from"}[verdict]
+    return Line(subject="cost", word=verdict, difference=difference,
+                sentence=f"{said} {PROBED}: {numbers}{how}. It trains {ended.result.trainable_params:,} parameters and "
+                         f"takes {ended.result.peak_memory_bytes / 1e9:.2f} GB of memory.")
+
+
+def _welch(a: Sequence[float], b: Sequence[float]) -> Interval:
+    """The difference of two means with Welch's 95 % interval."""
+    from scipy import stats
+
+    found = stats.ttest_ind(a, b, equal_var=False)
+    gap = float(np.mean(a) - np.mean(b))
+    if not math.isfinite(found.df):
+        return Interval(value=gap, low=gap, high=gap)
+    bounds = found.confidence_interval(0.95)
+    return Interval(value=gap, low=float(bounds.low), high=float(bounds.high))
+
+
+# -- which run is what -------------------------------------------------------------------------------------------------
+
+
+def _probe(ended: Ended, beside: Sequence[Ended]) -> Ended | None:
+    """The run whose head alone was solved, on the same rows and base model; of the same seed where there is one."""
+    recipe = ended.run.recipe
+    found = [other for other in (ended, *beside) if recipe is not None and other.run.recipe is not None
+             and _solved(other) and other.result.dataset_hash == ended.result.dataset_hash
+             and other.run.recipe.base_model == recipe.base_model
+             and other.run.recipe.label_budget == recipe.label_budget]
+    seeds: Mapping[int, Ended] = {other.run.recipe.seed: other for other in reversed(found) if other.run.recipe}
+    return None if not found or recipe is None else seeds.get(recipe.seed, found[0])
+
+
+def _solved(ended: Ended) -> bool:
+    name = ended.run.recipe.method if ended.run.recipe else ""
+    return name in methods.REGISTRY and methods.get(name).card.solved
+
+
+def _same_arm(a: Ended, b: Ended) -> bool:
+    """Whether they differ in nothing but the seed."""
+    if a.run.recipe is None or b.run.recipe is None or a.run.recipe.seed == b.run.recipe.seed:
+        return False
+    alike = a.run.recipe.replace(seed=0, precision="") == b.run.recipe.replace(seed=0, precision="")
+    return alike and a.result.precision == b.result.precision and a.result.dataset_hash == b.result.dataset_hash
