@@ -16,7 +16,7 @@ import numpy as np
 from core import metrics
 from core.analysis import forgetting, judged_rows, predictions
 from core.analysis.forgetting import NONE, Floor, Word, word
-from core.domain.dataset import Split, Task
+from core.domain.dataset import Split
 from core.domain.run import Interval, Result, Run
 from core.metrics import Judged, Metric
 from core.models import methods
@@ -90,7 +90,7 @@ def of_run(ended: Ended, *, beside: Sequence[Ended] = (), settings: Settings) ->
     for among them."""
     seeds = [ended, *(other for other in beside if _same_arm(ended, other))]
     recipe = ended.run.recipe
-    if recipe is not None and recipe.task is Task.LANGUAGE_MODELLING:
+    if recipe is not None and not recipe.task.labelled:
         lines = [_untouched(ended, split, seeds) for split in (Split.TEST, Split.SHIFT)]
         lines += [_forgot(ended, seeds), _cost_alone(ended)]
         return Verdict(run=ended.run.id, against=UNTOUCHED, lines=tuple(lines))
