@@ -220,6 +220,49 @@ def make_picture(shape: str, *, seed: int, side: int = 48) -> object:
     return Image.fromarray(pixels.astype(np.uint8))
 
 
+def _decoder(**more: object) -> dict[str, object]:
+    return {"vocab_size": 64, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4,
+            "intermediate_size": 128, "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 2,
+            "eos_token_id": 3, **more}
+
+
+_GROUPED = {"num_key_value_heads": 2, "head_dim": 16}
+LANGUAGE: dict[str, tuple[str, dict[str, object]]] = {
+    "gpt2": ("GPT2Config", {"vocab_size": 64, "n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 64,
+                            "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}),
+    "llama": ("LlamaConfig", _decoder(num_key_value_heads=2, tie_word_embeddings=True)),
+    "mistral": ("MistralConfig", _decoder(num_key_value_heads=2, head_dim=None)),
+    "qwen2": ("Qwen2Config", _decoder(num_key_value_heads=2)),
+    "qwen3": ("Qwen3Config", _decoder(**_GROUPED, tie_word_embeddings=True)),
+    "gemma2": ("Gemma2Config", _decoder(**_GROUPED)),
+    "gemma3": ("Gemma3TextConfig", _decoder(**_GROUPED)),
+    "phi": ("PhiConfig", _decoder()),
+    "opt": ("OPTConfig", _decoder(ffn_dim=128, word_embed_proj_dim=32)),
+    "neox": ("GPTNeoXConfig", _decoder()),
+    "falcon": ("FalconConfig", _decoder()),
+    "bloom": ("BloomConfig", _decoder(n_layer=3, n_head=4)),
+    "cohere": ("CohereConfig", _decoder()),
+    "granite": ("GraniteConfig", _decoder(logits_scaling=8.0)),
+}
+"""Language models with their output layer: family -> (configuration of transformers, its arguments)."""
+
+
+def language(family: str, folder: Path, *, seed: int = 0, dtype: str = "float32", **changes: object) -> Path:
+    """A whole causal language model of three blocks of 64, biases and norms drawn at random, with a tokenizer."""
+    import torch
+    import transformers
+
+    torch.manual_seed(seed)
+    name, arguments = LANGUAGE[family]
+    config = getattr(transformers, name)(**{**arguments, **changes})
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    return _save(model.to(getattr(torch, dtype)), folder)
+
+
 FAMILIES = {"bert": bert, "gpt2": gpt2, "llama": llama, "distilbert": distilbert}
 
 

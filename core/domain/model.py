@@ -145,6 +145,11 @@ class ModelFacts:
     refusals: dict[str, str] | None = None
     """Method -> why it does not work with this model, as a trial step showed; None in facts of a version that tried
     nothing."""
+    vocabulary: int | None = None
+    """Tokens that the model's own output layer chooses from; 0 where it has none that Thaw trains (an encoder, or a
+    model saved without it), None in facts of a version that did not look."""
+    tied_head: bool = False
+    """Whether that layer is the embedding once more: one set of weights, frozen and trained with the embeddings."""
     schema_version: int = 1
 
     @property

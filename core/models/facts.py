@@ -96,6 +96,8 @@ def read(model_id: str, settings: Settings) -> ModelFacts | None:
         if found is not None and not now.digests:  # the folder is gone; what is known of it is shown until it is loaded
             return found
         if found is not None and now.is_revision(found.revision):
+            if found.vocabulary is None and (here := published(model_id)) and now.is_revision(here.revision):
+                return dataclasses.replace(here, revision=now.revision)  # what an earlier version did not look for
             return dataclasses.replace(found, revision=now.revision)
     return None
 

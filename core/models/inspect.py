@@ -12,8 +12,8 @@ from torch import nn
 
 from core.domain.dataset import Content, Task
 from core.domain.model import ModelFacts
-from core.errors import NotFoundError, ThawError
-from core.models import blocks, facts, fetch, limits, load, sharing, tokens, trial
+from core.errors import ModelError, NotFoundError, ThawError
+from core.models import blocks, facts, fetch, language, limits, load, sharing, tokens, trial
 from core.models import folder as folder_module
 from core.models.blocks import Stack
 from core.models.processors import PictureProcessor
@@ -24,21 +24,29 @@ ROWS, TOKENS = 2, 64
 """Size of the measured batch; figures are kept per token (per picture for images)."""
 
 
-def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
+def inspect_model(model_id: str, *, settings: Settings, measure: bool = False) -> ModelFacts:
     """Load the fetched model, try and measure it, write `facts.json`, and return the facts.
 
     Raises ModelError for a folder that holds no model Thaw can train. Facts of a version that tried nothing are made
-    anew.
+    anew. What comes with Thaw of a bundled model was measured so on these very files, and is not measured again unless
+    `measure` says so.
     """
     known = facts.read(model_id, settings)
-    if known is not None and None not in (known.shared, known.refusals, known.bf16_fails):
+    looked_for = (known.shared, known.refusals, known.bf16_fails, known.vocabulary) if known else (None,)
+    if known is not None and None not in looked_for and not measure:
         return known
     folder = facts.folder(model_id, settings)
     folder_module.check(folder)
-    revision = facts.identity(model_id, settings).revision
+    now = facts.identity(model_id, settings)
+    revision, source = now.revision, fetch.source_of(model_id, settings)
+    here = facts.published(model_id)
+    if here is not None and now.is_revision(here.revision) and not measure:
+        found = dataclasses.replace(here, revision=revision, **source)
+        facts.write(found, settings)
+        return found
     body = load.load_body(folder)
     try:
-        found = _measured(model_id, body, folder, revision=revision, source=fetch.source_of(model_id, settings))
+        found = _measured(model_id, body, folder, revision=revision, source=source)
     except (ThawError, MemoryError):
         raise
     except Exception as error:
@@ -50,10 +58,11 @@ def inspect_model(model_id: str, *, settings: Settings) -> ModelFacts:
 
 
 def facts_of(model_id: str, *, settings: Settings) -> ModelFacts:
-    """Facts of a model that is on this machine, which is inspected where it was not, or has other files now. Raises
-    NotFoundError when it is not here."""
+    """Facts of a model that is on this machine, which is inspected where it was not, has other files now, or was looked
+    at by a version that knew no language models. Raises NotFoundError when it is not here."""
     found = facts.read(model_id, settings)
-    if found is None and facts.identity(model_id, settings).digests:
+    unknown = found is None or (found.vocabulary is None and found.max_length > 0)
+    if unknown and facts.identity(model_id, settings).digests:
         return inspect_model(model_id, settings=settings)
     if found is None:
         raise NotFoundError(f"The base model {model_id} is not on this machine.", remedy="Fetch it on the Train page.")
@@ -83,7 +92,20 @@ def _measured(model_id: str, body: nn.Module, folder: Path, *, revision: str, so
     found = dataclasses.replace(found, fixed_width="input_ids" in inputs and trial.padding_matters(network, inputs),
                                 bf16_fails=trial.bf16_fails(network, inputs))
     del network
-    return dataclasses.replace(found, refusals=trial.refusals(folder, found, body, inputs))
+    ahead = "input_ids" not in inputs or trial.looks_ahead(body, inputs)
+    found = dataclasses.replace(found, refusals=trial.refusals(folder, found, body, inputs))
+    del body
+    return dataclasses.replace(found, **({"vocabulary": 0} if ahead else _language_facts(folder, found)))
+
+
+def _language_facts(folder: Path, found: ModelFacts) -> dict[str, Any]:
+    """What is known of the output layer of a causal language model; one that lacks it, or makes its logits in a way
+    that Thaw does not, is a model for classification."""
+    try:
+        head = language.load_language(folder).head
+    except ModelError:
+        return {"vocabulary": 0}
+    return {"tasks": (*found.tasks, Task.LANGUAGE_MODELLING), "vocabulary": head.vocabulary, "tied_head": head.tied}
 
 
 def _text_facts(body: nn.Module, folder: Path, stack: Stack) -> tuple[dict[str, Any], Inputs]:

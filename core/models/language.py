@@ -205,14 +205,9 @@ def head_of(causal: Any, name: str) -> LanguageHead:
 
 def _said(causal: Any, vocabulary: int) -> tuple[torch.Tensor, torch.Tensor]:
     """(what the body hands to the output layer, the model's own logits) for a few tokens, without padding."""
-    caught: list[torch.Tensor] = []
-    handle = causal.base_model.register_forward_hook(lambda module, args, output: caught.append(output[0]))
     ids = torch.arange(1, 1 + CHECKED_TOKENS, device=causal.device).remainder(vocabulary).unsqueeze(0)
-    try:
-        own = causal(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
-    finally:
-        handle.remove()
-    return caught[0], own.float()
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    return causal.base_model(**inputs).last_hidden_state, causal(**inputs).logits.float()
 
 
 def _factor(config: Any, measured: float) -> float:

@@ -109,6 +109,16 @@ def padding_matters(network: Network, inputs: Inputs) -> bool:
 
 
 @torch.no_grad()
+def looks_ahead(body: nn.Module, inputs: Inputs) -> bool:
+    """Whether what a body makes of a token depends on the tokens behind it, as in encoders."""
+    other = {**inputs, "input_ids": inputs["input_ids"].clone()}
+    half = other["input_ids"].shape[1] // 2
+    other["input_ids"][:, half:] = other["input_ids"][:, :-half].flip(1)
+    before, after = (body(**tensors).last_hidden_state[:, :half] for tensors in (inputs, other))
+    return differ(before, after)
+
+
+@torch.no_grad()
 def bf16_fails(network: Network, inputs: Inputs) -> str:
     """Why a pass in bf16 fails: some architectures fill in numbers that bf16 does not have (DeBERTa). Empty where it
     works.

@@ -111,7 +111,8 @@ def test_a_gguf_file_becomes_plain_bf16_weights_with_the_output_layer(tmp_path: 
     assert tokens.pad_id(tokenizer) == len(tokenizer) - 1
 
     facts = inspect_model(str(folder), settings=settings)
-    assert facts.tasks == (Task.TEXT_CLASSIFICATION,)
+    assert facts.tasks == (Task.TEXT_CLASSIFICATION, Task.LANGUAGE_MODELLING)
+    assert (facts.vocabulary, facts.tied_head) == (259, True)
     assert facts.block_names == ("embeddings", "block 0", "block 1", "head")
     assert (facts.hidden_size, facts.refusals) == (32, {})
 
@@ -145,7 +146,7 @@ def test_efficientnet_lite0_sees_a_daisy_and_a_palace(settings: Settings) -> Non
         own = pooled @ whole.timm_model.classifier.weight.T + whole.timm_model.classifier.bias
         np.testing.assert_allclose(own.detach().numpy(), logits.numpy(), atol=1e-4)
 
-    facts = inspect_model("efficientnet-lite0", settings=settings)
+    facts = inspect_model("efficientnet-lite0", settings=settings, measure=True)
     assert_as_published(facts)
     assert EFFICIENTNET.depth == 7 == len(facts.blocks) - 1
     assert (facts.image_size, facts.hidden_size, facts.pooling, facts.has_batch_norm) == (224, 1280, "mean", True)
@@ -168,5 +169,5 @@ def test_smollm2_knows_the_capital_of_france(settings: Settings) -> None:
     inputs = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     answer = model.generate(**inputs, max_new_tokens=12, do_sample=False)[0, inputs["input_ids"].shape[1]:]
     assert "Paris" in tokenizer.decode(answer)
-    assert_as_published(inspect_model("smollm2", settings=settings))
+    assert_as_published(inspect_model("smollm2", settings=settings, measure=True))
     assert tokens.pad_id(tokenizer) == tokenizer.pad_token_id == model.config.pad_token_id
