@@ -9,12 +9,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from core.domain.dataset import Task
 from core.domain.freeze import FreezePlan
-from core.domain.model import Weights
-from core.domain.recipe import LoraSpec, Recipe
 from core.errors import ModelError
-from core.models import adapters, methods
 from core.models.language import LanguageNetwork, load_language
 from core.models.network import count_parameters
 from tests import tiny
