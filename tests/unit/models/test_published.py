@@ -20,7 +20,8 @@ def test_facts_of_every_bundled_model_come_with_the_code(entry: BundledModel) ->
     assert found is not None and found.id == entry.id and found.parameters == PARAMETERS[entry.id]
     assert (found.tasks, found.has_batch_norm) == (entry.tasks, entry.has_batch_norm)
     assert len(found.blocks) - 1 == entry.depth
-    assert None not in (found.shared, found.refusals, found.bf16_fails, found.vocabulary), "inspected by a version that tried nothing"
+    looked_for = (found.shared, found.refusals, found.bf16_fails, found.vocabulary)
+    assert None not in looked_for, "inspected by a version that tried nothing"
     assert found.licence == entry.licence
     assert all(found.flops_per_block.get(b.name, 0) > 0 for b in found.blocks[1:])
 
