@@ -41,7 +41,7 @@ def inspect_model(model_id: str, *, settings: Settings, measure: bool = False) -
     revision, source = now.revision, fetch.source_of(model_id, settings)
     here = facts.published(model_id)
     if here is not None and now.is_revision(here.revision) and not measure:
-        found = dataclasses.replace(here, revision=revision, **source)
+        found = dataclasses.replace(here, revision=revision, source=source["source"], licence=source["licence"])
         facts.write(found, settings)
         return found
     body = load.load_body(folder)
