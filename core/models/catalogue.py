@@ -23,7 +23,7 @@ MODELS: tuple[BundledModel, ...] = (
     BundledModel(
         id="smollm2",
         name="SmolLM2 (135M Instruct)",
-        tasks=(Task.on(Content.TEXT), Task.LANGUAGE_MODELLING),
+        tasks=(Task.on(Content.TEXT), Task.on(Content.TEXT, labelled=False)),
         description="A small English language model that follows instructions: 30 blocks of width 576, "
                     "each word seen with those before it. Six times the size of MiniLM.",
         hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",

@@ -105,7 +105,8 @@ def _language_facts(folder: Path, found: ModelFacts) -> dict[str, Any]:
         head = language.load_language(folder).head
     except ModelError:
         return {"vocabulary": 0}
-    return {"tasks": (*found.tasks, Task.LANGUAGE_MODELLING), "vocabulary": head.vocabulary, "tied_head": head.tied}
+    return {"tasks": (*found.tasks, Task.on(Content.TEXT, labelled=False)), "vocabulary": head.vocabulary,
+            "tied_head": head.tied}
 
 
 def _text_facts(body: nn.Module, folder: Path, stack: Stack) -> tuple[dict[str, Any], Inputs]:
