@@ -84,7 +84,7 @@ def things(task: Task) -> str:
 
 def rows_called(found: Dataset | BundledDataset) -> str:
     """What the rows of this dataset are, in the plural: passages and conversations too."""
-    if found.task is not Task.LANGUAGE_MODELLING:
+    if found.task.labelled:
         return things(found.task)
     return "conversations" if getattr(found, "shape", Shape.TEXT) is Shape.CHAT else "passages"
 

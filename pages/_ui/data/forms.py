@@ -36,23 +36,23 @@ class Form:
 
 
 CLASSES = Form(
-    label="Texts with a class each", task=Task.TEXT_CLASSIFICATION, once=(Role.TEXT, Role.LABEL),
+    label="Texts with a class each", task=Task.on(Content.TEXT), once=(Role.TEXT, Role.LABEL),
     roles=(Role.TEXT, Role.SECOND_TEXT, Role.LABEL, *_ALWAYS), help="A model learns to sort them.",
     takes={Role.PROMPT: Role.TEXT, Role.RESPONSE: Role.LABEL, Role.MESSAGES: Role.TEXT})
 PICTURES = Form(
-    label="Pictures with a class each", task=Task.IMAGE_CLASSIFICATION, once=(Role.IMAGE, Role.LABEL),
+    label="Pictures with a class each", task=Task.on(Content.PICTURE), once=(Role.IMAGE, Role.LABEL),
     roles=(Role.IMAGE, Role.LABEL, *_ALWAYS), help="A model learns to sort them.", takes={})
 PASSAGES = Form(
-    label="Plain text", task=Task.LANGUAGE_MODELLING, once=(Role.TEXT,),
+    label="Plain text", task=Task.on(Content.TEXT, labelled=False), once=(Role.TEXT,),
     roles=(Role.TEXT, Role.SECOND_TEXT, Role.GROUP, *_ALWAYS), help="A language model learns to go on with it.",
     takes={Role.PROMPT: Role.TEXT, Role.RESPONSE: Role.SECOND_TEXT, Role.MESSAGES: Role.TEXT})
 PROMPTS = Form(
-    label="Prompt and response", task=Task.LANGUAGE_MODELLING, once=(Role.RESPONSE,), some=(Role.PROMPT,),
+    label="Prompt and response", task=Task.on(Content.TEXT, labelled=False), once=(Role.RESPONSE,), some=(Role.PROMPT,),
     roles=(Role.PROMPT, Role.SECOND_TEXT, Role.RESPONSE, Role.SYSTEM, Role.GROUP, *_ALWAYS),
     help="A language model learns to give the response (also instruction, input and output, as Alpaca has them).",
     takes={Role.TEXT: Role.PROMPT, Role.LABEL: Role.RESPONSE, Role.MESSAGES: Role.PROMPT})
 CONVERSATIONS = Form(
-    label="Conversations", task=Task.LANGUAGE_MODELLING, once=(), some=(Role.MESSAGES,),
+    label="Conversations", task=Task.on(Content.TEXT, labelled=False), once=(), some=(Role.MESSAGES,),
     roles=(Role.MESSAGES, Role.SYSTEM, Role.PROMPT, Role.SECOND_TEXT, Role.RESPONSE, Role.GROUP, *_ALWAYS),
     help="Lists of turns in a column, as OpenAI (messages) and ShareGPT (conversations) write them; a language model "
          "learns the assistant's turns.", takes={Role.TEXT: Role.MESSAGES})
@@ -75,7 +75,7 @@ def of_dataset(dataset: Dataset | None) -> Form | None:
     """The form that rows must have which are set beside these; None for no dataset."""
     if dataset is None:
         return None
-    if dataset.task is not Task.LANGUAGE_MODELLING:
+    if dataset.task.labelled:
         return PICTURES if dataset.task.content is Content.PICTURE else CLASSES
     return of(dataset.columns)
 
