@@ -111,7 +111,7 @@ def confusion_of(folder: Path, split: str = "test") -> tuple[list[list[int]], tu
     from core.metrics.scores import confusion
 
     found = predictions.read(folder, split)
-    if found is None:
+    if found is None or found.judged.labels is None or found.judged.predictions is None:
         return None
     labels, guesses = found.judged.of(Need.LABELS), found.judged.of(Need.PREDICTIONS)
     classes = class_names(folder)

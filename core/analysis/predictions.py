@@ -48,8 +48,9 @@ def read(folder: Path, split: str) -> Predictions | None:
         table = parquet.read_table(file).sort_by("row_id") if file.is_file() else None
         if table is None or not len(table):
             return None
-        judged = Judged(labels=table["label"].to_numpy(), predictions=table["prediction"].to_numpy(),
-                        probabilities=_probabilities(table))
+        judged = _of_tokens(table) if "tokens" in table.column_names else Judged(
+            labels=table["label"].to_numpy(), predictions=table["prediction"].to_numpy(),
+            probabilities=_probabilities(table))
         return Predictions(row_ids=table["row_id"].to_numpy(), judged=judged)
     except (OSError, ValueError, KeyError, DataError):  # pyarrow's ArrowInvalid is a ValueError
         return None
@@ -87,6 +88,16 @@ def _measured_once(folder: Path, split: str, modified_ns: int, size_bytes: int) 
     """The time and the size of the file are part of the key."""
     found = read(folder, split)
     return measure(found.judged) if found is not None else {}
+
+
+def _of_tokens(table: Any) -> Judged:
+    """Rows of a language model."""
+    def column(name: str) -> np.ndarray | None:
+        return table[name].to_numpy() if name in table.column_names else None
+
+    return Judged(losses=table["loss"].to_numpy(), tokens=table["tokens"].to_numpy(), bytes=column("bytes"),
+                  right=column("right"), exact=column("exact"), ends=column("ends"), answers=column("answer"),
+                  groups=column("group"))
 
 
 def _probabilities(table: Any) -> np.ndarray | None:

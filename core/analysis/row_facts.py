@@ -130,6 +130,8 @@ def recorded(folder: Path, row_ids: NDArray[np.int64]) -> NDArray[np.int64] | No
 
     known: dict[int, int] = {}
     for path in sorted(folder.glob("predictions-*.parquet")):
-        rows = parquet.read_table(path, columns=["row_id", "prediction"])
+        rows = parquet.read_table(path)
+        if "prediction" not in rows.column_names:  # of a language model, which names no class
+            continue
         known |= dict(zip(rows["row_id"].to_pylist(), rows["prediction"].to_pylist(), strict=True))
     return np.array([known.get(int(row), UNKNOWN) for row in row_ids], np.int64) if known else None

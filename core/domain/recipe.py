@@ -101,6 +101,13 @@ class Recipe:
     budget_counts: str = "labels"
     """`labels`: what is said above; `training`: training rows only, beside all validation rows (recipes from before it
     counted both)."""
+    gradient_accumulation: int = 1
+    """Batches whose gradients make one step: `batch_size` times as many rows, in the memory of one batch."""
+    taught: str = "auto"
+    """Language models only: `auto` (the answers of conversations, everything of passages) or `everything`."""
+    forgetting_bound: float | None = None
+    """Language models only, in nats: the checkpoint kept is the best of those whose loss on the forgetting panel rose
+    by at most so much; None = the best of all."""
     seed: int = 0
     schema_version: int = 1
 
@@ -149,6 +156,11 @@ def batches_an_epoch(n_rows: int, batch_size: int) -> int:
     """
     full, left = divmod(n_rows, batch_size)
     return full + (left > 1 or (left == 1 and full == 0))
+
+
+def steps_an_epoch(n_rows: int, batch_size: int, accumulation: int = 1) -> int:
+    """How many steps: the last one may be of fewer batches."""
+    return -(-batches_an_epoch(n_rows, batch_size) // accumulation)
 
 
 def differences(recipes: list[Recipe]) -> dict[str, list[Any]]:

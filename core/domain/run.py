@@ -55,6 +55,8 @@ class JobKind(StrEnum):
     """Read, check and keep a person's file or a hub set; see `core.data.import_job.payload`."""
     FEATURES = "features"
     """Extract the features of a finished run at every block."""
+    MASK = "mask"
+    """Say which tokens of a dataset teach a base model; see `core.api.teaching`."""
     UNKNOWN = "unknown"
     """Of another version of Thaw, or damaged: nobody works on it, and it can be deleted."""
 

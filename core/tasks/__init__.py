@@ -5,22 +5,19 @@ from __future__ import annotations
 
 from core.domain.dataset import Task
 from core.errors import RecipeError
-from core.tasks import language_modelling
 from core.tasks.base import Card, Objective
 from core.tasks.image_classification import ImageClassification
+from core.tasks.language_modelling import LanguageModelling
 from core.tasks.text_classification import TextClassification
 
 REGISTRY: dict[str, type[Objective]] = {
     Task.TEXT_CLASSIFICATION: TextClassification,
     Task.IMAGE_CLASSIFICATION: ImageClassification,
+    Task.LANGUAGE_MODELLING: LanguageModelling,
 }
 
 
-CARDS: dict[str, Card] = {
-    **{name: task.card for name, task in REGISTRY.items()},
-    Task.LANGUAGE_MODELLING: language_modelling.CARD,
-}
-"""Also of what can be planned but not trained yet."""
+CARDS: dict[str, Card] = {name: task.card for name, task in REGISTRY.items()}
 
 
 def get(task: Task | str) -> type[Objective]:

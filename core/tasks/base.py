@@ -98,12 +98,23 @@ class Rows:
     itself."""
     shape: Shape = Shape.TEXT
     """Of rows for language models: passages, or conversations (`core.data.conversations`)."""
+    answers: tuple[str, ...] = ()
+    """Every last answer of conversations, where they are a small closed set."""
     depth: Depth | None = None
     """How pictures of more than 8 bits are read; those of a dataset have none, they were converted on import."""
 
     def of(self, split: str) -> np.ndarray:
         """Indices (not row ids) of the rows of a split."""
         return np.flatnonzero(self.splits == split)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A checkpoint as validation rows found it. merit: of the metric that decides, higher is better; kept: what its
+    network said of them, None where an earlier attempt asked it."""
+
+    merit: float
+    kept: Outputs | None
 
 
 class SolvedHead(Protocol):
@@ -154,6 +165,11 @@ class Objective(Protocol):
                report: Report = no_report) -> Encoded:
         """Make all rows ready, from the cache where they are there."""
 
+    def examine(self, rows: Rows, encoded: Any, train: np.ndarray, *, recipe: Recipe, facts: ModelFacts,
+                folder: Path) -> Sequence[str]:
+        """What a person should know of the training rows (indices) as they were encoded; may leave a file in the run
+        folder. Raises DataError where there is nothing to learn from them."""
+
     def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, weights: Weights, dropout: float,
               compute_dtype: torch.dtype, device: str, reads_only: bool = False) -> Network:
         """The network of a recipe, before a method makes it trainable. reads_only: for passes without gradients."""
@@ -173,6 +189,9 @@ class Objective(Protocol):
     def loss(self, outputs: dict[str, torch.Tensor], targets: dict[str, torch.Tensor]) -> torch.Tensor:
         """The scalar that training lowers: a mean over what the batch teaches (rows, or tokens)."""
 
+    def weight(self, targets: dict[str, torch.Tensor]) -> int:
+        """How many of these a batch has: what its loss counts for where several batches make one step."""
+
     # -- judgement --
 
     def keep(self, outputs: dict[str, torch.Tensor], targets: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -191,9 +210,8 @@ class Objective(Protocol):
     def samples(self, kept: Outputs) -> list[dict[str, Any]]:
         """What prediction answers for each row, in words."""
 
-    def as_good(self, merit: float, best: float, n_rows: int) -> bool:
-        """Whether so many validation rows cannot tell a checkpoint from the best one: then the later is kept. merit: of
-        the metric that decides, higher is better."""
+    def as_good(self, now: Scored, best: Scored, rows: Rows, indices: np.ndarray) -> bool:
+        """Whether these validation rows cannot tell a checkpoint from the best one: then the later is kept."""
 
     # -- elsewhere --
 

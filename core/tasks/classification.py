@@ -14,7 +14,7 @@ from core.domain.dataset import Role
 from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.metrics import Judged
-from core.tasks.base import Card, Outputs, Rows
+from core.tasks.base import Card, Outputs, Rows, Scored
 from core.tasks.probe_solver import LinearHead, solve
 
 if TYPE_CHECKING:
@@ -79,6 +79,11 @@ class Classification:
         counts = {split: np.bincount(rows.labels[of], minlength=len(self.classes)) for split, of in chosen.items()}
         return list(cautions({split: dict(zip(self.classes, map(int, n), strict=True)) for split, n in counts.items()}))
 
+    def examine(self, rows: Rows, encoded: Encoded, train: np.ndarray, *, recipe: Recipe, facts: ModelFacts,
+                folder: Path) -> list[str]:
+        """Nothing: every row teaches its class."""
+        return []
+
     def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, weights: Weights, dropout: float,
               compute_dtype: torch.dtype, device: str, reads_only: bool = False) -> Network:
         from torch import nn
@@ -113,6 +118,10 @@ class Classification:
 
         return cross_entropy(outputs["logits"].float(), targets["labels"])
 
+    def weight(self, targets: dict[str, torch.Tensor]) -> int:
+        """Its rows."""
+        return len(targets["labels"])
+
     # -- judgement --
 
     def keep(self, outputs: dict[str, torch.Tensor], targets: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -144,8 +153,8 @@ class Classification:
                  "probabilities": {name: float(p) for name, p in zip(self.classes, row, strict=True)}}
                 for row in softmax(kept["logits"])]
 
-    def as_good(self, merit: float, best: float, n_rows: int) -> bool:
-        return within_standard_error(merit, best, n_rows)
+    def as_good(self, now: Scored, best: Scored, rows: Rows, indices: np.ndarray) -> bool:
+        return within_standard_error(now.merit, best.merit, len(indices))
 
 
 def within_standard_error(score: float, best: float, n_rows: int) -> bool:

@@ -37,12 +37,16 @@ class EncodedTexts:
         self.fixed_width = fixed_width
         self.lengths = np.diff(offsets)
 
+    def width(self, indices: np.ndarray) -> int:
+        """Tokens that rows of a batch of these are filled up to."""
+        longest = self.max_length if self.fixed_width else int(self.lengths[indices].max())
+        return int(min(-(-longest // PAD_MULTIPLE) * PAD_MULTIPLE, max(self.max_length, longest)))
+
     def batch(self, indices: np.ndarray, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
         """{"input_ids", "attention_mask"}, each (n_rows, n_tokens)."""
         import torch
 
-        longest = self.max_length if self.fixed_width else int(self.lengths[indices].max())
-        width = min(-(-longest // PAD_MULTIPLE) * PAD_MULTIPLE, max(self.max_length, longest))
+        width = self.width(indices)
         ids = np.full((len(indices), width), self.pad_id, dtype=np.int64)  # (n_rows, n_tokens)
         mask = np.zeros((len(indices), width), dtype=np.int64)
         for row, index in enumerate(indices):

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from core import files, tasks
 from core.domain import codec, document_versions
-from core.domain.dataset import Depth, RowSource
+from core.domain.dataset import Depth, RowSource, Shape
 from core.domain.model import Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Labels
@@ -86,11 +86,18 @@ class LoadedModel:
                                 remedy="Run the recipe again to fetch it.")
         count = len(content)
         rows = Rows(row_ids=np.arange(count), content=content, labels=np.full(count, -1), splits=np.full(count, "test"),
-                    dataset_hash="ad hoc", depth=self.depth)
+                    dataset_hash="ad hoc", depth=self.depth, shape=getattr(self.task, "shape", Shape.TEXT))
         with tempfile.TemporaryDirectory() as cache:
             encoded = self.task.encode(rows, recipe=self.recipe, facts=facts, cache=Path(cache))
             inputs = Inputs(task=self.task, network=self.network, rows=rows, encoded=encoded, precision=self.precision)
             return evaluate.outputs(inputs, np.arange(count))
+
+    def answers(self, prompts: list[str], *, most: int = 128) -> list[dict[str, Any]]:
+        """What a language model says next, taking the likeliest token each time: see `generate.greedily`."""
+        from core.training import generate
+
+        return [generate.greedily(self.network, self.task, prompt, precision=self.precision, most=most)
+                for prompt in prompts]
 
     def predict(self, content: list[str]) -> list[dict[str, Any]]:
         """The task's answer for each row, in words."""
@@ -119,7 +126,8 @@ def load(side: Side, *, settings: Settings, device: str | None = None) -> Loaded
                   lambda data: document_versions.forward(data, now=Labels.schema_version, what="labels")
                                                      | {"precision": str(data["precision"])})
     precision = about["precision"]
-    if base and not (folder / BASE_HEAD_FILE).is_file():
+    solved = tasks.card(recipe.task).new_head
+    if base and solved and not (folder / BASE_HEAD_FILE).is_file():
         raise NotFoundError("This run has no base side to predict with.",
                             why="It started from a random head, so no head was fitted on the base model's features.",
                             remedy="Run the method probe on the same data, or fork this run with the head initialised "
@@ -132,7 +140,8 @@ def load(side: Side, *, settings: Settings, device: str | None = None) -> Loaded
     network = task.build(facts_module.folder(recipe.base_model, settings), recipe=recipe, facts=facts,
                          weights=Weights.PRETRAINED if base else card.weights, dropout=0.0,
                          compute_dtype=compute_dtype(precision), device=where)
-    network.head.load_state_dict(load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE)))
+    if solved or not base:  # else the base model's own head is there
+        network.head.load_state_dict(load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE)))
     if not base:
         _load_body(network, folder, where)
     network.eval()

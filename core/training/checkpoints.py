@@ -16,6 +16,8 @@ from core.files import sha256
 TRAINED_FILE = "trained.safetensors"
 ELAPSED_FILE = "elapsed.json"
 STATE_FILE = "trainer_state.json"
+BEST_FILE = "best.safetensors"
+"""What the network said of the validation rows where it scored best so far."""
 MANIFEST_FILE = "manifest.json"
 """Size and SHA-256 of every other file of the checkpoint; written last."""
 NEEDED = (TRAINED_FILE, ELAPSED_FILE, STATE_FILE, "optimizer.pt", "scheduler.pt", "rng_state.pth")

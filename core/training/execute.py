@@ -25,7 +25,7 @@ from core.planning import recipes
 from core.planning.budget import LABELS
 from core.settings import Settings
 from core.tasks.base import Outputs, SolvedHead
-from core.training import artifact, evaluate, prefix
+from core.training import artifact, base_side, evaluate, prefix
 from core.training import device as device_module
 from core.training.inputs import Inputs
 from core.training.peak_memory import Metered, PeakMemory
@@ -49,6 +49,7 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     artifact.write_json(run_dir / "recipe.json", recipe)
     prepare(session)
     _import_libraries(session)
+    base_side.ahead(session)
     with PeakMemory(session.device.kind) as peak:
         session.observer = Metered(observer, peak)
         inputs, base_head, trained = _train(session)
@@ -115,6 +116,8 @@ def _train(session: Session) -> tuple[Inputs, SolvedHead | None, Trained]:
         network = None
         torch.manual_seed(recipe.seed)
         network = session.build(card.weights, dropout)
+    if card.weights is Weights.PRETRAINED:
+        base_side.measure(session, network)
     if base_head is not None:
         network.head.load_state_dict({name: torch.from_numpy(value) for name, value in base_head.tensors().items()})
     methods.get(recipe.method).make_trainable(network, recipe)
@@ -230,11 +233,21 @@ def _evaluate(session: Session, inputs: Inputs, base_head: SolvedHead | None,
         if not len(indices):
             continue
         known = validation if split == Split.VALIDATION else None
+        if session.card.solved:  # nothing was trained
+            known = base_side.said(session, indices)
         kept = _outputs(session, inputs, base_head, indices) if known is None else known
         with files.replacing(session.run_dir / f"predictions-{split}.parquet") as temporary:
             pq.write_table(session.task.predictions(kept, session.rows, indices), temporary)
         found[str(split)] = metrics.measure(session.task.judge(kept, session.rows, indices))
     return found
+
+
+def _base_metrics(session: Session) -> dict[str, dict[str, Interval]]:
+    """The same numbers of the untouched base model."""
+    splits = {split: session.validation if split is Split.VALIDATION else session.rows.of(split)
+              for split in session.base}
+    return {str(split): metrics.measure(session.task.judge(kept, session.rows, splits[split]))
+            for split, kept in session.base.items()}
 
 
 def _outputs(session: Session, inputs: Inputs, base_head: SolvedHead | None, indices: np.ndarray) -> Outputs:
@@ -265,7 +278,8 @@ def _save(session: Session, inputs: Inputs, base_head: SolvedHead | None, metric
         "base_model_revision": session.facts.revision, "seed": session.recipe.seed, "threads": torch.get_num_threads()})
     name, since = session._phase or (str(Phase.SAVING), time.monotonic())
     session.phase_seconds[name] = session.phase_seconds.get(name, 0.0) + time.monotonic() - since
-    return Result(metrics=metrics, trainable_params=trained.trainable_params, total_params=trained.total_params,
+    return Result(metrics=metrics, base=_base_metrics(session), trainable_params=trained.trainable_params,
+                  total_params=trained.total_params,
                   seconds=0.0, phase_seconds=session.phase_seconds,
                   peak_memory_bytes=0, estimated_memory_bytes=_estimate(session, session.recipe).memory.total,
                   artifact_bytes=size, steps=trained.steps, samples=trained.samples, best_step=trained.best_step,

@@ -66,10 +66,12 @@ class Inputs:
         values = from_stored(store.read_single(indices).reshape(len(indices), *self.prefix_shape))
         return values.contiguous(memory_format=torch.channels_last) if values.ndim == 4 else values
 
-    def run(self, tensors: dict[str, torch.Tensor], model: Any = None) -> dict[str, torch.Tensor]:
-        """Forward pass of `network_inputs` (already on the device) through the network, or through `model`, which wraps
-        it."""
-        tensors = dict(tensors)
+    def run(self, batch: Batch, model: Any = None) -> dict[str, torch.Tensor]:
+        """Forward pass of a `batch` (already on the device) through the network, or through `model`, which wraps it.
+        Networks that score tokens are given the labels too, so that they need not hand out all logits."""
+        tensors = dict(batch["inputs"])
+        if getattr(self.network, "scores_tokens", False):
+            tensors["labels"] = batch["targets"]["labels"]
         if self.runner is not None:
             self.runner.current = tensors.pop("prefix")
         return (self.network if model is None else model)(**tensors)  # type: ignore[no-any-return]

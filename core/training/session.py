@@ -59,7 +59,9 @@ class Session:
     train: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     validation: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     base_outputs: Outputs | None = None
-    """What the base model with its solved head says of the validation rows."""
+    """What the base model with its solved head (or its own) says of the validation rows."""
+    base: dict[Split, Outputs] = field(default_factory=dict)
+    """What the base model by itself says of the rows that the run is judged on, where it can do the task."""
 
     @property
     def card(self) -> methods.Card:
@@ -127,6 +129,9 @@ def prepare(session: Session) -> None:
                         remedy="Import the dataset again with more training rows, or choose the method probe or LoRA.")
     chosen = {Split.TRAIN: session.train,
               **{s: session.rows.of(s) for s in (Split.VALIDATION, Split.TEST, Split.SHIFT)}}
+    for note in session.task.examine(session.rows, session.encoded, session.train, recipe=recipe, facts=session.facts,
+                                     folder=session.run_dir):
+        session.observer.note(note)
     for finding in session.task.cautions(session.rows, {split.value: rows for split, rows in chosen.items()}):
         session.observer.note(finding.message)
     cache.evict(settings.cache, int(settings.cache_gb * 1e9))
@@ -160,7 +165,7 @@ def read_rows(dataset: Dataset, *, settings: Settings, workspace: str) -> Rows:
     groups = table["group"].to_numpy().astype(np.int64) if "group" in table.column_names else None
     return Rows(row_ids=table["row_id"].to_numpy(), content=content, classes=dataset.classes, groups=groups,
                 labels=table["label"].to_numpy().astype(np.int64), splits=np.asarray(table["split"].to_pylist()),
-                dataset_hash=dataset.content_hash, shape=dataset.shape)
+                dataset_hash=dataset.content_hash, shape=dataset.shape, answers=dataset.answers)
 
 
 def _check_origin(session: Session) -> None:

@@ -23,16 +23,16 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from core.domain.recipe import PAGED_ADAMW, Recipe, batches_an_epoch
+from core.domain.recipe import PAGED_ADAMW, Recipe, steps_an_epoch
 from core.domain.run import Observer
 from core.errors import NonFiniteLossError
 from core.metrics import merit
 from core.models import methods
 from core.models.blocks import block_of
 from core.models.network import Network
-from core.tasks.base import Outputs
+from core.tasks.base import Outputs, Scored
 from core.training import checkpoints, evaluate
-from core.training.checkpoints import ELAPSED_FILE, TRAINED_FILE
+from core.training.checkpoints import BEST_FILE, ELAPSED_FILE, TRAINED_FILE
 from core.training.inputs import Batch, Inputs, LengthBuckets
 
 LOGS_PER_EPOCH = 50
@@ -47,6 +47,8 @@ class ThawTrainer(Trainer):
     control: Any
     optimizer: Any
     lr_scheduler: Any
+    loss_is_scaled_for_ga = True
+    """`compute_loss` gives each batch its share of the step, so that ragged batches count by what they teach."""
 
     def __init__(self, *, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.ndarray, observer: Observer,
                  elapsed: float, args: TrainingArguments) -> None:
@@ -56,6 +58,8 @@ class ThawTrainer(Trainer):
         self.validation_rows = validation
         self.observer = observer
         self._outputs: dict[int, Outputs] = {}
+        self._best_kept: Outputs | None = None
+        """What the network said where it scored best."""
         self.started = time.monotonic() - elapsed
         self.sampler = LengthBuckets(train, inputs.encoded.lengths, batch_size=recipe.batch_size, seed=recipe.seed)
         super().__init__(model=inputs.network, args=args, train_dataset=_Indices(), eval_dataset=_Indices())
@@ -82,13 +86,21 @@ class ThawTrainer(Trainer):
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False,
                      num_items_in_batch: Any = None) -> Any:
         """The task's loss on what `model` says, which is the network as the Trainer has wrapped it. inputs: a batch."""
-        outputs = self.inputs.run(inputs["inputs"], model)
+        outputs = self.inputs.run(inputs, model)
         loss = self.inputs.task.loss(outputs, inputs["targets"])
         if not torch.isfinite(loss):
             raise NonFiniteLossError(f"The loss became {loss.item()} at step {self.state.global_step + 1}.",
                                      why=f"The learning rate ({self.recipe.learning_rate:g}) is too high for this "
                                          f"model or precision ({self.inputs.precision}).")
+        if self.args.gradient_accumulation_steps > 1 and num_items_in_batch:
+            loss = loss * (self.inputs.task.weight(inputs["targets"]) / num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Batch], int]:
+        """The batches of a step, and what they teach together (rows, or tokens). The Trainer's own count looks for
+        labels at the top of a batch, and knows tokens only."""
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        return batches, sum(self.inputs.task.weight(batch["targets"]) for batch in batches)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         return self.record(evaluate.outputs(self.inputs, self.validation_rows))
@@ -114,9 +126,13 @@ class ThawTrainer(Trainer):
         The learning rate falls to zero, so of checkpoints that validation cannot tell apart the later one has settled
         more.
         """
+        before = self.state.best_global_step
         super()._determine_best_metric(metrics, trial)
-        keep = self.inputs.task.as_good(metrics["eval_selection"], self.state.best_metric or 0.0,
-                                        len(self.validation_rows))
+        now = Scored(merit=metrics["eval_selection"], kept=self._outputs.get(self.state.global_step))
+        if before is None or self.state.best_global_step != before:
+            self._best_kept = now.kept
+        best = Scored(merit=self.state.best_metric or 0.0, kept=self._best_kept)
+        keep = self.inputs.task.as_good(now, best, self.inputs.rows, self.validation_rows)
         if keep:
             self.state.best_global_step = self.state.global_step
         return keep
@@ -130,8 +146,10 @@ class ThawTrainer(Trainer):
     @property
     def samples(self) -> int:
         """Training rows seen, with repetition; within an epoch, as if all its batches had the same size."""
-        epochs, batches = divmod(self.state.global_step, len(self.sampler))
-        return epochs * len(self.train_rows) + min(batches * self.recipe.batch_size, len(self.train_rows))
+        accumulation = self.recipe.gradient_accumulation
+        epochs, steps = divmod(self.state.global_step, -(-len(self.sampler) // accumulation))
+        return (epochs * len(self.train_rows)
+                + min(steps * accumulation * self.recipe.batch_size, len(self.train_rows)))
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
@@ -164,9 +182,14 @@ class ThawTrainer(Trainer):
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.inputs.network.trained_state(), folder / TRAINED_FILE)
         (folder / ELAPSED_FILE).write_text(json.dumps({"seconds": self.elapsed}), encoding="utf-8")
+        if self._best_kept is not None:
+            save_file({name: torch.from_numpy(values) for name, values in self._best_kept.items()}, folder / BEST_FILE)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        self.inputs.network.load_trained(load_file(Path(resume_from_checkpoint) / TRAINED_FILE))
+        folder = Path(resume_from_checkpoint)
+        self.inputs.network.load_trained(load_file(folder / TRAINED_FILE))
+        if (folder / BEST_FILE).is_file():  # earlier versions had none
+            self._best_kept = {name: values.numpy() for name, values in load_file(folder / BEST_FILE).items()}
 
     def _load_best_model(self) -> None:
         if self.state.best_model_checkpoint:  # by name: the run's folder may have moved since
@@ -264,16 +287,18 @@ def build(*, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.n
           observer: Observer, elapsed: float = 0.0) -> ThawTrainer:
     """A Trainer for the recipe; checkpoints go to `folder`, at each evaluation (the one to keep and the last stay on
     disk)."""
-    steps_an_epoch = batches_an_epoch(len(train), recipe.batch_size)
-    total = max(1, math.ceil(steps_an_epoch * recipe.epochs))
-    every = max(1, math.ceil(steps_an_epoch / max(1, recipe.evaluations_per_epoch)))
+    an_epoch = steps_an_epoch(len(train), recipe.batch_size, recipe.gradient_accumulation)
+    total = max(1, math.ceil(an_epoch * recipe.epochs))
+    every = max(1, math.ceil(an_epoch / max(1, recipe.evaluations_per_epoch)))
     device = inputs.network.device.type
     args = TrainingArguments(
         output_dir=str(folder), num_train_epochs=recipe.epochs, max_steps=total,
-        per_device_train_batch_size=recipe.batch_size, learning_rate=recipe.learning_rate, lr_scheduler_type="linear",
+        per_device_train_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.gradient_accumulation, learning_rate=recipe.learning_rate,
+        lr_scheduler_type="linear",
         warmup_steps=int(recipe.warmup_ratio * total), max_grad_norm=recipe.max_grad_norm, seed=recipe.seed,
         data_seed=recipe.seed, use_cpu=device == "cpu", bf16=inputs.precision == "bf16",
-        fp16=inputs.precision == "fp16", logging_steps=max(1, steps_an_epoch // LOGS_PER_EPOCH),
+        fp16=inputs.precision == "fp16", logging_steps=max(1, an_epoch // LOGS_PER_EPOCH),
         logging_nan_inf_filter=False, report_to="none", disable_tqdm=True,
         eval_strategy="steps" if len(validation) else "no", eval_steps=every, save_strategy="steps", save_steps=every,
         load_best_model_at_end=bool(len(validation)), metric_for_best_model="selection", greater_is_better=True,

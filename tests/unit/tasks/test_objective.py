@@ -28,7 +28,7 @@ from core.models import blocks, load, sharing, tokens
 from core.models.network import Network
 from core.settings import Settings
 from core.tasks import texts
-from core.tasks.base import Outputs, Rows
+from core.tasks.base import Outputs, Rows, Scored
 from core.training import artifact
 from core.training.execute import execute
 from tests.conftest import WORKSPACE, Notes, write_dataset
@@ -78,6 +78,9 @@ class NameTheToken:
     def encode(self, rows: Rows, *, recipe: Recipe, facts: ModelFacts, cache: Path, **_: Any) -> texts.EncodedTexts:
         return texts.encode(rows, self.processor, recipe=recipe, facts=facts, cache=cache)
 
+    def examine(self, rows: Rows, encoded: Any, train: np.ndarray, **_: Any) -> list[str]:
+        return []
+
     def build(self, folder: Path, *, recipe: Recipe, facts: ModelFacts, weights: Weights, dropout: float,
               compute_dtype: torch.dtype, device: str, reads_only: bool = False) -> Network:
         body = load.load_body(folder, weights=weights, dropout=dropout, quantization=recipe.quantization,
@@ -92,6 +95,9 @@ class NameTheToken:
 
     def loss(self, outputs: dict[str, torch.Tensor], targets: dict[str, torch.Tensor]) -> torch.Tensor:
         return cross_entropy(outputs["logits"].transpose(1, 2), targets["token"])
+
+    def weight(self, targets: dict[str, torch.Tensor]) -> int:
+        return int((targets["token"] != -100).sum())
 
     def keep(self, outputs: dict[str, torch.Tensor], targets: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         losses = cross_entropy(outputs["logits"].transpose(1, 2), targets["token"], reduction="none")
@@ -110,8 +116,8 @@ class NameTheToken:
     def samples(self, kept: Outputs) -> list[dict[str, Any]]:
         return [{"loss": float(loss)} for loss in kept["loss"]]
 
-    def as_good(self, merit: float, best: float, n_rows: int) -> bool:
-        return merit >= best
+    def as_good(self, now: Scored, best: Scored, rows: Rows, indices: np.ndarray) -> bool:
+        return now.merit >= best.merit
 
 
 @pytest.fixture
