@@ -146,3 +146,36 @@ class Notes:
 def notes() -> Notes:
     """An observer that keeps notes."""
     return Notes()
+
+
+def write_language_dataset(settings: Settings, *, n_rows: int = 20, shift_rows: int = 0, chat: bool = False) -> Dataset:
+    """Passages of documents, or conversations with a closed set of answers, in a dataset folder as ingestion leaves
+    it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from core.data import conversations
+    from core.data.conversations import Turn
+    from core.domain.dataset import Shape
+
+    texts, answers = tiny.make_texts(n_rows + shift_rows)
+    if chat:
+        texts = [conversations.dump([Turn("user", text), Turn("assistant", answer)])
+                 for text, answer in zip(texts, answers, strict=True)]
+    pattern = ["train", "train", "train", "validation", "test"]
+    splits = [pattern[(row // 4) % 5] for row in range(n_rows)] + ["shift"] * shift_rows
+    counts = {split: {"": splits.count(split)} for split in dict.fromkeys(splits)}
+    columns = {"prompt": "prompt", "response": "response"} if chat else {"text": "text"}
+    content_hash = f"{n_rows:08x}{shift_rows:06x}{'c' if chat else 'a'}a"
+    dataset = Dataset(id=content_hash, name="talk" if chat else "tales", task=Task.LANGUAGE_MODELLING, counts=counts,
+                      content_hash=content_hash, classes=(), source="made in memory", rows_read=len(texts),
+                      rows_kept=len(texts), columns=columns, shape=Shape.CHAT if chat else Shape.TEXT,
+                      groups=0 if chat else -(-len(texts) // 4), answers=tuple(sorted(set(answers))) if chat else (),
+                      mean_length=sum(map(len, texts)) / len(texts))
+    folder = settings.workspace(WORKSPACE) / "datasets" / dataset.id
+    folder.mkdir(parents=True)
+    rows = {"row_id": pa.array(range(len(texts)), pa.int64()), "text": texts, "split": splits}
+    rows |= {} if chat else {"group": pa.array([row // 4 for row in range(len(texts))], pa.int32())}
+    pq.write_table(pa.table(rows), folder / "rows.parquet")
+    (folder / "dataset.json").write_text(json.dumps(codec.to_json(dataset)), encoding="utf-8")
+    return dataset

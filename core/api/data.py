@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,11 +135,14 @@ class Data:
         return list(cautions(dataset.counts))
 
     def import_options(self, *, fix_leaks: bool = False, merge_labels: bool = False,
-                       template: str | None = None) -> Options:
-        """What may be chosen for an import; see `core.data.check.Options`."""
+                       template: str | None = None, passage_tokens: int | None = None,
+                       passage_overlap: int = 0) -> Options:
+        """What may be chosen for an import; see `core.data.check.Options`. passage_tokens: None for the usual."""
         from core.data.check import Options
 
-        return Options(fix_leaks=fix_leaks, merge_labels=merge_labels, template=template or None)
+        chosen = Options(fix_leaks=fix_leaks, merge_labels=merge_labels, template=template or None,
+                         passage_overlap=passage_overlap)
+        return chosen if passage_tokens is None else dataclasses.replace(chosen, passage_tokens=passage_tokens)
 
     def submit_import(self, ws: str, path: Path, *, name: str, roles: dict[str, str] | None = None,
                       options: Options | None = None, shift_of: str | None = None, keep: bool = True,

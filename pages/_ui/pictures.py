@@ -30,11 +30,15 @@ def with_pictures(rows: Sequence[Mapping[str, Any]], column: str, small: Mapping
     return [{"picture": cell(small.get(str(row[column]))), **row} for row in rows]
 
 
-def table(rows: Sequence[Mapping[str, Any]], *, key: str, alt: str, pictures: bool, height: int | str = "auto") -> None:
-    """Rows as a table; with pictures, rows are tall enough to see them."""
+def table(rows: Sequence[Mapping[str, Any]], *, key: str, alt: str, pictures: bool, height: int | str = "auto",
+          pick: bool = False) -> list[int]:
+    """Rows as a table; with pictures, rows are tall enough to see them. Returns the place of the row that is picked,
+    where one may be."""
+    options: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-row"} if pick else {}
     config = {"picture": st.column_config.ImageColumn("Picture", width="small", pinned=True)} if pictures else None
-    st.dataframe(inert(rows), hide_index=True, key=key, alt=alt, column_config=config,
-                 row_height=ROW_HEIGHT if pictures else None, height=height)  # type: ignore[arg-type]
+    picked: Any = st.dataframe(inert(rows), hide_index=True, key=key, alt=alt, column_config=config,
+                               row_height=ROW_HEIGHT if pictures else None, height=height, **options)
+    return list(picked.selection.rows) if pick else []
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core import tasks
-from core.domain.dataset import Task
+from core.domain.dataset import BundledDataset, Dataset, Shape, Task
 from core.metrics import METRICS
 
 WORDS: dict[str, str] = {
@@ -80,6 +80,13 @@ WORDS: dict[str, str] = {
 def things(task: Task) -> str:
     """What the rows of a dataset for that task are, in the plural."""
     return tasks.card(task).things
+
+
+def rows_called(found: Dataset | BundledDataset) -> str:
+    """What the rows of this dataset are, in the plural: passages and conversations too."""
+    if found.task.labelled:
+        return things(found.task)
+    return "conversations" if getattr(found, "shape", Shape.TEXT) is Shape.CHAT else "passages"
 
 
 def word(name: str) -> str:

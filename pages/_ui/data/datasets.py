@@ -8,7 +8,7 @@ from core.domain.run import JobKind
 from core.plots.numbers import size
 from pages._ui import live, shell, start
 from pages._ui.data import numbers
-from pages._ui.words import things
+from pages._ui.words import rows_called
 
 
 def own(ws: str) -> None:
@@ -49,7 +49,7 @@ def bundled(ws: str) -> None:
     for entry in api.data.bundled():
         with st.container(border=True):
             fetched = f"{size(entry.size_bytes)} to fetch" if entry.size_bytes else "nothing to fetch"
-            st.markdown(f"**{entry.name}** · {entry.rows:,} {things(entry.task)} · {fetched}")
+            st.markdown(f"**{entry.name}** · {entry.rows:,} {rows_called(entry)} · {fetched}")
             st.caption(f"{entry.description} [Source]({entry.source_url}), licence: "
                        f"[{entry.licence}]({entry.licence_url}).")
             if api.data.is_there(ws, entry.id):

@@ -14,7 +14,7 @@ from core.spreadsheets import inert
 from pages._ui import guard, pictures, shell
 from pages._ui.data import mend, numbers, shift
 from pages._ui.data import report as data_report
-from pages._ui.words import things, word
+from pages._ui.words import rows_called, things, word
 
 if TYPE_CHECKING:
     from core.data.report import ImportReport
@@ -28,8 +28,8 @@ HITS, AROUND = 5, 80
 def page(ws: str, dataset: Dataset) -> None:
     """All of one dataset."""
     shell.title(dataset.name)
-    st.markdown(f"{numbers.sentence(Numbers.of(dataset))} · {len(dataset.classes)} classes of {things(dataset.task)}  "
-                f"\n{numbers.splits(dataset)[:1].upper()}{numbers.splits(dataset)[1:]}  \n"
+    splits = numbers.splits(dataset)
+    st.markdown(f"{numbers.sentence(Numbers.of(dataset))} · {_holds(dataset)}  \n{splits[:1].upper()}{splits[1:]}  \n"
                 f"Source: {shell.escape(dataset.source)}"
                 + (f" · licence: {shell.escape(dataset.licence)}" if dataset.licence else ""))
     if shell.recorded():
@@ -49,6 +49,13 @@ def page(ws: str, dataset: Dataset) -> None:
     with shell.guarded():
         shift.section(ws, dataset)
     _rows(ws, dataset)
+
+
+def _holds(dataset: Dataset) -> str:
+    if dataset.task.labelled:
+        return f"{len(dataset.classes)} classes of {things(dataset.task)}"
+    answers = f", every answer one of {len(dataset.answers):,}" if dataset.answers else ""
+    return f"{rows_called(dataset)} for language models{numbers.parts(dataset)}{answers}"
 
 
 def _looked_at(ws: str, dataset: Dataset) -> None:
@@ -73,6 +80,8 @@ def _report(ws: str, dataset: Dataset, plan: mend.Plan) -> ImportReport | None:
 
 
 def _counts(dataset: Dataset, plan: mend.Plan | None) -> None:
+    if not dataset.task.labelled:
+        return
     st.header("Rows by class and split", help=word("split"))
     splits = [s.value for s in Split if dataset.rows(s)]
     rows = [{"Class": c} | {s: dataset.counts.get(s, {}).get(c, 0) for s in splits} for c in dataset.classes]
@@ -88,7 +97,8 @@ def _rows(ws: str, dataset: Dataset) -> None:
     pictured = dataset.task.content is Content.PICTURE
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = st.selectbox("Split", [s.value for s in Split if dataset.rows(s)], key="rows_split", width=150)
-        label = st.selectbox("Class", ["any class", *dataset.classes], key="rows_label", width=220)
+        label = st.selectbox("Class", ["any class", *dataset.classes], key="rows_label", width=220) \
+            if dataset.task.labelled else "any class"
         search = st.text_input("Name contains" if pictured else "Containing", key="rows_search", width=220,
                                placeholder="part of a file name" if pictured else "a word")
         pager = st.empty()
@@ -98,7 +108,8 @@ def _rows(ws: str, dataset: Dataset) -> None:
     pages = -(-found.total // SHOWN) if found else 1
     if pages > 1:
         pager.number_input(f"Page, of {pages:,}", 1, pages, key=key, width=130)
-    rows = [{name: cell for name, cell in row.items() if name != "split"} for row in found.rows] if found else []
+    hidden = {"split"} if dataset.task.labelled else {"split", "label"}
+    rows = [{name: cell for name, cell in row.items() if name not in hidden} for row in found.rows] if found else []
     if not rows:
         st.caption("No row matches; choose another class or word.")
         return
@@ -108,10 +119,23 @@ def _rows(ws: str, dataset: Dataset) -> None:
         small = pictures.of_dataset(str(shell.api().settings.home), ws, dataset.id, tuple(row["image"] for row in rows))
         rows = [{k: v for k, v in row.items() if k != "image"} for row in pictures.with_pictures(rows, "image", small)]
     rows = [{_HEADS.get(name, name): cell for name, cell in row.items()} for row in rows]
-    pictures.table(rows, key="rows", alt=f"{len(rows)} rows of {dataset.name}", pictures=pictured,
-                   height=460 if pictured else "auto")
+    drawn = pictures.table(rows, key="rows", alt=f"{len(rows)} rows of {dataset.name}", pictures=pictured,
+                           height=460 if pictured else "auto", pick=not dataset.task.labelled)
+    if drawn:
+        _whole(ws, dataset, int(rows[drawn[0]]["Row"]))
+    elif not dataset.task.labelled:
+        st.caption("Tick a row at its left edge to read it whole.")
     if found and pages > 1:
         st.caption(f"{len(rows):,} of {found.total:,} rows that match.")
+
+
+def _whole(ws: str, dataset: Dataset, row_id: int) -> None:
+    """One row, all of it: a passage, or a conversation with its speakers."""
+    row = shell.api().data.contents(ws, dataset.id, [row_id], whole=True).get(row_id)
+    if row is not None:
+        with st.container(border=True):
+            st.markdown(f"**Row {row_id:,}**")
+            st.text(row["text"])
 
 
 def _hits(rows: Sequence[Mapping[str, Any]], search: str) -> None:
@@ -125,8 +149,8 @@ def _hits(rows: Sequence[Mapping[str, Any]], search: str) -> None:
         before, hit, after = text[start:at], text[at:end], text[end:end + AROUND]
         before = "…" * (start > 0) + shell.escape(before)
         after = shell.escape(after) + "…" * (end + AROUND < len(text))
-        st.markdown(f"row {row['row_id']} · **{shell.escape(row['label'].strip())}** · "
-                    f"{before}:orange-background[{shell.escape(hit)}]{after}")
+        label = f"**{shell.escape(row['label'].strip())}** · " if row.get("label") else ""
+        st.markdown(f"row {row['row_id']} · {label}{before}:orange-background[{shell.escape(hit)}]{after}")
 
 
 @guard.dialog("Delete this dataset?")

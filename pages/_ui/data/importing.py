@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from core import settings, tasks
+from core import settings
 from core.api import SHOWN_COLUMNS
 from core.domain.dataset import Dataset, Role, Split
 from core.errors import DataError, ThawError
 from pages._ui import guard, pictures, shell
+from pages._ui.data import forms
+from pages._ui.data.forms import Form
 from pages._ui.words import word
 
 if TYPE_CHECKING:
     from core.api import TablePreview
+    from core.data.check import Options
 
 FILES, PASTE, HUB = "Files", "Paste", "Hugging Face hub"
 TABLES = ("csv", "tsv", "tab", "txt", "jsonl", "ndjson", "json", "parquet", "xlsx")
@@ -203,13 +206,15 @@ def review(ws: str, path: Path, *, shift_of: Dataset | None = None) -> None:
             seen = f"{preview.rows_read:,} rows"
         st.markdown(f"**{shell.escape(path.name)}** · {shell.escape(preview.format)} · {seen}")
         _head(preview, path)
-        roles = _roles(preview, path.parent.name)
+        form = forms.choose(preview, key=f"form_{path.parent.name}", only=forms.of_dataset(shift_of))
+        roles = _roles(preview, form, path.parent.name)
         template = _template(preview, roles, path)
+        cutting = forms.cutting(form, key=path.parent.name)
         if shift_of is None:
             left, right = st.columns(2)
             name = left.text_input("Name of the dataset", value=_name(path), max_chars=80, key=f"dataset_name_{path}")
             bases = {d.id: f"the shift set of {d.name}" for d in shell.api().data.all(ws)
-                     if d.task is preview.task and not d.rows(Split.SHIFT)}
+                     if d.task is form.task and not d.rows(Split.SHIFT)}
             use_as = str(right.selectbox("Use it as", [NO_SHIFT, *bases], format_func=lambda d: bases.get(d, d),
                                          key=f"shift_of_{path}", help=word("shift set")))
         else:
@@ -221,14 +226,14 @@ def review(ws: str, path: Path, *, shift_of: Dataset | None = None) -> None:
                 forget(ws, path)
                 st.rerun()
         if go:
-            _check(roles, tasks.card(preview.task).needed)
-            _hand_over(ws, path, (name or "").strip() or path.name, roles, template, use_as)
+            forms.check(form, roles)
+            options = shell.api().data.import_options(template=template, **cutting)
+            _hand_over(ws, path, (name or "").strip() or path.name, roles, options, use_as)
 
 
-def _hand_over(ws: str, path: Path, name: str, roles: dict[str, str], template: str | None, use_as: str) -> None:
+def _hand_over(ws: str, path: Path, name: str, roles: dict[str, str], options: Options, use_as: str) -> None:
     """To a worker: an import, or a look at a shift set on the page of its dataset."""
     api = shell.api()
-    options = api.data.import_options(template=template)
     st.session_state.pop("upload_path", None)
     if use_as == NO_SHIFT:
         shell.go("dataset", **{"import": api.data.submit_import(ws, path, name=name, roles=roles, options=options)})
@@ -264,19 +269,20 @@ def _columns(preview: TablePreview, upload: str) -> dict[str, str]:
     return {name: preview.roles[name] for name in (*shown, *more)}
 
 
-def _roles(preview: TablePreview, upload: str) -> dict[str, str]:
+def _roles(preview: TablePreview, form: Form, upload: str) -> dict[str, str]:
     """One select box a column, filled with what was proposed and why."""
     st.markdown("**What is each column?** Proposed from names and contents; change what is wrong.")
     roles: dict[str, str] = {}
-    usable = tasks.card(preview.task).roles
+    usable = form.roles
     for i, (column, proposed) in enumerate(_columns(preview, upload).items()):
         if i % 3 == 0:  # rows of three, so that a phone keeps the file's order
             columns = st.columns(3)
         with columns[i % 3]:
-            role = Role(proposed) if proposed in usable else usable[-1]
+            role = forms.role(form, proposed, column, preview.roles)
             roles[column] = str(st.selectbox(
-                shell.escape(column), list(usable), index=usable.index(role), key=f"role_{upload}_{column}",
-                format_func=lambda r: f"{r.value}: {HELP[r]}", help=preview.evidence.get(column)))
+                shell.escape(column), list(usable), index=usable.index(role),
+                format_func=lambda r: f"{r.value}: {HELP[r]}",
+                key=f"role_{upload}_{form.label}_{column}", help=preview.evidence.get(column)))
     return roles
 
 
@@ -299,11 +305,3 @@ def _name(path: Path) -> str:
     """What a dataset from this file is called unless somebody says otherwise."""
     return path.name.removesuffix(path.suffix if path.is_file() else "").removesuffix(".tar").replace("--", "/")
 
-
-def _check(roles: dict[str, str], needed: Sequence[Role]) -> None:
-    for role in needed:
-        chosen = [c for c, r in roles.items() if r == role]
-        if len(chosen) != 1:
-            raise DataError(f"{'No' if not chosen else 'More than one'} column is marked as {role.value}.",
-                            why=f"Columns: {', '.join(roles)}.",
-                            remedy=f"Choose exactly one {role.value} column above.")

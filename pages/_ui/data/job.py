@@ -80,7 +80,13 @@ def _numbers(ws: str, job: str) -> None:
     report = shell.api().data.job_report(ws, job)
     if report is not None:
         found = Numbers.of(report)
-        st.markdown(f"{numbers.sentence(found)} · {len(found.classes):,} classes · {shell.escape(report.format)}")
+        st.markdown(f"{numbers.sentence(found)} · {_classes(found)}{shell.escape(report.format)}")
+
+
+def _classes(found: Numbers) -> str:
+    """`5 classes · `; nothing for rows without labels, which are counted under the empty name."""
+    named = [name for name in found.classes if name]
+    return f"{len(named):,} classes · " if named else ""
 
 
 def _ways_on(ws: str, run: Run, dataset: Dataset | None) -> None:

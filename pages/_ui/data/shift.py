@@ -50,8 +50,9 @@ def section(ws: str, dataset: Dataset) -> None:
 
 def _choose(ws: str, dataset: Dataset) -> None:
     """A file, or another dataset of the workspace."""
-    st.markdown("None yet. Attach a second labelled set from another source, and every run is also judged on it: does "
-                "what was learned hold there?")
+    labelled = dataset.task.labelled
+    st.markdown(f"None yet. Attach a second {'labelled ' * labelled}set from another source, and every run is also "
+                "judged on it: does what was learned hold there?")
     path = st.session_state.get(f"shift_upload_{dataset.id}")
     if path and Path(path).exists():
         importing.review(ws, Path(path), shift_of=dataset)
@@ -62,7 +63,7 @@ def _choose(ws: str, dataset: Dataset) -> None:
     with left:
         limits, n = settings.load(), st.session_state.get("shift_uploads", 0)
         key = f"shift_file_{n}"
-        st.file_uploader("A file with texts or pictures and their labels",
+        st.file_uploader("A file with texts or pictures and their labels" if labelled else "A file with texts",
                          type=[*importing.TABLES, *importing.ARCHIVES], key=key, max_upload_size=limits.max_upload_mb,
                          on_change=guard.callback(_arrived), args=(ws, dataset.id, key, limits.max_upload_mb))
     with right:
@@ -117,6 +118,8 @@ def _seen(ws: str, dataset: Dataset, job: str, seen: ShiftLook) -> None:
 
 
 def _classes(counts: dict[str, int], dataset: Dataset) -> None:
+    if not dataset.task.labelled:
+        return
     rows = [{"Class": name, "In the shift set": counts.get(name, 0), "In training": dataset.counts.get(
         Split.TRAIN.value, {}).get(name, 0)} for name in dataset.classes]
     st.dataframe(inert(rows), hide_index=True, key="shift_classes",

@@ -15,7 +15,8 @@ from core.domain.recipe import Recipe
 from core.errors import NotFoundError
 from core.planning.budget import Budgets
 from pages._ui import devices, live, shell
-from pages._ui.words import things, word
+from pages._ui.data.numbers import parts
+from pages._ui.words import rows_called, things, word
 
 if TYPE_CHECKING:
     from core.api import MethodChoice
@@ -36,9 +37,9 @@ def dataset(ws: str) -> str:
     def name(ref: str) -> str:
         if ref in own:
             rows = Numbers.of(own[ref]).own
-            return f"{own[ref].name} · {rows:,} {things(own[ref].task)}, {len(own[ref].classes)} classes"
+            return f"{own[ref].name} · {rows:,} {rows_called(own[ref])}{parts(own[ref])}"
         entry = bundled[ref]
-        return f"{entry.name} · {entry.rows:,} {things(entry.task)}, bundled: fetched on start"
+        return f"{entry.name} · {entry.rows:,} {rows_called(entry)}, bundled: fetched on start"
 
     options = [*own, *bundled]
     index = options.index(wanted) if wanted in options else 0
