@@ -19,8 +19,7 @@ with controls:
 if chosen is None:
     shell.stop()
 with st.spinner("Comparing the two models…", show_time=True):
-    compared = api.features.compare(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows, second=chosen.second,
-                                    replayed=chosen.replayed)
+    compared = chosen.compared(ws, api)
 if guess_first and guess.made(chosen.a, chosen.b) is None:
     guess.ask([block.name for block in compared.shift.blocks], chosen.a, chosen.b)
     shell.stop()
@@ -41,6 +40,6 @@ if measure.open:
         seeds = api.features.seed_similarity(ws, chosen.b.run, rows=chosen.rows)
         numbers.where(compared, look.block, seeds[1] if seeds else None)
         cards.histogram(compared, look.block)
-        guard.fragment(training.section)(ws, chosen.b.run, compared, look.block)
-        drawers.section(ws, chosen.b.run, compared, look.block,
+        guard.fragment(training.section)(ws, chosen, look.block)
+        drawers.section(ws, chosen, compared, look.block,
                         api.features.state(ws, chosen.b.run, rows=chosen.rows))

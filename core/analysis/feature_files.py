@@ -96,7 +96,10 @@ def _read(path: Path) -> BlockFeatures:
 
 def digest(tensors: Mapping[str, np.ndarray]) -> str:
     """Over the blocks in forward order, then the row ids: the order of their names."""
-    return hashlib.sha256(b"".join(tensors[name].tobytes() for name in sorted(tensors))).hexdigest()
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
 
 
 def weight_changes(run_dir: Path) -> dict[str, Any] | None:

@@ -46,6 +46,8 @@ ONLY_HERE = ("This Thaw answers only the machine it runs on. Whoever runs it can
 NO_UPLOADER = "No page of this session asks for a file. Open the Data page and choose the file there."
 _ARENA_MAX = -8
 """M_ARENA_MAX of glibc's malloc.h."""
+_MMAP_THRESHOLD = -3
+"""M_MMAP_THRESHOLD, likewise, in bytes."""
 _uploader_shown: dict[str, bool] = {}
 """Session -> whether the page that it has open shows an uploader."""
 
@@ -89,9 +91,12 @@ def keep_private() -> None:
 
 def few_arenas() -> None:
     """Let all threads take memory from two places. Each session runs in threads of its own, and glibc keeps a place for
-    each of up to eight a core, which fill up and are not given back; elsewhere nothing is done."""
+    each of up to eight a core, which fill up and are not given back. What is larger than 256 KiB gets a mapping of its
+    own and leaves with it; by itself glibc raises that bound with every large piece. Elsewhere nothing is done."""
     try:
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
+        library = ctypes.CDLL(None)
+        library.mallopt(_ARENA_MAX, 2)
+        library.mallopt(_MMAP_THRESHOLD, 256 * 1024)
     except (OSError, AttributeError, TypeError):
         log.debug("This C library has no arenas to limit.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from core import files
-from core.analysis import feature_paths
+from core.analysis import FeatureComparison, feature_comparison, feature_paths
 from core.analysis.feature_files import BlockFeatures
 from core.api import Thaw
 from core.domain.dataset import Dataset
@@ -428,3 +429,13 @@ def test_sentences_follow_the_block(app, made, moved):
     at.button_group(key="features_block").set_value("block 3").run()
     text = shown(at)
     assert "k-NN accuracy in block 3" in text and "accuracy in block 5" not in text
+
+
+@pytest.mark.parametrize("opened", [lambda at: at, measured], ids=["See it", "Measure it"])
+def test_an_open_page_does_not_hold_the_features_of_both_models(opened, app, made, moved):
+    """Thirty people, thirty open pages: what a page leaves in the session must not keep megabytes of features alive."""
+    at = opened(app("features", run=made(moved=moved)))
+    assert not at.exception
+    feature_comparison._compare.cache_clear()
+    gc.collect()
+    assert [found for found in gc.get_objects() if isinstance(found, FeatureComparison)] == []

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.analysis import NOTHING, ROWS_OFFERED, SECOND_ROWS, SHIFT_SET, Availability, FeatureComparison, View
+from core.api import Thaw
 from core.domain.dataset import Split
 from core.domain.model import Weights
 from core.domain.run import Run, Status
@@ -41,6 +42,12 @@ class Chosen:
     """`shift`, `none`, or the id of a second dataset."""
     replayed: bool
     """Only the rows that B's run recorded while training, at every position of the slider."""
+
+    def compared(self, ws: str, api: Thaw) -> FeatureComparison:
+        """Both sides compared. Callbacks, fragments and downloads ask for it anew instead of keeping it: Streamlit
+        holds on to them as long as the page is open, and a comparison takes megabytes a person."""
+        return api.features.compare(ws, self.a, self.b, names=self.names, rows=self.rows, second=self.second,
+                                    replayed=self.replayed)
 
 
 def choose(ws: str) -> Chosen | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
@@ -12,6 +12,7 @@ from core.plots import shift_rows
 from pages._ui import charts, guard, shell
 
 SHOWN = 6
+_SEARCHED = "_features_searched"
 NEIGHBOURS = 5
 BESIDE = 520
 """Pixels that the rows beside the map take; more of them are scrolled to."""
@@ -52,13 +53,9 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most].rsplit(' ', 1)[0]}…"
 
 
-def section(compared: FeatureComparison, block: int, selection: Sequence[int],
-            *, select: Callable[[FeatureComparison, Sequence[int]], None]) -> None:
-    """Beside the map: a search, then the rows of the selection (one row with its neighbours), or of a chosen kind.
-
-    select: makes rows the selection.
-    """
-    _search(compared, select)
+def section(compared: FeatureComparison, block: int, selection: Sequence[int]) -> None:
+    """Beside the map: a search, then the rows of the selection (one row with its neighbours), or of a chosen kind."""
+    _search(compared)
     kinds = _kinds(compared, block, selection)
     names = list(kinds)
     selected_anew = selection and st.session_state.get("_features_last") != list(selection)
@@ -84,13 +81,18 @@ def section(compared: FeatureComparison, block: int, selection: Sequence[int],
             st.rerun(scope="fragment")
 
 
-def _search(compared: FeatureComparison, select: Callable[[FeatureComparison, Sequence[int]], None]) -> None:
-    """Rows that hold a word become the selection, so that they light up on the map."""
-    def found() -> None:
-        word = str(st.session_state.get("features_search") or "")
-        select(compared, compared.matching(word))
+def searched() -> str | None:
+    """What has just been searched for, once; None where nothing was. Its rows become the selection."""
+    return str(st.session_state.get("features_search") or "") if st.session_state.pop(_SEARCHED, False) else None
 
-    word = st.text_input("Search rows", key="features_search", on_change=guard.callback(found),
+
+def _note_search() -> None:
+    st.session_state[_SEARCHED] = True
+
+
+def _search(compared: FeatureComparison) -> None:
+    """Rows that hold a word become the selection, so that they light up on the map."""
+    word = st.text_input("Search rows", key="features_search", on_change=guard.callback(_note_search),
                          placeholder="a class, a file name" if compared.pictures else "a word or a class")
     if word and not compared.matching(word):
         st.caption("No row holds that.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -12,17 +11,14 @@ from core.analysis import FeatureComparison, downloads
 from core.plots.theme import Chart
 from pages._ui import guard
 
-if TYPE_CHECKING:
-    from core.shift.footer import Map
-
 
 def _picture(chart: Callable[[], Chart], form: str) -> bytes:
     return downloads.picture(chart(), form)
 
 
-def figure(chart: Callable[[], Chart], compared: FeatureComparison, drawn: Map, block: int) -> None:
+def figure(chart: Callable[[], Chart], points: Callable[[], bytes], block: str) -> None:
     """The map as a picture or a page, and its points as a table; made when a button is pressed."""
-    name = f"thaw-map-{compared.shift.blocks[block].name.replace(' ', '-')}"
+    name = f"thaw-map-{block.replace(' ', '-')}"
     reason = "No Chromium or Chrome was found on this machine; save as HTML instead."
     if downloads.browser():
         reason = ""
@@ -34,17 +30,17 @@ def figure(chart: Callable[[], Chart], compared: FeatureComparison, drawn: Map, 
                                mime=mime, file_name=f"{name}.{form}", on_click="ignore", key=f"features_{form}",
                                disabled=bool(reason),
                                help=reason or "Drawn by this machine's browser; takes some seconds.")
-        st.download_button("Points (Parquet)", data=guard.made(lambda: downloads.points(compared, drawn, block)),
+        st.download_button("Points (Parquet)", data=guard.made(points),
                            file_name=f"{name}.parquet", on_click="ignore", key="features_parquet",
                            help="Row id, x, y, block, run, for other viewers.")
 
 
-def numbers(compared: FeatureComparison) -> None:
+def numbers(again: Callable[[], FeatureComparison]) -> None:
     """Every number as JSON and as CSV, with seed and versions."""
     with st.container(horizontal=True):
-        st.download_button("Every number as JSON", data=guard.made(lambda: downloads.numbers(compared)),
+        st.download_button("Every number as JSON", data=guard.made(lambda: downloads.numbers(again())),
                            file_name="thaw-shift.json", mime="application/json", on_click="ignore",
                            icon=":material/data_object:", key="features_json")
-        st.download_button("One line a block as CSV", data=guard.made(lambda: downloads.table(compared)),
+        st.download_button("One line a block as CSV", data=guard.made(lambda: downloads.table(again())),
                            file_name="thaw-shift.csv", mime="text/csv", on_click="ignore", icon=":material/table:",
                            key="features_csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,17 +17,18 @@ from pages._ui.features import bar, downloads
 from pages._ui.features.numbers import card
 
 
-def section(ws: str, run: str, compared: FeatureComparison, block: int, found: Availability) -> None:
+def section(ws: str, chosen: bar.Chosen, compared: FeatureComparison, block: int, found: Availability) -> None:
     """All drawers; what is inside is computed when one is opened."""
     st.header("Look closer")
     drawers: list[tuple[str, str, Callable[[], None]]] = [
         ("Geometry: how the features are spread", ":material/category:", lambda: _geometry(compared, block)),
         ("Transferability: how well would a simple head do?", ":material/swap_horiz:",
          lambda: _transfer(compared, block)),
-        ("Weights: what training did to them", ":material/grid_on:", lambda: _weights(ws, run, found, compared.rows)),
+        ("Weights: what training did to them", ":material/grid_on:",
+         lambda: _weights(ws, chosen.b.run, found, chosen.rows)),
         ("Break it: which numbers can be fooled?", ":material/construction:", lambda: _break_it(compared, block)),
         ("Trust this page: checks run now, and every number", ":material/verified:",
-         lambda: _trust(compared, block, found)),
+         lambda: _trust(ws, chosen, compared, block, found)),
     ]
     for number, (title, icon, draw) in enumerate(drawers):
         drawer = st.expander(title, icon=icon, key=f"features_drawer_{number}", on_change="rerun")
@@ -171,7 +173,7 @@ _READINGS: tuple[tuple[str, Callable[[Any], float | None], str], ...] = (
 )
 
 
-def _trust(compared: FeatureComparison, block: int, found: Availability) -> None:
+def _trust(ws: str, chosen: bar.Chosen, compared: FeatureComparison, block: int, found: Availability) -> None:
     checks = compared.checks(block)
     passed = sum(c.passed for c in checks)
     icon = ":green[:material/check_circle:]" if passed == len(checks) else ":red[:material/error:]"
@@ -188,5 +190,5 @@ def _trust(compared: FeatureComparison, block: int, found: Availability) -> None
         "- CKA is debiased and linear, its band from 20 subsets of 80 % without replacement; neighbours are the 10 "
         "nearest by cosine.\n"
         "- CKA does not tell which layer of one seed corresponds to which of another.")
-    downloads.numbers(compared)
+    downloads.numbers(functools.partial(chosen.compared, ws, shell.api()))
     bar.disk(found)

@@ -10,6 +10,8 @@ import numpy as np
 import streamlit as st
 
 from core.analysis import FeatureComparison, View
+from core.analysis import downloads as files
+from core.errors import ThawError
 from core.plots import point_scene, shift_map
 from core.plots.shift_map import Colouring
 from core.plots.theme import Chart
@@ -43,19 +45,19 @@ LITTLE_MOVEMENT = 0.2
 def panel(ws: str, chosen: bar.Chosen, look: bar.Look) -> None:
     """The map with the rows beside it, redrawn together when rows are selected, without the rest of the page."""
     with shell.guarded():
-        compared = shell.api().features.compare(ws, chosen.a, chosen.b, names=chosen.names, rows=chosen.rows,
-                                                second=chosen.second, replayed=chosen.replayed)
+        compared = chosen.compared(ws, shell.api())
+        if (word := cards.searched()) is not None:
+            _select(compared.row_keys, compared.matching(word))
         left, right = st.columns([7, 3], gap="small")
         with left:
-            _map(compared, look, replayed=chosen.replayed)
+            _map(ws, chosen, compared, look)
         with right:
-            cards.section(compared, look.block, picked(compared), select=_select)
+            cards.section(compared, look.block, picked(compared))
 
 
-def _select(compared: FeatureComparison, places: Sequence[int]) -> None:
-    """These rows become the selection."""
-    n = len(compared.row_ids)
-    st.session_state[PICKED] = compared.row_keys[[i for i in places if 0 <= i < n]].tolist()
+def _select(keys: np.ndarray, places: Sequence[int]) -> None:
+    """The rows at these places of the sample become the selection."""
+    st.session_state[PICKED] = keys[[i for i in places if 0 <= i < len(keys)]].tolist()
 
 
 def picked(compared: FeatureComparison) -> list[int]:
@@ -64,7 +66,7 @@ def picked(compared: FeatureComparison) -> list[int]:
     return np.flatnonzero(np.isin(compared.row_keys, list(wanted))).tolist() if wanted else []
 
 
-def _map(compared: FeatureComparison, look: bar.Look, *, replayed: bool) -> None:
+def _map(ws: str, chosen: bar.Chosen, compared: FeatureComparison, look: bar.Look) -> None:
     with st.spinner("Drawing…", show_time=True):
         drawn = compared.map(look.block, look.view)
     name = compared.shift.blocks[look.block].name
@@ -73,15 +75,22 @@ def _map(compared: FeatureComparison, look: bar.Look, *, replayed: bool) -> None
                 "or features are not finite or have collapsed. CKA and neighbours kept under *Measure it* need no "
                 "common map.", icon=":material/grid_off:")
         return
-    drawing = _Drawing(compared=compared, drawn=drawn, block=look.block,
-                       colours=colouring(compared, look.block, look.colour), way=look.way)
-    _selectable(drawing)
+    _selectable(_drawing(compared, drawn, look))
     n = len(compared.row_ids)
-    st.caption(f"{n:,} rows, the same at every position of the slider: those recorded while training." if replayed else
-               f"{n:,} rows, the same in both panes.")
+    said = "the same at every position of the slider: those recorded while training"
+    st.caption(f"{n:,} rows, {said if chosen.replayed else 'the same in both panes'}.")
     _footer(drawn)
     st.caption(NOTES[look.view])
-    downloads.figure(drawing.chart, compared, drawn, look.block)
+    api, selected, share = shell.api(), picked(compared), _share()
+
+    def again() -> _Drawing:
+        anew = chosen.compared(ws, api)
+        there = anew.map(look.block, look.view)
+        if there is None:
+            raise ThawError("This map is not there any more.", remedy="Open the page again.")
+        return _drawing(anew, there, look)
+
+    downloads.figure(lambda: again().chart(selected, share), lambda: again().points(), name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +102,6 @@ class _Drawing:
     block: int
     colours: Colouring
     way: str
-
-    @property
-    def share(self) -> float:
-        return float(st.session_state.get(SHARE, 0.5))
 
     @property
     def _labels(self) -> np.ndarray | None:
@@ -120,21 +125,34 @@ class _Drawing:
         hover = cards.hover(self.compared, self.block)
         return point_scene.scene(mode, self.drawn.base, self.drawn.tuned, self.colours, names=self.compared.names,
                                  hover=hover, distance=rows.distance, kept=rows.kept, labels=self._labels,
-                                 arrows=self.drawn.arrows, share=self.share, alt=self.words()[1])
+                                 arrows=self.drawn.arrows, share=_share(), alt=self.words()[1])
 
-    def chart(self) -> Chart:
-        """The same as a figure, for files."""
+    def points(self) -> bytes:
+        """Where each row lies, as Parquet."""
+        return files.points(self.compared, self.drawn, self.block)
+
+    def chart(self, selected: list[int], share: float) -> Chart:
+        """The same as a figure, for files. selected: places of the rows that are marked."""
         drawn, rows = self.drawn, self.compared.shift.blocks[self.block].rows
         hover = [cards.html(text) for text in cards.hover(self.compared, self.block)]
         common: dict[str, Any] = {"row_ids": self.compared.row_keys.tolist(), "names": self.compared.names,
-                                  "selected": picked(self.compared), "hover": hover}
+                                  "selected": selected, "hover": hover}
         if self.way == "arrows":
             return shift_map.overlay(drawn.base, drawn.tuned, self.colours, **common, distance=rows.distance,
                                      kept=rows.kept, arrows=drawn.arrows, labels=self._labels,
                                      captured=drawn.movement_captured)
         if self.way == "on the way":
-            return shift_map.transition(drawn.base, drawn.tuned, self.colours, **common, share=self.share)
+            return shift_map.transition(drawn.base, drawn.tuned, self.colours, **common, share=share)
         return shift_map.panes(drawn.base, drawn.tuned, self.colours, **common)
+
+
+def _drawing(compared: FeatureComparison, drawn: Map, look: bar.Look) -> _Drawing:
+    return _Drawing(compared=compared, drawn=drawn, block=look.block,
+                    colours=colouring(compared, look.block, look.colour), way=look.way)
+
+
+def _share() -> float:
+    return float(st.session_state.get(SHARE, 0.5))
 
 
 def colouring(compared: FeatureComparison, block: int, colour: str) -> Colouring:
@@ -180,10 +198,11 @@ def _change(compared: FeatureComparison) -> np.ndarray:
 
 def _selectable(drawing: _Drawing) -> None:
     """The map with lasso and box; what they catch becomes the selection."""
-    compared, n = drawing.compared, len(drawing.compared.row_ids)
+    compared, keys = drawing.compared, drawing.compared.row_keys
+    n = len(keys)
 
     def caught(places: list[int]) -> None:
-        _select(compared, places)
+        _select(keys, places)
 
     def moved(share: float) -> None:
         st.session_state[SHARE] = share

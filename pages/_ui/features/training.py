@@ -9,15 +9,17 @@ from core.plots import shift_map, shift_player, shift_training
 from core.plots.shift_map import Colouring
 from core.plots.theme import Chart
 from pages._ui import charts, shell
+from pages._ui.features import bar
 from pages._ui.features.numbers import card
 
 SHOWN = ("numbers by step", "player", "small multiples")
 
 
-def section(ws: str, run: str, compared: FeatureComparison, block: int) -> None:
+def section(ws: str, chosen: bar.Chosen, block: int) -> None:
     """One picture of the recorded steps at a time, each drawn when it is chosen; or why there is nothing to play."""
     with shell.guarded():
         st.header("Over training")
+        run, compared = chosen.b.run, chosen.compared(ws, shell.api())
         name = compared.shift.blocks[block].name
         found = shell.api().features.over_training(ws, run, name, rows=compared.rows)
         if found is None and shell.recorded():
