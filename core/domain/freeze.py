@@ -16,9 +16,9 @@ HEAD, EMBEDDINGS = "head", "embeddings"
 
 @dataclass(frozen=True, kw_only=True)
 class FreezePlan:
-    """Which blocks stay frozen; every other block trains. The head always trains.
+    """Which blocks stay frozen; every other block trains. A new head always trains.
 
-    frozen: names of frozen blocks.
+    frozen: names of frozen blocks; `head`, where it is the base model's own output layer.
     train_patterns: regular expressions over parameter names that train although their block is frozen
     (BitFit: `bias$`; LayerNorm tuning: `LayerNorm`).
     layer_decay: learning rate of each block = that of the block above times this (1 = same everywhere).
@@ -29,7 +29,7 @@ class FreezePlan:
     layer_decay: float = 1.0
 
     def is_frozen(self, block: str) -> bool:
-        return block != HEAD and block in self.frozen
+        return block in self.frozen
 
     def any_frozen(self, blocks: Sequence[str]) -> bool:
         """Whether something that these blocks use is frozen: it is, as soon as one of them is, whose output would
@@ -43,7 +43,7 @@ class FreezePlan:
         """
         if self.train_patterns:
             return 0
-        return next(i for i, name in enumerate(blocks) if not self.is_frozen(name))
+        return next((i for i, name in enumerate(blocks) if not self.is_frozen(name)), len(blocks) - 1)
 
 
 def none(blocks: Sequence[str]) -> FreezePlan:
@@ -133,7 +133,7 @@ def _match(item: str, blocks: Sequence[str]) -> set[str]:
         # never longer than the model is deep
         wanted = [f"block {i}" for i in range(low, min(high, low + len(body)) + 1)]
         return set(wanted) if set(wanted) <= set(body) else set()
-    return {item} & set(body)
+    return {item} & set(blocks)
 
 
 def describe(plan: FreezePlan, blocks: Sequence[str] | None = None) -> str:

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 HALF = (torch.bfloat16, torch.float16)
+ADAPTER = ".lora_"
+"""In the names of peft's modules beside frozen layers, which stay as they were trained."""
 
 
 def matrices(body: nn.Module, dtype: torch.dtype) -> None:
@@ -31,9 +33,10 @@ def settle(model: nn.Module, dtype: torch.dtype) -> None:
             parameter.data = parameter.data.float()
     if dtype not in HALF:
         return
-    for module in model.modules():
+    for name, module in model.named_modules():
         weight: Any = getattr(module, "weight", None)
-        if not isinstance(weight, nn.Parameter) or weight.requires_grad or weight.dtype != torch.float32:
+        reads_only = isinstance(weight, nn.Parameter) and not weight.requires_grad and ADAPTER not in name
+        if not reads_only or weight.dtype != torch.float32:
             continue
         if _is_plain(module):
             weight.data = weight.data.to(dtype)

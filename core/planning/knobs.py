@@ -215,8 +215,16 @@ def _against(recipe: Recipe, facts: ModelFacts) -> list[str]:
     if unknown:
         found.append(f"The freeze plan names {', '.join(unknown)}; "
                      f"the blocks of {facts.id} are {', '.join(facts.block_names[:-1])}.")
-    if HEAD in recipe.freeze.frozen:
+    if HEAD in recipe.freeze.frozen and tasks.card(recipe.task).new_head:
         found.append("The freeze plan names the head, which always trains.")
+    elif HEAD in recipe.freeze.frozen and facts.tied_head and "embeddings" not in recipe.freeze.frozen:
+        found.append(f"The freeze plan names the head; that of {facts.id} is its embedding, and is frozen with it.")
+    own_head = not tasks.card(recipe.task).new_head
+    if method and own_head and method.card.needs_freeze_plan and not method.card.adapter:
+        open_ones = [name for name in facts.block_names if not recipe.freeze.is_frozen(name)
+                     and not (name == HEAD and facts.tied_head)]
+        if not open_ones and not recipe.freeze.train_patterns:
+            found.append("The freeze plan freezes everything, so that nothing would train.")
     if method and method.card.adapter:
         try:
             method.card.adapter.layers(recipe, facts.blocks)

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core import tasks
 from core.domain import resolve
-from core.domain.dataset import BundledDataset, Dataset, Split, Task
+from core.domain.dataset import UNSAID, BundledDataset, Dataset, Split, Task
 from core.domain.device import Device
 from core.domain.model import Block, ModelFacts
 from core.domain.recipe import Recipe
@@ -42,17 +43,26 @@ class MethodChoice:
     colour_index: int
 
 
-def choices(facts: ModelFacts, device: Device | None) -> list[MethodChoice]:
-    """All methods in the order of the registry, with the reason where one does not apply."""
+def choices(facts: ModelFacts, device: Device | None, task: Task = UNSAID) -> list[MethodChoice]:
+    """All methods in the order of the registry, with the reason where one does not apply to the model or the task."""
     found = []
     for method in method_registry.REGISTRY.values():
         card = method.card
+        summary = card.summary if tasks.card(task).new_head else card.own_head or card.summary
         found.append(MethodChoice(
-            name=card.name, label=card.label, summary=card.summary, reason=method.applies_to(facts, device),
+            name=card.name, label=card.label, summary=summary, reason=why_not(card.name, facts, device, task),
             note=method.note(device), knobs=knobs.for_model(card.knobs, facts),
             needs_freeze_plan=card.needs_freeze_plan, adapter=card.adapter is not None, preselected=card.preselected,
             colour_index=card.colour_index))
     return found
+
+
+def why_not(method: str, facts: ModelFacts, device: Device | None, task: Task) -> str | None:
+    """Why a method does not apply to a task with this base model on this device; None when it does."""
+    found = method_registry.get(method)
+    if found.card.own_head is None and not tasks.card(task).new_head:
+        return method_registry.NO_NEW_HEAD
+    return found.applies_to(facts, device)
 
 
 def default_recipe(*, ref: str, dataset: Dataset | BundledDataset, model: str, facts: ModelFacts | None, method: str,
@@ -96,7 +106,7 @@ def check(recipe: Recipe, *, facts: ModelFacts | None, device: Device | None, ta
     model_facts.check_named_by_visitor(recipe.base_model, settings)
     if device is not None:
         resolve.check(recipe, device)
-    if facts is not None and (reason := method.applies_to(facts, device)):
+    if facts is not None and (reason := why_not(recipe.method, facts, device, task)):
         raise RecipeError(f"{method.card.label} does not apply to {recipe.base_model}.", why=f"The reason: {reason}.",
                           remedy="Choose another method or another base model.")
 

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from core.domain.dataset import Content, Task
 from core.errors import RecipeError
-from core.models.methods.base import Adapter, Card, Method
+from core.models.methods.base import NO_NEW_HEAD, Adapter, Card, Method
 
 FILES = (
     "probe",
@@ -25,6 +25,7 @@ REGISTRY: dict[str, Method] = {name: import_module(f"{__name__}.{name}").METHOD 
 HOME = {
     Task.on(Content.TEXT): ("probe", "partial", "lora", "qlora", "full", "scratch"),
     Task.on(Content.PICTURE): ("probe", "partial", "lora", "full", "scratch"),
+    Task.on(Content.TEXT, labelled=False): ("lora",),  # what it began with is measured beside every run
 }
 """What the home page compares."""
 COMPARED = ("probe", "lora", "full")
@@ -44,4 +45,4 @@ def card_of(name: str) -> Card:
     return get(name).card
 
 
-__all__ = ["COMPARED", "HOME", "REGISTRY", "Adapter", "Card", "Method", "card_of", "get"]
+__all__ = ["COMPARED", "HOME", "NO_NEW_HEAD", "REGISTRY", "Adapter", "Card", "Method", "card_of", "get"]

@@ -62,6 +62,9 @@ class Card:
     label: str
     summary: str
     """One sentence for a workshop participant."""
+    own_head: str | None
+    """What it is where the base model's own output layer stays (language models): one sentence, empty where `summary`
+    says it; None where it does not apply."""
     advice: str
     """How advice to save memory names it, e.g. `Use LoRA`."""
     colour_index: int
@@ -114,6 +117,9 @@ class Method(Protocol):
     def make_trainable(self, network: Network, recipe: Recipe) -> None:
         """Set up gradients, eval mode and adapters in place."""
 
+
+NO_NEW_HEAD = "there is no new head to begin with: a language model keeps its own output layer"
+"""Why a method does not apply where the base model's own output layer stays."""
 
 TRAINING_KNOBS = (
     "epochs", "batch_size", "learning_rate", "head_learning_rate", "warmup_ratio", "weight_decay", "optimizer",

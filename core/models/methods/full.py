@@ -22,6 +22,7 @@ class Full(Always):
         label="Full fine-tuning",
         summary="Trains every weight, starting from the pretrained ones. "
                 "Needs the most memory: gradients and optimiser for all.",
+        own_head="",
         advice="Train every weight",
         colour_index=2,
         preselected=True,

@@ -48,6 +48,7 @@ class Lora(Always):
         label="LoRA",
         summary="Freezes the base model and trains small low-rank updates beside its layers. "
                 "An artifact of about a megabyte.",
+        own_head="",
         advice="Use LoRA",
         colour_index=3,
         preselected=True,
@@ -87,8 +88,8 @@ def add_adapters(network: Network, recipe: Recipe, adapter: Adapter, **options: 
     from core.models import adapters, blocks
 
     targets = adapter.layers(recipe, blocks.describe(network.body, network.stack))
-    for parameter in network.body.parameters():
-        parameter.requires_grad_(False)
+    for part in (network.body, *([network.head] if network.scores_tokens else [])):  # a new head trains
+        part.requires_grad_(False)
     # peft's wrapper for texts hands on arguments that not every body takes.
     for_texts = "inputs_embeds" in inspect.signature(network.body.forward).parameters
     config = LoraConfig(

@@ -29,6 +29,7 @@ class LpFt(Always):
         label="Head first (LP-FT)",
         summary="Full fine-tuning in two steps: the head is solved and settles first, then all weights train. "
                 "Meant to distort the pretrained features less.",
+        own_head=None,
         advice="Train the head first",
         colour_index=6,
         preselected=False,

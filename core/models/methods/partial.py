@@ -21,6 +21,7 @@ class Partial(Always):
         label="Partly frozen",
         summary="Freezes the blocks you choose and trains the rest. "
                 "Early blocks hold general features, late ones task features.",
+        own_head="",
         advice="Freeze the lower half (partly frozen)",
         colour_index=1,
         preselected=True,

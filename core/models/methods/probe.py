@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.domain.freeze import all_but_head
+from core.domain.freeze import HEAD, FreezePlan, all_but_head
 from core.domain.model import Weights
 from core.domain.recipe import Recipe
 from core.models.methods.base import SOLVED_HEAD_RATE, Always, Card, Method, Rates
@@ -21,6 +21,8 @@ class Probe(Always):
         label="Linear probe",
         summary="Keeps the whole base model frozen and only fits a new head on its features. "
                 "Fastest, and a baseline to beat.",
+        own_head="The untouched model: nothing trains, its answers are measured as they are (zero-shot). "
+                 "The baseline to beat.",
         advice="Use the linear probe",
         colour_index=0,
         preselected=True,
@@ -36,7 +38,8 @@ class Probe(Always):
         lighter=())
 
     def make_trainable(self, network: Network, recipe: Recipe) -> None:
-        network.freeze(all_but_head(network.stack.names))
+        own_head = (HEAD,) if network.scores_tokens else ()  # it stays as it is, too
+        network.freeze(FreezePlan(frozen=(*network.stack.names, *own_head)))
 
 
 METHOD: Method = Probe()

@@ -21,6 +21,7 @@ class Scratch(Always):
         name="scratch",
         label="From scratch",
         summary="Same architecture, random weights, same budget: shows how much the pretrained weights are worth.",
+        own_head="",
         advice="Train from scratch",
         colour_index=5,
         preselected=False,

@@ -1,0 +1,70 @@
+"""Methods on a language model: which apply, and what a freeze plan may say of an output layer of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from core.domain import freeze
+from core.domain.dataset import Content, Task
+from core.domain.freeze import FreezePlan
+from core.domain.model import ModelFacts
+from core.domain.recipe import Recipe
+from core.models import facts as model_facts
+from core.models import methods
+from core.planning import recipes
+from core.planning.knobs import problems
+
+LANGUAGE = Task.on(Content.TEXT, labelled=False)
+
+
+@pytest.fixture
+def smollm2() -> ModelFacts:
+    found = model_facts.published("smollm2")
+    assert found is not None
+    return found
+
+
+def recipe(method: str = "partial", **changes: object) -> Recipe:
+    return Recipe(dataset="d", base_model="smollm2", method=method, task=LANGUAGE).replace(**changes)
+
+
+def test_every_method_applies_but_the_one_that_begins_with_a_new_head(smollm2: ModelFacts) -> None:
+    reasons = {choice.name: choice.reason for choice in recipes.choices(smollm2, None, LANGUAGE)}
+    assert reasons.pop("lp_ft") == methods.NO_NEW_HEAD
+    assert set(reasons.values()) == {None}
+    assert not any(choice.reason for choice in recipes.choices(smollm2, None))  # of classification
+
+
+def test_the_probe_of_a_language_model_is_the_untouched_model(smollm2: ModelFacts) -> None:
+    said = {choice.name: choice.summary for choice in recipes.choices(smollm2, None, LANGUAGE)}
+    assert "untouched" in said["probe"] and "new head" not in said["probe"]
+    assert said["lora"] == methods.card_of("lora").summary
+
+
+def test_an_output_layer_of_its_own_can_be_frozen(smollm2: ModelFacts) -> None:
+    untied = dataclasses.replace(smollm2, tied_head=False)
+    plan = recipe(freeze=FreezePlan(frozen=("embeddings", "head")))
+    assert problems(plan, untied) == [] == problems(plan, smollm2)
+    alone = recipe(freeze=FreezePlan(frozen=("head",)))
+    assert problems(alone, untied) == []
+    assert "is its embedding" in problems(alone, smollm2)[0]
+    assert "always trains" in problems(alone.replace(task=Task.on(Content.TEXT)), untied)[0]
+
+
+def test_a_plan_that_leaves_nothing_to_train_is_refused(smollm2: ModelFacts) -> None:
+    all_blocks = recipe(freeze=freeze.all_but_head(smollm2.block_names))
+    assert "nothing would train" in problems(all_blocks, smollm2)[0]  # its head is frozen with the embeddings
+    untied = dataclasses.replace(smollm2, tied_head=False)
+    assert problems(all_blocks, untied) == []
+    everything = recipe(freeze=FreezePlan(frozen=smollm2.block_names))
+    assert "nothing would train" in problems(everything, untied)[0]
+    assert problems(everything.replace(method="lora"), untied)  # adapters find no open block
+    assert problems(everything.replace(method="probe"), untied) == []
+
+
+def test_a_plan_of_words_names_the_head(smollm2: ModelFacts) -> None:
+    assert freeze.parse("0-3, head", smollm2.block_names).frozen == ("block 0", "block 1", "block 2", "block 3", "head")
+    plan = FreezePlan(frozen=smollm2.block_names)
+    assert plan.first_trainable(smollm2.block_names) == len(smollm2.block_names) - 1
