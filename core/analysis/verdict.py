@@ -88,7 +88,7 @@ class Ended:
 def of_run(ended: Ended, *, beside: Sequence[Ended] = (), settings: Settings) -> Verdict:
     """The card of a run. beside: other runs of its experiment that left a result; the probe and other seeds are looked
     for among them."""
-    seeds = [ended, *(other for other in beside if _same_arm(ended, other))]
+    seeds = seeds_of(ended, beside)
     recipe = ended.run.recipe
     if recipe is not None and not recipe.task.labelled:
         lines = [_untouched(ended, split, seeds) for split in (Split.TEST, Split.SHIFT)]
@@ -101,6 +101,11 @@ def of_run(ended: Ended, *, beside: Sequence[Ended] = (), settings: Settings) ->
                             "How far its features moved is on the Features page."),
               _cost(ended, seeds, probe, beside)]
     return Verdict(run=ended.run.id, against=PROBED, lines=tuple(lines))
+
+
+def seeds_of(ended: Ended, beside: Sequence[Ended]) -> list[Ended]:
+    """This run, and those that differ from it in nothing but the seed."""
+    return [ended, *(other for other in beside if _same_arm(ended, other))]
 
 
 # -- target and shift --------------------------------------------------------------------------------------------------

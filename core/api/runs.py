@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from core import files, values
 from core.analysis import curves as curve_points
-from core.analysis import damage, fault_report, judged_rows, predictions, verdict
+from core.analysis import damage, fault_report, forgetting, judged_rows, predictions, verdict
 from core.analysis.comparison import recipe_of
 from core.analysis.curves import Curves
 from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
-from core.analysis.verdict import Verdict
+from core.analysis.verdict import Ended, Verdict
 from core.api import curve_events
 from core.api.data import Data
 from core.api.desk import Desk
@@ -100,12 +101,25 @@ class Runs:
         result = self.result_of(run)
         if result is None or run.recipe is None:
             return None
-        others = [(other, found) for other in self._desk.jobs(ws, kind=JobKind.TRAIN)
-                  if run.experiment is not None and other.experiment == run.experiment and other.id != id
-                  and (found := self.result_of(other)) is not None]
-        beside = [verdict.Ended(run=other, result=found, name=names.one(other)) for other, found in others]
-        return verdict.of_run(verdict.Ended(run=run, result=result, name=names.one(run)), beside=beside,
+        return verdict.of_run(Ended(run=run, result=result, name=names.one(run)), beside=self._beside(ws, run),
                               settings=self._desk.settings)
+
+    def forgotten(self, ws: str, id: str) -> list[dict[str, Any]]:
+        """The forgetting panel of a run, a row a domain (see `core.analysis.forgetting.rows`); empty where nothing was
+        measured. Other seeds of its experiment count for the noise floor."""
+        run = self.get(ws, id)
+        result = self.result_of(run)
+        if result is None or not result.panel:
+            return []
+        ended = Ended(run=run, result=result, name="")
+        return forgetting.rows(result, seeds=[each.result for each in verdict.seeds_of(ended, self._beside(ws, run))])
+
+    def _beside(self, ws: str, run: Run) -> list[Ended]:
+        """The other runs of an experiment that left a result."""
+        others = [(other, found) for other in self._desk.jobs(ws, kind=JobKind.TRAIN)
+                  if run.experiment is not None and other.experiment == run.experiment and other.id != run.id
+                  and (found := self.result_of(other)) is not None]
+        return [Ended(run=other, result=found, name=names.one(other)) for other, found in others]
 
     def stop(self, ws: str, id: str) -> Status:
         """Ask a run to stop: its best checkpoint is kept and judged. Asking again ends it without waiting. Returns its

@@ -166,3 +166,57 @@ def put_results(folder: Path, dataset: Dataset, *, wrong: int) -> None:
     pq.write_table(pa.table({"row_id": pa.array(range(18), pa.int64()), "label": pa.array(labels, pa.int32()),
                              "prediction": pa.array(guesses, pa.int32()), "probabilities": [[0.4, 0.3, 0.3]] * 18}),
                    folder / "predictions-test.parquet")
+
+
+LOSSES = {"lora": (2.981, 2.90, 3.06), "probe": (3.264, 3.18, 3.35)}
+
+
+def put_language_runs(settings: Settings, dataset: Dataset) -> dict[str, str]:
+    """A LoRA run and the untouched model as an arm, as the engine leaves them; method -> run id."""
+    from core.domain.run import PanelChange
+
+    def interval(value: float, low: float, high: float) -> Interval:
+        return Interval(value=value, low=low, high=high)
+
+    store = Store(settings)
+    experiment = store.experiments.create(WORKSPACE, "Tales, SmolLM2")
+    recipes = [Recipe(dataset=dataset.id, base_model="smollm2", method=m, task=dataset.task) for m in LOSSES]
+    ids = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name=f"Tales, SmolLM2 · {r.method}",
+                                    recipe=r, experiment=experiment, runs_folder=settings.workspace(WORKSPACE) / "runs")
+                             for r in recipes])
+    base = interval(*LOSSES["probe"])
+    for run_id, recipe in zip(ids, recipes, strict=True):
+        claim = store.queue.claim(supervisor="test", host="test", slots=1)
+        assert claim is not None and claim.run.id == run_id
+        store.queue.begin(run_id, fence=claim.fence, pid=os.getpid(), pid_created=0.0)
+        loss, trained = interval(*LOSSES[recipe.method]), recipe.method != "probe"
+
+        def scores(value: Interval) -> dict[str, Interval]:
+            return {"loss": value, "perplexity": interval(*(2.718281828 ** v for v in (value.value, value.low,
+                                                                                       value.high))),
+                    "bits_per_byte": interval(value.value / 2.9, value.low / 2.9, value.high / 2.9),
+                    "token_accuracy": interval(0.42, 0.41, 0.43)}
+
+        moved = {"prose": 0.021, "news": 0.002, "usenet": 0.024, "dialogue": 0.025, "instructions": -0.09}
+        panel = {name: PanelChange(before=3.5, after=3.5 + by, change=interval(by, by - 0.012, by + 0.012),
+                                   documents=20, tokens=4000, trained_on=name == "news") for name, by in moved.items()}
+        result = Result(
+            metrics={split: scores(loss) for split in ("test", "shift", "validation")},
+            base={split: scores(base) for split in ("test", "shift", "validation")},
+            trainable_params=4_884_480 * trained, total_params=134_515_008, seconds=231.0,
+            phase_seconds={"training": 210.0}, peak_memory_bytes=9 * 10**8, estimated_memory_bytes=10**9,
+            artifact_bytes=2 * 10**7, steps=60, samples=240, precision="bf16", device="cpu", best_step=60 * trained,
+            dataset_hash=dataset.content_hash, **({
+                "panel": panel, "panel_change": interval(0.004, -0.004, 0.012),
+                "kl": {"task": interval(0.11, 0.10, 0.12), "panel": interval(0.03, 0.02, 0.04)},
+                "noise_floor": {"panel": dict.fromkeys(moved, 0.006), "pooled": 0.004, "target": 0.003,
+                                "from": "precision"}} if trained else {}))
+        files.write_json(Path(claim.run.folder) / "result.json", codec.to_json(result))
+        if trained:
+            steps = [(2.0 + s, "step", {"step": s, "total_steps": 60, "loss": 3.3 - s / 200, "samples": 4 * s,
+                                        "seconds": float(s), "memory_bytes": 10**8}) for s in range(5, 61, 5)]
+            evals = [(70.0 + s, "eval", {"step": s, "loss": 3.26 - s / 220, "perplexity": 26 - s / 10.0,
+                                         "samples": 4 * s, "seconds": float(s)}) for s in (20, 40, 60)]
+            store.events.append(run_id, [(1.0, "phase", {"phase": "training"}), *steps, *evals])
+        store.queue.finish(run_id, fence=claim.fence, status=Status.DONE)
+    return dict(zip(LOSSES, ids, strict=True))

@@ -103,6 +103,7 @@ def _rows(n: int) -> str:
 
 def section(ws: str, runs: Runs, names: Mapping[str, str]) -> None:
     """Worst, most doubtful and most changed rows as one table."""
+    runs = {i: found for i, found in runs.items() if found[0].recipe is not None and found[0].recipe.task.labelled}
     if not any("test" in result.metrics for _, result in runs.values()):
         return
     st.header("Which rows", help="Every row that the runs were judged on, with the true answer and theirs.")

@@ -175,7 +175,9 @@ def _right_or_wrong(test: RightOrWrong, a: str, b: str) -> None:
 
 def confusions(ws: str, comparison: Comparison, runs: Mapping[str, tuple[Run, Result]],
                names: Mapping[str, str]) -> None:
-    """Confusion matrices, two beside each other; a cell opens its rows."""
+    """Confusion matrices, two beside each other; a cell opens its rows. Nothing where no run sorts into classes."""
+    if not any(run.recipe is None or run.recipe.task.labelled for run, _ in runs.values()):
+        return
     st.header("Which errors", help=word("confusion matrix"))
     ids = [i for i in runs if i in comparison.confusion]
     if not ids:

@@ -15,7 +15,7 @@ from core.plots import curves as curve_plots
 from core.plots.numbers import count, duration, measured, share, size
 from pages._ui import charts, downloads, guard, leaks, live, shell
 from pages._ui.compare import judged
-from pages._ui.runs import tally
+from pages._ui.runs import changed, tally, verdict
 from pages._ui.train import recipe_form
 from pages._ui.words import word
 
@@ -91,7 +91,9 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
             live.vitals(run, state, left_s=when.ends_s if when and run.started else None)
         result = shell.api().runs.result(ws, run_id, complete=True) if run.status.final else None
         if result:
+            verdict.card(ws, run)
             measurements(ws, run, result, planned=_planned(run, state))
+            changed.section(ws, run, result)
         data = curve_data(shell.api().runs.curves(ws, run_id))
         if run.status is Status.DONE and not data.steps:
             scored = f" {data.metric.heading('validation')}: {data.scores[-1]:.3f}." if data.scores else ""
@@ -135,13 +137,18 @@ def measurements(ws: str, run: Run, result: Result, *, planned: int | None = Non
     for split, scores in result.metrics.items():
         texts = {metric: measured(found.value, found.low, found.high) for metric in METRICS
                  if (found := scores.get(metric.name))}
+        base = result.base.get(split, {})
         if split == "validation":
             said = ", ".join(f"{metric.label} {text}" for metric, text in texts.items())
             st.caption(f"On validation rows, which also chose the checkpoint: {said}.")
             continue
         with st.container(horizontal=True, gap="medium"):
             for metric, text in texts.items():
-                st.metric(metric.heading(split), text, width=230, help=f"{metric.explanation} {word('interval')}")
+                beside = base.get(metric.name)
+                st.metric(metric.heading(split), text, width=190 if beside else 230,
+                          help=f"{metric.explanation} {word('interval')}",
+                          delta=f"untouched {measured(beside.value, beside.low, beside.high)}" if beside else None,
+                          delta_color="off", delta_arrow="off")
         leaks.caption(ws, [run], [split])
     with st.container(horizontal=True, gap="small"):
         trained = share(result.trainable_params, result.total_params)

@@ -1,0 +1,53 @@
+"""Runs of language models on the pages: the untouched model beside each number, what was forgotten, the verdict."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import write_language_dataset
+from tests.ui.conftest import put_language_runs, shown
+
+
+@pytest.fixture
+def runs(settings):
+    return put_language_runs(settings, write_language_dataset(settings, n_rows=40, shift_rows=8))
+
+
+def test_every_number_has_the_untouched_model_beside_it(app, runs):
+    at = app("run", run=runs["lora"])
+    assert not at.exception and not at.error, [e.value for e in at.error]
+    found = {metric.label: (metric.value, metric.delta) for metric in at.metric}
+    assert found["Test loss"] == ("2.98 (2.90–3.06)", "untouched 3.26 (3.18–3.35)")
+    assert found["Shift bits per byte"][1].startswith("untouched 1.13")
+    assert found["KL on other texts"] == ("0.03 (0.02–0.04)", "")
+
+
+def test_what_was_forgotten_is_said_as_far_as_it_can_be_told(app, runs):
+    text = shown(app("run", run=runs["lora"]))
+    assert "What else changed" in text
+    assert "Forgot some of prose, Usenet posts and dialogue; became better at instructions" in text
+    assert "the noise floor, from computing in another precision" in text
+    at = app("run", run=runs["probe"])
+    assert not at.exception and not any("KL" in metric.label for metric in at.metric)
+
+
+def test_the_verdict_says_better_only_where_the_interval_does(app, runs):
+    at = app("run", run=runs["lora"])
+    text = shown(at)
+    assert "On its own task better than the untouched model" in text
+    assert "test loss 3.264 → 2.981" in text
+    badges = [str(element.value) for element in at.markdown if "-badge[" in str(element.value)]
+    assert sum("better" in badge for badge in badges) == 2 and any("worse" in badge for badge in badges)
+
+
+def test_a_classifier_has_a_card_against_the_probe(app, ended):
+    text = shown(app("run", run=ended.done[1]))
+    assert "On its own task not told apart from the linear probe" in text
+
+
+def test_language_runs_side_by_side(app, runs):
+    at = app("compare", runs=",".join(runs.values()))
+    assert not at.exception
+    text = shown(at)
+    assert "LoRA has the lowest test loss; its interval lies below all others" in text
+    assert "Which errors" not in text
