@@ -116,6 +116,8 @@ class Lens:
     """All of it. Arrays have one entry a measured token unless they say otherwise."""
 
     precision: str
+    vocabulary: int
+    """Tokens that could be said."""
     rows: tuple[LensRow, ...]
     blocks: tuple[Block, ...]
     """Those that could be read: all, or the last alone."""
@@ -143,12 +145,33 @@ class Lens:
 
     def said(self, row: LensRow, side: str, part: slice) -> Said:
         """What every block says at some of the tokens of a row that were read. side: `base` or `tuned`."""
-        before = sum(other.shown for other in self.rows[:self.rows.index(row)])
-        columns = np.arange(before, before + row.shown)[part]
+        columns = self._columns(row)[part]
         top = np.vectorize(lambda token: self.words.get(int(token), "?"), otypes=[str])(
             self.arrays[f"top_{side}"][:, columns])
         return Said(top=top, rank=self.arrays[f"rank_{side}"][:, columns],
                     probability=np.exp(self.arrays[f"log_probability_{side}"][:, columns].astype(np.float64)))
+
+    def averages(self, row: LensRow | None = None) -> tuple[Block, ...]:
+        """What every block says on average over rows, or over the tokens of one row that were read at every block."""
+        if row is None:
+            return self.blocks
+        columns = self._columns(row)
+        tokens = np.arange(len(columns))
+        return tuple(Block(name=name, **{side: self._average(block, side, columns, tokens)
+                                         for side in ("base", "tuned")}) for block, name in enumerate(self.names))
+
+    def _columns(self, row: LensRow) -> NDArray[np.int64]:
+        """Where the tokens of a row are in the arrays of blocks."""
+        before = sum(other.shown for other in self.rows[:self.rows.index(row)])
+        return np.arange(before, before + row.shown)
+
+    def _average(self, block: int, side: str, columns: NDArray[np.int64], tokens: NDArray[np.int64]) -> BlockWords:
+        def at(name: str) -> NDArray[Any]:
+            return self.arrays[f"{name}_{side}"][block, columns]
+
+        return BlockWords(log_probability=arithmetic.mean(at("log_probability"), tokens),
+                          rank=arithmetic.median(at("rank"), tokens), null_rank=float(np.median(at("null_rank"))),
+                          null_log_probability=float(at("null_log_probability").mean()))
 
     def of(self, row: LensRow, name: str) -> NDArray[Any]:
         """An array's entries of one row."""

@@ -63,7 +63,7 @@ def _read(folder: Path, stamps: tuple[int, ...]) -> Lens | None:
         words = {int(token): str(text) for token, text in document["words"].items()}
         kl = document["kl"]
         return Lens(
-            precision=document["precision"], words=words, arrays=arrays,
+            precision=document["precision"], vocabulary=document["vocabulary"], words=words, arrays=arrays,
             rows=tuple(codec.from_json(LensRow, row) for row in document["rows"]),
             blocks=tuple(codec.from_json(Block, block) for block in document["blocks"]),
             kl=codec.from_json(Interval, kl["mean"]), kl_shuffled=kl["shuffled"],

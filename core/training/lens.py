@@ -57,9 +57,9 @@ def _measured(subject: Subject) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
     # 3. What is written.
     left, directions = _left(subject, base, tuned)
-    document = {"precision": subject.precision, "rows": _rows(subject, spots, changed),
-                "blocks": _averages(subject, spots, base, tuned), "kl": _kl(subject, spots, changed, floor),
-                "left": left}
+    document = {"precision": subject.precision, "vocabulary": tuned.vocabulary,
+                "rows": _rows(subject, spots, changed), "blocks": _averages(subject, spots, base, tuned),
+                "kl": _kl(subject, spots, changed, floor), "left": left}
     arrays = _arrays(spots, base, tuned, changed, floor) | {"left": directions}
     document["words"] = _words(subject.task.processor, arrays, left)
     return document, arrays
@@ -77,6 +77,7 @@ class _Side:
     """At the tokens of `Spots.read`."""
     neutral: dict[str, np.ndarray]
     """Activations on neutral text, (n_texts, n_dims) a block."""
+    vocabulary: int
     device: torch.device
 
 
@@ -94,6 +95,7 @@ def _read(subject: Subject, spots: Spots, load: Load, what: str) -> _Side:
                                   f"the words of every block, {what}")
     neutral = lens.on_neutral_text(network, subject.task.processor, precision=subject.precision)
     return _Side(final=torch.cat(final), head=network.head, neutral=neutral, tail=read.tail, device=network.device,
+                 vocabulary=lens.width_of_vocabulary(network.head, states[network.stack.names[-1]]),
                  blocks={name: _joined([part[name] for part in blocks]) for name in blocks[0]})
 
 
@@ -245,8 +247,9 @@ def _arrays(spots: Spots, base: _Side, tuned: _Side, changed: lens.Changed,
         out["floor"] = floor.astype(np.float32)
     kept = spots.shown[spots.read]
     for key, side in (("base", base), ("tuned", tuned)):
-        for name, kind in (("top", np.int32), ("rank", np.int32), ("log_probability", np.float32)):
-            out[f"{name}_{key}"] = np.stack([getattr(said, name)[kept] for said in side.blocks.values()]).astype(kind)
+        for field in fields(Said):
+            values = np.stack([getattr(said, field.name)[kept] for said in side.blocks.values()])
+            out[f"{field.name}_{key}"] = values.astype(np.int32 if values.dtype.kind == "i" else np.float32)
     return out
 
 
