@@ -8,6 +8,7 @@ Two sides (`core.domain.side`) on the way to the Features page:
     aligned                         both sides at the same rows
     shift_report, report_cache      the numbers and maps of two aligned sides, and how they are kept
     feature_comparison              all that the page opens with
+    lens, lens_files                what each block of a language model says, in words
     over_training, seed_similarity  one block over recorded steps; two seeds of one arm
     breaks, downloads               numbers broken on purpose; what can be taken away
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from core.analysis.availability import ROWS_OFFERED, Availability
 from core.analysis.feature_comparison import FeatureComparison
+from core.analysis.lens import LeftBlock, Lens, LensRow, Moved, OtherSeed
 from core.analysis.over_training import BlockOverTraining
 from core.analysis.sample import NOTHING, SECOND_ROWS, SHIFT_SET
 from core.shift.breakit import BREAKS
@@ -26,4 +28,4 @@ from core.shift.projection import View
 from core.shift.words import CARDS
 
 __all__ = ["BREAKS", "CARDS", "NOTHING", "ROWS_OFFERED", "SECOND_ROWS", "SHIFT_SET", "Availability",
-           "BlockOverTraining", "FeatureComparison", "View"]
+           "BlockOverTraining", "FeatureComparison", "LeftBlock", "Lens", "LensRow", "Moved", "OtherSeed", "View"]

@@ -11,6 +11,7 @@ import numpy as np
 from core.analysis import aligned, row_facts
 from core.analysis.availability import Availability
 from core.domain.dataset import Dataset
+from core.domain.recipe import Recipe
 from core.domain.run import Run
 from core.domain.side import Side
 from core.settings import Settings
@@ -23,11 +24,14 @@ def other_seed(run: Run, known: Iterable[tuple[Run, Availability]]) -> Run | Non
     if run.recipe is None:
         return None
     for other, found in known:
-        if not found.ready or other.recipe is None or other.recipe.seed == run.recipe.seed:
-            continue
-        if other.recipe.replace(seed=0) == run.recipe.replace(seed=0):
+        if found.ready and other.recipe is not None and same_arm(run.recipe, other.recipe):
             return other
     return None
+
+
+def same_arm(one: Recipe, two: Recipe) -> bool:
+    """Whether two recipes are two seeds of one arm."""
+    return one.seed != two.seed and one.replace(seed=0) == two.replace(seed=0)
 
 
 def by_block(a: Side, b: Side, *, dataset: Dataset, settings: Settings, workspace: str,

@@ -13,10 +13,13 @@ from core.analysis import (
     availability,
     feature_comparison,
     feature_paths,
+    lens_files,
     over_training,
     seed_similarity,
 )
 from core.analysis.feature_files import weight_changes
+from core.analysis.lens import Lens, OtherSeed
+from core.analysis.lens import seeds as seeds_against
 from core.analysis.sample import DEFAULT_ROWS, SECOND_ROWS, SHIFT_SET
 from core.api.data import Data
 from core.api.desk import Desk
@@ -122,6 +125,24 @@ class Features:
         a, b = (Side.of(Path(seed.folder)) for seed in (run, other))
         return other.id, seed_similarity.by_block(a, b, dataset=self._runs.dataset_of(ws, id), settings=self._settings,
                                                   workspace=ws, rows=rows)
+
+    def lens(self, ws: str, id: str) -> Lens | None:
+        """What each block of a run's language model says, as its last phase measured it; None when it was not."""
+        return lens_files.read(Path(self._desk.job(ws, id).folder))
+
+    def lens_of_other_seed(self, ws: str, id: str) -> tuple[str, OtherSeed] | None:
+        """Another seed of the same arm whose words were measured, too: its id, and the two set against each other. None
+        without one."""
+        run, own = self._desk.job(ws, id), self.lens(ws, id)
+        if own is None or run.recipe is None:
+            return None
+        for other in self._desk.jobs(ws, kind=JobKind.TRAIN):
+            if other.recipe and seed_similarity.same_arm(run.recipe, other.recipe):
+                found = lens_files.read(Path(other.folder))
+                against = found and seeds_against(own, found)
+                if against:
+                    return other.id, against
+        return None
 
     def weight_changes(self, ws: str, id: str) -> dict[str, Any] | None:
         """What training did to the weights of a run, as measured with its features; None when that was not. `idle`

@@ -13,7 +13,7 @@ from core.domain.run import Interval
 from core.plots import shift_geometry, shift_map
 from core.plots.shift_map import Colouring
 from pages._ui import charts, shell
-from pages._ui.features import bar, downloads
+from pages._ui.features import bar, downloads, lens
 from pages._ui.features.numbers import card
 
 
@@ -30,6 +30,8 @@ def section(ws: str, chosen: bar.Chosen, compared: FeatureComparison, block: int
         ("Trust this page: checks run now, and every number", ":material/verified:",
          lambda: _trust(ws, chosen, compared, block, found)),
     ]
+    if not compared.dataset.task.labelled:  # what a language model's blocks say
+        drawers.append(("What each block says", ":material/translate:", lambda: lens.section(ws, run, compared, found)))
     for number, (title, icon, draw) in enumerate(drawers):
         drawer = st.expander(title, icon=icon, key=f"features_drawer_{number}", on_change="rerun")
         if drawer.open:
