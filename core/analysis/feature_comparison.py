@@ -52,6 +52,10 @@ class FeatureComparison:
     settings: Settings = field(repr=False)
     rows: int
     """Size of the probe sample that was asked for."""
+    groups: NDArray[np.int64] | None = field(default=None, repr=False)
+    """Equal for rows of one document or group, −1 for rows of a second dataset; None where rows have none."""
+    loss_change: NDArray[np.float64] | None = field(default=None, repr=False)
+    """Loss in B less that in A, nats a taught token, NaN where a side did not judge the row; None without losses."""
 
     @property
     def key(self) -> str:
@@ -183,7 +187,24 @@ def _compare(a: Side, b: Side, names: tuple[str, str], dataset_id: str, settings
     return FeatureComparison(
         names=names, shift=shift, aligned=found, dataset=dataset, second=second, contents=shown, pictures=own.pictures,
         predictions_a=_predictions(a, found.features.base[-1], found),
-        predictions_b=_predictions(b, found.features.tuned[-1], found), settings=settings, rows=rows)
+        predictions_b=_predictions(b, found.features.tuned[-1], found), settings=settings, rows=rows,
+        groups=_groups(dataset, found, settings=settings, workspace=workspace), loss_change=_loss_change(a, b, found))
+
+
+def _groups(dataset: Dataset, found: AlignedSides, *, settings: Settings, workspace: str) -> NDArray[np.int64] | None:
+    own = ~found.of_second
+    table = row_facts.table(dataset.id, settings=settings, workspace=workspace)
+    groups = table.groups_at(found.row_ids[own])
+    return None if groups is None else np.append(groups, np.full(int(found.of_second.sum()), row_facts.UNKNOWN))
+
+
+def _loss_change(a: Side, b: Side, found: AlignedSides) -> NDArray[np.float64] | None:
+    """Of every row; those of a second dataset were not judged."""
+    own = ~found.of_second
+    before, after = (row_facts.losses(side, found.row_ids[own]) for side in (a, b))
+    if before is None or after is None:
+        return None
+    return np.append(after - before, np.full(int(found.of_second.sum()), np.nan))
 
 
 def _predictions(side: Side, last_block: Any, found: AlignedSides) -> NDArray[np.int64] | None:

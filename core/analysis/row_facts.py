@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.conversations import readable
-from core.domain.dataset import Dataset, Shape
+from core.domain.dataset import Dataset, Shape, Split
 from core.domain.side import Side, Which
 from core.errors import DataError
 from core.settings import Settings
@@ -28,16 +28,26 @@ class RowTable:
     """−1 where there is none."""
     splits: NDArray[np.str_]
     dataset_hash: str
+    groups: NDArray[np.int64] | None = None
+    """Equal for rows of one document or group; None where each row stands for itself."""
 
     def at(self, row_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
         """Labels and splits of these rows. Raises DataError for a row that the dataset does not have."""
+        order = self._places(row_ids)
+        return self.labels[order], self.splits[order]
+
+    def groups_at(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Groups of these rows."""
+        return None if self.groups is None else self.groups[self._places(row_ids)]
+
+    def _places(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         position = {int(row): index for index, row in enumerate(self.row_ids)}
         order = np.array([position.get(int(row), -1) for row in row_ids], int)
         if len(order) and order.min() < 0:
             raise DataError("The dataset of these runs has changed.",
                             why="Rows of the probe sample are no longer in it.",
                             remedy="Train on the dataset as it is now.")
-        return self.labels[order], self.splits[order]
+        return order
 
 
 def table(dataset: str, *, settings: Settings, workspace: str) -> RowTable:
@@ -55,11 +65,12 @@ def _table(dataset: str, content_hash: str, settings: Settings, workspace: str) 
     from core.data import library
 
     found = library.load(dataset, settings=settings, workspace=workspace)
-    columns = ["row_id", "label", "split"]
+    columns = ["row_id", "label", "split", *(["group"] if found.groups else [])]
     rows = library.read_rows(found, settings=settings, workspace=workspace, columns=columns)
     labels = rows["label"].fill_null(UNKNOWN).to_numpy().astype(np.int64)
+    groups = rows["group"].to_numpy().astype(np.int64) if found.groups else None
     return RowTable(row_ids=rows["row_id"].to_numpy(), labels=labels, splits=np.array(rows["split"].to_pylist()),
-                    dataset_hash=content_hash)
+                    dataset_hash=content_hash, groups=groups)
 
 
 @dataclass(frozen=True)
@@ -125,13 +136,30 @@ def base_logits(folder: Path, last_block: NDArray[np.floating]) -> NDArray[np.fl
 
 
 def recorded(folder: Path, row_ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """The predictions that a run wrote down, in the order of these rows."""
+    """The predictions that a run wrote down, in the order of these rows; None where it wrote none of classes."""
     import pyarrow.parquet as parquet
 
     known: dict[int, int] = {}
     for path in sorted(folder.glob("predictions-*.parquet")):
-        rows = parquet.read_table(path)
-        if "prediction" not in rows.column_names:  # of a language model, which names no class
-            continue
-        known |= dict(zip(rows["row_id"].to_pylist(), rows["prediction"].to_pylist(), strict=True))
+        if "prediction" in parquet.read_schema(path).names:
+            rows = parquet.read_table(path, columns=["row_id", "prediction"])
+            known |= dict(zip(rows["row_id"].to_pylist(), rows["prediction"].to_pylist(), strict=True))
     return np.array([known.get(int(row), UNKNOWN) for row in row_ids], np.int64) if known else None
+
+
+def losses(side: Side, row_ids: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Loss of each row on a side, in nats a taught token, NaN where it was not judged; None where a run wrote no losses
+    down: of its end, and of the untouched model where it judged that, too."""
+    import pyarrow.parquet as parquet
+
+    if side.which not in (Which.FINAL, Which.BASE):
+        return None
+    known: dict[int, float] = {}
+    for split in Split:
+        name = f"base-{split.value}" if side.which is Which.BASE else split.value
+        path = side.folder / f"predictions-{name}.parquet"
+        if path.is_file() and {"loss", "tokens"} <= set(parquet.read_schema(path).names):
+            rows = parquet.read_table(path, columns=["row_id", "loss", "tokens"])
+            each = rows["loss"].to_numpy() / np.maximum(rows["tokens"].to_numpy(), 1)
+            known |= dict(zip(rows["row_id"].to_pylist(), each.tolist(), strict=True))
+    return np.array([known.get(int(row), np.nan) for row in row_ids]) if known else None

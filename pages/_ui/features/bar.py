@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from core.analysis import NOTHING, ROWS_OFFERED, SECOND_ROWS, SHIFT_SET, Availability, FeatureComparison, View
@@ -26,7 +27,10 @@ from pages._ui.runs import run_list
 VIEWS = {View.BASE: "fixed camera", View.UNION: "fitted to both", View.CHANGE: "where it moved",
          View.CLASSES: "class axes", View.UMAP: "UMAP"}
 DRAWN = ("side by side", "arrows", "on the way")
-COLOURS = ("label", "prediction", "changed prediction", "typical move", "neighbours kept", "domain")
+COLOURS = ("label", "prediction", "changed prediction", "change in loss", "typical move", "neighbours kept", "group",
+           "domain")
+MOST_GROUPS = 24
+"""With more groups among the rows than this, no colour tells them apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,6 +281,8 @@ def _colour(compared: FeatureComparison) -> str:
     one_width = all(w.code != "different-widths" for w in compared.shift.warnings)
     a, b = compared.predictions_a is not None, compared.predictions_b is not None
     known = {"label": compared.labels is not None, "prediction": b, "changed prediction": a and b,
+             "change in loss": compared.loss_change is not None and bool(np.isfinite(compared.loss_change).any()),
+             "group": compared.groups is not None and 1 < len(np.unique(compared.groups)) <= MOST_GROUPS,
              "typical move": one_width, "neighbours kept": True,
              "domain": compared.aligned.features.shift is not None}
     offered = [c for c in COLOURS if known[c]]

@@ -93,7 +93,8 @@ def _note_search() -> None:
 def _search(compared: FeatureComparison) -> None:
     """Rows that hold a word become the selection, so that they light up on the map."""
     word = st.text_input("Search rows", key="features_search", on_change=guard.callback(_note_search),
-                         placeholder="a class, a file name" if compared.pictures else "a word or a class")
+                         placeholder="a class, a file name" if compared.pictures else
+                         "a word or a class" if compared.labels is not None else "a word")
     if word and not compared.matching(word):
         st.caption("No row holds that.")
 
@@ -133,6 +134,11 @@ def _kinds(compared: FeatureComparison, block: int, selection: Sequence[int]) ->
         fixed, broken = sides
         out["fixed"] = ([int(i) for i in order if fixed[i]], f"A was wrong, B is right; {what}, most first.")
         out["broken"] = ([int(i) for i in order if broken[i]], f"A was right, B is wrong; {what}, most first.")
+    change = compared.loss_change
+    if change is not None and np.isfinite(change).any():
+        judged = [int(i) for i in np.argsort(np.where(np.isfinite(change), change, np.inf)) if np.isfinite(change[i])]
+        out["loss fell most"] = (judged, "By change in loss from A to B, most gained first.")
+        out["loss rose most"] = (judged[::-1], "By change in loss from A to B, most lost first.")
     out["changed most"] = (order.tolist(), f"Rows {what}, most first.")
     out["changed least"] = (order[::-1].tolist(), f"Rows {what}, least first.")
     if not rows.target.all():
@@ -174,8 +180,10 @@ def _card(compared: FeatureComparison, block: int, row: int, *, alone: bool = Fa
             st.markdown(shell.escape(_short(compared.contents[row], CARD_CHARACTERS)))
         moved = f"moved {rows.distance[row]:.2f} typical distances" if np.isfinite(rows.distance[row]) else ""
         kept = f"kept {10 * rows.kept[row]:.0f} of 10 neighbours" if np.isfinite(rows.kept[row]) else ""
+        change = compared.loss_change
+        loss = f"loss {change[row]:+.2f} nats a token" if change is not None and np.isfinite(change[row]) else ""
         origin = f" of {shell.escape(_origin(compared, row))}" if _origin(compared, row) else ""
-        st.caption(" · ".join(part for part in (moved, kept, f"row {compared.row_ids[row]}{origin}") if part))
+        st.caption(" · ".join(part for part in (loss, moved, kept, f"row {compared.row_ids[row]}{origin}") if part))
         if alone:
             _neighbours(compared, block, row)
             return

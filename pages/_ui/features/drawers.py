@@ -22,18 +22,22 @@ def section(ws: str, chosen: bar.Chosen, compared: FeatureComparison, block: int
     st.header("Look closer")
     drawers: list[tuple[str, str, Callable[[], None]]] = [
         ("Geometry: how the features are spread", ":material/category:", lambda: _geometry(compared, block)),
-        ("Transferability: how well would a simple head do?", ":material/swap_horiz:",
-         lambda: _transfer(compared, block)),
         ("Weights: what training did to them", ":material/grid_on:",
          lambda: _weights(ws, chosen.b.run, found, chosen.rows)),
         ("Break it: which numbers can be fooled?", ":material/construction:", lambda: _break_it(compared, block)),
         ("Trust this page: checks run now, and every number", ":material/verified:",
          lambda: _trust(ws, chosen, compared, block, found)),
     ]
-    if not compared.dataset.task.labelled:  # what a language model's blocks say
-        drawers.append(("What each block says", ":material/translate:", lambda: lens.section(ws, run, compared, found)))
-    for number, (title, icon, draw) in enumerate(drawers):
-        drawer = st.expander(title, icon=icon, key=f"features_drawer_{number}", on_change="rerun")
+    gaps = any(b.base.gap and b.tuned.gap for b in compared.shift.blocks)
+    if compared.dataset.task.labelled or gaps:
+        title = "Transferability: how well would a simple head do?" if compared.dataset.task.labelled else "Domain gap"
+        drawers.insert(1, (title, ":material/swap_horiz:", lambda: _transfer(compared, block)))
+    keyed = [(str(number), *drawer) for number, drawer in enumerate(drawers)]
+    if not compared.dataset.task.labelled:
+        keyed.insert(0, ("lens", "What each block says", ":material/translate:",
+                         lambda: lens.section(ws, chosen.b.run, compared, found)))
+    for key, title, icon, draw in keyed:
+        drawer = st.expander(title, icon=icon, key=f"features_drawer_{key}", on_change="rerun")
         if drawer.open:
             with drawer, shell.guarded():
                 draw()
@@ -82,8 +86,9 @@ def _geometry(compared: FeatureComparison, block: int) -> None:
 
 
 def _transfer(compared: FeatureComparison, block: int) -> None:
-    st.caption("How well would a head do on these features as they are? k-NN accuracy needs no training, and in a "
-               "study of 42,000 runs no score told better how well a model will transfer.")
+    if compared.dataset.task.labelled:
+        st.caption("How well would a head do on these features as they are? k-NN accuracy needs no training, and in a "
+                   "study of 42,000 runs no score told better how well a model will transfer.")
     found, majority = compared.shift.blocks, compared.shift.majority
     left, right = st.columns(2)
     with left:
@@ -165,6 +170,12 @@ def _break_it(compared: FeatureComparison, block: int) -> None:
         charts.show(chart, key="features_broken_map")
 
 
+def _pooled(compared: FeatureComparison) -> str:
+    if compared.dataset.task.labelled:
+        return "the mean over tokens (or over places of a picture), as the head pools them"
+    return "the mean over all tokens of its text, context and taught ones alike"
+
+
 _READINGS: tuple[tuple[str, Callable[[Any], float | None], str], ...] = (
     (CARDS["cka"].label, lambda b: b.cka and b.cka.value, "1"),
     (CARDS["knn_overlap"].label, lambda b: b.knn_overlap, "1"),
@@ -186,7 +197,7 @@ def _trust(ws: str, chosen: bar.Chosen, compared: FeatureComparison, block: int,
     st.dataframe(lines, hide_index=True, key="features_checks", alt=said)
     st.markdown(
         "- Numbers come from all dimensions; the picture only illustrates.\n"
-        "- One vector a row and block: the mean over tokens (or over places of a picture), as the head pools them.\n"
+        f"- One vector a row and block: {_pooled(compared)}.\n"
         "- Both models saw the same rows in the same batches, in evaluation mode; features are kept in 16 bits and "
         "summed in 64.\n"
         "- CKA is debiased and linear, its band from 20 subsets of 80 % without replacement; neighbours are the 10 "

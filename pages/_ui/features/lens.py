@@ -100,7 +100,7 @@ def _blocks(run: str, compared: FeatureComparison, words: Lens) -> None:
                                      vocabulary=words.vocabulary, side=name[:1].upper() + name[1:])
             charts.show(chart, key=f"features_lens_{side}")
     st.caption("Below: the tokens as they stand in the text. In a cell: what the block would say there; the darker, "
-               "the nearer the true token is to the first place. A cell that is pointed at tells place and probability.")
+               "the nearer the true token is to the first place. Point at a cell for its place and probability.")
 
 
 def _curve(words: Lens, row: LensRow | None, frozen: Sequence[bool], over: str) -> Any:

@@ -79,6 +79,8 @@ def _map(ws: str, chosen: bar.Chosen, compared: FeatureComparison, look: bar.Loo
     n = len(compared.row_ids)
     said = "the same at every position of the slider: those recorded while training"
     st.caption(f"{n:,} rows, {said if chosen.replayed else 'the same in both panes'}.")
+    if not compared.dataset.task.labelled:
+        st.caption("A point is a row: the mean over all tokens of its text, context and taught ones alike.")
     _footer(drawn)
     st.caption(NOTES[look.view])
     api, selected, share = shell.api(), picked(compared), _share()
@@ -162,6 +164,13 @@ def colouring(compared: FeatureComparison, block: int, colour: str) -> Colouring
         moved = np.isfinite(rows.distance).any()
         high = float(np.nanpercentile(rows.distance, 98) or 1.0) if moved else 1.0
         return Colouring(title="Move", values=rows.distance, low=0.0, high=high)
+    if colour == "change in loss" and compared.loss_change is not None:
+        most = float(np.nanpercentile(np.abs(compared.loss_change), 98)) or 1.0
+        return Colouring(title="Change in loss, nats", values=compared.loss_change, low=-most, high=most)
+    if colour == "group" and compared.groups is not None:
+        known = np.unique(compared.groups[compared.groups >= 0])
+        numbers = np.where(compared.groups < 0, -1.0, np.searchsorted(known, compared.groups).astype(float))
+        return _classes("Group", numbers, tuple(f"group {number}" for number in known), compared)
     if colour == "neighbours kept":
         return Colouring(title="Neighbours kept", values=rows.kept, low=0.0, high=1.0)
     if colour == "domain":

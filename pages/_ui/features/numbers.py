@@ -28,6 +28,8 @@ def headline(compared: FeatureComparison, block: int) -> None:
     for text in rest:
         st.markdown(f"- {shell.escape(text)}")
     for caution in compared.shift.warnings:
+        if caution.code == "no-labels" and not compared.dataset.task.labelled:
+            continue  # such rows have none, and no number here asks for one
         st.warning(shell.escape(caution.message), icon=":material/warning:")
     if compared.of_training:
         st.warning(compared.of_training, icon=":material/warning:")
