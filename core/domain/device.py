@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+QUIET = 0.8
+"""Share of the processor from which on a measurement counts as one of a quiet machine."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
@@ -23,5 +26,13 @@ class Device:
     versions: dict[str, str]
     measured: float
     """Unix time in seconds."""
+    share: float = 1.0
+    """Of the processor time that the measurement could use, the part that it got. Rates measured beside other work
+    are those of one core by its own clock, times the cores: good for an estimate until the machine is quiet."""
     workspace_bytes: int = 0
     """What the library of matrix products takes for itself on a GPU, once a thread (32 MiB on an H100)."""
+
+    @property
+    def was_quiet(self) -> bool:
+        """Whether nothing else kept the device busy while it was measured."""
+        return self.share >= QUIET

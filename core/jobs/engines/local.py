@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from core import logs, values
 from core.domain.device import Device
 from core.jobs import leftovers, process
@@ -23,6 +25,10 @@ log = logging.getLogger("thaw.supervisor")
 MEASURE_TIMEOUT_S = 180.0
 MEASURE_AGAIN_S = 86_400.0
 """A device measured longer ago is measured anew when a supervisor starts."""
+MEASURE_QUIETLY_S = 600.0
+"""So often at most is a device measured anew that was busy when it was measured, once it is quiet."""
+QUIET_LOAD = 0.25
+"""Processes that want to run, over the last minute and a core, up to which a machine is quiet."""
 _LAST_WORDS_BYTES = 4_000
 
 
@@ -102,13 +108,14 @@ class LocalEngine:
 
     def warm_up(self) -> None:
         measured = self._settings.home / "device.json"
-        if values.read(measured, Device) is None or time.time() - measured.stat().st_mtime > MEASURE_AGAIN_S:
-            self._measure_since = time.monotonic()
-            self._measuring = process.spawn(self._measure, log=self._settings.home / logs.FOLDER / "device.log",
-                                            env=process.worker_environment(self._settings))
+        device = values.read(measured, Device)
+        if device is None or not device.was_quiet or time.time() - measured.stat().st_mtime > MEASURE_AGAIN_S:
+            self._measure_now()
 
     def ready(self) -> bool:
         """False while the device is measured: beside a run the measurement would be wrong."""
+        if self._measuring is None and self._could_measure_better():
+            self._measure_now()
         if self._measuring is None:
             return True
         code = process.reap(self._measuring)
@@ -118,6 +125,20 @@ class LocalEngine:
             log.warning("Measuring the device failed (exit status %s); see device.log. Going on without.", code)
         self.close()
         return True
+
+    def _could_measure_better(self) -> bool:
+        """Whether the device was busy when it was measured, and now is not; looked at now and then."""
+        if time.monotonic() - self._measure_since < MEASURE_QUIETLY_S:
+            return False
+        if psutil.getloadavg()[0] > QUIET_LOAD * (psutil.cpu_count() or 1):
+            return False
+        device = values.read(self._settings.home / "device.json", Device)
+        return device is not None and not device.was_quiet
+
+    def _measure_now(self) -> None:
+        self._measure_since = time.monotonic()
+        self._measuring = process.spawn(self._measure, log=self._settings.home / logs.FOLDER / "device.log",
+                                        env=process.worker_environment(self._settings))
 
     def close(self) -> None:
         if self._measuring is not None and process.reap(self._measuring) is None:
