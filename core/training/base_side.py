@@ -34,7 +34,7 @@ def ahead(session: Session) -> None:
     if _read(session) is None:
         session.enter(Phase.CACHING)
         measure(session, session.build(Weights.PRETRAINED, 0.0, reads_only=True))
-        _give_back_memory()
+        give_back_memory()
     else:
         measure(session)
 
@@ -99,7 +99,7 @@ def _read(session: Session) -> dict[str, np.ndarray] | None:
     return cache.load_arrays(folder, tuple(path.stem for path in folder.glob("*.npy")) or ("seconds",))
 
 
-def _give_back_memory() -> None:
+def give_back_memory() -> None:
     """To the operating system, so that what follows is measured from there."""
     gc.collect()
     if sys.platform == "linux":

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from core import files, metrics
-from core.analysis import feature_paths
+from core.analysis import feature_paths, predictions
 from core.domain.dataset import Split
 from core.domain.model import Weights
 from core.domain.recipe import PAGED_ADAMW, Recipe
@@ -25,7 +25,7 @@ from core.planning import recipes
 from core.planning.budget import LABELS
 from core.settings import Settings
 from core.tasks.base import Outputs, SolvedHead
-from core.training import artifact, base_side, evaluate, prefix
+from core.training import artifact, base_side, evaluate, forgetting, prefix
 from core.training import device as device_module
 from core.training.inputs import Inputs
 from core.training.peak_memory import Metered, PeakMemory
@@ -50,13 +50,16 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     prepare(session)
     _import_libraries(session)
     base_side.ahead(session)
+    forgetting.before(session)
     with PeakMemory(session.device.kind) as peak:
         session.observer = Metered(observer, peak)
         inputs, base_head, trained = _train(session)
         metrics = _evaluate(session, inputs, base_head, trained.validation)
+        changed = forgetting.after(session, inputs)
         result = _save(session, inputs, base_head, metrics, trained)
     complete = not observer.should_stop()
-    result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, complete=complete, **_seconds(session, trained))
+    result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, complete=complete, **changed,
+                                 **_seconds(session, trained))
     artifact.write_json(run_dir / "result.json", result)
     if complete:
         # a finished run has nothing to resume; before, it may be killed
@@ -243,9 +246,14 @@ def _evaluate(session: Session, inputs: Inputs, base_head: SolvedHead | None,
 
 
 def _base_metrics(session: Session) -> dict[str, dict[str, Interval]]:
-    """The same numbers of the untouched base model."""
+    """The same numbers of the untouched base model, and its predictions in files of their own."""
+    import pyarrow.parquet as pq
+
     splits = {split: session.validation if split is Split.VALIDATION else session.rows.of(split)
               for split in session.base}
+    for split, kept in session.base.items():
+        with files.replacing(predictions.base_path(session.run_dir, split)) as temporary:
+            pq.write_table(session.task.predictions(kept, session.rows, splits[split]), temporary)
     return {str(split): metrics.measure(session.task.judge(kept, session.rows, splits[split]))
             for split, kept in session.base.items()}
 

@@ -27,11 +27,12 @@ from core.domain.run import Interval, PanelChange, Phase
 from core.errors import ThawError
 from core.features import extract
 from core.features.extract import by_length
+from core.features.row_store import CacheDamageError
 from core.metrics.documents import a_token
 from core.models.chunked_loss import IGNORED
 from core.models.language import LanguageHead, LanguageNetwork
 from core.tasks.teaching import format_of, teach
-from core.training import artifact, panel_states
+from core.training import artifact, base_side, panel_states
 from core.training.inputs import Inputs
 from core.training.panel_states import Batch, Texts
 from core.training.session import Session
@@ -60,9 +61,28 @@ class Known:
     """What is known of the untouched model on some texts."""
 
     texts: Texts
-    states: torch.Tensor
-    losses: np.ndarray
-    """(n_tokens,) nats."""
+    folder: Path
+    """Where it is kept; read when it is compared with, so that it takes no memory while a run trains."""
+    lease: cache.Lease
+
+    def read(self) -> dict[str, np.ndarray]:
+        """`states` and `losses` (n_tokens,). Raises CacheDamageError where the cache has let them go."""
+        found = cache.load_arrays(self.folder, ("states", "losses"))
+        if found is None:
+            raise CacheDamageError("What is known of the untouched model was damaged or removed while it was in use.",
+                                   why=f"forgetting/{self.folder.name} in the cache is not what was written there.",
+                                   remedy="Press Resume: what is damaged is computed again.")
+        return found
+
+    @property
+    def losses(self) -> np.ndarray:
+        """(n_tokens,) nats."""
+        return np.array(self.read()["losses"])
+
+    @property
+    def states(self) -> torch.Tensor:
+        """(n_tokens, width)."""
+        return panel_states.from_array(self.read()["states"])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,25 +99,19 @@ class Reference:
 # -- before training ---------------------------------------------------------------------------------------------------
 
 
-def known(session: Session) -> bool:
-    """Whether an earlier run has left all that `before` needs of the untouched model."""
-    return all(_read(session, name) is not None for name in _texts(session)) and _read_head(session) is not None
-
-
-def before(session: Session, network: LanguageNetwork | None = None) -> None:
-    """Read the untouched model, or what an earlier run has read of it, into `session.reference`.
-
-    network: the untouched model, where it is at hand; built where it is needed and is not.
-    """
-    if session.task.card.new_head or session.reference is not None:
+def before(session: Session) -> None:
+    """Read the untouched model, or what an earlier run has read of it, into `session.reference`: before the run's
+    memory is measured, as its cost is shared."""
+    if session.task.card.new_head:
         return
-    began, source = time.monotonic(), _Source(session, network)
+    began, source = time.monotonic(), _Source(session)
     parts = {name: _known(session, name, texts, source) for name, texts in _texts(session).items()}
     if not parts:
         return
     source.head()  # kept on disk while the model is at hand
     source.let_go()
     floor = _floor(session, parts)
+    base_side.give_back_memory()
     whole = sum(_cost(session, name) for name in parts)
     session.shared.append(extract.Spent(own=time.monotonic() - began, whole=whole))
     session.reference = Reference(parts=parts, head=source.head, floor=floor, trained_on=_trained_on(session))
@@ -106,18 +120,17 @@ def before(session: Session, network: LanguageNetwork | None = None) -> None:
 class _Source:
     """The untouched model, built when it is first called for."""
 
-    def __init__(self, session: Session, network: LanguageNetwork | None) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
-        self.given = network
 
     @functools.cached_property
     def network(self) -> LanguageNetwork:
-        found = self.given or self.session.build(Weights.PRETRAINED, 0.0, reads_only=True)
+        found = self.session.build(Weights.PRETRAINED, 0.0, reads_only=True)
         assert isinstance(found, LanguageNetwork)
         return found
 
     def let_go(self) -> None:
-        """Free the memory of a model that was built here."""
+        """Free its memory."""
         self.__dict__.pop("network", None)
 
     def head(self) -> LanguageHead:
@@ -214,7 +227,7 @@ def _key(session: Session, name: str) -> dict[str, Any]:
         return key | {"panel": panel.SHA256, "length": LENGTH}
     recipe = session.recipe
     return key | {"dataset": session.rows.dataset_hash, "length": recipe.max_length,
-                  "taught": recipe.to_json().get("taught"),
+                  "taught": recipe.taught,
                   "tokens": TASK_TOKENS.get(recipe.effort, DEFAULT_TASK_TOKENS)}
 
 
@@ -230,9 +243,10 @@ def _known(session: Session, name: str, texts: Texts, source: _Source) -> Known:
                      seconds=time.monotonic() - began)
 
     folder = _folder(session, name)
-    arrays = cache.kept(folder, lambda: _read(session, name), make)
+    lease = cache.Lease(folder)
+    cache.kept(folder, lambda: _read(session, name), make)
     cache.mark_used(folder)
-    return Known(texts=texts, states=panel_states.from_array(arrays["states"]), losses=np.array(arrays["losses"]))
+    return Known(texts=texts, folder=folder, lease=lease)
 
 
 _WORDS = {"panel": "forgetting panel", "small": "part of the panel that is read at checkpoints", TASK: "test rows"}
@@ -377,6 +391,8 @@ def after(session: Session, inputs: Inputs) -> dict[str, Any]:
     with whole(inputs) as network:
         numbers = {name: _compared(session, network, reference.parts[name], name) for name in ("panel", TASK)
                    if name in reference.parts}
+    for part in reference.parts.values():
+        part.lease.end()
     found: dict[str, Any] = {"kl": {}, "noise_floor": reference.floor}
     if TASK in numbers:
         _, sums, tokens = reference.parts[TASK].texts.by_document(numbers[TASK][2])
