@@ -1,0 +1,118 @@
+"""Runs of a tiny language model by every method, with what they forgot and what they say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+import transformers
+
+from core.analysis import predictions, verdict
+from core.analysis.forgetting import Word
+from core.data import panel
+from core.data.panel import Document
+from core.domain import codec
+from core.domain.dataset import Dataset, Task
+from core.domain.freeze import FreezePlan
+from core.domain.recipe import Recipe
+from core.domain.run import JobKind, Result, Run, Status
+from core.settings import Settings
+from core.training.execute import execute
+from tests import tiny
+from tests.conftest import WORKSPACE, Notes
+
+SPLITS = ["train"] * 30 + ["validation"] * 10 + ["test"] * 14
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "llama"
+    config = transformers.LlamaConfig(vocab_size=64, hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
+                                      num_key_value_heads=4, intermediate_size=128, max_position_embeddings=64,
+                                      tie_word_embeddings=True)
+    transformers.LlamaForCausalLM(config).save_pretrained(path)
+    tiny.tokenizer().save_pretrained(path)  # type: ignore[attr-defined]
+    return path
+
+
+@pytest.fixture(autouse=True)
+def documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A panel of short texts, four a domain."""
+    names = [name for name in panel.BY_NAME for _ in range(4)]
+    texts, _ = tiny.make_texts(len(names), seed=3)
+    made = tuple(Document(domain=name, text=text) for name, text in zip(names, texts, strict=True))
+    monkeypatch.setattr(panel, "load", lambda **options: made)
+
+
+@pytest.fixture
+def dataset(settings: Settings) -> Dataset:
+    """Passages, two a document."""
+    texts, _ = tiny.make_texts(len(SPLITS), seed=8)
+    counts = {split: {"": SPLITS.count(split)} for split in dict.fromkeys(SPLITS)}
+    made = Dataset(id="0123456789abcdef", name="tiny", task=Task.LANGUAGE_MODELLING, content_hash="0123456789abcdef",
+                   classes=(), counts=counts, source="made in memory", rows_read=len(texts), rows_kept=len(texts))
+    folder = settings.workspace(WORKSPACE) / "datasets" / made.id
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table({"row_id": pa.array(range(len(texts)), pa.int64()), "text": texts, "split": SPLITS,
+                             "group": pa.array(np.arange(len(texts)) // 2, pa.int32())}), folder / "rows.parquet")
+    (folder / "dataset.json").write_text(json.dumps(codec.to_json(made)), encoding="utf-8")
+    return made
+
+
+def run(method: str, model: Path, dataset: Dataset, settings: Settings, folder: Path,
+        **fields: Any) -> tuple[Result, Notes]:
+    fields = {"freeze": FreezePlan(frozen=("embeddings", "block 0", "block 1"))} | fields
+    notes = Notes()
+    recipe = Recipe(dataset=dataset.id, base_model=str(model), method=method, task=Task.LANGUAGE_MODELLING,
+                    max_length=64, epochs=2, batch_size=8, learning_rate=5e-3, precision="fp32", **fields)
+    return execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=notes), notes
+
+
+def ended(folder: Path, result: Result) -> verdict.Ended:
+    recipe = Recipe.from_json(json.loads((folder / "recipe.json").read_text()))
+    made = Run(id="r", workspace=WORKSPACE, kind=JobKind.TRAIN, name="", status=Status.DONE, folder=str(folder),
+               recipe=recipe)
+    return verdict.Ended(run=made, result=result, name="r")
+
+
+@pytest.mark.parametrize("method", ["lora", "qlora", "partial", "full", "scratch"])
+def test_every_method_says_what_it_forgot(method: str, model: Path, dataset: Dataset, settings: Settings,
+                                          tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    result, _ = run(method, model, dataset, settings, folder)
+    assert set(result.panel) == set(panel.BY_NAME) and set(result.kl) == {"task", "panel"}
+    assert result.panel_change is not None and result.panel_version == panel.PANEL_VERSION
+    assert all(found.before != found.after for found in result.panel.values())
+    assert all(kl.value > 1e-6 for kl in result.kl.values())
+    assert result.noise_floor["from"] == ("4-bit" if method == "qlora" else "precision")
+    saved = json.loads((folder / "result.json").read_text())
+    assert saved["panel"]["news"]["change"]["value"] == result.panel["news"].change.value
+    table = pq.read_table(folder / "panel.parquet").to_pydict()
+    news = [line for line, name in enumerate(table["domain"]) if name == "news"]
+    assert sum(table["after"][line] for line in news) / sum(table["tokens"][line] for line in news) == pytest.approx(
+        result.panel["news"].after)
+    mine, base = predictions.read(folder, "test"), predictions.read_base(folder, "test")
+    assert mine is not None and base is not None and mine.same_rows(base)
+    card = verdict.of_run(ended(folder, result), settings=settings)
+    target = card.line("target")
+    assert target.metric == "loss" and target.difference is not None
+    assert target.difference.value == pytest.approx(
+        result.metrics["test"]["loss"].value - result.base["test"]["loss"].value)
+    assert target.word is Word.BETTER
+
+
+def test_the_untouched_model_as_an_arm_forgets_nothing_to_the_last_bit(
+        model: Path, dataset: Dataset, settings: Settings, tmp_path: Path) -> None:
+    result, _ = run("probe", model, dataset, settings, tmp_path / "run")
+    assert [(kl.value, kl.low, kl.high) for kl in result.kl.values()] == [(0.0, 0.0, 0.0)] * 2
+    assert all(found.change.value == 0.0 for found in result.panel.values())
+    assert result.metrics["test"]["loss"] == result.base["test"]["loss"]
+    card = verdict.of_run(ended(tmp_path / "run", result), settings=settings)
+    assert {line.word for line in card.lines} == {Word.UNCLEAR}
