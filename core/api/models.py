@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core import values
 from core.api.desk import Desk
-from core.domain.dataset import UNSAID, Task
+from core.domain.dataset import Task
 from core.domain.device import Device
 from core.domain.model import BundledModel, ModelFacts
 from core.domain.run import JobKind
@@ -42,7 +42,7 @@ class Models:
         """The measured device; None until the supervisor has measured it at its first start."""
         return values.read(self._desk.settings.home / "device.json", Device)
 
-    def methods(self, facts: ModelFacts, task: Task = UNSAID) -> list[MethodChoice]:
+    def methods(self, facts: ModelFacts, task: Task | None = None) -> list[MethodChoice]:
         """All methods, each with the reason where it does not apply to this model, this task or on this device."""
         return recipes.choices(facts, self.device(), task)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from core.domain import resolve
 from core.domain.device import Device
 from core.domain.model import ModelFacts
-from core.domain.recipe import PAGED_ADAMW, Recipe, batches_an_epoch
+from core.domain.recipe import PAGED_ADAMW, Recipe, steps_an_epoch
 from core.models import methods
 from core.planning import budget, footprint
 from core.planning.footprint import SHARE_AVAILABLE, UNKNOWN_DEVICE
@@ -106,7 +106,8 @@ def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, n_clas
         recipe, train=rows.get("train", 0), validation=rows.get("validation", 0), classes=n_classes)
     rows = {**rows, "validation": validation}
     solved = methods.card_of(recipe.method).solved
-    steps = 0 if solved else math.ceil(batches_an_epoch(train_rows, recipe.batch_size) * recipe.epochs)
+    an_epoch = steps_an_epoch(train_rows, recipe.batch_size, recipe.gradient_accumulation)
+    steps = 0 if solved else math.ceil(an_epoch * recipe.epochs)
     total = memory(recipe, facts=facts, device=device, n_classes=n_classes, slots=slots)
     return Estimate(memory=total, seconds=_seconds(recipe, facts, device, parts, rows, train_rows, steps, mean_length),
                     trainable_params=parts.trainable, total_params=parts.total, steps=steps)
@@ -181,7 +182,7 @@ def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint
         return begin + (train_rows + validation + judged) * forward / rate
     frozen = footprint.prefix_share(recipe, facts)
     passes = card.passes + (1.0 if recipe.gradient_checkpointing == "on" else 0.0)  # over the cached prefix none
-    training = steps * recipe.batch_size * forward * (1 - frozen) * passes
+    training = steps * recipe.batch_size * recipe.gradient_accumulation * forward * (1 - frozen) * passes
     evaluations = max(1, round(recipe.epochs * recipe.evaluations_per_epoch))
     scoring = validation * evaluations * forward * (1 - frozen) + judged * forward
     once = (train_rows + validation) * forward * (1.0 if card.solves_head(recipe) else frozen)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import tasks
+from core.domain.dataset import Task
 from core.domain.freeze import HEAD
 from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import ADAMW, PAGED_ADAMW, HeadInit, Recipe
@@ -44,11 +45,21 @@ class Knob:
     advanced: bool = True
 
 
+LEAST_EPOCHS = 0.001
 KNOBS: tuple[Knob, ...] = (
-    Knob(field="epochs", label="Epochs", kind="number", minimum=0.1, maximum=200, step=0.5, advanced=False,
+    Knob(field="epochs", label="Epochs", kind="number", minimum=LEAST_EPOCHS, maximum=200, step=0.5, advanced=False,
          help="How many times training goes through all training rows."),
     Knob(field="batch_size", label="Batch size", kind="integer", minimum=1, maximum=512, step=1, advanced=False,
          help="Rows looked at together before each update; larger needs more memory."),
+    Knob(field="gradient_accumulation", label="Batches a step", kind="integer", minimum=1, maximum=1024, step=1,
+         help="Gradients of so many batches are added up before each update: a larger step in the "
+              "memory of one batch."),
+    Knob(field="taught", label="What is taught", kind="choice", options=("auto", "everything"),
+         help="auto teaches the answers of conversations and everything of passages; everything teaches prompts, too."),
+    Knob(field="forgetting_bound", label="Forgetting bound", kind="number", minimum=0.0, maximum=10.0, step=0.01,
+         optional=True,
+         help="Keeps the best checkpoint whose loss on unrelated texts rose by no more than this (nats a token); empty "
+              "keeps the best of all."),
     Knob(field="max_length", label="Text length", kind="integer", minimum=0, maximum=32768, step=32, advanced=False,
          help="Tokens (word pieces) read of each text; what lies beyond is cut. 0 for pictures."),
     Knob(field="learning_rate", label="Learning rate", kind="rate", minimum=1e-7, maximum=1.0, advanced=False,
@@ -82,7 +93,7 @@ KNOBS: tuple[Knob, ...] = (
          help="Forgets activations and computes them again when needed: less memory, about a third more time."),
     Knob(field="early_stopping_patience", label="Patience", kind="integer", minimum=0, maximum=1000, step=1,
          help="Stop after this many validations without improvement; 0 never stops early."),
-    Knob(field="evaluations_per_epoch", label="Validations an epoch", kind="integer", minimum=1, maximum=100, step=1,
+    Knob(field="evaluations_per_epoch", label="Validations an epoch", kind="integer", minimum=1, maximum=10_000, step=1,
          help="How often the validation rows are scored while training."),
     Knob(field="augmentation", label="Augmentation", kind="choice", options=("off", "light", "strong"), advanced=False,
          help="Random crops and colours (strong: also turned, mirrored, partly hidden), so that no picture is seen "
@@ -118,9 +129,11 @@ def knob(field: str) -> Knob:
     return {k.field: k for k in KNOBS}[field]
 
 
-def for_model(fields: Iterable[str], facts: ModelFacts) -> tuple[str, ...]:
-    """Those of the dotted fields that have an effect on this model; fields that are no knobs (`freeze`) stay."""
-    without = {k.field for k in KNOBS if not any(tasks.card(task).uses(k.field) for task in facts.tasks)}
+def for_model(fields: Iterable[str], facts: ModelFacts, task: Task | None = None) -> tuple[str, ...]:
+    """Those of the dotted fields that have an effect on this model (on this task, where it is known); fields that are
+    no knobs (`freeze`) stay."""
+    wanted = facts.tasks if task is None else (task,)
+    without = {k.field for k in KNOBS if not any(tasks.card(each).uses(k.field) for each in wanted)}
     if not facts.has_batch_norm:
         without.add("batch_norm")
     return tuple(field for field in fields if field not in without)

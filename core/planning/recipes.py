@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core import tasks
 from core.domain import resolve
-from core.domain.dataset import UNSAID, BundledDataset, Dataset, Split, Task
+from core.domain.dataset import BundledDataset, Dataset, Split, Task
 from core.domain.device import Device
 from core.domain.model import Block, ModelFacts
 from core.domain.recipe import Recipe
@@ -43,15 +43,16 @@ class MethodChoice:
     colour_index: int
 
 
-def choices(facts: ModelFacts, device: Device | None, task: Task = UNSAID) -> list[MethodChoice]:
-    """All methods in the order of the registry, with the reason where one does not apply to the model or the task."""
-    found = []
+def choices(facts: ModelFacts, device: Device | None, task: Task | None = None) -> list[MethodChoice]:
+    """All methods in the order of the registry, with the reason where one does not apply to the model or the task
+    (None: the first of the model's)."""
+    task, found = task or facts.tasks[0], []
     for method in method_registry.REGISTRY.values():
         card = method.card
         summary = card.summary if tasks.card(task).new_head else card.own_head or card.summary
         found.append(MethodChoice(
             name=card.name, label=card.label, summary=summary, reason=why_not(card.name, facts, device, task),
-            note=method.note(device), knobs=knobs.for_model(card.knobs, facts),
+            note=method.note(device), knobs=knobs.for_model(card.knobs, facts, task),
             needs_freeze_plan=card.needs_freeze_plan, adapter=card.adapter is not None, preselected=card.preselected,
             colour_index=card.colour_index))
     return found

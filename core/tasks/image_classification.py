@@ -19,7 +19,8 @@ class ImageClassification(Classification):
     """See `core.tasks.base.Objective`."""
 
     card = Card(task=Task.IMAGE_CLASSIFICATION, label="Image classification", things="pictures", unit=Unit.PICTURE,
-                roles=(Role.IMAGE, *COMMON_ROLES), needed=(Role.IMAGE, Role.LABEL), unused=("max_length", "pooling"),
+                roles=(Role.IMAGE, *COMMON_ROLES), needed=(Role.IMAGE, Role.LABEL),
+                unused=("max_length", "pooling", "taught", "forgetting_bound"),
                 new_head=True, rate_share=1.0, batch_rows=16, example_model="facebook/deit-tiny-patch16-224")
 
     @staticmethod

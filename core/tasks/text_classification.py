@@ -19,8 +19,8 @@ class TextClassification(Classification):
 
     card = Card(task=Task.TEXT_CLASSIFICATION, label="Text classification", things="texts", unit=Unit.TOKEN,
                 roles=(Role.TEXT, Role.SECOND_TEXT, *COMMON_ROLES), needed=(Role.TEXT, Role.LABEL),
-                unused=("augmentation", "batch_norm"), new_head=True, rate_share=1.0, batch_rows=16,
-                example_model="distilbert-base-uncased")
+                unused=("augmentation", "batch_norm", "taught", "forgetting_bound"), new_head=True, rate_share=1.0,
+                batch_rows=16, example_model="distilbert-base-uncased")
 
     @staticmethod
     def load_processor(folder: Path) -> Any:

@@ -122,9 +122,10 @@ NO_NEW_HEAD = "there is no new head to begin with: a language model keeps its ow
 """Why a method does not apply where the base model's own output layer stays."""
 
 TRAINING_KNOBS = (
-    "epochs", "batch_size", "learning_rate", "head_learning_rate", "warmup_ratio", "weight_decay", "optimizer",
-    "max_grad_norm", "max_length", "augmentation", "batch_norm", "dropout", "precision", "gradient_checkpointing",
-    "early_stopping_patience", "evaluations_per_epoch", "head_init", "pooling", "track_features")
+    "epochs", "batch_size", "gradient_accumulation", "taught", "forgetting_bound", "learning_rate",
+    "head_learning_rate", "warmup_ratio", "weight_decay", "optimizer", "max_grad_norm", "max_length", "augmentation",
+    "batch_norm", "dropout", "precision", "gradient_checkpointing", "early_stopping_patience", "evaluations_per_epoch",
+    "head_init", "pooling", "track_features")
 """Recipe fields of every method that trains step by step."""
 
 

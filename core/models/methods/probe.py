@@ -26,7 +26,7 @@ class Probe(Always):
         advice="Use the linear probe",
         colour_index=0,
         preselected=True,
-        knobs=("max_length", "pooling", "precision"),
+        knobs=("max_length", "pooling", "precision", "taught"),
         weights=Weights.PRETRAINED,
         needs_freeze_plan=False,
         default_plan=all_but_head,

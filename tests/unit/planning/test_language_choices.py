@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 
@@ -10,10 +11,10 @@ from core.domain import freeze
 from core.domain.dataset import Content, Task
 from core.domain.freeze import FreezePlan
 from core.domain.model import ModelFacts
-from core.domain.recipe import Recipe
+from core.domain.recipe import Recipe, steps_an_epoch
 from core.models import facts as model_facts
 from core.models import methods
-from core.planning import recipes
+from core.planning import effort, recipes
 from core.planning.knobs import problems
 
 LANGUAGE = Task.on(Content.TEXT, labelled=False)
@@ -68,3 +69,39 @@ def test_a_plan_of_words_names_the_head(smollm2: ModelFacts) -> None:
     assert freeze.parse("0-3, head", smollm2.block_names).frozen == ("block 0", "block 1", "block 2", "block 3", "head")
     plan = FreezePlan(frozen=smollm2.block_names)
     assert plan.first_trainable(smollm2.block_names) == len(smollm2.block_names) - 1
+
+
+@pytest.mark.parametrize(("level", "length", "steps"),
+                         [("quick", 256, 60), ("normal", 256, 400), ("thorough", 512, 675)])
+@pytest.mark.parametrize("rows", [900, 3000])
+def test_the_dial_counts_steps_of_four_passages(level: str, length: int, steps: int, rows: int,
+                                                smollm2: ModelFacts) -> None:
+    found = effort.defaults(dataset="d", task=LANGUAGE, base_model="smollm2", method="lora", effort=level,
+                            train_rows=rows, mean_length=880.0, facts=smollm2)
+    assert (found.batch_size, found.max_length, found.lora.rank, found.lora.alpha) == (4, length, 16, 32.0)
+    made = math.ceil(steps_an_epoch(rows, 4) * found.epochs)
+    assert made == steps if level != "thorough" else made == 3 * rows / 4
+    evaluations = found.evaluations_per_epoch * found.epochs
+    assert evaluations == pytest.approx({"quick": 2, "normal": 8, "thorough": 18}[level], rel=0.5)
+    assert problems(found, smollm2) == []
+
+
+def test_rates_are_those_of_generative_models(smollm2: ModelFacts) -> None:
+    rates = {method: effort.defaults(dataset="d", task=LANGUAGE, base_model="smollm2", method=method, train_rows=900,
+                                     facts=smollm2) for method in ("full", "lora", "qlora", "scratch")}
+    assert {name: found.learning_rate for name, found in rates.items()} == pytest.approx(
+        {"full": 2e-5, "lora": 2e-4, "qlora": 2e-4, "scratch": 2e-4})
+    assert all(found.head_learning_rate == found.learning_rate for found in rates.values())
+
+
+def test_short_conversations_are_not_cut_to_twice_their_mean(smollm2: ModelFacts) -> None:
+    assert effort.defaults(dataset="d", task=LANGUAGE, base_model="smollm2", method="lora", mean_length=60.0,
+                           facts=smollm2).max_length == 256
+
+
+def test_knobs_are_those_of_the_task(smollm2: ModelFacts) -> None:
+    own = {choice.name: set(choice.knobs) for choice in recipes.choices(smollm2, None, LANGUAGE)}["full"]
+    other = {choice.name: set(choice.knobs) for choice in recipes.choices(smollm2, None)}["full"]
+    assert {"taught", "forgetting_bound"} <= own - other
+    assert {"head_init", "head_learning_rate"} <= other - own
+    assert "gradient_accumulation" in own & other
