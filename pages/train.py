@@ -38,13 +38,13 @@ if task not in facts.tasks:
     shell.stop()
 
 form.cautions(dataset)
-choices = {c.name: c for c in api.models.methods(facts)}
+choices = {c.name: c for c in api.models.methods(facts, task)}
 chosen = form.methods(list(choices.values()))
-knobs = {knob for name in chosen for knob in choices[name].knobs}
+knobs = {knob for name in chosen for knob in choices[name].knobs if tasks.card(task).uses(knob)}
 
 st.header("Freeze grid")
-head_parameters = tasks.card(task).head_parameters(facts.hidden_size, len(dataset.classes))
-plan = freeze_grid.grid(facts, head_parameters=head_parameters)
+head = freeze_grid.Head.of(facts, task)
+plan = freeze_grid.grid(facts, head=head, head_parameters=head.parameters(facts, task, len(dataset.classes)))
 followers = freeze_grid.users(choices, chosen)
 
 st.header("Effort")
@@ -57,7 +57,7 @@ with st.expander("Advanced: override what the dial sets", icon=":material/tune:"
 if "augmentation" in knobs and api.data.find(ws, dataset_ref):
     planned_by = [recipe_form.apply(recipe, changes, choices[name].knobs) for name, recipe in recipes.items()]
     augmentation.preview(ws, dataset, planned_by, facts)
-seeds, budgets = form.repeats(ws, dataset_ref)
+seeds, budgets = form.repeats(ws, dataset_ref, labelled=task.labelled)
 
 
 def planned(name: str, seed: int, budget: int | None) -> Recipe:

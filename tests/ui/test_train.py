@@ -97,8 +97,10 @@ def test_the_head_cannot_be_frozen_and_a_tied_one_follows_the_embeddings():
 
     body = [freeze_grid.Cell(name=name, text=name, label=f"Train {name}", help="", frozen=True)
             for name in ("embeddings", "block 0")]
-    own, tied = freeze_grid._head(body, 1155, tied=False), freeze_grid._head(body, 0, tied=True)
-    assert own.fixed and own.follows is None and not own.frozen and own.label == "The head always trains"
+    new, tied = freeze_grid._head(body, freeze_grid.Head.NEW, 1155), freeze_grid._head(body, freeze_grid.Head.TIED, 0)
+    assert new.fixed and new.follows is None and not new.frozen and new.label == "The head always trains"
+    own = freeze_grid._head(body, freeze_grid.Head.OWN, 1155, frozen=True)
+    assert not own.fixed and own.frozen and own.label == "Train the head"
     assert tied.fixed and tied.follows == 0 and tied.text == "head: shares the embeddings"
 
 

@@ -152,14 +152,15 @@ def effort(*, key: str = "train_effort", default: str = "normal") -> str:
     return str(value or default)
 
 
-def repeats(ws: str, dataset_ref: str) -> tuple[int, Budgets]:
+def repeats(ws: str, dataset_ref: str, *, labelled: bool = True) -> tuple[int, Budgets]:
     """Number of seeds, and the label budgets that this dataset allows. What is wrong with an entry is said below it."""
     left, right = st.columns(2)
     seeds = left.number_input("Seeds", 1, 20, 1, key="train_seeds", help=word("seed"), persist_state="session")
     with right:
-        picked = st.multiselect("Label budgets (training + validation)", ["all", "32", "128", "512"], default=["all"],
-                                key="train_budgets", accept_new_options=True,
-                                help=word("label budget") + " Type any other number.", persist_state="session")
+        picked = st.multiselect(f"{'Label' if labelled else 'Row'} budgets (training + validation)",
+                                ["all", "32", "128", "512"], default=["all"], accept_new_options=True,
+                                key="train_budgets", persist_state="session",
+                                help=word("label budget") + " Type any other number.")
         budgets = shell.api().experiments.budgets(ws, dataset_ref, picked)
         for problem in budgets.problems:
             st.error(shell.escape(problem), icon=":material/error:")

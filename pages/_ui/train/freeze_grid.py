@@ -4,11 +4,14 @@ is frozen, ember orange with a flame trains."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core import tasks
 from core.domain import freeze
+from core.domain.dataset import Task
 from core.domain.freeze import FreezePlan
 from core.domain.model import ModelFacts
 from core.errors import PatternError
@@ -25,23 +28,45 @@ if TYPE_CHECKING:
 _STATE = "freeze_grid"
 
 
-def grid(facts: ModelFacts, *, head_parameters: int, tied: bool = False) -> FreezePlan:
-    """Draw the grid and return the plan it shows. The plan stays while the model stays.
+class Head(StrEnum):
+    """What stands on top of the blocks."""
 
-    head_parameters: of the head alone. tied: the head is the embeddings once more, and frozen or trained with them.
-    """
+    NEW = auto()
+    """A new layer for the classes, which always trains."""
+    OWN = auto()
+    """The base model's own output layer, trained or frozen like a block."""
+    TIED = auto()
+    """The same that is the embeddings once more, and trained or frozen with them."""
+
+    @staticmethod
+    def of(facts: ModelFacts, task: Task) -> Head:
+        if tasks.card(task).new_head:
+            return Head.NEW
+        return Head.TIED if facts.tied_head else Head.OWN
+
+    def parameters(self, facts: ModelFacts, task: Task, classes: int) -> int:
+        """Of the head alone: nothing where it shares the embeddings."""
+        if self is Head.OWN:
+            return facts.hidden_size * (facts.vocabulary or 0)
+        return 0 if self is Head.TIED else tasks.card(task).head_parameters(facts.hidden_size, classes)
+
+
+def grid(facts: ModelFacts, *, head: Head, head_parameters: int) -> FreezePlan:
+    """Draw the grid and return the plan it shows. The plan stays while the model stays. head_parameters: of the head
+    alone, 0 where it shares the embeddings."""
     names = facts.block_names
+    open_names = [name for name in names if name != freeze.HEAD or head is Head.OWN]
     state = st.session_state.setdefault(_STATE, {})
     if state.get("model") != facts.id:
         state.update(model=facts.id, frozen=list(freeze.lower_half(names).frozen), serial=0)
     _presets(names)
-    marked = _some(names)
+    marked = _some(open_names)
     frozen = set(state["frozen"])
     cells = [_cell(facts, name, frozen=name in frozen) for name in names if name != freeze.HEAD]
-    freeze_cells.draw([*cells, _head(cells, head_parameters, tied)], serial=state.setdefault("serial", 0),
-                      marked=marked, on_plan=_drawn, key="freeze_cells")
-    plan = FreezePlan(frozen=tuple(n for n in names if n in frozen))
-    _count(facts, plan, head_parameters)
+    freeze_cells.draw([*cells, _head(cells, head, head_parameters, frozen=freeze.HEAD in frozen)],
+                      serial=state.setdefault("serial", 0), marked=marked, on_plan=_drawn, key="freeze_cells")
+    plan = FreezePlan(frozen=tuple(name for name in open_names if name in frozen))
+    _count(facts, plan, 0 if plan.is_frozen(freeze.HEAD) else head_parameters, facts.parameters + head_parameters)
     return plan
 
 
@@ -76,15 +101,18 @@ def _cell(facts: ModelFacts, name: str, *, frozen: bool) -> Cell:
                 help=f"{name}, {count(parameters)} parameters")
 
 
-def _head(body: Sequence[Cell], parameters: int, tied: bool) -> Cell:
-    """The head's cell, which nobody switches: a new one always trains, one that shares the embeddings follows them."""
-    if tied:
+def _head(body: Sequence[Cell], head: Head, parameters: int, *, frozen: bool = False) -> Cell:
+    """The head's cell. Nobody switches a new one, which always trains, or one that shares the embeddings."""
+    if head is Head.OWN:
+        return Cell(name=freeze.HEAD, text=freeze.HEAD, label="Train the head", frozen=frozen,
+                    help=f"The output layer, {count(parameters)} parameters")
+    if head is Head.TIED:
         place = next((i for i, cell in enumerate(body) if cell.name == freeze.EMBEDDINGS), None)
         text = "head: shares the embeddings"
         return Cell(name=freeze.HEAD, text=text, label=f"The {text}, and trains with them", frozen=False, fixed=True,
                     help="The output layer is the embeddings once more; it cannot be opened alone", follows=place)
     return Cell(name=freeze.HEAD, text=freeze.HEAD, label="The head always trains", frozen=False, fixed=True,
-                help=f"The head, {count(parameters)} parameters" if parameters else "The head")
+                help=f"The head, {count(parameters)} parameters")
 
 
 def _drawn(frozen: list[str], serial: int) -> None:
@@ -132,7 +160,7 @@ def _some(names: Sequence[str]) -> Sequence[str]:
         problem: PatternError | None = None
         if typed.strip():
             try:
-                found = freeze.parse(typed, names).frozen
+                found = [name for name in freeze.parse(typed, names).frozen if name in names]
             except PatternError as error:
                 problem = error
         for label, frozen in (("Freeze them", True), ("Train them", False)):
@@ -154,9 +182,9 @@ def _apply(plan: FreezePlan) -> None:
     state.update(frozen=list(plan.frozen), serial=state.get("serial", 0) + 1)
 
 
-def _count(facts: ModelFacts, plan: FreezePlan, head_parameters: int) -> None:
+def _count(facts: ModelFacts, plan: FreezePlan, head_parameters: int, total: int) -> None:
+    """What trains, in numbers. head_parameters: of a head that trains."""
     trained = head_parameters + open_parameters(facts, plan)
-    total = head_parameters + facts.parameters
     trains = f"**{count(trained)}** of {count(total)} parameters train (**{share(trained, total)}**)"
     st.markdown(f":orange[:material/local_fire_department: {trains}] · "
                 f":blue[:material/ac_unit: {freeze.describe(plan, facts.block_names)}]", help=word("freeze plan"))

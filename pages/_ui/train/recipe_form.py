@@ -33,7 +33,7 @@ def edit(recipe: Recipe, knobs: Collection[str], *, key: str) -> Recipe:
     for i, k in enumerate(k for k in KNOBS if uses(knobs, k.field) or k.field in ELSEWHERE):
         before = value(recipe, k.field)
         with columns[i % 2]:
-            entered = _widget(k, before, key=f"{key}_{k.field}", placeholder="all rows" if k.optional else "")
+            entered = _widget(k, before, key=f"{key}_{k.field}", placeholder=show(None, k) if k.optional else "")
         if entered != before and (entered is not None or k.optional):
             recipe = with_value(recipe, k.field, entered)
     return recipe
@@ -84,4 +84,4 @@ def show(current: Any, k: Knob) -> str:
         return "yes" if current else "no"
     if isinstance(current, float):
         return f"{current:.1e}" if k.kind == "rate" else f"{current:g}"
-    return "all" if current is None else str(current)
+    return ("all" if k.field == "label_budget" else "none") if current is None else str(current)
