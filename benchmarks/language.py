@@ -196,8 +196,8 @@ def finished(record: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
 
 def markdown(report: dict[str, Any]) -> str:
     """A line a method: tokens a second and memory of every side, Thaw's as a ratio of the peers'."""
-    lines = ["| method | documented script | tuned script | Thaw | Thaw ÷ documented, ÷ tuned | peak memory, documented "
-             "/ tuned / Thaw | test loss, documented / tuned / Thaw |", "|---|---|---|---|---|---|---|"]
+    lines = ["| method | documented script | tuned script | Thaw | Thaw ÷ documented, ÷ tuned | peak memory, "
+             "documented / tuned / Thaw | test loss, documented / tuned / Thaw |", "|---|---|---|---|---|---|---|"]
     for method in dict.fromkeys(record["method"] for record in report["records"]):
         sides = [_median(report["records"], method, side) for side in ("documented", "tuned", "thaw")]
         speeds = [side.get("tokens_a_second") for side in sides]
@@ -207,8 +207,8 @@ def markdown(report: dict[str, Any]) -> str:
                      + " / ".join(f"{(s['device_bytes'] or s['peak_bytes']) / 1e9:.2f}" for s in sides if s) + " GB | "
                      + " / ".join(f"{side['test_loss']:.3f}" for side in sides if side) + " |")
     machine = ", ".join(str(value) for value in report["machine"].values())
-    return "\n".join([*lines, "", f"{report['data']}, {report['model']}, {report['precision']}, {report['steps']} steps "
-                                  f"of {report['batch']} × {report['length']} tokens at most. {machine}."])
+    return "\n".join([*lines, "", f"{report['data']}, {report['model']}, {report['precision']}, "
+                                  f"{report['steps']} steps of {report['batch']} × {report['length']} tokens at most. {machine}."])
 
 
 def _median(records: Sequence[dict[str, Any]], method: str, side: str) -> dict[str, float]:

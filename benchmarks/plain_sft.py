@@ -49,7 +49,8 @@ def main() -> None:
     parser.add_argument("--rows", required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--method", required=True, choices=("lora", "qlora", "full", "partial"))
-    parser.add_argument("--settings", required=True, help="JSON: steps, batch_size, max_length, seed, rank, alpha, rate")
+    parser.add_argument("--settings", required=True,
+                        help="JSON: steps, batch_size, max_length, seed, rank, alpha, rate")
     parser.add_argument("--out", required=True)
     parser.add_argument("--tuned", action="store_true", help="no gradient checkpointing, rows grouped by length")
     parser.add_argument("--bf16", action="store_true", help="mixed precision")
