@@ -208,7 +208,8 @@ def markdown(report: dict[str, Any]) -> str:
                      + " / ".join(f"{side['test_loss']:.3f}" for side in sides if side) + " |")
     machine = ", ".join(str(value) for value in report["machine"].values())
     return "\n".join([*lines, "", f"{report['data']}, {report['model']}, {report['precision']}, "
-                                  f"{report['steps']} steps of {report['batch']} × {report['length']} tokens at most. {machine}."])
+                                  f"{report['steps']} steps of {report['batch']} × {report['length']} tokens at most. "
+                                  f"{machine}."])
 
 
 def _median(records: Sequence[dict[str, Any]], method: str, side: str) -> dict[str, float]:
