@@ -128,10 +128,10 @@ def _rows(subject: Subject) -> np.ndarray:
     third that moved most in the last block, a third that moved least, and the first."""
     target = subject.sample[subject.rows.splits[subject.sample] != "shift"]
     some = target[np.linspace(0, len(target) - 1, min(2 * ROWS, len(target))).astype(int)]
-    teaching = np.array([index for index in some if (_tokens(subject, int(index))[1][1:] >= 0).sum() > 1], int)
+    teaching = np.array([index for index in some if (_tokens(subject, int(index))[1][1:] >= 0).any()], int)
     if not len(teaching):
-        raise NotFoundError("No row of the sample teaches more than one token.",
-                            why="Without any there is nothing that a block could be asked for.",
+        raise NotFoundError("No row of the sample teaches a token.",
+                            why="Without one there is nothing that a block could be asked for.",
                             remedy="Look at the mask on the Data page.")
     rows = teaching[np.linspace(0, len(teaching) - 1, min(ROWS, len(teaching))).astype(int)]
     by_move = rows[np.argsort(-_moved(subject, rows), kind="stable")]

@@ -89,6 +89,10 @@ def _blocks(run: str, compared: FeatureComparison, words: Lens) -> None:
                         lambda: _curve(words, row, frozen, over))
     charts.show(chart, key="features_lens_curve", help=READ)
     st.caption(f"Over {over}; the dotted line is chance: the true token of another place (shuffled pairs).")
+    moved = [block.name for block, cold in zip(words.blocks, frozen, strict=True) if cold and block.base != block.tuned]
+    if moved:
+        st.caption("Frozen blocks hand on exactly the same, yet say other words here: the last norm or the output "
+                   "layer, through which all are read, was trained.")
     if row is None:
         st.caption("Choose a row to see its words block by block.")
         return
