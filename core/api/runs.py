@@ -9,11 +9,12 @@ from typing import Any
 
 from core import files, values
 from core.analysis import curves as curve_points
-from core.analysis import damage, fault_report, forgetting, judged_rows, predictions, verdict
+from core.analysis import damage, fault_report, forgetting, judged_rows, predictions, samples, verdict
 from core.analysis.comparison import recipe_of
 from core.analysis.curves import Curves
 from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
+from core.analysis.samples import Samples
 from core.analysis.verdict import Ended, Verdict
 from core.api import curve_events
 from core.api.data import Data
@@ -120,6 +121,11 @@ class Runs:
                   if run.experiment is not None and other.experiment == run.experiment and other.id != run.id
                   and (found := self.result_of(other)) is not None]
         return [Ended(run=other, result=found, name=names.one(other)) for other, found in others]
+
+    def samples(self, ws: str, id: str) -> Samples | None:
+        """What a language model said to fixed prompts at each evaluation, compared with the untouched model; None
+        before it said anything. Made for polling while it trains."""
+        return samples.of_run(Path(self.get(ws, id).folder))
 
     def stop(self, ws: str, id: str) -> Status:
         """Ask a run to stop: its best checkpoint is kept and judged. Asking again ends it without waiting. Returns its

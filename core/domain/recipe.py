@@ -108,6 +108,8 @@ class Recipe:
     forgetting_bound: float | None = None
     """Language models only, in nats: the checkpoint kept is the best of those whose loss on the forgetting panel rose
     by at most so much; None = the best of all."""
+    sample_prompts: tuple[str, ...] = ()
+    """Language models only: what it is asked at every evaluation, besides the bundled prompts."""
     seed: int = 0
     schema_version: int = 1
 

@@ -25,7 +25,7 @@ from core.planning import recipes
 from core.planning.budget import LABELS
 from core.settings import Settings
 from core.tasks.base import Outputs, SolvedHead
-from core.training import artifact, base_side, evaluate, forgetting, prefix
+from core.training import artifact, base_side, evaluate, forgetting, prefix, samples
 from core.training import device as device_module
 from core.training.inputs import Inputs
 from core.training.peak_memory import Metered, PeakMemory
@@ -51,6 +51,7 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     _import_libraries(session)
     base_side.ahead(session)
     forgetting.before(session)
+    samples.untouched(session)
     with PeakMemory(session.device.kind) as peak:
         session.observer = Metered(observer, peak)
         inputs, base_head, trained = _train(session)
@@ -185,7 +186,7 @@ def _checkpointing(session: Session, network: Network) -> None:
 
 
 def _fit(session: Session, inputs: Inputs) -> Trained:
-    from core.training import checkpoints, recorder, trainer
+    from core.training import checkpoints, recorder, sampler, trainer
 
     folder = session.run_dir / "checkpoints"
     checkpoint = _checkpoint(session, folder) if session.resume else None
@@ -196,6 +197,8 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
     if session.recipe.track_features:
         fit.add_callback(recorder.FeatureRecorder(inputs, rows=session.recipe.track_features,
                                                   folder=session.run_dir / "features"))
+    if not session.task.card.new_head:
+        fit.add_callback(sampler.Sampler(session, inputs))
     if checkpoint is None and len(session.validation):  # where it starts from, so that curves begin at step 0
         if session.base_outputs is not None and session.card.weights is Weights.PRETRAINED:
             fit.record(session.base_outputs)  # the base model and its solved head: known from the cached features

@@ -13,7 +13,7 @@ import pytest
 import torch
 import transformers
 
-from core.analysis import predictions, verdict
+from core.analysis import predictions, samples, verdict
 from core.analysis.forgetting import Word
 from core.data import panel
 from core.data.panel import Document
@@ -23,6 +23,7 @@ from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Result, Run, Status
 from core.settings import Settings
+from core.training import samples as asking
 from core.training.execute import execute
 from tests import tiny
 from tests.conftest import WORKSPACE, Notes
@@ -116,3 +117,46 @@ def test_the_untouched_model_as_an_arm_forgets_nothing_to_the_last_bit(
     assert result.metrics["test"]["loss"] == result.base["test"]["loss"]
     card = verdict.of_run(ended(tmp_path / "run", result), settings=settings)
     assert {line.word for line in card.lines} == {Word.UNCLEAR}
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return {f"{path.name} {name}": tensor for path in sorted((folder / "artifact").rglob("*.safetensors"))
+            for name, tensor in load_file(path).items()}
+
+
+def test_it_is_asked_at_every_evaluation_and_training_is_not_touched_by_it(
+        model: Path, dataset: Dataset, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A half frozen network behind a cached prefix, with dropout, which draws random numbers."""
+    fields = {"dropout": 0.1, "sample_prompts": ("the player and the coach",), "effort": "quick"}
+    _, notes = run("partial", model, dataset, settings, tmp_path / "asked", **fields)
+    said = lines(tmp_path / "asked")
+    assert [line["step"] for line in said] == [evaluation["step"] for evaluation in notes.evaluations]
+    assert said[0]["step"] == 0 and len(said) == 5
+    for line in said:
+        assert [answer["seed"] for answer in line["answers"]] == [None, 1, None, None, None]
+        assert line["answers"][-1]["prompt"] == "the player and the coach"
+        assert all(set(answer) == {"prompt", "text", "seed", "ended"} for answer in line["answers"])
+    assert any("blocks below" in note or "cached" in note for note in notes.notes)
+    found = samples.of_run(tmp_path / "asked")
+    assert found is not None and found.starts_untouched and len(found.asked) == 5
+    monkeypatch.setattr(asking, "prompts", lambda session: [])
+    run("partial", model, dataset, settings, tmp_path / "silent", **fields)
+    assert not (tmp_path / "silent" / "samples.jsonl").exists()
+    one, other = weights(tmp_path / "asked"), weights(tmp_path / "silent")
+    assert set(one) == set(other) and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_untouched_model_is_asked_where_a_run_starts_elsewhere(
+        model: Path, dataset: Dataset, settings: Settings, tmp_path: Path) -> None:
+    run("scratch", model, dataset, settings, tmp_path / "scratch", effort="quick")
+    run("lora", model, dataset, settings, tmp_path / "lora", effort="quick")
+    fresh, lora = samples.of_run(tmp_path / "scratch"), samples.of_run(tmp_path / "lora")
+    assert fresh is not None and lora is not None and not fresh.starts_untouched
+    assert [asked.untouched for asked in fresh.asked] == [asked.untouched for asked in lora.asked]
+    assert [asked.answers[0].text for asked in lora.asked] == [asked.untouched for asked in lora.asked]
