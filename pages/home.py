@@ -27,6 +27,7 @@ with left:
         effort = form.effort(key="home_effort", default="quick")
         start.comparison(ws, dataset, model, effort=effort, key="first_comparison")
         example.link("No time? Look at a finished example")
+    start.language(ws, effort=effort)
     start.pictures(ws, effort=effort)
     with st.container(horizontal=True):
         shell.link("data", "Bring your own data", icon=":material/upload_file:")

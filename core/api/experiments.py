@@ -233,7 +233,8 @@ class Experiments:
         """What `compare_bundled` would queue: the methods that apply to the model, in this order."""
         facts = self._models.facts(model)
         if facts is not None:
-            reasons = {choice.name: choice.reason for choice in self._models.methods(facts)}
+            task = self._data.find_or_entry(ws, dataset).task
+            reasons = {choice.name: choice.reason for choice in self._models.methods(facts, task)}
             methods = [method for method in methods if not reasons.get(method)]
         return [self.default_recipe(ws, dataset=dataset, model=model, method=method, effort=effort, seed=seed,
                                     label_budget=budget)

@@ -10,7 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from core import tasks
 from core.domain import freeze
+from core.domain.dataset import UNSAID, Task
 from core.domain.recipe import Recipe, differences
 from core.domain.run import JobKind, Run
 from core.models import methods
@@ -28,15 +30,23 @@ SEPARATOR = " · "
 _ANY_BLOCKS = ("embeddings", "block 0", freeze.HEAD)
 
 
-def method(name: str) -> str:
-    """The label of a method; the bare name when this version no longer knows it."""
+UNTOUCHED = "Untouched model"
+"""A method that trains nothing but a new head, where there is none."""
+
+
+def method(name: str, task: Task = UNSAID) -> str:
+    """The label of a method for a task; the bare name when this version no longer knows it."""
     card = _card(name)
+    if card and card.solved and not tasks.card(task).new_head:
+        return UNTOUCHED
     return card.label if card else name
 
 
 def frozen(recipe: Recipe) -> str:
     """What is frozen: `nothing frozen`, `all but head frozen`, `embeddings, blocks 0–2 frozen`."""
     card, plan = _card(recipe.method), recipe.freeze
+    if card and card.solved and not tasks.card(recipe.task).new_head:
+        return "nothing trained"
     if card and card.adapter:
         left_out = freeze.describe(plan).removesuffix(" frozen")
         return f"base frozen, no adapters in {left_out}" if plan.frozen else "base frozen"
@@ -158,7 +168,7 @@ def _joined(parts: Mapping[str, str]) -> str:
 
 def _parts(recipe: Recipe) -> dict[str, str]:
     """Aspect -> its words, in the order of a name."""
-    return {"method": method(recipe.method), "frozen": frozen(recipe), "rows": rows(recipe),
+    return {"method": method(recipe.method, recipe.task), "frozen": frozen(recipe), "rows": rows(recipe),
             "seed": f"seed {recipe.seed}"}
 
 
@@ -197,7 +207,7 @@ def _card(name: str) -> Card | None:
 def _made_by_earlier_version(run: Run, recipe: Recipe) -> bool:
     """Whether a name from before renaming was recorded was made from the recipe, `Title · LoRA · 128 labels · seed 2`,
     or is that of its folder."""
-    arm = [method(recipe.method)]
+    arm = [method(recipe.method, recipe.task)]
     if recipe.label_budget:
         arm.append(f"{recipe.label_budget:,} {'labels' if recipe.budget_counts == LABELS else 'training rows'}")
     if recipe.seed:

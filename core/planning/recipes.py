@@ -16,7 +16,7 @@ from core.errors import RecipeError
 from core.models import catalogue as model_catalogue
 from core.models import facts as model_facts
 from core.models import methods as method_registry
-from core.planning import effort, knobs
+from core.planning import effort, knobs, names
 from core.planning import estimate as estimates
 from core.planning.budget import limited
 from core.planning.estimate import Estimate
@@ -51,10 +51,10 @@ def choices(facts: ModelFacts, device: Device | None, task: Task | None = None) 
         card = method.card
         summary = card.summary if tasks.card(task).new_head else card.own_head or card.summary
         found.append(MethodChoice(
-            name=card.name, label=card.label, summary=summary, reason=why_not(card.name, facts, device, task),
-            note=method.note(device), knobs=knobs.for_model(card.knobs, facts, task),
-            needs_freeze_plan=card.needs_freeze_plan, adapter=card.adapter is not None, preselected=card.preselected,
-            colour_index=card.colour_index))
+            name=card.name, label=names.method(card.name, task), summary=summary,
+            reason=why_not(card.name, facts, device, task), note=method.note(device),
+            knobs=knobs.for_model(card.knobs, facts, task), needs_freeze_plan=card.needs_freeze_plan,
+            adapter=card.adapter is not None, preselected=card.preselected, colour_index=card.colour_index))
     return found
 
 

@@ -45,5 +45,5 @@ def _but_seed(recipe: Recipe) -> str:
 def line_of(recipe: Recipe, others: Sequence[Recipe]) -> str:
     """The line of a run in a chart over labelled rows: its method, and what is frozen where that differs within it."""
     frozen = {names.frozen(other) for other in others if other.method == recipe.method}
-    said = names.method(recipe.method)
+    said = names.method(recipe.method, recipe.task)
     return said if len(frozen) < 2 else f"{said}{names.SEPARATOR}{names.frozen(recipe)}"

@@ -18,22 +18,28 @@ from pages._ui.experiment import actions as experiment
 
 
 def comparison(ws: str, dataset: BundledDataset, model: BundledModel, *, effort: str = "quick", key: str,
-               primary: bool = True) -> None:
-    """The button that starts every method on a bundled set, with the time it takes here."""
-    if st.button(f"Compare on {dataset.name} with {model.name.split(' (')[0]}", icon=":material/play_arrow:", key=key,
-                 type="primary" if primary else "secondary"):
+               primary: bool = True, methods: Sequence[str] = (), label: str = "") -> None:
+    """The button that starts methods on a bundled set, with the time it takes here. methods: all of `HOME` unless they
+    are named."""
+    methods = methods or HOME[dataset.task]
+    label = label or f"Compare on {dataset.name} with {_short(model)}"
+    if st.button(label, icon=":material/play_arrow:", key=key, type="primary" if primary else "secondary"):
         with shell.guarded():
-            ids = shell.api().experiments.compare_bundled(ws, dataset=dataset.id, model=model.id,
-                                                          methods=HOME[dataset.task], effort=effort)
+            ids = shell.api().experiments.compare_bundled(ws, dataset=dataset.id, model=model.id, methods=methods,
+                                                          effort=effort)
             experiment.started(ws, ids, by="home")
-    guard.fragment(_time, run_every=None if shell.api().device() else 2.0)(ws, dataset, model, effort)
+    guard.fragment(_time, run_every=None if shell.api().device() else 2.0)(ws, dataset, model, effort, methods)
 
 
-def _time(ws: str, dataset: BundledDataset, model: BundledModel, effort: str) -> None:
+def _short(model: BundledModel) -> str:
+    return model.name.split(" (")[0]
+
+
+def _time(ws: str, dataset: BundledDataset, model: BundledModel, effort: str, methods: Sequence[str]) -> None:
     """How long it takes on this machine, as measured; looks again until it has been."""
     with shell.guarded():
         api = shell.api()
-        recipes = api.experiments.bundled_recipes(ws, dataset=dataset.id, model=model.id, methods=HOME[dataset.task],
+        recipes = api.experiments.bundled_recipes(ws, dataset=dataset.id, model=model.id, methods=methods,
                                                   effort=effort)
         seconds = api.experiments.seconds(ws, recipes)
         if seconds is None or api.device() is None:
@@ -43,7 +49,8 @@ def _time(ws: str, dataset: BundledDataset, model: BundledModel, effort: str) ->
         there_too = api.data.find(ws, dataset.id) is not None
         fetched = (0 if there else model.size_bytes) + (0 if there_too else dataset.size_bytes)
         first = f", after {size(fetched)} are fetched once" if fetched else ""
-        st.caption(f":material/timer: {len(recipes)} runs, **{about(seconds)}** on this machine{first}. "
+        runs = "1 run" if len(recipes) == 1 else f"{len(recipes)} runs"
+        st.caption(f":material/timer: {runs}, **{about(seconds)}** on this machine{first}. "
                    "You may close the page meanwhile.",
                    help="From the speed measured on this machine, for one run after another; it can be off by a factor "
                         "of two.")
@@ -100,3 +107,23 @@ def pictures(ws: str, *, effort: str) -> None:
                     f"{dataset.rows:,} pictures of **{dataset.name}** at {effort} effort.")
         comparison(ws, dataset, network, effort=effort, key="first_pictures", primary=False)
         devices.fetched(network, dataset)
+
+
+def language(ws: str, *, effort: str) -> None:
+    """A language model on texts without labels: one run, and what it learned and forgot. Nothing where there is no
+    such set."""
+    api = shell.api()
+    dataset = next((d for d in api.data.bundled() if not d.task.labelled), None)
+    model = next((m for m in api.models.bundled() if dataset is not None and dataset.task in m.tasks), None)
+    if dataset is None or model is None:
+        return
+    with st.container(border=True):
+        st.header("A language model, and what it forgets")
+        st.markdown(f"Small adapters (LoRA) teach **{_short(model)}**, which writes and answers, on "
+                    f"**{dataset.name}**. You see which tokens teach, what it answers while it learns, and a verdict: "
+                    "what became better, what it forgot elsewhere, and what cannot be told.")
+        every = st.toggle("Three more beside it: half of it frozen, QLoRA in 4 bits, and the untouched model",
+                          key="language_arms", persist_state="session")
+        methods = HOME[dataset.task][:None if every else 1]
+        comparison(ws, dataset, model, effort=effort, key="first_language", primary=False, methods=methods,
+                   label=f"Train {_short(model)} on {dataset.name}")

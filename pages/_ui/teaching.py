@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.domain.dataset import Shape
 from core.plots import lengths
 from core.plots.numbers import count, share
 from pages._ui import charts, shell, token_text
@@ -23,7 +24,7 @@ def show(found: Mapping[str, Any], *, key: str) -> None:
     _silent(totals, found.get("row_ids_without_taught") or ())
     if rows := found.get("rows"):
         _row(rows, key=key)
-    _format(found["format"])
+    _format(found["format"], chat=found.get("shape", Shape.CHAT) == Shape.CHAT)
     if (drawn := found.get("lengths")) and sum(drawn["counts"]):
         charts.show(lengths.histogram(drawn["edges"], drawn["counts"], limit=limit, cut=int(totals["rows_cut"]),
                                       rows=int(totals["rows"])), key=f"{key}_lengths")
@@ -57,12 +58,13 @@ def _silent(totals: Mapping[str, int], row_ids: Sequence[int]) -> None:
                    icon=":material/warning:")
 
 
-def _format(format: Mapping[str, Any]) -> None:
+def _format(format: Mapping[str, Any], *, chat: bool) -> None:
     """How the model writes a row, and what was noticed about that."""
-    name = shell.escape(str(format["name"]))
-    how = "a plain format of Thaw's, as the model has no chat template" if format.get("plain") else \
-        "the model's own chat template"
-    st.caption(f":material/chat: Written as **{name}**: {how}." if name else "", help=word("chat template"))
+    if chat:
+        how = "a plain format of Thaw's, as the model has no chat template" if format.get("plain") else \
+            "the model's own chat template"
+        st.caption(f":material/chat: Written as **{shell.escape(str(format['name']))}**: {how}.",
+                   help=word("chat template"))
     for note in format.get("notes") or ():
         st.caption(f":material/info: {shell.escape(str(note))}")
 
@@ -78,3 +80,5 @@ def _row(rows: Sequence[Mapping[str, Any]], *, key: str) -> None:
                           help="The first rows of the training split, then those in which least is taught or most is "
                                "cut.") or 0)
     token_text.show(rows[at]["pieces"], label=named(at), key=f"{key}_text")
+    if reason := rows[at].get("reason"):
+        st.caption(f":material/warning: {shell.escape(str(reason))}")

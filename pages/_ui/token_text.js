@@ -1,6 +1,6 @@
 // A text in stretches, each shown by kind. Every character is put there as text, none as markup.
 
-const TAGS = { taught: "mark", context: "span", cut: "del" };
+const TAGS = { taught: "mark", new: "mark", cut: "del", gone: "del" };
 
 export default function ({ data, parentElement }) {
   const legend = parentElement.querySelector(".legend"), text = parentElement.querySelector(".text");

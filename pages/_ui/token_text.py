@@ -18,11 +18,12 @@ KINDS = {"taught": "the model learns to say it", "context": "it reads this, and 
 _HERE = Path(__file__).parent
 
 
-def show(pieces: Sequence[Mapping[str, str]], *, label: str, key: str) -> None:
-    """Draw a row in stretches ({"text", "kind"}) with a legend of the kinds that occur. label: for a screen reader."""
+def show(pieces: Sequence[Mapping[str, str]], *, label: str, key: str, kinds: Mapping[str, str] = KINDS) -> None:
+    """Draw a row in stretches ({"text", "kind"}) with a legend of the kinds that occur. label: for a screen reader.
+    kinds: kind -> its words in the legend; empty for a kind that the legend leaves out."""
     there = {piece["kind"] for piece in pieces}
-    legend = [{"kind": kind, "words": words} for kind, words in KINDS.items() if kind in there]
-    shown = [{"text": str(piece["text"]), "kind": piece["kind"] if piece["kind"] in KINDS else "context"}
+    legend = [{"kind": kind, "words": words} for kind, words in kinds.items() if kind in there and words]
+    shown = [{"text": str(piece["text"]), "kind": piece["kind"] if piece["kind"] in kinds else "context"}
              for piece in pieces]
     _component()(data={"pieces": shown, "legend": legend, "label": label}, key=key)
 

@@ -40,6 +40,13 @@ def test_the_verdict_says_better_only_where_the_interval_does(app, runs):
     assert sum("better" in badge for badge in badges) == 2 and any("worse" in badge for badge in badges)
 
 
+def test_the_method_without_training_is_called_the_untouched_model(app, runs):
+    assert app("run", run=runs["probe"]).title[0].value == "Untouched model"
+    (table,) = [frame.value for frame in app("compare", runs=",".join(runs.values())).dataframe
+                if "Test loss" in frame.value]
+    assert list(table["Run"]) == ["LoRA", "Untouched model"]
+
+
 def test_a_classifier_has_a_card_against_the_probe(app, ended):
     text = shown(app("run", run=ended.done[1]))
     assert "On its own task not told apart from the linear probe" in text

@@ -25,6 +25,7 @@ REGISTRY: dict[str, Method] = {name: import_module(f"{__name__}.{name}").METHOD 
 HOME = {
     Task.on(Content.TEXT): ("probe", "partial", "lora", "qlora", "full", "scratch"),
     Task.on(Content.PICTURE): ("probe", "partial", "lora", "full", "scratch"),
+    Task.on(Content.TEXT, labelled=False): ("lora", "partial", "qlora", "probe"),
     Task.on(Content.TEXT, labelled=False): ("lora",),  # what it began with is measured beside every run
 }
 """What the home page compares."""

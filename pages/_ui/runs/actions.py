@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from core import tasks
 from core.domain import freeze
 from core.domain.run import Run, Status
 from core.errors import RecipeError
@@ -104,7 +105,7 @@ def _fork(ws: str, run: Run) -> None:
         return
     st.caption("The run you see stays as it is. What you change here starts as a new run.")
     method = REGISTRY.get(run.recipe.method)
-    knobs = method.card.knobs if method else ()
+    knobs = [field for field in (method.card.knobs if method else ()) if tasks.card(run.recipe.task).uses(field)]
     facts = shell.api().models.facts(run.recipe.base_model)
     spec = None
     if facts and "freeze" in knobs:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core import tasks
 from core.domain.run import JobKind, Result, Run, Status
 from core.errors import NotFoundError
 from core.metrics import METRICS, primary
@@ -206,9 +207,9 @@ def recipe(run: Run) -> None:
     if run.recipe is None:
         return
     r = run.recipe
-    rows = {"Dataset": r.dataset, "Base model": r.base_model, "Method": names.method(r.method), "Effort": r.effort,
-            "Frozen": names.frozen(r)}
-    rows |= {k.label: recipe_form.show(value(r, k.field), k) for k in KNOBS}
+    rows = {"Dataset": r.dataset, "Base model": r.base_model, "Method": names.method(r.method, r.task),
+            "Effort": r.effort, "Frozen": names.frozen(r)}
+    rows |= {k.label: recipe_form.show(value(r, k.field), k) for k in KNOBS if tasks.card(r.task).uses(k.field)}
     with st.expander("Recipe", icon=":material/receipt_long:"):
         st.caption(word("recipe") + f" Digest {r.digest()}.")
         st.table({"Setting": list(rows), "Value": [str(v) for v in rows.values()]}, hide_index=True,
