@@ -124,6 +124,6 @@ def tokenizer(family: str, *, template: str | None = None, size: int = 400) -> A
     if family in BEFORE:
         core.post_processor = processors.TemplateProcessing(
             single=f"{BEFORE[family]} $A", special_tokens=[(BEFORE[family], core.token_to_id(BEFORE[family]))])
-    found = PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=128, **ROLES[family])
+    found = PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=512, **ROLES[family])
     found.chat_template = template or TEMPLATES.get(family)
     return found

@@ -29,7 +29,9 @@ def read(network: Network, folder: Path, *, device: str) -> None:
     """Put the adapters saved in `folder` on a network's bare body."""
     from peft import PeftModel
 
-    wrap(network, PeftModel.from_pretrained(network.body, folder, torch_device=device))  # type: ignore[arg-type]
+    # as in training, so that `settle` leaves the adapters in fp32
+    wrap(network, PeftModel.from_pretrained(network.body, folder, torch_device=device,  # type: ignore[arg-type]
+                                            is_trainable=True))
 
 
 def published_name(name: str) -> str:
