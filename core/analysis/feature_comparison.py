@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.analysis import aligned, row_facts, shift_report
+from core.analysis import aligned, feature_paths, row_facts, shift_report
 from core.analysis.aligned import AlignedSides
 from core.analysis.sample import SECOND_ROWS, SHIFT_SET, of_training
 from core.domain.dataset import Dataset
@@ -52,6 +52,8 @@ class FeatureComparison:
     settings: Settings = field(repr=False)
     rows: int
     """Size of the probe sample that was asked for."""
+    pooling: str = "auto"
+    """How the tokens of a row became one vector, as the recipe of B says."""
     groups: NDArray[np.int64] | None = field(default=None, repr=False)
     """Equal for rows of one document or group, −1 for rows of a second dataset; None where rows have none."""
     loss_change: NDArray[np.float64] | None = field(default=None, repr=False)
@@ -188,6 +190,7 @@ def _compare(a: Side, b: Side, names: tuple[str, str], dataset_id: str, settings
         names=names, shift=shift, aligned=found, dataset=dataset, second=second, contents=shown, pictures=own.pictures,
         predictions_a=_predictions(a, found.features.base[-1], found),
         predictions_b=_predictions(b, found.features.tuned[-1], found), settings=settings, rows=rows,
+        pooling=feature_paths.of_run(b.folder, settings=settings, rows=rows).recipe.pooling,
         groups=_groups(dataset, found, settings=settings, workspace=workspace), loss_change=_loss_change(a, b, found))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.domain.model import ModelFacts, Weights
-from core.domain.recipe import Recipe
+from core.domain.recipe import TAUGHT_TOKENS, Recipe
 from core.domain.side import Side, Which
 from core.errors import NotFoundError
 from core.models import facts as facts_module
@@ -88,8 +88,10 @@ def base_path(settings: Settings, *, dataset_hash: str, revisions: tuple[str, ..
     """
     quantised = [recipe.quantization.type, recipe.quantization.double] if weights is Weights.FOUR_BIT else None
 
+    pooling = [recipe.pooling, recipe.taught] if recipe.pooling == TAUGHT_TOKENS else recipe.pooling
+
     def under(revision: str) -> Path:
-        key = json.dumps([dataset_hash, revision, recipe.max_length, recipe.pooling, precision, rows, quantised])
+        key = json.dumps([dataset_hash, revision, recipe.max_length, pooling, precision, rows, quantised])
         name = hashlib.sha256(key.encode()).hexdigest()[:24]
         return settings.cache / "block_features" / name / "features.safetensors"
 

@@ -13,6 +13,8 @@ from core.domain import codec
 from core.domain.dataset import UNSAID, Task
 from core.domain.freeze import FreezePlan
 
+TAUGHT_TOKENS = "taught"
+"""A pooling: over the tokens that a language model is taught."""
 ADAMW, PAGED_ADAMW = "adamw", "paged_adamw_8bit"
 """Optimisers. The paged one keeps its moments in 8 bits, in memory that moves between a GPU and the machine (Dettmers
 et al. 2023)."""
@@ -77,7 +79,8 @@ class Recipe:
     dropout: float = 0.0
     """Dropout inside trained blocks."""
     pooling: str = "auto"
-    """`auto` (what the base model was trained with), `mean`, `cls` or `last`."""
+    """`auto` (what the base model was trained with), `mean`, `cls` or `last`; of language models, where it says what is
+    compared of a row, also `taught`: the mean over taught tokens."""
     head_init: str = HeadInit.PROBE
     """A `HeadInit`."""
     precision: str = "auto"

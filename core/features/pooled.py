@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from core.domain.recipe import TAUGHT_TOKENS
 from core.features.encoded import Encoded
 from core.features.extract import autocast, by_length, to_device
 from core.models import blocks
@@ -36,10 +37,14 @@ def every_block(network: Network, encoded: Encoded, indices: np.ndarray, *, prec
         for batch in by_length(encoded, indices):
             inputs = to_device(encoded.batch(batch), network.device)
             caught.clear()
+            mask = inputs.get("attention_mask")
             with autocast(precision, network.device):
-                last = network.features(**inputs)
-                pooled = {name: network.pool(value.transpose(0, 1) if network.tokens_first else value,
-                                             inputs.get("attention_mask"))
+                if network.pooling == TAUGHT_TOKENS:
+                    mask = _taught(encoded, batch).to(network.device)
+                    last = network.pool(network.body(**inputs).last_hidden_state, mask)
+                else:
+                    last = network.features(**inputs)
+                pooled = {name: network.pool(value.transpose(0, 1) if network.tokens_first else value, mask)
                           for name, value in caught.items()}
             pooled[f"block {len(members) - 1}"] = last
             for name, values in pooled.items():
@@ -51,6 +56,11 @@ def every_block(network: Network, encoded: Encoded, indices: np.ndarray, *, prec
         for handle in handles:
             handle.remove()
     return {name: found[name] for name in network.stack.names}
+
+
+def _taught(encoded: Any, batch: np.ndarray) -> torch.Tensor:
+    """(n_rows, n_tokens) 0/1: the tokens of these rows that are taught."""
+    return (encoded.labels(batch) >= 0).long()  # type: ignore[no-any-return]
 
 
 def _before(caught: dict[str, torch.Tensor]) -> Callable[..., None]:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from core.domain.freeze import FreezePlan
+from core.domain.recipe import TAUGHT_TOKENS
 from core.models import blocks as blocks_module
 from core.models.blocks import Stack
 
@@ -150,10 +151,10 @@ class Network(nn.Module):
 def pool(hidden: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor:
     """(n_rows, n_tokens, width) and a 0/1 mask -> (n_rows, width) in fp32.
 
-    `mean` over the mask, `cls` the first real token, `last` the last real token.
+    `mean` (and `taught`, whose mask is another) over the mask, `cls` the first real token, `last` the last real token.
     """
     hidden = hidden.float()
-    if how == "mean":
+    if how in ("mean", TAUGHT_TOKENS):
         weights = mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
     rows = torch.arange(hidden.shape[0], device=hidden.device)

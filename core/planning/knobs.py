@@ -15,7 +15,7 @@ from core import tasks
 from core.domain.dataset import Task
 from core.domain.freeze import HEAD
 from core.domain.model import ModelFacts, Weights
-from core.domain.recipe import ADAMW, PAGED_ADAMW, HeadInit, Recipe
+from core.domain.recipe import ADAMW, PAGED_ADAMW, TAUGHT_TOKENS, HeadInit, Recipe
 from core.domain.targets import SPECS
 from core.errors import PatternError, RecipeError
 from core.models import methods
@@ -83,8 +83,10 @@ KNOBS: tuple[Knob, ...] = (
          help="Longer gradients are shortened to this length, so that one odd batch cannot wreck the weights."),
     Knob(field="dropout", label="Dropout", kind="number", minimum=0.0, maximum=0.9, step=0.05,
          help="Share of activations switched off at random while training, against memorising."),
-    Knob(field="pooling", label="Pooling", kind="choice", options=("auto", "mean", "cls", "last"),
-         help="How the vectors of all tokens become one: auto takes what the base model was trained with."),
+    Knob(field="pooling", label="Pooling", kind="choice", options=("auto", "mean", "cls", "last", TAUGHT_TOKENS),
+         help="How the vectors of all tokens become one: auto takes what the base model was trained with. A language "
+              "model is not trained on that vector; it is what the Features page compares: the mean over the whole "
+              "text (auto), or over the taught tokens alone (taught)."),
     Knob(field="head_init", label="Head starts from", kind="choice", options=tuple(map(str, HeadInit)),
          help="probe starts from the solved linear probe (better and nearly free), random from noise."),
     Knob(field="precision", label="Number format", kind="choice", options=("auto", "fp32", "bf16", "fp16"),
@@ -220,6 +222,8 @@ def _against(recipe: Recipe, facts: ModelFacts) -> list[str]:
     if facts.image_size and recipe.pooling not in poolings:
         found.append(f"Pooling is {recipe.pooling!r}, which is for texts; {facts.id} pools pictures by "
                      f"{facts.pooling!r}. Choose auto.")
+    if recipe.pooling == TAUGHT_TOKENS and recipe.task.labelled:
+        found.append(f"Pooling is {TAUGHT_TOKENS!r}; only rows of a language model have taught tokens. Choose auto.")
     method = methods.REGISTRY.get(recipe.method)
     if method and recipe.batch_size < 2 and follows_batches(recipe, facts):
         found.append(f"Batch size is 1; the BatchNorm layers of {facts.id} need at least two rows for the "

@@ -103,6 +103,10 @@ class _WithPrefix:
             self.inputs.runner.current = tensors.pop("prefix").to(self.inputs.network.device)
         return tensors
 
+    def labels(self, indices: np.ndarray) -> torch.Tensor:
+        """Of a language model's rows: their taught tokens; see `TaughtRows`."""
+        return self.inputs.encoded.labels(indices)  # type: ignore[attr-defined, no-any-return]
+
 
 class LengthBuckets(Sampler[list[int]]):
     """Batches of rows of like length in random order, the same for the same (seed, epoch); see `batches_an_epoch` for

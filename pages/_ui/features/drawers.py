@@ -14,7 +14,7 @@ from core.plots import shift_geometry, shift_map
 from core.plots.shift_map import Colouring
 from pages._ui import charts, shell
 from pages._ui.features import bar, downloads, lens
-from pages._ui.features.numbers import card
+from pages._ui.features.numbers import card, pooled_over
 
 
 def section(ws: str, chosen: bar.Chosen, compared: FeatureComparison, block: int, found: Availability) -> None:
@@ -173,7 +173,7 @@ def _break_it(compared: FeatureComparison, block: int) -> None:
 def _pooled(compared: FeatureComparison) -> str:
     if compared.dataset.task.labelled:
         return "the mean over tokens (or over places of a picture), as the head pools them"
-    return "the mean over all tokens of its text, context and taught ones alike"
+    return pooled_over(compared)
 
 
 _READINGS: tuple[tuple[str, Callable[[Any], float | None], str], ...] = (

@@ -17,7 +17,7 @@ from core.plots.shift_map import Colouring
 from core.plots.theme import Chart
 from pages._ui import pictures, point_map, shell
 from pages._ui.features import bar, cards, downloads
-from pages._ui.features.numbers import card
+from pages._ui.features.numbers import card, pooled_over
 
 if TYPE_CHECKING:
     from core.shift.footer import Map
@@ -80,7 +80,7 @@ def _map(ws: str, chosen: bar.Chosen, compared: FeatureComparison, look: bar.Loo
     said = "the same at every position of the slider: those recorded while training"
     st.caption(f"{n:,} rows, {said if chosen.replayed else 'the same in both panes'}.")
     if not compared.dataset.task.labelled:
-        st.caption("A point is a row: the mean over all tokens of its text, context and taught ones alike.")
+        st.caption(f"A point is a row: {pooled_over(compared)}.")
     _footer(drawn)
     st.caption(NOTES[look.view])
     api, selected, share = shell.api(), picked(compared), _share()

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.analysis import CARDS, FeatureComparison
+from core.domain.recipe import TAUGHT_TOKENS
 from core.domain.run import Interval
 from core.plots import shift_blocks
 from core.plots.numbers import measured, p_value
@@ -19,6 +20,13 @@ def card(key: str) -> str:
     """A number's "?" card: what it means, what it reads when nothing happened, how it can mislead."""
     found = CARDS[key]
     return f"{found.meaning} **{found.baseline}**" + (f" Careful: {found.trap}" if found.trap else "")
+
+
+def pooled_over(compared: FeatureComparison) -> str:
+    """What one vector of a language model's row is made of."""
+    of = {TAUGHT_TOKENS: "the mean over the taught tokens of its text", "cls": "its first token",
+          "last": "its last token"}
+    return of.get(compared.pooling, "the mean over all tokens of its text, context and taught ones alike")
 
 
 def headline(compared: FeatureComparison, block: int) -> None:
