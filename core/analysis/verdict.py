@@ -121,7 +121,7 @@ def _untouched(ended: Ended, split: Split, seeds: Sequence[Ended]) -> Line:
     mine, theirs = predictions.read(ended.folder, split), predictions.read_base(ended.folder, split)
     paired = mine is not None and theirs is not None and mine.same_rows(theirs)
     difference = (_paired(metric, mine.judged, theirs.judged) if paired and mine and theirs
-                  else _apart(value, reference))
+                  else apart(value, reference))
     return _line(split, metric, value, reference, difference, _floor(ended, metric, split, seeds), UNTOUCHED)
 
 
@@ -159,7 +159,7 @@ def _paired(metric: Metric, mine: Judged, theirs: Judged) -> Interval:
     return found.difference
 
 
-def _apart(value: Interval, reference: Interval) -> Interval:
+def apart(value: Interval, reference: Interval) -> Interval:
     """The difference of two measurements without their rows, as if these were independent: wider than paired."""
     gap = value.value - reference.value
     return Interval(value=gap, low=gap - math.hypot(value.value - value.low, reference.high - reference.value),

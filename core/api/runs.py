@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from core import files, values
 from core.analysis import curves as curve_points
-from core.analysis import damage, fault_report, forgetting, judged_rows, predictions, samples, verdict
+from core.analysis import damage, fault_report, forgetting, judged_rows, learn_forget, predictions, samples, verdict
 from core.analysis.comparison import recipe_of
 from core.analysis.curves import Curves
 from core.analysis.judged_rows import JudgedRows
@@ -28,6 +28,7 @@ from core.errors import NewerVersionError, RecipeError, ThawError
 from core.models import origin
 from core.planning import names
 from core.planning import recipes as planning
+from core.plots.learn_forget import Point
 from core.store.jobs import NewJob
 from core.unforeseen import is_disk_full
 
@@ -121,6 +122,15 @@ class Runs:
                   if run.experiment is not None and other.experiment == run.experiment and other.id != run.id
                   and (found := self.result_of(other)) is not None]
         return [Ended(run=other, result=found, name=names.one(other)) for other, found in others]
+
+    def learn_forget(self, ws: str, ids: Sequence[str]) -> list[Point]:
+        """What language runs learned against what they forgot, as they ended and at their checkpoints: for
+        `core.plots.learn_forget.chart`."""
+        runs = [self.get(ws, id) for id in ids]
+        called = names.short(runs)
+        ended = [Ended(run=run, result=found, name=called[run.id]) for run in runs
+                 if run.recipe is not None and (found := self.result_of(run)) is not None]
+        return learn_forget.points(ended)
 
     def samples(self, ws: str, id: str) -> Samples | None:
         """What a language model said to fixed prompts at each evaluation, compared with the untouched model; None

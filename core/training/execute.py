@@ -186,7 +186,7 @@ def _checkpointing(session: Session, network: Network) -> None:
 
 
 def _fit(session: Session, inputs: Inputs) -> Trained:
-    from core.training import checkpoints, recorder, sampler, trainer
+    from core.training import checkpoints, recorder, sampler, trainer, watch
 
     folder = session.run_dir / "checkpoints"
     checkpoint = _checkpoint(session, folder) if session.resume else None
@@ -199,6 +199,7 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
                                                   folder=session.run_dir / "features"))
     if not session.task.card.new_head:
         fit.add_callback(sampler.Sampler(session, inputs))
+        fit.penalty = watch.Watch(session, inputs).penalty
     if checkpoint is None and len(session.validation):  # where it starts from, so that curves begin at step 0
         if session.base_outputs is not None and session.card.weights is Weights.PRETRAINED:
             fit.record(session.base_outputs)  # the base model and its solved head: known from the cached features

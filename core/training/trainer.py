@@ -58,6 +58,8 @@ class ThawTrainer(Trainer):
         self.validation_rows = validation
         self.observer = observer
         self._outputs: dict[int, Outputs] = {}
+        self.penalty: Callable[[int, float], float] | None = None
+        """What the evaluation of a step with that loss loses in the choice of the checkpoint, for another reason."""
         self._best_kept: Outputs | None = None
         """What the network said where it scored best."""
         self.started = time.monotonic() - elapsed
@@ -113,7 +115,9 @@ class ThawTrainer(Trainer):
                          | {self.state.global_step: kept})
         found = evaluate.scores(self.inputs.task, kept, self.inputs.rows, self.validation_rows)
         selection = merit(found) - LOSS_WEIGHT * math.tanh(found["loss"])
-        metrics = {f"eval_{name}": value for name, value in found.items()} | {"eval_selection": selection}
+        out = self.penalty(self.state.global_step, found["loss"]) if self.penalty is not None else 0.0
+        metrics = ({f"eval_{name}": value for name, value in found.items()}
+                   | {"eval_selection": selection - out, "eval_out": out})
         self.observer.evaluation(step=self.state.global_step, epoch=float(self.state.epoch or 0.0),
                                  samples=self.samples, seconds=self.elapsed, **found)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -131,6 +135,8 @@ class ThawTrainer(Trainer):
         now = Scored(merit=metrics["eval_selection"], kept=self._outputs.get(self.state.global_step))
         if before is None or self.state.best_global_step != before:
             self._best_kept = now.kept
+        elif metrics["eval_out"] > 0:  # as good on the task, but out of bounds
+            return False
         best = Scored(merit=self.state.best_metric or 0.0, kept=self._best_kept)
         keep = self.inputs.task.as_good(now, best, self.inputs.rows, self.validation_rows)
         if keep:

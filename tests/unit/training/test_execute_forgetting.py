@@ -13,7 +13,7 @@ import pytest
 import torch
 import transformers
 
-from core.analysis import predictions, samples, verdict
+from core.analysis import learn_forget, predictions, samples, verdict
 from core.analysis.forgetting import Word
 from core.data import panel
 from core.data.panel import Document
@@ -160,3 +160,40 @@ def test_the_untouched_model_is_asked_where_a_run_starts_elsewhere(
     assert fresh is not None and lora is not None and not fresh.starts_untouched
     assert [asked.untouched for asked in fresh.asked] == [asked.untouched for asked in lora.asked]
     assert [asked.answers[0].text for asked in lora.asked] == [asked.untouched for asked in lora.asked]
+
+
+def test_the_checkpoint_is_chosen_within_a_bound_on_forgetting(
+        model: Path, dataset: Dataset, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The panel is of words that the rows never say, so that every step forgets more."""
+    folder = settings.workspace(WORKSPACE) / "datasets" / dataset.id / "rows.parquet"
+    table = pq.read_table(folder)
+    said = [" ".join(word for word in text.split() if word not in tiny.TOPICS["tech"])
+            for text in table["text"].to_pylist()]
+    pq.write_table(table.set_column(1, "text", pa.array(said)), folder)
+    words = tiny.TOPICS["tech"]
+    documents = tuple(Document(domain=name, text=" ".join(words[place:] + words[:place]))
+                      for name in panel.BY_NAME for place in range(4))
+    monkeypatch.setattr(panel, "load", lambda **options: documents)
+
+    free, _ = run("full", model, dataset, settings, tmp_path / "free", early_stopping_patience=0)
+    way = learn_forget.by_step(tmp_path / "free" / "forgetting.jsonl")
+    steps = sorted(way)
+    changes = [way[step]["change"]["value"] for step in steps]
+    assert steps[0] == 0 and changes[0] == 0.0 and changes == sorted(changes) and len(steps) == 5
+    assert free.best_step == steps[-1]
+
+    bound = (changes[2] + changes[3]) / 2
+    bounded, _ = run("full", model, dataset, settings, tmp_path / "bounded", forgetting_bound=bound,
+                     early_stopping_patience=0)
+    assert bounded.best_step == steps[2]
+    assert bounded.panel_change is not None and free.panel_change is not None
+    assert bounded.panel_change.value < bound < free.panel_change.value
+    none, _ = run("full", model, dataset, settings, tmp_path / "none", forgetting_bound=changes[1] / 2,
+                  early_stopping_patience=0)
+    assert none.best_step == steps[1]  # none is within: the one that forgot least
+
+    points = learn_forget.points([ended(tmp_path / "free", free), ended(tmp_path / "bounded", bounded)])
+    assert [point.step for point in points] == [*steps, None, *steps, None]
+    assert [point.step for point in points[:6] if point.kept] == [free.best_step]
+    final = points[5]
+    assert final.learns and final.forgets and final.forgot == free.panel_change
