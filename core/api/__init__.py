@@ -15,6 +15,7 @@ from core.analysis.comparison import Comparison, ComparisonRow, SeedGroup
 from core.analysis.curves import Curves
 from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
+from core.analysis.samples import Answer, Asked
 from core.api.data import Data
 from core.api.desk import Desk
 from core.api.experiments import Experiments
@@ -36,9 +37,10 @@ from core.recorded import WORKSPACE as RECORDED
 from core.recorded import Card
 from core.settings import Settings
 
-__all__ = ["RECORDED", "SHOWN_COLUMNS", "AugmentedRow", "Card", "Changes", "Comparison", "ComparisonRow", "Curves",
-           "Data", "Experiments", "Features", "JudgedRows", "Leaks", "Mending", "MethodChoice", "Models", "Progress",
-           "RowPage", "Runs", "SeedGroup", "ShiftLook", "Step", "TablePreview", "Thaw"]
+__all__ = ["RECORDED", "SHOWN_COLUMNS", "Answer", "Asked", "AugmentedRow", "Card", "Changes", "Comparison",
+           "ComparisonRow", "Curves", "Data", "Experiments", "Features", "JudgedRows", "Leaks", "Mending",
+           "MethodChoice", "Models", "Progress", "RowPage", "Runs", "SeedGroup", "ShiftLook", "Step", "TablePreview",
+           "Thaw"]
 
 
 class Thaw:

@@ -41,6 +41,7 @@ class RunCurves:
     """Training loss."""
     eval_steps: Sequence[float] = field(default_factory=list)
     eval_losses: Sequence[float] = field(default_factory=list)
+    """Empty where the metric is that loss."""
     scores: Sequence[float] = field(default_factory=list)
     """The metric on validation rows."""
     metric: Metric = METRICS[0]
@@ -64,9 +65,10 @@ def run_chart(curves: RunCurves, *, total_steps: int | None = None, ended: bool 
                     row=1, col=1, line={"color": palette.TRAINING, "width": 2},
                     hovertemplate="step %{x}<br>training loss %{y:.4f}<extra></extra>")
     colour = palette.arm(0).colour
-    fig.add_scatter(x=curves.eval_steps, y=curves.eval_losses, name="validation loss", mode="lines+markers",
-                    row=1, col=1, line={"color": colour, "width": 2},
-                    hovertemplate="step %{x}<br>validation loss %{y:.4f}<extra></extra>")
+    if len(curves.eval_losses):
+        fig.add_scatter(x=curves.eval_steps, y=curves.eval_losses, name="validation loss", mode="lines+markers",
+                        row=1, col=1, line={"color": colour, "width": 2},
+                        hovertemplate="step %{x}<br>validation loss %{y:.4f}<extra></extra>")
     name = curves.metric.on("validation")
     fig.add_scatter(x=curves.eval_steps, y=curves.scores, name=name, mode="lines+markers", row=2, col=1,
                     line={"color": palette.arm(4).colour, "width": 2}, marker={"symbol": "square"},

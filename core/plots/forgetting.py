@@ -31,7 +31,7 @@ def changes(domains: Sequence[Domain]) -> Chart:
     """A line a domain: the change with its 95 % interval, and a grey band where it means nothing. Right is forgetting.
     """
     order = list(domains)[::-1]
-    fig = figure(x_title="Change of the loss on texts it never saw, nats a token<br>← learned · forgot →",
+    fig = figure(x_title="Change of the loss, nats a token<br>← learned · forgot →",
                  height=150 + 38 * max(2, len(order)), legend=False)
     fig.add_vline(x=0, line={"color": palette.BASE, "width": 1.5})
     for row, found in enumerate(order):

@@ -10,11 +10,12 @@ __all__ = ["about", "count", "decimals", "duration", "measured", "p_value", "rou
 
 
 def decimals(low: float, high: float) -> int:
-    """Decimals that an interval supports: the first digit of its half width is the last one shown (2 to 4)."""
+    """Decimals that an interval supports: the first digit of its half width is the last one shown (at most 4; 2 where
+    it is up to a half)."""
     half = abs(high - low) / 2
     if not math.isfinite(half) or half <= 0:
         return 3
-    return min(4, max(2, math.ceil(-math.log10(half))))
+    return min(4, max(2 if half <= 0.5 else 0, math.ceil(-math.log10(half)), 1 if half < 5 else 0))
 
 
 def measured(value: float, low: float, high: float) -> str:

@@ -35,7 +35,8 @@ def table(rows: Sequence[Mapping[str, Any]], *, key: str, alt: str, pictures: bo
     """Rows as a table; with pictures, rows are tall enough to see them. Returns the place of the row that is picked,
     where one may be."""
     options: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-row"} if pick else {}
-    config = {"picture": st.column_config.ImageColumn("Picture", width="small", pinned=True)} if pictures else None
+    config: dict[str, Any] = {"Row": st.column_config.NumberColumn(width=70)}
+    config |= {"picture": st.column_config.ImageColumn("Picture", width="small", pinned=True)} if pictures else {}
     picked: Any = st.dataframe(inert(rows), hide_index=True, key=key, alt=alt, column_config=config,
                                row_height=ROW_HEIGHT if pictures else None, height=height, **options)
     return list(picked.selection.rows) if pick else []

@@ -213,6 +213,7 @@ def put_language_runs(settings: Settings, dataset: Dataset) -> dict[str, str]:
                                 "from": "precision"}} if trained else {}))
         files.write_json(Path(claim.run.folder) / "result.json", codec.to_json(result))
         if trained:
+            put_samples(Path(claim.run.folder))
             steps = [(2.0 + s, "step", {"step": s, "total_steps": 60, "loss": 3.3 - s / 200, "samples": 4 * s,
                                         "seconds": float(s), "memory_bytes": 10**8}) for s in range(5, 61, 5)]
             evals = [(70.0 + s, "eval", {"step": s, "loss": 3.26 - s / 220, "perplexity": 26 - s / 10.0,
@@ -220,3 +221,16 @@ def put_language_runs(settings: Settings, dataset: Dataset) -> dict[str, str]:
             store.events.append(run_id, [(1.0, "phase", {"phase": "training"}), *steps, *evals])
         store.queue.finish(run_id, fence=claim.fence, status=Status.DONE)
     return dict(zip(LOSSES, ids, strict=True))
+
+
+def put_samples(folder: Path) -> None:
+    """What a run said to two prompts at five steps, as the engine leaves it."""
+    import json
+
+    said = ["in a house. <b>The</b> house was *big*.", "in a hut. <b>The</b> hut was *big*.", "a hut stood there",
+            "there lived a king, who had a daughter", "there lived an old king, who had a daughter\n\nThe end"]
+    lines = [{"step": step, "answers": [
+        {"prompt": "Once upon a time", "text": text, "seed": None, "ended": step == 60},
+        {"prompt": "Once upon a time", "text": f"{text} indeed", "seed": 1, "ended": True}]}
+        for step, text in zip((0, 15, 30, 45, 60), said, strict=True)]
+    (folder / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.conftest import write_language_dataset
@@ -45,6 +47,28 @@ def test_the_method_without_training_is_called_the_untouched_model(app, runs):
     (table,) = [frame.value for frame in app("compare", runs=",".join(runs.values())).dataframe
                 if "Test loss" in frame.value]
     assert list(table["Run"]) == ["LoRA", "Untouched model"]
+
+
+def sent(at):
+    """Label -> pieces of the texts that the browser is given."""
+    found = [json.loads(e.proto.json) for e in at.get("bidi_component") if "pieces" in e.proto.json]
+    return {part["label"]: [(piece["kind"], piece["text"]) for piece in part["pieces"]] for part in found}
+
+
+def test_answers_are_a_column_a_step_beside_the_untouched_model(app, runs):
+    at = app("run", run=runs["lora"])
+    assert "What it answers" in shown(at)
+    found = sent(at)
+    assert [label.partition(":")[0] for label in found] == [
+        "The untouched model's answer", "Answer at step 30", "Answer at step 45", "Answer at step 60"]
+    last = next(pieces for label, pieces in found.items() if "step 60" in label)
+    said = "".join(text for kind, text in last if kind != "gone")
+    assert said == "there lived an old king, who had a daughter\n\nThe end"
+    assert {kind for kind, _ in last} >= {"new", "gone"}
+    assert sum("did not stop by itself" in str(caption.value) for caption in at.caption) == 2
+    at.selectbox(key=f"prompt_{runs['lora']}").set_value(1).run()
+    assert any(label.endswith("indeed") for label in sent(at))
+    assert "What it answers" not in shown(app("run", run=runs["probe"]))
 
 
 def test_a_classifier_has_a_card_against_the_probe(app, ended):

@@ -16,7 +16,7 @@ from core.plots import curves as curve_plots
 from core.plots.numbers import count, duration, measured, share, size
 from pages._ui import charts, downloads, guard, leaks, live, shell
 from pages._ui.compare import judged
-from pages._ui.runs import changed, tally, verdict
+from pages._ui.runs import changed, samples, tally, verdict
 from pages._ui.train import recipe_form
 from pages._ui.words import word
 
@@ -107,6 +107,7 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
                 charts.show(chart, key=f"curves_{run_id}")
             else:  # one dot is no chart
                 st.markdown(f"**{shell.escape(chart.title)}**")
+        samples.section(ws, run)
         for note in state.notes:
             st.caption(f":material/info: {shell.escape(note)}")
 
@@ -117,7 +118,8 @@ def curve_data(curves: Curves) -> curve_plots.RunCurves:
     evals = [point for point in curves.evals if metric.name in point]
     return curve_plots.RunCurves(
         steps=[p["step"] for p in curves.steps], losses=[p["loss"] for p in curves.steps],
-        eval_steps=[p["step"] for p in evals], eval_losses=[p["loss"] for p in evals],
+        eval_steps=[p["step"] for p in evals],
+        eval_losses=[] if metric.name == "loss" else [p["loss"] for p in evals],
         scores=[p[metric.name] for p in evals], metric=metric)
 
 

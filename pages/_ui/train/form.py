@@ -67,8 +67,8 @@ def model(task: Task) -> str:
     names = {id: m.name for id, m in fitting.items()} | {OTHER: "Another: hub id or local folder…"}
     choice = st.selectbox("Base model", list(names), key=key, help=word("base model"), persist_state="session",
                           format_func=names.__getitem__)
-    others = [f"{m.name} (it is for {_kinds(m.tasks)})" for id, m in every.items() if id not in fitting]
-    note = f" Not offered, as this dataset holds {things(task)}: {', '.join(others)}." if others else ""
+    others = [f"{m.name} (it is for {_kinds(m.tasks, task)})" for id, m in every.items() if id not in fitting]
+    note = f" Not offered, as this dataset holds {_held(task)}: {', '.join(others)}." if others else ""
     if choice != OTHER:
         st.caption(fitting[str(choice)].description + note)
         return str(choice)
@@ -88,12 +88,20 @@ def cautions(dataset: Dataset) -> None:
 def wrong_task(facts: ModelFacts, task: Task) -> None:
     """Say that an inspected model cannot take this dataset."""
     shell.problem(f"{facts.id} cannot learn from this dataset.",
-                  why=f"The model is for {_kinds(facts.tasks)}; the dataset holds {things(task)}.",
+                  why=f"The model is for {_kinds(facts.tasks, task)}; the dataset holds {_held(task)}.",
                   remedy="Choose another base model, or a dataset that fits this one.")
 
 
-def _kinds(tasks: Sequence[Task]) -> str:
-    return " and ".join(things(t) for t in tasks)
+def _held(task: Task) -> str:
+    """What a dataset for that task holds."""
+    return things(task) if task.labelled else "texts without classes, for language models"
+
+
+def _kinds(able: Sequence[Task], wanted: Task) -> str:
+    """What a model of these tasks is for, said where another one is wanted."""
+    found = dict.fromkeys(things(Task.on(task.content)) for task in able)
+    classes = "" if wanted.labelled else " with classes"
+    return " and ".join(f"{name}{classes}" for name in found)
 
 
 def default(ws: str, dataset_ref: str, model_id: str, method: str, level: str, *, seed: int = 0,
