@@ -48,11 +48,8 @@ def run(args: Namespace, settings: Settings) -> int:
     methods = list(dict.fromkeys(name.strip() for name in args.methods.split(",") if name.strip()))
     for name in methods:
         get(name)
-    from core.data.check import Options
-
-    dataset = sources.dataset(args.data, shift=args.shift_data, text=args.text, label=args.label, settings=settings,
-                              workspace=args.workspace,
-                              options=Options(fix_leaks=args.fix_leaks, merge_labels=args.merge_labels))
+    dataset = sources.dataset(args.data, shift=args.shift_data, wanted=sources.wanted(args), settings=settings,
+                              workspace=args.workspace, options=sources.options(args))
     facts = sources.model(args.model, settings=settings, workspace=args.workspace)
     check_task(dataset, facts)
     methods, skipped = _applicable(methods, facts)

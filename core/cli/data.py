@@ -34,13 +34,12 @@ def check(args: Namespace, settings: Settings) -> int:
 def _report(args: Namespace, settings: Settings) -> ImportReport:
     """Of a file that is looked at now; of a dataset as its import left it, a bundled one fetched on first use."""
     from core.data import library, meter
-    from core.data.check import Options, check_file
+    from core.data.check import check_file
 
-    options = Options(fix_leaks=args.fix_leaks, merge_labels=args.merge_labels)
+    options = sources.options(args)
     path = Path(args.file).expanduser()
     if not path.exists() and sources.is_dataset(args.file):
-        found = sources.dataset(args.file, shift=None, text=None, label=None, settings=settings,
-                                workspace=args.workspace)
+        found = sources.dataset(args.file, shift=None, settings=settings, workspace=args.workspace)
         return library.read_report(found, settings=settings, workspace=args.workspace)
     line = output.ProgressLine(f"{path.name}:")
     if args.shift_of:
@@ -49,7 +48,7 @@ def _report(args: Namespace, settings: Settings) -> ImportReport:
         line.done("checked")
         return report
     with meter.watched(line.amount):
-        report = check_file(path, text=args.text, label=args.label, settings=settings, options=options)
+        report = check_file(path, wanted=sources.wanted(args), settings=settings, options=options)
     line.done("checked")
     return report
 
@@ -59,14 +58,14 @@ def _as_shift_set(path: Path, args: Namespace, options: Options, settings: Setti
     import dataclasses
     import tempfile
 
-    from core.data import attach, ingest, library, roles, tables
+    from core.data import attach, ingest, library, shapes, tables
     from core.data.check import examine
 
     base = library.load(args.shift_of, settings=settings, workspace=args.workspace)
     table = tables.read(path, settings=settings)
-    proposals = roles.choose(table, text=args.text, label=args.label)
+    chosen = shapes.choose(table, sources.wanted(args).like(base))
     depth = base.reading.depth if base.reading else None
-    examined = examine(table, roles={name: p.role for name, p in proposals.items()}, settings=settings,
+    examined = examine(table, roles=chosen.roles, settings=settings, why=chosen.why,
                        options=dataclasses.replace(options, thorough=False, depth=depth))
     with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
         other = ingest.write(examined, name=path.stem, folder=Path(temporary), source=path.name)
@@ -83,7 +82,14 @@ def _print(report: ImportReport) -> None:
         print(f"  … and {len(report.left_out) - SHOWN:,} more (--json lists all)")
     print("\n" + output.table(["column", "role", "why"],
                               [[n, role, report.evidence.get(n, "")] for n, role in report.columns.items()]))
-    print("\n" + output.table(["class", "rows"], [[name, f"{count:,}"] for name, count in report.classes.items()]))
+    if report.shape:
+        what = "conversations" if report.shape == "chat" else "passages of text"
+        print(f"\nrows for a language model: {what}, because {report.shape_evidence or 'the columns say so'}"
+              + (f"; {report.groups:,} groups that no split cuts" if report.groups else ""))
+        if report.passages:
+            print(f"{report.rows_kept:,} documents became {report.passages:,} passages")
+    else:
+        print("\n" + output.table(["class", "rows"], [[name, f"{count:,}"] for name, count in report.classes.items()]))
     if report.splits:
         print("\n" + output.table(["split", "rows"],
                                   [[name, f"{sum(counts.values()):,}"] for name, counts in report.splits.items()]))

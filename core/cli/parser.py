@@ -40,9 +40,8 @@ def _data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         dest="data_command", required=True, metavar="COMMAND")
     check = _add(data, "check", "the import report of a file, before anything is accepted; or of a dataset")
     check.add_argument("file", metavar="FILE_OR_ID")
-    check.add_argument("--text", metavar="COLUMN",
-                       help="column that holds the text, or names the pictures (default: proposed)")
-    check.add_argument("--label", metavar="COLUMN", help="column that holds the label")
+    _columns(check)
+    check.add_argument("--model", metavar="ID", help="a base model: its tokens are counted (taught, context, cut)")
     check.add_argument("--shift-of", metavar="ID", help="the file as the shift set of this dataset: leaks from its "
                                                         "training rows, classes that are unknown or missing")
     _mending(check)
@@ -62,6 +61,31 @@ def _data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     undo.set_defaults(handler="data_undo")
 
 
+def _columns(parser: argparse.ArgumentParser) -> None:
+    """What the rows of a file are for, and which column is what; all of it is proposed where it is not said."""
+    from core.domain.dataset import Task
+
+    parser.add_argument("--task", choices=("language", *Task), metavar="TASK",
+                        help="what a model is to learn of a file: language, text-classification or "
+                             "image-classification (default: seen in the file)")
+    parser.add_argument("--shape", metavar="SHAPE",
+                        help="how rows for language models are written: text, chat, prompt-response, alpaca, messages "
+                             "or sharegpt (default: seen in the file)")
+    parser.add_argument("--text", metavar="COLUMN", help="text column, or the one that names the pictures")
+    parser.add_argument("--label", metavar="COLUMN", help="label column")
+    parser.add_argument("--prompt", metavar="COLUMN", help="column of what is asked")
+    parser.add_argument("--response", metavar="COLUMN", help="column of the answers")
+    parser.add_argument("--messages", metavar="COLUMN", help="column of whole conversations as JSON")
+    parser.add_argument("--group", metavar="COLUMN",
+                        help="column whose equal cells no split parts: a book, an author (language models)")
+    parser.add_argument("--passage-tokens", type=int, default=None, metavar="N",
+                        help="about how many tokens a passage of a long text has (default: 220; 0 cuts nothing)")
+    parser.add_argument("--passage-overlap", type=int, default=0, metavar="N",
+                        help="tokens that a passage shares with the one before (default: 0)")
+    parser.add_argument("--lines", action="store_true",
+                        help="each line of a plain text file is a row for a language model")
+
+
 def _mending(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fix-leaks", action="store_true",
                         help="move validation and test rows with a twin on another side of the split "
@@ -78,8 +102,7 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
                               "such as bbc-news")
     compare.add_argument("--shift-data", metavar="FILE_OR_ID",
                          help="a labelled set of another domain, only evaluated on")
-    compare.add_argument("--text", metavar="COLUMN", help="text column of the file, or the one that names the pictures")
-    compare.add_argument("--label", metavar="COLUMN", help="label column of the file")
+    _columns(compare)
     _mending(compare)
     compare.add_argument("--model", required=True, metavar="ID",
                          help="a bundled model such as minilm, a hub id, or a folder")

@@ -57,7 +57,7 @@ def _second(name: str, own: str, *, settings: Settings, workspace: str) -> Datas
     from core.analysis import availability
     from core.data import library
 
-    found = sources.dataset(name, shift=None, text=None, label=None, settings=settings, workspace=workspace)
+    found = sources.dataset(name, shift=None, settings=settings, workspace=workspace)
     availability.check_second(found, library.load(own, settings=settings, workspace=workspace))
     return found
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import logs
 from core.cli import follow, output
 from core.cli.output import ProgressLine
-from core.domain.dataset import Dataset
+from core.domain.dataset import Dataset, Role, Task
 from core.domain.model import ModelFacts
 from core.domain.run import JobKind
 from core.errors import NotFoundError
@@ -19,40 +20,64 @@ from core.settings import Settings
 if TYPE_CHECKING:
     from core.data.check import Options
     from core.data.readers.table import Table
+    from core.data.shapes import Wanted
 
 
-def dataset(name: str, *, shift: str | None, text: str | None, label: str | None, settings: Settings, workspace: str,
+def wanted(args: Namespace) -> Wanted:
+    """What the command line says of a file's rows and columns. Raises DataError for a shape that there is not."""
+    from core.data.shapes import Wanted, wanted_form
+
+    task = Task.LANGUAGE_MODELLING if args.task == "language" else Task(args.task) if args.task else None
+    columns = {role: getattr(args, name) for name, role in _FLAGS.items()}
+    return Wanted(task=task, form=wanted_form(args.shape), columns=columns)
+
+
+def options(args: Namespace) -> Options:
+    """What the command line says of an import."""
+    from core.data.check import Options
+    from core.data.passages import PASSAGE_TOKENS
+
+    tokens = PASSAGE_TOKENS if args.passage_tokens is None else args.passage_tokens
+    return Options(fix_leaks=args.fix_leaks, merge_labels=args.merge_labels, passage_tokens=max(0, tokens),
+                   passage_overlap=max(0, args.passage_overlap), by_line=args.lines)
+
+
+_FLAGS = {"text": Role.TEXT, "label": Role.LABEL, "prompt": Role.PROMPT, "response": Role.RESPONSE,
+          "messages": Role.MESSAGES, "group": Role.GROUP}
+
+
+def dataset(name: str, *, shift: str | None, settings: Settings, workspace: str, wanted: Wanted | None = None,
             options: Options | None = None) -> Dataset:
     """A dataset of the workspace: an id, a bundled set (fetched on first use), or a file (checked and ingested).
 
-    shift: a second one, attached as its shift set. text, label: columns of a file (of the shift set too, where it has
-    them).
-    options: what is mended on the way.
+    shift: a second one, attached as its shift set. wanted: task, shape and columns of a file (the columns of the shift
+    set too, where it has them). options: how it is read, and what is mended on the way.
     """
-    found = _one(name, text=text, label=label, settings=settings, workspace=workspace, options=options)
+    found = _one(name, wanted=wanted, settings=settings, workspace=workspace, options=options)
     if shift is None:
         return found
     from core.data.attach import attach
     from core.data.check import Options
+    from core.data.shapes import Wanted
 
     if found.reading is not None:                                    # pictures of both are read alike
         options = dataclasses.replace(options or Options(), depth=found.reading.depth)
-    other = _one(shift, text=text, label=label, settings=settings, workspace=workspace, options=options,
-                 where_there=True)
+    alike = (wanted or Wanted()).like(found)
+    other = _one(shift, wanted=alike, settings=settings, workspace=workspace, options=options, where_there=True)
     attached = attach(found, other, settings=settings, workspace=workspace)
     for class_name, count in attached.unmatched.items():
         output.say(f"Shift set: {count:,} rows of class {class_name!r} are left out; {found.name} has no such class.")
     return attached.dataset
 
 
-def _one(name: str, *, text: str | None, label: str | None, settings: Settings, workspace: str, options: Options | None,
+def _one(name: str, *, wanted: Wanted | None, settings: Settings, workspace: str, options: Options | None,
          where_there: bool = False) -> Dataset:
     from core.data import bundled, library, meter
     from core.data.catalogue import DATASETS
 
     path = Path(name).expanduser()
     if path.exists():
-        return _ingest(path, text=text, label=label, settings=settings, workspace=workspace, options=options,
+        return _ingest(path, wanted=wanted, settings=settings, workspace=workspace, options=options,
                        where_there=where_there)
     if _is_bundled(name):
         if already := library.find(name, settings=settings, workspace=workspace):
@@ -93,25 +118,27 @@ def _with_cautions(found: Dataset) -> Dataset:
     return found
 
 
-def _ingest(path: Path, *, text: str | None, label: str | None, settings: Settings, workspace: str,
-            options: Options | None, where_there: bool) -> Dataset:
-    """where_there: `text` and `label` count only if the file has such columns."""
-    from core.data import meter, roles, tables
+def _ingest(path: Path, *, wanted: Wanted | None, settings: Settings, workspace: str, options: Options | None,
+            where_there: bool) -> Dataset:
+    """where_there: columns that are wanted count only if the file has them."""
+    from core.data import meter, shapes, tables
     from core.data.ingest import ingest
 
     line = ProgressLine(f"{path.name}:")
     with meter.watched(line.amount):
         table = tables.read(path, settings=settings)
+    wanted = wanted or shapes.Wanted()
     if where_there:
-        text, label = (name if name in table.columns else None for name in (text, label))
-    proposals = roles.choose(table, text=text, label=label)
-    evidence = {n: p.evidence for n, p in proposals.items()}
+        there = {role: name for role, name in wanted.columns.items() if name in table.columns}
+        wanted = dataclasses.replace(wanted, columns=there)
+    chosen = shapes.choose(table, wanted)
     with meter.watched(line.amount):
-        made, report = ingest(table, roles={n: p.role for n, p in proposals.items()}, evidence=evidence,
-                              source=path.name, name=path.stem.removesuffix(".tar"), settings=settings,
-                              workspace=workspace, options=options)
-    line.done(f"{report.rows_read:,} rows read = {report.rows_kept:,} kept + {len(report.left_out):,} left out; "
-              f"{_origin(table, {str(p.role): name for name, p in proposals.items()})}")
+        made, report = ingest(table, roles=chosen.roles, evidence=chosen.evidence, why=chosen.why, source=path.name,
+                              name=path.stem.removesuffix(".tar"), settings=settings, workspace=workspace,
+                              options=options)
+    passages = f" ({report.passages:,} passages)" if report.passages else ""
+    line.done(f"{report.rows_read:,} rows read = {report.rows_kept:,} kept{passages} + {len(report.left_out):,} left "
+              f"out; {_origin(table, {str(role): name for name, role in chosen.roles.items()})}")
     for finding in report.findings:
         if finding.severity != "info":
             output.say(f"  {finding.severity}: {finding.message}")
@@ -120,9 +147,13 @@ def _ingest(path: Path, *, text: str | None, label: str | None, settings: Settin
 
 def _origin(table: Table, chosen: dict[str, str]) -> str:
     """Where texts (or pictures) and labels come from, in words. chosen: role -> column."""
-    if table.by_folder:
+    if table.by_folder and "label" in chosen:
         kind = "texts" if table.pictures is None else "pictures"
         return f"{kind} labelled by their folders" + (", split by the folders above" if "split" in chosen else "")
+    if "label" not in chosen:
+        said = next((f"{word} from {chosen[role]!r}" for role, word in (
+            ("messages", "conversations"), ("prompt", "conversations"), ("text", "text")) if role in chosen), "text")
+        return said + "".join(f", {what} from {chosen[what]!r}" for what in ("group", "split") if what in chosen)
     content = f"text from {chosen['text']!r}" if table.pictures is None else f"pictures named by {chosen['image']!r}"
     return (f"{content}, label from {chosen['label']!r}"
             + (f", split from {chosen['split']!r}" if "split" in chosen else ""))

@@ -18,6 +18,7 @@ from core import files
 from core.data import duplicates, found, leaks, library, seal, versions
 from core.data import labels as labels_of
 from core.data.checks import shift as shift_checks
+from core.data.conversations import asked_and_answered, shown
 from core.data.found import Groups
 from core.data.ingest import DATASET, REPORT, ROWS, read_as_now, read_dataset, write_rows
 from core.data.pictures.depth import describe
@@ -25,7 +26,7 @@ from core.data.pictures.source import copy_pictures
 from core.data.report import WARNING, Finding, ImportReport, LeftOut, several
 from core.data.versions import Changes
 from core.domain import codec
-from core.domain.dataset import Dataset, Split
+from core.domain.dataset import Dataset, Shape, Split
 from core.errors import DataError
 from core.settings import Settings
 
@@ -106,37 +107,37 @@ def look(dataset: Dataset, other: Dataset, *, places: Places, labels: Mapping[st
     if dataset.rows(Split.SHIFT):
         raise DataError(f"{dataset.name} already has a shift set.",
                         remedy="Take it off on the dataset's page first, or use the dataset from before.")
-    if dataset.task != other.task:
-        raise DataError(f"{other.name} cannot be the shift set of {dataset.name}.",
-                        why="One holds texts, the other pictures.", remedy="Choose a shift set of the same kind.")
+    _check_alike(dataset, other)
     matched = match_labels(other.classes, dataset.classes, labels)
-    if not matched:
+    if not matched and dataset.task.labelled:
         raise DataError(f"No label of {other.name} is a class of {dataset.name}.",
                         why=f"One has {', '.join(other.classes[:8])}; the other {', '.join(dataset.classes[:8])}.",
                         remedy="Rename the labels of one of the two so that they agree, or choose the matches by hand.")
     base, shift = library.rows_of(places[0], dataset), library.rows_of(places[1], other)
-    lookup = np.asarray([dataset.classes.index(matched[name]) if name in matched else -1 for name in other.classes],
-                        dtype=np.int32)
+    # the last entries are those of rows without a label, −1
+    lookup = np.asarray([*(dataset.classes.index(matched[name]) if name in matched else -1 for name in other.classes),
+                         -1], dtype=np.int32)
     named, label = shift["label"].to_numpy(), lookup[shift["label"].to_numpy()]
-    groups = _groups(base, shift, places)
-    why = np.asarray([f"its label {name[:40]!r} is no class here" if name not in matched else ""
-                      for name in other.classes], dtype=object)[named]
+    groups, prompts = _groups(base, shift, places, dataset.shape), _prompts(base, shift, dataset)
+    why = np.asarray([*(f"its label {name[:40]!r} is no class here" if name not in matched else ""
+                        for name in other.classes), ""], dtype=object)[named]
     split = np.concatenate([np.asarray(base["split"].to_pylist()), np.full(len(label), Split.SHIFT.value)])
     if drop_leaks:
-        leaking = np.concatenate(shift_checks.leaking(split, groups.exact, groups.near)) - base.num_rows
+        leaking = np.concatenate(shift_checks.leaking(split, groups.exact, groups.near, prompts)) - base.num_rows
         why[leaking[why[leaking] == ""]] = "it repeats a training row"
     kept = np.asarray(why == "")
     every = np.concatenate([np.ones(base.num_rows, dtype=bool), kept])
     groups = Groups(exact=groups.exact[every], near=groups.near[every])
-    unmatched = Counter(other.classes[i] for i in named[label < 0].tolist())
+    unmatched = Counter(other.classes[i] for i in named[(label < 0) & (named >= 0)].tolist())
     ids = shift["row_id"].to_numpy()
     left_out = tuple(LeftOut(row=int(ids[at]), reason=str(why[at]), file=other.name)
                      for at in np.flatnonzero(~kept).tolist())
     shift, label = shift.filter(pa.array(kept)), label[kept]
     numbers = Counter(label.tolist())
-    counts = {name: numbers[i] for i, name in enumerate(dataset.classes)}
+    counts = {name: numbers[i] for i, name in (enumerate(dataset.classes) if dataset.task.labelled else [(-1, "")])}
     about = shift_checks.findings(row_id=np.concatenate([base["row_id"].to_numpy(), ids[kept]]), split=split[every],
-                                  exact=groups.exact, near=groups.near, counts=counts, name=other.name)
+                                  exact=groups.exact, near=groups.near, counts=counts, name=other.name,
+                                  prompts=None if prompts is None else prompts[every])
     return Look(base=base, shift=shift, label=label, matched=matched, unmatched=dict(unmatched), groups=groups,
                 left_out=left_out, counts=counts,
                 findings=(*about, *_unmatched(other, unmatched), *_other_depth(dataset, other)))
@@ -183,11 +184,33 @@ def report(other: Dataset, seen: Look, place: Path) -> ImportReport:
                                findings=found.trimmed(seen.findings))
 
 
-def _groups(base: Any, shift: Any, places: Places) -> Groups:
+def _check_alike(dataset: Dataset, other: Dataset) -> None:
+    """Raise DataError unless both hold rows of the same kind."""
+    if dataset.task.content is not other.task.content:
+        why = "One holds texts, the other pictures."
+    elif dataset.task.labelled != other.task.labelled:
+        why = "The rows of one have labels, those of the other have none."
+    elif dataset.shape is not other.shape and not dataset.task.labelled:
+        why = "One holds conversations, the other passages of text."
+    else:
+        return
+    raise DataError(f"{other.name} cannot be the shift set of {dataset.name}.", why=why,
+                    remedy="Choose a shift set of the same kind.")
+
+
+def _prompts(base: Any, shift: Any, dataset: Dataset) -> Any:
+    """Group numbers of the prompts of the rows of both; None where rows are no conversations."""
+    if dataset.task.labelled or dataset.shape is not Shape.CHAT:
+        return None
+    return duplicates.exact_groups([asked_and_answered(text)[0] for table in (base, shift)
+                                    for text in table["text"].to_pylist()])
+
+
+def _groups(base: Any, shift: Any, places: Places, shape: Shape) -> Groups:
     """Duplicates among the rows of both. Pictures are named after their pixels; which are nearly equal is known within
     each set."""
     if "text" in base.column_names:
-        texts = [*base["text"].to_pylist(), *shift["text"].to_pylist()]
+        texts = shown([*base["text"].to_pylist(), *shift["text"].to_pylist()], shape)
         exact = duplicates.exact_groups(texts)
         return Groups(exact=exact, near=duplicates.near_groups(texts, exact))
     exact = duplicates.exact_groups([*base["image"].to_pylist(), *shift["image"].to_pylist()])
@@ -232,7 +255,8 @@ def _write(dataset: Dataset, other: Dataset, seen: Look, *, places: Places, home
     result = dataclasses.replace(
         dataset, id=digest.hexdigest()[:16], content_hash=digest.hexdigest(), name=name, created=time.time(),
         source=source, rows_read=dataset.rows_read + other.rows_read,
-        rows_kept=len(rows["row_id"]), counts={**dataset.counts, Split.SHIFT.value: seen.counts})
+        rows_kept=len(rows["row_id"]), groups=len(np.unique(rows["group"])) if "group" in rows else 0,
+        counts={**dataset.counts, Split.SHIFT.value: seen.counts})
     target = home / result.id
     if (target / DATASET).is_file():
         return read_as_now(target, result)
@@ -248,8 +272,8 @@ def _write(dataset: Dataset, other: Dataset, seen: Look, *, places: Places, home
         if before is not None:
             found.write(folder, (*findings, *before), seen.groups)
         left_out = (*base_report.left_out, *report(other, seen, places[1]).left_out)
-        new = dataclasses.replace(base_report, splits=result.counts, left_out=left_out, rows_read=result.rows_read,
-                                  rows_kept=result.rows_kept,
+        new = dataclasses.replace(base_report, splits=result.counts, left_out=left_out, rows_kept=result.rows_kept,
+                                  rows_read=result.rows_kept + len(left_out), groups=result.groups, passages=0,
                                   findings=(*found.trimmed(findings), *base_report.findings))
         files.write_json(folder / REPORT, new.to_json())
         files.write_json(folder / DATASET, codec.to_json(result))
@@ -265,9 +289,18 @@ def _joined(seen: Look) -> dict[str, Any]:
     contents = [column for column in ("text", "image", "file") if column in base.column_names]
     return {"row_id": np.concatenate([base["row_id"].to_numpy(), start + shift["row_id"].to_numpy()]),
             **{c: pa.chunked_array([*base[c].chunks, *shift[c].chunks], type=pa.string()) for c in contents},
-            "label": np.concatenate([base["label"].to_numpy(), seen.label]),
+            **_joined_groups(base, shift), "label": np.concatenate([base["label"].to_numpy(), seen.label]),
             "split": np.concatenate([np.asarray(base["split"].to_pylist()),
                                      np.full(len(seen.label), Split.SHIFT.value)])}
+
+
+def _joined_groups(base: Any, shift: Any) -> dict[str, Any]:
+    """The groups of both, where one has some: those of the shift set are others than those of the dataset."""
+    if not any("group" in table.column_names for table in (base, shift)):
+        return {}
+    own, its = (table["group"].to_numpy() if "group" in table.column_names else np.arange(table.num_rows)
+                for table in (base, shift))
+    return {"group": np.concatenate([own, its + int(own.max(initial=-1)) + 1]).astype(np.int32)}
 
 
 def _moved(finding: Finding, start: int) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,17 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from core.data import duplicates, language, language_splits, meter, picture_duplicates, splits, tables
+from core.data import duplicates, language, language_splits, meter, picture_duplicates, shapes, splits, tables
 from core.data import leaks as groups_of
-from core.data import roles as role_finder
 from core.data.checks import registry
 from core.data.checks.context import Context
+from core.data.checks.language import closed_answers
+from core.data.conversations import shown
 from core.data.found import Groups, trimmed
 from core.data.passages import PASSAGE_TOKENS, Cutting
+from core.data.readers import folders
 from core.data.readers.table import Table
 from core.data.report import Finding, ImportReport
 from core.data.rows import Rows, build
-from core.domain.dataset import Depth, Reading, Role
+from core.data.shapes import Wanted
+from core.domain.dataset import Depth, Reading, Role, Shape
 from core.settings import Settings
 
 
@@ -50,6 +54,8 @@ class Options:
     """About how many tokens a passage of a long text has (see `passages.Cutting`); 0 cuts nothing."""
     passage_overlap: int = 0
     """Tokens that a passage begins with which end the one before."""
+    by_line: bool = False
+    """Each line of a plain text file is a row for a language model; else the file is one text, cut into passages."""
     depth: Depth | None = None
     """How pictures of more than 8 bits are read: as in the dataset whose shift set this is; None decides anew."""
 
@@ -69,33 +75,39 @@ class Examined:
     """Which rows are duplicates of each other."""
 
 
-def check_file(path: Path, *, text: str | None = None, label: str | None = None, settings: Settings,
-               options: Options | None = None) -> ImportReport:
+def check_file(path: Path, *, text: str | None = None, label: str | None = None, wanted: Wanted | None = None,
+               settings: Settings, options: Options | None = None) -> ImportReport:
     """The import report of a file or folder; nothing is written.
 
     text, label: column names (text: the one that names the pictures, where a table comes with them); proposed with
-    evidence when None. Raises DataError when the file cannot be read or no column fits; problems of its content are
-    findings, those with severity `error` keep it from being imported.
+    evidence when None. wanted: these, and the task, shape and other columns, instead. Raises DataError when the file
+    cannot be read or no column fits; problems of its content are findings, those with severity `error` keep it from
+    being imported.
     """
     table = tables.read(Path(path), settings=settings)
-    proposals = role_finder.choose(table, text=text, label=label)
-    found = examine(table, roles={name: p.role for name, p in proposals.items()}, settings=settings, options=options,
-                    evidence={name: p.evidence for name, p in proposals.items()})
+    chosen = shapes.choose(table, wanted or Wanted(columns={Role.TEXT: text, Role.LABEL: label}))
+    found = examine(table, roles=chosen.roles, settings=settings, options=options, evidence=chosen.evidence,
+                    why=chosen.why)
     return found.report
 
 
 def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, options: Options | None = None,
-            evidence: Mapping[str, str] | None = None) -> Examined:
-    """Build the rows of a table, split them and run all checks. Raises DataError when the roles do not fit."""
+            evidence: Mapping[str, str] | None = None, why: str = "") -> Examined:
+    """Build the rows of a table, split them and run all checks. Raises DataError when the roles do not fit.
+
+    why: what tells that rows are texts or conversations; see `shapes.choose`.
+    """
     options = options or Options()
     started = time.perf_counter()
+    if language.is_language(table, roles) and not options.by_line:
+        table = folders.as_documents(table)
     if language.is_language(table, roles):
         cutting = Cutting(tokens=options.passage_tokens, overlap=options.passage_overlap)
         rows = language.build(table, roles, template=options.template, cutting=cutting)
     else:
         rows = build(table, roles, template=options.template, merge_labels=options.merge_labels,
                      max_pixels=settings.max_pixels, depth=options.depth)
-    texts: list[str] = rows.text.to_pylist()
+    texts: list[str] = shown(rows.text.to_pylist(), rows.shape)
     unpack_seconds = table.pictures.unpack_seconds if table.pictures else 0.0
     meter.report("looking for duplicates", 0, len(rows))
     if rows.pictures is None:
@@ -104,9 +116,10 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
     else:
         exact = picture_duplicates.exact_groups(rows.pictures)
         near = picture_duplicates.near_groups(rows.pictures, exact)
-    split = _split(rows, roles, exact, near, options)
-    context = Context(rows=rows, texts=texts, split=split, exact=exact, near=near, roles=roles,
+    context = Context(rows=rows, texts=texts, split=None, exact=exact, near=near, roles=roles,
                       max_length=options.max_length, tokenizer=options.tokenizer or default_tokenizer(settings))
+    split = _split(context, options)
+    context = dataclasses.replace(context, split=split)
     meter.report("checking", 0, len(rows))
     findings = (*table.findings, *registry.run(context, thorough=options.thorough))
     counts = Counter(rows.label.tolist())
@@ -115,6 +128,10 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
     report = ImportReport(
         source=table.name, rows_read=table.rows_read, rows_kept=rows.kept, left_out=rows.left_out,
         columns={name: str(role) for name, role in roles.items()}, evidence=dict(evidence or {}), classes=classes,
+        shape=str(rows.shape or ""), shape_evidence=why if rows.shape is not None else "",
+        groups=0 if rows.group is None else len(np.unique(rows.group)),
+        passages=len(rows) if rows.kept < len(rows) else 0,
+        answers=closed_answers(context.asked[1]) if rows.shape is Shape.CHAT else (),
         splits=count_splits(rows, split), findings=trimmed(findings), format=table.format,
         read_seconds=round(table.read_seconds + unpack_seconds, 3),
         check_seconds=round(time.perf_counter() - started - unpack_seconds, 3))
@@ -124,15 +141,19 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
                     groups=Groups(exact=exact, near=near))
 
 
-def _split(rows: Rows, roles: Mapping[str, str], exact: Any, near: Any, options: Options) -> Any:
+def _split(context: Context, options: Options) -> Any:
     """Splits from the column where there is one, otherwise stratified with duplicates (and equal ids) kept together."""
+    rows, near = context.rows, context.near
     if not len(rows):
         return np.zeros(0, dtype="<U10")
-    groups = groups_of.merge_groups(exact, groups_of.without_large_groups(near))
-    if (repeated := _repeated_ids(rows, roles)) is not None:
+    groups = groups_of.merge_groups(context.exact, groups_of.without_large_groups(near))
+    if (repeated := _repeated_ids(rows, context.roles)) is not None:
         groups = groups_of.merge_groups(groups, repeated)
     if rows.shape is not None:
-        return language_splits.of(rows, groups=groups, near=near, options=options)
+        if rows.shape is Shape.CHAT:                                 # one question with several answers
+            prompts = duplicates.exact_groups(context.asked[0])
+            groups = groups_of.merge_groups(groups, groups_of.without_large_groups(prompts))
+        return language_splits.of(rows, alike=(groups, context.exact), near=near, options=options)
     if rows.split is None:
         return splits.stratified(rows.label, seed=options.seed, fractions=options.fractions, sizes=options.sizes,
                                  groups=groups)

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.domain.dataset import Shape
+
 SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
 ROLES = (SYSTEM, USER, ASSISTANT)
 _SAID_BY = {SYSTEM: "System", USER: "User", ASSISTANT: "Assistant"}
@@ -34,6 +36,17 @@ def load(text: str) -> tuple[Turn, ...]:
         return tuple(Turn(role=str(turn["role"]), content=str(turn["content"])) for turn in found)
     except (TypeError, KeyError) as error:
         raise ValueError("a turn has a role and a content") from error
+
+
+def shown(texts: Sequence[str], shape: Shape | None) -> list[str]:
+    """The texts of rows for people, and for finding what is alike: conversations as they read, others as they are."""
+    return list(map(readable, texts)) if shape is Shape.CHAT else list(texts)
+
+
+def asked_and_answered(text: str) -> tuple[str, str]:
+    """(all before the last answer as it reads, the last answer) of a row that `dump` wrote."""
+    *before, last = load(text)
+    return readable(dump(before)), last.content
 
 
 def readable(text: str) -> str:

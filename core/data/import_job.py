@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from core import files
-from core.data import attach, found, hub, ingest, library, mending, mends, meter, recheck, tables, uploads
-from core.data import roles as role_finder
+from core.data import attach, found, hub, ingest, library, mending, mends, meter, recheck, shapes, tables, uploads
 from core.data.check import Examined, Options, examine
 from core.data.readers.table import Table
 from core.domain import codec
-from core.domain.dataset import Dataset
+from core.domain.dataset import Dataset, Task
 from core.domain.run import Observer, Phase
 from core.settings import Settings
 
@@ -31,18 +30,19 @@ class _Stopped(Exception):
 
 def payload(*, path: Path | None = None, hub_set: Mapping[str, str | None] | None = None, name: str = "",
             roles: Mapping[str, str] | None = None, options: Options | None = None, shift_of: str | None = None,
-            keep: bool = True, discard: bool = False) -> dict[str, Any]:
+            keep: bool = True, discard: bool = False, task: str | None = None,
+            form: str | None = None) -> dict[str, Any]:
     """What `run` needs, as plain JSON. Exactly one of `path` and `hub_set` ({id, configuration, split}).
 
-    roles: column -> role; proposed when None. shift_of: id of a dataset that the rows become the shift set of: it is
-    attached in place, and they become no dataset of their own. keep: False only makes the report. discard: remove an
-    upload once its rows are kept. A hub set is fetched as an upload, nothing more: its columns are looked at before its
-    rows are imported.
+    roles: column -> role; proposed when None, for the task and the form (`shapes.Form`) if they are said. shift_of: id
+    of a dataset that the rows become the shift set of: it is attached in place, and they become no dataset of their
+    own. keep: False only makes the report. discard: remove an upload once its rows are kept. A hub set is fetched as an
+    upload, nothing more: its columns are looked at before its rows are imported.
     """
     chosen = {key: value for key, value in codec.to_json(options or Options()).items() if key != "tokenizer"}
     return {"path": str(path) if path else None, "hub": dict(hub_set) if hub_set else None, "name": name,
             "roles": {k: str(v) for k, v in roles.items()} if roles is not None else None, "options": chosen,
-            "shift_of": shift_of, "keep": keep, "discard": discard}
+            "shift_of": shift_of, "keep": keep, "discard": discard, "wanted": {"task": task, "form": form}}
 
 
 def mend_payload(dataset: str, steps: Sequence[mends.Step]) -> dict[str, Any]:
@@ -173,11 +173,12 @@ def _examined(payload: Mapping[str, Any], base: Dataset | None, *, settings: Set
     uploads.look_at(path)
     meter.report("reading", 0)
     table = tables.read(path, settings=uploads.limits(path, settings))
-    roles, evidence = _roles(table, payload.get("roles"))
+    chosen = _chosen(table, payload, base)
     options = codec.from_json(Options, dict(payload.get("options") or {}))
     if base is not None and base.reading is not None:
         options = dataclasses.replace(options, depth=base.reading.depth)
-    return table, examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
+    return table, examine(table, roles=chosen.roles, settings=settings, options=options, evidence=chosen.evidence,
+                          why=chosen.why)
 
 
 def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folder: Path) -> dict[str, Any]:
@@ -203,10 +204,11 @@ def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, f
     return {**summary, "dataset": dataset.id}
 
 
-def _roles(table: Any, given: Mapping[str, str] | None) -> tuple[dict[str, str], dict[str, str]]:
-    """(column -> role, column -> why)."""
-    if given is not None:
-        return dict(given), dict.fromkeys(given, "chosen by hand")
-    proposals = role_finder.choose(table)
-    return {n: str(p.role) for n, p in proposals.items()}, {n: p.evidence for n, p in proposals.items()}
-
+def _chosen(table: Table, payload: Mapping[str, Any], base: Dataset | None) -> shapes.Chosen:
+    """The roles that a person gave, or those proposed: for a shift set of the task of its dataset."""
+    given = payload.get("roles")
+    if given is None:
+        asked = payload.get("wanted") or {}
+        wanted = shapes.Wanted(task=Task(asked["task"]) if asked.get("task") else None, form=asked.get("form"))
+        return shapes.choose(table, wanted if base is None else wanted.like(base))
+    return shapes.given(given)

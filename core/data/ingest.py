@@ -29,7 +29,7 @@ ROWS, DATASET, REPORT = "rows.parquet", "dataset.json", "report.json"
 
 
 def ingest(table: Table, *, roles: Mapping[str, str], name: str, settings: Settings, workspace: str, source: str = "",
-           licence: str = "", options: Options | None = None, evidence: Mapping[str, str] | None = None,
+           licence: str = "", options: Options | None = None, evidence: Mapping[str, str] | None = None, why: str = "",
            progress: Progress = no_progress) -> tuple[Dataset, ImportReport]:
     """Check a table and, when nothing forbids it, keep it as a dataset of the workspace.
 
@@ -37,7 +37,8 @@ def ingest(table: Table, *, roles: Mapping[str, str], name: str, settings: Setti
     rows. Equal content gives the dataset that is already there. Raises DataError when the report has an error finding.
     """
     progress(0, table.rows_read)
-    examined = examine(table, roles=roles, settings=settings, options=options, evidence=evidence)
+    examined = examine(table, roles=roles, settings=settings, options=options, evidence=evidence,
+                       why=why)
     dataset = accept(examined, name=name, source=source or table.name, settings=settings, workspace=workspace,
                      licence=licence)
     progress(table.rows_read, table.rows_read)
@@ -67,7 +68,8 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
     dataset = Dataset(
         id=digest[:16], name=clean_name(name), content_hash=digest, classes=rows.classes,
         task=Task.on(Content.TEXT if rows.pictures is None else Content.PICTURE, labelled=rows.shape is None),
-        shape=rows.shape or Shape.TEXT, groups=0 if rows.group is None else len(np.unique(rows.group)),
+        shape=rows.shape or Shape.TEXT, groups=report.groups,
+        answers=report.answers,
         counts=report.splits, source=source, licence=licence, rows_read=report.rows_read,
         rows_kept=len(rows), columns=report.columns, mean_length=mean_chars(rows), created=time.time(),
         reading=examined.reading)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from core.data.splits import ALIASES, meanings
 from core.data.turns import NoConversation, checked, read, turns_of, value_of
 from core.domain.dataset import Role, Shape
 
+_WEIGHT = re.compile(r"""["']weight["']\s*:\s*0(\.0*)?\s*[,}]""")
 CHAT_ROLES = (Role.MESSAGES, Role.PROMPT, Role.RESPONSE)
 """Roles of columns that make rows conversations."""
 
@@ -88,10 +90,12 @@ def _rows(table: Table, columns: _Columns, kept: _Kept, shape: Shape, splits: li
     own_groups = group is None and was_cut
     if own_groups:
         group = np.unique(place, return_inverse=True)[1]
+    others = {name: columns.cells(name, place) for name in columns.ids}
     return Rows(row_id=np.arange(1, len(place) + 1, dtype=np.int64) if was_cut else numbers,
                 text=text_array([piece for pieces in kept.texts for piece in pieces]),
                 label=np.full(len(place), -1, dtype=np.int32), classes=(), shape=shape,
                 source_row=numbers, own_groups=own_groups,
+                others=others, weighted=tuple(np.flatnonzero(np.isin(place, list(columns.weighted))).tolist()),
                 group=None if group is None else group.astype(np.int32),
                 left_out=tuple(sorted(kept.left_out, key=lambda item: item.row)),
                 split=None if splits is None else tuple(splits[at] for at in place.tolist()))
@@ -102,14 +106,28 @@ class _Columns:
 
     def __init__(self, table: Table, roles: Mapping[str, str]) -> None:
         self._table, self._roles = table, roles
+        self.weighted: set[int] = set()
+        """Places of conversations with turns of weight 0."""
         self.split = next((name for name, role in roles.items() if role == Role.SPLIT), "")
         self._files = self._of("file") if table.by_folder and "file" in table.columns else None
         self._cells = {role: [self._of(name) for name in table.columns if roles.get(name) == role]
                        for role in (*CHAT_ROLES, Role.SYSTEM)}
-        self._prompts = [self._of(name) for name in table.columns if roles.get(name) in (Role.PROMPT, Role.SECOND_TEXT)]
+        self._prompts = [self._of(name) for role in (Role.PROMPT, Role.SECOND_TEXT) for name in table.columns
+                         if roles.get(name) == role]
 
     def _of(self, name: str) -> list[str | None]:
         return list(self._table.data.column(name).to_pylist())
+
+    @property
+    def ids(self) -> list[str]:
+        return [name for name, role in self._roles.items() if role == Role.ID]
+
+    def cells(self, name: str, place: Any) -> Any:
+        """The cells of a column at these places."""
+        import pyarrow as pa
+
+        found = self._table.data.column(name).take(pa.array(place)).combine_chunks()
+        return pa.concat_arrays(found.chunks) if isinstance(found, pa.ChunkedArray) else found
 
     def file(self, place: int) -> str:
         return (self._files[place] or "") if self._files else ""
@@ -143,12 +161,15 @@ class _Columns:
     def conversation(self, place: int) -> tuple[Turn, ...]:
         """The conversation of a row. Raises NoConversation."""
         for column in self._cells[Role.MESSAGES]:
-            if (column[place] or "").strip():
-                return self._with_system(place, read(str(column[place])))
-        if not self._prompts:
-            raise NoConversation("it has no conversation")
+            if cell := (column[place] or "").strip():
+                turns = self._with_system(place, read(cell))
+                if _WEIGHT.search(cell):
+                    self.weighted.add(place)
+                return turns
         prompt, response = (_below([column[place] for column in columns], "\n\n")
                             for columns in (self._prompts, self._cells[Role.RESPONSE]))
+        if not self._prompts or (self._cells[Role.MESSAGES] and not (prompt + response).strip()):
+            raise NoConversation("it has no conversation")
         if not prompt.strip():
             raise NoConversation("the prompt is empty")
         if not response.strip():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,15 +19,15 @@ FEWEST_GROUPS = 3
 """One for training, one to choose by, one to judge on."""
 
 
-def of(rows: Rows, *, groups: Any, near: Any, options: Options) -> Any:
-    """Names of splits (n_rows,). groups: of rows that are (nearly) equal.
+def of(rows: Rows, *, alike: Sequence[Any], near: Any, options: Options) -> Any:
+    """Names of splits (n_rows,). alike: groupings of rows that should stay together, the widest first.
 
     Splits that a column names are kept, but for rows whose group is in several of them: these go to the one that is
     looked at first. The passages of one or two texts are split in their order, as there are no three texts to part.
     """
-    bound = groups if rows.group is None else _bound(rows.group, groups)
+    within = rows.group if rows.group is not None else np.arange(len(rows))
+    bound = _bound(within, alike)
     if rows.split is not None:
-        within = rows.group if rows.group is not None else np.arange(len(rows))
         found = splits.from_column(rows.split, np.zeros(len(rows), dtype=np.int64), seed=options.seed, groups=bound)
         found = leaks.fix_leaks(found, within)
         return leaks.fix_leaks(found, leaks.merge_groups(near, within)) if options.fix_leaks else found
@@ -43,9 +44,11 @@ def too_few_documents(rows: Rows) -> bool:
     return rows.own_groups and rows.group is not None and len(np.unique(rows.group)) < FEWEST_GROUPS
 
 
-def _bound(group: Any, alike: Any) -> Any:
-    """Groups that must not be cut, joined where their rows are alike; the groups alone where that leaves too little to
-    split."""
-    joined = leaks.merge_groups(group, alike)
-    sizes = np.unique(joined, return_counts=True)[1]
-    return joined if len(sizes) >= FEWEST_GROUPS and sizes.max() <= LARGEST * len(joined) else group
+def _bound(group: Any, alike: Sequence[Any]) -> Any:
+    """Groups that must not be cut, joined where their rows are alike: as widely as leaves something to split."""
+    for grouping in alike:
+        joined = leaks.merge_groups(group, grouping)
+        sizes = np.unique(joined, return_counts=True)[1]
+        if len(sizes) >= FEWEST_GROUPS and sizes.max() <= LARGEST * len(joined):
+            return joined
+    return group

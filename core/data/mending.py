@@ -35,11 +35,12 @@ def state(place: Path, dataset: Dataset) -> mends.State:
     if groups is None:
         raise NotFoundError(f"It was not kept which rows of {dataset.name} are duplicates.",
                             why="It was imported by an earlier version.", remedy="Check its rows again first.")
-    table = library.rows_of(place, dataset, columns=["row_id", "label", "split"])
+    table = library.rows_of(place, dataset, columns=["row_id", "label", "split", "group"])
     names = np.asarray([*dataset.classes, ""], dtype=object)
     return mends.State(row_id=table["row_id"].to_numpy(), label=names[table["label"].to_numpy()],
                        split=np.asarray(table["split"].to_pylist(), dtype=object), exact=groups.exact,
-                       near=groups.near, why=np.full(table.num_rows, "", dtype=object))
+                       near=groups.near, group=table["group"].to_numpy() if "group" in table.column_names else None,
+                       why=np.full(table.num_rows, "", dtype=object))
 
 
 def carried_out(start: mends.State, steps: Sequence[mends.Step], *, place: Path) -> mends.State:
@@ -95,6 +96,9 @@ def mend(dataset: Dataset, steps: Sequence[mends.Step], *, settings: Settings, w
     start = state(place, dataset)
     end = carried_out(start, steps, place=place)
     changed = changes(start, end, steps)
+    if changed.relabelled and not dataset.task.labelled:
+        raise DataError("Rows for a language model have no labels.", why="What was chosen gives rows a label.",
+                        remedy="Drop rows instead, or import the file as text classification.")
     if changed.nothing:
         raise DataError("Nothing would change.", why="No row is concerned by what was chosen.",
                         remedy="Choose something else, or go on with the data as it is.")
@@ -160,4 +164,7 @@ def _report(dataset: Dataset, end: mends.State, settings: Settings, workspace: s
            or ImportReport(source=dataset.source, rows_read=dataset.rows_read, rows_kept=dataset.rows_kept))
     dropped = np.flatnonzero(~end.kept)
     left_out = tuple(LeftOut(row=int(end.row_id[at]), reason=str(end.why[at])) for at in dropped.tolist())
-    return dataclasses.replace(old, rows_kept=int(end.kept.sum()), left_out=(*old.left_out, *left_out))
+    # where texts were cut, a row of the file has become several: from here on the passages are the rows
+    read = old.rows_read - old.rows_kept + dataset.rows_kept
+    return dataclasses.replace(old, rows_read=read, rows_kept=int(end.kept.sum()),
+                               left_out=(*old.left_out, *left_out))

@@ -16,6 +16,7 @@ from core.data import duplicates, found, library, meter, picture_duplicates
 from core.data.check import default_tokenizer
 from core.data.checks import registry, shift
 from core.data.checks.context import Context
+from core.data.conversations import shown
 from core.data.found import Groups
 from core.data.ingest import REPORT
 from core.data.pictures.source import DecodedPictures, PictureSource
@@ -41,6 +42,7 @@ ON_ROWS = frozenset({
     "untrained-classes", "no-validation-rows", "no-test-rows", "leakage", "near-leakage", "label-in-text",
     "contradicting-labels", "label-spelling", "several-labels", "null-word-class", "rare-classes", "few-rows",
     "imbalance", "very-long-texts", "very-short-texts", "length", "exact-duplicates", "near-duplicates", "label-noise",
+    "prompt-leakage", "prompt-with-answers", "closed-answers", "template-text", "mixed-languages",
     "blank-pictures", "small-pictures", "stretched-pictures", *shift.CODES})
 """Findings that kept rows alone can tell; all others need the file, and stay as its import left them."""
 _RANK = {ERROR: 0, WARNING: 1, INFO: 2}
@@ -53,10 +55,9 @@ def check_rows(table: Any, dataset: Dataset, *, place: Path, settings: Settings,
     table: as `library.read_rows` gives it; labels are indices into `dataset.classes`. place: the folder of the
     pictures. groups: of these rows, where they are known.
     """
-    content = "text" if "text" in table.column_names else "file"
+    content, labelled = "text" if "text" in table.column_names else "file", dataset.task.labelled
     split, label = np.asarray(table["split"].to_pylist(), dtype=object), table["label"].to_numpy()
-    labelled = dataset.task.labelled
-    texts: list[str] = table[content].to_pylist()
+    texts: list[str] = shown(table[content].to_pylist(), None if labelled else dataset.shape)
     pictures = _pictures(table, dataset, place=place, settings=settings) if content == "file" else None
     groups = groups or _groups(texts, pictures)
     at = np.flatnonzero(split != Split.SHIFT.value)

@@ -80,6 +80,18 @@ class ImportReport:
     check_seconds: float = 0.0
     format: str = ""
     """What the file was read as, e.g. `CSV, comma, UTF-8`."""
+    shape: str = ""
+    """Of rows for language models: `text` or `chat`; empty for rows with labels."""
+    shape_evidence: str = ""
+    """Why, in words."""
+    groups: int = 0
+    """Groups of rows that no split cuts; 0 where each row stands for itself."""
+    passages: int = 0
+    """What the rows kept became where texts were cut; 0 where none was. `splits` counts passages then."""
+    answers: tuple[str, ...] = ()
+    """All last answers of conversations, where they are few and short."""
+    tokens: dict[str, int] = field(default_factory=dict)
+    """taught, context, cut: tokens of all rows under a base model; empty where none was named."""
     schema_version: int = 1
 
     @property

@@ -104,7 +104,7 @@ def bookkeeping(columns: Sequence[str]) -> dict[str, str]:
 
 def column_facts(table: Table, name: str) -> ColumnFacts:
     """Facts of one column from at most 5,000 cells spread over the table; fewer above 50 columns."""
-    cells = _sample(table, name)
+    cells = sample(table, name)
     filled = [cell for cell in cells if cell.strip()]
     n = max(1, len(filled))
     return ColumnFacts(
@@ -122,7 +122,8 @@ def is_number(cell: str) -> bool:
     return bool(re.fullmatch(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*", cell[:60]))
 
 
-def _sample(table: Table, name: str) -> list[str]:
+def sample(table: Table, name: str) -> list[str]:
+    """Cells of a column, spread over the table; at most 5,000."""
     column: Any = table.data.column(name)
     step = max(1, len(column) // min(_SAMPLE_ROWS, max(100, _SAMPLE_CELLS // max(1, len(table.columns)))))
     picked = column.take(list(range(0, len(column), step))) if step > 1 else column
@@ -157,7 +158,7 @@ def propose(table: Table) -> dict[str, Proposal]:
     if label := _best_label({n: f for n, f in facts.items() if n not in found},
                             with_pictures=table.pictures is not None):
         found[label[0]] = Proposal(role=Role.LABEL, evidence=label[1])
-    text = None if table.pictures else _best_text({n: f for n, f in facts.items() if n not in found})
+    text = None if table.pictures else best_text({n: f for n, f in facts.items() if n not in found})
     if text:
         found[text[0]] = Proposal(role=Role.TEXT, evidence=text[1])
     for name, fact in facts.items():
@@ -185,10 +186,11 @@ def _best_label(facts: Mapping[str, ColumnFacts], *, with_pictures: bool) -> tup
     return best.name, f"it is short and repeats: {best.distinct:,} different values in {best.filled:,} sampled rows"
 
 
-def _best_text(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
+def best_text(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
+    """(the column that looks most like texts, why) of these; None where none does."""
     facts = {name: fact for name, fact in facts.items() if fact.picture_names <= 0.9}
-    named = [f for f in facts.values() if is_named(f.name, Role.TEXT) and f.numbers < 0.5]
-    shaped = [f for f in facts.values() if f.numbers < 0.5 and not is_named(f.name, Role.ID)]
+    named = [f for f in facts.values() if is_named(f.name, Role.TEXT) and f.filled and f.numbers < 0.5]
+    shaped = [f for f in facts.values() if f.filled and f.numbers < 0.5 and not is_named(f.name, Role.ID)]
     pool = named or shaped
     if not pool:
         return None
@@ -213,8 +215,13 @@ def _other(fact: ColumnFacts, *, has_text: bool) -> Proposal:
 
 def is_named(name: str, role: Role) -> bool:
     """Whether a column is named as those of a role often are."""
+    return plain_name(name) in _NAMES[role]
+
+
+def plain_name(name: str) -> str:
+    """A column's name in lower case, its words parted by blanks: `systemPrompt` and `system_prompt` are alike."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return re.sub(r"[\s_\-.]+", " ", words).strip().lower() in _NAMES[role]
+    return re.sub(r"[\s_\-.]+", " ", words).strip().lower()
 
 
 def choose(table: Table, *, text: str | None = None, label: str | None = None) -> dict[str, Proposal]:
@@ -234,7 +241,7 @@ def choose(table: Table, *, text: str | None = None, label: str | None = None) -
     taken = {p.role for p in roles.values()}
     if text is None and content is Role.TEXT and Role.TEXT not in taken:
         free = [n for n, p in roles.items() if p.role is Role.IGNORE and n not in table.unusable and n != label]
-        if best := _best_text({n: column_facts(table, n) for n in free}):
+        if best := best_text({n: column_facts(table, n) for n in free}):
             roles[best[0]] = Proposal(role=Role.TEXT, evidence=best[1])
     require_roles(table, {name: proposal.role for name, proposal in roles.items()})
     return roles
@@ -267,15 +274,16 @@ def require_roles(table: Table, roles: Mapping[str, str]) -> None:
     if table.pictures is not None or Role.LABEL in taken:
         for role in (content_role(table), Role.LABEL):
             if role not in taken:
-                raise _lacks(table, str(role), flag="label" if role is Role.LABEL else "text")
+                raise lacks(table, str(role), flag="label" if role is Role.LABEL else "text")
     elif (Role.PROMPT in taken) != (Role.RESPONSE in taken):
         other = Role.RESPONSE if Role.PROMPT in taken else Role.PROMPT
-        raise _lacks(table, str(other), flag=str(other))
+        raise lacks(table, str(other), flag=str(other))
     elif not {Role.TEXT, Role.MESSAGES, Role.PROMPT} & {str(role) for role in taken}:
-        raise _lacks(table, "text", flag="text")
+        raise lacks(table, "text", flag="text")
 
 
-def _lacks(table: Table, what: str, *, flag: str) -> DataError:
+def lacks(table: Table, what: str, *, flag: str) -> DataError:
+    """The refusal of a table in which no column is what is needed. flag: how the command line is told."""
     unusable = "".join(f" {name[:40]!r} cannot be used: {why}." for name, why in list(table.unusable.items())[:3])
     mend = "Save each value in a cell of its own, as plain text or a number, or say" if unusable else "Say"
     return DataError(f"No column of {table.name} looks like the {what}.",

@@ -45,6 +45,8 @@ class Rows:
     """Of rows for language models: what each is; None for rows with labels."""
     group: Any = None
     """int32 array (n_rows,): equal for rows that no split may cut; None where each stands for itself."""
+    weighted: tuple[int, ...] = ()
+    """Positions of conversations with turns of weight 0, which is not looked at."""
     own_groups: bool = False
     """Whether the groups are the texts that passages were cut from, and no column of the file."""
     source_row: Any = None

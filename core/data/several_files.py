@@ -81,7 +81,11 @@ def join(parts: Sequence[tuple[str, str, Table]], *, name: str, max_rows: int) -
     notes.append(Finding(code="joined-files", severity=INFO, count=len(parts), example=counts[:200],
                          message=f"{len(parts)} files were joined into one table.",
                          remedy="Nothing to do if they belong together; otherwise import one of them alone."))
-    return _concatenated(parts, name=name, findings=notes)
+    joined = _concatenated(parts, name=name, findings=notes)
+    whole = [(file, split, table.documents) for file, split, table in parts if table.documents is not None]
+    if len(whole) < len(parts):
+        return joined
+    return dataclasses.replace(joined, documents=_concatenated(whole, name=name, findings=notes))
 
 
 def _named_alike(table: Table, first: Table) -> Table:

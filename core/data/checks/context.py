@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from core.data.conversations import asked_and_answered
 from core.data.report import WARNING, Finding, Severity, several
 from core.data.rows import Rows
 
@@ -31,6 +33,12 @@ class Context:
     """`tokenizer.json` of the base model, when it is there."""
     max_length: int = 256
     """Longest input of the base model in tokens."""
+
+    @functools.cached_property
+    def asked(self) -> tuple[list[str], list[str]]:
+        """Of conversations: (what stands before each last answer, the last answers), (n_rows,) each."""
+        pairs = [asked_and_answered(text) for text in self.rows.text.to_pylist()]
+        return [prompt for prompt, _ in pairs], [answer for _, answer in pairs]
 
     @property
     def thing(self) -> str:

@@ -54,9 +54,17 @@ PICTURE_CHECKS: tuple[Check, ...] = (
 LANGUAGE_CHECKS: tuple[Check, ...] = (
     language.something,
     splits.coverage,
+    language.cut,
+    language.groups,
     texts.left_out,
     duplicates.leakage,
+    language.prompts,
+    language.answers,
+    language.weights,
+    language.marks,
+    language.mixed,
     texts.extremes,
+    language.length,
     duplicates.exact,
     duplicates.near,
 )

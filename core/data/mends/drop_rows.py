@@ -6,6 +6,10 @@ from core.data.mends.mend import Meant, Mend, State
 
 REASONS = {"shift-leakage": "a shift row that repeats a training row",
            "shift-near-leakage": "a shift row that nearly repeats a training row",
+           "shift-prompt-leakage": "a shift row with the prompt of a training row",
+           "prompt-leakage": "its prompt is on an earlier side of the split",
+           "prompt-with-answers": "its prompt has several answers", "template-text": "it holds text of a template",
+           "mixed-languages": "it is in another language", "turn-weights": "it has turns of weight 0",
            "contradicting-labels": "equal rows have different labels", "label-noise": "its label looks wrong",
            "null-word-class": "its label often means no value", "several-labels": "it has several labels",
            "label-in-text": "its text begins with its label", "very-short-texts": "its text is very short",

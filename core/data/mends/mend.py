@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.data.leaks import fix_leaks
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -47,6 +49,8 @@ class State:
     """Equal for content that is equal or nearly so."""
     why: Names
     """Why a row is dropped; empty for those that are kept."""
+    group: IntArray | None = None
+    """Equal for rows that no split may cut; None where each stands for itself."""
 
     @property
     def kept(self) -> Mask:
@@ -67,7 +71,9 @@ class State:
         return dataclasses.replace(self, label=np.asarray([names.get(name, name) for name in self.label], dtype=object))
 
     def move(self, split: Any) -> State:
-        """With other splits (n_rows,)."""
+        """With other splits (n_rows,); rows of a group go together to the one that is looked at first."""
+        if self.group is not None:
+            split = fix_leaks(np.asarray(split).astype("<U10"), self.group)
         return dataclasses.replace(self, split=np.asarray(split, dtype=object))
 
     def counts(self) -> dict[str, int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from core.data import encodings
+from core.data.readers.chat_json import CONTENT_KEYS, HOLDERS, SPEAKER_KEYS
 
 _CONTROL = frozenset(range(32)) - {9, 10, 13}
 
@@ -25,10 +27,24 @@ def unusable(kind: Any) -> str | None:
     if types.is_dictionary(kind):
         return unusable(kind.value_type)
     if types.is_nested(kind):
+        if holds_turns(kind):
+            return None
         return f"it is nested ({str(kind)[:60]})"
     if types.is_fixed_size_binary(kind):
         return "it holds binary data"
     return None
+
+
+def holds_turns(kind: Any, *, deepest: int = 3) -> bool:
+    """Whether values of this nested type are conversations: lists of structs with a role and a content."""
+    import pyarrow.types as types
+
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_list_view(kind):
+        turn = kind.value_type
+        names = {field.name for field in turn} if types.is_struct(turn) else set()
+        return bool(names.intersection(SPEAKER_KEYS) and names.intersection(CONTENT_KEYS))
+    inside = list(kind) if types.is_struct(kind) and deepest else []
+    return any(field.name in HOLDERS and holds_turns(field.type, deepest=deepest - 1) for field in inside)
 
 
 def is_binary(kind: Any) -> bool:
@@ -68,6 +84,9 @@ def to_text_column(column: Any, names: list[str] | None = None) -> tuple[Any, in
         return _listed(None if value is None else lookup.get(value, str(value)) for value in column.to_pylist()), 0
     if types.is_floating(kind):
         column = _numbers(column)
+    elif types.is_nested(kind):
+        return _listed(None if value is None else json.dumps(value, ensure_ascii=False, default=str)
+                       for value in column.to_pylist()), 0
     elif (types.is_timestamp(kind) and kind.tz):  # the zone may be one that this computer does not know
         column = column.cast(pa.timestamp(kind.unit)).cast(pa.timestamp(kind.unit, tz="UTC"))
     elif is_binary(kind) or types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):

@@ -13,7 +13,7 @@ from core.data.report import INFO, WARNING, Finding, several
 from core.data.source import HIDDEN, Source
 
 SPLIT = "split"
-_LINK = "it is a symbolic link, which is not followed"
+LINK = "it is a symbolic link, which is not followed"
 
 
 def table(source: Source, layout: Layout, files: Sequence[str], *, wanted: Callable[[str], bool],
@@ -36,7 +36,7 @@ def table(source: Source, layout: Layout, files: Sequence[str], *, wanted: Calla
         else:
             builder.add([*cells, *([place.split] if split else [])])
             places.append(place)
-    for names, reason in ((source.hidden, HIDDEN), (source.links, _LINK)):
+    for names, reason in ((source.hidden, HIDDEN), (source.links, LINK)):
         for name in names:
             builder.leave_out(reason, file=name)
     found = builder.table(format=f"{format}, one folder a class" + (" within splits" if split and layout.above else

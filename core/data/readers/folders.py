@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from core.data import encodings
+from core.data.archive import UNREADABLE
 from core.data.images import MAX_BYTES
 from core.data.layout import arrange
 from core.data.readers import by_folder
 from core.data.readers.table import RowBuilder, Table
-from core.data.source import Source, suffix
+from core.data.several_files import split_of
+from core.data.source import HIDDEN, Source, suffix
 from core.errors import DataError
 
 TREE = "my-data/\n  positive/\n    1.txt\n    2.txt\n  negative/\n    1.txt"
@@ -25,19 +29,41 @@ def read(source: Source, *, max_rows: int) -> Table:
     """Read `class/any.txt` files into the columns text, label, file and, where folders tell it, split; see
     `layout.arrange`.
 
-    Other files, hidden ones too, are counted as left out. Raises DataError, drawing the expected tree, when no folder
-    holds `.txt` files.
+    Where no folder tells a class, see `documents`. Other files, hidden ones too, are counted as left out. Raises
+    DataError, drawing the expected tree, where there is no `.txt` file.
     """
     files = sorted(source.files, key=lambda name: name.split("/"))
     texts = [name for name in files if is_text(name)]
     layout = arrange(texts)
+    if layout is None and texts:
+        return documents(source, files, max_rows=max_rows)
     if layout is None:
-        raise DataError(f"{source.name} has no folder of .txt files.",
-                        why=f"It has {len(texts):,} .txt files" + (f", such as {texts[0][:80]}." if texts else "."),
-                        remedy=f"Arrange the files like this, one folder a class:\n{TREE}")
+        raise DataError(f"{source.name} has no .txt files.",
+                        remedy=f"Give texts for a language model, or arrange them, one folder a class:\n{TREE}")
     return by_folder.table(source, layout, files, wanted=is_text, why_not=lambda name: "it is not a .txt file",
                            row=lambda name, place: [_text(source, name), place.label, name.removeprefix(layout.root)],
                            columns=("text", "label", "file"), max_rows=max_rows, format="Text files", thing="text")
+
+
+def documents(source: Source, files: Sequence[str], *, max_rows: int) -> Table:
+    """`.txt` files that lie beside each other, as the columns text and file; a column split where their names say
+    train, validation and test."""
+    texts = [name for name in files if is_text(name)]
+    said = {name: split_of(name) for name in texts}
+    split = all(said.values()) and "train" in said.values() and len(set(said.values())) > 1
+    builder = RowBuilder(["text", "file", *(["split"] if split else [])], max_rows=max_rows, name=source.name)
+    for name in files:
+        if not is_text(name):
+            builder.leave_out("it is not a .txt file", file=name)
+            continue
+        try:
+            builder.add([_text(source, name), name, *([said[name]] if split else [])])
+        except UNREADABLE as error:
+            builder.leave_out(f"it cannot be read ({str(error)[:80]})", file=name)
+    for names, reason in ((source.hidden, HIDDEN), (source.links, by_folder.LINK)):
+        for name in names:
+            builder.leave_out(reason, file=name)
+    return dataclasses.replace(builder.table(format="Text files, one document each"), by_folder=True)
 
 
 def _text(source: Source, name: str) -> str:
@@ -51,11 +77,21 @@ def read_lines(path: Path, *, max_rows: int) -> Table:
     """A plain text file as a table of one column, one row a line that is not blank."""
     encoding = encodings.detect(path)
     builder = RowBuilder(["text"], max_rows=max_rows, name=path.name)
-    with path.open(encoding=encoding.name, errors=encoding.errors) as file:
-        for line in file:
-            if line.strip():
-                builder.add([line.rstrip("\n")])
-    return builder.table(format=f"Text, one row a line, {encoding.name}")
+    whole = RowBuilder(["text"], max_rows=1, name=path.name)
+    text = path.read_text(encoding=encoding.name, errors=encoding.errors).removeprefix("\ufeff")
+    for line in text.split("\n"):
+        if line.strip():
+            builder.add([line])
+    whole.add([text])
+    return dataclasses.replace(builder.table(format=f"Text, one row a line, {encoding.name}"),
+                               documents=whole.table(format=f"Text, one document, {encoding.name}"))
+
+
+def as_documents(table: Table) -> Table:
+    """The files that a table has the lines of, one a row, their blank lines with them; other tables as they are."""
+    if table.documents is None:
+        return table
+    return dataclasses.replace(table.documents, name=table.name, findings=table.findings)
 
 
 def decode(data: bytes) -> str:

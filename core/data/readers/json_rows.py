@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data import encodings
+from core.data.readers.chat_json import listed
 from core.data.readers.exports import plain, unfolded
 from core.data.readers.json_shapes import Item, from_lists, items_of, kind_of
 from core.data.readers.table import RowBuilder, Table
@@ -134,6 +135,10 @@ def _collect(items: Iterable[tuple[Any, str]], *, name: str, max_rows: int, form
                 cells.append(None)
                 if is_named(key, Role.LABEL):
                     labels.add(position[key])
+            if listed(value) is not None:                            # a conversation is one value
+                filled[key] += 1
+                cells[position[key]] = to_text(value)
+                continue
             value, more = plain(value, unwrap=position[key] in labels)
             filled[key] += value is not None
             several[key] += more

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from core.data.readers.chat_json import HOLDERS, listed
 from core.data.readers.table import HEADER_WORDS
 from core.errors import DataError
 
@@ -18,6 +19,8 @@ _RIGHT = ('Save it as a list of objects, [{"text": "…", "label": "…"}, …],
 def items_of(whole: Any, *, name: str) -> tuple[Iterable[Item], str]:
     """(the rows of a JSON document as objects, what it is). Raises DataError, naming the right export, without rows."""
     if isinstance(whole, list):
+        if whole and sum(isinstance(item, str) for item in whole[:50]) > len(whole[:50]) / 2:
+            return (({"text": item} if isinstance(item, str) else item, "") for item in whole), "JSON list of texts"
         if whole and sum(isinstance(item, list) for item in whole[:50]) > len(whole[:50]) / 2:
             return from_lists((item, "") for item in whole), "JSON list of lists"
         return ((item, "") for item in whole), "JSON list"
@@ -25,6 +28,8 @@ def items_of(whole: Any, *, name: str) -> tuple[Iterable[Item], str]:
         _refuse_known(whole, name)
         if (found := _of_pandas(whole)) is not None:
             return found
+        if (rows := _of_conversations(whole)) is not None:
+            return ((row, "") for row in rows), "JSON object"
     why = f"It holds one {kind_of(whole)}."
     if isinstance(whole, dict):
         lists = [key for key, value in whole.items() if isinstance(value, list)]
@@ -48,6 +53,16 @@ def _refuse_known(whole: Mapping[str, Any], name: str) -> None:
                         why=f"Its parts are {', '.join(repr(str(key)[:30]) for key in list(whole)[:5])}.",
                         remedy="Make a table with one row a text (or picture) and one label, as CSV or JSON Lines, and "
                                "import that file.")
+
+
+def _of_conversations(whole: Mapping[str, Any]) -> Sequence[Any] | None:
+    """The rows of an object that is one conversation, or whose only list holds conversations; None for others."""
+    if listed(whole) is not None:
+        return [whole]
+    lists = [value for value in whole.values() if isinstance(value, list) and value]
+    if len(lists) != 1 or not any(listed(item) is not None for item in lists[0][:50]):
+        return None
+    return [item if isinstance(item, dict) else {HOLDERS[0]: item} for item in lists[0]]
 
 
 def _of_pandas(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:
@@ -86,7 +101,9 @@ def from_lists(rows: Iterable[Item]) -> Iterator[Item]:
     """Rows that are lists; the first of them names the columns where it looks like it, otherwise these are numbered."""
     names: list[str] | None = None
     for row, problem in rows:
-        if problem or not isinstance(row, list):
+        if not problem and isinstance(row, list) and listed(row) is not None:
+            yield {HOLDERS[0]: row}, ""
+        elif problem or not isinstance(row, list):
             yield None, problem or f"it is a {kind_of(row)}, not a list like the others"
         elif names is None:
             named = (bool(row) and all(isinstance(cell, str) for cell in row)

@@ -44,6 +44,8 @@ class Table:
     pictures: PictureSource | None = None
     """The pictures that `image_column` names; None for texts."""
     image_column: str = ""
+    documents: Table | None = None
+    """Where rows are the lines of plain text files: the same with a whole file a row."""
     by_folder: bool = False
     """Whether each row is a file and its label the folder it lies in."""
 

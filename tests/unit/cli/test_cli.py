@@ -103,7 +103,7 @@ def test_data_check_of_a_dataset_that_is_here_gives_the_report_of_its_import(
     texts, labels = tiny.make_texts(60)
     path = write_csv(tmp_path / "rows.csv", [*zip(texts, labels, strict=True), ("", labels[0])])
     settings = settings_module.load()
-    made = sources.dataset(str(path), shift=None, text=None, label=None, settings=settings, workspace=parser.WORKSPACE)
+    made = sources.dataset(str(path), shift=None, settings=settings, workspace=parser.WORKSPACE)
     capsys.readouterr()
     assert program.main(["data", "check", made.id, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -380,7 +380,7 @@ def ingest_by_name(name: Path, capsys: pytest.CaptureFixture[str], **given: Any)
     from core import settings
     from core.cli import sources
 
-    made = sources.dataset(str(name), **({"shift": None, "text": None, "label": None} | given),
+    made = sources.dataset(str(name), **({"shift": None} | given),
                            settings=settings.load(), workspace="cli")
     return made, capsys.readouterr().err
 

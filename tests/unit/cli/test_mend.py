@@ -23,7 +23,7 @@ def leaky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     rows += [(text, label, "test") for text, label, split in rows if split == "train"][:4]
     path = tmp_path / "leaky.csv"
     path.write_text("text,label,split\n" + "".join(",".join(row) + "\n" for row in rows))
-    return sources.dataset(str(path), shift=None, text=None, label=None, settings=Settings(home=tmp_path / "home"),
+    return sources.dataset(str(path), shift=None, settings=Settings(home=tmp_path / "home"),
                            workspace="cli").id
 
 
