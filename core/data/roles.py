@@ -189,8 +189,8 @@ def _best_label(facts: Mapping[str, ColumnFacts], *, with_pictures: bool) -> tup
 def best_text(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
     """(the column that looks most like texts, why) of these; None where none does."""
     facts = {name: fact for name, fact in facts.items() if fact.picture_names <= 0.9}
-    named = [f for f in facts.values() if is_named(f.name, Role.TEXT) and f.filled and f.numbers < 0.5]
-    shaped = [f for f in facts.values() if f.filled and f.numbers < 0.5 and not is_named(f.name, Role.ID)]
+    named = [f for f in facts.values() if is_named(f.name, Role.TEXT) and f.numbers < 0.5]
+    shaped = [f for f in facts.values() if f.numbers < 0.5 and not is_named(f.name, Role.ID)]
     pool = named or shaped
     if not pool:
         return None
@@ -285,10 +285,12 @@ def require_roles(table: Table, roles: Mapping[str, str]) -> None:
 def lacks(table: Table, what: str, *, flag: str) -> DataError:
     """The refusal of a table in which no column is what is needed. flag: how the command line is told."""
     unusable = "".join(f" {name[:40]!r} cannot be used: {why}." for name, why in list(table.unusable.items())[:3])
+    without = " A language model needs no label: choose that task." if flag == "label" else ""
     mend = "Save each value in a cell of its own, as plain text or a number, or say" if unusable else "Say"
     return DataError(f"No column of {table.name} looks like the {what}.",
                      why=f"Its columns are: {listed(table)}.{unusable}",
-                     remedy=f"{mend} which column is the {what} (on the page, or with --{flag} on the command line).")
+                     remedy=f"{mend} which column is the {what} (on the page, or with --{flag} on the command "
+                            f"line).{without}")
 
 
 def listed(table: Table) -> str:

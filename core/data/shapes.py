@@ -143,6 +143,10 @@ class _Seen:
                      if name not in table.unusable and base[name].role not in (Role.SPLIT, Role.IMAGE)]
         self.facts: dict[str, ColumnFacts] = {name: column_facts(table, name) for name in self.free}
         self.label = next((name for name, p in base.items() if p.role is Role.LABEL), None)
+        self.lost_label = any(role_finder.is_named(name, Role.LABEL) and not (name in self.facts and
+                                                                              self.facts[name].filled)
+                              for name in (*table.columns, *table.unusable))
+        """Whether a column that is named like a label is empty, or cannot be used."""
         self.turns = dict(sorted(self._turns(), key=lambda item: _rank(item[0])))
         """Columns that hold conversations -> which keys their turns have."""
         self.pair = self._pair()
@@ -194,8 +198,10 @@ def _without_labels(seen: _Seen, wanted: Wanted) -> bool:
         return True
     if wanted.of(Role.LABEL):
         return False
-    if seen.label is None or seen.turns:
+    if seen.turns:
         return True
+    if seen.label is None:                                           # a label that cannot be read is no set without one
+        return seen.pair is not None or not seen.lost_label
     if seen.table.by_folder:
         return seen.facts[seen.label].distinct < 2
     if wanted.of(Role.TEXT) or seen.pair is None:
@@ -327,8 +333,9 @@ def _take_system(seen: _Seen, wanted: Wanted, found: dict[str, Proposal]) -> Non
 
 def _take_text(seen: _Seen, wanted: Wanted, found: dict[str, Proposal]) -> str:
     by_hand = wanted.of(Role.TEXT)
-    name, why = (by_hand, "chosen by hand") if by_hand else (role_finder.best_text(
-        {n: f for n, f in seen.facts.items() if n not in seen.turns and found[n].role is Role.IGNORE}) or (None, ""))
+    free = {n: f for n, f in seen.facts.items()
+            if f.filled and n not in seen.turns and found[n].role is Role.IGNORE}
+    name, why = (by_hand, "chosen by hand") if by_hand else role_finder.best_text(free) or (None, "")
     if name is None:
         raise role_finder.lacks(seen.table, "text", flag="text")
     found[name] = Proposal(role=Role.TEXT, evidence=why)

@@ -46,7 +46,7 @@ def formula_sheet() -> bytes:
 
 
 REFUSED: list[tuple[str, str, str | bytes, str]] = [
-    ("one column", "a.csv", "text\n" + "words here\n" * 20, "only one column"),
+    ("one column", "a.csv", "amount\n" + "12\n" * 20, "looks like the text"),
     ("no rows", "a.csv", "text,label\n", "no rows"),
     ("duplicate column names", "a.csv", "text,label,text\na,b,c\n", "two columns named"),
     ("not a list", "a.json", json.dumps({"rows": {"text": "x"}}), "not a list"),

@@ -77,7 +77,7 @@ def test_objects_over_several_lines(file: File, settings: Settings) -> None:
 
 def test_a_list_without_objects_is_refused(file: File, settings: Settings) -> None:
     with pytest.raises(DataError, match="named values") as caught:
-        tables.read(file("t.json", json.dumps(["one", "two", 3])), settings=settings)
+        tables.read(file("t.json", json.dumps(["one", 2, 3])), settings=settings)
     assert caught.value.why and "list of objects" in caught.value.remedy
 
 

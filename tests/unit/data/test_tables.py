@@ -240,9 +240,13 @@ def test_zip_of_text_folders_and_a_split_level(settings: Settings, tmp_path: Pat
         ("a", "test"), ("a", "train"), ("b", "test"), ("b", "train")]
 
 
-def test_a_flat_folder_is_refused_with_the_expected_tree(settings: Settings, tmp_path: Path) -> None:
-    error = refused(make_tree(tmp_path / "flat", {"1.txt": b"a", "2.txt": b"b"}), settings)
-    assert "positive/" in error.remedy
+def test_texts_beside_each_other_are_documents(settings: Settings, tmp_path: Path) -> None:
+    table = tables.read(make_tree(tmp_path / "flat", {"1.txt": b"a", "2.txt": b"b"}), settings=settings)
+    assert table.data.to_pylist() == [{"text": "a", "file": "1.txt"}, {"text": "b", "file": "2.txt"}]
+    named = {"train.txt": b"a", "valid.txt": b"b", "test.txt": b"c"}
+    table = tables.read(make_tree(tmp_path / "named", named), settings=settings)
+    assert table.documents is not None
+    assert [row["split"] for row in table.documents.data.to_pylist()] == ["train", "validation", "test"]
 
 
 def test_zip_with_several_tables_or_outside_paths(settings: Settings, tmp_path: Path) -> None:
