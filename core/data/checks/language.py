@@ -118,7 +118,7 @@ def answers(context: Context) -> Iterator[Finding]:
     if found := closed_answers(context.asked[1]):
         yield Finding(code="closed-answers", severity=INFO, count=len(found),
                       example=", ".join(answer[:30] for answer in found[:5]) + (" …" if len(found) > 5 else ""),
-                      message=f"All answers are one of {len(found):,}: right answers are counted, for each of them too.",
+                      message=f"All answers are one of {len(found):,}: right ones are counted, for each of them too.",
                       remedy="Nothing to do. Such rows can also be learned as classes: import the file as text "
                              "classification, with the response as label.")
 
