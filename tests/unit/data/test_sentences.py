@@ -1,4 +1,4 @@
-"""The sentences made by rule: one right answer each, told from the sentence alone, and pairs that training never saw."""
+"""The sentences made by rule: one right answer each, told from the sentence alone; test pairs are new ones."""
 
 from __future__ import annotations
 
