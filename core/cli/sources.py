@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from core import logs
 from core.cli import follow, output
 from core.cli.output import ProgressLine
-from core.domain.dataset import Dataset, Role, Task
+from core.domain.dataset import Content, Dataset, Role, Task
 from core.domain.model import ModelFacts
 from core.domain.run import JobKind
 from core.errors import NotFoundError
@@ -27,7 +27,7 @@ def wanted(args: Namespace) -> Wanted:
     """What the command line says of a file's rows and columns. Raises DataError for a shape that there is not."""
     from core.data.shapes import Wanted, wanted_form
 
-    task = Task.LANGUAGE_MODELLING if args.task == "language" else Task(args.task) if args.task else None
+    task = Task.on(Content.TEXT, labelled=False) if args.task == "language" else Task(args.task) if args.task else None
     columns = {role: getattr(args, name) for name, role in _FLAGS.items()}
     return Wanted(task=task, form=wanted_form(args.shape), columns=columns)
 

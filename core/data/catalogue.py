@@ -104,7 +104,7 @@ DATASETS: tuple[BundledDataset, ...] = (
     BundledDataset(
         id="tales",
         name="Tales of Grimm",
-        task=Task.LANGUAGE_MODELLING,
+        task=Task.on(Content.TEXT, labelled=False),
         description="54 tales that the brothers Grimm collected, in English, cut into passages and split by tale. "
                     "Their shift set are three tales by Hans Christian Andersen.",
         licence="Public domain",
@@ -121,7 +121,7 @@ DATASETS: tuple[BundledDataset, ...] = (
     BundledDataset(
         id="andersen",
         name="Tales of Andersen",
-        task=Task.LANGUAGE_MODELLING,
+        task=Task.on(Content.TEXT, labelled=False),
         description="Three tales by Hans Christian Andersen in English, cut into passages: the shift set of the tales "
                     "of Grimm.",
         licence="Public domain",
@@ -137,7 +137,7 @@ DATASETS: tuple[BundledDataset, ...] = (
     BundledDataset(
         id="sentence-to-json",
         name="Sentence to JSON",
-        task=Task.LANGUAGE_MODELLING,
+        task=Task.on(Content.TEXT, labelled=False),
         description="600 English sentences that order something, and each order as JSON: made by rule, so that it can "
                     "be told exactly whether the form was learned. Test rows pair things with colours that no training "
                     "row pairs.",

@@ -17,6 +17,8 @@ import pytest
 from core import __main__ as program
 from core import settings as settings_module
 from core.cli import compare, follow, output, parser, sources
+from core.data.shapes import Wanted
+from core.domain.dataset import Role
 from core.domain.model import ModelFacts
 from core.domain.run import Interval
 from core.domain.side import Side
@@ -420,8 +422,8 @@ def test_compare_takes_every_kind_of_file_and_says_where_rows_come_from(home: Pa
 def test_columns_given_by_hand_need_not_be_in_the_shift_set(home: Path, tmp_path: Path,
                                                             capsys: pytest.CaptureFixture[str]) -> None:
     named = picture_zip(tmp_path / "named.zip", folders=False)
-    made, said = ingest_by_name(named, capsys, shift=str(picture_zip(tmp_path / "folders.zip")), text="picture",
-                                label="kind")
+    made, said = ingest_by_name(named, capsys, shift=str(picture_zip(tmp_path / "folders.zip")),
+                                wanted=Wanted(columns={Role.TEXT: "picture", Role.LABEL: "kind"}))
     assert "pictures named by 'picture', label from 'kind'" in said and "pictures labelled by their folders" in said
     assert (made.rows("shift"), made.rows_kept) == (36, 72)
 
