@@ -65,9 +65,9 @@ def _columns(parser: argparse.ArgumentParser) -> None:
     """What the rows of a file are for, and which column is what; all of it is proposed where it is not said."""
     from core.domain.dataset import Task
 
-    parser.add_argument("--task", choices=("language", *Task), metavar="TASK",
-                        help="what a model is to learn of a file: language, text-classification or "
-                             "image-classification (default: seen in the file)")
+    names = ("language", *(task.value for task in Task))
+    parser.add_argument("--task", choices=names, metavar="TASK",
+                        help=f"what a model is to learn of a file: {', '.join(names)} (default: seen in the file)")
     parser.add_argument("--shape", metavar="SHAPE",
                         help="how rows for language models are written: text, chat, prompt-response, alpaca, messages "
                              "or sharegpt (default: seen in the file)")
