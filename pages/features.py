@@ -15,7 +15,7 @@ summary = st.container()
 controls = st.container(key="features_bar")
 with controls:
     chosen = bar.choose(ws)
-    sticky.style()
+    sticky.style(str(st.session_state.get("features_block", "")))
 if chosen is None:
     shell.stop()
 with st.spinner("Comparing the two models…", show_time=True):

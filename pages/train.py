@@ -77,7 +77,8 @@ api.experiments.check_room(ws, len(budgets.values) * seeds * len(chosen))
 runs = [planned(name, seed, budget) for budget in budgets.values for seed in range(seeds) for name in chosen]
 fits = estimates.panel(ws, {choices[name].label: planned(name, 0, budgets.values[-1]) for name in chosen}, runs)
 form.to_fetch(ws, model_id, dataset_ref)
-name = st.text_input("Name of the experiment", value=f"{dataset.name}, {model_id}", key=f"name_{dataset.id}_{model_id}")
+name = st.text_input("Name of the experiment", value=f"{dataset.name}, {form.model_name(model_id)}",
+                     key=f"name_{dataset.id}_{model_id}")
 if st.button(f"Start {len(runs)} run{'s' * (len(runs) > 1)}", type="primary", icon=":material/play_arrow:",
              key="start", disabled=bool(budgets.problems),
              help="Mend the label budgets first." if budgets.problems else None):

@@ -26,8 +26,8 @@ class Caution:
 
 def sentences(blocks: Sequence[BlockShift], labels: NDArray[np.int64] | None, *, base: str, run: str,
               rows: int, at: int | None = None) -> tuple[str, ...]:
-    """What changed where; then of block `at` (the last by default) whether it helped, and whom it touched. The first is
-    the page's headline.
+    """What changed where, in at most twenty words: the page's headline. Then by how much, with its doubt; and of block
+    `at` (the last by default) whether it helped, and whom it touched.
 
     labels: classes of the labelled target rows; rows: target rows. base, run: what the two sides are called.
     """
@@ -38,14 +38,14 @@ def sentences(blocks: Sequence[BlockShift], labels: NDArray[np.int64] | None, *,
     if not moved:
         return (f"{_up(base)} and {run} are identical: every feature of all {len(usable)} blocks is equal "
                 "to the last bit.",)
-    out = [_where(moved, blocks)]
+    out = list(_where(moved, blocks))
     chosen = blocks[-1 if at is None else at]
     out += [text for text in (_helped(chosen, labels, base, run), _rotated(chosen), _whom(chosen, rows)) if text]
     return tuple(out)
 
 
-def _where(moved: Sequence[BlockShift], blocks: Sequence[BlockShift]) -> str:
-    """The block that changed most by CKA, or all that this sample cannot rank."""
+def _where(moved: Sequence[BlockShift], blocks: Sequence[BlockShift]) -> tuple[str, str]:
+    """The block that changed most by CKA, or that this sample cannot rank several; then the numbers behind it."""
     lowest = min(moved, key=lambda b: _value(b))
     bound = lowest.cka.high if lowest.cka else 1.0
     tied = [b for b in moved if b is lowest or (b.cka is not None and b.cka.low <= bound)]
@@ -53,14 +53,16 @@ def _where(moved: Sequence[BlockShift], blocks: Sequence[BlockShift]) -> str:
     rest = (f" {still} of {len(blocks)} blocks {'is' if still == 1 else 'are'} identical to the last bit." if still
             else "")
     if len(tied) == 1 and lowest.cka is not None:
-        numbers = (f"(CKA {lowest.cka.value:.3f}, 95 % interval {lowest.cka.low:.3f} to {lowest.cka.high:.3f}; "
-                   "1 = unchanged)")
-        where = f"Only {lowest.name} changed" if len(moved) == 1 else f"By CKA, features changed most in {lowest.name}"
-        return f"{where} {numbers}.{_kept(lowest)}{_otherwise(moved, tied)}{rest}"
-    names = _list([b.name for b in tied])
+        only = f"Only {lowest.name} changed" if len(moved) == 1 else f"Features changed most in {lowest.name}"
+        numbers = (f"By CKA: {lowest.cka.value:.3f} in {lowest.name}, 95 % interval {lowest.cka.low:.3f} to "
+                   f"{lowest.cka.high:.3f}.")
+        return (f"{only} (CKA {lowest.cka.value:.2f}, where 1 is unchanged).",
+                f"{numbers}{_kept(lowest)}{_otherwise(moved, tied)}{rest}")
+    names = [b.name for b in tied]
     values = f"{min(_value(b) for b in tied):.3f} to {max(_value(b) for b in tied):.3f}"
-    which = f"By CKA, features changed most in {names}, which this sample cannot rank ({values}; 1 = unchanged)."
-    return f"{which}{_otherwise(moved, tied)}{rest}"
+    which = _list(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} others"
+    return (f"Features changed most in {which}, which this sample cannot rank.",
+            f"By CKA: {values} in {_list(names)}; 1 = unchanged.{_otherwise(moved, tied)}{rest}")
 
 
 def _otherwise(moved: Sequence[BlockShift], named: Sequence[BlockShift]) -> str:

@@ -23,6 +23,7 @@ from core.unforeseen import explained, is_fault
 
 log = logging.getLogger("thaw.pages")
 
+_DIALOG = "_open_dialog"
 _PENDING = "_errors_to_show"
 """In the session: errors of callbacks and downloads, which have no place on the page of their own."""
 _AGAIN_S = 60.0
@@ -61,6 +62,25 @@ def dialog(title: str, **options: Any) -> Callable[[Callable[..., None]], Callab
         return st.dialog(title, **options)(_guarded(function))  # type: ignore[no-any-return]
 
     return decorate
+
+
+def open_dialog(name: str) -> Callable[[], None]:
+    """For `on_click` of the button that opens a dialog which stays open when the page is drawn again, as it is when a
+    run ends: the page shows it while `is_open(name)`."""
+    def noted() -> None:
+        st.session_state[_DIALOG] = name
+
+    return noted
+
+
+def close_dialog() -> None:
+    """For `on_dismiss`, and when what the dialog is for has been done."""
+    st.session_state.pop(_DIALOG, None)
+
+
+def is_open(name: str) -> bool:
+    """Whether this dialog was opened and not closed since."""
+    return st.session_state.get(_DIALOG) == name
 
 
 def callback(function: Callable[..., None]) -> Callable[..., None]:

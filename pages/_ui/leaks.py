@@ -22,4 +22,4 @@ def caption(ws: str, runs: Iterable[Run], splits: Iterable[str]) -> None:
     for sentence, ref in said.items():
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f":orange-badge[:material/warning: leak] {sentence}", help=word("leak"))
-            shell.link("dataset", "See which", dataset=ref)
+            shell.link("dataset", "See which rows leak", dataset=ref)

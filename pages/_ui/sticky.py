@@ -7,14 +7,25 @@ from pathlib import Path
 import streamlit as st
 
 SCRIPT = """
-export default function ({ parentElement }) {
+function reveal() {
+  const strip = document.querySelector(".st-key-features_look");
+  const chosen = strip && strip.querySelector('[data-selected="true"], [aria-checked="true"], [aria-pressed="true"]');
+  if (!chosen || strip.scrollWidth <= strip.clientWidth) return;
+  const [at, inside] = [chosen.getBoundingClientRect(), strip.getBoundingClientRect()];
+  if (at.left < inside.left || at.right > inside.right)
+    strip.scrollLeft += at.left - inside.left - (inside.width - at.width) / 2;
+}
+export default function ({ parentElement, data }) {
+  setTimeout(reveal, 250);  // the chosen block, once the strip is drawn
   const colour = getComputedStyle(parentElement).getPropertyValue("--st-background-color");
   document.documentElement.style.setProperty("--thaw-page", colour);
 }
 """
 
 
-def style() -> None:
-    """Put the style sheet on the page, and the colour of the theme's background where it finds it."""
+def style(chosen: str = "") -> None:
+    """Put the style sheet on the page, and the colour of the theme's background where it finds it. chosen: the block;
+    where another one is chosen, it is scrolled into sight."""
     css = (Path(__file__).parent / "sticky.css").read_text(encoding="utf-8")
-    st.components.v2.component("thaw_sticky", css=css, js=SCRIPT, isolate_styles=False)(key="sticky", height=1)
+    st.components.v2.component("thaw_sticky", css=css, js=SCRIPT, isolate_styles=False)(
+        data={"chosen": chosen}, key="sticky", height=1)

@@ -108,6 +108,9 @@ TRAINING_LOSS = "training loss"
 def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
     """Learning curves on top of each other."""
     st.header("How fast")
+    if not any(found.steps or found.evals for found in comparison.curves.values()):
+        st.caption("None of these runs has a curve: a probe is solved in one go; there are no steps to draw.")
+        return
     reported = {name for found in comparison.curves.values() for point in found.evals for name in point}
     choices = {metric.on("validation"): metric for metric in METRICS if metric.name in reported}
     with st.container(horizontal=True):

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.api import SeedGroup
-from core.domain.run import Interval, Result, Run
+from core.domain.run import Interval, Result, Run, Status
 from core.metrics import METRICS, Metric
 from core.planning import names as names_of
 from core.plots.numbers import measured
@@ -37,8 +37,10 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str],
     without = without or {}
     scores = _scores([result for _, result in runs.values()])
     rows = [_row(names[i], run, result, scores) for i, (run, result) in runs.items()]
-    rows += [{"Run": name, **{metric.heading(split): "–" for split, metric in scores}, "State": how}
+    rows += [{"Run": name, "State": how, **{metric.heading(split): "–" for split, metric in scores}}
              for name, how in without.items()]
+    if all(row["State"] == Status.DONE.value for row in rows):
+        rows = [{name: cell for name, cell in row.items() if name != "State"} for row in rows]
     config: dict[str, Any] = {
         "Run": st.column_config.TextColumn(pinned=True),
         **{metric.heading(split): st.column_config.TextColumn(help=metric.explanation) for split, metric in scores},
@@ -117,8 +119,8 @@ def _row(name: str, run: Run, result: Result, scores: Sequence[tuple[str, Metric
     chosen = {metric.heading(split): text for (split, metric), text in cells.items() if split == AFTER}
     costs = {"Trained": result.trainable_params, "All parameters": result.total_params, "Seconds alone": result.seconds,
              "Seconds added": result.marginal_seconds, "Memory estimated": result.estimated_memory_bytes,
-             "Memory measured": result.peak_memory_bytes, "Artifact": result.artifact_bytes, "State": run.status.value}
-    return {"Run": name} | judged | costs | chosen | {"Whole name": names_of.whole(run)}
+             "Memory measured": result.peak_memory_bytes, "Artifact": result.artifact_bytes}
+    return {"Run": name, "State": run.status.value} | judged | costs | chosen | {"Whole name": names_of.whole(run)}
 
 
 def _csv(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], without: Mapping[str, str]) -> bytes:

@@ -56,9 +56,12 @@ def bar(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:
             with shell.guarded():
                 prefill.train(ws, experiment.name, members)
                 shell.go("train")
-        if st.button("Rename", icon=":material/edit:", key="rename_all"):
+        st.button("Rename", icon=":material/edit:", key="rename_all",
+                  on_click=guard.callback(guard.open_dialog(f"rename {experiment.id}")))
+        if guard.is_open(f"rename {experiment.id}"):
             _rename(ws, experiment)
-        if st.button("Delete", icon=":material/delete:", key="delete_all", help="Asks before it deletes."):
+        if st.button("Delete", icon=":material/delete:", key="delete_all", help="Asks before it deletes.",
+                     on_click=guard.callback(guard.close_dialog)):
             _delete(ws, experiment, members)
 
 
@@ -105,12 +108,13 @@ def _resume(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:
             shell.problem(f"{called[id]}: {error.what}", error.why, error.remedy)
 
 
-@guard.dialog("Rename the experiment")
+@guard.dialog("Rename the experiment", on_dismiss=guard.close_dialog)
 def _rename(ws: str, experiment: Experiment) -> None:
     name = st.text_input("New name", value=experiment.name, max_chars=80, key="rename_all_text")
     if st.button("Save", type="primary", key="rename_all_yes"):
         with shell.guarded():
             shell.api().experiments.rename(ws, experiment.id, name or "")
+            guard.close_dialog()
             st.rerun()
 
 

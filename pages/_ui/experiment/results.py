@@ -25,7 +25,8 @@ def choose(ws: str, members: Sequence[Run], *, key: str) -> list[str]:
     if not ready:
         return []
     titles, state = run_list.titles(ws), st.session_state
-    labels = names.short([every[id] for id in ready], titles) | names.short(members, titles)
+    own_names = names.short(members, titles if len({run.experiment for run in members}) > 1 else None)
+    labels = names.short([every[id] for id in ready], titles) | own_names
     own = [run.id for run in members if run.id in ready]
     linked = [id for id in st.query_params.get("runs", "").split(",") if id in every]
     asked = [id for id in linked if id in ready]

@@ -198,6 +198,21 @@ def _first_run(known: Known) -> str:
     return next(iter([*moved, *ready, *possible, *known]))
 
 
+def moving(ws: str, chosen: Chosen) -> tuple[str, list[tuple[str, str, str]]]:
+    """Of two sides that are equal: why; and runs of the same data whose features are there and moved, up to three, as
+    name, side A, side B."""
+    known: Known = shell.api().features.states(ws, rows=chosen.rows)
+    own = known[chosen.b.run][0]
+    same = [run for id, (run, found) in known.items()
+            if found.ready and id != own.id and _moves_pretrained(run) and run.recipe and own.recipe
+            and run.recipe.dataset == own.recipe.dataset]
+    why = "no feature differs between the two."
+    if own.recipe and own.recipe.method in methods.REGISTRY and methods.REGISTRY[own.recipe.method].card.solved:
+        why = "this method trains a head alone, so the features stay as they were."
+    called = names.short(same)
+    return why, [(called[run.id], Side(run=run.id, which=Which.BASE).text, Side(run=run.id).text) for run in same[:3]]
+
+
 def _moves_pretrained(run: Run) -> bool:
     card = methods.REGISTRY[run.recipe.method].card if run.recipe and run.recipe.method in methods.REGISTRY else None
     return card is not None and not card.solved and card.weights is not Weights.FRESH

@@ -139,7 +139,7 @@ def _kinds(compared: FeatureComparison, block: int, selection: Sequence[int]) ->
         judged = [int(i) for i in np.argsort(np.where(np.isfinite(change), change, np.inf)) if np.isfinite(change[i])]
         out["loss fell most"] = (judged, "By change in loss from A to B, most gained first.")
         out["loss rose most"] = (judged[::-1], "By change in loss from A to B, most lost first.")
-    out["changed most"] = (order.tolist(), f"Rows {what}, most first.")
+    out["changed most"] = ([int(i) for i in order if by[i] > 0], f"Rows {what}, most first.")
     out["changed least"] = (order[::-1].tolist(), f"Rows {what}, least first.")
     if not rows.target.all():
         far = [int(i) for i in order if not rows.target[i]]

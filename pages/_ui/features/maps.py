@@ -15,6 +15,7 @@ from core.errors import ThawError
 from core.plots import point_scene, shift_map
 from core.plots.shift_map import Colouring
 from core.plots.theme import Chart
+from core.shift.arrays import State
 from pages._ui import pictures, point_map, shell
 from pages._ui.features import bar, cards, downloads
 from pages._ui.features.numbers import card, pooled_over
@@ -46,6 +47,8 @@ def panel(ws: str, chosen: bar.Chosen, look: bar.Look) -> None:
     """The map with the rows beside it, redrawn together when rows are selected, without the rest of the page."""
     with shell.guarded():
         compared = chosen.compared(ws, shell.api())
+        if all(block.state is State.IDENTICAL for block in compared.shift.blocks):
+            _same(ws, chosen)
         if (word := cards.searched()) is not None:
             _select(compared.row_keys, compared.matching(word))
         left, right = st.columns([7, 3], gap="small")
@@ -53,6 +56,17 @@ def panel(ws: str, chosen: bar.Chosen, look: bar.Look) -> None:
             _map(ws, chosen, compared, look)
         with right:
             cards.section(compared, look.block, picked(compared))
+
+
+def _same(ws: str, chosen: bar.Chosen) -> None:
+    """Two equal models: say so before two equal pictures, and offer a pair that differs."""
+    first, others = bar.moving(ws, chosen)
+    with st.container(border=True):
+        st.markdown(f":material/equal: **Both maps are the same picture**: {first}")
+        for name, a, b in others:
+            shell.link("features", f"Look at {shell.escape(name)} instead", icon=":material/scatter_plot:", a=a, b=b)
+        if not others:
+            shell.link("train", "Train one that changes features", icon=":material/model_training:")
 
 
 def _select(keys: np.ndarray, places: Sequence[int]) -> None:

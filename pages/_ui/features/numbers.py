@@ -30,11 +30,12 @@ def pooled_over(compared: FeatureComparison) -> str:
 
 
 def headline(compared: FeatureComparison, block: int) -> None:
-    """What the numbers say in one sentence with its doubt, and what limits it."""
+    """What the numbers say in one sentence; what that rests on, folded below it; and what limits it."""
     first, *rest = compared.sentences(block)
     st.markdown(f"#### {shell.escape(first)}")
-    for text in rest:
-        st.markdown(f"- {shell.escape(text)}")
+    if rest:
+        with st.expander("How sure is that, and did it help?", icon=":material/query_stats:"):
+            st.markdown("\n".join(f"- {shell.escape(text)}" for text in rest))
     for caution in compared.shift.warnings:
         if caution.code == "no-labels" and not compared.dataset.task.labelled:
             continue  # such rows have none, and no number here asks for one

@@ -34,23 +34,27 @@ def bar(ws: str, run: Run) -> None:
             _then_redraw(api.runs.resume, ws, run.id)
         again = run.status.resumable and not run.worth_resuming
         if run.recipe and st.button("Fork", icon=":material/fork_right:", key="fork", help=word("fork"),
+                                    on_click=guard.callback(guard.close_dialog),
                                     type="primary" if again else "secondary"):
             _fork(ws, run)
         if run.status in live.BROKEN and st.button(
-                "Report", icon=":material/assignment:", key="report",
+                "Report", icon=":material/assignment:", key="report", on_click=guard.callback(guard.close_dialog),
                 help="What went wrong, with versions, device, recipe and the end of the log: to copy or to save."):
             _report(ws, run)
         if again and st.button("Resume", icon=":material/replay:", key="resume",
                                help="The same recipe will most likely fail in the same way: change what the message "
                                     "names with Fork. " + word("resume")):
             _then_redraw(api.runs.resume, ws, run.id)
-        if st.button("Rename", icon=":material/edit:", key="rename"):
+        st.button("Rename", icon=":material/edit:", key="rename",
+                  on_click=guard.callback(guard.open_dialog(f"rename {run.id}")))
+        if guard.is_open(f"rename {run.id}"):
             _rename(ws, run)
         st.download_button("Log", data=guard.made(lambda: api.runs.log(ws, run.id)), file_name=f"{run.id}.log.txt",
                            mime="text/plain", on_click="ignore", icon=":material/description:", key="log",
                            help="Everything the run wrote, tracebacks included.")
         running = run.status in (Status.RUNNING, Status.STOPPING)
         if st.button("Delete", icon=":material/delete:", key="delete", disabled=running,
+                     on_click=guard.callback(guard.close_dialog),
                      help="Stop the run first." if running else "Asks before it deletes."):
             _delete(ws, run)
 
@@ -87,7 +91,7 @@ def _report(ws: str, run: Run) -> None:
     st.code(text, language=None, wrap_lines=True, height=400)
 
 
-@guard.dialog("Rename")
+@guard.dialog("Rename", on_dismiss=guard.close_dialog)
 def _rename(ws: str, run: Run) -> None:
     name = st.text_input("New name", value=names.given(run) or "", max_chars=200, key="rename_text",
                          placeholder=names.whole(run), help="Shown everywhere in place of the name from the recipe.")
@@ -96,6 +100,7 @@ def _rename(ws: str, run: Run) -> None:
             if not (name or "").strip():
                 raise RecipeError("A run needs a name.", remedy="Type at least one character.")
             shell.api().runs.rename(ws, run.id, name.strip())
+            guard.close_dialog()
             st.rerun()
 
 

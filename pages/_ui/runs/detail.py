@@ -145,7 +145,7 @@ def measurements(ws: str, run: Run, result: Result, *, planned: int | None = Non
             said = ", ".join(f"{metric.label} {text}" for metric, text in texts.items())
             st.caption(f"On validation rows, which also chose the checkpoint: {said}.")
             continue
-        with st.container(horizontal=True, gap="medium"):
+        with st.container(horizontal=True, gap="medium", key=f"tiles_{split}"):
             for metric, text in texts.items():
                 beside = base.get(metric.name)
                 st.metric(metric.heading(split), text, width=190 if beside else 230,
@@ -153,7 +153,7 @@ def measurements(ws: str, run: Run, result: Result, *, planned: int | None = Non
                           delta=f"untouched {measured(beside.value, beside.low, beside.high)}" if beside else None,
                           delta_color="off", delta_arrow="off")
         leaks.caption(ws, [run], [split])
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="small", key="tiles_cost"):
         trained = share(result.trainable_params, result.total_params)
         st.metric("Trained parameters", f"{count(result.trainable_params)} ({trained})",
                   width=235, help=word("trained parameters"))

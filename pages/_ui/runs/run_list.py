@@ -121,21 +121,27 @@ def _row(ws: str, run: Run, name: str, when: Stretch | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         shell.link("run", shell.escape(name), icon=":material/chevron_right:", width=220, help=names.whole(run),
                    run=run.id)
-        live.badge(run)
-        if run.status is Status.QUEUED:
-            st.caption(tally.starts(when))
-        if run.status in (Status.RUNNING, Status.STOPPING):
-            _, state = live.follow(ws, run.id)
-            step, total = state.step.get("step"), state.step.get("total_steps")
-            trains = state.phase == Phase.TRAINING and step and total
-            st.caption(", ".join(part for part in (
-                state.phase, f"step {step:,} of {total:,}" if trains else "", tally.left(when)) if part))
-        elif run.status in (Status.DONE, Status.STOPPED) and (result := shell.api().runs.result(ws, run.id)):
-            st.caption(f"{_score(result)} · {duration(result.seconds)}")
-        elif run.status.final:
-            st.caption(shell.escape(tally.why(run)))
-        if damage := shell.api().runs.damage(ws, run.id):
-            st.caption(f":material/broken_image: damaged: {shell.escape(', '.join(damage))}")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+            _said(ws, run, when)
+
+
+def _said(ws: str, run: Run, when: Stretch | None) -> None:
+    """State and score, or state and what it is doing: on a phone they stay on one line."""
+    live.badge(run)
+    if run.status is Status.QUEUED:
+        st.caption(tally.starts(when))
+    if run.status in (Status.RUNNING, Status.STOPPING):
+        _, state = live.follow(ws, run.id)
+        step, total = state.step.get("step"), state.step.get("total_steps")
+        trains = state.phase == Phase.TRAINING and step and total
+        st.caption(", ".join(part for part in (
+            state.phase, f"step {step:,} of {total:,}" if trains else "", tally.left(when)) if part))
+    elif run.status in (Status.DONE, Status.STOPPED) and (result := shell.api().runs.result(ws, run.id)):
+        st.caption(f"{_score(result)} · {duration(result.seconds)}")
+    elif run.status.final:
+        st.caption(shell.escape(tally.why(run)))
+    if damage := shell.api().runs.damage(ws, run.id):
+        st.caption(f":material/broken_image: damaged: {shell.escape(', '.join(damage))}")
 
 
 def _score(result: Result) -> str:

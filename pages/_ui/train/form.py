@@ -48,6 +48,12 @@ def dataset(ws: str) -> str:
                             help="Your own datasets and the bundled ones. Add your own on the Data page."))
 
 
+def model_name(model_id: str) -> str:
+    """What a model is called in the name of an experiment."""
+    entry = next((model for model in shell.api().models.bundled() if model.id == model_id), None)
+    return entry.name.split(" (")[0] if entry else model_id
+
+
 def task_of(ws: str, dataset_ref: str) -> Task:
     """What a dataset of the workspace or the catalogue is for."""
     api = shell.api()

@@ -33,14 +33,21 @@ def say(found, labels=None):
 
 
 def test_a_single_lowest_block_is_named_with_its_interval(one):
-    text = say([one("block 0", 0.9, 0.91, 0.92), one("block 1", 0.6, 0.65, 0.7)])[0]
-    assert text.startswith("By CKA, features changed most in block 1 (CKA 0.650, 95 % interval 0.600 to 0.700")
+    said, text = say([one("block 0", 0.9, 0.91, 0.92), one("block 1", 0.6, 0.65, 0.7)])[:2]
+    assert said == "Features changed most in block 1 (CKA 0.65, where 1 is unchanged)."
+    assert text.startswith("By CKA: 0.650 in block 1, 95 % interval 0.600 to 0.700.")
     assert "keep 7.3 of their 10 nearest neighbours (by chance 0.1)" in text
 
 
 def test_overlapping_bands_are_not_ranked(one):
     text = say([one("block 0", 0.64, 0.69, 0.74), one("block 1", 0.6, 0.65, 0.7), one("block 2", 0.9, 0.91, 0.92)])[0]
     assert "block 0 and block 1, which this sample cannot rank" in text and "block 2" not in text
+
+
+def test_the_headline_has_at_most_twenty_words_however_many_blocks_are_tied(one):
+    said, numbers = say([one(f"block {i}", 0.5, 0.6, 0.7) for i in range(30)])[:2]
+    assert len(said.split()) <= 20 and "block 0 and 29 others" in said
+    assert "block 28 and block 29" in numbers
 
 
 def test_neighbours_kept_may_name_another_block_when_the_rows_support_it(one):
@@ -50,13 +57,13 @@ def test_neighbours_kept_may_name_another_block_when_the_rows_support_it(one):
         high = one("block 2", 0.9, 0.91, 0.92)
         kept = np.tile([1.0, 0.78], 50) - drop
         high = dataclasses.replace(high, knn_overlap=float(kept.mean()), rows=dataclasses.replace(high.rows, kept=kept))
-        assert ("By neighbours kept it is block 2" in say([low, high])[0]) == told
+        assert ("By neighbours kept it is block 2" in say([low, high])[1]) == told
 
 
 def test_only_one_block_changed(one):
     still = one("embeddings", 1, 1, 1, state=State.IDENTICAL)
     assert say([still, one("block 0", 0.6, 0.65, 0.7)])[0].startswith("Only block 0 changed")
-    assert "1 of 2 blocks is identical" in say([still, one("block 0", 0.6, 0.65, 0.7)])[0]
+    assert "1 of 2 blocks is identical" in say([still, one("block 0", 0.6, 0.65, 0.7)])[1]
 
 
 @pytest.mark.parametrize(("fixed", "broken", "start"), [
