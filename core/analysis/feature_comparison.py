@@ -18,6 +18,7 @@ from core.domain.dataset import Dataset
 from core.domain.side import Side
 from core.settings import Settings
 from core.shift import geometry, trust
+from core.shift.arrays import State
 from core.shift.footer import Map
 from core.shift.projection import View
 from core.shift.report import Shift
@@ -67,6 +68,11 @@ class FeatureComparison:
     @property
     def classes(self) -> tuple[str, ...]:
         return self.dataset.classes
+
+    @property
+    def identical(self) -> bool:
+        """Whether no feature of any block differs between the sides."""
+        return all(block.state is State.IDENTICAL for block in self.shift.blocks)
 
     @property
     def row_ids(self) -> NDArray[np.int64]:

@@ -7,16 +7,16 @@ from pathlib import Path
 import streamlit as st
 
 SCRIPT = """
-function reveal() {
+function reveal(tries) {  // the chosen block, once the strip is drawn
   const strip = document.querySelector(".st-key-features_look");
   const chosen = strip && strip.querySelector('[data-selected="true"], [aria-checked="true"], [aria-pressed="true"]');
-  if (!chosen || strip.scrollWidth <= strip.clientWidth) return;
+  if (!chosen) return tries && setTimeout(reveal, 250, tries - 1);
   const [at, inside] = [chosen.getBoundingClientRect(), strip.getBoundingClientRect()];
   if (at.left < inside.left || at.right > inside.right)
     strip.scrollLeft += at.left - inside.left - (inside.width - at.width) / 2;
 }
 export default function ({ parentElement, data }) {
-  setTimeout(reveal, 250);  // the chosen block, once the strip is drawn
+  setTimeout(reveal, 250, 20);
   const colour = getComputedStyle(parentElement).getPropertyValue("--st-background-color");
   document.documentElement.style.setProperty("--thaw-page", colour);
 }

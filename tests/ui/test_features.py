@@ -439,3 +439,13 @@ def test_an_open_page_does_not_hold_the_features_of_both_models(opened, app, mad
     feature_comparison._compare.cache_clear()
     gc.collect()
     assert [found for found in gc.get_objects() if isinstance(found, FeatureComparison)] == []
+
+
+def test_two_equal_models_are_said_to_be_equal_and_a_pair_that_differs_is_offered(app, made, moved, ended):
+    probe = made(ended.done[0])
+    at = app("features", run=probe)
+    assert "Both maps are the same picture" in shown(at)
+    assert "changed most (0)" in at.selectbox(key="features_kind").options
+    made(ended.done[1], moved=moved)
+    at = app("features", run=probe)
+    assert any(link.proto.label.endswith("instead") for link in at.get("page_link"))

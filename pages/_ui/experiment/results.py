@@ -25,8 +25,7 @@ def choose(ws: str, members: Sequence[Run], *, key: str) -> list[str]:
     if not ready:
         return []
     titles, state = run_list.titles(ws), st.session_state
-    own_names = names.short(members, titles if len({run.experiment for run in members}) > 1 else None)
-    labels = names.short([every[id] for id in ready], titles) | own_names
+    labels = names.short([every[id] for id in ready], titles) | names.short(members, titles)
     own = [run.id for run in members if run.id in ready]
     linked = [id for id in st.query_params.get("runs", "").split(",") if id in every]
     asked = [id for id in linked if id in ready]
@@ -35,6 +34,7 @@ def choose(ws: str, members: Sequence[Run], *, key: str) -> list[str]:
     elif list(state[key]) == state.get(f"{key}_offered"):
         state[key] = own
     state[key] = [id for id in state[key] if id in ready]
+    labels |= names.short([every[id] for id in state[key]], titles)
     picked = list(st.multiselect("Runs", ready, key=key, format_func=labels.__getitem__,
                                  help="Every run with a result can be added, also of other experiments."))
     state[f"{key}_offered"], state[f"{key}_kept"] = own, picked

@@ -15,7 +15,6 @@ from core.errors import ThawError
 from core.plots import point_scene, shift_map
 from core.plots.shift_map import Colouring
 from core.plots.theme import Chart
-from core.shift.arrays import State
 from pages._ui import pictures, point_map, shell
 from pages._ui.features import bar, cards, downloads
 from pages._ui.features.numbers import card, pooled_over
@@ -47,7 +46,7 @@ def panel(ws: str, chosen: bar.Chosen, look: bar.Look) -> None:
     """The map with the rows beside it, redrawn together when rows are selected, without the rest of the page."""
     with shell.guarded():
         compared = chosen.compared(ws, shell.api())
-        if all(block.state is State.IDENTICAL for block in compared.shift.blocks):
+        if compared.identical:
             _same(ws, chosen)
         if (word := cards.searched()) is not None:
             _select(compared.row_keys, compared.matching(word))

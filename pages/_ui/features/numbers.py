@@ -46,7 +46,7 @@ def headline(compared: FeatureComparison, block: int) -> None:
 
 def tiles(compared: FeatureComparison, block: int) -> None:
     """Four numbers of the block, each with what it would read if nothing had happened."""
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="small", key="tiles_block"):
         for tile in _tiles(compared, block):
             st.metric(tile.label, tile.value, delta=tile.baseline or None, delta_color="off", delta_arrow="off",
                       border=True, help=card(tile.card), width=188)

@@ -145,7 +145,7 @@ def measurements(ws: str, run: Run, result: Result, *, planned: int | None = Non
             said = ", ".join(f"{metric.label} {text}" for metric, text in texts.items())
             st.caption(f"On validation rows, which also chose the checkpoint: {said}.")
             continue
-        with st.container(horizontal=True, gap="medium", key=f"tiles_{split}"):
+        with st.container(horizontal=True, gap="small", key=f"tiles_{split}"):
             for metric, text in texts.items():
                 beside = base.get(metric.name)
                 st.metric(metric.heading(split), text, width=190 if beside else 230,
