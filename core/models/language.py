@@ -61,19 +61,28 @@ class LanguageHead(nn.Module):
     def vocabulary(self) -> int:
         return int(self.weight.shape[0])
 
-    def finished(self, product: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | float]:
-        """(logits, their slope by `product`): scaled and bounded as the model does."""
+    def finish(self, logits: torch.Tensor) -> torch.Tensor | None:
+        """Scale and bound products (fp32) in place, as the model does; returns their slope, None where it is 1."""
         if self.cap is None:
-            return (product, 1.0) if self.scale == 1.0 else (product * self.scale, self.scale)
-        bounded = torch.tanh(product * (self.scale / self.cap))
-        return bounded * self.cap, (1 - bounded.float() ** 2) * self.scale
+            if self.scale == 1.0:
+                return None
+            logits.mul_(self.scale)
+            return logits.new_tensor(self.scale)
+        logits.mul_(self.scale / self.cap).tanh_()
+        slope = logits.square().neg_().add_(1).mul_(self.scale)
+        logits.mul_(self.cap)
+        return slope
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Logits (…, n_vocabulary) of hidden states (…, width), in the type of the product."""
+        """Logits (…, n_vocabulary) of hidden states (…, width); scaled or bounded ones in fp32, others in the type of
+        the product."""
         kind = product_type(hidden, self.weight)
         with torch.autocast(hidden.device.type, enabled=False):
             bias = None if self.bias is None else self.bias.to(kind)
-            return self.finished(nn.functional.linear(hidden.to(kind), self.weight.to(kind), bias))[0]
+            product = nn.functional.linear(hidden.to(kind), self.weight.to(kind), bias)
+        if self.cap is None:
+            return product if self.scale == 1.0 else product.float() * self.scale
+        return torch.tanh(product.float() * (self.scale / self.cap)) * self.cap
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """Only what trains: the rest is the base model's."""
@@ -197,7 +206,8 @@ def head_of(causal: Any, name: str) -> LanguageHead:
     raw = output(hidden).float()
     inner = own if cap is None else cap * torch.atanh((own / cap).clamp(-1 + 1e-7, 1 - 1e-7))
     head.scale = _factor(causal.config, float((inner * raw).sum() / raw.square().sum().clamp(min=1e-20)))
-    made = head.finished(raw)[0]
+    made = raw.clone()
+    head.finish(made)
     if not torch.isfinite(own).all() or (made - own).abs().max() > SAME * own.abs().max():
         raise _refused(causal, name, "It makes its logits in another way than one matrix, a factor and a bound.")
     return head
