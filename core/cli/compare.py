@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core import metrics
-from core.analysis import predictions
+from core.analysis import forgetting, predictions
 from core.cli import follow, output, sources
 from core.cli.follow import Outcome
 from core.cli.output import ProgressLine
@@ -19,7 +19,7 @@ from core.domain.dataset import Dataset, Split
 from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
-from core.domain.run import Interval, JobKind, Status
+from core.domain.run import Interval, JobKind, Result, Status
 from core.errors import RecipeError, ThawError
 from core.metrics import Metric, paired
 from core.models.methods import REGISTRY, get
@@ -173,7 +173,7 @@ def _run(arm: Arm, outcome: Outcome | None, facts: ModelFacts) -> dict[str, Any]
         "failure": codec.to_json(failure) if failure else None,
         "trainable_params": result.trainable_params if result else None,
         "total_params": result.total_params if result else None,
-        "metrics": codec.to_json(result.metrics) if result else {}, "seconds": result.seconds if result else None,
+        "metrics": _numbers(result) if result else {}, "noise_floor": result.noise_floor if result else {}, "seconds": result.seconds if result else None,
         "marginal_seconds": result.marginal_seconds if result else None,
         "peak_memory_bytes": result.peak_memory_bytes if result else None,
         "estimated_memory_bytes": result.estimated_memory_bytes if result else None,
@@ -181,7 +181,17 @@ def _run(arm: Arm, outcome: Outcome | None, facts: ModelFacts) -> dict[str, Any]
         "phase_seconds": result.phase_seconds if result else {}, "labels_used": result.labels_used if result else {},
         "steps": result.steps if result else None,
         "precision": result.precision if result else None, "recipe": recipe.to_json(),
+        "forgotten": forgetting.sentences(result) if result else [],
     }
+
+
+def _numbers(result: Result) -> dict[str, Any]:
+    """Every metric of every split; of language models also what the untouched model reaches on the same rows (`base`),
+    and what changed elsewhere (`panel`, `kl`)."""
+    more: dict[str, Any] = {"base": result.base, "panel": result.panel, "kl": result.kl}
+    if result.panel_change is not None:
+        more["panel_change"] = result.panel_change
+    return {**codec.to_json(result.metrics), **{name: codec.to_json(value) for name, value in more.items() if value}}
 
 
 def _paired(arms: Sequence[Arm]) -> list[dict[str, Any]]:
@@ -239,6 +249,9 @@ def _print(report: dict[str, Any], out: Path) -> None:
         print(f"Warning: {leaks['note']}")
     for test in report["paired"]:
         print(test["sentence"])
+    for item in report["runs"]:
+        for sentence in item.get("forgotten", ()):
+            print(f"{item['id']}: {sentence}")
     if not report["dataset"]["rows"].get("test"):
         print("There are no test scores, since the dataset has no test row.")
     print(f"Runs, artifacts and compare.json are in {out}")

@@ -16,11 +16,12 @@ import pytest
 
 from core import __main__ as program
 from core import settings as settings_module
+from core.analysis import forgetting
 from core.cli import compare, follow, output, parser, sources
 from core.data.shapes import Wanted
 from core.domain.dataset import Role
 from core.domain.model import ModelFacts
-from core.domain.run import Interval
+from core.domain.run import Interval, PanelChange, Result
 from core.domain.side import Side
 from core.metrics import METRICS, OF_CLASSES, Unit
 from tests import tiny
@@ -153,6 +154,27 @@ def test_the_table_of_a_comparison_has_a_column_for_every_metric(capsys: pytest.
     head, _, whole, empty = capsys.readouterr().out.splitlines()[1:5]
     assert all(metric.label in head for metric in OF_CLASSES) and head.count("shift-set") == 1
     assert whole.count("50.0 % [25.0, 75.0]") == len(OF_CLASSES) + 1 and "%" not in empty
+
+
+def test_a_language_run_says_what_it_forgot_beside_its_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    change = Interval(value=0.1, low=0.08, high=0.12)
+    loss = {"test": {"loss": Interval(value=2.9, low=2.8, high=3.0)}}
+    result = Result(metrics=loss, base=loss, trainable_params=1, total_params=2, seconds=1.0, phase_seconds={},
+                    peak_memory_bytes=3, estimated_memory_bytes=4, artifact_bytes=5, steps=6, samples=7,
+                    precision="fp32", device="cpu", panel={"news": PanelChange(before=4.0, after=4.1, change=change)},
+                    panel_change=change, kl={"task": change, "panel": change},
+                    noise_floor={"panel": {"news": 0.01}, "pooled": 0.01, "target": 0.01, "from": "precision"})
+    numbers = compare._numbers(result)
+    assert numbers["base"]["test"]["loss"] == numbers["test"]["loss"] == {"value": 2.9, "low": 2.8, "high": 3.0}
+    assert numbers["panel"]["news"]["change"] == {"value": 0.1, "low": 0.08, "high": 0.12}
+    assert set(numbers["kl"]) == {"task", "panel"}
+    assert set(compare._numbers(dataclasses.replace(result, base={}, panel={}, panel_change=None, kl={}))) == {"test"}
+    run = {"id": "one", "method": "probe", "seed": 0, "budget": None, "status": "done", "metrics": numbers,
+           "trainable_params": 10, "seconds": 1.0, "marginal_seconds": 1.0, "peak_memory_bytes": 10,
+           "artifact_bytes": 10, "forgotten": forgetting.sentences(result)}
+    compare._print({"model": "m", "dataset": {"name": "Tales", "rows": {"test": 9}}, "runs": [run], "paired": []},
+                   Path("out"))
+    assert "one: Forgot some of news: loss rose from 4.000 to 4.100" in capsys.readouterr().out
 
 
 def test_help_is_quick_and_leaves_torch_out() -> None:
