@@ -82,3 +82,4 @@ def test_language_runs_side_by_side(app, runs):
     text = shown(at)
     assert "LoRA has the lowest test loss; its interval lies below all others" in text
     assert "Which errors" not in text
+    assert "What it cost elsewhere" in text and "The cross is the untouched model" in text

@@ -14,7 +14,7 @@ from core.domain.side import Side
 from core.metrics import METRICS, Metric, primary
 from core.metrics.paired import RightOrWrong
 from core.planning import names as run_names
-from core.plots import budgets, confusion, curves, intervals
+from core.plots import budgets, confusion, curves, intervals, learn_forget
 from core.plots.intervals import Point
 from core.spreadsheets import inert
 from pages._ui import arms, charts, leaks, shell
@@ -100,6 +100,16 @@ def over_rows(ws: str, runs: Mapping[str, tuple[Run, Result]], metric: Metric | 
     if len({point.rows for point in found}) > 1:
         st.header("How many labels", help=word("label budget"))
         charts.show(budgets.over_rows(found, metric=metric, split="test"), key="over_rows")
+
+
+def learned_and_forgot(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
+    """What language models learned against what they forgot; nothing where no run has measured it."""
+    if not any(result.panel for _, result in runs.values()):
+        return
+    st.header("What it cost elsewhere", help=word("forgetting"))
+    charts.show(learn_forget.chart(shell.api().runs.learn_forget(ws, list(runs))), key="learn_forget")
+    st.caption("Left and low is best: learned its task, forgot nothing. The cross is the untouched model, the band the "
+               "noise floor; small dots are checkpoints on the way.")
 
 
 TRAINING_LOSS = "training loss"

@@ -60,6 +60,7 @@ def draw(ws: str, members: Sequence[Run], ids: Sequence[str]) -> None:
     table.seeds(ws, runs)
     metric = parts.quality(runs, called)
     parts.over_rows(ws, runs, metric)
+    parts.learned_and_forgot(ws, runs)
     parts.paired(ws, runs, called, metric)
     parts.learning(comparison, runs, called)
     parts.confusions(ws, comparison, runs, called)
