@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.domain.dataset import Shape
+from core.domain.run import Run
 from core.plots import lengths
 from core.plots.numbers import count, share
 from pages._ui import charts, shell, token_text
@@ -15,6 +16,19 @@ from pages._ui.words import word
 
 NAMED = 12
 """Rows that teach nothing which are named; the others are counted."""
+
+
+def of_run(ws: str, run: Run) -> None:
+    """What a run is taught, folded away; nothing for a run that has not looked at its rows."""
+    found = shell.api().runs.teaching(ws, run.id)
+    if found is None:
+        return
+    drawer = st.expander("Which tokens teach", icon=":material/format_ink_highlighter:", key=f"teaching_{run.id}",
+                         on_change="rerun")
+    if drawer.open:
+        with drawer, shell.guarded():
+            st.caption("Made by the function that training uses, of the rows that this run trains on.")
+            show(found, key=f"teaching_{run.id}")
 
 
 def show(found: Mapping[str, Any], *, key: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import write_language_dataset
+from tests.conftest import WORKSPACE, write_language_dataset
 from tests.ui.conftest import put_language_runs, shown
 
 
@@ -69,6 +70,23 @@ def test_answers_are_a_column_a_step_beside_the_untouched_model(app, runs):
     at.selectbox(key=f"prompt_{runs['lora']}").set_value(1).run()
     assert any(label.endswith("indeed") for label in sent(at))
     assert "What it answers" not in shown(app("run", run=runs["probe"]))
+
+
+def test_what_a_run_was_taught_is_one_press_away(app, runs, settings):
+    from core import files
+    from core.api import Thaw
+    from tests.ui.test_teaching import survey
+
+    folder = Thaw(settings).runs.get(WORKSPACE, runs["lora"]).folder
+    files.write_json(Path(folder) / "teaching.json", survey())
+    at = app("run", run=runs["lora"])
+    assert [e.label for e in at.expander].count("Which tokens teach") == 1
+    assert not any("Taught tokens" in metric.label for metric in at.metric)
+    at.session_state[f"teaching_{runs['lora']}"] = True
+    at.run()
+    assert not at.exception and any("Taught tokens" in metric.label for metric in at.metric)
+    Path(folder, "teaching.json").write_text("{broken")
+    assert not app("run", run=runs["lora"]).exception
 
 
 def test_a_classifier_has_a_card_against_the_probe(app, ended):
