@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain import codec
 from core.domain.run import Interval
 from core.shift import lens as arithmetic
 
@@ -138,6 +139,12 @@ class Lens:
     def names(self) -> tuple[str, ...]:
         """Of the blocks that could be read."""
         return tuple(block.name for block in self.blocks)
+
+    def to_json(self) -> dict[str, Any]:
+        """Every number but those of single rows and tokens, as plain JSON values."""
+        return {"precision": self.precision, "rows": len(self.rows), "kl": codec.to_json(self.kl),
+                "kl_shuffled": self.kl_shuffled, "floor": codec.to_json(self.floor),
+                "blocks": codec.to_json(self.blocks), "left": codec.to_json(self.left)}
 
     def tokens(self, row: LensRow) -> list[str]:
         """The measured tokens of a row in words."""

@@ -31,7 +31,7 @@ def run(args: Namespace, settings: Settings) -> int:
                         remedy="Name it: core shift RUN_DIR.")
     if args.run_dir is None:
         return _null_table(None, as_json=args.json)
-    from core.analysis import downloads, sample, shift_report
+    from core.analysis import downloads, lens_files, sample, shift_report
     from core.data import library
 
     run_dir, workspace = run_folder(args.run_dir), args.workspace
@@ -44,6 +44,10 @@ def run(args: Namespace, settings: Settings) -> int:
                                 second=second.name if second else "")
     document = report.to_json() | {"of_training": sample.of_training(found.splits)}
     document |= downloads.datasets(library.load(recipe.dataset, settings=settings, workspace=workspace), second)
+    if not recipe.task.labelled:  # its rows have none, and nothing is missing
+        document["warnings"] = [warning for warning in document["warnings"] if warning["code"] != "no-labels"]
+    words = lens_files.read(run_dir)
+    document["words"] = words and words.to_json()
     if args.json:
         output.document(document)
     else:
@@ -126,11 +130,32 @@ def _print(report: dict[str, Any]) -> None:
                "probe_accuracy_tuned"]
     if report["shift_rows"]:
         columns += ["displacement_shift", "mmd_base", "mmd_tuned"]
+    columns = [c for c in columns if any(block.get(c) is not None for block in report["blocks"])]
     lines = [[block["name"], "yes" if block["frozen"] else "no", *(number(block.get(c)) for c in columns)]
              for block in report["blocks"]]
     print(output.table(["block", "frozen", *(c.replace("_", " ") for c in columns)], lines))
+    if report["words"]:
+        _print_words(report["words"])
     notes = [warning["message"] for warning in report["warnings"]]
     if report["of_training"]:
         notes.append(report["of_training"])
     for note in notes:
         print(f"Note: {note}")
+
+
+def _print_words(words: dict[str, Any]) -> None:
+    """What each block of a language model says, on average, and what training left on unrelated text."""
+    kl = words["kl"]
+    print(f"KL of the tuned from the base model: {kl['value']:.3f} nats a token [{kl['low']:.3f}, {kl['high']:.3f}], "
+          f"{words['kl_shuffled']:.2f} between shuffled pairs" + ("" if words["floor"] is None else
+          f", {words['floor']['mean']:.2g} from rounding alone ({words['floor']['source']})"))
+    left = {block["name"]: block for block in words["left"]}
+    lines = []
+    for block in words["blocks"]:
+        sides, there = (block["base"], block["tuned"]), left.get(block["name"])
+        named = [] if there is None else [word.strip() for word, _ in there["words"][:5]]
+        lines.append([block["name"], *(f"{side['rank']['value']:,.0f}" for side in sides),
+                      *(f"{side['log_probability']['value']:.2f}" for side in sides),
+                      "-" if there is None else f"{there['size'] / (there['typical'] or 1):.1%}", " ".join(named)])
+    print(output.table(["block", "place of the true token", "tuned", "log-probability", "tuned", "left elsewhere",
+                        "its words"], lines))

@@ -20,7 +20,7 @@ States = dict[str, torch.Tensor]
 """Block name -> (n_places, n_dims), in forward order."""
 Head = Callable[[torch.Tensor], torch.Tensor]
 """The output layer: (n, n_dims) after the last norm -> (n, n_vocabulary)."""
-LOGIT_BYTES = 2**26
+LOGIT_BYTES = 2**24
 """Of one table of logits in fp32."""
 
 

@@ -3,6 +3,8 @@ block."""
 
 from __future__ import annotations
 
+import json
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from core.analysis import aligned, feature_comparison, lens_files, row_facts, shift_report
+from core.cli import shift as command
 from core.data import library
 from core.domain.dataset import Dataset, Task
 from core.domain.freeze import FreezePlan
@@ -73,7 +76,8 @@ def test_frozen_blocks_are_equal_to_the_last_bit(method: str, chat: bool, model:
         assert comparison.contents[0].startswith("User: ")
 
 
-def test_a_4bit_run_has_three_sides_and_rounding_as_its_floor(model: Path, settings: Settings, tmp_path: Path) -> None:
+def test_a_4bit_run_has_three_sides_and_rounding_as_its_floor(model: Path, settings: Settings, tmp_path: Path,
+                                                             capsys: pytest.CaptureFixture[str]) -> None:
     dataset = write_language_dataset(settings, n_rows=80)
     folder = tmp_path / "run"
     found = trained(dataset, model, settings, folder, method="qlora")
@@ -89,6 +93,18 @@ def test_a_4bit_run_has_three_sides_and_rounding_as_its_floor(model: Path, setti
     assert words.floor.source == "4-bit"
     assert words.floor.mean > 0
     assert np.isfinite(words.arrays["floor"]).all()
+
+    asked = {"run_dir": str(folder), "workspace": WORKSPACE, "rows": 2000, "beside": None, "null_table": False}
+    capsys.readouterr()
+    command.run(Namespace(**asked, json=True), settings)
+    document = json.loads(capsys.readouterr().out)
+    assert document["words"]["kl"]["value"] == words.kl.value
+    assert [block["name"] for block in document["words"]["blocks"]] == [b["name"] for b in document["blocks"]]
+    assert not any(warning["code"] == "no-labels" for warning in document["warnings"])
+    command.run(Namespace(**asked, json=False), settings)
+    said = capsys.readouterr().out
+    assert "from rounding alone (4-bit)" in said
+    assert "probe" not in said
 
 
 def test_the_untouched_model_moves_nothing(model: Path, settings: Settings, tmp_path: Path) -> None:
