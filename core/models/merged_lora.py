@@ -25,13 +25,15 @@ def merge_on_the_fly(body: nn.Module) -> int:
     """
     from peft.tuners.lora import LoraLayer
 
-    found = [module for module in body.modules() if isinstance(module, LoraLayer) and _is_plain(module)]
+    found = [module for module in body.modules() if isinstance(module, LoraLayer) and is_plain(module)]
     for layer in found:
         layer.forward = MethodType(_forward, layer)  # type: ignore[method-assign, assignment]
     return len(found)
 
 
-def _is_plain(layer: Any) -> bool:
+def is_plain(layer: Any) -> bool:
+    """Whether a LoRA layer is one adapter without dropout, bias or DoRA on a linear layer or a plain 1x1 convolution.
+    """
     base = layer.get_base_layer()
     adapters = list(layer.active_adapters)
     if len(adapters) != 1 or adapters[0] not in layer.lora_A:
@@ -50,8 +52,8 @@ def _is_pointwise(base: nn.Module) -> bool:
 
 def _forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     base = layer.get_base_layer()
-    if ((computes_in := _product_type(x)) is None or layer.disable_adapters or layer.merged or args or kwargs
-        or not _is_readable(base)):
+    if ((computes_in := product_type(x)) is None or layer.disable_adapters or layer.merged or args or kwargs
+        or not is_readable(base)):
         return type(layer).forward(layer, x, *args, **kwargs)  # type: ignore[no-any-return]
     name = layer.active_adapters[0]
     a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
@@ -60,13 +62,13 @@ def _forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Te
         return product.apply(x.to(computes_in), a.flatten(1), b.flatten(1), base, layer.scaling[name])  # type: ignore[no-any-return]
 
 
-def _product_type(x: torch.Tensor) -> torch.dtype | None:
+def product_type(x: torch.Tensor) -> torch.dtype | None:
     """Type in which a product with `x` is computed here; None where it is neither fp32 nor bf16."""
     kind = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
     return kind if kind in (torch.float32, torch.bfloat16) and x.dtype in (torch.float32, torch.bfloat16) else None
 
 
-def _is_readable(base: nn.Module) -> bool:
+def is_readable(base: nn.Module) -> bool:
     """Whether the weight is there in numbers, or in 4 bits with what is needed to unpack it."""
     weight: torch.Tensor = base.weight  # type: ignore[assignment]
     return weight.is_floating_point() or getattr(weight, "quant_state", None) is not None
