@@ -41,7 +41,8 @@ ON_ROWS = frozenset({
     "no-rows", "one-class", "continuous-label", "one-row-per-class", "too-many-classes", "too-few-rows",
     "untrained-classes", "no-validation-rows", "no-test-rows", "leakage", "near-leakage", "label-in-text",
     "contradicting-labels", "label-spelling", "several-labels", "null-word-class", "rare-classes", "few-rows",
-    "imbalance", "very-long-texts", "very-short-texts", "length", "exact-duplicates", "near-duplicates", "label-noise",
+    "imbalance", "very-long-texts", "very-short-texts", "html-codes", "length", "exact-duplicates", "near-duplicates",
+    "label-noise",
     "prompt-leakage", "prompt-with-answers", "closed-answers", "template-text", "mixed-languages",
     "blank-pictures", "small-pictures", "stretched-pictures", *shift.CODES})
 """Findings that kept rows alone can tell; all others need the file, and stay as its import left them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ _CHARS_PER_TOKEN = 4.5
 """English text under a WordPiece vocabulary; the estimate when no tokenizer is at hand."""
 _LONG_CHARS = 20_000
 _SHORT_CHARS = 3
+_CODE = re.compile(r"&(?:#\d{2,6}|#[xX][0-9a-fA-F]{2,5}|amp|lt|gt|quot|nbsp|apos|pound|euro|copy|mdash|ndash|hellip);")
 
 
 def length(context: Context) -> Iterator[Finding]:
@@ -61,6 +64,17 @@ def extremes(context: Context) -> Iterator[Finding]:
         remedy="Look whether several rows were joined by mistake; a model reads only the beginning of them.")
     yield from context.about(short, "very-short-texts", have, f"fewer than {_SHORT_CHARS} characters.", severity=INFO,
                              remedy="Look whether they mean anything; leave them out if not.")
+
+
+def codes(context: Context) -> Iterator[Finding]:
+    """Signs written as HTML writes them, left over from a page: a model reads the code, not the sign."""
+    hits = [found[0] if (found := _CODE.search(text)) else "" for text in context.texts]
+    rows = np.flatnonzero(np.asarray([bool(hit) for hit in hits], dtype=bool))
+    example = ", ".join(f"{code} for {html.unescape(code)!r}" for code, _ in Counter(filter(None, hits)).most_common(3))
+    yield from context.about(
+        rows, "html-codes", ("text holds", "texts hold"), "signs written as HTML codes.", severity=INFO,
+        example=example, remedy="They are kept as they are, and the model reads them so: write the signs in the file "
+                                "and import it again, or go on; texts for prediction should then be written alike.")
 
 
 def left_out(context: Context) -> Iterator[Finding]:

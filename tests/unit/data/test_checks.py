@@ -144,6 +144,12 @@ def test_lengths(file: File, settings: Settings) -> None:
     assert one(found, "very-short-texts").rows == (62,)
 
 
+def test_signs_left_as_html_codes_are_named_and_kept(file: File, settings: Settings) -> None:
+    rows = [*clean(), ("it costs &#163;5 &amp; more", "a"), ("R&D; AT&T and a & b", "b")]
+    found = one(report(file, settings, rows), "html-codes")
+    assert (found.rows, found.severity) == ((61,), "info") and "&#163; for '£'" in found.example
+
+
 def test_lengths_come_from_the_tokenizer_when_there_is_one(file: File, settings: Settings, tmp_path: Path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
 
