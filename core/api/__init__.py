@@ -1,7 +1,7 @@
 """The façade that pages and the command line call: everything Thaw can do, by workspace, without torch.
 
-`Thaw` is composed of its subjects: `thaw.data`, `.mending`, `.models`, `.experiments`, `.runs`, `.features`, one file
-each.
+`Thaw` is composed of its subjects: `thaw.data`, `.mending`, `.models`, `.experiments`, `.runs`, `.features`,
+`.teaching`, one file each.
 Training happens in worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a
 workspace refuses ids of other workspaces with NotFoundError.
 """
@@ -24,6 +24,7 @@ from core.api.mending import Mending, ShiftLook
 from core.api.models import Models
 from core.api.runs import Runs
 from core.api.take_home import TakeHome
+from core.api.teaching import Teaching
 from core.data.browse import SHOWN_COLUMNS, AugmentedRow, TablePreview
 from core.data.leaky_splits import Leaks
 from core.data.mends import Step
@@ -55,6 +56,7 @@ class Thaw:
         self.models = Models(self._desk)
         self.runs = Runs(self._desk, data=self.data, models=self.models)
         self.experiments = Experiments(self._desk, data=self.data, models=self.models, runs=self.runs)
+        self.teaching = Teaching(self._desk)
         self.take_home = TakeHome(data=self.data, runs=self.runs)
         self.features = Features(self._desk, data=self.data, models=self.models, runs=self.runs)
 

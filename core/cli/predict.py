@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from core.data.new_rows import NewRows
 
 SHOWN = 20
+TYPED = "the text"
+"""What an input is called that is no file."""
 """Rows left out that are listed for people; `--json` lists all."""
 _FILE_ENDINGS = frozenset({".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xlsx",
                            ".xls", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".jpg", ".jpeg", ".png", ".webp",
@@ -44,12 +46,15 @@ def predict(args: Namespace, settings: Settings) -> int:
         raise DataError(f"The model in {run_dir / 'artifact'} cannot be loaded.",
                         why=f"A file of it is damaged ({str(error)[:160]}).",
                         remedy="Restore the folder from a copy, or train the run again.") from error
-    answers = model.predict(rows.content)
+    said = rows.key == "text" and rows.name == TYPED and not model.task.card.new_head
+    answers = model.answers(rows.content) if said else model.predict(rows.content)
     if args.json:
         output.document({"run": run_dir.name, "side": "base" if args.base else "tuned", "input": rows.name,
                          "rows_read": rows.rows_read,
                          "predictions": [_answer(rows, at, answer) for at, answer in enumerate(answers)],
                          "left_out": rows.left_out, "notes": rows.notes})
+    elif said:
+        print(answers[0]["answer"] + ("" if answers[0]["ended"] else " …"))
     else:
         _print(rows, answers)
     return 0
@@ -67,6 +72,9 @@ def new_rows(name: str, run_dir: Path, *, text: str | None, settings: Settings, 
         is_file = path.exists()
     except (OSError, ValueError):                                    # longer than a path may be: a text
         is_file = False
+    if is_file and task.content is Content.TEXT and not task.labelled and source is not None and (
+            found := _conversations(path, source, settings)):
+        return found
     if is_file:
         return reader.read(path, source=source, task=task, text=text, settings=settings)
     if _looks_like_a_file(name):
@@ -75,7 +83,29 @@ def new_rows(name: str, run_dir: Path, *, text: str | None, settings: Settings, 
                                "taken as a text.)")
     if task.content is Content.PICTURE:
         raise reader.not_a_picture(name)
-    return reader.NewRows(name="the text", rows_read=1, row=(1,), content=[name], shown=[name], key="text")
+    return reader.NewRows(name=TYPED, rows_read=1, row=(1,), content=[name], shown=[name], key="text")
+
+
+def _conversations(path: Path, source: RowSource, settings: Settings) -> NewRows | None:
+    """The rows of a file with conversations, in the columns of training; None for a run that learned from passages."""
+    from core.data import conversations, language, tables
+    from core.data.new_rows import NewRows
+    from core.domain.dataset import Role
+
+    if not source.named(Role.PROMPT, Role.RESPONSE, Role.MESSAGES):
+        return None
+    table = tables.read(path, settings=settings)
+    kept = {name: role for name, role in source.columns.items() if name in table.columns
+            and role in (Role.PROMPT, Role.RESPONSE, Role.SYSTEM, Role.MESSAGES)}
+    if not kept:
+        raise DataError(f"{path.name} has none of the columns that the run was trained on.",
+                        why=f"They were: {', '.join(source.named(Role.PROMPT, Role.RESPONSE, Role.MESSAGES))}.",
+                        remedy="Name its columns like those of the training data.")
+    found = language.build(table, {name: kept.get(name, Role.IGNORE) for name in table.columns})
+    texts = found.text.to_pylist()
+    return NewRows(name=path.name, rows_read=len(texts) + len(found.left_out), content=texts, key="conversation",
+                   row=tuple(int(row) for row in found.row_id), left_out=tuple(found.left_out),
+                   shown=[conversations.readable(text) for text in texts])
 
 
 def _source(run_dir: Path, settings: Settings, workspace: str) -> tuple[Task, RowSource | None]:
@@ -110,10 +140,20 @@ def _answer(rows: NewRows, at: int, answer: dict[str, Any]) -> dict[str, Any]:
 
 def _print(rows: NewRows, answers: list[dict[str, Any]]) -> None:
     own = [] if rows.ids is None else ["id"]
+    if answers and "tokens" in answers[0]:
+        print(output.table(["row", "loss", "taught tokens", "likeliest", rows.key], [
+            [rows.row[at], "-" if answer["loss"] is None else f"{answer['loss']:.3f}", answer["tokens"],
+             answer["right"], _short(rows.shown[at])] for at, answer in enumerate(answers)]))
+        _counts(rows, answers)
+        return
     print(output.table(["row", *own, "label", "probability", rows.key], [
         [rows.row[at], *([] if rows.ids is None else [_short(rows.ids[at] or "")]), answer["label"],
          f"{100 * answer['probabilities'][answer['label']]:.1f} %",
          _short(rows.shown[at])] for at, answer in enumerate(answers)]))
+    _counts(rows, answers)
+
+
+def _counts(rows: NewRows, answers: list[dict[str, Any]]) -> None:
     if rows.rows_read > 1 or rows.left_out:
         print(f"\n{rows.rows_read:,} rows read = {len(answers):,} predicted + {len(rows.left_out):,} left out")
     for item in rows.left_out[:SHOWN]:

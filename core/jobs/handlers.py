@@ -81,6 +81,13 @@ def features(job: Job) -> dict[str, Any]:
     return {}
 
 
+def mask(job: Job) -> dict[str, Any]:
+    """Which tokens of a dataset teach a base model: {"dataset", "model", "max_length"}."""
+    from core.training.mask import survey
+
+    return survey(job.run.payload, settings=job.settings, workspace=job.run.workspace, observer=job.observer)
+
+
 def import_data(job: Job) -> dict[str, Any]:
     """Read, check and keep a file or a hub set; no torch."""
     from core.data import import_job
@@ -99,4 +106,5 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.PREPARE: prepare,
     JobKind.IMPORT: import_data,
     JobKind.FEATURES: features,
+    JobKind.MASK: mask,
 }

@@ -205,7 +205,7 @@ class LanguageModelling:
 
 def limit_of(recipe: Recipe, facts: ModelFacts) -> int:
     """Tokens a row."""
-    return min(recipe.max_length, facts.max_length) if facts.max_length else recipe.max_length
+    return teaching_report.limit(recipe.max_length, facts)
 
 
 def last_answers(rows: Rows, indices: np.ndarray) -> np.ndarray | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from core import cache as cache_module
 from core.domain import document_versions
+from core.domain.model import ModelFacts
 from core.tasks import taught_rows, teaching
 from core.tasks.base import Rows
 from core.tasks.taught_rows import TaughtRows
@@ -51,6 +52,11 @@ def survey(rows: Rows, encoded: TaughtRows, tokenizer: Any, *, model: str, datas
         "row_ids_without_taught": [int(id) for id in rows.row_ids[without][:NAMED]],
         "rows": [shown(index) for index in dict.fromkeys([*first, *[w for w in worst if w not in first][:WORST]])],
     }
+
+
+def limit(max_length: int, facts: ModelFacts) -> int:
+    """Tokens a row, of a recipe's text length and what the model reads."""
+    return min(max_length, facts.max_length) if facts.max_length else max_length
 
 
 def folder(cache: Path, *, dataset_hash: str, revision: str, limit: int, taught: str = teaching.AUTO) -> Path:

@@ -93,11 +93,13 @@ class LoadedModel:
             return evaluate.outputs(inputs, np.arange(count))
 
     def answers(self, prompts: list[str], *, most: int = 128) -> list[dict[str, Any]]:
-        """What a language model says next, taking the likeliest token each time: see `generate.greedily`."""
+        """{"answer", "ended", "tokens"} for each: what a language model says next, taking the likeliest token each
+        time; see `generate.greedily`."""
         from core.training import generate
 
-        return [generate.greedily(self.network, self.task, prompt, precision=self.precision, most=most)
-                for prompt in prompts]
+        said = (generate.greedily(self.network, self.task, prompt, precision=self.precision, most=most)
+                for prompt in prompts)
+        return [{"answer": found.pop("text"), **found} for found in said]
 
     def predict(self, content: list[str]) -> list[dict[str, Any]]:
         """The task's answer for each row, in words."""

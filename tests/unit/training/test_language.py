@@ -225,13 +225,13 @@ def test_conversations_with_few_answers_are_judged_by_them(models: dict[str, Pat
     model = artifact.load(Side.of(folder), settings=settings)
     rows = read_rows(talk, settings=settings, workspace=WORKSPACE)
     asked = [rows.content[i] for i in rows.of("test")]
-    said = [answer["text"].strip() for answer in model.answers(asked, most=8)]
+    said = [answer["answer"].strip() for answer in model.answers(asked, most=8)]
     # what greedy decoding says is what exact match counts
     right = [text == talk.answers[number] for text, number in zip(said, found.judged.answers, strict=True)]
     exact = found.judged.exact.astype(bool)
     assert [r for r, e in zip(right, exact, strict=True) if e] == [True] * int(exact.sum()) and exact.any()
     base = artifact.load(Side.of(folder, Which.BASE), settings=settings)
-    assert [answer["text"] for answer in base.answers(asked[:3], most=8)] != said[:3]
+    assert [answer["answer"] for answer in base.answers(asked[:3], most=8)] != said[:3]
 
 
 @pytest.mark.parametrize("method", ["lora", pytest.param("full", marks=pytest.mark.slow)])
