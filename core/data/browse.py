@@ -40,6 +40,13 @@ class TablePreview:
     complete: bool = True
     """False when only the beginning of a large file was looked at."""
     task: Task = UNSAID
+    form: str = ""
+    """What the rows look like for a language model (`core.data.shapes.Form`); empty for rows with labels, and where
+    nothing fits."""
+    why: str = ""
+    """What tells that."""
+    lines: bool = False
+    """Whether the rows are the lines of plain text files, which may be read as one text each."""
     pictures: dict[str, bytes] = field(default_factory=dict)
     """Of picture sets: small PNGs of the first rows, by the cell of the image column."""
 
@@ -64,17 +71,23 @@ def preview(path: Path, *, settings: Settings) -> TablePreview:
 
     A large file is never loaded whole: text is cut after a megabyte, archives are listed.
     """
-    from core.data import first_rows, roles
+    from core.data import first_rows, roles, shapes
 
     found = first_rows.read(path, settings=settings)
     table = found.table
-    proposed = roles.propose(table)
+    form, why = None, ""
+    try:
+        chosen = shapes.choose(table)
+        proposed, form, why = chosen.proposals, chosen.form, chosen.why
+    except DataError:  # a person says what the columns are
+        proposed = roles.propose(table)
     first = table.data.slice(0, PREVIEW_ROWS).to_pylist()
     chars = CELL_CHARACTERS if len(table.columns) <= SHOWN_COLUMNS else _WIDE_CELL_CHARACTERS
     return TablePreview(columns=table.columns, roles={name: str(proposal.role) for name, proposal in proposed.items()},
                         evidence={name: proposal.evidence for name, proposal in proposed.items()},
                         rows=[{name: _cut(cell, chars) for name, cell in row.items()} for row in first],
                         rows_read=table.rows_read, format=table.format, complete=found.complete,
+                        form=str(form or ""), why=why, lines=table.documents is not None,
                         task=Task.on(Content.TEXT if table.pictures is None else Content.PICTURE),
                         pictures=_small_pictures(table, first, settings))
 

@@ -52,7 +52,7 @@ def test_another_form_gives_the_columns_other_roles(app):
     assert form(at).value == "Texts with a class each" and roles(at) == {"text": "text", "label": "label"}
     form(at).set_value("Plain text").run()
     assert roles(at) == {"text": "text", "label": "ignore"}
-    assert "It looks like: texts with a class each." in shown(at)
+    assert "It looks more like texts with a class each." in shown(at)
     form(at).set_value("Prompt and response").run()
     assert roles(at) == {"text": "prompt", "label": "response"}
     at.selectbox(key=role_key(at, "label")).set_value(Role.IGNORE).run()
@@ -87,3 +87,35 @@ def test_a_language_set_on_its_page(app, settings, chat):
     assert dataset.rows(Split.SHIFT) == 4 and "4 rows. Every run on this dataset is judged on them" in text
     at.text_input(key="rows_search").set_value("a").run()
     assert not at.exception and "****" not in shown(at)
+
+
+OPENAI = "".join(json.dumps({"messages": [{"role": "user", "content": f"Number {i}?"},
+                                          {"role": "assistant", "content": f"It is {i}."}]}) + "\n"
+                 for i in range(40)).encode()
+SHAREGPT = json.dumps([{"conversations": [{"from": "human", "value": f"Number {i}?"},
+                                          {"from": "gpt", "value": f"It is {i}."}]} for i in range(40)]).encode()
+ALPACA = json.dumps([{"instruction": f"Say {i}", "input": "in words", "output": f"It is number {i}."}
+                     for i in range(40)]).encode()
+LINES = "".join(f"There was once a tale number {i} and it was told.\n" for i in range(80)).encode()
+
+
+@pytest.mark.parametrize(("name", "data", "label", "why"), [
+    ("a.jsonl", OPENAI, "Conversations", "OpenAI's messages"), ("b.json", SHAREGPT, "Conversations", "ShareGPT"),
+    ("c.json", ALPACA, "Prompt and response", "Alpaca"), ("d.jsonl", PAIRS, "Prompt and response", "a prompt and its"),
+    ("e.txt", LINES, "Plain text", "")])
+def test_the_form_of_a_file_is_seen_with_its_reason_and_imported_as_it_is(app, settings, name, data, label, why):
+    at = upload(app("data"), (name, data))
+    assert not at.exception and not at.error, [e.value for e in at.error]
+    assert form(at).value == label
+    assert why in shown(at)
+    at = opened(at.button(key="import").click().run(), settings)
+    assert not at.exception and not at.error, [e.value for e in at.error]
+    (dataset,) = Thaw(settings).data.all(WORKSPACE)
+    assert not dataset.task.labelled and dataset.rows_kept > 2
+
+
+def test_lines_of_a_text_file_may_be_texts_of_their_own(app, settings):
+    at = upload(app("data"), ("e.txt", LINES))
+    next(box for box in at.checkbox if str(box.key).startswith("lines_")).check().run()
+    at = opened(at.button(key="import").click().run(), settings)
+    assert Thaw(settings).data.all(WORKSPACE)[0].rows_kept == 80

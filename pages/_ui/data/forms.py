@@ -89,18 +89,10 @@ def choose(preview: TablePreview, *, key: str, only: Form | None = None) -> Form
     chosen = labels[str(st.segmented_control(
         "What the rows are", list(labels), default=seen.label, key=key, required=True,
         help="  \n".join(f"**{form.label}**: {form.help}" for form in TEXTS)) or seen.label)]
-    reason = _reason(preview, seen) if chosen is seen else f"It looks like: {seen.label.lower()}."
-    st.caption(f"{chosen.help} {reason}")
+    reason = f"It looks more like {seen.label.lower()}." if chosen is not seen else \
+        f"Seen so, as {preview.why}." if preview.why else ""
+    st.caption(f"{chosen.help} {shell.escape(reason)}")
     return chosen
-
-
-def _reason(preview: TablePreview, seen: Form) -> str:
-    telling = (Role.LABEL, Role.MESSAGES, Role.RESPONSE, Role.TEXT)
-    for role in telling:
-        for name, proposed in preview.roles.items():
-            if proposed == role and role in seen.roles and preview.evidence.get(name):
-                return f"Seen by column {name!r}: {preview.evidence[name]}."
-    return ""
 
 
 def role(form: Form, proposed: str, column: str, roles: Mapping[str, str]) -> Role:
@@ -126,10 +118,14 @@ def check(form: Form, roles: Mapping[str, str]) -> None:
                             remedy=f"Choose {'exactly ' * (wanted in form.once)}one {wanted.value} column above.")
 
 
-def cutting(form: Form, *, key: str) -> dict[str, Any]:
+def cutting(preview: TablePreview, form: Form, *, key: str) -> dict[str, Any]:
     """How long passages are, where there are some: options of the import."""
     if form is not PASSAGES:
         return {}
+    by_line = preview.lines and st.checkbox("Each line is a text of its own", key=f"lines_{key}",
+                                            help="Off: a file is one text, which is cut into passages.")
+    if by_line:
+        return {"by_line": True}
     usual = shell.api().data.import_options().passage_tokens
     with st.container(horizontal=True, vertical_alignment="bottom"):
         tokens = st.number_input("Passage length", 0, 8192, usual, 20, key=f"passage_{key}", width=170,

@@ -209,7 +209,7 @@ def review(ws: str, path: Path, *, shift_of: Dataset | None = None) -> None:
         form = forms.choose(preview, key=f"form_{path.parent.name}", only=forms.of_dataset(shift_of))
         roles = _roles(preview, form, path.parent.name)
         template = _template(preview, roles, path)
-        cutting = forms.cutting(form, key=path.parent.name)
+        cutting = forms.cutting(preview, form, key=path.parent.name)
         if shift_of is None:
             left, right = st.columns(2)
             name = left.text_input("Name of the dataset", value=_name(path), max_chars=80, key=f"dataset_name_{path}")
