@@ -179,7 +179,7 @@ def _moved(found: Sequence[Moved], rose: bool) -> None:
         return
     lines = [{"Token": repr(one.token)[1:-1], "From": f"{one.before:.3g}", "To": f"{one.after:.3g}",
               "After the words": f"…{one.context}".replace("\n", " "),
-              "Is what stands there": "yes" if one.true else ""} for one in found]
+              "Stands there": "yes" if one.true else ""} for one in found]
     st.dataframe(lines, hide_index=True, key=f"features_lens_{word}",
                  alt="; ".join(f"{line['Token']} {line['From']} to {line['To']}" for line in lines[:5]))
 
