@@ -28,7 +28,7 @@ from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
 from core.domain.side import Side, Which
-from core.errors import NotFoundError
+from core.errors import NotFoundError, ThawError
 from core.features import pooled
 from core.features.encoded import Encoded
 from core.models import facts as facts_module
@@ -231,7 +231,7 @@ class _Work:
             tuned=lambda: artifact.load(Side.of(where.run_dir), settings=self.settings).network)
         try:
             lens.ensure(subject)
-        except NotFoundError as error:
+        except ThawError as error:  # the features are there
             self.observer.note(f"What each block says was not measured. {error.what} {error.why}")
 
     def report(self, what: str) -> Report:
