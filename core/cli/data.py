@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING
 from core.cli import output, sources
 from core.data.report import ImportReport
 from core.domain import codec
+from core.domain.dataset import Shape
 from core.settings import Settings
 
 if TYPE_CHECKING:
-    from core.data.check import Options
+    from core.data.check import Examined, Options
 
 SHOWN = 10
 """Rows left out that are listed for people; `--json` lists all."""
@@ -34,7 +36,7 @@ def check(args: Namespace, settings: Settings) -> int:
 def _report(args: Namespace, settings: Settings) -> ImportReport:
     """Of a file that is looked at now; of a dataset as its import left it, a bundled one fetched on first use."""
     from core.data import library, meter
-    from core.data.check import check_file
+    from core.data.check import examine_file
 
     options = sources.options(args)
     path = Path(args.file).expanduser()
@@ -48,14 +50,32 @@ def _report(args: Namespace, settings: Settings) -> ImportReport:
         line.done("checked")
         return report
     with meter.watched(line.amount):
-        report = check_file(path, wanted=sources.wanted(args), settings=settings, options=options)
+        examined = examine_file(path, wanted=sources.wanted(args), settings=settings, options=options)
     line.done("checked")
-    return report
+    if args.model and examined.rows.shape is not None and len(examined.rows):
+        return dataclasses.replace(examined.report, tokens=_tokens(examined, args, settings, options.max_length))
+    return examined.report
+
+
+def _tokens(examined: Examined, args: Namespace, settings: Settings, limit: int) -> dict[str, int]:
+    """Tokens of all rows under a base model: taught, context and cut."""
+    from core.data.ingest import content_hash
+    from core.models import facts, tokens
+    from core.tasks import taught_rows, teaching
+    from core.tasks.base import Rows
+
+    model = sources.model(args.model, settings=settings, workspace=args.workspace)
+    found = examined.rows
+    rows = Rows(row_ids=found.row_id, content=found.text.to_pylist(), labels=found.label, splits=examined.split,
+                dataset_hash=content_hash(found, examined.split), groups=found.group, shape=found.shape or Shape.TEXT)
+    encoded = taught_rows.encode(rows, tokens.load(facts.folder(model.id, settings)), taught=teaching.AUTO,
+                                 limit=min(limit, model.max_length), revision=model.revision, cache=settings.cache)
+    taught, every = int(encoded.n_taught.sum()), int(encoded.lengths.sum())
+    return {"taught": taught, "context": every - taught, "cut": int(encoded.arrays["cut"].sum())}
 
 
 def _as_shift_set(path: Path, args: Namespace, options: Options, settings: Settings) -> ImportReport:
     """The report of a file as the shift set of a dataset; nothing is attached."""
-    import dataclasses
     import tempfile
 
     from core.data import attach, ingest, library, shapes, tables
@@ -88,6 +108,8 @@ def _print(report: ImportReport) -> None:
               + (f"; {report.groups:,} groups that no split cuts" if report.groups else ""))
         if report.passages:
             print(f"{report.rows_kept:,} documents became {report.passages:,} passages")
+        if report.tokens:
+            print("tokens: " + ", ".join(f"{name} {count:,}" for name, count in report.tokens.items()))
     else:
         print("\n" + output.table(["class", "rows"], [[name, f"{count:,}"] for name, count in report.classes.items()]))
     if report.splits:

@@ -75,20 +75,26 @@ class Examined:
     """Which rows are duplicates of each other."""
 
 
-def check_file(path: Path, *, text: str | None = None, label: str | None = None, wanted: Wanted | None = None,
-               settings: Settings, options: Options | None = None) -> ImportReport:
+def check_file(path: Path, *, text: str | None = None, label: str | None = None, settings: Settings,
+               options: Options | None = None) -> ImportReport:
     """The import report of a file or folder; nothing is written.
 
     text, label: column names (text: the one that names the pictures, where a table comes with them); proposed with
-    evidence when None. wanted: these, and the task, shape and other columns, instead. Raises DataError when the file
-    cannot be read or no column fits; problems of its content are findings, those with severity `error` keep it from
-    being imported.
+    evidence when None. Raises DataError when the file cannot be read or no column fits; problems of its content are
+    findings, those with severity `error` keep it from being imported.
     """
+    wanted = Wanted(columns={Role.TEXT: text, Role.LABEL: label})
+    return examine_file(path, wanted=wanted, settings=settings, options=options).report
+
+
+def examine_file(path: Path, *, wanted: Wanted | None = None, settings: Settings,
+                 options: Options | None = None) -> Examined:
+    """The rows of a file or folder with their report; nothing is written. wanted: task, shape and columns; proposed with
+    evidence where it says nothing. Raises what `check_file` raises."""
     table = tables.read(Path(path), settings=settings)
-    chosen = shapes.choose(table, wanted or Wanted(columns={Role.TEXT: text, Role.LABEL: label}))
-    found = examine(table, roles=chosen.roles, settings=settings, options=options, evidence=chosen.evidence,
-                    why=chosen.why)
-    return found.report
+    chosen = shapes.choose(table, wanted)
+    return examine(table, roles=chosen.roles, settings=settings, options=options, evidence=chosen.evidence,
+                   why=chosen.why)
 
 
 def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, options: Options | None = None,

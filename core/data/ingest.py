@@ -70,7 +70,7 @@ def write(examined: Examined, *, name: str, folder: Path, source: str, licence: 
         task=Task.on(Content.TEXT if rows.pictures is None else Content.PICTURE, labelled=rows.shape is None),
         shape=rows.shape or Shape.TEXT, groups=report.groups,
         answers=report.answers,
-        counts=report.splits, source=source, licence=licence, rows_read=report.rows_read,
+        counts=report.splits, source=source, licence=licence, rows_read=len(rows) + len(report.left_out),
         rows_kept=len(rows), columns=report.columns, mean_length=mean_chars(rows), created=time.time(),
         reading=examined.reading)
     target = folder / dataset.id

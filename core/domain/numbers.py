@@ -41,7 +41,8 @@ class Numbers:
             for name, count in rows.items():
                 classes[name] = classes.get(name, 0) + (count if split != Split.SHIFT else 0)
         ordered = dict(sorted(classes.items(), key=lambda item: (-item[1], item[0])))
-        return Numbers(read=found.rows_read, kept=found.rows_kept, splits=splits, classes=ordered)
+        kept = sum(splits.values())                                  # passages, where an import cut texts into them
+        return Numbers(read=found.rows_read - found.rows_kept + kept, kept=kept, splits=splits, classes=ordered)
 
     @property
     def left_out(self) -> int:
