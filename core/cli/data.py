@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from core.cli import output, sources
 from core.data.report import ImportReport
 from core.domain import codec
-from core.domain.dataset import Shape
+from core.domain.dataset import Dataset, Shape
 from core.settings import Settings
 
 if TYPE_CHECKING:
     from core.data.check import Examined, Options
+    from core.tasks.base import Rows
 
 SHOWN = 10
 """Rows left out that are listed for people; `--json` lists all."""
@@ -42,7 +46,8 @@ def _report(args: Namespace, settings: Settings) -> ImportReport:
     path = Path(args.file).expanduser()
     if not path.exists() and sources.is_dataset(args.file):
         found = sources.dataset(args.file, shift=None, settings=settings, workspace=args.workspace)
-        return library.read_report(found, settings=settings, workspace=args.workspace)
+        return _with_tokens(library.read_report(found, settings=settings, workspace=args.workspace),
+                            lambda: _rows_of(found, args, settings), args, settings)
     line = output.ProgressLine(f"{path.name}:")
     if args.shift_of:
         with meter.watched(line.amount):
@@ -52,26 +57,57 @@ def _report(args: Namespace, settings: Settings) -> ImportReport:
     with meter.watched(line.amount):
         examined = examine_file(path, wanted=sources.wanted(args), settings=settings, options=options)
     line.done("checked")
-    if args.model and examined.rows.shape is not None and len(examined.rows):
-        return dataclasses.replace(examined.report, tokens=_tokens(examined, args, settings, options.max_length))
-    return examined.report
+    return _with_tokens(examined.report, lambda: _rows(examined), args, settings)
 
 
-def _tokens(examined: Examined, args: Namespace, settings: Settings, limit: int) -> dict[str, int]:
-    """Tokens of all rows under a base model: taught, context and cut."""
-    from core.data.ingest import content_hash
-    from core.models import facts, tokens
+def _with_tokens(report: ImportReport, rows: Callable[[], Rows], args: Namespace, settings: Settings) -> ImportReport:
+    """With the tokens of rows for a language model, where a base model is named or a bundled one is here."""
+    from core.models import catalogue, facts
+
+    here = (entry.id for entry in catalogue.MODELS if any(not task.labelled for task in entry.tasks)
+            and facts.read(entry.id, settings) is not None)
+    name = args.model or next(here, None)
+    if not report.shape or not report.rows_kept or name is None:
+        return report
+    return dataclasses.replace(report, tokens=_tokens(rows(), name, settings))
+
+
+def _tokens(rows: Rows, model: str, settings: Settings) -> dict[str, int]:
+    """Tokens of all rows under a base model (id or folder), of which only the tokenizer is read: taught, context and
+    cut."""
+    from core.data.check import Options
+    from core.models import fetch, tokens
+    from core.models.catalogue import find
     from core.tasks import taught_rows, teaching
-    from core.tasks.base import Rows
 
-    model = sources.model(args.model, settings=settings, workspace=args.workspace)
-    found = examined.rows
-    rows = Rows(row_ids=found.row_id, content=found.text.to_pylist(), labels=found.label, splits=examined.split,
-                dataset_hash=content_hash(found, examined.split), groups=found.group, shape=found.shape or Shape.TEXT)
-    encoded = taught_rows.encode(rows, tokens.load(facts.folder(model.id, settings)), taught=teaching.AUTO,
-                                 limit=min(limit, model.max_length), revision=model.revision, cache=settings.cache)
+    path, line = Path(model).expanduser(), output.ProgressLine(f"{model}:")
+    local = find(model) is None and path.is_dir()
+    folder = fetch.ensure_model(str(path.absolute()) if local else model, settings=settings, progress=line.bytes)
+    encoded = taught_rows.encode(rows, tokens.load(folder), taught=teaching.AUTO, limit=Options().max_length,
+                                 revision="", cache=settings.cache)
+    line.done("tokens counted")
     taught, every = int(encoded.n_taught.sum()), int(encoded.lengths.sum())
     return {"taught": taught, "context": every - taught, "cut": int(encoded.arrays["cut"].sum())}
+
+
+def _rows(examined: Examined) -> Rows:
+    from core.data.ingest import content_hash
+    from core.tasks.base import Rows
+
+    found = examined.rows
+    return Rows(row_ids=found.row_id, content=found.text.to_pylist(), labels=found.label, splits=examined.split,
+                dataset_hash=content_hash(found, examined.split), groups=found.group, shape=found.shape or Shape.TEXT)
+
+
+def _rows_of(dataset: Dataset, args: Namespace, settings: Settings) -> Rows:
+    from core.data import library
+    from core.tasks.base import Rows
+
+    table = library.read_rows(dataset, settings=settings, workspace=args.workspace)
+    return Rows(row_ids=table["row_id"].to_numpy(), content=table["text"].to_pylist(),
+                labels=table["label"].to_numpy(), splits=np.asarray(table["split"].to_pylist()), shape=dataset.shape,
+                groups=table["group"].to_numpy() if "group" in table.column_names else None,
+                dataset_hash=dataset.content_hash)
 
 
 def _as_shift_set(path: Path, args: Namespace, options: Options, settings: Settings) -> ImportReport:

@@ -89,8 +89,10 @@ def check_file(path: Path, *, text: str | None = None, label: str | None = None,
 
 def examine_file(path: Path, *, wanted: Wanted | None = None, settings: Settings,
                  options: Options | None = None) -> Examined:
-    """The rows of a file or folder with their report; nothing is written. wanted: task, shape and columns; proposed with
-    evidence where it says nothing. Raises what `check_file` raises."""
+    """The rows of a file or folder with their report; nothing is written.
+
+    wanted: task, shape and columns; proposed with evidence where it says nothing. Raises what `check_file` raises.
+    """
     table = tables.read(Path(path), settings=settings)
     chosen = shapes.choose(table, wanted)
     return examine(table, roles=chosen.roles, settings=settings, options=options, evidence=chosen.evidence,
