@@ -6,19 +6,16 @@ import dataclasses
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from core.cli import output, sources
 from core.data.report import ImportReport
 from core.domain import codec
-from core.domain.dataset import Dataset, Shape
+from core.domain.dataset import Dataset
 from core.settings import Settings
 
 if TYPE_CHECKING:
     from core.data.check import Examined, Options
-    from core.tasks.base import Rows
 
 SHOWN = 10
 """Rows left out that are listed for people; `--json` lists all."""
@@ -60,7 +57,8 @@ def _report(args: Namespace, settings: Settings) -> ImportReport:
     return _with_tokens(examined.report, lambda: _rows(examined), args, settings)
 
 
-def _with_tokens(report: ImportReport, rows: Callable[[], Rows], args: Namespace, settings: Settings) -> ImportReport:
+def _with_tokens(report: ImportReport, rows: Callable[[], dict[str, Any]], args: Namespace,
+                 settings: Settings) -> ImportReport:
     """With the tokens of rows for a language model, where a base model is named or a bundled one is here."""
     from core.models import catalogue, facts
 
@@ -72,42 +70,35 @@ def _with_tokens(report: ImportReport, rows: Callable[[], Rows], args: Namespace
     return dataclasses.replace(report, tokens=_tokens(rows(), name, settings))
 
 
-def _tokens(rows: Rows, model: str, settings: Settings) -> dict[str, int]:
-    """Tokens of all rows under a base model (id or folder), of which only the tokenizer is read: taught, context and
-    cut."""
+def _tokens(rows: dict[str, Any], model: str, settings: Settings) -> dict[str, int]:
+    """Tokens of all rows under a base model (id or folder), of which only the tokenizer is read."""
     from core.data.check import Options
-    from core.models import fetch, tokens
+    from core.models import fetch
     from core.models.catalogue import find
-    from core.tasks import taught_rows, teaching
+    from core.tasks import token_totals
 
     path, line = Path(model).expanduser(), output.ProgressLine(f"{model}:")
     local = find(model) is None and path.is_dir()
     folder = fetch.ensure_model(str(path.absolute()) if local else model, settings=settings, progress=line.bytes)
-    encoded = taught_rows.encode(rows, tokens.load(folder), taught=teaching.AUTO, limit=Options().max_length,
-                                 revision="", cache=settings.cache)
+    found = token_totals.count(**rows, model=folder, limit=Options().max_length, cache=settings.cache)
     line.done("tokens counted")
-    taught, every = int(encoded.n_taught.sum()), int(encoded.lengths.sum())
-    return {"taught": taught, "context": every - taught, "cut": int(encoded.arrays["cut"].sum())}
+    return found
 
 
-def _rows(examined: Examined) -> Rows:
+def _rows(examined: Examined) -> dict[str, Any]:
     from core.data.ingest import content_hash
-    from core.tasks.base import Rows
 
     found = examined.rows
-    return Rows(row_ids=found.row_id, content=found.text.to_pylist(), labels=found.label, splits=examined.split,
-                dataset_hash=content_hash(found, examined.split), groups=found.group, shape=found.shape or Shape.TEXT)
+    return {"content": found.text.to_pylist(), "groups": found.group, "shape": found.shape,
+            "digest": content_hash(found, examined.split)}
 
 
-def _rows_of(dataset: Dataset, args: Namespace, settings: Settings) -> Rows:
+def _rows_of(dataset: Dataset, args: Namespace, settings: Settings) -> dict[str, Any]:
     from core.data import library
-    from core.tasks.base import Rows
 
     table = library.read_rows(dataset, settings=settings, workspace=args.workspace)
-    return Rows(row_ids=table["row_id"].to_numpy(), content=table["text"].to_pylist(),
-                labels=table["label"].to_numpy(), splits=np.asarray(table["split"].to_pylist()), shape=dataset.shape,
-                groups=table["group"].to_numpy() if "group" in table.column_names else None,
-                dataset_hash=dataset.content_hash)
+    return {"content": table["text"].to_pylist(), "shape": dataset.shape, "digest": dataset.content_hash,
+            "groups": table["group"].to_numpy() if "group" in table.column_names else None}
 
 
 def _as_shift_set(path: Path, args: Namespace, options: Options, settings: Settings) -> ImportReport:

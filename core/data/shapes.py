@@ -49,6 +49,8 @@ _BESIDE = ("input", "context")
 _SYSTEM = ("system", "system prompt", "system message", "systemprompt")
 _GROUPS = ("group", "book", "conversation id", "document", "doc", "document id", "doc id", "session id", "thread id",
            "chapter", "work", "author")
+_BY_HAND = (Role.PROMPT, Role.RESPONSE, Role.MESSAGES, Role.SYSTEM, Role.GROUP)
+"""Roles that only rows without labels have."""
 _CELLS = 60
 """Filled cells of a column that are looked into for turns."""
 
@@ -150,6 +152,10 @@ class _Seen:
         self.turns = dict(sorted(self._turns(), key=lambda item: _rank(item[0])))
         """Columns that hold conversations -> which keys their turns have."""
         self.pair = self._pair()
+        if self.pair and self.pair[0] in self.turns:                 # a list of turns in each, as trl writes them
+            both = self.pair[1] in self.turns
+            self.turns = {name: keys for name, keys in self.turns.items() if not both or name not in self.pair}
+            self.pair = self.pair if both else None
 
     def named(self, *names: str) -> str | None:
         """The first column called like one of these, the likeliest name first."""
@@ -169,7 +175,7 @@ class _Seen:
     def _pair(self) -> tuple[str, str] | None:
         for prompt, responses in PAIRS:
             one, other = self.named(prompt), self.named(*responses)
-            if one and other and one not in self.turns:
+            if one and other:
                 return one, other
         return None
 
@@ -194,7 +200,7 @@ def _without_labels(seen: _Seen, wanted: Wanted) -> bool:
     """Whether the rows are for a language model: asked for, or because nothing looks more like it."""
     if wanted.task is not None:
         return not wanted.task.labelled
-    if wanted.form or any(wanted.of(role) for role in (Role.PROMPT, Role.RESPONSE, Role.MESSAGES, Role.SYSTEM)):
+    if wanted.form or any(wanted.of(role) for role in _BY_HAND):
         return True
     if wanted.of(Role.LABEL):
         return False
