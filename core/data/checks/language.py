@@ -64,10 +64,8 @@ def groups(context: Context) -> Iterator[Finding]:
                               "cut one: some splits stay empty.",
                       remedy="Add rows of other groups, or give the column another role.")
     if rows.split is not None and rows.group is not None:
-        moved = np.flatnonzero(np.asarray(rows.split) != np.asarray(context.split))
-        parted = {int(group) for group in np.unique(rows.group[moved])
-                  if len({rows.split[i] for i in np.flatnonzero(rows.group == group)}) > 1}
-        moved = moved[np.isin(rows.group[moved], list(parted))] if parted else moved[:0]
+        said = np.asarray(rows.split, dtype="<U10")
+        moved = np.flatnonzero(leaks.fix_leaks(said, rows.group) != said)
         yield from context.about(
             moved, "parted-groups", ("row was", "rows were"), "moved: the split column has their group in several "
             "splits, and no split may cut a group.",

@@ -61,7 +61,7 @@ def parquet(rows: list[dict[str, Any]]) -> bytes:
     ("a.jsonl", lines([{"conversation": {"messages": SAID}}] * 3)),
     ("a.jsonl", lines([{"messages": json.dumps(SAID)}] * 3)),
     ("a.parquet", parquet([{"messages": SAID}] * 3)),
-    ("a.csv", "talk\n" + f'"{str(SAID)}"\n' * 3),
+    ("a.csv", "talk\n" + f'"{SAID!s}"\n' * 3),
     ("a.jsonl", lines([{"conversations": GPT, "id": i} for i in range(3)])),
     ("a.parquet", parquet([{"conversations": GPT}] * 3)),
     ("a.csv", "prompt,completion\n" + "hi,hello\n" * 3),
