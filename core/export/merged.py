@@ -10,7 +10,7 @@ from typing import Any
 from core import values
 from core.domain.model import Weights
 from core.domain.side import Side
-from core.export import readme
+from core.export import language, readme
 from core.export.base import HEAD, HEAD_SAID, Format, base_of, write
 from core.settings import Settings
 
@@ -34,6 +34,8 @@ class Merged:
         side = artifact.load(Side.of(run_dir), settings=settings, device="cpu")
         rounded = methods.card_of(side.recipe.method).weights is Weights.FOUR_BIT
         facts: Any = facts_module.read(side.recipe.base_model, settings)
+        if not side.task.card.new_head:
+            return language.write_merged(run_dir, target, side, facts, settings=settings)
         body: Any = _full_precision_body(run_dir, side, settings) if rounded else side.network.body
         if hasattr(body, "merge_and_unload"):
             body = body.merge_and_unload()

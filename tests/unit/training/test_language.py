@@ -230,8 +230,21 @@ def test_conversations_with_few_answers_are_judged_by_them(models: dict[str, Pat
     right = [text == talk.answers[number] for text, number in zip(said, found.judged.answers, strict=True)]
     exact = found.judged.exact.astype(bool)
     assert [r for r, e in zip(right, exact, strict=True) if e] == [True] * int(exact.sum()) and exact.any()
+    check_export(folder, tmp_path / "exported", said, rows, settings)
     base = artifact.load(Side.of(folder, Which.BASE), settings=settings)
     assert [answer["answer"] for answer in base.answers(asked[:3], most=8)] != said[:3]
+
+
+def check_export(folder: Path, target: Path, said: list[str], rows: Any, settings: Settings) -> None:
+    """The exported folder says the same without Thaw."""
+    from core.data import conversations
+    from core.export.merged import FORMAT
+    from core.tasks import standalone_language
+
+    FORMAT.write(folder, target, settings=settings, workspace=WORKSPACE)
+    questions = [conversations.load(rows.content[i])[0].content for i in rows.of("test")[:4]]
+    found = standalone_language.Model(target).predict(questions)
+    assert [answer["answer"].strip()[:5] for answer in found] == [text[:5] for text in said[:4]]
 
 
 @pytest.mark.parametrize("method", ["lora", pytest.param("full", marks=pytest.mark.slow)])
