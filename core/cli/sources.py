@@ -56,6 +56,7 @@ def dataset(name: str, *, shift: str | None, settings: Settings, workspace: str,
     found = _one(name, wanted=wanted, settings=settings, workspace=workspace, options=options)
     if shift is None:
         return found
+    from core.data import library
     from core.data.attach import attach
     from core.data.check import Options
     from core.data.shapes import Wanted
@@ -63,8 +64,13 @@ def dataset(name: str, *, shift: str | None, settings: Settings, workspace: str,
     if found.reading is not None:                                    # pictures of both are read alike
         options = dataclasses.replace(options or Options(), depth=found.reading.depth)
     alike = (wanted or Wanted()).like(found)
+    there = {known.id for known in library.list_datasets(settings=settings, workspace=workspace, replaced=True)}
     other = _one(shift, wanted=alike, settings=settings, workspace=workspace, options=options, where_there=True)
-    attached = attach(found, other, settings=settings, workspace=workspace)
+    try:
+        attached = attach(found, other, settings=settings, workspace=workspace)
+    finally:
+        if Path(shift).expanduser().exists() and other.id not in there:  # a file's rows are kept with the dataset's
+            library.delete(other.id, settings=settings, workspace=workspace)
     for class_name, count in attached.unmatched.items():
         output.say(f"Shift set: {count:,} rows of class {class_name!r} are left out; {found.name} has no such class.")
     return attached.dataset

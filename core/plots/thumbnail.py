@@ -9,6 +9,8 @@ from core.plots import palette
 
 INK = {False: "#1b2733", True: "#e3e9ee"}
 """Colour of words on the light and on the dark theme."""
+PAPER = {False: "#ffffff", True: "#0f1419"}
+"""The theme's background: where the theme is changed while the page is open, the words stay readable on it."""
 QUIET = {False: "#56636f", True: "#a3afba"}
 _FONT = 'font-family="Source Sans, Source Sans Pro, Helvetica, Arial, sans-serif"'
 
@@ -19,7 +21,7 @@ def before_and_after(before: Sequence[Point], after: Sequence[Point], labels: Se
                      names: tuple[str, str], dark: bool) -> str:
     """Two panes of the same rows through one camera, coloured by class. Positions lie in a window of 100 by 100."""
     side, gap, top = 235, 20, 26
-    parts = [_svg(2 * side + gap, top + side + 30)]
+    parts = [_svg(2 * side + gap, top + side + 30, dark=dark)]
     for pane, (name, points) in enumerate(zip(names, (before, after), strict=True)):
         left = pane * (side + gap)
         parts.append(_text(left + side / 2, 16, name, INK[dark], anchor="middle", weight=600))
@@ -46,7 +48,7 @@ def scores(rows: Sequence[tuple[str, int, float, float, float]], *, title: str, 
     def place(value: float) -> float:
         return name_width + 10 + (value - lowest) / max(highest - lowest, 1e-9) * (room - 20)
 
-    parts = [_svg(width, top + step * len(rows) + 4), _text(4, 16, title, INK[dark], weight=600)]
+    parts = [_svg(width, top + step * len(rows) + 4, dark=dark), _text(4, 16, title, INK[dark], weight=600)]
     for number, (name, colour_index, value, low, high) in enumerate(rows):
         y, colour = top + step * number + step / 2, palette.arm(colour_index).colour
         parts.append(_text(4, y + 5, name, INK[dark]))
@@ -59,9 +61,9 @@ def scores(rows: Sequence[tuple[str, int, float, float, float]], *, title: str, 
     return "".join([*parts, "</svg>"])
 
 
-def _svg(width: float, height: float) -> str:
+def _svg(width: float, height: float, *, dark: bool) -> str:
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-            f'height="{height}" {_FONT} font-size="15">')
+            f'height="{height}" {_FONT} font-size="15"><rect width="100%" height="100%" rx="6" fill="{PAPER[dark]}"/>')
 
 
 def _text(x: float, y: float, words: str, colour: str, *, anchor: str = "start", weight: int = 400) -> str:

@@ -91,7 +91,7 @@ RECIPES = {
     "lora": {"method": "lora", "epochs": 2.0},
     "probe": {"method": "probe"},
 }
-KILLS = {"partial": 8, "lora": 6, "probe": 6}
+KILLS = {"partial": 12, "lora": 8, "probe": 6}
 
 
 @pytest.mark.parametrize("method", RECIPES)

@@ -448,6 +448,11 @@ def test_columns_given_by_hand_need_not_be_in_the_shift_set(home: Path, tmp_path
                                 wanted=Wanted(columns={Role.TEXT: "picture", Role.LABEL: "kind"}))
     assert "pictures named by 'picture', label from 'kind'" in said and "pictures labelled by their folders" in said
     assert (made.rows("shift"), made.rows_kept) == (36, 72)
+    from core import settings
+    from core.data import library
+
+    listed = library.list_datasets(settings=settings.load(), workspace="cli")
+    assert [dataset.name for dataset in listed if dataset.id != made.id] == ["named"], "no shift set"
 
 
 def test_leaks_and_spellings_are_mended_on_request(home: Path, tmp_path: Path,

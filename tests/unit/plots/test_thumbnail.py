@@ -35,7 +35,8 @@ def test_two_panes_show_the_same_rows_in_the_colours_of_their_classes() -> None:
     width = float(root.get("width", 0))
     assert float(dots[0].get("cx", 0)) < float(dots[1].get("cx", 0)) < width / 2 < float(dots[3].get("cx", 0))
     assert float(dots[0].get("cy", 0)) > float(dots[1].get("cy", 0))  # up is more
-    left, right = (pane for pane in root.iter(f"{SPACE}rect"))
+    paper, left, right = root.iter(f"{SPACE}rect")
+    assert paper.get("fill") == thumbnail.PAPER[False]
     for dot in dots:
         pane = left if float(dot.get("cx", 0)) < width / 2 else right
         assert float(pane.get("x", 0)) < float(dot.get("cx", 0)) < float(pane.get("x", 0)) + float(pane.get("width", 0))
