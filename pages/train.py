@@ -3,7 +3,7 @@ import streamlit as st
 from core import tasks
 from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
-from pages._ui import example, shell
+from pages._ui import example, shell, teaching
 from pages._ui.experiment import actions as experiment
 from pages._ui.train import augmentation, estimates, form, freeze_grid, prefill, recipe_form
 
@@ -57,6 +57,7 @@ with st.expander("Advanced: override what the dial sets", icon=":material/tune:"
 if "augmentation" in knobs and api.data.find(ws, dataset_ref):
     planned_by = [recipe_form.apply(recipe, changes, choices[name].knobs) for name, recipe in recipes.items()]
     augmentation.preview(ws, dataset, planned_by, facts)
+teaching.of_plan(ws, dataset, [recipe_form.apply(r, changes, choices[name].knobs) for name, r in recipes.items()])
 seeds, budgets = form.repeats(ws, dataset_ref, labelled=task.labelled)
 
 

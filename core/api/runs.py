@@ -132,15 +132,6 @@ class Runs:
                  if run.recipe is not None and (found := self.result_of(run)) is not None]
         return learn_forget.points(ended)
 
-    def teaching(self, ws: str, id: str) -> dict[str, Any] | None:
-        """Which tokens of its rows a language run was taught, as `core.tasks.teaching_report` writes it; None while it
-        has not looked, and where the file cannot be read."""
-        try:
-            found = files.read_json(Path(self.get(ws, id).folder) / "teaching.json")
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) else None
-
     def samples(self, ws: str, id: str) -> Samples | None:
         """What a language model said to fixed prompts at each evaluation, compared with the untouched model; None
         before it said anything. Made for polling while it trains."""

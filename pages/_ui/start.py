@@ -122,8 +122,8 @@ def language(ws: str, *, effort: str) -> None:
         st.markdown(f"Small adapters (LoRA) teach **{_short(model)}**, which writes and answers, on "
                     f"**{dataset.name}**. You see which tokens teach, what it answers while it learns, and a verdict: "
                     "what became better, what it forgot elsewhere, and what cannot be told.")
-        every = st.toggle("Three more beside it: half of it frozen, QLoRA in 4 bits, and the untouched model",
-                          key="language_arms", persist_state="session")
+        every = st.toggle("Two more beside it: half of it frozen, and QLoRA in 4 bits", key="language_arms",
+                          persist_state="session")
         methods = HOME[dataset.task][:None if every else 1]
         comparison(ws, dataset, model, effort=effort, key="first_language", primary=False, methods=methods,
                    label=f"Train {_short(model)} on {dataset.name}")

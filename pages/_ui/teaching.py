@@ -7,20 +7,88 @@ from typing import Any
 
 import streamlit as st
 
-from core.domain.dataset import Shape
+from core.domain.dataset import Dataset, Shape
+from core.domain.recipe import Recipe
 from core.domain.run import Run
 from core.plots import lengths
 from core.plots.numbers import count, share
-from pages._ui import charts, shell, token_text
+from pages._ui import charts, guard, live, shell, token_text
 from pages._ui.words import word
 
+USUAL_LENGTH = 256
+"""Tokens a row of the recipes that the dial gives."""
 NAMED = 12
 """Rows that teach nothing which are named; the others are counted."""
 
 
+def panel(ws: str, dataset: str, model: str, max_length: int, *, key: str, taught: str = "auto") -> None:
+    """The mask of a dataset under a base model: shown where it was made, else asked for and waited for."""
+    api = shell.api().teaching
+    found = api.look(ws, dataset, model, max_length, taught=taught)
+    if found is not None:
+        show(found, key=key)
+        return
+    job = api.job(ws, dataset, model, max_length, taught=taught)
+    if job is not None and not job.status.final:
+        guard.fragment(_waiting, run_every=live.POLL_S)(ws, job.id)
+        return
+    if job is not None and job.failure is not None:
+        live.failure(job)
+    st.caption("A worker reads every row as this model does, with the function that training uses. What is not here "
+               "yet is fetched first.")
+    if st.button("See which tokens teach", icon=":material/format_ink_highlighter:", key=f"{key}_ask"):
+        with shell.guarded():
+            api.ask(ws, dataset, model, max_length, taught=taught)
+            st.rerun()
+
+
+def _waiting(ws: str, job: str) -> None:
+    with shell.guarded():
+        run, state = live.follow(ws, job)
+        if run.status.final:
+            st.rerun()
+        live.badge(run)
+        live.bar(run, state)
+
+
+def of_dataset(ws: str, dataset: Dataset) -> None:
+    """On the page of a dataset for language models: the mask under a base model and a length."""
+    if dataset.task.labelled:
+        return
+    st.header("Which tokens teach", help=word("taught token"))
+    models = {m.id: m.name for m in shell.api().models.bundled() if dataset.task in m.tasks}
+    if not models:
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        model = str(st.selectbox("Base model", list(models), format_func=models.__getitem__, key="teaching_model",
+                                 width=260, help=word("base model")))
+        length = int(st.number_input("Text length", 8, 32768, USUAL_LENGTH, 32, key="teaching_length", width=150,
+                                     help="Tokens read of each row; what lies beyond is cut."))
+    with shell.guarded():
+        panel(ws, dataset.id, model, length, key=f"teaching_{dataset.id}_{model}_{length}")
+
+
+def of_plan(ws: str, dataset: Dataset, recipes: Sequence[Recipe]) -> None:
+    """On the Train page: the mask of what is planned, folded away; nothing for a dataset that is not here yet."""
+    if dataset.task.labelled or not recipes or shell.api().data.find(ws, dataset.id) is None:
+        return
+    plans = dict.fromkeys((recipe.max_length, recipe.taught) for recipe in recipes)
+    drawer = st.expander("Which tokens teach", icon=":material/format_ink_highlighter:", key="teaching_drawer",
+                         on_change="rerun")
+    if not drawer.open:
+        return
+    with drawer, shell.guarded():
+        length, taught = next(iter(plans))
+        if len(plans) > 1:
+            length, taught = st.segmented_control(
+                "As planned", list(plans), default=(length, taught), required=True, key="teaching_plan",
+                format_func=lambda plan: f"{plan[0]:,} tokens, {plan[1]}") or (length, taught)
+        panel(ws, dataset.id, recipes[0].base_model, length, taught=taught, key=f"teaching_{length}_{taught}")
+
+
 def of_run(ws: str, run: Run) -> None:
     """What a run is taught, folded away; nothing for a run that has not looked at its rows."""
-    found = shell.api().runs.teaching(ws, run.id)
+    found = shell.api().teaching.of_run(ws, run.id)
     if found is None:
         return
     drawer = st.expander("Which tokens teach", icon=":material/format_ink_highlighter:", key=f"teaching_{run.id}",

@@ -25,10 +25,10 @@ REGISTRY: dict[str, Method] = {name: import_module(f"{__name__}.{name}").METHOD 
 HOME = {
     Task.on(Content.TEXT): ("probe", "partial", "lora", "qlora", "full", "scratch"),
     Task.on(Content.PICTURE): ("probe", "partial", "lora", "full", "scratch"),
-    Task.on(Content.TEXT, labelled=False): ("lora", "partial", "qlora", "probe"),
-    Task.on(Content.TEXT, labelled=False): ("lora",),  # what it began with is measured beside every run
+    Task.on(Content.TEXT, labelled=False): ("lora", "partial", "qlora"),
 }
-"""What the home page compares."""
+"""What the home page compares; of language models the first alone unless more are asked for (what they began with is
+measured beside every run)."""
 COMPARED = ("probe", "lora", "full")
 """What the command line compares unless it is told."""
 

@@ -11,7 +11,7 @@ import streamlit as st
 from core.domain.dataset import Content, Dataset, Split
 from core.domain.numbers import Numbers
 from core.spreadsheets import inert
-from pages._ui import guard, pictures, shell
+from pages._ui import guard, pictures, shell, teaching
 from pages._ui.data import mend, numbers, shift
 from pages._ui.data import report as data_report
 from pages._ui.words import rows_called, things, word
@@ -46,6 +46,7 @@ def page(ws: str, dataset: Dataset) -> None:
     report = _report(ws, dataset, plan)
     mend.bar(ws, plan, report.findings if report else ())
     _counts(dataset, plan)
+    teaching.of_dataset(ws, dataset)
     with shell.guarded():
         shift.section(ws, dataset)
     _rows(ws, dataset)
