@@ -157,6 +157,7 @@ class LanguageNetwork(Network):
         """Hold what trains in fp32, and plain matrices that do not in the type of the computation, which a bf16 pass
         would make of them anyway."""
         held.settle(self, self.compute_dtype)
+        held.give_back()
 
 
 def load_language(folder: Path, *, facts: ModelFacts | None = None, pooling: str = "mean",

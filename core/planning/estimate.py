@@ -15,7 +15,7 @@ from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.recipe import PAGED_ADAMW, Recipe, steps_an_epoch
 from core.models import methods
-from core.planning import budget, footprint
+from core.planning import budget, footprint, own_head
 from core.planning.footprint import SHARE_AVAILABLE, UNKNOWN_DEVICE
 
 EFFICIENCY = 0.5
@@ -123,13 +123,16 @@ def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int,
     available = int(device.memory_bytes * SHARE_AVAILABLE.get(device.kind, 0.8)) // max(1, slots)
     moments = 2 if resolve.optimizer(recipe, device) == PAGED_ADAMW else 8  # bytes: two of 8 bits, or two in fp32
 
+    packed = footprint.bytes_per_4bit_weight(recipe.quantization)
+    held = (own_head.weight_bytes(recipe, facts, device, packed) if own_head.applies(recipe) else parts.weight_bytes)
+
     def build(checkpointing: bool) -> MemoryEstimate:
-        held = footprint.activations(recipe, facts=facts, device=device, checkpointing=checkpointing)
+        kept = footprint.activations(recipe, facts=facts, device=device, checkpointing=checkpointing)
         training = MemoryEstimate(
-            weights=parts.weight_bytes + footprint.autocast_copies(parts, recipe, facts, device),
+            weights=held + footprint.autocast_copies(parts, recipe, facts, device),
             gradients=4 * parts.trainable,
             optimizer=0 if solved else moments * parts.trainable,
-            activations=held, adapters=4 * parts.adapter, available=available,
+            activations=kept, adapters=4 * parts.adapter, available=available,
             runtime=footprint.runtime(recipe, device))
         more = footprint.published_pass(recipe, facts=facts, device=device) - training.total
         return dataclasses.replace(training, weights=training.weights + max(0, more))
@@ -176,16 +179,19 @@ def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint
     forward = footprint.forward_flops(recipe, facts=facts, mean_length=mean_length) * slow
     judged = rows.get("test", 0) + rows.get("shift", 0)
     validation = rows.get("validation", 0)
-    fit = train_rows * facts.hidden_size * FIT_S_PER_NUMBER if card.solves_head(recipe) else 0.0
+    solves = card.solves_head(recipe) and not own_head.applies(recipe)
+    fit = train_rows * facts.hidden_size * FIT_S_PER_NUMBER if solves else 0.0
     begin = START_UP_S[device.kind] + fit
     if card.solved:
-        return begin + (train_rows + validation + judged) * forward / rate
+        read = validation + judged + (0 if own_head.applies(recipe) else train_rows)
+        return begin + read * forward / rate
     frozen = footprint.prefix_share(recipe, facts)
     passes = card.passes + (1.0 if recipe.gradient_checkpointing == "on" else 0.0)  # over the cached prefix none
     training = steps * recipe.batch_size * recipe.gradient_accumulation * forward * (1 - frozen) * passes
     evaluations = max(1, round(recipe.epochs * recipe.evaluations_per_epoch))
-    scoring = validation * evaluations * forward * (1 - frozen) + judged * forward
-    once = (train_rows + validation) * forward * (1.0 if card.solves_head(recipe) else frozen)
+    untouched = validation + judged if own_head.applies(recipe) else 0  # measured beside the run
+    scoring = validation * evaluations * forward * (1 - frozen) + (judged + untouched) * forward
+    once = (train_rows + validation) * forward * (1.0 if solves else frozen)
     update = steps * parts.trainable * 28 / OPTIMIZER_BYTES_PER_S.get(device.kind, 8e9)
     return begin + (training + scoring + once) / rate + update + steps * _launches(recipe, facts, device) * slow
 

@@ -12,6 +12,7 @@ from core.domain.model import Block, ModelFacts, Weights
 from core.domain.recipe import FORWARD_ROWS, FORWARD_TOKENS, QuantSpec, Recipe
 from core.domain.resolve import precision
 from core.models import methods
+from core.planning import own_head
 from core.tasks.base import Unit
 
 ABSMAX_BLOCK = 64
@@ -97,15 +98,20 @@ def count(recipe: Recipe, *, facts: ModelFacts, n_classes: int) -> Parts:
 
     Weights opened by `train_patterns` are not counted: facts do not list parameter names (biases are about 0.1 %).
     """
-    head = tasks.card(recipe.task).head_parameters(facts.hidden_size, n_classes)
+    own = own_head.applies(recipe)
+    head = own_head.parameters(facts) if own else tasks.card(recipe.task).head_parameters(facts.hidden_size, n_classes)
     adapter, opened, body = 0, [], 0
+    if own and methods.card_of(recipe.method).solved:  # the untouched model
+        return Parts(body=facts.parameters, head=head, adapter=0, trainable=0, trainable_linear=0,
+                     weight_bytes=_weight_bytes(recipe, facts, head))
     if added := methods.card_of(recipe.method).adapter:
         adapter = sum(added.parameters(recipe, layer) for layer in added.layers(recipe, facts.blocks))
     else:
         plan = effective_plan(recipe, facts)
         opened = [block for block in facts.blocks if not plan.is_frozen(block.name)]
         body = open_parameters(facts, plan)
-    return Parts(body=facts.parameters, head=head, adapter=adapter, trainable=head + adapter + body,
+    new = own_head.trained(recipe, facts) if own else head
+    return Parts(body=facts.parameters, head=head, adapter=adapter, trainable=adapter + body + new,
                  trainable_linear=sum(b.linear_parameters for b in opened),
                  weight_bytes=_weight_bytes(recipe, facts, head))
 
@@ -185,6 +191,8 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
             boundary = (sum(trained) / KEPT_PER_INPUT if pictures else 4 * facts.hidden_size * len(trained)) * units
             held = min(held, boundary + (1 + share) * max(trained) * units)
     together = max(held, _forward_only(recipe, facts)) * _activation_share(recipe, facts, device)
+    if own_head.applies(recipe):
+        together += own_head.loss_bytes(recipe, facts, device)
     if card.adapter and in_four_bits(recipe) and device.kind == "cuda" and precision(recipe, device) != "fp32":
         inputs = sum(layer.in_features for layer in card.adapter.layers(recipe, facts.blocks))
         together += FOUR_BIT_INPUT_BYTES * inputs * units
@@ -205,6 +213,8 @@ def _activation_share(recipe: Recipe, facts: ModelFacts, device: Device) -> floa
     """Activations in the precision in force against fp32."""
     if precision(recipe, device) == "fp32":
         return 1.0
+    if own_head.applies(recipe):
+        return own_head.HALF_PRECISION_ACTIVATIONS
     return HALF_PRECISION_MAPS if facts.has_batch_norm else HALF_PRECISION_ACTIVATIONS
 
 
@@ -235,6 +245,8 @@ def forward_flops(recipe: Recipe, *, facts: ModelFacts, mean_length: float) -> f
     per_unit = facts.forward_flops_per_token or 2.0 * sum(b.parameters for b in facts.blocks if b.name != "embeddings")
     if tasks.card(recipe.task).unit is Unit.PICTURE:
         return per_unit
+    if own_head.applies(recipe):
+        per_unit += own_head.flops_per_token(facts)
     tokens = recipe.max_length if mean_length <= 0 else min(recipe.max_length, 32 * math.ceil(mean_length / 4 / 32))
     return per_unit * tokens
 
