@@ -210,6 +210,8 @@ def _without_labels(seen: _Seen, wanted: Wanted) -> bool:
         return seen.pair is not None or not seen.lost_label
     if seen.table.by_folder:
         return seen.facts[seen.label].distinct < 2
+    if role_finder.plain_name(seen.label) in _GROUPS[:-1]:            # an author may be a class as well
+        return True
     if wanted.of(Role.TEXT) or seen.pair is None:
         return False
     response = seen.facts[seen.pair[1]]
