@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from core.data.conversations import Turn
@@ -17,6 +18,11 @@ SHOWN = 140
 def format_of(tokenizer: Any) -> Format:
     """The format of the model that this tokenizer belongs to."""
     notes = _of_tokenizer(tokenizer)
+    found = _of_conversations(tokenizer, notes)
+    return replace(found, passage_notes=(*notes, *_of_passages(tokenizer)))
+
+
+def _of_conversations(tokenizer: Any, notes: list[str]) -> Format:
     if not getattr(tokenizer, "chat_template", None):
         return Format(tokenizer=tokenizer, name="plain", plain=True, notes=(
             "The model has no chat template (it is a base model): conversations are written in a plain format, "
@@ -70,10 +76,14 @@ def _of_tokenizer(tokenizer: Any) -> list[str]:
     elif tokenizer.pad_token_id == tokenizer.eos_token_id:
         notes.append("Padding and the end of a text are the same token; the end is taught all the same, and padding "
                      "never is.")
-    if not starts_with_bos(tokenizer):
-        notes.append("The tokenizer puts no start token before a text: the first token of a passage has nothing before "
-                     "it and is not taught.")
     return notes
+
+
+def _of_passages(tokenizer: Any) -> list[str]:
+    if starts_with_bos(tokenizer):
+        return []
+    return ["The tokenizer puts no start token before a text: the first token of a passage has nothing before it and "
+            "is not taught."]
 
 
 def starts_with_bos(tokenizer: Any) -> bool:

@@ -63,6 +63,9 @@ class Format:
     name: str
     plain: bool
     notes: tuple[str, ...] = ()
+    """Of conversations."""
+    passage_notes: tuple[str, ...] = ()
+    """Of passages, which no template writes."""
     marks: bool = False
     """Whether the template marks what the assistant generates."""
     folds_system: bool = False

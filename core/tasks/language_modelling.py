@@ -94,7 +94,7 @@ class LanguageModelling:
         totals, named = document["totals"], document["row_ids_without_taught"]
         if not totals["taught"]:
             raise _nothing_taught(totals, limit_of(recipe, facts), document)
-        notes = list(document["format"]["notes"]) if self.shape is Shape.CHAT else []
+        notes = list(document["format"]["notes"])
         if without := totals["rows_without_taught"]:
             rest = f" and {without - NAMED:,} more" if without > NAMED else ""
             notes.append(f"{without:,} of {totals['rows']:,} training rows teach nothing: "

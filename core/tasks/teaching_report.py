@@ -9,6 +9,7 @@ import numpy as np
 
 from core import cache as cache_module
 from core.domain import document_versions
+from core.domain.dataset import Shape
 from core.domain.model import ModelFacts
 from core.tasks import taught_rows, teaching
 from core.tasks.base import Rows
@@ -43,7 +44,8 @@ def survey(rows: Rows, encoded: TaughtRows, tokenizer: Any, *, model: str, datas
     return {
         document_versions.KEY: 1, "model": model, "dataset": dataset, "max_length": limit, "taught": taught,
         "shape": str(rows.shape),
-        "format": {"name": format.name, "plain": format.plain, "notes": list(format.notes)},
+        "format": {"name": format.name, "plain": format.plain,
+                   "notes": list(format.notes if rows.shape is Shape.CHAT else format.passage_notes)},
         "totals": {"rows": len(every), "taught": int(n_taught.sum()), "context": int((lengths - n_taught).sum()),
                    "cut": int(cut.sum()), "cut_taught": int(encoded.arrays["cut_taught"][every].sum()),
                    "rows_without_taught": len(without), "rows_cut": int((cut > 0).sum()),

@@ -114,6 +114,8 @@ def test_what_templates_do_is_said() -> None:
     assert "drops the thoughts" in notes("qwen3") and "<think> </think>" in notes("qwen3")
     assert "no generation marks" in notes("qwen3") and "no generation marks" not in notes("marked")
     assert "base model" in notes("base") and "no end token" in notes("bare")
+    passages = teaching.format_of(chat_templates.tokenizer("smollm2")).passage_notes
+    assert len(passages) == 2 and "no start token" in passages[1] and "no start token" not in notes("smollm2")
     assert "system text of its own" not in notes("qwen3") + notes("llama3") + notes("phi3")
 
 
