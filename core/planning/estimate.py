@@ -40,6 +40,9 @@ OPTIMIZER_BYTES_PER_S = {"cpu": 8e9, "cuda": 400e9}
 """Memory traffic an AdamW step reaches; it reads and writes 28 bytes a parameter."""
 QUANTISED_SLOWDOWN = 1.3
 """4-bit weights are unpacked in every pass (SmolLM2, 2-core CPU: 1.2-1.6 s against 1.0 s a step)."""
+ELSEWHERE_TOKENS = 53_000
+"""What a language run reads besides its rows: the forgetting panel and a part of the test rows, by the untouched model
+and by the tuned one, and a fifth of them in another precision."""
 
 COMPARE_S_PER_ROW = 1e-3
 """Every number of one block of two sides, a row (MiniLM, 625 rows, 2-core CPU: 4-5 s for 7 blocks)."""
@@ -182,6 +185,8 @@ def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint
     solves = card.solves_head(recipe) and not own_head.applies(recipe)
     fit = train_rows * facts.hidden_size * FIT_S_PER_NUMBER if solves else 0.0
     begin = START_UP_S[device.kind] + fit
+    if not recipe.task.labelled:  # the untouched model on all rows that are judged, and both on other texts
+        begin += ((validation + judged) * forward + ELSEWHERE_TOKENS * facts.forward_flops_per_token) / rate
     if card.solved:
         read = validation + judged + (0 if own_head.applies(recipe) else train_rows)
         return begin + read * forward / rate

@@ -117,6 +117,11 @@ def before(session: Session) -> None:
     session.reference = Reference(parts=parts, head=source.head, floor=floor, trained_on=_trained_on(session))
 
 
+def watched(session: Session) -> bool:
+    """Whether a part of the panel is read again at every evaluation: not with quick effort, unless a bound asks."""
+    return session.recipe.forgetting_bound is not None or session.recipe.effort != "quick"
+
+
 class _Source:
     """The untouched model, built when it is first called for."""
 
@@ -150,7 +155,8 @@ def _texts(session: Session) -> dict[str, Texts]:
             small = {id(document) for name in panel.BY_NAME
                      for document in [each for each in documents if each.domain == name][:SMALL]}
             session.fixed_texts["panel"] = _encoded(session, documents)
-            session.fixed_texts["small"] = _encoded(session, [each for each in documents if id(each) in small])
+            if watched(session):
+                session.fixed_texts["small"] = _encoded(session, [each for each in documents if id(each) in small])
         if (task := _task_texts(session)) is not None:
             session.fixed_texts[TASK] = task
     return session.fixed_texts

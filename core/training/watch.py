@@ -27,9 +27,8 @@ class Watch:
         self.bound = session.recipe.forgetting_bound
         self.path = session.run_dir / FILE
         reference = session.reference
-        there = reference is not None and "small" in reference.parts
-        self.on = there and (self.bound is not None or session.recipe.effort != "quick")
-        if self.bound is not None and not there:
+        self.on = reference is not None and "small" in reference.parts
+        if self.bound is not None and not self.on:
             session.observer.note("The bound on forgetting is not in force: there is no panel to measure it on.")
 
     def penalty(self, step: int, loss: float) -> float:
