@@ -54,6 +54,7 @@ with st.expander("Advanced: override what the dial sets", icon=":material/tune:"
     st.caption("Empty fields keep each method's own value, shown in grey. What you enter holds for all chosen methods "
                "that use it.")
     changes = recipe_form.overrides(recipes, knobs)
+    asked = () if task.labelled else form.prompts()
 if "augmentation" in knobs and api.data.find(ws, dataset_ref):
     planned_by = [recipe_form.apply(recipe, changes, choices[name].knobs) for name, recipe in recipes.items()]
     augmentation.preview(ws, dataset, planned_by, facts)
@@ -67,7 +68,7 @@ def planned(name: str, seed: int, budget: int | None) -> Recipe:
     recipe = form.default(ws, dataset_ref, model_id, name, effort, seed=seed, budget=budget)
     if name in followers:
         recipe = recipe.replace(freeze=FreezePlan(frozen=plan.frozen))
-    return recipe_form.apply(recipe, changes, used)
+    return recipe_form.apply(recipe.replace(sample_prompts=asked), changes, used)
 
 
 st.header("Before the start")

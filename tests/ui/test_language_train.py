@@ -75,11 +75,13 @@ def test_the_train_page_follows_the_task(app, tales, settings):
     for box in at.checkbox:
         if str(box.key).startswith("method_") and box.value and box.key != "method_lora":
             box.uncheck()
+    at.text_area(key="train_prompts").set_value("What is it?\n\n  Once upon a time \nWhat is it?")
     at.number_input(key="set_forgetting_bound").set_value(0.05).run()
     at.button(key="start").click().run()
     assert not at.exception and not at.error, [e.value for e in at.error]
     (run,) = Thaw(settings).runs.all(WORKSPACE, kind=JobKind.TRAIN)
     assert (run.recipe.task, run.recipe.method, run.recipe.forgetting_bound) == (tales.task, "lora", 0.05)
+    assert run.recipe.sample_prompts == ("What is it?", "Once upon a time")
 
 
 def test_the_mask_of_a_plan_is_on_the_train_page(app, tales, settings):

@@ -166,6 +166,20 @@ def effort(*, key: str = "train_effort", default: str = "normal") -> str:
     return str(value or default)
 
 
+MOST_PROMPTS, PROMPT_CHARACTERS = 8, 500
+
+
+def prompts() -> tuple[str, ...]:
+    """A person's own prompts for a language model, one a line."""
+    typed = st.text_area("Own prompts, one a line", key="train_prompts", height=90, persist_state="session",
+                         max_chars=MOST_PROMPTS * PROMPT_CHARACTERS,
+                         placeholder="What is the capital of France?",
+                         help="What it is asked at every validation, besides a few that Thaw asks: the beginning of a "
+                              f"text, or a question. At most {MOST_PROMPTS}. The run's page shows the answers.") or ""
+    lines = dict.fromkeys(line.strip()[:PROMPT_CHARACTERS] for line in typed.splitlines() if line.strip())
+    return tuple(lines)[:MOST_PROMPTS]
+
+
 def repeats(ws: str, dataset_ref: str, *, labelled: bool = True) -> tuple[int, Budgets]:
     """Number of seeds, and the label budgets that this dataset allows. What is wrong with an entry is said below it."""
     left, right = st.columns(2)
