@@ -14,7 +14,7 @@ from core.planning import names
 from core.planning.knobs import KNOBS, value
 from core.plots import curves as curve_plots
 from core.plots.numbers import count, duration, measured, share, size
-from pages._ui import charts, downloads, guard, leaks, live, shell
+from pages._ui import charts, downloads, guard, leaks, live, shell, teaching
 from pages._ui.compare import judged
 from pages._ui.runs import changed, samples, tally, verdict
 from pages._ui.train import recipe_form
@@ -108,6 +108,7 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
             else:  # one dot is no chart
                 st.markdown(f"**{shell.escape(chart.title)}**")
         samples.section(ws, run)
+        teaching.of_run(ws, run)
         for note in state.notes:
             st.caption(f":material/info: {shell.escape(note)}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.domain.run import JobKind
-from pages._ui import shell, start, teaching
+from pages._ui import shell, start
 from pages._ui.runs import actions, detail, jobs, run_list
 
 
@@ -27,7 +27,6 @@ def one(ws: str) -> None:
     actions.bar(ws, run)
     detail.damage(ws, run)
     detail.panel(ws, run)
-    teaching.of_run(ws, run)
     detail.rows(ws, run)
     detail.take_home(ws, run)
     detail.recipe(run)
