@@ -1,0 +1,78 @@
+"""A language model in a real browser: conversations with faults in them, the mask, and two methods started on them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests import chat_templates, tiny
+from tests.e2e.conftest import Server
+from tests.e2e.test_own_data import SLOW, TRAINED, bring, honest, settled
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def talker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny causal model with a published chat template."""
+    folder = tiny.language("llama", tmp_path_factory.mktemp("models") / "talker", vocab_size=512,
+                           max_position_embeddings=512)
+    chat_templates.tokenizer("smollm2").save_pretrained(folder)
+    return folder
+
+
+def conversations() -> bytes:
+    """Sixty that are whole; one without an answer, one of an odd role, one that is no JSON."""
+    rows = [{"messages": [{"role": "user", "content": f"What is {i} plus one, and why do you say so?"},
+                          {"role": "assistant", "content": f"It is {i + 1}, as one more than {i} is {i + 1}."}]}
+            for i in range(60)]
+    faults = [{"messages": [{"role": "user", "content": "Is anybody there?"}]},
+              {"messages": [{"role": "wizard", "content": "Abracadabra"}, {"role": "assistant", "content": "No."}]}]
+    return "".join(json.dumps(row) + "\n" for row in [*rows, *faults]).encode() + b"{broken\n"
+
+
+def test_conversations_with_faults_are_looked_at_and_two_methods_start_on_them(
+        serve: Callable[..., Server], page: Page, tmp_path: Path, talker: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THAW_MODEL_FOLDERS", str(talker.parent))
+    file = tmp_path / "talk.jsonl"
+    file.write_bytes(conversations())
+    server = serve()
+    page.goto(server.url("data"))
+    bring(page, server, file)
+    text = honest(page)
+    assert "63 rows read, 60 kept, 3 left out" in text, text[:2000]
+    page.get_by_role("button", name="Open the dataset").click()
+    expect(page.get_by_role("heading", name="Which tokens teach")).to_be_visible(timeout=SLOW)
+    assert "conversations for language models" in honest(page)
+
+    page.get_by_test_id("stMain").get_by_role("link", name="Train on it").click()
+    expect(page.get_by_role("heading", level=1, name="Train")).to_be_visible(timeout=SLOW)
+    settled(page)
+    page.get_by_role("combobox", name="Base model").click()
+    page.get_by_role("option", name=re.compile("^Another")).click()
+    page.get_by_role("textbox", name="Hub id or folder").fill(str(talker))
+    page.get_by_role("textbox", name="Hub id or folder").press("Enter")
+    page.get_by_role("button", name="Fetch and inspect").click()
+    expect(page.get_by_role("heading", name="Freeze grid")).to_be_visible(timeout=TRAINED)
+    settled(page)
+    page.get_by_role("radio", name="Quick").or_(page.get_by_role("button", name="Quick")).first.click()
+    settled(page)
+    wanted = {"LoRA", "QLoRA (4-bit)"}
+    for label in ("Untouched model", "Partly frozen", "Full fine-tuning", "LoRA", "QLoRA (4-bit)"):
+        box = page.get_by_test_id("stCheckbox").filter(has_text=re.compile(f"^{re.escape(label)}"))
+        if box.get_by_role("checkbox").is_checked() != (label in wanted):
+            box.locator("label").click()
+            settled(page)
+    page.get_by_text("Which tokens teach").first.click()
+    page.get_by_role("button", name="See which tokens teach").click()
+    expect(page.get_by_text("Taught tokens")).to_be_visible(timeout=TRAINED)
+    expect(page.locator("mark", has_text="It is 1, as one more").first).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Start 2 runs").click()
+    expect(page).to_have_url(re.compile(r"/experiment\?.*experiment="), timeout=SLOW)
+    honest(page)
