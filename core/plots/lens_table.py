@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from core.plots.shift_blocks import SIMILARITY_SCALE
-from core.plots.theme import Chart, figure, fixed_room, plain, slanted
+from core.plots.theme import CHARACTER_PX, Chart, figure, fixed_room, plain, slanted
 
 MOST_TOKENS = 24
 WRITTEN_TOKENS, WRITTEN_BLOCKS = 12, 48
@@ -35,7 +35,7 @@ def table(names: Sequence[str], tokens: Sequence[str], *, top: ArrayLike, rank: 
         text=[[plain(shown(word, 8)) for word in line] for line in words] if written else None,
         texttemplate="%{text}" if written else None, textfont={"size": 9}, hovertemplate="%{customdata}<extra></extra>")
     below = slanted([shown(token, 10) for token in tokens])
-    fixed_room(fig, left=72, right=64, bottom=14 + below.room)
+    fixed_room(fig, left=20 + round(CHARACTER_PX * max(map(len, names))), right=64, bottom=14 + below.room)
     axis = below.axis | {"ticktext": [plain(text) for text in below.axis["ticktext"]]}
     step = max(1, len(names) // 16)
     fig.update_xaxes(**axis, showgrid=False)
