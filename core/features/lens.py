@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from core.features import neutral
 from core.features.extract import autocast, to_device
 from core.models import blocks
 from core.models.blocks import Stack
+from core.models.language import LanguageHead
 
 States = dict[str, torch.Tensor]
 """Block name -> (n_places, n_dims), in forward order."""
@@ -130,6 +132,17 @@ def _watched(network: Speaker, take: Callable[[str, torch.Tensor], object]) -> I
 
 def _first(output: Any) -> torch.Tensor:
     return output[0] if isinstance(output, tuple) else output
+
+
+def cast_once(head: Any, precision: str) -> Head:
+    """The same output layer for many calls: a `LanguageHead` rounds its weight at each, which costs as much as the
+    product where few places are read; here it is rounded now."""
+    if not isinstance(head, LanguageHead) or precision == "fp32":
+        return head  # type: ignore[no-any-return]
+    kind = torch.bfloat16 if precision == "bf16" else torch.float16
+    layer = SimpleNamespace(weight=head.weight.detach().to(kind),
+                            bias=None if head.bias is None else head.bias.detach().to(kind))
+    return LanguageHead(layer, tied=True, scale=head.scale, cap=head.cap)  # type: ignore[arg-type]
 
 
 def _chunks(count: int, vocabulary: int) -> Iterator[slice]:

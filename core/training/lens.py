@@ -52,7 +52,8 @@ def _measured(subject: Subject) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     # 2. The tuned model, and both compared at every token.
     tuned = _read(subject, spots, subject.tuned, "tuned model")
     with autocast(subject.precision, tuned.device):
-        changed = lens.compare(base.final.to(tuned.device), base.head, tuned.final.to(tuned.device), tuned.head,
+        changed = lens.compare(base.final.to(tuned.device), lens.cast_once(base.head, subject.precision),
+                               tuned.final.to(tuned.device), lens.cast_once(tuned.head, subject.precision),
                                torch.from_numpy(spots.truth).to(tuned.device))
 
     # 3. What is written.
@@ -104,6 +105,7 @@ class _Reading:
 
     def __init__(self, network: Network, subject: Subject, spots: Spots) -> None:
         self.network, self.subject, self.spots = network, subject, spots
+        self.head = lens.cast_once(network.head, subject.precision)
         self.tail = lens.tail_of(network, subject.encoded.batch(spots.rows[:1]), precision=subject.precision)
 
     def states(self, start: int, precision: str) -> States:
@@ -111,6 +113,8 @@ class _Reading:
         here = self.spots.of(start, BATCH_ROWS)
         places = Places(torch.from_numpy(self.spots.row[here] - start), torch.from_numpy(self.spots.token[here] - 1))
         inputs = self.subject.encoded.batch(self.spots.rows[start:start + BATCH_ROWS])
+        if not self.subject.where.facts.fixed_width:  # what comes behind the last measured token plays no part
+            inputs = {name: tensor[:, :int(self.spots.token[here].max())] for name, tensor in inputs.items()}
         return lens.states_at(self.network, inputs, places, precision=precision)
 
     def said(self, states: States, start: int) -> dict[str, Said]:
@@ -124,9 +128,9 @@ class _Reading:
         with torch.no_grad(), autocast(self.subject.precision, self.network.device):
             for name, values in states.items():
                 if name == last:
-                    found[name] = lens.read(values[chosen], self.network.head, truth, null)
+                    found[name] = lens.read(values[chosen], self.head, truth, null)
                 elif self.tail is not None:
-                    found[name] = lens.read(self.tail(values[chosen]), self.network.head, truth, null)
+                    found[name] = lens.read(self.tail(values[chosen]), self.head, truth, null)
         return found
 
 

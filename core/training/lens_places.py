@@ -17,12 +17,12 @@ from core.features.encoded import Encoded
 from core.models.network import Network
 from core.tasks.base import Objective, Rows
 
-ROWS, SHOWN_ROWS = 64, 24
+ROWS, SHOWN_ROWS = 64, 12
 """Rows that are averaged over, and those of them that can be looked at word by word."""
-TOKENS, SHOWN_TOKENS, AVERAGED_TOKENS = 96, 48, 16
+TOKENS, SHOWN_TOKENS, AVERAGED_TOKENS = 64, 32, 6
 """Taught tokens of a row, from its beginning, at which models are compared; those of them that every block is read at;
 and those that count in the averages, spread over the row."""
-FLOAT_OPERATIONS = {"cpu": 4e12, "cuda": 2e14}
+FLOAT_OPERATIONS = {"cpu": 1.5e12, "cuda": 2e14}
 """What reading every block of one side may cost; of large models fewer places are read."""
 
 Load = Callable[[], Network]

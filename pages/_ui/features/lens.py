@@ -59,12 +59,12 @@ def _missing(ws: str, run: str, rows: int, found: Availability) -> None:
 
 def _row(words: Lens, *, whole: bool) -> LensRow | None:
     """The chosen row; None for all of them, where that is offered."""
-    rows = sorted(words.shown, key=lambda row: -row.kl)
+    rows = sorted(words.shown if whole else words.rows, key=lambda row: -row.kl)
     offered: list[LensRow | None] = [None, *rows] if whole else [*rows]
     place = st.selectbox("Row", range(len(offered)), key=f"features_lens_row_{'all' if whole else 'one'}",
                          format_func=lambda i: _named(offered[i], len(words.rows)),
-                         help="Rows that moved most and least in the last block, and the first of the sample; the most "
-                              "changed first.")
+                         help="The most changed first. " + ("Rows that moved most and least in the last block, and the "
+                                                         "first of the sample." if whole else ""))
     return offered[int(place)]
 
 

@@ -68,7 +68,7 @@ def subject(folder, run_dir, *, tuned=lambda network: None, floor=None, precisio
 
     block = SimpleNamespace(name="block")
     where = SimpleNamespace(run_dir=run_dir, base=run_dir / "none", tuned=run_dir / "none",
-                            facts=SimpleNamespace(hidden_size=64, blocks=[block] * 4))
+                            facts=SimpleNamespace(hidden_size=64, blocks=[block] * 4, fixed_width=False))
     splits = np.array(["test"] * 20 + ["shift"] * 10)
     rows = SimpleNamespace(row_ids=np.arange(100, 130), splits=splits, groups=groups)
     observer = SimpleNamespace(progress=lambda *args: None, should_stop=lambda: False)
@@ -148,7 +148,7 @@ def test_only_target_rows_are_measured_and_groups_widen_the_interval(folder, mea
     lens.ensure(subject(folder, tmp_path, tuned=nudge, groups=np.arange(30) % 2))
     rows, groups = (lens_files.read(path) for path in (measured[1], tmp_path))
     assert {row.row_id for row in rows.rows} == set(range(100, 120))
-    assert len(rows.shown) == 20
+    assert len(rows.shown) == 12
     assert rows.kl.value == groups.kl.value
     assert (rows.kl.low, rows.kl.high) != (groups.kl.low, groups.kl.high)
 
