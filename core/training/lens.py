@@ -124,14 +124,12 @@ class _Reading:
         part = np.isin(self.spots.read, here)
         truth, null = (torch.from_numpy(tokens[part]).to(self.network.device)
                        for tokens in (self.spots.truth[self.spots.read], self.spots.null))
-        found, last = {}, self.network.stack.names[-1]
+        last, tail = self.network.stack.names[-1], self.tail
         with torch.no_grad(), autocast(self.subject.precision, self.network.device):
-            for name, values in states.items():
-                if name == last:
-                    found[name] = lens.read(values[chosen], self.head, truth, null)
-                elif self.tail is not None:
-                    found[name] = lens.read(self.tail(values[chosen]), self.head, truth, null)
-        return found
+            ready = {name: values[chosen] if name == last or tail is None else tail(values[chosen])
+                     for name, values in states.items() if name == last or tail is not None}
+            return lens.read_blocks({name: values.to(ready[last].dtype) for name, values in ready.items()}, self.head,
+                                    truth, null)
 
 
 def _joined(parts: list[Said]) -> Said:
