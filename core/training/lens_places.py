@@ -22,7 +22,7 @@ ROWS, SHOWN_ROWS = 64, 12
 TOKENS, SHOWN_TOKENS, AVERAGED_TOKENS = 64, 32, 6
 """Taught tokens of a row, from its beginning, at which models are compared; those of them that every block is read at;
 and those that count in the averages, spread over the row."""
-FLOAT_OPERATIONS = {"cpu": 1.5e12, "cuda": 2e14}
+FLOAT_OPERATIONS = {"cpu": 0.7e12, "cuda": 2e14}
 """What reading every block of one side may cost; of large models fewer places are read."""
 
 Load = Callable[[], Network]
