@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.analysis import damage, feature_paths, predictions, row_facts
+from core.analysis import feature_paths, predictions, row_facts
 from core.analysis.comparison import class_names
 from core.analysis.feature_files import BlockFeatures
 from core.analysis.predictions import Predictions
 from core.analysis.sample import DEFAULT_ROWS
-from core.errors import DataError, NotFoundError, ThawError
+from core.errors import NotFoundError, ThawError
 from core.metrics import Need
 from core.settings import Settings
 
@@ -109,7 +109,7 @@ def of_run(folder: Path, split: str = "test", *, other: Path | None = None) -> J
     classes = class_names(folder)
     count = max(len(classes), int(labels.max()) + 1, int(guesses.max()) + 1)
     classes += tuple(f"class {i}" for i in range(len(classes), count))
-    others, change = (None, None) if other is None else _beside(found, _read_other(other, split))
+    others, change = (None, None) if other is None else _beside(found, predictions.read_other(other, split))
     return JudgedRows(classes=classes, row_ids=found.row_ids, labels=labels, predictions=guesses,
                       numbers=numbers(found.judged.probabilities, labels, guesses), others=others, change=change)
 
@@ -166,14 +166,6 @@ def numbers(probabilities: NDArray[Any] | None, labels: NDArray[np.int64],
     return Numbers(confidence=p[rows, guesses], loss=-np.log(safe[rows, labels]),
                    margin=top[:, 0] - (top[:, 1] if p.shape[1] > 1 else 0.0),
                    entropy=np.maximum(0.0, -(p * np.log2(safe)).sum(axis=1)))
-
-
-def _read_other(folder: Path, split: str) -> Predictions | None:
-    found, file = predictions.read(folder, split), predictions.path(folder, split).name
-    if found is None and (why := damage.of_run(folder).get(file)):
-        raise DataError("The predictions of the other run cannot be read.", why=f"{file} is damaged: {why}.",
-                        remedy="Fork that run to make them anew, or choose another.")
-    return found
 
 
 def _beside(own: Predictions, other: Predictions | None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

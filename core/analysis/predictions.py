@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from core.analysis import damage
 from core.domain.dataset import Split
 from core.domain.run import Interval, Result
 from core.errors import DataError
@@ -52,6 +53,15 @@ def base_path(folder: Path, split: str) -> Path:
 def read_base(folder: Path, split: str) -> Predictions | None:
     """The same rows as the untouched model answers them, where a run kept that."""
     return _read(base_path(folder, split))
+
+
+def read_other(folder: Path, split: str) -> Predictions | None:
+    """As `read`, of a run that another is held against. Raises DataError where they are damaged."""
+    found, file = read(folder, split), path(folder, split).name
+    if found is None and (why := damage.of_run(folder).get(file)):
+        raise DataError("The predictions of the other run cannot be read.", why=f"{file} is damaged: {why}.",
+                        remedy="Fork that run to make them anew, or choose another.")
+    return found
 
 
 def _read(file: Path) -> Predictions | None:

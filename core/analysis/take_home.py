@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.analysis import predictions
+from core.analysis import predictions, token_rows
 from core.analysis.comparison import class_names
 from core.domain.dataset import Content, Split
 from core.domain.recipe import Recipe
@@ -48,7 +48,8 @@ def predicted(folder: Path) -> dict[str, predictions.Predictions]:
 
 
 def predictions_csv(folder: Path, contents: Mapping[int, Mapping[str, Any]]) -> bytes:
-    """All predictions as CSV: split, row, both answers, the probability of each class, and the row's text or file.
+    """All predictions as CSV: split, row, both answers, the probability of each class, and the row's text or file; of
+    language models, instead of answers, what each row cost the run and the untouched model.
 
     contents: row id -> the row; what is not in it stays empty.
     """
@@ -60,6 +61,9 @@ def predictions_csv(folder: Path, contents: Mapping[int, Mapping[str, Any]]) -> 
     records: list[dict[str, Any]] = []
     for split, found in predicted(folder).items():
         judged = found.judged
+        if (told := token_rows.of_kept(folder, split)) is not None:
+            records += [{"split": split, **row, **_content(contents.get(row["row_id"], {}))}
+                        for row in told.records(range(len(told.row_ids)), a="run", b="untouched")]
         if judged.predictions is None or judged.labels is None:
             continue
         for place, row_id in enumerate(found.row_ids.tolist()):
@@ -67,9 +71,12 @@ def predictions_csv(folder: Path, contents: Mapping[int, Mapping[str, Any]]) -> 
                 split, row_id, named(int(judged.labels[place])), named(int(judged.predictions[place]))), strict=True))
             if judged.probabilities is not None:
                 record |= {f"p({named(c)})": f"{p:.6g}" for c, p in enumerate(judged.probabilities[place])}
-            row = contents.get(row_id, {})
-            records.append(record | {key: row[key] for key in ("text", "file") if key in row})
+            records.append(record | _content(contents.get(row_id, {})))
     return records_to_csv(records).encode()
+
+
+def _content(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in ("text", "file") if key in row}
 
 
 def files_of(folder: Path) -> dict[str, Path]:

@@ -16,6 +16,7 @@ from core.analysis.curves import Curves
 from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
 from core.analysis.samples import Answer, Asked
+from core.analysis.token_rows import TokenRows
 from core.api.data import Data
 from core.api.desk import Desk
 from core.api.experiments import Experiments
@@ -41,7 +42,7 @@ from core.settings import Settings
 __all__ = ["RECORDED", "SHOWN_COLUMNS", "Answer", "Asked", "AugmentedRow", "Card", "Changes", "Comparison",
            "ComparisonRow", "Curves", "Data", "Experiments", "Features", "JudgedRows", "Leaks", "Mending",
            "MethodChoice", "Models", "Progress", "RowPage", "Runs", "SeedGroup", "ShiftLook", "Step", "TablePreview",
-           "Thaw"]
+           "Thaw", "TokenRows"]
 
 
 class Thaw:

@@ -9,12 +9,23 @@ from typing import Any
 
 from core import files, values
 from core.analysis import curves as curve_points
-from core.analysis import damage, fault_report, forgetting, judged_rows, learn_forget, predictions, samples, verdict
+from core.analysis import (
+    damage,
+    fault_report,
+    forgetting,
+    judged_rows,
+    learn_forget,
+    predictions,
+    samples,
+    token_rows,
+    verdict,
+)
 from core.analysis.comparison import recipe_of
 from core.analysis.curves import Curves
 from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
 from core.analysis.samples import Samples
+from core.analysis.token_rows import TokenRows
 from core.analysis.verdict import Ended, Verdict
 from core.api import curve_events
 from core.api.data import Data
@@ -90,9 +101,18 @@ class Runs:
         beside = Path(self.get(ws, other).folder) if other else None
         return judged_rows.of_run(Path(self.get(ws, id).folder), split, other=beside)
 
-    def has_base(self, ws: str, id: str) -> bool:
-        """Whether `judged` can be asked for a run's own base model."""
-        return judged_rows.has_base(Path(self.get(ws, id).folder), settings=self._desk.settings)
+    def token_rows(self, ws: str, id: str, *, split: str = "test", other: str = "") -> TokenRows | None:
+        """The same of a language model: what each row cost it. other: another run, or `base`, the untouched model."""
+        folder = Path(self.get(ws, id).folder)
+        if other == BASE:
+            return token_rows.beside_base(folder, split)
+        return token_rows.of_run(folder, split, other=Path(self.get(ws, other).folder) if other else None)
+
+    def has_base(self, ws: str, id: str, *, split: str = "test") -> bool:
+        """Whether `judged` or `token_rows` can be asked for a run's own base model."""
+        folder = Path(self.get(ws, id).folder)
+        return (token_rows.has_base(folder, split)
+                or judged_rows.has_base(folder, settings=self._desk.settings))
 
     def verdict(self, ws: str, id: str) -> Verdict | None:
         """Target, shift, forgetting and cost of a run, each better, worse or not to be told; None without a result.

@@ -155,7 +155,8 @@ def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int 
         content = "text" if "text" in table.column_names else "image"
         named = "file" if "file" in table.column_names else content
         if search:
-            mask = compute.and_(mask, compute.match_substring(table[named], search, ignore_case=True))
+            mask = compute.and_(mask, compute.match_substring(_searched(table, named, dataset), search,
+                                                              ignore_case=True))
         shown = table.select(list(dict.fromkeys(["row_id", content, named,
                                                  "label"]))).filter(mask).slice(0, wanted - len(found))
         rows = [{**row, content: readable(row[content])} if dataset.shape is Shape.CHAT else row
@@ -163,6 +164,15 @@ def sample_rows(dataset: Dataset, *, settings: Settings, workspace: str, n: int 
         found += [{**row, content: row[content] if whole else _cut(row[content]),
                    "label": dataset.class_name(row["label"])} for row in rows]
     return found
+
+
+def _searched(table: Any, column: str, dataset: Dataset) -> Any:
+    """What a search looks at: conversations as people read them, not as their rows keep them."""
+    import pyarrow as pa
+
+    if dataset.shape is not Shape.CHAT:
+        return table[column]
+    return pa.array(map(readable, table[column].to_pylist()), pa.string())
 
 
 @dataclass(frozen=True, kw_only=True)

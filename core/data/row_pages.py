@@ -145,6 +145,7 @@ def _sorted(order: IntArray, at: IntArray, sort: str, descending: bool, *, ids: 
 
 def _containing(dataset: Dataset, folder: Path, at: IntArray, search: str) -> Any:
     """Boolean (n,): which of these positions contain the text; the contents are read in parts."""
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -152,7 +153,10 @@ def _containing(dataset: Dataset, folder: Path, at: IntArray, search: str) -> An
     with pq.ParquetFile(folder / ROWS, pre_buffer=False) as file:
         column = "text" if "text" in file.schema_arrow.names else "file"
         for batch in file.iter_batches(batch_size=4_096, use_threads=False, columns=[column]):
-            hits.append(np.asarray(pc.fill_null(pc.match_substring(batch[column], search, ignore_case=True), False)))
+            texts = batch[column]
+            if dataset.shape is Shape.CHAT:                          # as it is read, not as it is kept
+                texts = pa.array(map(readable, texts.to_pylist()), pa.string())
+            hits.append(np.asarray(pc.fill_null(pc.match_substring(texts, search, ignore_case=True), False)))
     found_at = np.concatenate(hits) if hits else np.zeros(0, dtype=bool)
     return found_at[at]
 

@@ -29,19 +29,22 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
-def table(ws: str, dataset: Dataset | None, records: Sequence[Record], *, key: str, name: str) -> None:
+def table(ws: str, dataset: Dataset | None, records: Sequence[Record], *, key: str, name: str,
+          columns: Mapping[str, Any] | None = None) -> None:
     """Draw rows with their texts or pictures, a search field and a CSV file. It draws itself again on its own.
 
     dataset: whose rows they are; None when it is gone: then what is known is shown without texts and pictures.
     records: `row_id` and any columns of its own, in the order to show. name: of the file, and for screen readers.
+    columns: how those are drawn that are not the usual ones.
     """
-    guard.fragment(_table)(ws, dataset, list(records), key, name)
+    guard.fragment(_table)(ws, dataset, list(records), key, name, _COLUMNS | dict(columns or {}))
 
 
-def _table(ws: str, dataset: Dataset | None, records: Sequence[Record], key: str, name: str) -> None:
+def _table(ws: str, dataset: Dataset | None, records: Sequence[Record], key: str, name: str,
+           columns: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         search = st.text_input("Search these rows", key=f"{key}_search", width=260,
-                               placeholder="part of a name or a class" if _pictured(dataset) else "a word or a class")
+                               placeholder=_sought(dataset))
         st.download_button("Rows as CSV", data=guard.made(lambda: _csv(ws, dataset, records)), mime="text/csv",
                            file_name=f"{name}.csv", on_click="ignore", icon=":material/download:", key=f"{key}_csv")
     found = _matching(ws, dataset, records, search or "")
@@ -56,7 +59,7 @@ def _table(ws: str, dataset: Dataset | None, records: Sequence[Record], key: str
     picked = st.dataframe(
         inert(drawn), hide_index=True, key=f"{key}_{digest}", alt=f"{name}: {len(found)} rows", on_select="rerun",
         selection_mode="single-row", height="auto" if len(shown) < 9 else 380,
-        row_height=pictures.ROW_HEIGHT if _pictured(dataset) else None, column_config=_config(dataset))
+        row_height=pictures.ROW_HEIGHT if _pictured(dataset) else None, column_config=_config(dataset) | dict(columns))
     st.caption(more)
     if chosen := picked["selection"]["rows"]:
         _whole(ws, dataset, shown[chosen[0]])
@@ -66,7 +69,14 @@ def _config(dataset: Dataset | None) -> dict[str, Any]:
     first: dict[str, Any] = {"Row": st.column_config.NumberColumn(width=60, format="%d")}
     if _pictured(dataset):
         first["picture"] = st.column_config.ImageColumn("Picture", width="small", pinned=True)
-    return first | {"Text": st.column_config.TextColumn(width=300)} | _COLUMNS
+    return first | {"Text": st.column_config.TextColumn(width=300)}
+
+
+def _sought(dataset: Dataset | None) -> str:
+    """An example of what rows are searched for."""
+    if _pictured(dataset):
+        return "part of a name or a class"
+    return "a word" if dataset is not None and not dataset.task.labelled else "a word or a class"
 
 
 def _pictured(dataset: Dataset | None) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import WORKSPACE, write_language_dataset
-from tests.ui.conftest import put_language_runs, shown
+from tests.ui.conftest import put_language_runs, put_token_predictions, shown
 
 
 @pytest.fixture
@@ -101,3 +101,57 @@ def test_language_runs_side_by_side(app, runs):
     assert "LoRA has the lowest test loss; its interval lies below all others" in text
     assert "Which errors" not in text
     assert "What it cost elsewhere" in text and "The cross is the untouched model" in text
+
+
+def folder_of(settings, run_id):
+    from core.api import Thaw
+
+    return Path(Thaw(settings).runs.get(WORKSPACE, run_id).folder)
+
+
+def rows_shown(at, column):
+    (frame,) = [frame.value for frame in at.dataframe if column in frame.value]
+    return frame
+
+
+def test_numbers_lead_to_rows_beside_the_untouched_model(app, settings):
+    dataset = write_language_dataset(settings, n_rows=40, shift_rows=8)
+    runs = put_language_runs(settings, dataset)
+    put_token_predictions(folder_of(settings, runs["lora"]), dataset, settings=settings, factor=0.5)
+    lora = runs["lora"]
+    at = app("run", run=lora)
+    assert not at.exception and "Which rows" in shown(at)
+    rows = rows_shown(at, "Loss (untouched)")
+    assert list(rows["Row"]) == [39, 38, 37, 36, 19, 18, 17, 16]
+    assert rows.iloc[0]["Loss (LoRA)"] == pytest.approx(2.95) and rows.iloc[0]["Difference"] == pytest.approx(-2.95)
+    assert rows.iloc[0]["Text"].strip()
+    order = next(control for control in at.segmented_control if (control.key or "").startswith("judged_order"))
+    assert order.options == ["Worst", "Most improved", "Got worse"]
+    order.set_value("worsened").run()
+    assert list(rows_shown(at, "Loss (untouched)")["Row"])[:2] == [16, 17]
+    assert "farthest above that of the untouched model" in shown(at)
+    at.segmented_control(key=f"judged_split_{lora}").set_value("shift").run()
+    assert not at.exception and set(rows_shown(at, "Loss (untouched)")["Row"]) == set(range(40, 48))
+
+
+def test_two_language_runs_are_held_against_each_other_row_by_row(app, settings):
+    dataset = write_language_dataset(settings, n_rows=40, shift_rows=4, chat=True)
+    runs = put_language_runs(settings, dataset)
+    for method, factor in (("lora", 0.5), ("probe", 1.0)):
+        put_token_predictions(folder_of(settings, runs[method]), dataset, settings=settings, factor=factor)
+    at = app("compare", runs=",".join(runs.values()))
+    assert not at.exception
+    rows = rows_shown(at, "Answer (LoRA)").set_index("Row")
+    assert rows.loc[38, "Answer (LoRA)"] == "right" and rows.loc[38, "Answer (untouched)"] == "wrong"
+    assert rows.loc[38, "Text"].startswith("User: ")
+    assert beside(at).options == ["nothing", "the untouched model"]  # that arm is the same model
+    at.selectbox(key="judged_a_2").set_value(runs["probe"]).run()
+    assert not at.exception and beside(at).options == ["nothing", "LoRA"]
+    first = rows_shown(at, "Loss (Untouched model)").iloc[0]
+    assert first["Difference"] == pytest.approx(2.95) and first["Loss (LoRA)"] == pytest.approx(2.95)
+    order = next(control for control in at.segmented_control if (control.key or "").startswith("judged_order"))
+    assert order.options == ["Worst", "Better than the other", "Worse than the other"]
+
+
+def beside(at):
+    return next(box for box in at.selectbox if (box.key or "").startswith("judged_b_"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.api import JudgedRows, TokenRows
 from core.api.runs import BASE
 from core.domain.dataset import Dataset
 from core.domain.run import Result, Run
@@ -14,11 +15,19 @@ from core.models.methods import REGISTRY
 from pages._ui import guard, rows, shell
 
 Runs = Mapping[str, tuple[Run, Result]]
+Table = JudgedRows | TokenRows
 
 ORDERS = {"worst": "Worst", "doubtful": "Most doubtful", "changed": "Most changed"}
 _WORDS = {"worst": "Rows whose true class the run expected least (highest loss) come first.",
           "doubtful": "Rows on which the run was torn between two classes (smallest margin) come first.",
           "changed": "Rows whose answer differs most between the two runs come first."}
+UNTOUCHED = "untouched"
+"""In the head of a column: the untouched model."""
+_TOKEN_ORDERS = {"worst": "Worst", "improved": "Most improved", "worsened": "Got worse"}
+_AGAINST_RUN = {"improved": "Better than the other", "worsened": "Worse than the other"}
+_TOKEN_WORDS = {"worst": "Rows that surprised the run most (highest loss a taught token) come first.",
+                "improved": "Rows whose loss lies farthest below that of {b} come first.",
+                "worsened": "Rows whose loss lies farthest above that of {b} come first."}
 MOST_CELLS = 60
 """Cells offered by name; the others can be pressed in the chart."""
 
@@ -78,7 +87,7 @@ def cell(ws: str, of: tuple[Run, Result], name: str) -> None:
 
 def outcomes(ws: str, runs: Runs, names: Mapping[str, str], a: str, b: str) -> None:
     """`Only LoRA is right: 5 rows`, each opening its rows."""
-    found = shell.api().runs.judged(ws, a, other=b)
+    found = _found(ws, runs, a, b)
     if found is None:
         return
     ways = {(True, False): f"Only {names[a]} is right", (False, True): f"Only {names[b]} is right",
@@ -90,8 +99,8 @@ def outcomes(ws: str, runs: Runs, names: Mapping[str, str], a: str, b: str) -> N
                       format_func=lambda way: f"{ways[way]}: {len(there[way])} {_rows(len(there[way]))}")
     if chosen:
         places = found.ordered("changed", there[chosen])
-        rows.table(ws, dataset_of(ws, *runs[a]), found.records(places, a=names[a], b=names[b]),
-                   key=f"rows_outcome_{a}_{b}", name=f"rows-{ways[chosen].lower().replace(' ', '-')}")
+        _table(ws, runs, found, places, a, (names[a], names[b]), key=f"rows_outcome_{a}_{b}",
+               name=f"rows-{ways[chosen].lower().replace(' ', '-')}")
 
 
 def _rows(n: int) -> str:
@@ -102,11 +111,13 @@ def _rows(n: int) -> str:
 
 
 def section(ws: str, runs: Runs, names: Mapping[str, str]) -> None:
-    """Worst, most doubtful and most changed rows as one table."""
-    runs = {i: found for i, found in runs.items() if found[0].recipe is not None and found[0].recipe.task.labelled}
+    """All rows as one table: worst, most doubtful and most changed first; of language models worst, most improved and
+    those that got worse."""
+    runs = {i: found for i, found in runs.items() if found[0].recipe is not None}
     if not any("test" in result.metrics for _, result in runs.values()):
         return
-    st.header("Which rows", help="Every row that the runs were judged on, with the true answer and theirs.")
+    st.header("Which rows", help="Every row that the runs were judged on: with the true answer and theirs, or, of "
+                                 "language models, with the loss of each.")
     guard.fragment(_section)(ws, dict(runs), dict(names))
 
 
@@ -116,33 +127,114 @@ def _section(ws: str, runs: Runs, names: Mapping[str, str]) -> None:
         a = ids[0]
         if len(ids) > 1:
             a = str(st.selectbox("Run", ids, format_func=names.__getitem__, key=f"judged_a_{len(ids)}", width=260))
-        same = [i for i in ids if i != a and runs[i][1].dataset_hash == runs[a][1].dataset_hash]
-        offered = {"": "nothing"} | {i: names[i] for i in same}
-        if shell.api().runs.has_base(ws, a):
-            offered[BASE] = "its base model"
-        b = ""
+        split = _split(runs[a][1], key=f"judged_split_{a}")
+        offered = _offered(ws, runs, names, a, split)
+        labelled, b = _labelled(runs, a), ""
         if len(offered) > 1:
-            b = str(st.selectbox("Beside", list(offered), index=_beside(runs, list(offered)), width=260,
-                                 key=f"judged_b_{a}_{len(offered)}", format_func=offered.__getitem__,
-                                 help="Another run on the same rows. The linear probe, and the base model with a probe "
-                                      "as its head (at the rows whose features are made), show what was there before "
-                                      "training."))
-        orders = [order for order in ORDERS if b or order != "changed"]  # what changed needs a second answer
-        order = st.segmented_control("First", orders, default=orders[0], format_func=ORDERS.__getitem__, required=True,
-                                     key=f"judged_order_{len(orders)}")
-    found = shell.api().runs.judged(ws, a, other=b)
+            b = str(st.selectbox("Beside", list(offered), index=_beside(runs, list(offered), labelled=labelled),
+                                 width=260, key=f"judged_b_{a}_{split}_{len(offered)}", format_func=offered.__getitem__,
+                                 help=_BESIDE if labelled else _BESIDE_TOKENS))
+        order, words = _order(labelled=labelled, b=b, called=offered.get(b, ""))
+    found = _found(ws, runs, a, b, split)
     if found is None:
-        st.caption("This run kept no predictions.")
+        st.caption("None of these rows has stored features of the base model." if b == BASE else
+                   "This run kept no predictions.")
         return
-    st.caption(_WORDS[str(order)] + ("" if found.numbers else " It recorded no probabilities: wrong rows come first."))
-    rows.table(ws, dataset_of(ws, *runs[a]), found.records(found.ordered(str(order)), a=names[a], b=offered[b]),
-               key=f"rows_judged_{a}_{b}_{order}", name=f"rows-{order}")
+    no_numbers = isinstance(found, JudgedRows) and found.numbers is None
+    st.caption(words + (" It recorded no probabilities: wrong rows come first." if no_numbers else ""))
+    called = names[a], UNTOUCHED if b == BASE and isinstance(found, TokenRows) else offered.get(b, "")
+    _table(ws, runs, found, found.ordered(order), a, called,
+           key=f"rows_judged_{a}_{b}_{order}" + ("" if split == "test" else f"_{split}"),
+           name=f"rows-{order}" if split == "test" else f"rows-{split}-{order}")
 
 
-def _beside(runs: Runs, offered: Sequence[str]) -> int:
-    """The place of the first solved probe, which is the base model with a head; else of the first that there is."""
+_BESIDE = ("Another run on the same rows. The linear probe, and the base model with a probe as its head (at the rows "
+           "whose features are made), show what was there before training.")
+_BESIDE_TOKENS = "The untouched model shows what was there before training; or another run on the same rows and tokens."
+
+
+def _labelled(runs: Runs, id: str) -> bool:
+    recipe = runs[id][0].recipe
+    return recipe is None or recipe.task.labelled
+
+
+def _found(ws: str, runs: Runs, a: str, b: str, split: str = "test") -> Table | None:
+    """The rows of a run of either kind, beside another."""
+    api = shell.api().runs
+    return (api.judged if _labelled(runs, a) else api.token_rows)(ws, a, split=split, other=b)
+
+
+def _table(ws: str, runs: Runs, found: Table, places: Any, a: str, called: tuple[str, str], *, key: str,
+           name: str) -> None:
+    """These rows of a run, with the columns of its kind."""
+    records = found.records(places, a=called[0], b=called[1])
+    rows.table(ws, dataset_of(ws, *runs[a]), records, key=key, name=name,
+               columns=_columns(called) if isinstance(found, TokenRows) else None)
+
+
+def _columns(called: tuple[str, str]) -> dict[str, Any]:
+    """How the numbers of language models are drawn."""
+    def number(help: str, form: str = "%.3f") -> Any:
+        return st.column_config.NumberColumn(format=form, help=help)
+
+    loss = "How surprised the model is by this row: nats a taught token, lower is better."
+    return {f"Loss ({name})": number(loss) for name in called if name} | {
+        "Difference": number("Loss of the first minus loss of the second: below 0 the first is better.", "%+.3f"),
+        "Taught tokens": number("How many tokens the loss is a mean of. One row of few tokens says little.", "%d")}
+
+
+def _split(result: Result, *, key: str) -> str:
+    """The rows looked at: test rows, or those of the shift set where there is one."""
+    splits = [split for split in ("test", "shift") if split in result.metrics]
+    if len(splits) < 2:
+        return splits[0]
+    return str(st.segmented_control("Rows", splits, default="test", required=True, key=key))
+
+
+def _offered(ws: str, runs: Runs, names: Mapping[str, str], a: str, split: str) -> dict[str, str]:
+    """What the run can be held against -> what that is called."""
+    labelled, result = _labelled(runs, a), runs[a][1]
+    is_base = not labelled and _solved(runs, a)  # the run is the untouched model itself
+    has_base = not is_base and shell.api().runs.has_base(ws, a, split=split)
+    same = [i for i, (_, other) in runs.items()
+            if i != a and other.dataset_hash == result.dataset_hash and split in other.metrics
+            and not (has_base and not labelled and _solved(runs, i) and _model(runs, i) == _model(runs, a))]
+    found = {"": "nothing"} | {i: names[i] for i in same}
+    if has_base:
+        found[BASE] = "its base model" if labelled else "the untouched model"
+    return found
+
+
+def _order(*, labelled: bool, b: str, called: str) -> tuple[str, str]:
+    """Which rows come first, and that in words."""
+    if labelled:
+        orders = {order: said for order, said in ORDERS.items() if b or order != "changed"}  # needs a second answer
+        words: Mapping[str, str] = _WORDS
+    else:
+        orders = _TOKEN_ORDERS | (_AGAINST_RUN if b != BASE else {})
+        orders = orders if b else {"worst": orders["worst"]}
+        words = _TOKEN_WORDS
+    chosen = str(st.segmented_control("First", list(orders), default=next(iter(orders)), format_func=orders.__getitem__,
+                                      required=True, key=f"judged_order_{labelled}_{len(orders)}"))
+    return chosen, words[chosen].replace("{b}", shell.escape(called))
+
+
+def _beside(runs: Runs, offered: Sequence[str], *, labelled: bool) -> int:
+    """The place of the untouched model, or of the first solved probe, which is the base model with a head; else of the
+    first that there is."""
+    if not labelled and BASE in offered:
+        return offered.index(BASE)
     for place, i in enumerate(offered):
-        recipe = runs[i][0].recipe if i in runs else None
-        if recipe and recipe.method in REGISTRY and REGISTRY[recipe.method].card.solved:
+        if i in runs and _solved(runs, i):
             return place
     return min(1, len(offered) - 1)
+
+
+def _solved(runs: Runs, id: str) -> bool:
+    recipe = runs[id][0].recipe
+    return bool(recipe and recipe.method in REGISTRY and REGISTRY[recipe.method].card.solved)
+
+
+def _model(runs: Runs, id: str) -> str:
+    recipe = runs[id][0].recipe
+    return recipe.base_model if recipe else ""
