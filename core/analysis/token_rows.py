@@ -128,8 +128,8 @@ def _beside(own: Predictions | None, other: Predictions | None, *, alone: bool =
         raise NotFoundError("These two runs cannot be compared row by row.",
                             why="They do not count the same tokens of these rows: their tokenizer, their length or "
                                 "what they teach differs, so a loss a token is not the same thing.",
-                            remedy="Choose two runs on one base model with the same length, or compare bits per byte "
-                                   "of all rows.")
+                            remedy="Choose two runs on one base model with the same length, or compare them over all "
+                                   "rows.")
     return found
 
 
