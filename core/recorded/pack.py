@@ -1,5 +1,5 @@
 """Making the recorded example: the finished runs of one experiment become a small archive, without weights and without
-the texts that may not be handed on."""
+texts that may not be handed on."""
 
 from __future__ import annotations
 
@@ -37,8 +37,11 @@ from core.store import Store, dump
 
 DIRECTIONS = 40
 """Of each block's features: what fits in the archive."""
-KEPT = ("*.json", "predictions-*.parquet", "artifact/*.json", "artifact/base_head.safetensors", "features/*.json")
+KEPT = ("*.json", "predictions-*.parquet", "base-predictions-*.parquet", "panel.parquet", "forgetting.jsonl",
+        "artifact/*.json", "artifact/base_head.safetensors", "features/*.json")
 """Files of a run that travel: what it measured. No weights, no tokenizer, no log (which names places)."""
+QUOTING = ("teaching.json", "samples.jsonl", "samples-untouched.json", "features/lens.*")
+"""Files of language runs that quote rows, or say what was learned from them: they travel where the texts may."""
 DECIMALS = 2
 """Of positions on the card's picture, whose window is 100 wide."""
 
@@ -56,7 +59,7 @@ def pack(ids: Sequence[str], *, settings: Settings, workspace: str, archive: Pat
     with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
         folder = Path(temporary) / "home"
         place = folder / "workspaces" / recorded.WORKSPACE
-        _copy_runs(runs, place / "runs")
+        _copy_runs(runs, place / "runs", texts=data_catalogue.may_hand_on(dataset.source))
         _copy_dataset(dataset, place / "datasets" / dataset.id, settings=settings, workspace=workspace)
         _copy_facts(runs, folder, settings)
         compactor = _compact(runs, folder, settings, directions)
@@ -86,19 +89,20 @@ def _checked(runs: Sequence[Run], settings: Settings, workspace: str) -> Dataset
     return dataset
 
 
-def _copy_runs(runs: Sequence[Run], place: Path) -> None:
+def _copy_runs(runs: Sequence[Run], place: Path, *, texts: bool) -> None:
     for run in runs:
         source = Path(run.folder)
-        for pattern in KEPT:
-            for path in sorted(source.glob(pattern)):
-                target = place / run.id / path.relative_to(source)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+        quoting = {path for pattern in QUOTING for path in source.glob(pattern)}
+        kept = {path for pattern in KEPT for path in source.glob(pattern)}
+        for path in sorted(kept | quoting if texts else kept - quoting):
+            target = place / run.id / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 def _copy_dataset(dataset: Dataset, place: Path, *, settings: Settings, workspace: str) -> None:
-    """Row ids, labels and splits; instead of each text, which row it is. Findings without the examples they quote."""
-    import pyarrow as pa
+    """Row ids, labels and splits; texts where they may be handed on, else instead of each which row it is, and findings
+    without the examples they quote."""
     import pyarrow.parquet as pq
 
     place.mkdir(parents=True)
@@ -106,16 +110,23 @@ def _copy_dataset(dataset: Dataset, place: Path, *, settings: Settings, workspac
     if "text" not in rows.column_names:
         raise DataError(f"{dataset.name} cannot become an example.", why="Its rows are pictures.",
                         remedy="Name runs on texts.")
+    report = library.read_report(dataset, settings=settings, workspace=workspace).to_json()
+    if not data_catalogue.may_hand_on(dataset.source):
+        rows = _without_texts(rows, dataset)
+        for finding in report["findings"]:
+            finding["example"] = ""
+        (place / recorded.NO_TEXTS).write_text(dataset.source, encoding="utf-8")
+    pq.write_table(rows, place / ROWS, compression="zstd")
+    files.write_json(place / "dataset.json", codec.to_json(dataset))
+    files.write_json(place / REPORT, report)
+
+
+def _without_texts(rows: Any, dataset: Dataset) -> Any:
+    import pyarrow as pa
+
     words = [f"Row {row}. Its text is not part of the example; fetch {dataset.name} to read it."
              for row in rows["row_id"].to_pylist()]
-    column = rows.column_names.index("text")
-    pq.write_table(rows.set_column(column, "text", pa.array(words, pa.string())), place / ROWS, compression="zstd")
-    files.write_json(place / "dataset.json", codec.to_json(dataset))
-    report = library.read_report(dataset, settings=settings, workspace=workspace).to_json()
-    for finding in report["findings"]:
-        finding["example"] = ""
-    files.write_json(place / REPORT, report)
-    (place / recorded.NO_TEXTS).write_text(dataset.source, encoding="utf-8")
+    return rows.set_column(rows.column_names.index("text"), "text", pa.array(words, pa.string()))
 
 
 def _copy_facts(runs: Sequence[Run], folder: Path, settings: Settings) -> None:

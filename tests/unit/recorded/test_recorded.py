@@ -11,17 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core import recorded
+from core import files, recorded
 from core.analysis import aligned, row_facts, shift_report
 from core.analysis.feature_files import BlockFeatures
 from core.api import RECORDED, Thaw
-from core.data import ingest, library
+from core.data import catalogue, ingest, library
+from core.data.report import ImportReport
 from core.domain.run import JobKind, Status
 from core.domain.side import Side, Which
 from core.errors import DataError, ThawError
 from core.models.methods import HOME
 from core.recorded import compact, pack, unpack
 from core.settings import Settings
+from tests.conftest import WORKSPACE, write_dataset
 
 MOST_BYTES = 3_000_000
 
@@ -134,6 +136,42 @@ def test_it_is_made_of_finished_runs(example: Thaw, tmp_path: Path) -> None:
         before, after = (thaw.features.compare(RECORDED, Side(run=id, which=Which.BASE), Side(run=id), names=("a", "b"))
                          for thaw in (example, again))
         assert before.shift.findings == after.shift.findings
+
+
+RUN_FILES = ("result.json", "predictions-test.parquet", "base-predictions-test.parquet", "panel.parquet",
+             "forgetting.jsonl", "features/report.json")
+QUOTING = ("teaching.json", "samples.jsonl", "samples-untouched.json", "features/lens.json",
+           "features/lens.safetensors")
+
+
+@pytest.mark.parametrize(("texts", "expected"), [(False, RUN_FILES), (True, RUN_FILES + QUOTING)])
+def test_what_quotes_texts_travels_only_where_they_may(texts: bool, expected: tuple[str, ...], example: Thaw,
+                                                       tmp_path: Path) -> None:
+    run = dataclasses.replace(example.runs.all(RECORDED)[0], folder=str(tmp_path / "run"))
+    for name in (*RUN_FILES, *QUOTING, "log.txt", "checkpoints/weights.safetensors"):
+        files.write_bytes(tmp_path / "run" / name, b"x")
+    pack._copy_runs([run], tmp_path / "out", texts=texts)
+    there = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert {path.relative_to(tmp_path / "out" / run.id).as_posix() for path in there} == set(expected)
+
+
+def test_texts_in_the_public_domain_may_travel_and_articles_of_others_may_not() -> None:
+    assert {entry.id for entry in catalogue.DATASETS if catalogue.may_hand_on(entry.id)} == {
+        "tales", "andersen", "sentence-to-json"}
+    assert not catalogue.may_hand_on("my-file.csv")
+
+
+def test_a_dataset_in_the_public_domain_travels_with_its_texts(settings: Settings, tmp_path: Path) -> None:
+    dataset = dataclasses.replace(write_dataset(settings, n_rows=60), source="tales")
+    place = library.folder(dataset, settings=settings, workspace=WORKSPACE)
+    files.write_json(place / ingest.REPORT, ImportReport(source="tales", rows_read=60, rows_kept=60).to_json())
+    pack._copy_dataset(dataset, tmp_path / "free", settings=settings, workspace=WORKSPACE)
+    assert pq.read_table(tmp_path / "free" / ingest.ROWS).equals(pq.read_table(place / ingest.ROWS))
+    assert not (tmp_path / "free" / recorded.NO_TEXTS).exists()
+    other = dataclasses.replace(dataset, source="bbc-news")
+    pack._copy_dataset(other, tmp_path / "licensed", settings=settings, workspace=WORKSPACE)
+    assert "not part of the example" in pq.read_table(tmp_path / "licensed" / ingest.ROWS)["text"][0].as_py()
+    assert (tmp_path / "licensed" / recorded.NO_TEXTS).is_file()
 
 
 def test_compact_features_keep_the_strongest_directions_and_equal_blocks_equal(tmp_path: Path) -> None:
