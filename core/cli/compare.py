@@ -15,7 +15,7 @@ from core.cli import follow, output, sources
 from core.cli.follow import Outcome
 from core.cli.output import ProgressLine
 from core.domain import codec, freeze, resolve
-from core.domain.dataset import Dataset, Split
+from core.domain.dataset import Dataset, Split, Task
 from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
@@ -23,7 +23,7 @@ from core.domain.run import Interval, JobKind, Result, Status
 from core.errors import RecipeError, ThawError
 from core.metrics import Metric, paired
 from core.models.methods import REGISTRY, get
-from core.planning import effort
+from core.planning import effort, recipes
 from core.planning.budget import limited
 from core.settings import Settings
 from core.store import Store
@@ -50,15 +50,11 @@ def run(args: Namespace, settings: Settings) -> int:
         get(name)
     dataset = sources.dataset(args.data, shift=args.shift_data, wanted=sources.wanted(args), settings=settings,
                               workspace=args.workspace, options=sources.options(args))
+    methods, skipped = _applicable(methods, dataset.task)
     facts = sources.model(args.model, settings=settings, workspace=args.workspace)
     check_task(dataset, facts)
-    methods, skipped = _applicable(methods, facts)
-    if skipped and not methods:
-        others, _ = _applicable(list(REGISTRY), facts)
-        reasons = "; ".join(f"{get(name).card.label}: {reason}" for name, reason in skipped.items())
-        raise RecipeError("There is nothing to compare.",
-                          why=f"No method is left that applies to this model. {reasons}.",
-                          remedy=f"Choose among the methods that do: {', '.join(others)}.")
+    methods, others = _applicable(methods, dataset.task, facts)
+    skipped |= others
     for name, reason in skipped.items():
         output.say(f"{get(name).card.label} is left out: {reason}.")
     device = follow.device(settings, workspace=args.workspace)
@@ -209,9 +205,19 @@ def _paired(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     return found
 
 
-def _applicable(methods: Sequence[str], facts: ModelFacts) -> tuple[list[str], dict[str, str]]:
-    """Methods that the model can do, and why the others do not apply."""
-    reasons = {name: reason for name in methods if (reason := get(name).applies_to(facts, None))}
+def _applicable(methods: Sequence[str], task: Task,
+                facts: ModelFacts | None = None) -> tuple[list[str], dict[str, str]]:
+    """Methods that apply to the task and the model (None: not here yet), and why the others do not.
+
+    Raises RecipeError when none is left.
+    """
+    reasons = {name: reason for name in methods if (reason := recipes.why_not(name, facts, None, task))}
+    if methods and len(reasons) == len(methods):
+        others = [name for name in REGISTRY if recipes.why_not(name, facts, None, task) is None]
+        said = "; ".join(f"{get(name).card.label}: {reason}" for name, reason in reasons.items())
+        raise RecipeError("There is nothing to compare.",
+                          why=f"No method is left that applies to this {'model' if facts else 'task'}. {said}.",
+                          remedy=f"Choose among the methods that do: {', '.join(others)}.")
     return [name for name in methods if name not in reasons], reasons
 
 

@@ -58,12 +58,23 @@ def choices(facts: ModelFacts, device: Device | None, task: Task | None = None) 
     return found
 
 
-def why_not(method: str, facts: ModelFacts, device: Device | None, task: Task) -> str | None:
-    """Why a method does not apply to a task with this base model on this device; None when it does."""
+def why_not(method: str, facts: ModelFacts | None, device: Device | None, task: Task) -> str | None:
+    """Why a method does not apply to a task with this base model on this device; None when it does.
+
+    facts: None while nothing is known of the base model, so that the task alone decides.
+    """
     found = method_registry.get(method)
     if found.card.own_head is None and not tasks.card(task).new_head:
         return method_registry.NO_NEW_HEAD
-    return found.applies_to(facts, device)
+    return None if facts is None else found.applies_to(facts, device)
+
+
+def check_method(recipe: Recipe, facts: ModelFacts | None, device: Device | None) -> None:
+    """Raise RecipeError where `why_not` has a reason."""
+    if reason := why_not(recipe.method, facts, device, recipe.task):
+        other = "Choose another method or another base model." if facts else "Choose another method."
+        raise RecipeError(f"{method_registry.card_of(recipe.method).label} does not apply to {recipe.base_model}.",
+                          why=f"The reason: {reason}.", remedy=other)
 
 
 def default_recipe(*, ref: str, dataset: Dataset | BundledDataset, model: str, facts: ModelFacts | None, method: str,
@@ -100,16 +111,13 @@ def known_blocks(model: str) -> ModelFacts | None:
 def check(recipe: Recipe, *, facts: ModelFacts | None, device: Device | None, task: Task, settings: Settings) -> None:
     """Raise a ThawError when the recipe cannot run: limits, method, freeze plan, base model, task."""
     effort.validate(recipe, facts)
-    method = method_registry.get(recipe.method)
     if recipe.task is not task:
         raise RecipeError(f"The recipe is for {recipe.task}, the dataset for {task}.",
                           remedy="Choose a dataset of the recipe's task.")
     model_facts.check_named_by_visitor(recipe.base_model, settings)
     if device is not None:
         resolve.check(recipe, device)
-    if facts is not None and (reason := why_not(recipe.method, facts, device, task)):
-        raise RecipeError(f"{method.card.label} does not apply to {recipe.base_model}.", why=f"The reason: {reason}.",
-                          remedy="Choose another method or another base model.")
+    check_method(recipe, facts, device)
 
 
 def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, dataset: Dataset, slots: int = 1) -> Estimate:

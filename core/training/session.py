@@ -19,14 +19,14 @@ from core.domain.device import Device
 from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Phase
-from core.errors import DataError, RecipeError
+from core.errors import DataError
 from core.features import extract
 from core.features.encoded import Encoded
 from core.features.row_store import RowStore
 from core.models import fetch, methods, origin
 from core.models import inspect as model_inspect
 from core.models.network import Network
-from core.planning import budget
+from core.planning import budget, recipes
 from core.planning.knobs import follows_batches
 from core.settings import Settings
 from core.tasks.base import Objective, Outputs, Rows
@@ -98,6 +98,7 @@ class Session:
 def prepare(session: Session) -> None:
     """Weights and data on disk, device known, rows encoded."""
     recipe, settings = session.recipe, session.settings
+    recipes.check_method(recipe, None, None)
     session.enter(Phase.FETCHING)
     session.folder = fetch.ensure_model(recipe.base_model, settings=settings,
                                         progress=session.report("bytes", "base model"))
@@ -117,7 +118,7 @@ def prepare(session: Session) -> None:
                           + (f", as this model does not compute in bf16 ({unable})." if unable else "."))
     origin.record(session.run_dir,
                   origin.Origin(model_revision=session.facts.revision, dataset_hash=session.dataset.content_hash))
-    _check_method(session)
+    recipes.check_method(recipe, session.facts, session.device)
     session.rows = read_rows(session.dataset, settings=settings, workspace=session.workspace)
     session.task = tasks.get(recipe.task).of(session.folder, session.rows)
     session.encoded = session.task.encode(session.rows, recipe=recipe, facts=session.facts, cache=settings.cache,
@@ -178,13 +179,6 @@ def _check_origin(session: Session) -> None:
     began = origin.of(session.run_dir)
     began.check_model(session.recipe.base_model, session.settings)
     began.check_dataset(session.dataset)
-
-
-def _check_method(session: Session) -> None:
-    reason = methods.get(session.recipe.method).applies_to(session.facts, session.device)
-    if reason:
-        raise RecipeError(f"{session.card.label} does not apply to {session.recipe.base_model}.",
-                          why=f"The reason: {reason}.", remedy="Choose another method or another base model.")
 
 
 def tracked(session: Session) -> np.ndarray:

@@ -85,6 +85,20 @@ def test_unknown_method_budget_and_data_are_named(home: Path, capsys: pytest.Cap
     assert "bbc-news" in capsys.readouterr().err
 
 
+def test_a_method_that_a_task_does_not_take_is_refused_before_a_model_is_fetched(
+        home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts, _ = tiny.make_texts(40)
+    tales = tmp_path / "tales.txt"
+    tales.write_text("\n\n".join(texts), encoding="utf-8")
+    assert program.main(["compare", "--data", str(tales), "--task", "language", "--model", "owner/not-here",
+                         "--methods", "lp_ft", "--out", str(home / "out")]) == 1
+    said = capsys.readouterr().err
+    assert "Error: There is nothing to compare." in said
+    assert "applies to this task" in said and "there is no new head to begin with" in said
+    assert "What to do: Choose among the methods that do: probe, partial, full, lora" in said
+    assert not (home / "out").exists() and not (home / "assets").exists()
+
+
 def test_data_check_prints_the_document_of_the_design(home: Path, tmp_path: Path,
                                                       capsys: pytest.CaptureFixture[str]) -> None:
     texts, labels = tiny.make_texts(60)

@@ -18,8 +18,9 @@ from core.domain.freeze import FreezePlan
 from core.domain.model import Weights
 from core.domain.recipe import LoraSpec, Recipe
 from core.domain.side import Side, Which
-from core.errors import DataError
+from core.errors import DataError, RecipeError
 from core.models import inspect as model_inspect
+from core.models import methods
 from core.settings import Settings
 from core.training import artifact, evaluate, features_phase, trainer
 from core.training.execute import execute
@@ -271,6 +272,13 @@ def test_base_model_is_measured_once_for_all_runs(models: dict[str, Path], passa
     second = run(recipe_for(passages, models["llama"], method="scratch", epochs=1.0), settings, tmp_path / "b")
     assert first.base == second.base and list((settings.cache / "base-side").glob("*/")) == entries
     assert second.metrics["test"] != first.metrics["test"]
+
+
+def test_a_method_that_needs_a_new_head_is_refused_before_anything_is_fetched(passages: Dataset, settings: Settings,
+                                                                             tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="does not apply") as caught:
+        run(recipe_for(passages, tmp_path / "not-here", method="lp_ft"), settings, tmp_path / "run")
+    assert methods.NO_NEW_HEAD in caught.value.why and caught.value.remedy == "Choose another method."
 
 
 def test_rows_that_teach_nothing_are_refused(models: dict[str, Path], talk: Dataset, settings: Settings,
