@@ -74,12 +74,10 @@ def _tokens(rows: dict[str, Any], model: str, settings: Settings) -> dict[str, i
     """Tokens of all rows under a base model (id or folder), of which only the tokenizer is read."""
     from core.data.check import Options
     from core.models import fetch
-    from core.models.catalogue import find
     from core.tasks import token_totals
 
-    path, line = Path(model).expanduser(), output.ProgressLine(f"{model}:")
-    local = find(model) is None and path.is_dir()
-    folder = fetch.ensure_model(str(path.absolute()) if local else model, settings=settings, progress=line.bytes)
+    line = output.ProgressLine(f"{model}:")
+    folder = fetch.ensure_model(sources.id_of_model(model), settings=settings, progress=line.bytes)
     found = token_totals.count(**rows, model=folder, limit=Options().max_length, cache=settings.cache)
     line.done("tokens counted")
     return found

@@ -105,7 +105,7 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _columns(compare)
     _mending(compare)
     compare.add_argument("--model", required=True, metavar="ID",
-                         help="a bundled model such as minilm, a hub id, or a folder")
+                         help="a bundled model such as minilm, a hub id, a folder, or a GGUF file")
     compare.add_argument("--methods", default=",".join(COMPARED), help="comma-separated (default: %(default)s)")
     compare.add_argument("--seeds", type=_positive, default=1, metavar="N",
                          help="runs of each method, with seeds 0 to N-1 (default: 1)")

@@ -165,14 +165,22 @@ def _origin(table: Table, chosen: dict[str, str]) -> str:
             + (f", split from {chosen['split']!r}" if "split" in chosen else ""))
 
 
-def model(name: str, *, settings: Settings, workspace: str) -> ModelFacts:
-    """Facts of a base model (catalogue id, hub id, folder); fetched and inspected, in a process of its own, when that
-    was not done yet."""
-    from core.models import facts as facts_module
+def id_of_model(name: str) -> str:
+    """A base model's id: the absolute path of a folder or GGUF file that is here, else the name as it is."""
     from core.models.catalogue import find
+    from core.models.gguf_file import is_file
 
     path = Path(name).expanduser()
-    model_id = str(path.absolute()) if find(name) is None and path.is_dir() else name
+    here = find(name) is None and (path.is_dir() or (is_file(path) and path.is_file()))
+    return str(path.absolute()) if here else name
+
+
+def model(name: str, *, settings: Settings, workspace: str) -> ModelFacts:
+    """Facts of a base model (catalogue id, hub id, folder, GGUF file); fetched and inspected, in a process of its own,
+    when that was not done yet."""
+    from core.models import facts as facts_module
+
+    model_id = id_of_model(name)
     found = facts_module.read(model_id, settings)
     if found is None:
         line = ProgressLine(f"{name}:")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from core.domain.model import BundledModel, WheelKind
-from core.errors import FetchError
+from core.errors import FetchError, ModelError
 
 PICTURE_FIELDS = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std", "num_classes")
 """Of what timm knows of a model: how pictures are prepared for it."""
@@ -38,20 +39,35 @@ def timm_state_dict(weights: Path, folder: Path, entry: BundledModel) -> None:
     model.save_pretrained(folder, safe_serialization=True)
 
 
-def gguf(weights: Path, folder: Path, entry: BundledModel) -> None:
-    """A GGUF file as a causal language model in bf16, the output layer included, with its tokenizer.
+def gguf(weights: Path, folder: Path, entry: BundledModel | None = None) -> None:
+    """A GGUF file as a causal language model, the output layer included, with its tokenizer.
 
-    transformers turns the rounded weights back into floating-point numbers; nothing says afterwards that they were
-    rounded.
+    transformers turns rounded weights back into floating-point numbers, kept in bf16; nothing says afterwards that they
+    were rounded. A file of fp32 or fp16 numbers stays in its type. Raises ModelError for a file that lacks weights,
+    which would be random ones.
     """
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     source = {"pretrained_model_name_or_path": weights.parent, "gguf_file": weights.name}
-    as_numbers = GgufConfig(dequantize=True)
-    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16, quantization_config=as_numbers)
+    model, found = AutoModelForCausalLM.from_pretrained(**source, dtype=_type_of(weights), output_loading_info=True,
+                                                        quantization_config=GgufConfig(dequantize=True))
+    if missing := sorted(found["missing_keys"]):
+        raise ModelError(f"The GGUF file {weights.name} lacks weights of its model.",
+                         why=f"{len(missing)} are missing, such as {missing[0]}.",
+                         remedy="Choose a file that holds the whole model.")
     model.save_pretrained(folder, safe_serialization=True)
     AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
+
+
+def _type_of(weights: Path) -> str:
+    """The type that holds the numbers of most of a GGUF file."""
+    from gguf import GGMLQuantizationType, GGUFReader
+
+    numbers: Counter[int] = Counter()
+    for tensor in GGUFReader(weights).tensors:
+        numbers[tensor.tensor_type] += int(tensor.n_elements)
+    kept = {GGMLQuantizationType.F32: "float32", GGMLQuantizationType.F16: "float16"}
+    return kept.get(numbers.most_common(1)[0][0], "bfloat16")
 
 
 def imagenet_names() -> list[str]:

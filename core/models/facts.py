@@ -12,8 +12,8 @@ from core.data import hub
 from core.domain import codec
 from core.domain.model import ModelFacts
 from core.errors import NotFoundError
-from core.models import catalogue
-from core.models.identity import PREFIX, Identity
+from core.models import catalogue, gguf_file
+from core.models.identity import GGUF, PREFIX, Identity, OneFile
 from core.settings import Settings
 
 FACTS_FILE, NOTES_FILE = "facts.json", "identity.json"
@@ -22,7 +22,7 @@ PUBLISHED = Path(__file__).with_name("published")
 
 
 def is_local(model_id: str) -> bool:
-    """True for a folder on this machine rather than a catalogue or hub id."""
+    """True for a folder or file on this machine rather than a catalogue or hub id."""
     return model_id.startswith(("/", "~", "./", "../")) or (len(model_id) > 2 and model_id[1:3] in (":\\", ":/"))
 
 
@@ -45,20 +45,23 @@ def check_named_by_visitor(model_id: str, settings: Settings) -> None:
 def _is_listed(model_id: str, settings: Settings) -> bool:
     """Links are followed first, so that none leads out of the listed folders."""
     try:
-        path = Path(model_id).expanduser().resolve()
+        there = Path(model_id).expanduser().resolve()
         roots = [root.expanduser().resolve() for root in settings.model_roots]
-        return any(path.is_relative_to(root) for root in roots) and path.is_dir()
+        known = there.is_dir() or (gguf_file.is_file(there) and there.is_file())
+        return known and any(there.is_relative_to(root) for root in roots)
     except (OSError, ValueError, RuntimeError):
         return False
 
 
 def folder(model_id: str, settings: Settings) -> Path:
-    """The folder that `from_pretrained` loads: in assets for catalogue and hub ids, the folder itself for local ones.
+    """The folder that `from_pretrained` loads: in assets for catalogue and hub ids and for what was made of a GGUF
+    file, the folder itself for other local ones.
 
-    Raises NotFoundError for what can be neither.
+    Raises NotFoundError for what can be none of these.
     """
     if is_local(model_id):
-        return Path(model_id).expanduser().absolute()
+        digest = identity(model_id, settings).digests.get(GGUF) if gguf_file.of(path(model_id)) else None
+        return gguf_file.target(digest, settings) if digest else path(model_id)
     if not hub.is_id(model_id):
         raise NotFoundError(f"{model_id[:80]!r} is not the id of a base model.",
                             why="An id looks like owner/name, for instance distilbert/distilbert-base-uncased.",
@@ -66,18 +69,28 @@ def folder(model_id: str, settings: Settings) -> Path:
     return settings.assets / "models" / model_id.replace("/", "--")
 
 
+def path(model_id: str) -> Path:
+    """The folder or file that a local base model's id names."""
+    return Path(model_id).expanduser().absolute()
+
+
 def facts_path(model_id: str, settings: Settings) -> Path:
     """Facts lie beside fetched weights; for a local folder in the assets folder, since a base model is never written
     to."""
     if is_local(model_id):
-        digest = hashlib.sha256(str(folder(model_id, settings)).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(str(path(model_id)).encode()).hexdigest()[:16]
         return settings.assets / "models" / f"local-{digest}" / FACTS_FILE
     return folder(model_id, settings) / FACTS_FILE
 
 
 def identity(model_id: str, settings: Settings) -> Identity:
-    """What lies in the model's folder now. Cheap: only files that changed since the last look are read."""
-    return Identity(folder(model_id, settings), notes=facts_path(model_id, settings).with_name(NOTES_FILE))
+    """What lies in the model's folder now, or in its GGUF file. Cheap: only files that changed since the last look are
+    read."""
+    notes = facts_path(model_id, settings).with_name(NOTES_FILE)
+    if not is_local(model_id):
+        return Identity(folder(model_id, settings), notes=notes)
+    source = gguf_file.of(path(model_id))
+    return Identity(path(model_id), notes=notes) if source is None else OneFile(source, notes=notes)
 
 
 def read(model_id: str, settings: Settings) -> ModelFacts | None:
@@ -86,13 +99,13 @@ def read(model_id: str, settings: Settings) -> ModelFacts | None:
 
     Facts that an earlier version wrote name a revision of the weights alone; they are given with the revision of today.
     """
-    path = facts_path(model_id, settings)
-    if not path.is_file():
+    kept = facts_path(model_id, settings)
+    if not kept.is_file():
         return None
     now = identity(model_id, settings)
     # the last that were measured; those of this revision, measured before
     for name in (FACTS_FILE, _name(now.revision)):
-        found = values.read(path.with_name(name), ModelFacts)
+        found = values.read(kept.with_name(name), ModelFacts)
         if found is not None and not now.digests:  # the folder is gone; what is known of it is shown until it is loaded
             return found
         if found is not None and now.is_revision(found.revision):
@@ -116,6 +129,6 @@ def _name(revision: str) -> str:
 
 def write(facts: ModelFacts, settings: Settings) -> None:
     """Write `facts.json` by rename, so that a reader never sees half of it."""
-    path = facts_path(facts.id, settings)
+    kept = facts_path(facts.id, settings)
     for name in dict.fromkeys((_name(facts.revision), FACTS_FILE)):
-        files.write_json(path.with_name(name), codec.to_json(facts))
+        files.write_json(kept.with_name(name), codec.to_json(facts))

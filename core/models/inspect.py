@@ -35,7 +35,7 @@ def inspect_model(model_id: str, *, settings: Settings, measure: bool = False) -
     looked_for = (known.shared, known.refusals, known.bf16_fails, known.vocabulary) if known else (None,)
     if known is not None and None not in looked_for and not measure:
         return known
-    folder = facts.folder(model_id, settings)
+    folder = fetch.local(model_id, settings) if facts.is_local(model_id) else facts.folder(model_id, settings)
     folder_module.check(folder)
     now = facts.identity(model_id, settings)
     revision, source = now.revision, fetch.source_of(model_id, settings)

@@ -81,7 +81,8 @@ def model(task: Task) -> str:
     typed = st.text_input("Hub id or folder", key=f"{key}_other", persist_state="session",
                           placeholder=f"e.g. {tasks.card(task).example_model} or /models/mine",
                           help="A model of the Hugging Face hub, or the absolute path of a folder that from_pretrained "
-                               "can load, below one that this server's owner has listed (THAW_MODEL_FOLDERS).")
+                               "can load (or of a GGUF file), below one that this server's owner has listed "
+                               "(THAW_MODEL_FOLDERS).")
     return (typed or "").strip()
 
 

@@ -48,12 +48,14 @@ def test_code_inside_a_weight_file_is_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def write_gguf(path: Path, *, width: int = 32, inner: int = 64, blocks: int = 2) -> dict[str, np.ndarray]:
-    """A decoder of random numbers as such files hold it, matrices in Q4_1; the numbers that they stand for, by name."""
+def write_gguf(path: Path, *, width: int = 32, inner: int = 64, blocks: int = 2, kind: str = "Q4_1",
+               architecture: str = "llama", without: str = "", seed: int = 0) -> dict[str, np.ndarray]:
+    """A decoder of random numbers as such files hold it, matrices of that kind; the numbers that they stand for, by
+    name. without: a weight that is left out."""
     from gguf import GGMLQuantizationType, GGUFWriter, TokenType, quants
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-    writer = GGUFWriter(path, "llama")
+    writer = GGUFWriter(path, architecture)
     words = [*bytes_to_unicode().values(), "ca", "cat", "<|endoftext|>"]
     writer.add_block_count(blocks)
     writer.add_context_length(64)
@@ -77,13 +79,14 @@ def write_gguf(path: Path, *, width: int = 32, inner: int = 64, blocks: int = 2)
         shapes |= {f"blk.{block}.{name}": (width,) for name in ("attn_norm", "ffn_norm")}
         shapes |= {f"blk.{block}.ffn_up": (inner, width), f"blk.{block}.ffn_gate": (inner, width),
                    f"blk.{block}.ffn_down": (width, inner)}
-    chance, meant = np.random.default_rng(0), {}
+    chance, meant = np.random.default_rng(seed), {}
+    shapes.pop(without, None)
     for name, shape in shapes.items():
         numbers = chance.normal(size=shape).astype(np.float32)
-        kind = GGMLQuantizationType.Q4_1 if len(shape) == 2 else GGMLQuantizationType.F32
-        packed = quants.quantize(numbers, kind)
-        writer.add_tensor(f"{name}.weight", packed, raw_dtype=kind)
-        meant[name] = quants.dequantize(packed, kind)
+        held = GGMLQuantizationType[kind] if len(shape) == 2 else GGMLQuantizationType.F32
+        packed = quants.quantize(numbers, held)
+        writer.add_tensor(f"{name}.weight", packed, raw_dtype=held)
+        meant[name] = quants.dequantize(packed, held)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
