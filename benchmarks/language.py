@@ -113,7 +113,7 @@ def peer(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings
                    "--out", str(out), *(["--tuned"] if tuned else []),
                    *(["--bf16"] if recipe.precision == "bf16" else [])]
         own = {"HF_HOME": temporary, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": temporary}
-        used = harness.watch(lambda: harness.execute(command, {**os.environ, **own}))
+        used = harness.watch(lambda: harness.execute(command, {**harness.untouched(), **own}))
         return finished({**used, **json.loads(out.read_text(encoding="utf-8"))}, recipe)
 
 

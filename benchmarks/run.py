@@ -140,7 +140,7 @@ def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Setting
                    str(folder(facts.id, settings)), "--method", recipe.method, "--settings", json.dumps(values),
                    "--out", str(out), *options]
         own = {"HF_HOME": temporary, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": temporary}
-        used = watch(lambda: execute(command, {**os.environ, **own}))
+        used = watch(lambda: execute(command, {**untouched(), **own}))
         return {**used, **json.loads(out.read_text(encoding="utf-8"))}
 
 
@@ -199,6 +199,11 @@ def watch(work: Callable[[], object]) -> dict[str, float]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_bytes": peak}
+
+
+def untouched() -> dict[str, str]:
+    """The environment without what importing Thaw sets: a peer knows nothing of it."""
+    return {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
 
 
 def execute(command: list[str], environment: dict[str, str]) -> None:

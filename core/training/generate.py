@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from core import threads
 from core.features.extract import autocast
 from core.models import tokens
 from core.models.network import Network
@@ -35,22 +37,37 @@ def greedily(network: Network, task: Any, prompt: str, *, precision: str, most: 
     return {"text": text, "ended": found["ended"], "tokens": len(found["ids"])}
 
 
-@torch.no_grad()
 def continued(network: Any, format: teaching.Format, ids: list[int], *, precision: str, most: int,
               **sampling: Any) -> dict[str, Any]:
-    """{"ids": what comes after, the end token left out, "ended"}. sampling: arguments of transformers'
-    `GenerationConfig` (`do_sample`, `temperature` …); greedy without."""
+    """What comes after one prompt; see `continuations`."""
+    return continuations(network, format, [ids], precision=precision, most=most, **sampling)[0]
+
+
+@torch.no_grad()
+def continuations(network: Any, format: teaching.Format, prompts: Sequence[list[int]], *, precision: str, most: int,
+                  **sampling: Any) -> list[dict[str, Any]]:
+    """{"ids": what comes after, the end token left out, "ended"} of each prompt, all of them token by token together.
+
+    sampling: arguments of transformers' `GenerationConfig` (`do_sample`, `temperature` …); greedy without.
+    """
     from transformers import GenerationConfig
 
     causal, was_training = network.causal, network.training
-    ends = ends_of(format, causal)
-    given = torch.tensor([ids or [tokens.pad_id(format.tokenizer)]], device=network.device)
+    ends, pad = ends_of(format, causal), tokens.pad_id(format.tokenizer)
+    prompts = [ids or [pad] for ids in prompts]
+    width = max(map(len, prompts), default=0)
+    given = torch.tensor([[pad] * (width - len(ids)) + ids for ids in prompts], device=network.device)  # on the left
+    mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=network.device)
     config = GenerationConfig(max_new_tokens=most, do_sample=bool(sampling.pop("do_sample", False)), use_cache=True,
-                              pad_token_id=tokens.pad_id(format.tokenizer), eos_token_id=ends or None, **sampling)
+                              pad_token_id=pad, eos_token_id=ends or None, **sampling)
     network.eval()
-    with autocast(precision, network.device):
-        said = causal.generate(input_ids=given, attention_mask=torch.ones_like(given), generation_config=config)
+    with autocast(precision, network.device), threads.one_torch_thread():
+        said = causal.generate(input_ids=given, attention_mask=mask, generation_config=config)
     network.train(was_training)
-    new = said[0, given.shape[1]:].tolist()
-    ended = bool(new) and new[-1] in ends
-    return {"ids": new[:-1] if ended else new, "ended": ended}
+    return [_until(row, ends) for row in said[:, width:].tolist()]
+
+
+def _until(ids: list[int], ends: list[int]) -> dict[str, Any]:
+    """What was said before the first end token; padding follows it."""
+    stop = next((place for place, id in enumerate(ids) if id in ends), None)
+    return {"ids": ids if stop is None else ids[:stop], "ended": stop is not None}

@@ -80,20 +80,23 @@ def answers(network: LanguageNetwork, session: Session, asked: Sequence[str]) ->
     first)."""
     format, shape = teaching.format_of(session.task.processor), session.rows.shape
     most = MOST_TOKENS.get(session.recipe.effort, DEFAULT_MOST_TOKENS)
-    devices = [network.device] if network.device.type == "cuda" else []
-    found = []
-    for place, prompt in enumerate(asked):
+    given = []
+    for prompt in asked:
         ids = teaching.prompt_ids(format, prompt, shape)
         limit = session.facts.max_length or len(ids) + most
-        ids = ids[-max(1, limit - most):]
-        for seed in (None, SEED) if place == 0 or session.recipe.effort not in MOST_TOKENS else (None,):
-            drawn = {} if seed is None else {"do_sample": True, "temperature": TEMPERATURE, "top_p": TOP_P}
-            with torch.random.fork_rng(devices=devices):
-                torch.manual_seed(seed or 0)
-                said = generate.continued(network, format, ids, precision=session.precision, most=most, **drawn)
-            text = session.task.processor.decode(said["ids"], skip_special_tokens=True)
-            found.append({"prompt": prompt, "text": text, "seed": seed, "ended": said["ended"]})
-    return found
+        given.append(ids[-max(1, limit - most):])
+    drawn = {"do_sample": True, "temperature": TEMPERATURE, "top_p": TOP_P}
+    devices = [network.device] if network.device.type == "cuda" else []
+    found = []
+    for seed, count in ((None, len(asked)), (SEED, 1 if session.recipe.effort in MOST_TOKENS else len(asked))):
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed or 0)
+            said = generate.continuations(network, format, given[:count], precision=session.precision, most=most,
+                                          **({} if seed is None else drawn))
+        found += [{"prompt": prompt, "seed": seed, "ended": each["ended"],
+                   "text": session.task.processor.decode(each["ids"], skip_special_tokens=True)}
+                  for prompt, each in zip(asked, said, strict=False)]
+    return sorted(found, key=lambda answer: asked.index(answer["prompt"]))  # those of a prompt together
 
 
 def write(path: Path, lines: Sequence[dict[str, Any]]) -> None:
