@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from core import threads
 from core.features.extract import autocast
 from core.models import tokens
 from core.models.network import Network
@@ -61,7 +61,7 @@ def continuations(network: Any, format: teaching.Format, prompts: Sequence[list[
     config = GenerationConfig(max_new_tokens=most, do_sample=bool(sampling.pop("do_sample", False)), use_cache=True,
                               pad_token_id=pad, eos_token_id=ends or None, **sampling)
     network.eval()
-    with autocast(precision, network.device), threads.one_torch_thread():
+    with autocast(precision, network.device), _one_thread():
         said = causal.generate(input_ids=given, attention_mask=mask, generation_config=config)
     network.train(was_training)
     return [_until(row, ends) for row in said[:, width:].tolist()]
@@ -71,3 +71,14 @@ def _until(ids: list[int], ends: list[int]) -> dict[str, Any]:
     """What was said before the first end token; padding follows it."""
     stop = next((place for place, id in enumerate(ids) if id in ends), None)
     return {"ids": ids if stop is None else ids[:stop], "ended": stop is not None}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread: of one token a row there are a thousand products, each too small to share."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
