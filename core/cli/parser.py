@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from core.domain.freeze import NAMED
 from core.export import FORMATS
 from core.models.methods import COMPARED
 
@@ -101,7 +102,7 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
                          help="a table, an archive or folder of texts or pictures, or the id of a bundled dataset "
                               "such as bbc-news")
     compare.add_argument("--shift-data", metavar="FILE_OR_ID",
-                         help="a labelled set of another domain, only evaluated on")
+                         help="a set of another domain (labelled as the data are), only evaluated on")
     _columns(compare)
     _mending(compare)
     compare.add_argument("--model", required=True, metavar="ID",
@@ -113,8 +114,8 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
                          help="labels to use, training and validation together, e.g. 32,128,all (default: all)")
     compare.add_argument("--effort", choices=("quick", "normal", "thorough"), default="normal")
     compare.add_argument("--freeze", metavar="SPEC",
-                         help="none, all-but-head, lower-half, every-other, top-2, or blocks such as embeddings,0-3; "
-                              "for methods with a freeze plan")
+                         help=f"{', '.join(NAMED)}, top-2, or blocks such as embeddings,0-3: what stays frozen, for "
+                              "methods with a freeze plan")
     compare.add_argument("--out", required=True, metavar="DIR", help="folder for the runs and compare.json")
     compare.set_defaults(handler="compare")
 
