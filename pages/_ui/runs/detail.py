@@ -185,6 +185,10 @@ def rows(ws: str, run: Run) -> None:
         judged.section(ws, {run.id: (run, result)}, {run.id: names.one(run)})
 
 
+_SAVED = "Each row that was judged, with the true and the predicted class and the probability of every class."
+_TOLD = "Each row that was judged, with its loss in the run and in the untouched model."
+
+
 def take_home(ws: str, run: Run) -> None:
     """What a finished run leaves: predictions, artifact, and the code that loads it."""
     taken = shell.api().take_home
@@ -195,8 +199,7 @@ def take_home(ws: str, run: Run) -> None:
     with st.container(horizontal=True, gap="small"):
         st.download_button("Predictions as CSV", data=guard.made(lambda: taken.predictions(ws, run.id)),
                            file_name=f"predictions-{run.id}.csv", mime="text/csv", on_click="ignore", key="predictions",
-                           icon=":material/table:", help="Each row that was judged, with the true and the predicted "
-                                                         "class and the probability of every class.")
+                           icon=":material/table:", help=_SAVED if run.recipe and run.recipe.task.labelled else _TOLD)
         st.link_button(f"Artifact as ZIP ({size(size_bytes)})", downloads.artifact_address(ws, run.id),
                        icon=":material/folder_zip:")
     with st.expander("Five lines that load it", icon=":material/code:"):
