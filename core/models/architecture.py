@@ -119,7 +119,7 @@ def incomplete(folder: Path, body: nn.Module, missing: list[str]) -> ModelError:
     name = type(body).__name__
     whole = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [name]
     remedy = "Fetch or save the model again; files were cut or renamed."
-    if body.can_generate():  # type: ignore[operator]
+    if callable(can := getattr(body, "can_generate", None)) and can():
         remedy = ("It was saved without its output layer: save the whole model, in Python: AutoModelForCausalLM."
                   "from_pretrained(source).save_pretrained(folder), its tokenizer beside it; or use it for "
                   "classification.")

@@ -197,7 +197,7 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
     if session.recipe.track_features:
         fit.add_callback(recorder.FeatureRecorder(inputs, rows=session.recipe.track_features,
                                                   folder=session.run_dir / "features"))
-    if not session.task.card.new_head:
+    if session.speaks:
         fit.add_callback(sampler.Sampler(session, inputs))
         fit.penalty = watch.Watch(session, inputs).penalty
     if checkpoint is None and len(session.validation):  # where it starts from, so that curves begin at step 0

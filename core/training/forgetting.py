@@ -48,7 +48,7 @@ class Reference:
 def before(session: Session) -> None:
     """Read the untouched model, or what an earlier run has read of it, into `session.reference`: before the run's
     memory is measured, as its cost is shared."""
-    if session.task.card.new_head:
+    if not session.speaks:
         return
     began, source = time.monotonic(), untouched.Source(session)
     parts = {name: untouched.known(session, name, texts, source)

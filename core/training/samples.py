@@ -108,7 +108,7 @@ def write(path: Path, lines: Sequence[dict[str, Any]]) -> None:
 def untouched(session: Session) -> None:
     """Write what the untouched model says to the same prompts, where the run does not start from it (in 4 bits, with
     fresh weights): asked once for all runs."""
-    if session.task.card.new_head or session.card.weights is Weights.PRETRAINED:
+    if not session.speaks or session.card.weights is Weights.PRETRAINED:
         return
     asked, recipe = prompts(session), session.recipe
     folder = cache.folder_of(session.settings.cache, "samples", {

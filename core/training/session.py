@@ -72,6 +72,11 @@ class Session:
     def card(self) -> methods.Card:
         return methods.get(self.recipe.method).card
 
+    @property
+    def speaks(self) -> bool:
+        """Whether the network is a language model with its own output layer, which can be asked and read by token."""
+        return not self.task.card.new_head and bool(self.facts.vocabulary)
+
     def enter(self, phase: Phase) -> None:
         """Begin a phase and close the clock of the one before."""
         now = time.monotonic()

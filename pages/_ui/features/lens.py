@@ -12,6 +12,7 @@ import streamlit as st
 from core.analysis import Availability, FeatureComparison, LeftBlock, Lens, LensRow, Moved, OtherSeed
 from core.plots import lens_change, lens_curve, lens_left, lens_table
 from core.plots.numbers import measured
+from core.spreadsheets import inert
 from pages._ui import charts, shell
 
 A, B = "base model", "this run"
@@ -180,7 +181,7 @@ def _moved(found: Sequence[Moved], rose: bool) -> None:
     lines = [{"Token": repr(one.token)[1:-1], "From": f"{one.before:.3g}", "To": f"{one.after:.3g}",
               "After the words": f"…{one.context}".replace("\n", " "),
               "Stands there": "yes" if one.true else ""} for one in found]
-    st.dataframe(lines, hide_index=True, key=f"features_lens_{word}",
+    st.dataframe(inert(lines), hide_index=True, key=f"features_lens_{word}",
                  alt="; ".join(f"{line['Token']} {line['From']} to {line['To']}" for line in lines[:5]))
 
 
@@ -213,7 +214,7 @@ def _left(ws: str, run: str, compared: FeatureComparison, words: Lens) -> None:
         return
     lines = [{"Word": repr(word)[1:-1], "Share": f"{p:.2%}", "Random direction": repr(other)[1:-1],
               "Its share": f"{q:.2%}"} for (word, p), (other, q) in zip(block.words, block.random, strict=True)]
-    st.dataframe(lines, hide_index=True, key="features_lens_words", height=300,
+    st.dataframe(inert(lines), hide_index=True, key="features_lens_words", height=300,
                  alt="Words that the change points to: " + ", ".join(line["Word"] for line in lines[:10]))
     _chance(block, same=same is not None)
 
