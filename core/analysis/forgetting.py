@@ -91,7 +91,8 @@ def sentence(domain: str, found: PanelChange, floor: Floor) -> str:
 def said(name: str, change: Interval, floor: Floor, *, moved: str = "") -> str:
     """One sentence about a change in loss, which the interval and the noise floor support."""
     verdict = word(change, floor.value)
-    numbers = f"{moved} nats a token ({signed(change)})" if moved else f" by {signed(change, unit=' nats a token')}"
+    numbers = (f"{moved} nats a token ({signed(change)})" if moved else
+               f" by {abs(change.value):.3f} nats a token ({signed(change)})")
     if verdict is Word.WORSE:
         return f"Forgot some of {name}: loss rose{numbers}{_beyond(floor)}."
     if verdict is Word.BETTER:
@@ -104,11 +105,11 @@ def said(name: str, change: Interval, floor: Floor, *, moved: str = "") -> str:
     return f"Whether {name} changed cannot be told: loss {went}{numbers}, which {why}."
 
 
-def signed(change: Interval, *, unit: str = "") -> str:
-    """`+0.024, 95 % interval +0.010 to +0.041`. unit: behind the first number."""
+def signed(change: Interval) -> str:
+    """`+0.024, 95 % interval +0.010 to +0.041`."""
     if not math.isfinite(change.low) or not math.isfinite(change.high):
-        return f"{change.value:+.3f}{unit}, without an interval"
-    return f"{change.value:+.3f}{unit}, 95 % interval {change.low:+.3f} to {change.high:+.3f}"
+        return f"{change.value:+.3f}, without an interval"
+    return f"{change.value:+.3f}, 95 % interval {change.low:+.3f} to {change.high:+.3f}"
 
 
 def sentences(result: Result, *, seeds: Sequence[Result] = ()) -> list[str]:

@@ -38,7 +38,7 @@ def test_a_word_needs_the_whole_interval_beyond_the_floor(value: float, half: fl
 
 
 def test_sentences_say_what_the_numbers_support() -> None:
-    assert said("news", change(0.1), FLOOR).startswith("Forgot some of news: loss rose by +0.100 nats a token, 95 %")
+    assert said("news", change(0.1), FLOOR).startswith("Forgot some of news: loss rose by 0.100 nats a token (+0.100")
     assert said("news", change(-0.1), FLOOR).startswith("Became better at news: loss fell")
     assert said("news", change(0.02, 0.001), FLOOR).endswith(
         "which lies within the noise floor of 0.030 (what rounding to 4 bits alone changes).")
