@@ -1,11 +1,14 @@
-"""A language model in a real browser: conversations with faults in them, the mask, and two methods started on them."""
+"""Language models in a real browser: the home page's demo, from an empty data folder to its verdict; conversations with
+faults in them, the mask, and two methods started on them."""
 
 from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -14,7 +17,9 @@ from tests import chat_templates, tiny
 from tests.e2e.conftest import Server
 from tests.e2e.test_own_data import SLOW, TRAINED, bring, honest, settled
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2400)]
+JUDGED = 2_000_000
+"""Milliseconds that a quick run of SmolLM2 may take on a busy machine, the fetching included."""
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +81,27 @@ def test_conversations_with_faults_are_looked_at_and_two_methods_start_on_them(
     page.get_by_role("button", name="Start 2 runs").click()
     expect(page).to_have_url(re.compile(r"/experiment\?.*experiment="), timeout=SLOW)
     honest(page)
+
+
+def test_the_language_model_of_the_home_page_learns_says_what_it_forgot_and_is_judged(
+        serve: Callable[..., Server], page: Page, record_testsuite_property: Callable[[str, object], None]) -> None:
+    server = serve()
+    page.goto(server.url())
+    page.get_by_role("button", name="Train SmolLM2 on Tales of Grimm").click()
+    expect(page.get_by_role("heading", level=1, name="Tales of Grimm, SmolLM2")).to_be_visible(timeout=SLOW)
+    began = time.monotonic()
+    run = page.get_by_test_id("stMain").locator("a[href*='run?']").first
+    expect(run).to_be_attached(timeout=SLOW)
+    page.goto(urljoin(page.url, str(run.get_attribute("href"))))
+    expect(page.get_by_role("heading", name="What it answers")).to_be_visible(timeout=JUDGED)  # while it trains
+    before = page.get_by_text("Untouched model", exact=True).first
+    expect(before).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="Verdict")).to_be_visible(timeout=JUDGED)
+    record_testsuite_property("from the press to the verdict of a language model", f"{time.monotonic() - began:.0f} s")
+    expect(page.get_by_text(re.compile("^On its own task better than the untouched model"))).to_be_visible(timeout=SLOW)
+    text = honest(page)
+    for said in ("Test loss", "Test perplexity", "Test bits per byte", "KL on its own rows", "untouched 3."):
+        assert said in text, said
+    steps = page.get_by_text(re.compile(r"^Step \d+$"))
+    assert steps.count() >= 2
+    assert page.locator("mark").count() > 0, "no word differs from what the untouched model says"
