@@ -96,7 +96,8 @@ def session_of(folder: Path, tmp_path: Path, *, precision: str = "fp32", weights
                              build=build),
         precision=precision, device=SimpleNamespace(kind="cpu"), card=SimpleNamespace(weights=weights),
         dataset=SimpleNamespace(source=trained), train=np.arange(4), folder=folder, run_dir=tmp_path / "run",
-        observer=SimpleNamespace(note=lambda text: notes.append(text)), shared=[], speaks=True, enter=lambda phase: None,
+        observer=SimpleNamespace(note=lambda text: notes.append(text)), shared=[], speaks=True,
+        enter=lambda phase: None,
         report=lambda *words: lambda done, total: None,
         build=lambda kind, dropout, reads_only=False: build(folder, weights=kind, compute_dtype=dtype,
                                                             reads_only=reads_only))
