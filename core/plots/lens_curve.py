@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from core.domain.run import Interval
 from core.plots import palette
 from core.plots.shift_blocks import shade_frozen
-from core.plots.theme import Chart, figure, fixed_room, slanted, subplots
+from core.plots.theme import BLOCK_NAMES, Chart, figure, fixed_room, slanted, subplots
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -32,7 +32,7 @@ def curve(names: Sequence[str], frozen: Sequence[bool], *, rank: tuple[Sequence[
                         showlegend=row == 1, line={"color": palette.BASE, "width": 1, "dash": "dot"},
                         hovertemplate=f"{NULL}: {form}<extra></extra>")
     few = [name if index % max(1, len(names) // 16) == 0 else "" for index, name in enumerate(names)]
-    below = slanted(few)
+    below = slanted(few, at_most=BLOCK_NAMES)
     fixed_room(fig, top=64, bottom=below.room)
     fig.update_xaxes(**below.axis, range=[-0.5, len(names) - 0.5])
     fig.update_yaxes(title={"text": "Median place"}, type="log", autorange="reversed", dtick=1, row=1, col=1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from core.plots import palette
 from core.plots.shift_blocks import Values, shade_frozen
-from core.plots.theme import Chart, figure, fixed_room, slanted, subplots
+from core.plots.theme import BLOCK_NAMES, Chart, figure, fixed_room, slanted, subplots
 
 
 def left(names: Sequence[str], frozen: Sequence[bool], *, share: Sequence[float], agreement: Values,
@@ -30,7 +30,7 @@ def left(names: Sequence[str], frozen: Sequence[bool], *, share: Sequence[float]
                         hovertemplate=f"%{{customdata}}<br>{name}: cosine %{{y:.2f}}<extra></extra>")
     fig.add_scatter(x=[-0.5, len(names) - 0.5], y=[0, 0], name="chance", mode="lines", row=2, col=1,
                     line={"color": palette.BASE, "width": 1, "dash": "dot"}, hoverinfo="skip")
-    below = slanted([name if index % max(1, len(names) // 16) == 0 else "" for index, name in enumerate(names)])
+    below = slanted(names, at_most=BLOCK_NAMES)
     fixed_room(fig, top=44, bottom=below.room)
     fig.update_xaxes(**below.axis, range=[-0.5, len(names) - 0.5])
     fig.update_yaxes(title={"text": "% of typical"}, rangemode="tozero", row=1, col=1)

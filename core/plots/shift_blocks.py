@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.plots import palette
-from core.plots.theme import CHARACTER_PX, Chart, figure, fixed_room, slanted, subplots
+from core.plots.theme import BLOCK_NAMES, CHARACTER_PX, Chart, figure, fixed_room, slanted, subplots
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -70,7 +70,7 @@ def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low:
 
 
 def _axes(fig: go.Figure, names: Sequence[str], rows: int) -> None:
-    below = slanted(names)
+    below = slanted(names, at_most=BLOCK_NAMES)
     fixed_room(fig, top=64, bottom=below.room)  # three lines of legend at the width of half a page
     fig.update_xaxes(**below.axis, range=[-0.5, len(names) - 0.5])
     fig.update_yaxes(title={"text": "Similarity"}, range=[-0.05, 1.05], row=1, col=1)
@@ -138,7 +138,7 @@ def block_map(values: Sequence[Sequence[float | None]], *, base_names: Sequence[
                     text=[[_short(v) for v in line] for line in table] if small else None,
                     texttemplate="%{text}" if small else None, textfont={"size": 9},
                     hovertemplate="%{customdata}<br>CKA %{z:.3f}<extra></extra>")
-    below = slanted(tuned_names)
+    below = slanted(tuned_names, at_most=BLOCK_NAMES)
     left = 34 + round(max(len(name) for name in base_names) * CHARACTER_PX)
     fixed_room(fig, left=min(left, 140), right=72, bottom=20 + below.room)
     fig.update_xaxes(**below.axis, showgrid=False)

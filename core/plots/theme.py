@@ -98,6 +98,10 @@ def _cut(text: str) -> str:
     return text if len(text) <= LABEL_CHARACTERS else f"{text[:LABEL_CHARACTERS - 1].rstrip()}…"
 
 
+BLOCK_NAMES = 16
+"""Blocks that are named under an axis: more would cover each other."""
+
+
 @dataclass(frozen=True)
 class Slanted:
     """Names under an x axis, always slanted, so that their room is known before the browser measures a label.
@@ -109,10 +113,11 @@ class Slanted:
     room: int
 
 
-def slanted(names: Sequence[str], *, most: int = 140) -> Slanted:
-    """Names at x = 0, 1, 2 …"""
+def slanted(names: Sequence[str], *, most: int = 140, at_most: int | None = None) -> Slanted:
+    """Names at x = 0, 1, 2 …; where there are more than `at_most`, every second, third … of them."""
     longest = max((len(name) for name in names), default=0)
-    return Slanted({"tickvals": list(range(len(names))), "ticktext": list(names), "tickangle": SLANT},
+    shown = list(range(0, len(names), -(-len(names) // at_most) if at_most and names else 1))
+    return Slanted({"tickvals": shown, "ticktext": [names[place] for place in shown], "tickangle": SLANT},
                    min(most, 22 + round(longest * CHARACTER_PX * math.sin(math.radians(-SLANT)))))
 
 

@@ -9,6 +9,7 @@ from core.metrics import METRICS, Metric, Need, Unit
 from core.planning.estimate import MemoryEstimate
 from core.plots import confusion, curves, intervals, memory
 from core.plots.intervals import Point
+from core.plots.theme import slanted
 
 ACCURACY = METRICS[0]
 ERROR = Metric(name="error_rate", label="error rate", meaning="The share of rows that are wrong.",
@@ -149,3 +150,11 @@ def test_a_title_goes_inside_the_exported_copy_only():
     chart = intervals.dots([point("a", 0.9, 0.02)], metric=ACCURACY, split="test")
     assert chart.titled().layout.title.text == chart.title
     assert chart.figure.layout.title.text is None
+
+
+def test_of_many_blocks_every_second_or_third_is_named():
+    names = [f"block {i}" for i in range(31)]
+    axis = slanted(names, at_most=16).axis
+    assert axis["tickvals"] == list(range(0, 31, 2)) and axis["ticktext"] == names[::2]
+    assert slanted(names[:16], at_most=16).axis["ticktext"] == names[:16]
+    assert slanted(names).axis["ticktext"] == names
