@@ -126,7 +126,7 @@ def extraction(repeats: int) -> list[Line]:
     from core.training.session import read_rows
 
     settings = settings_module.load()
-    dataset = sources.dataset("bbc-news", shift=None, text=None, label=None, settings=settings, workspace="bench")
+    dataset = sources.dataset("bbc-news", shift=None, settings=settings, workspace="bench")
     facts = sources.model("minilm", settings=settings, workspace="bench")
     recipe = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method="probe", effort="quick",
                              facts=facts, train_rows=dataset.rows(Split.TRAIN), mean_length=dataset.mean_length)

@@ -65,7 +65,7 @@ def main() -> int:
     if args.child:
         return child(Path(args.child))
     settings = settings_module.load()
-    dataset = sources.dataset(args.data, shift=None, text=None, label=None, settings=settings,
+    dataset = sources.dataset(args.data, shift=None, settings=settings,
                               workspace=harness.WORKSPACE)
     facts = sources.model(args.model, settings=settings, workspace=harness.WORKSPACE)
     precision = device_module.read(settings).precision if args.precision == "auto" else args.precision

@@ -98,7 +98,7 @@ def made_up(task: Task, settings: Settings) -> Dataset:
             texts = [" ".join(random.choice(words, length)) for length in lengths]
             lines = [f"{text},{label},{split}\n" for text, label, split in zip(texts, labels, splits, strict=True)]
             source.write_text("text,label,split\n" + "".join(lines), encoding="utf-8")
-        return sources.dataset(str(source), shift=None, text=None, label=None, settings=settings, workspace=WORKSPACE)
+        return sources.dataset(str(source), shift=None, settings=settings, workspace=WORKSPACE)
 
 
 def recipe_for(dataset: Dataset, facts: ModelFacts, method: str, length: int, precision: str) -> Recipe:

@@ -43,7 +43,7 @@ def main() -> int:
         print(json.dumps(bare(*args.bare)))
         return 0
     settings = settings_module.load()
-    dataset = sources.dataset("bbc-news", shift=None, text=None, label=None, settings=settings, workspace=WORKSPACE)
+    dataset = sources.dataset("bbc-news", shift=None, settings=settings, workspace=WORKSPACE)
     facts = sources.model("minilm", settings=settings, workspace=WORKSPACE)
     recipe = recipe_for(dataset, facts, "probe", args.effort, seed=0)
     rows = settings.workspace(WORKSPACE) / "datasets" / dataset.id / "rows.parquet"

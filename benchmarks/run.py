@@ -74,7 +74,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     settings = settings_module.load()
-    dataset = sources.dataset(args.data, shift=None, text=None, label=None, settings=settings, workspace=WORKSPACE)
+    dataset = sources.dataset(args.data, shift=None, settings=settings, workspace=WORKSPACE)
     facts = sources.model(args.model, settings=settings, workspace=WORKSPACE)
     measured = device_module.read(settings).precision
     precisions = [measured if asked == "auto" else asked for asked in args.precisions.split(",")]

@@ -158,7 +158,7 @@ def prepare(home: Path, people: int) -> list[tuple[str, list[str]]]:
     settings = Settings(home=home, hub=False)
     names = [f"{feature_page.WORKSPACE}-{number}" for number in range(people)]
     done = [feature_page.make(home, ROWS, workspace=name, seed=number) for number, name in enumerate(names)]
-    sources.dataset("bbc-news", shift=None, text=None, label=None, settings=settings, workspace=feature_page.WORKSPACE)
+    sources.dataset("bbc-news", shift=None, settings=settings, workspace=feature_page.WORKSPACE)
     store = Store(settings)
     for name, run in zip(names, done, strict=True):  # a worker leaves these numbers with the features
         folder = Path(store.jobs.get(name, run).folder)
