@@ -61,6 +61,18 @@ def read_json(path: Path) -> Any | None:
         return None
 
 
+def read_json_lines(path: Path) -> Iterator[Any]:
+    """What the lines hold that can be read, in order; none where there is no file. For files that a killed process may
+    have cut off."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError, RecursionError):
+            yield json.loads(line)
+
+
 @contextlib.contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
     """A folder to work in below `parent`, removed at the end."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core import metrics
+from core import files, metrics
 from core.analysis import forgetting, predictions
 from core.analysis.verdict import Ended, apart, seeds_of
 from core.domain import codec
@@ -77,16 +76,11 @@ def _index(each: Ended) -> int:
 
 def by_step(path: Path) -> dict[int, dict[str, Any]]:
     """The lines of the file that can be read, by step."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
     found: dict[int, dict[str, Any]] = {}
-    for line in text.splitlines():
+    for read in files.read_json_lines(path):
         try:
-            read = json.loads(line)
             codec.read(Interval, read["change"])
             found[int(read["step"])] = read | {"loss": float(read["loss"])}
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError):
             continue
     return found

@@ -4,7 +4,6 @@ model."""
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -110,19 +109,7 @@ def diff(before: str, after: str) -> tuple[Span, ...]:
 
 def by_step(path: Path) -> dict[int, dict[str, Any]]:
     """The lines of a file of samples that can be read, by step."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    found: dict[int, dict[str, Any]] = {}
-    for line in text.splitlines():
-        try:
-            read = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if _fits(read):
-            found[read["step"]] = read
-    return found
+    return {read["step"]: read for read in files.read_json_lines(path) if _fits(read)}
 
 
 def _untouched(folder: Path) -> dict[str, Any] | None:

@@ -88,3 +88,10 @@ def test_remove_folder_and_sweep(tmp_path: Path) -> None:
     assert files.sweep(tmp_path) == 1
     assert list(tmp_path.iterdir()) == []
     assert files.size_bytes(tmp_path / "nowhere") == 0
+
+
+def test_lines_that_were_cut_off_are_left_out(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    assert list(files.read_json_lines(path)) == []
+    path.write_bytes(b'{"step": 0}\n\n{broken\n\xff\n{"step": 1}\n{"step": 2')
+    assert list(files.read_json_lines(path)) == [{"step": 0}, {"step": 1}]
