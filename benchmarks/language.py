@@ -4,6 +4,7 @@ precision.
     python benchmarks/language.py                                     SmolLM2 on the tales, four methods, 30 steps
     python benchmarks/language.py --methods lora,qlora --steps 60 --repeats 3
     python benchmarks/language.py --model made/llama-1b --length 2048 --methods qlora --sides documented,thaw
+    python benchmarks/language.py --steps-only --steps 12             speed alone: each side ends after its last step
 
 The peers (`benchmarks/plain_sft.py`, needs `pip install trl`): *documented*, trl's defaults with gradient checkpointing
 on, and *tuned*, without it and with rows grouped by length. All sides run as whole processes, in turn. Speed is that of
@@ -59,11 +60,13 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--precision", default="auto", help="of all sides: auto (measured), fp32 or bf16")
     parser.add_argument("--sides", default="documented,tuned,thaw")
+    parser.add_argument("--steps-only", action="store_true",
+                        help="nothing is evaluated before, during or after the steps; no losses in the table")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        return child(Path(args.child))
+        return child(Path(args.child), steps_only=args.steps_only)
     settings = settings_module.load()
     dataset = sources.dataset(args.data, shift=None, settings=settings,
                               workspace=harness.WORKSPACE)
@@ -75,8 +78,9 @@ def main() -> int:
             recipe = recipe_for(dataset, facts, method, args, seed=number).replace(precision=precision)
             for side in args.sides.split(","):
                 print(f"{method}, {side} ({number + 1}/{args.repeats}) ...", file=sys.stderr, flush=True)
-                found = (thaw(recipe, settings) if side == "thaw"
-                         else peer(recipe, dataset, facts, settings, steps=args.steps, tuned=side == "tuned"))
+                found = (thaw(recipe, settings, steps_only=args.steps_only) if side == "thaw"
+                         else peer(recipe, dataset, facts, settings, steps=args.steps, tuned=side == "tuned",
+                                   steps_only=args.steps_only))
                 records.append({"method": method, "side": side, "seed": number, **found})
                 print(json.dumps({k: v for k, v in records[-1].items() if k != "step_seconds"}), file=sys.stderr)
     report = {"machine": harness.machine(), "data": dataset.name, "model": facts.id, "precision": precision,
@@ -101,7 +105,7 @@ def recipe_for(dataset: Dataset, facts: ModelFacts, method: str, args: argparse.
 
 
 def peer(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings, *, steps: int,
-         tuned: bool) -> dict[str, Any]:
+         tuned: bool, steps_only: bool) -> dict[str, Any]:
     """One run of the trl script."""
     rows = settings.workspace(harness.WORKSPACE) / "datasets" / dataset.id / "rows.parquet"
     values = {"steps": steps, "batch_size": recipe.batch_size, "max_length": recipe.max_length, "seed": recipe.seed,
@@ -111,40 +115,46 @@ def peer(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings
         command = [sys.executable, str(ROOT / "benchmarks" / "plain_sft.py"), "--rows", str(rows), "--model",
                    str(folder(facts.id, settings)), "--method", recipe.method, "--settings", json.dumps(values),
                    "--out", str(out), *(["--tuned"] if tuned else []),
-                   *(["--bf16"] if recipe.precision == "bf16" else [])]
+                   *(["--bf16"] if recipe.precision == "bf16" else []), *(["--steps-only"] if steps_only else [])]
         own = {"HF_HOME": temporary, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": temporary}
         used = harness.watch(lambda: harness.execute(command, {**harness.untouched(), **own}))
         return finished({**used, **json.loads(out.read_text(encoding="utf-8"))}, recipe)
 
 
-def thaw(recipe: Recipe, settings: Settings) -> dict[str, Any]:
+def thaw(recipe: Recipe, settings: Settings, *, steps_only: bool) -> dict[str, Any]:
     """One run of Thaw's engine in a process of its own, with the caches as they are but for frozen prefixes."""
     with tempfile.TemporaryDirectory() as temporary:
         run_dir = Path(temporary, "run")
         run_dir.mkdir()
         (run_dir / "recipe.json").write_text(json.dumps(recipe.to_json()), encoding="utf-8")
-        command = [sys.executable, str(Path(__file__).resolve()), "--child", str(run_dir)]
+        command = [sys.executable, str(Path(__file__).resolve()), "--child", str(run_dir),
+                   *(["--steps-only"] if steps_only else [])]
         used = harness.watch(lambda: harness.execute(command, {**os.environ, "THAW_HOME": str(settings.home)}))
         return finished({**used, **json.loads((run_dir / "bench.json").read_text(encoding="utf-8"))}, recipe)
 
 
-def child(run_dir: Path) -> int:
+def child(run_dir: Path, *, steps_only: bool) -> int:
     """Thaw's side, in its own process: the engine as a worker calls it, with a clock that leaves evaluations out."""
     from core.training import execute as engine
 
     settings = settings_module.load()
     recipe = Recipe.from_json(json.loads((run_dir / "recipe.json").read_text(encoding="utf-8")))
-    clock = Clock()
+    clock = Clock(ends_with_the_steps=steps_only)
     before = time.perf_counter()
-    result = engine.execute(recipe, settings=settings, workspace=harness.WORKSPACE, run_dir=run_dir, observer=clock)
+    found: dict[str, Any] = {"device_bytes": 0}
+    try:
+        result = engine.execute(recipe, settings=settings, workspace=harness.WORKSPACE, run_dir=run_dir, observer=clock)
+        found = {"train_seconds": result.phase_seconds.get("training", 0.0), "phase_seconds": result.phase_seconds,
+                 "test_loss": result.metrics["test"]["loss"].value, "trainable_params": result.trainable_params,
+                 "estimated_bytes": result.estimated_memory_bytes, "own_bytes": result.peak_memory_bytes,
+                 "device_bytes": result.peak_memory_bytes if device_module.read(settings).kind == "cuda" else 0}
+    except Enough:
+        import torch
+
+        found["device_bytes"] = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     (run_dir / "bench.json").write_text(json.dumps({
-        "step_seconds": clock.steps, "run_seconds": time.perf_counter() - before,
-        "train_seconds": result.phase_seconds.get("training", 0.0), "phase_seconds": result.phase_seconds,
-        "test_loss": result.metrics["test"]["loss"].value, "trainable_params": result.trainable_params,
-        "estimated_bytes": result.estimated_memory_bytes, "own_bytes": result.peak_memory_bytes,
-        "tokens_a_row": taught_a_row(run_dir),
-        "device_bytes": result.peak_memory_bytes if device_module.read(settings).kind == "cuda" else 0}),
-        encoding="utf-8")
+        "step_seconds": clock.steps, "run_seconds": time.perf_counter() - before, "tokens_a_row": taught_a_row(run_dir),
+        **found}), encoding="utf-8")
     return 0
 
 
@@ -154,11 +164,16 @@ def taught_a_row(run_dir: Path) -> float:
     return float(totals["taught"] + totals["context"]) / float(totals["rows"])
 
 
+class Enough(Exception):
+    """The last step is over, and nothing else was asked for."""
+
+
 class Clock:
     """An Observer that keeps the seconds of every step between which nothing was evaluated."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ends_with_the_steps: bool) -> None:
         self.steps: list[float] = []
+        self.ends_with_the_steps = ends_with_the_steps
         self._last: float | None = None
 
     def phase(self, phase: Phase) -> None:
@@ -173,6 +188,8 @@ class Clock:
         if self._last is not None:
             self.steps.append(now - self._last)
         self._last = now
+        if self.ends_with_the_steps and total and done >= total:
+            raise Enough
 
     def step(self, **data: object) -> None:
         """Counted by `progress`."""
@@ -205,7 +222,7 @@ def markdown(report: dict[str, Any]) -> str:
         lines.append(f"| `{method}` | " + " | ".join(f"{speed:.0f} tokens/s" if speed else "" for speed in speeds)
                      + f" | {', '.join(ratios)} | "
                      + " / ".join(f"{(s['device_bytes'] or s['peak_bytes']) / 1e9:.2f}" for s in sides if s) + " GB | "
-                     + " / ".join(f"{side['test_loss']:.3f}" for side in sides if side) + " |")
+                     + " / ".join(f"{side['test_loss']:.3f}" for side in sides if side.get("test_loss")) + " |")
     machine = ", ".join(str(value) for value in report["machine"].values())
     return "\n".join([*lines, "", f"{report['data']}, {report['model']}, {report['precision']}, "
                                   f"{report['steps']} steps of {report['batch']} × {report['length']} tokens at most. "
@@ -215,7 +232,7 @@ def markdown(report: dict[str, Any]) -> str:
 def _median(records: Sequence[dict[str, Any]], method: str, side: str) -> dict[str, float]:
     mine = [record for record in records if (record["method"], record["side"]) == (method, side)]
     keys = ("tokens_a_second", "peak_bytes", "device_bytes", "test_loss")
-    return {key: statistics.median(record[key] for record in mine) for key in keys} if mine else {}
+    return {key: statistics.median(record[key] for record in mine) for key in keys if mine and key in mine[0]}
 
 
 if __name__ == "__main__":
