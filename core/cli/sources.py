@@ -19,13 +19,13 @@ from core.settings import Settings
 
 if TYPE_CHECKING:
     from core.data.check import Options
+    from core.data.forms import Wanted
     from core.data.readers.table import Table
-    from core.data.shapes import Wanted
 
 
 def wanted(args: Namespace) -> Wanted:
     """What the command line says of a file's rows and columns. Raises DataError for a shape that there is not."""
-    from core.data.shapes import Wanted, wanted_form
+    from core.data.forms import Wanted, wanted_form
 
     task = Task.on(Content.TEXT, labelled=False) if args.task == "language" else Task(args.task) if args.task else None
     columns = {role: getattr(args, name) for name, role in _FLAGS.items()}
@@ -59,7 +59,7 @@ def dataset(name: str, *, shift: str | None, settings: Settings, workspace: str,
     from core.data import library
     from core.data.attach import attach
     from core.data.check import Options
-    from core.data.shapes import Wanted
+    from core.data.forms import Wanted
 
     if found.reading is not None:                                    # pictures of both are read alike
         options = dataclasses.replace(options or Options(), depth=found.reading.depth)
@@ -127,13 +127,13 @@ def _with_cautions(found: Dataset) -> Dataset:
 def _ingest(path: Path, *, wanted: Wanted | None, settings: Settings, workspace: str, options: Options | None,
             where_there: bool) -> Dataset:
     """where_there: columns that are wanted count only if the file has them."""
-    from core.data import meter, shapes, tables
+    from core.data import forms, meter, shapes, tables
     from core.data.ingest import ingest
 
     line = ProgressLine(f"{path.name}:")
     with meter.watched(line.amount):
         table = tables.read(path, settings=settings)
-    wanted = wanted or shapes.Wanted()
+    wanted = wanted or forms.Wanted()
     if where_there:
         there = {role: name for role, name in wanted.columns.items() if name in table.columns}
         wanted = dataclasses.replace(wanted, columns=there)

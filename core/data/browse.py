@@ -41,7 +41,7 @@ class TablePreview:
     """False when only the beginning of a large file was looked at."""
     task: Task = UNSAID
     form: str = ""
-    """What the rows look like for a language model (`core.data.shapes.Form`); empty for rows with labels, and where
+    """What the rows look like for a language model (`core.data.forms.Form`); empty for rows with labels, and where
     nothing fits."""
     why: str = ""
     """What tells that."""

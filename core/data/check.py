@@ -18,13 +18,13 @@ from core.data.checks import registry
 from core.data.checks.context import Context
 from core.data.checks.language import closed_answers
 from core.data.conversations import shown
+from core.data.forms import Wanted
 from core.data.found import Groups, trimmed
 from core.data.passages import PASSAGE_TOKENS, Cutting
 from core.data.readers import folders
 from core.data.readers.table import Table
 from core.data.report import Finding, ImportReport
 from core.data.rows import Rows, build
-from core.data.shapes import Wanted
 from core.domain.dataset import Depth, Reading, Role, Shape
 from core.settings import Settings
 

@@ -10,7 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from core import files
-from core.data import attach, found, hub, ingest, library, mending, mends, meter, recheck, shapes, tables, uploads
+from core.data import (
+    attach,
+    forms,
+    found,
+    hub,
+    ingest,
+    library,
+    mending,
+    mends,
+    meter,
+    recheck,
+    shapes,
+    tables,
+    uploads,
+)
 from core.data.check import Examined, Options, examine
 from core.data.readers.table import Table
 from core.domain import codec
@@ -34,7 +48,7 @@ def payload(*, path: Path | None = None, hub_set: Mapping[str, str | None] | Non
             form: str | None = None) -> dict[str, Any]:
     """What `run` needs, as plain JSON. Exactly one of `path` and `hub_set` ({id, configuration, split}).
 
-    roles: column -> role; proposed when None, for the task and the form (`shapes.Form`) if they are said. shift_of: id
+    roles: column -> role; proposed when None, for the task and the form (`forms.Form`) if they are said. shift_of: id
     of a dataset that the rows become the shift set of: it is attached in place, and they become no dataset of their
     own. keep: False only makes the report. discard: remove an upload once its rows are kept. A hub set is fetched as an
     upload, nothing more: its columns are looked at before its rows are imported.
@@ -204,11 +218,11 @@ def _import(payload: Mapping[str, Any], *, settings: Settings, workspace: str, f
     return {**summary, "dataset": dataset.id}
 
 
-def _chosen(table: Table, payload: Mapping[str, Any], base: Dataset | None) -> shapes.Chosen:
+def _chosen(table: Table, payload: Mapping[str, Any], base: Dataset | None) -> forms.Chosen:
     """The roles that a person gave, or those proposed: for a shift set of the task of its dataset."""
     given = payload.get("roles")
     if given is None:
         asked = payload.get("wanted") or {}
-        wanted = shapes.Wanted(task=Task(asked["task"]) if asked.get("task") else None, form=asked.get("form"))
+        wanted = forms.Wanted(task=Task(asked["task"]) if asked.get("task") else None, form=asked.get("form"))
         return shapes.choose(table, wanted if base is None else wanted.like(base))
     return shapes.given(given)

@@ -18,7 +18,7 @@ from core import __main__ as program
 from core import settings as settings_module
 from core.analysis import forgetting
 from core.cli import compare, follow, output, parser, sources
-from core.data.shapes import Wanted
+from core.data.forms import Wanted
 from core.domain.dataset import Role
 from core.domain.model import ModelFacts
 from core.domain.run import Interval, PanelChange, Result

@@ -14,7 +14,7 @@ import pytest
 from core.data import conversations, shapes, tables
 from core.data.check import Examined, Options, examine, examine_file
 from core.data.conversations import Turn
-from core.data.shapes import Form, Wanted
+from core.data.forms import Form, Wanted
 from core.domain.dataset import Content, Role, Shape, Task
 from core.errors import DataError
 from core.settings import Settings

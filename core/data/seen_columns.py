@@ -1,0 +1,86 @@
+"""What the columns of a table look like, for the forms that rows for language models may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from core.data import roles as role_finder
+from core.data.readers.chat_json import CONTENT_KEYS, HOLDERS, SPEAKER_KEYS, listed
+from core.data.readers.table import Table
+from core.data.roles import ColumnFacts, Proposal, column_facts, sample
+from core.data.turns import NoConversation, value_of
+from core.domain.dataset import Role
+
+PAIRS = (
+    ("instruction", ("output", "response", "completion", "answer")),
+    ("prompt", ("completion", "response", "output", "answer", "reply")),
+    ("question", ("answer", "response", "reply", "output")),
+    ("input", ("output", "response", "completion", "answer", "target")),
+    ("query", ("response", "answer", "reply", "output")),
+    ("user", ("assistant", "bot", "model")),
+    ("human", ("assistant", "gpt", "bot")),
+    ("problem", ("solution", "answer")),
+)
+"""What a column of prompts is called -> what that of its responses is called, the likeliest first."""
+_CELLS = 60
+"""Filled cells of a column that are looked into for turns."""
+
+
+class SeenColumns:
+    """What the columns of a table look like, for the forms."""
+
+    def __init__(self, table: Table, base: Mapping[str, Proposal]) -> None:
+        self.table, self.base = table, base
+        self.free = [name for name in table.columns
+                     if name not in table.unusable and base[name].role not in (Role.SPLIT, Role.IMAGE)]
+        self.facts: dict[str, ColumnFacts] = {name: column_facts(table, name) for name in self.free}
+        self.label = next((name for name, p in base.items() if p.role is Role.LABEL), None)
+        self.lost_label = any(role_finder.is_named(name, Role.LABEL) and not (name in self.facts and
+                                                                              self.facts[name].filled)
+                              for name in (*table.columns, *table.unusable))
+        """Whether a column that is named like a label is empty, or cannot be used."""
+        self.turns = dict(sorted(self._turns(), key=lambda item: _rank(item[0])))
+        """Columns that hold conversations -> which keys their turns have."""
+        self.pair = self._pair()
+        if self.pair and self.pair[0] in self.turns:                 # a list of turns in each, as trl writes them
+            both = self.pair[1] in self.turns
+            self.turns = {name: keys for name, keys in self.turns.items() if not both or name not in self.pair}
+            self.pair = self.pair if both else None
+
+    def named(self, *names: str) -> str | None:
+        """The first column called like one of these, the likeliest name first."""
+        called = {role_finder.plain_name(name): name for name in reversed(self.free) if self.facts[name].filled}
+        return next((called[name] for name in names if name in called), None)
+
+    def _turns(self) -> Iterator[tuple[str, str]]:
+        for name in self.free:
+            cells = [cell for cell in sample(self.table, name) if cell.strip()][:_CELLS]
+            there = [cell for cell in cells if cell.lstrip()[:1] in ("[", "{")]
+            found = [turns for cell in there if (turns := _listed(cell))]
+            like = role_finder.plain_name(name) in HOLDERS
+            if found and "reject" not in name.casefold() and (len(found) >= len(cells) / 2 or like):
+                first = next(turn for turns in found for turn in turns if isinstance(turn, dict))
+                yield name, " and ".join(key for key in (*SPEAKER_KEYS, *CONTENT_KEYS) if key in first)
+
+    def _pair(self) -> tuple[str, str] | None:
+        for prompt, responses in PAIRS:
+            one, other = self.named(prompt), self.named(*responses)
+            if one and other:
+                return one, other
+        return None
+
+    @property
+    def first_turns(self) -> str | None:
+        return next(iter(self.turns), None)
+
+
+def _listed(cell: str) -> list[object] | None:
+    try:
+        return listed(value_of(cell[:200_000]))
+    except NoConversation:
+        return None
+
+
+def _rank(name: str) -> int:
+    plain = role_finder.plain_name(name)
+    return HOLDERS.index(plain) if plain in HOLDERS else len(HOLDERS)
