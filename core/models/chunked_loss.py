@@ -42,7 +42,10 @@ def token_losses(hidden: torch.Tensor, head: LanguageHead, labels: torch.Tensor,
     states = hidden.flatten(0, 1).index_select(0, places - 1)  # (n_taught, width)
     chunk = chunk_tokens or max(LEAST_TOKENS, CHUNK_BYTES.get(hidden.device.type, CHUNK_BYTES["cpu"])
                                 // (BYTES_A_LOGIT * head.vocabulary))
-    found, right = _Chunked.apply(states, head.weight, head.bias, labels.flatten()[places], head, chunk)
+    weight, bias = head.weight, head.bias
+    if not torch.is_grad_enabled():  # an autograd function is told what could need a gradient, not whether any will
+        states, weight, bias = states.detach(), weight.detach(), None if bias is None else bias.detach()
+    found, right = _Chunked.apply(states, weight, bias, labels.flatten()[places], head, chunk)
     losses = torch.zeros(labels.numel(), device=hidden.device).index_copy(0, places, found)
     every = torch.zeros(labels.numel(), dtype=torch.bool, device=hidden.device).index_copy(0, places, right)
     return {"losses": losses.view(labels.shape), "right": every.view(labels.shape), "taught": taught}

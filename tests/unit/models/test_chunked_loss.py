@@ -99,15 +99,16 @@ def test_nothing_taught_costs_nothing() -> None:
     assert not losses.any() and hidden.grad is not None and not hidden.grad.any()
 
 
-class _Largest(TorchDispatchMode):
-    """Remembers the most numbers that any tensor had."""
+class _Seen(TorchDispatchMode):
+    """Remembers the most numbers that any tensor had, and counts products of matrices."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.numbers = 0
+        self.numbers = self.products = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
+        self.products += func.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.addmm_)
         for tensor in made if isinstance(made, (tuple, list)) else (made,):
             if isinstance(tensor, torch.Tensor):
                 self.numbers = max(self.numbers, tensor.numel())
@@ -115,8 +116,8 @@ class _Largest(TorchDispatchMode):
 
 
 @contextmanager
-def largest_tensor() -> Iterator[_Largest]:
-    with _Largest() as seen:
+def watched() -> Iterator[_Seen]:
+    with _Seen() as seen:
         yield seen
 
 
@@ -127,10 +128,24 @@ def test_logits_of_more_than_a_chunk_are_never_there(chunk: int, weights: str) -
     n_taught = int((labels[:, 1:] != IGNORED).sum())
     assert n_taught > 2 * 48
     share = torch.ones(labels.shape) if weights == "equal" else torch.rand(labels.shape)
-    with largest_tensor() as seen:
+    with watched() as seen:
         (token_losses(hidden, head, labels, chunk)["losses"] * share).sum().backward()
     matrix = VOCABULARY * WIDTH
     assert seen.numbers == max(chunk * VOCABULARY, hidden.numel(), matrix)
-    with largest_tensor() as seen:
+    with watched() as seen:
         plain(hidden, head, labels).sum().backward()
     assert seen.numbers >= 8 * 31 * VOCABULARY
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_without_gradients_a_chunk_costs_one_product(tied: bool) -> None:
+    """Weights of a model that is only read say that they could train."""
+    head, (hidden, labels) = head_of(tied=tied), batch()
+    chunks = -(-int((labels[:, 1:] != IGNORED).sum()) // 8)
+    assert head.weight.requires_grad
+    with watched() as training:
+        trained = token_losses(hidden, head, labels, 8)["losses"]
+    with watched() as reading, torch.no_grad():
+        read = token_losses(hidden, head, labels, 8)["losses"]
+    assert reading.products == chunks < training.products
+    assert torch.equal(read, trained)
