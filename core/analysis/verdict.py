@@ -1,4 +1,4 @@
-"""The verdict card of a run: target, shift, forgetting and cost, each better, worse, or not to be told.
+"""The verdict card of a run: target, shift and forgetting, each better, worse, or not to be told; and what it cost.
 
 A language model is held against its untouched base model, a classifier against the linear probe on the same base model
 and rows: the same head without any training of the body.
@@ -11,10 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from core import metrics
-from core.analysis import forgetting, judged_rows, predictions
+from core.analysis import cost, forgetting, judged_rows, predictions
 from core.analysis.forgetting import NONE, Floor, Word, word
 from core.domain.dataset import Split
 from core.domain.run import Interval, Result, Run
@@ -23,8 +21,6 @@ from core.models import methods
 from core.settings import Settings
 
 UNTOUCHED, PROBED = "the untouched model", "the linear probe"
-COST_FACTOR = 1.5
-"""Seconds of one run against those of another: less than that may be the machine."""
 RUN_PROBE = ("Run the linear probe on the same dataset and base model, in the same experiment: it is what training has "
              "to beat.")
 
@@ -35,7 +31,8 @@ class Line:
 
     subject: str
     """`target`, `shift`, `forgetting` or `cost`."""
-    word: Word
+    word: Word | None
+    """None where something is stated and held against nothing."""
     sentence: str
     metric: str = ""
     """Name of the metric; empty for forgetting and cost."""
@@ -66,9 +63,9 @@ class Verdict:
         """One sentence over the card."""
         target, forgot = self.line("target"), self.line("forgetting")
         said = {Word.BETTER: f"better than {self.against}", Word.WORSE: f"worse than {self.against}",
-                Word.UNCLEAR: f"not told apart from {self.against}"}[target.word]
+                Word.UNCLEAR: f"not told apart from {self.against}"}[target.word or Word.UNCLEAR]
         price = {Word.WORSE: ", and forgot some of what it knew",
-                 Word.BETTER: ", and did not become worse elsewhere"}.get(forgot.word, "")
+                 Word.BETTER: ", and did not become worse elsewhere"}.get(forgot.word or Word.UNCLEAR, "")
         return f"On its own task {said}{price}."
 
 
@@ -92,7 +89,7 @@ def of_run(ended: Ended, *, beside: Sequence[Ended] = (), settings: Settings) ->
     recipe = ended.run.recipe
     if recipe is not None and not recipe.task.labelled:
         lines = [_untouched(ended, split, seeds) for split in (Split.TEST, Split.SHIFT)]
-        lines += [_forgot(ended, seeds), _cost_alone(ended)]
+        lines += [_forgot(ended, seeds), _cost(ended, seeds, None, beside)]
         return Verdict(run=ended.run.id, against=UNTOUCHED, lines=tuple(lines))
     probe = _probe(ended, beside)
     lines = [_probed(ended, split, seeds, probe, settings) for split in (Split.TEST, Split.SHIFT)]
@@ -220,56 +217,25 @@ def _forgot(ended: Ended, seeds: Sequence[Ended]) -> Line:
                 sentence=forgetting.said(f"the texts of the panel{left}", change, floor) + also)
 
 
-def _cost_alone(ended: Ended) -> Line:
-    """Of a language model: the untouched one costs nothing."""
-    result = ended.result
-    seconds = Interval(value=result.seconds, low=result.seconds, high=result.seconds)
-    if not result.trainable_params:
-        return Line(subject="cost", word=Word.UNCLEAR, value=seconds, sentence="Nothing was trained: it costs nothing.")
-    return Line(subject="cost", word=Word.WORSE, value=seconds, difference=seconds,
-                sentence=f"Costs {result.seconds:,.0f} s of training, {result.peak_memory_bytes / 1e9:.2f} GB of memory"
-                         f" and {result.artifact_bytes / 1e6:,.1f} MB to keep; the untouched model costs nothing.")
-
-
 def _cost(ended: Ended, seeds: Sequence[Ended], probe: Ended | None, beside: Sequence[Ended]) -> Line:
-    """Seconds against the probe's: with an interval where both have seeds, else only large factors are called."""
-    if probe is None:
-        return Line(subject="cost", word=Word.UNCLEAR, to_do=RUN_PROBE,
-                    sentence=f"Costs {ended.result.seconds:,.0f} s; there is no probe beside it to compare with.")
-    if probe.run.id == ended.run.id:
-        return Line(subject="cost", word=Word.UNCLEAR, sentence=f"Costs {ended.result.seconds:,.0f} s: this run is the "
-                                                                "probe, the measure for the others.")
-    if probe.result.device != ended.result.device:
-        return Line(subject="cost", word=Word.UNCLEAR, sentence="The probe ran on another device: seconds cannot be "
-                                                                "compared.")
-    mine = [each.result.seconds for each in seeds]
-    theirs = [probe.result.seconds, *(each.result.seconds for each in beside if _same_arm(probe, each))]
-    own, other = float(np.mean(mine)), float(np.mean(theirs))
-    factor = own / max(other, 1e-9)
-    numbers = f"{other:,.0f} s → {own:,.0f} s ({factor:.1f} ×)"
-    if min(len(mine), len(theirs)) > 1:
-        difference = _welch(mine, theirs)
-        verdict, how = word(difference), f"; over {len(mine)} and {len(theirs)} seeds"
-    else:
-        difference = Interval(value=own - other, low=own - other, high=own - other)
-        verdict = (Word.WORSE if factor >= COST_FACTOR else Word.BETTER if factor <= 1 / COST_FACTOR else Word.UNCLEAR)
-        how = f"; from single runs only a factor of {COST_FACTOR} is called"
-    said = {Word.BETTER: "Costs less than", Word.WORSE: "Costs more than", Word.UNCLEAR: "Cannot be told from"}[verdict]
-    return Line(subject="cost", word=verdict, difference=difference,
-                sentence=f"{said} {PROBED}: {numbers}{how}. It trains {ended.result.trainable_params:,} parameters and "
-                         f"takes {ended.result.peak_memory_bytes / 1e9:.2f} GB of memory.")
+    """Judged beside a probe; of a run alone, and of the probe, stated: nothing is dear or cheap by itself."""
+    seconds = Interval(value=ended.result.seconds, low=ended.result.seconds, high=ended.result.seconds)
+    if probe is None or probe.run.id == ended.run.id:
+        return Line(subject="cost", word=None, value=seconds, sentence=cost.stated(ended.result))
+    return _dearer(seeds, seeds_of(probe, beside), PROBED)
 
 
-def _welch(a: Sequence[float], b: Sequence[float]) -> Interval:
-    """The difference of two means with Welch's 95 % interval."""
-    from scipy import stats
+def cost_beside(ended: Ended, other: Ended, *, beside: Sequence[Ended] = (), settled: Sequence[Ended] = ()) -> Line:
+    """What a run costs beside another one. beside, settled: other runs of the experiments of each, for their seeds."""
+    if _same_arm(ended, other):  # two seeds: each for itself
+        beside = settled = ()
+    return _dearer(seeds_of(ended, beside), seeds_of(other, settled), other.name)
 
-    found = stats.ttest_ind(a, b, equal_var=False)
-    gap = float(np.mean(a) - np.mean(b))
-    if not math.isfinite(found.df):
-        return Interval(value=gap, low=gap, high=gap)
-    bounds = found.confidence_interval(0.95)
-    return Interval(value=gap, low=float(bounds.low), high=float(bounds.high))
+
+def _dearer(mine: Sequence[Ended], theirs: Sequence[Ended], against: str) -> Line:
+    verdict, sentence, difference = cost.judged([each.result for each in mine], [each.result for each in theirs],
+                                                against=against)
+    return Line(subject="cost", word=verdict, sentence=sentence, difference=difference)
 
 
 # -- which run is what -------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
 from core.analysis.samples import Samples
 from core.analysis.token_rows import TokenRows
-from core.analysis.verdict import Ended, Verdict
+from core.analysis.verdict import Ended, Line, Verdict
 from core.api import curve_events
 from core.api.data import Data
 from core.api.desk import Desk
@@ -115,7 +115,8 @@ class Runs:
                 or judged_rows.has_base(folder, settings=self._desk.settings))
 
     def verdict(self, ws: str, id: str) -> Verdict | None:
-        """Target, shift, forgetting and cost of a run, each better, worse or not to be told; None without a result.
+        """Target, shift and forgetting of a run, each better, worse or not to be told, and what it cost; None without a
+        result.
 
         Other runs of its experiment are looked at for the probe and for other seeds.
         """
@@ -125,6 +126,16 @@ class Runs:
             return None
         return verdict.of_run(Ended(run=run, result=result, name=names.one(run)), beside=self._beside(ws, run),
                               settings=self._desk.settings)
+
+    def cost(self, ws: str, id: str, other: str, *, called: str) -> Line | None:
+        """What a run cost beside another one, which the sentence calls so; None where one left no result."""
+        run, rival = self.get(ws, id), self.get(ws, other)
+        result, theirs = self.result_of(run), self.result_of(rival)
+        if result is None or theirs is None:
+            return None
+        return verdict.cost_beside(Ended(run=run, result=result, name=names.one(run)),
+                                   Ended(run=rival, result=theirs, name=called),
+                                   beside=self._beside(ws, run), settled=self._beside(ws, rival))
 
     def forgotten(self, ws: str, id: str) -> list[dict[str, Any]]:
         """The forgetting panel of a run, a row a domain (see `core.analysis.forgetting.rows`); empty where nothing was

@@ -141,7 +141,7 @@ def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], nam
     without = [names[i] for i in runs if names[i] not in {line.name for line in lines}]
     if without:
         st.caption(f"Without a curve: {', '.join(map(shell.escape, without))}. "
-                   "A probe is solved in one go; there are no steps to draw.")
+                   "A probe is solved in one go, an untouched model not trained at all; there are no steps to draw.")
 
 
 def _line(comparison: Comparison, run_id: str, run: Run, name: str, x: str,
@@ -174,8 +174,18 @@ def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, 
         if isinstance(test, RightOrWrong):
             _right_or_wrong(test, shell.escape(names[str(a)]), shell.escape(names[str(b)]))
             judged.outcomes(ws, runs, names, str(a), str(b))
+    with shell.guarded():
+        _dearer(ws, str(a), str(b), names)
         shell.link("features", "How do their features differ?", icon=":material/scatter_plot:", a=Side(run=str(a)).text,
                    b=Side(run=str(b)).text)
+
+
+def _dearer(ws: str, a: str, b: str, names: Mapping[str, str]) -> None:
+    """What the first of the two cost beside the second."""
+    line = shell.api().runs.cost(ws, a, b, called=names[b])
+    if line is not None:
+        said = f"{names[a]} {line.sentence[:1].lower()}{line.sentence[1:]}"
+        st.markdown(f":material/timer: {shell.escape(said)}", help=word("memory"))
 
 
 def _right_or_wrong(test: RightOrWrong, a: str, b: str) -> None:

@@ -98,7 +98,8 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
         data = curve_data(shell.api().runs.curves(ws, run_id))
         if run.status is Status.DONE and not data.steps:
             scored = f" {data.metric.heading('validation')}: {data.scores[-1]:.3f}." if data.scores else ""
-            st.caption(f"This method is solved in one go, so there is no learning curve.{scored}")
+            how = "is solved in one go" if run.recipe is None or run.recipe.task.labelled else "trains nothing"
+            st.caption(f"This method {how}, so there is no learning curve.{scored}")
         elif not data.empty:
             total = state.step.get("total_steps")
             drawn = ("curves", ws, run_id, run.attempts, len(data.steps), len(data.scores), total, run.status.final)

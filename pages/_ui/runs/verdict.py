@@ -1,4 +1,4 @@
-"""The verdict card of a run: target, shift, forgetting and cost, each better, worse, or not to be told."""
+"""The verdict card of a run: target, shift and forgetting, each better, worse, or not to be told; and what it cost."""
 
 from __future__ import annotations
 
@@ -31,14 +31,20 @@ def card(ws: str, run: Run) -> None:
         with st.container(border=True, key="verdict"):
             st.markdown(f"**{shell.escape(found.headline)}**")
             for line in found.lines:
-                colour, icon = _LOOK[line.word]
                 with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                     st.markdown(f"**{_SUBJECTS.get(line.subject, line.subject)}**", width=160,
                                 help=word(_HELP[line.subject]) if line.subject in _HELP else None)
-                    st.badge(line.word, icon=icon, color=colour)  # type: ignore[arg-type]
+                    if line.word is not None:
+                        badge(line.word)
                 st.markdown(shell.escape(line.sentence))
                 if line.to_do:
                     st.caption(f":material/lightbulb: {shell.escape(line.to_do)}")
+
+
+def badge(word: str) -> None:
+    """`better`, `worse` or `cannot tell`, in its colour."""
+    colour, icon = _LOOK[word]
+    st.badge(word, icon=icon, color=colour)  # type: ignore[arg-type]
 
 
 def _known(ws: str, run: Run) -> tuple[tuple[str, float], ...]:

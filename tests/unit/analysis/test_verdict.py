@@ -77,8 +77,16 @@ def test_without_a_probe_it_says_what_to_run(tmp_path: Path) -> None:
 
 def test_the_probe_cannot_be_told_from_itself(tmp_path: Path) -> None:
     found = card(ended(tmp_path / "p", SOLVED, right=0.8), home=tmp_path)
-    assert {line.word for line in found.lines} == {Word.UNCLEAR}
-    assert "this run is the probe" in found.line("cost").sentence
+    assert {line.word for line in found.lines if line.subject != "cost"} == {Word.UNCLEAR}
+
+
+def test_what_a_run_cost_is_stated_of_a_run_alone(tmp_path: Path) -> None:
+    for method in (SOLVED, TRAINED):
+        line = card(ended(tmp_path / method, method, right=0.8), home=tmp_path).line("cost")
+        assert line.word is None and line.to_do == ""
+        assert line.sentence == "10 s, 1.00 GB of memory at the peak, 5 trained parameters, 1 MB to keep."
+    untrained = card(ended(tmp_path / "none", TRAINED, right=0.8, trainable_params=0), home=tmp_path)
+    assert untrained.line("cost").sentence == "10 s, 1.00 GB of memory at the peak, nothing trained."
 
 
 def test_cost_is_called_from_large_factors_or_over_seeds(tmp_path: Path) -> None:
@@ -90,6 +98,23 @@ def test_cost_is_called_from_large_factors_or_over_seeds(tmp_path: Path) -> None
     others = [ended(tmp_path / f"{name}{seed}", method, right=0.8, seed=seed, seconds=s + seed / 10)
               for name, method, s in (("p", SOLVED, 10.0), ("n", TRAINED, 13.0)) for seed in (1, 2)]
     assert card(near, probe, *others, home=tmp_path).line("cost").word is Word.WORSE
+
+
+def test_two_runs_beside_each_other_are_judged_by_time_and_memory(tmp_path: Path) -> None:
+    def run(name: str, seconds: float, gigabytes: float, seed: int = 0) -> Ended:
+        return ended(tmp_path / name, TRAINED, right=0.8, seconds=seconds, seed=seed,
+                     peak_memory_bytes=int(gigabytes * 1e9))
+
+    one = run("one", 10.0, 1.0)
+    cases = (("dear", 20.0, 1.0, Word.BETTER, "Costs less than dear: 20 s → 10 s, 1.00 GB → 1.00 GB of memory"),
+             ("large", 10.0, 1.5, Word.BETTER, "Costs less than large"),
+             ("near", 14.0, 1.1, Word.UNCLEAR, "Cannot be told from near in cost"),
+             ("slow but small", 20.0, 0.5, Word.UNCLEAR, "Costs less time, but more memory than slow but small"))
+    for name, seconds, gigabytes, expected, said in cases:
+        line = verdict.cost_beside(one, run(name, seconds, gigabytes))
+        assert line.word is expected and line.sentence.startswith(said), line.sentence
+    seeds = [run(f"seed {seed}", 20.0 + seed, 1.0, seed=seed) for seed in (1, 2)]
+    assert verdict.cost_beside(one, seeds[0], beside=seeds, settled=[one, *seeds]).word is Word.BETTER
 
 
 def test_another_device_is_not_compared(tmp_path: Path) -> None:
@@ -115,7 +140,7 @@ def test_a_language_model_against_the_untouched_one(tmp_path: Path) -> None:
     language = Ended(run=dataclasses.replace(run.run, recipe=recipe), result=result, name="r")
     found = card(language, home=tmp_path)
     assert [(line.subject, str(line.word)) for line in found.lines] == [
-        ("target", "better"), ("shift", "cannot tell"), ("forgetting", "worse"), ("cost", "worse")]
+        ("target", "better"), ("shift", "cannot tell"), ("forgetting", "worse"), ("cost", "None")]
     difference = found.line("target").difference
     assert difference is not None and difference.high - difference.value == pytest.approx(0.02 * np.sqrt(2))
     said = found.line("forgetting").sentence
