@@ -130,6 +130,14 @@ class Features:
         """What each block of a run's language model says, as its last phase measured it; None when it was not."""
         return lens_files.read(Path(self._desk.job(ws, id).folder))
 
+    def frozen(self, ws: str, id: str) -> frozenset[str]:
+        """Blocks that training of a run could not move."""
+        run = self._desk.job(ws, id)
+        facts = self._models.facts(run.recipe.base_model) if run.recipe else None
+        if run.recipe is None or facts is None:
+            return frozenset()
+        return frozenset(name for name, cold in feature_paths.frozen_blocks(run.recipe, facts).items() if cold)
+
     def lens_of_other_seed(self, ws: str, id: str) -> tuple[str, OtherSeed] | None:
         """Another seed of the same arm whose words were measured, too: its id, and the two set against each other. None
         without one."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from core.domain.run import Interval
 from core.plots import palette
 from core.plots.shift_blocks import shade_frozen
-from core.plots.theme import BLOCK_NAMES, Chart, figure, fixed_room, slanted, subplots
+from core.plots.theme import BLOCK_NAMES, Chart, figure, fixed_room, plain, slanted, subplots
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -27,7 +27,7 @@ def curve(names: Sequence[str], frozen: Sequence[bool], *, rank: tuple[Sequence[
     for row, (pair, null, form) in enumerate(((rank, null_rank, "place %{y:,.0f}"),
                                               (log_probability, null_log_probability, "%{y:.2f} nats")), 1):
         for values, name, look in zip(pair, sides, (A, B), strict=True):
-            _line(fig, names, values, name, look, form, row)
+            _line(fig, names, values, plain(name), look, form, row)
         fig.add_scatter(x=list(range(len(names))), y=list(null), name=NULL, mode="lines", row=row, col=1,
                         showlegend=row == 1, line={"color": palette.BASE, "width": 1, "dash": "dot"},
                         hovertemplate=f"{NULL}: {form}<extra></extra>")

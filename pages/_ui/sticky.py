@@ -8,7 +8,7 @@ import streamlit as st
 
 SCRIPT = """
 function reveal(tries) {  // the chosen block, once the strip is drawn
-  const strip = document.querySelector(".st-key-features_look");
+  const strip = document.querySelector('.st-key-features_block [data-testid="stButtonGroup"] > div');
   const chosen = strip && strip.querySelector('[data-selected="true"], [aria-checked="true"], [aria-pressed="true"]');
   if (!chosen) return tries && setTimeout(reveal, 250, tries - 1);
   const [at, inside] = [chosen.getBoundingClientRect(), strip.getBoundingClientRect()];

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from core.domain.dataset import Dataset, Task
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind
+from core.domain.side import Side
 from core.settings import Settings
 from tests.conftest import WORKSPACE, write_dataset
 from tests.ui.conftest import Ended, put_runs, shown
@@ -132,14 +134,40 @@ def test_without_words_the_drawer_says_what_makes_them(measured, settings):
 def test_blocks_are_read_over_all_rows_and_word_by_word(measured):
     at = measured()
     assert not at.exception and not at.error
-    assert "Median place of the true token by block, base model then this run" in alts(at)
+    assert "Median place of the true token by block, base model then LoRA" in alts(at)
+    assert "**LoRA beside the base model that it started from**" in shown(at)
+    assert "After training, on 2 test and validation rows." in shown(at)
     assert "shuffled pairs" in shown(at)
     at.selectbox(key="features_lens_row_all").set_value(1).run()
     assert not at.exception and not at.error
-    assert "**Base model" in shown(at) and "**This run" in shown(at)
+    assert "**Base model" in shown(at) and "**LoRA" in shown(at)
     assert "Table of 3 blocks by 8 tokens" in alts(at)
     at.slider[0].set_value((2, 4)).run()
     assert "Table of 3 blocks by 3 tokens" in alts(at)
+
+
+def test_of_two_runs_it_is_said_whose_numbers_these_are(measured, app, settings, run):
+    """The full run has its own words; the page is on both."""
+    folder = Path(Thaw(settings).runs.get(WORKSPACE, run).folder)
+    (other,) = [r for r in Thaw(settings).runs.all(WORKSPACE) if r.recipe.method == "probe"]
+    theirs = Path(other.folder)
+    shutil.rmtree(theirs)
+    shutil.copytree(folder, theirs)
+    files.write_json(theirs / "recipe.json", dataclasses.replace(other.recipe, base_model="minilm").to_json())
+    measured()
+    at = app("features", run=run, a=Side(run=other.id).text, b=Side(run=run).text)
+    at.session_state["features_layer"] = "Measure it"
+    at.session_state["features_drawer_lens"] = True
+    at.run()
+    assert not at.exception and not at.error, [e.value for e in at.error]
+    assert "LoRA alone, not A against B" in shown(at)
+    whose = next(one for one in at.button_group if (one.key or "").startswith("features_lens_run_"))
+    whose.set_value(other.id).run()
+    assert not at.exception and not at.error
+    assert "was not measured yet" in shown(at)
+    put_words(settings, other.id)
+    at.run()
+    assert "Linear probe alone, not A against B" in shown(at)
 
 
 def test_a_text_shows_where_the_models_differ_beside_chance_and_rounding(measured):

@@ -29,6 +29,8 @@ VIEWS = {View.BASE: "fixed camera", View.UNION: "fitted to both", View.CHANGE: "
 DRAWN = ("side by side", "arrows", "on the way")
 COLOURS = ("label", "prediction", "changed prediction", "change in loss", "typical move", "neighbours kept", "group",
            "domain")
+MOST_PILLS = 16
+"""With more blocks than this, a strip of all of them is longer than a page is wide."""
 MOST_GROUPS = 24
 """With more groups among the rows than this, no colour tells them apart."""
 
@@ -41,6 +43,8 @@ class Chosen:
     b: Side
     names: tuple[str, str]
     """Of both in the words of the page: what tells these two apart."""
+    called: Mapping[str, str]
+    """Id of a run that A or B is a model of -> what it is called here."""
     rows: int
     second: str
     """`shift`, `none`, or the id of a second dataset."""
@@ -86,7 +90,8 @@ def choose(ws: str) -> Chosen | None:
     st.query_params["a"], st.query_params["b"], st.query_params["beside"] = a.text, b.text, second
     st.session_state["_features_a"], st.session_state["_features_b"] = a.text, b.text
     said = names.short([known[id][0] for id in dict.fromkeys((a.run, b.run))], run_list.titles(ws))
-    return Chosen(a=a, b=b, names=(_name(a, said), _name(b, said)), rows=rows, second=second, replayed=replayed)
+    return Chosen(a=a, b=b, names=(_name(a, said), _name(b, said)), called=said, rows=rows, second=second,
+                  replayed=replayed)
 
 
 def _second(ws: str, run: Run, *, steps: bool) -> str:
@@ -285,9 +290,12 @@ def _block(compared: FeatureComparison) -> int:
     names = [b.name for b in compared.shift.blocks]
     if st.session_state.get("features_block") not in names:
         st.session_state["features_block"] = names[-1]
-    picked = st.pills("Block", names, key="features_block", required=True,
-                      help="One unit of depth, in forward order. Map and numbers are about this one; a click on a "
-                           "point of the chart under *Measure it* chooses it, too.")
+    words = ("One unit of depth, in forward order. Map and numbers are about this one; a click on a point of the chart "
+             "under *Measure it* chooses it, too.")
+    if len(names) > MOST_PILLS:
+        picked = st.selectbox("Block", names, key="features_block", help=words, width=200)
+    else:
+        picked = st.pills("Block", names, key="features_block", required=True, help=words)
     return names.index(str(picked)) if picked in names else len(names) - 1
 
 

@@ -35,7 +35,7 @@ def section(ws: str, chosen: bar.Chosen, compared: FeatureComparison, block: int
     keyed = [(str(number), *drawer) for number, drawer in enumerate(drawers)]
     if not compared.dataset.task.labelled:
         keyed.insert(0, ("lens", "What each block says", ":material/translate:",
-                         lambda: lens.section(ws, chosen.b.run, compared, found)))
+                         lambda: lens.section(ws, chosen, found)))
     for key, title, icon, draw in keyed:
         drawer = st.expander(title, icon=icon, key=f"features_drawer_{key}", on_change="rerun")
         if drawer.open:

@@ -3,19 +3,23 @@ training left on text that it is not about."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from core.analysis import Availability, FeatureComparison, LeftBlock, Lens, LensRow, Moved, OtherSeed
+from core.analysis import Availability, LeftBlock, Lens, LensRow, Moved, OtherSeed
+from core.domain.side import Which
 from core.plots import lens_change, lens_curve, lens_left, lens_table
 from core.plots.numbers import measured
 from core.spreadsheets import inert
 from pages._ui import charts, shell
+from pages._ui.features.bar import Chosen
 
-A, B = "base model", "this run"
+BASE = "base model"
 ALL = "all rows"
 PARTS: dict[str, str] = {"blocks": "block by block", "change": "where it changed", "left": "what it left everywhere"}
 ROW_CHARACTERS = 60
@@ -31,20 +35,61 @@ LEFT = ("The mean change of the activations on forty short texts that no run is 
         "tuning speaks up where nobody asked. **0 % when nothing changed.**")
 
 
-def section(ws: str, run: str, compared: FeatureComparison, found: Availability) -> None:
-    """All of it for one run, or what makes it."""
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """A run whose words are shown, and what is known of them."""
+
+    ws: str
+    run: str
+    name: str
+    words: Lens
+
+    @functools.cached_property
+    def frozen(self) -> frozenset[str]:
+        """Blocks that its training could not move."""
+        return shell.api().features.frozen(self.ws, self.run)
+
+    def cold(self, names: Sequence[str]) -> list[bool]:
+        """The same for these blocks."""
+        return [name in self.frozen for name in names]
+
+
+def section(ws: str, chosen: Chosen, found: Availability) -> None:
+    """All of it for one run, or what makes it. A run is held against its own base model, whatever stands beside it:
+    of two runs the other one is a press away."""
+    run = _whose(chosen)
+    name = chosen.called[run]
     words = shell.api().features.lens(ws, run)
     if words is None:
-        _missing(ws, run, compared.rows, found)
+        there = found if run == chosen.b.run else shell.api().features.state(ws, run, rows=chosen.rows)
+        _missing(ws, run, chosen.rows, there)
         return
-    st.caption(f"Of **{shell.escape(compared.names[1])}** after training beside the base model it started from, on "
-               f"{len(words.rows)} test and validation rows.")
+    read = Read(ws=ws, run=run, name=name, words=words)
+    st.markdown(f"**{shell.escape(name)} beside the base model that it started from**")
+    st.caption(f"After training, on {len(words.rows)} test and validation rows{_apart(chosen, name)}.")
     part = st.segmented_control("Look at", list(PARTS), default="blocks", key="features_lens_part", required=True,
                                 format_func=PARTS.__getitem__, label_visibility="collapsed") or "blocks"
-    drawn: dict[str, Callable[[], None]] = {
-        "blocks": lambda: _blocks(run, compared, words), "change": lambda: _change(ws, run, compared, words),
-        "left": lambda: _left(ws, run, compared, words)}
-    drawn[part]()
+    {"blocks": _blocks, "change": _change, "left": _left}[part](read)
+
+
+def _whose(chosen: Chosen) -> str:
+    """Id of the run whose words are shown: that of B, or of A where A is another run's model."""
+    runs = list(dict.fromkeys((chosen.b.run, chosen.a.run)))
+    if len(runs) < 2:
+        return runs[0]
+    return str(st.segmented_control("Whose words", runs, default=runs[0], key=f"features_lens_run_{'_'.join(runs)}",
+                                    required=True, format_func=chosen.called.__getitem__,
+                                    help="Each beside its own base model: what two runs say is not held against "
+                                         "each other, as what was kept of each are other rows and words."))
+
+
+def _apart(chosen: Chosen, name: str) -> str:
+    """Where these are not the numbers of the two models above, whose they are not."""
+    if chosen.a.run != chosen.b.run:
+        return f": {shell.escape(name)} alone, not A against B"
+    if chosen.a.which is Which.BASE and chosen.b.which is Which.FINAL:
+        return ""
+    return ", whichever model or step is chosen above"
 
 
 def _missing(ws: str, run: str, rows: int, found: Availability) -> None:
@@ -79,15 +124,17 @@ def _named(row: LensRow | None, count: int) -> str:
 
 # -- block by block --
 
-def _blocks(run: str, compared: FeatureComparison, words: Lens) -> None:
+def _blocks(read: Read) -> None:
+    words = read.words
     if len(words.names) == 1:
         st.info("Only the last block can be read: this model does more after its blocks than norms and layers do, so "
                 "what the others say would be a guess.", icon=":material/info:")
     row = _row(words, whole=True)
     over = f"{len(words.rows)} rows" if row is None else f"the first {row.shown} taught tokens of row {row.row_id}"
-    frozen = _frozen(compared, words.names)
-    chart = charts.kept(("lens curve", run, compared.key, -1 if row is None else row.row_id),
-                        lambda: _curve(words, row, frozen, over))
+    frozen = read.cold(words.names)
+    place = -1 if row is None else row.row_id
+    chart = charts.kept(("lens curve", read.run, read.name, words.precision, words.kl, place),
+                        lambda: _curve(words, row, frozen, over, name=read.name))
     charts.show(chart, key="features_lens_curve", help=READ)
     st.caption(f"Over {over}; the dotted line is chance: the true token of another place (shuffled pairs).")
     moved = [block.name for block, cold in zip(words.blocks, frozen, strict=True) if cold and block.base != block.tuned]
@@ -98,7 +145,7 @@ def _blocks(run: str, compared: FeatureComparison, words: Lens) -> None:
         st.caption("Choose a row to see its words block by block.")
         return
     part = _window(row, words.tokens(row))
-    for column, side, name in zip(st.columns(2), ("base", "tuned"), (A, B), strict=True):
+    for column, side, name in zip(st.columns(2), ("base", "tuned"), (BASE, read.name), strict=True):
         said, tokens = words.said(row, side, part), words.tokens(row)[:row.shown][part]
         with column:
             chart = lens_table.table(words.names, tokens, top=said.top, rank=said.rank, probability=said.probability,
@@ -108,14 +155,14 @@ def _blocks(run: str, compared: FeatureComparison, words: Lens) -> None:
                "the nearer the true token is to the first place. Point at a cell for its place and probability.")
 
 
-def _curve(words: Lens, row: LensRow | None, frozen: Sequence[bool], over: str) -> Any:
+def _curve(words: Lens, row: LensRow | None, frozen: Sequence[bool], over: str, *, name: str) -> Any:
     found = words.averages(row)
     return lens_curve.curve(
         words.names, frozen, rank=([b.base.rank for b in found], [b.tuned.rank for b in found]),
         log_probability=([b.base.log_probability for b in found], [b.tuned.log_probability for b in found]),
         null_rank=[b.tuned.null_rank for b in found],
         null_log_probability=[b.tuned.null_log_probability for b in found],
-        sides=(A, B), over=over)
+        sides=(BASE, name), over=over)
 
 
 def _window(row: LensRow, tokens: list[str]) -> slice:
@@ -127,22 +174,18 @@ def _window(row: LensRow, tokens: list[str]) -> slice:
     return slice(first - 1, min(last, first - 1 + most))
 
 
-def _frozen(compared: FeatureComparison, names: Sequence[str]) -> list[bool]:
-    cold = {block.name: block.frozen for block in compared.shift.blocks}
-    return [cold.get(name, False) for name in names]
-
-
 # -- where it changed --
 
-def _change(ws: str, run: str, compared: FeatureComparison, words: Lens) -> None:
-    _yardsticks(words, _other_seed(ws, run))
+def _change(read: Read) -> None:
+    words = read.words
+    _yardsticks(words, _other_seed(read))
     row = _row(words, whole=False)
     if row is None:
         return
     kl, before, after = (words.of(row, name) for name in ("kl", "base", "tuned"))
     high = max(LEAST_DARK, float(np.quantile(words.arrays["kl"], 0.99)))
     floor = words.floor.high if words.floor else None
-    chart = charts.kept(("lens text", run, compared.key, row.row_id), lambda: lens_change.text(
+    chart = charts.kept(("lens text", read.run, words.precision, words.kl, row.row_id), lambda: lens_change.text(
         words.tokens(row), kl, before=np.exp(before), after=np.exp(after), high=high, floor=floor))
     charts.show(chart, key="features_lens_text", help=KL)
     st.caption(f"The taught tokens of row {row.row_id}, from its beginning; below each its KL in nats, the darker "
@@ -185,28 +228,29 @@ def _moved(found: Sequence[Moved], rose: bool) -> None:
                  alt="; ".join(f"{line['Token']} {line['From']} to {line['To']}" for line in lines[:5]))
 
 
-def _other_seed(ws: str, run: str) -> OtherSeed | None:
-    found = shell.api().features.lens_of_other_seed(ws, run)
+def _other_seed(read: Read) -> OtherSeed | None:
+    found = shell.api().features.lens_of_other_seed(read.ws, read.run)
     return found[1] if found else None
 
 
 # -- what it left everywhere --
 
-def _left(ws: str, run: str, compared: FeatureComparison, words: Lens) -> None:
+def _left(read: Read) -> None:
+    words = read.words
     if not words.left:
         st.info("This could not be measured: the model does more after its blocks than norms and layers do, or its "
                 "tokenizer cuts the texts too short.", icon=":material/info:")
         return
-    seeds = _other_seed(ws, run)
+    seeds = _other_seed(read)
     names = [block.name for block in words.left]
     share = [block.size / block.typical if block.typical else 0.0 for block in words.left]
     agreement = [block.agreement for block in words.left]
     same = list(seeds.agreement) if seeds and len(seeds.agreement) == len(names) else None
-    chosen = st.select_slider("Block", names, value=names[_middle(share)], key=f"features_lens_block_{run}",
+    chosen = st.select_slider("Block", names, value=names[_middle(share)], key=f"features_lens_block_{read.run}",
                               help="Whose words are listed below. What the last blocks left is closest to what the "
                                    "model will say.")
     place = names.index(str(chosen))
-    charts.show(lens_left.left(names, _frozen(compared, names), share=share, agreement=agreement, seeds=same,
+    charts.show(lens_left.left(names, read.cold(names), share=share, agreement=agreement, seeds=same,
                                selected=place), key="features_lens_left", help=LEFT)
     block = words.left[place]
     if not block.words:
