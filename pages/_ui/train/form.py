@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -49,9 +50,11 @@ def dataset(ws: str) -> str:
 
 
 def model_name(model_id: str) -> str:
-    """What a model is called in the name of an experiment."""
+    """What a model is called in the name of an experiment; one in a folder as the folder is."""
     entry = next((model for model in shell.api().models.bundled() if model.id == model_id), None)
-    return entry.name.split(" (")[0] if entry else model_id
+    if entry:
+        return entry.name.split(" (")[0]
+    return Path(model_id).name if Path(model_id).is_absolute() else model_id
 
 
 def task_of(ws: str, dataset_ref: str) -> Task:
