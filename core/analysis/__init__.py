@@ -9,6 +9,7 @@ Two sides (`core.domain.side`) on the way to the Features page:
     shift_report, report_cache      the numbers and maps of two aligned sides, and how they are kept
     feature_comparison              all that the page opens with
     lens, lens_files                what each block of a language model says, in words
+    row_looks                       how its rows and blocks are drawn
     over_training, seed_similarity  one block over recorded steps; two seeds of one arm
     breaks, downloads               numbers broken on purpose; what can be taken away
 

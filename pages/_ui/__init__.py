@@ -2,7 +2,7 @@
 
 - `sitemap`: the registry of pages. `shell`: what every page needs (guard, workspace, façade, links).
 - `guard`: errors in three parts. `server`: what stands between the network and the pages.
-- `words`: the glossary. `live`: progress of runs and jobs. `arms`: names and colours of runs. `charts`, `point_map`,
+- `words`: the glossary. `live`: progress of runs and jobs. `charts`, `point_map`,
   `pictures`: how these are shown. `devices`: the machine and downloads.
 - `data/` (Data and Dataset), `train/`, `runs/` (Runs and Run), `compare/`, `features/`: the parts of one page each.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.domain.recipe import LoraSpec, Recipe
 from core.domain.run import JobKind, Run, Status
-from pages._ui import arms
+from core.planning import arms
 
 
 def run(id: str, method: str = "lora", **fields: Any) -> Run:

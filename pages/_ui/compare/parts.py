@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from core.domain.run import Result, Run
 from core.domain.side import Side
-from core.metrics import METRICS, Metric, primary
+from core.metrics import METRICS, Metric
 from core.metrics.paired import RightOrWrong
-from core.planning import names as run_names
 from core.plots import budgets, confusion, curves, intervals, learn_forget
-from core.plots.intervals import Point
+from core.share import results
 from core.spreadsheets import inert
-from pages._ui import arms, charts, leaks, shell
+from pages._ui import charts, leaks, shell
 from pages._ui.compare import judged, label_budgets
-from pages._ui.train import recipe_form
 from pages._ui.words import word
 
 if TYPE_CHECKING:
@@ -30,13 +26,7 @@ def load(ws: str, ids: Sequence[str]) -> dict[str, tuple[Run, Result]]:
     """Run and result of each id, best first by the metric that decides, on test rows; runs without it last."""
     api = shell.api()
     found = {i: (api.runs.get(ws, i), result) for i in ids if (result := api.runs.result(ws, i, complete=True))}
-    metric = primary(name for _, result in found.values() for name in result.metrics.get("test", {}))
-    return dict(sorted(found.items(), key=lambda item: _merit(item[1][1], metric), reverse=True))
-
-
-def _merit(result: Result, metric: Metric | None) -> float:
-    interval = result.metrics.get("test", {}).get(metric.name) if metric else None
-    return metric.sign * interval.value if metric and interval else -math.inf
+    return results.best_first(found)
 
 
 def same_rows(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
@@ -48,14 +38,6 @@ def same_rows(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) 
         groups = "; ".join(", ".join(members) for members in by_hash.values())
         st.warning(f"**These runs were judged on different test rows**, so their numbers say nothing about each other. "
                    f"Comparable among themselves: {groups}.", icon=":material/warning:")
-
-
-def points(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], split: str, metric: Metric) -> list[Point]:
-    """One point a run that has this metric."""
-    looks = arms.looks([run for run, _ in runs.values()])
-    return [Point(name=names[i], whole=run_names.whole(run), value=v.value, low=v.low, high=v.high,
-                  index=arms.index(run.recipe), own_look=looks[i], parameters=result.trainable_params)
-            for i, (run, result) in runs.items() if (v := result.metrics.get(split, {}).get(metric.name))]
 
 
 def quality(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> Metric | None:
@@ -79,7 +61,7 @@ def quality(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) ->
                                          help=word("shift set"), label_visibility="collapsed") or split
     metric = choices[name]
     st.caption(metric.explanation)
-    found = points(runs, names, split, metric)
+    found = results.points(runs, names, split, metric)
     if len(found) < 2:  # one dot is no chart
         st.markdown(f"**{shell.escape(intervals.finding(found, metric, split))}**")
         return metric
@@ -130,9 +112,7 @@ def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], nam
         options = [*choices, TRAINING_LOSS]
         what = st.segmented_control("Curve", options, default=options[0], key="curve_y", required=True) or options[0]
     metric = choices.get(what)
-    looks = arms.looks([run for run, _ in runs.values()])
-    lines = [replace(line, own_look=looks[i], whole=run_names.whole(run)) for i, (run, _) in runs.items()
-             if (line := _line(comparison, i, run, names[i], x, metric))]
+    lines = results.lines(comparison.curves, runs, names, x=x, metric=metric)
     chart = curves.overlay(lines, x=x, metric=metric)
     if any(len(line.x) > 1 for line in lines):
         charts.show(chart, key="overlay")
@@ -142,19 +122,6 @@ def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], nam
     if without:
         st.caption(f"Without a curve: {', '.join(map(shell.escape, without))}. "
                    "A probe is solved in one go, an untouched model not trained at all; there are no steps to draw.")
-
-
-def _line(comparison: Comparison, run_id: str, run: Run, name: str, x: str,
-          metric: Metric | None) -> curves.Line | None:
-    """The curve of a run; None where it reported nothing of the kind. metric: None for the training loss."""
-    found = comparison.curves.get(run_id)
-    x_key, y_key = {"steps": "step"}.get(x, x), metric.name if metric else "loss"
-    rows = (found.evals if metric else found.steps) if found else []
-    kept = [row for row in rows if x_key in row and y_key in row]
-    if not kept:
-        return None
-    return curves.Line(name=name, x=[row[x_key] for row in kept], y=[row[y_key] for row in kept],
-                       index=arms.index(run.recipe))
 
 
 def paired(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], metric: Metric | None) -> None:
@@ -226,15 +193,9 @@ def differences(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], 
         st.caption(same if len(runs) > 1 else "Choose a second run to see what differs.")
         return
     ids = list(comparison.ids)
-    rows = [{"Setting": recipe_form.label(field)} | {names[i]: _text(v) for i, v in zip(ids, values, strict=True)}
+    rows = [{"Setting": results.setting(field)} |
+            {names[i]: results.setting_text(v) for i, v in zip(ids, values, strict=True)}
             for field, values in comparison.differences.items()]
     st.dataframe(inert(rows), hide_index=True, key="differences",
                  column_config={"Setting": st.column_config.TextColumn(pinned=True)},
                  alt="Settings in which the recipes differ: " + ", ".join(r["Setting"] for r in rows))
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    words = {True: "yes", False: "no"} if isinstance(value, bool) else {None: "all"} if value is None else {}
-    return words.get(value) or (f"{value:g}" if isinstance(value, float) else str(value))

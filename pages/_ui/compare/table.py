@@ -8,21 +8,15 @@ from typing import Any
 import streamlit as st
 
 from core.api import SeedGroup
-from core.domain.run import Interval, Result, Run, Status
+from core.domain.run import Result, Run, Status
 from core.metrics import METRICS, Metric
 from core.planning import names as names_of
-from core.plots.numbers import measured
+from core.share import results
 from core.spreadsheets import inert, records_to_csv
 from pages._ui import guard, leaks, shell
 from pages._ui.words import word
 
-SECONDS_ALONE = ("Without downloads; passes over the base model that runs share are counted at what they took, "
-                 "whoever ran them.")
 MEMORY = word("memory")
-SECONDS_ADDED = "What the run adds to others: without those passes."
-AFTER = "validation"
-"""These rows also chose the checkpoint: their numbers stand at the end."""
-
 
 CSV_FIELDS = ("trainable_params", "total_params", "seconds", "marginal_seconds", "shared_seconds",
               "estimated_memory_bytes", "peak_memory_bytes", "artifact_bytes", "precision", "device", "dataset_hash")
@@ -35,8 +29,8 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str],
     without: names of runs that ended without a result -> how, in words.
     """
     without = without or {}
-    scores = _scores([result for _, result in runs.values()])
-    rows = [_row(names[i], run, result, scores) for i, (run, result) in runs.items()]
+    scores = results.scores([result for _, result in runs.values()])
+    rows = [results.row(names[i], run, result, scores) for i, (run, result) in runs.items()]
     rows += [{"Run": name, "State": how, **{metric.heading(split): "–" for split, metric in scores}}
              for name, how in without.items()]
     if all(row["State"] == Status.DONE.value for row in rows):
@@ -46,8 +40,8 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str],
         **{metric.heading(split): st.column_config.TextColumn(help=metric.explanation) for split, metric in scores},
         "Trained": st.column_config.NumberColumn(format="compact", help=word("trained parameters")),
         "All parameters": st.column_config.NumberColumn(format="compact"),
-        "Seconds alone": st.column_config.NumberColumn(format="%.0f", help=SECONDS_ALONE),
-        "Seconds added": st.column_config.NumberColumn(format="%.0f", help=SECONDS_ADDED),
+        "Seconds alone": st.column_config.NumberColumn(format="%.0f", help=results.SECONDS_ALONE),
+        "Seconds added": st.column_config.NumberColumn(format="%.0f", help=results.SECONDS_ADDED),
         "Memory estimated": st.column_config.NumberColumn(format="bytes", help=f"Before the start. {MEMORY}"),
         "Memory measured": st.column_config.NumberColumn(format="bytes", help=f"At the highest moment. {MEMORY}"),
         "Artifact": st.column_config.NumberColumn(format="bytes", help=word("artifact")),
@@ -73,7 +67,7 @@ def seeds(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
     arms = names_of.short([runs[group.ids[0]][0] for group in groups], seeds=False)
     for group in groups:
         row: dict[str, Any] = {"Arm": arms[group.ids[0]], "Seeds": len(group.ids)}
-        rows.append(row | {metric.heading("test"): _text(group.metrics.get(metric.name)) for metric in shown})
+        rows.append(row | {metric.heading("test"): results.text(group.metrics.get(metric.name)) for metric in shown})
     spoken = "; ".join(_spoken(f"{row['Arm']}, {row['Seeds']} seeds,", row, shown) for row in rows)
     config = {metric.heading("test"): st.column_config.TextColumn(help=metric.explanation) for metric in shown}
     st.dataframe(inert(rows), hide_index=True, key="seeds", column_config=config,
@@ -96,31 +90,9 @@ def _seed_groups(ws: str, measured: tuple[tuple[str, float], ...]) -> tuple[Seed
     return shell.api().experiments.seed_groups(ws, [i for i, _ in measured])
 
 
-def _scores(results: Sequence[Result]) -> list[tuple[str, Metric]]:
-    """The split and metric pairs that any of these has; the first metric on test rows always."""
-    splits = dict.fromkeys(("test", *(split for result in results for split in result.metrics)))
-    found = [(split, metric) for split in splits for metric in METRICS
-             if any(metric.name in result.metrics.get(split, {}) for result in results)]
-    return found or [("test", METRICS[0])]
-
-
-def _text(interval: Interval | None) -> str:
-    return measured(interval.value, interval.low, interval.high) if interval else "–"
-
-
 def _spoken(name: str, row: Mapping[str, Any], metrics: Sequence[Metric]) -> str:
     """A row in words, with the first of these metrics."""
     return " ".join([name, *(f"{metric.on('test')} {row[metric.heading('test')]}" for metric in metrics[:1])])
-
-
-def _row(name: str, run: Run, result: Result, scores: Sequence[tuple[str, Metric]]) -> dict[str, Any]:
-    cells = {(split, metric): _text(result.metrics.get(split, {}).get(metric.name)) for split, metric in scores}
-    judged = {metric.heading(split): text for (split, metric), text in cells.items() if split != AFTER}
-    chosen = {metric.heading(split): text for (split, metric), text in cells.items() if split == AFTER}
-    costs = {"Trained": result.trainable_params, "All parameters": result.total_params, "Seconds alone": result.seconds,
-             "Seconds added": result.marginal_seconds, "Memory estimated": result.estimated_memory_bytes,
-             "Memory measured": result.peak_memory_bytes, "Artifact": result.artifact_bytes}
-    return {"Run": name, "State": run.status.value} | judged | costs | chosen | {"Whole name": names_of.whole(run)}
 
 
 def _csv(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], without: Mapping[str, str]) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from core.analysis import FeatureComparison
+from core.analysis import FeatureComparison, row_looks
 from core.plots import shift_rows
 from pages._ui import charts, guard, shell
 
@@ -16,41 +16,17 @@ _SEARCHED = "_features_searched"
 NEIGHBOURS = 5
 BESIDE = 520
 """Pixels that the rows beside the map take; more of them are scrolled to."""
-HOVER_CHARACTERS, CARD_CHARACTERS, LINE_CHARACTERS = 90, 320, 110
+CARD_CHARACTERS, LINE_CHARACTERS = 320, 110
 
 
 def hover(compared: FeatureComparison, block: int) -> list[str]:
-    """What a point says, line by line: class, the beginning of its text, how many neighbours it kept."""
-    rows = compared.shift.blocks[block].rows
-    kept = [f"kept {k:.0f} of 10 neighbours" if k == k else "" for k in (10 * rows.kept).tolist()]
-    names = [_class(compared, compared.labels, row) or _origin(compared, row) for row in range(len(kept))]
-    words = _opening(compared.key, compared)
-    return ["\n".join(part for part in parts if part) for parts in zip(names, words, kept, strict=True)]
+    """What a point says, line by line."""
+    return row_looks.hover(compared, block, openings=_openings(compared.key, compared))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _opening(key: str, _compared: FeatureComparison) -> list[str]:
-    """The beginning of each row's text; nothing for pictures, which the canvas shows themselves."""
-    if _compared.pictures:
-        return [""] * len(_compared.contents)
-    return [_short(content[:4 * HOVER_CHARACTERS], HOVER_CHARACTERS) for content in _compared.contents]
-
-
-def html(text: str) -> str:
-    """Hover text as Plotly reads it."""
-    head, *rest = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split("\n")
-    return "<br>".join([f"<b>{head}</b>", *(_wrap(line) for line in rest)])
-
-
-def _wrap(text: str) -> str:
-    """Two lines instead of one long one."""
-    middle = text.find(" ", len(text) // 2)
-    return text if len(text) < 50 or middle < 0 else f"{text[:middle]}<br>{text[middle + 1:]}"
-
-
-def _short(text: str, most: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[:most].rsplit(' ', 1)[0]}…"
+def _openings(key: str, _compared: FeatureComparison) -> list[str]:
+    return row_looks.openings(_compared)
 
 
 def section(compared: FeatureComparison, block: int, selection: Sequence[int]) -> None:
@@ -148,41 +124,29 @@ def _kinds(compared: FeatureComparison, block: int, selection: Sequence[int]) ->
     return {k: out[k] for k in (*first, *(k for k in out if k not in first))}
 
 
-def _class(compared: FeatureComparison, values: np.ndarray | None, row: int) -> str:
-    """Name of a row's class; empty where unknown."""
-    if values is None or not 0 <= values[row] < len(compared.classes):
-        return ""
-    return compared.classes[int(values[row])]
-
-
-def _origin(compared: FeatureComparison, row: int) -> str:
-    """The second dataset's name for its rows; empty for the others."""
-    return compared.second.name if compared.second and compared.aligned.of_second[row] else ""
-
-
 def _card(compared: FeatureComparison, block: int, row: int, *, alone: bool = False) -> None:
     """One row; alone: with its neighbours, else they are asked for."""
     rows = compared.shift.blocks[block].rows
     with st.container(border=True):
         with st.container(horizontal=True, gap="small"):
-            if label := _class(compared, compared.labels, row):
+            if label := row_looks.class_of(compared, compared.labels, row):
                 st.badge(shell.escape(label), color="gray", icon=":material/label:")
             if not rows.target[row]:
-                st.badge(shell.escape(_origin(compared, row)) or "shift row", color="violet")
+                st.badge(shell.escape(row_looks.origin_of(compared, row)) or "shift row", color="violet")
             for side, values in zip("AB", (compared.predictions_a, compared.predictions_b), strict=True):
-                if guess := _class(compared, values, row):
+                if guess := row_looks.class_of(compared, values, row):
                     right = guess == label
                     st.badge(f"{side}: {shell.escape(guess)}", color="green" if right else "red",
                              icon=":material/check:" if right else ":material/close:")
         if compared.pictures:
             st.image(compared.contents[row], width=160)
         else:
-            st.markdown(shell.escape(_short(compared.contents[row], CARD_CHARACTERS)))
+            st.markdown(shell.escape(row_looks.short(compared.contents[row], CARD_CHARACTERS)))
         moved = f"moved {rows.distance[row]:.2f} typical distances" if np.isfinite(rows.distance[row]) else ""
         kept = f"kept {10 * rows.kept[row]:.0f} of 10 neighbours" if np.isfinite(rows.kept[row]) else ""
         change = compared.loss_change
         loss = f"loss {change[row]:+.2f} nats a token" if change is not None and np.isfinite(change[row]) else ""
-        origin = f" of {shell.escape(_origin(compared, row))}" if _origin(compared, row) else ""
+        origin = f" of {shell.escape(row_looks.origin_of(compared, row))}" if row_looks.origin_of(compared, row) else ""
         st.caption(" · ".join(part for part in (loss, moved, kept, f"row {compared.row_ids[row]}{origin}") if part))
         if alone:
             _neighbours(compared, block, row)
@@ -208,10 +172,10 @@ def _near(compared: FeatureComparison, name: str, own: list[int], other: list[in
     st.markdown(f"Nearest in **{shell.escape(name)}**")
     for place in own:
         kept = place in other
-        label = _class(compared, compared.labels, place) or _origin(compared, place)
+        label = row_looks.class_of(compared, compared.labels, place) or row_looks.origin_of(compared, place)
         if compared.pictures:
             st.image(compared.contents[place], width=64, caption=f"{label} ({'kept' if kept else word})")
             continue
         mark = ":gray[:material/equal: kept]" if kept else icon
         bold = f"**{shell.escape(label)}** " if label else ""
-        st.markdown(f"{mark} {bold}{shell.escape(_short(compared.contents[place], LINE_CHARACTERS))}")
+        st.markdown(f"{mark} {bold}{shell.escape(row_looks.short(compared.contents[place], LINE_CHARACTERS))}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from core.analysis import FeatureComparison, View
+from core.analysis import FeatureComparison, View, row_looks
 from core.analysis import downloads as files
 from core.errors import ThawError
 from core.plots import point_scene, shift_map
@@ -149,7 +149,7 @@ class _Drawing:
     def chart(self, selected: list[int], share: float) -> Chart:
         """The same as a figure, for files. selected: places of the rows that are marked."""
         drawn, rows = self.drawn, self.compared.shift.blocks[self.block].rows
-        hover = [cards.html(text) for text in cards.hover(self.compared, self.block)]
+        hover = [row_looks.html(text) for text in cards.hover(self.compared, self.block)]
         common: dict[str, Any] = {"row_ids": self.compared.row_keys.tolist(), "names": self.compared.names,
                                   "selected": selected, "hover": hover}
         if self.way == "arrows":
@@ -163,59 +163,11 @@ class _Drawing:
 
 def _drawing(compared: FeatureComparison, drawn: Map, look: bar.Look) -> _Drawing:
     return _Drawing(compared=compared, drawn=drawn, block=look.block,
-                    colours=colouring(compared, look.block, look.colour), way=look.way)
+                    colours=row_looks.colouring(compared, look.block, look.colour), way=look.way)
 
 
 def _share() -> float:
     return float(st.session_state.get(SHARE, 0.5))
-
-
-def colouring(compared: FeatureComparison, block: int, colour: str) -> Colouring:
-    """The colour of every row."""
-    rows, n = compared.shift.blocks[block].rows, len(compared.row_ids)
-    if colour == "typical move":
-        moved = np.isfinite(rows.distance).any()
-        high = float(np.nanpercentile(rows.distance, 98) or 1.0) if moved else 1.0
-        return Colouring(title="Move", values=rows.distance, low=0.0, high=high)
-    if colour == "change in loss" and compared.loss_change is not None:
-        most = float(np.nanpercentile(np.abs(compared.loss_change), 98)) or 1.0
-        return Colouring(title="Change in loss, nats", values=compared.loss_change, low=-most, high=most)
-    if colour == "group" and compared.groups is not None:
-        known = np.unique(compared.groups[compared.groups >= 0])
-        numbers = np.where(compared.groups < 0, -1.0, np.searchsorted(known, compared.groups).astype(float))
-        return _classes("Group", numbers, tuple(f"group {number}" for number in known), compared)
-    if colour == "neighbours kept":
-        return Colouring(title="Neighbours kept", values=rows.kept, low=0.0, high=1.0)
-    if colour == "domain":
-        names: tuple[str, ...] = ("target rows",) if compared.second else ("target rows", compared.shift_words)
-        return _classes("Domain", (~rows.target).astype(float), names, compared)
-    if colour == "changed prediction" and compared.predictions_a is not None and compared.predictions_b is not None:
-        classes = ("same prediction", "fixed", "broken", "changed otherwise")
-        return _classes("Prediction", _change(compared), classes, compared)
-    title, values = "Label", compared.labels
-    if colour == "prediction":
-        title, values = "Prediction of B", compared.predictions_b
-    return _classes(title, np.full(n, -1.0) if values is None else values.astype(float), compared.classes, compared)
-
-
-def _classes(title: str, values: np.ndarray, classes: tuple[str, ...], compared: FeatureComparison) -> Colouring:
-    """Colours by class, and the rows of a second dataset in their own, whatever the target rows are coloured by."""
-    if compared.second is None:
-        return Colouring(title=title, values=values, classes=classes)
-    values = np.where(compared.aligned.of_second, len(classes), values)
-    return Colouring(title=title, values=values, classes=classes, second=compared.shift_words)
-
-
-def _change(compared: FeatureComparison) -> np.ndarray:
-    """0 same, 1 fixed, 2 broken, 3 changed from one wrong class to another, −1 where a side predicted nothing."""
-    a, b, sides = compared.predictions_a, compared.predictions_b, compared.correct()
-    if a is None or b is None:
-        return np.full(len(compared.row_ids), -1.0)
-    out = np.where(a == b, 0.0, 3.0)
-    if sides is not None:
-        out[sides[0]], out[sides[1]] = 1.0, 2.0
-    out[(a < 0) | (b < 0)] = -1.0
-    return out
 
 
 def _selectable(drawing: _Drawing) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.analysis import CARDS, FeatureComparison
+from core.analysis import CARDS, FeatureComparison, row_looks
 from core.domain.recipe import TAUGHT_TOKENS
 from core.domain.run import Interval
 from core.plots import shift_blocks
@@ -104,7 +104,7 @@ def where(compared: FeatureComparison, block: int, seeds: tuple[float | None, ..
     found = compared.shift.blocks
     fitting = seeds if seeds and len(seeds) == len(found) else None
     lines = charts.kept(("where", compared.key, compared.names, compared.shift_words, block, fitting),
-                        lambda: _where(compared, block, fitting))
+                        lambda: row_looks.where(compared, block, fitting))
     table = charts.kept(("block map", compared.key, block), lambda: _block_map(compared, block))
     left, right = st.columns([3, 2])
     with left:
@@ -119,18 +119,6 @@ def where(compared: FeatureComparison, block: int, seeds: tuple[float | None, ..
                        "the self-test of this page.")
         if seeds:
             st.caption("The dashed grey line compares two seeds of this arm: how similar is similar.")
-
-
-def _where(compared: FeatureComparison, block: int, seeds: tuple[float | None, ...] | None) -> Chart:
-    found = compared.shift.blocks
-    return shift_blocks.where(
-        [b.name for b in found], [b.frozen for b in found], cka=[_value(b.cka) for b in found],
-        cka_low=[b.cka.low if b.cka else None for b in found], cka_high=[b.cka.high if b.cka else None for b in found],
-        kept=[b.knn_overlap for b in found], chance=found[-1].knn_overlap_chance,
-        displacement=[b.displacement for b in found], displacement_shift=[b.displacement_shift for b in found],
-        probe_base=[_value(b.base.probe_accuracy) for b in found],
-        probe_tuned=[_value(b.tuned.probe_accuracy) for b in found], majority=compared.shift.majority, yardstick=seeds,
-        selected=block, second=compared.shift_words if compared.second else "")
 
 
 def _block_map(compared: FeatureComparison, block: int) -> Chart:

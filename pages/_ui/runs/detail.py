@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
 from core import tasks
@@ -14,15 +12,12 @@ from core.planning import names
 from core.planning.knobs import KNOBS, value
 from core.plots import curves as curve_plots
 from core.plots.numbers import count, duration, measured, share, size
+from core.share import results
 from pages._ui import charts, downloads, guard, leaks, live, shell, teaching
 from pages._ui.compare import judged
 from pages._ui.runs import changed, samples, tally, verdict
 from pages._ui.train import recipe_form
 from pages._ui.words import word
-
-if TYPE_CHECKING:
-    from core.api import Curves
-
 
 SEEN_S = 20.0
 """Seconds after which a page of a run that has ended looks whether the run is still there."""
@@ -95,7 +90,7 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
             verdict.card(ws, run)
             measurements(ws, run, result, planned=_planned(run, state))
             changed.section(ws, run, result)
-        data = curve_data(shell.api().runs.curves(ws, run_id))
+        data = results.run_curves(shell.api().runs.curves(ws, run_id))
         if run.status is Status.DONE and not data.steps:
             scored = f" {data.metric.heading('validation')}: {data.scores[-1]:.3f}." if data.scores else ""
             how = "is solved in one go" if run.recipe is None or run.recipe.task.labelled else "trains nothing"
@@ -112,17 +107,6 @@ def _panel(ws: str, run_id: str, was_final: bool) -> None:
         teaching.of_run(ws, run)
         for note in state.notes:
             st.caption(f":material/info: {shell.escape(note)}")
-
-
-def curve_data(curves: Curves) -> curve_plots.RunCurves:
-    """The store's points as what the chart takes."""
-    metric = primary(curves.evals[-1] if curves.evals else ()) or METRICS[0]
-    evals = [point for point in curves.evals if metric.name in point]
-    return curve_plots.RunCurves(
-        steps=[p["step"] for p in curves.steps], losses=[p["loss"] for p in curves.steps],
-        eval_steps=[p["step"] for p in evals],
-        eval_losses=[] if metric.name == "loss" else [p["loss"] for p in evals],
-        scores=[p[metric.name] for p in evals], metric=metric)
 
 
 def _planned(run: Run, state: live.RunState) -> int | None:

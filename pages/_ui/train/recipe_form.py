@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.domain.recipe import Recipe
-from core.planning.knobs import KNOBS, Knob, knob, value, with_value
+from core.planning.knobs import KNOBS, Knob, value, with_value
 
 ELSEWHERE = ("seed", "label_budget")
 """Fields that the Train page has widgets of its own for."""
@@ -50,16 +50,6 @@ def apply(recipe: Recipe, changes: Mapping[str, Any], knobs: Collection[str]) ->
 def uses(knobs: Collection[str], field: str) -> bool:
     """Whether a method with these knobs uses a dotted field; naming `freeze` covers all of `freeze.…`."""
     return field in knobs or field.split(".")[0] in knobs
-
-
-def label(field: str) -> str:
-    """What a dotted recipe field is called on screen."""
-    others = {"method": "Method", "effort": "Effort", "base_model": "Base model", "dataset": "Dataset", "task": "Task",
-              "freeze.frozen": "Frozen blocks", "freeze.train_patterns": "Trained in frozen blocks"}
-    try:
-        return knob(field).label
-    except KeyError:
-        return others.get(field, field)
 
 
 def _widget(k: Knob, current: Any, *, key: str, placeholder: str) -> Any:

@@ -1,4 +1,4 @@
-"""Which colour, marker and dash a run has in the charts of several. What it is called: `core.planning.names`."""
+"""Which colour, marker and dash a run has in the charts of several. What it is called: `names`."""
 
 from __future__ import annotations
 
