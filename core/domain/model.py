@@ -97,6 +97,10 @@ class SharedPart:
     """Number of parameters that several blocks share; what one block alone uses is counted there."""
 
 
+KEPT, KEPT_HALF, KEPT_BESIDE, KEPT_HALF_BESIDE, KEPT_PAIRS = "fp32", "bf16", "fp32 beside", "bf16 beside", "pairs"
+"""Names in `ModelFacts.kept`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
     """What one inspection of a base model on disk measured; written to `facts.json` beside the weights.
@@ -150,6 +154,11 @@ class ModelFacts:
     model saved without it), None in facts of a version that did not look."""
     tied_head: bool = False
     """Whether that layer is the embedding once more: one set of weights, frozen and trained with the embeddings."""
+    kept: dict[str, float] | None = None
+    """Language models, in a batch with padding: what is kept for backward against `activation_bytes_per_block`, by
+    what it computes in and whether adapters train `beside` frozen weights; and `pairs`: bytes a block keeps in fp32 for
+    every two tokens of a row, where attention has no fused kernel. None in facts of a version that did not measure
+    it."""
     schema_version: int = 1
 
     @property

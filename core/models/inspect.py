@@ -13,7 +13,7 @@ from torch import nn
 from core.domain.dataset import Content, Task
 from core.domain.model import ModelFacts
 from core.errors import ModelError, NotFoundError, ThawError
-from core.models import blocks, facts, fetch, language, limits, load, sharing, tokens, trial
+from core.models import blocks, facts, fetch, kept, language, limits, load, sharing, tokens, trial
 from core.models import folder as folder_module
 from core.models.blocks import Stack
 from core.models.processors import PictureProcessor
@@ -32,7 +32,8 @@ def inspect_model(model_id: str, *, settings: Settings, measure: bool = False) -
     `measure` says so.
     """
     known = facts.read(model_id, settings)
-    looked_for = (known.shared, known.refusals, known.bf16_fails, known.vocabulary) if known else (None,)
+    looked_for = (known.shared, known.refusals, known.bf16_fails, known.vocabulary,
+                  known.kept if known.vocabulary else {}) if known else (None,)
     if known is not None and None not in looked_for and not measure:
         return known
     folder = fetch.local(model_id, settings) if facts.is_local(model_id) else facts.folder(model_id, settings)
@@ -93,9 +94,11 @@ def _measured(model_id: str, body: nn.Module, folder: Path, *, revision: str, so
                                 bf16_fails=trial.bf16_fails(network, inputs))
     del network
     ahead = "input_ids" not in inputs or trial.looks_ahead(body, inputs)
+    held = {} if ahead else kept.measure(body, stack, inputs["input_ids"][0], half=not found.bf16_fails,
+                                         total=sum(found.activation_bytes_per_block.values()))
     found = dataclasses.replace(found, refusals=trial.refusals(folder, found, body, inputs))
     del body
-    return dataclasses.replace(found, **({"vocabulary": 0} if ahead else _language_facts(folder, found)))
+    return dataclasses.replace(found, kept=held, **({"vocabulary": 0} if ahead else _language_facts(folder, found)))
 
 
 def _language_facts(folder: Path, found: ModelFacts) -> dict[str, Any]:

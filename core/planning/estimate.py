@@ -15,7 +15,7 @@ from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.recipe import PAGED_ADAMW, Recipe, steps_an_epoch
 from core.models import methods
-from core.planning import budget, footprint, own_head
+from core.planning import budget, footprint, language_memory, own_head
 from core.planning.footprint import SHARE_AVAILABLE, UNKNOWN_DEVICE
 
 EFFICIENCY = 0.5
@@ -127,17 +127,22 @@ def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int,
     moments = 2 if resolve.optimizer(recipe, device) == PAGED_ADAMW else 8  # bytes: two of 8 bits, or two in fp32
 
     packed = footprint.bytes_per_4bit_weight(recipe.quantization)
-    held = (own_head.weight_bytes(recipe, facts, device, packed) if own_head.applies(recipe) else parts.weight_bytes)
+    own = own_head.applies(recipe)
+    held = own_head.weight_bytes(recipe, facts, device, packed) if own else parts.weight_bytes
+    activations = language_memory.activations if own else footprint.activations
+    earlier = language_memory.before_training if own else footprint.published_pass
 
     def build(checkpointing: bool) -> MemoryEstimate:
-        kept = footprint.activations(recipe, facts=facts, device=device, checkpointing=checkpointing)
+        kept = activations(recipe, facts=facts, device=device, checkpointing=checkpointing)
+        if recipe.gradient_accumulation > 1:  # gradients of a batch wait while the next is read
+            kept += 4 * parts.trainable
         training = MemoryEstimate(
             weights=held + footprint.autocast_copies(parts, recipe, facts, device),
             gradients=4 * parts.trainable,
             optimizer=0 if solved else moments * parts.trainable,
             activations=kept, adapters=4 * parts.adapter, available=available,
             runtime=footprint.runtime(recipe, device))
-        more = footprint.published_pass(recipe, facts=facts, device=device) - training.total
+        more = earlier(recipe, facts=facts, device=device) - training.total
         return dataclasses.replace(training, weights=training.weights + max(0, more))
 
     plain = build(recipe.gradient_checkpointing == "on")

@@ -177,7 +177,7 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
     """
     pictures = tasks.card(recipe.task).unit is Unit.PICTURE
     units = recipe.batch_size * (1 if pictures else recipe.max_length)
-    kept = {b.name: _per_unit(b, facts) for b in facts.blocks}
+    kept = {b.name: per_unit(b, facts) for b in facts.blocks}
     share = FORWARD_PICTURE_SHARE if pictures else FORWARD_SHARE
     read = FORWARD_ROWS if pictures else forward_tokens(recipe.max_length)
     card = methods.card_of(recipe.method)
@@ -191,8 +191,6 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
             boundary = (sum(trained) / KEPT_PER_INPUT if pictures else 4 * facts.hidden_size * len(trained)) * units
             held = min(held, boundary + (1 + share) * max(trained) * units)
     together = max(held, _forward_only(recipe, facts)) * _activation_share(recipe, facts, device)
-    if own_head.applies(recipe):
-        together += own_head.loss_bytes(recipe, facts, device)
     if card.adapter and in_four_bits(recipe) and device.kind == "cuda" and precision(recipe, device) != "fp32":
         inputs = sum(layer.in_features for layer in card.adapter.layers(recipe, facts.blocks))
         together += FOUR_BIT_INPUT_BYTES * inputs * units
@@ -203,7 +201,7 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
 def _forward_only(recipe: Recipe, facts: ModelFacts) -> float:
     """Bytes in fp32 of what is in memory at once in a pass that keeps nothing."""
     pictures = tasks.card(recipe.task).unit is Unit.PICTURE
-    longest = max((_per_unit(block, facts) for block in facts.blocks), default=0.0)
+    longest = max((per_unit(block, facts) for block in facts.blocks), default=0.0)
     if pictures:
         return FORWARD_PICTURE_SHARE * longest * FORWARD_ROWS
     return FORWARD_SHARE * longest * forward_tokens(recipe.max_length)
@@ -213,8 +211,6 @@ def _activation_share(recipe: Recipe, facts: ModelFacts, device: Device) -> floa
     """Activations in the precision in force against fp32."""
     if precision(recipe, device) == "fp32":
         return 1.0
-    if own_head.applies(recipe):
-        return own_head.HALF_PRECISION_ACTIVATIONS
     return HALF_PRECISION_MAPS if facts.has_batch_norm else HALF_PRECISION_ACTIVATIONS
 
 
@@ -228,7 +224,7 @@ def forward_tokens(max_length: int) -> int:
     return min(FORWARD_ROWS * max_length, max(FORWARD_TOKENS, max_length))
 
 
-def _per_unit(block: Block, facts: ModelFacts) -> float:
+def per_unit(block: Block, facts: ModelFacts) -> float:
     """Measured bytes a token (or picture), else the transformer formula 34 · width · 2 (Korthikanti et al. 2022,
     section 4, in fp32).
     """

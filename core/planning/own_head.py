@@ -14,9 +14,6 @@ from core.models import methods
 CHUNK_BYTES = {"cpu": 100_000_000, "cuda": 1_000_000_000}
 """Logits that are there together, as `core.models.chunked_loss` bounds them."""
 BYTES_A_LOGIT = 8
-HALF_PRECISION_ACTIVATIONS = 0.8
-"""What a block keeps for backward under bf16 autocast against fp32: products halve, but a gated block's products are
-each cast by themselves, and norms, rotations and the residual stream stay fp32."""
 
 
 def applies(recipe: Recipe) -> bool:
@@ -60,18 +57,25 @@ def weight_bytes(recipe: Recipe, facts: ModelFacts, device: Device, packed: floa
     return round(total + (4 if trained(recipe, facts) else table) * parameters(facts))
 
 
+def chunk_bytes(facts: ModelFacts, device: Device, tokens: int) -> int:
+    """Bytes of the logits that are there together."""
+    most = CHUNK_BYTES.get(device.kind, CHUNK_BYTES["cpu"])
+    return min(most, BYTES_A_LOGIT * (facts.vocabulary or 0) * tokens)
+
+
 def loss_bytes(recipe: Recipe, facts: ModelFacts, device: Device) -> int:
-    """Bytes of the loss while all activations are there: logits of a chunk; where the output layer (or the embedding
-    that it is) trains, its gradient, and in half precision its product and its copy."""
+    """Bytes of the loss while all activations are there: the last states once more, with their gradient, and logits of
+    a chunk; where the output layer (or the embedding that it is) trains, its gradient, and in half precision its
+    product and its copy."""
     vocabulary = facts.vocabulary or 0
     tokens = recipe.batch_size * recipe.max_length
-    chunk = min(CHUNK_BYTES.get(device.kind, CHUNK_BYTES["cpu"]), BYTES_A_LOGIT * vocabulary * tokens)
+    found = chunk_bytes(facts, device, tokens) + 8 * facts.hidden_size * tokens
     card = methods.card_of(recipe.method)
     tied_trains = facts.tied_head and not (card.adapter or card.solved or plan(recipe, facts).is_frozen("embeddings"))
-    if not (tied_trains or trained(recipe, facts)):
-        return chunk
     half = precision(recipe, device) != "fp32"
-    return chunk + vocabulary * facts.hidden_size * (4 + (4 if half else 0))
+    if tied_trains or trained(recipe, facts):
+        found += vocabulary * facts.hidden_size * (4 + (4 if half else 0))
+    return found
 
 
 def flops_per_token(facts: ModelFacts) -> float:

@@ -1,0 +1,98 @@
+"""Memory of a language model while it trains: what its blocks keep, the loss over its vocabulary, and what is there
+before it trains.
+
+Counted from causes. Held from step to step: weights (`own_head.weight_bytes`), moments, adapters. At the end of the
+forward pass on top of these: what trained blocks keep for backward, half precision's copies of trained matrices, and
+the loss. Measured / estimated with SmolLM2 and five other shapes: `docs/language-models.md`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from core.domain.device import Device
+from core.domain.model import (
+    KEPT,
+    KEPT_BESIDE,
+    KEPT_HALF,
+    KEPT_HALF_BESIDE,
+    KEPT_PAIRS,
+    ModelFacts,
+    Weights,
+)
+from core.domain.recipe import Recipe
+from core.domain.resolve import precision
+from core.models import methods
+from core.planning import footprint, own_head
+
+UNMEASURED = {KEPT: 1.0, KEPT_HALF: 0.68, KEPT_BESIDE: 0.92, KEPT_HALF_BESIDE: 0.6, KEPT_PAIRS: 0.0}
+"""`ModelFacts.kept` of models that an earlier version looked at (six families: 0.54-0.70 under bf16, 0.53-0.66 beside
+adapters): products halve, each cast by itself; norms, rotations and the residual stream stay fp32."""
+PUBLISHED_BYTES = 2
+"""A weight in its file, which is mapped into memory while fp32 weights are made of it."""
+
+
+def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpointing: bool) -> int:
+    """Bytes beyond weights, moments and adapters at the peak of training, validation included."""
+    tokens = recipe.batch_size * recipe.max_length
+    trained = _trained(recipe, facts, device)  # of each block: bytes for the batch
+    inside = footprint.FORWARD_SHARE * max(trained, default=0.0)
+    held = sum(trained)
+    if checkpointing and trained:
+        held = min(held, 4.0 * facts.hidden_size * len(trained) * tokens + max(trained))
+    at_loss = held + max(inside, own_head.loss_bytes(recipe, facts, device)) if trained else 0.0
+    card = methods.card_of(recipe.method)
+    four_bit = footprint.in_four_bits(recipe)
+    if card.adapter and four_bit and device.kind == "cuda" and precision(recipe, device) != "fp32":
+        inputs = sum(layer.in_features for layer in card.adapter.layers(recipe, facts.blocks))
+        at_loss += footprint.FOUR_BIT_INPUT_BYTES * inputs * tokens
+    read = footprint.forward_tokens(recipe.max_length)
+    unpacked = _largest_matrix(facts) * (4 if precision(recipe, device) == "fp32" else 2) if four_bit else 0
+    mask = footprint.MASK_BYTES * recipe.max_length * (read if card.solved else max(read, tokens))
+    return math.ceil(max(at_loss, _reading(recipe, facts, device)) + mask + unpacked)
+
+
+def before_training(recipe: Recipe, *, facts: ModelFacts, device: Device) -> int:
+    """Bytes in all while the weights are loaded, and while the untouched model reads the rows that the run is judged
+    on, for which it is still in fp32."""
+    if methods.card_of(recipe.method).weights is not Weights.PRETRAINED:
+        return 0
+    whole = facts.parameters + own_head.parameters(facts)
+    loaded = (4 + (PUBLISHED_BYTES if device.kind == "cpu" else 0)) * whole
+    half = precision(recipe, device) != "fp32"
+    table = 2 * (facts.vocabulary or 0) * facts.hidden_size if half else 0  # the output layer in the products' type
+    judged = 4 * whole + table + _reading(recipe, facts, device)
+    return math.ceil(max(loaded, judged)) + footprint.runtime(recipe, device)
+
+
+def share(recipe: Recipe, facts: ModelFacts, device: Device, *, beside: bool) -> float:
+    """What is kept for backward against the measured bytes of blocks that train in fp32."""
+    half = precision(recipe, device) != "fp32"
+    name = (KEPT_HALF_BESIDE if beside else KEPT_HALF) if half else (KEPT_BESIDE if beside else KEPT)
+    return (facts.kept or {}).get(name, UNMEASURED[name])
+
+
+def _trained(recipe: Recipe, facts: ModelFacts, device: Device) -> list[float]:
+    """Bytes that each block from the first trained one on keeps of a batch."""
+    card = methods.card_of(recipe.method)
+    if card.solved:
+        return []
+    tokens = recipe.batch_size * recipe.max_length
+    factor = share(recipe, facts, device, beside=card.adapter is not None)
+    factor *= 1.0 + (card.adapter.kept if card.adapter else 0.0)
+    pairs = (facts.kept or UNMEASURED).get(KEPT_PAIRS, 0.0) * recipe.max_length * tokens
+    opened = facts.blocks[footprint.first_trained(recipe, facts):]
+    return [factor * footprint.per_unit(block, facts) * tokens + (pairs if block.index else 0.0) for block in opened]
+
+
+def _reading(recipe: Recipe, facts: ModelFacts, device: Device) -> float:
+    """Bytes of a pass that keeps nothing: one block's inside, and the logits of a chunk."""
+    longest = max((footprint.per_unit(block, facts) for block in facts.blocks), default=0.0)
+    tokens = footprint.forward_tokens(recipe.max_length)
+    factor = share(recipe, facts, device, beside=False)
+    return footprint.FORWARD_SHARE * factor * longest * tokens + own_head.chunk_bytes(facts, device, tokens)
+
+
+def _largest_matrix(facts: ModelFacts) -> int:
+    return max((layer.in_features * layer.out_features for block in facts.blocks for layer in block.linear_layers),
+               default=0)
