@@ -9,7 +9,7 @@ from core import files
 from core.settings import Settings
 
 FOLDER = "logs"
-WEB, WORKER, SUPERVISOR = f"{FOLDER}/web.log", f"{FOLDER}/worker.log", f"{FOLDER}/supervisor.log"
+WEB, WORKER, SUPERVISOR, SERVING = (f"{FOLDER}/{name}.log" for name in ("web", "worker", "supervisor", "serving"))
 """Below the data folder."""
 LIMIT_BYTES = 5_000_000
 _FORMAT = "%(asctime)s %(process)d %(name)s %(levelname)s %(message)s"

@@ -55,6 +55,12 @@ class Settings:
     supervisor_idle_s: float = field(default=1800.0,
                                      metadata={"help": "Seconds without runs and visitors until the supervisor ends"})
 
+    serving_gb: float = field(default=0.0, metadata={
+        "help": "Memory in GB that the models of Try it may take; 0 is two fifths of the machine's. Running jobs come "
+                "first"})
+    serving_idle_s: float = field(default=600.0, metadata={
+        "help": "Seconds without a question until the process that holds the models of Try it ends"})
+
     @property
     def model_roots(self) -> tuple[Path, ...]:
         """Folders below which a base model may be named by its path."""

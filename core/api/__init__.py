@@ -1,7 +1,7 @@
 """The façade that pages and the command line call: everything Thaw can do, by workspace, without torch.
 
 `Thaw` is composed of its subjects: `thaw.data`, `.mending`, `.models`, `.experiments`, `.runs`, `.features`,
-`.teaching`, one file each.
+`.teaching`, `.playground`, one file each.
 Training happens in worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a
 workspace refuses ids of other workspaces with NotFoundError.
 """
@@ -23,6 +23,7 @@ from core.api.experiments import Experiments
 from core.api.features import Features
 from core.api.mending import Mending, ShiftLook
 from core.api.models import Models
+from core.api.playground import Offered, Playground
 from core.api.runs import Runs
 from core.api.take_home import TakeHome
 from core.api.teaching import Teaching
@@ -37,12 +38,16 @@ from core.jobs import launch
 from core.planning.recipes import MethodChoice
 from core.recorded import WORKSPACE as RECORDED
 from core.recorded import Card
+from core.serving.client import ServerGone
+from core.serving.question import MOST_SIDES, MOST_TOKENS, Answers, Drawing, State, same
+from core.serving.question import Answer as TriedAnswer
 from core.settings import Settings
 
-__all__ = ["RECORDED", "SHOWN_COLUMNS", "Answer", "Asked", "AugmentedRow", "Card", "Changes", "Comparison",
-           "ComparisonRow", "Curves", "Data", "Experiments", "Features", "JudgedRows", "Leaks", "Mending",
-           "MethodChoice", "Models", "Progress", "RowPage", "Runs", "SeedGroup", "ShiftLook", "Step", "TablePreview",
-           "Thaw", "TokenRows"]
+__all__ = ["MOST_SIDES", "MOST_TOKENS", "RECORDED", "SHOWN_COLUMNS", "Answer", "Answers", "Asked", "AugmentedRow",
+           "Card", "Changes", "Comparison", "ComparisonRow", "Curves", "Data", "Drawing", "Experiments", "Features",
+           "JudgedRows", "Leaks", "Mending", "MethodChoice", "Models", "Offered", "Playground", "Progress", "RowPage",
+           "Runs", "SeedGroup", "ServerGone", "ShiftLook", "State", "Step", "TablePreview", "Thaw", "TokenRows",
+           "TriedAnswer", "same"]
 
 
 class Thaw:
@@ -59,6 +64,7 @@ class Thaw:
         self.experiments = Experiments(self._desk, data=self.data, models=self.models, runs=self.runs)
         self.teaching = Teaching(self._desk)
         self.take_home = TakeHome(data=self.data, runs=self.runs)
+        self.playground = Playground(self._desk, models=self.models, runs=self.runs)
         self.features = Features(self._desk, data=self.data, models=self.models, runs=self.runs)
 
     @staticmethod

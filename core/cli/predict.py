@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import values
 from core.cli import output
-from core.domain import codec
-from core.domain.dataset import Content, RowSource, Task
+from core.domain.dataset import Content, RowSource
 from core.domain.side import Side, Which
 from core.errors import DataError, NotFoundError
 from core.settings import Settings
@@ -64,7 +63,7 @@ def new_rows(name: str, run_dir: Path, *, text: str | None, settings: Settings, 
     """The rows that `--input` names: a file or folder, or the text itself."""
     from core.data import new_rows as reader
 
-    task, source = _source(run_dir, settings, workspace)
+    task, source = values.recipe(run_dir).task, reader.source_of(run_dir, settings, workspace)
     if not name.strip():
         raise DataError("There is nothing to predict.", why="The input is empty.", remedy="Give a text or a file.")
     path = Path(name).expanduser()
@@ -106,24 +105,6 @@ def _conversations(path: Path, source: RowSource, settings: Settings) -> NewRows
     return NewRows(name=path.name, rows_read=len(texts) + len(found.left_out), content=texts, key="conversation",
                    row=tuple(int(row) for row in found.row_id), left_out=tuple(found.left_out),
                    shown=[conversations.readable(text) for text in texts])
-
-
-def _source(run_dir: Path, settings: Settings, workspace: str) -> tuple[Task, RowSource | None]:
-    """What a run looks at, and where its rows came from: kept with it, or (a run of an earlier version) with its
-    dataset."""
-    recipe = values.recipe(run_dir)
-    task = recipe.task
-    kept = run_dir / "artifact" / "source.json"
-    if kept.is_file():
-        return task, codec.from_json(RowSource, values.document(kept))
-    from core.data import library
-
-    own = run_dir.parent.parent.name if run_dir.parent.name == "runs" else workspace
-    for place in dict.fromkeys((own, workspace)):
-        if (settings.home / "workspaces" / place).is_dir() and (
-                dataset := library.find(recipe.dataset, settings=settings, workspace=place)):
-            return task, dataset.row_source
-    return task, None
 
 
 def _looks_like_a_file(name: str) -> bool:

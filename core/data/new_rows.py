@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from core import values
 from core.data import encodings, tables
 from core.data import source as sources
 from core.data.new_columns import text_table
@@ -21,6 +22,7 @@ from core.data.readers import folders, pictures
 from core.data.readers.table import Table
 from core.data.report import LeftOut, several
 from core.data.source import Source
+from core.domain import codec
 from core.domain.dataset import Content, Depth, RowSource, Task
 from core.errors import DataError
 from core.settings import Settings
@@ -75,6 +77,22 @@ def read(path: Path, *, source: RowSource | None, task: Task, text: str | None, 
                       for item in found.left_out[:3])
     raise DataError(f"No row of {found.name} can be predicted.", remedy="Mend these rows, or choose another file.",
                     why=f"{several(found.rows_read, 'row was', 'rows were')} read. {first[:1].upper()}{first[1:]}.")
+
+
+def source_of(run_dir: Path, settings: Settings, workspace: str = "") -> RowSource | None:
+    """Where the rows of a run came from: kept with it, or (a run of an earlier version) with its dataset, in the
+    workspace that the folder lies in or the one named."""
+    from core.data import library
+
+    recipe, kept = values.recipe(run_dir), run_dir / "artifact" / "source.json"
+    if kept.is_file():
+        return codec.from_json(RowSource, values.document(kept))
+    own = run_dir.parent.parent.name if run_dir.parent.name == "runs" else workspace
+    for place in dict.fromkeys(filter(None, (own, workspace))):
+        if (settings.home / "workspaces" / place).is_dir() and (
+                dataset := library.find(recipe.dataset, settings=settings, workspace=place)):
+            return dataset.row_source
+    return None
 
 
 # -- what a path holds -------------------------------------------------------------------------------------------------

@@ -36,6 +36,8 @@ from core.training.inputs import Inputs
 
 LABELS_FILE, HEAD_FILE, BASE_HEAD_FILE, WEIGHTS_FILE, ADAPTER = (
     "labels.json", "head.safetensors", "base_head.safetensors", "weights.safetensors", "adapter")
+UNTRAINED = {Which.BASE: Weights.PRETRAINED, Which.FOUR_BIT: Weights.FOUR_BIT}
+"""Sides that hold nothing of a run's training -> how their weights are held."""
 T = TypeVar("T")
 SOURCE_FILE = "source.json"
 """Where the rows came from (`RowSource`): columns, template, depth of pictures."""
@@ -107,18 +109,18 @@ class LoadedModel:
 
 
 def load(side: Side, *, settings: Settings, device: str | None = None) -> LoadedModel:
-    """The model of a finished run, named by its folder: after training, or (`Which.BASE`) the pretrained body as
-    published with the probe's head, nothing of this run's training.
+    """The model of a finished run, named by its folder: after training, or (`Which.BASE`, in 4 bits `Which.FOUR_BIT`)
+    the pretrained body as published with the probe's head, nothing of this run's training.
 
     Raises NotFoundError when the run left no artifact, or has no such side to predict with (a recorded step, the base
     side of a run from scratch); RecipeError when the base model's files are not those that the run was trained on.
     """
     side.check_as_trained()
-    if side.which not in (Which.BASE, Which.FINAL):
+    if side.which is Which.STEP:
         raise NotFoundError("This model has no head to predict with.",
                             why="A run keeps heads for its base model and for what training ended with.",
                             remedy="Predict with one of these two.")
-    run_dir, base = side.folder, side.which is Which.BASE
+    run_dir, base = side.folder, side.which in UNTRAINED
     folder = run_dir / "artifact"
     if not (folder / LABELS_FILE).is_file():
         raise NotFoundError("This run has no artifact yet.", why=f"{folder.name}/ is missing in its folder.",
@@ -140,7 +142,7 @@ def load(side: Side, *, settings: Settings, device: str | None = None) -> Loaded
     card = methods.get(recipe.method).card
     task = _read(folder / LABELS_FILE, lambda data: tasks.get(recipe.task).load(folder, data))
     network = task.build(facts_module.folder(recipe.base_model, settings), recipe=recipe, facts=facts,
-                         weights=Weights.PRETRAINED if base else card.weights, dropout=0.0,
+                         weights=UNTRAINED.get(side.which, card.weights), dropout=0.0,
                          compute_dtype=compute_dtype(precision), device=where)
     if solved or not base:  # else the base model's own head is there
         network.head.load_state_dict(load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE)))

@@ -34,6 +34,7 @@ PAGES: dict[str, Entry] = {
     "run": Entry("Run", ":material/subdirectory_arrow_right:", shows="run"),
     "compare": Entry("Compare", ":material/stacked_line_chart:"),
     "features": Entry("Features", ":material/scatter_plot:"),
+    "try_it": Entry("Try it", ":material/chat:", takes_files=True),
     "glossary": Entry("Words", ":material/menu_book:"),
 }
 """File name in `pages/` (which is the address, too) -> the page, in the order of the navigation. The first one opens at

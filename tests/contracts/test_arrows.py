@@ -18,7 +18,7 @@ UI_MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts)
 WEB_MODULES = ["core.api", "core.store", "core.plots", "core.shift", "core.data.library", "core.data.ingest",
                "core.data.bundled", "core.metrics", "core.jobs.launch", "core.jobs.supervisor", "core.models.catalogue",
                "core.models.facts", "core.models.methods", "core.planning.effort", "core.planning.estimate",
-               "core.tasks", "core.__main__"]
+               "core.tasks", "core.serving.client", "core.__main__"]
 
 
 def loaded_by(*statements: str) -> list[set[str]]:

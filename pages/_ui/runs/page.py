@@ -25,6 +25,8 @@ def one(ws: str) -> None:
     detail.heading(ws, run)
     detail.siblings(ws, run)
     actions.bar(ws, run)
+    if run.status.final and run.recipe and not shell.recorded() and shell.api().take_home.size_bytes(ws, run.id):
+        shell.link("try_it", "Try it on your own input", icon=":material/chat:", run=run.id)
     detail.damage(ws, run)
     detail.panel(ws, run)
     detail.rows(ws, run)

@@ -14,7 +14,7 @@ from core.settings import Settings
 from core.training import artifact
 
 
-@pytest.mark.parametrize(("which", "step"), [(Which.STEP, 3), (Which.FOUR_BIT, None)])
+@pytest.mark.parametrize(("which", "step"), [(Which.STEP, 3)])
 def test_a_model_without_a_head_does_not_predict(which: Which, step: int | None, tmp_path: Path,
                                                  settings: Settings) -> None:
     with pytest.raises(NotFoundError, match="no head"):

@@ -1,0 +1,129 @@
+"""Trying models: what can be asked, asking, and what they answer. The models live in a process of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core import files, tasks
+from core.api.desk import Desk
+from core.api.models import Models
+from core.api.runs import Runs
+from core.data import conversations
+from core.data.conversations import Turn
+from core.domain.dataset import Content, Shape, Task
+from core.domain.model import Weights
+from core.domain.run import JobKind, Run
+from core.domain.side import Side, Which
+from core.errors import DataError, NotFoundError
+from core.models import methods
+from core.planning import names
+from core.planning import recipes as planning
+from core.serving import client
+from core.serving.question import Answers, Drawing, Question
+
+TUNED, BASE, FOUR_BIT = "tuned", "Base model", "Base model in 4 bits"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offered:
+    """A side that can be asked, or why it cannot."""
+
+    side: Side
+    name: str
+    reason: str = ""
+    """Why it cannot be asked; empty when it can."""
+
+
+class Playground:
+    """Models of a workspace, asked by hand."""
+
+    def __init__(self, desk: Desk, *, models: Models, runs: Runs) -> None:
+        self._desk = desk
+        self._models = models
+        self._runs = runs
+
+    def usable(self, ws: str) -> list[Run]:
+        """Runs that left a model, newest first."""
+        return [run for run in self._runs.all(ws, kind=JobKind.TRAIN) if _has_model(run)]
+
+    def shape(self, ws: str, id: str) -> Shape:
+        """Whether a language run learned from passages or from conversations."""
+        about = files.read_json(Path(self._runs.get(ws, id).folder) / "artifact" / "labels.json") or {}
+        return Shape(about.get("shape", Shape.TEXT))
+
+    def sides(self, ws: str, id: str) -> list[Offered]:
+        """What can be asked beside each other: the base model of a run, the same in 4 bits, the run, and the other runs
+        of its task."""
+        run = self._runs.get(ws, id)
+        if run.recipe is None or not _has_model(run):
+            raise NotFoundError("This run left no model to try.", why="It has not ended well, or its files are gone.",
+                                remedy="Choose a run that is done, or resume this one.")
+        task = run.recipe.task
+        same = [other for other in self.usable(ws) if other.recipe and other.recipe.task is task and other.id != id]
+        called = names.short([run, *same])
+        headless = tasks.card(task).new_head and not (Path(run.folder) / "artifact" / "base_head.safetensors").is_file()
+        no_head = "it started from a random head, so there is none for its base model" if headless else ""
+        return [Offered(side=Side(run=id, which=Which.BASE), name=BASE, reason=no_head),
+                Offered(side=Side(run=id, which=Which.FOUR_BIT), name=FOUR_BIT,
+                        reason=no_head or self._not_in_four_bits(run, task)),
+                *(Offered(side=Side(run=each.id), name=called[each.id]) for each in (run, *same))]
+
+    def ask(self, ws: str, sides: Sequence[Side], *, visitor: str, texts: Sequence[str] = (),
+            picture: Path | None = None, drawing: Drawing | None = None) -> str:
+        """Ask up to four sides the same; returns what `look` is given. texts: one, or one a side.
+
+        Starts the process that holds the models where it is not there, which takes some seconds. Raises ThawErrors for
+        an empty or far too long text, for no picture, and for runs of other workspaces.
+        """
+        runs = [self._runs.get(ws, side.run) for side in sides]
+        for run in runs:
+            if not _has_model(run):
+                raise NotFoundError(f"{names.one(run)} left no model to try.", remedy="Choose a run that is done.")
+        if picture is not None:
+            self._check_upload(ws, picture)
+        elif any(run.recipe and run.recipe.task.content is Content.PICTURE for run in runs):
+            raise DataError("There is nothing to try.", why="No picture was chosen.",
+                            remedy="Choose a picture, take one, or paste one.")
+        here = tuple(replace(side, run=str(Path(run.folder).absolute())) for side, run in zip(sides, runs, strict=True))
+        return client.ask(Question(sides=here, visitor=visitor, texts=tuple(texts), drawing=drawing or Drawing(),
+                                   picture=str(picture.absolute()) if picture else ""), self._desk.settings)
+
+    def look(self, handle: str, *, known: int = -1, wait_s: float = 0.0) -> tuple[Answers, int]:
+        """(how far it is, version); see `core.serving.client.look`."""
+        return client.look(handle, self._desk.settings, known=known, wait_s=wait_s)
+
+    def stop(self, handle: str) -> None:
+        """Stop answering; what was said stays."""
+        client.cancel(handle, self._desk.settings)
+
+    @staticmethod
+    def conversation(asked: Sequence[str], answered: Sequence[str]) -> str:
+        """A conversation as a text to ask with: questions and answers in turn, a question last."""
+        turns = [Turn(conversations.USER, asked[0])]
+        for answer, question in zip(answered, asked[1:], strict=True):
+            turns += [Turn(conversations.ASSISTANT, answer), Turn(conversations.USER, question)]
+        return conversations.dump(turns)
+
+    def _not_in_four_bits(self, run: Run, task: Task) -> str:
+        """Why the base model cannot be held in 4 bits; empty where it can."""
+        assert run.recipe is not None
+        facts = self._models.facts(run.recipe.base_model)
+        if facts is None:
+            return "its base model is not on this machine"
+        rounding = [method.card.name for method in methods.REGISTRY.values() if method.card.weights is Weights.FOUR_BIT]
+        reasons = [planning.why_not(name, facts, self._models.device(), task) for name in rounding]
+        return "" if None in reasons else next(iter(reasons), None) or "no method holds weights so"
+
+    def _check_upload(self, ws: str, path: Path) -> None:
+        from core.data import uploads
+
+        home = uploads.folder(self._desk.settings, ws).resolve()
+        if not path.resolve().is_relative_to(home) or not path.is_file():
+            raise NotFoundError("This picture is no longer there.", why="Uploads are kept for a day.",
+                                remedy="Choose it again.")
+
+
+def _has_model(run: Run) -> bool:
+    return run.status.final and (Path(run.folder) / "artifact" / "labels.json").is_file()

@@ -1,0 +1,90 @@
+"""What a loaded side makes of a question."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from core.data import new_rows
+from core.domain.dataset import Content
+from core.domain.side import Side
+from core.errors import DataError
+from core.models.language import LanguageNetwork
+from core.serving import proof, speech
+from core.serving.question import Answer, Question, State
+from core.settings import Settings
+from core.training import artifact
+from core.training.artifact import LoadedModel
+
+
+class Loaded:
+    """A side in memory, and the files it came from."""
+
+    def __init__(self, side: Side, settings: Settings) -> None:
+        """Raises ThawErrors of `artifact.load`, and DataError where a file of it is damaged."""
+        self.side, self.settings = side, settings
+        self.files = proof.files_of(side, settings)
+        try:
+            self.model: LoadedModel = artifact.load(side, settings=settings)
+        except (SafetensorError, json.JSONDecodeError) as error:
+            raise DataError(f"The model in {side.folder.name}/artifact cannot be loaded.",
+                            why=f"A file of it is damaged ({str(error)[:160]}).",
+                            remedy="Restore the folder from a copy, or train the run again.") from error
+        if isinstance(self.model.network, LanguageNetwork):  # nothing trains here: held as autocast would round it
+            self.model.network.requires_grad_(False)
+            self.model.network.settle()
+
+    @property
+    def size_bytes(self) -> int:
+        network = self.model.network
+        tensors = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it is a language model."""
+        return isinstance(self.model.network, LanguageNetwork)
+
+
+def answer(loaded: Loaded, question: Question, at: int) -> Iterator[Answer]:
+    """What the side at that place of the question says so far, again and again; the last is done."""
+    so_far = Answer(state=State.WORKING, files=loaded.files, precision=loaded.model.precision)
+    if loaded.speaks:
+        yield from speech.speak(loaded.model, question.text(at), question.drawing, so_far=so_far)
+    else:
+        yield _classified(loaded, question, at, so_far)
+
+
+def _classified(loaded: Loaded, question: Question, at: int, so_far: Answer) -> Answer:
+    model, rows = loaded.model, None
+    if model.task.card.content is Content.PICTURE:
+        if not question.picture:
+            raise new_rows.not_a_picture(question.text(at))
+        rows = new_rows.read(Path(question.picture), task=model.task.card.task, text=None,
+                             source=new_rows.source_of(loaded.side.folder, loaded.settings), settings=loaded.settings)
+        content, notes = rows.content[:1], list(rows.notes)
+    elif question.picture:
+        raise DataError("This run reads texts, and a picture was given.",
+                        remedy="Type a text, or choose a run that was trained on pictures.")
+    else:
+        content, notes = [question.text(at)], _cut(model, question.text(at))
+    outputs = model.outputs(content)
+    digest = hashlib.sha256(b"".join(value.tobytes() for _, value in sorted(outputs.items()))).hexdigest()
+    said: dict[str, Any] = model.task.samples(outputs)[0]
+    return replace(so_far, state=State.DONE, label=said["label"], probabilities=said["probabilities"], digest=digest,
+                   notes=tuple(notes))
+
+
+def _cut(model: LoadedModel, text: str) -> list[str]:
+    """That a text is longer than what the model reads of it."""
+    limit = model.recipe.max_length
+    n_tokens = len(model.task.processor(text, add_special_tokens=True)["input_ids"])
+    if not limit or n_tokens <= limit:
+        return []
+    return [f"The text has {n_tokens:,} tokens; the model reads the first {limit:,}, as in training."]

@@ -1,0 +1,138 @@
+"""What a language model says, token by token: the same passes as `core.training.generate`, in pieces that others can
+wait between."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from core.domain.dataset import Shape
+from core.features.extract import autocast
+from core.models import facts as model_facts
+from core.models import tokens
+from core.serving.question import Answer, Drawing, State
+from core.tasks import teaching
+from core.training import generate
+from core.training.artifact import LoadedModel
+
+CHUNK = 256
+"""Tokens of a prompt that are read in one piece of work."""
+FEW = 16
+"""Up to so many tokens, the products of a pass are too small to share between threads."""
+
+
+def speak(model: LoadedModel, prompt: str, drawing: Drawing, *, so_far: Answer, chunk: int = CHUNK) -> Iterator[Answer]:
+    """What the model says to a prompt, or after a passage's beginning, one token more each time; the last is done.
+
+    A prompt that does not fit with the answer into what the model reads is cut at its beginning, which is noted.
+    """
+    format = teaching.format_of(model.task.processor)
+    shape = getattr(model.task, "shape", Shape.TEXT)
+    ids = teaching.prompt_ids(format, prompt, shape) or [tokens.pad_id(format.tokenizer)]
+    given, notes = _fitting(ids, drawing.most, _limit(model))
+    answer = replace(so_far, notes=(*so_far.notes, *notes), precision=model.precision)
+    yield answer
+    passes, ends = _Passes(model.network, model.precision), generate.ends_of(format, model.network.causal)
+    for start in range(0, len(given), chunk):
+        logits = passes.read(given[start:start + chunk])
+        yield answer
+    chosen, digest, said, spent = _Chooser(drawing, passes.device), hashlib.sha256(), [], 0.0
+    while True:
+        digest.update(logits.cpu().numpy().tobytes())
+        token = chosen.next(logits)
+        ended = token in ends
+        said += [] if ended else [token]
+        done = ended or len(said) >= drawing.most
+        text = model.task.processor.decode(said, skip_special_tokens=True)
+        answer = replace(answer, text=text if done else text.rstrip("\ufffd"), tokens=len(said), ended=ended,
+                         tokens_a_second=(len(said) - 1) / spent if spent else None)
+        if done:
+            yield replace(answer, state=State.DONE, digest=digest.hexdigest())
+            return
+        yield answer
+        began = time.perf_counter()
+        logits = passes.read([token])
+        spent += time.perf_counter() - began
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Torch on so many threads inside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _limit(model: LoadedModel) -> int:
+    """Tokens that the model can read; 0 where it does not say."""
+    found = model_facts.read(model.recipe.base_model, model.settings)
+    return found.max_length if found else 0
+
+
+def _fitting(ids: list[int], most: int, limit: int) -> tuple[list[int], list[str]]:
+    room = max(1, limit - most) if limit else len(ids)
+    if len(ids) <= room:
+        return ids, []
+    return ids[-room:], [f"The prompt has {len(ids):,} tokens; the model reads at most {limit:,} with its answer, so "
+                         f"only the last {room:,} were used."]
+
+
+@dataclass
+class _Passes:
+    """Passes through a language model, which keeps what it has read where its architecture lets it."""
+
+    network: Any
+    precision: str
+
+    def __post_init__(self) -> None:
+        self.device = self.network.device
+        self._causal, self._kept = self.network.causal, None
+        self._seen: list[int] = []
+        known = inspect.signature(self._causal.forward).parameters
+        self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        self._memory = "cache" if "cache" in known else "past_key_values"  # its name before transformers 5.24
+        self._keeps = True
+
+    def read(self, ids: Sequence[int]) -> torch.Tensor:
+        """(n_vocabulary,) fp32: what the model makes likely after these tokens more."""
+        self._seen += list(ids)
+        new = list(ids) if self._keeps else self._seen
+        given = torch.tensor([new], device=self.device)
+        mask = torch.ones((1, len(self._seen)), dtype=torch.long, device=self.device)
+        threads = _threads(1 if len(new) <= FEW else torch.get_num_threads())
+        with torch.no_grad(), autocast(self.precision, self.device), threads:
+            said = self._causal(input_ids=given, attention_mask=mask, use_cache=self._keeps,
+                                **{self._memory: self._kept}, **self._last_only)
+        self._kept = getattr(said, self._memory, None)
+        self._keeps = self._keeps and self._kept is not None     # else everything is read again each time
+        return said.logits[0, -1].float()  # type: ignore[no-any-return]
+
+
+class _Chooser:
+    """Chooses tokens: the likeliest, or by chance with a random state of its own."""
+
+    def __init__(self, drawing: Drawing, device: torch.device) -> None:
+        self._drawing = drawing
+        self._random = torch.Generator(device=device).manual_seed(drawing.seed)
+
+    def next(self, logits: torch.Tensor) -> int:
+        """logits: (n_vocabulary,)."""
+        if not self._drawing.temperature:
+            return int(logits.argmax())
+        likely = torch.softmax(logits / self._drawing.temperature, dim=-1)
+        if self._drawing.top_p < 1:
+            ordered, places = likely.sort(descending=True, stable=True)
+            beyond = ordered.cumsum(0) - ordered >= self._drawing.top_p   # the first is always kept
+            likely = likely.clone()
+            likely[places[beyond]] = 0
+        return int(torch.multinomial(likely, 1, generator=self._random))

@@ -1,0 +1,1 @@
+"""The Try it page: which models, what they are asked, what they answer."""

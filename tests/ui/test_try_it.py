@@ -1,0 +1,124 @@
+"""The Try it page: what is asked of which models, and how their answers stand beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.api import Answers, ServerGone, State, Thaw, TriedAnswer
+from core.api.playground import Playground
+from core.domain.side import Which
+from core.serving.question import WeightFile
+from tests.conftest import WORKSPACE
+from tests.ui.conftest import shown
+
+FILES = (WeightFile(name="minilm: model.safetensors", sha256="5" * 64, size_bytes=90_000_000),)
+DONE = TriedAnswer(state=State.DONE, label="sport", digest="d1", precision="fp32", files=FILES,
+                   probabilities={"money": 0.2, "sport": 0.7, "tech": 0.1})
+
+
+class Answering:
+    """In place of the process that holds the models: what it was asked, and the answers that it gives in turn."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked, self.stopped = [], []
+        self.answers = [Answers(answers=(DONE, replace(DONE, digest="d2")))]
+        monkeypatch.setattr(Playground, "ask", self.ask)
+        monkeypatch.setattr(Playground, "look", self.look)
+        monkeypatch.setattr(Playground, "stop", lambda _, handle: self.stopped.append(handle))
+
+    def ask(self, ws, sides, **question):
+        self.asked.append((ws, list(sides), question))
+        return f"handle-{len(self.asked)}"
+
+    def look(self, handle, *, known=-1, wait_s=0.0):
+        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(found, Exception):
+            raise found
+        return found, 1
+
+
+@pytest.fixture
+def answering(monkeypatch):
+    return Answering(monkeypatch)
+
+
+def test_two_sides_stand_beside_each_other_with_their_files(app, ended, facts, answering):
+    at = app("try_it", run=ended.done[1])
+    assert not at.exception and not at.error
+    assert at.selectbox(key="try_run").value == ended.done[1]
+    at.multiselect[0].set_value([f"{id}:final" for id in ended.done]).run()
+    at.text_area(key="try_text").set_value("a goal in the cup").run()
+    at.button(key="try_go").click().run()
+    assert not at.exception and not at.error
+    [(ws, sides, question)] = answering.asked
+    assert ws == WORKSPACE and question["texts"] == ["a goal in the cup"]
+    assert [(side.run, side.which) for side in sides] == [(id, Which.FINAL) for id in ended.done]
+    text = shown(at)
+    assert "Answers" in text and list(at.dataframe[0].value["SHA-256"]) == ["5" * 64] * 2
+    assert "to the last bit" not in text
+
+
+def test_the_same_bits_are_said_and_only_then(app, ended, facts, answering):
+    answering.answers = [Answers(answers=(DONE, DONE))]
+    at = app("try_it", run=ended.done[0])
+    at.multiselect[0].set_value([f"{id}:final" for id in ended.done]).run()
+    at.text_area(key="try_text").set_value("x").run()
+    at.button(key="try_go").click().run()
+    assert "gave the same output to the last bit" in shown(at)
+
+
+def test_a_place_in_the_line_and_stop(app, ended, facts, answering):
+    answering.answers = [Answers(answers=(TriedAnswer(),), place=3)]
+    at = app("try_it", run=ended.done[0])
+    at.text_area(key="try_text").set_value("x").run()
+    at.button(key="try_go").click().run()
+    assert "Place 3 in the line" in shown(at)
+    at.button(key="try_stop").click().run()
+    assert answering.stopped == ["handle-1"]
+
+
+def test_a_server_that_was_killed_is_asked_again_and_the_page_says_so(app, ended, facts, answering):
+    answering.answers = [ServerGone("It ended."), Answers(answers=(DONE,))]
+    at = app("try_it", run=ended.done[0])
+    at.text_area(key="try_text").set_value("x").run()
+    at.button(key="try_go").click().run()
+    assert len(answering.asked) == 2
+    assert any("started again" in info.value for info in at.info)
+
+
+def test_one_side_that_fails_is_told_in_three_parts_beside_the_others(app, ended, facts, answering):
+    failed = TriedAnswer(state=State.FAILED, error={"what": "No room.", "why": "It is large.", "remedy": "Wait."})
+    answering.answers = [Answers(answers=(DONE, failed))]
+    at = app("try_it", run=ended.done[0])
+    at.multiselect[0].set_value([f"{id}:final" for id in ended.done]).run()
+    at.text_area(key="try_text").set_value("x").run()
+    at.button(key="try_go").click().run()
+    assert len(at.error) == 1 and all(part in at.error[0].value for part in ("No room", "It is large", "Wait"))
+    assert not at.exception
+
+
+@pytest.mark.parametrize("text", ["", "   \n ", "x" * 300_000])
+def test_an_empty_or_endless_text_is_refused_in_three_parts(app, ended, facts, text):
+    at = app("try_it", run=ended.done[0])
+    at.text_area(key="try_text").set_value(text).run()
+    at.button(key="try_go").click().run()
+    assert not at.exception
+    assert len(at.error) == 1 and ("nothing to try" in at.error[0].value or "300,000" in at.error[0].value)
+
+
+def test_the_run_page_leads_here(app, ended, facts):
+    at = app("run", run=ended.done[0])
+    assert any("Try it" in str(link.proto) for link in at.get("page_link"))
+    assert not any("Try it on" in str(link.proto) for link in app("run", run=ended.failed).get("page_link"))
+
+
+def test_other_runs_of_the_task_are_offered_and_those_of_other_workspaces_refused(settings, ended, facts):
+    thaw = Thaw(settings)
+    offered = thaw.playground.sides(WORKSPACE, ended.done[0])
+    assert [side.side.which for side in offered] == [Which.BASE, Which.FOUR_BIT, Which.FINAL, Which.FINAL]
+    assert {side.side.run for side in offered if side.side.which is Which.FINAL} == set(ended.done)
+    assert offered[0].reason and offered[1].reason  # these runs kept no head for the base model
+    with pytest.raises(Exception, match="another workspace"):
+        thaw.playground.ask("another-workspace", [offered[2].side], visitor="v", texts=["x"])

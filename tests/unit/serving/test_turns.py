@@ -1,0 +1,166 @@
+"""Visitors share the computing time, whatever they ask; memory is waited for, and nobody is passed over for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from core.domain.side import Side
+from core.errors import ThawError
+from core.serving import turns as module
+from core.serving.question import Answer, State
+from core.serving.turns import Task, Turns
+
+A, B, C = (Side(run=name) for name in "abc")
+
+
+class Clock:
+    """A clock that work moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Room:
+    """Room for so many models at a time."""
+
+    def __init__(self, places: int = 99) -> None:
+        self.places, self.taken = places, []
+
+    def fits(self, side: Side) -> bool:
+        return side in self.taken or len(set(self.taken)) < self.places
+
+    def check(self, side: Side) -> None:
+        if not self.places:
+            raise ThawError("No room.", why="It is full.", remedy="Wait.")
+
+    def take(self, side: Side) -> str:
+        self.taken.append(side)
+        return side.run
+
+    def give(self, side: Side) -> None:
+        self.taken.remove(side)
+
+
+def saying(clock: Clock, pieces: int, seconds: float = 1.0):
+    """Work of so many pieces, each of which takes a while."""
+    def work(model: str, at: int) -> Iterator[Answer]:
+        for piece in range(pieces):
+            clock.now += seconds
+            done = piece == pieces - 1
+            yield Answer(state=State.DONE if done else State.WORKING, text=model * (piece + 1))
+
+    return work
+
+
+def finished(turns: Turns, limit: int = 10_000) -> None:
+    while turns.step() and limit:
+        limit -= 1
+    assert limit
+
+
+def test_sides_of_one_task_are_answered_side_by_side() -> None:
+    clock, room = Clock(), Room()
+    turns = Turns(room, clock=clock)
+    task = Task(visitor="v", sides=(A, B), work=saying(clock, 4))
+    turns.ask(task)
+    lengths = []
+    while turns.step():
+        lengths.append(tuple(len(answer.text) for answer in turns.look(task).answers))
+    assert [answer.text for answer in turns.look(task).answers] == ["aaaa", "bbbb"]
+    assert max(abs(a - b) for a, b in lengths) <= 1
+    assert room.taken == [] and task.ended is not None and turns.look(task).final
+
+
+def test_who_floods_the_line_waits_for_himself_alone() -> None:
+    clock = Clock()
+    turns = Turns(Room(), clock=clock)
+    flood = [Task(visitor="greedy", sides=(A,), work=saying(clock, 30)) for _ in range(4)]
+    for task in flood:
+        turns.ask(task)
+    for _ in range(10):
+        turns.step()
+    began = clock.now
+    late = Task(visitor="modest", sides=(A,), work=saying(clock, 5))
+    turns.ask(late)
+    while late.ended is None:
+        turns.step()
+    assert late.ended - began <= 2 * 5 + 2, "half of the time was his"
+    for _ in range(module.MOST_WAITING):
+        turns.ask(Task(visitor="other", sides=(A,), work=saying(clock, 1)))
+    with pytest.raises(ThawError, match="several questions"):
+        turns.ask(Task(visitor="other", sides=(A,), work=saying(clock, 1)))
+
+
+def test_thirty_visitors_wait_no_longer_than_an_equal_share() -> None:
+    clock = Clock()
+    turns = Turns(Room(), clock=clock)
+    tasks = [Task(visitor=str(n), sides=(A, B), work=saying(clock, 1, 0.1)) for n in range(30)]
+    for task in tasks:
+        turns.ask(task)
+    assert [turns.look(task).place for task in tasks] == list(range(1, 31))
+    finished(turns)
+    assert all(turns.look(task).final for task in tasks)
+    assert clock.now == pytest.approx(30 * 2 * 0.1)
+    assert min(task.ended or 0 for task in tasks) > 30 * 0.1, "nobody had his second answer before all had their first"
+
+
+def test_more_than_fits_is_answered_one_after_another() -> None:
+    clock, room = Clock(), Room(places=1)
+    turns = Turns(room, clock=clock)
+    task = Task(visitor="v", sides=(A, B, C), work=saying(clock, 3))
+    turns.ask(task)
+    finished(turns)
+    assert [answer.text for answer in turns.look(task).answers] == ["aaa", "bbb", "ccc"]
+
+
+def test_who_waits_for_memory_for_long_is_not_passed_over() -> None:
+    clock, room = Clock(), Room(places=1)
+    turns = Turns(room, clock=clock)
+    first = Task(visitor="first", sides=(A,), work=saying(clock, 20))
+    turns.ask(first)
+    turns.step()
+    waiting = Task(visitor="waiting", sides=(B,), work=saying(clock, 1))
+    turns.ask(waiting)
+    for number in range(30):  # others keep the model that is there in use
+        turns.ask(Task(visitor=f"other-{number}", sides=(A,), work=saying(clock, 6)))
+    while waiting.ended is None:
+        assert turns.step()
+    assert turns.waiting() > 20, "it came before most of them"
+
+
+def test_what_is_cancelled_stops_and_gives_its_model_back() -> None:
+    clock, room = Clock(), Room()
+    turns = Turns(room, clock=clock)
+    task = Task(visitor="v", sides=(A, B), work=saying(clock, 1000))
+    turns.ask(task)
+    for _ in range(6):
+        turns.step()
+    turns.cancel(task)
+    finished(turns)
+    assert {answer.state for answer in turns.look(task).answers} == {State.STOPPED}
+    assert turns.look(task).answers[0].text and room.taken == []
+
+
+def test_a_side_that_fails_leaves_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    def work(model: str, at: int) -> Iterator[Answer]:
+        if model == "a":
+            raise RuntimeError("broken")
+        yield Answer(state=State.DONE, text="fine")
+
+    room = Room()
+    turns = Turns(room)
+    task = Task(visitor="v", sides=(A, B), work=work)
+    turns.ask(task)
+    finished(turns)
+    failed, fine = turns.look(task).answers
+    assert failed.state is State.FAILED and "broken" in (failed.error or {})["why"]
+    assert fine.text == "fine" and room.taken == []
+    full = Task(visitor="v", sides=(A,), work=work)
+    room.places = 0
+    turns.ask(full)
+    finished(turns)
+    assert (turns.look(full).answers[0].error or {})["what"] == "No room."
