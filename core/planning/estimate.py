@@ -15,7 +15,7 @@ from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.recipe import PAGED_ADAMW, Recipe, steps_an_epoch
 from core.models import methods
-from core.planning import budget, footprint, language_memory, own_head
+from core.planning import budget, footprint, language_memory, lens_cost, own_head
 from core.planning.footprint import SHARE_AVAILABLE, UNKNOWN_DEVICE
 
 EFFICIENCY = 0.5
@@ -208,15 +208,19 @@ def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint
 
 def features_seconds(recipe: Recipe, *, facts: ModelFacts, device: Device | None, rows: int, mean_length: float,
                      sides: int, in_run: bool = False) -> float:
-    """Wall seconds of making and comparing the features of a finished run at so many rows. sides: models that rows go
-    through (the run's own, and those of its base that no run has left features of). in_run: as the last phase of a run,
-    which has started up."""
+    """Wall seconds of making and comparing the features of a finished run at so many rows, of a language model with
+    what each block says. sides: models that rows go through (the run's own, and those of its base that no run has left
+    features of). in_run: as the last phase of a run, which has started up."""
     device = device or UNKNOWN_DEVICE
     rate = footprint.gflops(recipe, device) * 1e9 * (CONVOLUTION_EFFICIENCY if facts.has_batch_norm else EFFICIENCY)
     forward = footprint.forward_flops(recipe, facts=facts, mean_length=mean_length)
     weights = sum(block.parameters for block in facts.blocks) * WEIGHTS_S_PER_PARAMETER
     compared = rows * len(facts.blocks) * COMPARE_S_PER_ROW
-    return (0.0 if in_run else START_UP_S[device.kind]) + sides * rows * forward / rate + compared + weights
+    words = 0.0 if recipe.task.labelled else lens_cost.float_operations(
+        facts, rows=rows, mean_tokens=min(mean_length / 4 or recipe.max_length, recipe.max_length), kind=device.kind,
+        four_bits=footprint.in_four_bits(recipe))
+    begin = 0.0 if in_run else START_UP_S[device.kind]
+    return begin + (sides * rows * forward + words) / rate + compared + weights
 
 
 def _launches(recipe: Recipe, facts: ModelFacts, device: Device) -> float:

@@ -20,12 +20,11 @@ from core.features import lens
 from core.features.extract import autocast
 from core.features.lens import Head, Places, Said, States, Tail
 from core.models.network import Network
+from core.planning.lens_cost import FLOOR_ROWS
 from core.shift import lens as arithmetic
 from core.training.lens_places import Load, Spots, Subject, find, word
 
 BATCH_ROWS = 4
-FLOOR_ROWS = 8
-"""Rows at which the base model is compared with itself in full precision."""
 WORDS = 20
 RANDOM = 5
 """Random directions beside a real one."""

@@ -15,15 +15,9 @@ from core.domain.run import Observer
 from core.errors import NotFoundError
 from core.features.encoded import Encoded
 from core.models.network import Network
+from core.planning import lens_cost
+from core.planning.lens_cost import AVERAGED_TOKENS, ROWS, SHOWN_ROWS, SHOWN_TOKENS, TOKENS
 from core.tasks.base import Objective, Rows
-
-ROWS, SHOWN_ROWS = 64, 12
-"""Rows that are averaged over, and those of them that can be looked at word by word."""
-TOKENS, SHOWN_TOKENS, AVERAGED_TOKENS = 64, 32, 6
-"""Taught tokens of a row, from its beginning, at which models are compared; those of them that every block is read at;
-and those that count in the averages, spread over the row."""
-FLOAT_OPERATIONS = {"cpu": 0.7e12, "cuda": 2e14}
-"""What reading every block of one side may cost; of large models fewer places are read."""
 
 Load = Callable[[], Network]
 
@@ -153,7 +147,5 @@ def _moved(subject: Subject, rows: np.ndarray) -> np.ndarray:
 
 def _affordable(subject: Subject) -> float:
     """Share of the places at which every block would be read that this machine has time for."""
-    facts = subject.where.facts
-    asked = SHOWN_ROWS * SHOWN_TOKENS + ROWS * AVERAGED_TOKENS
-    cost = 2.0 * len(subject.task.processor) * facts.hidden_size * len(facts.blocks) * asked
-    return min(1.0, FLOAT_OPERATIONS["cuda" if torch.cuda.is_available() else "cpu"] / cost)
+    return lens_cost.share(subject.where.facts, len(subject.task.processor),
+                           kind="cuda" if torch.cuda.is_available() else "cpu")

@@ -14,7 +14,14 @@ from core.domain.recipe import LoraSpec, Recipe
 from core.models import chunked_loss
 from core.models import facts as model_facts
 from core.planning import own_head
-from core.planning.estimate import Estimate, estimate
+from core.planning.estimate import (
+    COMPARE_S_PER_ROW,
+    EFFICIENCY,
+    WEIGHTS_S_PER_PARAMETER,
+    Estimate,
+    estimate,
+    features_seconds,
+)
 
 LANGUAGE = Task.on(Content.TEXT, labelled=False)
 EMBEDDING, LINEAR, NORMS = 49_152 * 576, 30 * 3_538_944, 30 * 2 * 576 + 576
@@ -84,3 +91,20 @@ def test_the_loss_takes_one_chunk_of_logits(smollm2: ModelFacts, half: Device) -
 
 def test_the_output_layer_costs_time(smollm2: ModelFacts) -> None:
     assert own_head.flops_per_token(smollm2) == pytest.approx(0.26 * 2 * LINEAR, rel=0.05)
+
+
+def test_the_words_of_every_block_take_their_time(smollm2: ModelFacts, half: Device) -> None:
+    """Of 64 rows of 64 tokens: twice through a model of 106 million multiplied weights and 31 blocks of it through
+    49,152 words, as far as there is time for; some of it once more for rounding."""
+    recipe = Recipe(dataset="d", base_model="smollm2", method="lora", task=LANGUAGE, max_length=256, precision="bf16")
+    seconds = {rows: features_seconds(recipe, facts=smollm2, device=half, rows=rows, mean_length=256.0, sides=0,
+                                      in_run=True) for rows in (64, 640)}
+    compared = COMPARE_S_PER_ROW * 31
+    assert seconds[640] - seconds[64] == pytest.approx(576 * compared)  # no more rows are read than these
+    weights = sum(block.parameters for block in smollm2.blocks) * WEIGHTS_S_PER_PARAMETER
+    words = (seconds[64] - 64 * compared - weights) * half.bf16_gflops * 1e9 * EFFICIENCY
+    head, passed = 2.0 * EMBEDDING, 64 * 64 * smollm2.forward_flops_per_token
+    assert words == pytest.approx(2 * (passed + 0.7e12) + 2 * head * 4096 + (passed + 2 * head * 4096) / 8)
+    bits = features_seconds(recipe.replace(method="qlora"), facts=smollm2, device=half, rows=64, mean_length=256.0,
+                            sides=0, in_run=True)
+    assert bits > seconds[64]

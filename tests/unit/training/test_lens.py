@@ -14,6 +14,7 @@ from core.errors import NotFoundError
 from core.features.extract import autocast
 from core.models import blocks
 from core.models.language import load_language
+from core.planning import lens_cost
 from core.training import lens, lens_places
 from tests import tiny
 
@@ -180,8 +181,8 @@ def test_the_floor_is_what_rounding_alone_makes(folder, tmp_path):
 
 
 def test_large_vocabularies_are_read_at_fewer_places(folder, tmp_path, monkeypatch):
-    monkeypatch.setitem(lens_places.FLOAT_OPERATIONS, "cpu", 1.0)
-    monkeypatch.setitem(lens_places.FLOAT_OPERATIONS, "cuda", 1.0)
+    monkeypatch.setitem(lens_cost.FLOAT_OPERATIONS, "cpu", 1.0)
+    monkeypatch.setitem(lens_cost.FLOAT_OPERATIONS, "cuda", 1.0)
     spots = lens_places.find(subject(folder, tmp_path))
     assert max(np.bincount(spots.row[spots.shown])) == 2
     assert max(np.bincount(spots.row[spots.averaged])) == 2
