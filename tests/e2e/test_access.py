@@ -1,22 +1,35 @@
 """Every page for everybody: axe finds nothing serious at two widths in both themes, and phones and screen readers get
-what Streamlit's own parts leave out. One server and one browser for all of it."""
+what Streamlit's own parts leave out; the freeze grid of a deep model by mouse and keyboard. One server and one browser
+for all of it."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
+from core import files
+from core.analysis import feature_paths
+from core.analysis.feature_files import BlockFeatures
 from core.api import Thaw
+from core.domain.dataset import Task
+from core.domain.model import Block, ModelFacts
+from core.models import facts as model_facts
 from core.settings import Settings
+from core.tasks import teaching_report
 from pages._ui.sitemap import HOME, PAGES
-from tests.conftest import WORKSPACE, write_dataset
+from tests.conftest import WORKSPACE, write_dataset, write_language_dataset
 from tests.e2e.conftest import Server, end, start
-from tests.ui.conftest import put_facts, put_runs
+from tests.ui.conftest import put_facts, put_language_runs, put_runs, put_token_predictions
+from tests.ui.test_features_lens import put_words
+from tests.ui.test_teaching import survey
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -24,15 +37,20 @@ SLOW = 60_000
 GRAVE = ("serious", "critical")
 ALSO = ("heading-order", "page-has-heading-one")
 """Rules that axe calls moderate."""
+DEEP = "tiny/eighty-blocks"
+
+
 class Site:
-    """A server with one dataset and three runs that have ended."""
+    """A server with runs that have ended on a dataset with labels, and on one for language models."""
 
-    def __init__(self, server: Server, **ids: str) -> None:
-        self.server, self.ids = server, ids
+    def __init__(self, server: Server, *, language: dict[str, str], **ids: str) -> None:
+        self.server, self.ids, self.language = server, ids, language
 
-    def open(self, page: Page, name: str) -> None:
+    def open(self, page: Page, name: str, **more: str) -> None:
         path, shows = "" if name == HOME else name, PAGES[name].shows
-        named = f"&{shows}={self.ids[shows]}" if shows else ""
+        if shows:
+            more = {shows: self.ids[shows]} | more
+        named = "".join(f"&{key}={value}" for key, value in more.items())
         page.goto(self.server.url(f"{path}?ws={WORKSPACE}{named}"))
         expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SLOW)
         page.wait_for_function("""() => !document.querySelector('[data-testid=stStatusWidget], [data-stale=true]')
@@ -44,11 +62,45 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     settings = Settings(home=tmp_path_factory.mktemp("access") / "home", hub=False)
     put_facts(settings)
     dataset = write_dataset(settings, n_rows=90)
+    language = put_language(settings)
     server = start(settings.home)
     run = put_runs(settings, dataset).done[1]
     experiment = Thaw(settings).runs.get(WORKSPACE, run).experiment
-    yield Site(server, dataset=dataset.id, run=run, experiment=str(experiment))
+    yield Site(server, language=language, dataset=dataset.id, run=run, experiment=str(experiment))
     end(server)
+
+
+def put_language(settings: Settings) -> dict[str, str]:
+    """A dataset of passages whose mask was looked at, a run on it with features and words, and a model of 80 blocks."""
+    facts = model_facts.published("smollm2")
+    assert facts is not None
+    model_facts.write(facts, settings)
+    model_facts.write(deep(facts), settings)
+    dataset = write_language_dataset(settings, n_rows=40, shift_rows=8)
+    run = Thaw(settings).runs.get(WORKSPACE, put_language_runs(settings, dataset)["lora"])
+    folder = Path(run.folder)
+    assert run.recipe is not None
+    files.write_json(folder / "recipe.json", run.recipe.to_json())
+    files.write_json(folder / "artifact" / "labels.json", {"classes": [], "precision": "bf16"})
+    put_token_predictions(folder, dataset, settings=settings, factor=0.9)
+    looked = teaching_report.folder(settings.cache, dataset_hash=dataset.content_hash, revision=facts.revision,
+                                    limit=256)
+    for there in (folder, looked):
+        files.write_json(there / teaching_report.FILE, survey())
+    where, rng = feature_paths.of_run(folder, settings=settings, rows=2000), np.random.default_rng(0)
+    base = {block.name: rng.standard_normal((48, 12)) for block in facts.blocks}
+    BlockFeatures(row_ids=np.arange(48), blocks=base).save(where.base)
+    moved = base | {"block 29": base["block 29"] + rng.standard_normal((48, 12))}
+    BlockFeatures(row_ids=np.arange(48), blocks=moved).save(where.tuned)
+    put_words(settings, run.id)
+    return {"dataset": dataset.id, "run": run.id, "experiment": str(run.experiment)}
+
+
+def deep(facts: ModelFacts) -> ModelFacts:
+    """A language model of 80 blocks."""
+    body = tuple(Block(index=i + 1, name=f"block {i}", parameters=3_000, linear_parameters=2_900) for i in range(80))
+    return dataclasses.replace(facts, id=DEEP, revision="test", tasks=(Task.LANGUAGE_MODELLING,),
+                               blocks=(facts.blocks[0], *body), flops_per_block={}, activation_bytes_per_block={})
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -59,18 +111,99 @@ def test_axe_finds_nothing_serious_on_any_page(site: Site, browser: Browser, wid
     for name in PAGES:
         page.emulate_media(color_scheme="light")
         site.open(page, name)
-        page.wait_for_timeout(300)  # what fades in has done so
         titles.append(page.title())
-        for theme, rules in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
-            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-            page.wait_for_timeout(200)
-            checked = Axe().run(page, options={"resultTypes": ["violations"], "preload": False, **rules})
-            found += [f"{name} {theme}: {rule['id']}: {node['html'][:200]} {node['failureSummary'][:200]}"
-                      for rule in checked.response["violations"]
-                      if rule["impact"] in GRAVE or rule["id"] in ALSO for node in rule["nodes"]]
+        found += grave(page, name)
     context.close()
     assert found == []
     assert len(set(titles)) == len(PAGES) and all("Thaw" in title for title in titles), titles
+
+
+def grave(page: Page, name: str) -> list[str]:
+    """What axe finds on the open page, in both themes."""
+    found = []
+    page.wait_for_timeout(300)  # what fades in has done so
+    for theme, rules in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        page.wait_for_timeout(200)
+        checked = Axe().run(page, options={"resultTypes": ["violations"], "preload": False, **rules})
+        found += [f"{name} {theme}: {rule['id']}: {node['html'][:200]} {node['failureSummary'][:200]}"
+                  for rule in checked.response["violations"]
+                  if rule["impact"] in GRAVE or rule["id"] in ALSO for node in rule["nodes"]]
+    return found
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_serious_on_the_pages_of_a_language_model(site: Site, browser: Browser, width: int) -> None:
+    """The mask on the dataset's and the run's page, the grid of thirty blocks, answers, what each block says."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
+    page, found = context.new_page(), []
+    for name in ("dataset", "train", "run", "compare", "features"):
+        page.emulate_media(color_scheme="light")
+        site.open(page, name, **site.language)
+        if name == "run":
+            page.get_by_text("Which tokens teach").first.click()
+        if name in ("dataset", "run"):
+            expect(page.get_by_text("Taught tokens")).to_be_visible(timeout=SLOW)
+            expect(page.locator("mark").first).to_be_visible(timeout=SLOW)
+        if name == "train":
+            expect(page.get_by_role("button", name="Train block 29")).to_be_visible(timeout=SLOW)
+        if name == "features":
+            box = page.get_by_role("combobox", name="Colour").bounding_box()
+            assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width, "cut at an edge"
+            page.get_by_role("tab", name="Measure it").click()
+            page.get_by_text("What each block says").click()
+            expect(page.get_by_text("beside the base model that it started from")).to_be_visible(timeout=SLOW)
+            expect(page.get_by_text("the dotted line is chance")).to_be_visible(timeout=SLOW)
+        found += grave(page, name)
+    context.close()
+    assert found == []
+
+
+def test_the_freeze_grid_at_eighty_blocks(site: Site, page: Page) -> None:
+    """A range by dragging, one with Shift, every other block, some by search, some by keyboard: Python gets each."""
+    page.set_default_timeout(SLOW)
+    site.open(page, "train", dataset=site.language["dataset"])
+    page.get_by_role("combobox", name="Base model").click()
+    page.get_by_role("option", name=re.compile("^Another")).click()
+    page.get_by_role("textbox", name="Hub id or folder").fill(DEEP)
+    page.get_by_role("textbox", name="Hub id or folder").press("Enter")
+    said = page.get_by_test_id("stMarkdown").filter(has_text="parameters train")
+    expect(said).to_contain_text("embeddings, blocks 0–39 frozen", timeout=SLOW)
+
+    def cell(block: int) -> Locator:
+        return page.get_by_role("button", name=f"Train block {block}", exact=True)
+
+    cell(50).scroll_into_view_if_needed()
+    cell(50).hover()
+    page.mouse.down()
+    for block in (52, 57, 55):  # there and a little back
+        cell(block).hover()
+    page.mouse.up()
+    expect(said).to_contain_text("embeddings, blocks 0–39, blocks 50–55 frozen", timeout=SLOW)
+    cell(70).click()
+    cell(75).click(modifiers=["Shift"])
+    expect(said).to_contain_text("blocks 50–55, blocks 70–75 frozen", timeout=SLOW)
+
+    page.get_by_role("button", name="Every other", exact=True).click()
+    expect(said).to_contain_text("every other block of", timeout=SLOW)
+    frozen = [cell(block).get_attribute("aria-pressed") == "false" for block in range(80)]
+    assert all(one is not other for one, other in pairwise(frozen))
+    page.get_by_role("button", name="None", exact=True).click()
+    expect(said).to_contain_text("nothing frozen", timeout=SLOW)
+
+    page.get_by_role("textbox", name="Some blocks").fill("77-79, 3")
+    page.get_by_role("textbox", name="Some blocks").press("Enter")
+    page.get_by_role("button", name="Freeze them").click()
+    expect(said).to_contain_text("block 3, blocks 77–79 frozen", timeout=SLOW)
+
+    cell(0).focus()
+    for key in ("ArrowRight", "Space", *["ArrowRight"] * 4, "Shift+Space"):
+        page.keyboard.press(key)
+    expect(said).to_contain_text("blocks 1–5, blocks 77–79 frozen", timeout=SLOW)
+    page.keyboard.press("End")
+    expect(cell(79)).to_be_focused()
+    page.keyboard.press("Space")
+    expect(said).to_contain_text("blocks 1–5, blocks 77–78 frozen", timeout=SLOW)
 
 
 def test_a_phone(site: Site, browser: Browser) -> None:

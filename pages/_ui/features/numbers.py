@@ -32,7 +32,7 @@ def pooled_over(compared: FeatureComparison) -> str:
 def headline(compared: FeatureComparison, block: int) -> None:
     """What the numbers say in one sentence; what that rests on, folded below it; and what limits it."""
     first, *rest = compared.sentences(block)
-    st.markdown(f"#### {shell.escape(first)}")
+    st.header(shell.escape(first), anchor=False)
     if rest:
         with st.expander("How sure is that, and did it help?", icon=":material/query_stats:"):
             st.markdown("\n".join(f"- {shell.escape(text)}" for text in rest))
