@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,6 +142,8 @@ def _by_bootstrap(metric: Metric, n: int, difference: Interval, name_a: str, nam
     """The sentence of a metric without right and wrong rows: in points of a share, else in the metric's own numbers."""
     factor, digits, unit = (100, 1, " points") if metric.unit is Unit.SHARE else (1, 3, "")
     value, low, high = (factor * number for number in (difference.value, difference.low, difference.high))
+    if not unit and 1e-6 < high - low < 0.02:  # two digits of what the interval leaves open
+        digits = min(6, 1 - math.floor(math.log10((high - low) / 2)))
     if low <= 0 <= high:
         return (f"These {n} rows do not tell {name_a} and {name_b} apart in {metric.label} "
                 f"(difference {value:+.{digits}f}{unit}, "

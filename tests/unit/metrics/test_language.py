@@ -79,6 +79,9 @@ def test_two_runs_are_paired_by_loss_over_groups() -> None:
     noise = np.random.default_rng(0).normal(0, 30, 40)
     other = Judged(losses=grouped().losses + noise, tokens=grouped().tokens, groups=grouped().groups)
     assert "do not tell" in by_metric(REGISTRY["loss"], grouped(), other).sentence
+    close = Judged(losses=grouped().losses + noise / 1e4, tokens=grouped().tokens, groups=grouped().groups)
+    said = by_metric(REGISTRY["loss"], grouped(), close).sentence
+    assert "0.000 " not in said and "0.000," not in said and "0.000)" not in said, said
 
 
 def test_exact_match_of_grouped_rows_is_no_row_test() -> None:
