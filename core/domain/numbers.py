@@ -42,7 +42,8 @@ class Numbers:
                 classes[name] = classes.get(name, 0) + (count if split != Split.SHIFT else 0)
         ordered = dict(sorted(classes.items(), key=lambda item: (-item[1], item[0])))
         kept = sum(splits.values())                                  # passages, where an import cut texts into them
-        return Numbers(read=found.rows_read - found.rows_kept + kept, kept=kept, splits=splits, classes=ordered)
+        read = max(kept, found.rows_read - found.rows_kept + kept)  # some datasets count the texts that were cut
+        return Numbers(read=read, kept=kept, splits=splits, classes=ordered)
 
     @property
     def left_out(self) -> int:

@@ -46,7 +46,7 @@ class Point:
 def chart(points: Sequence[Point]) -> Chart:
     """A marker with both intervals where a run ended, small ones on a line through its checkpoints; the band is the
     noise floor."""
-    fig = figure(x_title="Forgotten: change in loss on the panel (nats a token, 95 % interval)", height=430,
+    fig = figure(x_title="Forgotten: change in loss on the panel<br>(nats a token, 95 % interval)", height=430,
                  y_title="Learned: change in loss on the task (nats a token)", legend=True)
     ends = [point for point in points if point.step is None]
     floor = max((point.floor for point in ends), default=0.0)
@@ -58,8 +58,8 @@ def chart(points: Sequence[Point]) -> Chart:
     for end in ends:
         _way(fig, end, [point for point in points if point.run == end.run and point.step is not None])
         _end(fig, end)
-    fig.update_xaxes(tickformat="+.2f")
-    fig.update_yaxes(tickformat="+.2f")
+    fig.update_xaxes(tickformat="+~g", nticks=7)  # as many digits as tell the ticks apart
+    fig.update_yaxes(tickformat="+~g")
     title = finding(ends)
     numbers = "; ".join(f"{end.name}: task {_signed(end.learned)}, panel {_signed(end.forgot)}" for end in ends)
     band = f" The noise floor is {floor:.3f}." if floor > 0 else ""

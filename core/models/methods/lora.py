@@ -47,7 +47,7 @@ class Lora(Always):
         name="lora",
         label="LoRA",
         summary="Freezes the base model and trains small low-rank updates beside its layers. "
-                "An artifact of about a megabyte.",
+                "Its artifact holds these alone.",
         own_head="",
         advice="Use LoRA",
         colour_index=3,

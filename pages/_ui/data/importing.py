@@ -60,6 +60,8 @@ def _files(ws: str) -> None:
     """The limits, then the uploader."""
     limits = settings.load()
     st.caption("**Texts**: CSV, TSV, JSONL, JSON, Parquet or XLSX with a column of text and one of labels. "
+               "**For language models**: the same with texts alone, prompts and answers, or conversations; or plain "
+               "text files. "
                "**Pictures**: a zip or tar archive with one folder a class, or pictures with a table that names them. "
                f"At most {limits.max_upload_mb:,} MB, {limits.max_rows:,} rows, {limits.max_archive_files:,} files in "
                f"an archive, {limits.max_pixels / 1e6:,.0f} megapixels a picture. Files stay on this server, in your "

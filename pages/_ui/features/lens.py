@@ -138,7 +138,9 @@ def _blocks(read: Read) -> None:
     charts.show(chart, key="features_lens_curve", help=READ)
     st.caption(f"Over {over}; the dotted line is chance: the true token of another place (shuffled pairs).")
     moved = [block.name for block, cold in zip(words.blocks, frozen, strict=True) if cold and block.base != block.tuned]
-    if moved:
+    if moved and words.floor and words.floor.source == "4-bit":
+        st.caption("Frozen blocks say other words here by rounding alone: the run holds its weights in 4 bits.")
+    elif moved:
         st.caption("Frozen blocks hand on exactly the same, yet say other words here: the last norm or the output "
                    "layer, through which all are read, was trained.")
     if row is None:
