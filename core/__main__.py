@@ -23,6 +23,7 @@ HANDLERS: dict[str, str] = {
     "shift": "core.cli.shift:run",
     "predict": "core.cli.predict:predict",
     "export": "core.cli.export:export",
+    "share": "core.cli.share:share",
     "runs": "core.cli.queue:runs",
     "resume": "core.cli.queue:resume",
     "stop": "core.cli.queue:stop",
@@ -32,6 +33,9 @@ HANDLERS: dict[str, str] = {
 }
 """Handler name -> module:function(args, settings) -> exit status. Imported when asked for, so that --help is
 instant."""
+
+HANDED_ON = ("export", "share")
+"""What these write is made for others to read."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         module, _, function = HANDLERS[args.handler].partition(":")
         handler = cast("Callable[[Namespace, Settings], int]", getattr(importlib.import_module(module), function))
         settings = settings_module.load()
-        settings_module.keep_private(settings, new_files=args.handler != "export")  # an export is made to be handed on
+        settings_module.keep_private(settings, new_files=args.handler not in HANDED_ON)
         status = handler(args, settings)
         sys.stdout.flush()
         return status

@@ -1,7 +1,7 @@
 """The façade that pages and the command line call: everything Thaw can do, by workspace, without torch.
 
 `Thaw` is composed of its subjects: `thaw.data`, `.mending`, `.models`, `.experiments`, `.runs`, `.features`,
-`.teaching`, `.playground`, one file each.
+`.playground`, `.share`, `.teaching`, one file each.
 Training happens in worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a
 workspace refuses ids of other workspaces with NotFoundError.
 """
@@ -25,6 +25,7 @@ from core.api.mending import Mending, ShiftLook
 from core.api.models import Models
 from core.api.playground import Offered, Playground
 from core.api.runs import Runs
+from core.api.share import Share
 from core.api.take_home import TakeHome
 from core.api.teaching import Teaching
 from core.data.browse import SHOWN_COLUMNS, AugmentedRow, TablePreview
@@ -66,6 +67,7 @@ class Thaw:
         self.take_home = TakeHome(data=self.data, runs=self.runs)
         self.playground = Playground(self._desk, models=self.models, runs=self.runs)
         self.features = Features(self._desk, data=self.data, models=self.models, runs=self.runs)
+        self.share = Share(data=self.data, runs=self.runs, experiments=self.experiments, features=self.features)
 
     @staticmethod
     def recorded_card() -> Card | None:

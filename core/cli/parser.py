@@ -8,6 +8,8 @@ from core.domain.freeze import NAMED
 from core.export import FORMATS
 from core.models.methods import COMPARED
 
+SHARED = {"report": "one HTML file with every figure, opened in any browser without a network"}
+"""What `share` can write."""
 WORKSPACE = "cli"
 """The workspace that commands use unless told otherwise."""
 
@@ -21,6 +23,7 @@ def build() -> argparse.ArgumentParser:
     _data(commands)
     _compare(commands)
     _artifact(commands)
+    _share(commands)
     _queue(commands)
     _example(commands)
     doctor = _add(commands, "doctor", "device, versions, settings, cache, and whether each bundled asset is in place")
@@ -147,6 +150,20 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     export.add_argument("--as", dest="form", required=True, choices=tuple(FORMATS),
                         help="; ".join(f"{name}: {form.summary}" for name, form in FORMATS.items()))
     export.set_defaults(handler="export")
+
+
+def _share(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    share = _add(commands, "share", "finished runs as one file that is read without this machine")
+    share.add_argument("runs", nargs="+", metavar="RUN_OR_EXPERIMENT", help="run folders, run ids, or experiment ids")
+    share.add_argument("--to", required=True, metavar="FILE")
+    share.add_argument("--as", dest="form", choices=tuple(SHARED), default="report",
+                       help="; ".join(f"{name}: {summary}" for name, summary in SHARED.items()))
+    rows = share.add_mutually_exclusive_group()
+    rows.add_argument("--with-rows", dest="rows", action="store_true", default=None,
+                      help="rows of the dataset (texts, pictures, answers) go into it (default: unless the licence of "
+                           "a bundled set is in the way)")
+    rows.add_argument("--without-rows", dest="rows", action="store_false", default=None)
+    share.set_defaults(handler="share")
 
 
 def _queue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.domain.run import JobKind, Run
 from core.planning import names
-from pages._ui import shell
+from pages._ui import share, shell
 from pages._ui.compare import judged, parts, table
 from pages._ui.runs import run_list, tally
 
@@ -55,6 +55,8 @@ def draw(ws: str, members: Sequence[Run], ids: Sequence[str]) -> None:
     runs, titles = parts.load(ws, ids), run_list.titles(ws)
     called = names.short([run for run, _ in runs.values()], titles)
     comparison = shell.api().experiments.compare(ws, list(runs))
+    has_result = shell.api().runs.has_result
+    share.popover(ws, [*runs, *(run.id for run in members if run.id not in ids and not has_result(run))])
     parts.same_rows(runs, called)
     table.table(runs, called, _without(members, ids, titles))
     table.seeds(ws, runs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.domain.run import JobKind
-from pages._ui import shell, start
+from pages._ui import share, shell, start
 from pages._ui.runs import actions, detail, jobs, run_list
 
 
@@ -31,6 +31,8 @@ def one(ws: str) -> None:
     detail.panel(ws, run)
     detail.rows(ws, run)
     detail.take_home(ws, run)
+    if shell.api().runs.has_result(run):
+        share.popover(ws, [run.id])
     detail.recipe(run)
 
 
