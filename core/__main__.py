@@ -22,6 +22,7 @@ HANDLERS: dict[str, str] = {
     "compare": "core.cli.compare:run",
     "shift": "core.cli.shift:run",
     "predict": "core.cli.predict:predict",
+    "serve": "core.cli.serve:serve",
     "export": "core.cli.export:export",
     "share": "core.cli.share:share",
     "runs": "core.cli.queue:runs",

@@ -135,8 +135,10 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
                        help="instead: what each view draws when nothing changed, on this run's features (or on digits "
                             "without a run)")
     shift.set_defaults(handler="shift")
-    predict = _add(commands, "predict", "predict with a finished run")
-    predict.add_argument("run_dir")
+    predict = _add(commands, "predict", "predict with a finished run, or with several models beside each other")
+    predict.add_argument("run_dir", nargs="+", metavar="RUN_DIR[:MODEL]",
+                         help="folder of a run; :base is its base model with a probe's head, :4bit the same in 4 bits, "
+                              ":tuned (as without) what training made")
     predict.add_argument("--input", required=True, metavar="FILE_OR_TEXT",
                          help="a table, a picture, an archive or folder of pictures, or the text itself")
     predict.add_argument("--text", metavar="COLUMN",
@@ -144,6 +146,13 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     predict.add_argument("--base", action="store_true",
                          help="the base model with a probe's head, instead of the tuned model")
     predict.set_defaults(handler="predict")
+    serve = _add(commands, "serve", "answer over HTTP with one model of a run")
+    serve.add_argument("run_dir", metavar="RUN_DIR[:MODEL]", help="as of predict")
+    serve.add_argument("--port", type=_port, default=8765, metavar="N", help="0 takes a free one (default: 8765)")
+    serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+                       help="address to listen on; other machines are answered only where this is said, and without a "
+                            "key (default: %(default)s)")
+    serve.set_defaults(handler="serve")
     export = _add(commands, "export", "write a run's model for use elsewhere")
     export.add_argument("run_dir")
     export.add_argument("--to", required=True, metavar="DIR")
@@ -189,6 +198,13 @@ def _example(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
                       help="train nothing: take the newest finished comparison of the workspace")
     make.add_argument("--out", metavar="DIR", help="folder for the two files (default: where the app finds them)")
     make.set_defaults(handler="example_make")
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError("must lie between 0 and 65535")
+    return value
 
 
 def _positive(text: str) -> int:

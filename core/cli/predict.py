@@ -11,7 +11,9 @@ from core import values
 from core.cli import output
 from core.domain.dataset import Content, RowSource
 from core.domain.side import Side, Which
-from core.errors import DataError, NotFoundError
+from core.errors import DataError
+from core.serving import side_names
+from core.serving.side_names import run_folder as run_folder
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,9 +29,13 @@ _FILE_ENDINGS = frozenset({".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".
 
 
 def predict(args: Namespace, settings: Settings) -> int:
-    """Predict a text, or every row of a file, or pictures, with one side of a run: one answer a row, the others
-    named."""
-    run_dir = run_folder(args.run_dir)
+    """Predict a text, or every row of a file, or pictures, with one side of a run (or several beside each other): one
+    answer a row, the others named."""
+    sides = [side_names.parse(text, which=Which.BASE if args.base else Which.FINAL) for text in args.run_dir]
+    if len(sides) > 1:
+        return _several(sides, args, settings)
+    side = sides[0]
+    run_dir = side.folder
     rows = new_rows(args.input, run_dir, text=args.text, settings=settings, workspace=args.workspace)
     for note in rows.notes:
         output.say(f"Note: {note}")
@@ -38,7 +44,6 @@ def predict(args: Namespace, settings: Settings) -> int:
 
     from core.training import artifact
 
-    side = Side.of(run_dir, Which.BASE if args.base else Which.FINAL)
     try:
         model = artifact.load(side, settings=settings)
     except (SafetensorError, json.JSONDecodeError) as error:
@@ -48,7 +53,7 @@ def predict(args: Namespace, settings: Settings) -> int:
     said = rows.key == "text" and rows.name == TYPED and not model.task.card.new_head
     answers = model.answers(rows.content) if said else model.predict(rows.content)
     if args.json:
-        output.document({"run": run_dir.name, "side": "base" if args.base else "tuned", "input": rows.name,
+        output.document({"run": run_dir.name, "side": side_names.spoken(side), "input": rows.name,
                          "rows_read": rows.rows_read,
                          "predictions": [_answer(rows, at, answer) for at, answer in enumerate(answers)],
                          "left_out": rows.left_out, "notes": rows.notes})
@@ -56,6 +61,42 @@ def predict(args: Namespace, settings: Settings) -> int:
         print(answers[0]["answer"] + ("" if answers[0]["ended"] else " …"))
     else:
         _print(rows, answers)
+    return 0
+
+
+def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
+    """The same input for several sides, one after the other: what each says, from which files, and which are the same
+    to the last bit."""
+    read = [new_rows(args.input, side.folder, text=args.text, settings=settings, workspace=args.workspace)
+            for side in sides]
+    output.quiet_libraries()
+    from core.serving import rows as serving
+
+    said = [serving.of(side, rows.content, settings, goes_on=rows.key == "text" and rows.name == TYPED)
+            for side, rows in zip(sides, read, strict=True)]
+    digests = [found.digest for found in said]
+    same = [[at for at, other in enumerate(digests) if other == digest] for digest in dict.fromkeys(digests)]
+    same = [group for group in same if len(group) > 1]
+    if args.json:
+        output.document({"input": read[0].name, "same_to_the_last_bit": same, "sides": [
+            {"run": side.folder.name, "side": side_names.spoken(side), "precision": found.precision,
+             "files": found.files, "rows_read": rows.rows_read, "left_out": rows.left_out, "notes": rows.notes,
+             "predictions": [_answer(rows, at, answer) for at, answer in enumerate(found.answers)]}
+            for side, rows, found in zip(sides, read, said, strict=True)]})
+        return 0
+    for side, rows, found in zip(sides, read, said, strict=True):
+        print(f"== {side.folder.name}, {side_names.spoken(side)} ({found.precision})")
+        for file in found.files:
+            print(f"   {file.sha256}  {file.name}")
+        for note in rows.notes:
+            output.say(f"Note: {note}")
+        if found.answers and "answer" in found.answers[0]:
+            print(found.answers[0]["answer"] + ("" if found.answers[0]["ended"] else " …"))
+        else:
+            _print(rows, found.answers)
+    for group in same:
+        print("The same to the last bit: "
+              + ", ".join(f"{sides[at].folder.name} {side_names.spoken(sides[at])}" for at in group))
     return 0
 
 
@@ -141,16 +182,6 @@ def _counts(rows: NewRows, answers: list[dict[str, Any]]) -> None:
         print(f"  row {item.row}{f' ({_short(item.file)})' if item.file else ''}: {item.reason}")
     if len(rows.left_out) > SHOWN:
         print(f"  … and {len(rows.left_out) - SHOWN:,} more (--json lists all)")
-
-
-def run_folder(text: str) -> Path:
-    """The absolute folder of a run; NotFoundError when it is none."""
-    folder = Path(text).expanduser().absolute()
-    if not (folder / "recipe.json").is_file():
-        raise NotFoundError(f"{folder} is not the folder of a run.", why="It has no recipe.json.",
-                            remedy="Name a folder that `compare --out` wrote, or one under workspaces/…/runs of "
-                                   "the data folder.")
-    return folder
 
 
 def _short(text: str, width: int = 90) -> str:

@@ -17,7 +17,7 @@ from core.errors import FailureKind, NotFoundError, ThawError
 from core.jobs import process
 from core.serving import place
 from core.serving.place import Place
-from core.serving.question import Answers, Question
+from core.serving.question import Answers, Question, from_parts
 from core.settings import Settings
 
 log = logging.getLogger("thaw.serving")
@@ -141,6 +141,6 @@ def _request(here: Place, method: str, path: str, body: Any = None) -> dict[str,
     finally:
         connection.close()
     if answer.status >= 400:
-        kind = NotFoundError if answer.status == 404 else ThawError
-        raise kind(**found["error"])
+        told = from_parts(found["error"])
+        raise NotFoundError(told.what, why=told.why, remedy=told.remedy) if answer.status == 404 else told
     return dict(found)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from core.domain.side import Side
-from core.errors import DataError, RecipeError
+from core.errors import DataError, FailureKind, RecipeError, ThawError
 
 MOST_SIDES = 4
 MOST_CHARACTERS = 200_000
@@ -115,6 +114,8 @@ class Answer:
     text: str = ""
     """What a language model said so far."""
     tokens: int = 0
+    read: int = 0
+    """Tokens of the prompt that a language model read."""
     ended: bool = False
     """Whether it stopped by itself."""
     tokens_a_second: float | None = None
@@ -125,7 +126,7 @@ class Answer:
     files: tuple[WeightFile, ...] = ()
     notes: tuple[str, ...] = ()
     error: dict[str, str] | None = None
-    """{"what", "why", "remedy"} of one that failed."""
+    """{"what", "why", "remedy", "kind"} of one that failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +151,11 @@ def same(answers: Sequence[Answer]) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def in_parts(error: Any) -> dict[str, str]:
-    """A ThawError as it travels."""
-    return {"what": error.what, "why": error.why, "remedy": error.remedy}
+def in_parts(error: ThawError) -> dict[str, str]:
+    """An error as it travels."""
+    return {"what": error.what, "why": error.why, "remedy": error.remedy, "kind": error.kind.value}
+
+
+def from_parts(parts: dict[str, str]) -> ThawError:
+    """The inverse of `in_parts`."""
+    return ThawError(parts["what"], why=parts["why"], remedy=parts["remedy"], kind=FailureKind(parts["kind"]))

@@ -33,7 +33,7 @@ from core import logs, values
 from core import settings as settings_module
 from core.domain import codec
 from core.domain.side import Side, Which
-from core.errors import NotFoundError, ThawError
+from core.errors import DataError, NotFoundError, ThawError
 from core.jobs import process
 from core.models import facts as model_facts
 from core.models.held import give_back
@@ -124,15 +124,15 @@ def application(server: ModelServer, token: str) -> Starlette:
         async def endpoint(request: Request) -> Response:
             given = request.headers.get("authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-                return JSONResponse({"error": {"what": "Wrong key.", "why": "", "remedy": ""}}, status_code=403)
+                return JSONResponse({"error": in_parts(DataError("Wrong key."))}, status_code=403)
             try:
                 return JSONResponse(codec.to_json(await act(request)))
             except ThawError as error:
                 status = 404 if isinstance(error, NotFoundError) else 400
                 return JSONResponse({"error": in_parts(error)}, status_code=status)
             except ValueError as error:  # no JSON, or not of this form
-                return JSONResponse({"error": {"what": "This question cannot be read.", "why": str(error)[:200],
-                                               "remedy": "Reload the page."}}, status_code=400)
+                wrong = DataError("This question cannot be read.", why=str(error)[:200], remedy="Reload the page.")
+                return JSONResponse({"error": in_parts(wrong)}, status_code=400)
 
         return endpoint
 

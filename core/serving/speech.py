@@ -28,16 +28,18 @@ FEW = 16
 """Up to so many tokens, the products of a pass are too small to share between threads."""
 
 
-def speak(model: LoadedModel, prompt: str, drawing: Drawing, *, so_far: Answer, chunk: int = CHUNK) -> Iterator[Answer]:
+def speak(model: LoadedModel, prompt: str, drawing: Drawing, *, so_far: Answer, shape: Shape | None = None,
+          chunk: int = CHUNK) -> Iterator[Answer]:
     """What the model says to a prompt, or after a passage's beginning, one token more each time; the last is done.
 
-    A prompt that does not fit with the answer into what the model reads is cut at its beginning, which is noted.
+    shape: of the prompt, where it is another than the model learned from. A prompt that does not fit with the answer
+    into what the model reads is cut at its beginning, which is noted.
     """
     format = teaching.format_of(model.task.processor)
-    shape = getattr(model.task, "shape", Shape.TEXT)
-    ids = teaching.prompt_ids(format, prompt, shape) or [tokens.pad_id(format.tokenizer)]
+    learned: Shape = getattr(model.task, "shape", Shape.TEXT)
+    ids = teaching.prompt_ids(format, prompt, shape or learned) or [tokens.pad_id(format.tokenizer)]
     given, notes = _fitting(ids, drawing.most, _limit(model))
-    answer = replace(so_far, notes=(*so_far.notes, *notes), precision=model.precision)
+    answer = replace(so_far, notes=(*so_far.notes, *notes), precision=model.precision, read=len(given))
     yield answer
     passes, ends = _Passes(model.network, model.precision), generate.ends_of(format, model.network.causal)
     for start in range(0, len(given), chunk):

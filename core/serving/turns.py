@@ -82,9 +82,10 @@ class Task:
 class Turns:
     """The lines, and the one thread that works on them (`run`). Everything else may be called from any thread."""
 
-    def __init__(self, room: Room, *, most_open: int = MOST_OPEN, piece_s: float = PIECE_S,
-                 clock: Callable[[], float] = time.monotonic) -> None:
-        self._room, self._most_open, self._piece_s, self._clock = room, most_open, piece_s, clock
+    def __init__(self, room: Room, *, most_open: int = MOST_OPEN, most_waiting: int = MOST_WAITING,
+                 piece_s: float = PIECE_S, clock: Callable[[], float] = time.monotonic) -> None:
+        self._room, self._most_open, self._most_waiting = room, most_open, most_waiting
+        self._piece_s, self._clock = piece_s, clock
         self._lines: dict[str, deque[Task]] = {}
         self._used: dict[str, float] = {}
         """Seconds each visitor has had, since the lines were empty."""
@@ -99,9 +100,9 @@ class Turns:
         """Put a task into its visitor's line. Raises ThawError when that is full."""
         with self._changed:
             line = self._lines.setdefault(task.visitor, deque())
-            if len(line) >= MOST_WAITING:
+            if len(line) >= self._most_waiting:
                 raise ThawError("You have asked several questions already that are not answered yet.",
-                                why=f"Each visitor may have {MOST_WAITING} in the line, so that all get their turn.",
+                                why=f"Each visitor may have {self._most_waiting} in the line, so that all get a turn.",
                                 remedy="Wait for an answer, or stop one of them.")
             if not line:  # a newcomer has had as much as whoever had least: neither a debt nor a credit
                 others = [self._used[visitor] for visitor, tasks in self._lines.items() if tasks]

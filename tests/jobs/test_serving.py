@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
+import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -95,3 +98,26 @@ def test_what_does_not_fit_is_refused_in_three_parts(run: Path, serving: Setting
     assert no_room.state is State.FAILED and no_run.state is State.FAILED
     assert no_room.error is not None and "not enough memory" in no_room.error["what"] and no_room.error["remedy"]
     assert no_run.error is not None and "recipe.json" in no_run.error["what"]
+
+
+def test_one_run_is_served_from_the_command_line_until_it_is_told_to_end(run: Path, serving: Settings) -> None:
+    env = process.environment(serving)
+    child = subprocess.Popen(process.python("core", "serve", str(run), "--port", "0", "--json"), env=env, text=True,
+                             stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        lines: list[str] = []
+        while not lines or lines[-1] != "}\n":
+            lines.append(child.stdout.readline())
+            assert lines[-1], "it ended"
+        said = json.loads("".join(lines))
+        assert said["url"].startswith("http://127.0.0.1:") and said["paths"] == ["/predict"]
+        request = urllib.request.Request(f"{said['url']}/predict", data=b'{"text": "a goal"}',
+                                         headers={"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            assert json.loads(answer.read())["predictions"][0]["label"]
+        child.send_signal(signal.SIGINT)
+        assert child.wait(120) == 0
+    finally:
+        child.kill()
+        child.wait()

@@ -133,3 +133,27 @@ def test_a_table_with_joined_columns(settings: Settings, tmp_path: Path, command
 def write(path: Path, content: str) -> Path:
     path.write_text(content)
     return path
+
+
+@pytest.mark.timeout(300)
+def test_several_models_beside_each_other(settings: Settings, tmp_path: Path, command: Command,
+                                          capsys: pytest.CaptureFixture[str]) -> None:
+    texts, labels = tiny.make_texts(60)
+    path = tmp_path / "train.csv"
+    path.write_text("text,label\n" + "".join(f"{t},{label}\n" for t, label in zip(texts, labels, strict=True)))
+    train(path, tiny.bert(tmp_path / "bert"), settings, tmp_path / "run", method="lora")
+    run = str(tmp_path / "run")
+    found = command("predict", f"{run}:base", run, f"{run}:4bit", f"{run}:tuned", "--input", texts[0])
+    assert [side["side"] for side in found["sides"]] == ["base", "tuned", "4bit", "tuned"]
+    assert found["same_to_the_last_bit"] == [[1, 3]]
+    assert {file["name"].rpartition("/")[2] for file in found["sides"][1]["files"]} >= {"head.safetensors"}
+    alone = command("predict", run, "--input", texts[0])
+    assert alone["predictions"] == found["sides"][1]["predictions"] and alone["side"] == "tuned"
+    assert command("predict", f"{run}:base", "--input", texts[0])["side"] == "base"
+    table = command("predict", f"{run}:base", run, "--input", str(path))
+    assert [len(side["predictions"]) for side in table["sides"]] == [60, 60]
+    wrong = command("predict", run, f"{run}:tonic", "--input", "x", status=1)["error"]
+    assert "not the folder of a run" in wrong["what"]
+    assert program.main(["predict", f"{run}:base", run, run, "--input", texts[0], "--workspace", WORKSPACE]) == 0
+    said = capsys.readouterr().out
+    assert "run, base" in said and "The same to the last bit: run tuned, run tuned" in said

@@ -1,0 +1,45 @@
+"""What a side says of many rows: for commands, in their own process."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.domain.side import Side
+from core.serving import speech
+from core.serving.answering import Loaded
+from core.serving.question import Answer, Drawing, WeightFile
+from core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What one side says of rows."""
+
+    answers: list[dict[str, Any]]
+    """One a row, in words: `label` and `probabilities`; of language models what a row costs, or what they go on with
+    (`answer`, `ended`, `tokens`)."""
+    digest: str
+    """SHA-256 over the raw outputs of all rows."""
+    precision: str
+    files: tuple[WeightFile, ...]
+
+
+def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool = False,
+       drawing: Drawing | None = None) -> Said:
+    """Load a side and let it answer. goes_on: language models go on with each row instead of judging it."""
+    loaded = Loaded(side, settings)
+    if loaded.speaks and goes_on:
+        last = [list(speech.speak(loaded.model, text, drawing or Drawing(), so_far=Answer()))[-1] for text in content]
+        answers = [{"answer": each.text, "ended": each.ended, "tokens": each.tokens} for each in last]
+        digest = "".join(each.digest for each in last).encode()
+    elif content:
+        outputs = loaded.model.outputs(list(content))
+        answers = loaded.model.task.samples(outputs)
+        digest = b"".join(value.tobytes() for _, value in sorted(outputs.items()))
+    else:
+        answers, digest = [], b""
+    return Said(answers=answers, digest=hashlib.sha256(digest).hexdigest(), precision=loaded.model.precision,
+                files=loaded.files)
