@@ -70,6 +70,7 @@ unit: $(VENV)/.installed-tests
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 	@$(BIN)/python benchmarks/probe_time.py
+	@$(BIN)/python benchmarks/language.py --steps-only --steps 12
 	@$(BIN)/python benchmarks/feature_space.py
 	@$(BIN)/python benchmarks/import_speed.py
 	@$(BIN)/python benchmarks/bookkeeping.py

@@ -6,16 +6,17 @@ precision.
     python benchmarks/language.py --model made/llama-1b --length 2048 --methods qlora --sides documented,thaw
     python benchmarks/language.py --steps-only --steps 12             speed alone: each side ends after its last step
 
-The peers (`benchmarks/plain_sft.py`, needs `pip install trl`): *documented*, trl's defaults with gradient checkpointing
-on, and *tuned*, without it and with rows grouped by length. All sides run as whole processes, in turn. Speed is that of
-training steps alone (tokens of a step ÷ its seconds, without evaluations, samples and what stands before the first
-step; the first two steps are left out on every side); memory is the peak resident size of the whole process, on a GPU
-the peak that torch allocated.
+The peers (`benchmarks/plain_sft.py`; left out where trl is not installed: `pip install trl`): *documented*, trl's
+defaults with gradient checkpointing on, and *tuned*, without it and with rows grouped by length. All sides run as whole
+processes, in turn. Speed is that of training steps alone (tokens of a step ÷ its seconds, without evaluations, samples
+and what stands before the first step; the first two steps are left out on every side); memory is the peak resident size
+of the whole process, on a GPU the peak that torch allocated.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
@@ -67,6 +68,9 @@ def main() -> int:
     args = parser.parse_args()
     if args.child:
         return child(Path(args.child), steps_only=args.steps_only)
+    if importlib.util.find_spec("trl") is None:
+        print("trl is not installed (`pip install trl`): Thaw is measured alone.", file=sys.stderr)
+        args.sides = ",".join(side for side in args.sides.split(",") if side == "thaw")
     settings = settings_module.load()
     dataset = sources.dataset(args.data, shift=None, settings=settings,
                               workspace=harness.WORKSPACE)
@@ -184,12 +188,21 @@ class Clock:
         """The end of a step, where the unit is steps."""
         if unit != "steps":
             return
-        now = time.perf_counter()
+        now = self._settled()
         if self._last is not None:
             self.steps.append(now - self._last)
         self._last = now
         if self.ends_with_the_steps and total and done >= total:
             raise Enough
+
+    @staticmethod
+    def _settled() -> float:
+        """The time, when a GPU has done all that it was told."""
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return time.perf_counter()
 
     def step(self, **data: object) -> None:
         """Counted by `progress`."""

@@ -38,7 +38,9 @@ class Clock(TrainerCallback):
         self.ends.append(time.perf_counter())
 
     def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-        """A step is over."""
+        """A step is over, on the GPU too."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         self.ends.append(time.perf_counter())
 
 

@@ -101,7 +101,7 @@ def plan(dataset: Dataset, facts: ModelFacts, *, methods: Sequence[str], seeds: 
             for seed in seeds:
                 recipe = effort.defaults(dataset=dataset.id, task=dataset.task, base_model=facts.id, method=method,
                                          effort=level, seed=seed, train_rows=min(limit or rows, rows),
-                                         mean_length=dataset.mean_length, facts=facts)
+                                         mean_length=dataset.mean_length, facts=facts, device=device)
                 recipe = recipe.replace(label_budget=limit)
                 if freeze_spec and get(method).card.needs_freeze_plan:
                     recipe = recipe.replace(freeze=freeze.parse(freeze_spec, facts.block_names))

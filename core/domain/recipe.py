@@ -71,8 +71,9 @@ class Recipe:
     warmup_ratio: float = 0.1
     weight_decay: float = 0.01
     optimizer: str = ADAMW
-    """`adamw`, or `paged_adamw_8bit` (CUDA only). The same for all methods, so that arms differ by their method alone.
-    `auto` stands in QLoRA recipes from before this field only: the paged one on CUDA, else AdamW."""
+    """`adamw`, or `paged_adamw_8bit` (CUDA only). The same for all methods, so that arms differ by their method alone,
+    but for QLoRA of language models on a GPU, which is paged as it was published. `auto` stands in QLoRA recipes from
+    before this field only: the paged one on CUDA, else AdamW."""
     max_grad_norm: float = 1.0
     max_length: int = 128
     """Tokens a row; longer texts are cut."""

@@ -44,8 +44,11 @@ def by_length(encoded: Encoded, indices: np.ndarray) -> list[np.ndarray]:
 
 
 def to_device(inputs: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
-    """The same inputs on the device."""
-    return {name: tensor.to(device) for name, tensor in inputs.items()}
+    """The same inputs on the device; a GPU fetches them when it comes to them, and nobody waits for it."""
+    if device.type != "cuda":
+        return {name: tensor.to(device) for name, tensor in inputs.items()}
+    return {name: tensor.to(device) if tensor.is_cuda else tensor.pin_memory().to(device, non_blocking=True)
+            for name, tensor in inputs.items()}
 
 
 @torch.no_grad()

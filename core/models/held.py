@@ -36,13 +36,32 @@ def settle(model: nn.Module, dtype: torch.dtype) -> None:
     for name, module in model.named_modules():
         weight: Any = getattr(module, "weight", None)
         reads_only = isinstance(weight, nn.Parameter) and not weight.requires_grad and ADAPTER not in name
-        if not reads_only or weight.dtype != torch.float32:
+        if not reads_only or weight.dtype not in (torch.float32, *HALF):
             continue
         if _is_plain(module):
             weight.data = weight.data.to(dtype)
-        elif type(module) is nn.Embedding and torch.equal(narrow := weight.data.to(dtype), weight.data):
+        elif (type(module) is nn.Embedding and weight.dtype == torch.float32
+              and torch.equal(narrow := weight.data.to(dtype), weight.data)):
             weight.data = narrow
             widen(module)
+
+
+def as_published(model: nn.Module, dtype: torch.dtype) -> None:
+    """For passes under autocast in half-precision `dtype`: hold plain matrices and embeddings in the 16 bits that they
+    lose nothing by. `settle` widens those that come to train; the numbers are the same either way."""
+    if dtype not in HALF:
+        return
+    for module in model.modules():
+        embeds = type(module) is nn.Embedding
+        weight: Any = module.weight if embeds or _is_plain(module) else None
+        if weight is None or weight.dtype != torch.float32:
+            continue
+        for kind in (dtype, *HALF):
+            if torch.equal(narrow := weight.data.to(kind), weight.data):
+                weight.data = narrow
+                if embeds:
+                    widen(module)
+                break
 
 
 def tables(model: Any, dtype: torch.dtype = torch.bfloat16) -> None:

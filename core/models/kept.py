@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
 
 from core.domain.model import KEPT, KEPT_BESIDE, KEPT_HALF, KEPT_HALF_BESIDE, KEPT_PAIRS
 from core.models import blocks
+from core.models.beside_lora import narrowed
 from core.models.blocks import Stack
 
 ROWS, TOKENS = 2, 61
@@ -67,13 +69,25 @@ def _bytes(body: nn.Module, stack: Stack, inputs: dict[str, torch.Tensor], *, ha
 
 @contextmanager
 def _training(body: nn.Module, stack: Stack, beside: bool) -> Iterator[None]:
-    """While it is open, all parameters train, or the weights of linear layers inside blocks alone."""
+    """While it is open, all parameters train, or the weights of linear layers inside blocks alone; those keep one copy
+    in half precision of what several of them read, as `beside_lora` does."""
     names = {f"{layer.name}.weight" for block in blocks.describe(body, stack) for layer in block.linear_layers}
-    before = [(parameter, parameter.requires_grad) for parameter in body.parameters()]
+    before, handles = [(parameter, parameter.requires_grad) for parameter in body.parameters()], []
     try:
         for name, parameter in body.named_parameters():
             parameter.requires_grad_(not beside or name in names)
+        if beside:
+            handles += [module.register_forward_pre_hook(_reads_together) for name, module in body.named_modules()
+                        if f"{name}.weight" in names]
         yield
     finally:
+        for handle in handles:
+            handle.remove()
         for parameter, wanted in before:
             parameter.requires_grad_(wanted)
+
+
+def _reads_together(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    if not torch.is_autocast_enabled("cpu") or not args:
+        return None
+    return narrowed(args[0], torch.get_autocast_dtype("cpu")), *args[1:]

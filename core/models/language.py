@@ -126,6 +126,9 @@ class LanguageNetwork(Network):
         super().__init__(causal.base_model, head=head, stack=stack, pooling=pooling)
         self._causal = [causal]  # in a list: its modules are the body's and the head's
         self.compute_dtype = compute_dtype
+        self.reads_no_mask = False
+        """Whether `forward` leaves the attention mask out. Padding stands behind all that is said, where a causal model
+        does not look; without a mask a GPU takes its fast attention, and keeps no mask of n_tokens² for each block."""
 
     @property
     def causal(self) -> Any:
@@ -138,10 +141,13 @@ class LanguageNetwork(Network):
 
     def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """With `labels` (n_rows, n_tokens), the tokens themselves, −100 where not taught: `losses`, `right` and
-        `taught` of `token_losses`. Without: `hidden` (n_rows, n_tokens, width), which `logits` makes words of."""
-        labels = inputs.pop("labels", None)  # type: ignore[call-overload]
+        `taught` of `token_losses` (which takes their `places`, too). Without: `hidden` (n_rows, n_tokens, width), which
+        `logits` makes words of."""
+        labels, places = (inputs.pop(name, None) for name in ("labels", "places"))  # type: ignore[call-overload]
+        if self.reads_no_mask:
+            inputs.pop("attention_mask", None)  # type: ignore[call-overload]
         hidden = self.body(**inputs).last_hidden_state
-        return {"hidden": hidden} if labels is None else token_losses(hidden, self.head, labels)
+        return {"hidden": hidden} if labels is None else token_losses(hidden, self.head, labels, places=places)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """(…, n_vocabulary) of hidden states (…, width). Hand it a few tokens at a time: a vocabulary is large."""
@@ -176,8 +182,6 @@ def load_language(folder: Path, *, facts: ModelFacts | None = None, pooling: str
         held.tables(causal)
     causal.eval()
     head = head_of(causal, folder.name)
-    if weights is not Weights.FOUR_BIT:
-        causal.to(device)
     body = causal.base_model
     stack = blocks.find_stack(body)
     if facts is not None:
@@ -186,7 +190,18 @@ def load_language(folder: Path, *, facts: ModelFacts | None = None, pooling: str
     if reads_only:
         network.requires_grad_(False)
         network.settle()
+    away = is_elsewhere(device)
+    if weights is not Weights.FOUR_BIT:
+        if away:  # a GPU then never holds all of it in fp32
+            held.as_published(network, compute_dtype)
+        causal.to(device)
+    network.reads_no_mask = away and facts is not None and not facts.fixed_width
     return network.eval()  # type: ignore[return-value]
+
+
+def is_elsewhere(device: str) -> bool:
+    """Whether a network does not stay where it is read."""
+    return torch.device(device).type != "cpu"
 
 
 @torch.no_grad()

@@ -94,7 +94,7 @@ class _MergedLinear(torch.autograd.Function):
         ctx.save_for_backward(x, a, b)
         ctx.base, ctx.scale = base, scale
         weight = _merged_weight(base, a, b, scale, x.dtype)
-        out = torch.empty((*x.shape[:-1], len(weight)), dtype=x.dtype)
+        out = torch.empty((*x.shape[:-1], len(weight)), dtype=x.dtype, device=x.device)
         rows = out.view(-1, len(weight))
         if base.bias is None:
             # not a view of the product: what follows may work in place

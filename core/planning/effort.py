@@ -18,7 +18,7 @@ from core.domain.dataset import Task
 from core.domain.device import Device
 from core.domain.freeze import FreezePlan
 from core.domain.model import ModelFacts, Weights
-from core.domain.recipe import HeadInit, LoraSpec, Recipe, batches_an_epoch
+from core.domain.recipe import ADAMW, PAGED_ADAMW, HeadInit, LoraSpec, Recipe, batches_an_epoch
 from core.errors import RecipeError
 from core.models import methods
 from core.models.methods import Card
@@ -87,7 +87,8 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
     """The recipe that the effort dial gives for one method on one dataset.
 
     train_rows: training rows there are (or the label budget); mean_length: mean characters of a text (0 = unknown).
-    facts: the inspected base model; needed by methods whose plan names blocks, and to cap the text length.
+    facts: the inspected base model; needed by methods whose plan names blocks, and to cap the text length. device:
+    where it will run, where that is known.
     Raises RecipeError for an unknown effort or method, and for a plan that names blocks without facts.
     """
     if effort not in _LEVELS:
@@ -98,6 +99,7 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
     rate = _rate(card, effort, convolutions=facts is not None and facts.has_batch_norm) * what.rate_share
     batch = _batch_size(what, train_rows, least=8 if facts is not None and facts.has_batch_norm else 4)
     epochs = _epochs(level, batch, train_rows)
+    paged = card.weights is Weights.FOUR_BIT and device is not None and device.kind == "cuda"
     solvable = card.weights is not Weights.FRESH and what.new_head
     return Recipe(
         dataset=dataset, task=task, base_model=base_model, method=method, effort=effort, seed=seed,
@@ -106,6 +108,8 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
         batch_size=batch,
         learning_rate=rate,
         head_learning_rate=card.rates.head if what.new_head else rate,  # its own head is pretrained like the rest
+        # Of language models QLoRA is as it was published; arms of classifiers differ by their method alone.
+        optimizer=PAGED_ADAMW if paged and not what.new_head else ADAMW,
         max_length=_length(level, what, mean_length, facts),
         # Trained long enough to memorise, the body gets the dropout it was pretrained with.
         dropout=0.1 if effort == "thorough" and "dropout" in card.knobs else 0.0,

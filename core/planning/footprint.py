@@ -144,11 +144,12 @@ def runtime(recipe: Recipe, device: Device) -> int:
 
 def autocast_copies(parts: Parts, recipe: Recipe, facts: ModelFacts, device: Device) -> int:
     """Bytes of the half-precision weight copies that autocast keeps; 0 in fp32. On a GPU a frozen weight beside an
-    adapter is kept, too, for the backward pass (on a CPU both are one product, made anew there)."""
+    adapter is kept, too, for the backward pass (on a CPU both are one product, made anew there; a language model holds
+    frozen weights in half precision)."""
     if precision(recipe, device) == "fp32":
         return 0
-    kept = parts.trainable_linear
-    if methods.card_of(recipe.method).adapter and device.kind == "cuda" and not in_four_bits(recipe):
+    kept, card = parts.trainable_linear, methods.card_of(recipe.method)
+    if card.adapter and device.kind == "cuda" and not in_four_bits(recipe) and not own_head.applies(recipe):
         kept += sum(block.linear_parameters for block in facts.blocks[first_trained(recipe, facts):])
     return AUTOCAST_COPY_BYTES * kept
 

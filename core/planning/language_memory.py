@@ -25,8 +25,8 @@ from core.domain.resolve import precision
 from core.models import methods
 from core.planning import footprint, own_head
 
-UNMEASURED = {KEPT: 1.0, KEPT_HALF: 0.68, KEPT_BESIDE: 0.92, KEPT_HALF_BESIDE: 0.6, KEPT_PAIRS: 0.0}
-"""`ModelFacts.kept` of models that an earlier version looked at (six families: 0.54-0.70 under bf16, 0.53-0.66 beside
+UNMEASURED = {KEPT: 1.0, KEPT_HALF: 0.68, KEPT_BESIDE: 0.92, KEPT_HALF_BESIDE: 0.53, KEPT_PAIRS: 0.0}
+"""`ModelFacts.kept` of models that an earlier version looked at (six families: 0.54-0.70 under bf16, 0.46-0.58 beside
 adapters): products halve, each cast by itself; norms, rotations and the residual stream stay fp32."""
 PUBLISHED_BYTES = 2
 """A weight in its file, which is mapped into memory while fp32 weights are made of it."""
@@ -43,12 +43,11 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
     at_loss = held + max(inside, own_head.loss_bytes(recipe, facts, device)) if trained else 0.0
     card = methods.card_of(recipe.method)
     four_bit = footprint.in_four_bits(recipe)
-    if card.adapter and four_bit and device.kind == "cuda" and precision(recipe, device) != "fp32":
-        inputs = sum(layer.in_features for layer in card.adapter.layers(recipe, facts.blocks))
-        at_loss += footprint.FOUR_BIT_INPUT_BYTES * inputs * tokens
     read = footprint.forward_tokens(recipe.max_length)
     unpacked = _largest_matrix(facts) * (4 if precision(recipe, device) == "fp32" else 2) if four_bit else 0
     mask = footprint.MASK_BYTES * recipe.max_length * (read if card.solved else max(read, tokens))
+    if device.kind == "cuda" and not facts.fixed_width:  # `LanguageNetwork.reads_no_mask`
+        mask = 0
     return math.ceil(max(at_loss, _reading(recipe, facts, device)) + mask + unpacked)
 
 
@@ -58,8 +57,10 @@ def before_training(recipe: Recipe, *, facts: ModelFacts, device: Device) -> int
     if methods.card_of(recipe.method).weights is not Weights.PRETRAINED:
         return 0
     whole = facts.parameters + own_head.parameters(facts)
-    loaded = (4 + (PUBLISHED_BYTES if device.kind == "cpu" else 0)) * whole
     half = precision(recipe, device) != "fp32"
+    if half and device.kind == "cuda":  # where published weights arrive in 16 bits
+        return math.ceil(2 * whole + _reading(recipe, facts, device)) + footprint.runtime(recipe, device)
+    loaded = (4 + (PUBLISHED_BYTES if device.kind == "cpu" else 0)) * whole
     table = 2 * (facts.vocabulary or 0) * facts.hidden_size if half else 0  # the output layer in the products' type
     judged = 4 * whole + table + _reading(recipe, facts, device)
     return math.ceil(max(loaded, judged)) + footprint.runtime(recipe, device)
@@ -90,7 +91,10 @@ def _reading(recipe: Recipe, facts: ModelFacts, device: Device) -> float:
     longest = max((footprint.per_unit(block, facts) for block in facts.blocks), default=0.0)
     tokens = footprint.forward_tokens(recipe.max_length)
     factor = share(recipe, facts, device, beside=False)
-    return footprint.FORWARD_SHARE * factor * longest * tokens + own_head.chunk_bytes(facts, device, tokens)
+    inside, logits = footprint.FORWARD_SHARE * factor * longest * tokens, own_head.chunk_bytes(facts, device, tokens)
+    if device.kind == "cuda":  # whose allocator gives back what the blocks took
+        return max(inside, logits + 8.0 * facts.hidden_size * tokens)
+    return inside + logits
 
 
 def _largest_matrix(facts: ModelFacts) -> int:

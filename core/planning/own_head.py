@@ -11,7 +11,7 @@ from core.domain.recipe import Recipe
 from core.domain.resolve import precision
 from core.models import methods
 
-CHUNK_BYTES = {"cpu": 100_000_000, "cuda": 1_000_000_000}
+CHUNK_BYTES = {"cpu": 100_000_000, "cuda": 400_000_000}
 """Logits that are there together, as `core.models.chunked_loss` bounds them."""
 BYTES_A_LOGIT = 8
 
@@ -60,7 +60,8 @@ def weight_bytes(recipe: Recipe, facts: ModelFacts, device: Device, packed: floa
 def chunk_bytes(facts: ModelFacts, device: Device, tokens: int) -> int:
     """Bytes of the logits that are there together."""
     most = CHUNK_BYTES.get(device.kind, CHUNK_BYTES["cpu"])
-    return min(most, BYTES_A_LOGIT * (facts.vocabulary or 0) * tokens)
+    held = 0.75 if device.kind == "cuda" else 1.0  # of fp32 and twice half precision, what is held: half precision once
+    return round(held * min(most, BYTES_A_LOGIT * (facts.vocabulary or 0) * tokens))
 
 
 def loss_bytes(recipe: Recipe, facts: ModelFacts, device: Device) -> int:

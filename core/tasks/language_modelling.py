@@ -121,8 +121,11 @@ class LanguageModelling:
     def targets(self, rows: Rows, encoded: Encoded, indices: np.ndarray) -> dict[str, torch.Tensor]:
         import torch
 
+        from core.models.chunked_loss import places_of
+
         assert isinstance(encoded, TaughtRows)
-        found = {"labels": encoded.labels(indices),
+        labels = encoded.labels(indices)
+        found = {"labels": labels, "places": places_of(labels),
                  "bytes": torch.from_numpy(encoded.arrays["n_bytes"][indices].astype(np.int64))}
         if rows.shape is Shape.CHAT:
             found["answer"] = torch.from_numpy(encoded.arrays["answer"][indices].astype(np.int64))
@@ -134,8 +137,8 @@ class LanguageModelling:
         return outputs["losses"].sum() / outputs["taught"].sum().clamp(min=1)
 
     def weight(self, targets: dict[str, torch.Tensor]) -> int:
-        """Taught tokens of a batch; the first token of a row never is one."""
-        return int((targets["labels"][:, 1:] != taught_rows.IGNORED).sum())
+        """Taught tokens of a batch."""
+        return len(targets["places"])
 
     # -- judgement --
 

@@ -178,6 +178,8 @@ def _load_body(network: Network, folder: Path, device: str) -> None:
         own = dict(network.body.named_parameters()) | dict(network.body.named_buffers())
         with torch.no_grad():
             for name, tensor in state.items():
+                if own[name].dtype != tensor.dtype:  # held in 16 bits on a GPU, as it was published
+                    own[name].data = own[name].data.to(tensor.dtype)
                 own[name].copy_(tensor)
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from core import cache
 from core.domain.dataset import Split
@@ -33,7 +34,7 @@ def ahead(session: Session) -> None:
         return
     if _read(session) is None:
         session.enter(Phase.CACHING)
-        measure(session, session.build(Weights.PRETRAINED, 0.0, reads_only=True))
+        measure(session, session.untouched())
         give_back_memory()
     else:
         measure(session)
@@ -91,7 +92,7 @@ def _folder(session: Session) -> Path:
     return cache.folder_of(session.settings.cache, "base-side", {
         "version": VERSION, "dataset": session.rows.dataset_hash, "model": session.facts.revision,
         "precision": session.precision, "device": session.device.kind, "length": session.recipe.max_length,
-        "taught": session.recipe.taught})
+        "taught": session.recipe.taught} | session.untouched_key())
 
 
 def _read(session: Session) -> dict[str, np.ndarray] | None:
@@ -100,7 +101,9 @@ def _read(session: Session) -> dict[str, np.ndarray] | None:
 
 
 def give_back_memory() -> None:
-    """To the operating system, so that what follows is measured from there."""
+    """To the operating system and the other processes on a GPU, so that what follows is measured from there."""
     gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)

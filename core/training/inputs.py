@@ -71,7 +71,7 @@ class Inputs:
         Networks that score tokens are given the labels too, so that they need not hand out all logits."""
         tensors = dict(batch["inputs"])
         if getattr(self.network, "scores_tokens", False):
-            tensors["labels"] = batch["targets"]["labels"]
+            tensors |= {name: batch["targets"][name] for name in ("labels", "places")}
         if self.runner is not None:
             self.runner.current = tensors.pop("prefix")
         return (self.network if model is None else model)(**tensors)  # type: ignore[no-any-return]

@@ -19,8 +19,11 @@ from core.models.chunked_loss import IGNORED, product_type
 from core.models.language import LanguageHead, LanguageNetwork
 
 Report = Callable[[float, float | None], None]
-CHUNK_TOKENS = {"cpu": 128, "cuda": 1024}
-"""Tokens whose logits of both models are held together."""
+CHUNK_BYTES = {"cpu": 160_000_000, "cuda": 400_000_000}
+"""What the logits of both models, and what is made of them, may take together: 127 tokens of SmolLM2 on a CPU."""
+BYTES_A_WORD = 5 * 4 + 2
+"""For a token and a word of the vocabulary: both log-probabilities and three intermediate results."""
+LEAST_TOKENS = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,7 +125,7 @@ def states(network: LanguageNetwork, texts: Texts, *, precision: str, report: Re
 def losses(found: torch.Tensor, head: LanguageHead, truth: torch.Tensor, *, precision: str) -> np.ndarray:
     """(n_tokens,) nats that each token costs. found: of `states`."""
     device, out = head.weight.device, []
-    for part in _chunks(len(found), device):
+    for part in _chunks(len(found), head):
         with autocast(precision, device):
             said = head(found[part].to(device)).float().log_softmax(-1)
         out.append(-said.gather(-1, truth[part, None].to(device))[:, 0].cpu())
@@ -137,7 +140,7 @@ def compare(base: torch.Tensor, base_head: LanguageHead, tuned: torch.Tensor, tu
     base, tuned: of `states` on the same texts. Exact: over the whole vocabulary, some tokens at a time.
     """
     device, columns = tuned_head.weight.device, []
-    for part in _chunks(len(base), device):
+    for part in _chunks(len(base), tuned_head):
         at = truth[part, None].to(device)
         with autocast(precision, device):
             before, after = (head(found[part].to(device)).float().log_softmax(-1)
@@ -148,8 +151,9 @@ def compare(base: torch.Tensor, base_head: LanguageHead, tuned: torch.Tensor, tu
     return before, after, kl
 
 
-def _chunks(count: int, device: torch.device) -> list[slice]:
-    size = CHUNK_TOKENS.get(device.type, CHUNK_TOKENS["cpu"])
+def _chunks(count: int, head: LanguageHead) -> list[slice]:
+    room = CHUNK_BYTES.get(head.weight.device.type, CHUNK_BYTES["cpu"])
+    size = max(LEAST_TOKENS, room // (BYTES_A_WORD * head.vocabulary))
     return [slice(start, start + size) for start in range(0, count, size)]
 
 

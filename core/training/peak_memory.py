@@ -5,6 +5,7 @@ The plan before the start estimates the same: weights, gradients, optimiser, act
 
 from __future__ import annotations
 
+import gc
 import threading
 from types import TracebackType
 from typing import Any
@@ -43,7 +44,9 @@ class PeakMemory:
         return max(0, held - self._start)
 
     def __enter__(self) -> PeakMemory:
+        gc.collect()  # networks that are only waiting to be let go of are not this run's
         if self.device == "cuda":
+            torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         self._start = self._peak = self._process.memory_info().rss
         self._thread.start()

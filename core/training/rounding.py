@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from core import cache
+from core.domain.device import Device
 from core.domain.model import Weights
 from core.domain.run import Phase
 from core.metrics.documents import a_token
@@ -35,7 +36,9 @@ def floor(session: Session, parts: Mapping[str, Known]) -> dict[str, Any]:
     """
     four_bit = session.card.weights is Weights.FOUR_BIT
     source = "4-bit" if four_bit else "precision"
-    if not four_bit and (session.facts.parameters > MOST_FOR_ROUNDING or session.facts.bf16_fails):
+    if session.untouched_weights is Weights.FOUR_BIT:  # nothing was rounded since
+        return {}
+    if not four_bit and (session.facts.parameters > most_for_rounding(session.device) or session.facts.bf16_fails):
         return {}
     found: dict[str, Any] = {"from": source}
     rounded = _Rounded(session, four_bit=four_bit)
@@ -52,6 +55,18 @@ def floor(session: Session, parts: Mapping[str, Known]) -> dict[str, Any]:
             found["panel"] = {domain: _largest(changes, domain) for domain in dict.fromkeys(own.texts.domains)}
             found["pooled"] = _largest(changes, "")
     return found
+
+
+def most_for_rounding(device: Device) -> float:
+    """Weights of the largest model that is read in another precision, once more and perhaps in fp32."""
+    return MOST_FOR_ROUNDING if device.kind == "cpu" else min(MOST_FOR_ROUNDING, device.memory_bytes / 8)
+
+
+def other_precision(precision: str, device: Device) -> str:
+    """The one beside it; a GPU that has no bf16 has fp16."""
+    if precision != "fp32":
+        return "fp32"
+    return "fp16" if device.kind == "cuda" and not device.bf16_gflops else "bf16"
 
 
 def _one_in(texts: Texts, share: int) -> Texts:
@@ -77,7 +92,7 @@ class _Rounded:
     def __init__(self, session: Session, *, four_bit: bool) -> None:
         self.session = session
         self.four_bit = four_bit
-        self.precision = session.precision if four_bit else "fp32" if session.precision != "fp32" else "bf16"
+        self.precision = session.precision if four_bit else other_precision(session.precision, session.device)
 
     @functools.cached_property
     def network(self) -> LanguageNetwork:

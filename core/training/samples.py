@@ -113,14 +113,14 @@ def untouched(session: Session) -> None:
     asked, recipe = prompts(session), session.recipe
     folder = cache.folder_of(session.settings.cache, "samples", {
         "model": session.facts.revision, "prompts": asked, "precision": session.precision, "effort": recipe.effort,
-        "device": session.device.kind, "shape": str(session.rows.shape)})
+        "device": session.device.kind, "shape": str(session.rows.shape)} | session.untouched_key())
 
     def read() -> list[dict[str, Any]] | None:
         found = files.read_json(folder / "answers.json")
         return found if isinstance(found, list) else None
 
     def make() -> list[dict[str, Any]]:
-        network = session.build(Weights.PRETRAINED, 0.0, reads_only=True)
+        network = session.untouched()
         assert isinstance(network, LanguageNetwork)
         found = answers(network, session, asked)
         files.write_json(folder / "answers.json", found)

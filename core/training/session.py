@@ -27,11 +27,15 @@ from core.models import fetch, methods, origin
 from core.models import inspect as model_inspect
 from core.models.network import Network
 from core.planning import budget, recipes
+from core.planning.footprint import SHARE_AVAILABLE
 from core.planning.knobs import follows_batches
 from core.settings import Settings
 from core.tasks.base import Objective, Outputs, Rows
 from core.training import artifact
 from core.training import device as device_module
+
+FORWARD_BYTES = 2e9
+"""What a pass without gradients may take beside the weights of a model that fills a GPU."""
 
 
 @dataclass(kw_only=True)
@@ -76,6 +80,26 @@ class Session:
     def speaks(self) -> bool:
         """Whether the network is a language model with its own output layer, which can be asked and read by token."""
         return not self.task.card.new_head and bool(self.facts.vocabulary)
+
+    @property
+    def untouched_weights(self) -> Weights:
+        """How the model that a run is compared with is held: as published, unless a GPU that takes it in 4 bits has no
+        room for that."""
+        if self.card.weights is not Weights.FOUR_BIT or self.device.kind == "cpu":
+            return Weights.PRETRAINED
+        each = 4 if self.precision == "fp32" else 2  # bytes a weight
+        room = SHARE_AVAILABLE.get(self.device.kind, 0.8) * self.device.memory_bytes / max(1, self.settings.slots)
+        return Weights.PRETRAINED if each * self.facts.parameters + FORWARD_BYTES < room else Weights.FOUR_BIT
+
+    def untouched_key(self) -> dict[str, Any]:
+        """What keys of the cache say of it, where it is not held as published."""
+        if self.untouched_weights is Weights.PRETRAINED:
+            return {}
+        return {"quantised": [self.recipe.quantization.type, self.recipe.quantization.double]}
+
+    def untouched(self) -> Network:
+        """That model, for passes without gradients."""
+        return self.build(self.untouched_weights, 0.0, reads_only=True)
 
     def enter(self, phase: Phase) -> None:
         """Begin a phase and close the clock of the one before."""
@@ -143,6 +167,9 @@ def prepare(session: Session) -> None:
     for note in session.task.examine(session.rows, session.encoded, session.train, recipe=recipe, facts=session.facts,
                                      folder=session.run_dir):
         session.observer.note(note)
+    if session.untouched_weights is Weights.FOUR_BIT:
+        session.observer.note(f"{session.device.name} has no room for the published weights: the run is compared with "
+                              "the untouched model in 4 bits.")
     for finding in session.task.cautions(session.rows, {split.value: rows for split, rows in chosen.items()}):
         session.observer.note(finding.message)
     cache.evict(settings.cache, int(settings.cache_gb * 1e9))

@@ -82,6 +82,9 @@ class ThawTrainer(Trainer):
     def _collate(self, rows: list[int]) -> Batch:
         return self.inputs.batch(np.asarray(rows), epoch=self.sampler.epoch)
 
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        return self.inputs.on_device(inputs)
+
     def num_examples(self, dataloader: DataLoader[Any]) -> int:
         return len(self.train_rows)
 
@@ -310,5 +313,6 @@ def build(*, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.n
         load_best_model_at_end=bool(len(validation)), metric_for_best_model="selection", greater_is_better=True,
         restore_callback_states_from_checkpoint=True, remove_unused_columns=False, dataloader_pin_memory=False,
         label_names=[])
+    args._n_gpu = min(1, args.n_gpu)  # a run has one device: beside others the Trainer would deal its batches out
     return ThawTrainer(inputs=inputs, recipe=recipe, train=train, validation=validation, observer=observer,
                        elapsed=elapsed, args=args)

@@ -13,7 +13,6 @@ import torch
 
 from core import cache, files
 from core.data import panel
-from core.domain.model import Weights
 from core.domain.run import Phase
 from core.features.row_store import CacheDamageError
 from core.models.language import LanguageHead, LanguageNetwork
@@ -64,7 +63,7 @@ class Source:
 
     @functools.cached_property
     def network(self) -> LanguageNetwork:
-        found = self.session.build(Weights.PRETRAINED, 0.0, reads_only=True)
+        found = self.session.untouched()
         assert isinstance(found, LanguageNetwork)
         return found
 
@@ -90,7 +89,8 @@ def _key(session: Session, name: str) -> dict[str, Any]:
     key: dict[str, Any] = {"version": VERSION, "part": name, "model": session.facts.revision}
     if name == "head":
         return key
-    key |= {"precision": session.precision, "device": session.device.kind, "threads": torch.get_num_threads()}
+    key |= session.untouched_key() | {"precision": session.precision, "device": session.device.kind,
+                                      "threads": torch.get_num_threads()}
     if name != TASK:
         return key | {"panel": panel.SHA256, "length": LENGTH}
     recipe = session.recipe

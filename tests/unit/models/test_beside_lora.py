@@ -27,7 +27,8 @@ def layers(bias: bool) -> tuple[nn.Module, nn.Module]:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2),
+                                                (torch.float16, 3e-3)])
 def test_it_is_what_peft_computes(dtype: torch.dtype, close: float, bias: bool) -> None:
     theirs, ours = layers(bias)
     found = []
