@@ -26,8 +26,9 @@ from core.models import methods
 from core.planning import footprint, own_head
 
 UNMEASURED = {KEPT: 1.0, KEPT_HALF: 0.68, KEPT_BESIDE: 0.92, KEPT_HALF_BESIDE: 0.53, KEPT_PAIRS: 0.0}
-"""`ModelFacts.kept` of models that an earlier version looked at (six families: 0.54-0.70 under bf16, 0.46-0.58 beside
-adapters): products halve, each cast by itself; norms, rotations and the residual stream stay fp32."""
+"""`ModelFacts.kept` of models that an earlier version looked at (six families: 0.54-0.70 under bf16, 0.53-0.66 beside
+adapters, and there, of SmolLM2, 0.08 less since layers share a copy of what they read): products halve, each cast by
+itself; norms, rotations and the residual stream stay fp32."""
 PUBLISHED_BYTES = 2
 """A weight in its file, which is mapped into memory while fp32 weights are made of it."""
 

@@ -34,11 +34,11 @@ def test_a_trained_norm_keeps_its_input_twice_and_frozen_weights_do_not(tmp_path
     assert whole - beside == pytest.approx((2 * n_blocks + 1) * 4 * width + first + 4 + 8, abs=1.5 * 4 * width)
 
 
-def test_half_precision_keeps_between_half_and_all(tmp_path: Path) -> None:
+def test_half_precision_keeps_about_half(tmp_path: Path) -> None:
     folder = tiny.llama(tmp_path / "model")
     whole, _ = measured(folder, half=False, beside=False)
     for beside in (False, True):
-        assert 0.5 * whole < measured(folder, half=True, beside=beside)[0] < whole
+        assert 0.4 * whole < measured(folder, half=True, beside=beside)[0] < whole
 
 
 def test_scores_are_counted_by_pairs_of_tokens_where_no_kernel_is_fused(tmp_path: Path) -> None:
