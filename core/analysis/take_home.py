@@ -97,11 +97,16 @@ def size_bytes(folder: Path) -> int:
 
 def zipped(folder: Path, run_id: str, recipe: Recipe) -> Iterator[bytes]:
     """The ZIP piece by piece, read from the run's files as it is sent: never more than a megabyte in memory."""
+    return zip_of(files_of(folder), folder_name(run_id), {"load.py": code(run_id, recipe)})
+
+
+def zip_of(paths: Mapping[str, Path], name: str, texts: Mapping[str, str] | None = None) -> Iterator[bytes]:
+    """A ZIP piece by piece. paths: name inside its one folder `name` -> file; texts: small files made now."""
     sink = _Sink()
-    name = folder_name(run_id)
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(f"{name}/load.py", code(run_id, recipe))
-        for inside, path in files_of(folder).items():
+        for inside, text in (texts or {}).items():
+            archive.writestr(f"{name}/{inside}", text)
+        for inside, path in paths.items():
             entry = zipfile.ZipInfo.from_file(path, f"{name}/{inside}")
             entry.external_attr = 0o644 << 16  # readable by whoever unpacks it
             with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:

@@ -20,6 +20,7 @@ from core.analysis.token_rows import TokenRows
 from core.api.data import Data
 from core.api.desk import Desk
 from core.api.experiments import Experiments
+from core.api.exports import Export, Exports, Offer
 from core.api.features import Features
 from core.api.mending import Mending, ShiftLook
 from core.api.models import Models
@@ -45,10 +46,10 @@ from core.serving.question import Answer as TriedAnswer
 from core.settings import Settings
 
 __all__ = ["MOST_SIDES", "MOST_TOKENS", "RECORDED", "SHOWN_COLUMNS", "Answer", "Answers", "Asked", "AugmentedRow",
-           "Card", "Changes", "Comparison", "ComparisonRow", "Curves", "Data", "Drawing", "Experiments", "Features",
-           "JudgedRows", "Leaks", "Mending", "MethodChoice", "Models", "Offered", "Playground", "Progress", "RowPage",
-           "Runs", "SeedGroup", "ServerGone", "ShiftLook", "State", "Step", "TablePreview", "Thaw", "TokenRows",
-           "TriedAnswer", "same"]
+           "Card", "Changes", "Comparison", "ComparisonRow", "Curves", "Data", "Drawing", "Experiments", "Export",
+           "Exports", "Features", "JudgedRows", "Leaks", "Mending", "MethodChoice", "Models", "Offer", "Offered",
+           "Playground", "Progress", "RowPage", "Runs", "SeedGroup", "ServerGone", "ShiftLook", "State", "Step",
+           "TablePreview", "Thaw", "TokenRows", "TriedAnswer", "same"]
 
 
 class Thaw:
@@ -66,6 +67,7 @@ class Thaw:
         self.teaching = Teaching(self._desk)
         self.take_home = TakeHome(data=self.data, runs=self.runs)
         self.playground = Playground(self._desk, models=self.models, runs=self.runs)
+        self.exports = Exports(self._desk, runs=self.runs, models=self.models)
         self.features = Features(self._desk, data=self.data, models=self.models, runs=self.runs)
         self.share = Share(data=self.data, runs=self.runs, experiments=self.experiments, features=self.features)
 

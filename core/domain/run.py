@@ -57,6 +57,8 @@ class JobKind(StrEnum):
     """Extract the features of a finished run at every block."""
     MASK = "mask"
     """Say which tokens of a dataset teach a base model; see `core.api.teaching`."""
+    EXPORT = "export"
+    """Write a finished run's model for use elsewhere: {"run": id, "folder": of the run, "as": format}."""
     UNKNOWN = "unknown"
     """Of another version of Thaw, or damaged: nobody works on it, and it can be deleted."""
 

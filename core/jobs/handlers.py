@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core import files
 from core.data import meter
 from core.domain.run import JobKind, Observer, Result, Run
 from core.errors import RecipeError, ThawError
@@ -96,6 +97,29 @@ def import_data(job: Job) -> dict[str, Any]:
                           observer=job.observer)
 
 
+def export(job: Job) -> dict[str, Any]:
+    """Write a run's model below its folder, with its certificate: {"folder": of the run, "as": format, "title"}. What
+    stood there is replaced when the new one is whole. Stopped, it leaves everything as it was."""
+    import shutil
+
+    from core.export import certificate, exporting, places
+
+    payload = job.run.payload
+    target, fresh = places.folder(Path(payload["folder"]), str(payload["as"])), job.folder / "export"
+    shutil.rmtree(fresh, ignore_errors=True)  # of an earlier attempt
+    try:
+        report = exporting.export(Path(payload["folder"]), fresh, form=str(payload["as"]), settings=job.settings,
+                                  workspace=job.run.workspace, title=str(payload.get("title", "")),
+                                  observer=job.observer)
+    except certificate.Stopped:
+        return {}
+    target.parent.mkdir(exist_ok=True)
+    files.remove_folder(target)
+    files.move(fresh, target)
+    files.write_json(places.notes(target), {"notes": report["notes"]})
+    return {"as": report["as"], "bytes": report["bytes"], "passed": (report["certificate"] or {}).get("passed")}
+
+
 def _reading_shown(job: Job) -> AbstractContextManager[None]:
     """Inside, what readers and checks tell (drawing thousands of pictures takes a while) is shown as progress."""
     return meter.watched(lambda stage, done, total: job.observer.progress(done, total, meter.unit(stage), stage))
@@ -107,4 +131,5 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.IMPORT: import_data,
     JobKind.FEATURES: features,
     JobKind.MASK: mask,
+    JobKind.EXPORT: export,
 }

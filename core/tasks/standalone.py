@@ -7,6 +7,9 @@ Needs torch, transformers and safetensors (timm for its models, Pillow for pictu
 
     model = Model("folder")
     model.predict(["a text", "another"])       # [{"label": …, "probabilities": {class: p}}, …]
+
+A folder with what a run trained alone (`adapter/`, `weights.safetensors`) also needs its base model:
+`Model("folder", base="base model's folder or hub id")`, or `--base …`; otherwise the one that `export.json` names.
 """
 
 from __future__ import annotations
@@ -28,16 +31,57 @@ GREY = (0.299, 0.587, 0.114)
 class Model:
     """The exported model: body, pooling and head, with its tokenizer or picture processor."""
 
-    def __init__(self, folder: str | Path, device: str = "cpu") -> None:
+    def __init__(self, folder: str | Path, device: str = "cpu", *, base: str | Path | None = None,
+                 precision: str = "") -> None:
+        """precision: to compute in, instead of that of the run (`fp32`, `bf16`, `fp16`)."""
         folder = Path(folder)
         transformers.logging.set_verbosity_error()  # type: ignore[attr-defined]
         self.about: dict[str, Any] = json.loads((folder / "export.json").read_text(encoding="utf-8"))
         self.device = device
-        self.body = getattr(transformers, self.about["body"]).from_pretrained(folder,
-                                                                              dtype=torch.float32).eval().to(device)
+        self.precision = precision or self.about["precision"]
+        if "base_hub_id" in self.about:
+            self.body = self._tuned(folder, str(base or self.about["base_hub_id"]))
+        else:
+            self.body = self._load(folder)
+        self.body = self.body.eval() if self.about.get("four_bit") else self.body.eval().to(device)
         self.head = load_file(folder / "head.safetensors", device=device)
         kind = transformers.AutoTokenizer if self.about["input"] == "text" else transformers.AutoImageProcessor
-        self.processor: Any = kind.from_pretrained(folder)  # type: ignore[no-untyped-call]
+        own = folder / "processor" if "base_hub_id" in self.about else folder
+        self.processor: Any = kind.from_pretrained(own)  # type: ignore[no-untyped-call]
+
+    def _load(self, folder: str | Path, **options: Any) -> Any:
+        kind = getattr(transformers, self.about["body"])
+        return kind.from_pretrained(folder, **{"dtype": torch.float32, **options})
+
+    def _tuned(self, folder: Path, base: str) -> Any:
+        """The base model's body with what the run trained on it."""
+        rounded = self.about.get("four_bit")
+        if rounded:  # computed from the very 4-bit weights that the adapter was trained beside
+            dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.about["precision"], torch.float32)
+            config = transformers.BitsAndBytesConfig(
+                load_in_4bit=True, bnb_4bit_quant_type=rounded["type"], bnb_4bit_use_double_quant=rounded["double"],
+                bnb_4bit_compute_dtype=dtype, llm_int8_skip_modules=rounded["skip"])
+            body = self._load(base, dtype=dtype, quantization_config=config, device_map={"": self.device})
+            for module in body.modules():
+                if hasattr(module, "support_avx512bf16_for_cpu"):
+                    module.support_avx512bf16_for_cpu = False  # packed for speed, its scales would be rounded again
+                    module.compute_dtype = torch.float32 if self.precision == "fp32" else dtype
+            packed = {id(p) for m in body.modules() if hasattr(m, "support_avx512bf16_for_cpu") for p in m.parameters()}
+            for parameter in body.parameters():
+                if id(parameter) not in packed and parameter.dtype in (torch.bfloat16, torch.float16):
+                    parameter.data = parameter.data.float()
+        else:
+            body = self._load(base)
+        if (folder / "weights.safetensors").is_file():
+            own = dict(body.named_parameters()) | dict(body.named_buffers())
+            with torch.no_grad():
+                for name, tensor in load_file(folder / "weights.safetensors").items():
+                    own[name].copy_(tensor)
+        if (folder / "adapter").is_dir():
+            from peft import PeftModel
+
+            body = PeftModel.from_pretrained(body, folder / "adapter", torch_device=self.device)
+        return body
 
     @torch.no_grad()
     def predict(self, rows: list[str]) -> list[dict[str, Any]]:
@@ -47,7 +91,7 @@ class Model:
 
     def _one(self, inputs: dict[str, torch.Tensor]) -> dict[str, Any]:
         inputs = {name: tensor.to(self.device) for name, tensor in inputs.items()}
-        low = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.about["precision"])
+        low = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
         if low is torch.float16 and self.device == "cpu":
             low = None
         with torch.autocast(self.device.split(":")[0], dtype=low or torch.bfloat16, enabled=low is not None):
@@ -124,5 +168,7 @@ def open_rgb(path: str, depth: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    for answer in Model(Path(__file__).parent).predict(sys.argv[1:]):
+    given = sys.argv[1:]
+    named = given.pop(1) if given[:1] == ["--base"] and len(given) > 1 else None
+    for answer in Model(Path(__file__).parent, base=named).predict(given[1:] if named else given):
         sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")

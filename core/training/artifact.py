@@ -108,9 +108,11 @@ class LoadedModel:
         return self.task.samples(self.outputs(content)) if content else []
 
 
-def load(side: Side, *, settings: Settings, device: str | None = None) -> LoadedModel:
+def load(side: Side, *, settings: Settings, device: str | None = None, precision: str | None = None) -> LoadedModel:
     """The model of a finished run, named by its folder: after training, or (`Which.BASE`, in 4 bits `Which.FOUR_BIT`)
     the pretrained body as published with the probe's head, nothing of this run's training.
+
+    precision: to compute in, instead of that of the run.
 
     Raises NotFoundError when the run left no artifact, or has no such side to predict with (a recorded step, the base
     side of a run from scratch); RecipeError when the base model's files are not those that the run was trained on.
@@ -129,7 +131,7 @@ def load(side: Side, *, settings: Settings, device: str | None = None) -> Loaded
     about = _read(folder / LABELS_FILE,
                   lambda data: document_versions.forward(data, now=Labels.schema_version, what="labels")
                                                      | {"precision": str(data["precision"])})
-    precision = about["precision"]
+    precision = precision or about["precision"]
     solved = tasks.card(recipe.task).new_head
     if base and solved and not (folder / BASE_HEAD_FILE).is_file():
         raise NotFoundError("This run has no base side to predict with.",

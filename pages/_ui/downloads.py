@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import streamlit as st
@@ -24,8 +25,24 @@ def artifact_address(ws: str, run_id: str) -> str:
 
 def _artifact(request: Request) -> Response:
     ws, run_id = request.path_params["ws"], request.path_params["run"].removesuffix(".zip")
+    return _sent(lambda: Thaw(settings.load()).take_home.artifact(ws, run_id))
+
+
+def export_address(ws: str, run_id: str, form: str) -> str:
+    """Where an export of a run is fetched from."""
+    return f"{ROOM}/{quote(ws, safe='')}/{quote(run_id, safe='')}/{quote(form, safe='')}.zip"
+
+
+def _export(request: Request) -> Response:
+    given = request.path_params
+    return _sent(lambda: Thaw(settings.load()).exports.download(given["ws"], given["run"],
+                                                                given["form"].removesuffix(".zip")))
+
+
+def _sent(make: Callable[[], tuple[str, Iterator[bytes]]]) -> Response:
+    """What is made, as a file, or in words why not."""
     try:
-        name, pieces = Thaw(settings.load()).take_home.artifact(ws, run_id)
+        name, pieces = make()
     except ThawError as error:
         return PlainTextResponse("\n".join((error.what, error.why, error.remedy)), status_code=404)
     return StreamingResponse(pieces, media_type="application/zip", headers={
@@ -35,4 +52,5 @@ def _artifact(request: Request) -> Response:
 def routes() -> list[Route]:
     """For the server."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return [Route(f"{'/' + base if base else ''}/{ROOM}/{{ws}}/{{run}}", _artifact, methods=["GET"])]
+    room = f"{'/' + base if base else ''}/{ROOM}/{{ws}}/{{run}}"
+    return [Route(room, _artifact, methods=["GET"]), Route(f"{room}/{{form}}", _export, methods=["GET"])]

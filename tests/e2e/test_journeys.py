@@ -348,7 +348,7 @@ def the_shift_set(page: Page, file: Path) -> None:
 
 def what_is_taken_home(page: Page, server: Server) -> None:
     """Predictions and artifact of one run, whole."""
-    expect(page.get_by_role("heading", name="Take it with you")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="Take it home")).to_be_visible(timeout=SLOW)
     settled(page)
     look(page, "practitioner-5-run")
     with page.expect_download() as told:

@@ -319,11 +319,11 @@ def test_a_new_name_shows_on_every_page_at_once(app, ended, settings):
 
 def test_a_finished_run_offers_its_predictions_its_artifact_and_the_code_that_loads_it(app, ended):
     at = app("run", run=ended.done[1])
-    assert "Take it with you" in [header.value for header in at.header]
+    assert "Take it home" in [header.value for header in at.header]
     assert any(ended.done[1] in block.value and "artifact.load" in block.value for block in at.code)
     urls = [element.proto.url for element in at.get("link_button")]
     assert any(url.endswith(f"{ended.done[1]}.zip") for url in urls)
-    assert "Take it with you" not in [header.value for header in app("run", run=ended.failed).header]
+    assert "Take it home" not in [header.value for header in app("run", run=ended.failed).header]
 
 
 def test_predictions_are_saved_with_their_texts(ended, settings):

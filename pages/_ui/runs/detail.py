@@ -13,7 +13,7 @@ from core.planning.knobs import KNOBS, value
 from core.plots import curves as curve_plots
 from core.plots.numbers import count, duration, measured, share, size
 from core.share import results
-from pages._ui import charts, downloads, guard, leaks, live, shell, teaching
+from pages._ui import charts, guard, leaks, live, shell, teaching
 from pages._ui.compare import judged
 from pages._ui.runs import changed, samples, tally, verdict
 from pages._ui.train import recipe_form
@@ -168,29 +168,6 @@ def rows(ws: str, run: Run) -> None:
     result = shell.api().runs.result(ws, run.id) if run.status.final and run.recipe else None
     if result:
         judged.section(ws, {run.id: (run, result)}, {run.id: names.one(run)})
-
-
-_SAVED = "Each row that was judged, with the true and the predicted class and the probability of every class."
-_TOLD = "Each row that was judged, with its loss in the run and in the untouched model."
-
-
-def take_home(ws: str, run: Run) -> None:
-    """What a finished run leaves: predictions, artifact, and the code that loads it."""
-    taken = shell.api().take_home
-    size_bytes = taken.size_bytes(ws, run.id) if run.status.final and run.recipe else 0
-    if not size_bytes:
-        return
-    st.header("Take it with you", help=word("artifact"))
-    with st.container(horizontal=True, gap="small"):
-        st.download_button("Predictions as CSV", data=guard.made(lambda: taken.predictions(ws, run.id)),
-                           file_name=f"predictions-{run.id}.csv", mime="text/csv", on_click="ignore", key="predictions",
-                           icon=":material/table:", help=_SAVED if run.recipe and run.recipe.task.labelled else _TOLD)
-        st.link_button(f"Artifact as ZIP ({size(size_bytes)})", downloads.artifact_address(ws, run.id),
-                       icon=":material/folder_zip:")
-    with st.expander("Five lines that load it", icon=":material/code:"):
-        st.code(taken.code(ws, run.id), language="python")
-        st.caption("Unpack the ZIP in Thaw's own folder and run this there (it lies in the ZIP as load.py). The base "
-                   "model is not in the ZIP: Thaw reads it from its data folder.")
 
 
 def recipe(run: Run) -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.domain.run import JobKind
 from pages._ui import share, shell, start
-from pages._ui.runs import actions, detail, jobs, run_list
+from pages._ui.runs import actions, detail, jobs, run_list, take_home
 
 
 def one(ws: str) -> None:
@@ -30,7 +30,7 @@ def one(ws: str) -> None:
     detail.damage(ws, run)
     detail.panel(ws, run)
     detail.rows(ws, run)
-    detail.take_home(ws, run)
+    take_home.section(ws, run)
     if shell.api().runs.has_result(run):
         share.popover(ws, [run.id])
     detail.recipe(run)

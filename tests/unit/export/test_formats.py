@@ -10,7 +10,8 @@ import pytest
 
 from core.cli import parser
 from core.errors import NotFoundError, ThawError
-from core.export import FILES, FORMATS, export
+from core.export import FILES, FORMATS
+from core.export.exporting import export
 from core.settings import Settings
 
 

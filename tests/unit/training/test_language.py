@@ -258,10 +258,12 @@ def test_conversations_with_few_answers_are_judged_by_them(models: dict[str, Pat
 def check_export(folder: Path, target: Path, said: list[str], rows: Any, settings: Settings) -> None:
     """The exported folder says the same without Thaw."""
     from core.data import conversations
+    from core.export.finished import Finished
     from core.export.merged import FORMAT
     from core.tasks import standalone_language
 
-    FORMAT.write(folder, target, settings=settings, workspace=WORKSPACE)
+    target.mkdir()
+    FORMAT.write(Finished(folder=folder, settings=settings, workspace=WORKSPACE), target)
     questions = [conversations.load(rows.content[i])[0].content for i in rows.of("test")[:4]]
     found = standalone_language.Model(target).predict(questions)
     assert [answer["answer"].strip()[:5] for answer in found] == [text[:5] for text in said[:4]]

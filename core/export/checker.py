@@ -1,0 +1,186 @@
+"""Load exports as their users would and say what they answer: `python -I checker.py ASKED.json`.
+
+Run in a process of its own, from no folder of Thaw's and with nothing of it importable: what an export needs of Thaw,
+it has not. ASKED: {"rows": {…}, "checks": [{"form", "folder", "base", "precision", "out"}]}; each check writes its
+answers to `out`. Lines on stdout tell how far it is, as JSON.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import runpy
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+USED = ("torch", "transformers", "peft", "bitsandbytes", "safetensors", "tokenizers", "timm", "torchvision", "onnx",
+        "onnxruntime", "gguf", "numpy", "PIL")
+PACKAGES = {"PIL": "pillow"}
+TEXTS = "text"
+SMALLEST = 1e-38
+
+
+def main(path: str) -> None:
+    """Do all checks that the file asks for; one that fails says why and does not keep the others from being done."""
+    asked = json.loads(Path(path).read_text(encoding="utf-8"))
+    for check in asked["checks"]:
+        try:
+            found = examine(asked["rows"], check)
+        except Exception as error:  # noqa: BLE001 - whatever an export does wrong is what is to be found
+            found = {"error": f"{type(error).__name__}: {str(error)[:600]}"}
+        if "core" in sys.modules:
+            found = {"error": "Thaw was imported."}
+        Path(check["out"]).write_text(json.dumps(found), encoding="utf-8")
+
+
+def examine(rows: dict[str, Any], check: dict[str, Any]) -> dict[str, Any]:
+    """{"answers", "load_seconds", "seconds", "versions"} of one export."""
+    began = time.monotonic()
+    if "ids" in rows:
+        answer = language(rows, check)
+    elif check["form"] == "folder":
+        answer = pipeline(rows, check)
+    elif check["form"] == "script":
+        return script(rows, check)
+    else:
+        answer = classifier(rows, check)
+    next(answer)  # loaded
+    loaded = time.monotonic()
+    answers, total = [], len(rows["content"])
+    for done, said in enumerate(answer, start=1):
+        answers.append(said)
+        if done % 20 == 0 or done == total:
+            tell(done, total)
+    return {"answers": answers, "load_seconds": loaded - began, "seconds": time.monotonic() - loaded,
+            "versions": versions()}
+
+
+def tell(done: int, total: int) -> None:
+    """How far it is."""
+    sys.stdout.write(json.dumps({"done": done, "total": total}) + "\n")
+    sys.stdout.flush()
+
+
+def classifier(rows: dict[str, Any], check: dict[str, Any]) -> Iterator[Any]:
+    """Log-probabilities of each row by the folder's own script, in the order of the classes of the run."""
+    kind = runpy.run_path(str(Path(check["folder"]) / "predict.py"))["Model"]
+    given = {name: check[name] for name in ("base", "precision") if check.get(name)}
+    model = kind(Path(check["folder"]), **given)
+    yield None
+    for row in rows["content"]:
+        said = model.predict([row])[0]["probabilities"]
+        yield logs([said[name] for name in rows["classes"]])
+
+
+def pipeline(rows: dict[str, Any], check: dict[str, Any]) -> Iterator[Any]:
+    """The same by `transformers.pipeline`, told nothing but the folder."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()  # type: ignore[attr-defined]
+    texts = rows["input"] == TEXTS
+    task = "text-classification" if texts else "image-classification"
+    model: Any = transformers.pipeline(task, model=str(check["folder"]), device="cpu")  # type: ignore[call-overload]
+    options = {"truncation": True, "top_k": None} if texts else {"top_k": len(rows["classes"])}
+    yield None
+    for row in rows["content"]:
+        said = model([row] if texts else row, **options)
+        said = {answer["label"]: answer["score"] for answer in (said[0] if texts else said)}
+        yield logs([said[name] for name in rows["classes"]])
+
+
+def language(rows: dict[str, Any], check: dict[str, Any]) -> Iterator[Any]:
+    """Of each row {"loss": nats over its taught tokens, "right": of these the likeliest, "read": whether the export's
+    own tokenizer reads the row as the run did}."""
+    folder = Path(check["folder"])
+    logits, encode, ask = loaded_language(folder, check)
+    yield None
+    for row, ids in enumerate(rows["ids"]):
+        yield {**scored(logits(ids), ids, rows["taught"][row]),
+               "read": same_start(encode(rows["content"][row], rows["special"][row]), ids)
+               and (rows["asked"][row] is None or ask is None or ask(rows["asked"][row][0]) == rows["asked"][row][1])}
+
+
+def loaded_language(folder: Path, check: dict[str, Any]) -> tuple[Callable[..., Any], ...]:
+    """(ids -> logits (n_tokens, n_vocabulary), text and whether with special tokens -> ids, question -> ids)."""
+    if (folder / "predict.py").is_file():
+        given = {"base": check["base"]} if check.get("base") else {}
+        model = runpy.run_path(str(folder / "predict.py"))["Model"](folder, **given)
+        tokenizer, logits, ask = model.tokenizer, getattr(model, "logits", None), model.ids
+        network: Any = getattr(model, "model", None)
+    else:
+        import transformers
+
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
+        network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+        logits = ask = None
+    return (logits or functools.partial(by_torch, network),
+            lambda text, special: list(tokenizer(text, add_special_tokens=special)["input_ids"]), ask)
+
+
+def by_torch(network: Any, ids: list[int]) -> Any:
+    """(n_tokens, n_vocabulary) of one row."""
+    import torch
+
+    with torch.no_grad():
+        said = network(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long))
+    return said.logits[0].double().numpy()
+
+
+def scored(logits: Any, ids: list[int], taught: list[int]) -> dict[str, Any]:
+    """Loss and right answers at the taught places of a row."""
+    import numpy as np
+
+    places = np.flatnonzero(np.asarray(taught[1:]))
+    if not len(places):
+        return {"loss": 0.0, "right": 0}
+    said, truth = np.asarray(logits, np.float64)[:-1][places], np.asarray(ids[1:])[places]
+    highest = said.max(1, keepdims=True)
+    log_sum = np.log(np.exp(said - highest).sum(1)) + highest[:, 0]
+    return {"loss": float((log_sum - said[np.arange(len(places)), truth]).sum()),
+            "right": int((said.argmax(1) == truth).sum())}
+
+
+def same_start(found: list[int], ids: list[int]) -> bool:
+    """Whether a text is read as it was: token by token up to the last, which may be an end that the run set itself."""
+    count = min(len(found), len(ids))
+    return found[:max(1, count - 1)] == ids[:max(1, count - 1)] and len(found) >= len(ids) - 1
+
+
+def script(rows: dict[str, Any], check: dict[str, Any]) -> dict[str, Any]:
+    """Run the recipe's script, which trains and writes what it predicts; its answers in the order of the rows."""
+    began = time.monotonic()
+    os.chdir(check["folder"])
+    os.environ |= check["environment"]
+    runpy.run_path(str(Path(check["folder"]) / "train.py"), run_name="__main__")
+    said = json.loads(Path(check["predictions"]).read_text(encoding="utf-8"))
+    by_row = {row["row_id"]: row["probabilities"] for row in said}
+    return {"answers": [logs([by_row[row_id][name] for name in rows["classes"]]) for row_id in rows["row_ids"]],
+            "load_seconds": 0.0, "seconds": time.monotonic() - began, "versions": versions()}
+
+
+def logs(probabilities: list[float]) -> list[float]:
+    """Natural logarithms."""
+    import math
+
+    return [math.log(max(value, SMALLEST)) for value in probabilities]
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that were used."""
+    found = {"python": sys.version.split()[0]}
+    for name in USED:
+        if name in sys.modules:
+            try:
+                found[PACKAGES.get(name, name)] = metadata.version(PACKAGES.get(name, name))
+            except metadata.PackageNotFoundError:
+                continue
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,74 @@
+"""Write a finished run's model in one format, with its certificate: what the command, the job and the tests call."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from core import files
+from core.domain.run import Observer, Phase
+from core.errors import FailureKind, NotFoundError, ThawError
+from core.export import FORMATS, certificate
+from core.export.base import Format
+from core.export.finished import Finished
+from core.settings import Settings
+
+SPARE_BYTES = 100_000_000
+"""Room that is left on the disk beside an export."""
+
+
+def export(run_dir: Path, target: Path, *, form: str, settings: Settings, workspace: str, title: str = "",
+           observer: Observer | None = None) -> dict[str, Any]:
+    """Write a run's model into `target`, which must be empty or absent, and check it in a process without Thaw.
+
+    Returns {run, as, folder, files, bytes, notes, certificate, …}: paths below `target`, sentences to show, what the
+    format adds, and the certificate (None of a document). The folder appears whole or not at all.
+
+    Raises ThawError when the folder is in use, the run cannot be written so, or the disk is too small; NotFoundError
+    when the run has no artifact; `certificate.Stopped` when a person asks the observer to stop.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ThawError(f"{target} exists and is not an empty folder.", why="An export never writes over files.",
+                        remedy="Name a new folder.")
+    if not (run_dir / "artifact" / "labels.json").is_file():
+        raise NotFoundError("This run has no artifact.", why="It did not finish, or failed.",
+                            remedy="Resume it first: core resume RUN_DIR.")
+    run = Finished(folder=run_dir, settings=settings, workspace=workspace, observer=observer, title=title)
+    format = FORMATS[form]
+    check(format, run, target)
+    if observer is not None:
+        observer.phase(Phase.SAVING)
+    with files.temporary_folder(target.parent) as folder:
+        written = format.write(run, folder)
+        if run.stopped():
+            raise certificate.Stopped
+        if observer is not None:
+            observer.phase(Phase.EVALUATING)
+        found = None if format.tolerance is None else certificate.write(format, folder, run)
+        folder.chmod(0o755)
+        if target.is_dir():
+            target.rmdir()
+        files.move(folder, target)
+        folder.mkdir()  # what the block removes at its end
+    names = sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
+    return {"run": run_dir.name, "as": form, "folder": str(target), "files": names,
+            "bytes": sum((target / name).stat().st_size for name in names), "certificate": found, **written}
+
+
+def check(format: Format, run: Finished, target: Path) -> None:
+    """Raises ThawError where a run cannot be written in this format, or there is no room for it."""
+    if reason := format.applies_to(run.recipe, run.facts):
+        raise ThawError(f"This run cannot be written as {format.name}.", why=reason,
+                        remedy=f"Choose another format: {', '.join(_others(format, run))}.")
+    needed = format.size_bytes(run.recipe, run.facts, files.size_bytes(run.folder / "artifact")) + SPARE_BYTES
+    there = next(folder for folder in (target, *target.parents) if folder.is_dir())
+    if (free := shutil.disk_usage(there).free) < needed:
+        raise ThawError("There is no room for this export.", kind=FailureKind.INTERRUPTED,
+                        why=f"It takes about {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free in {there}.",
+                        remedy="Free space, name a folder on another disk, or choose a smaller format (adapter).")
+
+
+def _others(format: Format, run: Finished) -> list[str]:
+    return [name for name, other in FORMATS.items()
+            if name != format.name and other.applies_to(run.recipe, run.facts) is None]

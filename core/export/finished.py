@@ -1,0 +1,130 @@
+"""A finished run as its exports see it: its model loaded for them, its own test rows, and what it recorded of them."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core import values
+from core.domain.model import ModelFacts, Weights
+from core.domain.recipe import Recipe
+from core.domain.run import Observer, Result
+from core.domain.side import Side
+from core.errors import NotFoundError
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.tasks.base import Rows
+    from core.training.artifact import LoadedModel
+
+
+@dataclass(kw_only=True)
+class Finished:
+    """A run's folder, and what is read from it when it is asked for."""
+
+    folder: Path
+    settings: Settings
+    workspace: str
+    """Of its dataset, where the folder does not tell."""
+    observer: Observer | None = None
+    title: str = ""
+    """What the run is called."""
+
+    @functools.cached_property
+    def recipe(self) -> Recipe:
+        return values.recipe(self.folder)
+
+    @functools.cached_property
+    def labels(self) -> dict[str, Any]:
+        """The artifact's `labels.json`: classes, precision, and for language models the shape of rows."""
+        return values.document(self.folder / "artifact" / "labels.json")
+
+    @functools.cached_property
+    def result(self) -> Result | None:
+        return values.read(self.folder / "result.json", Result)
+
+    @functools.cached_property
+    def facts(self) -> ModelFacts:
+        """Of the base model. Raises NotFoundError where it is not on this machine."""
+        from core.models import facts
+
+        found = facts.read(self.recipe.base_model, self.settings)
+        if found is None:
+            raise NotFoundError(f"The base model {self.recipe.base_model} is not on this machine.",
+                                why="An export is made of it and of what the run trained.",
+                                remedy="Run the recipe again, which fetches it.")
+        return found
+
+    @property
+    def name(self) -> str:
+        return self.title or self.folder.name
+
+    @property
+    def base_folder(self) -> Path:
+        """Where the base model's own files are."""
+        from core.models import facts
+
+        return facts.folder(self.recipe.base_model, self.settings)
+
+    @property
+    def base_hub_id(self) -> str:
+        """What others call the base model."""
+        from core.models import catalogue
+
+        entry = catalogue.find(self.recipe.base_model)
+        return entry.hub_id if entry else self.recipe.base_model
+
+    @property
+    def four_bit(self) -> bool:
+        from core.models import methods
+
+        return methods.card_of(self.recipe.method).weights is Weights.FOUR_BIT
+
+    @property
+    def in_32_bits(self) -> bool:
+        """Whether what it recorded was computed in 32 bits on a CPU, as its exports are checked."""
+        device = self.result.device if self.result else "cpu"
+        return self.labels["precision"] == "fp32" and not device.startswith("cuda")
+
+    @functools.cached_property
+    def whole(self) -> LoadedModel:
+        """The tuned model in fp32 on the CPU, all that was trained in its weights."""
+        from core.export import weights
+
+        return weights.whole(self.folder, settings=self.settings, four_bit=self.four_bit)
+
+    def as_trained(self, precision: str | None = None) -> LoadedModel:
+        """The tuned model as Thaw itself predicts with it, adapters beside the weights."""
+        from core.training import artifact
+
+        return artifact.load(Side.of(self.folder), settings=self.settings, device="cpu",
+                             precision=None if self.four_bit else precision)
+
+    @functools.cached_property
+    def rows(self) -> Rows | None:
+        """All rows of its dataset; None where that is gone, or is another by now."""
+        from core.data import library
+        from core.training.session import read_rows
+
+        runs = self.folder.parent
+        own = runs.parent.name if runs.name == "runs" else self.workspace
+        if not self.settings.workspace(own).is_dir():
+            return None
+        dataset = library.find(str(self.recipe.dataset), settings=self.settings, workspace=own)
+        recorded = self.result.dataset_hash if self.result else ""
+        if dataset is None or (recorded and dataset.content_hash != recorded):
+            return None
+        return read_rows(dataset, settings=self.settings, workspace=own)
+
+    def note(self, text: str) -> None:
+        if self.observer is not None:
+            self.observer.note(text)
+
+    def progress(self, done: float, total: float | None, unit: str, note: str = "") -> None:
+        if self.observer is not None:
+            self.observer.progress(done, total, unit, note)
+
+    def stopped(self) -> bool:
+        return self.observer is not None and self.observer.should_stop()

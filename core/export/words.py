@@ -1,0 +1,36 @@
+"""A certificate in sentences, the same on pages, in read-mes and on the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.metrics import REGISTRY
+
+
+def verdict(found: dict[str, Any]) -> str:
+    """In a phrase."""
+    return {True: "Certificate: passed", False: "Certificate: FAILED"}.get(found["passed"], "Not checked")
+
+
+def said(found: dict[str, Any]) -> list[str]:
+    """Its verdict, what was compared, and why it did not pass."""
+    lines = [f"{verdict(found)}.{''.join(' ' + reason for reason in found['reasons'])}"]
+    if not found.get("metric"):
+        return lines
+    metric, strict = found["metric"], found["in_32_bits"]
+    label = REGISTRY[metric["name"]].label if metric["name"] in REGISTRY else metric["name"]
+    difference = metric["difference"]
+    lines.append(f"Read back by a process without Thaw, on all {found['rows']:,} test rows: {found['flipped']:,} get "
+                 f"another answer than {found['compared_with']}; the largest difference of a log-probability is "
+                 f"{found['largest_difference']:.2g}.")
+    if strict["compared_with"] != found["compared_with"]:
+        lines.append(f"The run computed in {found['precision_of_the_run']}. Beside {strict['compared_with']}: "
+                     f"{strict['flipped']:,} others, {strict['largest_difference']:.2g} at most (it passes up to "
+                     f"{strict['tolerance']:g}).")
+    else:
+        lines.append(f"It passes up to {strict['tolerance']:g}.")
+    lines.append(f"{label[:1].upper()}{label[1:]}: {metric['run']['value']:.4g} in the run, "
+                 f"{metric['export']['value']:.4g} here; the difference is {difference['value']:+.2g} "
+                 f"({difference['low']:+.2g} to {difference['high']:+.2g}).")
+    lines.append(f"{found['rows_a_second']:,.1f} rows a second, {found['bytes'] / 1e6:,.1f} MB.")
+    return lines

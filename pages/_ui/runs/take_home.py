@@ -1,0 +1,122 @@
+"""Take it home: what a finished run leaves, its exports with their certificates, and the code that loads them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.api import Export, Offer
+from core.domain.run import Run, Status
+from core.plots.numbers import duration, size
+from pages._ui import downloads, guard, live, shell
+from pages._ui.words import word
+
+_SAVED = "Each row that was judged, with the true and the predicted class and the probability of every class."
+_TOLD = "Each row that was judged, with its loss in the run and in the untouched model."
+_PASSED = {True: ":green-badge[:material/verified: certificate passed]",
+           False: ":red-badge[:material/error: certificate failed]",
+           None: ":gray-badge[:material/help: not checked]"}
+
+
+def section(ws: str, run: Run) -> None:
+    """What a finished run leaves: predictions, artifact, exports, and the code that loads them."""
+    taken = shell.api().take_home
+    size_bytes = taken.size_bytes(ws, run.id) if run.status.final and run.recipe else 0
+    if not size_bytes:
+        return
+    st.header("Take it home", help=word("artifact"))
+    with st.container(horizontal=True, gap="small"):
+        st.download_button("Predictions as CSV", data=guard.made(lambda: taken.predictions(ws, run.id)),
+                           file_name=f"predictions-{run.id}.csv", mime="text/csv", on_click="ignore", key="predictions",
+                           icon=":material/table:", help=_SAVED if run.recipe and run.recipe.task.labelled else _TOLD)
+        st.link_button(f"Artifact as ZIP ({size(size_bytes)})", downloads.artifact_address(ws, run.id),
+                       icon=":material/folder_zip:")
+    with st.expander("Five lines that load it", icon=":material/code:"):
+        st.code(taken.code(ws, run.id), language="python")
+        st.caption("Unpack the ZIP in Thaw's own folder and run this there (it lies in the ZIP as load.py). The base "
+                   "model is not in the ZIP: Thaw reads it from its data folder.")
+    if not shell.recorded():
+        busy = any(_working(ws, run, offer) for offer in shell.api().exports.offered(ws, run.id))
+        guard.fragment(_exports, run_every=live.POLL_S if busy else None)(ws, run, busy)
+
+
+def _working(ws: str, run: Run, offer: Offer) -> Run | None:
+    """The job that writes this format now."""
+    job = shell.api().exports.job(ws, run.id, offer.form)
+    return None if job is None or job.status.final else job
+
+
+def _exports(ws: str, run: Run, was_busy: bool) -> None:
+    """Every format: its button and its certificate, or why it is not offered."""
+    with shell.guarded():
+        exports = shell.api().exports
+        offers, there = exports.offered(ws, run.id), {export.form: export for export in exports.found(ws, run.id)}
+        if any(_working(ws, run, offer) for offer in offers) != was_busy:
+            st.rerun()
+        st.subheader("For use without Thaw")
+        st.caption("Each export is read back by a process that has nothing of Thaw, asked about the run's own test "
+                   "rows, and compared with what the run recorded. What it found is its certificate; a failed one is "
+                   "shown, and the file can still be had.")
+        for offer in offers:
+            _row(ws, run, offer, there.get(offer.form))
+
+
+def _row(ws: str, run: Run, offer: Offer, there: Export | None) -> None:
+    job = _working(ws, run, offer)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            badge = f" {_PASSED[(there.certificate or {}).get('passed')]}" if there and offer.checked else ""
+            st.markdown(f"**{offer.form}** · {shell.escape(offer.summary)}{badge}", width="stretch")
+            if there:
+                st.link_button(f"ZIP ({size(there.bytes)})", downloads.export_address(ws, run.id, offer.form),
+                               icon=":material/download:")
+            if job:
+                _progress(ws, job)
+            elif not offer.reason and st.button("Write it again" if there else f"Export as {offer.form}",
+                                                key=f"export_{offer.form}", icon=":material/ios_share:"):
+                exports = shell.api().exports
+                exports.start(ws, run.id, offer.form)
+                shell.api().ensure_supervisor()
+                st.rerun()
+        if offer.reason:
+            st.caption(f"Not offered: {shell.escape(offer.reason)}")
+        last = shell.api().exports.job(ws, run.id, offer.form)
+        if last and last.status is Status.FAILED and last.failure:
+            shell.problem(last.failure.what, last.failure.why, last.failure.remedy)
+        if there:
+            _certificate(there)
+
+
+def _progress(ws: str, job: Run) -> None:
+    """How far the job is, and the button that stops it."""
+    run, state = live.follow(ws, job.id)
+    live.badge(run)
+    done, total = state.progress.get("done"), state.progress.get("total")
+    note = str(state.progress.get("note", ""))
+    st.caption(shell.escape(f"{note or state.phase}" + (f", {done / total:.0%}" if done and total else "")))
+    if st.button("Stop", key=f"stop_export_{job.id}", icon=":material/stop:", disabled=run.status is Status.STOPPING):
+        shell.api().runs.stop(ws, job.id)
+        st.rerun()
+
+
+def _certificate(there: Export) -> None:
+    """In words, and in numbers one layer below."""
+    for line in (*there.said, *there.notes):
+        st.caption(shell.escape(line))
+    found = there.certificate
+    if not found or not found.get("metric"):
+        return
+    with st.expander(f"Certificate of {there.form} in numbers", icon=":material/verified:"):
+        metric, strict = found["metric"], found["in_32_bits"]
+        rows = {"Test rows": f"{found['rows']:,}", "Other answers": f"{found['flipped']:,}",
+                "Largest difference from the record": f"{found['largest_difference']:.3g}",
+                "Largest difference in 32 bits": f"{strict['largest_difference']:.3g}",
+                "Passes up to": f"{strict['tolerance']:g}",
+                **{f"{metric['name']} of the {side}": _interval(metric[side]) for side in ("run", "export")},
+                "Difference": _interval(metric["difference"]), "Time for the rows": duration(found["seconds"]),
+                "Size": size(found["bytes"]),
+                "Versions": ", ".join(f"{name} {value}" for name, value in found["versions"].items())}
+        st.table({"What": list(rows), "Found": list(rows.values())}, hide_index=True, border="horizontal")
+
+
+def _interval(value: dict[str, float]) -> str:
+    return f"{value['value']:.4g} ({value['low']:.4g} to {value['high']:.4g})"
