@@ -83,8 +83,8 @@ def pipeline(rows: dict[str, Any], check: dict[str, Any]) -> Iterator[Any]:
 
     transformers.logging.set_verbosity_error()  # type: ignore[attr-defined]
     texts = rows["input"] == TEXTS
-    task = "text-classification" if texts else "image-classification"
-    model: Any = transformers.pipeline(task, model=str(check["folder"]), device="cpu")  # type: ignore[call-overload]
+    task = "text" if texts else "image"
+    model: Any = transformers.pipeline(f"{task}-classification", model=str(check["folder"]), device="cpu")  # type: ignore[call-overload]
     options = {"truncation": True, "top_k": None} if texts else {"top_k": len(rows["classes"])}
     yield None
     for row in rows["content"]:
