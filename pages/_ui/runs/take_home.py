@@ -52,9 +52,9 @@ def _exports(ws: str, run: Run, was_busy: bool) -> None:
         offers, there = exports.offered(ws, run.id), {export.form: export for export in exports.found(ws, run.id)}
         if any(_working(ws, run, offer) for offer in offers) != was_busy:
             st.rerun()
-        st.caption("**For use without Thaw.** Each export is read back by a process that has nothing of Thaw, asked about the run's own test "
-                   "rows, and compared with what the run recorded. What it found is its certificate; a failed one is "
-                   "shown, and the file can still be had.")
+        st.caption("**For use without Thaw.** Each export is read back by a process that has nothing of Thaw, asked "
+                   "about the run's own test rows, and compared with what the run recorded. What it found is its "
+                   "certificate; a failed one is shown, and the file can still be had.")
         for offer in offers:
             _row(ws, run, offer, there.get(offer.form))
 
