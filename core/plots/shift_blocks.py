@@ -138,11 +138,12 @@ def block_map(values: Sequence[Sequence[float | None]], *, base_names: Sequence[
                     text=[[_short(v) for v in line] for line in table] if small else None,
                     texttemplate="%{text}" if small else None, textfont={"size": 9},
                     hovertemplate="%{customdata}<br>CKA %{z:.3f}<extra></extra>")
-    below = slanted(tuned_names, at_most=BLOCK_NAMES)
+    below = slanted(tuned_names, at_most=BLOCK_NAMES // 2)  # half a page wide
+    step = -(-len(base_names) // BLOCK_NAMES)
     left = 34 + round(max(len(name) for name in base_names) * CHARACTER_PX)
     fixed_room(fig, left=min(left, 140), right=72, bottom=20 + below.room)
     fig.update_xaxes(**below.axis, showgrid=False)
-    fig.update_yaxes(tickvals=list(range(len(base_names))), ticktext=list(base_names), showgrid=False,
+    fig.update_yaxes(tickvals=list(range(0, len(base_names), step)), ticktext=list(base_names[::step]), showgrid=False,
                      autorange="reversed")
     if selected is not None:
         fig.add_vrect(x0=selected - 0.5, x1=selected + 0.5, line={"color": palette.TRAINING, "width": 2}, layer="above")

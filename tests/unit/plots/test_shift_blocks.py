@@ -68,3 +68,9 @@ def test_map_of_different_depths_and_of_nothing():
     assert chart.title == "y of B is most like c of A"
     assert shift_blocks.block_map([[None]], base_names=["a"], tuned_names=["x"]).title == "No block can be compared"
     assert np.isnan(shift_blocks.block_map([[None]], base_names=["a"], tuned_names=["x"]).figure.data[0].z).all()
+
+
+def test_of_eighty_blocks_as_many_are_named_as_have_room() -> None:
+    names = [f"block {i}" for i in range(80)]
+    figure = shift_blocks.block_map(np.eye(80).tolist(), base_names=names, tuned_names=names).figure
+    assert list(figure.layout.xaxis.ticktext) == names[::10] and list(figure.layout.yaxis.ticktext) == names[::5]
