@@ -98,7 +98,7 @@ def two_runs_side_by_side(page: Page) -> None:
         expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=SLOW)
     text = honest(page)
     assert "untouched model" in text and re.search(r"learned|forgot", text)
-    assert re.search(r"in loss \(difference [+-]0\.\d+, 95 % interval", text), "the paired comparison"
+    assert re.search(r"hese 12 rows.+95 % interval", text), "the paired comparison"
     assert re.search(r"from single runs only a factor of 1\.5 in time", text), "what they cost beside each other"
     assert "talk, talker" in text, "the experiment, by the names of dataset and model"
 
