@@ -60,9 +60,9 @@ class Document:
                            f"<tbody>{body}</tbody></table></div>")
 
     def card(self, title: str, lines: Sequence[tuple[str, str, str]]) -> None:
-        """A framed card: its sentence, and lines of (subject, word, sentence)."""
-        inside = "".join(f'<p><strong>{words(subject)}</strong> <span class="word {words(word.replace(" ", "-"))}">'
-                         f"{words(word)}</span> {words(said)}</p>" for subject, word, said in lines)
+        """A framed card: its sentence, and lines of (subject, word, sentence); no word where something is stated."""
+        inside = "".join(f"<p><strong>{words(subject)}</strong> {_badge(word)}{words(said)}</p>"
+                         for subject, word, said in lines)
         self._parts.append(f'<div class="card"><p><strong>{words(title)}</strong></p>{inside}</div>')
 
     def folded(self, title: str, text: str) -> None:
@@ -135,3 +135,7 @@ def _inert(value: Any) -> str:
 
 def _class(kind: str) -> str:
     return f' class="{words(kind)}"' if kind else ""
+
+
+def _badge(word: str) -> str:
+    return f'<span class="word {words(word.replace(" ", "-"))}">{words(word)}</span> ' if word else ""

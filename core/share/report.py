@@ -87,7 +87,7 @@ def _verdicts(document: Document, material: Material) -> None:
                        "of zero, and beyond what rounding or another seed changes (the noise floor).", kind="note")
     for id, verdict in material.verdicts.items():
         document.card(f"{material.called[id]}: {verdict.headline}",
-                      [(SUBJECTS.get(line.subject, line.subject), str(line.word),
+                      [(SUBJECTS.get(line.subject, line.subject), line.word or "",
                         f"{line.sentence} {line.to_do}".strip()) for line in verdict.lines])
 
 

@@ -155,6 +155,7 @@ def test_language_runs_show_what_they_forgot_and_what_they_answer(settings: Sett
     with_rows, without = (thaw.share.report(WORKSPACE, list(ids.values()), rows=rows) for rows in (True, False))
     page = check(with_rows)
     assert "What it cost elsewhere" in page.text and "What they answer" in page.text and HOSTILE.split()[0] in page.text
+    assert "4.88 M trained parameters" in page.text and b"None</span>" not in with_rows  # what it cost is stated
     assert "What they answer" not in check(without).text and b"Once upon" not in without
 
 
