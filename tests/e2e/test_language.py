@@ -52,6 +52,7 @@ def test_conversations_with_faults_are_looked_at_trained_on_two_ways_compared_an
     file = tmp_path / "talk.jsonl"
     file.write_bytes(conversations())
     server = serve()
+    page.set_default_timeout(SLOW)
     page.goto(server.url("data"))
     bring(page, server, file)
     text = honest(page)
