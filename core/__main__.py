@@ -25,6 +25,7 @@ HANDLERS: dict[str, str] = {
     "serve": "core.cli.serve:serve",
     "export": "core.cli.export:export",
     "share": "core.cli.share:share",
+    "import_archive": "core.cli.share:take_in",
     "runs": "core.cli.queue:runs",
     "resume": "core.cli.queue:resume",
     "stop": "core.cli.queue:stop",

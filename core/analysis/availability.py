@@ -50,6 +50,10 @@ class Availability:
                 Side(run=run_id)]
 
 
+_IMPORTED = Availability(ready=False, reason="The archive that this run came with holds no features.",
+                         remedy="Ask for an archive with features, or train its recipe here.")
+
+
 def of_run(run: Run, *, settings: Settings, rows: int = DEFAULT_ROWS, jobs: Sequence[Run] = (),
            second: str = "") -> Availability:
     """Look at the folder of a run. jobs: jobs of kind `features` of the workspace. second: id of a second dataset,
@@ -59,10 +63,14 @@ def of_run(run: Run, *, settings: Settings, rows: int = DEFAULT_ROWS, jobs: Sequ
     try:
         paths = feature_paths.of_run(Path(run.folder), settings=settings, rows=rows, second=second)
     except ThawError as error:
+        if run.imported:
+            return _IMPORTED
         return Availability(ready=False, reason=error.what if run.status.final else _UNDER_WAY.format(run.status),
                             remedy=error.remedy, job=job)
     if not run.status.final:  # it makes its features itself, as its last phase
         return Availability(ready=False, reason=_UNDER_WAY.format(run.status), job=job)
+    if run.imported and not paths.ready:
+        return _IMPORTED
     recorded = feature_paths.steps_of(paths.run_dir)
     own = [paths.tuned, *recorded, *feature_paths.every_second_of(paths.run_dir)]
     shared = [paths.base] if paths.quantised is None else [paths.base, paths.quantised]

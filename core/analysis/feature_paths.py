@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core import values
 from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import TAUGHT_TOKENS, Recipe
 from core.domain.side import Side, Which
@@ -15,6 +16,8 @@ from core.models import facts as facts_module
 from core.models import methods, origin
 from core.settings import Settings
 
+OWN_FACTS = "features/facts.json"
+"""In an imported run's folder: what is known of its base model."""
 WEIGHT_CHANGES = "weights.json"
 """In a run's folder of features: what training did to its weights."""
 
@@ -114,6 +117,11 @@ def second_of(run_dir: Path, dataset: str) -> Path:
     return run_dir / "features" / f"beside-{dataset}.safetensors"
 
 
+def own_base_of(run_dir: Path, rows: int, *, four_bit: bool = False) -> Path:
+    """Where an imported run keeps its base model's features itself: those of another machine are nobody else's."""
+    return run_dir / "features" / f"{'four-bit' if four_bit else 'base'}-{rows}.safetensors"
+
+
 def every_second_of(run_dir: Path) -> list[Path]:
     """The same of every second dataset that was looked at."""
     return sorted((run_dir / "features").glob("beside-*.safetensors"))
@@ -137,13 +145,17 @@ def of_run(run_dir: Path, *, settings: Settings, rows: int, second: str = "") ->
                             why=f"recipe.json, result.json or artifact/labels.json: {str(error)[:100]}.",
                             remedy="Delete the run and train it again.") from error
     made_from = origin.of(run_dir)
-    made_from.check_model(recipe.base_model, settings)
-    facts = facts_module.read(recipe.base_model, settings)
+    own = own_base_of(run_dir, rows).is_file()
+    if not own:
+        made_from.check_model(recipe.base_model, settings)
+    facts = values.read(run_dir / OWN_FACTS, ModelFacts) if own else facts_module.read(recipe.base_model, settings)
     if facts is None:
         raise NotFoundError(f"The base model {recipe.base_model} is not in the data folder.",
                             remedy="Fetch it on the Train page.")
 
     def shared(weights: Weights) -> Path:
+        if own:
+            return own_base_of(run_dir, rows, four_bit=weights is Weights.FOUR_BIT)
         revisions = (facts.revision, made_from.model_revision)
         return base_path(settings, dataset_hash=dataset_hash, revisions=revisions, recipe=recipe, precision=precision,
                          rows=rows, weights=weights)

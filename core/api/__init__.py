@@ -69,7 +69,8 @@ class Thaw:
         self.playground = Playground(self._desk, models=self.models, runs=self.runs)
         self.exports = Exports(self._desk, runs=self.runs, models=self.models)
         self.features = Features(self._desk, data=self.data, models=self.models, runs=self.runs)
-        self.share = Share(data=self.data, runs=self.runs, experiments=self.experiments, features=self.features)
+        self.share = Share(self._desk, data=self.data, runs=self.runs, experiments=self.experiments,
+                           features=self.features)
 
     @staticmethod
     def recorded_card() -> Card | None:

@@ -127,7 +127,12 @@ class Experiments:
 
     def rename(self, ws: str, id: str, name: str) -> None:
         """A new name for the experiment, which every page reads whenever it shows it."""
-        self._desk.store.experiments.rename(ws, id, checked_name(name))
+        name = checked_name(name)
+        if any(run.imported for run in self.runs(ws, id)):
+            raise ThawError("This experiment cannot be renamed.", kind=FailureKind.DATA,
+                            why="It came with an archive, which stays as it is.",
+                            remedy="Duplicate it with changes to start one of your own.")
+        self._desk.store.experiments.rename(ws, id, name)
 
     def delete(self, ws: str, id: str) -> int:
         """Delete all its runs with their folders; those that are worked on end at once. Returns how many they were."""

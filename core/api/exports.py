@@ -57,7 +57,7 @@ class Exports:
     def offered(self, ws: str, id: str) -> list[Offer]:
         """Every format, with the reason where this run cannot be written so; none before the run has an artifact."""
         run = self._runs.get(ws, id)
-        if run.recipe is None or not (Path(run.folder) / "artifact" / "labels.json").is_file():
+        if run.recipe is None or run.imported or not (Path(run.folder) / "artifact" / "labels.json").is_file():
             return []
         facts = self._models.facts(run.recipe.base_model)
         return [Offer(form=name, summary=form.summary, reason=form.applies_to(run.recipe, facts),

@@ -126,4 +126,4 @@ class Playground:
 
 
 def _has_model(run: Run) -> bool:
-    return run.status.final and (Path(run.folder) / "artifact" / "labels.json").is_file()
+    return run.status.final and not run.imported and (Path(run.folder) / "artifact" / "labels.json").is_file()

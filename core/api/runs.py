@@ -35,7 +35,7 @@ from core.domain import resolve
 from core.domain.dataset import Dataset
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Result, Run, Status
-from core.errors import NewerVersionError, RecipeError, ThawError
+from core.errors import FailureKind, NewerVersionError, RecipeError, ThawError
 from core.models import origin
 from core.planning import names
 from core.planning import recipes as planning
@@ -176,7 +176,7 @@ class Runs:
     def resume(self, ws: str, id: str) -> None:
         """Queue a run again that was stopped, failed or interrupted; its recipe stays, it goes on from its last
         checkpoint."""
-        run = self.get(ws, id)
+        run = _own(self.get(ws, id), "resumed")
         if run.damage:
             raise ThawError(f"{names.one(run)} cannot be resumed.", why=run.failure.why if run.failure else "",
                             remedy="Delete it, and start a new run.")
@@ -190,7 +190,7 @@ class Runs:
     def fork(self, ws: str, id: str, recipe: Recipe) -> str:
         """A new run from an edited recipe, in the same experiment, with the old run as its parent. Returns its id."""
         self._desk.check_room(ws, 1)
-        parent = self.get(ws, id)
+        parent = _own(self.get(ws, id), "forked in its own experiment")
         self.check(ws, recipe)
         recipe = resolve.resolved(recipe, self._models.device())
         job = NewJob(workspace=ws, kind=JobKind.TRAIN, name=names.of_recipe(recipe), recipe=recipe, parent=parent.id,
@@ -200,11 +200,15 @@ class Runs:
     def rename(self, ws: str, id: str, name: str) -> None:
         if not name.strip():
             raise RecipeError("A run needs a name.", remedy="Type at least one character.")
+        _own(self.get(ws, id), "renamed")
         self._desk.store.jobs.rename(ws, id, name.strip()[:200])
 
     def delete(self, ws: str, id: str) -> None:
         """Delete a run that is not being worked on: row, events and folder. On a full disk the folder goes first, to
         make room."""
+        run = self.get(ws, id)
+        if run.experiment is not None:
+            _own(run, "deleted by itself")
         try:
             files.remove_folder(self._desk.store.jobs.delete(ws, id))
         except Exception as error:
@@ -278,3 +282,12 @@ class Runs:
         """Raise a ThawError when a recipe cannot run here."""
         planning.check(recipe, facts=self._models.facts(recipe.base_model), device=self._models.device(),
                        task=self._data.find_or_entry(ws, recipe.dataset).task, settings=self._desk.settings)
+
+
+def _own(run: Run, what: str) -> Run:
+    """The run, unless it came with an archive: then ThawError, since that stays as it is."""
+    if run.imported:
+        raise ThawError(f"{names.one(run)} cannot be {what}.", kind=FailureKind.DATA,
+                        why="It was trained elsewhere and came with an archive, which stays whole and as it is.",
+                        remedy="Start its recipe anew on the Train page, or delete the whole imported experiment.")
+    return run

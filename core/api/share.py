@@ -1,29 +1,41 @@
-"""Finished runs handed on: as one HTML file."""
+"""Finished runs handed on, as one HTML file and as an archive; and archives of others taken in."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
 
+from core import files, values
 from core.analysis.feature_comparison import FeatureComparison
 from core.api.data import Data
+from core.api.desk import Desk
 from core.api.experiments import Experiments
 from core.api.features import Features
 from core.api.runs import Runs
-from core.data import catalogue
-from core.domain.dataset import Dataset
+from core.data import catalogue, uploads
+from core.domain.dataset import Dataset, Split
+from core.domain.recipe import Recipe
 from core.domain.run import Result, Run
 from core.domain.side import Side, Which
 from core.errors import ThawError
+from core.models import origin
+from core.models.methods import REGISTRY
 from core.planning import names
-from core.share import report, results
+from core.share import archive, intake, private, report, results
+from core.share.intake import Taken
+from core.share.manifest import DATASET_FACTS, Manifest
 from core.share.material import Material
 
 
 class Share:
     """Files that are read without this server."""
 
-    def __init__(self, *, data: Data, runs: Runs, experiments: Experiments, features: Features) -> None:
+    def __init__(self, desk: Desk, *, data: Data, runs: Runs, experiments: Experiments, features: Features) -> None:
+        self._desk = desk
         self._data = data
         self._runs = runs
         self._experiments = experiments
@@ -37,6 +49,75 @@ class Share:
         answers go into it. Raises DataError where no run has a result.
         """
         return report.make(self._material(ws, ids, title), rows=rows)
+
+    def archive(self, ws: str, ids: Sequence[str], target: Path, *, rows: bool = False,
+                features: bool = False) -> Manifest:
+        """Write runs that have ended as an archive that another Thaw takes in: recipes, results, predictions, curves.
+
+        rows: with the texts of their datasets. features: with those of every run that has them. Raises DataError where
+        a run is under way, or the rows are pictures.
+        """
+        return archive.write(ids, target, settings=self._desk.settings, workspace=ws, title=self.title(ws, ids),
+                             rows=rows, features=features)
+
+    def archive_bytes(self, ws: str, ids: Sequence[str], *, rows: bool = False, features: bool = False) -> bytes:
+        """The same for a browser."""
+        with tempfile.TemporaryDirectory(prefix="thaw-") as folder:
+            self.archive(ws, ids, Path(folder) / "archive.zip", rows=rows, features=features)
+            return (Path(folder) / "archive.zip").read_bytes()
+
+    def features_bytes(self, ws: str, ids: Sequence[str]) -> int:
+        """About what an archive's features take; 0 where no run has any."""
+        ready = [state for id in ids if (state := self._features.state(ws, id)).ready]
+        return sum(state.size_bytes for state in ready) + max((state.base_bytes for state in ready), default=0)
+
+    def take_in(self, ws: str, path: Path) -> Taken:
+        """Keep the runs of an archive beside those of a workspace, read-only: all of it or nothing. Raises DataError
+        for what is no whole archive of Thaw, or was taken in before."""
+        self._desk.touch(ws)
+        return intake.take_in(path, settings=self._desk.settings, workspace=ws)
+
+    def take_in_upload(self, ws: str, upload: BinaryIO) -> Taken:
+        """The same of a file that is being sent: on disk first, and gone afterwards."""
+        with files.temporary_folder(uploads.folder(self._desk.settings, ws)) as folder:
+            path = folder / "archive.zip"
+            with path.open("wb") as sink:
+                shutil.copyfileobj(upload, sink, 1 << 20)
+            return self.take_in(ws, path)
+
+    def missing(self, ws: str, id: str) -> list[str]:
+        """What a run's recipe needs that is not here, a sentence each; empty where it can be trained."""
+        run = self._runs.get(ws, id)
+        if run.recipe is None:
+            return ["Its recipe cannot be read."]
+        return [said for said in (self._missing_dataset(ws, run, run.recipe), self._missing_model(run, run.recipe))
+                if said]
+
+    def _missing_dataset(self, ws: str, run: Run, recipe: Recipe) -> str:
+        known = values.read(Path(run.folder) / DATASET_FACTS, Dataset)
+        called = f"The dataset {known.name} ({sum(known.rows(split) for split in Split):,} rows)" if known else \
+            f"The dataset {recipe.dataset}"
+        found = self._data.find(ws, recipe.dataset)
+        if found is None:
+            bundled = any(entry.id == recipe.dataset for entry in self._data.bundled())
+            return "" if bundled else f"{called} is not in this workspace: import the same file on the Data page."
+        try:
+            origin.of(Path(run.folder)).check_dataset(found)
+        except ThawError as error:
+            return f"{error.what} {error.why}"
+        return ""
+
+    def _missing_model(self, run: Run, recipe: Recipe) -> str:
+        if recipe.method not in REGISTRY:
+            return f"This version of Thaw has no method called {recipe.method}."
+        if private.was_local(recipe.base_model):
+            return (f"The base model {recipe.base_model} lay in a folder of the machine that it was trained on: name "
+                    "your copy of it on the Train page.")
+        try:
+            origin.of(Path(run.folder)).check_model(recipe.base_model, self._desk.settings)
+        except ThawError as error:
+            return f"{error.what} {error.why}"
+        return ""
 
     def bound(self, ws: str, ids: Sequence[str]) -> list[str]:
         """Names of the bundled datasets among those of these runs whose rows may not be handed on without conditions.

@@ -34,13 +34,19 @@ class TakeHome:
         """(name without ending, the ZIP in pieces as it is read from disk). NotFoundError without an artifact."""
         run = self._runs.get(ws, id)
         recipe = recipe_of(run)
+        if run.imported:
+            raise NotFoundError("This run has no artifact.", why="It came with an archive, which holds no models.",
+                                remedy="Start its recipe on the Train page to make one.")
         take_home.files_of(Path(run.folder))
         return take_home.folder_name(run.id), take_home.zipped(Path(run.folder), run.id, recipe)
 
     def size_bytes(self, ws: str, id: str) -> int:
         """Size of that ZIP; 0 without an artifact."""
+        run = self._runs.get(ws, id)
+        if run.imported:
+            return 0
         try:
-            return take_home.size_bytes(Path(self._runs.get(ws, id).folder))
+            return take_home.size_bytes(Path(run.folder))
         except NotFoundError:
             return 0
 

@@ -8,7 +8,8 @@ from core.domain.freeze import NAMED
 from core.export import FORMATS
 from core.models.methods import COMPARED
 
-SHARED = {"report": "one HTML file with every figure, opened in any browser without a network"}
+SHARED = {"report": "one HTML file with every figure, opened in any browser without a network",
+          "archive": "recipes, results, predictions and curves, which another Thaw takes in beside its own runs"}
 """What `share` can write."""
 WORKSPACE = "cli"
 """The workspace that commands use unless told otherwise."""
@@ -172,7 +173,12 @@ def _share(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
                       help="rows of the dataset (texts, pictures, answers) go into it (default: unless the licence of "
                            "a bundled set is in the way)")
     rows.add_argument("--without-rows", dest="rows", action="store_false", default=None)
+    share.add_argument("--with-features", action="store_true",
+                       help="an archive with the features of the runs that have them, so that their maps can be drawn")
     share.set_defaults(handler="share")
+    take_in = _add(commands, "import-archive", "keep the runs of an archive in the workspace, to be looked at")
+    take_in.add_argument("file", metavar="FILE")
+    take_in.set_defaults(handler="import_archive")
 
 
 def _queue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

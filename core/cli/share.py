@@ -9,6 +9,7 @@ from pathlib import Path
 from core import files
 from core.api import Thaw
 from core.cli import output
+from core.domain import codec
 from core.errors import NotFoundError, RecipeError
 from core.settings import Settings
 from core.store import Store
@@ -20,7 +21,10 @@ def share(args: Namespace, settings: Settings) -> int:
     workspace, ids = _named(args.runs, settings, args.workspace)
     rows = _rows(args, thaw.share.bound(workspace, ids))
     target = Path(args.to).expanduser().absolute()
-    files.write_bytes(target, thaw.share.report(workspace, ids, rows=rows))
+    if args.form == "archive":
+        thaw.share.archive(workspace, ids, target, rows=rows, features=args.with_features)
+    else:
+        files.write_bytes(target, thaw.share.report(workspace, ids, rows=rows))
     made = {"file": str(target), "as": args.form, "bytes": target.stat().st_size, "runs": ids, "rows": rows}
     if args.json:
         output.document(made)
@@ -30,11 +34,28 @@ def share(args: Namespace, settings: Settings) -> int:
     return 0
 
 
+def take_in(args: Namespace, settings: Settings) -> int:
+    """Keep the runs of an archive, and say where they are."""
+    path = Path(args.file).expanduser().absolute()
+    if not path.is_file():
+        raise NotFoundError(f"There is no file {args.file}.", remedy="Check the path.")
+    thaw = Thaw(settings)
+    taken = thaw.share.take_in(args.workspace, path)
+    if args.json:
+        output.document({"workspace": args.workspace, **codec.to_json(taken),
+                         "missing": {id: thaw.share.missing(args.workspace, id) for id in taken.runs}})
+    else:
+        print(f"Imported {taken.title}: {len(taken.runs)} runs into the workspace {args.workspace}.")
+        for said in dict.fromkeys(said for id in taken.runs for said in thaw.share.missing(args.workspace, id)):
+            print(f"To train it here: {said}")
+    return 0
+
+
 def _rows(args: Namespace, bound: Sequence[str]) -> bool:
     """Whether rows go into the file: as asked for, else where nobody's licence is in the way."""
     if args.rows is not None:
         return bool(args.rows)
-    for name in bound:
+    for name in bound:  # not asked for, so not a refusal
         output.say(f"Rows of {name} are left out: its licence does not let them be handed on without conditions.")
     return not bound
 

@@ -87,7 +87,8 @@ class Run:
     experiment: str | None = None
     recipe: Recipe | None = None
     payload: dict[str, Any] = field(default_factory=dict)
-    """Arguments of a `prepare` job: {"model": id} and/or {"dataset": catalogue id}."""
+    """Arguments of a `prepare` job: {"model": id} and/or {"dataset": catalogue id}. Of a run that came with an archive,
+    which one that was: {"imported": {title, thaw, made, archive}}."""
     failure: Failure | None = None
     created: float = 0.0
     started: float | None = None
@@ -108,7 +109,13 @@ class Run:
     @property
     def worth_resuming(self) -> bool:
         """Whether going on may end otherwise: not where the same recipe would fail in the same way."""
-        return self.status.resumable and not self.damage and (self.failure is None or self.failure.kind.passes)
+        return (self.status.resumable and not self.damage and not self.imported
+                and (self.failure is None or self.failure.kind.passes))
+
+    @property
+    def imported(self) -> bool:
+        """Whether it was trained elsewhere and came with an archive: it is looked at, and nothing more."""
+        return bool(self.payload.get("imported"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,16 +32,12 @@ from core.models import facts as model_facts
 from core.models import methods
 from core.recorded import Card, Picture, Score, compact, unpack
 from core.settings import Settings
+from core.share import travel
 from core.shift.projection import View
 from core.store import Store, dump
 
 DIRECTIONS = 40
 """Of each block's features: what fits in the archive."""
-KEPT = ("*.json", "predictions-*.parquet", "base-predictions-*.parquet", "panel.parquet", "forgetting.jsonl",
-        "artifact/*.json", "artifact/base_head.safetensors", "features/*.json")
-"""Files of a run that travel: what it measured. No weights, no tokenizer, no log (which names places)."""
-QUOTING = ("teaching.json", "samples.jsonl", "samples-untouched.json", "features/lens.*")
-"""Files of language runs that quote rows, or say what was learned from them: they travel where the texts may."""
 DECIMALS = 2
 """Of positions on the card's picture, whose window is 100 wide."""
 
@@ -92,9 +88,7 @@ def _checked(runs: Sequence[Run], settings: Settings, workspace: str) -> Dataset
 def _copy_runs(runs: Sequence[Run], place: Path, *, texts: bool) -> None:
     for run in runs:
         source = Path(run.folder)
-        quoting = {path for pattern in QUOTING for path in source.glob(pattern)}
-        kept = {path for pattern in KEPT for path in source.glob(pattern)}
-        for path in sorted(kept | quoting if texts else kept - quoting):
+        for path in travel.files(source, quoting=texts):
             target = place / run.id / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)

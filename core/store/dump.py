@@ -41,17 +41,18 @@ def restore(path: Path, found: dict[str, Any], *, workspace: str, runs_folder: P
         store_database.migrate(connection, MIGRATIONS[:int(found["schema"])])
         connection.execute("BEGIN")
         for job in found["jobs"]:
-            _insert(connection, "jobs", {**job, "workspace": workspace, "folder": str(runs_folder / job["id"])})
+            insert(connection, "jobs", {**job, "workspace": workspace, "folder": str(runs_folder / job["id"])})
         for experiment in found["experiments"]:
-            _insert(connection, "experiments", {**experiment, "workspace": workspace})
+            insert(connection, "experiments", {**experiment, "workspace": workspace})
         for event in found["events"]:
-            _insert(connection, "events", event)
+            insert(connection, "events", event)
         connection.execute("COMMIT")
     finally:
         connection.close()
 
 
-def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+def insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    """Put a row into a table; columns that it does not have are left out."""
     known = {column["name"] for column in connection.execute(f"PRAGMA table_info({table})")}
     kept = {key: json.dumps(value) if isinstance(value, (dict, list)) else value
             for key, value in row.items() if key in known}

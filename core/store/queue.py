@@ -155,7 +155,8 @@ class Queue:
                 "UPDATE jobs SET status = 'queued', ticket = (SELECT max(ticket) + 1 FROM jobs),"
                 " resume = (attempts > 0), failure = NULL, finished = NULL, heartbeat = NULL,"
                 " stop_asked = NULL, stop_seen = NULL, stop_forced = 0"
-                f" WHERE id = ? AND workspace = ? AND status IN ({','.join('?' * len(states))})",
+                f" WHERE id = ? AND workspace = ? AND status IN ({','.join('?' * len(states))})"
+                " AND json_extract(payload, '$.imported') IS NULL",
                 (job, workspace, *states)).rowcount
         if not changed:
             self._status(workspace, job)

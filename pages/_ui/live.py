@@ -85,6 +85,8 @@ def badge(run: Run, *, more: str = "") -> None:
     colour, icon = STATUS[run.status]
     text = f"queued, place {run.position}" if run.status is Status.QUEUED and run.position else run.status.value
     st.badge(f"{text}, {more}" if more else text, icon=icon, color=colour)  # type: ignore[arg-type]
+    if run.imported:
+        st.badge("imported", icon=":material/move_to_inbox:", color="violet")
 
 
 def stepper(run: Run, state: RunState) -> None:

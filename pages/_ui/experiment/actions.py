@@ -12,7 +12,7 @@ from core.metrics import primary
 from core.models.methods import REGISTRY
 from core.planning import names
 from core.plots.numbers import measured
-from pages._ui import guard, shell
+from pages._ui import guard, share, shell
 from pages._ui.experiment import results
 from pages._ui.train import prefill
 
@@ -35,6 +35,11 @@ def bar(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:
     if shell.recorded():  # nothing in it can be changed
         return
     api = shell.api()
+    if any(run.imported for run in members):
+        share.imported(ws, members, experiment=experiment.name)
+        with st.container(horizontal=True, gap="small"):
+            _delete_button(ws, experiment, members)
+        return
     open_ = [run for run in members if not run.status.final]
     again = [run for run in members if run.worth_resuming]
     with st.container(horizontal=True, gap="small"):
@@ -60,9 +65,13 @@ def bar(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:
                   on_click=guard.callback(guard.open_dialog(f"rename {experiment.id}")))
         if guard.is_open(f"rename {experiment.id}"):
             _rename(ws, experiment)
-        if st.button("Delete", icon=":material/delete:", key="delete_all", help="Asks before it deletes.",
-                     on_click=guard.callback(guard.close_dialog)):
-            _delete(ws, experiment, members)
+        _delete_button(ws, experiment, members)
+
+
+def _delete_button(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:
+    if st.button("Delete", icon=":material/delete:", key="delete_all", help="Asks before it deletes.",
+                 on_click=guard.callback(guard.close_dialog)):
+        _delete(ws, experiment, members)
 
 
 def next_steps(members: Sequence[Run]) -> None:
@@ -75,7 +84,7 @@ def next_steps(members: Sequence[Run]) -> None:
         st.markdown(f":material/bar_chart: [See results](#{results.ANCHOR})", width="content")
         inside = next((run for run in ready if _moves(run)), ready[0])
         shell.link("features", "See inside", icon=":material/scatter_plot:", run=inside.id)
-        if shell.recorded():  # there is no model in it
+        if shell.recorded() or any(run.imported for run in members):  # there is no model in it
             return
         with st.popover("Use it", icon=":material/download:"):
             st.caption("Predictions, downloads and code of one trained model:")

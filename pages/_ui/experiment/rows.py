@@ -152,7 +152,7 @@ def _score(run: Run, story: live.RunState | None, result: Result | None) -> None
             st.markdown(f"**{measured(found.value, found.low, found.high)}** {metric.on('test')}", width="content",
                         help=f"{metric.explanation} {word('interval')}")
             shell.link("features", "See inside", icon=":material/scatter_plot:", run=run.id)
-            use = "Look closer" if shell.recorded() else "Use it"
+            use = "Look closer" if shell.recorded() or run.imported else "Use it"
             shell.link("run", use, icon=":material/download:" if use == "Use it" else ":material/search:", run=run.id)
         return
     metric = primary(story.scores) if story else None

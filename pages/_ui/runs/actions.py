@@ -13,7 +13,7 @@ from core.domain.run import Run, Status
 from core.errors import RecipeError
 from core.models.methods import REGISTRY
 from core.planning import names
-from pages._ui import guard, live, shell
+from pages._ui import guard, live, share, shell
 from pages._ui.experiment import actions as experiment
 from pages._ui.train import recipe_form
 from pages._ui.words import word
@@ -22,6 +22,9 @@ from pages._ui.words import word
 def bar(ws: str, run: Run) -> None:
     """The actions that make sense in the run's present state, as one row of buttons."""
     if shell.recorded():  # nothing in it can be changed
+        return
+    if run.imported:
+        share.imported(ws, [run])
         return
     api = shell.api()
     with st.container(horizontal=True, gap="small"):

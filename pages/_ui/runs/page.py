@@ -43,5 +43,7 @@ def everything(ws: str) -> None:
     if not shell.api().runs.all(ws, kind=JobKind.TRAIN) and not shell.api().runs.damaged(ws):
         start.empty(ws, "No runs yet. One press starts the first comparison.")
         jobs.live_section(ws)
+        share.importing(ws)
         return
     run_list.everything(ws)
+    share.importing(ws)

@@ -49,3 +49,17 @@ def test_what_is_not_here_is_said_in_three_parts(ended: Ended, tmp_path: Path,
         error = json.loads(capsys.readouterr().out)["error"]
         assert error["what"] and error["why"] and error["remedy"]
     assert not (tmp_path / "x.html").exists()
+
+
+def test_an_archive_is_written_and_taken_in(settings: Settings, ended: Ended, tmp_path: Path,
+                                            capsys: pytest.CaptureFixture[str]) -> None:
+    assert share(*ended.done, "--as", "archive", "--without-rows", "--to", tmp_path / "a.zip") == 0
+    assert json.loads(capsys.readouterr().out)["as"] == "archive"
+    take_in = ["import-archive", str(tmp_path / "a.zip"), "--workspace", "another-workspace"]
+    assert main([*take_in, "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert len(made["runs"]) == 2 and made["title"] == "Tiny, MiniLM"
+    assert all("is not in this workspace" in said[0] for said in made["missing"].values())
+    assert Thaw(settings).runs.get("another-workspace", made["runs"][0]).imported
+    assert main(take_in) == 1 and "imported before" in capsys.readouterr().err
+    assert main(["import-archive", str(tmp_path / "none.zip")]) == 1
