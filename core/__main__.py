@@ -21,6 +21,7 @@ HANDLERS: dict[str, str] = {
     "data_undo": "core.cli.mend:undo",
     "compare": "core.cli.compare:run",
     "shift": "core.cli.shift:run",
+    "strength": "core.cli.strength:run",
     "predict": "core.cli.predict:predict",
     "serve": "core.cli.serve:serve",
     "export": "core.cli.export:export",

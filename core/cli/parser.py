@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from core.domain.freeze import NAMED
+from core.domain.strength import Dial, HeadRule
 from core.export import FORMATS
 from core.models.methods import COMPARED
 
@@ -136,6 +137,7 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
                        help="instead: what each view draws when nothing changed, on this run's features (or on digits "
                             "without a run)")
     shift.set_defaults(handler="shift")
+    _strength(commands)
     predict = _add(commands, "predict", "predict with a finished run, or with several models beside each other")
     predict.add_argument("run_dir", nargs="+", metavar="RUN_DIR[:MODEL]",
                          help="folder of a run; :base is its base model with a probe's head, :4bit the same in 4 bits, "
@@ -146,6 +148,9 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
                          help="text column of the file (default: the one of the training data, by its name)")
     predict.add_argument("--base", action="store_true",
                          help="the base model with a probe's head, instead of the tuned model")
+    predict.add_argument("--strength", metavar="S",
+                         help="the trained change turned up or down: a number from -0.5 to 1.5 (0: the base model, 1: "
+                              "as trained), or the name of a saved setting")
     predict.set_defaults(handler="predict")
     serve = _add(commands, "serve", "answer over HTTP with one model of a run")
     serve.add_argument("run_dir", metavar="RUN_DIR[:MODEL]", help="as of predict")
@@ -179,6 +184,24 @@ def _share(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     take_in = _add(commands, "import-archive", "keep the runs of an archive in the workspace, to be looked at")
     take_in.add_argument("file", metavar="FILE")
     take_in.set_defaults(handler="import_archive")
+
+
+def _strength(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    strength = _add(commands, "strength", "turn a run's trained change up and down, and measure it on fixed rows")
+    strength.add_argument("run_dir")
+    strength.add_argument("--dial", choices=tuple(Dial), default=Dial.STRENGTH.value,
+                          help="strength: W_base + s (W_tuned - W_base); rank: the strongest directions of each "
+                               "low-rank update; intruders: the share of intruder dimensions taken away")
+    strength.add_argument("--values", default="", metavar="LIST",
+                          help="comma-separated settings, e.g. --values=-0.5,0,0.75 (default: a grid)")
+    strength.add_argument("--blocks", default="", metavar="LIST",
+                          help="comma-separated blocks to turn, e.g. 'block 3,block 4'; the others stay as trained")
+    strength.add_argument("--head", choices=tuple(HeadRule), default=HeadRule.FOLLOWS.value,
+                          help="follows: from the solved head to the trained one; fixed: the trained one")
+    strength.add_argument("--save", metavar="NAME",
+                          help="only save the setting that --at names, for predict --strength")
+    strength.add_argument("--at", type=float, metavar="X", help="where the dial stands in the setting to save")
+    strength.set_defaults(handler="strength")
 
 
 def _queue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from core import values
 from core.cli import output
 from core.domain.dataset import Content, RowSource
 from core.domain.side import Side, Which
-from core.errors import DataError
+from core.errors import DataError, RecipeError
 from core.serving import side_names
 from core.serving.side_names import run_folder as run_folder
 from core.settings import Settings
@@ -32,6 +33,7 @@ def predict(args: Namespace, settings: Settings) -> int:
     """Predict a text, or every row of a file, or pictures, with one side of a run (or several beside each other): one
     answer a row, the others named."""
     sides = [side_names.parse(text, which=Which.BASE if args.base else Which.FINAL) for text in args.run_dir]
+    sides = _turned(sides, args.strength)
     if len(sides) > 1:
         return _several(sides, args, settings)
     side = sides[0]
@@ -53,7 +55,8 @@ def predict(args: Namespace, settings: Settings) -> int:
     said = rows.key == "text" and rows.name == TYPED and not model.task.card.new_head
     answers = model.answers(rows.content) if said else model.predict(rows.content)
     if args.json:
-        output.document({"run": run_dir.name, "side": side_names.spoken(side), "input": rows.name,
+        turned = {} if args.strength is None else {"strength": side.point or side.strength}
+        output.document({"run": run_dir.name, "side": side_names.spoken(side), **turned, "input": rows.name,
                          "rows_read": rows.rows_read,
                          "predictions": [_answer(rows, at, answer) for at, answer in enumerate(answers)],
                          "left_out": rows.left_out, "notes": rows.notes})
@@ -98,6 +101,20 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
         print("The same to the last bit: "
               + ", ".join(f"{sides[at].folder.name} {side_names.spoken(sides[at])}" for at in group))
     return 0
+
+
+def _turned(sides: list[Side], wanted: str | None) -> list[Side]:
+    """The sides, with what runs changed turned to a strength: a number, or the name of a saved setting."""
+    if wanted is None:
+        return sides
+    if all(side.which is not Which.FINAL for side in sides):
+        raise RecipeError("A base model has no strength.", why="Only what a run changed can be turned up and down.",
+                          remedy="Leave out --base or --strength; strength 0 is the base model.")
+    try:
+        at: dict[str, Any] = {"strength": float(wanted)}
+    except ValueError:
+        at = {"point": wanted}
+    return [replace(side, **at) if side.which is Which.FINAL else side for side in sides]
 
 
 def new_rows(name: str, run_dir: Path, *, text: str | None, settings: Settings, workspace: str) -> NewRows:

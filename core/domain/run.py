@@ -55,6 +55,8 @@ class JobKind(StrEnum):
     """Read, check and keep a person's file or a hub set; see `core.data.import_job.payload`."""
     FEATURES = "features"
     """Extract the features of a finished run at every block."""
+    STRENGTH = "strength"
+    """Turn the trained change of a run up and down, and measure it; see `core.training.strength_curve`."""
     MASK = "mask"
     """Say which tokens of a dataset teach a base model; see `core.api.teaching`."""
     EXPORT = "export"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from core.domain import strength as strengths
 from core.errors import NotFoundError, RecipeError
 
 
@@ -36,14 +37,17 @@ class Side:
     step: int | None = None
     """The recorded training step, for `Which.STEP` only."""
     strength: float = 1.0
-    """How far the trained change is turned up: 0 = not at all, 1 = as trained."""
+    """How far the trained change is turned up: 0 = not at all, 1 = as trained; see `core.domain.strength`."""
+    point: str = ""
+    """Name of a saved setting of the strength dials; then `strength` stays 1."""
 
     @property
     def text(self) -> str:
         """What stands in an address."""
         step = "" if self.step is None else f":{self.step}"
         strength = "" if self.strength == 1.0 else f"@{self.strength:g}"
-        return f"{self.run}:{self.which.value}{step}{strength}"
+        point = f"@={self.point}" if self.point else ""
+        return f"{self.run}:{self.which.value}{step}{strength}{point}"
 
     @staticmethod
     def parse(text: str) -> Side:
@@ -51,9 +55,12 @@ class Side:
         model, _, strength = text.partition("@")
         run, _, rest = model.partition(":")
         which, _, step = rest.partition(":")
+        point = strength.removeprefix("=") if strength.startswith("=") else ""
         try:
-            return Side(run=run, which=Which(which), step=int(step) if step else None,
-                        strength=float(strength) if strength else 1.0)
+            if point and not strengths.NAME.fullmatch(point):
+                raise ValueError(point)
+            return Side(run=run, which=Which(which), step=int(step) if step else None, point=point,
+                        strength=float(strength) if strength and not point else 1.0)
         except ValueError as error:
             raise NotFoundError("This link names no model that Thaw knows.",
                                 remedy="Choose the two sides on the Features page.") from error
@@ -72,9 +79,15 @@ class Side:
         """The run's folder, of a side that names its run so."""
         return Path(self.run)
 
+    @property
+    def as_trained(self) -> bool:
+        """Whether its trained change is neither turned up nor down."""
+        return self.strength == 1.0 and not self.point
+
     def check_as_trained(self) -> None:
-        """Raises RecipeError where the trained change is to be turned up or down: nothing can load such a model yet."""
-        if self.strength != 1.0:
-            raise RecipeError(f"Thaw cannot load this model at strength {self.strength:g}.",
-                              why="A trained change can only be looked at as it was trained, at strength 1.",
-                              remedy="Leave the strength out.")
+        """Raises RecipeError where the trained change is turned up or down: features are made of models as trained."""
+        if not self.as_trained:
+            at = f"the saved strength {self.point}" if self.point else f"strength {self.strength:g}"
+            raise RecipeError(f"Thaw makes no features of this model at {at}.",
+                              why="Features are made of models as they were trained, at strength 1.",
+                              remedy="Leave the strength out here; the Strength page and predictions follow it.")

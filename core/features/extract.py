@@ -75,7 +75,7 @@ def fill_prefix(store: RowStore, network: Network, encoded: Encoded, indices: np
     network.eval()
 
     def compute(batch: np.ndarray) -> None:
-        values = to_stored(_entering(network, encoded.batch(batch), boundary, precision), store.dtype)  # (n_rows, …)
+        values = to_stored(entering(network, encoded.batch(batch), boundary, precision), store.dtype)  # (n_rows, …)
         for row, index in enumerate(batch):
             store.write(int(index),
                         values[row, :int(encoded.lengths[index])] if encoded.ragged else values[row].reshape(1, -1))
@@ -83,7 +83,7 @@ def fill_prefix(store: RowStore, network: Network, encoded: Encoded, indices: np
     return _fill(store, encoded, indices, compute, report)
 
 
-def _entering(network: Network, tensors: dict[str, torch.Tensor], boundary: int, precision: str) -> torch.Tensor:
+def entering(network: Network, tensors: dict[str, torch.Tensor], boundary: int, precision: str) -> torch.Tensor:
     """What enters `block boundary` for these inputs; nothing above it is computed."""
     caught: list[torch.Tensor] = []
 
@@ -150,14 +150,14 @@ def try_prefix(network: Network, encoded: Encoded, indices: np.ndarray, *, bound
             handle.remove()
     if len(outputs) != boundary:
         return None
-    entering = _entering(network, tensors, boundary, precision)
-    if entering.shape[0] != len(indices) or network.tokens_first:  # what is kept is kept row by row
+    found = entering(network, tensors, boundary, precision)
+    if found.shape[0] != len(indices) or network.tokens_first:  # what is kept is kept row by row
         return None
     runner = PrefixRunner(network, boundary, outputs)
     try:
-        runner.current = entering
+        runner.current = found
         with autocast(precision, network.device):
-            started = network.features(**to_device(encoded.beside_prefix(indices, prefix_axes=entering.ndim - 1),
+            started = network.features(**to_device(encoded.beside_prefix(indices, prefix_axes=found.ndim - 1),
                                                    network.device))
     except OTHER_SHAPES:
         return None
@@ -167,8 +167,8 @@ def try_prefix(network: Network, encoded: Encoded, indices: np.ndarray, *, bound
     if (started.shape != whole.shape or torch.linalg.vector_norm(started - whole) > tolerance
         * torch.linalg.vector_norm(whole)):
         return None
-    half = entering.dtype == torch.bfloat16 and not encoded.ragged
-    return Boundary(tuple(entering.shape[1:]), "uint16" if half else "float32", tuple(outputs))
+    half = found.dtype == torch.bfloat16 and not encoded.ragged
+    return Boundary(tuple(found.shape[1:]), "uint16" if half else "float32", tuple(outputs))
 
 
 class _Caught(Exception):

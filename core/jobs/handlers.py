@@ -82,6 +82,17 @@ def features(job: Job) -> dict[str, Any]:
     return {}
 
 
+def strength(job: Job) -> dict[str, Any]:
+    """Turn the change of a run up and down and measure it on fixed rows: {"run": folder, "dial", "blocks", "head",
+    "values"}."""
+    from core.training import strength_curve
+
+    with _reading_shown(job):
+        strength_curve.measure(job.run.payload, settings=job.settings, workspace=job.run.workspace,
+                               observer=job.observer)
+    return {}
+
+
 def mask(job: Job) -> dict[str, Any]:
     """Which tokens of a dataset teach a base model: {"dataset", "model", "max_length"}."""
     from core.training.mask import survey
@@ -130,6 +141,7 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.PREPARE: prepare,
     JobKind.IMPORT: import_data,
     JobKind.FEATURES: features,
+    JobKind.STRENGTH: strength,
     JobKind.MASK: mask,
     JobKind.EXPORT: export,
 }

@@ -23,8 +23,9 @@ def parse(text: str, *, which: Which = Which.FINAL) -> Side:
 
 
 def spoken(side: Side) -> str:
-    """The inverse of `NAMES`."""
-    return next(name for name, which in NAMES.items() if which is side.which)
+    """The inverse of `NAMES`, with the strength of a change that is turned up or down."""
+    name = next(name for name, which in NAMES.items() if which is side.which)
+    return name if side.as_trained else f"{name} at strength {side.point or f'{side.strength:g}'}"
 
 
 def run_folder(text: str) -> Path:

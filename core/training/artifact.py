@@ -18,12 +18,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from core import files, tasks
+from core.analysis import strength_files as points
 from core.domain import codec, document_versions
 from core.domain.dataset import Depth, RowSource, Shape
 from core.domain.model import Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Labels
 from core.domain.side import Side, Which
+from core.domain.strength import Turn
 from core.errors import DataError, NotFoundError
 from core.models import adapters, blocks, methods, origin
 from core.models import facts as facts_module
@@ -31,7 +33,7 @@ from core.models import inspect as model_inspect
 from core.models.network import Network
 from core.settings import Settings
 from core.tasks.base import Objective, Outputs, Rows, SolvedHead
-from core.training import evaluate
+from core.training import evaluate, strength
 from core.training.inputs import Inputs
 
 LABELS_FILE, HEAD_FILE, BASE_HEAD_FILE, WEIGHTS_FILE, ADAPTER = (
@@ -112,12 +114,47 @@ def load(side: Side, *, settings: Settings, device: str | None = None, precision
     """The model of a finished run, named by its folder: after training, or (`Which.BASE`, in 4 bits `Which.FOUR_BIT`)
     the pretrained body as published with the probe's head, nothing of this run's training.
 
-    precision: to compute in, instead of that of the run.
+    precision: to compute in, instead of that of the run. A strength turns what the run changed up or down; at 0 it is
+    the base model that the run started from (in 4 bits where it trained beside such weights).
 
     Raises NotFoundError when the run left no artifact, or has no such side to predict with (a recorded step, the base
-    side of a run from scratch); RecipeError when the base model's files are not those that the run was trained on.
+    side of a run from scratch); RecipeError when the base model's files are not those that the run was trained on, or
+    for a strength that it does not have.
     """
-    side.check_as_trained()
+    turn = points.turn_of(side)
+    if not turn.as_trained:
+        model, found = dials(side, settings=settings, device=device, precision=precision)
+        found.turn(turn)
+        return model
+    base = side.which in UNTRAINED
+    model, folder = _started(side, settings, device, precision)
+    network = model.network
+    if tasks.card(model.recipe.task).new_head or not base:  # else the base model's own head is there
+        network.head.load_state_dict(load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE)))
+    if not base:
+        _load_body(network, folder, network.device.type)
+    network.eval()
+    return model
+
+
+def dials(side: Side, *, settings: Settings, device: str | None = None,
+          precision: str | None = None) -> tuple[LoadedModel, strength.Dials]:
+    """The model of a finished run, as trained, with the dials that turn its change. Raises what `load` raises."""
+    model, folder = _started(Side(run=side.run), settings, device, precision)
+    points.check(model.recipe)
+    base_head = folder / BASE_HEAD_FILE
+    found = strength.Dials(model.network, weights=folder / WEIGHTS_FILE, adapter_folder=folder / ADAPTER,
+                           adapter=methods.get(model.recipe.method).card.adapter, head=load_file(folder / HEAD_FILE),
+                           base_head=load_file(base_head) if base_head.is_file() else None)
+    found.turn(Turn())
+    model.network.eval()
+    return model, found
+
+
+def _started(side: Side, settings: Settings, device: str | None,
+             precision: str | None) -> tuple[LoadedModel, Path]:
+    """The network that a run started from, with its task and recipe, and the folder of what the run left; the head is
+    still to be put on."""
     if side.which is Which.STEP:
         raise NotFoundError("This model has no head to predict with.",
                             why="A run keeps heads for its base model and for what training ended with.",
@@ -146,13 +183,8 @@ def load(side: Side, *, settings: Settings, device: str | None = None, precision
     network = task.build(facts_module.folder(recipe.base_model, settings), recipe=recipe, facts=facts,
                          weights=UNTRAINED.get(side.which, card.weights), dropout=0.0,
                          compute_dtype=compute_dtype(precision), device=where)
-    if solved or not base:  # else the base model's own head is there
-        network.head.load_state_dict(load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE)))
-    if not base:
-        _load_body(network, folder, where)
-    network.eval()
     return LoadedModel(task=task, network=network, recipe=recipe, precision=precision, settings=settings,
-                       depth=_depth(folder))
+                       depth=_depth(folder)), folder
 
 
 def _depth(folder: Path) -> Depth | None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from core import files, metrics
-from core.analysis import feature_paths, predictions
+from core.analysis import feature_paths, predictions, strength_files
 from core.domain.dataset import Split
 from core.domain.model import Weights
 from core.domain.recipe import PAGED_ADAMW, Recipe
@@ -280,6 +280,7 @@ def _save(session: Session, inputs: Inputs, base_head: SolvedHead | None, metric
           trained: Trained) -> Result:
     session.enter(Phase.SAVING)
     feature_paths.forget(session.run_dir)  # of the model that an earlier attempt left
+    strength_files.forget(session.run_dir)
     size = artifact.save(session.run_dir / "artifact", task=session.task, network=inputs.network, recipe=session.recipe,
                          base_head=base_head, precision=session.precision)
     artifact.write_json(session.run_dir / "artifact" / artifact.SOURCE_FILE, session.dataset.row_source)

@@ -43,6 +43,8 @@ class Adapter(Protocol):
 
     kept: float
     """Activations that it keeps for the backward pass, as a share of what its block keeps."""
+    scales: bool
+    """Whether its update to a weight is a sum of low rank, so that scaling it turns the whole change up or down."""
 
     def layers(self, recipe: Recipe, blocks: Sequence[Block]) -> list[LinearLayer]:
         """Layers that get one. Raises PatternError, listing candidates, when what the recipe asks for matches none."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class WeightDecomposed(LowRank):
     """W' = m · V / ‖V‖ with V = W + scale · B A: m (n_out) starts as ‖W‖, the norms of the rows of W, one an output."""
 
+    scales = False  # the length of the sum is trained apart
     kept = 1.4  # the frozen and the low-rank product are held apart (MiniLM, fp32: 60 against 25 kB a token and block)
 
     def parameters(self, recipe: Recipe, layer: LinearLayer) -> int:

@@ -1,0 +1,257 @@
+"""A trained change turned up and down: 0 is the base model and 1 the tuned one to the last bit, between them a line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from core.analysis import strength_files
+from core.domain.dataset import Dataset, Task
+from core.domain.freeze import FreezePlan
+from core.domain.model import Weights
+from core.domain.recipe import LoraSpec, Recipe
+from core.domain.side import Side, Which
+from core.domain.strength import HeadRule, Turn
+from core.errors import NotFoundError, RecipeError
+from core.models import methods
+from core.settings import Settings
+from core.training import artifact
+from core.training.execute import execute
+from core.training.strength import mixed
+from tests import tiny
+from tests.conftest import WORKSPACE, Notes, write_language_dataset, write_picture_dataset
+
+TEXTS = ["goal match team the year", "bank market share of profit and growth", "n1 chip phone"]
+LOWER = FreezePlan(frozen=("embeddings", "block 0", "block 1"))
+TURNED = [name for name in methods.REGISTRY if name != "scratch"]
+
+
+def trained(dataset: Dataset, model: Path, settings: Settings, folder: Path, **fields: Any) -> Path:
+    values: dict[str, Any] = {"epochs": 1.0, "batch_size": 8, "learning_rate": 5e-3, "max_length": 32, "seed": 0,
+                              "precision": "fp32", "lora": LoraSpec(rank=4), "task": dataset.task}
+    recipe = Recipe(dataset=dataset.id, base_model=str(model), **(values | fields))
+    execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder, observer=Notes())
+    return folder
+
+
+def said(side: Side, settings: Settings, content: list[str] = TEXTS) -> dict[str, np.ndarray]:
+    return artifact.load(side, settings=settings).outputs(content)
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def base_of(folder: Path, settings: Settings, method: str, content: list[str] = TEXTS) -> dict[str, np.ndarray]:
+    """The model that the run started from; published, or in 4 bits where it trained beside such weights."""
+    side = artifact.load(Side.of(folder, Which.BASE), settings=settings)
+    if methods.REGISTRY[method].card.weights is Weights.FOUR_BIT:
+        whole = artifact.model_inspect.facts_of(side.recipe.base_model, settings=settings)
+        four = side.task.build(Path(side.recipe.base_model), recipe=side.recipe, facts=whole, weights=Weights.FOUR_BIT,
+                               dropout=0.0, compute_dtype=artifact.compute_dtype(side.precision), device="cpu")
+        if not side.network.scores_tokens:
+            four.head.load_state_dict(side.network.head.state_dict())
+        side = replace(side, network=four.eval())
+    return side.outputs(content)
+
+
+def check_ends(folder: Path, settings: Settings, method: str, content: list[str] = TEXTS) -> None:
+    dial = Side.of(folder)
+    tuned, base = said(dial, settings, content), base_of(folder, settings, method, content)
+    assert same(said(replace(dial, strength=0.0), settings, content), base)
+    assert same(said(replace(dial, strength=1.0), settings, content), tuned)
+    between = said(replace(dial, strength=0.5), settings, content)
+    if not methods.REGISTRY[method].card.solved:
+        assert not same(tuned, base) and not same(between, tuned) and not same(between, base)
+    # the dials of one network, turned away and back
+    model = artifact.load(replace(dial, strength=-0.5), settings=settings)
+    network = artifact.load(Side.of(folder, Which.FINAL), settings=settings)
+    dials = strength_dials(folder, settings)
+    for turn, wanted in ((Turn(strength=-0.5), model.outputs(content)), (Turn(strength=0.0), base), (Turn(), tuned),
+                         (Turn(strength=0.5), between)):
+        dials.turn(turn)
+        assert same(replace(network, network=dials.network).outputs(content), wanted), turn
+
+
+def strength_dials(folder: Path, settings: Settings) -> Any:
+    return artifact.dials(Side.of(folder), settings=settings)[1]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("method", TURNED)
+def test_zero_is_the_base_model_and_one_the_tuned_one_to_the_last_bit(
+        method: str, precision: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+        tmp_path: Path) -> None:
+    more = {"freeze": LOWER} if method == "partial" else {}
+    folder = trained(tiny_dataset, tiny_model, settings, tmp_path / "run", method=method, precision=precision, **more)
+    check_ends(folder, settings, method)
+
+
+@pytest.mark.parametrize(("family", "method"), [("gpt2", "lora"), ("mpnet", "full"), ("distilbert", "dora")])
+def test_the_same_for_other_families(family: str, method: str, settings: Settings, tiny_dataset: Dataset,
+                                     tmp_path: Path) -> None:
+    model = {**tiny.FAMILIES, **tiny.SHARING}[family](tmp_path / family)
+    folder = trained(tiny_dataset, model, settings, tmp_path / "run", method=method)
+    check_ends(folder, settings, method)
+
+
+@pytest.mark.parametrize(("family", "method", "norm"), [("resnet", "full", "batch"), ("vit", "lora", "stored"),
+                                                        ("efficientnet", "lora", "stored")])
+def test_the_same_for_pictures(family: str, method: str, norm: str, settings: Settings, tmp_path: Path) -> None:
+    """Running statistics, which training with `batch` moves, are part of the change."""
+    dataset = write_picture_dataset(settings, n_rows=30)
+    model = tiny.PICTURE_FAMILIES[family](tmp_path / family)
+    folder = trained(dataset, model, settings, tmp_path / "run", method=method, batch_norm=norm)
+    images = settings.workspace(WORKSPACE) / "datasets" / dataset.id / "images"
+    pictures = [str(images / f"{row}.png") for row in range(4)]
+    check_ends(folder, settings, method, pictures)
+    for strength in (-0.5, 1.5):
+        assert all(np.isfinite(values).all()
+                   for values in said(replace(Side.of(folder), strength=strength), settings, pictures).values())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(("family", "method"), [("llama", "full"), ("llama", "lora"), ("gpt2", "lora"),
+                                                ("neox", "full"), ("llama", "qlora")])
+def test_the_same_for_language_models(family: str, method: str, precision: str, settings: Settings,
+                                      tmp_path: Path) -> None:
+    """A tied output layer goes with the embeddings; one of its own (NeoX) from the published to the trained one."""
+    dataset = write_language_dataset(settings, n_rows=20)
+    model = tiny.language(family, tmp_path / family)
+    folder = trained(dataset, model, settings, tmp_path / "run", method=method, precision=precision,
+                     task=Task.LANGUAGE_MODELLING)
+    check_ends(folder, settings, method)
+
+
+def test_a_linear_model_lies_on_the_line_between(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                 tmp_path: Path) -> None:
+    """With the body as it was, logits are linear in the head: its closed form."""
+    folder = trained(tiny_dataset, tiny_model, settings, tmp_path / "run", method="full")
+    dials = strength_dials(folder, settings)
+    model = replace(artifact.load(Side.of(folder), settings=settings), network=dials.network)
+    found = {}
+    for strength in (-0.5, 0.0, 0.25, 1.0, 1.5):
+        dials.turn(Turn(strength=strength, blocks=("head",)))
+        found[strength] = model.outputs(TEXTS)["logits"]
+    assert np.abs(found[1.0] - found[0.0]).max() > 1e-3
+    for strength, logits in found.items():
+        np.testing.assert_allclose(logits, found[0.0] + strength * (found[1.0] - found[0.0]), atol=1e-5)
+
+
+def test_the_interpolated_weight_is_the_closed_form(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                    tmp_path: Path) -> None:
+    folder = trained(tiny_dataset, tiny_model, settings, tmp_path / "run", method="full")
+    states = {strength: artifact.load(replace(Side.of(folder), strength=strength), settings=settings)
+              .network.state_dict() for strength in (0.0, 0.25, 1.0, 1.5)}
+    moved = 0
+    for name, base in states[0.0].items():
+        tuned = states[1.0][name]
+        moved += not torch.equal(base, tuned)
+        for strength in (0.25, 1.5):
+            torch.testing.assert_close(states[strength][name], base + strength * (tuned - base), atol=1e-6, rtol=1e-5)
+    assert moved > 20
+    assert torch.equal(mixed(torch.tensor([0.1]), torch.tensor([0.3]), 1.0), torch.tensor([0.3]))
+
+
+def test_one_block_is_turned_and_the_others_stay_as_trained(settings: Settings, tiny_model: Path,
+                                                            tiny_dataset: Dataset, tmp_path: Path) -> None:
+    folder = trained(tiny_dataset, tiny_model, settings, tmp_path / "run", method="full")
+    dials = strength_dials(folder, settings)
+    tuned = {name: value.clone() for name, value in dials.network.state_dict().items()}
+    dials.turn(Turn(strength=0.0))
+    base = {name: value.clone() for name, value in dials.network.state_dict().items()}
+    dials.turn(Turn(strength=0.0, blocks=("block 2",)))
+    for name, value in dials.network.state_dict().items():
+        wanted = base if ".layer.2." in name else tuned
+        assert torch.equal(value, wanted[name]), name
+    assert dials.first_moved(Turn(strength=0.0, blocks=("block 2",))) == 3
+    dials.turn(Turn(strength=0.0, head=HeadRule.FIXED))
+    assert torch.equal(dials.network.state_dict()["head.weight"], tuned["head.weight"])
+    with pytest.raises(RecipeError, match="no block called block 9"):
+        dials.turn(Turn(strength=0.0, blocks=("block 9",)))
+
+
+def test_a_truncated_update_is_the_best_of_its_rank(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                    tmp_path: Path) -> None:
+    """Eckart and Young: what is left out is the norm of the singular values left out."""
+    folder = trained(tiny_dataset, tiny_model, settings, tmp_path / "run", method="lora", epochs=2.0)
+    dials = strength_dials(folder, settings)
+    assert dials.rank == 4
+    layer = next(iter(dials._layers.values()))
+    whole = layer.get_delta_weight("default").clone()
+    values = torch.linalg.svdvals(whole.double())
+    for rank in (1, 2, 3):
+        dials.turn(Turn(rank=rank))
+        left = (whole - layer.get_delta_weight("default")).double().norm()
+        assert left == pytest.approx(float(values[rank:].norm()), rel=1e-3, abs=1e-7)
+    dials.turn(Turn(rank=4))
+    assert torch.equal(layer.get_delta_weight("default"), whole)
+
+
+def test_intruder_dimensions_are_taken_away_by_peft(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                    tmp_path: Path) -> None:
+    """A planted direction that no base weight has is found and shrunk; without any share, nothing changes."""
+    folder = trained(tiny_dataset, tiny_model, settings, tmp_path / "run", method="lora")
+    dials = strength_dials(folder, settings)
+    layer = next(iter(dials._layers.values()))
+    dials.turn(Turn())
+    whole = layer.get_delta_weight("default").clone()
+    dials.turn(Turn(intruders=0.5))
+    assert layer.active_adapters == ["default"] and torch.isfinite(layer.get_delta_weight("default")).all()
+    dials.turn(Turn())
+    assert torch.equal(layer.get_delta_weight("default"), whole)
+
+
+def test_what_has_no_such_dial_is_refused_in_words(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                   tmp_path: Path) -> None:
+    folder = trained(tiny_dataset, tiny_model, settings, tmp_path / "run", method="scratch", head_init="random")
+    with pytest.raises(RecipeError, match="cannot be turned") as error:
+        artifact.load(replace(Side.of(folder), strength=0.5), settings=settings)
+    assert "random weights" in error.value.why
+    for strength in (-0.6, 1.6, float("nan")):
+        with pytest.raises(RecipeError, match="no model at strength"):
+            artifact.load(replace(Side.of(folder), strength=strength), settings=settings)
+    with pytest.raises(RecipeError, match="what training ended with"):
+        artifact.load(replace(Side.of(folder, Which.BASE), strength=0.5), settings=settings)
+
+
+def test_without_a_solved_head_the_trained_one_stays(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                     tmp_path: Path) -> None:
+    folder = trained(tiny_dataset, tiny_model, settings, tmp_path / "run", method="full", head_init="random")
+    dials = strength_dials(folder, settings)
+    assert not dials.head_follows
+    dials.turn(Turn())
+    head = dials.network.head.weight.clone()
+    dials.turn(Turn(strength=0.0))
+    assert torch.equal(dials.network.head.weight, head)
+
+
+def test_a_saved_setting_is_a_side(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                   tmp_path: Path) -> None:
+    folder = trained(tiny_dataset, tiny_model, settings, tmp_path / "run", method="lora")
+    strength_files.save_point(folder, "careful", Turn(strength=0.5, blocks=("block 3",), head=HeadRule.FIXED))
+    side = replace(Side.of(folder), point="careful")
+    dials = strength_dials(folder, settings)
+    dials.turn(Turn(strength=0.5, blocks=("block 3",), head=HeadRule.FIXED))
+    model = replace(artifact.load(Side.of(folder), settings=settings), network=dials.network)
+    assert same(said(side, settings), model.outputs(TEXTS))
+    with pytest.raises(NotFoundError, match="no saved strength called loud"):
+        said(replace(side, point="loud"), settings)
+    with pytest.raises(RecipeError, match="cannot be called"):
+        strength_files.save_point(folder, "../x", Turn(strength=0.5))
+
+
+def test_what_was_measured_of_a_model_goes_with_it(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                   tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    strength_files.save_point(folder, "careful", Turn(strength=0.5))
+    trained(tiny_dataset, tiny_model, settings, folder, method="lora")
+    assert not strength_files.points(folder)
+
+
