@@ -17,13 +17,15 @@ from core.errors import NotFoundError, RecipeError
     ("ab12:step:40", Side(run="ab12", which=Which.STEP, step=40)),
     ("ab12:step:0", Side(run="ab12", which=Which.STEP, step=0)),
     ("ab12:final@0.5", Side(run="ab12", strength=0.5)),
+    ("ab12:final@=low and careful", Side(run="ab12", point="low and careful")),
 ])
 def test_a_side_and_its_address(text: str, side: Side) -> None:
     assert side.text == text
     assert Side.parse(text) == side
 
 
-@pytest.mark.parametrize("text", ["", "ab12", "ab12:nothing", "ab12:step:x", "ab12:final@loud"])
+@pytest.mark.parametrize("text", ["", "ab12", "ab12:nothing", "ab12:step:x", "ab12:final@loud", "ab12:final@=",
+                                  "ab12:final@=../x"])
 def test_an_address_that_names_no_model_is_refused(text: str) -> None:
     with pytest.raises(NotFoundError, match="no model that Thaw knows"):
         Side.parse(text)

@@ -21,9 +21,9 @@ def test_a_model_without_a_head_does_not_predict(which: Which, step: int | None,
         artifact.load(Side.of(tmp_path, which, step), settings=settings)
 
 
-def test_only_a_change_as_it_was_trained_is_loaded(tmp_path: Path, settings: Settings) -> None:
-    with pytest.raises(RecipeError, match=r"strength 0\.5"):
-        artifact.load(replace(Side.of(tmp_path), strength=0.5), settings=settings)
+def test_a_strength_that_no_model_has_is_refused_before_anything_is_read(tmp_path: Path, settings: Settings) -> None:
+    with pytest.raises(RecipeError, match=r"strength 2"):
+        artifact.load(replace(Side.of(tmp_path), strength=2.0), settings=settings)
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16),

@@ -183,11 +183,11 @@ def test_a_truncated_update_is_the_best_of_its_rank(settings: Settings, tiny_mod
     dials = strength_dials(folder, settings)
     assert dials.rank == 4
     layer = next(iter(dials._layers.values()))
-    whole = layer.get_delta_weight("default").clone()
+    whole = layer.get_delta_weight("default").detach().clone()
     values = torch.linalg.svdvals(whole.double())
     for rank in (1, 2, 3):
         dials.turn(Turn(rank=rank))
-        left = (whole - layer.get_delta_weight("default")).double().norm()
+        left = float((whole - layer.get_delta_weight("default").detach()).double().norm())
         assert left == pytest.approx(float(values[rank:].norm()), rel=1e-3, abs=1e-7)
     dials.turn(Turn(rank=4))
     assert torch.equal(layer.get_delta_weight("default"), whole)
@@ -200,7 +200,7 @@ def test_intruder_dimensions_are_taken_away_by_peft(settings: Settings, tiny_mod
     dials = strength_dials(folder, settings)
     layer = next(iter(dials._layers.values()))
     dials.turn(Turn())
-    whole = layer.get_delta_weight("default").clone()
+    whole = layer.get_delta_weight("default").detach().clone()
     dials.turn(Turn(intruders=0.5))
     assert layer.active_adapters == ["default"] and torch.isfinite(layer.get_delta_weight("default")).all()
     dials.turn(Turn())
