@@ -13,6 +13,8 @@ Two sides (`core.domain.side`) on the way to the Features page:
     over_training, seed_similarity  one block over recorded steps; two seeds of one arm
     breaks, downloads               numbers broken on purpose; what can be taken away
 
+A run's change turned up and down: strength_files (curves, saved settings), strength_words (what they support saying).
+
 Runs without their features: comparison (side by side), predictions, curves, progress (what a page polls), damage (files
 that cannot be read), contact_sheet (small pictures for hovering).
 """

@@ -131,14 +131,17 @@ def points(run_dir: Path) -> Mapping[str, Turn]:
 
 
 def save_point(run_dir: Path, name: str, turn: Turn) -> None:
-    """Save a setting, in the place of one of the same name. Raises RecipeError for a name or a setting that cannot be.
-    """
+    """Save a setting. Raises RecipeError for a name or a setting that cannot be, and for a name that is taken."""
     turn.check()
     if not strength.NAME.fullmatch(name):
         raise RecipeError(f"A setting cannot be called {name!r}.",
                           why="A name begins with a letter, and has up to 40 letters, digits, spaces, points, - or _.",
                           remedy="Choose another name.")
-    files.write_json(run_dir / POINTS, codec.to_json(Points(points={**points(run_dir), name: turn})))
+    known = points(run_dir)
+    if known.get(name, turn) != turn:
+        raise RecipeError(f"There is another setting called {name} already.", why=f"It is: {known[name].words}.",
+                          remedy="Choose another name, or forget the first.")
+    files.write_json(run_dir / POINTS, codec.to_json(Points(points={**known, name: turn})))
 
 
 def remove_point(run_dir: Path, name: str) -> None:

@@ -1,7 +1,7 @@
 """The façade that pages and the command line call: everything Thaw can do, by workspace, without torch.
 
 `Thaw` is composed of its subjects: `thaw.data`, `.mending`, `.models`, `.experiments`, `.runs`, `.features`,
-`.playground`, `.share`, `.teaching`, one file each.
+`.teaching`, `.playground`, `.share`, `.strength`, one file each.
 Training happens in worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a
 workspace refuses ids of other workspaces with NotFoundError.
 """
@@ -27,6 +27,7 @@ from core.api.models import Models
 from core.api.playground import Offered, Playground
 from core.api.runs import Runs
 from core.api.share import Share
+from core.api.strength import Strength, Turnable
 from core.api.take_home import TakeHome
 from core.api.teaching import Teaching
 from core.data.browse import SHOWN_COLUMNS, AugmentedRow, TablePreview
@@ -49,7 +50,7 @@ __all__ = ["MOST_SIDES", "MOST_TOKENS", "RECORDED", "SHOWN_COLUMNS", "Answer", "
            "Card", "Changes", "Comparison", "ComparisonRow", "Curves", "Data", "Drawing", "Experiments", "Export",
            "Exports", "Features", "JudgedRows", "Leaks", "Mending", "MethodChoice", "Models", "Offer", "Offered",
            "Playground", "Progress", "RowPage", "Runs", "SeedGroup", "ServerGone", "ShiftLook", "State", "Step",
-           "TablePreview", "Thaw", "TokenRows", "TriedAnswer", "same"]
+           "Strength", "TablePreview", "Thaw", "TokenRows", "TriedAnswer", "Turnable", "same"]
 
 
 class Thaw:
@@ -68,6 +69,7 @@ class Thaw:
         self.take_home = TakeHome(data=self.data, runs=self.runs)
         self.playground = Playground(self._desk, models=self.models, runs=self.runs)
         self.exports = Exports(self._desk, runs=self.runs, models=self.models)
+        self.strength = Strength(self._desk, runs=self.runs)
         self.features = Features(self._desk, data=self.data, models=self.models, runs=self.runs)
         self.share = Share(self._desk, data=self.data, runs=self.runs, experiments=self.experiments,
                            features=self.features)

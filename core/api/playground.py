@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core import files, tasks
+from core.analysis import strength_files
 from core.api.desk import Desk
 from core.api.models import Models
 from core.api.runs import Runs
@@ -54,8 +55,8 @@ class Playground:
         return Shape(about.get("shape", Shape.TEXT))
 
     def sides(self, ws: str, id: str) -> list[Offered]:
-        """What can be asked beside each other: the base model of a run, the same in 4 bits, the run, and the other runs
-        of its task."""
+        """What can be asked beside each other: the base model of a run, the same in 4 bits, the run, the other runs
+        of its task, and the settings of its strength that were saved."""
         run = self._runs.get(ws, id)
         if run.recipe is None or not _has_model(run):
             raise NotFoundError("This run left no model to try.", why="It has not ended well, or its files are gone.",
@@ -68,7 +69,9 @@ class Playground:
         return [Offered(side=Side(run=id, which=Which.BASE), name=BASE, reason=no_head),
                 Offered(side=Side(run=id, which=Which.FOUR_BIT), name=FOUR_BIT,
                         reason=no_head or self._not_in_four_bits(run, task)),
-                *(Offered(side=Side(run=each.id), name=called[each.id]) for each in (run, *same))]
+                *(Offered(side=Side(run=each.id), name=called[each.id]) for each in (run, *same)),
+                *(Offered(side=Side(run=id, point=name), name=f"{called[id]} · {name}")
+                  for name in strength_files.points(Path(run.folder)))]
 
     def ask(self, ws: str, sides: Sequence[Side], *, visitor: str, texts: Sequence[str] = (),
             picture: Path | None = None, drawing: Drawing | None = None) -> str:

@@ -52,6 +52,16 @@ class Turn:
     def as_trained(self) -> bool:
         return self.strength == 1.0 and self.rank is None and self.intruders == 0.0
 
+    @property
+    def words(self) -> str:
+        """`strength 0.75, block 3 only`."""
+        parts = [f"strength {self.strength:g}" if self.strength != 1 else "",
+                 f"rank {self.rank}" if self.rank is not None else "",
+                 f"without {self.intruders:.0%} of the intruder dimensions" if self.intruders else "",
+                 f"{', '.join(self.blocks)} only" if self.blocks else "",
+                 "with the trained head" if self.head is HeadRule.FIXED else ""]
+        return ", ".join(part for part in parts if part) or "as trained"
+
     def of_block(self, name: str) -> float:
         """The strength of a block's change (`head`: of the head's)."""
         if name == HEAD and self.head is HeadRule.FIXED:

@@ -7,7 +7,6 @@ last bit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +62,12 @@ class Dials:
             adapters.read(network, adapter_folder, device=network.device.type)
             self._find_layers()
         self._tuned = load_file(weights) if weights.is_file() else {}
-        own_tensors = self._own()
-        self._base = {name: own_tensors[name].detach().clone() for name in self._tuned}
+        every = dict(network.body.named_parameters()) | dict(network.body.named_buffers())
+        self._own = {name: every[name] for name in self._tuned}  # also while a prefix stands in for their blocks
+        for name, tuned in self._tuned.items():
+            if self._own[name].dtype != tuned.dtype:  # held in 16 bits on a GPU, as it was published
+                self._own[name].data = self._own[name].data.to(tuned.dtype)
+        self._base = {name: own.detach().clone() for name, own in self._own.items()}
         names = list(dict.fromkeys([*network.body.state_dict(), *self._tuned, *self._layers]))
         self._block = blocks.block_of(names, network.stack)
 
@@ -115,13 +118,12 @@ class Dials:
                               why=f"Its blocks are: {', '.join((*self.network.stack.names, HEAD))}.",
                               remedy="Choose blocks among these.")
         self._turn_head(turn.of_block(HEAD))
-        own = self._own()
         for name, tuned in self._tuned.items():
             base, strength = self._base[name], turn.of_block(self._block[name])
             value = mixed(base, tuned, strength)
             if name.endswith("running_var"):  # a variance; beyond both models it could become negative
                 value = value.clamp_min(torch.minimum(base, tuned.to(base.device)))
-            own[name].copy_(value)
+            self._own[name].copy_(value)
         self._turn_adapters(turn)
 
     # -- head and adapters --
@@ -147,19 +149,17 @@ class Dials:
                     self._frozen[name] = layer.get_base_layer().weight.detach().clone()
 
     def _turn_adapters(self, turn: Turn) -> None:
-        if not self._layers:
-            return
-        self._restore()
-        if turn.intruders:
-            if self.no_intruders:
-                raise RecipeError("Intruder dimensions cannot be taken from this run.",
-                                  why=f"{self.no_intruders[0].upper()}{self.no_intruders[1:]}.",
-                                  remedy="Turn its strength or its rank instead.")
-            self._reduce(turn.intruders)
+        if turn.intruders and self.no_intruders:
+            raise RecipeError("Intruder dimensions cannot be taken from this run.",
+                              why=f"{self.no_intruders[0].upper()}{self.no_intruders[1:]}.",
+                              remedy="Turn its strength instead.")
         if turn.rank is not None and self.rank is None:
             raise RecipeError("The rank of this run's change cannot be turned.",
                               why="Only low-rank updates that are added to a weight (LoRA) have one.",
                               remedy="Turn its strength instead.")
+        self._restore()
+        if turn.intruders:
+            self._reduce(turn.intruders)
         for name, layer in self._layers.items():
             if turn.rank is not None and turn.rank < layer.r[DEFAULT]:
                 _truncate(layer, turn.rank)
@@ -201,9 +201,6 @@ class Dials:
         for name, layer in self._layers.items():
             for part, half in _halves(layer).items():
                 half.weight.data.copy_(found[name][part])
-
-    def _own(self) -> Mapping[str, torch.Tensor]:
-        return dict(self.network.body.named_parameters()) | dict(self.network.body.named_buffers())
 
 
 def _halves(layer: Any, adapter: str = DEFAULT) -> dict[str, nn.Module]:

@@ -35,6 +35,7 @@ PAGES: dict[str, Entry] = {
     "compare": Entry("Compare", ":material/stacked_line_chart:"),
     "features": Entry("Features", ":material/scatter_plot:"),
     "try_it": Entry("Try it", ":material/chat:", takes_files=True),
+    "strength": Entry("Strength", ":material/tune:"),
     "glossary": Entry("Words", ":material/menu_book:"),
 }
 """File name in `pages/` (which is the address, too) -> the page, in the order of the navigation. The first one opens at

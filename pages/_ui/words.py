@@ -67,6 +67,11 @@ WORDS: dict[str, str] = {
                         "error.",
     "paired test": "Compares two runs row by row on the same test rows (exact McNemar test where rows are right or "
                    "wrong, else a bootstrap over rows): sharper than comparing two intervals.",
+    "strength": "How far what training changed is turned up: 0 is the base model, 1 the model as trained, 0.5 lies "
+                "half way between their weights, 1.5 goes on in the same direction.",
+    "intruder dimensions": "Strong directions of a tuned weight that no direction of the base weight resembles. LoRA "
+                           "makes more of them than full fine-tuning; taking them away can bring back what was "
+                           "forgotten.",
     "artifact": "What a run saves: the head, the adapter or weights, the tokenizer and the class names.",
     "trained parameters": "Numbers inside the model that training may change.",
     "memory": "What a run adds to the memory in use: weights, gradients, optimiser, activations and buffers, without "

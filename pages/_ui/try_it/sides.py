@@ -11,6 +11,7 @@ from core import tasks
 from core.api import MOST_SIDES, Offered
 from core.domain.dataset import Content, Shape
 from core.domain.run import Run
+from core.domain.side import Side
 from core.planning import names
 from pages._ui import shell, start
 from pages._ui.runs import run_list
@@ -70,7 +71,8 @@ def _sides(offered: Sequence[Offered], run: Run) -> list[Offered]:
     """Up to four; at first the base model and the run itself."""
     by_text = {side.side.text: side for side in offered}
     own = [text for text, side in by_text.items() if side.side.run == run.id]
-    first = list(dict.fromkeys([own[0], own[-1]]))
+    tuned = Side(run=run.id).text
+    first = list(dict.fromkeys([own[0], tuned if tuned in by_text else own[-1]]))
     picked = st.multiselect("Models, up to four", list(by_text), default=first, max_selections=MOST_SIDES,
                             format_func=lambda text: by_text[text].name, key=f"try_sides_{run.id}_{len(offered)}",
                             help="All are asked the same. Each is loaded from its own files, whose SHA-256 stands "

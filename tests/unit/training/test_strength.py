@@ -49,15 +49,8 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 def base_of(folder: Path, settings: Settings, method: str, content: list[str] = TEXTS) -> dict[str, np.ndarray]:
     """The model that the run started from; published, or in 4 bits where it trained beside such weights."""
-    side = artifact.load(Side.of(folder, Which.BASE), settings=settings)
-    if methods.REGISTRY[method].card.weights is Weights.FOUR_BIT:
-        whole = artifact.model_inspect.facts_of(side.recipe.base_model, settings=settings)
-        four = side.task.build(Path(side.recipe.base_model), recipe=side.recipe, facts=whole, weights=Weights.FOUR_BIT,
-                               dropout=0.0, compute_dtype=artifact.compute_dtype(side.precision), device="cpu")
-        if not side.network.scores_tokens:
-            four.head.load_state_dict(side.network.head.state_dict())
-        side = replace(side, network=four.eval())
-    return side.outputs(content)
+    four_bit = methods.REGISTRY[method].card.weights is Weights.FOUR_BIT
+    return said(Side.of(folder, Which.FOUR_BIT if four_bit else Which.BASE), settings, content)
 
 
 def check_ends(folder: Path, settings: Settings, method: str, content: list[str] = TEXTS) -> None:

@@ -1,0 +1,1 @@
+"""The Strength page: which run, which dial, its measured curve, and saved settings."""
