@@ -101,7 +101,7 @@ def measure(payload: Mapping[str, Any], *, settings: Settings, workspace: str, o
         if observer.should_stop():
             break
         turn = asked.turn(value)
-        as_trained = turn.as_trained or turn.rank == bench.dials.rank
+        as_trained = turn.as_trained or (turn.rank is not None and turn.rank == bench.dials.rank)
         if not as_trained:
             bench.dials.turn(turn)
         points.append(_point(value, tuned if as_trained else bench.look(), tuned,
