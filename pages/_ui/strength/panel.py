@@ -13,6 +13,7 @@ from core.domain.strength import HIGHEST, LOWEST, Dial
 from core.metrics import REGISTRY, Metric, Unit
 from core.plots import strength as plots
 from core.plots.numbers import measured
+from core.plots.theme import Chart
 from pages._ui import charts, guard, shell
 from pages._ui.strength import measuring
 from pages._ui.strength.choosing import DIALS, Chosen
@@ -79,7 +80,7 @@ def _called(at: float, trained: float, dial: Dial) -> str:
     return f"{at:g} · base" if dial is Dial.STRENGTH and at == 0 else f"{at:g}"
 
 
-def _chart(curves: Curves, curve: Curve, at: float, trained: float) -> plots.Chart:
+def _chart(curves: Curves, curve: Curve, at: float, trained: float) -> Chart:
     lines = []
     for name in curves.samples:
         points = [point for point in curve.points if name in point.sets]
