@@ -26,7 +26,10 @@ def one(ws: str) -> None:
     detail.siblings(ws, run)
     actions.bar(ws, run)
     if run.status.final and run.recipe and not shell.recorded() and shell.api().take_home.size_bytes(ws, run.id):
-        shell.link("try_it", "Try it on your own input", icon=":material/chat:", run=run.id)
+        with st.container(horizontal=True, gap="medium"):
+            shell.link("try_it", "Try it on your own input", icon=":material/chat:", run=run.id)
+            if not shell.api().strength.state(ws, run.id).reason:
+                shell.link("strength", "Turn what it learned up and down", icon=":material/tune:", run=run.id)
     detail.damage(ws, run)
     detail.panel(ws, run)
     detail.rows(ws, run)
