@@ -46,7 +46,7 @@ def _offer(ws: str, chosen: Chosen, last: Run | None) -> None:
 def button(ws: str, chosen: Chosen, values: Sequence[float], label: str, *, key: str, primary: bool = False) -> None:
     """Queue the measurement."""
     if st.button(label, key=key, type="primary" if primary else "secondary", icon=":material/play_arrow:",
-                 disabled=shell.recorded()):
+                 disabled=bool(shell.recorded())):
         with shell.guarded():
             shell.api().ensure_supervisor()
             shell.api().strength.request(ws, chosen.run.id, dial=chosen.dial, blocks=chosen.blocks, head=chosen.head,
