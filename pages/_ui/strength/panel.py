@@ -111,7 +111,8 @@ def more(ws: str, chosen: Chosen, at: float, trained: float) -> None:
         name = st.text_input("Save this setting as", key="strength_name", max_chars=40, width=240,
                              placeholder="e.g. careful", help="A saved setting can be tried and predicted with.")
         if st.button("Save", key="strength_save", icon=":material/save:",
-                     disabled=at == trained or bool(shell.recorded()), help="The model as trained needs no saving." if at == trained else None):
+                     disabled=at == trained or bool(shell.recorded()),
+                     help="The model as trained needs no saving." if at == trained else None):
             with shell.guarded():
                 shell.api().strength.save(ws, chosen.run.id, (name or "").strip(),
                                           strength.at(chosen.dial, at, blocks=chosen.blocks, head=chosen.head))
