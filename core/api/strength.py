@@ -43,7 +43,7 @@ class Strength:
     def usable(self, ws: str) -> list[Run]:
         """Runs that left a model, newest first."""
         return [run for run in self._runs.all(ws, kind=JobKind.TRAIN)
-                if run.recipe is not None and run.status.final and _artifact(run).is_file()]
+                if run.recipe is not None and _has_model(run)]
 
     def state(self, ws: str, id: str) -> Turnable:
         """What was measured of a run, and which job is at it."""
@@ -77,8 +77,8 @@ class Strength:
     def save(self, ws: str, id: str, name: str, turn: Turn) -> None:
         """Save a setting. Raises RecipeError for a name or a setting that cannot be."""
         run = self._desk.job(ws, id)
-        if not _artifact(run).is_file():
-            raise NotFoundError("This run has no artifact yet.", remedy="Wait until the run is done, or resume it.")
+        if not _has_model(run):
+            raise NotFoundError("This run left no model to turn.", remedy="Choose a run that is done.")
         strength_files.save_point(Path(run.folder), name, turn)
 
     def remove(self, ws: str, id: str, name: str) -> None:
@@ -86,12 +86,12 @@ class Strength:
         strength_files.remove_point(Path(self._desk.job(ws, id).folder), name)
 
 
-def _artifact(run: Run) -> Path:
-    return Path(run.folder) / "artifact" / "labels.json"
+def _has_model(run: Run) -> bool:
+    return run.status.final and not run.imported and (Path(run.folder) / "artifact" / "labels.json").is_file()
 
 
 def _refusal(run: Run) -> str:
-    if run.recipe is None or not run.status.final or not _artifact(run).is_file():
+    if run.recipe is None or not _has_model(run):
         return "It left no model, or has not ended yet."
     if methods.card_of(run.recipe.method).solved:
         return "Its method trains no weight of the base model, so there is no change to turn."
