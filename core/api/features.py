@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,23 @@ class Features:
     def state(self, ws: str, id: str, *, rows: int = DEFAULT_ROWS, second: str = "") -> Availability:
         """Whether a run's features are there (at rows of a second dataset), why not, what they take on disk, which job
         is at it."""
-        jobs = self._desk.jobs(ws, kind=JobKind.FEATURES)
-        return availability.of_run(self._desk.job(ws, id), settings=self._settings, rows=rows, jobs=jobs, second=second)
+        jobs, run = self._desk.jobs(ws, kind=JobKind.FEATURES), self._desk.job(ws, id)
+        return self._with_rows(ws, run, availability.of_run(run, settings=self._settings, rows=rows, jobs=jobs,
+                                                            second=second))
 
     def states(self, ws: str, *, rows: int = DEFAULT_ROWS) -> dict[str, tuple[Run, Availability]]:
         """The same for every training run of the workspace, newest first."""
         jobs = self._desk.jobs(ws, kind=JobKind.FEATURES)
-        return {run.id: (run, availability.of_run(run, settings=self._settings, rows=rows, jobs=jobs))
+        return {run.id: (run, self._with_rows(ws, run, availability.of_run(run, settings=self._settings, rows=rows,
+                                                                           jobs=jobs)))
                 for run in self._desk.jobs(ws, kind=JobKind.TRAIN)}
+
+    def _with_rows(self, ws: str, run: Run, found: Availability) -> Availability:
+        """Features of an imported run say nothing without the rows that they are of, which may not have come along."""
+        if not run.imported or not found.ready or run.recipe is None or self._data.find(ws, run.recipe.dataset):
+            return found
+        return replace(found, ready=False, reason="The dataset of this imported run is not in this workspace.",
+                       remedy="Import the same file on the Data page.")
 
     def second_datasets(self, ws: str, id: str) -> list[Dataset]:
         """Other datasets of the workspace whose rows can be compared with those of a run."""

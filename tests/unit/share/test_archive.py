@@ -91,12 +91,13 @@ def test_features_travel_on_request_and_touch_nothing_shared(example: Thaw, ther
     assert (sorted(there.settings.cache.rglob("*")) if there.settings.cache.is_dir() else []) == cache
     assert not there.settings.assets.exists() or not list(there.settings.assets.rglob("facts.json"))
     run = by_method(there, THERE)["full" if "full" in by_method(there, THERE) else max(by_method(there, THERE))]
-    assert there.features.state(THERE, run.id).ready
-    with pytest.raises(ThawError, match="no dataset"):  # maps want to know of which rows
-        there.features.compare(THERE, Side(run=run.id, which=Which.BASE), Side(run=run.id), names=("a", "b"))
+    state = there.features.state(THERE, run.id)  # maps want to know of which rows
+    assert not state.ready and "dataset of this imported run is not in this workspace" in state.reason
+    assert there.features.states(THERE)[run.id][1] == state
     dataset = example.data.all(RECORDED)[0]
     shutil.copytree(example.settings.workspace(RECORDED) / "datasets" / dataset.id,
                     there.settings.workspace(THERE) / "datasets" / dataset.id)
+    assert there.features.state(THERE, run.id).ready
     here = next(old for old in by_method(example, RECORDED).values() if old.recipe == run.recipe)
     found, old = (thaw.features.compare(ws, Side(run=id, which=Which.BASE), Side(run=id), names=("a", "b"))
                   for thaw, ws, id in ((there, THERE, run.id), (example, RECORDED, here.id)))

@@ -17,7 +17,7 @@ from core.recorded import unpack
 from core.settings import Settings
 from core.share import report, report_maps
 from core.share.document import Document
-from tests.conftest import WORKSPACE, write_dataset
+from tests.conftest import WORKSPACE, write_dataset, write_picture_dataset
 from tests.ui.conftest import put_language_runs, put_runs
 
 HOSTILE = '<script>alert(1)</script><img src="http://example.org/x.png" onerror=alert(2)>'
@@ -184,3 +184,16 @@ def test_headings_do_not_skip_a_level() -> None:
     for level in (4, 2, 3, 2):
         document.heading("y", level)
     assert check(document.bytes()).headings == [1, 2, 2, 3, 2]
+
+
+def test_pictures_are_listed_from_one_sheet_for_all_runs(settings: Settings) -> None:
+    dataset = write_picture_dataset(settings, n_rows=6)
+    folder = settings.workspace(WORKSPACE) / "datasets" / dataset.id
+    paths = tuple(str(path) for path in sorted(folder.rglob("*.png"))[:4])
+    assert len(paths) == 4
+    rows = report_maps.Rows(keys=list("abcd"), labels=["x"] * 4, texts=[""] * 4, hover=[""] * 4, said=[""] * 4,
+                            pictures=paths, cache=settings.cache)
+    document, kept = Document("x"), {}
+    assert report_maps._shared(document, rows, [0, 3], kept) == report_maps._shared(document, rows, [0, 3], kept)
+    shared = check(document.bytes()).data["rows-1"]
+    assert shared["sheet"]["url"].startswith("data:image/webp;base64,") and shared["rows"]["d"] == ["x", "", 1]
