@@ -1,7 +1,7 @@
 import streamlit as st
 
 from pages._ui import shell
-from pages._ui.try_it import answers, asking, sides
+from pages._ui.try_it import answers, asking, files, sides
 
 shell.require_entrypoint()
 
@@ -15,3 +15,5 @@ if chosen is None:
 with shell.guarded():
     asking.panel(ws, chosen)
 answers.section(ws)
+with shell.guarded():
+    files.section(ws, chosen)

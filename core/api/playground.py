@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from core import files, tasks
 from core.analysis import strength_files
@@ -100,6 +101,30 @@ class Playground:
     def stop(self, handle: str) -> None:
         """Stop answering; what was said stays."""
         client.cancel(handle, self._desk.settings)
+
+    def predict_file(self, ws: str, id: str, path: Path, *, text: str = "") -> str:
+        """Answer every row of an upload with the tuned model of a run, in a worker; returns the job's id. text: its
+        text column, by default the one of the training data."""
+        run = self._runs.get(ws, id)
+        if not _has_model(run):
+            raise NotFoundError(f"{names.one(run)} left no model to try.", remedy="Choose a run that is done.")
+        self._check_upload(ws, path)
+        payload = {"run": str(Path(run.folder).absolute()), "path": str(path.absolute()), "text": text}
+        return self._desk.submit_job(ws, JobKind.PREDICT, name=f"Predictions for {path.name}", payload=payload)
+
+    def file_jobs(self, ws: str, id: str) -> list[Run]:
+        """Files that were given to a run's model, newest first."""
+        folder = str(Path(self._runs.get(ws, id).folder).absolute())
+        return [job for job in self._desk.jobs(ws, kind=JobKind.PREDICT) if job.payload.get("run") == folder]
+
+    def file_summary(self, ws: str, job: str) -> dict[str, Any] | None:
+        """What came of it: {"file", "rows_read", "predicted", "left_out", "temperature", "labels", "doubtful",
+        "notes"}; None while there is nothing."""
+        return files.read_json(Path(self._desk.job(ws, job).folder) / "summary.json")
+
+    def file_table(self, ws: str, job: str) -> bytes:
+        """The table: a row of the file a line, with label, probabilities and doubt, or why it was left out."""
+        return (Path(self._desk.job(ws, job).folder) / "predictions.csv").read_bytes()
 
     @staticmethod
     def conversation(asked: Sequence[str], answered: Sequence[str]) -> str:

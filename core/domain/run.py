@@ -61,6 +61,8 @@ class JobKind(StrEnum):
     """Say which tokens of a dataset teach a base model; see `core.api.teaching`."""
     EXPORT = "export"
     """Write a finished run's model for use elsewhere: {"run": id, "folder": of the run, "as": format}."""
+    PREDICT = "predict"
+    """Answer every row of an uploaded file with a run's model; see `core.training.predict_file`."""
     UNKNOWN = "unknown"
     """Of another version of Thaw, or damaged: nobody works on it, and it can be deleted."""
 

@@ -131,6 +131,15 @@ def export(job: Job) -> dict[str, Any]:
     return {"as": report["as"], "bytes": report["bytes"], "passed": (report["certificate"] or {}).get("passed")}
 
 
+def predict(job: Job) -> dict[str, Any]:
+    """Answer every row of a file: {"path", "run", "which", "text"}."""
+    from core.training import predict_file
+
+    with _reading_shown(job):
+        return predict_file.predict(job.run.payload, settings=job.settings, workspace=job.run.workspace,
+                                    folder=job.folder, observer=job.observer)
+
+
 def _reading_shown(job: Job) -> AbstractContextManager[None]:
     """Inside, what readers and checks tell (drawing thousands of pictures takes a while) is shown as progress."""
     return meter.watched(lambda stage, done, total: job.observer.progress(done, total, meter.unit(stage), stage))
@@ -144,4 +153,5 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.STRENGTH: strength,
     JobKind.MASK: mask,
     JobKind.EXPORT: export,
+    JobKind.PREDICT: predict,
 }

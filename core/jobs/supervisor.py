@@ -136,8 +136,8 @@ class Supervisor:
         if time.monotonic() - self._swept_at < SWEEP_S:
             return
         self._swept_at = time.monotonic()
-        imports = self._store.jobs.unfinished(JobKind.IMPORT)
-        reading = [str(run.payload["path"]) for run in imports if run.payload.get("path")]
+        readers = [run for kind in (JobKind.IMPORT, JobKind.PREDICT) for run in self._store.jobs.unfinished(kind)]
+        reading = [str(run.payload["path"]) for run in readers if run.payload.get("path")]
         if removed := uploads.sweep(self._settings, in_use=reading):
             log.info("Removed %d uploads that were left behind", removed)
         leftovers.sweep(self._settings, active=self._store.queue.active())

@@ -12,7 +12,8 @@ from pages._ui import guard, live, shell
 SHOWN = 6
 """Jobs that have ended; all that have not are shown."""
 WORDS = {JobKind.PREPARE: "fetch", JobKind.IMPORT: "import", JobKind.FEATURES: "features",
-         JobKind.EXPORT: "export", JobKind.STRENGTH: "strength"}
+         JobKind.EXPORT: "export", JobKind.STRENGTH: "strength",
+         JobKind.PREDICT: "predict"}
 
 
 def live_section(ws: str) -> None:

@@ -1,0 +1,118 @@
+"""Text, picture and prompt, each asked of two models in a real browser; and a whole table answered by a worker."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.domain.dataset import Dataset
+from core.domain.recipe import LoraSpec, Recipe
+from core.domain.run import JobKind, Status
+from core.settings import Settings
+from core.store import Store
+from core.store.jobs import NewJob
+from core.training.execute import execute
+from tests import chat_templates, tiny
+from tests.conftest import WORKSPACE, Notes, write_dataset, write_language_dataset, write_picture_dataset
+from tests.e2e.conftest import Server
+from tests.e2e.test_browser import SLOW, honest, settled
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2400)]
+ANSWERED = 600_000
+"""Milliseconds until a tiny model has answered on a busy machine; the process that holds it imports torch."""
+
+
+def finished(settings: Settings, dataset: Dataset, model: Path, **fields: object) -> str:
+    """A finished run in the queue's books; its id."""
+    store = Store(settings)
+    recipe = Recipe(**{"dataset": dataset.id, "base_model": str(model), "method": "lora", "epochs": 1.0,
+                       "batch_size": 8, "task": dataset.task, "precision": "fp32", "lora": LoraSpec(rank=2),
+                       "learning_rate": 1e-2, **fields})  # type: ignore[arg-type]
+    [id] = store.jobs.submit([NewJob(workspace=WORKSPACE, kind=JobKind.TRAIN, name="run", recipe=recipe,
+                                     runs_folder=settings.workspace(WORKSPACE) / "runs")])
+    claim = store.queue.claim(supervisor="test", host="test", slots=1)
+    assert claim is not None and claim.run.id == id
+    store.queue.begin(id, fence=claim.fence, pid=os.getpid(), pid_created=0.0)
+    execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=Path(claim.run.folder), observer=Notes())
+    store.queue.finish(id, fence=claim.fence, status=Status.DONE)
+    return id
+
+
+def try_it(page: Page) -> str:
+    """Press Try and wait for all answers; what the page says then."""
+    settled(page)
+    page.get_by_role("button", name="Try", exact=True).click()
+    expect(page.get_by_text("The files each answer came from")).to_be_visible(timeout=ANSWERED)
+    return honest(page)
+
+
+def test_text_picture_and_prompt_are_asked_of_two_models(serve: Callable[..., Server], page: Page, tmp_path: Path,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    models, home = tmp_path / "models", tmp_path / "home"
+    monkeypatch.setenv("THAW_MODEL_FOLDERS", str(models))
+    monkeypatch.setenv("THAW_HUB", "0")
+    settings = Settings(home=home, hub=False, model_folders=(models,))
+    talker = tiny.language("llama", models / "talker", vocab_size=512, max_position_embeddings=128)
+    chat_templates.tokenizer("smollm2").save_pretrained(talker)  # type: ignore[attr-defined]
+    texts = finished(settings, write_dataset(settings, n_rows=90), tiny.bert(models / "bert"), max_length=32)
+    shapes = write_picture_dataset(settings, n_rows=30)
+    pictures = finished(settings, shapes, tiny.vit(models / "vit"), method="probe", max_length=0)
+    talk = finished(settings, write_language_dataset(settings, n_rows=24, chat=True), talker, batch_size=4,
+                    max_length=48)
+    server = serve()
+
+    page.goto(server.url(f"run?ws={WORKSPACE}&run={texts}"))
+    page.get_by_role("link", name="Try it on your own input").click()
+    box = page.get_by_role("textbox", name="Text", exact=True)
+    box.fill("a late goal in the stadium")
+    box.press("Control+Enter")
+    said = try_it(page)
+    assert "Base model" in said and said.count("sport") == 2 and said.count("money") == 2
+    assert "to the last bit" not in said, "a LoRA run answers otherwise than its base model"
+    a_table(page)
+
+    page.goto(server.url(f"try_it?ws={WORKSPACE}&run={pictures}"))
+    picture = settings.workspace(WORKSPACE) / "datasets" / shapes.id / "images" / "4.png"
+    expect(page.get_by_role("heading", level=1, name="Try it")).to_be_visible(timeout=SLOW)
+    page.locator("input[type=file]").first.set_input_files(str(picture))
+    expect(page.get_by_text("4.png")).to_be_visible(timeout=SLOW)
+    said = try_it(page)
+    assert "gave the same output to the last bit" in said, "a probe is its base model with the same head"
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture at all")
+    page.locator("input[type=file]").first.set_input_files(str(bad))
+    expect(page.get_by_text("bad.png", exact=False).first).to_be_visible(timeout=SLOW)
+    settled(page)
+    page.get_by_role("button", name="Try", exact=True).click()
+    expect(page.get_by_test_id("stAlert").first).to_be_visible(timeout=ANSWERED)
+
+    page.goto(server.url(f"try_it?ws={WORKSPACE}&run={talk}"))
+    box = page.get_by_role("textbox", name="Question")
+    box.fill("Who won the cup?")
+    box.press("Control+Enter")
+    said = try_it(page)
+    assert said.count(" tokens") >= 2
+    expect(page.get_by_role("button", name="Go on with the conversation")).to_be_visible(timeout=SLOW)
+    mapped = server.libraries()
+    assert "libtorch" not in mapped and "/torch/" not in mapped, "the web process holds no model"
+
+
+def a_table(page: Page) -> None:
+    """Given to the page, answered row by row, and taken along."""
+    rows = "text\n" + "".join(f"{text}\n" for text in tiny.make_texts(30)[0])
+    page.locator("input[type=file]").first.set_input_files(
+        {"name": "new.csv", "mimeType": "text/csv", "buffer": rows.encode()})
+    page.get_by_role("button", name="Predict every row").click(timeout=SLOW)
+    expect(page.get_by_text("30 rows read = 30 predicted + 0 left out")).to_be_visible(timeout=ANSWERED)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Predictions as CSV").click()
+    table = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8-sig"))))
+    assert len(table) == 30 and all(row["label"] in tiny.TOPICS for row in table)
+    assert sorted(int(row["doubt"]) for row in table) == list(range(1, 31))
+    honest(page)
