@@ -59,7 +59,7 @@ def test_text_picture_and_prompt_are_asked_of_two_models(serve: Callable[..., Se
     monkeypatch.setenv("THAW_HUB", "0")
     settings = Settings(home=home, hub=False, model_folders=(models,))
     talker = tiny.language("llama", models / "talker", vocab_size=512, max_position_embeddings=128)
-    chat_templates.tokenizer("smollm2").save_pretrained(talker)  # type: ignore[attr-defined]
+    chat_templates.tokenizer("marked").save_pretrained(talker)  # type: ignore[attr-defined]
     texts = finished(settings, write_dataset(settings, n_rows=90), tiny.bert(models / "bert"), max_length=32)
     shapes = write_picture_dataset(settings, n_rows=30)
     pictures = finished(settings, shapes, tiny.vit(models / "vit"), method="probe", max_length=0)
@@ -67,6 +67,7 @@ def test_text_picture_and_prompt_are_asked_of_two_models(serve: Callable[..., Se
                     max_length=48)
     server = serve()
 
+    page.set_default_timeout(4 * SLOW)
     page.goto(server.url(f"run?ws={WORKSPACE}&run={texts}"))
     page.get_by_role("link", name="Try it on your own input").click()
     box = page.get_by_role("textbox", name="Text", exact=True)
@@ -79,15 +80,15 @@ def test_text_picture_and_prompt_are_asked_of_two_models(serve: Callable[..., Se
 
     page.goto(server.url(f"try_it?ws={WORKSPACE}&run={pictures}"))
     picture = settings.workspace(WORKSPACE) / "datasets" / shapes.id / "images" / "4.png"
-    expect(page.get_by_role("heading", level=1, name="Try it")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", level=1, name="Try it")).to_be_visible(timeout=4 * SLOW)
     page.locator("input[type=file]").first.set_input_files(str(picture))
-    expect(page.get_by_text("4.png")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("4.png")).to_be_visible(timeout=4 * SLOW)
     said = try_it(page)
     assert "gave the same output to the last bit" in said, "a probe is its base model with the same head"
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture at all")
     page.locator("input[type=file]").first.set_input_files(str(bad))
-    expect(page.get_by_text("bad.png", exact=False).first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("bad.png", exact=False).first).to_be_visible(timeout=4 * SLOW)
     settled(page)
     page.get_by_role("button", name="Try", exact=True).click()
     expect(page.get_by_test_id("stAlert").first).to_be_visible(timeout=ANSWERED)
@@ -98,7 +99,7 @@ def test_text_picture_and_prompt_are_asked_of_two_models(serve: Callable[..., Se
     box.press("Control+Enter")
     said = try_it(page)
     assert said.count(" tokens") >= 2
-    expect(page.get_by_role("button", name="Go on with the conversation")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("button", name="Go on with the conversation")).to_be_visible(timeout=4 * SLOW)
     mapped = server.libraries()
     assert "libtorch" not in mapped and "/torch/" not in mapped, "the web process holds no model"
 
@@ -108,7 +109,7 @@ def a_table(page: Page) -> None:
     rows = "text\n" + "".join(f"{text}\n" for text in tiny.make_texts(30)[0])
     page.locator("input[type=file]").first.set_input_files(
         {"name": "new.csv", "mimeType": "text/csv", "buffer": rows.encode()})
-    page.get_by_role("button", name="Predict every row").click(timeout=SLOW)
+    page.get_by_role("button", name="Predict every row").click(timeout=4 * SLOW)
     expect(page.get_by_text("30 rows read = 30 predicted + 0 left out")).to_be_visible(timeout=ANSWERED)
     with page.expect_download() as download:
         page.get_by_role("button", name="Predictions as CSV").click()
