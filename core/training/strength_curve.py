@@ -288,8 +288,9 @@ def _of_rows(said: Judged, tuned: Judged, name: str) -> Measured:
     scores = metrics.measure(said)
     if said is tuned:
         return Measured(scores=scores)
-    test = paired.by_metric(_metric(said), said, tuned, name_a=name[0].upper() + name[1:], name_b=TUNED)
-    return Measured(scores=scores, difference=test.difference, sentence=test.sentence, clear=_clear(test))
+    test = paired.by_metric(_metric(said), said, tuned, name_a=name, name_b=TUNED)
+    sentence = test.sentence[0].upper() + test.sentence[1:]
+    return Measured(scores=scores, difference=test.difference, sentence=sentence, clear=_clear(test))
 
 
 def _clear(test: paired.PairedTest) -> bool:
