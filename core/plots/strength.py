@@ -32,7 +32,7 @@ def chart(lines: Sequence[Line], *, x_title: str, trained_at: float, base_at: fl
     """A panel a metric, one below the other. trained_at, base_at: where the dial stands in these two models; chosen:
     where it stands now."""
     panels = list(dict.fromkeys(line.metric.name for line in lines))
-    fig = figure(height=120 + 260 * len(panels))
+    fig = figure(height=100 + 260 * len(panels))
     subplots(fig, rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.1)
     for row, name in enumerate(panels, 1):
         for look, line in zip(LOOKS, [each for each in lines if each.metric.name == name], strict=False):
@@ -45,7 +45,7 @@ def chart(lines: Sequence[Line], *, x_title: str, trained_at: float, base_at: fl
         if base_at is not None:
             _mark(fig, base_at, palette.BASE, "base", row)
         fig.add_vline(x=chosen, row=row, col=1, line={"color": palette.FROZEN, "width": 6}, opacity=0.35)
-    fixed_room(fig, top=64, bottom=56)
+    fixed_room(fig, top=40, bottom=56)
     fig.update_xaxes(title={"text": x_title}, row=len(panels), col=1)
     said = ". ".join(f"{line.label}, {line.metric.label}: {_listed(line)}" for line in lines)
     return Chart(fig, title, f"{title}. {said}. Bands are 95 % intervals; the model as trained stands at "
