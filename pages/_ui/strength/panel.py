@@ -96,9 +96,10 @@ def _chart(curves: Curves, curve: Curve, at: float, trained: float) -> Chart:
 
 def notes(curves: Curves, curve: Curve) -> None:
     """What a reader must know of these numbers."""
-    rows = "; ".join(f"{strength_words.SET_WORDS[name]}: {_rows(curves, name)}" for name in curves.samples)
-    st.caption(f"{rows} Computed in {curves.precision}. The forgetting panel counts as worse where its loss rises."
-               if PANEL in curves.samples else f"{rows} Computed in {curves.precision}.")
+    rows = ", ".join(f"{sample.rows:,} of {sample.of:,} ({strength_words.SET_WORDS[name]})"
+                     for name, sample in curves.samples.items())
+    panel_words = " The forgetting panel counts as worse where its loss rises." if PANEL in curves.samples else ""
+    st.caption(f"Measured on {rows}, the same at every setting. Computed in {curves.precision}.{panel_words}")
     if curves.base_in_four_bits and curve.dial is Dial.STRENGTH:
         st.caption("At 0 stands the base model in 4 bits, beside which this run was trained.")
     if curves.trained_on:
