@@ -99,6 +99,8 @@ def session_of(folder: Path, tmp_path: Path, *, precision: str = "fp32", weights
         observer=SimpleNamespace(note=lambda text: notes.append(text)), shared=[], speaks=True,
         enter=lambda phase: None,
         report=lambda *words: lambda done, total: None,
+        untouched_weights=Weights.PRETRAINED, untouched_key=dict,
+        untouched=lambda: build(folder, weights=Weights.PRETRAINED, compute_dtype=dtype, reads_only=True),
         build=lambda kind, dropout, reads_only=False: build(folder, weights=kind, compute_dtype=dtype,
                                                             reads_only=reads_only))
 
