@@ -5,7 +5,7 @@ from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from pages._ui import example, shell, teaching
 from pages._ui.experiment import actions as experiment
-from pages._ui.train import augmentation, estimates, form, freeze_grid, prefill, recipe_form
+from pages._ui.train import augmentation, estimates, form, freeze_grid, one_step, prefill, recipe_form
 
 shell.require_entrypoint()
 
@@ -77,7 +77,9 @@ if not chosen or not budgets.values:
     shell.stop()
 api.experiments.check_room(ws, len(budgets.values) * seeds * len(chosen))
 runs = [planned(name, seed, budget) for budget in budgets.values for seed in range(seeds) for name in chosen]
-fits = estimates.panel(ws, {choices[name].label: planned(name, 0, budgets.values[-1]) for name in chosen}, runs)
+first = {choices[name].label: planned(name, 0, budgets.values[-1]) for name in chosen}
+fits = estimates.panel(ws, first, runs)
+one_step.panel(ws, first)
 form.to_fetch(ws, model_id, dataset_ref)
 name = st.text_input("Name of the experiment", value=f"{dataset.name}, {form.model_name(model_id)}",
                      key=f"name_{dataset.id}_{model_id}")

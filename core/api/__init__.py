@@ -1,7 +1,7 @@
 """The façade that pages and the command line call: everything Thaw can do, by workspace, without torch.
 
 `Thaw` is composed of its subjects: `thaw.data`, `.mending`, `.models`, `.experiments`, `.runs`, `.features`,
-`.teaching`, `.playground`, `.share`, `.strength`, one file each.
+`.teaching`, `.trials`, `.playground`, `.share`, `.strength`, one file each.
 Training happens in worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a
 workspace refuses ids of other workspaces with NotFoundError.
 """
@@ -30,6 +30,7 @@ from core.api.share import Share
 from core.api.strength import Strength, Turnable
 from core.api.take_home import TakeHome
 from core.api.teaching import Teaching
+from core.api.trials import Trials
 from core.data.browse import SHOWN_COLUMNS, AugmentedRow, TablePreview
 from core.data.leaky_splits import Leaks
 from core.data.mends import Step
@@ -66,6 +67,7 @@ class Thaw:
         self.runs = Runs(self._desk, data=self.data, models=self.models)
         self.experiments = Experiments(self._desk, data=self.data, models=self.models, runs=self.runs)
         self.teaching = Teaching(self._desk)
+        self.trials = Trials(self._desk, models=self.models, runs=self.runs)
         self.take_home = TakeHome(data=self.data, runs=self.runs)
         self.playground = Playground(self._desk, models=self.models, runs=self.runs)
         self.exports = Exports(self._desk, runs=self.runs, models=self.models)

@@ -50,10 +50,10 @@ def run(args: Namespace, settings: Settings) -> int:
         get(name)
     dataset = sources.dataset(args.data, shift=args.shift_data, wanted=sources.wanted(args), settings=settings,
                               workspace=args.workspace, options=sources.options(args))
-    methods, skipped = _applicable(methods, dataset.task)
+    methods, skipped = applicable(methods, dataset.task)
     facts = sources.model(args.model, settings=settings, workspace=args.workspace)
     check_task(dataset, facts)
-    methods, others = _applicable(methods, dataset.task, facts)
+    methods, others = applicable(methods, dataset.task, facts)
     skipped |= others
     for name, reason in skipped.items():
         output.say(f"{get(name).card.label} is left out: {reason}.")
@@ -205,7 +205,7 @@ def _paired(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     return found
 
 
-def _applicable(methods: Sequence[str], task: Task,
+def applicable(methods: Sequence[str], task: Task,
                 facts: ModelFacts | None = None) -> tuple[list[str], dict[str, str]]:
     """Methods that apply to the task and the model (None: not here yet), and why the others do not.
 

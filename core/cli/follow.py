@@ -68,19 +68,20 @@ def folder(run_dir: Path, *, settings: Settings, workspace: str, resume: bool) -
 
 
 def job(kind: JobKind, payload: dict[str, Any], *, name: str, settings: Settings, workspace: str,
-        line: ProgressLine) -> None:
-    """Have a worker do a job that is no run, and wait for it.
+        line: ProgressLine) -> dict[str, Any]:
+    """Have a worker do a job that is no run, and wait for it; what it found.
 
     Raises the ThawError it ended with; KeyboardInterrupt when it was stopped.
     """
     new = NewJob(workspace=workspace, kind=kind, name=name, payload=payload,
                  runs_folder=settings.workspace(workspace) / "runs")
     id, = Store(settings).jobs.submit([new])
-    (run, _), = _follow({id: line}, settings=settings, workspace=workspace)
+    (run, result), = _follow({id: line}, settings=settings, workspace=workspace)
     if run.failure is not None:
         raise ThawError(run.failure.what, why=run.failure.why, remedy=run.failure.remedy, kind=run.failure.kind)
     if run.status is not Status.DONE:
         raise KeyboardInterrupt
+    return result or {}
 
 
 def device(settings: Settings, *, workspace: str) -> Device | None:

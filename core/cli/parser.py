@@ -24,6 +24,7 @@ def build() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _data(commands)
     _compare(commands)
+    _try(commands)
     _artifact(commands)
     _share(commands)
     _queue(commands)
@@ -123,6 +124,20 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
                               "methods with a freeze plan")
     compare.add_argument("--out", required=True, metavar="DIR", help="folder for the runs and compare.json")
     compare.set_defaults(handler="compare")
+
+
+def _try(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    one = _add(commands, "try", "take one real step of each method, and say what a run would need")
+    one.add_argument("--data", required=True, metavar="FILE_OR_ID", help="as of compare")
+    _columns(one)
+    _mending(one)
+    one.add_argument("--model", required=True, metavar="ID", help="as of compare")
+    one.add_argument("--methods", default="lora", help="comma-separated (default: %(default)s)")
+    one.add_argument("--effort", choices=("quick", "normal", "thorough"), default="normal")
+    one.add_argument("--freeze", metavar="SPEC", help="as of compare")
+    one.add_argument("--length", type=_positive, metavar="N", help="tokens a row, instead of the effort's own")
+    one.add_argument("--batch", type=_positive, metavar="N", help="rows a batch, instead of the method's own")
+    one.set_defaults(handler="try")
 
 
 def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

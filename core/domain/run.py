@@ -63,6 +63,8 @@ class JobKind(StrEnum):
     """Write a finished run's model for use elsewhere: {"run": id, "folder": of the run, "as": format}."""
     PREDICT = "predict"
     """Answer every row of an uploaded file with a run's model; see `core.training.predict_file`."""
+    TRIAL = "trial"
+    """Take one step of a recipe, to see what a run of it would need; see `core.api.trials`."""
     UNKNOWN = "unknown"
     """Of another version of Thaw, or damaged: nobody works on it, and it can be deleted."""
 

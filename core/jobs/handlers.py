@@ -100,6 +100,19 @@ def mask(job: Job) -> dict[str, Any]:
     return survey(job.run.payload, settings=job.settings, workspace=job.run.workspace, observer=job.observer)
 
 
+def trial(job: Job) -> dict[str, Any]:
+    """Take one step of a recipe: {"recipe": its JSON}. What it took, as `OneStep` in JSON; nothing where it was
+    stopped."""
+    from core.domain import codec
+    from core.domain.recipe import Recipe
+    from core.training import one_step
+
+    with _reading_shown(job):
+        found = one_step.take(Recipe.from_json(job.run.payload["recipe"]), settings=job.settings,
+                              workspace=job.run.workspace, folder=job.folder, observer=job.observer)
+    return dict(codec.to_json(found)) if found is not None else {}
+
+
 def import_data(job: Job) -> dict[str, Any]:
     """Read, check and keep a file or a hub set; no torch."""
     from core.data import import_job
@@ -154,4 +167,5 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.MASK: mask,
     JobKind.EXPORT: export,
     JobKind.PREDICT: predict,
+    JobKind.TRIAL: trial,
 }

@@ -94,6 +94,8 @@ class Estimate:
     trainable_params: int
     total_params: int
     steps: int
+    training_seconds: float = 0.0
+    """Of `seconds`, those of the training steps."""
 
 
 def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, n_classes: int, rows: dict[str, int],
@@ -112,7 +114,8 @@ def estimate(recipe: Recipe, *, facts: ModelFacts, device: Device | None, n_clas
     an_epoch = steps_an_epoch(train_rows, recipe.batch_size, recipe.gradient_accumulation)
     steps = 0 if solved else math.ceil(an_epoch * recipe.epochs)
     total = memory(recipe, facts=facts, device=device, n_classes=n_classes, slots=slots)
-    return Estimate(memory=total, seconds=_seconds(recipe, facts, device, parts, rows, train_rows, steps, mean_length),
+    seconds, training = _seconds(recipe, facts, device, parts, rows, train_rows, steps, mean_length)
+    return Estimate(memory=total, seconds=seconds, training_seconds=training,
                     trainable_params=parts.trainable, total_params=parts.total, steps=steps)
 
 
@@ -179,8 +182,9 @@ def _size(size_bytes: int) -> str:
 
 
 def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint.Parts, rows: dict[str, int],
-             train_rows: int, steps: int, mean_length: float) -> float:
-    """Start-up + frozen prefix once + training passes + validation and test passes, at the measured rate."""
+             train_rows: int, steps: int, mean_length: float) -> tuple[float, float]:
+    """(Start-up + frozen prefix once + training passes + validation and test passes, at the measured rate; of these,
+    the training steps)."""
     card = methods.card_of(recipe.method)
     rate = footprint.gflops(recipe, device) * 1e9 * (CONVOLUTION_EFFICIENCY if facts.has_batch_norm else EFFICIENCY)
     slow = QUANTISED_SLOWDOWN if footprint.in_four_bits(recipe) else 1.0
@@ -194,7 +198,7 @@ def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint
         begin += ((validation + judged) * forward + ELSEWHERE_TOKENS * facts.forward_flops_per_token) / rate
     if card.solved:
         read = validation + judged + (0 if own_head.applies(recipe) else train_rows)
-        return begin + read * forward / rate
+        return begin + read * forward / rate, 0.0
     frozen = footprint.prefix_share(recipe, facts)
     passes = card.passes + (1.0 if recipe.gradient_checkpointing == "on" else 0.0)  # over the cached prefix none
     training = steps * recipe.batch_size * recipe.gradient_accumulation * forward * (1 - frozen) * passes
@@ -203,7 +207,8 @@ def _seconds(recipe: Recipe, facts: ModelFacts, device: Device, parts: footprint
     scoring = validation * evaluations * forward * (1 - frozen) + (judged + untouched) * forward
     once = (train_rows + validation) * forward * (1.0 if solves else frozen)
     update = steps * parts.trainable * 28 / OPTIMIZER_BYTES_PER_S.get(device.kind, 8e9)
-    return begin + (training + scoring + once) / rate + update + steps * _launches(recipe, facts, device) * slow
+    stepping = training / rate + update + steps * _launches(recipe, facts, device) * slow
+    return begin + (scoring + once) / rate + stepping, stepping
 
 
 def features_seconds(recipe: Recipe, *, facts: ModelFacts, device: Device | None, rows: int, mean_length: float,

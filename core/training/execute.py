@@ -48,7 +48,7 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
                       resume=resume)
     artifact.write_json(run_dir / "recipe.json", recipe)
     prepare(session)
-    _import_libraries(session)
+    import_libraries(session)
     base_side.ahead(session)
     forgetting.before(session)
     samples.untouched(session)
@@ -78,7 +78,7 @@ def _seconds(session: Session, trained: Trained) -> dict[str, Any]:
     return {"seconds": marginal + shared, "marginal_seconds": marginal, "shared_seconds": shared}
 
 
-def _import_libraries(session: Session) -> None:
+def import_libraries(session: Session) -> None:
     """Load what the method needs before memory is measured: libraries (peft alone takes about 100 MB) are not the
     model's cost."""
     import importlib
@@ -115,7 +115,7 @@ def _train(session: Session) -> tuple[Inputs, SolvedHead | None, Trained]:
     recipe, card = session.recipe, session.card
     solves = session.task.card.new_head and card.solves_head(recipe)
     base_head, network = _base_head(session) if solves else (None, None)
-    dropout = 0.0 if card.adapter or card.solved else recipe.dropout
+    dropout = body_dropout(session)
     if network is None or card.weights is not Weights.PRETRAINED or dropout:
         network = None
         torch.manual_seed(recipe.seed)
@@ -124,15 +124,26 @@ def _train(session: Session) -> tuple[Inputs, SolvedHead | None, Trained]:
         base_side.measure(session, network)
     if base_head is not None:
         network.head.load_state_dict({name: torch.from_numpy(value) for name, value in base_head.tensors().items()})
-    methods.get(recipe.method).make_trainable(network, recipe)
+    inputs = to_train(session, network)
     trainable, total = count_parameters(network)  # before cached blocks are taken out of the network
-    inputs = Inputs(task=session.task, network=network, rows=session.rows, encoded=session.encoded,
-                    precision=session.precision)
     if card.solved:
         return inputs, base_head, Trained(trainable_params=trainable, total_params=total)
-    _checkpointing(session, network)
     prefix.cache(session, inputs)
     return inputs, base_head, dataclasses.replace(_fit(session, inputs), trainable_params=trainable, total_params=total)
+
+
+def body_dropout(session: Session) -> float:
+    """Dropout inside the body: none where the body does not train."""
+    return 0.0 if session.card.adapter or session.card.solved else session.recipe.dropout
+
+
+def to_train(session: Session, network: Network) -> Inputs:
+    """The network made trainable as the recipe says, with the rows it reads."""
+    methods.get(session.recipe.method).make_trainable(network, session.recipe)
+    if not session.card.solved:
+        _checkpointing(session, network)
+    return Inputs(task=session.task, network=network, rows=session.rows, encoded=session.encoded,
+                  precision=session.precision)
 
 
 def _base_head(session: Session) -> tuple[SolvedHead, Network | None]:

@@ -31,9 +31,9 @@ MIN_CACHED_BLOCKS = 1
 """A prefix of the embeddings alone is not worth a file: looking them up costs nothing."""
 
 
-def cache(session: Session, inputs: Inputs) -> None:
-    """Run the frozen blocks below the first trainable one once for all rows, and let `inputs` start from there ever
-    after."""
+def cache(session: Session, inputs: Inputs, *, rows: np.ndarray | None = None) -> None:
+    """Run the frozen blocks below the first trainable one once for all rows (or for these alone), and let `inputs`
+    start from there ever after."""
     recipe, network = session.recipe, inputs.network
     boundary = _boundary(recipe, network)
     if boundary < MIN_CACHED_BLOCKS:
@@ -45,8 +45,8 @@ def cache(session: Session, inputs: Inputs) -> None:
         session.observer.note("The frozen blocks were not cached, because padding changes what this model computes.")
         return
     session.enter(Phase.CACHING)
-    wanted = np.concatenate([session.train, session.validation, session.rows.of(Split.TEST),
-                             session.rows.of(Split.SHIFT), tracked(session)])
+    wanted = rows if rows is not None else np.concatenate([
+        session.train, session.validation, session.rows.of(Split.TEST), session.rows.of(Split.SHIFT), tracked(session)])
     found = extract.try_prefix(network, session.encoded, wanted[:TRIED_ROWS], boundary=boundary,
                                precision=session.precision)
     if found is None:

@@ -13,7 +13,7 @@ SHOWN = 6
 """Jobs that have ended; all that have not are shown."""
 WORDS = {JobKind.PREPARE: "fetch", JobKind.IMPORT: "import", JobKind.FEATURES: "features",
          JobKind.EXPORT: "export", JobKind.STRENGTH: "strength",
-         JobKind.PREDICT: "predict"}
+         JobKind.PREDICT: "predict", JobKind.TRIAL: "one step"}
 
 
 def live_section(ws: str) -> None:
