@@ -27,7 +27,8 @@ ARGUMENTS: dict[str, list[str]] = {
     "data_mend": ["data", "mend", "d", "--do", "x"], "data_undo": ["data", "undo", "d"],
     "example_make": ["example", "make"], "shift": ["shift", "run"],
     "predict": ["predict", "run", "--input", "x"], "export": ["export", "run", "--to", "t", "--as", "merged"],
-    "runs": ["runs"], "resume": ["resume", "run"], "stop": ["stop", "run"], "supervise": ["supervise"],
+    "try": ["try", "--data", "x", "--model", "m"], "runs": ["runs"],
+    "resume": ["resume", "run"], "stop": ["stop", "run"], "supervise": ["supervise"],
     "doctor": ["doctor"]}
 
 

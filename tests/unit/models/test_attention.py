@@ -41,7 +41,7 @@ def test_outputs_are_torchs_and_gradients_no_worse(mask: str, causal: bool) -> N
         assert 0 < error <= 1.1 * usual_error < 0.02
 
 
-@pytest.mark.parametrize(("precision", "device", "own"), [("bf16", "cpu", True), ("fp32", "cpu", False),
+@pytest.mark.parametrize(("precision", "device", "own"), [("bf16", "cpu", True), ("fp32", "cpu", True),
                                                           ("bf16", "cuda", False)])
 def test_it_takes_torchs_place_for_a_while_and_only_where_it_is_of_use(precision: str, device: str, own: bool) -> None:
     usual = functional.scaled_dot_product_attention
@@ -86,3 +86,27 @@ def test_whole_models_under_autocast(tmp_path: Path, family: Any, recompute: boo
             module.dropout_prob = 0.0
     own, exact = grads(wide_backward("bf16", "cpu"), True), grads(nullcontext(), False)
     assert torch.nn.functional.cosine_similarity(own, exact, dim=0) > 0.999
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_a_mask_is_kept_once_for_all_blocks(precision: str, dtype: torch.dtype) -> None:
+    """also where each block is handed a view of its own; and another mask is not taken for it."""
+    kept: set[int] = set()
+    alive: list[torch.Tensor] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.shape[-2:] == (20, 20):
+            kept.add(tensor.untyped_storage().data_ptr())
+            alive.append(tensor)
+        return tensor
+
+    mask = MASKS["padding"].clone()  # type: ignore[union-attr]
+    query = torch.randn(4, 3, 20, 16, dtype=dtype, requires_grad=True)
+    with wide_backward(precision, "cpu"), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        first = functional.scaled_dot_product_attention(query, query, query, attn_mask=mask)
+        functional.scaled_dot_product_attention(first, first, first, attn_mask=mask[:, :, :, :20])
+        assert len(kept) == 1
+        mask[0, :, :, 3:] = False
+        other = functional.scaled_dot_product_attention(query, query, query, attn_mask=mask)
+    plain = functional.scaled_dot_product_attention(query, query, query, attn_mask=mask)
+    assert torch.equal(other, plain) and not torch.equal(other, first)
