@@ -16,6 +16,7 @@ from core.domain.run import Failure, JobKind
 from core.errors import RecipeError, ThawError
 from core.models.methods import get
 from core.planning import effort
+from core.planning.names import method as label_of
 from core.settings import Settings
 
 
@@ -29,7 +30,7 @@ def run(args: Namespace, settings: Settings) -> int:
     names, skipped = compare.applicable(wanted, dataset.task, facts)
     skipped |= {name: "it is not trained step by step" for name in names if get(name).card.solved}
     for name, reason in skipped.items():
-        output.say(f"{get(name).card.label} is left out: {reason}.")
+        output.say(f"{label_of(name, dataset.task)} is left out: {reason}.")
     names = [name for name in names if name not in skipped]
     if not names:
         raise RecipeError("There is no step to try.", why="No method is left that is trained step by step.",

@@ -27,6 +27,7 @@ def asked(home: Path, tmp_path: Path) -> list[str]:
             "--model", str(tiny.language("llama", tmp_path / "causal")), "--length", "32", "--batch", "2"]
 
 
+@pytest.mark.timeout(900)
 def test_a_step_of_each_method_that_takes_steps(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main([*asked, "--methods", "lora,probe", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
