@@ -132,7 +132,7 @@ def _try(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _columns(one)
     _mending(one)
     one.add_argument("--model", required=True, metavar="ID", help="as of compare")
-    one.add_argument("--methods", default="lora", help="comma-separated (default: %(default)s)")
+    one.add_argument("--methods", default=",".join(COMPARED), help="comma-separated (default: %(default)s)")
     one.add_argument("--effort", choices=("quick", "normal", "thorough"), default="normal")
     one.add_argument("--freeze", metavar="SPEC", help="as of compare")
     one.add_argument("--length", type=_positive, metavar="N", help="tokens a row, instead of the effort's own")
