@@ -23,8 +23,8 @@ def panel(ws: str, recipes: Mapping[str, Recipe]) -> None:
     stepping = {label: recipe for label, recipe in recipes.items() if shell.api().trials.has_steps(recipe.method)}
     if not stepping:
         return
-    st.subheader("Try one step", help="A worker loads the model, takes one optimiser step on the longest rows, twice, "
-                                      "and keeps nothing of it: the second time is measured.")
+    st.header("Try one step", help="A worker loads the model, takes one optimiser step on the longest rows, twice, "
+                                   "and keeps nothing of it: the second time is measured.")
     label = next(iter(stepping))
     if len(stepping) > 1:
         label = st.segmented_control("Method to try", list(stepping), default=label, required=True,
