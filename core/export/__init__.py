@@ -11,6 +11,8 @@ FILES = (
     "merged",
     "folder",
     "onnx",
+    "script",
+    "card",
 )
 """Formats: a file of that name each, with its `FORMAT`. Importing them needs no torch."""
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FILE = "certificate.json"
 SCHEMA = 1
 RECORDED, IN_32_BITS = "what the run recorded", "the run's own network, read back and computed in 32 bits"
+HALF = 0.1
+"""Largest difference of a log-probability of what is trained again in 16 bits."""
 POLL_S = 0.2
 
 
@@ -63,6 +65,7 @@ def of_all(exports: list[tuple[Format, Path]], run: Finished) -> list[dict[str, 
     return found
 
 
+NEEDS_BASE = ("adapter", "script")
 OWN_PRECISION = ("adapter", "merged")
 
 
@@ -74,7 +77,7 @@ def _ask(run: Finished, rows: TestRows, exports: list[tuple[Format, Path, str]])
     with tempfile.TemporaryDirectory() as place:
         here = Path(place)
         checks = [{"form": form.name, "folder": str(folder.absolute()), "precision": precision,
-                   "base": str(run.base_folder.absolute()) if form.name == "adapter" else "",
+                   "base": str(run.base_folder.absolute()) if form.name in NEEDS_BASE else "", "data": run.rows_file,
                    "out": str(here / f"{number}.json")} for number, (form, folder, precision) in enumerate(exports)]
         (here / "asked.json").write_text(json.dumps({"rows": rows.asked, "checks": checks}), encoding="utf-8")
         _wait(run, here)
@@ -125,8 +128,10 @@ def _judged(form: Format, folder: Path, run: Finished, rows: TestRows, *, said: 
     if error := said.get("error") or in_32_bits.get("error"):
         return _unchecked(form, folder, f"It could not be used: {error}", passed=False)
     export, (largest, flipped) = _as_judged(rows, said), _differences(rows, said, test_rows.recorded_values(rows))
-    strict, strict_flipped = _differences(rows, in_32_bits, reference)
-    tolerance = form.tolerance or 0.0
+    again = form.name == "script"  # it trains again, in the precision of the run
+    strict, strict_flipped = _differences(rows, in_32_bits, test_rows.recorded_values(rows) if again else reference)
+    tolerance = HALF if again and run.labels["precision"] != "fp32" else form.tolerance or 0.0
+    compared = RECORDED if again or run.in_32_bits else IN_32_BITS
     metric = metrics.primary(m.name for m in metrics.METRICS if m.applies_to(rows.recorded))
     assert metric is not None
     difference = paired.by_bootstrap(metric, export, rows.recorded)
@@ -134,7 +139,7 @@ def _judged(form: Format, folder: Path, run: Finished, rows: TestRows, *, said: 
     fell = (difference.high if metric.higher_is_better else -difference.low) < -tolerance
     otherwise = sum(not answer["read"] for answer in said["answers"]) if rows.recorded.losses is not None else 0
     reasons = [sentence for holds, sentence in (
-        (not strict <= tolerance, f"It differs by {strict:.2g} from {RECORDED if run.in_32_bits else IN_32_BITS}, "
+        (not strict <= tolerance, f"It differs by {strict:.2g} from {compared}, "
                                   f"where rounding explains {tolerance:g}."),
         (fell, f"Its {metric.label} on the test rows is worse, by a paired test."),
         (otherwise > 0, f"It reads {otherwise} of {rows.n_rows} rows as other tokens than the run did.")) if holds]
@@ -142,7 +147,7 @@ def _judged(form: Format, folder: Path, run: Finished, rows: TestRows, *, said: 
         "format": form.name, "passed": not reasons, "reasons": reasons, "rows": rows.n_rows, "flipped": flipped,
         "largest_difference": largest, "compared_with": RECORDED,
         "in_32_bits": {"largest_difference": strict, "flipped": strict_flipped, "tolerance": tolerance,
-                       "compared_with": RECORDED if run.in_32_bits else IN_32_BITS},
+                       "compared_with": compared},
         "read_otherwise": otherwise,
         "metric": {"name": metric.name, "run": _measured(metric, rows.recorded), "export": _measured(metric, export),
                    "difference": asdict(difference)},

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import runpy
 import sys
 import time
@@ -154,10 +153,10 @@ def same_start(found: list[int], ids: list[int]) -> bool:
 def script(rows: dict[str, Any], check: dict[str, Any]) -> dict[str, Any]:
     """Run the recipe's script, which trains and writes what it predicts; its answers in the order of the rows."""
     began = time.monotonic()
-    os.chdir(check["folder"])
-    os.environ |= check["environment"]
+    out = f"{check['out']}.predictions"
+    sys.argv = ["train.py", "--base", check["base"], "--data", check["data"], "--out", out]
     runpy.run_path(str(Path(check["folder"]) / "train.py"), run_name="__main__")
-    said = json.loads(Path(check["predictions"]).read_text(encoding="utf-8"))
+    said = json.loads(Path(out).read_text(encoding="utf-8"))
     by_row = {row["row_id"]: row["probabilities"] for row in said}
     return {"answers": [logs([by_row[row_id][name] for name in rows["classes"]]) for row_id in rows["row_ids"]],
             "load_seconds": 0.0, "seconds": time.monotonic() - began, "versions": versions()}

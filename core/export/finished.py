@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import values
+from core.domain.dataset import Dataset
 from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Result
@@ -105,18 +106,38 @@ class Finished:
     @functools.cached_property
     def rows(self) -> Rows | None:
         """All rows of its dataset; None where that is gone, or is another by now."""
-        from core.data import library
         from core.training.session import read_rows
 
+        dataset = self.dataset
+        return read_rows(dataset, settings=self.settings, workspace=self.own_workspace) if dataset else None
+
+    @property
+    def own_workspace(self) -> str:
+        """Where its dataset is: the workspace that its folder lies in, or the one that was named."""
         runs = self.folder.parent
-        own = runs.parent.name if runs.name == "runs" else self.workspace
+        return runs.parent.name if runs.name == "runs" else self.workspace
+
+    @functools.cached_property
+    def dataset(self) -> Dataset | None:
+        """None where it is gone, or is another by now."""
+        from core.data import library
+
+        own = self.own_workspace
         if not self.settings.workspace(own).is_dir():
             return None
-        dataset = library.find(str(self.recipe.dataset), settings=self.settings, workspace=own)
+        found = library.find(str(self.recipe.dataset), settings=self.settings, workspace=own)
         recorded = self.result.dataset_hash if self.result else ""
-        if dataset is None or (recorded and dataset.content_hash != recorded):
-            return None
-        return read_rows(dataset, settings=self.settings, workspace=own)
+        return None if found is None or (recorded and found.content_hash != recorded) else found
+
+    @property
+    def rows_file(self) -> str:
+        """The file with all rows of its dataset; empty without one."""
+        from core.data import library
+
+        if self.dataset is None:
+            return ""
+        folder = library.folder(self.dataset, settings=self.settings, workspace=self.own_workspace)
+        return str(folder.absolute() / "rows.parquet")
 
     def note(self, text: str) -> None:
         if self.observer is not None:

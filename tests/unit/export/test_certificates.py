@@ -17,6 +17,7 @@ from tests.conftest import Notes
 Trained = Callable[..., Finished]
 CHECKED = tuple(name for name, form in FORMATS.items() if form.tolerance is not None and name not in ("script", "gguf"))
 
+DOCUMENTS = tuple(name for name, form in FORMATS.items() if form.tolerance is None)
 CASES = [("text", "bert", "lora", "fp32"), ("picture", "vit", "probe", "fp32"),
          *[pytest.param(*case, marks=pytest.mark.slow) for case in (
              ("language", "llama", "lora", "fp32"), ("text", "bert", "probe", "fp32"),
@@ -89,3 +90,39 @@ def test_without_its_rows_nothing_is_claimed(trained: Trained, tmp_path: Path, m
     found: Any = certificate.write(FORMATS["merged"], tmp_path, run)
     assert found["passed"] is None and "no longer on this machine" in found["reasons"][0]
     assert words.said(found) == [f"Not checked. {found['reasons'][0]}"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_script_of_a_probe_trains_again_to_the_same_predictions(trained: Trained, tmp_path: Path) -> None:
+    run = trained("text", "bert", "probe")
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    for folder in (good, bad):
+        folder.mkdir()
+        FORMATS["script"].write(run, folder)
+    about = json.loads((bad / "script.json").read_text(encoding="utf-8"))
+    (bad / "script.json").write_text(json.dumps(about | {"pooling": "cls"}), encoding="utf-8")
+    same, other = certificate.of_all([(FORMATS["script"], good), (FORMATS["script"], bad)], run)
+    assert same["passed"] and same["largest_difference"] < 1e-4 and same["flipped"] == 0 and same["rows"] == 18
+    assert other["passed"] is False
+    text = "".join(path.read_text(encoding="utf-8") for path in good.iterdir())
+    assert run.rows is not None and not any(row in text for row in run.rows.content)  # rows are not handed on
+
+
+def test_what_is_trained_in_steps_has_no_script_and_says_why(trained: Trained) -> None:
+    run = trained("text", "bert", "lora")
+    reason = FORMATS["script"].applies_to(run.recipe, run.facts)
+    assert reason is not None and "order of its rows" in reason
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_quotes_no_row(name: str, trained: Trained, tmp_path: Path) -> None:
+    run = trained("text", "bert", "lora")
+    report = exporting.export(run.folder, tmp_path / "out", form=name, settings=run.settings, workspace=run.workspace)
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert report["certificate"] is None and run.rows is not None and run.result is not None
+    assert not any(row in card for row in run.rows.content) and str(run.settings.home) not in card
+    accuracy = run.result.metrics["test"]["accuracy"]
+    assert f"| test | accuracy | {accuracy.value:.4g} ({accuracy.low:.4g} to {accuracy.high:.4g}) |" in card
+    assert "54 train, 18 validation, 18 test rows" in card and "`money`, `sport`, `tech`" in card
