@@ -190,6 +190,7 @@ def _config(body: Any, classes: list[str]) -> Any:
     config.dtype = "float32"
     if config.model_type == TIMM:
         config.do_pooling = True
+        config.num_classes, config.label_names = len(classes), list(classes)  # what its own file keeps of them
     return config
 
 
