@@ -3,7 +3,7 @@ before it trains.
 
 Counted from causes. Held from step to step: weights (`own_head.weight_bytes`), moments, adapters. At the end of the
 forward pass on top of these: what trained blocks keep for backward, half precision's copies of trained matrices, and
-the loss. Measured / estimated with SmolLM2 and five other shapes: `docs/language-models.md`.
+the loss. Measured / estimated with SmolLM2: `docs/language-models.md`.
 """
 
 from __future__ import annotations
