@@ -143,7 +143,7 @@ def test_axe_finds_nothing_serious_on_the_pages_of_a_language_model(site: Site, 
         if name == "run":
             page.get_by_text("Which tokens teach").first.click()
         if name in ("dataset", "run"):
-            expect(page.get_by_text("Taught tokens")).to_be_visible(timeout=SLOW)
+            expect(page.get_by_test_id("stMetric").filter(has_text="Taught tokens")).to_be_visible(timeout=SLOW)
             expect(page.locator("mark").first).to_be_visible(timeout=SLOW)
         if name == "train":
             expect(page.get_by_role("button", name="Train block 29")).to_be_visible(timeout=SLOW)
@@ -227,7 +227,7 @@ def test_a_phone(site: Site, browser: Browser) -> None:
 
 
 def test_a_screen_reader_and_a_keyboard(site: Site, page: Page) -> None:
-    site.open(page, "train")
+    site.open(page, "train", dataset=site.ids["dataset"])
     cell = page.get_by_role("button", name="Train block 0", exact=True)
     expect(cell).to_have_attribute("aria-pressed", re.compile("true|false"), timeout=SLOW)
     before = cell.get_attribute("aria-pressed")
