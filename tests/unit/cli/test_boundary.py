@@ -28,7 +28,8 @@ ARGUMENTS: dict[str, list[str]] = {
     "example_make": ["example", "make"], "shift": ["shift", "run"],
     "predict": ["predict", "run", "--input", "x"], "export": ["export", "run", "--to", "t", "--as", "merged"],
     "try": ["try", "--data", "x", "--model", "m"], "runs": ["runs"],
-    "resume": ["resume", "run"], "stop": ["stop", "run"], "supervise": ["supervise"],
+    "strength": ["strength", "run"], "serve": ["serve", "run"], "share": ["share", "run", "--to", "f"],
+    "import_archive": ["import-archive", "f"], "resume": ["resume", "run"], "stop": ["stop", "run"], "supervise": ["supervise"],
     "doctor": ["doctor"]}
 
 
