@@ -29,8 +29,8 @@ ARGUMENTS: dict[str, list[str]] = {
     "predict": ["predict", "run", "--input", "x"], "export": ["export", "run", "--to", "t", "--as", "merged"],
     "try": ["try", "--data", "x", "--model", "m"], "runs": ["runs"],
     "strength": ["strength", "run"], "serve": ["serve", "run"], "share": ["share", "run", "--to", "f"],
-    "import_archive": ["import-archive", "f"], "resume": ["resume", "run"], "stop": ["stop", "run"], "supervise": ["supervise"],
-    "doctor": ["doctor"]}
+    "import_archive": ["import-archive", "f"], "resume": ["resume", "run"], "stop": ["stop", "run"],
+    "supervise": ["supervise"], "doctor": ["doctor"]}
 
 
 class Unforeseen(Exception):
