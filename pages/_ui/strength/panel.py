@@ -134,8 +134,8 @@ def saved(ws: str, chosen: Chosen) -> None:
     for name, turn in points.items():
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{shell.escape(name)}**: {turn.words}")
-            forget = guard.callback(partial(shell.api().strength.remove, ws, chosen.run.id, name))
+            forget = partial(shell.api().strength.remove, ws, chosen.run.id, name)
             if not shell.recorded():
                 st.button("Forget", key=f"strength_forget_{name}", icon=":material/delete:", type="tertiary",
-                          on_click=forget)
+                          on_click=guard.callback(forget))
     st.caption("They stand among the models on *Try it*, and the command line predicts with them, too.")

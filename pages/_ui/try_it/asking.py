@@ -72,15 +72,15 @@ def stop() -> None:
 def _picture(ws: str, chosen: Chosen) -> None:
     way = st.segmented_control("Picture", [UPLOAD, CAMERA, PASTE], default=UPLOAD, key="try_way", required=True)
     key = f"try_picture_{st.session_state.get('try_pictures', 0)}"
-    arrived = guard.callback(_arrived)
     if way == CAMERA:
-        st.camera_input("Take a picture", key=key, on_change=arrived, args=(ws, key))
+        st.camera_input("Take a picture", key=key, on_change=guard.callback(_arrived), args=(ws, key))
     elif way == PASTE:
         st.chat_input("Paste a picture here (Ctrl+V), then send it", accept_file=True, key=key,
-                      file_type=list(importing.PICTURES), on_submit=arrived, args=(ws, key))
+                      file_type=list(importing.PICTURES), on_submit=guard.callback(_arrived), args=(ws, key))
     else:
         st.file_uploader("Picture file", type=list(importing.PICTURES), key=key, label_visibility="collapsed",
-                         max_upload_size=settings.load().max_upload_mb, on_change=arrived, args=(ws, key))
+                         max_upload_size=settings.load().max_upload_mb, on_change=guard.callback(_arrived),
+                         args=(ws, key))
     path = st.session_state.get("try_kept_picture")
     if path and Path(path).is_file():
         with st.container(horizontal=True, vertical_alignment="center"):
