@@ -45,8 +45,6 @@ class _Level:
     """Rows whose features are recorded while training, to replay how they moved."""
     most_steps: int | None = None
     """Updates at which a run ends, however many rows there are."""
-    adapter_rate: float = 1.0
-    """Of an adapter's learning rate, beyond what its card says of quick runs."""
 
 
 _LEVELS: dict[str, _Level] = {
@@ -60,11 +58,10 @@ _LEVELS: dict[str, _Level] = {
 }
 
 _OWN_HEAD_LEVELS: dict[str, _Level] = {
-    # Language models. 60 steps of 4 x 256 tokens move held-out tales by 0.3 nats in 3 to 4 minutes on 2 cores; a
-    # replay of 64 rows of 256 tokens would take as long again. Adapters begin at zero: at twice the rate the loss on
-    # validation rows of the tales fell further, 2.839 instead of 2.869 (LoRA), 2.933 instead of 2.975 (QLoRA).
+    # Language models. 60 steps of 4 x 256 tokens move held-out tales by 0.28 nats in 3 to 4 minutes on 2 cores; a
+    # replay of 64 rows of 256 tokens would take as long again.
     "quick": _Level(epochs=1.0, length=256, minimum_steps=40, rank=16, patience=0, evaluations=2, tracked=0,
-                    most_steps=60, adapter_rate=2.0),
+                    most_steps=60),
     # Two passes: a third is remembered rather than learned by all but adapters. Some 20 minutes at most.
     "normal": _Level(epochs=2.0, length=256, minimum_steps=150, rank=16, patience=0, evaluations=4, tracked=32,
                      most_steps=400),
@@ -100,7 +97,6 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
     card, what = methods.card_of(method), tasks.card(task)
     level = (_LEVELS if what.new_head else _OWN_HEAD_LEVELS)[effort]
     rate = _rate(card, effort, convolutions=facts is not None and facts.has_batch_norm) * what.rate_share
-    rate *= level.adapter_rate if card.adapter else 1.0
     batch = _batch_size(what, train_rows, least=8 if facts is not None and facts.has_batch_norm else 4)
     epochs = _epochs(level, batch, train_rows)
     paged = card.weights is Weights.FOUR_BIT and device is not None and device.kind == "cuda"
