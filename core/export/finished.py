@@ -13,7 +13,6 @@ from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Result
 from core.domain.side import Side
-from core.errors import NotFoundError
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,15 +47,12 @@ class Finished:
 
     @functools.cached_property
     def facts(self) -> ModelFacts:
-        """Of the base model. Raises NotFoundError where it is not on this machine."""
-        from core.models import facts
+        """Of the base model. Raises NotFoundError where it is not on this machine, RecipeError where its files changed
+        since the run."""
+        from core.models import inspect, origin
 
-        found = facts.read(self.recipe.base_model, self.settings)
-        if found is None:
-            raise NotFoundError(f"The base model {self.recipe.base_model} is not on this machine.",
-                                why="An export is made of it and of what the run trained.",
-                                remedy="Run the recipe again, which fetches it.")
-        return found
+        origin.check_model(self.folder, self.settings)
+        return inspect.facts_of(self.recipe.base_model, settings=self.settings)
 
     @property
     def name(self) -> str:

@@ -84,10 +84,7 @@ class LoadedModel:
         """What the network says of texts or picture paths, one entry a row."""
         import tempfile
 
-        facts = facts_module.read(self.recipe.base_model, self.settings)
-        if facts is None:
-            raise NotFoundError(f"The base model {self.recipe.base_model} is not on this machine.",
-                                remedy="Run the recipe again to fetch it.")
+        facts = model_inspect.facts_of(self.recipe.base_model, settings=self.settings)
         count = len(content)
         rows = Rows(row_ids=np.arange(count), content=content, labels=np.full(count, -1), splits=np.full(count, "test"),
                     dataset_hash="ad hoc", depth=self.depth, shape=getattr(self.task, "shape", Shape.TEXT))

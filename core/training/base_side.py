@@ -3,14 +3,10 @@ once for all runs of (dataset, base model, precision, length, what is taught).""
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from core import cache
 from core.domain.dataset import Split
@@ -19,7 +15,7 @@ from core.domain.run import Phase
 from core.features import extract
 from core.models.network import Network
 from core.tasks.base import Outputs
-from core.training import evaluate
+from core.training import evaluate, peak_memory
 from core.training.inputs import Inputs
 from core.training.session import Session
 
@@ -35,7 +31,7 @@ def ahead(session: Session) -> None:
     if _read(session) is None:
         session.enter(Phase.CACHING)
         measure(session, session.untouched())
-        give_back_memory()
+        peak_memory.give_back()
     else:
         measure(session)
 
@@ -98,12 +94,3 @@ def _folder(session: Session) -> Path:
 def _read(session: Session) -> dict[str, np.ndarray] | None:
     folder = _folder(session)
     return cache.load_arrays(folder, tuple(path.stem for path in folder.glob("*.npy")) or ("seconds",))
-
-
-def give_back_memory() -> None:
-    """To the operating system and the other processes on a GPU, so that what follows is measured from there."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)

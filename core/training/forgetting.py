@@ -22,7 +22,7 @@ from core.domain.run import Interval, PanelChange
 from core.features import extract
 from core.metrics.documents import a_token
 from core.models.language import LanguageHead, LanguageNetwork
-from core.training import base_side, fixed_texts, panel_states, rounding, untouched
+from core.training import fixed_texts, panel_states, peak_memory, rounding, untouched
 from core.training.fixed_texts import AT_CHECKPOINTS, PANEL, TASK
 from core.training.inputs import Inputs
 from core.training.session import Session
@@ -58,7 +58,7 @@ def before(session: Session) -> None:
     source.head()  # kept on disk while the model is at hand
     source.let_go()
     floor = rounding.floor(session, parts)
-    base_side.give_back_memory()
+    peak_memory.give_back()
     whole = sum(untouched.cost(session, name) for name in parts)
     session.shared.append(extract.Spent(own=time.monotonic() - began, whole=whole))
     session.reference = Reference(parts=parts, head=source.head, floor=floor,

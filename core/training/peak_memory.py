@@ -14,8 +14,18 @@ import psutil
 import torch
 
 from core.domain.run import Observer, Phase
+from core.models import held
 
 INTERVAL_S = 0.05
+
+
+def give_back() -> None:
+    """Hand what is freed to the system and to the other processes on a GPU, so that what follows is measured from
+    there."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    held.give_back()
 
 
 class PeakMemory:
@@ -44,9 +54,8 @@ class PeakMemory:
         return max(0, held - self._start)
 
     def __enter__(self) -> PeakMemory:
-        gc.collect()  # networks that are only waiting to be let go of are not this run's
+        give_back()  # networks that are only waiting to be let go of are not this run's
         if self.device == "cuda":
-            torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         self._start = self._peak = self._process.memory_info().rss
         self._thread.start()

@@ -45,7 +45,7 @@ def test_a_step_of_a_language_model_says_what_it_took_and_taught(causal: Path, s
     notes = Notes()
     found = tried(language(causal, settings), settings, tmp_path / "trial", notes)
     assert found.rows == 3 and found.taught is not None and 0 < found.taught <= 3 * 23 and found.tokens == 3 * 24
-    assert found.peak_memory_bytes > 0 and found.estimated_memory_bytes > 0 and found.step_seconds > 0
+    assert found.estimated_memory_bytes > 0 and found.step_seconds > 0
     assert found.steps == 16 and found.training_seconds <= found.steps * found.step_seconds * 1.0001
     assert found.seconds > found.training_seconds and found.precision == "fp32"
     assert notes.phases[-1] is Phase.TRAINING and notes.done == one_step.TIMES
