@@ -20,6 +20,7 @@ HANDLERS: dict[str, str] = {
     "data_mend": "core.cli.mend:mend",
     "data_undo": "core.cli.mend:undo",
     "compare": "core.cli.compare:run",
+    "experiment": "core.cli.experiment:run",
     "try": "core.cli.one_step:run",
     "shift": "core.cli.shift:run",
     "strength": "core.cli.strength:run",

@@ -16,6 +16,7 @@ from core.domain.recipe import Recipe, differences
 from core.domain.run import Interval, Labels, Result, Run, Status
 from core.errors import DataError, NotFoundError, RecipeError
 from core.metrics import Judged, Metric, Need
+from core.metrics import arms as pooled
 
 if TYPE_CHECKING:
     from core.metrics.paired import PairedTest
@@ -183,8 +184,6 @@ class SeedGroup:
 
 def seed_groups(runs: Sequence[Run], *, results: Mapping[str, Result | None]) -> tuple[SeedGroup, ...]:
     """The arms among these runs with two seeds or more, tested on the same rows; in the order of their first run."""
-    from core.metrics.seeds import pooled
-
     arms: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         if run.recipe is not None and (result := results.get(run.id)) is not None:
@@ -199,5 +198,6 @@ def seed_groups(runs: Sequence[Run], *, results: Mapping[str, Result | None]) ->
         if len(found) > 1 and len(found) == len(by_seed) and all(rows.same_rows(found[0]) for rows in found):
             judged = [rows.judged for rows in found]
             ids = tuple(run.id for run in by_seed.values())
-            groups.append(SeedGroup(ids=ids, metrics=pooled(judged, metrics.shared(judged))))
+            groups.append(SeedGroup(ids=ids, metrics={
+                metric.name: pooled.mean(metric, judged) for metric in metrics.shared(judged)}))
     return tuple(groups)

@@ -58,7 +58,7 @@ def run(args: Namespace, settings: Settings) -> int:
     for name, reason in skipped.items():
         output.say(f"{get(name).card.label} is left out: {reason}.")
     device = follow.device(settings, workspace=args.workspace)
-    arms = plan(dataset, facts, methods=methods, seeds=range(args.seeds), budgets=_budgets(args.budgets),
+    arms = plan(dataset, facts, methods=methods, seeds=range(args.seeds), budgets=budgets(args.budgets),
                 level=args.effort, freeze_spec=args.freeze, out=out, device=device)
     outcomes = train_all(arms, settings=settings, workspace=args.workspace)
     report = document(dataset, facts, arms, outcomes, skipped)
@@ -221,7 +221,7 @@ def applicable(methods: Sequence[str], task: Task,
     return [name for name in methods if name not in reasons], reasons
 
 
-def _budgets(text: str) -> list[int | None]:
+def budgets(text: str) -> list[int | None]:
     """`32,128,all` -> [32, 128, None]."""
     found: list[int | None] = []
     for part in (p.strip().lower() for p in text.split(",") if p.strip()):

@@ -8,6 +8,7 @@ from core.domain.freeze import NAMED
 from core.domain.strength import Dial, HeadRule
 from core.export import FORMATS
 from core.models.methods import COMPARED
+from core.planning import designs
 
 SHARED = {"report": "one HTML file with every figure, opened in any browser without a network",
           "archive": "recipes, results, predictions and curves, which another Thaw takes in beside its own runs"}
@@ -24,6 +25,7 @@ def build() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _data(commands)
     _compare(commands)
+    _experiment(commands)
     _try(commands)
     _artifact(commands)
     _share(commands)
@@ -124,6 +126,28 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
                               "methods with a freeze plan")
     compare.add_argument("--out", required=True, metavar="DIR", help="folder for the runs and compare.json")
     compare.set_defaults(handler="compare")
+
+
+def _experiment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    one = _add(commands, "experiment", "a question, the runs that settle it, and what they support saying")
+    one.add_argument("design", choices=tuple(designs.REGISTRY), metavar="DESIGN",
+                     help="; ".join(f"{design.name}: {design.question}" for design in designs.REGISTRY.values()))
+    one.add_argument("--data", required=True, metavar="FILE_OR_ID", help="as of compare")
+    one.add_argument("--shift-data", metavar="FILE_OR_ID", help="as of compare")
+    _columns(one)
+    _mending(one)
+    one.add_argument("--model", required=True, metavar="ID", help="as of compare; base: several, with commas")
+    one.add_argument("--methods", default="", help="comma-separated (default: the design's own)")
+    one.add_argument("--seeds", type=_positive, metavar="N", help="seeds 0 to N-1 (default: 3; of seeds: 5)")
+    one.add_argument("--budgets", default="", metavar="LIST", help="as of compare (default: the design's own)")
+    one.add_argument("--rates", default="", metavar="LIST",
+                     help="factors on the learning rate, e.g. 0.3,1,3: every arm runs with each, and validation rows "
+                          "choose (default: 1; of rate: 0.1,0.3,1,3,10)")
+    one.add_argument("--effort", choices=("quick", "normal", "thorough"), default="normal")
+    one.add_argument("--freeze", metavar="SPEC", help="as of compare")
+    one.add_argument("--out", required=True, metavar="DIR",
+                     help="folder for the runs and experiment.json; runs that are done there are not repeated")
+    one.set_defaults(handler="experiment")
 
 
 def _try(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

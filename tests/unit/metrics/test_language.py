@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.errors import DataError
-from core.metrics import REGISTRY, Judged, measure, primary, seeds, shared, values
+from core.metrics import REGISTRY, Judged, arms, measure, primary, shared, values
 from core.metrics.paired import RightOrWrong, by_metric
 
 
@@ -96,7 +96,7 @@ def test_exact_match_of_grouped_rows_is_no_row_test() -> None:
 
 def test_seeds_are_pooled_over_groups() -> None:
     judged = [grouped(), grouped(0.02)]
-    found = seeds.pooled(judged, shared(judged))["loss"]
+    found = arms.mean(REGISTRY["loss"], judged)
     assert found.value == pytest.approx(3.31) and found.high - found.low > 0.3
 
 

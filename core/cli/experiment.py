@@ -1,0 +1,159 @@
+"""`core experiment`: a question, the runs that settle it, and what they support saying."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core import metrics, values
+from core.analysis import experiment as analysis
+from core.cli import compare, follow, output, sources
+from core.domain import codec
+from core.domain.experiment import Experiment, Planned
+from core.domain.run import Interval, Result
+from core.errors import RecipeError, ThawError
+from core.metrics import Judged
+from core.models.methods import get as method_of
+from core.planning import designs, recipes
+from core.planning.designs import Design
+from core.planning.designs.base import Choices, expanded, rates_of
+from core.planning.designs.base import experiment as laid_out
+from core.planning.designs.found import Found
+from core.settings import Settings
+
+FILE = "experiment.json"
+
+
+def run(args: Namespace, settings: Settings) -> int:
+    """Lay out, say what it will take, train, answer. 0 when every run is done, else 1."""
+    design, out = designs.get(args.design), Path(args.out).absolute()
+    choices = _choices(args, settings)
+    experiment = laid_out(design, choices, seeds=range(args.seeds) if args.seeds else ())
+    planned = expanded(experiment)
+    _check_folder(out, planned)
+    _say(design, experiment, planned, choices)
+    arms = [compare.Arm(recipe=each.recipe, folder=out / each.name) for each in planned]
+    waiting = [arm for arm in arms if not _is_done(arm)]
+    if len(waiting) < len(arms):
+        output.say(f"{len(arms) - len(waiting)} of {len(arms)} runs are done in {out} and are not repeated.")
+    if waiting:
+        compare.train_all(waiting, settings=settings, workspace=args.workspace)
+    out.mkdir(parents=True, exist_ok=True)
+    report = document(design, experiment, out) | {"dataset": {"name": choices.dataset.name, "id": choices.dataset.id,
+                                                              "hash": choices.dataset.content_hash}}
+    (out / FILE).write_text(json.dumps(codec.to_json(report), indent=2, ensure_ascii=False), encoding="utf-8")
+    if args.json:
+        output.document(report)
+    else:
+        _print(report, out)
+    return 0 if all(_is_done(arm) for arm in arms) else 1
+
+
+def _choices(args: Namespace, settings: Settings) -> Choices:
+    dataset = sources.dataset(args.data, shift=args.shift_data, wanted=sources.wanted(args), settings=settings,
+                              workspace=args.workspace, options=sources.options(args))
+    models = tuple(sources.model(name, settings=settings, workspace=args.workspace)
+                   for name in dict.fromkeys(_list(args.model)))
+    for facts in models:
+        compare.check_task(dataset, facts)
+    chosen = tuple(dict.fromkeys(_list(args.methods)))
+    for name in chosen:
+        method_of(name)
+    return Choices(dataset=dataset, models=models, methods=chosen, effort=args.effort, freeze=args.freeze,
+                   budgets=tuple(compare.budgets(args.budgets)) if args.budgets else (), rates=_rates(args.rates),
+                   device=follow.device(settings, workspace=args.workspace))
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _rates(text: str) -> tuple[float, ...]:
+    """`0.3,1,3` -> factors on the learning rates, each once, in order."""
+    found = []
+    for part in _list(text):
+        try:
+            factor = float(part)
+        except ValueError:
+            factor = 0.0
+        if not 1e-4 <= factor <= 1e4:
+            raise ThawError(f"The rate {part!r} is not a factor on the usual learning rate.",
+                            remedy="Use positive numbers, e.g. 0.3,1,3.")
+        found.append(factor)
+    return tuple(sorted(set(found)))
+
+
+def _check_folder(out: Path, planned: list[Planned]) -> None:
+    """Runs of another recipe are never taken for these, nor written over."""
+    for each in planned:
+        folder = out / each.name
+        if (folder / "recipe.json").is_file() and values.recipe(folder) != each.recipe:
+            raise RecipeError(f"{folder} holds a run of another recipe.",
+                              why="An experiment goes on with the runs of its own folder.",
+                              remedy="Name another folder with --out, or delete that one.")
+
+
+def _is_done(arm: compare.Arm) -> bool:
+    result = values.read(arm.folder / "result.json", Result)
+    return result is not None and result.complete
+
+
+def _say(design: Design, experiment: Experiment, planned: list[Planned], choices: Choices) -> None:
+    """What it will be, before it starts."""
+    known = {facts.id: facts for facts in choices.models}
+    estimates = [recipes.estimate(each.recipe, facts=known[each.recipe.base_model], device=choices.device,
+                                  dataset=choices.dataset, slots=1) for each in planned]
+    seconds, memory = sum(each.seconds for each in estimates), max(each.memory.total for each in estimates)
+    seeds = f"{len(experiment.seeds)} seeds" if len(experiment.seeds) > 1 else "one seed (nothing is known of others)"
+    rates = f" × {len(experiment.rates)} rates" if len(experiment.rates) > 1 else ""
+    output.say(f"{design.question} {len(experiment.arms)} arms × {seeds}{rates} = {len(planned)} runs, about "
+               f"{seconds / 60:.0f} min one after another, at most {output.size(memory)} of memory. Tokens, features "
+               "of the frozen model and frozen lower blocks are computed once.")
+
+
+def document(design: Design, experiment: Experiment, out: Path) -> dict[str, Any]:
+    """The experiment as one JSON document, from the folders of its runs."""
+    arms, rows, rates = [], {}, {}
+    planned = expanded(experiment)
+    for arm in experiment.arms:
+        by_rate: dict[float, dict[str, dict[int, Judged]]] = {}
+        results: dict[float, list[Result]] = {}
+        for rate in rates_of(arm, experiment.rates):
+            folders = {each.seed: out / each.name for each in planned if each.arm == arm.name and each.rate == rate}
+            by_rate[rate] = analysis.rows(folders)
+            read = (values.read(folder / "result.json", Result) for folder in folders.values())
+            results[rate] = [result for result in read if result is not None]
+        chosen = analysis.chosen_rate(by_rate)
+        rows[arm.name], rates[arm.name] = by_rate[chosen], chosen
+        arms.append(analysis.arm_document(arm, experiment, rows=by_rate[chosen], rate=chosen, results=results[chosen],
+                                          rates={rate: analysis.validation_score(splits)
+                                                 for rate, splits in by_rate.items()}))
+    metric = design.decides([each.name for each in analysis.deciding(rows)])
+    report: dict[str, Any] = {"design": design.name, "question": design.question, "paper": design.paper,
+                              "seeds": list(experiment.seeds), "runs": len(planned), "arms": arms, "comparisons": []}
+    if metric is None:
+        return report | {"metric": None, "answer": {"sentence": "No run has test predictions, so that there is no "
+                                                                "answer.", "value": None, "low": None, "high": None}}
+    found = Found(experiment=experiment, metric=metric, rows=rows, rates=rates, pairs=design.pairs(experiment.arms))
+    report["comparisons"] = [{**codec.to_json(each), "metric": metric.name} for each in found.compared]
+    return report | {"metric": metric.name, "answer": codec.to_json(design.answer(found))}
+
+
+def _print(report: Mapping[str, Any], out: Path) -> None:
+    metric = metrics.REGISTRY.get(report["metric"] or "")
+    if metric is not None:
+        shown = [(arm["label"], len(arm["seeds"]), *(
+            output.number(metric, codec.from_json(Interval, found) if found else None)
+            for found in (arm["metrics"].get(split, {}).get(metric.name) for split in ("test", "shift"))),
+            *(f"{arm['cost'][name]:.0f} s" if arm["cost"][name] is not None else "-"
+              for name in ("cold_s", "marginal_s"))) for arm in report["arms"]]
+        print(output.table(("arm", "seeds", metric.on("test"), metric.on("shift"), "time alone", "time added"), shown))
+    for each in report["comparisons"]:
+        difference = each["difference"]
+        print(f"{each['a']} − {each['b']}: {difference['value']:+.4f} ({difference['low']:+.4f} to "
+              f"{difference['high']:+.4f}), {each['verdict']} (p = {each['p_adjusted']:.3f} after correction)")
+    print(report["answer"]["sentence"])
+    print(f"Runs and {FILE} are in {out}")

@@ -1,0 +1,174 @@
+"""How many labels do I need? And how many is pretraining worth?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.domain.experiment import Answer, Arm
+from core.domain.run import Interval
+from core.metrics import Metric, Unit
+from core.models import methods as registry
+from core.models.methods import Method
+from core.planning.designs.base import Choices, Design, Pairs, named
+from core.planning.designs.found import Found
+
+LEVELS = 5
+LEAST_A_CLASS = 4
+DRAWS = 4000
+FARTHEST = 100.0
+"""A multiplier beyond so many times the labels there are is no number any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerLaw:
+    """error(n) = scale · n^−exponent, a straight line on logarithmic axes (Hestness et al. 2017, arXiv 1712.00409)."""
+
+    scale: float
+    exponent: float
+
+    def error(self, n: float) -> float:
+        return self.scale * n**-self.exponent
+
+    def labels_for(self, error: float) -> float:
+        """Labels at which the error is this; infinite where more labels do not help."""
+        if self.exponent <= 0 or error <= 0:
+            return math.inf
+        return math.exp(min(700.0, math.log(self.scale / error) / self.exponent))
+
+
+def fit(n: Sequence[float], errors: Sequence[float], spreads: Sequence[float] | None = None) -> PowerLaw:
+    """Least squares on logarithms, each point weighed by how well its error is known (`spreads`: standard errors)."""
+    x, y = np.log(np.asarray(n, float)), np.log(np.maximum(np.asarray(errors, float), 1e-6))
+    known = np.ones_like(x) if spreads is None else np.asarray(errors, float) / np.maximum(spreads, 1e-6)
+    slope, at_one = np.polyfit(x, y, 1, w=np.clip(known, 1e-3, 1e3))
+    return PowerLaw(scale=float(np.exp(at_one)), exponent=float(-slope))
+
+
+def arms(choices: Choices) -> Sequence[Arm]:
+    """A pretrained arm and one from scratch, at each budget."""
+    wanted = choices.chosen("full")
+    fresh = [name for name in wanted if not pretrained(registry.get(name))] or [choices.needed("scratch")]
+    found = []
+    for method in (*(name for name in wanted if pretrained(registry.get(name))), *fresh):
+        for budget in choices.budgets or levels(choices.labels, len(choices.dataset.classes)):
+            labels = min(budget or choices.labels, choices.labels)
+            found.append(Arm(name=f"{named(method)}-{budget or 'all'}", x=float(labels),
+                             label=f"{choices.called(method)}, {labels:,} labels",
+                             recipe=choices.recipe(method, budget=budget)))
+    return found
+
+
+def pretrained(method: Method) -> bool:
+    from core.domain.model import Weights
+
+    return method.card.weights is not Weights.FRESH
+
+
+def levels(labels: int, classes: int) -> tuple[int | None, ...]:
+    """Budgets from a few a class to all, evenly spread on a logarithmic axis."""
+    least = max(16, LEAST_A_CLASS * max(1, classes))
+    if least * 2 > labels:
+        return (None,)
+    ratio = (labels / least) ** (1 / (LEVELS - 1))
+    return (*(round(least * ratio**step) for step in range(LEVELS - 1)), None)
+
+
+def pairs(arms: Sequence[Arm]) -> Pairs:
+    """At each budget, each pretrained arm against the one from scratch."""
+    fresh = {arm.x: arm.name for arm in arms if not pretrained(registry.get(arm.recipe.method))}
+    return [(arm.name, fresh[arm.x]) for arm in arms if arm.x in fresh and fresh[arm.x] != arm.name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Scores of one method over label budgets."""
+
+    method: str
+    labels: tuple[float, ...]
+    errors: tuple[float, ...]
+    spreads: tuple[float, ...]
+    """Standard errors."""
+
+    @property
+    def law(self) -> PowerLaw:
+        return fit(self.labels, self.errors, self.spreads)
+
+
+def curves(found: Found) -> dict[str, Curve]:
+    """Method -> its curve; of metrics that are no shares, the loss itself."""
+    by_method: dict[str, list[Arm]] = {}
+    for arm in found.arms:
+        by_method.setdefault(arm.recipe.method, []).append(arm)
+    return {method: _curve(found, method, sorted(own, key=lambda arm: arm.x or 0)) for method, own in by_method.items()}
+
+
+def _curve(found: Found, method: str, own: Sequence[Arm]) -> Curve:
+    scores = [score for arm in own if (score := found.score(arm.name)) is not None]
+    return Curve(method=method, labels=tuple(float(arm.x or 0) for arm in own),
+                 errors=tuple(_error(found.metric, score.value) for score in scores),
+                 spreads=tuple(max(1e-6, (score.high - score.low) / (2 * 1.96)) for score in scores))
+
+
+def _error(metric: Metric, value: float) -> float:
+    return 1 - value if metric.unit is Unit.SHARE and metric.higher_is_better else value
+
+
+def multiplier(tuned: Curve, fresh: Curve, *, seed: int = 0) -> tuple[Interval, float, bool]:
+    """(how many times the labels a run from scratch needs to be as good, the labels of the pretrained arm it was
+    measured at, whether it lies beyond what was measured).
+
+    Taken at the fewest labels, where a run from scratch is likeliest to catch up. The interval is of the power law
+    fitted to errors redrawn within their standard errors.
+    """
+    rng = np.random.default_rng(seed)
+    at, error, spread = tuned.labels[0], tuned.errors[0], tuned.spreads[0]
+
+    def needed(errors: Sequence[float], wanted: float) -> float:
+        return min(fit(fresh.labels, errors, fresh.spreads).labels_for(wanted) / at, FARTHEST * fresh.labels[-1] / at)
+
+    value = needed(fresh.errors, error)
+    redrawn = np.maximum(rng.normal(fresh.errors, fresh.spreads, size=(DRAWS, len(fresh.errors))), 1e-4)
+    wanted = np.maximum(rng.normal(error, spread, size=DRAWS), 1e-4)
+    draws = [needed(list(row), float(each)) for row, each in zip(redrawn[:1000], wanted[:1000], strict=True)]
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return (Interval(value=value, low=float(min(low, value)), high=float(max(high, value))), at,
+            value * at > fresh.labels[-1])
+
+
+def answer(found: Found) -> Answer:
+    """The learning curves in a sentence: the data multiplier, and what twice the labels would buy."""
+    drawn = {method: curve for method, curve in curves(found).items() if len(curve.labels) > 1}
+    tuned = [curve for method, curve in drawn.items() if pretrained(registry.get(method))]
+    fresh = [curve for method, curve in drawn.items() if not pretrained(registry.get(method))]
+    if not tuned:
+        return Answer(sentence="No pretrained arm has results at two label budgets yet.")
+    curve = tuned[0]
+    doubled = 1 - 2**-curve.law.exponent
+    kind = "error" if found.metric.unit is Unit.SHARE else found.metric.label
+    twice = (f"Twice the labels would take {100 * doubled:.0f} % off the {kind} of the pretrained arm, if it goes on "
+             f"falling as it did." if doubled > 0 else
+             f"More labels have not lowered the {kind} of the pretrained arm within what was measured.")
+    laws = {method: {"scale": each.law.scale, "exponent": each.law.exponent, "labels": each.labels,
+                     "errors": each.errors} for method, each in drawn.items()}
+    if not fresh:
+        return Answer(sentence=twice, value=doubled, details={"curves": laws})
+    times, at, beyond = multiplier(curve, fresh[0])
+    most = fresh[0].labels[-1]
+    if beyond and times.low * at > most:
+        said = (f"Pretraining is worth more than {most / at:,.0f} times the labels: from scratch, all {most:,.0f} do "
+                f"not reach what {at:,.0f} do with it")
+    else:
+        said = (f"Pretraining is worth about {times.value:,.1f} times the labels (95 % interval {times.low:,.1f} to "
+                f"{times.high:,.1f}): {at:,.0f} with it are as good as {times.value * at:,.0f} from scratch"
+                + (", which lies beyond what was measured" if beyond else ""))
+    return Answer(sentence=f"{said}, over {found.seeds_said}. {twice}", value=times.value, low=times.low,
+                  high=times.high, details={"curves": laws, "at_labels": at, "beyond_measured": beyond})
+
+
+DESIGN = Design(name="labels", question="How many labels do I need?",
+                paper="Hernandez et al. 2021, arXiv 2102.01293: pretraining multiplies the data there are.",
+                arms=arms, answer=answer, pairs=pairs)

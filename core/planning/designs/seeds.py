@@ -1,0 +1,52 @@
+"""What did seeds alone change?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from core.domain.experiment import Answer, Arm
+from core.metrics import Unit
+from core.planning.designs.base import Choices, Design, Pairs, named
+from core.planning.designs.found import Found
+
+
+def arms(choices: Choices) -> Sequence[Arm]:
+    """One arm a method, nothing else changed."""
+    return [Arm(name=named(method), label=choices.called(method), recipe=choices.recipe(method))
+            for method in choices.chosen("lora")]
+
+
+def no_pairs(arms: Sequence[Arm]) -> Pairs:
+    """Nothing is held against anything."""
+    return []
+
+
+def answer(found: Found) -> Answer:
+    """The standard deviation over seeds of the first arm, with its 95 % interval (chi-square)."""
+    from scipy import stats
+
+    there = [arm for arm in found.arms if len(found.rows[arm.name]["test"]) > 1]
+    if not there:
+        return Answer(sentence="It takes at least two finished seeds to see what they change.")
+    sentences, first = [], None
+    for arm in there:
+        values = [found.metric.value(each) for each in found.rows[arm.name]["test"].values()]
+        count, middle = len(values), sum(values) / len(values)
+        squares = sum((value - middle)**2 for value in values)
+        spread = math.sqrt(squares / (count - 1))
+        low, high = (math.sqrt(squares / stats.chi2.ppf(q, count - 1)) for q in (0.975, 0.025))
+        first = first or (spread, low, high)
+        factor, digits, unit = (100, 2, " points") if found.metric.unit is Unit.SHARE else (1, 4, "")
+        sentences.append(
+            f"{arm.label}: over {count} seeds the test {found.metric.label} on the same rows ran from "
+            f"{found.number(min(values))} to {found.number(max(values))}; its standard deviation is "
+            f"{factor * spread:.{digits}f}{unit} (95 % interval {factor * low:.{digits}f} to "
+            f"{factor * high:.{digits}f}).")
+    assert first is not None
+    return Answer(sentence=" ".join(sentences), value=first[0], low=first[1], high=first[2])
+
+
+DESIGN = Design(name="seeds", question="What did seeds alone change?",
+                paper="Dodge et al. 2020, arXiv 2002.06305: seeds alone move small fine-tuning runs by points.",
+                arms=arms, answer=answer, pairs=no_pairs, seeds=5)

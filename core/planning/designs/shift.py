@@ -1,0 +1,43 @@
+"""Will it survive the shift?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from core import tasks
+from core.domain.dataset import Split
+from core.domain.experiment import Answer, Arm
+from core.errors import RecipeError
+from core.planning.designs.base import Choices, Design, named
+from core.planning.designs.found import Found
+from core.planning.designs.methods import best_of
+
+OWN, OWN_HEAD = ("probe", "lp_ft", "lora", "full"), ("probe", "lora", "full")
+
+
+def arms(choices: Choices) -> Sequence[Arm]:
+    """Methods that move the features by nothing, little and much."""
+    if not choices.dataset.rows(Split.SHIFT):
+        raise RecipeError(f"{choices.dataset.name} has no rows of another domain.",
+                          why="This design measures what is left of a model on them.",
+                          remedy="Give a shift set, with --shift-data or on the Data page.")
+    own = OWN if tasks.card(choices.dataset.task).new_head else OWN_HEAD
+    return [Arm(name=named(method), label=choices.called(method), recipe=choices.recipe(method))
+            for method in choices.chosen(*own)]
+
+
+def answer(found: Found) -> Answer:
+    """Who leads in the domain, who beyond it, and whether that differs."""
+    inside, outside = found.ranked(), found.ranked("shift")
+    if len(outside) < 2:
+        return Answer(sentence="Fewer than two arms have predictions of shift rows.")
+    said = best_of(found, what="arm", split="shift")
+    first, lost = inside[0].name, {arm.name: found.value(arm.name) - found.value(arm.name, "shift") for arm in outside}
+    start = f"On test rows {found.label(first)} stands first with {found.number(found.value(first))}. On shift rows: "
+    return dataclasses.replace(said, sentence=start + said.sentence, details={**said.details, "lost": lost})
+
+
+DESIGN = Design(name="shift", question="Will it survive the shift?",
+                paper="Kumar et al. 2022, arXiv 2202.10054: fine-tuning can distort features and lose under shift.",
+                arms=arms, answer=answer)
