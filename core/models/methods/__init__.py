@@ -31,6 +31,14 @@ HOME = {
 measured beside every run)."""
 COMPARED = ("probe", "lora", "full")
 """What the command line compares unless it is told."""
+COMPARED_OWN_HEAD = ("lora", "partial", "full")
+"""The same of language models, whose untouched model is measured beside every run."""
+UNDER_SHIFT = ("probe", "lp_ft", "lora", "full")
+"""Methods that move the features by nothing, little and much."""
+FROZEN, PLANNED, WHOLE, FRESH = "probe", "partial", "full", "scratch"
+"""Nothing of the body trains; what a freeze plan leaves open; everything; everything, from random weights."""
+SIXTEEN_BIT, FOUR_BIT = "lora", "qlora"
+"""The same adapters on weights held in 16 and in 4 bits."""
 
 
 def get(name: str) -> Method:
@@ -46,4 +54,5 @@ def card_of(name: str) -> Card:
     return get(name).card
 
 
-__all__ = ["COMPARED", "HOME", "NO_NEW_HEAD", "REGISTRY", "Adapter", "Card", "Method", "card_of", "get"]
+__all__ = ["COMPARED", "COMPARED_OWN_HEAD", "FOUR_BIT", "FRESH", "FROZEN", "HOME", "NO_NEW_HEAD", "PLANNED", "REGISTRY",
+           "SIXTEEN_BIT", "UNDER_SHIFT", "WHOLE", "Adapter", "Card", "Method", "card_of", "get"]

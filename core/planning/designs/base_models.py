@@ -9,11 +9,12 @@ from core.domain.experiment import Answer, Arm
 from core.errors import RecipeError
 from core.metrics import Metric, primary
 from core.metrics.bits_per_byte import METRIC as BITS_PER_BYTE
+from core.models.methods import FROZEN, WHOLE
 from core.planning.designs.base import Choices, Design, named
 from core.planning.designs.found import Found
 from core.planning.designs.methods import best_of
 
-SCORED = "probe"
+SCORED = FROZEN
 """Its validation score is what a base model's features are worth before anything of them is trained."""
 
 
@@ -21,11 +22,11 @@ def arms(choices: Choices) -> Sequence[Arm]:
     """A linear probe and one method on each base model."""
     if len(choices.models) < 2:
         raise RecipeError("This design compares base models.", why="One was named.",
-                          remedy="Name several, with commas: --model minilm,bert-mini.")
+                          remedy="Name several, with commas between them.")
     found = []
     for facts in choices.models:
         title = Path(facts.id).name
-        for method in dict.fromkeys((SCORED, *choices.chosen("full", facts=facts))):
+        for method in dict.fromkeys((SCORED, *choices.chosen(WHOLE, facts=facts))):
             found.append(Arm(name=f"{named(title)}-{named(method)}", label=f"{title}, {choices.called(method)}",
                              recipe=choices.recipe(method, facts=facts)))
     return found

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from core.domain import freeze
 from core.domain.experiment import Answer, Arm
 from core.domain.freeze import FreezePlan
+from core.models.methods import PLANNED
 from core.planning.designs.base import Choices, Design, Pairs, named
 from core.planning.designs.found import Found
 
@@ -17,11 +18,11 @@ def arms(choices: Choices) -> Sequence[Arm]:
     """One block thawed at a time, and everything for comparison."""
     blocks = choices.facts.block_names
     body = [block for block in blocks if block != freeze.HEAD]
-    choices.needed("partial")
+    choices.needed(PLANNED)
     found = [Arm(name=named(block), label=f"only {block}", x=index,
-                 recipe=choices.recipe("partial", plan=FreezePlan(frozen=tuple(b for b in body if b != block))))
+                 recipe=choices.recipe(PLANNED, plan=FreezePlan(frozen=tuple(b for b in body if b != block))))
              for index, block in enumerate(body)]
-    return [*found, Arm(name=EVERYTHING, label="everything", recipe=choices.recipe("partial", plan=FreezePlan()))]
+    return [*found, Arm(name=EVERYTHING, label="everything", recipe=choices.recipe(PLANNED, plan=FreezePlan()))]
 
 
 def pairs(arms: Sequence[Arm]) -> Pairs:

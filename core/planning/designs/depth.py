@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from core.domain import freeze
 from core.domain.experiment import Answer, Arm
+from core.models.methods import FROZEN, PLANNED
 from core.planning.designs.base import Choices, Design, Pairs
 from core.planning.designs.found import Found
 
@@ -17,13 +18,13 @@ def arms(choices: Choices) -> Sequence[Arm]:
     """The head alone, then ever more blocks from the top, and everything."""
     blocks = choices.facts.block_names
     body = [block for block in blocks if block != freeze.HEAD]
-    choices.needed("partial")
-    found = [Arm(name="thaw-0", label=f"{choices.called('probe')}, nothing thawed", x=0,
-                 recipe=choices.recipe(choices.needed("probe")))]
+    choices.needed(PLANNED)
+    found = [Arm(name="thaw-0", label=f"{choices.called(FROZEN)}, nothing thawed", x=0,
+                 recipe=choices.recipe(choices.needed(FROZEN)))]
     for k in depths(len(body)):
         label = "everything thawed" if k == len(body) else f"top {k} of {len(body)} thawed"
         found.append(Arm(name=f"thaw-{k}", label=label, x=k,
-                         recipe=choices.recipe("partial", plan=freeze.top_k(blocks, k))))
+                         recipe=choices.recipe(PLANNED, plan=freeze.top_k(blocks, k))))
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from core.domain.experiment import Answer, Arm
 from core.domain.recipe import ADAMW
+from core.models.methods import FOUR_BIT, SIXTEEN_BIT
 from core.planning.designs.base import Choices, Design
 from core.planning.designs.found import Found
 
@@ -13,14 +14,15 @@ from core.planning.designs.found import Found
 def arms(choices: Choices) -> Sequence[Arm]:
     """LoRA on 16-bit and on 4-bit weights: same rank, rate and optimiser."""
     return [Arm(name=method, label=choices.called(method),
-                recipe=choices.recipe(choices.needed(method)).replace(optimizer=ADAMW)) for method in ("lora", "qlora")]
+                recipe=choices.recipe(choices.needed(method)).replace(optimizer=ADAMW))
+            for method in (SIXTEEN_BIT, FOUR_BIT)]
 
 
 def answer(found: Found) -> Answer:
     """QLoRA minus LoRA."""
     if len(found.arms) < 2:
         return Answer(sentence="Both arms need a result before they can be compared.")
-    test = found.between("qlora", "lora")
+    test = found.between(FOUR_BIT, SIXTEEN_BIT)
     if test.verdict == "cannot tell":
         sentence = (f"These runs do not show that four bits cost anything: QLoRA − LoRA is "
                     f"{found.gap(test.difference, signed=True)} over {found.seeds_said}. {found.more(test)}").rstrip()

@@ -50,8 +50,8 @@ def fit(n: Sequence[float], errors: Sequence[float], spreads: Sequence[float] | 
 
 def arms(choices: Choices) -> Sequence[Arm]:
     """A pretrained arm and one from scratch, at each budget."""
-    wanted = choices.chosen("full")
-    fresh = [name for name in wanted if not pretrained(registry.get(name))] or [choices.needed("scratch")]
+    wanted = choices.chosen(registry.WHOLE)
+    fresh = [name for name in wanted if not pretrained(registry.get(name))] or [choices.needed(registry.FRESH)]
     found = []
     for method in (*(name for name in wanted if pretrained(registry.get(name))), *fresh):
         for budget in choices.budgets or levels(choices.labels, len(choices.dataset.classes)):

@@ -6,18 +6,15 @@ import math
 from collections.abc import Sequence
 
 from core.domain.experiment import Answer, Arm
-from core.models.methods import COMPARED
+from core.models.methods import COMPARED, COMPARED_OWN_HEAD
 from core.planning.designs.base import Choices, Design, Pairs, every_pair, named
 from core.planning.designs.found import Found
-
-OWN_HEAD = ("lora", "partial", "full")
-"""Of language models, whose untouched model is measured beside every run."""
 
 
 def arms(choices: Choices) -> Sequence[Arm]:
     from core import tasks
 
-    own = COMPARED if tasks.card(choices.dataset.task).new_head else OWN_HEAD
+    own = COMPARED if tasks.card(choices.dataset.task).new_head else COMPARED_OWN_HEAD
     budgets = choices.budgets or (None,)
     return [Arm(name=named(method) + (f"-{budget or 'all'}" if len(budgets) > 1 else ""),
                 label=choices.called(method) + (f", {budget or 'all'} labels" if len(budgets) > 1 else ""),

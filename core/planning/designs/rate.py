@@ -16,7 +16,7 @@ FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
 def arms(choices: Choices) -> Sequence[Arm]:
     """Each method at a grid of rates around its own."""
     found = []
-    for method in choices.chosen("lora", "full"):
+    for method in choices.chosen(registry.SIXTEEN_BIT, registry.WHOLE):
         if registry.card_of(method).solved:
             continue
         usual = choices.recipe(method)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from core.domain.experiment import Answer, Arm
 from core.metrics import Unit
+from core.models.methods import SIXTEEN_BIT
 from core.planning.designs.base import Choices, Design, Pairs, named
 from core.planning.designs.found import Found
 
@@ -14,7 +15,7 @@ from core.planning.designs.found import Found
 def arms(choices: Choices) -> Sequence[Arm]:
     """One arm a method, nothing else changed."""
     return [Arm(name=named(method), label=choices.called(method), recipe=choices.recipe(method))
-            for method in choices.chosen("lora")]
+            for method in choices.chosen(SIXTEEN_BIT)]
 
 
 def no_pairs(arms: Sequence[Arm]) -> Pairs:

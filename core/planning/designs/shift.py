@@ -9,11 +9,10 @@ from core import tasks
 from core.domain.dataset import Split
 from core.domain.experiment import Answer, Arm
 from core.errors import RecipeError
+from core.models import methods
 from core.planning.designs.base import Choices, Design, named
 from core.planning.designs.found import Found
 from core.planning.designs.methods import best_of
-
-OWN, OWN_HEAD = ("probe", "lp_ft", "lora", "full"), ("probe", "lora", "full")
 
 
 def arms(choices: Choices) -> Sequence[Arm]:
@@ -21,8 +20,9 @@ def arms(choices: Choices) -> Sequence[Arm]:
     if not choices.dataset.rows(Split.SHIFT):
         raise RecipeError(f"{choices.dataset.name} has no rows of another domain.",
                           why="This design measures what is left of a model on them.",
-                          remedy="Give a shift set, with --shift-data or on the Data page.")
-    own = OWN if tasks.card(choices.dataset.task).new_head else OWN_HEAD
+                          remedy="Attach a shift set to the dataset.")
+    own = (methods.UNDER_SHIFT if tasks.card(choices.dataset.task).new_head else
+           (methods.FROZEN, *methods.COMPARED_OWN_HEAD))
     return [Arm(name=named(method), label=choices.called(method), recipe=choices.recipe(method))
             for method in choices.chosen(*own)]
 

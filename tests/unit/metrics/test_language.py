@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.errors import DataError
-from core.metrics import REGISTRY, Judged, arms, measure, primary, shared, values
+from core.metrics import REGISTRY, Judged, arms, measure, primary, values
 from core.metrics.paired import RightOrWrong, by_metric
 
 

@@ -41,7 +41,8 @@ def test_seeds_with_independent_errors_narrow_the_interval() -> None:
 
 def test_one_seed_is_the_bootstrap_over_rows() -> None:
     guesses = noisy(LABELS, 1, 0.25)
-    ours, known = pooled(LABELS, guesses)["accuracy"], measure(Judged(labels=LABELS, predictions=guesses[0]))["accuracy"]
+    ours = pooled(LABELS, guesses)["accuracy"]
+    known = measure(Judged(labels=LABELS, predictions=guesses[0]))["accuracy"]
     assert (ours.low, ours.high) == (known.low, known.high)
 
 
