@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from core import tasks
 from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
-from core.export import readme
-from core.export.base import EXACT, HEAD, HEAD_SAID, Format, base_of, write
+from core.export import readme, requirements
+from core.export.base import EXACT, HEAD, HEAD_SAID, Format, base_of, copy_recipe, write
 
 if TYPE_CHECKING:
     from core.export.finished import Finished
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SKIPPED = ["classifier", "pooler", "score", "head", "lm_head", "embed_out"]
 """Layers that are never held in 4 bits, as in training."""
 PEFT = "adapter"
-BESIDE = ("recipe.json", "environment.json", "result.json", "origin.json")
+BESIDE = ("environment.json", "result.json", "origin.json")
 
 
 class Adapter:
@@ -44,8 +44,11 @@ class Adapter:
         for name in BESIDE:
             if (run.folder / name).is_file():
                 shutil.copy2(run.folder / name, target / name)
+        copy_recipe(run, target)
         if (target / PEFT).is_dir():
             _name_base(target / PEFT, about)
+        requirements.write(run, target, "torch", "transformers", "safetensors", "numpy",
+                           *(["peft"] if (target / PEFT).is_dir() else []))
         write(target / "export.json", json.dumps(about, indent=1, ensure_ascii=False))
         shutil.copyfile(tasks.get(run.recipe.task).script, target / "predict.py")
         files = [path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()]
@@ -77,6 +80,7 @@ def _name_base(folder: Path, about: dict[str, Any]) -> None:
     (`AutoModelForCausalLM`), as others expect it, where the run had it on the part without the output layer."""
     from safetensors.torch import load_file, save_file
 
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty form, which names the base model's folder
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = about["base_hub_id"]
     if inside := about.get("inside"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
+from core.models import facts as facts_module
 
 if TYPE_CHECKING:
     from core.export.finished import Finished
@@ -64,6 +66,14 @@ def base_of(about: dict[str, Any]) -> str:
     """The base model and its revision, as a read-me names them."""
     revision = about["base_model_revision"]
     return f"`{about['base_model']}`" + (f", revision `{revision}`" if revision else "")
+
+
+def copy_recipe(run: Finished, target: Path) -> None:
+    """How it was trained; a base model that lies in a folder by that folder's name alone."""
+    recipe = run.recipe.to_json()
+    if facts_module.is_local(run.recipe.base_model):
+        recipe["base_model"] = run.base_hub_id
+    write(target / "recipe.json", json.dumps(recipe, indent=2, ensure_ascii=False))
 
 
 def write(path: Path, text: str) -> None:

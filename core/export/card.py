@@ -46,7 +46,7 @@ class Card:
 def text(run: Finished) -> str:
     """The card."""
     recipe, result = run.recipe, run.result
-    about = {"base_model": _base_name(run), "base_model_revision": run.facts.revision}
+    about = {"base_model": run.base_hub_id, "base_model_revision": run.facts.revision}
     parts = [_front(run), f"# {run.name}\n\n{base_of(about)}, {names.method(recipe.method, recipe.task)}, for "
                           f"{tasks.card(recipe.task).label.lower()}. Made with Thaw.", _data(run)]
     parts += [_results(result)] if result else []
@@ -56,19 +56,11 @@ def text(run: Finished) -> str:
 
 def _front(run: Finished) -> str:
     kind = "text-generation" if not run.recipe.task.labelled else str(run.recipe.task)
-    facts = {"base_model": _base_name(run), "library_name": "transformers", "pipeline_tag": kind}
+    facts = {"base_model": run.base_hub_id, "library_name": "transformers", "pipeline_tag": kind}
     if run.facts.licence:
         facts["license_of_base_model"] = run.facts.licence
     return "---\n" + "".join(f"{name}: {json.dumps(str(fact), ensure_ascii=False)}\n"
                              for name, fact in facts.items()) + "---"
-
-
-def _base_name(run: Finished) -> str:
-    """Its id on the hub, or the name of its folder, without the folders it lies in."""
-    from core.models import facts
-
-    id = run.recipe.base_model
-    return facts.path(id).name if facts.is_local(id) else run.base_hub_id
 
 
 def _data(run: Finished) -> str:

@@ -22,6 +22,7 @@ from core.export import rows as test_rows
 from core.export.base import Format
 from core.export.rows import SMALLEST, TestRows
 from core.metrics import Judged, paired
+from core.models import methods
 
 if TYPE_CHECKING:
     from core.export.finished import Finished
@@ -130,18 +131,21 @@ def _judged(form: Format, folder: Path, run: Finished, rows: TestRows, *, said: 
     export, (largest, flipped) = _as_judged(rows, said), _differences(rows, said, test_rows.recorded_values(rows))
     again = form.name == "script"  # it trains again, in the precision of the run
     strict, strict_flipped = _differences(rows, in_32_bits, test_rows.recorded_values(rows) if again else reference)
-    tolerance = HALF if again and run.labels["precision"] != "fp32" else form.tolerance or 0.0
+    tolerance = _tolerance(form, run)
     compared = RECORDED if again or run.in_32_bits else IN_32_BITS
     metric = metrics.primary(m.name for m in metrics.METRICS if m.applies_to(rows.recorded))
     assert metric is not None
     difference = paired.by_bootstrap(metric, export, rows.recorded)
+    of_run, of_export = _measured(metric, rows.recorded), _measured(metric, export)
     # rounding alone may move a loss a little, and all rows the same way
-    fell = (difference.high if metric.higher_is_better else -difference.low) < -tolerance
+    fell = (difference.high if metric.higher_is_better else -difference.low) < -(tolerance or 0.0)
+    outside = not of_run["low"] <= of_export["value"] <= of_run["high"]
     otherwise = sum(not answer["read"] for answer in said["answers"]) if rows.recorded.losses is not None else 0
     reasons = [sentence for holds, sentence in (
-        (not strict <= tolerance, f"It differs by {strict:.2g} from {compared}, "
-                                  f"where rounding explains {tolerance:g}."),
-        (fell, f"Its {metric.label} on the test rows is worse, by a paired test."),
+        (tolerance is not None and not strict <= tolerance,
+         f"It differs by {strict:.2g} from {compared}, where rounding explains {tolerance}."),
+        (tolerance is not None and fell, f"Its {metric.label} on the test rows is worse, by a paired test."),
+        (tolerance is None and outside, f"Its {metric.label} on the test rows lies outside of the run's interval."),
         (otherwise > 0, f"It reads {otherwise} of {rows.n_rows} rows as other tokens than the run did.")) if holds]
     return {
         "format": form.name, "passed": not reasons, "reasons": reasons, "rows": rows.n_rows, "flipped": flipped,
@@ -149,12 +153,21 @@ def _judged(form: Format, folder: Path, run: Finished, rows: TestRows, *, said: 
         "in_32_bits": {"largest_difference": strict, "flipped": strict_flipped, "tolerance": tolerance,
                        "compared_with": compared},
         "read_otherwise": otherwise,
-        "metric": {"name": metric.name, "run": _measured(metric, rows.recorded), "export": _measured(metric, export),
-                   "difference": asdict(difference)},
+        "metric": {"name": metric.name, "run": of_run, "export": of_export, "difference": asdict(difference)},
         "seconds": said["seconds"], "load_seconds": said["load_seconds"],
         "rows_a_second": rows.n_rows / max(said["seconds"], 1e-9), "bytes": size(folder),
         "precision_of_the_run": run.labels["precision"], "versions": said["versions"], "made": time.time(),
         "schema_version": SCHEMA}
+
+
+def _tolerance(form: Format, run: Finished) -> float | None:
+    """Largest difference that rounding explains. None where it does not bound one: a script that takes steps rounds
+    each of them otherwise, and is judged by its metric."""
+    if form.name != "script":
+        return form.tolerance or 0.0
+    if not methods.card_of(run.recipe.method).solved:
+        return None
+    return form.tolerance if run.labels["precision"] == "fp32" else HALF
 
 
 def _measured(metric: Any, judged: Judged) -> dict[str, float]:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 USED = ("torch", "transformers", "peft", "bitsandbytes", "safetensors", "tokenizers", "timm", "torchvision", "onnx",
-        "onnxruntime", "gguf", "numpy", "PIL")
-PACKAGES = {"PIL": "pillow"}
+        "onnxruntime", "gguf", "numpy", "PIL", "sklearn", "pyarrow")
+PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn"}
 TEXTS = "text"
 SMALLEST = 1e-38
 
@@ -27,6 +27,7 @@ SMALLEST = 1e-38
 def main(path: str) -> None:
     """Do all checks that the file asks for; one that fails says why and does not keep the others from being done."""
     asked = json.loads(Path(path).read_text(encoding="utf-8"))
+    sys.dont_write_bytecode = True  # nothing is left in an export
     for check in asked["checks"]:
         try:
             found = examine(asked["rows"], check)
@@ -155,7 +156,13 @@ def script(rows: dict[str, Any], check: dict[str, Any]) -> dict[str, Any]:
     began = time.monotonic()
     out = f"{check['out']}.predictions"
     sys.argv = ["train.py", "--base", check["base"], "--data", check["data"], "--out", out]
-    runpy.run_path(str(Path(check["folder"]) / "train.py"), run_name="__main__")
+    sys.path.insert(0, str(check["folder"]))  # as Python does for `python train.py`
+    try:
+        runpy.run_path(str(Path(check["folder"]) / "train.py"), run_name="__main__")
+    finally:
+        sys.path.pop(0)
+        for page in Path(check["folder"]).glob("*.py"):
+            sys.modules.pop(page.stem, None)
     said = json.loads(Path(out).read_text(encoding="utf-8"))
     by_row = {row["row_id"]: row["probabilities"] for row in said}
     return {"answers": [logs([by_row[row_id][name] for name in rows["classes"]]) for row_id in rows["row_ids"]],

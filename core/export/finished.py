@@ -13,6 +13,7 @@ from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Result
 from core.domain.side import Side
+from core.models.untrusted import json_object
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,11 +68,12 @@ class Finished:
 
     @property
     def base_hub_id(self) -> str:
-        """What others call the base model."""
-        from core.models import catalogue
+        """What others call the base model: its id on the hub, or the name of its folder, never where that lies."""
+        from core.models import catalogue, facts
 
-        entry = catalogue.find(self.recipe.base_model)
-        return entry.hub_id if entry else self.recipe.base_model
+        id = self.recipe.base_model
+        entry = catalogue.find(id)
+        return entry.hub_id if entry else facts.path(id).name if facts.is_local(id) else id
 
     @property
     def four_bit(self) -> bool:
@@ -82,8 +84,13 @@ class Finished:
     @property
     def in_32_bits(self) -> bool:
         """Whether what it recorded was computed in 32 bits on a CPU, as its exports are checked."""
-        device = self.result.device if self.result else "cpu"
-        return self.labels["precision"] == "fp32" and not device.startswith("cuda")
+        return self.labels["precision"] == "fp32" and not self.on_gpu
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it was trained on one."""
+        said = json_object(self.folder / "environment.json").get("device")
+        return isinstance(said, dict) and said.get("kind", "cpu") != "cpu"
 
     @functools.cached_property
     def whole(self) -> LoadedModel:

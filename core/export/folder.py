@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core.domain.dataset import Content
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
-from core.export import language, stock
+from core.export import language, requirements, stock
 from core.export.base import EXACT, Format, base_of, whole_bytes, write
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Folder:
         if run.recipe.task.content is Content.TEXT:
             _write_tokenizer(target, limit=_limit(run), pads=found.pads)
         found.model.save_pretrained(target, safe_serialization=True)
+        requirements.write(run, target, "torch", "transformers", "safetensors")
         _write_readme(run, target, found)
         return {"notes": [f"The folder holds a {type(found.model).__name__}{found.why}.",
                           *([] if found.pads else [stock.ONE_BY_ONE])]}
@@ -88,7 +89,7 @@ def _write_tokenizer(target: Path, *, limit: int, pads: bool) -> None:
 
 def _write_readme(run: Finished, target: Path, found: Any) -> None:
     texts = run.recipe.task.content is Content.TEXT
-    base = base_of({"base_model": run.recipe.base_model, "base_model_revision": run.facts.revision})
+    base = base_of({"base_model": run.base_hub_id, "base_model_revision": run.facts.revision})
     limit = ""
     if texts:
         limit = (f"Texts are cut at {_limit(run)} tokens, as in training, where `truncation=True` is said. "

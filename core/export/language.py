@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.export.base import base_of, write
+from core.export import requirements
+from core.export.base import base_of, copy_recipe, write
 
 if TYPE_CHECKING:
     from core.export.finished import Finished
@@ -23,7 +24,8 @@ def write_whole(run: Finished, target: Path) -> dict[str, Any]:
     shutil.copytree(run.folder / "artifact" / "processor", target, dirs_exist_ok=True)
     side.network.causal.config.dtype = "float32"
     side.network.causal.save_pretrained(target, safe_serialization=True)
-    shutil.copy2(run.folder / "recipe.json", target / "recipe.json")
+    copy_recipe(run, target)
+    requirements.write(run, target, "torch", "transformers", "safetensors", "numpy")
     about = merged.about_of(run, side)
     write(target / "export.json", json.dumps(about, indent=1, ensure_ascii=False))
     shutil.copyfile(side.task.script, target / "predict.py")

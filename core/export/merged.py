@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
-from core.export import language, readme
-from core.export.base import CLOSE, HEAD, HEAD_SAID, Format, base_of, whole_bytes, write
+from core.export import language, readme, requirements
+from core.export.base import CLOSE, HEAD, HEAD_SAID, Format, base_of, copy_recipe, whole_bytes, write
 
 if TYPE_CHECKING:
     from core.export.finished import Finished
@@ -47,6 +47,7 @@ class Merged:
                   if run.four_bit else " with what the run trained in it")
         write(target / "README.md", readme.merged(about, run.recipe, title=run.name, base=base_of(about),
                                                   folded=folded, checked=""))
+        requirements.write(run, target, "torch", "transformers", "safetensors", "numpy")
         notes = [f"{HEAD_SAID}AutoModelFor…Classification does not know it and would begin with a random one.",
                  "predict.py in that folder puts body, pooling and head together; README.md says how.",
                  *([UNPACKED] if run.four_bit else [])]
@@ -62,7 +63,7 @@ def save_weights(run: Finished, target: Path) -> None:
     for name in (artifact.HEAD_FILE, artifact.LABELS_FILE, artifact.SOURCE_FILE):
         if (run.folder / "artifact" / name).is_file():
             shutil.copy2(run.folder / "artifact" / name, target / name)
-    shutil.copy2(run.folder / "recipe.json", target / "recipe.json")
+    copy_recipe(run, target)
 
 
 def about_of(run: Finished, side: Any) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def about_of(run: Finished, side: Any) -> dict[str, Any]:
     inner = body.get_base_model() if hasattr(body, "get_base_model") else body
     about = {"precision": run.labels["precision"], "pooling": side.network.pooling, "body": type(inner).__name__,
              "channels_last": side.network.channels_last, "input": side.task.card.content,
-             "classes": list(run.labels["classes"]), "base_model": run.recipe.base_model,
+             "classes": list(run.labels["classes"]), "base_model": run.base_hub_id,
              "base_model_revision": run.facts.revision}
     if side.network.scores_tokens:
         about |= language.asking(side)

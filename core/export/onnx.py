@@ -12,6 +12,7 @@ from core.domain.dataset import Content
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.errors import ThawError
+from core.export import requirements
 from core.export.base import CLOSE, Format, base_of, missing, whole_bytes, write
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ ONE_PICTURE_SIZE = "Pictures are of the one size that the base model's processor
 _README = """# {title}
 
 {base} with what a run of Thaw trained in it, as an ONNX graph (opset {opset}). `python predict.py {example}` answers;
-it needs `pip install onnxruntime transformers{more}`.
+it needs `pip install -r requirements.txt`.
 
 | input | |
 |---|---|
@@ -62,6 +63,7 @@ class Onnx:
         about = merged.about_of(run, side) | {"opset": OPSET, "exporter": exporter}
         write(target / "export.json", json.dumps(about, indent=1, ensure_ascii=False))
         shutil.copyfile(Path(onnx_graph.__file__).with_name("standalone_onnx.py"), target / "predict.py")
+        requirements.write(run, target, "onnxruntime", "transformers", "numpy", *([] if texts else ["torch"]))
         self._readme(run, target, about, texts)
         note = f"{MODEL}: opset {OPSET}, written by torch's {exporter}; rows and tokens may be of any number."
         return {"notes": [note if texts else f"{note} {ONE_PICTURE_SIZE}"]}
@@ -73,7 +75,7 @@ class Onnx:
                        "normalised |")
         write(target / "README.md", _README.format(
             title=run.name, base=base_of(about), opset=OPSET, inputs=inputs,
-            example='"a text"' if texts else "picture.png", more="" if texts else " torch torchvision pillow",
+            example='"a text"' if texts else "picture.png",
             output="(rows, tokens, vocabulary)" if language else "(rows, classes), in the order of `classes` in "
                                                                  "`export.json`"))
 

@@ -35,6 +35,7 @@ Model(".").predict([{example}])
 | `labels.json` | the classes, as Thaw keeps them |
 | `source.json` | the columns, template, and depth of pictures of the training data |
 | `recipe.json` | how it was trained |
+| `requirements.txt` | the packages that `predict.py` needs, in the versions that it was written with |
 | the others | the {processor} |
 
 Base model: {base}.
@@ -68,6 +69,7 @@ _FILES = (
     ("environment.json", "versions and device"),
     ("origin.json", "the revision of its base model and the hash of its dataset"),
     ("result.json", "its scores"),
+    ("requirements.txt", "the packages that `predict.py` needs, in the versions that it was written with"),
 )
 
 

@@ -1,52 +1,72 @@
-"""The export `script`: the recipe as a page of plain code that reproduces the run's test predictions."""
+"""The export `script`: the recipe as pages of plain code that reproduce the run's test metric."""
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.domain.dataset import Content, Split
-from core.domain.model import ModelFacts
-from core.domain.recipe import Recipe
+from core.domain.model import ModelFacts, Weights
+from core.domain.recipe import ADAMW, Recipe, steps_an_epoch
 from core.errors import NotFoundError
-from core.export.base import CLOSE, Format, base_of, write
+from core.export import requirements
+from core.export.base import CLOSE, Format, base_of, copy_recipe, write
 from core.models import methods
 
 if TYPE_CHECKING:
     from core.export.finished import Finished
 
-TRAIN = "train.py"
+LORA = ("r", "lora_alpha", "lora_dropout", "bias", "task_type", "use_dora")
+PAGE = Path(__file__).with_name("page")
 _README = """# {title}, as a script
 
-`python train.py --base BASE_MODEL --data rows.parquet` computes the features of {base}, solves the linear probe, and
-writes `predictions.json` for the test rows. It needs `pip install torch transformers scikit-learn pyarrow`, and nothing
-of Thaw.
+```
+pip install -r requirements.txt
+python train.py --base BASE_MODEL --data rows.parquet
+```
 
-`rows.parquet` is the dataset as Thaw keeps it, in the folder of its dataset (columns `row_id`, `text`, `label`). It is
-not part of this folder: rows are yours to hand on. `script.json` names, by row id, which rows trained, chose the
-strength, and tested.
+{what} It writes `predictions.json` for the test rows, and needs nothing of Thaw. Base model: {base}.
+
+| file | what it is |
+|---|---|
+| `train.py` | head, steps and predictions |
+| `probe.py` | the linear probe that the head starts from |
+| `rows.py` | how rows are read and put into batches |
+| `script.json` | rows by id, {groups}rates, and all else of the recipe |
+
+`rows.parquet` is the dataset as Thaw keeps it, in the folder of its dataset (columns `row_id`, `label`, and `text` or
+`image`: the path of a picture beside it). It is not part of this folder: rows are yours to hand on.
+
+{same}
 """
+_SOLVED = "It computes the features of the base model and solves the linear probe."
+_STEPS = ("It solves the linear probe for the head to begin with, takes the run's steps on the run's batches, and "
+          "keeps the step that the run's rule keeps.")
+_DRAWN = ("It begins with the weights that the run drew, takes the run's steps on the run's batches, and keeps the "
+          "step that the run's rule keeps.")
 
 
 class Script:
     """Code without rows; `script.json` says which rows of the dataset were used for what."""
 
     name = "script"
-    summary = "the recipe as a page of plain code that reproduces the run's test predictions"
+    summary = "the recipe as pages of plain code that reproduce the run's test metric"
     tolerance: float | None = CLOSE
 
     def applies_to(self, recipe: Recipe, facts: ModelFacts | None) -> str | None:
         """See `core.export.base.Format`."""
-        if not methods.card_of(recipe.method).solved:
-            return ("What a run learns in steps depends on the order of its rows and on rounding in each step: a page "
-                    "of plain code would not reproduce it exactly. Runs of the linear probe, which is solved, can be "
-                    "written so.")
-        if recipe.task.content is not Content.TEXT or not recipe.task.labelled:
-            return "Only classifiers of texts can be written so."
-        if facts is not None and facts.fixed_width:
-            return "This base model reads rows filled up to one width, which the script does not do."
+        if not recipe.task.labelled:
+            return ("What a language model is taught depends on chat templates, masks and a panel of texts, which are "
+                    "no page of code. Classifiers of texts and pictures can be written so.")
+        if methods.card_of(recipe.method).solved:
+            return None
+        if recipe.augmentation != "off":
+            return "Its pictures were augmented by Thaw's own code, which the script would have to bring along."
+        if recipe.precision == "fp16" or recipe.optimizer != ADAMW:
+            return "It was trained in a way that needs a GPU: fp16, or an optimiser in 8 bits."
         return None
 
     def size_bytes(self, recipe: Recipe, facts: ModelFacts, artifact_bytes: int) -> int:
@@ -55,40 +75,113 @@ class Script:
 
     def write(self, run: Finished, target: Path) -> dict[str, Any]:
         """See `core.export.base.Format`."""
-        rows = run.rows
-        if rows is None:
+        if run.rows is None:
             raise NotFoundError("The dataset of this run is no longer here.",
                                 why="The script names its rows by their ids, which are read from it.",
                                 remedy="Import it again, or choose another format.")
-        train, validation = _chosen(run, rows)
-        recipe, facts = run.recipe, run.facts
-        about = {"base_model": run.base_hub_id, "classes": list(run.labels["classes"]), "seed": recipe.seed,
-                 "max_length": min(recipe.max_length, facts.max_length), "precision": run.labels["precision"],
-                 "pooling": facts.pooling if recipe.pooling == "auto" else recipe.pooling,
-                 "train": train, "validation": validation,
-                 "test": rows.row_ids[rows.of(Split.TEST)].tolist()}
-        write(target / "script.json", json.dumps(about))
-        shutil.copy2(run.folder / "recipe.json", target / "recipe.json")
-        shutil.copyfile(Path(__file__).with_name("standalone_probe.py"), target / TRAIN)
-        base = base_of({"base_model": run.base_hub_id, "base_model_revision": facts.revision})
-        write(target / "README.md", _README.format(title=run.name, base=base))
-        return {"notes": ["The rows are not part of it: train.py is told where they are."]}
+        about = _about(run) | _rows(run)
+        write(target / "script.json", json.dumps(about, ensure_ascii=False))
+        copy_recipe(run, target)
+        for page in sorted(PAGE.glob("*.py")):
+            shutil.copyfile(page, target / page.name)
+        requirements.write(run, target, "torch", "transformers", "safetensors", "numpy", "scipy", "scikit-learn",
+                           "pyarrow", *(["peft"] if about["lora"] else []))
+        same = _same(run, about)
+        write(target / "README.md", _README.format(
+            title=run.name, base=base_of({"base_model": run.base_hub_id, "base_model_revision": run.facts.revision}),
+            what=_SOLVED if not about["steps"] else _STEPS if about["solved_head"] else _DRAWN, same=same,
+            groups="parameters that train with their " if about["steps"] else ""))
+        return {"notes": ["The rows are not part of it: train.py is told where they are.", same]}
 
 
-def _chosen(run: Finished, rows: Any) -> tuple[list[int], list[int]]:
-    """Ids of the rows that trained, and of those that chose the strength: as the run chose them."""
+def _about(run: Finished) -> dict[str, Any]:
+    """`script.json` but for the rows: everything that the pages read of the recipe."""
+    from core import tasks
+    from core.models import architecture, tokens
+    from core.training import artifact
+
+    recipe, facts, card = run.recipe, run.facts, methods.card_of(run.recipe.method)
+    task: Any = tasks.get(recipe.task).load(run.folder / "artifact", run.labels)
+    about = task.standalone(recipe, facts, None) | {
+        "base_model": run.base_hub_id, "input": str(recipe.task.content), "seed": recipe.seed,
+        "precision": run.labels["precision"], "pooling": task.pooling(recipe, facts), "width": facts.hidden_size,
+        "fixed_width": facts.fixed_width, "device": "cuda" if run.on_gpu else "cpu",
+        "steps": not card.solved, "solved_head": card.solves_head(recipe), "held": str(card.weights), "lora": None,
+        "dropout": 0.0 if card.adapter or card.solved else recipe.dropout,
+        "options": architecture.read(run.base_folder).options, "warmup_ratio": recipe.warmup_ratio,
+        **{name: getattr(recipe, name) for name in ("batch_size", "gradient_accumulation", "epochs", "max_grad_norm",
+                                                    "evaluations_per_epoch")},
+        "patience": recipe.early_stopping_patience}
+    if card.weights is Weights.FOUR_BIT:
+        from core.export.adapter import SKIPPED
+
+        spec = recipe.quantization
+        about["four_bit"] = {"type": spec.type, "double": spec.double, "skip": SKIPPED}
+    if recipe.task.content is Content.TEXT:
+        about["pad_id"] = tokens.pad_id(task.processor)
+    built = task.build(run.base_folder, recipe=recipe, facts=facts, weights=card.weights, dropout=0.0,
+                       compute_dtype=artifact.compute_dtype(about["precision"]), device="cpu")
+    about |= {"body": type(built.body).__name__, "channels_last": built.channels_last}
+    return about | (_training(built, recipe) if about["steps"] else {})
+
+
+def _training(network: Any, recipe: Recipe) -> dict[str, Any]:
+    """Which parameters train at which rates, what stays in eval mode, and peft's settings where there are adapters."""
+    from core.training.trainer import parameter_groups
+
+    methods.get(recipe.method).make_trainable(network, recipe)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    modules = {id(module): name for name, module in network.named_modules()}
+    groups = [{"lr": group["lr"], "weight_decay": group["weight_decay"], "body": group["body"],
+               "names": [names[id(parameter)] for parameter in group["params"]]}
+              for group in parameter_groups(network, recipe)]
+    config = getattr(network.body, "peft_config", {}).get("default")
+    lora = {name: getattr(config, name) for name in LORA} | {"target_modules": sorted(config.target_modules)} \
+        if config is not None else None
+    return {"groups": groups, "in_eval": _outermost([modules[id(module)] for module in network._eval_modules]),
+            "lora": lora}
+
+
+def _outermost(names: list[str]) -> list[str]:
+    """Those that lie in no other of them."""
+    there = set(names)
+    return [name for name in names
+            if not any(".".join(name.split(".")[:end]) in there for end in range(1, name.count(".") + 1))]
+
+
+def _rows(run: Finished) -> dict[str, Any]:
+    """Ids of the rows that trained, chose and tested, as the run chose them; and in how many steps the head settles."""
     from core import tasks
     from core.planning import budget
     from core.planning.budget import LABELS
+    from core.training.trainer import head_first_steps
 
-    recipe, dataset = run.recipe, run.dataset
-    assert dataset is not None  # its rows are
+    recipe, dataset, rows, card = run.recipe, run.dataset, run.rows, methods.card_of(run.recipe.method)
+    assert dataset is not None and rows is not None
     task: Any = tasks.get(recipe.task).load(run.folder / "artifact", run.labels)
     train, validation = (task.choose(rows, rows.of(split), size, seed=recipe.seed) for split, size
                          in zip((Split.TRAIN, Split.VALIDATION), budget.of_dataset(recipe, dataset), strict=True))
-    if recipe.label_budget is not None and recipe.budget_counts == LABELS:
-        validation = validation[:0]  # its labels are counted: the strength is chosen on training rows alone
-    return rows.row_ids[train].tolist(), rows.row_ids[validation].tolist()
+    steps = steps_an_epoch(len(train), recipe.batch_size, recipe.gradient_accumulation)
+    total = max(1, math.ceil(steps * recipe.epochs))
+    return {"train": rows.row_ids[train].tolist(), "validation": rows.row_ids[validation].tolist(),
+            "test": rows.row_ids[rows.of(Split.TEST)].tolist(),
+            "labels_counted": recipe.label_budget is not None and recipe.budget_counts == LABELS,
+            "settle": head_first_steps(card.head_first, total) if card.head_first else 0}
+
+
+def _same(run: Finished, about: dict[str, Any]) -> str:
+    """What of the run the script repeats, and what it cannot."""
+    if not about["steps"]:
+        return "It reproduces the run's test predictions: a probe is solved, and comes out the same."
+    differs = ["sums are rounded in another order, which adds up over the steps"]
+    if about["precision"] != "fp32":
+        differs.append(f"in {about['precision']} each of them is rounded further")
+    if about["device"] == "cuda":
+        differs.append("a GPU adds in no fixed order")
+    if about["device"] == "cuda" and (about["dropout"] or (about["lora"] or {}).get("lora_dropout")):
+        differs.append("dropout leaves out other numbers")
+    return ("Seed, first weights, order of rows, rates and the rule for the step to keep are the run's; "
+            f"{'; '.join(differs)}. So single predictions may differ; the certificate compares the metric.")
 
 
 FORMAT: Format = Script()

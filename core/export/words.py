@@ -23,14 +23,20 @@ def said(found: dict[str, Any]) -> list[str]:
     lines.append(f"Read back by a process without Thaw, on all {found['rows']:,} test rows: {found['flipped']:,} get "
                  f"another answer than {found['compared_with']}; the largest difference of a log-probability is "
                  f"{found['largest_difference']:.2g}.")
-    if strict["compared_with"] != found["compared_with"]:
+    if strict["tolerance"] is None:
+        lines.append("It trains again, and each of its steps is rounded otherwise: it passes where its metric lies in "
+                     "the run's interval.")
+    elif strict["compared_with"] != found["compared_with"]:
         lines.append(f"The run computed in {found['precision_of_the_run']}. Beside {strict['compared_with']}: "
                      f"{strict['flipped']:,} others, {strict['largest_difference']:.2g} at most (it passes up to "
                      f"{strict['tolerance']:g}).")
     else:
         lines.append(f"It passes up to {strict['tolerance']:g}.")
-    lines.append(f"{label[:1].upper()}{label[1:]}: {metric['run']['value']:.4g} in the run, "
+    interval = f" ({metric['run']['low']:.4g} to {metric['run']['high']:.4g})" if strict["tolerance"] is None else ""
+    lines.append(f"{label[:1].upper()}{label[1:]}: {metric['run']['value']:.4g}{interval} in the run, "
                  f"{metric['export']['value']:.4g} here; the difference is {difference['value']:+.2g} "
                  f"({difference['low']:+.2g} to {difference['high']:+.2g}).")
-    lines.append(f"{found['rows_a_second']:,.1f} rows a second, {found['bytes'] / 1e6:,.1f} MB.")
+    speed = (f"It took {found['seconds']:,.0f} s" if found["format"] == "script"
+             else f"{found['rows_a_second']:,.1f} rows a second")
+    lines.append(f"{speed}, {found['bytes'] / 1e6:,.1f} MB.")
     return lines

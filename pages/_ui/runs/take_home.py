@@ -109,7 +109,7 @@ def _certificate(there: Export) -> None:
         rows = {"Test rows": f"{found['rows']:,}", "Other answers": f"{found['flipped']:,}",
                 "Largest difference from the record": f"{found['largest_difference']:.3g}",
                 "Largest difference in 32 bits": f"{strict['largest_difference']:.3g}",
-                "Passes up to": f"{strict['tolerance']:g}",
+                "Passes up to": "the run's interval" if strict["tolerance"] is None else f"{strict['tolerance']:g}",
                 **{f"{metric['name']} of the {side}": _interval(metric[side]) for side in ("run", "export")},
                 "Difference": _interval(metric["difference"]), "Time for the rows": duration(found["seconds"]),
                 "Size": size(found["bytes"]),

@@ -1,0 +1,93 @@
+"""The recipe as a script: a probe's gives the run's predictions; of what learns in steps it takes the same steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.domain.model import Weights
+from core.domain.recipe import LoraSpec
+from core.export import FORMATS, certificate, checker, words
+from core.export import rows as test_rows
+from core.export.finished import Finished
+from core.models import methods
+from tests.unit.export.test_certificates import paths_of_this_machine
+
+Trained = Callable[..., Finished]
+SCRIPT = FORMATS["script"]
+STEPS = 1e-3
+"""What rounding of a few steps of a tiny model adds up to; another first head or order of rows changes tenths."""
+CASES: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("text", "bert", "full", {"dropout": 0.1}), ("text", "bert", "partial", {}),
+    ("text", "bert", "full", {"gradient_accumulation": 2, "label_budget": 30}), ("text", "bert", "scratch", {}),
+    ("text", "bert", "lora", {"head_init": "random"}), ("text", "bert", "dora", {}), ("text", "bert", "lp_ft", {}),
+    ("text", "bert", "qlora", {}), ("text", "gpt2", "lora", {"lora": LoraSpec(rank=4, dropout=0.1)}),
+    ("picture", "vit", "probe", {}), ("picture", "vit", "lora", {}), ("picture", "efficientnet", "full", {}),
+    ("picture", "resnet", "scratch", {}), ("picture", "resnet", "partial", {}), ("picture", "dinov2", "qlora", {})]
+
+
+def written(run: Finished, folder: Path) -> tuple[Any, Path]:
+    folder.mkdir()
+    SCRIPT.write(run, folder)
+    return SCRIPT, folder
+
+
+@pytest.mark.timeout(300)
+def test_of_a_probe_in_a_process_without_thaw(trained: Trained, tmp_path: Path) -> None:
+    """Its predictions are the run's, and a planted fault is found."""
+    run = trained("text", "bert", "probe")
+    good, bad = written(run, tmp_path / "good"), written(run, tmp_path / "bad")
+    about = json.loads((bad[1] / "script.json").read_text(encoding="utf-8"))
+    (bad[1] / "script.json").write_text(json.dumps(about | {"pooling": "cls"}), encoding="utf-8")
+    same, other = certificate.of_all([good, bad], run)
+    assert same["passed"] and same["largest_difference"] < 1e-6 and same["flipped"] == 0 and same["rows"] == 18
+    assert other["passed"] is False and {"scikit-learn", "pyarrow"} <= set(same["versions"])
+    text = "".join(path.read_text(encoding="utf-8") for path in good[1].iterdir())
+    assert run.rows is not None and not any(row in text for row in run.rows.content)  # rows are not handed on
+    assert "import core" not in text and "from core" not in text and not paths_of_this_machine(good[1], run)
+
+
+@pytest.mark.timeout(300)
+def test_of_steps_is_judged_by_its_metric(trained: Trained, tmp_path: Path) -> None:
+    run = trained("text", "distilbert", "lora", "bf16")
+    good, bad = written(run, tmp_path / "steps"), written(run, tmp_path / "astray")
+    about = json.loads((bad[1] / "script.json").read_text(encoding="utf-8"))
+    (bad[1] / "script.json").write_text(json.dumps(about | {"classes": about["classes"][::-1]}), encoding="utf-8")
+    same, other = certificate.of_all([good, bad], run)
+    assert same["passed"] and same["in_32_bits"]["tolerance"] is None
+    assert other["passed"] is False and "outside of the run's interval" in other["reasons"][0]
+    said = words.said(same)
+    assert "passes where its metric lies in the run's interval" in said[2] and "It took" in said[-1]
+    assert "in bf16 each of them is rounded further" in (good[1] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("kind", "model", "method", "changes"), CASES)
+def test_takes_the_same_steps(kind: str, model: str, method: str, changes: dict[str, Any], trained: Trained,
+                              tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is run here, where what it needs is loaded."""
+    run = trained(kind, model, method, **changes)
+    assert SCRIPT.applies_to(run.recipe, run.facts) is None
+    folder, rows = written(run, tmp_path / "script")[1], test_rows.of_run(run)
+    assert rows is not None
+    monkeypatch.setattr("sys.argv", [])
+    said = checker.script(rows.asked, {"folder": str(folder), "base": str(run.base_folder), "data": run.rows_file,
+                                       "out": str(tmp_path / "out")})
+    found, recorded = np.asarray(said["answers"]), test_rows.recorded_values(rows)
+    assert np.abs(found - recorded).max() < STEPS and (found.argmax(1) == recorded.argmax(1)).all()
+    needed = (folder / "requirements.txt").read_text(encoding="utf-8")
+    four_bit = methods.card_of(method).weights is Weights.FOUR_BIT
+    assert ("peft==" in needed) == (methods.card_of(method).adapter is not None) and "torch==" in needed
+    assert ("bitsandbytes==" in needed) == four_bit and ("torchvision==" in needed) == (kind == "picture")
+
+
+def test_what_has_no_script_says_why(trained: Trained) -> None:
+    recipe = trained("text", "bert", "lora").recipe
+    assert "GPU" in str(SCRIPT.applies_to(recipe.replace(precision="fp16"), None))
+    assert "augmented" in str(SCRIPT.applies_to(recipe.replace(augmentation="light"), None))
+    assert SCRIPT.applies_to(recipe, None) is None
