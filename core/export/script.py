@@ -85,7 +85,7 @@ class Script:
         for page in sorted(PAGE.glob("*.py")):
             shutil.copyfile(page, target / page.name)
         requirements.write(run, target, "torch", "transformers", "safetensors", "numpy", "scipy", "scikit-learn",
-                           "pyarrow", *(["peft"] if about["lora"] else []))
+                           "pyarrow", *(["peft"] if about["adapter"] else []))
         same = _same(run, about)
         write(target / "README.md", _README.format(
             title=run.name, base=base_of({"base_model": run.base_hub_id, "base_model_revision": run.facts.revision}),
@@ -106,7 +106,7 @@ def _about(run: Finished) -> dict[str, Any]:
         "base_model": run.base_hub_id, "input": str(recipe.task.content), "seed": recipe.seed,
         "precision": run.labels["precision"], "pooling": task.pooling(recipe, facts), "width": facts.hidden_size,
         "fixed_width": facts.fixed_width, "device": "cuda" if run.on_gpu else "cpu",
-        "steps": not card.solved, "solved_head": card.solves_head(recipe), "held": str(card.weights), "lora": None,
+        "steps": not card.solved, "solved_head": card.solves_head(recipe), "held": str(card.weights), "adapter": None,
         "dropout": 0.0 if card.adapter or card.solved else recipe.dropout,
         "options": architecture.read(run.base_folder).options, "warmup_ratio": recipe.warmup_ratio,
         **{name: getattr(recipe, name) for name in ("batch_size", "gradient_accumulation", "epochs", "max_grad_norm",
@@ -136,10 +136,12 @@ def _training(network: Any, recipe: Recipe) -> dict[str, Any]:
                "names": [names[id(parameter)] for parameter in group["params"]]}
               for group in parameter_groups(network, recipe)]
     config = getattr(network.body, "peft_config", {}).get("default")
-    lora = {name: getattr(config, name) for name in LORA} | {"target_modules": sorted(config.target_modules)} \
-        if config is not None else None
+    settings = None
+    if config is not None:
+        settings = {name: getattr(config, name) for name in LORA}
+        settings["target_modules"] = sorted(config.target_modules)
     return {"groups": groups, "in_eval": _outermost([modules[id(module)] for module in network._eval_modules]),
-            "lora": lora}
+            "adapter": settings}
 
 
 def _outermost(names: list[str]) -> list[str]:
@@ -178,7 +180,7 @@ def _same(run: Finished, about: dict[str, Any]) -> str:
         differs.append(f"in {about['precision']} each of them is rounded further")
     if about["device"] == "cuda":
         differs.append("a GPU adds in no fixed order")
-    if about["device"] == "cuda" and (about["dropout"] or (about["lora"] or {}).get("lora_dropout")):
+    if about["device"] == "cuda" and (about["dropout"] or (about["adapter"] or {}).get("lora_dropout")):
         differs.append("dropout leaves out other numbers")
     return ("Seed, first weights, order of rows, rates and the rule for the step to keep are the run's; "
             f"{'; '.join(differs)}. So single predictions may differ; the certificate compares the metric.")

@@ -125,7 +125,7 @@ def four_bit(kind: Any, base: str, config: Any, about: dict[str, Any]) -> Any:
 def said(network: Network, rows: Rows, places: np.ndarray, what: str) -> np.ndarray:
     """`features` or `logits` of these rows, in their order."""
     network.eval()
-    found = {}
+    found: dict[int, np.ndarray] = {}
     for batch in rows.by_length(places):
         inputs = rows.batch(batch)
         values = network.features(inputs) if what == "features" else network(inputs)
@@ -135,11 +135,11 @@ def said(network: Network, rows: Rows, places: np.ndarray, what: str) -> np.ndar
 
 def make_trainable(network: Network, about: dict[str, Any]) -> None:
     """Adapters, what trains, and what stays in eval mode."""
-    if about["lora"]:
+    if about["adapter"]:
         from peft import LoraConfig, get_peft_model
 
         network.body.requires_grad_(False)
-        network.body = get_peft_model(network.body, LoraConfig(**about["lora"]))
+        network.body = get_peft_model(network.body, LoraConfig(**about["adapter"]))
     trained = {name for group in about["groups"] for name in group["names"]}
     for name, parameter in network.named_parameters():
         if parameter.is_floating_point():
@@ -238,6 +238,34 @@ def tell(**facts: Any) -> None:
     sys.stdout.flush()
 
 
+def run(rows: Rows, about: dict[str, Any], base: str) -> np.ndarray:
+    """Logits of the test rows, (n_rows, n_classes): the solved head's, or those after the steps."""
+    train, validation, test = (rows.places(about[part]) for part in ("train", "validation", "test"))
+    network, head = None, None
+    if about["solved_head"]:
+        torch.manual_seed(about["seed"])
+        network = Network(base, about, "pretrained", 0.0).to(about["device"])
+        wanted = np.unique(np.concatenate([train, validation] if about["steps"] else [train, validation, test]))
+        found = dict(zip(wanted.tolist(), said(network, rows, wanted, "features"), strict=True))
+        judging = validation[:0] if about["labels_counted"] else validation
+        values, judged = (np.array([found[place] for place in places.tolist()]).reshape(-1, about["width"])
+                          for places in (train, judging))
+        head = solve(values, rows.labels[train], judged, rows.labels[judging], classes=len(about["classes"]),
+                     seed=about["seed"])
+        if not about["steps"]:
+            return np.stack([found[place] for place in test.tolist()]) @ head[0].T + head[1]
+    if network is None or about["held"] != "pretrained" or about["dropout"]:
+        torch.manual_seed(about["seed"])
+        network = Network(base, about, about["held"], about["dropout"]).to(about["device"])
+    if head is not None:
+        network.head.load_state_dict({"weight": torch.from_numpy(head[0]), "bias": torch.from_numpy(head[1])})
+    make_trainable(network, about)
+    network.to(about["device"])
+    torch.manual_seed(about["seed"])
+    fit(network, rows, about, train, validation)
+    return said(network, rows, test, "logits")
+
+
 def main() -> None:
     """Head, steps, predictions."""
     about = read(HERE / "script.json")
@@ -248,37 +276,13 @@ def main() -> None:
     args = parser.parse_args()
     about["device"] = "cuda" if about["device"] == "cuda" and torch.cuda.is_available() else "cpu"
     rows = Rows(args.data, about, args.base)
-    train, validation, test = (rows.places(about[part]) for part in ("train", "validation", "test"))
-    logits = None
-    if about["solved_head"]:
-        torch.manual_seed(about["seed"])
-        network = Network(args.base, about, "pretrained", 0.0).to(about["device"])
-        wanted = np.unique(np.concatenate([train, validation] if about["steps"] else [train, validation, test]))
-        found = dict(zip(wanted.tolist(), said(network, rows, wanted, "features"), strict=True))
-        values = [np.stack([found[place] for place in places.tolist()] or [np.zeros(about["width"], np.float32)])
-                  for places in (train, validation)]
-        judging = validation[:0] if about["labels_counted"] else validation
-        weight, bias = solve(values[0], rows.labels[train], values[1][:len(judging)], rows.labels[judging],
-                             classes=len(about["classes"]), seed=about["seed"])
-        if not about["steps"]:
-            logits = np.stack([found[place] for place in test.tolist()]) @ weight.T + bias
-    if about["steps"]:
-        if not about["solved_head"] or about["held"] != "pretrained" or about["dropout"]:
-            torch.manual_seed(about["seed"])
-            network = Network(args.base, about, about["held"], about["dropout"]).to(about["device"])
-        if about["solved_head"]:
-            network.head.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
-        make_trainable(network, about)
-        network.to(about["device"])
-        torch.manual_seed(about["seed"])
-        fit(network, rows, about, train, validation)
-        logits = said(network, rows, test, "logits")
+    logits = run(rows, about, args.base)
     odds = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
     odds /= odds.sum(1, keepdims=True)
     answers = [{"row_id": id, "probabilities": dict(zip(about["classes"], row.tolist(), strict=True))}
                for id, row in zip(about["test"], odds, strict=True)]
     Path(args.out).write_text(json.dumps(answers, ensure_ascii=False), encoding="utf-8")
-    tell(rows=len(answers), right=int((odds.argmax(1) == rows.labels[test]).sum()))
+    tell(rows=len(answers), right=int((odds.argmax(1) == rows.labels[rows.places(about["test"])]).sum()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The script of a run in a fresh virtual environment with nothing but its own requirements gives the run's predictions."""
+"""The script of a run gives its predictions in a fresh virtual environment with nothing but its own requirements."""
 
 from __future__ import annotations
 
