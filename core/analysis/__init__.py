@@ -27,8 +27,10 @@ from core.analysis.lens import LeftBlock, Lens, LensRow, Moved, OtherSeed
 from core.analysis.over_training import BlockOverTraining
 from core.analysis.sample import NOTHING, SECOND_ROWS, SHIFT_SET
 from core.shift.breakit import BREAKS
+from core.shift.permutation import Null
 from core.shift.projection import View
 from core.shift.words import CARDS
 
 __all__ = ["BREAKS", "CARDS", "NOTHING", "ROWS_OFFERED", "SECOND_ROWS", "SHIFT_SET", "Availability",
-           "BlockOverTraining", "FeatureComparison", "LeftBlock", "Lens", "LensRow", "Moved", "OtherSeed", "View"]
+           "BlockOverTraining", "FeatureComparison", "LeftBlock", "Lens", "LensRow", "Moved", "Null", "OtherSeed",
+           "View"]

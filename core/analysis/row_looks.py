@@ -12,6 +12,7 @@ from core.domain.run import Interval
 from core.plots import shift_blocks
 from core.plots.shift_map import Colouring
 from core.plots.theme import Chart
+from core.shift.blocks import BlockShift
 
 HOVER_CHARACTERS = 90
 
@@ -115,11 +116,17 @@ def where(compared: FeatureComparison, block: int, seeds: tuple[float | None, ..
     return shift_blocks.where(
         [b.name for b in found], [b.frozen for b in found], cka=[_value(b.cka) for b in found],
         cka_low=[b.cka.low if b.cka else None for b in found], cka_high=[b.cka.high if b.cka else None for b in found],
-        kept=[b.knn_overlap for b in found], chance=found[-1].knn_overlap_chance,
+        kept=[b.knn_overlap for b in found], unrelated=_unrelated(found),
         displacement=[b.displacement for b in found], displacement_shift=[b.displacement_shift for b in found],
         probe_base=[_value(b.base.probe_accuracy) for b in found],
         probe_tuned=[_value(b.tuned.probe_accuracy) for b in found], majority=compared.shift.majority, yardstick=seeds,
         selected=block, second=compared.shift_words if compared.second else "")
+
+
+def _unrelated(blocks: Sequence[BlockShift]) -> float | None:
+    """The higher one of what CKA and neighbours kept reach between unrelated features."""
+    limits = [null.limit_any for b in blocks for null in (b.cka_null, b.knn_overlap_null) if null is not None]
+    return max(limits, default=None)
 
 
 def _value(interval: Interval | None) -> float | None:

@@ -126,8 +126,8 @@ def _print(report: dict[str, Any]) -> None:
     print(f"{report['run']} against {report['base']} on {report['rows']:,} rows{aside if report['shift_rows'] else ''}")
     for sentence in report["findings"]:
         print(sentence)
-    columns = ["cka", "cka_low", "cka_high", "knn_overlap", "knn_overlap_chance", "displacement", "probe_accuracy_base",
-               "probe_accuracy_tuned"]
+    columns = ["cka", "cka_low", "cka_high", "cka_unrelated", "knn_overlap", "knn_overlap_unrelated", "displacement",
+               "probe_accuracy_base", "probe_accuracy_tuned"]
     if report["shift_rows"]:
         columns += ["displacement_shift", "mmd_base", "mmd_tuned"]
     columns = [c for c in columns if any(block.get(c) is not None for block in report["blocks"])]

@@ -32,12 +32,13 @@ def shade_frozen(fig: go.Figure, frozen: Sequence[bool]) -> None:
 
 
 def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low: Values, cka_high: Values, kept: Values,
-          chance: float, displacement: Values, displacement_shift: Values | None = None,
+          unrelated: float | None, displacement: Values, displacement_shift: Values | None = None,
           probe_base: Values | None = None, probe_tuned: Values | None = None, majority: float | None = None,
           yardstick: Values | None = None, selected: int | None = None, height: int = 620, second: str = "") -> Chart:
     """Three rows over the blocks: similarity (CKA with its band, neighbours kept), movement, and linear-probe accuracy.
 
-    Every sequence has one value a block, None where there is none. yardstick: CKA between two seeds of the arm ("how
+    Every sequence has one value a block, None where there is none. unrelated: what either similarity reaches in 95 of
+    100 shuffles of the rows, over all blocks. yardstick: CKA between two seeds of the arm ("how
     similar is similar"). Without probe values the third row is left out. second: what the rows of a second dataset are
     called, when the shift rows are these.
     """
@@ -47,7 +48,8 @@ def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low:
     _band(fig, cka_low, cka_high)
     _line(fig, names, cka, "CKA", CKA, row=1)
     _line(fig, names, kept, "neighbours kept", KEPT, row=1)
-    _reference(fig, len(names), chance, "neighbours kept by chance", row=1)
+    if unrelated is not None:
+        _reference(fig, len(names), unrelated, "unrelated features, at most", row=1)
     if yardstick:
         _line(fig, names, yardstick, "CKA between two seeds", palette.Arm(palette.BASE, "x", "dash"), row=1)
     _line(fig, names, displacement, "typical move, target rows", palette.Arm(palette.TRAINING, "circle", "solid"),
@@ -66,7 +68,8 @@ def where(names: Sequence[str], frozen: Sequence[bool], *, cka: Values, cka_low:
         fig.add_vline(x=selected, line={"color": palette.BASE, "width": 1, "dash": "dash"}, row="all", col=1)
     title = _changed_most(names, cka, cka_low, cka_high)
     return Chart(fig, title, f"{title}. {_frozen_words(names, frozen, cka)}CKA by block: {_listed(names, cka)}. "
-                             f"Typical move by block: {_listed(names, displacement)}. Bands are 95 % intervals.")
+                             f"Typical move by block: {_listed(names, displacement)}. Bands are 95 % intervals."
+                             + ("" if unrelated is None else f" Unrelated features reach {unrelated:.2f} at most."))
 
 
 def _axes(fig: go.Figure, names: Sequence[str], rows: int) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from core.domain.run import Interval
 from core.shift import cka, displacement, neighbours, procrustes, sides
 from core.shift.arrays import State, finite, identical, state
+from core.shift.permutation import Null
 from core.shift.sides import AlignedFeatures, MeasuredSide, SideNumbers
 
 
@@ -46,10 +47,13 @@ class BlockShift:
     """k-NN predictions of the labelled target rows."""
     knn_tuned: NDArray[np.int64] | None = field(default=None, repr=False)
     cka: Interval | None = None
+    cka_null: Null | None = None
+    """What CKA unrelated features reach."""
     cka_shift: float | None = None
     knn_overlap: float | None = None
     knn_overlap_shift: float | None = None
     knn_overlap_chance: float = 0.0
+    knn_overlap_null: Null | None = None
     displacement: float | None = None
     """Median move ÷ median distance of base rows."""
     displacement_shift: float | None = None
@@ -71,6 +75,8 @@ class BlockShift:
             "procrustes_residual": turn and finite(turn.residual), "procrustes_angle": turn and finite(turn.angle),
             "procrustes_scale": turn and finite(turn.scale), "procrustes_determined": turn and turn.determined,
         }
+        for key, null in (("cka", self.cka_null), ("knn_overlap", self.knn_overlap_null)):
+            out |= {f"{key}_unrelated": null and null.limit_any, f"{key}_p": null and null.p_value}
         for name, numbers in (("base", self.base), ("tuned", self.tuned)):
             out |= {f"{key}_{name}": value for key, value in _flat(numbers).items()}
         return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.shift import blocks, cka, footer
+from core.shift import blocks, cka, footer, neighbours, permutation
 from core.shift import findings as words
-from core.shift.arrays import State, finite
+from core.shift.arrays import State, finite, subset
 from core.shift.blocks import BlockShift
 from core.shift.findings import Caution
 from core.shift.footer import Map
@@ -82,6 +83,7 @@ def measure(both: AlignedFeatures, *, run: str = "tuned", base: str = "base", ma
     with one_thread(), ThreadPoolExecutor(1 if one else workers) as pool:
         square = pool.submit(_block_map, both)
         measured = tuple(pool.map(lambda index: blocks.measure(index, both, seed=seed), range(len(both.tuned))))
+        nulls = pool.submit(_with_nulls, measured, both, seed)
         index = len(measured) - 1 if map_block is None else map_block
         drawn = pool.submit(draw, both, index, view=view, seed=seed)
         labels = None if both.labels is None else np.asarray(both.labels)[both.target][both.labelled]
@@ -89,8 +91,29 @@ def measure(both: AlignedFeatures, *, run: str = "tuned", base: str = "base", ma
         out = Shift(run=run, base=base, rows=len(both.target), shift_rows=int(np.sum(~both.target)),
                     classes=None if counts is None else len(counts),
                     majority=None if counts is None else float(counts.max() / counts.sum()),
-                    seed=seed, blocks=measured, block_map=square.result(), map=drawn.result(), map_block=index)
+                    seed=seed, blocks=nulls.result(), block_map=square.result(), map=drawn.result(), map_block=index)
     return replace(out, findings=sentences(out, both, base=base, run=run), warnings=words.warnings(out.blocks, both))
+
+
+def _with_nulls(measured: Sequence[BlockShift], both: AlignedFeatures, seed: int) -> tuple[BlockShift, ...]:
+    """The blocks with what unrelated features would reach, on the target rows."""
+    rows = np.flatnonzero(both.target)
+    place = np.full(len(both.target), -1)
+    place[rows] = np.arange(len(rows))
+
+    def near(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        return place[numbers[rows, :neighbours.KEPT_K]]
+
+    similar = [b for b in measured if b.cka is not None]
+    kept = [b for b in measured if b.knn_overlap is not None]
+    few = rows[subset(len(rows), permutation.MAX_ROWS, seed)]
+    cka_nulls = permutation.of_cka([np.asarray(both.base[b.base_block])[few] for b in similar],
+                                   [np.asarray(both.tuned[b.index])[few] for b in similar], seed=seed)
+    near_nulls = permutation.of_neighbours([near(b.rows.near_base) for b in kept],
+                                           [near(b.rows.near_tuned) for b in kept], seed=seed)
+    by_cka = {b.index: null for b, null in zip(similar, cka_nulls, strict=True)}
+    by_near = {b.index: null for b, null in zip(kept, near_nulls, strict=True)}
+    return tuple(replace(b, cka_null=by_cka.get(b.index), knn_overlap_null=by_near.get(b.index)) for b in measured)
 
 
 def sentences(found: Shift, both: AlignedFeatures, *, base: str, run: str, at: int | None = None) -> tuple[str, ...]:

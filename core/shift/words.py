@@ -23,13 +23,15 @@ CARDS: dict[str, Card] = {
         label="CKA",
         meaning="How alike the two models arrange the same rows, whatever the rotation and scale: 1 = alike, "
                 "0 = unrelated.",
-        baseline="1 when nothing changed, about 0 for unrelated features.",
+        baseline="1 when nothing changed, about 0 for unrelated features: the limit that they stay under in 95 of 100 "
+                 "shuffles of the rows, over all blocks, and the share of shuffles that reach this value (p) stand "
+                 "beside it.",
         trap="One far-away row or one huge shared dimension can fool it, so read it beside the neighbours kept.",
     ),
     "knn_overlap": Card(
         label="Neighbours kept",
         meaning="Of a row's 10 nearest neighbours in A, the share that are still among its 10 in B.",
-        baseline="1 when nothing changed; by chance 10 / (rows − 1).",
+        baseline="1 when nothing changed; by chance 10 / (rows − 1), with the limit and p of shuffled rows beside it.",
         trap="It sees only the neighbourhood: groups may drift apart without it.",
     ),
     "displacement": Card(

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.analysis import CARDS, FeatureComparison, row_looks
+from core.analysis import CARDS, FeatureComparison, Null, row_looks
 from core.domain.recipe import TAUGHT_TOKENS
 from core.domain.run import Interval
 from core.plots import shift_blocks
@@ -79,10 +79,12 @@ def _tiles(compared: FeatureComparison, block: int) -> list[_Tile]:
         tiles.append(_Tile(label=f"{CARDS['knn_accuracy'].label}, A → B", value=f"{a.value:.3f} → {b.value:.3f}",
                            baseline=f"majority class {majority:.2f}" if majority else "", card="knn_accuracy"))
     if found.cka:
-        tiles.append(_Tile(label="CKA", value=f"{found.cka.value:.3f}", baseline="unchanged 1", card="cka"))
+        tiles.append(_Tile(label="CKA", value=f"{found.cka.value:.3f}",
+                           baseline=f"unchanged 1{_unrelated(found.cka_null)}", card="cka"))
     if found.knn_overlap is not None:
         tiles.append(_Tile(label="Neighbours kept", value=f"{10 * found.knn_overlap:.1f} of 10",
-                           baseline=f"by chance {10 * found.knn_overlap_chance:.2f}", card="knn_overlap"))
+                           baseline=f"by chance {10 * found.knn_overlap_chance:.2f}"
+                                    f"{_unrelated(found.knn_overlap_null, times=10)}", card="knn_overlap"))
     if found.displacement is not None:
         baseline = "unmoved 0"
         if found.displacement_shift is not None:
@@ -90,6 +92,13 @@ def _tiles(compared: FeatureComparison, block: int) -> list[_Tile]:
         tiles.append(_Tile(label="Typical move", value=f"{found.displacement:.2f} distances", baseline=baseline,
                            card="displacement"))
     return tiles
+
+
+def _unrelated(null: Null | None, *, times: int = 1) -> str:
+    """What unrelated features reach, and how likely they would be as similar."""
+    if null is None:
+        return ""
+    return f"; unrelated at most {times * null.limit_any:.2f} (p {p_value(null.p_value)})"
 
 
 def _band(cka: Interval | None) -> str:

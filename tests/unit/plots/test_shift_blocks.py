@@ -9,8 +9,8 @@ NAMES = ["embeddings", "block 0", "block 1", "block 2"]
 
 
 def made(cka, low=None, high=None, **changes):
-    values = {"cka": cka, "cka_low": low or cka, "cka_high": high or cka, "kept": [1.0, 0.9, 0.8, None], "chance": 0.01,
-              "displacement": [0.0, 0.1, 0.2, None], "probe_base": [0.5, 0.6, 0.7, None],
+    values = {"cka": cka, "cka_low": low or cka, "cka_high": high or cka, "kept": [1.0, 0.9, 0.8, None],
+              "unrelated": 0.01, "displacement": [0.0, 0.1, 0.2, None], "probe_base": [0.5, 0.6, 0.7, None],
               "probe_tuned": [0.5, 0.7, 0.9, None], "majority": 0.25}
     return shift_blocks.where(NAMES, [True, True, False, False], **{**values, **changes})
 
@@ -39,7 +39,7 @@ def test_frozen_span_is_ice_blue_in_every_row_and_covers_the_frozen_blocks():
 def test_values_reach_the_figure_unchanged_and_optional_lines_are_optional():
     chart = made([1.0, 0.9, 0.5, None], displacement_shift=[0.0, 0.0, 0.1, None], yardstick=[0.9] * 4, selected=2)
     lines = {t.name: list(t.y) for t in chart.figure.data if t.name}
-    assert lines["CKA"] == [1.0, 0.9, 0.5, None] and lines["neighbours kept by chance"] == [0.01, 0.01]
+    assert lines["CKA"] == [1.0, 0.9, 0.5, None] and lines["unrelated features, at most"] == [0.01, 0.01]
     assert lines["typical move, shift rows"][2] == 0.1 and lines["CKA between two seeds"] == [0.9] * 4
     plain = made([1.0, 0.9, 0.5, None], probe_base=None, probe_tuned=None)
     assert not any("probe" in (t.name or "") for t in plain.figure.data)

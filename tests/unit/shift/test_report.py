@@ -13,7 +13,8 @@ from core.shift.arrays import State
 from core.shift.sides import AlignedFeatures
 
 NAMES = ("embeddings", "block 0", "block 1")
-BLOCK_KEYS = {"index", "name", "frozen", "cka", "cka_low", "cka_high", "knn_overlap", "knn_overlap_chance",
+BLOCK_KEYS = {"index", "name", "frozen", "cka", "cka_low", "cka_high", "cka_unrelated", "cka_p", "knn_overlap",
+              "knn_overlap_chance", "knn_overlap_unrelated", "knn_overlap_p",
               "displacement", "probe_accuracy_base", "probe_accuracy_tuned"}
 MAP_KEYS = {"variance_shown", "movement_captured", "trustworthiness", "continuity", "null_step"}
 
