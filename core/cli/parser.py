@@ -203,6 +203,11 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     export.add_argument("--to", required=True, metavar="DIR")
     export.add_argument("--as", dest="form", required=True, choices=tuple(FORMATS),
                         help="; ".join(f"{name}: {form.summary}" for name, form in FORMATS.items()))
+    export.add_argument("--upload", metavar="USER/NAME",
+                        help="put it on the Hugging Face hub, too; private, and never with rows")
+    export.add_argument("--dry-run", action="store_true", help="list what --upload would upload, and upload nothing")
+    export.add_argument("--public", action="store_true", help="everybody may read what is uploaded")
+    export.add_argument("--even-if-failed", action="store_true", help="upload it although its certificate failed")
     export.set_defaults(handler="export")
 
 

@@ -51,7 +51,7 @@ def of_all(exports: list[tuple[Format, Path]], run: Finished) -> list[dict[str, 
     rows = test_rows.of_run(run)
     if rows is None:
         why = "The run's test rows are no longer on this machine, or it was tested on none."
-        return [_unchecked(form, folder, why) for form, folder in exports]
+        return [_unchecked(form, folder, run, why) for form, folder in exports]
     classes = rows.recorded.losses is None
     # their script computes as the run computed, in 16 bits where that did; all others compute in 32
     twice = [not run.in_32_bits and classes and form.name in OWN_PRECISION for form, _ in exports]
@@ -127,7 +127,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _judged(form: Format, folder: Path, run: Finished, rows: TestRows, *, said: dict[str, Any],
             in_32_bits: dict[str, Any], reference: np.ndarray) -> dict[str, Any]:
     if error := said.get("error") or in_32_bits.get("error"):
-        return _unchecked(form, folder, f"It could not be used: {error}", passed=False)
+        return _unchecked(form, folder, run, f"It could not be used: {error}", passed=False)
     export, (largest, flipped) = _as_judged(rows, said), _differences(rows, said, test_rows.recorded_values(rows))
     again = form.name == "script"  # it trains again, in the precision of the run
     strict, strict_flipped = _differences(rows, in_32_bits, test_rows.recorded_values(rows) if again else reference)
@@ -148,6 +148,7 @@ def _judged(form: Format, folder: Path, run: Finished, rows: TestRows, *, said: 
         (tolerance is None and outside, f"Its {metric.label} on the test rows lies outside of the run's interval."),
         (otherwise > 0, f"It reads {otherwise} of {rows.n_rows} rows as other tokens than the run did.")) if holds]
     return {
+        "run": run.folder.name,
         "format": form.name, "passed": not reasons, "reasons": reasons, "rows": rows.n_rows, "flipped": flipped,
         "largest_difference": largest, "compared_with": RECORDED,
         "in_32_bits": {"largest_difference": strict, "flipped": strict_flipped, "tolerance": tolerance,
@@ -200,8 +201,8 @@ def _as_judged(rows: TestRows, said: dict[str, Any]) -> Judged:
     return Judged(labels=rows.recorded.labels, predictions=values.argmax(1), probabilities=np.exp(values))
 
 
-def _unchecked(form: Format, folder: Path, why: str, *, passed: bool | None = None) -> dict[str, Any]:
-    return {"format": form.name, "passed": passed, "reasons": [why], "rows": 0, "flipped": None,
+def _unchecked(form: Format, folder: Path, run: Finished, why: str, *, passed: bool | None = None) -> dict[str, Any]:
+    return {"run": run.folder.name, "format": form.name, "passed": passed, "reasons": [why], "rows": 0, "flipped": None,
             "largest_difference": None, "metric": None, "seconds": None, "bytes": size(folder), "versions": {},
             "made": time.time(), "schema_version": SCHEMA}
 

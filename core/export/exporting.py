@@ -12,6 +12,7 @@ from core.errors import FailureKind, NotFoundError, ThawError
 from core.export import FORMATS, certificate
 from core.export.base import Format
 from core.export.finished import Finished
+from core.models.untrusted import json_object
 from core.settings import Settings
 
 SPARE_BYTES = 100_000_000
@@ -51,9 +52,20 @@ def export(run_dir: Path, target: Path, *, form: str, settings: Settings, worksp
             target.rmdir()
         files.move(folder, target)
         folder.mkdir()  # what the block removes at its end
+    return _report(run_dir, target, form, found) | written
+
+
+def there(run_dir: Path, target: Path, *, form: str) -> dict[str, Any] | None:
+    """The report of an export of this run that lies in `target` as it was checked; None where none does."""
+    found = json_object(target / certificate.FILE)
+    same = (found.get("run"), found.get("format"), found.get("bytes")) == (run_dir.name, form, certificate.size(target))
+    return _report(run_dir, target, form, found) | {"notes": []} if found and same else None
+
+
+def _report(run_dir: Path, target: Path, form: str, found: dict[str, Any] | None) -> dict[str, Any]:
     names = sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
     return {"run": run_dir.name, "as": form, "folder": str(target), "files": names,
-            "bytes": sum((target / name).stat().st_size for name in names), "certificate": found, **written}
+            "bytes": sum((target / name).stat().st_size for name in names), "certificate": found}
 
 
 def check(format: Format, run: Finished, target: Path) -> None:

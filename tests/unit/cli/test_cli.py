@@ -357,6 +357,13 @@ def test_exports(compared: Compared, core: Callable[..., dict[str, Any]], tmp_pa
     assert adapter["certificate"]["passed"]
     refused = core("export", run_dir, "--to", str(tmp_path / "merged"), "--as", "adapter", status=1)
     assert "not an empty folder" in refused["error"]["what"]
+    dry = core("export", run_dir, "--to", str(tmp_path / "merged"), "--as", "merged", "--upload", "me/it", "--dry-run")
+    assert dry["upload"]["dry_run"] and dry["upload"]["private"] and dry["certificate"]["passed"]
+    assert {file["name"] for file in dry["upload"]["files"]} == set(dry["files"])  # what was written before
+    wet = core("export", run_dir, "--to", str(tmp_path / "no"), "--as", "merged", "--upload", "me/it", status=1)
+    assert "THAW_HUB=0" in wet["error"]["why"] and not (tmp_path / "no").exists()
+    alone = core("export", run_dir, "--to", str(tmp_path / "no"), "--as", "merged", "--public", status=1)
+    assert "nothing to upload" in alone["error"]["what"]
 
 
 def assert_same_body(run_dir: Path, merged: Path, environment: dict[str, str]) -> None:
