@@ -45,9 +45,10 @@ def check(repo: str, *, settings: Settings, dry: bool) -> None:
 def plan(folder: Path, repo: str, *, public: bool) -> dict[str, Any]:
     """{repo, private, files: [{name, bytes, tells}], bytes, left_here: names of what is not uploaded}."""
     there = [path for path in places.inside(folder) if ".cache" not in path.relative_to(folder).parts]
+    sent = [path for path in there if path.suffix.lower() in ENDINGS]
     files = [{"name": path.relative_to(folder).as_posix(), "bytes": path.stat().st_size, "tells": _tells(path)}
-             for path in there if path.suffix.lower() in ENDINGS]
-    return {"repo": repo, "private": not public, "files": files, "bytes": sum(int(file["bytes"]) for file in files),
+             for path in sent]
+    return {"repo": repo, "private": not public, "files": files, "bytes": sum(path.stat().st_size for path in sent),
             "left_here": [path.relative_to(folder).as_posix() for path in there
                           if path.suffix.lower() not in ENDINGS]}
 
