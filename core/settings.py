@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -45,6 +46,9 @@ class Settings:
     model_folders: tuple[Path, ...] = field(default=(), metadata={
         "help": f"Folders (joined with '{os.pathsep}') whose models may be named by path, besides `models` in "
                 "the data folder"})
+    trackers: tuple[str, ...] = field(default=(), metadata={
+        "help": "Report training to these, too (joined with commas): tensorboard, mlflow, trackio. They are not "
+                "installed by Thaw"})
     public: bool = field(default=False, metadata={
         "help": "1: answer other machines too, not only this one (`make run`; else with --server.address 0.0.0.0)"})
     heartbeat_s: float = field(default=1.0, metadata={"help": "Seconds between a worker's signs of life"})
@@ -129,6 +133,8 @@ def _parse(name: str, type_name: str, raw: str) -> Any:
             return Path(raw).expanduser().absolute()
         if type_name.startswith("tuple[Path"):
             return tuple(Path(part).expanduser().absolute() for part in raw.split(os.pathsep) if part)
+        if type_name.startswith("tuple[str"):
+            return tuple(part.lower() for part in re.split(rf"[,\s{os.pathsep}]+", raw) if part)
         if type_name == "bool":
             return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[raw.lower()]
         value = {"int": int, "float": float}[type_name](raw)

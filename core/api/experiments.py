@@ -22,7 +22,7 @@ from core.domain.dataset import Split
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Run
 from core.errors import FailureKind, RecipeError, ThawError
-from core.planning import budget, names
+from core.planning import budget, names, trackers
 from core.planning import estimate as estimates
 from core.planning import recipes as planning
 from core.planning.budget import Budgets
@@ -210,6 +210,7 @@ class Experiments:
         if not recipes:
             raise RecipeError("There is nothing to run.", remedy="Choose at least one method.")
         name = checked_name(name)
+        trackers.check(self._desk.settings)
         self._desk.check_room(ws, len(recipes))
         for recipe in recipes:
             self._runs.check(ws, recipe)

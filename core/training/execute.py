@@ -21,7 +21,7 @@ from core.domain.run import Interval, Observer, Phase, Result
 from core.features import extract
 from core.models import attention, methods
 from core.models.network import Network, count_parameters
-from core.planning import recipes
+from core.planning import recipes, trackers
 from core.planning.budget import LABELS
 from core.settings import Settings
 from core.tasks.base import Outputs, SolvedHead
@@ -42,6 +42,7 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     resume: go on from the last complete checkpoint, with the same result as an uninterrupted run (exactly, on a CPU).
     Raises ThawError subclasses; out-of-memory errors of torch pass through for the worker to name.
     """
+    trackers.check(settings)
     run_dir.mkdir(parents=True, exist_ok=True)
     recipe = resolved(recipe, run_dir=run_dir, settings=settings)
     session = Session(recipe=recipe, settings=settings, workspace=workspace, run_dir=run_dir, observer=observer,
@@ -204,7 +205,7 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
     earlier = checkpoints.elapsed_at(checkpoint) if checkpoint else 0.0
     session.enter(Phase.TRAINING)
     fit = trainer.build(inputs=inputs, recipe=session.recipe, train=session.train, validation=session.validation,
-                        folder=folder, observer=session.observer, elapsed=earlier)
+                        folder=folder, observer=session.observer, elapsed=earlier, trackers=session.settings.trackers)
     if session.recipe.track_features:
         fit.add_callback(recorder.FeatureRecorder(inputs, rows=session.recipe.track_features,
                                                   folder=session.run_dir / "features"))

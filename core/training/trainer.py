@@ -21,6 +21,7 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from core.domain.recipe import PAGED_ADAMW, Recipe, steps_an_epoch
@@ -38,6 +39,8 @@ from core.training.inputs import Batch, Inputs, LengthBuckets
 LOGS_PER_EPOCH = 50
 LOSS_WEIGHT = 1e-3
 """Validation loss only breaks ties of the metric that decides, which may move in steps of one row."""
+PROJECT = "thaw"
+"""What trackers call the place of all runs."""
 NO_DECAY = ("bias", "norm")
 
 
@@ -123,6 +126,9 @@ class ThawTrainer(Trainer):
                    | {"eval_selection": selection - out, "eval_out": out})
         self.observer.evaluation(step=self.state.global_step, epoch=float(self.state.epoch or 0.0),
                                  samples=self.samples, seconds=self.elapsed, **found)
+        if self.args.report_to and self.state.global_step:  # trackers hear of it as of any other log
+            self.control = self.callback_handler.on_log(self.args, self.state, self.control,
+                                                        {f"eval_{name}": value for name, value in found.items()})
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
@@ -293,9 +299,9 @@ def body_rate(settle: int, total: int) -> Callable[[int], float]:
 
 
 def build(*, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.ndarray, folder: Path,
-          observer: Observer, elapsed: float = 0.0) -> ThawTrainer:
+          observer: Observer, elapsed: float = 0.0, trackers: tuple[str, ...] = ()) -> ThawTrainer:
     """A Trainer for the recipe; checkpoints go to `folder`, at each evaluation (the one to keep and the last stay on
-    disk)."""
+    disk). trackers: what transformers reports to besides (`core.planning.trackers`)."""
     an_epoch = steps_an_epoch(len(train), recipe.batch_size, recipe.gradient_accumulation)
     total = max(1, math.ceil(an_epoch * recipe.epochs))
     every = max(1, math.ceil(an_epoch / max(1, recipe.evaluations_per_epoch)))
@@ -308,11 +314,16 @@ def build(*, inputs: Inputs, recipe: Recipe, train: np.ndarray, validation: np.n
         warmup_steps=int(recipe.warmup_ratio * total), max_grad_norm=recipe.max_grad_norm, seed=recipe.seed,
         data_seed=recipe.seed, use_cpu=device == "cpu", bf16=inputs.precision == "bf16",
         fp16=inputs.precision == "fp16", logging_steps=max(1, an_epoch // LOGS_PER_EPOCH),
-        logging_nan_inf_filter=False, report_to="none", disable_tqdm=True,
+        logging_nan_inf_filter=False, report_to=list(trackers) or "none",
+        run_name=folder.parent.name, project=PROJECT, disable_tqdm=True,
         eval_strategy="steps" if len(validation) else "no", eval_steps=every, save_strategy="steps", save_steps=every,
         load_best_model_at_end=bool(len(validation)), metric_for_best_model="selection", greater_is_better=True,
         restore_callback_states_from_checkpoint=True, remove_unused_columns=False, dataloader_pin_memory=False,
         label_names=[])
     args._n_gpu = min(1, args.n_gpu)  # a run has one device: beside others the Trainer would deal its batches out
-    return ThawTrainer(inputs=inputs, recipe=recipe, train=train, validation=validation, observer=observer,
-                       elapsed=elapsed, args=args)
+    trainer = ThawTrainer(inputs=inputs, recipe=recipe, train=train, validation=validation, observer=observer,
+                          elapsed=elapsed, args=args)
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
+            callback.logging_dir = str(folder.parent / "tensorboard")  # the checkpoints' folder goes when a run ends
+    return trainer

@@ -22,9 +22,9 @@ def test_defaults_need_no_environment() -> None:
 
 def test_every_field_is_read_from_its_variable(tmp_path: Path) -> None:
     raw = {"bool": "0", "int": "7", "float": "7", "Path": str(tmp_path),
-           "tuple[Path, ...]": f"{tmp_path}{os.pathsep}/models"}
+           "tuple[Path, ...]": f"{tmp_path}{os.pathsep}/models", "tuple[str, ...]": "TensorBoard, mlflow"}
     expected = {"bool": False, "int": 7, "float": 7.0, "Path": tmp_path,
-                "tuple[Path, ...]": (tmp_path, Path("/models"))}
+                "tuple[Path, ...]": (tmp_path, Path("/models")), "tuple[str, ...]": ("tensorboard", "mlflow")}
     for spec in dataclasses.fields(Settings):
         found = settings.load({f"THAW_{spec.name.upper()}": raw[str(spec.type)]})
         assert getattr(found, spec.name) == expected[str(spec.type)], spec.name
@@ -32,7 +32,7 @@ def test_every_field_is_read_from_its_variable(tmp_path: Path) -> None:
 
 def test_a_child_reads_the_same_settings(tmp_path: Path) -> None:
     own = Settings(home=tmp_path, slots=3, hub=False, public=True, cache_gb=0.5,
-                   model_folders=(tmp_path / "a", tmp_path / "b"))
+                   model_folders=(tmp_path / "a", tmp_path / "b"), trackers=("tensorboard", "mlflow"))
     assert settings.load(settings.as_environment(own)) == own
     assert settings.load(settings.as_environment(Settings(home=tmp_path))) == Settings(home=tmp_path)
 
