@@ -174,6 +174,7 @@ def _run(arm: Arm, outcome: Outcome | None, facts: ModelFacts) -> dict[str, Any]
         "marginal_seconds": result.marginal_seconds if result else None,
         "peak_memory_bytes": result.peak_memory_bytes if result else None,
         "estimated_memory_bytes": result.estimated_memory_bytes if result else None,
+        "phase_memory_bytes": result.phase_memory_bytes if result else {},
         "artifact_bytes": result.artifact_bytes if result else None,
         "phase_seconds": result.phase_seconds if result else {}, "labels_used": result.labels_used if result else {},
         "steps": result.steps if result else None,

@@ -219,6 +219,8 @@ class Result:
     """Of `seconds`, those passes (cached features and prefixes)."""
     labels_used: dict[str, int] = field(default_factory=dict)
     """split (`train`, `validation`) -> labelled rows that training saw; empty for runs from before it was recorded."""
+    phase_memory_bytes: dict[str, int] = field(default_factory=dict)
+    """Phase -> its peak, counted as `peak_memory_bytes` is; empty for runs from before it was recorded."""
     base: dict[str, dict[str, Interval]] = field(default_factory=dict)
     """As `metrics`, of the untouched published model on the same rows; only where that can do the task by itself."""
     panel: dict[str, PanelChange] = field(default_factory=dict)

@@ -26,17 +26,23 @@ def every_block(network: Network, encoded: Encoded, indices: np.ndarray, *, prec
     batched alike for any network with the same encoding, so that two models with equal blocks give equal bytes.
     """
     network.eval()
-    caught: dict[str, torch.Tensor] = {}
+    pooled: dict[str, torch.Tensor] = {}
+    mask: torch.Tensor | None = None
+
+    def keep(name: str, value: torch.Tensor) -> None:  # at once: the tokens of all blocks are large together
+        if name != "embeddings" or name not in pooled:  # a shared block (ALBERT) is entered many times
+            pooled[name] = network.pool(value.transpose(0, 1) if network.tokens_first else value, mask)
+
     members = blocks.members(network.body, network.stack)
-    handles = [members[0].register_forward_pre_hook(_before(caught), with_kwargs=True)]
-    handles += [member.register_forward_hook(_after(caught, f"block {i}")) for i, member in enumerate(members[:-1])]
+    handles = [members[0].register_forward_pre_hook(_before(keep), with_kwargs=True)]
+    handles += [member.register_forward_hook(_after(keep, f"block {i}")) for i, member in enumerate(members[:-1])]
     place = {int(index): row for row, index in enumerate(indices)}
     found: dict[str, np.ndarray] = {}
     try:
         done = 0
         for batch in by_length(encoded, indices):
             inputs = to_device(encoded.batch(batch), network.device)
-            caught.clear()
+            pooled.clear()
             mask = inputs.get("attention_mask")
             with autocast(precision, network.device):
                 if network.pooling == TAUGHT_TOKENS:
@@ -44,8 +50,6 @@ def every_block(network: Network, encoded: Encoded, indices: np.ndarray, *, prec
                     last = network.pool(network.body(**inputs).last_hidden_state, mask)
                 else:
                     last = network.features(**inputs)
-                pooled = {name: network.pool(value.transpose(0, 1) if network.tokens_first else value, mask)
-                          for name, value in caught.items()}
             pooled[f"block {len(members) - 1}"] = last
             for name, values in pooled.items():
                 table = found.setdefault(name, np.zeros((len(indices), values.shape[1]), np.float32))
@@ -63,17 +67,15 @@ def _taught(encoded: Any, batch: np.ndarray) -> torch.Tensor:
     return (encoded.labels(batch) >= 0).long()  # type: ignore[no-any-return]
 
 
-def _before(caught: dict[str, torch.Tensor]) -> Callable[..., None]:
+def _before(keep: Callable[[str, torch.Tensor], None]) -> Callable[..., None]:
     def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        # a shared block (ALBERT) is entered many times
-        caught.setdefault("embeddings", args[0] if args else kwargs["hidden_states"])
+        keep("embeddings", args[0] if args else kwargs["hidden_states"])
 
     return hook
 
 
-def _after(caught: dict[str, torch.Tensor], name: str) -> Callable[..., None]:
+def _after(keep: Callable[[str, torch.Tensor], None], name: str) -> Callable[..., None]:
     def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        caught[name] = output[0] if isinstance(output, tuple) else output
+        keep(name, output[0] if isinstance(output, tuple) else output)
 
     return hook
-

@@ -92,6 +92,8 @@ def reads_any(layer: nn.Linear) -> None:
 
 
 def _linear(layer: nn.Linear, inputs: torch.Tensor) -> torch.Tensor:
+    if torch.is_autocast_enabled(inputs.device.type):  # which casts by itself, and makes no wider copy first
+        return nn.functional.linear(inputs, layer.weight, layer.bias)
     kind = torch.promote_types(inputs.dtype, layer.weight.dtype)
     bias = None if layer.bias is None else layer.bias.to(kind)
     return nn.functional.linear(inputs.to(kind), layer.weight.to(kind), bias)

@@ -53,15 +53,15 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     base_side.ahead(session)
     forgetting.before(session)
     samples.untouched(session)
-    with PeakMemory(session.device.kind) as peak:
+    with PeakMemory(session.device.kind, began=str(Phase.PREPARING)) as peak:
         session.observer = Metered(observer, peak)
         inputs, base_head, trained = _train(session)
         metrics = _evaluate(session, inputs, base_head, trained.validation)
         changed = forgetting.after(session, inputs)
         result = _save(session, inputs, base_head, metrics, trained)
     complete = not observer.should_stop()
-    result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, complete=complete, **changed,
-                                 **_seconds(session, trained))
+    result = dataclasses.replace(result, peak_memory_bytes=peak.bytes, phase_memory_bytes=peak.by_phase,
+                                 complete=complete, **changed, **_seconds(session, trained))
     artifact.write_json(run_dir / "result.json", result)
     if complete:
         # a finished run has nothing to resume; before, it may be killed

@@ -28,7 +28,7 @@ from core.domain.recipe import PAGED_ADAMW, Recipe, steps_an_epoch
 from core.domain.run import Observer
 from core.errors import NonFiniteLossError
 from core.metrics import merit
-from core.models import methods
+from core.models import held, methods
 from core.models.blocks import block_of
 from core.models.network import Network
 from core.tasks.base import Outputs, Scored
@@ -103,6 +103,14 @@ class ThawTrainer(Trainer):
         if self.args.gradient_accumulation_steps > 1 and num_items_in_batch:
             loss = loss * (self.inputs.task.weight(inputs["targets"]) / num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """One batch, forwards and back. What it took then goes back to the system: of a batch of short rows the C
+        library would keep it, and a batch of long ones, whose tensors it takes from elsewhere, come on top of that."""
+        loss = super().training_step(*args, **kwargs)
+        if self.inputs.network.device.type == "cpu":
+            held.give_back()
+        return loss  # type: ignore[no-any-return]
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Batch], int]:
         """The batches of a step, and what they teach together (rows, or tokens). The Trainer's own count looks for

@@ -153,7 +153,9 @@ def measurements(ws: str, run: Run, result: Result, *, planned: int | None = Non
         if result.marginal_seconds is not None:
             st.metric("Time added", duration(result.marginal_seconds), width=115,
                       help="Without the passes that other runs share.")
-    st.caption(" · ".join(f"{phase} {duration(s)}" for phase, s in result.phase_seconds.items()) +
+    peaks = result.phase_memory_bytes
+    most = f" · peak of memory in {max(peaks, key=lambda phase: peaks[phase])}" if peaks else ""
+    st.caption(" · ".join(f"{phase} {duration(s)}" for phase, s in result.phase_seconds.items()) + most +
                f" · {result.precision} on {shell.escape(result.device)}")
     if result.best_step is not None:
         metric = primary(name for scores in result.metrics.values() for name in scores) or METRICS[0]

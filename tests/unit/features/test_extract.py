@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -197,6 +198,21 @@ def test_each_block_is_pooled_as_the_body_hands_it_on(network: Network, encoded:
     for values, name in zip(hidden, found, strict=True):
         np.testing.assert_allclose(found[name], pool(values, mask, "mean")[SHUFFLED].numpy(), atol=1e-5)
     assert reports[-1] == (5, 5)
+
+
+def test_of_the_tokens_of_all_blocks_no_more_is_held_than_a_pass_holds(network: Network, encoded: EncodedTexts) -> None:
+    handed: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+
+    def watch(module: nn.Module, args: Any, output: Any) -> None:
+        handed.append(weakref.ref(output[0] if isinstance(output, tuple) else output))
+        alive.append(sum(reference() is not None for reference in handed))
+
+    handles = [member.register_forward_hook(watch) for member in blocks.members(network.body, network.stack)]
+    every_block(network, encoded, SHUFFLED, precision="fp32")
+    for handle in handles:
+        handle.remove()
+    assert len(alive) >= 4 and max(alive) <= 2
 
 
 def test_of_a_block_that_hands_on_a_tuple_the_first_value_is_pooled(encoded: EncodedTexts) -> None:

@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from core.domain.dataset import Task
 from core.domain.model import Weights
@@ -173,3 +175,30 @@ def test_four_bits_take_less_than_half_of_bf16(precision: str, middle: Path) -> 
     in_bf16 = 2 * sum(parameter.numel() for parameter in whole.parameters())
     assert stored(whole) == pytest.approx(in_bf16, rel=0.01)
     assert 0.25 < stored(network) / in_bf16 < 0.45
+
+
+class Made(TorchDispatchMode):
+    """Keeps (shape, type) of every tensor that is made while it is on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tensors: set[tuple[tuple[int, ...], torch.dtype]] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor):
+            self.tensors.add((tuple(found.shape), found.dtype))
+        return found
+
+
+def test_to_say_a_word_no_wider_copy_of_the_vocabulary_is_made(folders: dict[str, Path]) -> None:
+    """An output layer held in half precision, asked by `generate` under autocast with the fp32 states that a norm hands
+    on."""
+    network = trainable(folders["published in bf16"], "lora", dtype=torch.bfloat16)
+    assert network.head.weight.dtype == torch.bfloat16
+    states = torch.randn(2, 3, network.head.weight.shape[1])
+    with torch.no_grad(), mixed(torch.bfloat16), Made() as made:
+        said = network.head.layer(states)
+    assert torch.equal(said, torch.nn.functional.linear(states.bfloat16(), network.head.weight))
+    wide = {shape for shape, kind in made.tensors if kind == torch.float32}
+    assert not wide & {tuple(network.head.weight.shape), tuple(network.head.weight.t().shape)}

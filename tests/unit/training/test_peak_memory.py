@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from core.domain.run import Phase
+from core.training import peak_memory
 from core.training.peak_memory import Metered, PeakMemory
 
 
@@ -15,11 +20,38 @@ def test_what_was_taken_and_given_back_counts() -> None:
     with PeakMemory("cpu") as peak:
         taken = np.ones(200_000_000 // 8)
         end = time.monotonic() + 20
-        while peak.bytes < 150e6 and time.monotonic() < end:  # it is sampled
+        while peak.bytes < 150e6 and time.monotonic() < end:  # it is sampled where the system keeps no record
             time.sleep(0.02)
         del taken
     assert 150e6 < peak.bytes < 400e6 and before.nbytes == 60_000_000
+
+
+def test_where_the_system_keeps_no_record_it_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peak_memory, "CLEAR", tmp_path / "nowhere" / "clear_refs")
+    test_what_was_taken_and_given_back_counts()
+    with PeakMemory("cpu") as peak:
+        assert peak._thread is not None
     assert not peak._thread.is_alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no record of the largest size to be set back")
+def test_of_every_phase_the_peak_is_known_however_short_it_was() -> None:
+    with PeakMemory("cpu", began="loading") as peak:
+        for phase, megabytes in (("loading", 40), ("training", 160), ("saving", 80), ("training", 20)):
+            if phase != "loading":
+                peak.enter(phase)
+            np.ones(megabytes * 1_000_000 // 8)  # gone at once
+    found = {phase: held / 1e6 for phase, held in peak.by_phase.items()}
+    assert found == {"loading": pytest.approx(40, abs=15), "training": pytest.approx(160, abs=15),
+                     "saving": pytest.approx(80, abs=15)}
+    assert peak.bytes == peak.by_phase["training"]
+
+
+def test_phases_that_a_run_enters_are_those_of_its_meter() -> None:
+    with PeakMemory("cpu", began=str(Phase.PREPARING)) as peak:
+        reporter = Metered(Notes(), peak)  # type: ignore[arg-type]
+        reporter.phase(Phase.TRAINING)
+    assert list(peak.by_phase) == ["preparing", "training"]
 
 
 def test_without_more_memory_it_is_nothing() -> None:
@@ -31,6 +63,9 @@ class Notes:
 
     def __init__(self) -> None:
         self.steps: list[dict[str, Any]] = []
+
+    def phase(self, phase: Phase) -> None:
+        """Not kept."""
 
     def step(self, **data: Any) -> None:
         self.steps.append(data)

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -83,6 +84,8 @@ class Trained:
     notes: Notes
     result: Result
     fit: trainer.ThawTrainer
+    given_back: int
+    """Times that memory was handed back to the system by the trainer."""
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,7 @@ def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Train
                     epochs=2.0, batch_size=8, learning_rate=1e-3, head_learning_rate=5e-3, warmup_ratio=0.3,
                     max_grad_norm=0.5, max_length=32, evaluations_per_epoch=2, early_stopping_patience=0, seed=3,
                     precision="fp32")
-    notes, built, build = Notes(), [], trainer.build
+    notes, built, build, given = Notes(), [], trainer.build, []
 
     def kept(**options: Any) -> trainer.ThawTrainer:
         built.append(build(**options))
@@ -103,8 +106,20 @@ def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Train
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "build", kept)
+        patch.setattr(trainer, "held", SimpleNamespace(give_back=lambda: given.append(True)))
         result = execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=folder / "run", observer=notes)
-    return Trained(tiny_model, folder / "run", dataset, notes, result, built[0])
+    return Trained(tiny_model, folder / "run", dataset, notes, result, built[0], len(given))
+
+
+def test_what_a_batch_took_is_handed_back_before_the_next(trained: Trained) -> None:
+    """The C library keeps the tensors of short batches, and takes those of long ones from elsewhere."""
+    assert trained.given_back == trained.result.steps == 14
+
+
+def test_a_result_says_which_phase_took_most(trained: Trained) -> None:
+    peaks = trained.result.phase_memory_bytes
+    assert {"training", "evaluating", "saving"} <= set(peaks)
+    assert max(peaks.values()) == trained.result.peak_memory_bytes
 
 
 def test_every_step_is_reported_with_its_rate(trained: Trained) -> None:
