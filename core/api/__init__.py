@@ -1,7 +1,7 @@
 """The façade that pages and the command line call: everything Thaw can do, by workspace, without torch.
 
 `Thaw` is composed of its subjects: `thaw.data`, `.mending`, `.models`, `.experiments`, `.runs`, `.features`,
-`.teaching`, `.trials`, `.playground`, `.share`, `.strength`, one file each.
+`.teaching`, `.trials`, `.playground`, `.questions`, `.share`, `.strength`, one file each.
 Training happens in worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a
 workspace refuses ids of other workspaces with NotFoundError.
 """
@@ -25,6 +25,7 @@ from core.api.features import Features
 from core.api.mending import Mending, ShiftLook
 from core.api.models import Models
 from core.api.playground import Offered, Playground
+from core.api.questions import Plan, Question, Questions
 from core.api.runs import Runs
 from core.api.share import Share
 from core.api.strength import Strength, Turnable
@@ -50,7 +51,8 @@ from core.settings import Settings
 __all__ = ["MOST_SIDES", "MOST_TOKENS", "RECORDED", "SHOWN_COLUMNS", "Answer", "Answers", "Asked", "AugmentedRow",
            "Card", "Changes", "Comparison", "ComparisonRow", "Curves", "Data", "Drawing", "Experiments", "Export",
            "Exports", "Features", "JudgedRows", "Leaks", "Mending", "MethodChoice", "Models", "Offer", "Offered",
-           "Playground", "Progress", "RowPage", "Runs", "SeedGroup", "ServerGone", "ShiftLook", "State", "Step",
+           "Plan", "Playground", "Progress", "Question",
+           "Questions", "RowPage", "Runs", "SeedGroup", "ServerGone", "ShiftLook", "State", "Step",
            "Strength", "TablePreview", "Thaw", "TokenRows", "TriedAnswer", "Turnable", "same"]
 
 
@@ -66,6 +68,7 @@ class Thaw:
         self.models = Models(self._desk)
         self.runs = Runs(self._desk, data=self.data, models=self.models)
         self.experiments = Experiments(self._desk, data=self.data, models=self.models, runs=self.runs)
+        self.questions = Questions(self._desk, data=self.data, models=self.models, experiments=self.experiments)
         self.teaching = Teaching(self._desk)
         self.trials = Trials(self._desk, models=self.models, runs=self.runs)
         self.take_home = TakeHome(data=self.data, runs=self.runs)

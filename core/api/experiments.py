@@ -19,6 +19,7 @@ from core.api.models import Models
 from core.api.runs import Runs
 from core.domain import resolve
 from core.domain.dataset import Split
+from core.domain.experiment import Experiment as Asked
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Run
 from core.errors import FailureKind, RecipeError, ThawError
@@ -201,11 +202,11 @@ class Experiments:
         planned."""
         self._desk.check_room(ws, runs)
 
-    def submit(self, ws: str, recipes: Sequence[Recipe], *, name: str) -> list[str]:
+    def submit(self, ws: str, recipes: Sequence[Recipe], *, name: str, asked: Asked | None = None) -> list[str]:
         """Queue one run a recipe as one experiment, in this order; all are checked first, then all are queued or none.
 
         What recipes leave to the device is decided now, the same for all; by the worker of the first run where no
-        device is measured yet.
+        device is measured yet. asked: the question, where a design laid them out.
         """
         if not recipes:
             raise RecipeError("There is nothing to run.", remedy="Choose at least one method.")
@@ -216,7 +217,7 @@ class Experiments:
             self._runs.check(ws, recipe)
         device = self._models.device()
         recipes = [resolve.resolved(recipe, device) for recipe in recipes]
-        experiment = self._desk.store.experiments.create(ws, name)
+        experiment = self._desk.store.experiments.create(ws, name, asked=asked)
         folder = self._desk.runs_folder(ws)
         return self._desk.submit(ws, [
             NewJob(workspace=ws, kind=JobKind.TRAIN, name=names.of_recipe(recipe), recipe=recipe, experiment=experiment,

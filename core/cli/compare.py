@@ -17,6 +17,7 @@ from core.cli.output import ProgressLine
 from core.domain import codec, freeze, resolve
 from core.domain.dataset import Dataset, Split, Task
 from core.domain.device import Device
+from core.domain.experiment import Experiment
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Interval, JobKind, Result, Status
@@ -114,10 +115,14 @@ def plan(dataset: Dataset, facts: ModelFacts, *, methods: Sequence[str], seeds: 
     return arms
 
 
-def train_all(arms: Sequence[Arm], *, settings: Settings, workspace: str) -> dict[str, Outcome]:
-    """Queue the arms as one experiment and follow them to their ends; those that never began are left out."""
+def train_all(arms: Sequence[Arm], *, settings: Settings, workspace: str,
+              asked: Experiment | None = None) -> dict[str, Outcome]:
+    """Queue the arms as one experiment and follow them to their ends; those that never began are left out.
+
+    asked: the question, where a design laid them out.
+    """
     store = Store(settings)
-    experiment = store.experiments.create(workspace, arms[0].folder.parent.name)
+    experiment = store.experiments.create(workspace, arms[0].folder.parent.name, asked=asked)
     ids = store.jobs.submit([
         NewJob(workspace=workspace, kind=JobKind.TRAIN, name=arm.id, recipe=arm.recipe, experiment=experiment,
                runs_folder=arm.folder.parent, folder_name=arm.folder.name) for arm in arms])

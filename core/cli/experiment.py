@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from core import metrics, values
-from core.analysis import experiment as analysis
+from core.api import questions
 from core.cli import compare, follow, output, sources
 from core.domain import codec
 from core.domain.experiment import Experiment, Planned
 from core.domain.run import Interval, Result
 from core.errors import RecipeError, ThawError
-from core.metrics import Judged
 from core.models.methods import get as method_of
 from core.planning import designs, recipes
 from core.planning.designs import Design
-from core.planning.designs.base import Choices, expanded, rates_of
+from core.planning.designs.base import Choices, expanded
 from core.planning.designs.base import experiment as laid_out
-from core.planning.designs.found import Found
 from core.settings import Settings
 
 FILE = "experiment.json"
@@ -40,10 +38,11 @@ def run(args: Namespace, settings: Settings) -> int:
     if len(waiting) < len(arms):
         output.say(f"{len(arms) - len(waiting)} of {len(arms)} runs are done in {out} and are not repeated.")
     if waiting:
-        compare.train_all(waiting, settings=settings, workspace=args.workspace)
+        compare.train_all(waiting, settings=settings, workspace=args.workspace, asked=experiment)
     out.mkdir(parents=True, exist_ok=True)
-    report = document(design, experiment, out) | {"dataset": {"name": choices.dataset.name, "id": choices.dataset.id,
-                                                              "hash": choices.dataset.content_hash}}
+    folders = {(each.arm, each.rate, each.seed): out / each.name for each in planned}
+    data = {"name": choices.dataset.name, "id": choices.dataset.id, "hash": choices.dataset.content_hash}
+    report = questions.read(design, experiment, folders)[1] | {"dataset": data}
     (out / FILE).write_text(json.dumps(codec.to_json(report), indent=2, ensure_ascii=False), encoding="utf-8")
     if args.json:
         output.document(report)
@@ -112,34 +111,6 @@ def _say(design: Design, experiment: Experiment, planned: list[Planned], choices
     output.say(f"{design.question} {len(experiment.arms)} arms × {seeds}{rates} = {len(planned)} runs, about "
                f"{seconds / 60:.0f} min one after another, at most {output.size(memory)} of memory. Tokens, features "
                "of the frozen model and frozen lower blocks are computed once.")
-
-
-def document(design: Design, experiment: Experiment, out: Path) -> dict[str, Any]:
-    """The experiment as one JSON document, from the folders of its runs."""
-    arms, rows, rates = [], {}, {}
-    planned = expanded(experiment)
-    for arm in experiment.arms:
-        by_rate: dict[float, dict[str, dict[int, Judged]]] = {}
-        results: dict[float, list[Result]] = {}
-        for rate in rates_of(arm, experiment.rates):
-            folders = {each.seed: out / each.name for each in planned if each.arm == arm.name and each.rate == rate}
-            by_rate[rate] = analysis.rows(folders)
-            read = (values.read(folder / "result.json", Result) for folder in folders.values())
-            results[rate] = [result for result in read if result is not None]
-        chosen = analysis.chosen_rate(by_rate)
-        rows[arm.name], rates[arm.name] = by_rate[chosen], chosen
-        arms.append(analysis.arm_document(arm, experiment, rows=by_rate[chosen], rate=chosen, results=results[chosen],
-                                          rates={rate: analysis.validation_score(splits)
-                                                 for rate, splits in by_rate.items()}))
-    metric = design.decides([each.name for each in analysis.deciding(rows)])
-    report: dict[str, Any] = {"design": design.name, "question": design.question, "paper": design.paper,
-                              "seeds": list(experiment.seeds), "runs": len(planned), "arms": arms, "comparisons": []}
-    if metric is None:
-        return report | {"metric": None, "answer": {"sentence": "No run has test predictions, so that there is no "
-                                                                "answer.", "value": None, "low": None, "high": None}}
-    found = Found(experiment=experiment, metric=metric, rows=rows, rates=rates, pairs=design.pairs(experiment.arms))
-    report["comparisons"] = [{**codec.to_json(each), "metric": metric.name} for each in found.compared]
-    return report | {"metric": metric.name, "answer": codec.to_json(design.answer(found))}
 
 
 def _print(report: Mapping[str, Any], out: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import NotFoundError
+from core.domain import codec
+from core.domain.experiment import Experiment as Asked
+from core.errors import NotFoundError, ThawError
 from core.store.database import Database
 
 
@@ -21,6 +25,8 @@ class Experiment:
     name: str
     created: float
     """Unix time in seconds."""
+    asked: Asked | None = None
+    """What a design laid out; None for runs that were chosen one by one, and of a version that knows more."""
 
 
 class Experiments:
@@ -29,10 +35,11 @@ class Experiments:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def create(self, workspace: str, name: str) -> str:
+    def create(self, workspace: str, name: str, *, asked: Asked | None = None) -> str:
         """Returns the new experiment's id."""
-        found = secrets.token_hex(6)
-        self._db.execute("INSERT INTO experiments VALUES (?, ?, ?, ?)", (found, workspace, name, time.time()))
+        found, document = secrets.token_hex(6), json.dumps(codec.to_json(asked)) if asked else None
+        self._db.execute("INSERT INTO experiments (id, workspace, name, created, asked) VALUES (?, ?, ?, ?, ?)",
+                         (found, workspace, name, time.time(), document))
         return found
 
     def list(self, workspace: str) -> Sequence[Experiment]:
@@ -72,8 +79,14 @@ class Experiments:
         rows = self._db.rows("SELECT * FROM experiments e WHERE workspace = ?"
                              f" AND EXISTS (SELECT 1 FROM jobs WHERE experiment = e.id){more} ORDER BY created DESC",
                              (workspace, *values))
-        return [Experiment(id=row["id"], workspace=row["workspace"], name=row["name"], created=row["created"])
-                for row in rows]
+        return [Experiment(id=row["id"], workspace=row["workspace"], name=row["name"], created=row["created"],
+                           asked=_asked(row["asked"])) for row in rows]
+
+
+def _asked(document: str | None) -> Asked | None:
+    with contextlib.suppress(ValueError, KeyError, TypeError, ThawError):
+        return codec.from_json(Asked, json.loads(document)) if document else None
+    return None
 
 
 def _missing(id: str) -> NotFoundError:

@@ -113,4 +113,8 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE jobs ADD COLUMN renamed INTEGER;
     """,
+    # 4: the question that an experiment asks, where a design laid it out
+    """
+    ALTER TABLE experiments ADD COLUMN asked TEXT;    -- JSON
+    """,
 )

@@ -13,7 +13,7 @@ from tests.ui.conftest import shown
 RUBBISH = ["nothing-here", "../../etc/passwd", "x" * 5000, "a\0b", "<b>*bold*</b> :red[x]", "1e999", "é🙂:final", ":::",
            ""]
 NAMES = {"dataset": ("dataset", "import"), "run": ("run",), "compare": ("runs",), "train": ("dataset",),
-         "features": ("a", "b", "run", "rows", "beside")}
+         "ask": ("dataset",), "features": ("a", "b", "run", "rows", "beside")}
 """Page -> names that it reads from the address."""
 
 

@@ -12,6 +12,7 @@ from tests.ui.conftest import ENTRYPOINT, heading, shown
 WHOLE = [name for name, entry in PAGES.items() if not entry.shows]
 ONE_THING = {name: entry.shows for name, entry in PAGES.items() if entry.shows}
 NEXT = {"home": "No runs yet", "data": "No dataset yet", "train": "Before the start", "runs": "No runs yet",
+        "ask": "Before the start",
         "compare": "Nothing to compare yet", "features": "There are no runs yet",
         "try_it": "There is no model to try yet", "strength": "There are no models yet"}
 """The next step, on pages that have little to show before there are data and runs."""

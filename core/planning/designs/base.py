@@ -18,7 +18,9 @@ from core.metrics import Metric, primary
 from core.models import methods
 from core.planning import effort, names, recipes
 from core.planning.budget import limited
+from core.planning.designs import charts
 from core.planning.designs.found import Found
+from core.plots.theme import Chart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,16 +110,24 @@ class Design:
     """On the command line."""
     question: str
     """For people."""
+    explains: str
+    """What is trained for it, in one sentence for a workshop participant."""
     paper: str
     """Where the design comes from, or what is known about the question."""
     arms: Callable[[Choices], Sequence[Arm]]
     answer: Callable[[Found], Answer]
     pairs: Callable[[Sequence[Arm]], Pairs] = every_pair
     """Arms that are held against each other (Holm's correction counts these)."""
+    charts: Callable[[Found], Sequence[Chart]] = charts.dots
+    """What is drawn of it, the most telling one first."""
     seeds: int = 3
     """Unless more or fewer are asked for."""
     decides: Callable[[Sequence[str]], Metric | None] = primary
     """Of these metrics, the one that the answer is about."""
+    fixed_methods: bool = False
+    """Whether the question itself says which methods are trained."""
+    takes_budgets: bool = False
+    """Whether label budgets can be chosen."""
     sweeps_rates: bool = False
     """Whether its arms differ in their rates, so that a grid of rates is no further choice."""
 

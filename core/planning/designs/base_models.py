@@ -53,5 +53,6 @@ def answer(found: Found) -> Answer:
 
 
 DESIGN = Design(name="base", question="Which base model?",
+                explains="A linear probe and full fine-tuning on each of several base models.",
                 paper="Kornblith et al. 2019, arXiv 1805.08974: probes predict tuned accuracy, but not always.",
                 arms=arms, answer=answer, decides=decides)

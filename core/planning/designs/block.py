@@ -8,6 +8,7 @@ from core.domain import freeze
 from core.domain.experiment import Answer, Arm
 from core.domain.freeze import FreezePlan
 from core.models.methods import PLANNED
+from core.planning.designs import charts
 from core.planning.designs.base import Choices, Design, Pairs, named
 from core.planning.designs.found import Found
 
@@ -22,7 +23,8 @@ def arms(choices: Choices) -> Sequence[Arm]:
     found = [Arm(name=named(block), label=f"only {block}", x=index,
                  recipe=choices.recipe(PLANNED, plan=FreezePlan(frozen=tuple(b for b in body if b != block))))
              for index, block in enumerate(body)]
-    return [*found, Arm(name=EVERYTHING, label="everything", recipe=choices.recipe(PLANNED, plan=FreezePlan()))]
+    return [*found, Arm(name=EVERYTHING, label="everything", x=len(body),
+                        recipe=choices.recipe(PLANNED, plan=FreezePlan()))]
 
 
 def pairs(arms: Sequence[Arm]) -> Pairs:
@@ -50,5 +52,7 @@ def answer(found: Found) -> Answer:
 
 
 DESIGN = Design(name="block", question="Which single block matters?",
+                explains="Each block thawed by itself while all others stay frozen, beside everything thawed.",
                 paper="Lee et al. 2023, arXiv 2210.11466: which block to tune depends on the kind of shift.",
-                arms=arms, answer=answer, pairs=pairs)
+                arms=arms, answer=answer, fixed_methods=True, pairs=pairs,
+                charts=charts.along(x_title="The block that is thawed", joined=False, named=True))

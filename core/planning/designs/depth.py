@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from core.domain import freeze
 from core.domain.experiment import Answer, Arm
 from core.models.methods import FROZEN, PLANNED
+from core.planning.designs import charts
 from core.planning.designs.base import Choices, Design, Pairs
 from core.planning.designs.found import Found
 
@@ -70,5 +71,7 @@ def answer(found: Found) -> Answer:
 
 
 DESIGN = Design(name="depth", question="How deep to thaw?",
+                explains="The head alone, then one more block from the top at a time, until everything trains.",
                 paper="Yosinski et al. 2014, arXiv 1411.1792: features become less general layer by layer.",
-                arms=arms, answer=answer, pairs=pairs)
+                arms=arms, answer=answer, fixed_methods=True, pairs=pairs,
+                charts=charts.along(x_title="Blocks thawed from the top"))

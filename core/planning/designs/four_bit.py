@@ -33,5 +33,6 @@ def answer(found: Found) -> Answer:
 
 
 DESIGN = Design(name="four-bit", question="Does 4-bit cost me?",
+                explains="The same adapters on weights held in 16 and in 4 bits: same rank, rate and optimiser.",
                 paper="Dettmers et al. 2023, arXiv 2305.14314: NF4 with adapters recovers 16-bit fine-tuning.",
-                arms=arms, answer=answer)
+                arms=arms, answer=answer, fixed_methods=True)

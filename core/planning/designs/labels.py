@@ -13,8 +13,13 @@ from core.domain.run import Interval
 from core.metrics import Metric, Unit
 from core.models import methods as registry
 from core.models.methods import Method
+from core.planning import arms as looks
+from core.planning.designs import charts
 from core.planning.designs.base import Choices, Design, Pairs, named
 from core.planning.designs.found import Found
+from core.plots import experiment as plots
+from core.plots import palette
+from core.plots.theme import Chart
 
 LEVELS = 5
 LEAST_A_CLASS = 4
@@ -109,12 +114,8 @@ def curves(found: Found) -> dict[str, Curve]:
 def _curve(found: Found, method: str, own: Sequence[Arm]) -> Curve:
     scores = [score for arm in own if (score := found.score(arm.name)) is not None]
     return Curve(method=method, labels=tuple(float(arm.x or 0) for arm in own),
-                 errors=tuple(_error(found.metric, score.value) for score in scores),
+                 errors=tuple(_value(found.metric, score.value) for score in scores),
                  spreads=tuple(max(1e-6, (score.high - score.low) / (2 * 1.96)) for score in scores))
-
-
-def _error(metric: Metric, value: float) -> float:
-    return 1 - value if metric.unit is Unit.SHARE and metric.higher_is_better else value
 
 
 def multiplier(tuned: Curve, fresh: Curve, *, seed: int = 0) -> tuple[Interval, float, bool]:
@@ -169,6 +170,26 @@ def answer(found: Found) -> Answer:
                   high=times.high, details={"curves": laws, "at_labels": at, "beyond_measured": beyond})
 
 
+def drawn(found: Found) -> list[Chart]:
+    """Learning curves with the power laws fitted to them."""
+    there = {arm.recipe.method: arm for arm in found.arms}
+    said = {method: arm.label.rpartition(", ")[0] for method, arm in there.items()}
+    lines = charts.along(x_title="Labels", log=True, line=lambda found, arm: said[arm.recipe.method])(found)
+    for method, curve in curves(found).items():
+        if lines and len(curve.labels) > 1:
+            x = np.geomspace(curve.labels[0], 2 * curve.labels[-1], 40)
+            look = palette.arm(looks.index(there[method].recipe))
+            y = [_value(found.metric, curve.law.error(n)) for n in x]
+            plots.with_curve(lines[0], f"{said[method]}, power law", list(x), y, look)
+    return lines
+
+
+def _value(metric: Metric, error: float) -> float:
+    """The value of an error, and the error of a value."""
+    return 1 - error if metric.unit is Unit.SHARE and metric.higher_is_better else error
+
+
 DESIGN = Design(name="labels", question="How many labels do I need?",
+                explains="The pretrained model and one from scratch, with ever more labelled rows.",
                 paper="Hernandez et al. 2021, arXiv 2102.01293: pretraining multiplies the data there are.",
-                arms=arms, answer=answer, pairs=pairs)
+                arms=arms, answer=answer, takes_budgets=True, pairs=pairs, charts=drawn)

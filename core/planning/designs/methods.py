@@ -65,5 +65,6 @@ def best_of(found: Found, *, what: str, split: str = "test", among: Sequence[str
 
 
 DESIGN = Design(name="methods", question="Which method?",
+                explains="The same base model trained in several ways on the same rows, each with several seeds.",
                 paper="Biderman et al. 2024, arXiv 2405.09673: LoRA learns less and forgets less.",
-                arms=arms, answer=answer, pairs=pairs)
+                arms=arms, answer=answer, takes_budgets=True, pairs=pairs)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from core.domain.experiment import USUAL_RATE, Answer, Arm
 from core.models import methods as registry
+from core.planning.designs import charts
 from core.planning.designs.base import Choices, Design, Pairs, named, with_rate
 from core.planning.designs.found import Found
 
@@ -31,6 +32,18 @@ def pairs(arms: Sequence[Arm]) -> Pairs:
     """Each rate against its method's usual one."""
     usual = {arm.recipe.method: arm.name for arm in arms if arm.name.endswith("-rate1")}
     return [(arm.name, usual[arm.recipe.method]) for arm in arms if arm.name != usual[arm.recipe.method]]
+
+
+def line(found: Found, arm: Arm) -> str:
+    return arm.label.rpartition(" at ")[0]
+
+
+def chosen(found: Found) -> list[str]:
+    """Of each method, the arm that validation rows find best."""
+    best: dict[str, str] = {}
+    for arm in found.ranked("validation"):
+        best.setdefault(arm.recipe.method, arm.name)
+    return list(best.values())
 
 
 def answer(found: Found) -> Answer:
@@ -66,5 +79,8 @@ def answer(found: Found) -> Answer:
 
 
 DESIGN = Design(name="rate", question="Which learning rate?",
+                explains="Each method at rates from a tenth to ten times its usual one; validation rows choose.",
                 paper="Mosbach et al. 2021, arXiv 2006.04884: unstable fine-tuning is mostly a matter of the rate.",
-                arms=arms, answer=answer, pairs=pairs, sweeps_rates=True)
+                arms=arms, answer=answer, pairs=pairs, sweeps_rates=True,
+                charts=charts.along(x_title="Learning rate", log=True, line=line, chosen=chosen,
+                                    splits=("test", "validation")))

@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from core.domain.experiment import Answer, Arm
 from core.metrics import Unit
 from core.models.methods import SIXTEEN_BIT
+from core.planning import arms as looks
 from core.planning.designs.base import Choices, Design, Pairs, named
 from core.planning.designs.found import Found
+from core.plots import experiment as plots
+from core.plots import palette
+from core.plots.theme import Chart
 
 
 def arms(choices: Choices) -> Sequence[Arm]:
@@ -48,6 +52,18 @@ def answer(found: Found) -> Answer:
     return Answer(sentence=" ".join(sentences), value=first[0], low=first[1], high=first[2])
 
 
+def drawn(found: Found) -> list[Chart]:
+    """A dot a seed."""
+    values = {arm.label: [found.metric.value(each) for _, each in sorted(found.rows[arm.name]["test"].items())]
+              for arm in found.arms}
+    if not values:
+        return []
+    return [plots.seeds(values, {arm.label: palette.arm(looks.index(arm.recipe)) for arm in found.arms},
+                        metric=found.metric, split="test", title=f"{found.metric.heading('test')} of each seed, on the "
+                                                                 "same rows")]
+
+
 DESIGN = Design(name="seeds", question="What did seeds alone change?",
+                explains="One recipe, repeated with nothing changed but the seed.",
                 paper="Dodge et al. 2020, arXiv 2002.06305: seeds alone move small fine-tuning runs by points.",
-                arms=arms, answer=answer, pairs=no_pairs, seeds=5)
+                arms=arms, answer=answer, pairs=no_pairs, seeds=5, charts=drawn)

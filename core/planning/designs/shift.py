@@ -10,9 +10,11 @@ from core.domain.dataset import Split
 from core.domain.experiment import Answer, Arm
 from core.errors import RecipeError
 from core.models import methods
+from core.planning.designs import charts
 from core.planning.designs.base import Choices, Design, named
 from core.planning.designs.found import Found
 from core.planning.designs.methods import best_of
+from core.plots.theme import Chart
 
 
 def arms(choices: Choices) -> Sequence[Arm]:
@@ -38,6 +40,11 @@ def answer(found: Found) -> Answer:
     return dataclasses.replace(said, sentence=start + said.sentence, details={**said.details, "lost": lost})
 
 
+def drawn(found: Found) -> list[Chart]:
+    return charts.dots(found, ("shift", "test"))
+
+
 DESIGN = Design(name="shift", question="Will it survive the shift?",
+                explains="Methods that move the features by nothing, little and much, judged on another domain's rows.",
                 paper="Kumar et al. 2022, arXiv 2202.10054: fine-tuning can distort features and lose under shift.",
-                arms=arms, answer=answer)
+                arms=arms, answer=answer, charts=drawn)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.domain.run import JobKind, Run
 from pages._ui import shell, start
-from pages._ui.experiment import actions, results, rows
+from pages._ui.experiment import actions, answer, results, rows
 from pages._ui.runs import run_list
 
 
@@ -25,6 +25,7 @@ def one(ws: str) -> None:
     actions.bar(ws, experiment, members)
     if all(run.status.final for run in members):
         actions.next_steps(members)
+    answer.panel(ws, id, members)
     rows.panel(ws, rows.Group(experiment=id), members)
     if any(shell.api().runs.has_result(run) for run in members):
         st.header("Results", anchor=results.ANCHOR, divider="gray")

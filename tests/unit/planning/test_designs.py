@@ -243,3 +243,18 @@ def test_the_rate_that_stands_for_an_arm_is_validation_s_choice() -> None:
     by_rate = {1.0: {"validation": {0: bad}, "test": {0: good}}, 3.0: {"validation": {0: good}, "test": {0: bad}}}
     assert analysis.chosen_rate(by_rate) == 3.0
     assert analysis.chosen_rate({1.0: {"test": {0: bad}}, 3.0: {"test": {0: good}}}) == 1.0
+
+
+def test_every_design_draws_what_it_found(choices: Choices) -> None:
+    for name, design in designs.REGISTRY.items():
+        if name == "base":
+            continue
+        laid = experiment(design, choices)
+        found = results(laid, lambda arm: 0.8 + 0.01 * (hash(arm.name) % 5), shift=lambda arm: 0.7)
+        charts = design.charts(found)
+        assert charts and all(chart.title and chart.alt.startswith(chart.title) for chart in charts), name
+        drawn = {round(float(y), 6) for chart in charts for trace in chart.figure.data
+                 for y in [*(trace.y or ()), *(trace.x or ())]}
+        assert {round(found.value(arm.name), 6) for arm in laid.arms} <= drawn or name == "seeds", name
+        empty = dataclasses.replace(found, rows={})
+        assert not design.charts(empty), "nothing is drawn of nothing"

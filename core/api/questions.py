@@ -1,0 +1,158 @@
+"""Questions: designs laid out, started as one experiment, and answered from its runs; for pages and commands alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core import values
+from core.analysis import experiment as analysis
+from core.api.data import Data
+from core.api.desk import Desk
+from core.api.experiments import Experiments, checked_name
+from core.api.models import Models
+from core.domain import codec, resolve
+from core.domain.experiment import Answer, Experiment, Planned
+from core.domain.recipe import Recipe
+from core.domain.run import Result, Run
+from core.errors import NotFoundError, RecipeError
+from core.metrics import Judged
+from core.planning import designs
+from core.planning.designs import Choices, Design
+from core.planning.designs.base import expanded, rates_of
+from core.planning.designs.base import experiment as laid_out
+from core.planning.designs.found import Found
+
+Folders = Mapping[tuple[str, float, int], Path]
+"""Arm, rate and seed -> the folder of that run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an experiment will be."""
+
+    design: Design
+    experiment: Experiment
+    runs: tuple[Planned, ...]
+    seconds: float | None
+    """One after another, without downloads; None where nothing is known of the device."""
+    memory_bytes: int
+    """Of the run that needs most; 0 where nothing is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """An experiment of a design, as far as its runs are done."""
+
+    design: Design
+    experiment: Experiment
+    planned: int
+    done: int
+    found: Found | None
+    """None before a run has test predictions."""
+    document: dict[str, Any]
+
+    @property
+    def answer(self) -> Answer | None:
+        return self.design.answer(self.found) if self.found is not None else None
+
+
+def read(design: Design, experiment: Experiment, folders: Folders) -> tuple[Found | None, dict[str, Any]]:
+    """What these runs found, and the same as one JSON document. None before a run has test predictions."""
+    arms, rows, rates = [], {}, {}
+    for arm in experiment.arms:
+        by_rate: dict[float, dict[str, dict[int, Judged]]] = {}
+        results: dict[float, list[Result]] = {}
+        for rate in rates_of(arm, experiment.rates):
+            own = {seed: folder for seed in experiment.seeds
+                   if (folder := folders.get((arm.name, rate, seed))) is not None}
+            by_rate[rate] = analysis.rows(own)
+            read_ones = (values.read(folder / "result.json", Result) for folder in own.values())
+            results[rate] = [result for result in read_ones if result is not None]
+        chosen = analysis.chosen_rate(by_rate)
+        rows[arm.name], rates[arm.name] = by_rate[chosen], chosen
+        scores = {rate: analysis.validation_score(splits) for rate, splits in by_rate.items()}
+        arms.append(analysis.arm_document(arm, experiment, rows=by_rate[chosen], rate=chosen, results=results[chosen],
+                                          rates=scores))
+    metric = design.decides([each.name for each in analysis.deciding(rows)])
+    report: dict[str, Any] = {"design": design.name, "question": design.question, "paper": design.paper,
+                              "seeds": list(experiment.seeds), "runs": experiment.runs, "arms": arms,
+                              "metric": metric and metric.name, "comparisons": []}
+    if metric is None:
+        nothing = Answer(sentence="No run has test predictions, so that there is no answer.")
+        return None, report | {"answer": codec.to_json(nothing)}
+    found = Found(experiment=experiment, metric=metric, rows=rows, rates=rates, pairs=design.pairs(experiment.arms))
+    report["comparisons"] = [{**codec.to_json(each), "metric": metric.name} for each in found.compared]
+    return found, report | {"answer": codec.to_json(design.answer(found))}
+
+
+class Questions:
+    """Designs of a workspace."""
+
+    def __init__(self, desk: Desk, *, data: Data, models: Models, experiments: Experiments) -> None:
+        self._desk = desk
+        self._data = data
+        self._models = models
+        self._experiments = experiments
+
+    def plan(self, ws: str, design: str, *, dataset: str, models: Sequence[str], methods: Sequence[str] = (),
+             budgets: Sequence[int | None] = (), rates: Sequence[float] = (), effort: str = "quick",
+             seeds: int = 0) -> Plan:
+        """Lay out a design; works before a bundled dataset or model is here.
+
+        seeds: 0 = the design's own. Raises RecipeError where the design does not fit, NotFoundError for a dataset or
+        model of which nothing is known yet.
+        """
+        chosen = designs.get(design)
+        there = self._data.expected(ws, dataset)
+        facts = [self._models.facts(model) for model in models]
+        if there is None or None in facts or not facts:
+            raise NotFoundError("Nothing is known yet of this dataset or base model.",
+                                why="It was never fetched.", remedy="Fetch it on the Train page first.")
+        device = self._models.device()
+        choices = Choices(dataset=dataclasses.replace(there, id=dataset), methods=tuple(methods),
+                          models=tuple(each for each in facts if each is not None), budgets=tuple(budgets),
+                          rates=tuple(rates), effort=effort, device=device)
+        for known in choices.models:
+            if there.task not in known.tasks:
+                raise RecipeError(f"{known.id} cannot learn from {there.name}.",
+                                  why=f"The dataset is for {there.task.value}.",
+                                  remedy="Choose a base model for that.")
+        found = laid_out(chosen, choices, seeds=range(seeds))
+        runs = expanded(found)
+        recipes = [each.recipe for each in runs]
+        memory = [estimate.memory.total for recipe in recipes
+                  if (estimate := self._experiments.estimate(ws, recipe)) is not None]
+        return Plan(design=chosen, experiment=found, runs=tuple(runs), seconds=self._experiments.seconds(ws, recipes),
+                    memory_bytes=max(memory, default=0))
+
+    def start(self, ws: str, plan: Plan, *, name: str) -> list[str]:
+        """Queue its runs as one experiment; all are checked first, then all are queued or none."""
+        return self._experiments.submit(ws, [each.recipe for each in plan.runs], name=checked_name(name),
+                                        asked=plan.experiment)
+
+    def of(self, ws: str, id: str) -> Question | None:
+        """An experiment's question and what its runs say of it so far; None where no design laid it out."""
+        experiment = self._experiments.get(ws, id).asked
+        if experiment is None or experiment.design not in designs.REGISTRY:
+            return None
+        design = designs.get(experiment.design)
+        folders = self._folders(experiment, self._experiments.runs(ws, id))
+        found, document = read(design, experiment, folders)
+        return Question(design=design, experiment=experiment, planned=experiment.runs, done=len(folders), found=found,
+                     document=document)
+
+    def _folders(self, experiment: Experiment, runs: Sequence[Run]) -> Folders:
+        """The runs that have a result, by the arm, rate and seed whose recipe they are."""
+        done = {_key(run.recipe): Path(run.folder) for run in runs
+                if run.recipe is not None and (Path(run.folder) / "result.json").is_file()}
+        return {(each.arm, each.rate, each.seed): done[key] for each in expanded(experiment)
+                if (key := _key(each.recipe)) in done}
+
+
+def _key(recipe: Recipe) -> str:
+    """Equal for a recipe before and after a device decided what it left open."""
+    return recipe.replace(precision=resolve.AUTO, optimizer=resolve.AUTO).digest()

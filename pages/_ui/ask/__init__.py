@@ -1,0 +1,1 @@
+"""The page *Ask*: a question, the runs that can settle it, and their start."""

@@ -1,0 +1,119 @@
+"""A question chosen, its arms and its cost before the start, and the start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from core.domain.dataset import Task
+from core.planning import designs
+from core.plots.numbers import about, size
+from pages._ui import shell
+from pages._ui.experiment import actions
+from pages._ui.train import form
+from pages._ui.words import word
+
+if TYPE_CHECKING:
+    from core.api import Plan
+
+ASKS_SEVERAL_MODELS = ("base",)
+
+
+def page(ws: str) -> None:
+    """Everything below the title."""
+    api = shell.api()
+    names = list(designs.REGISTRY)
+    name = str(st.radio("Question", names, key="ask_design", persist_state="session",
+                        format_func=lambda name: designs.REGISTRY[name].question,
+                        captions=[designs.REGISTRY[name].explains for name in names]))
+    design = designs.get(name)
+    st.caption(f":material/menu_book: {shell.escape(design.paper)}")
+    left, right = st.columns(2)
+    with left:
+        dataset = form.dataset(ws)
+        shell.link("data", "Bring your own data", icon=":material/upload_file:")
+        task = form.task_of(ws, dataset)
+    with right:
+        models = _models(task) if name in ASKS_SEVERAL_MODELS else [form.model(task)]
+    if not all(models) or not models:
+        shell.empty("Choose a base model.")
+        shell.stop()
+    unknown = [model for model in models if api.models.facts(model) is None]
+    if unknown or api.data.expected(ws, dataset) is None:
+        form.fetch_first(ws, unknown[0] if unknown else models[0])
+        shell.stop()
+    chosen = _settings(ws, name, dataset, models[0], task)
+    with shell.guarded():
+        plan = api.questions.plan(ws, name, dataset=dataset, models=models, **chosen)
+        _say(plan)
+        for model in models:
+            form.to_fetch(ws, model, dataset)
+        _start(ws, plan, dataset, models)
+
+
+def _models(task: Task) -> list[str]:
+    """Several base models for this task."""
+    fitting = {model.id: model.name for model in shell.api().models.bundled() if task in model.tasks}
+    return [str(id) for id in st.multiselect(
+        "Base models", list(fitting), default=list(fitting)[:2], format_func=lambda id: fitting.get(id, id),
+        key=f"ask_models_{task.value}", accept_new_options=True,
+        help=f"{word('base model')} Type the id of any other.")]
+
+
+def _settings(ws: str, name: str, dataset: str, model: str, task: Task) -> dict[str, Any]:
+    """Methods, seeds, effort and budgets; what the design decides itself stays empty."""
+    api, design = shell.api(), designs.get(name)
+    facts = api.models.facts(model)
+    labels = {choice.name: choice.label for choice in api.models.methods(facts, task) if choice.reason is None} \
+        if facts is not None else {}
+    left, right = st.columns(2)
+    with left:
+        effort = form.effort(key="ask_effort", default="quick")
+    with right:
+        seeds = int(st.number_input("Seeds", 1, 20, design.seeds, key=f"ask_seeds_{name}", help=word("seed")))
+        if seeds == 1:
+            st.caption(":material/warning: One seed says nothing about what another would give.")
+    methods: list[str] = []
+    budgets: tuple[int | None, ...] = ()
+    with st.expander("Methods and label budgets", icon=":material/tune:"):
+        if not design.fixed_methods:
+            methods = [str(each) for each in st.multiselect(
+                "Methods", list(labels), format_func=lambda each: labels.get(each, each), key=f"ask_methods_{name}",
+                help="Empty: the ones that the question is usually asked of.", placeholder="the usual ones")]
+        if design.takes_budgets:
+            picked = st.multiselect("Label budgets (training + validation)", ["all", "32", "128", "512"],
+                                    accept_new_options=True, key=f"ask_budgets_{name}", placeholder="the usual ones",
+                                    help=f"{word('label budget')} Type any other number.")
+            found = api.experiments.budgets(ws, dataset, picked) if picked else None
+            for problem in found.problems if found else ():
+                st.error(shell.escape(problem), icon=":material/error:")
+            budgets = found.values if found else ()
+        if design.fixed_methods and not design.takes_budgets:
+            st.caption("This question decides both itself.")
+    return {"methods": methods, "budgets": budgets, "effort": effort, "seeds": seeds}
+
+
+def _say(plan: Plan) -> None:
+    """The arms, how many runs they make, and what these take."""
+    st.header("Before the start")
+    experiment, seeds = plan.experiment, len(plan.experiment.seeds)
+    st.dataframe([{"Arm": arm.label, "Runs": seeds} for arm in experiment.arms], hide_index=True,
+                 height=min(35 * (len(experiment.arms) + 1) + 3, 400))
+    time = about(plan.seconds) if plan.seconds is not None else "a time that is not known before the device is measured"
+    memory = f", at most {size(plan.memory_bytes)} of memory at once" if plan.memory_bytes else ""
+    st.markdown(f":material/schedule: **{len(experiment.arms)} arms × {seeds} seed{'s' * (seeds > 1)} = "
+                f"{len(plan.runs)} run{'s' * (len(plan.runs) > 1)}, {time} in all**, one after another{memory}.",
+                help="Tokens, features of the frozen model and frozen lower blocks are computed once for all runs that "
+                     "share them. The time can be off by a factor of two.")
+
+
+def _start(ws: str, plan: Plan, dataset: str, models: list[str]) -> None:
+    api = shell.api()
+    api.experiments.check_room(ws, len(plan.runs))
+    there = api.data.expected(ws, dataset)
+    title = f"{plan.design.question} {there.name if there else dataset}, {form.model_name(models[0])}"
+    name = st.text_input("Name of the experiment", value=title, key=f"ask_name_{plan.design.name}_{title}")
+    if st.button(f"Start {len(plan.runs)} run{'s' * (len(plan.runs) > 1)}", type="primary",
+                 icon=":material/play_arrow:", key="ask_start"):
+        actions.started(ws, api.questions.start(ws, plan, name=name or ""), by="ask")

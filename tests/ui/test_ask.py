@@ -1,0 +1,79 @@
+"""The page *Ask* and what an experiment that asks a question says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.api import Thaw
+from core.domain.dataset import Dataset
+from core.domain.model import ModelFacts
+from core.domain.run import Status
+from core.planning import designs
+from core.settings import Settings
+from core.store import Store
+from tests.conftest import WORKSPACE
+from tests.ui.conftest import put_results, shown
+
+
+@pytest.fixture
+def asked(app: Callable[..., AppTest], dataset: Dataset, facts: ModelFacts) -> AppTest:
+    return app("ask", dataset=dataset.id)
+
+
+def test_every_question_lays_out_its_runs_or_says_why_not(asked: AppTest) -> None:
+    for name, design in designs.REGISTRY.items():
+        asked.radio(key="ask_design").set_value(name).run()
+        assert not asked.exception and design.question in asked.radio(key="ask_design").options
+        if name == "shift":
+            assert "no rows of another domain" in asked.error[0].value
+        elif name != "base":
+            assert not asked.error and f"× {design.seeds} seeds" in shown(asked)
+            assert asked.button(key="ask_start").label.startswith("Start ")
+
+
+def test_one_seed_is_named_as_such_before_the_start(asked: AppTest) -> None:
+    assert "One seed" not in shown(asked)
+    asked.number_input(key="ask_seeds_methods").set_value(1).run()
+    assert "One seed says nothing" in shown(asked)
+
+
+def test_a_question_is_started_as_one_experiment_and_answered_as_its_runs_end(
+        asked: AppTest, app: Callable[..., AppTest], settings: Settings, dataset: Dataset) -> None:
+    asked.multiselect(key="ask_methods_methods").set_value(["probe", "full"]).run()
+    asked.number_input(key="ask_seeds_methods").set_value(2).run()
+    assert "2 arms × 2 seeds = 4 runs" in shown(asked)
+    asked.button(key="ask_start").click().run()
+    api, store = Thaw(settings), Store(settings)
+    [experiment] = api.experiments.all(WORKSPACE)
+    assert experiment.asked is not None and experiment.asked.design == "methods"
+    assert experiment.name.startswith("Which method?")
+    waiting = app("experiment", experiment=experiment.id)
+    assert not waiting.exception and "0 of 4 runs have results" in waiting.info[0].value
+    for number, run in enumerate(api.experiments.runs(WORKSPACE, experiment.id)):
+        claim = store.queue.claim(supervisor="test", host="test", slots=1)
+        assert claim is not None and claim.run.id == run.id and run.recipe is not None
+        put_results(Path(run.folder), dataset, wrong=8 * (run.recipe.method == "probe"))
+        store.queue.finish(run.id, fence=claim.fence, status=Status.DONE)
+        if number == 2:
+            part = app("experiment", experiment=experiment.id)
+            assert "So far, with 3 of 4 runs" in part.info[0].value
+    at = app("experiment", experiment=experiment.id)
+    assert not at.exception and "is best, with" in at.success[0].value and "over 2 seeds" in at.success[0].value
+    assert "Linear probe" in shown(at) and "p, corrected" in shown(at)
+    said = api.questions.of(WORKSPACE, experiment.id)
+    assert said is not None and said.done == said.planned == 4 and not said.document["arms"][0]["rates"]
+    assert at.get("plotly_chart"), "the chart of the question"
+
+
+def test_an_experiment_without_a_question_has_no_answer(app: Callable[..., AppTest], ended: object,
+                                                        settings: Settings) -> None:
+    api = Thaw(settings)
+    [experiment] = api.experiments.all(WORKSPACE)
+    assert experiment.asked is None and api.questions.of(WORKSPACE, experiment.id) is None
+    at = app("experiment", experiment=experiment.id)
+    assert not at.exception and not {header.value for header in at.header} & {
+        design.question for design in designs.REGISTRY.values()}
