@@ -91,5 +91,5 @@ def _download(question: Question) -> None:
                  "labels": arm["budget"] or "all", "x": arm["x"], "rate": arm["rate"]}
         lines += [about | {"split": split, "metric": metric} | scores[metric] | arm["cost"]
                   for split, scores in arm["metrics"].items() if metric in scores]
-    st.download_button("Numbers as CSV", records_to_csv(lines), file_name=f"{question.design.name}.csv", mime="text/csv",
-                       icon=":material/download:", key="answer_csv")
+    st.download_button("Numbers as CSV", records_to_csv(lines), file_name=f"{question.design.name}.csv",
+                       mime="text/csv", icon=":material/download:", key="answer_csv")
