@@ -47,7 +47,7 @@ def along(*, x_title: str, log: bool = False, joined: bool = True, named: bool =
             marks = [mark(found, arm, split, line=line(found, arm) if line else "", chosen=arm.name in ringed)
                      for arm in found.experiment.arms if arm.x is not None and found.rows.get(arm.name, {}).get(split)]
             if marks:
-                ticks = {each.x: each.label for each in marks} if named else None
+                ticks = {each.x: each.label if named else f"{each.x:,g}" for each in marks} if named or log else None
                 charts.append(plots.along(
                     marks, title=f"{found.metric.heading(split)} by {x_title[:1].lower()}{x_title[1:]}, {how(found)}",
                     x_title=x_title + (" (log scale)" if log else ""), y_title=found.metric.heading(split), log=log,

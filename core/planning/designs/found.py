@@ -130,6 +130,8 @@ class Found:
 
     def gap(self, found: Interval, *, signed: bool = False) -> str:
         """A difference with its interval: `2.1 points of accuracy (95 % interval 0.8 to 3.4)`."""
+        if found.value == found.low == found.high == 0:
+            return f"none in {self.metric.label} (every row is answered alike)"
         share = self.metric.unit is Unit.SHARE
         factor, digits = (100.0, 1) if share else (1.0, 3)
         value, low, high = (factor * each for each in (found.value, found.low, found.high))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from core.domain.experiment import USUAL_RATE, Answer, Arm
@@ -40,10 +41,17 @@ def line(found: Found, arm: Arm) -> str:
 
 def chosen(found: Found) -> list[str]:
     """Of each method, the arm that validation rows find best."""
-    best: dict[str, str] = {}
-    for arm in found.ranked("validation"):
-        best.setdefault(arm.recipe.method, arm.name)
-    return list(best.values())
+    return [best.name for best in _best(found).values()]
+
+
+def _best(found: Found) -> dict[str, Arm]:
+    """Method -> the arm with the best validation score; of equal ones the nearest to the usual rate."""
+    usual = {arm.recipe.method: arm.x or 1.0 for arm in found.experiment.arms if arm.name.endswith("-rate1")}
+    best: dict[str, Arm] = {}
+    there = sorted(found.ranked("validation"), key=lambda arm: abs(math.log((arm.x or 1.0) / usual[arm.recipe.method])))
+    for arm in sorted(there, key=lambda arm: -found.merit(arm.name, "validation")):
+        best.setdefault(arm.recipe.method, arm)
+    return best
 
 
 def answer(found: Found) -> Answer:
@@ -55,7 +63,7 @@ def answer(found: Found) -> Answer:
         usual = next((arm for arm in own if arm.name.endswith("-rate1")), None)
         if usual is None or len(own) < 2:
             continue
-        best = own[0]
+        best = _best(found)[method]
         details[method] = {"chosen": best.x, "usual": usual.x,
                            "validation": {f"{arm.x:g}": found.value(arm.name, "validation") for arm in own}}
         edge = best.x in (min(arm.x or 0 for arm in own), max(arm.x or 0 for arm in own))

@@ -178,6 +178,16 @@ def test_the_rate_is_chosen_on_validation_rows_whatever_test_rows_say(choices: C
     assert other.details["lora"] == said.details["lora"]
 
 
+def test_of_equal_validation_scores_the_usual_rate_is_kept(choices: Choices) -> None:
+    laid = experiment(designs.get("rate"), dataclasses.replace(choices, methods=("lora",), rates=(0.1, 10.0)))
+    same = {"validation": {0: judged(0.8, 1)}, "test": {0: judged(0.8, 2)}}
+    found = Found(experiment=laid, metric=METRICS["accuracy"], rows={arm.name: same for arm in laid.arms},
+                  pairs=designs.get("rate").pairs(laid.arms))
+    said = designs.get("rate").answer(found)
+    assert "choose the usual rate" in said.sentence and said.details["lora"]["chosen"] == said.details["lora"]["usual"]
+    assert "answered alike" in found.gap(found.compared[0].difference)
+
+
 def test_who_leads_beyond_the_domain(choices: Choices) -> None:
     laid = experiment(designs.get("shift"), choices)
     said = designs.get("shift").answer(results(
