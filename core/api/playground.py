@@ -14,7 +14,7 @@ from core.api.models import Models
 from core.api.runs import Runs
 from core.data import conversations
 from core.data.conversations import Turn
-from core.domain.dataset import Content, Shape, Task
+from core.domain.dataset import Content, Role, Shape, Task
 from core.domain.model import Weights
 from core.domain.run import JobKind, Run
 from core.domain.side import Side, Which
@@ -101,6 +101,21 @@ class Playground:
     def stop(self, handle: str) -> None:
         """Stop answering; what was said stays."""
         client.cancel(handle, self._desk.settings)
+
+    def text_column(self, ws: str, id: str, path: Path) -> tuple[str, tuple[str, ...]]:
+        """(the column of the training data that an uploaded table lacks, the columns it has instead, the likeliest to
+        hold texts first); ("", ()) where it is there. Raises DataError for a table that cannot be read."""
+        from core.data import limited_preview, new_columns, new_rows
+
+        self._check_upload(ws, path)
+        new_rows.refuse_pictures(path, self._desk.settings)
+        found = limited_preview.preview(path, settings=self._desk.settings)
+        if found.format.startswith("Text,"):
+            return "", ()
+        source = new_rows.source_of(Path(self._runs.get(ws, id).folder), self._desk.settings, ws)
+        lacks = new_columns.missing(found.columns, source)
+        likely = sorted(found.columns, key=lambda name: found.roles.get(name) != Role.TEXT)
+        return (lacks, tuple(likely)) if lacks else ("", ())
 
     def predict_file(self, ws: str, id: str, path: Path, *, text: str = "") -> str:
         """Answer every row of an upload with the tuned model of a run, in a worker; returns the job's id. text: its

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from core.domain.dataset import Content, RowSource
 from core.domain.side import Side, Which
 from core.errors import DataError, RecipeError
 from core.serving import side_names
+from core.serving.question import check_filled, check_readable
 from core.serving.side_names import run_folder as run_folder
 from core.settings import Settings
 
@@ -39,28 +39,20 @@ def predict(args: Namespace, settings: Settings) -> int:
     side = sides[0]
     run_dir = side.folder
     rows = new_rows(args.input, run_dir, text=args.text, settings=settings, workspace=args.workspace)
-    for note in rows.notes:
-        output.say(f"Note: {note}")
     output.quiet_libraries()
-    from safetensors import SafetensorError
+    from core.serving import rows as serving
 
-    from core.training import artifact
-
-    try:
-        model = artifact.load(side, settings=settings)
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise DataError(f"The model in {run_dir / 'artifact'} cannot be loaded.",
-                        why=f"A file of it is damaged ({str(error)[:160]}).",
-                        remedy="Restore the folder from a copy, or train the run again.") from error
-    said = rows.key == "text" and rows.name == TYPED and not model.task.card.new_head
-    answers = model.answers(rows.content) if said else model.predict(rows.content)
+    found = serving.of(side, rows.content, settings, goes_on=_typed(rows))
+    answers, notes = found.answers, [*rows.notes, *found.notes]
+    for note in notes:
+        output.say(f"Note: {note}")
     if args.json:
         turned = {} if args.strength is None else {"strength": side.point or side.strength}
         output.document({"run": run_dir.name, "side": side_names.spoken(side), **turned, "input": rows.name,
                          "rows_read": rows.rows_read,
                          "predictions": [_answer(rows, at, answer) for at, answer in enumerate(answers)],
-                         "left_out": rows.left_out, "notes": rows.notes})
-    elif said:
+                         "left_out": rows.left_out, "notes": notes})
+    elif answers and "answer" in answers[0]:
         print(answers[0]["answer"] + ("" if answers[0]["ended"] else " …"))
     else:
         _print(rows, answers)
@@ -75,7 +67,7 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
     output.quiet_libraries()
     from core.serving import rows as serving
 
-    said = [serving.of(side, rows.content, settings, goes_on=rows.key == "text" and rows.name == TYPED)
+    said = [serving.of(side, rows.content, settings, goes_on=_typed(rows))
             for side, rows in zip(sides, read, strict=True)]
     digests = [found.digest for found in said]
     same = [[at for at, other in enumerate(digests) if other == digest] for digest in dict.fromkeys(digests)]
@@ -83,7 +75,8 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
     if args.json:
         output.document({"input": read[0].name, "same_to_the_last_bit": same, "sides": [
             {"run": side.folder.name, "side": side_names.spoken(side), "precision": found.precision,
-             "files": found.files, "rows_read": rows.rows_read, "left_out": rows.left_out, "notes": rows.notes,
+             "files": found.files, "rows_read": rows.rows_read, "left_out": rows.left_out,
+             "notes": [*rows.notes, *found.notes],
              "predictions": [_answer(rows, at, answer) for at, answer in enumerate(found.answers)]}
             for side, rows, found in zip(sides, read, said, strict=True)]})
         return 0
@@ -91,7 +84,7 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
         print(f"== {side.folder.name}, {side_names.spoken(side)} ({found.precision})")
         for file in found.files:
             print(f"   {file.sha256}  {file.name}")
-        for note in rows.notes:
+        for note in (*rows.notes, *found.notes):
             output.say(f"Note: {note}")
         if found.answers and "answer" in found.answers[0]:
             print(found.answers[0]["answer"] + ("" if found.answers[0]["ended"] else " …"))
@@ -101,6 +94,11 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
         print("The same to the last bit: "
               + ", ".join(f"{sides[at].folder.name} {side_names.spoken(sides[at])}" for at in group))
     return 0
+
+
+def _typed(rows: NewRows) -> bool:
+    """Whether the input is a text, and no file."""
+    return rows.key == "text" and rows.name == TYPED
 
 
 def _turned(sides: list[Side], wanted: str | None) -> list[Side]:
@@ -122,13 +120,14 @@ def new_rows(name: str, run_dir: Path, *, text: str | None, settings: Settings, 
     from core.data import new_rows as reader
 
     task, source = values.recipe(run_dir).task, reader.source_of(run_dir, settings, workspace)
-    if not name.strip():
-        raise DataError("There is nothing to predict.", why="The input is empty.", remedy="Give a text or a file.")
+    check_filled(name)
     path = Path(name).expanduser()
     try:
         is_file = path.exists()
     except (OSError, ValueError):                                    # longer than a path may be: a text
         is_file = False
+    if is_file and task.content is Content.TEXT:
+        reader.refuse_pictures(path, settings)
     if is_file and task.content is Content.TEXT and not task.labelled and source is not None and (
             found := _conversations(path, source, settings)):
         return found
@@ -140,6 +139,7 @@ def new_rows(name: str, run_dir: Path, *, text: str | None, settings: Settings, 
                                "taken as a text.)")
     if task.content is Content.PICTURE:
         raise reader.not_a_picture(name)
+    check_readable(name)
     return reader.NewRows(name=TYPED, rows_read=1, row=(1,), content=[name], shown=[name], key="text")
 
 

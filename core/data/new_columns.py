@@ -57,6 +57,14 @@ def text_table(table: Table, source: RowSource | None, text: str | None) -> Foun
     return Found(text=joined, ids=_ids(table, source, actual), notes=tuple(notes))
 
 
+def missing(columns: Sequence[str], source: RowSource | None) -> str:
+    """The name that a table's text column must have, where none of these columns has it; empty where one does."""
+    names = source.named(Role.TEXT) if source is not None and not source.by_folder else ()
+    name = names[0] if names else "text"
+    known = any(_folded(column) == _folded(name) for column in columns) or (not names and len(columns) == 1)
+    return "" if known else name
+
+
 def _wanted(source: RowSource, template: str | None) -> tuple[str, ...]:
     """Columns that make the text, in the order of the training file."""
     names = source.named(Role.TEXT, Role.SECOND_TEXT)
@@ -84,7 +92,7 @@ def _find(table: Table, name: str, wanted: Sequence[str], source: RowSource, *, 
         why += " Its first row looks like data, not like column names."
     raise DataError(f"{table.name} has no column {name!r} to read texts from.", why=why,
                     remedy=f"Name the column {name!r} in the first row as in the training data, or say which column "
-                           "holds the text with --text.")
+                           "holds the text (on the command line with --text).")
 
 
 def _check_positions(table: Table, source: RowSource) -> None:
@@ -109,7 +117,7 @@ def _of_no_name(table: Table, text: str | None) -> str:
     if proposed is not None and proposed[1].evidence.startswith("it is named"):
         return proposed[0]
     raise DataError(f"{table.name} has no column 'text'.", why=f"Its columns are: {roles.listed(table)}.",
-                    remedy="Say which column holds the text with --text.")
+                    remedy="Say which column holds the text (on the command line with --text).")
 
 
 def _ids(table: Table, source: RowSource | None, taken: Sequence[str]) -> list[str | None] | None:

@@ -15,7 +15,7 @@ from core import values
 from core.data import encodings, tables
 from core.data import source as sources
 from core.data.new_columns import text_table
-from core.data.pictures.decode import CUT_OFF, SHOWN
+from core.data.pictures.decode import CUT_OFF, FIRST_FRAME, SHOWN
 from core.data.pictures.depth import describe
 from core.data.pictures.source import PictureSource, is_picture
 from core.data.readers import folders, pictures
@@ -73,6 +73,10 @@ def read(path: Path, *, source: RowSource | None, task: Task, text: str | None, 
     if not found.rows_read:
         raise DataError(f"{found.name} has nothing to predict.", why="It has no rows.",
                         remedy="Choose a file with at least one row.")
+    if found.rows_read == 1 and found.left_out[0].file == found.name:  # a single picture
+        reason = found.left_out[0].reason.removeprefix("the picture cannot be used: ")
+        raise DataError(f"The picture {found.name} cannot be used.", why=f"{reason[:1].upper()}{reason[1:]}.",
+                        remedy="Save it again as PNG or JPEG, or choose another picture.")
     first = "; ".join(f"row {item.row}{f' ({item.file})' if item.file else ''}: {item.reason}"
                       for item in found.left_out[:3])
     raise DataError(f"No row of {found.name} can be predicted.", remedy="Mend these rows, or choose another file.",
@@ -93,6 +97,12 @@ def source_of(run_dir: Path, settings: Settings, workspace: str = "") -> RowSour
                 dataset := library.find(recipe.dataset, settings=settings, workspace=place)):
             return dataset.row_source
     return None
+
+
+def refuse_pictures(path: Path, settings: Settings) -> None:
+    """Raises DataError where the file or folder holds pictures."""
+    tables.check_size(path, settings)
+    _refuse_pictures(path, _source(path, settings))
 
 
 # -- what a path holds -------------------------------------------------------------------------------------------------
@@ -124,11 +134,7 @@ def _source(path: Path, settings: Settings) -> Source | None:
 
 def _texts(path: Path, opened: Source | None, source: RowSource | None, text: str | None,
            settings: Settings) -> NewRows:
-    if opened is not None and tables.mostly_pictures(opened.files):
-        one = len(opened.files) == 1
-        raise DataError(f"{path.name} {'is a picture' if one else 'holds pictures'}, and this run reads texts.",
-                        why="Its model was trained on texts: it takes words, not pixels.",
-                        remedy="Give it a text or a table with texts, or use a run that was trained on pictures.")
+    _refuse_pictures(path, opened)
     inside = [name for name in opened.files if tables.is_table(name)] if opened is not None else []
     if opened is not None and not inside and any(name.lower().endswith(".txt") for name in opened.files):
         return _text_files(opened)
@@ -139,6 +145,14 @@ def _texts(path: Path, opened: Source | None, source: RowSource | None, text: st
         if opened is None and len(table.columns) == 1:
             table = _with_blank_lines(table, path)
     return text_rows(table, source, text)
+
+
+def _refuse_pictures(path: Path, opened: Source | None) -> None:
+    if opened is not None and tables.mostly_pictures(opened.files):
+        one = len(opened.files) == 1
+        raise DataError(f"{path.name} {'is a picture' if one else 'holds pictures'}, and this run reads texts.",
+                        why="Its model was trained on texts: it takes words, not pixels.",
+                        remedy="Give it a text or a table with texts, or use a run that was trained on pictures.")
 
 
 def _with_blank_lines(table: Table, path: Path) -> Table:
@@ -215,7 +229,8 @@ def _pictures(path: Path, opened: Source | None, source: RowSource | None, text:
     if opened is None or not names:
         raise not_a_picture(path.name)
     archive = PictureSource(names, opened.read, keep=opened.keep)
-    numbers, cells, left_out = _named(opened, archive, text, settings) or _all(opened, names)
+    table = None if names == list(opened.files) else _named(opened, archive, text, settings)
+    numbers, cells, left_out = table or _all(opened, names)
     depth = BEFORE if source is None or source.reading is None else source.reading.depth
     decoded, failed = archive.decode(cells, max_pixels=settings.max_pixels, depth=depth)
     left_out += [LeftOut(row=numbers[at], reason=reason, file=cells[at]) for at, reason in failed.items()]
@@ -251,7 +266,8 @@ def _named(opened: Source, archive: PictureSource, column: str | None,
         return None
     if column not in table.columns:
         raise DataError(f"{table.name} has no column {column!r}.", why=f"Its columns are: {', '.join(table.columns)}.",
-                        remedy="Name the column that holds the names of the pictures with --text.")
+                        remedy="Name the column that holds the names of the pictures (on the command line with --text)."
+                        )
     numbers, found, left_out = [], [], list(table.left_out)
     for number, cell in zip(table.row_numbers.tolist(), table.data.column(column).to_pylist(), strict=True):
         if name := archive.resolve(cell, folder=folder):
@@ -273,6 +289,9 @@ def not_a_picture(name: str) -> DataError:
 
 def _depth_notes(decoded: Any, depth: Depth) -> tuple[str, ...]:
     notes = []
+    if moving := sum(FIRST_FRAME in changes for changes in decoded.changes):
+        notes.append(several(moving, "picture has", "pictures have")
+                     + " several frames or pages; the first was looked at.")
     if cut := sum(CUT_OFF in changes for changes in decoded.changes):
         notes.append(several(cut, "picture has", "pictures have")
                      + f" values outside of those that training saw ({describe(depth)}); "

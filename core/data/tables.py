@@ -65,7 +65,7 @@ def read(path: Path, *, settings: Settings, listing: bool = False) -> Table:
     if not table.rows_read:
         raise DataError(f"{path.name} has no rows.",
                         why=f"It was read as {table.format}; there is nothing below the column names.",
-                        remedy="Choose a file with at least some rows for each class.")
+                        remedy="Choose a file with rows below its column names.")
     return dataclasses.replace(table, read_seconds=time.perf_counter() - started)
 
 

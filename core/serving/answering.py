@@ -19,7 +19,7 @@ from core.models.language import LanguageNetwork
 from core.serving import proof, speech
 from core.serving.question import Answer, Question, State
 from core.settings import Settings
-from core.training import artifact
+from core.training import artifact, cut
 from core.training.artifact import LoadedModel
 
 
@@ -73,18 +73,11 @@ def _classified(loaded: Loaded, question: Question, at: int, so_far: Answer) -> 
         raise DataError("This run reads texts, and a picture was given.",
                         remedy="Type a text, or choose a run that was trained on pictures.")
     else:
-        content, notes = [question.text(at)], _cut(model, question.text(at))
+        content = [question.text(at)]
+        notes = cut.note(cut.longer(model, content), model.recipe.max_length, of=1)
     outputs = model.outputs(content)
     digest = hashlib.sha256(b"".join(value.tobytes() for _, value in sorted(outputs.items()))).hexdigest()
     said: dict[str, Any] = model.task.samples(outputs)[0]
     return replace(so_far, state=State.DONE, label=said["label"], probabilities=said["probabilities"], digest=digest,
                    notes=tuple(notes))
 
-
-def _cut(model: LoadedModel, text: str) -> list[str]:
-    """That a text is longer than what the model reads of it."""
-    limit = model.recipe.max_length
-    n_tokens = len(model.task.processor(text, add_special_tokens=True)["input_ids"])
-    if not limit or n_tokens <= limit:
-        return []
-    return [f"The text has {n_tokens:,} tokens; the model reads the first {limit:,}, as in training."]

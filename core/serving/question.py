@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.data import labels
 from core.domain.side import Side
 from core.errors import DataError, FailureKind, RecipeError, ThawError
 
@@ -69,13 +70,30 @@ class Question:
 
 
 def check_text(text: str) -> None:
-    """Raises DataError for an empty text and for one that is far too long."""
-    if not text.strip():
-        raise DataError("There is nothing to try.", why="The input is empty.", remedy="Type or paste a text first.")
+    """Raises DataError for an empty text, for one that is far too long, and for one that is no Unicode."""
+    check_filled(text)
+    check_readable(text)
     if len(text) > MOST_CHARACTERS:
         raise DataError(f"This text has {len(text):,} characters, more than the limit of {MOST_CHARACTERS:,}.",
                         why="A model reads only the first few hundred or thousand words, however long a text is.",
                         remedy="Shorten it, or predict it as a row of a file.")
+
+
+def check_filled(text: str) -> None:
+    """Raises DataError for a text without any character that is seen."""
+    if not labels.clean(text):
+        why = "It holds only blanks or characters that cannot be seen." if text else "The input is empty."
+        raise DataError("There is nothing to try.", why=why, remedy="Type or paste a text first.")
+
+
+def check_readable(text: str) -> None:
+    """Raises DataError for a text with half of a surrogate pair, as bytes that are no UTF-8 become: no model reads it.
+    """
+    at = next((at for at, character in enumerate(text) if "\ud800" <= character <= "\udfff"), None)
+    if at is not None:
+        raise DataError("This text cannot be read.", why=f"Its character {at + 1:,} is no whole one (U+"
+                        f"{ord(text[at]):04X}): the text was cut inside of a character, or is not in UTF-8.",
+                        remedy="Copy the text again, or give it as a file.")
 
 
 class State(StrEnum):

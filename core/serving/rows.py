@@ -12,6 +12,7 @@ from core.serving import speech
 from core.serving.answering import Loaded
 from core.serving.question import Answer, Drawing, WeightFile
 from core.settings import Settings
+from core.training import cut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,21 +26,25 @@ class Said:
     """SHA-256 over the raw outputs of all rows."""
     precision: str
     files: tuple[WeightFile, ...]
+    notes: tuple[str, ...]
+    """What was cut."""
 
 
 def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool = False,
        drawing: Drawing | None = None) -> Said:
     """Load a side and let it answer. goes_on: language models go on with each row instead of judging it."""
-    loaded = Loaded(side, settings)
+    loaded, notes = Loaded(side, settings), list[str]()
     if loaded.speaks and goes_on:
         last = [list(speech.speak(loaded.model, text, drawing or Drawing(), so_far=Answer()))[-1] for text in content]
         answers = [{"answer": each.text, "ended": each.ended, "tokens": each.tokens} for each in last]
         digest = "".join(each.digest for each in last).encode()
+        notes += [note for each in last for note in each.notes]
     elif content:
         outputs = loaded.model.outputs(list(content))
         answers = loaded.model.task.samples(outputs)
+        notes += cut.note(cut.longer(loaded.model, content), loaded.model.recipe.max_length, of=len(content))
         digest = b"".join(value.tobytes() for _, value in sorted(outputs.items()))
     else:
         answers, digest = [], b""
     return Said(answers=answers, digest=hashlib.sha256(digest).hexdigest(), precision=loaded.model.precision,
-                files=loaded.files)
+                files=loaded.files, notes=tuple(notes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from core import files, values
 from core.analysis import calibration
 from core.data import new_rows, uploads
 from core.data.new_rows import NewRows
+from core.data.report import LeftOut
 from core.domain.run import Observer, Phase
 from core.domain.side import Side, Which
 from core.settings import Settings
 from core.spreadsheets import records_to_csv
-from core.training import artifact
+from core.training import artifact, cut
 
 TABLE, SUMMARY = "predictions.csv", "summary.json"
 CHUNK_ROWS = 128
@@ -41,22 +43,38 @@ def predict(payload: dict[str, Any], *, settings: Settings, workspace: str, fold
     model = artifact.load(Side.of(run_dir, which), settings=settings)
     observer.phase(Phase.EVALUATING)
     answers: list[dict[str, Any]] = []
+    long: list[int] = []
     for start in range(0, len(rows.content), CHUNK_ROWS):
         if observer.should_stop():
             break
-        answers += model.predict(rows.content[start:start + CHUNK_ROWS])
+        part = rows.content[start:start + CHUNK_ROWS]
+        answers += model.predict(part)
+        long += cut.longer(model, part)
         observer.progress(len(answers), len(rows.content), "rows", "predicting")
+    rows = _answered(rows, len(answers))
+    notes = [*rows.notes, *cut.note(long, model.recipe.max_length, of=len(answers))]
     fitted = calibration.of_run(run_dir) if which is Which.FINAL else None
     records = _records(rows, answers, fitted)
     folder.mkdir(parents=True, exist_ok=True)
     files.write_bytes(folder / TABLE, records_to_csv(records).encode("utf-8-sig", "replace"))
     summary = {"file": path.name, "rows_read": rows.rows_read, "predicted": len(answers),
-               "left_out": len(rows.left_out), "temperature": fitted, "notes": list(rows.notes),
+               "left_out": len(rows.left_out), "temperature": fitted, "notes": notes,
                "labels": dict(Counter(answer["label"] for answer in answers).most_common()),
                "doubtful": _doubtful(records)}
     files.write_json(folder / SUMMARY, summary)
     uploads.discard(path, uploads.folder(settings, workspace))
     return {"predicted": len(answers)}
+
+
+def _answered(rows: NewRows, count: int) -> NewRows:
+    """The same rows where all were answered; else those after the first `count` are left out, with the reason."""
+    if count == len(rows.content):
+        return rows
+    rest = tuple(LeftOut(row=rows.row[at], file=rows.shown[at] if rows.key == "file" else "",
+                         reason="it was stopped before this row") for at in range(count, len(rows.content)))
+    return dataclasses.replace(rows, row=rows.row[:count], content=rows.content[:count], shown=rows.shown[:count],
+                               ids=None if rows.ids is None else rows.ids[:count],
+                               left_out=tuple(sorted((*rows.left_out, *rest), key=lambda item: item.row)))
 
 
 def _records(rows: NewRows, answers: list[dict[str, Any]], temperature: float | None) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from core.domain.dataset import Dataset
 from core.domain.recipe import LoraSpec, Recipe
@@ -76,6 +76,7 @@ def test_text_picture_and_prompt_are_asked_of_two_models(serve: Callable[..., Se
     said = try_it(page)
     assert "Base model" in said and said.count("sport") == 2 and said.count("money") == 2
     assert "to the last bit" not in said, "a LoRA run answers otherwise than its base model"
+    long_and_empty(page, box, "the model reads the first 32, as in training")
     a_table(page)
 
     page.goto(server.url(f"try_it?ws={WORKSPACE}&run={pictures}"))
@@ -91,7 +92,8 @@ def test_text_picture_and_prompt_are_asked_of_two_models(serve: Callable[..., Se
     expect(page.get_by_text("bad.png", exact=False).first).to_be_visible(timeout=4 * SLOW)
     settled(page)
     page.get_by_role("button", name="Try", exact=True).click()
-    expect(page.get_by_test_id("stAlert").first).to_be_visible(timeout=ANSWERED)
+    expect(page.get_by_text("The picture bad.png cannot be used.").first).to_be_visible(timeout=ANSWERED)
+    assert "Its content is no JPEG" in honest(page) and "choose another picture" in honest(page)
 
     page.goto(server.url(f"try_it?ws={WORKSPACE}&run={talk}"))
     box = page.get_by_role("textbox", name="Question")
@@ -100,12 +102,35 @@ def test_text_picture_and_prompt_are_asked_of_two_models(serve: Callable[..., Se
     said = try_it(page)
     assert said.count(" tokens") >= 2
     expect(page.get_by_role("button", name="Go on with the conversation")).to_be_visible(timeout=4 * SLOW)
+    long_and_empty(page, page.get_by_role("textbox", name="Question"), "the model reads at most 128 with its answer")
     mapped = server.libraries()
     assert "libtorch" not in mapped and "/torch/" not in mapped, "the web process holds no model"
 
 
+def long_and_empty(page: Page, box: Locator, cut: str) -> None:
+    """Nothing is refused in three parts, 100,000 characters are answered with what was cut, and the page stays."""
+    box.fill("   ")
+    box.press("Control+Enter")
+    settled(page)
+    page.get_by_role("button", name="Try", exact=True).click()
+    expect(page.get_by_text("There is nothing to try.")).to_be_visible(timeout=4 * SLOW)
+    assert "Type or paste a text first." in honest(page)
+    box.fill("a goal in the cup " * 5_556)
+    box.press("Control+Enter")
+    settled(page)
+    page.get_by_role("button", name="Try", exact=True).click()
+    expect(page.get_by_text(cut).first).to_be_visible(timeout=ANSWERED)
+    expect(page.get_by_text("There is nothing to try.")).to_have_count(0)
+    honest(page)
+
+
 def a_table(page: Page) -> None:
-    """Given to the page, answered row by row, and taken along."""
+    """Given to the page, answered row by row, and taken along. One without the column is told before a worker is."""
+    page.locator("input[type=file]").first.set_input_files(
+        {"name": "other.csv", "mimeType": "text/csv", "buffer": b"number,remark\n1,a goal in the cup\n"})
+    expect(page.get_by_text("other.csv has no column 'text' to read texts from.")).to_be_visible(timeout=4 * SLOW)
+    assert "This table has: 'remark', 'number'" in honest(page)
+    expect(page.get_by_role("button", name="Predict every row")).to_be_disabled()
     rows = "text\n" + "".join(f"{text}\n" for text in tiny.make_texts(30)[0])
     page.locator("input[type=file]").first.set_input_files(
         {"name": "new.csv", "mimeType": "text/csv", "buffer": rows.encode()})

@@ -46,6 +46,8 @@ class TooLarge(Unusable):
     """More pixels than the limit."""
 
 
+FIRST_FRAME = "reduced to the first frame"
+"""Among the changes of an animation, or of a file with several pages."""
 CUT_OFF = "brighter or darker values cut off"
 """Among the changes of a picture whose values lie outside of the depth it was read with."""
 
@@ -77,7 +79,7 @@ def decode(data: bytes, *, max_pixels: int, depth: Depth | None = None, draft: i
         image = _opened(data, max_pixels)
         size = image.size
         if _frames(image) > 1:
-            changes.append("reduced to the first frame")
+            changes.append(FIRST_FRAME)
         if draft and image.format == "JPEG":
             image.draft(None, (draft, draft))
         picture = _rgb(image, data, depth, changes)

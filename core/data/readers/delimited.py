@@ -42,7 +42,7 @@ def read(path: Path, *, max_rows: int) -> Table:
     with path.open(encoding=encoding.name, errors=encoding.errors, newline="") as file:
         sample = file.read(SAMPLE_CHARS)
         if not sample.strip():
-            raise DataError(f"{path.name} is empty.",
+            raise DataError(f"{path.name} is empty.", why="There is nothing in it, or blanks alone.",
                             remedy="Choose a file with a first row of column names and at least some rows below it.")
         first_line, _, rest = sample.partition("\n")
         hinted = hinted_separator(first_line.partition("\r")[0])

@@ -31,7 +31,7 @@ def read(path: Path, *, max_rows: int) -> Table:
         start = file.read(4096).lstrip("\ufeff").lstrip()
         file.seek(0)
         if not start:
-            raise DataError(f"{path.name} is empty.",
+            raise DataError(f"{path.name} is empty.", why="There is nothing in it, or blanks alone.",
                             remedy="Choose a file with one JSON object a line, or a JSON list of objects.")
         if kind := _kind_of_lines(file, suffix=path.suffix.lower()):
             lines = _lines(file)

@@ -34,14 +34,36 @@ def section(ws: str, chosen: Chosen) -> None:
     path = st.session_state.get("try_kept_file")
     if path and Path(path).is_file():
         st.caption(f":material/draft: {shell.escape(Path(path).name)}, {size(Path(path).stat().st_size)}")
-        if st.button("Predict every row", icon=":material/table_rows:", key="try_file_go"):
-            with shell.guarded():
-                shell.api().playground.predict_file(ws, chosen.run.id, Path(path))
+        with shell.guarded():
+            column = _column(ws, chosen.run.id, Path(path))
+            if st.button("Predict every row", icon=":material/table_rows:", key="try_file_go", disabled=column is None):
+                shell.api().playground.predict_file(ws, chosen.run.id, Path(path), text=column or "")
                 st.session_state.pop("try_kept_file")
                 st.rerun()
     jobs = shell.api().playground.file_jobs(ws, chosen.run.id)[:SHOWN]
     busy = any(not job.status.final for job in jobs)
     guard.fragment(_jobs, run_every=live.POLL_S if busy else None)(ws, chosen.run.id, busy)
+
+
+@st.cache_data(max_entries=16, show_spinner="Looking at the first rows…")
+def _looked_at(ws: str, run: str, path: str) -> tuple[str, tuple[str, ...]]:
+    """Uploads never change: each is looked at once."""
+    return shell.api().playground.text_column(ws, run, Path(path))
+
+
+def _column(ws: str, run: str, path: Path) -> str | None:
+    """The column to read texts from, where the table has none of the name that training used; empty where it has, None
+    until one is chosen."""
+    if path.suffix.lower().removeprefix(".") not in importing.TABLES:
+        return ""
+    lacks, columns = _looked_at(ws, run, str(path))
+    if not lacks:
+        return ""
+    shell.problem(f"{path.name} has no column {lacks!r} to read texts from.",
+                  f"The run was trained on {lacks!r}. This table has: {', '.join(map(repr, columns))}.",
+                  "Choose the column that holds the texts, or give a table with that name in its first row.")
+    return st.selectbox("Column with the texts", columns, index=None, key="try_file_column",
+                        placeholder="Choose a column")
 
 
 def _arrived(ws: str, key: str) -> None:

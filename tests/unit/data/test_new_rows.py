@@ -204,6 +204,24 @@ def test_nothing_to_predict_names_the_rows(file: File, settings: Settings) -> No
     assert "2 rows were read. Row 1: the text is empty; row 2" in caught.value.why
 
 
+@pytest.mark.parametrize("content", [b"no picture", b"", b"\x89PNG cut"], ids=["text", "nothing", "cut off"])
+def test_one_picture_that_cannot_be_used(content: bytes, file: File, settings: Settings) -> None:
+    with pytest.raises(DataError, match=r"The picture bad\.png cannot be used") as caught:
+        read(file("bad.png", content), settings, PICTURES)
+    assert "row" not in caught.value.why and "PNG or JPEG" in caught.value.remedy
+
+
+def test_a_picture_by_its_content_and_the_first_of_several_frames(tmp_path: Path, settings: Settings,
+                                                                  picture: Draw) -> None:
+    named = tmp_path / "odd.csv"
+    named.write_bytes(picture(1))
+    assert read(named, settings, PICTURES).shown == ["odd.csv"]
+    frames = [Image.new("RGB", (30, 30), (40 * number, 0, 0)) for number in range(4)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    found = read(tmp_path / "moving.gif", settings, PICTURES)
+    assert found.notes == ("1 picture has several frames or pages; the first was looked at.",)
+
+
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
