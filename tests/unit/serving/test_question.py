@@ -28,7 +28,8 @@ def test_questions_and_answers_travel_whole() -> None:
 
 @pytest.mark.parametrize("question", [
     Question(sides=(SIDE,)), Question(sides=(SIDE,), texts=(" \n",)),
-    Question(sides=(SIDE,), texts=("\u200b\x00",)), Question(sides=(SIDE,), texts=("half \ud83d",)), Question(sides=(), texts=("x",)),
+    Question(sides=(SIDE,), texts=("\u200b\x00",)), Question(sides=(SIDE,), texts=("half \ud83d",)),
+    Question(sides=(), texts=("x",)),
     Question(sides=(SIDE,) * 5, texts=("x",)), Question(sides=(SIDE,), texts=("x", "y")),
     Question(sides=(SIDE,), texts=("x" * 200_001,)), Question(sides=(SIDE,), texts=("x",), drawing=Drawing(most=0)),
     Question(sides=(SIDE,), texts=("x",), drawing=Drawing(temperature=float("nan"))),
