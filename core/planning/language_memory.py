@@ -1,5 +1,5 @@
-"""Memory of a language model while it trains: what its blocks keep, the loss over its vocabulary, and what is there
-before it trains.
+"""Memory of a language model's run, as the most of its phases: while it is loaded, while it trains (what its blocks
+keep, the loss over its vocabulary), and while it is compared with the untouched model.
 
 Counted from causes. Held from step to step: weights (`own_head.weight_bytes`), moments, adapters. At the end of the
 forward pass on top of these: what trained blocks keep for backward, half precision's copies of trained matrices, and
@@ -34,7 +34,7 @@ PUBLISHED_BYTES = 2
 
 
 def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpointing: bool) -> int:
-    """Bytes beyond weights, moments and adapters at the peak of training, validation included."""
+    """Bytes beyond weights, moments and adapters at the peak of training and of what is measured after it."""
     tokens = recipe.batch_size * recipe.max_length
     trained = _trained(recipe, facts, device)  # of each block: bytes for the batch
     inside = footprint.FORWARD_SHARE * max(trained, default=0.0)
@@ -42,22 +42,26 @@ def activations(recipe: Recipe, *, facts: ModelFacts, device: Device, checkpoint
     if checkpointing and trained:
         held = min(held, 4.0 * facts.hidden_size * len(trained) * tokens + max(trained))
     at_loss = held + max(inside, own_head.loss_bytes(recipe, facts, device)) if trained else 0.0
-    card = methods.card_of(recipe.method)
-    four_bit = footprint.in_four_bits(recipe)
-    read = footprint.forward_tokens(recipe.max_length)
-    unpacked = _largest_matrix(facts) * (4 if precision(recipe, device) == "fp32" else 2) if four_bit else 0
-    mask = footprint.MASK_BYTES * recipe.max_length * (read if card.solved else max(read, tokens))
-    if device.kind == "cuda" and not facts.fixed_width:  # `LanguageNetwork.reads_no_mask`
-        mask = 0
-    return math.ceil(max(at_loss, _reading(recipe, facts, device)) + mask + unpacked)
+    unpacked = 0
+    if footprint.in_four_bits(recipe):
+        unpacked = _largest_matrix(facts) * (4 if precision(recipe, device) == "fp32" else 2)
+    at_loss += _mask(recipe.max_length, recipe.batch_size, facts, device)
+    return math.ceil(max(at_loss, _reading(recipe, facts, device), own_head.compared_bytes(facts, device)) + unpacked)
 
 
 def before_training(recipe: Recipe, *, facts: ModelFacts, device: Device) -> int:
     """Bytes in all while the weights are loaded, and while the untouched model reads the rows that the run is judged
     on, for which it is still in fp32."""
-    if methods.card_of(recipe.method).weights is not Weights.PRETRAINED:
-        return 0
+    card = methods.card_of(recipe.method)
     whole = facts.parameters + own_head.parameters(facts)
+    if card.weights is Weights.FOUR_BIT:  # packed matrix by matrix; embeddings and output layer pass through fp32
+        packed = footprint.bytes_per_4bit_weight(recipe.quantization)
+        tables = (facts.vocabulary or 0) * facts.hidden_size + own_head.parameters(facts)
+        published = PUBLISHED_BYTES * whole if device.kind == "cpu" else 0
+        return (published + own_head.weight_bytes(recipe, facts, device, packed) + 4 * tables
+                + footprint.runtime(recipe, device))
+    if card.weights is not Weights.PRETRAINED:
+        return 0
     half = precision(recipe, device) != "fp32"
     if half and device.kind == "cuda":  # where published weights arrive in 16 bits
         return math.ceil(2 * whole + _reading(recipe, facts, device)) + footprint.runtime(recipe, device)
@@ -87,6 +91,13 @@ def _trained(recipe: Recipe, facts: ModelFacts, device: Device) -> list[float]:
     return [factor * footprint.per_unit(block, facts) * tokens + (pairs if block.index else 0.0) for block in opened]
 
 
+def _mask(length: int, rows: int, facts: ModelFacts, device: Device) -> int:
+    """Bytes of the mask of attention for a batch of that many rows. There is none for one row, which has no padding,
+    and on a GPU (`LanguageNetwork.reads_no_mask`)."""
+    needed = facts.fixed_width or (device.kind != "cuda" and rows > 1)
+    return footprint.MASK_BYTES * length * length * rows if needed else 0
+
+
 def _reading(recipe: Recipe, facts: ModelFacts, device: Device) -> float:
     """Bytes of a pass that keeps nothing: one block's inside, and the logits of a chunk."""
     longest = max((footprint.per_unit(block, facts) for block in facts.blocks), default=0.0)
@@ -95,7 +106,7 @@ def _reading(recipe: Recipe, facts: ModelFacts, device: Device) -> float:
     inside, logits = footprint.FORWARD_SHARE * factor * longest * tokens, own_head.chunk_bytes(facts, device, tokens)
     if device.kind == "cuda":  # whose allocator gives back what the blocks took
         return max(inside, logits + 8.0 * facts.hidden_size * tokens)
-    return inside + logits
+    return inside + logits + _mask(recipe.max_length, tokens // recipe.max_length, facts, device)
 
 
 def _largest_matrix(facts: ModelFacts) -> int:

@@ -14,6 +14,8 @@ from core.models import methods
 CHUNK_BYTES = {"cpu": 100_000_000, "cuda": 400_000_000}
 """Logits that are there together, as `core.models.chunked_loss` bounds them."""
 BYTES_A_LOGIT = 8
+COMPARED_BYTES = {"cpu": 160_000_000, "cuda": 400_000_000}
+"""What words of two models take while they are compared, as `core.training.panel_states` bounds it."""
 
 
 def applies(recipe: Recipe) -> bool:
@@ -62,6 +64,12 @@ def chunk_bytes(facts: ModelFacts, device: Device, tokens: int) -> int:
     most = CHUNK_BYTES.get(device.kind, CHUNK_BYTES["cpu"])
     held = 0.75 if device.kind == "cuda" else 1.0  # of fp32 and twice half precision, what is held: half precision once
     return round(held * min(most, BYTES_A_LOGIT * (facts.vocabulary or 0) * tokens))
+
+
+def compared_bytes(facts: ModelFacts, device: Device) -> int:
+    """Bytes of the comparison with the untouched model: words of both, and its output layer as published."""
+    published = 2 * (facts.vocabulary or 0) * facts.hidden_size
+    return published + COMPARED_BYTES.get(device.kind, COMPARED_BYTES["cpu"])
 
 
 def loss_bytes(recipe: Recipe, facts: ModelFacts, device: Device) -> int:

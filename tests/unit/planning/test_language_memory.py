@@ -12,8 +12,9 @@ from core.domain.freeze import lower_half
 from core.domain.model import KEPT_PAIRS, ModelFacts
 from core.domain.recipe import Recipe
 from core.models import facts as model_facts
-from core.planning import footprint, language_memory
+from core.planning import footprint, language_memory, own_head
 from core.planning.estimate import MemoryEstimate, memory
+from core.training import panel_states
 
 LANGUAGE = Task.on(Content.TEXT, labelled=False)
 MEASURED = {
@@ -76,7 +77,28 @@ def test_before_it_trains_a_small_run_holds_its_weights_and_the_file_they_are_ma
     loaded = language_memory.before_training(recipe, facts=smollm2, device=half)
     assert loaded >= 6 * smollm2.parameters
     assert of("lora", smollm2, half, batch_size=1, max_length=32).total == loaded
-    assert language_memory.before_training(recipe.replace(method="qlora"), facts=smollm2, device=half) == 0
+    assert language_memory.before_training(recipe.replace(method="scratch"), facts=smollm2, device=half) == 0
+
+
+def test_a_model_in_four_bits_is_packed_from_its_file_and_its_embeddings_pass_through_fp32(
+        smollm2: ModelFacts, half: Device) -> None:
+    """Measured: 522 MB while it was loaded, 1,102 MB at 4 x 256 tokens while it trained."""
+    loaded = of("qlora", smollm2, half, batch_size=1, max_length=32, precision="fp32").total
+    assert loaded == language_memory.before_training(
+        Recipe(dataset="d", base_model="smollm2", method="qlora", task=LANGUAGE, batch_size=1, max_length=32,
+               precision="fp32"), facts=smollm2, device=half)
+    table = smollm2.parameters - sum(block.linear_parameters for block in smollm2.blocks)
+    packed = 0.53 * (smollm2.parameters - table)
+    assert loaded == pytest.approx(2 * smollm2.parameters + packed + 6 * table, rel=0.08)
+    assert loaded == pytest.approx(522e6, rel=0.1)
+
+
+def test_a_short_run_takes_most_where_it_is_compared_with_the_untouched_model(
+        smollm2: ModelFacts, half: Device) -> None:
+    wide = dataclasses.replace(smollm2, vocabulary=400_000, hidden_size=64)
+    few = of("lora", wide, half, batch_size=1, max_length=16)
+    assert few.activations >= own_head.compared_bytes(wide, half) == 2 * 400_000 * 64 + 160_000_000
+    assert own_head.COMPARED_BYTES == panel_states.CHUNK_BYTES
 
 
 def test_gradients_of_several_batches_are_there_together_with_activations(smollm2: ModelFacts, half: Device) -> None:
