@@ -203,6 +203,8 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     export.add_argument("--to", required=True, metavar="DIR")
     export.add_argument("--as", dest="form", required=True, choices=tuple(FORMATS),
                         help="; ".join(f"{name}: {form.summary}" for name, form in FORMATS.items()))
+    export.add_argument("--strength", default="", metavar="S",
+                        help="turn what the run changed up or down: a number from -0.5 to 1.5, or a saved setting")
     export.add_argument("--upload", metavar="USER/NAME",
                         help="put it on the Hugging Face hub, too; private, and never with rows")
     export.add_argument("--dry-run", action="store_true", help="list what --upload would upload, and upload nothing")
