@@ -15,7 +15,7 @@ from core.api.runs import Runs
 from core.domain.run import JobKind, Run
 from core.domain.strength import NAME
 from core.errors import NotFoundError, ThawError
-from core.export import FORMATS, places, turned
+from core.export import FORMATS, places, strengths
 from core.export.words import said
 from core.planning import names
 
@@ -63,8 +63,9 @@ class Exports:
             return []
         facts = self._models.facts(run.recipe.base_model)
         recipe = run.recipe
-        return [Offer(form=name, summary=form.summary, reason=form.applies_to(recipe, facts)
-                      or (turned.refusal(name, recipe) if strength else None), checked=form.tolerance is not None) for name, form in FORMATS.items()]
+        return [Offer(form=name, summary=form.summary, checked=form.tolerance is not None,
+                      reason=form.applies_to(recipe, facts) or (strengths.refusal(name, recipe) if strength else None))
+                for name, form in FORMATS.items()]
 
     def start(self, ws: str, id: str, form: str, strength: str = "") -> str:
         """Queue the job that writes it, unless one is under way; its id. Raises ThawError where it is not offered."""

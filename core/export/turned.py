@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 from core import files, values
 from core.analysis import predictions, strength_files
 from core.domain.dataset import Split
-from core.domain.recipe import Recipe
 from core.domain.run import Result
 from core.domain.side import Side
 from core.errors import ThawError
 from core.export import rows as test_rows
 from core.export.base import write
 from core.export.finished import Finished
-from core.models import methods
+from core.export.strengths import refusal
 
 if TYPE_CHECKING:
     from core.training.artifact import LoadedModel
@@ -31,23 +30,6 @@ FILE = "strength.json"
 """In an export: the setting it was written at."""
 PAPERS = ("recipe.json", "environment.json", "origin.json")
 """Of a run's folder; not its result, which was measured as trained."""
-WHY_NOT = {
-    "script": "A script trains again from the recipe, and a strength is turned after training.",
-    "card": "A model card tells what was measured of the model as it was trained.",
-}
-
-
-def refusal(form: str, recipe: Recipe) -> str | None:
-    """Why a run cannot be written in this format at another strength, as a sentence; None where it can."""
-    if why := strength_files.refusal(recipe):
-        return why
-    card = methods.card_of(recipe.method)
-    if card.solved:
-        return "Its method trains no weight of the base model, so there is no change to turn."
-    if form == "adapter" and card.adapter is not None and not card.adapter.scales:
-        return "The length of its weights is trained apart (DoRA), so a part of its change is no adapter of its kind."
-    return WHY_NOT.get(form)
-
 
 @contextlib.contextmanager
 def at(run: Finished, strength: str, *, form: str) -> Iterator[Finished]:
@@ -61,17 +43,9 @@ def at(run: Finished, strength: str, *, form: str) -> Iterator[Finished]:
     if why := refusal(form, run.recipe):
         raise ThawError(f"This run cannot be written as {form} at another strength.", why=why,
                         remedy="Leave the strength out, or choose another format: adapter, merged, folder, onnx.")
-    side = named(run.folder, strength)
+    side = Side.of(run.folder).turned(strength)
     with files.temporary_folder(run.settings.home / "tmp") as room:
         yield _laid_out(run, side, room / run.folder.name)
-
-
-def named(folder: Path, strength: str) -> Side:
-    """The model of a run at a number, or at the setting saved under a name."""
-    try:
-        return Side(run=str(folder), strength=float(strength))
-    except ValueError:
-        return Side(run=str(folder), point=strength)
 
 
 def _laid_out(run: Finished, side: Side, folder: Path) -> Turned:

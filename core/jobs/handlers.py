@@ -122,9 +122,9 @@ def import_data(job: Job) -> dict[str, Any]:
 
 
 def export(job: Job) -> dict[str, Any]:
-    """Write a run's model below its folder, with its certificate: {"folder": of the run, "as": format, "title", "strength": of a
-    saved setting or empty}. What
-    stood there is replaced when the new one is whole. Stopped, it leaves everything as it was."""
+    """Write a run's model below its folder, with its certificate: {"folder": of the run, "as": format, "title",
+    "strength": of a saved setting, or empty}. What stood there is replaced when the new one is whole. Stopped, it
+    leaves everything as it was."""
     import shutil
 
     from core.export import certificate, exporting, places

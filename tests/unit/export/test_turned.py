@@ -16,7 +16,7 @@ from core.analysis import strength_files
 from core.domain.side import Side
 from core.domain.strength import Turn
 from core.errors import NotFoundError, ThawError
-from core.export import certificate, exporting, turned
+from core.export import certificate, exporting, strengths, turned
 from core.export.finished import Finished
 from core.training import artifact
 
@@ -93,9 +93,9 @@ def test_what_cannot_be_written_at_a_strength_says_why(trained: Trained, tmp_pat
         with pytest.raises(ThawError) as refused:
             export(run, tmp_path / form, form, "0.5")
         assert why in refused.value.why and not (tmp_path / form).exists()
-    assert "DoRA" in (turned.refusal("adapter", replace(run.recipe, method="dora")) or "")
-    assert turned.refusal("merged", replace(run.recipe, method="dora")) is None
-    assert "random weights" in (turned.refusal("merged", replace(run.recipe, method="scratch")) or "")
+    assert "DoRA" in (strengths.refusal("adapter", replace(run.recipe, method="dora")) or "")
+    assert strengths.refusal("merged", replace(run.recipe, method="dora")) is None
+    assert "random weights" in (strengths.refusal("merged", replace(run.recipe, method="scratch")) or "")
     with pytest.raises(NotFoundError, match="no saved strength"):
         export(run, tmp_path / "x", "merged", "loud")
     assert not np.any([path.name.startswith(".") for path in tmp_path.iterdir()])
