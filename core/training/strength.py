@@ -109,7 +109,7 @@ class Dials:
 
     def adapter_tensors(self) -> Tensors:
         """The low-rank updates at the present setting, as peft names them in a file: the strength is in B."""
-        found = {}
+        found: Tensors = {}
         for name, layer in self.layers.items():
             factor = 0.0 if layer.disable_adapters else layer.scaling[DEFAULT] / self._scaling[name]
             a, b = (half.weight.detach().cpu() for half in _halves(layer).values())
