@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from core.settings import Settings
 
 if TYPE_CHECKING:
     from core.data.new_rows import NewRows
+    from core.serving.rows import Said
 
 SHOWN = 20
 TYPED = "the text"
@@ -41,7 +43,8 @@ def predict(args: Namespace, settings: Settings) -> int:
     output.quiet_libraries()
     from core.serving import rows as serving
 
-    found = serving.of(side, rows.content, settings, goes_on=_typed(rows))
+    found = serving.of(side, rows.content, settings, goes_on=_typed(rows), nearest=args.nearest or 0,
+                       workspace=args.workspace)
     answers, notes = found.answers, [*rows.notes, *found.notes]
     for note in notes:
         output.say(f"Note: {note}")
@@ -49,12 +52,13 @@ def predict(args: Namespace, settings: Settings) -> int:
         turned = {} if args.strength is None else {"strength": side.point or side.strength}
         output.document({"run": run_dir.name, "side": side_names.spoken(side), **turned, "input": rows.name,
                          "rows_read": rows.rows_read,
-                         "predictions": [_answer(rows, at, answer) for at, answer in enumerate(answers)],
+                         "predictions": [_answer(rows, at, answer, found) for at, answer in enumerate(answers)],
                          "left_out": rows.left_out, "notes": notes})
     elif answers and "answer" in answers[0]:
         print(answers[0]["answer"] + ("" if answers[0]["ended"] else " …"))
     else:
         _print(rows, answers)
+        _print_nearest(rows, found)
     return 0
 
 
@@ -66,7 +70,8 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
     output.quiet_libraries()
     from core.serving import rows as serving
 
-    said = [serving.of(side, rows.content, settings, goes_on=_typed(rows))
+    said = [serving.of(side, rows.content, settings, goes_on=_typed(rows), nearest=args.nearest or 0,
+                       workspace=args.workspace)
             for side, rows in zip(sides, read, strict=True)]
     digests = [found.digest for found in said]
     same = [[at for at, other in enumerate(digests) if other == digest] for digest in dict.fromkeys(digests)]
@@ -76,7 +81,7 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
             {"run": side.folder.name, "side": side_names.spoken(side), "precision": found.precision,
              "files": found.files, "rows_read": rows.rows_read, "left_out": rows.left_out,
              "notes": [*rows.notes, *found.notes],
-             "predictions": [_answer(rows, at, answer) for at, answer in enumerate(found.answers)]}
+             "predictions": [_answer(rows, at, answer, found) for at, answer in enumerate(found.answers)]}
             for side, rows, found in zip(sides, read, said, strict=True)]})
         return 0
     for side, rows, found in zip(sides, read, said, strict=True):
@@ -89,6 +94,7 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
             print(found.answers[0]["answer"] + ("" if found.answers[0]["ended"] else " …"))
         else:
             _print(rows, found.answers)
+            _print_nearest(rows, found)
     for group in same:
         print("The same to the last bit: "
               + ", ".join(f"{sides[at].folder.name} {side_names.spoken(sides[at])}" for at in group))
@@ -107,7 +113,11 @@ def _turned(sides: list[Side], wanted: str | None) -> list[Side]:
     if all(side.which is not Which.FINAL for side in sides):
         raise RecipeError("A base model has no strength.", why="Only what a run changed can be turned up and down.",
                           remedy="Leave out --base or --strength; strength 0 is the base model.")
-    return [side.turned(wanted) if side.which is Which.FINAL else side for side in sides]
+    try:
+        at: dict[str, Any] = {"strength": float(wanted)}
+    except ValueError:
+        at = {"point": wanted}
+    return [replace(side, **at) if side.which is Which.FINAL else side for side in sides]
 
 
 def new_rows(name: str, run_dir: Path, *, text: str | None, settings: Settings, workspace: str) -> NewRows:
@@ -166,10 +176,15 @@ def _looks_like_a_file(name: str) -> bool:
         " " not in name.strip() or name.startswith(("/", "./", "../", "~")))
 
 
-def _answer(rows: NewRows, at: int, answer: dict[str, Any]) -> dict[str, Any]:
+def _answer(rows: NewRows, at: int, answer: dict[str, Any], said: Said) -> dict[str, Any]:
     """One row's prediction with what tells it from the others."""
     own = {} if rows.ids is None else {"id": rows.ids[at]}
-    return {"row": rows.row[at], **own, rows.key: rows.shown[at], **answer}
+    known = {}
+    if said.nearest:
+        near = said.nearest[at]
+        known = {"distance": near.distance, "unlike_training": near.unlike, "limit": near.limit,
+                 "false_alarms": near.false_alarms, "nearest": list(near.rows)}
+    return {"row": rows.row[at], **own, rows.key: rows.shown[at], **answer, **known}
 
 
 def _print(rows: NewRows, answers: list[dict[str, Any]]) -> None:
@@ -185,6 +200,16 @@ def _print(rows: NewRows, answers: list[dict[str, Any]]) -> None:
          f"{100 * answer['probabilities'][answer['label']]:.1f} %",
          _short(rows.shown[at])] for at, answer in enumerate(answers)]))
     _counts(rows, answers)
+
+
+def _print_nearest(rows: NewRows, said: Said) -> None:
+    for at, near in enumerate(said.nearest):
+        far = {None: "too few validation rows to say whether that is far", True: "unlike the training rows",
+               False: "like the training rows"}[near.unlike]
+        limit = "" if near.limit is None else f"; 95 in 100 validation rows lie nearer than {near.limit:.3f}"
+        print(f"row {rows.row[at]}: distance {near.distance:.3f} to the fifth nearest training row{limit}: {far}")
+        for row in near.rows:
+            print(f"  {row.distance:.3f}  {row.label}  {_short(row.content)}")
 
 
 def _counts(rows: NewRows, answers: list[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator
@@ -13,22 +14,27 @@ from safetensors import SafetensorError
 
 from core.data import new_rows
 from core.domain.dataset import Content
+from core.domain.nearest import Nearest
 from core.domain.side import Side
 from core.errors import DataError
 from core.models.language import LanguageNetwork
 from core.serving import proof, speech
 from core.serving.question import Answer, Question, State
 from core.settings import Settings
-from core.training import artifact, cut
+from core.training import artifact, cut, known_rows
 from core.training.artifact import LoadedModel
+from core.training.known_rows import KnownRows
+
+SHOWN_CHARACTERS = 400
+"""Of a training row that is named."""
 
 
 class Loaded:
     """A side in memory, and the files it came from."""
 
-    def __init__(self, side: Side, settings: Settings) -> None:
+    def __init__(self, side: Side, settings: Settings, *, workspace: str = "") -> None:
         """Raises ThawErrors of `artifact.load`, and DataError where a file of it is damaged."""
-        self.side, self.settings = side, settings
+        self.side, self.settings, self.workspace = side, settings, workspace
         self.files = proof.files_of(side, settings)
         try:
             self.model: LoadedModel = artifact.load(side, settings=settings)
@@ -45,6 +51,14 @@ class Loaded:
         network = self.model.network
         tensors = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+    @functools.cached_property
+    def known_rows(self) -> KnownRows:
+        """The training rows as this model sees them: computed once, seconds to a minute. Raises NotFoundError where
+        the dataset is gone."""
+        key = [self.side.text, *(file.sha256 for file in self.files)]
+        return known_rows.of(self.model, self.side.folder, key=key, settings=self.settings,
+                             workspace=self.workspace)
 
     @property
     def speaks(self) -> bool:
@@ -79,5 +93,13 @@ def _classified(loaded: Loaded, question: Question, at: int, so_far: Answer) -> 
     digest = hashlib.sha256(b"".join(value.tobytes() for _, value in sorted(outputs.items()))).hexdigest()
     said: dict[str, Any] = model.task.samples(outputs)[0]
     return replace(so_far, state=State.DONE, label=said["label"], probabilities=said["probabilities"], digest=digest,
-                   notes=tuple(notes))
+                   notes=tuple(notes), nearest=_nearest(loaded, content, question.nearest))
+
+
+def _nearest(loaded: Loaded, content: list[str], most: int) -> Nearest | None:
+    if not most:
+        return None
+    found = loaded.known_rows.nearest(known_rows.features(loaded.model, content), most=most)[0]
+    return replace(found, rows=tuple(row if row.picture else replace(row, content=row.content[:SHOWN_CHARACTERS])
+                                     for row in found.rows))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.data import labels
+from core.domain.nearest import Nearest
 from core.domain.side import Side
 from core.errors import DataError, FailureKind, RecipeError, ThawError
 
@@ -52,6 +53,8 @@ class Question:
     picture: str = ""
     """Path of the picture."""
     drawing: Drawing = Drawing()
+    nearest: int = 0
+    """So many of the training rows nearest to it are named (classifiers only)."""
 
     def text(self, at: int) -> str:
         """What the side at that place is given."""
@@ -143,6 +146,8 @@ class Answer:
     precision: str = ""
     files: tuple[WeightFile, ...] = ()
     notes: tuple[str, ...] = ()
+    nearest: Nearest | None = None
+    """What its training rows say of the input, where that was asked for."""
     error: dict[str, str] | None = None
     """{"what", "why", "remedy", "kind"} of one that failed."""
 

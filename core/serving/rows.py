@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.domain.nearest import Nearest
 from core.domain.side import Side
+from core.errors import RecipeError
 from core.serving import speech
 from core.serving.answering import Loaded
 from core.serving.question import Answer, Drawing, WeightFile
 from core.settings import Settings
-from core.training import cut
+from core.training import cut, known_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +30,18 @@ class Said:
     files: tuple[WeightFile, ...]
     notes: tuple[str, ...]
     """What was cut."""
+    nearest: tuple[Nearest, ...] = ()
+    """What the training rows say of each row, where that was asked for."""
 
 
 def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool = False,
-       drawing: Drawing | None = None) -> Said:
-    """Load a side and let it answer. goes_on: language models go on with each row instead of judging it."""
-    loaded, notes = Loaded(side, settings), list[str]()
+       drawing: Drawing | None = None, nearest: int = 0,
+       workspace: str = "") -> Said:
+    """Load a side and let it answer. goes_on: language models go on with each row instead of judging it. nearest: so
+    many training rows are named for each row (classifiers only). workspace: of
+    their dataset, where the folder does not tell.
+    """
+    loaded, notes = Loaded(side, settings, workspace=workspace), list[str]()
     if loaded.speaks and goes_on:
         last = [list(speech.speak(loaded.model, text, drawing or Drawing(), so_far=Answer()))[-1] for text in content]
         answers = [{"answer": each.text, "ended": each.ended, "tokens": each.tokens} for each in last]
@@ -47,4 +55,13 @@ def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool 
     else:
         answers, digest = [], b""
     return Said(answers=answers, digest=hashlib.sha256(digest).hexdigest(), precision=loaded.model.precision,
-                files=loaded.files, notes=tuple(notes))
+                files=loaded.files, notes=tuple(notes), nearest=_nearest(loaded, content, nearest))
+
+
+def _nearest(loaded: Loaded, content: Sequence[str], most: int) -> tuple[Nearest, ...]:
+    if not most or not content:
+        return ()
+    if loaded.speaks:
+        raise RecipeError("A language model names no nearest training rows.",
+                          why="It has no classes, and its features are of tokens.", remedy="Leave out --nearest.")
+    return tuple(loaded.known_rows.nearest(known_rows.features(loaded.model, content), most=most))

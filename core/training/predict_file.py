@@ -14,11 +14,14 @@ from core.analysis import calibration
 from core.data import new_rows, uploads
 from core.data.new_rows import NewRows
 from core.data.report import LeftOut
+from core.domain.nearest import Nearest
 from core.domain.run import Observer, Phase
 from core.domain.side import Side, Which
+from core.errors import DataError, NotFoundError
 from core.settings import Settings
 from core.spreadsheets import records_to_csv
-from core.training import artifact, cut
+from core.training import artifact, cut, known_rows
+from core.training.artifact import LoadedModel
 
 TABLE, SUMMARY = "predictions.csv", "summary.json"
 CHUNK_ROWS = 128
@@ -54,13 +57,14 @@ def predict(payload: dict[str, Any], *, settings: Settings, workspace: str, fold
     rows = _answered(rows, len(answers))
     notes = [*rows.notes, *cut.note(long, model.recipe.max_length, of=len(answers))]
     fitted = calibration.of_run(run_dir) if which is Which.FINAL else None
-    records = _records(rows, answers, fitted)
+    near = _nearest(model, rows.content, run_dir, settings=settings, workspace=workspace, observer=observer)
+    records = _records(rows, answers, fitted, near)
     folder.mkdir(parents=True, exist_ok=True)
     files.write_bytes(folder / TABLE, records_to_csv(records).encode("utf-8-sig", "replace"))
     summary = {"file": path.name, "rows_read": rows.rows_read, "predicted": len(answers),
                "left_out": len(rows.left_out), "temperature": fitted, "notes": notes,
                "labels": dict(Counter(answer["label"] for answer in answers).most_common()),
-               "doubtful": _doubtful(records)}
+               "doubtful": _doubtful(records), "unlike": _unlike(near)}
     files.write_json(folder / SUMMARY, summary)
     uploads.discard(path, uploads.folder(settings, workspace))
     return {"predicted": len(answers)}
@@ -77,7 +81,38 @@ def _answered(rows: NewRows, count: int) -> NewRows:
                                left_out=tuple(sorted((*rows.left_out, *rest), key=lambda item: item.row)))
 
 
-def _records(rows: NewRows, answers: list[dict[str, Any]], temperature: float | None) -> list[dict[str, Any]]:
+def _nearest(model: LoadedModel, content: list[str], run_dir: Path, *, settings: Settings, workspace: str,
+             observer: Observer) -> list[Nearest]:
+    """How far each row lies from the training rows; empty where the dataset of the run is gone."""
+    try:
+        known = known_rows.of(model, run_dir, key=["file", proof(run_dir)], settings=settings, workspace=workspace,
+                              observer=observer)
+    except (NotFoundError, DataError) as error:
+        observer.note(f"Rows unlike the training data are not flagged: {error.what}")
+        return []
+    found: list[Nearest] = []
+    for start in range(0, len(content), CHUNK_ROWS):
+        found += known.nearest(known_rows.features(model, content[start:start + CHUNK_ROWS]), most=1)
+        observer.progress(len(found), len(content), "rows", "comparing with training rows")
+    return found
+
+
+def proof(run_dir: Path) -> list[Any]:
+    """What tells one state of a run's artifact from another, without reading it."""
+    stats = [(path.name, path.stat()) for path in sorted((run_dir / "artifact").glob("*.safetensors"))]
+    return [run_dir.name, *([name, stat.st_size, stat.st_mtime_ns] for name, stat in stats)]
+
+
+def _unlike(near: list[Nearest]) -> dict[str, Any] | None:
+    """How many rows are unlike the training data, by which limit; None where that cannot be said."""
+    if not near or near[0].limit is None:
+        return None
+    return {"rows": sum(each.unlike is True for each in near), "limit": near[0].limit,
+            "false_alarms": near[0].false_alarms}
+
+
+def _records(rows: NewRows, answers: list[dict[str, Any]], temperature: float | None,
+             near: list[Nearest]) -> list[dict[str, Any]]:
     """One a row of the file, in its order; `doubt` 1 is the row whose two likeliest classes are closest."""
     found: list[dict[str, Any]] = []
     if answers:
@@ -93,11 +128,19 @@ def _records(rows: NewRows, answers: list[dict[str, Any]], temperature: float | 
             confidence = {} if sure is None else {"confidence": round(float(sure[at]), 6)}
             found.append({"row": rows.row[at], **own, rows.key: rows.shown[at], "label": answer["label"],
                           "probability": round(float(table[at].max()), 6), **confidence, "doubt": int(doubt[at]),
+                          **_far(near, at),
                           **{f"p({name})": round(float(share), 6) for name, share in zip(classes, table[at],
                                                                                          strict=True)}})
     left_out = [{"row": item.row, **({rows.key: item.file} if item.file else {}), "left out": item.reason}
                 for item in rows.left_out]
     return sorted([*found, *left_out], key=lambda record: record["row"])
+
+
+def _far(near: list[Nearest], at: int) -> dict[str, Any]:
+    if not near:
+        return {}
+    unlike = {None: "", True: "yes", False: "no"}[near[at].unlike]
+    return {"distance": round(near[at].distance, 6), "unlike training": unlike}
 
 
 def _doubtful(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import streamlit as st
 from core.api import Answers, ServerGone, State, TriedAnswer, same
 from core.plots.numbers import size
 from pages._ui import guard, shell
-from pages._ui.try_it import asking
+from pages._ui.try_it import asking, near
 
 POLL_S = 0.5
 WAIT_S = 2.0
@@ -89,6 +89,8 @@ def _answer(name: str, answer: TriedAnswer, *, long: bool) -> None:
     elif answer.text or answer.state is State.DONE:
         st.text(answer.text or "(nothing)")
         _told(answer)
+    if answer.nearest is not None:
+        near.draw(answer.nearest)
     for note in answer.notes:
         st.caption(f":material/content_cut: {shell.escape(note)}")
 

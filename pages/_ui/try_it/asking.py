@@ -21,6 +21,8 @@ from pages._ui.try_it.sides import Chosen
 
 UPLOAD, CAMERA, PASTE = "Upload", "Camera", "Paste"
 SHOWN_PIXELS = 320
+NEAREST = 5
+"""Training rows that a model names."""
 
 
 def visitor() -> str:
@@ -36,6 +38,7 @@ def panel(ws: str, chosen: Chosen) -> None:
         _prompt(ws, chosen)
     else:
         text = st.text_area("Text", key="try_text", height=120, placeholder="Type or paste a text to classify")
+        _why()
         if st.button("Try", type="primary", icon=":material/play_arrow:", key="try_go", disabled=not chosen.sides):
             ask(ws, chosen, texts=[text or ""])
 
@@ -45,7 +48,8 @@ def ask(ws: str, chosen: Chosen, *, texts: Sequence[str] = (), picture: Path | N
     """Hand the question over; what the page shows from now on is its answer. before: of a conversation, what was asked
     and answered so far, this question included."""
     stop()
-    question: dict[str, Any] = {"texts": list(texts), "picture": picture, "drawing": drawing}
+    question: dict[str, Any] = {"texts": list(texts), "picture": picture, "drawing": drawing,
+                                "nearest": NEAREST if st.session_state.get("try_near") and not chosen.speaks else 0}
     begin(ws, [side.side for side in chosen.sides], [side.name for side in chosen.sides], question, before)
 
 
@@ -64,6 +68,13 @@ def stop() -> None:
     asked = st.session_state.get("try_asked")
     if asked and not (asked["answers"] and asked["answers"].final):
         shell.api().playground.stop(asked["handle"])
+
+
+def _why() -> None:
+    st.toggle("Nearest training rows", key="try_near", persist_state="session",
+              help="Each model also names the training rows that lie nearest to your input in its own features, and "
+                   "says whether the input is unlike all of them. The first time, a model reads its training rows "
+                   "once, which can take a minute.")
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -85,6 +96,7 @@ def _picture(ws: str, chosen: Chosen) -> None:
     if path and Path(path).is_file():
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f":material/image: {shell.escape(Path(path).name)}")
+    _why()
     if st.button("Try", type="primary", icon=":material/play_arrow:", key="try_go", disabled=not chosen.sides):
         ask(ws, chosen, picture=Path(path) if path else None)
 

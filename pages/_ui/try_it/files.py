@@ -109,6 +109,12 @@ def _job(ws: str, job: Run) -> None:
     st.download_button("Predictions as CSV", icon=":material/table:", key=f"try_table_{job.id}", mime="text/csv",
                        data=guard.made(lambda: shell.api().playground.file_table(ws, job.id)), on_click="ignore",
                        file_name=f"predictions-{Path(found['file']).stem}.csv")
+    if unlike := found.get("unlike"):
+        alarms = "" if unlike["false_alarms"] is None else (
+            f" The same rule flags {100 * unlike['false_alarms']:.0f} % of the test rows, which are no different.")
+        st.caption(f":material/troubleshoot: {unlike['rows']:,} rows are unlike the training data: farther from the "
+                   f"fifth nearest training row than 95 of 100 validation rows (cosine distance over "
+                   f"{unlike['limit']:.3f}).{alarms}")
     if found["doubtful"]:
         with st.expander("The most doubtful rows", icon=":material/psychology_alt:"):
             st.dataframe(inert(found["doubtful"]), hide_index=True, key=f"try_doubt_{job.id}",

@@ -54,6 +54,8 @@ def test_every_row_is_answered_or_named(settings: Settings, tiny_model: Path, ti
     assert np.all(np.diff(by_doubt) >= -2e-6) and sorted(int(row["doubt"]) for row in answered) == list(range(1, 153))
     assert summary["temperature"] is None and "confidence" not in table[0], "18 validation rows are too few"
     assert len(summary["doubtful"]) == predict_file.DOUBTED and summary["doubtful"][0]["doubt"] == 1
+    assert summary["unlike"] is None and table[0]["unlike training"] == "", "nor do they set a limit"
+    assert float(table[0]["distance"]) >= 0
     assert not upload.exists(), "the upload is removed once it was read"
 
     class Stopping(Notes):
