@@ -13,8 +13,9 @@ from core.api.desk import Desk
 from core.api.models import Models
 from core.api.runs import Runs
 from core.domain.run import JobKind, Run
+from core.domain.strength import NAME
 from core.errors import NotFoundError, ThawError
-from core.export import FORMATS, places
+from core.export import FORMATS, places, strengths
 from core.export.words import said
 from core.planning import names
 
@@ -54,46 +55,55 @@ class Exports:
         self._runs = runs
         self._models = models
 
-    def offered(self, ws: str, id: str) -> list[Offer]:
-        """Every format, with the reason where this run cannot be written so; none before the run has an artifact."""
+    def offered(self, ws: str, id: str, strength: str = "") -> list[Offer]:
+        """Every format, with the reason where this run (at the saved setting of that name) cannot be written so; none
+        before the run has an artifact."""
         run = self._runs.get(ws, id)
         if run.recipe is None or run.imported or not (Path(run.folder) / "artifact" / "labels.json").is_file():
             return []
         facts = self._models.facts(run.recipe.base_model)
-        return [Offer(form=name, summary=form.summary, reason=form.applies_to(run.recipe, facts),
-                      checked=form.tolerance is not None) for name, form in FORMATS.items()]
+        recipe = run.recipe
+        return [Offer(form=name, summary=form.summary, checked=form.tolerance is not None,
+                      reason=form.applies_to(recipe, facts) or (strengths.refusal(name, recipe) if strength else None))
+                for name, form in FORMATS.items()]
 
-    def start(self, ws: str, id: str, form: str) -> str:
+    def start(self, ws: str, id: str, form: str, strength: str = "") -> str:
         """Queue the job that writes it, unless one is under way; its id. Raises ThawError where it is not offered."""
         run = self._runs.get(ws, id)
         recipe_of(run)
-        offer = next((offer for offer in self.offered(ws, id) if offer.form == form), None)
+        offer = next((offer for offer in self.offered(ws, id, strength) if offer.form == form), None)
         if offer is None or offer.reason:
             raise ThawError(f"This run cannot be written as {form}.", why=offer.reason or "" if offer else
                             "There is no such format, or the run has no artifact.", remedy="Choose another format.")
         payload = {"run": id, "folder": run.folder, "as": form, "title": names.one(run)}
+        payload |= {"strength": strength} if strength else {}
+        at = f" at {strength}" if strength else ""
         return self._desk.under_way(ws, JobKind.EXPORT, payload) or self._desk.submit_job(
-            ws, JobKind.EXPORT, name=f"Export of {names.one(run)} as {form}", payload=payload)
+            ws, JobKind.EXPORT, name=f"Export of {names.one(run)}{at} as {form}", payload=payload)
 
-    def job(self, ws: str, id: str, form: str) -> Run | None:
+    def job(self, ws: str, id: str, form: str, strength: str = "") -> Run | None:
         """The newest job for it; None where none was asked for."""
         return next((job for job in self._desk.jobs(ws, kind=JobKind.EXPORT)
-                     if (job.payload.get("run"), job.payload.get("as")) == (id, form)), None)
+                     if (job.payload.get("run"), job.payload.get("as"), job.payload.get("strength", ""))
+                     == (id, form, strength)), None)
 
-    def found(self, ws: str, id: str) -> list[Export]:
+    def found(self, ws: str, id: str, strength: str = "") -> list[Export]:
         """The exports that are there, in the order of the formats."""
         folder = Path(self._runs.get(ws, id).folder)
         return [Export(form=name, bytes=there["bytes"], made=there["made"], notes=tuple(there["notes"]),
                        certificate=there["certificate"])
-                for name in FORMATS if (there := places.found(folder, name)) is not None]
+                for name in FORMATS if (there := places.found(folder, name, strength)) is not None]
 
     def download(self, ws: str, id: str, form: str) -> tuple[str, Iterator[bytes]]:
-        """(name without ending, the ZIP in pieces as it is read from disk). NotFoundError without such an export."""
+        """(name without ending, the ZIP in pieces as it is read from disk). form: `FORM`, or `FORM@SETTING` of a saved
+        setting. NotFoundError without such an export."""
         folder = Path(self._runs.get(ws, id).folder)
-        if form not in FORMATS or places.found(folder, form) is None:
+        form, _, strength = form.partition("@")
+        allowed = form in FORMATS and (not strength or NAME.fullmatch(strength))
+        if not allowed or places.found(folder, form, strength) is None:
             raise NotFoundError(f"This run was not exported as {form[:20]}.",
                                 why="It was not asked for, or was removed.",
                                 remedy="Press its button on the run's page.")
-        there = places.folder(folder, form)
-        name = f"{take_home.folder_name(id)}-{form}"
+        there = places.folder(folder, form, strength)
+        name = f"{take_home.folder_name(id)}-{form}" + (f"-{strength.replace(' ', '-')}" if strength else "")
         return name, take_home.zip_of({path.relative_to(there).as_posix(): path for path in places.inside(there)}, name)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from core import files, tasks
-from core.analysis import strength_files
+from core.analysis import kept_steps, strength_files
 from core.api.desk import Desk
 from core.api.models import Models
 from core.api.runs import Runs
 from core.data import conversations
 from core.data.conversations import Turn
+from core.domain import strength as strengths
 from core.domain.dataset import Content, Role, Shape, Task
 from core.domain.model import Weights
 from core.domain.run import JobKind, Run
@@ -57,7 +58,7 @@ class Playground:
 
     def sides(self, ws: str, id: str) -> list[Offered]:
         """What can be asked beside each other: the base model of a run, the same in 4 bits, the run, the other runs
-        of its task, and the settings of its strength that were saved."""
+        of its task, steps whose checkpoints are kept, and the settings of its strength that were saved."""
         run = self._runs.get(ws, id)
         if run.recipe is None or not _has_model(run):
             raise NotFoundError("This run left no model to try.", why="It has not ended well, or its files are gone.",
@@ -71,8 +72,20 @@ class Playground:
                 Offered(side=Side(run=id, which=Which.FOUR_BIT), name=FOUR_BIT,
                         reason=no_head or self._not_in_four_bits(run, task)),
                 *(Offered(side=Side(run=each.id), name=called[each.id]) for each in (run, *same)),
+                *(Offered(side=Side(run=id, which=Which.STEP, step=step), name=f"{called[id]} · step {step}")
+                  for step in kept_steps.of(Path(run.folder))),
                 *(Offered(side=Side(run=id, point=name), name=f"{called[id]} · {name}")
                   for name in strength_files.points(Path(run.folder)))]
+
+    def at_strength(self, ws: str, id: str, strength: float) -> Offered:
+        """The run with its trained change turned to a strength, or why it cannot be. Raises RecipeError for a strength
+        that no model has."""
+        run = self._runs.get(ws, id)
+        strengths.at(strengths.Dial.STRENGTH, strength).check()
+        assert run.recipe is not None
+        side = Side(run=id, strength=strength)
+        return Offered(side=side, name=f"{names.one(run)} · strength {strength:g}",
+                       reason=strength_files.refusal(run.recipe))
 
     def ask(self, ws: str, sides: Sequence[Side], *, visitor: str, texts: Sequence[str] = (),
             picture: Path | None = None, drawing: Drawing | None = None, nearest: int = 0) -> str:

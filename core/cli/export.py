@@ -23,8 +23,9 @@ def export(args: Namespace, settings: Settings) -> int:
         raise ThawError("There is nothing to upload.", why="--dry-run, --public and --even-if-failed are of --upload.",
                         remedy="Add --upload user/name, or leave them out.")
     run_dir, target = run_folder(args.run_dir), Path(args.to).expanduser().absolute()
-    before = exporting.there(run_dir, target, form=args.form) if args.upload else None
-    report = before or exporting.export(run_dir, target, form=args.form, settings=settings, workspace=args.workspace)
+    before = exporting.there(run_dir, target, form=args.form, strength=args.strength) if args.upload else None
+    report = before or exporting.export(run_dir, target, form=args.form, settings=settings, workspace=args.workspace,
+                                        strength=args.strength)
     if not args.json:
         done, at = ("Found", "in") if before else ("Wrote", "to")
         print(f"{done} {len(report['files'])} files, {output.size(report['bytes'])}, {at} {report['folder']}")

@@ -180,7 +180,8 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     predict = _add(commands, "predict", "predict with a finished run, or with several models beside each other")
     predict.add_argument("run_dir", nargs="+", metavar="RUN_DIR[:MODEL]",
                          help="folder of a run; :base is its base model with a probe's head, :4bit the same in 4 bits, "
-                              ":tuned (as without) what training made")
+                              ":tuned (as without) what training made, :step40 a step whose checkpoint is kept; "
+                              "@0.75 or @NAME turns the change to a strength or a saved setting")
     predict.add_argument("--input", required=True, metavar="FILE_OR_TEXT",
                          help="a table, a picture, an archive or folder of pictures, or the text itself")
     predict.add_argument("--text", metavar="COLUMN",
@@ -205,6 +206,8 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     export.add_argument("--to", required=True, metavar="DIR")
     export.add_argument("--as", dest="form", required=True, choices=tuple(FORMATS),
                         help="; ".join(f"{name}: {form.summary}" for name, form in FORMATS.items()))
+    export.add_argument("--strength", default="", metavar="S",
+                        help="turn what the run changed up or down: a number from -0.5 to 1.5, or a saved setting")
     export.add_argument("--upload", metavar="USER/NAME",
                         help="put it on the Hugging Face hub, too; private, and never with rows")
     export.add_argument("--dry-run", action="store_true", help="list what --upload would upload, and upload nothing")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,11 +112,7 @@ def _turned(sides: list[Side], wanted: str | None) -> list[Side]:
     if all(side.which is not Which.FINAL for side in sides):
         raise RecipeError("A base model has no strength.", why="Only what a run changed can be turned up and down.",
                           remedy="Leave out --base or --strength; strength 0 is the base model.")
-    try:
-        at: dict[str, Any] = {"strength": float(wanted)}
-    except ValueError:
-        at = {"point": wanted}
-    return [replace(side, **at) if side.which is Which.FINAL else side for side in sides]
+    return [side.turned(wanted) if side.which is Which.FINAL else side for side in sides]
 
 
 def new_rows(name: str, run_dir: Path, *, text: str | None, settings: Settings, workspace: str) -> NewRows:

@@ -74,6 +74,13 @@ class Side:
         """The same model, its run named by the folder that holds its files."""
         return replace(self, run=str(folder))
 
+    def turned(self, strength: str) -> Side:
+        """The same model at a number, or at the setting saved under a name."""
+        try:
+            return replace(self, strength=float(strength))
+        except ValueError:
+            return replace(self, point=strength)
+
     @property
     def folder(self) -> Path:
         """The run's folder, of a side that names its run so."""

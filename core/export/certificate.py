@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FILE = "certificate.json"
 SCHEMA = 1
-RECORDED, IN_32_BITS = "what the run recorded", "the run's own network, read back and computed in 32 bits"
+IN_32_BITS = "the run's own network, read back and computed in 32 bits"
 HALF = 0.1
 """Largest difference of a log-probability of what is trained again in 16 bits."""
 POLL_S = 0.2
@@ -132,7 +132,7 @@ def _judged(form: Format, folder: Path, run: Finished, rows: TestRows, *, said: 
     again = form.name == "script"  # it trains again, in the precision of the run
     strict, strict_flipped = _differences(rows, in_32_bits, test_rows.recorded_values(rows) if again else reference)
     tolerance = _tolerance(form, run)
-    compared = RECORDED if again or run.in_32_bits else IN_32_BITS
+    compared = run.said_by if again or run.in_32_bits else IN_32_BITS
     metric = metrics.primary(m.name for m in metrics.METRICS if m.applies_to(rows.recorded))
     assert metric is not None
     difference = paired.by_bootstrap(metric, export, rows.recorded)
@@ -148,9 +148,9 @@ def _judged(form: Format, folder: Path, run: Finished, rows: TestRows, *, said: 
         (tolerance is None and outside, f"Its {metric.label} on the test rows lies outside of the run's interval."),
         (otherwise > 0, f"It reads {otherwise} of {rows.n_rows} rows as other tokens than the run did.")) if holds]
     return {
-        "run": run.folder.name,
+        "run": run.folder.name, "strength": run.strength,
         "format": form.name, "passed": not reasons, "reasons": reasons, "rows": rows.n_rows, "flipped": flipped,
-        "largest_difference": largest, "compared_with": RECORDED,
+        "largest_difference": largest, "compared_with": run.said_by,
         "in_32_bits": {"largest_difference": strict, "flipped": strict_flipped, "tolerance": tolerance,
                        "compared_with": compared},
         "read_otherwise": otherwise,
@@ -202,9 +202,9 @@ def _as_judged(rows: TestRows, said: dict[str, Any]) -> Judged:
 
 
 def _unchecked(form: Format, folder: Path, run: Finished, why: str, *, passed: bool | None = None) -> dict[str, Any]:
-    return {"run": run.folder.name, "format": form.name, "passed": passed, "reasons": [why], "rows": 0, "flipped": None,
-            "largest_difference": None, "metric": None, "seconds": None, "bytes": size(folder), "versions": {},
-            "made": time.time(), "schema_version": SCHEMA}
+    return {"run": run.folder.name, "strength": run.strength, "format": form.name, "passed": passed, "reasons": [why],
+            "rows": 0, "flipped": None, "largest_difference": None, "metric": None, "seconds": None,
+            "bytes": size(folder), "versions": {}, "made": time.time(), "schema_version": SCHEMA}
 
 
 def size(folder: Path) -> int:

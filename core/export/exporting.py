@@ -9,7 +9,7 @@ from typing import Any
 from core import files
 from core.domain.run import Observer, Phase
 from core.errors import FailureKind, NotFoundError, ThawError
-from core.export import FORMATS, certificate
+from core.export import FORMATS, certificate, turned
 from core.export.base import Format
 from core.export.finished import Finished
 from core.models.untrusted import json_object
@@ -20,11 +20,13 @@ SPARE_BYTES = 100_000_000
 
 
 def export(run_dir: Path, target: Path, *, form: str, settings: Settings, workspace: str, title: str = "",
-           observer: Observer | None = None) -> dict[str, Any]:
+           strength: str = "", observer: Observer | None = None) -> dict[str, Any]:
     """Write a run's model into `target`, which must be empty or absent, and check it in a process without Thaw.
 
     Returns {run, as, folder, files, bytes, notes, certificate, …}: paths below `target`, sentences to show, what the
     format adds, and the certificate (None of a document). The folder appears whole or not at all.
+
+    strength: a number or the name of a saved setting; empty as trained.
 
     Raises ThawError when the folder is in use, the run cannot be written so, or the disk is too small; NotFoundError
     when the run has no artifact; `certificate.Stopped` when a person asks the observer to stop.
@@ -35,30 +37,38 @@ def export(run_dir: Path, target: Path, *, form: str, settings: Settings, worksp
     if not (run_dir / "artifact" / "labels.json").is_file():
         raise NotFoundError("This run has no artifact.", why="It did not finish, or failed.",
                             remedy="Resume it first: core resume RUN_DIR.")
-    run = Finished(folder=run_dir, settings=settings, workspace=workspace, observer=observer, title=title)
+    plain = Finished(folder=run_dir, settings=settings, workspace=workspace, observer=observer, title=title)
+    check(FORMATS[form], plain, target)
+    with turned.at(plain, strength, form=form) as run:
+        return _written(run, target, form)
+
+
+def _written(run: Finished, target: Path, form: str) -> dict[str, Any]:
+    """Write and check; what lies in `target` then is whole."""
     format = FORMATS[form]
-    check(format, run, target)
-    if observer is not None:
-        observer.phase(Phase.SAVING)
+    if run.observer is not None:
+        run.observer.phase(Phase.SAVING)
     with files.temporary_folder(target.parent) as folder:
         written = format.write(run, folder)
+        run.describe(folder)
         if run.stopped():
             raise certificate.Stopped
-        if observer is not None:
-            observer.phase(Phase.EVALUATING)
+        if run.observer is not None:
+            run.observer.phase(Phase.EVALUATING)
         found = None if format.tolerance is None else certificate.write(format, folder, run)
         folder.chmod(0o755)
         if target.is_dir():
             target.rmdir()
         files.move(folder, target)
         folder.mkdir()  # what the block removes at its end
-    return _report(run_dir, target, form, found) | written
+    return _report(run.folder, target, form, found) | written
 
 
-def there(run_dir: Path, target: Path, *, form: str) -> dict[str, Any] | None:
+def there(run_dir: Path, target: Path, *, form: str, strength: str = "") -> dict[str, Any] | None:
     """The report of an export of this run that lies in `target` as it was checked; None where none does."""
     found = json_object(target / certificate.FILE)
-    same = (found.get("run"), found.get("format"), found.get("bytes")) == (run_dir.name, form, certificate.size(target))
+    said = (found.get("run"), found.get("format"), found.get("bytes"), found.get("strength", ""))
+    same = said == (run_dir.name, form, certificate.size(target), strength)
     return _report(run_dir, target, form, found) | {"notes": []} if found and same else None
 
 

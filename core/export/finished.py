@@ -33,6 +33,17 @@ class Finished:
     title: str = ""
     """What the run is called."""
 
+    strength: str = ""
+    """A number or the name of a saved setting, of a run whose change is turned up or down; empty as trained."""
+
+    @property
+    def said_by(self) -> str:
+        """What its exports are compared with."""
+        return "what the run recorded"
+
+    def describe(self, target: Path) -> None:
+        """Write into an export what its format does not know of."""
+
     @functools.cached_property
     def recipe(self) -> Recipe:
         return values.recipe(self.folder)

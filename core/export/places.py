@@ -13,9 +13,9 @@ ROOM = "exports"
 CERTIFICATE = "certificate.json"
 
 
-def folder(run_dir: Path, form: str) -> Path:
-    """Of one format."""
-    return run_dir / ROOM / form
+def folder(run_dir: Path, form: str, strength: str = "") -> Path:
+    """Of one format; at the saved setting of that name, or as trained."""
+    return run_dir / ROOM / (f"{form}@{strength}" if strength else form)
 
 
 def notes(target: Path) -> Path:
@@ -23,9 +23,9 @@ def notes(target: Path) -> Path:
     return target.with_name(f"{target.name}.json")
 
 
-def found(run_dir: Path, form: str) -> dict[str, Any] | None:
+def found(run_dir: Path, form: str, strength: str = "") -> dict[str, Any] | None:
     """{"certificate": None of a document, "notes", "bytes", "made"} of an export that is whole; None without one."""
-    there = folder(run_dir, form)
+    there = folder(run_dir, form, strength)
     if not there.is_dir() or not (said := _read(notes(there))):
         return None
     paths = list(inside(there))

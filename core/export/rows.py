@@ -14,6 +14,7 @@ from core.metrics import Judged
 
 if TYPE_CHECKING:
     from core.export.finished import Finished
+    from core.training.artifact import LoadedModel
 
 SMALLEST = 1e-38
 ASKED = 50
@@ -83,25 +84,32 @@ def _language(run: Finished, indices: np.ndarray) -> tuple[dict[str, Any], Any]:
 def in_32_bits(run: Finished, rows: TestRows) -> np.ndarray:
     """What Thaw's own network of the run, read back and computed in fp32, says of these rows: (n_rows, n_classes)
     log-probabilities, or (n_rows,) losses."""
-    import torch
-
-    from core.training import evaluate
-    from core.training.inputs import Inputs
-
-    side = run.as_trained("fp32")
-    for module in side.network.modules():
-        if (state := getattr(getattr(module, "weight", None), "quant_state", None)) is not None:
-            module.compute_dtype = state.dtype = torch.float32  # type: ignore[assignment]
-    all_rows: Any = run.rows
-    encoded = rows.encoded if rows.encoded is not None else side.task.encode(
-        all_rows, recipe=run.recipe, facts=run.facts, cache=run.settings.cache)
-    inputs = Inputs(task=side.task, network=side.network, rows=all_rows, encoded=encoded, precision="fp32")
-    kept = evaluate.outputs(inputs, rows.indices, lambda done, total: run.progress(done, total, "rows", "reference"))
+    _, kept = outputs(run, rows, precision="fp32")
     if "losses" in kept:
         return np.asarray(kept["losses"], np.float64)
     logits = kept["logits"].astype(np.float64)
     highest = logits.max(1, keepdims=True)
     return np.asarray(logits - highest - np.log(np.exp(logits - highest).sum(1, keepdims=True)))
+
+
+def outputs(run: Finished, rows: TestRows, *, precision: str | None) -> tuple[LoadedModel, dict[str, np.ndarray]]:
+    """(the run's own network, what it says of these rows). precision: to compute in, None for the run's."""
+    import torch
+
+    from core.training import evaluate
+    from core.training.inputs import Inputs
+
+    side = run.as_trained(precision)
+    for module in side.network.modules() if precision == "fp32" else ():
+        if (state := getattr(getattr(module, "weight", None), "quant_state", None)) is not None:
+            module.compute_dtype = state.dtype = torch.float32  # type: ignore[assignment]
+    all_rows: Any = run.rows
+    encoded = rows.encoded if rows.encoded is not None else side.task.encode(
+        all_rows, recipe=run.recipe, facts=run.facts, cache=run.settings.cache)
+    inputs = Inputs(task=side.task, network=side.network, rows=all_rows, encoded=encoded,
+                    precision=precision or side.precision)
+    kept = evaluate.outputs(inputs, rows.indices, lambda done, total: run.progress(done, total, "rows", "reference"))
+    return side, kept
 
 
 def recorded_values(rows: TestRows) -> np.ndarray:

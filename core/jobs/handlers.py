@@ -122,19 +122,21 @@ def import_data(job: Job) -> dict[str, Any]:
 
 
 def export(job: Job) -> dict[str, Any]:
-    """Write a run's model below its folder, with its certificate: {"folder": of the run, "as": format, "title"}. What
-    stood there is replaced when the new one is whole. Stopped, it leaves everything as it was."""
+    """Write a run's model below its folder, with its certificate: {"folder": of the run, "as": format, "title",
+    "strength": of a saved setting, or empty}. What stood there is replaced when the new one is whole. Stopped, it
+    leaves everything as it was."""
     import shutil
 
     from core.export import certificate, exporting, places
 
     payload = job.run.payload
-    target, fresh = places.folder(Path(payload["folder"]), str(payload["as"])), job.folder / "export"
+    strength = str(payload.get("strength", ""))
+    target, fresh = places.folder(Path(payload["folder"]), str(payload["as"]), strength), job.folder / "export"
     shutil.rmtree(fresh, ignore_errors=True)  # of an earlier attempt
     try:
         report = exporting.export(Path(payload["folder"]), fresh, form=str(payload["as"]), settings=job.settings,
                                   workspace=job.run.workspace, title=str(payload.get("title", "")),
-                                  observer=job.observer)
+                                  strength=strength, observer=job.observer)
     except certificate.Stopped:
         return {}
     target.parent.mkdir(exist_ok=True)

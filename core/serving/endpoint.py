@@ -49,6 +49,9 @@ class _One:
     def fits(self, side: Side) -> bool:
         return True
 
+    def spare(self) -> bool:
+        return True
+
     def check(self, side: Side) -> None:
         """There is room: it is loaded."""
 

@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 
 from core import files, values
+from core.analysis import kept_steps
 from core.domain.side import Side, Which
 from core.models import facts
 from core.serving.question import WeightFile
@@ -22,6 +23,9 @@ def files_of(side: Side, settings: Settings) -> tuple[WeightFile, ...]:
     recipe = values.recipe(side.folder)
     base = facts.folder(recipe.base_model, settings)
     found = [_file(path, f"{recipe.base_model}: {path.name}") for path in sorted(base.glob("*.safetensors"))]
+    if side.which is Which.STEP:
+        path = kept_steps.weights(side.folder, side.step)
+        return (*found, _file(path, path.relative_to(side.folder).as_posix()))
     artifact = side.folder / "artifact"
     wanted = OWN if side.which is Which.FINAL else (BASE_HEAD,)
     found += [_file(artifact / name, f"artifact/{name}") for name in wanted if (artifact / name).is_file()]

@@ -111,7 +111,7 @@ class ModelServer:
         recipe = values.recipe(side.folder)
         facts = model_facts.read(recipe.base_model, self.settings)
         return 0 if facts is None else memory.weights_bytes(
-            recipe, facts, untrained=side.which is not Which.FINAL, four_bit=side.which is Which.FOUR_BIT)
+            recipe, facts, untrained=side.which in (Which.BASE, Which.FOUR_BIT), four_bit=side.which is Which.FOUR_BIT)
 
     def _budget(self, held: int) -> int:
         free = torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None

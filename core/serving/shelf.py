@@ -50,6 +50,10 @@ class Shelf(Generic[T]):
         used = sum(kept.size_bytes for kept in self._kept.values() if kept.users)
         return used + self._expected(side) <= self._budget(self.held_bytes)
 
+    def spare(self) -> bool:
+        """Whether there is memory left beside what is loaded, for what answers keep."""
+        return self.held_bytes < self._budget(self.held_bytes)
+
     def check(self, side: Side) -> None:
         """Raises ThawError when there would be no room for it with nothing else loaded."""
         wanted, most = self._expected(side), self._budget(self.held_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from core.domain.side import Side, Which
@@ -12,18 +13,28 @@ NAMES = {"tuned": Which.FINAL, "base": Which.BASE, "4bit": Which.FOUR_BIT}
 
 
 def parse(text: str, *, which: Which = Which.FINAL) -> Side:
-    """`RUN`, `RUN:base`, `RUN:4bit`, `RUN:tuned`. which: of a text that names none.
+    """`RUN`, `RUN:base`, `RUN:4bit`, `RUN:tuned`; `RUN:step40` at a step whose checkpoint is kept; `RUN@0.75` or
+    `RUN@NAME` at a strength or a saved setting. which: of a text that names none.
 
     Raises NotFoundError where the folder is none of a run.
     """
+    if Path(text).expanduser().exists():
+        return Side.of(run_folder(text), which)
     folder, _, name = text.rpartition(":")
-    if name in NAMES and folder and not Path(text).expanduser().exists():
+    if name in NAMES and folder:
         return Side.of(run_folder(folder), NAMES[name])
+    if folder and (step := re.fullmatch(r"step(\d+)", name)):
+        return Side.of(run_folder(folder), Which.STEP, int(step[1]))
+    folder, _, strength = text.rpartition("@")
+    if folder and Path(folder).expanduser().exists():
+        return Side.of(run_folder(folder)).turned(strength)
     return Side.of(run_folder(text), which)
 
 
 def spoken(side: Side) -> str:
     """The inverse of `NAMES`, with the strength of a change that is turned up or down."""
+    if side.which is Which.STEP:
+        return f"step{side.step}"
     name = next(name for name, which in NAMES.items() if which is side.which)
     return name if side.as_trained else f"{name} at strength {side.point or f'{side.strength:g}'}"
 

@@ -25,7 +25,13 @@ log = logging.getLogger("thaw.serving")
 PIECE_S = 0.1
 """So long one side computes before the next in line."""
 MOST_OPEN = 8
-"""Sides that are answered at the same time; each keeps what its model has read."""
+"""Sides that are answered at the same time; each keeps what its model has read. Those are finished before others are
+begun, unless they go on for long."""
+LONG_S = 1.0
+"""Where each open visitor has had so much more time than who waits, he is let in beside them: a short question does not
+wait for the end of long answers."""
+MOST_CROWDED = 4
+"""Times `MOST_OPEN`: sides at the same time in all, then."""
 HELD_OFF_S = 10.0
 """Somebody who has waited so long for memory lets nobody else open a model before him."""
 MOST_WAITING = 4
@@ -36,6 +42,7 @@ class Room(Protocol):
     """Where models are held (`core.serving.shelf.Shelf`)."""
 
     def fits(self, side: Side) -> bool: ...
+    def spare(self) -> bool: ...
     def check(self, side: Side) -> None: ...
     def take(self, side: Side) -> Any: ...
     def give(self, side: Side) -> None: ...
@@ -197,7 +204,7 @@ class Turns:
         at = next((at for at, answer in enumerate(task.answers) if answer.state is State.WAITING), None)
         lines = list(self._lines.values())
         opened = sum(len(line[0].pieces) for line in lines if line)
-        if at is None or (opened >= self._most_open and not task.pieces) or opened >= 2 * self._most_open:
+        if at is None or not ((task.pieces and opened < 2 * self._most_open) or self._let_in(task, opened)):
             return None
         now = self._clock()
         short = [line[0].short_since for line in lines if line and line[0] is not task]
@@ -207,6 +214,15 @@ class Turns:
             return at
         task.short_since = task.short_since or now
         return None
+
+    def _let_in(self, task: Task, opened: int) -> bool:
+        """Whether a task's first side may be opened beside so many open ones."""
+        if opened < self._most_open:
+            return True
+        if task.pieces or opened >= MOST_CROWDED * self._most_open or not self._room.spare():
+            return False
+        others = [self._used[visitor] for visitor, line in self._lines.items() if line and line[0].pieces]
+        return min(others, default=0.0) - self._used[task.visitor] >= LONG_S
 
     def _fits(self, side: Side) -> bool:
         """Also true for a side that cannot be looked at: opening it says why."""

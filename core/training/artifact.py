@@ -34,7 +34,7 @@ from core.models import inspect as model_inspect
 from core.models.network import Network
 from core.settings import Settings
 from core.tasks.base import Objective, Outputs, Rows, SolvedHead
-from core.training import evaluate, strength
+from core.training import checkpoints, evaluate, strength
 from core.training.inputs import Inputs
 
 LABELS_FILE, HEAD_FILE, BASE_HEAD_FILE, WEIGHTS_FILE, ADAPTER = (
@@ -120,9 +120,11 @@ def load(side: Side, *, settings: Settings, device: str | None = None, precision
     precision: to compute in, instead of that of the run. A strength turns what the run changed up or down; at 0 it is
     the base model that the run started from (in 4 bits where it trained beside such weights).
 
-    Raises NotFoundError when the run left no artifact, or has no such side to predict with (a recorded step, the base
-    side of a run from scratch); RecipeError when the base model's files are not those that the run was trained on, or
-    for a strength that it does not have.
+    `Which.STEP` is the run as it was at a step whose checkpoint is kept: that of a run that was stopped.
+
+    Raises NotFoundError when the run left no artifact, or has no such side to predict with (a step without a
+    checkpoint, the base side of a run from scratch); RecipeError when the base model's files are not those that the run
+    was trained on, or for a strength that it does not have.
     """
     turn = points.turn_of(side)
     if not turn.as_trained:
@@ -136,6 +138,8 @@ def load(side: Side, *, settings: Settings, device: str | None = None, precision
         network.head.load_state_dict(load_file(folder / (BASE_HEAD_FILE if base else HEAD_FILE)))
     if not base:
         _load_body(network, folder, network.device.type)
+    if side.which is Which.STEP:
+        network.load_trained(load_file(checkpoints.of_step(side.folder, side.step)))
     network.eval()
     return model
 
@@ -159,9 +163,7 @@ def _started(side: Side, settings: Settings, device: str | None,
     """The network that a run started from, with its task and recipe, and the folder of what the run left; the head is
     still to be put on."""
     if side.which is Which.STEP:
-        raise NotFoundError("This model has no head to predict with.",
-                            why="A run keeps heads for its base model and for what training ended with.",
-                            remedy="Predict with one of these two.")
+        checkpoints.of_step(side.folder, side.step)
     run_dir, base = side.folder, side.which in UNTRAINED
     folder = run_dir / "artifact"
     if not (folder / LABELS_FILE).is_file():

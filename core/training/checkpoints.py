@@ -11,9 +11,11 @@ import zlib
 from pathlib import Path
 
 from core import files
+from core.analysis import kept_steps
+from core.analysis.kept_steps import TRAINED_FILE as TRAINED_FILE
+from core.errors import DataError
 from core.files import sha256
 
-TRAINED_FILE = "trained.safetensors"
 ELAPSED_FILE = "elapsed.json"
 STATE_FILE = "trainer_state.json"
 BEST_FILE = "best.safetensors"
@@ -53,6 +55,16 @@ def by_step(folder: Path) -> list[Path]:
     """All checkpoints, whole or not, oldest first."""
     found = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
     return sorted(found, key=lambda path: int(path.name.split("-")[1]))
+
+
+def of_step(run_dir: Path, step: int | None) -> Path:
+    """The weights of a step. Raises NotFoundError where its checkpoint is not kept, DataError where it is damaged."""
+    path = kept_steps.weights(run_dir, step)
+    if not is_whole(path.parent):
+        raise DataError(f"The checkpoint of step {step} cannot be used.",
+                        why="A file of it is damaged or missing: its checksum is another.",
+                        remedy="Take another step, or the run itself.")
+    return path
 
 
 def best_of(checkpoint: Path) -> str | None:

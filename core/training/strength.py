@@ -48,7 +48,7 @@ class Dials:
     def __init__(self, network: Network, *, weights: Path, adapter_folder: Path, adapter: Adapter | None, head: Tensors,
                  base_head: Tensors | None) -> None:
         self.network = network
-        self._layers: dict[str, Any] = {}
+        self.layers: dict[str, Any] = {}
         self._originals: dict[str, Tensors] = {}
         self._scaling: dict[str, float] = {}
         self._frozen: Tensors = {}
@@ -63,12 +63,12 @@ class Dials:
             self._find_layers()
         self._tuned = load_file(weights) if weights.is_file() else {}
         every = dict(network.body.named_parameters()) | dict(network.body.named_buffers())
-        self._own = {name: every[name] for name in self._tuned}  # also while a prefix stands in for their blocks
+        self.own = {name: every[name] for name in self._tuned}  # also while a prefix stands in for their blocks
         for name, tuned in self._tuned.items():
-            if self._own[name].dtype != tuned.dtype:  # held in 16 bits on a GPU, as it was published
-                self._own[name].data = self._own[name].data.to(tuned.dtype)
-        self._base = {name: own.detach().clone() for name, own in self._own.items()}
-        names = list(dict.fromkeys([*network.body.state_dict(), *self._tuned, *self._layers]))
+            if self.own[name].dtype != tuned.dtype:  # held in 16 bits on a GPU, as it was published
+                self.own[name].data = self.own[name].data.to(tuned.dtype)
+        self._base = {name: own.detach().clone() for name, own in self.own.items()}
+        names = list(dict.fromkeys([*network.body.state_dict(), *self._tuned, *self.layers]))
         self._block = blocks.block_of(names, network.stack)
 
     @property
@@ -79,28 +79,58 @@ class Dials:
     @property
     def rank(self) -> int | None:
         """Directions of each low-rank update; None where the rank cannot be turned."""
-        if not self._layers or self._adapter is None or not self._adapter.scales:
+        if not self.layers or self._adapter is None or not self._adapter.scales:
             return None
-        return max(int(layer.r[DEFAULT]) for layer in self._layers.values())
+        return max(int(layer.r[DEFAULT]) for layer in self.layers.values())
 
     @property
     def no_intruders(self) -> str:
         """Why peft's reduction of intruder dimensions does not apply; empty where it does."""
         if self.rank is None:
             return "peft knows intruder dimensions of low-rank updates (LoRA) only"
-        bases = [layer.get_base_layer() for layer in self._layers.values()]
+        bases = [layer.get_base_layer() for layer in self.layers.values()]
         if any(not base.weight.is_floating_point() for base in bases):
             return "peft finds intruder dimensions beside base weights in full precision, and these are in 4 bits"
         if any(base.weight.ndim != 2 or getattr(layer, "fan_in_fan_out", False)
-               for base, layer in zip(bases, self._layers.values(), strict=True)):
+               for base, layer in zip(bases, self.layers.values(), strict=True)):
             return "peft finds intruder dimensions of linear layers only, and this model's are of another kind"
         return ""
 
     @property
     def moved(self) -> tuple[str, ...]:
         """Blocks that training changed, in forward order."""
-        found = {self._block[name] for name in (*self._tuned, *self._layers)}
+        found = {self._block[name] for name in (*self._tuned, *self.layers)}
         return tuple(name for name in self.network.stack.names if name in found)
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the present setting can be written as adapters: it has low-rank updates that scale."""
+        return bool(self.layers) and self._adapter is not None and self._adapter.scales
+
+    def adapter_tensors(self) -> Tensors:
+        """The low-rank updates at the present setting, as peft names them in a file: the strength is in B."""
+        found: Tensors = {}
+        for name, layer in self.layers.items():
+            factor = 0.0 if layer.disable_adapters else layer.scaling[DEFAULT] / self._scaling[name]
+            a, b = (half.weight.detach().cpu() for half in _halves(layer).values())
+            found |= {f"{name}.lora_A.weight": a.clone(), f"{name}.lora_B.weight": b.clone() if factor == 1 else
+                      b * factor}
+        return found
+
+    def weight_tensors(self) -> Tensors:
+        """The changed weights at the present setting, by their names in the base model; adapters are folded in."""
+        found = {name: own.detach().cpu().clone() for name, own in self.own.items()}
+        for name, layer in self.layers.items():
+            assert self._adapter is not None
+            weight = layer.get_base_layer().weight.detach().float().cpu()
+            found[f"{adapters.published_name(name)}.weight"] = (
+                weight.clone() if layer.disable_adapters else self._adapter.merged(layer, weight).detach())
+        return found
+
+    def head_tensors(self) -> Tensors:
+        """The head at the present setting."""
+        state = self.network.head.state_dict()
+        return {name: state[name].detach().cpu().clone() for name in self._head}
 
     def first_moved(self, turn: Turn) -> int:
         """Place in `network.stack.names` of the first block that this setting turns; the number of blocks where it
@@ -123,7 +153,7 @@ class Dials:
             value = mixed(base, tuned, strength)
             if name.endswith("running_var"):  # a variance; beyond both models it could become negative
                 value = value.clamp_min(torch.minimum(base, tuned.to(base.device)))
-            self._own[name].copy_(value)
+            self.own[name].copy_(value)
         self._turn_adapters(turn)
 
     # -- head and adapters --
@@ -141,7 +171,7 @@ class Dials:
         assert self._adapter is not None
         for name, layer in self.network.body.named_modules():
             if isinstance(layer, LoraLayer):
-                self._layers[name] = layer
+                self.layers[name] = layer
                 self._originals[name] = {part: module.weight.detach().clone()
                                          for part, module in _halves(layer).items()}
                 self._scaling[name] = layer.scaling[DEFAULT]
@@ -160,14 +190,14 @@ class Dials:
         self._restore()
         if turn.intruders:
             self._reduce(turn.intruders)
-        for name, layer in self._layers.items():
+        for name, layer in self.layers.items():
             if turn.rank is not None and turn.rank < layer.r[DEFAULT]:
                 _truncate(layer, turn.rank)
             self._scale(name, layer, turn.of_block(self._block[name]))
 
     def _restore(self) -> None:
         """Everything as it was trained."""
-        for name, layer in self._layers.items():
+        for name, layer in self.layers.items():
             layer.enable_adapters(True)
             layer.scaling[DEFAULT] = self._scaling[name]
             for part, module in _halves(layer).items():
@@ -195,10 +225,10 @@ class Dials:
         reduce_intruder_dimension(wrapped, old_adapter_name=DEFAULT, new_adapter_name=REDUCED, mitigation_lambda=share,
                                   logging_sink=None)
         found = {name: {part: half.weight.detach().clone() for part, half in _halves(layer, REDUCED).items()}
-                 for name, layer in self._layers.items()}
+                 for name, layer in self.layers.items()}
         wrapped.set_adapter(DEFAULT)
         wrapped.delete_adapter(REDUCED)
-        for name, layer in self._layers.items():
+        for name, layer in self.layers.items():
             for part, half in _halves(layer).items():
                 half.weight.data.copy_(found[name][part])
 

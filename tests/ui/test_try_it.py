@@ -60,6 +60,19 @@ def test_two_sides_stand_beside_each_other_with_their_files(app, ended, facts, a
     assert "to the last bit" not in text
 
 
+def test_the_run_itself_stands_beside_at_strengths_up_to_four(app, ended, facts, answering):
+    answering.answers = [Answers(answers=(DONE,) * 4)]
+    at = app("try_it", run=ended.done[1])
+    key = f"try_strengths_{ended.done[1]}"
+    at.multiselect(key=key).set_value(["0.5", "1.25", "0", "0.75"]).run()
+    assert not at.error and "left out" in shown(at)
+    at.text_area(key="try_text").set_value("x").run()
+    at.button(key="try_go").click().run()
+    assert not at.exception and not at.error
+    [(_, sides, _)] = answering.asked
+    assert [side.text.partition(":")[2] for side in sides] == ["final", "final@0.5", "final@1.25", "final@0"]
+
+
 def test_the_same_bits_are_said_and_only_then(app, ended, facts, answering):
     answering.answers = [Answers(answers=(DONE, DONE))]
     at = app("try_it", run=ended.done[0])

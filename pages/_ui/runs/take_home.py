@@ -35,50 +35,64 @@ def section(ws: str, run: Run) -> None:
         st.caption("Unpack the ZIP in Thaw's own folder and run this there (it lies in the ZIP as load.py). The base "
                    "model is not in the ZIP: Thaw reads it from its data folder.")
     if not shell.recorded():
-        busy = any(_working(ws, run, offer) for offer in shell.api().exports.offered(ws, run.id))
-        guard.fragment(_exports, run_every=live.POLL_S if busy else None)(ws, run, busy)
+        at = _setting(ws, run)
+        busy = any(_working(ws, run, offer, at) for offer in shell.api().exports.offered(ws, run.id, at))
+        guard.fragment(_exports, run_every=live.POLL_S if busy else None)(ws, run, at, busy)
 
 
-def _working(ws: str, run: Run, offer: Offer) -> Run | None:
+def _setting(ws: str, run: Run) -> str:
+    """Name of the saved setting of the strength dials that is taken home; empty as trained, without any."""
+    saved = list(shell.api().strength.points(ws, run.id))
+    if not saved:
+        return ""
+    return str(st.selectbox("At which strength", ["", *saved], format_func=lambda name: name or "As trained", width=260,
+                            key=f"export_at_{run.id}_{len(saved)}", help="Settings that were saved on the Strength "
+                            "page. An export at one is compared with what the run's own network says at it."))
+
+
+def _working(ws: str, run: Run, offer: Offer, at: str) -> Run | None:
     """The job that writes this format now."""
-    job = shell.api().exports.job(ws, run.id, offer.form)
+    job = shell.api().exports.job(ws, run.id, offer.form, at)
     return None if job is None or job.status.final else job
 
 
-def _exports(ws: str, run: Run, was_busy: bool) -> None:
+def _exports(ws: str, run: Run, at: str, was_busy: bool) -> None:
     """Every format: its button and its certificate, or why it is not offered."""
     with shell.guarded():
         exports = shell.api().exports
-        offers, there = exports.offered(ws, run.id), {export.form: export for export in exports.found(ws, run.id)}
-        if any(_working(ws, run, offer) for offer in offers) != was_busy:
+        offers = exports.offered(ws, run.id, at)
+        there = {export.form: export for export in exports.found(ws, run.id, at)}
+        if any(_working(ws, run, offer, at) for offer in offers) != was_busy:
             st.rerun()
+        said = "the run's own network says at this setting" if at else "the run recorded"
         st.caption("**For use without Thaw.** Each export is read back by a process that has nothing of Thaw, asked "
-                   "about the run's own test rows, and compared with what the run recorded. What it found is its "
+                   f"about the run's own test rows, and compared with what {said}. What it found is its "
                    "certificate; a failed one is shown, and the file can still be had.")
         for offer in offers:
-            _row(ws, run, offer, there.get(offer.form))
+            _row(ws, run, offer, there.get(offer.form), at)
 
 
-def _row(ws: str, run: Run, offer: Offer, there: Export | None) -> None:
-    job = _working(ws, run, offer)
+def _row(ws: str, run: Run, offer: Offer, there: Export | None, at: str) -> None:
+    job = _working(ws, run, offer, at)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             badge = f" {_PASSED[(there.certificate or {}).get('passed')]}" if there and offer.checked else ""
             st.markdown(f"**{offer.form}** · {shell.escape(offer.summary)}{badge}", width="stretch")
             if there:
-                st.link_button(f"ZIP ({size(there.bytes)})", downloads.export_address(ws, run.id, offer.form),
+                form = f"{offer.form}@{at}" if at else offer.form
+                st.link_button(f"ZIP ({size(there.bytes)})", downloads.export_address(ws, run.id, form),
                                icon=":material/download:")
             if job:
                 _progress(ws, job)
             elif not offer.reason and st.button("Write it again" if there else f"Export as {offer.form}",
                                                 key=f"export_{offer.form}", icon=":material/ios_share:"):
                 exports = shell.api().exports
-                exports.start(ws, run.id, offer.form)
+                exports.start(ws, run.id, offer.form, at)
                 shell.api().ensure_supervisor()
                 st.rerun()
         if offer.reason:
             st.caption(f"Not offered: {shell.escape(offer.reason)}")
-        last = shell.api().exports.job(ws, run.id, offer.form)
+        last = shell.api().exports.job(ws, run.id, offer.form, at)
         if last and last.status is Status.FAILED and last.failure:
             shell.problem(last.failure.what, last.failure.why, last.failure.remedy)
         if there:

@@ -8,13 +8,19 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core import tasks
+from core.analysis import strength_files
 from core.api import MOST_SIDES, Offered
 from core.domain.dataset import Content, Shape
 from core.domain.run import Run
 from core.domain.side import Side
+from core.errors import RecipeError
+from core.models import methods
 from core.planning import names
 from pages._ui import shell, start
 from pages._ui.runs import run_list
+from pages._ui.words import word
+
+GRID = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +57,7 @@ def choose(ws: str) -> Chosen | None:
     offered = [side for side in api.playground.sides(ws, run.id) if not side.reason]
     left_out = [side for side in api.playground.sides(ws, run.id) if side.reason]
     chosen = _sides(offered, run)
+    chosen += _strengths(ws, run, MOST_SIDES - len(chosen))
     for side in left_out:
         st.caption(f":material/block: {shell.escape(side.name)}: not here, as {shell.escape(side.reason)}.")
     return Chosen(run=run, sides=tuple(chosen))
@@ -78,6 +85,33 @@ def _sides(offered: Sequence[Offered], run: Run) -> list[Offered]:
                             help="All are asked the same. Each is loaded from its own files, whose SHA-256 stands "
                                  "below the answers.")
     return [by_text[text] for text in picked]
+
+
+def _strengths(ws: str, run: Run, room: int) -> list[Offered]:
+    """The run itself with its trained change turned up or down, as many as there is room for."""
+    if run.recipe is None or strength_files.refusal(run.recipe) or methods.card_of(run.recipe.method).solved:
+        return []
+    texts = st.multiselect("The run itself also at strength", [f"{value:g}" for value in GRID], accept_new_options=True,
+                           max_selections=MOST_SIDES, key=f"try_strengths_{run.id}", placeholder="0 to 1, or beyond",
+                           help=f"{word('strength')} 0 answers as the base model and 1 as the run, to the last bit in "
+                                "32 bits. Type any number from −0.5 to 1.5.")
+    found: list[Offered] = []
+    with shell.guarded():
+        for text in texts:
+            found.append(shell.api().playground.at_strength(ws, run.id, number(text)))
+    if len(found) > room:
+        st.caption(f":material/block: Up to {MOST_SIDES} models are asked together; "
+                   f"left out: {', '.join(shell.escape(one.name) for one in found[room:])}.")
+    return found[:room]
+
+
+def number(text: str) -> float:
+    """Raises RecipeError for what is none."""
+    try:
+        return float(text.strip().replace(",", ".").replace("−", "-"))
+    except ValueError as error:
+        raise RecipeError(f"{text[:20]} is no strength.", why="It is not a number.",
+                          remedy="Type a number from −0.5 to 1.5.") from error
 
 
 def shape(ws: str, run: Run) -> Shape:
