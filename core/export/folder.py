@@ -26,7 +26,7 @@ classify = pipeline("{kind}-classification", model="folder")
 classify({example})
 ```
 
-It is a `{stock}`{why}. {limit}Base model: {base}. `certificate.json` says how it was checked.
+Its class is `{stock}`{why}. {limit}Base model: {base}. `certificate.json` says how it was checked.
 """
 
 
@@ -61,7 +61,7 @@ class Folder:
         found.model.save_pretrained(target, safe_serialization=True)
         requirements.write(run, target, "torch", "transformers", "safetensors")
         _write_readme(run, target, found)
-        return {"notes": [f"The folder holds a {type(found.model).__name__}{found.why}.",
+        return {"notes": [f"Its class is {type(found.model).__name__}{found.why}.",
                           *([] if found.pads else [stock.ONE_BY_ONE])]}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.metrics import REGISTRY
+from core.plots.numbers import size
 
 
 def verdict(found: dict[str, Any]) -> str:
@@ -33,10 +34,12 @@ def said(found: dict[str, Any]) -> list[str]:
     else:
         lines.append(f"It passes up to {strict['tolerance']:g}.")
     interval = f" ({metric['run']['low']:.4g} to {metric['run']['high']:.4g})" if strict["tolerance"] is None else ""
+    here = f"{metric['export']['value']:.4g} here; the difference is {difference['value']:+.2g} " \
+           f"({difference['low']:+.2g} to {difference['high']:+.2g})"
+    same = not any((difference["value"], difference["low"], difference["high"]))
     lines.append(f"{label[:1].upper()}{label[1:]}: {metric['run']['value']:.4g}{interval} in the run, "
-                 f"{metric['export']['value']:.4g} here; the difference is {difference['value']:+.2g} "
-                 f"({difference['low']:+.2g} to {difference['high']:+.2g}).")
+                 f"{'and the same here' if same else here}.")
     speed = (f"It took {found['seconds']:,.0f} s" if found["format"] == "script"
              else f"{found['rows_a_second']:,.1f} rows a second")
-    lines.append(f"{speed}, {found['bytes'] / 1e6:,.1f} MB.")
+    lines.append(f"{speed}; {size(found['bytes'])}.")
     return lines

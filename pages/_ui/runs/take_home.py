@@ -74,22 +74,18 @@ def _exports(ws: str, run: Run, at: str, was_busy: bool) -> None:
 
 def _row(ws: str, run: Run, offer: Offer, there: Export | None, at: str) -> None:
     job = _working(ws, run, offer, at)
+    badge = f" {_PASSED[(there.certificate or {}).get('passed')]}" if there and offer.checked else ""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            badge = f" {_PASSED[(there.certificate or {}).get('passed')]}" if there and offer.checked else ""
             st.markdown(f"**{offer.form}** · {shell.escape(offer.summary)}{badge}", width="stretch")
-            if there:
+            if not there:
+                _button(ws, run, offer, at, job, f"Export as {offer.form}")
+        if there:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 form = f"{offer.form}@{at}" if at else offer.form
                 st.link_button(f"ZIP ({size(there.bytes)})", downloads.export_address(ws, run.id, form),
                                icon=":material/download:")
-            if job:
-                _progress(ws, job)
-            elif not offer.reason and st.button("Write it again" if there else f"Export as {offer.form}",
-                                                key=f"export_{offer.form}", icon=":material/ios_share:"):
-                exports = shell.api().exports
-                exports.start(ws, run.id, offer.form, at)
-                shell.api().ensure_supervisor()
-                st.rerun()
+                _button(ws, run, offer, at, job, "Write it again")
         if offer.reason:
             st.caption(f"Not offered: {shell.escape(offer.reason)}")
         last = shell.api().exports.job(ws, run.id, offer.form, at)
@@ -97,6 +93,16 @@ def _row(ws: str, run: Run, offer: Offer, there: Export | None, at: str) -> None
             shell.problem(last.failure.what, last.failure.why, last.failure.remedy)
         if there:
             _certificate(there)
+
+
+def _button(ws: str, run: Run, offer: Offer, at: str, job: Run | None, label: str) -> None:
+    """Starts the job that writes it; while one is under way, how far that is."""
+    if job:
+        _progress(ws, job)
+    elif not offer.reason and st.button(label, key=f"export_{offer.form}", icon=":material/ios_share:"):
+        shell.api().exports.start(ws, run.id, offer.form, at)
+        shell.api().ensure_supervisor()
+        st.rerun()
 
 
 def _progress(ws: str, job: Run) -> None:
@@ -113,8 +119,9 @@ def _progress(ws: str, job: Run) -> None:
 
 def _certificate(there: Export) -> None:
     """In words, and in numbers one layer below."""
-    for line in (*there.said, *there.notes):
-        st.caption(shell.escape(line))
+    for lines in (there.said, there.notes):
+        if lines:
+            st.caption(shell.escape(" ".join(lines)))
     found = there.certificate
     if not found or not found.get("metric"):
         return
