@@ -205,6 +205,7 @@ def put_language_runs(settings: Settings, dataset: Dataset) -> dict[str, str]:
             base={split: scores(base) for split in ("test", "shift", "validation")},
             trainable_params=4_884_480 * trained, total_params=134_515_008, seconds=231.0,
             phase_seconds={"training": 210.0}, peak_memory_bytes=9 * 10**8, estimated_memory_bytes=10**9,
+            phase_memory_bytes={"preparing": 8 * 10**8, "training": 9 * 10**8, "saving": 4 * 10**8},
             artifact_bytes=2 * 10**7, steps=60, samples=240, precision="bf16", device="cpu", best_step=60 * trained,
             dataset_hash=dataset.content_hash, **({
                 "panel": panel, "panel_change": interval(0.004, -0.004, 0.012),

@@ -23,6 +23,7 @@ def test_every_number_has_the_untouched_model_beside_it(app, runs):
     assert found["Test loss"] == ("2.98 (2.90–3.06)", "untouched 3.26 (3.18–3.35)")
     assert found["Shift bits per byte"][1].startswith("untouched 1.13")
     assert found["KL on other texts"] == ("0.03 (0.02–0.04)", "")
+    assert any("peak of memory in training" in str(caption.value) for caption in at.caption)
 
 
 def test_what_was_forgotten_is_said_as_far_as_it_can_be_told(app, runs):
