@@ -51,6 +51,7 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=8, help="texts that a person asks")
     parser.add_argument("--words", type=int, default=24, help="tokens of a language model's answer")
     parser.add_argument("--tasks", default=f"{TEXTS},{WORDS}")
+    parser.add_argument("--run", type=Path, help="a finished run of a language model, instead of one trained here")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--side", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -61,7 +62,7 @@ def main() -> int:
     people = [int(count) for count in args.people.split(",")]
     with tempfile.TemporaryDirectory(prefix="thaw-serving-") as folder:
         for task in args.tasks.split(","):
-            about = prepare(task, Path(folder))
+            about = prepare(task, Path(folder), args.run)
             each = args.each if task == TEXTS else max(1, args.each // 8)
             question = {**about, "task": task, "people": people, "each": each, "most": args.words}
             found[task] = {side: measured(side, question) for side in SIDES}
@@ -72,7 +73,7 @@ def main() -> int:
     return 0
 
 
-def prepare(task: str, folder: Path) -> dict[str, Any]:
+def prepare(task: str, folder: Path, given: Path | None) -> dict[str, Any]:
     """Train, export for the bare side, and choose the texts."""
     import pyarrow.parquet as pq
 
@@ -82,6 +83,8 @@ def prepare(task: str, folder: Path) -> dict[str, Any]:
 
     settings = settings_module.load()
     run, plain = folder / f"run-{task}", folder / f"plain-{task}"
+    if task == WORDS and given is not None:
+        run = given.absolute()
     name, model, method = ("bbc-news", "minilm", "probe") if task == TEXTS else ("tales", "smollm2", "lora")
     dataset = sources.dataset(name, shift=None, settings=settings, workspace=WORKSPACE)
     facts = sources.model(model, settings=settings, workspace=WORKSPACE)
@@ -90,7 +93,8 @@ def prepare(task: str, folder: Path) -> dict[str, Any]:
     recipe = recipe_for(dataset, facts, method, "quick", seed=0)
     if task == WORDS:
         recipe = recipe.replace(epochs=recipe.epochs / 30)  # about two steps: how well it learned plays no part
-    execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=run, observer=Notes())
+    if not (run / "artifact").exists():
+        execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=run, observer=Notes())
     subprocess.run([sys.executable, "-m", "core", "export", str(run), "--to", str(plain), "--as", "folder"],
                    check=True, cwd=ROOT, capture_output=True)
     rows = pq.read_table(settings.workspace(WORKSPACE) / "datasets" / dataset.id / "rows.parquet").to_pylist()

@@ -148,8 +148,8 @@ class Playground:
         return [job for job in self._desk.jobs(ws, kind=JobKind.PREDICT) if job.payload.get("run") == folder]
 
     def file_summary(self, ws: str, job: str) -> dict[str, Any] | None:
-        """What came of it: {"file", "rows_read", "predicted", "left_out", "temperature", "labels", "doubtful",
-        "notes"}; None while there is nothing."""
+        """What came of it: {"file", "rows_read", "predicted", "left_out", "reasons" (since they are kept),
+        "temperature", "labels", "doubtful", "notes"}; None while there is nothing."""
         return files.read_json(Path(self._desk.job(ws, job).folder) / "summary.json")
 
     def file_table(self, ws: str, job: str) -> bytes:

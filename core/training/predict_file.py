@@ -27,6 +27,8 @@ TABLE, SUMMARY = "predictions.csv", "summary.json"
 CHUNK_ROWS = 128
 DOUBTED = 20
 """Rows that the summary names, the most doubtful first."""
+REASONS = 5
+"""Why rows were left out, the most frequent first."""
 SHOWN_CHARACTERS = 300
 
 
@@ -62,7 +64,9 @@ def predict(payload: dict[str, Any], *, settings: Settings, workspace: str, fold
     folder.mkdir(parents=True, exist_ok=True)
     files.write_bytes(folder / TABLE, records_to_csv(records).encode("utf-8-sig", "replace"))
     summary = {"file": path.name, "rows_read": rows.rows_read, "predicted": len(answers),
-               "left_out": len(rows.left_out), "temperature": fitted, "notes": notes,
+               "left_out": len(rows.left_out),
+               "reasons": dict(Counter(item.reason for item in rows.left_out).most_common(REASONS)),
+               "temperature": fitted, "notes": notes,
                "labels": dict(Counter(answer["label"] for answer in answers).most_common()),
                "doubtful": _doubtful(records), "unlike": _unlike(near)}
     files.write_json(folder / SUMMARY, summary)

@@ -20,7 +20,6 @@ from pages._ui.try_it import sides
 from pages._ui.try_it.sides import Chosen
 
 UPLOAD, CAMERA, PASTE = "Upload", "Camera", "Paste"
-SHOWN_PIXELS = 320
 NEAREST = 5
 """Training rows that a model names."""
 
@@ -86,8 +85,9 @@ def _picture(ws: str, chosen: Chosen) -> None:
     if way == CAMERA:
         st.camera_input("Take a picture", key=key, on_change=guard.callback(_arrived), args=(ws, key))
     elif way == PASTE:
-        st.chat_input("Paste a picture here (Ctrl+V), then send it", accept_file=True, key=key,
-                      file_type=list(importing.PICTURES), on_submit=guard.callback(_arrived), args=(ws, key))
+        with st.container():  # else it would be fixed to the bottom of the page
+            st.chat_input("Paste a picture here (Ctrl+V), then send it", accept_file=True, key=key,
+                          file_type=list(importing.PICTURES), on_submit=guard.callback(_arrived), args=(ws, key))
     else:
         st.file_uploader("Picture file", type=list(importing.PICTURES), key=key, label_visibility="collapsed",
                          max_upload_size=settings.load().max_upload_mb, on_change=guard.callback(_arrived),

@@ -101,6 +101,9 @@ def _job(ws: str, job: Run) -> None:
     labels = ", ".join(f"{shell.escape(label)} {n:,}" for label, n in list(found["labels"].items())[:8])
     st.markdown(f"{found['rows_read']:,} rows read = {found['predicted']:,} predicted + {found['left_out']:,} left "
                 f"out. {labels}")
+    if reasons := found.get("reasons"):
+        st.caption("Left out: " + "; ".join(f"{shell.escape(reason)} ({n:,})" for reason, n in reasons.items())
+                   + ". Each row with its reason is in the table.")
     if found["temperature"] is not None:
         st.caption(f"Confidence is the probability after temperature scaling ({found['temperature']:.2f}, fitted on "
                    "the run's validation rows): above 1 the model was too sure of itself, below 1 not sure enough.")

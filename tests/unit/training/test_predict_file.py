@@ -70,6 +70,7 @@ def test_every_row_is_answered_or_named(settings: Settings, tiny_model: Path, ti
                          folder=tmp_path / "stopped", observer=Stopping())
     stopped = files.read_json(tmp_path / "stopped" / predict_file.SUMMARY)
     assert (stopped["rows_read"], stopped["predicted"], stopped["left_out"]) == (150, 128, 22)
+    assert stopped["reasons"] == {"it was stopped before this row": 22}
     rest = (tmp_path / "stopped" / predict_file.TABLE).read_text(encoding="utf-8-sig").splitlines()[129:]
     assert len(rest) == 22 and all("stopped before this row" in line for line in rest)
 
