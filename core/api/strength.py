@@ -17,6 +17,9 @@ from core.domain.strength import Dial, HeadRule, Turn
 from core.errors import NotFoundError, RecipeError
 from core.models import methods
 from core.planning import names
+from core.serving import client
+from core.serving.question import Setting, from_parts
+from core.serving.question import Turnable as TurnableSide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,31 @@ class Strength:
         payload: dict[str, Any] = {"run": run.folder, "dial": dial.value, "blocks": list(blocks), "head": head.value,
                                    "values": list(values)}
         return self._desk.submit_job(ws, JobKind.STRENGTH, name=f"Strength of {names.one(run)}", payload=payload)
+
+    def live(self, ws: str, id: str, value: float, *, dial: Dial = Dial.STRENGTH, blocks: Sequence[str] = (),
+             head: HeadRule = HeadRule.FOLLOWS, visitor: str = "") -> None:
+        """Measure one setting now, by the process that holds models: the first takes some seconds, as the model is
+        loaded with its rows; then it stays. Afterwards it stands in `state`.
+
+        Raises RecipeError for a run or a setting that cannot be turned, and ThawErrors of the process.
+        """
+        run = self._desk.job(ws, id)
+        if why := _refusal(run):
+            raise RecipeError(f"{names.one(run)} cannot be turned.", why=why, remedy="Choose another run.")
+        side = TurnableSide(run=str(Path(run.folder).absolute()), workspace=ws, blocks=tuple(blocks))
+        handle, known = client.measure(Setting(side=side, dial=dial, head=head, value=value, visitor=visitor),
+                                       self._desk.settings), -1
+        while True:
+            found, known = client.look(handle, self._desk.settings, known=known, wait_s=5.0)
+            if found.final:
+                break
+        if (error := found.answers[0].error) is not None:
+            raise from_parts(error)
+
+    def is_live(self, run: Run) -> bool:
+        """Whether a setting of a run is measured at once. Language models take far longer than a moment: a worker
+        measures them."""
+        return run.recipe is not None and run.recipe.task.labelled
 
     def points(self, ws: str, id: str) -> Mapping[str, Turn]:
         """Saved settings by name; a side of that `point` is the model at it."""

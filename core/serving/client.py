@@ -17,7 +17,7 @@ from core.errors import FailureKind, NotFoundError, ThawError
 from core.jobs import process
 from core.serving import place
 from core.serving.place import Place
-from core.serving.question import Answers, Question, from_parts
+from core.serving.question import Answers, Question, Setting, from_parts
 from core.settings import Settings
 
 log = logging.getLogger("thaw.serving")
@@ -42,10 +42,19 @@ def ask(question: Question, settings: Settings) -> str:
     """Put a question to the server, started if need be. Returns what `look` and `cancel` are given. Raises ThawErrors
     of `Question.check` and of a full line."""
     question.check()
+    return _post("/tasks", codec.to_json(question), settings)
+
+
+def measure(setting: Setting, settings: Settings) -> str:
+    """The same for a setting of a run's dials; once it is done, it stands in the run's folder."""
+    return _post("/settings", codec.to_json(setting), settings)
+
+
+def _post(path: str, body: Any, settings: Settings) -> str:
     for attempt in (1, 2):
         here = ensure(settings)
         try:
-            return f"{here.name}:{_request(here, 'POST', '/tasks', codec.to_json(question))['task']}"
+            return f"{here.name}:{_request(here, 'POST', path, body)['task']}"
         except ServerGone:  # it ended just now, as one does that was idle for long
             if attempt == 2:
                 raise

@@ -9,6 +9,7 @@ from enum import StrEnum
 from core.data import labels
 from core.domain.nearest import Nearest
 from core.domain.side import Side
+from core.domain.strength import Dial, HeadRule
 from core.errors import DataError, FailureKind, RecipeError, ThawError
 
 MOST_SIDES = 4
@@ -38,6 +39,27 @@ class Drawing:
             if not low <= value <= high:  # also where it is no number
                 raise RecipeError(f"The {name} {value:g} cannot be used.",
                                   why=f"It must lie between {low:g} and {high:g}.", remedy=f"Choose another {name}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turnable(Side):
+    """The model of a run, held with its dials and the rows that they are judged on."""
+
+    workspace: str = ""
+    """Of its dataset."""
+    blocks: tuple[str, ...] = ()
+    """Those that are turned: what lies below is computed once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A setting of a run's dials that is to be measured."""
+
+    side: Turnable
+    dial: Dial
+    head: HeadRule
+    value: float
+    visitor: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

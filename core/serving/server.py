@@ -32,6 +32,7 @@ from transformers.utils import logging as hf_logging
 from core import logs, values
 from core import settings as settings_module
 from core.domain import codec
+from core.domain import strength as dials
 from core.domain.side import Side, Which
 from core.errors import DataError, NotFoundError, ThawError
 from core.jobs import process
@@ -40,8 +41,9 @@ from core.models.held import give_back
 from core.serving import memory, place
 from core.serving.answering import Loaded, answer
 from core.serving.place import Place
-from core.serving.question import Question, in_parts
+from core.serving.question import Question, Setting, Turnable, in_parts
 from core.serving.shelf import Shelf
+from core.serving.turning import Held
 from core.serving.turns import Task, Turns
 from core.settings import Settings
 from core.store import Store
@@ -65,7 +67,8 @@ class ModelServer:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._store = Store(settings)
-        self.shelf: Shelf[Loaded] = Shelf(load=self._load, expected=self._expected, budget=self._budget, free=_free)
+        self.shelf: Shelf[Loaded | Held] = Shelf(load=self._load, expected=self._expected, budget=self._budget,
+                                                 free=_free)
         self.turns = Turns(self.shelf)
         self._tasks: dict[str, Task] = {}
         self._lock = threading.Lock()
@@ -73,8 +76,16 @@ class ModelServer:
     def ask(self, question: Question) -> str:
         """Put a question into the line; returns the task's id."""
         question.check()
-        task = Task(visitor=question.visitor, sides=question.sides,
-                    work=lambda loaded, at: answer(loaded, question, at))
+        return self._line(Task(visitor=question.visitor, sides=question.sides,
+                               work=lambda loaded, at: answer(loaded, question, at)))
+
+    def measure(self, setting: Setting) -> str:
+        """Put a setting of a run's dials into the line; returns the task's id."""
+        dials.at(setting.dial, setting.value, blocks=setting.side.blocks, head=setting.head).check()
+        return self._line(Task(visitor=setting.visitor, sides=(setting.side,),
+                               work=lambda held, at: held.measure(setting)))
+
+    def _line(self, task: Task) -> str:
         self.turns.ask(task)
         id = secrets.token_hex(8)
         with self._lock:
@@ -101,8 +112,8 @@ class ModelServer:
                     self.turns.cancel(task)
         self.shelf.trim()
 
-    def _load(self, side: Side) -> tuple[Loaded, int]:
-        loaded = Loaded(side, self.settings)
+    def _load(self, side: Side) -> tuple[Loaded | Held, int]:
+        loaded = Held(side, self.settings) if isinstance(side, Turnable) else Loaded(side, self.settings)
         log.info("Loaded %s (%d bytes)", side.text, loaded.size_bytes)
         give_back()
         return loaded, loaded.size_bytes
@@ -110,7 +121,8 @@ class ModelServer:
     def _expected(self, side: Side) -> int:
         recipe = values.recipe(side.folder)
         facts = model_facts.read(recipe.base_model, self.settings)
-        return 0 if facts is None else memory.weights_bytes(
+        copies = 3 if isinstance(side, Turnable) else 1
+        return 0 if facts is None else copies * memory.weights_bytes(
             recipe, facts, untrained=side.which in (Which.BASE, Which.FOUR_BIT), four_bit=side.which is Which.FOUR_BIT)
 
     def _budget(self, held: int) -> int:
@@ -119,7 +131,8 @@ class ModelServer:
 
 
 def application(server: ModelServer, token: str) -> Starlette:
-    """Its HTTP: POST /tasks, GET and DELETE /tasks/{id}, GET /state. JSON both ways; errors in three parts."""
+    """Its HTTP: POST /tasks and /settings, GET and DELETE /tasks/{id}, GET /state. JSON both ways; errors in three
+    parts."""
     def guarded(act: Callable[[Request], Any]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             given = request.headers.get("authorization", "")
@@ -139,6 +152,9 @@ def application(server: ModelServer, token: str) -> Starlette:
     async def ask(request: Request) -> dict[str, Any]:
         return {"task": server.ask(codec.read(Question, await request.json()))}
 
+    async def measure(request: Request) -> dict[str, Any]:
+        return {"task": server.measure(codec.read(Setting, await request.json()))}
+
     async def look(request: Request) -> Any:
         """wait: seconds to wait for news beyond the version that is known; negative versions know nothing."""
         task, known = server.task(request.path_params["id"]), int(request.query_params.get("known", -1))
@@ -157,7 +173,8 @@ def application(server: ModelServer, token: str) -> Starlette:
                 "bytes": server.shelf.held_bytes, "waiting": server.turns.waiting()}
 
     return Starlette(routes=[
-        Route("/tasks", guarded(ask), methods=["POST"]), Route("/tasks/{id}", guarded(look), methods=["GET"]),
+        Route("/tasks", guarded(ask), methods=["POST"]), Route("/settings", guarded(measure), methods=["POST"]),
+        Route("/tasks/{id}", guarded(look), methods=["GET"]),
         Route("/tasks/{id}", guarded(cancel), methods=["DELETE"]), Route("/state", guarded(state), methods=["GET"])])
 
 

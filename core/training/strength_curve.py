@@ -88,28 +88,26 @@ def measure(payload: Mapping[str, Any], *, settings: Settings, workspace: str, o
     """
     asked = Asked.of(payload)
     observer.phase(Phase.PREPARING)
-    bench = _bench(asked, settings=settings, workspace=workspace, observer=observer)
+    bench = bench_of(asked, settings=settings, workspace=workspace, observer=observer)
     values = sorted(set(asked.values or _grid(asked.dial, bench.dials)))
     for value in values:
         asked.turn(value).check()
     observer.phase(Phase.EVALUATING)
     began, points = time.monotonic(), []
-    bench.dials.turn(Turn())
-    tuned = bench.look()
+    tuned = bench.as_trained()
     for number, value in enumerate(values):
         observer.progress(number, len(values), "settings", f"{asked.dial} {value:g}")
         if observer.should_stop():
             break
-        turn = asked.turn(value)
-        as_trained = turn.as_trained or (turn.rank is not None and turn.rank == bench.dials.rank)
-        if not as_trained:
-            bench.dials.turn(turn)
-        points.append(_point(value, tuned if as_trained else bench.look(), tuned,
-                             name=f"{asked.dial} {value:g}" if not as_trained else TUNED))
+        points.append(bench.point(asked, value, tuned))
     observer.progress(len(values), len(values), "settings")
     seconds = (time.monotonic() - began) / max(1, len(points) + 1)
-    known = strength_files.read(asked.run_dir)
-    found = bench.described(known, tuned, seconds)
+    return keep(asked, bench, points, tuned, seconds)
+
+
+def keep(asked: Asked, bench: Bench, points: Sequence[Point], tuned: Said, seconds: float) -> Curves:
+    """Add what was measured to the run's `strength.json`. seconds: of a setting."""
+    found = bench.described(strength_files.read(asked.run_dir), tuned, seconds)
     found = found.adding(Curve(dial=asked.dial, blocks=asked.blocks, head=asked.head, points=tuple(points)))
     strength_files.save(asked.run_dir, found)
     return found
@@ -141,7 +139,7 @@ Said = dict[str, Judged | tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Bench:
+class Bench:
     """A run's network with its dials, and the sets it is judged on."""
 
     dials: Dials
@@ -154,6 +152,24 @@ class _Bench:
     """Of the forgetting panel."""
     trained_on: tuple[str, ...]
     four_bit: bool
+
+    def as_trained(self) -> Said:
+        """What the model as trained says."""
+        self.dials.turn(Turn())
+        return self.look()
+
+    def point(self, asked: Asked, value: float, tuned: Said) -> Point:
+        """One setting, measured."""
+        turn = asked.turn(value)
+        if turn.as_trained or (turn.rank is not None and turn.rank == self.dials.rank):
+            return _point(value, tuned, tuned, name=TUNED)
+        self.dials.turn(turn)
+        return _point(value, self.look(), tuned, name=f"{asked.dial} {value:g}")
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of the batches that are kept."""
+        return sum(tensor.nbytes for batch in self.inputs.kept.values() for tensor in _tensors(batch))
 
     def look(self) -> Said:
         """What the network says at the present setting."""
@@ -181,7 +197,7 @@ class _Bench:
                       trained_on=self.trained_on)
 
 
-def _bench(asked: Asked, *, settings: Settings, workspace: str, observer: Observer) -> _Bench:
+def bench_of(asked: Asked, *, settings: Settings, workspace: str, observer: Observer) -> Bench:
     model, dials = artifact.dials(Side.of(asked.run_dir), settings=settings)
     recipe, card = model.recipe, methods.get(model.recipe.method).card
     if card.solved:
@@ -204,7 +220,7 @@ def _bench(asked: Asked, *, settings: Settings, workspace: str, observer: Observ
     turn = Turn(strength=0.0, blocks=asked.blocks, head=asked.head)
     _keep(inputs, list(sets.values()), boundary=dials.first_moved(turn) - 1, observer=observer,
           fixed_width=facts.fixed_width)
-    return _Bench(dials=dials, inputs=inputs, sets=sets, of={name: len(indices) for name, indices in every.items()},
+    return Bench(dials=dials, inputs=inputs, sets=sets, of={name: len(indices) for name, indices in every.items()},
                   texts=texts, trained_on=trained_on, four_bit=card.weights is Weights.FOUR_BIT)
 
 
@@ -264,6 +280,12 @@ def _keep(inputs: _Kept, sets: Sequence[np.ndarray], *, boundary: int, observer:
                                            "targets": inputs.task.targets(inputs.rows, inputs.encoded, rows)}
         elif inputs.encoded.ragged:
             inputs.kept[rows.tobytes()] = inputs.batch(rows)
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, Mapping):
+        return [tensor for part in value.values() for tensor in _tensors(part)]
+    return [value] if isinstance(value, torch.Tensor) else []
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------

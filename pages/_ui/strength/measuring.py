@@ -10,6 +10,7 @@ from core.domain.run import Run, Status
 from core.plots.numbers import about
 from pages._ui import guard, live, shell
 from pages._ui.strength.choosing import DIALS, Chosen
+from pages._ui.try_it.asking import visitor
 
 WORKER_S = 8.0
 """About what a worker takes to start and to load a model."""
@@ -51,6 +52,20 @@ def button(ws: str, chosen: Chosen, values: Sequence[float], label: str, *, key:
             shell.api().ensure_supervisor()
             shell.api().strength.request(ws, chosen.run.id, dial=chosen.dial, blocks=chosen.blocks, head=chosen.head,
                                          values=values)
+            st.rerun()
+
+
+def another(ws: str, chosen: Chosen, value: float) -> None:
+    """Measure a setting between the stops: at once, or by a worker where it takes longer than a moment."""
+    strength = shell.api().strength
+    if not strength.is_live(chosen.run):
+        button(ws, chosen, (value,), "Measure it", key="strength_more")
+        return
+    if st.button("Measure it", key="strength_more", icon=":material/play_arrow:", disabled=bool(shell.recorded())):
+        with shell.guarded(), st.spinner("Turns the model. The first time, it is loaded with its rows …"):
+            strength.live(ws, chosen.run.id, value, dial=chosen.dial, blocks=chosen.blocks, head=chosen.head,
+                          visitor=visitor())
+            st.session_state["strength_goto"] = value
             st.rerun()
 
 

@@ -34,9 +34,11 @@ def panel(ws: str, chosen: Chosen) -> None:
     best = strength_words.best(curves, curve)
     for line in strength_words.sentences(curves, curve):
         st.markdown(f":material/rule: {shell.escape(line)}")
+    wanted = st.session_state.pop("strength_goto", None)  # what was measured just now
+    first = wanted if wanted in ats else trained if trained in ats else ats[-1]
     key = f"strength_at_{chosen.run.id}_{curve.dial}_{'_'.join(curve.blocks)}_{curve.head}_{len(ats)}"
     at = float(st.select_slider(DIALS[curve.dial], ats, key=key, format_func=lambda x: _called(x, trained, curve.dial),
-                                value=trained if trained in ats else ats[-1],
+                                value=first,
                                 help=f"{word('strength')} Every stop was measured: nothing between is guessed."))
     point = next(each for each in curve.points if each.at == at)
     tiles(curves, point)
@@ -121,8 +123,8 @@ def more(ws: str, chosen: Chosen, at: float, trained: float) -> None:
     if chosen.dial is Dial.STRENGTH:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             value = st.number_input("Another strength", LOWEST, HIGHEST, 0.9, 0.05, key="strength_other", width=240,
-                                    help="Measured by a worker, in some seconds, on the same rows.")
-            measuring.button(ws, chosen, (round(float(value), 3),), "Measure it", key="strength_more")
+                                    help="Measured on the same rows, and a stop of the slider from then on.")
+            measuring.another(ws, chosen, round(float(value), 3))
 
 
 def saved(ws: str, chosen: Chosen) -> None:

@@ -175,7 +175,7 @@ def test_a_truncated_update_is_the_best_of_its_rank(settings: Settings, tiny_mod
     folder = trained(tiny_dataset, tiny_model, settings, tmp_path / "run", method="lora", epochs=2.0)
     dials = strength_dials(folder, settings)
     assert dials.rank == 4
-    layer = next(iter(dials._layers.values()))
+    layer = next(iter(dials.layers.values()))
     whole = layer.get_delta_weight("default").detach().clone()
     values = torch.linalg.svdvals(whole.double())
     for rank in (1, 2, 3):
@@ -191,7 +191,7 @@ def test_intruder_dimensions_are_taken_away_by_peft(settings: Settings, tiny_mod
     """A planted direction that no base weight has is found and shrunk; without any share, nothing changes."""
     folder = trained(tiny_dataset, tiny_model, settings, tmp_path / "run", method="lora")
     dials = strength_dials(folder, settings)
-    layer = next(iter(dials._layers.values()))
+    layer = next(iter(dials.layers.values()))
     dials.turn(Turn())
     whole = layer.get_delta_weight("default").detach().clone()
     dials.turn(Turn(intruders=0.5))
