@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from core import files, values
 from core.domain import codec, strength
@@ -20,6 +21,8 @@ CURVES, POINTS = "strength.json", "strength-points.json"
 PANEL = "panel"
 """The forgetting panel among the sets that a curve is measured on; the others are called as splits are."""
 TUNED = 1.0
+SHARES_TAKEN = 2
+"""Schema since which a share of the intruder dimensions is the one taken away; before, it was the one that stayed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +97,14 @@ class Curves:
     """What measuring one more setting took, on average, without the start of a worker."""
     trained_on: tuple[str, ...] = field(default=())
     """Domains of the panel that the run was trained on: they are left out."""
-    schema_version: int = 1
+    schema_version: int = SHARES_TAKEN
+
+    @staticmethod
+    def upgrade(data: dict[str, Any]) -> dict[str, Any]:
+        """Curves over shares that stayed are left out, to be measured again."""
+        if data.get("schema_version", 1) >= SHARES_TAKEN:
+            return data
+        return {**data, "curves": [curve for curve in data["curves"] if curve["dial"] != Dial.INTRUDERS]}
 
     def find(self, dial: Dial, blocks: tuple[str, ...], head: HeadRule) -> Curve | None:
         return next((curve for curve in self.curves if curve.key == (dial, blocks, head)), None)
@@ -112,7 +122,16 @@ class Points:
     """Settings saved under a name."""
 
     points: dict[str, Turn]
-    schema_version: int = 1
+    schema_version: int = SHARES_TAKEN
+
+    @staticmethod
+    def upgrade(data: dict[str, Any]) -> dict[str, Any]:
+        """A share that stayed becomes the one that is taken away: the same weights."""
+        if data.get("schema_version", 1) >= SHARES_TAKEN:
+            return data
+        points = {name: {**turn, "intruders": 1 - turn["intruders"]} if turn.get("intruders") else turn
+                  for name, turn in data["points"].items()}
+        return {**data, "points": points}
 
 
 def read(run_dir: Path) -> Curves | None:

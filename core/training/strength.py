@@ -222,8 +222,9 @@ class Dials:
         from peft.tuners.lora.intruders import reduce_intruder_dimension
 
         wrapped: Any = self.network.body
-        reduce_intruder_dimension(wrapped, old_adapter_name=DEFAULT, new_adapter_name=REDUCED, mitigation_lambda=share,
-                                  logging_sink=None)
+        # peft adds (λ − 1) times the intruders, as the paper does: its λ is the share that stays
+        reduce_intruder_dimension(wrapped, old_adapter_name=DEFAULT, new_adapter_name=REDUCED,
+                                  mitigation_lambda=1 - share, logging_sink=None)
         found = {name: {part: half.weight.detach().clone() for part, half in _halves(layer, REDUCED).items()}
                  for name, layer in self.layers.items()}
         wrapped.set_adapter(DEFAULT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 import torch
 
 from core.analysis import strength_files
+from core.domain import codec
 from core.domain.dataset import Dataset, Task
 from core.domain.freeze import FreezePlan
 from core.domain.model import Weights
 from core.domain.recipe import LoraSpec, Recipe
 from core.domain.side import Side, Which
-from core.domain.strength import HeadRule, Turn
+from core.domain.strength import Dial, HeadRule, Turn
 from core.errors import NotFoundError, RecipeError
 from core.models import methods
 from core.settings import Settings
@@ -248,3 +250,50 @@ def test_what_was_measured_of_a_model_goes_with_it(settings: Settings, tiny_mode
     assert not strength_files.points(folder)
 
 
+
+
+def test_a_planted_intruder_is_taken_away_and_nothing_else(settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
+                                                           tmp_path: Path) -> None:
+    """A base weight with nine strong directions, an update that strengthens the first of them and adds a strong one
+    which is an even mixture of many weak ones: only that is an intruder, and the dial takes that share of it away."""
+    folder = trained(tiny_dataset, tiny_model, settings, tmp_path / "run", method="lora")
+    dials = strength_dials(folder, settings)
+    name, layer = next((name, layer) for name, layer in dials.layers.items()
+                       if layer.get_base_layer().weight.shape[0] == layer.get_base_layer().weight.shape[1] >= 32)
+    size, strong, mixed_from = layer.get_base_layer().weight.shape[0], 9, 16
+    random = torch.Generator().manual_seed(0)
+    left, right = (torch.linalg.qr(torch.randn(size, size, generator=random))[0] for _ in range(2))
+    values = torch.cat([torch.linspace(9, 5, strong), torch.linspace(2e-4, 1e-4, size - strong)])
+    layer.get_base_layer().weight.data.copy_(left @ torch.diag(values) @ right.T)
+    mixture = slice(strong, strong + mixed_from)
+    good = torch.outer(left[:, 0], right[:, 0])
+    planted = 12 * torch.outer(left[:, mixture].sum(1), right[:, mixture].sum(1)) / mixed_from
+    a, b = torch.zeros(4, size), torch.zeros(size, 4)
+    b[:, 0], a[0] = left[:, 0], right[:, 0]
+    b[:, 1], a[1] = 12 * left[:, mixture].sum(1) / mixed_from, right[:, mixture].sum(1)
+    for other, halves in dials._originals.items():
+        halves["B"].zero_()
+        if other == name:
+            halves["A"].copy_(a)
+            halves["B"].copy_(b / layer.scaling["default"])
+    for share in (0.0, 0.25, 1.0):
+        dials.turn(Turn(intruders=share))
+        torch.testing.assert_close(layer.get_delta_weight("default").detach(), good + (1 - share) * planted,
+                                   atol=2e-3, rtol=0)
+        assert all(not other.get_delta_weight("default").any() for other in dials.layers.values() if other is not layer)
+
+
+def test_shares_of_intruders_that_an_earlier_version_kept_mean_the_same_weights(tmp_path: Path) -> None:
+    """There, a share was the one that stayed: saved settings are read so, and its curves are measured again."""
+    (tmp_path / strength_files.POINTS).write_text(json.dumps(
+        {"points": {"less": codec.to_json(Turn(intruders=0.25)), "half": codec.to_json(Turn(strength=0.5))},
+         "schema_version": 1}))
+    assert strength_files.points(tmp_path) == {"less": Turn(intruders=0.75), "half": Turn(strength=0.5)}
+    strength_files.save_point(tmp_path, "more", Turn(intruders=0.5))
+    assert strength_files.points(tmp_path)["less"] == Turn(intruders=0.75)
+    curves = [strength_files.Curve(dial=dial, blocks=(), head=HeadRule.FOLLOWS, points=()) for dial in Dial]
+    found = strength_files.Curves(curves=tuple(curves), samples={}, head_follows=True, base_in_four_bits=False,
+                                  schema_version=1)
+    strength_files.save(tmp_path, found)
+    kept = strength_files.read(tmp_path)
+    assert kept is not None and [curve.dial for curve in kept.curves] == [Dial.STRENGTH, Dial.RANK]
