@@ -72,6 +72,18 @@ def test_the_slider_stops_where_something_was_measured(app, run, settings):
     assert "careful" in shown(at)
 
 
+def test_several_blocks_are_turned_together(app, run, settings):
+    measured(settings, run)
+    at = app("strength", run=run)
+    what = next(box for box in at.multiselect if box.label == "What is turned")
+    assert what.options == ["block 4", "block 5", "head"] and what.value == []
+    what.set_value(["head", "block 4"]).run()
+    assert not at.exception and "Strength of block 4, head was not measured yet" in shown(at)
+    at.button(key="strength_measure").click().run()
+    job, = Store(settings).jobs.list(WORKSPACE, kind=JobKind.STRENGTH)
+    assert job.payload["blocks"] == ["block 4", "head"]
+
+
 def test_a_method_that_changes_nothing_says_so(app, run, ended):
     at = app("strength", run=ended.done[0])
     assert not at.exception and "no change to turn" in at.error[0].value

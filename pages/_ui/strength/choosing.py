@@ -17,7 +17,6 @@ from pages._ui.runs import run_list
 from pages._ui.words import word
 
 DIALS = {Dial.STRENGTH: "Strength", Dial.RANK: "Rank", Dial.INTRUDERS: "Intruder dimensions"}
-WHOLE = "the whole model"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,18 +87,20 @@ def _what(run: Run, dial: Dial, curves: Curves | None) -> tuple[tuple[str, ...],
     if dial is not Dial.STRENGTH or curves is None or run.recipe is None:
         return (), HeadRule.FOLLOWS
     own_head = tasks.card(run.recipe.task).new_head
-    offered = [WHOLE, *curves.moved, *([HEAD] if curves.head_follows and own_head else [])]
+    offered = [*curves.moved, *([HEAD] if curves.head_follows and own_head else [])]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        picked = str(st.selectbox("What is turned", offered, key=f"strength_what_{run.id}_{len(offered)}", width=260,
-                                  help="One block at a time: the others stay as they were trained."))
+        picked = st.multiselect("What is turned", offered, key=f"strength_what_{run.id}_{len(offered)}", width=360,
+                                placeholder="The whole model",
+                                help="Nothing chosen: the whole model. Else these blocks together; the others stay as "
+                                     "they were trained.")
         if not own_head:
             st.caption("An output layer that is one with the embeddings goes with them; one of its own goes from the "
                        "published to the trained one.")
         elif not curves.head_follows:
             st.caption("The trained head stays: this run kept no head solved on the base model.")
-        elif picked == WHOLE:
+        elif not picked:
             fixed = st.toggle("Keep the trained head", key=f"strength_head_{run.id}",
                               help="Off: the head goes with the body, from the one solved on the base model's features "
                                    "to the trained one. On: the trained head throughout.")
             return (), HeadRule.FIXED if fixed else HeadRule.FOLLOWS
-    return () if picked == WHOLE else (picked,), HeadRule.FOLLOWS
+    return tuple(name for name in offered if name in picked), HeadRule.FOLLOWS

@@ -39,7 +39,7 @@ def _offer(ws: str, chosen: Chosen, last: Run | None) -> None:
                     "on about 10,000 tokens of each and on the forgetting panel. What lies below "
                     "the first block that training changed is computed once.")
     else:
-        what = "" if not chosen.blocks else f" of {chosen.blocks[0]}"
+        what = "" if not chosen.blocks else f" of {', '.join(chosen.blocks)}"
         st.markdown(f":material/tune: {DIALS[chosen.dial]}{what} was not measured yet.")
     button(ws, chosen, (), f"Measure{_time(chosen, 9)}", key="strength_measure", primary=True)
 

@@ -90,7 +90,7 @@ def _chart(curves: Curves, curve: Curve, at: float, trained: float) -> Chart:
         if points:
             lines.append(plots.Line(label=label[0].upper() + label[1:], metric=metric, at=[p.at for p in points],
                                     values=[p.sets[name].scores[metric.name] for p in points]))
-    what = f"{curve.blocks[0]} turned, the rest as trained" if curve.blocks else "the whole model turned"
+    what = f"{', '.join(curve.blocks)} turned, the rest as trained" if curve.blocks else "the whole model turned"
     title = f"{DIALS[curve.dial]} {min(p.at for p in curve.points):g} to {max(p.at for p in curve.points):g}, {what}"
     return plots.chart(lines, x_title=AXES[curve.dial], trained_at=trained, chosen=at, title=title,
                        base_at=0.0 if curve.dial is Dial.STRENGTH else None)
