@@ -106,7 +106,7 @@ class Playground:
                             remedy="Choose a picture, take one, or paste one.")
         here = tuple(replace(side, run=str(Path(run.folder).absolute())) for side, run in zip(sides, runs, strict=True))
         return client.ask(Question(sides=here, visitor=visitor, texts=tuple(texts), drawing=drawing or Drawing(),
-                                   picture=str(picture.absolute()) if picture else "", nearest=nearest),
+                                   picture=str(picture.absolute()) if picture else "", nearest=nearest, workspace=ws),
                           self._desk.settings)
 
     def look(self, handle: str, *, known: int = -1, wait_s: float = 0.0) -> tuple[Answers, int]:

@@ -93,12 +93,13 @@ def _classified(loaded: Loaded, question: Question, at: int, so_far: Answer) -> 
     digest = hashlib.sha256(b"".join(value.tobytes() for _, value in sorted(outputs.items()))).hexdigest()
     said: dict[str, Any] = model.task.samples(outputs)[0]
     return replace(so_far, state=State.DONE, label=said["label"], probabilities=said["probabilities"], digest=digest,
-                   notes=tuple(notes), nearest=_nearest(loaded, content, question.nearest))
+                   notes=tuple(notes), nearest=_nearest(loaded, content, question.nearest, question.workspace))
 
 
-def _nearest(loaded: Loaded, content: list[str], most: int) -> Nearest | None:
+def _nearest(loaded: Loaded, content: list[str], most: int, workspace: str) -> Nearest | None:
     if not most:
         return None
+    loaded.workspace = loaded.workspace or workspace
     found = loaded.known_rows.nearest(known_rows.features(loaded.model, content), most=most)[0]
     return replace(found, rows=tuple(row if row.picture else replace(row, content=row.content[:SHOWN_CHARACTERS])
                                      for row in found.rows))

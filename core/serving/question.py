@@ -77,6 +77,8 @@ class Question:
     drawing: Drawing = Drawing()
     nearest: int = 0
     """So many of the training rows nearest to it are named (classifiers only)."""
+    workspace: str = ""
+    """Of their dataset, where a run's folder does not tell."""
 
     def text(self, at: int) -> str:
         """What the side at that place is given."""

@@ -32,11 +32,12 @@ def _rule(found: Nearest) -> None:
     if found.limit is None:
         st.caption(":material/help: Too few validation rows to say whether this input is unlike the training data.")
         return
-    how = (f"Its distance to the fifth nearest training row is {found.distance:.3f}; 95 of 100 validation rows lie "
-           f"nearer than {found.limit:.3f}.")
+    if found.unlike:
+        st.badge("unlike the training data", icon=":material/warning:", color="orange")
+    else:
+        st.badge("like the training data", icon=":material/check:", color="green")
+    how = (f"Distance to the fifth nearest training row: {found.distance:.3f}. 95 of 100 validation rows lie nearer "
+           f"than {found.limit:.3f}.")
     if found.false_alarms is not None:
         how += f" The same rule flags {100 * found.false_alarms:.0f} % of the test rows, which are no different."
-    if found.unlike:
-        st.badge("unlike the training data", icon=":material/warning:", color="orange", help=how)
-    else:
-        st.badge("like the training data", icon=":material/check:", color="green", help=how)
+    st.caption(how)
