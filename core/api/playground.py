@@ -88,9 +88,11 @@ class Playground:
                        reason=strength_files.refusal(run.recipe))
 
     def ask(self, ws: str, sides: Sequence[Side], *, visitor: str, texts: Sequence[str] = (),
-            picture: Path | None = None, drawing: Drawing | None = None, nearest: int = 0) -> str:
+            picture: Path | None = None, drawing: Drawing | None = None, nearest: int = 0, rests_on: bool = False,
+            randomised: bool = False) -> str:
         """Ask up to four sides the same; returns what `look` is given. texts: one, or one a side. nearest: so many
-        training rows nearest to it are named by each.
+        training rows nearest to it are named by each. rests_on: each says what its answer rests on, randomised: also
+        under randomised weights.
 
         Starts the process that holds the models where it is not there, which takes some seconds. Raises ThawErrors for
         an empty or far too long text, for no picture, and for runs of other workspaces.
@@ -106,7 +108,8 @@ class Playground:
                             remedy="Choose a picture, take one, or paste one.")
         here = tuple(replace(side, run=str(Path(run.folder).absolute())) for side, run in zip(sides, runs, strict=True))
         return client.ask(Question(sides=here, visitor=visitor, texts=tuple(texts), drawing=drawing or Drawing(),
-                                   picture=str(picture.absolute()) if picture else "", nearest=nearest, workspace=ws),
+                                   picture=str(picture.absolute()) if picture else "", nearest=nearest, workspace=ws,
+                                   rests_on=rests_on, randomised=randomised),
                           self._desk.settings)
 
     def look(self, handle: str, *, known: int = -1, wait_s: float = 0.0) -> tuple[Answers, int]:

@@ -21,7 +21,7 @@ from core.models.language import LanguageNetwork
 from core.serving import proof, speech
 from core.serving.question import Answer, Question, State
 from core.settings import Settings
-from core.training import artifact, cut, known_rows
+from core.training import artifact, attribution, cut, known_rows
 from core.training.artifact import LoadedModel
 from core.training.known_rows import KnownRows
 
@@ -72,10 +72,10 @@ def answer(loaded: Loaded, question: Question, at: int) -> Iterator[Answer]:
     if loaded.speaks:
         yield from speech.speak(loaded.model, question.text(at), question.drawing, so_far=so_far)
     else:
-        yield _classified(loaded, question, at, so_far)
+        yield from _classified(loaded, question, at, so_far)
 
 
-def _classified(loaded: Loaded, question: Question, at: int, so_far: Answer) -> Answer:
+def _classified(loaded: Loaded, question: Question, at: int, so_far: Answer) -> Iterator[Answer]:
     model, rows = loaded.model, None
     if model.task.card.content is Content.PICTURE:
         if not question.picture:
@@ -92,8 +92,21 @@ def _classified(loaded: Loaded, question: Question, at: int, so_far: Answer) -> 
     outputs = model.outputs(content)
     digest = hashlib.sha256(b"".join(value.tobytes() for _, value in sorted(outputs.items()))).hexdigest()
     said: dict[str, Any] = model.task.samples(outputs)[0]
-    return replace(so_far, state=State.DONE, label=said["label"], probabilities=said["probabilities"], digest=digest,
-                   notes=tuple(notes), nearest=_nearest(loaded, content, question.nearest, question.workspace))
+    answered = replace(so_far, state=State.DONE, label=said["label"], probabilities=said["probabilities"],
+                       digest=digest, notes=tuple(notes),
+                       nearest=_nearest(loaded, content, question.nearest, question.workspace))
+    if question.rests_on:
+        yield replace(answered, state=State.WORKING)  # seen while that is worked out; a picture is there with its rows
+        answered = _rests_on(loaded, content[0], answered, check=question.randomised)
+    yield answered
+
+
+def _rests_on(loaded: Loaded, content: str, said: Answer, *, check: bool) -> Answer:
+    """The answer with what it rests on, or with a note why that cannot be said."""
+    try:
+        return replace(said, rests_on=attribution.of(loaded.model, content, check=check))
+    except DataError as error:
+        return replace(said, notes=(*said.notes, f"{error.what} {error.why}"))
 
 
 def _nearest(loaded: Loaded, content: list[str], most: int, workspace: str) -> Nearest | None:

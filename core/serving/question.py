@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.data import labels
+from core.domain.attribution import Attribution
 from core.domain.nearest import Nearest
 from core.domain.side import Side
 from core.domain.strength import Dial, HeadRule
@@ -79,6 +80,10 @@ class Question:
     """So many of the training rows nearest to it are named (classifiers only)."""
     workspace: str = ""
     """Of their dataset, where a run's folder does not tell."""
+    rests_on: bool = False
+    """Whether each says what its answer rests on (classifiers only)."""
+    randomised: bool = False
+    """Then also under randomised weights."""
 
     def text(self, at: int) -> str:
         """What the side at that place is given."""
@@ -172,6 +177,8 @@ class Answer:
     notes: tuple[str, ...] = ()
     nearest: Nearest | None = None
     """What its training rows say of the input, where that was asked for."""
+    rests_on: Attribution | None = None
+    """What it rests on, where that was asked for."""
     error: dict[str, str] | None = None
     """{"what", "why", "remedy", "kind"} of one that failed."""
 

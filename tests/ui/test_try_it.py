@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from core.api import Answers, ServerGone, State, Thaw, TriedAnswer
 from core.api.playground import Playground
+from core.domain.attribution import Attribution
 from core.domain.side import Which
 from core.serving.question import WeightFile
+from pages._ui.try_it import rests
 from tests.conftest import WORKSPACE
 from tests.ui.conftest import shown
 
@@ -80,6 +85,43 @@ def test_the_same_bits_are_said_and_only_then(app, ended, facts, answering):
     at.text_area(key="try_text").set_value("x").run()
     at.button(key="try_go").click().run()
     assert "gave the same output to the last bit" in shown(at)
+
+
+def test_what_an_answer_rests_on_is_coloured_and_said_and_checked_with_one_click(app, ended, facts, answering):
+    found = Attribution(label="sport", pieces=("a", "goal", "*x*"), shares=(0.01, 2.0, -0.5), difference=1.6,
+                        error=0.09)
+    checked = replace(found, checked=True, random_rank=0.125)
+    answering.answers = [Answers(answers=(replace(DONE, rests_on=each),)) for each in (found, checked)]
+    at = app("try_it", run=ended.done[0])
+    at.text_area(key="try_text").set_value("a goal *x*").run()
+    at.toggle(key="try_rests").set_value(True).run()
+    at.button(key="try_go").click().run()
+    text = shown(at)
+    assert ":green-background[goal]" in text and r":red[\*x\*]" in text and "Most for sport: goal (+2.00)" in text
+    assert "sum to +1.51 logits" in text and "+1.60" in text and "(5.6 %)" in text and "Rank correlation" not in text
+    at.button(key="try_check").click().run()
+    assert [question["rests_on"] for _, _, question in answering.asked] == [True, True]
+    assert answering.asked[1][2]["randomised"] and "**+0.12**" in shown(at)
+    assert "try_check" not in [button.key for button in at.button]
+
+
+def test_a_picture_gets_a_heat_map_over_what_the_network_reads_with_words(app, ended, facts, answering):
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), (90, 90, 90)).save(file, "PNG")
+    found = Attribution(label="sport", shares=(0.0, 0.0, -1.0, 2.0), columns=2, difference=1.0,
+                        picture=base64.b64encode(file.getvalue()).decode())
+    drawn = rests.heat(found)
+    at = drawn.width // 4
+    assert drawn.getpixel((at, at)) == (90, 90, 90)
+    red, green, _ = drawn.getpixel((at, 3 * at))
+    assert red > green
+    red, green, _ = drawn.getpixel((3 * at, 3 * at))
+    assert green > red
+    answering.answers = [Answers(answers=(replace(DONE, rests_on=found),))]
+    page = app("try_it", run=ended.done[0])
+    page.text_area(key="try_text").set_value("x").run()
+    page.button(key="try_go").click().run()
+    assert not page.exception and "Most for it: the bottom right (+2.00)" in shown(page)
 
 
 def test_a_place_in_the_line_and_stop(app, ended, facts, answering):

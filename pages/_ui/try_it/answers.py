@@ -9,7 +9,7 @@ import streamlit as st
 from core.api import Answers, ServerGone, State, TriedAnswer, same
 from core.plots.numbers import size
 from pages._ui import guard, shell
-from pages._ui.try_it import asking, near
+from pages._ui.try_it import asking, near, rests
 
 POLL_S = 0.5
 WAIT_S = 2.0
@@ -52,6 +52,7 @@ def _answers(was_final: bool) -> None:
         with column:
             _answer(name, answer, long=len(found.answers) < 3)
     if found.final:
+        _check(asked, found)
         _sameness(asked["names"], found)
         _files(asked["names"], found)
 
@@ -91,6 +92,8 @@ def _answer(name: str, answer: TriedAnswer, *, long: bool) -> None:
         _told(answer)
     if answer.nearest is not None:
         near.draw(answer.nearest)
+    if answer.rests_on is not None:
+        rests.draw(answer.rests_on)
     for note in answer.notes:
         st.caption(f":material/content_cut: {shell.escape(note)}")
 
@@ -107,6 +110,16 @@ def _told(answer: TriedAnswer) -> None:
     end = "" if answer.state is not State.DONE else ". It stopped by itself." if answer.ended else \
         ". It was cut at the longest answer."
     st.caption(f"{answer.tokens:,} tokens{pace}{end}")
+
+
+def _check(asked: dict[str, Any], found: Answers) -> None:
+    """The button that asks the same under randomised weights."""
+    unchecked = any(answer.rests_on and not answer.rests_on.checked for answer in found.answers)
+    if unchecked and st.button("Check with randomised weights", icon=":material/shuffle:", key="try_check",
+                               help="The same once more with every weight drawn at random (Adebayo et al. 2018): what "
+                                    "an answer rests on should then look different."):
+        asking.check(asked)
+        st.rerun()
 
 
 def _sameness(names: list[str], found: Answers) -> None:

@@ -48,7 +48,8 @@ def ask(ws: str, chosen: Chosen, *, texts: Sequence[str] = (), picture: Path | N
     and answered so far, this question included."""
     stop()
     question: dict[str, Any] = {"texts": list(texts), "picture": picture, "drawing": drawing,
-                                "nearest": NEAREST if st.session_state.get("try_near") and not chosen.speaks else 0}
+                                "nearest": NEAREST if st.session_state.get("try_near") and not chosen.speaks else 0,
+                                "rests_on": bool(st.session_state.get("try_rests")) and not chosen.speaks}
     begin(ws, [side.side for side in chosen.sides], [side.name for side in chosen.sides], question, before)
 
 
@@ -60,6 +61,11 @@ def begin(ws: str, asked: list[Side], called: list[str], question: dict[str, Any
         st.session_state["try_asked"] = {"handle": handle, "sides": asked, "names": called, "question": question,
                                          "ws": ws, "version": -1, "answers": None, "before": before,
                                          "came_back": came_back}
+
+
+def check(asked: dict[str, Any]) -> None:
+    """Ask the same again, with what the answers rest on also under randomised weights."""
+    begin(asked["ws"], asked["sides"], asked["names"], {**asked["question"], "randomised": True}, asked["before"])
 
 
 def stop() -> None:
@@ -74,6 +80,9 @@ def _why() -> None:
               help="Each model also names the training rows that lie nearest to your input in its own features, and "
                    "says whether the input is unlike all of them. The first time, a model reads its training rows "
                    "once, which can take a minute.")
+    st.toggle("What the answer rests on", key="try_rests", persist_state="session",
+              help="Each model also says how much each token of your text, or each part of your picture, adds to the "
+                   "score of its answer. It takes some seconds for a long text or a large model.")
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,35 @@
+"""What a model's answer rests on: a share of the score for each part of the input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribution:
+    """Integrated gradients (Sundararajan et al. 2017) of the score of the answered class."""
+
+    label: str
+    """The class whose score (logit) is explained."""
+    pieces: tuple[str, ...] = ()
+    """Tokens of a text as they are read, in order; empty for a picture."""
+    shares: tuple[float, ...] = ()
+    """What each adds to the score, in logits: a token each, or the cells of a picture row by row."""
+    columns: int = 0
+    """Cells a row of a picture."""
+    picture: str = ""
+    """The picture as the network reads it: a PNG in base 64."""
+    difference: float = 0.0
+    """Score of the input less that of the empty input."""
+    error: float = 0.0
+    """How far the shares' sum misses the difference: 0 would be complete."""
+    random_rank: float | None = None
+    """Rank correlation of the sizes of the shares with those under randomised weights (Adebayo et al. 2018); None where
+    that was not asked for, or where there are too few parts."""
+    checked: bool = False
+    """Whether the randomised weights were tried."""
+
+    @property
+    def incomplete(self) -> float | None:
+        """The error as a share of the difference; None where there is hardly a difference."""
+        return self.error / abs(self.difference) if abs(self.difference) > 1e-6 else None

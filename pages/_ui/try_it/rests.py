@@ -1,0 +1,98 @@
+"""What an answer rests on: tokens coloured by what they add, or a heat map over the picture; with its two checks."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import streamlit as st
+
+from core.domain.attribution import Attribution
+from pages._ui import shell
+
+NAMED = 5
+STRONG, WEAK = 0.5, 0.15
+"""Of the largest share: from here on a token is coloured strongly, and at all."""
+FOR, AGAINST = "green", "red"
+PIXELS = 280
+
+
+def draw(found: Attribution) -> None:
+    """Below the answer of a model."""
+    with st.expander("What the answer rests on", icon=":material/flare:", expanded=True):
+        if found.pieces:
+            st.markdown(_coloured(found))
+            st.caption(_in_words(found))
+        elif found.picture:
+            st.image(heat(found), width=PIXELS)
+            st.caption(f":green[Green] cells speak for {shell.escape(found.label)}, :red[red] ones against it. "
+                       + _where(found))
+        st.caption(f"Integrated gradients of the score of {shell.escape(found.label)}, from an empty input. "
+                   + _complete(found))
+        if found.checked:
+            st.caption(_checked(found))
+
+
+def _coloured(found: Attribution) -> str:
+    top = max(map(abs, found.shares), default=0.0) or 1.0
+    said = []
+    for piece, share in zip(found.pieces, found.shares, strict=True):
+        text, part = shell.escape(_plain(piece)), abs(share) / top
+        colour = FOR if share > 0 else AGAINST
+        said.append(text if part < WEAK else f":{colour}[{text}]" if part < STRONG else f":{colour}-background[{text}]")
+    return " ".join(said)
+
+
+def _plain(piece: str) -> str:
+    """A token without the marks that tokenizers put at word borders."""
+    return piece.replace("##", "").replace("Ġ", "").replace("▁", "").replace("Ċ", "↵") or "·"
+
+
+def _in_words(found: Attribution) -> str:
+    """The same without colours."""
+    ranked = sorted(zip(found.shares, found.pieces, strict=True), reverse=True)
+    named = {"for": [one for one in ranked[:NAMED] if one[0] > 0],
+             "against": [one for one in reversed(ranked[-NAMED:]) if one[0] < 0]}
+    said = [f"Most {way} {shell.escape(found.label)}: "
+            + ", ".join(f"{shell.escape(_plain(piece))} ({share:+.2f})" for share, piece in some)
+            for way, some in named.items() if some]
+    return ". ".join(said) + "." if said else "No token adds anything."
+
+
+def _where(found: Attribution) -> str:
+    """The heat map without colours: where the cell lies that adds most."""
+    rows, at = len(found.shares) // found.columns, max(range(len(found.shares)), key=lambda one: found.shares[one])
+    names = (("top", "middle", "bottom")[3 * (2 * (at // found.columns) + 1) // (2 * rows)],
+             ("left", "centre", "right")[3 * (2 * (at % found.columns) + 1) // (2 * found.columns)])
+    return f"Most for it: the {names[0]} {names[1]} ({found.shares[at]:+.2f})."
+
+
+def heat(found: Attribution) -> Any:
+    """The picture in grey, its cells green or red by what they add."""
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(base64.b64decode(found.picture))).convert("L").convert("RGB")
+    top = max(map(abs, found.shares)) or 1.0
+    size = (found.columns, len(found.shares) // found.columns)
+    colours, cover = Image.new("RGB", size), Image.new("L", size)
+    colours.putdata([(30, 170, 90) if share > 0 else (210, 50, 50) for share in found.shares])
+    cover.putdata([round(190 * abs(share) / top) for share in found.shares])
+    picture = picture.resize((PIXELS, PIXELS * picture.height // picture.width))
+    colours, cover = (each.resize(picture.size, Image.Resampling.NEAREST) for each in (colours, cover))
+    picture.paste(colours, mask=cover)
+    return picture
+
+
+def _complete(found: Attribution) -> str:
+    share = "" if found.incomplete is None else f" ({100 * found.incomplete:.1f} %)"
+    return (f"The shares sum to {sum(found.shares):+.2f} logits; the score changed by {found.difference:+.2f}: "
+            f"an error of {found.error:.3f}{share}.")
+
+
+def _checked(found: Attribution) -> str:
+    if found.random_rank is None:
+        return ":material/help: The input has too few parts for a rank correlation with randomised weights."
+    return (":material/shuffle: Rank correlation with the same under randomised weights: "
+            f"**{found.random_rank:+.2f}**. "
+            "A high one means that the colours show the input rather than what the model learned.")
