@@ -16,6 +16,7 @@ from core.analysis import (
     judged_rows,
     learn_forget,
     predictions,
+    reliability,
     samples,
     token_rows,
     verdict,
@@ -24,6 +25,7 @@ from core.analysis.comparison import recipe_of
 from core.analysis.curves import Curves
 from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
+from core.analysis.reliability import Reliability
 from core.analysis.samples import Samples
 from core.analysis.token_rows import TokenRows
 from core.analysis.verdict import Ended, Line, Verdict
@@ -162,6 +164,11 @@ class Runs:
         ended = [Ended(run=run, result=found, name=called[run.id]) for run in runs
                  if run.recipe is not None and (found := self.result_of(run)) is not None]
         return learn_forget.points(ended)
+
+    def reliability(self, ws: str, id: str) -> Reliability | None:
+        """Accuracy over confidence on its test rows, before and after temperature scaling; None for a run without
+        classified test rows."""
+        return reliability.of_run(Path(self.get(ws, id).folder))
 
     def samples(self, ws: str, id: str) -> Samples | None:
         """What a language model said to fixed prompts at each evaluation, compared with the untouched model; None

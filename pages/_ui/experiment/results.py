@@ -9,7 +9,7 @@ import streamlit as st
 from core.domain.run import JobKind, Run
 from core.planning import names
 from pages._ui import share, shell
-from pages._ui.compare import judged, parts, table
+from pages._ui.compare import judged, parts, reliability, table
 from pages._ui.runs import run_list, tally
 
 ANCHOR = "results"
@@ -66,6 +66,7 @@ def draw(ws: str, members: Sequence[Run], ids: Sequence[str]) -> None:
     parts.paired(ws, runs, called, metric)
     parts.learning(comparison, runs, called)
     parts.confusions(ws, comparison, runs, called)
+    reliability.section(ws, runs, called)
     judged.section(ws, runs, called)
     parts.differences(comparison, runs, called)
 
