@@ -15,9 +15,8 @@ from core.analysis import calibration, predictions
 from core.domain.dataset import Split
 from core.domain.run import Interval
 from core.metrics import Judged
-from core.metrics.expected_calibration_error import BINS
+from core.metrics.expected_calibration_error import BINS, METRIC
 
-ECE = "expected_calibration_error"
 NORMAL = 1.959964
 """95 % of a normal distribution lie within so many standard deviations."""
 
@@ -28,7 +27,7 @@ class Bin:
 
     confidence: float
     """Their mean."""
-    accuracy: Interval
+    right: Interval
     """The share that is right, with Wilson's 95 % interval (1927)."""
     rows: int
 
@@ -76,7 +75,8 @@ def of_rows(judged: Judged) -> Reliability:
     right = np.asarray(judged.labels) == np.asarray(judged.predictions)
     bins = np.digitize(confidence, np.linspace(0, 1, BINS + 1)[1:-1], right=True)
     kept = [_bin(confidence[bins == number], right[bins == number]) for number in np.unique(bins)]
-    return Reliability(rows=judged.n_rows, temperature=None, bins=tuple(kept), error=metrics.measure(judged)[ECE])
+    return Reliability(rows=judged.n_rows, temperature=None, bins=tuple(kept),
+                       error=metrics.measure(judged)[METRIC.name])
 
 
 def _bin(confidence: np.ndarray, right: np.ndarray) -> Bin:
@@ -84,5 +84,5 @@ def _bin(confidence: np.ndarray, right: np.ndarray) -> Bin:
     square = NORMAL ** 2 / rows
     middle = (share + square / 2) / (1 + square)
     half = NORMAL * np.sqrt(share * (1 - share) / rows + square / (4 * rows)) / (1 + square)
-    return Bin(confidence=float(confidence.mean()), rows=rows, accuracy=Interval(
+    return Bin(confidence=float(confidence.mean()), rows=rows, right=Interval(
         value=share, low=max(0.0, float(middle - half)), high=min(1.0, float(middle + half))))

@@ -52,12 +52,12 @@ def sentence(name: str, found: Reliability) -> str:
 
 def _line(fig: Any, name: str, bins: tuple[Bin, ...], arm: palette.Arm, col: int, *, shown: bool) -> None:
     fig.add_scatter(
-        x=[each.confidence for each in bins], y=[each.accuracy.value for each in bins], mode="lines+markers",
+        x=[each.confidence for each in bins], y=[each.right.value for each in bins], mode="lines+markers",
         name=plain(name), legendgroup=name, showlegend=shown, row=1, col=col,
         line={"color": arm.colour, "width": 2, "dash": arm.dash},
         marker={"symbol": arm.symbol, "size": 8},
         error_y={"type": "data", "symmetric": False, "thickness": 1, "width": 0,
-                 "array": [each.accuracy.high - each.accuracy.value for each in bins],
-                 "arrayminus": [each.accuracy.value - each.accuracy.low for each in bins]},
+                 "array": [each.right.high - each.right.value for each in bins],
+                 "arrayminus": [each.right.value - each.right.low for each in bins]},
         customdata=[each.rows for each in bins],
         hovertemplate=f"{plain(name)}: %{{y:.0%}} right at confidence %{{x:.0%}} (%{{customdata}} rows)<extra></extra>")

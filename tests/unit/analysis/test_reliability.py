@@ -40,9 +40,9 @@ def test_a_model_that_is_three_times_too_sure_is_mended_by_its_temperature(tmp_p
     assert found.error.value == pytest.approx(by_hand, abs=1e-6) and found.error.value > 0.1
     assert found.scaled_error is not None and found.scaled_error.value < 0.04
     assert sum(each.rows for each in found.bins) == sum(each.rows for each in found.scaled_bins) == found.rows == 4000
-    assert found.bins[-1].confidence > 0.95 and found.bins[-1].accuracy.high < 0.9  # too sure
+    assert found.bins[-1].confidence > 0.95 and found.bins[-1].right.high < 0.9  # too sure
     near = [each for each in found.scaled_bins if each.rows > 200]
-    assert near and all(abs(each.confidence - each.accuracy.value) < 0.1 for each in near)
+    assert near and all(abs(each.confidence - each.right.value) < 0.1 for each in near)
     said = plots.sentence("a run", found)
     assert f"temperature {found.temperature:.2f}" in said
     chart = plots.chart({"a run": found})
@@ -65,5 +65,5 @@ def test_a_bin_has_wilsons_interval() -> None:
     judged = Judged(labels=labels, predictions=np.zeros(10, int), probabilities=probabilities)
     (only,) = reliability.of_rows(judged).bins
     assert (only.rows, only.confidence) == (10, pytest.approx(0.9))
-    assert only.accuracy.value == 0.8
-    assert (only.accuracy.low, only.accuracy.high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+    assert only.right.value == 0.8
+    assert (only.right.low, only.right.high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
