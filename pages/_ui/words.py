@@ -69,10 +69,9 @@ WORDS: dict[str, str] = {
                    "wrong, else a bootstrap over rows): sharper than comparing two intervals.",
     "strength": "How far what training changed is turned up: 0 is the base model, 1 the model as trained, 0.5 lies "
                 "half way between their weights, 1.5 goes on in the same direction.",
-    "calibration": "Of all rows that a model is 80 % sure of, 80 % should be right. The calibration error is "
-                   "how far confidence lies from the share that is right, on average over bins of confidence. Dividing "
-                   "all logits by one number, the temperature, often mends most of it and changes no answer (Guo et "
-                   "al. 2017, arXiv 1706.04599).",
+    "calibration": "Of all rows that a model is 80 % sure of, 80 % should be right. The calibration error is how far "
+                   "confidence lies from that, on average. Dividing all logits by one number, the temperature, often "
+                   "mends most of it and changes no answer (Guo et al. 2017).",
     "intruder dimensions": "Strong directions of a tuned weight that no direction of the base weight resembles. LoRA "
                            "makes more of them than full fine-tuning; taking them away can bring back what was "
                            "forgotten.",

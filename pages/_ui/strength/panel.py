@@ -34,11 +34,11 @@ def panel(ws: str, chosen: Chosen) -> None:
     best = strength_words.best(curves, curve)
     for line in strength_words.sentences(curves, curve):
         st.markdown(f":material/rule: {shell.escape(line)}")
-    wanted = st.session_state.pop("strength_goto", None)  # what was measured just now
-    first = wanted if wanted in ats else trained if trained in ats else ats[-1]
     key = f"strength_at_{chosen.run.id}_{curve.dial}_{'_'.join(curve.blocks)}_{curve.head}_{len(ats)}"
+    wanted = st.session_state.pop("strength_goto", None)  # what was measured just now
+    if wanted in ats or key not in st.session_state:
+        st.session_state[key] = wanted if wanted in ats else trained if trained in ats else ats[-1]
     at = float(st.select_slider(DIALS[curve.dial], ats, key=key, format_func=lambda x: _called(x, trained, curve.dial),
-                                value=first,
                                 help=f"{word('strength')} Every stop was measured: nothing between is guessed."))
     point = next(each for each in curve.points if each.at == at)
     tiles(curves, point)
