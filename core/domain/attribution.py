@@ -29,6 +29,9 @@ class Attribution:
     checked: bool = False
     """Whether the randomised weights were tried."""
 
+    unchecked: str = ""
+    """Why randomised weights could not be tried."""
+
     @property
     def incomplete(self) -> float | None:
         """The error as a share of the difference; None where there is hardly a difference."""

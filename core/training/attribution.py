@@ -51,9 +51,13 @@ def of(model: LoadedModel, content: str, *, check: bool = False) -> Attribution:
         shares, difference, error = share_of(model, batch, target)
         said: dict[str, Any] = {}
         if check:
-            with randomised(network):
-                other, _, _ = share_of(model, batch, target)
-            said = {"checked": True, "random_rank": rank(shares, other)}
+            said = {"checked": True}
+            if all(parameter.is_floating_point() for parameter in network.parameters()):
+                with randomised(network):
+                    other, _, _ = share_of(model, batch, target)
+                said["random_rank"] = rank(shares, other)
+            else:
+                said["unchecked"] = "Weights held in 4 bits cannot be drawn anew."
     except ThawError:
         raise
     except (RuntimeError, AssertionError, AttributeError, NotImplementedError, TypeError, ValueError) as problem:
@@ -84,11 +88,8 @@ def rank(shares: NDArray[np.float32], other: NDArray[np.float32]) -> float | Non
 @contextmanager
 def randomised(network: torch.nn.Module, seed: int = 0) -> Iterator[None]:
     """In the block every weight is drawn anew, normal with the mean and spread of its tensor; then all are as before,
-    to the last bit. A second copy of the weights is held meanwhile. Raises DataError for weights held in 4 bits."""
+    to the last bit. A second copy of the weights is held meanwhile. None may be held in 4 bits."""
     own = list(network.parameters())
-    if not all(parameter.is_floating_point() for parameter in own):
-        raise DataError("The weights of this model cannot be drawn anew.", why="They are held in 4 bits.",
-                        remedy="Ask a model that is not held in 4 bits.")
     kept: list[torch.Tensor] = []
     draws = torch.Generator().manual_seed(seed)
     try:

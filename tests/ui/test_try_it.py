@@ -90,7 +90,7 @@ def test_the_same_bits_are_said_and_only_then(app, ended, facts, answering):
 def test_what_an_answer_rests_on_is_coloured_and_said_and_checked_with_one_click(app, ended, facts, answering):
     found = Attribution(label="sport", pieces=("a", "goal", "*x*"), shares=(0.01, 2.0, -0.5), difference=1.6,
                         error=0.09)
-    checked = replace(found, checked=True, random_rank=0.125)
+    checked = replace(found, checked=True, random_rank=0.125, error=0.8)
     answering.answers = [Answers(answers=(replace(DONE, rests_on=each),)) for each in (found, checked)]
     at = app("try_it", run=ended.done[0])
     at.text_area(key="try_text").set_value("a goal *x*").run()
@@ -102,6 +102,7 @@ def test_what_an_answer_rests_on_is_coloured_and_said_and_checked_with_one_click
     at.button(key="try_check").click().run()
     assert [question["rests_on"] for _, _, question in answering.asked] == [True, True]
     assert answering.asked[1][2]["randomised"] and "**+0.12**" in shown(at)
+    assert "So large an error" in shown(at) and "So large an error" not in text
     assert "try_check" not in [button.key for button in at.button]
 
 

@@ -16,6 +16,8 @@ STRONG, WEAK = 0.5, 0.15
 """Of the largest share: from here on a token is coloured strongly, and at all."""
 FOR, AGAINST = "green", "red"
 PIXELS = 280
+MUCH = 0.2
+"""Error, as a share of the difference, from which on a warning stands beside it."""
 
 
 def draw(found: Attribution) -> None:
@@ -86,11 +88,15 @@ def heat(found: Attribution) -> Any:
 
 def _complete(found: Attribution) -> str:
     share = "" if found.incomplete is None else f" ({100 * found.incomplete:.1f} %)"
+    much = found.incomplete is not None and found.incomplete > MUCH
     return (f"The shares sum to {sum(found.shares):+.2f} logits; the score changed by {found.difference:+.2f}: "
-            f"an error of {found.error:.3f}{share}.")
+            f"an error of {found.error:.3f}{share}."
+            + (" So large an error means that the colours tell little of the score." if much else ""))
 
 
 def _checked(found: Attribution) -> str:
+    if found.unchecked:
+        return f":material/help: {found.unchecked}"
     if found.random_rank is None:
         return ":material/help: The input has too few parts for a rank correlation with randomised weights."
     return (":material/shuffle: Rank correlation with the same under randomised weights: "
