@@ -12,14 +12,14 @@ from core.plots.theme import Chart, figure, fixed_room, plain, subplots
 if TYPE_CHECKING:
     from core.analysis.reliability import Bin, Reliability
 
-PANELS = ("As the run says", "At its temperature")
+PANELS = ("Confidence as the run says it", "Confidence at its temperature")
 
 
 def chart(runs: Mapping[str, Reliability], looks: Mapping[str, palette.Arm] | None = None) -> Chart:
     """runs: name -> what was measured. looks: of each, as in other charts. On the dotted line, confidence means what it
     says; below, it is too high."""
     fig = figure(height=420, legend=True)
-    subplots(fig, rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06, subplot_titles=PANELS)
+    subplots(fig, rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06)
     for col in (1, 2):
         fig.add_scatter(x=[0, 1], y=[0, 1], mode="lines", row=1, col=col, showlegend=False, hoverinfo="skip",
                         line={"color": palette.BASE, "width": 1.5, "dash": "dot"})
@@ -28,7 +28,8 @@ def chart(runs: Mapping[str, Reliability], looks: Mapping[str, palette.Arm] | No
         _line(fig, name, found.bins, look, 1, shown=True)
         _line(fig, name, found.scaled_bins, look, 2, shown=False)
     fixed_room(fig, top=32, bottom=56)
-    fig.update_xaxes(title={"text": "Confidence"}, range=[0, 1.02], tickformat=".0%")
+    for col, words in enumerate(PANELS, 1):
+        fig.update_xaxes(title={"text": words}, range=[0, 1.02], tickformat=".0%", row=1, col=col)
     fig.update_yaxes(range=[0, 1.02], tickformat=".0%")
     fig.update_yaxes(title={"text": "Share that is right"}, row=1, col=1)
     return Chart(fig, title(runs), f"{title(runs)} " + " ".join(sentence(name, found) for name, found in runs.items()))
