@@ -80,6 +80,21 @@ def follow(ws: str, run_id: str) -> tuple[Run, RunState]:
     return progress.run, state
 
 
+def job_panel(ws: str, job: str, key: str) -> None:
+    """A job that is no run while it is worked on: its state, a button that stops it, its progress. For a fragment; the
+    page runs anew when it has ended. key: of the button."""
+    with shell.guarded():
+        run, story = follow(ws, job)
+        if run.status.final:
+            st.rerun()
+        with st.container(horizontal=True, vertical_alignment="center"):
+            badge(run)
+            if st.button("Stop", icon=":material/stop:", key=key, disabled=run.status is Status.STOPPING):
+                shell.api().runs.stop(ws, job)
+                st.rerun(scope="fragment")
+        bar(run, story)
+
+
 def badge(run: Run, *, more: str = "") -> None:
     """The status of a run as a coloured badge with an icon. more: said after it."""
     colour, icon = STATUS[run.status]

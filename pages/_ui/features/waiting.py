@@ -36,7 +36,7 @@ def ready(ws: str, known: Known, labels: Mapping[str, str], a: Side, b: Side, ro
     elif found.job:
         st.markdown(f":material/hourglass_top: The features of **{label}** are being made. This page goes on by "
                     "itself.")
-        guard.fragment(_follow, run_every=live.POLL_S)(ws, found.job)
+        guard.fragment(live.job_panel, run_every=live.POLL_S)(ws, found.job, "stop_features")
     else:
         _offer(ws, known, run, label, rows, second)
         return False
@@ -94,19 +94,6 @@ def _of_same_experiment(known: Known, run: Run) -> list[str]:
     """Ids of its other runs whose features could be extracted."""
     return [other.id for other, found in known.values() if other.experiment == run.experiment and other.id != run.id
             and not (found.ready or found.reason or found.job)]
-
-
-def _follow(ws: str, job: str) -> None:
-    with shell.guarded():
-        run, story = live.follow(ws, job)
-        if run.status.final:
-            st.rerun()
-        with st.container(horizontal=True, vertical_alignment="center"):
-            live.badge(run)
-            if st.button("Stop", icon=":material/stop:", key="stop_features", disabled=run.status is Status.STOPPING):
-                shell.api().runs.stop(ws, job)
-                st.rerun(scope="fragment")
-        live.bar(run, story)
 
 
 def _wait(ws: str, run_id: str) -> None:

@@ -22,7 +22,7 @@ def ready(ws: str, chosen: Chosen) -> bool:
     if state.job:
         st.markdown(":material/hourglass_top: The settings are being measured, one after the other. This page goes on "
                     "by itself.")
-        guard.fragment(_follow, run_every=live.POLL_S)(ws, state.job)
+        guard.fragment(live.job_panel, run_every=live.POLL_S)(ws, state.job, "strength_stop")
     elif state.last is not None and state.last.status in (Status.FAILED, Status.INTERRUPTED):
         live.failure(state.last)
     if chosen.curve is not None:
@@ -74,16 +74,3 @@ def _time(chosen: Chosen, settings: int) -> str:
     if chosen.curves is None or not chosen.curves.point_seconds:
         return ""
     return f" ({about(WORKER_S + settings * chosen.curves.point_seconds)})"
-
-
-def _follow(ws: str, job: str) -> None:
-    with shell.guarded():
-        run, story = live.follow(ws, job)
-        if run.status.final:
-            st.rerun()
-        with st.container(horizontal=True, vertical_alignment="center"):
-            live.badge(run)
-            if st.button("Stop", icon=":material/stop:", key="strength_stop", disabled=run.status is Status.STOPPING):
-                shell.api().runs.stop(ws, job)
-                st.rerun(scope="fragment")
-        live.bar(run, story)
