@@ -71,8 +71,8 @@ WORDS: dict[str, str] = {
                 "half way between their weights, 1.5 goes on in the same direction.",
     "calibration": "Of all rows that a model is 80 % sure of, 80 % should be right. The calibration error is how far "
                    "confidence lies from that, on average. Dividing all logits by one number, the temperature, changes "
-                   "no answer and can mend much of it (Guo et al. 2017); a solved or briefly tuned head often has little "
-                   "to mend.",
+                   "no answer and can mend much of it (Guo et al. 2017); a solved or briefly tuned head has "
+                   "little to mend.",
     "intruder dimensions": "Strong directions of a tuned weight that no direction of the base weight resembles. LoRA "
                            "makes more of them than full fine-tuning; taking them away can bring back what was "
                            "forgotten.",
