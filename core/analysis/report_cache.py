@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from core.shift.report import Shift
 
 T = TypeVar("T")
-REPORT = "report-2"
-"""Reports of versions that knew no permutation null are measured anew."""
 SUM, VALUE = "sha256", "value"
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)
 """What reading a file raises that is gone, cut, or changed; zip members carry checksums of their own."""
@@ -33,12 +31,12 @@ def shift(folder: Path, make: Callable[[], Shift]) -> Shift:
     """The report kept in this folder, made on first use; other processes wait meanwhile."""
     from core.shift.report import Shift
 
-    return _kept(folder, REPORT, Shift, make)
+    return _kept(folder, "report", Shift, make)
 
 
 def has_shift(folder: Path) -> bool:
     """Whether the report of this folder has been made."""
-    return (folder / f"{REPORT}.json").is_file()
+    return (folder / "report.json").is_file()
 
 
 def map_of(folder: Path, name: str, make: Callable[[], Map | None]) -> Map | None:

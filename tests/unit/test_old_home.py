@@ -329,11 +329,16 @@ def test_trained_models_still_predict_what_was_recorded(old: Old) -> None:
 # -- the second one only: the command line, going on, and one of every stored document ---------------------------------
 
 
+EMPTY_FORM = "adapter/README.md"
+"""Of peft, which named the folder of the base model; it is no longer written."""
+
+
 def test_documents_of_the_command_line_are_as_they_were(second: Old) -> None:
     for asked, found, wanted in second.asked("command"):
         if asked.startswith("command('export'"):  # files have been added since, a certificate among them
             files = found["document"]["files"]
             assert "certificate.json" in files, asked
+            wanted["document"]["files"] = [name for name in wanted["document"]["files"] if name != EMPTY_FORM]
             found["document"]["files"] = [name for name in files if name in wanted["document"]["files"]]
             found["document"]["notes"] = wanted["document"]["notes"]  # words
         lines = differences(found, wanted, near=2e-3)  # of findings, numbers stay and words may change

@@ -9,6 +9,7 @@ import streamlit as st
 from core.domain.dataset import Task
 from core.planning import designs
 from core.plots.numbers import about, size
+from core.spreadsheets import inert
 from pages._ui import shell
 from pages._ui.experiment import actions
 from pages._ui.train import form
@@ -98,8 +99,8 @@ def _say(plan: Plan) -> None:
     """The arms, how many runs they make, and what these take."""
     st.header("Before the start")
     experiment, seeds = plan.experiment, len(plan.experiment.seeds)
-    st.dataframe([{"Arm": arm.label, "Runs": seeds} for arm in experiment.arms], hide_index=True,
-                 height=min(35 * (len(experiment.arms) + 1) + 3, 400))
+    st.dataframe(inert({"Arm": arm.label, "Runs": seeds} for arm in experiment.arms), hide_index=True,
+                 height=min(35 * (len(experiment.arms) + 1) + 3, 400), alt="Each arm and how many runs it makes")
     time = about(plan.seconds) if plan.seconds is not None else "a time that is not known before the device is measured"
     memory = f", at most {size(plan.memory_bytes)} of memory at once" if plan.memory_bytes else ""
     st.markdown(f":material/schedule: **{len(experiment.arms)} arms × {seeds} seed{'s' * (seeds > 1)} = "

@@ -14,11 +14,9 @@ from core.settings import Settings
 from core.training import artifact
 
 
-@pytest.mark.parametrize(("which", "step"), [(Which.STEP, 3)])
-def test_a_model_without_a_head_does_not_predict(which: Which, step: int | None, tmp_path: Path,
-                                                 settings: Settings) -> None:
-    with pytest.raises(NotFoundError, match="no head"):
-        artifact.load(Side.of(tmp_path, which, step), settings=settings)
+def test_a_step_whose_checkpoint_is_gone_does_not_predict(tmp_path: Path, settings: Settings) -> None:
+    with pytest.raises(NotFoundError, match="no weights of step 3"):
+        artifact.load(Side.of(tmp_path, Which.STEP, 3), settings=settings)
 
 
 def test_a_strength_that_no_model_has_is_refused_before_anything_is_read(tmp_path: Path, settings: Settings) -> None:
