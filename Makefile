@@ -58,14 +58,11 @@ types: $(VENV)/.installed-tests
 imports: $(VENV)/.installed-tests
 	$(call timed,import contracts,$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports)
 
-# Unit tests and pages side by side, one thread each; then what starts processes beside what drives a browser. pytest's summary is the last line;
+# Unit tests and pages side by side, one thread each; what starts processes, servers and browsers follows alone. pytest's summary is the last line;
 # no tests collected is exit status 5, which make reports as a failure.
 test: $(VENV)/.installed-tests chromium lint types imports
 	@echo "== unit tests, pages"; $(BIN)/python -m pytest tests/contracts tests/unit tests/ui -n 2 --dist worksteal --durations=10 $(ARGS)
-	@echo "== processes, browser"; \
-	$(BIN)/python -m pytest tests/jobs tests/gpu --durations=10 $(ARGS) >$(VENV)/jobs.log 2>&1 & jobs=$$!; trap "kill $$jobs" INT TERM; \
-	$(BIN)/python -m pytest tests/e2e --durations=20 $(ARGS); browser=$$?; wait $$jobs; processes=$$?; cat $(VENV)/jobs.log; \
-	exit $$((browser ? browser : processes))
+	@echo "== processes, browser"; $(BIN)/python -m pytest tests/jobs tests/e2e tests/gpu --durations=20 $(ARGS)
 
 unit: $(VENV)/.installed-tests
 	@$(BIN)/python -m pytest tests/contracts tests/unit -n 2 --dist worksteal -m "not slow" $(ARGS)
