@@ -18,6 +18,7 @@ ONE_SEED = "with 95 % intervals over rows, of one seed"
 
 
 def how(found: Found) -> str:
+    """What the intervals of its charts cover."""
     return OVER if len(found.experiment.seeds) > 1 else ONE_SEED
 
 

@@ -68,6 +68,7 @@ def arms(choices: Choices) -> Sequence[Arm]:
 
 
 def pretrained(method: Method) -> bool:
+    """Whether it starts from the published weights."""
     from core.domain.model import Weights
 
     return method.card.weights is not Weights.FRESH

@@ -12,6 +12,7 @@ from core.planning.designs.found import Found
 
 
 def arms(choices: Choices) -> Sequence[Arm]:
+    """Each method with each label budget."""
     from core import tasks
 
     own = COMPARED if tasks.card(choices.dataset.task).new_head else COMPARED_OWN_HEAD

@@ -36,6 +36,7 @@ def pairs(arms: Sequence[Arm]) -> Pairs:
 
 
 def line(found: Found, arm: Arm) -> str:
+    """The line of an arm in the chart: its method."""
     return arm.label.rpartition(" at ")[0]
 
 

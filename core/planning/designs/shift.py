@@ -41,6 +41,7 @@ def answer(found: Found) -> Answer:
 
 
 def drawn(found: Found) -> list[Chart]:
+    """Shift rows first, test rows beside them."""
     return charts.dots(found, ("shift", "test"))
 
 
