@@ -140,6 +140,7 @@ def read(run_dir: Path) -> Curves | None:
 
 
 def save(run_dir: Path, curves: Curves) -> None:
+    """Write what was measured of a run, by rename."""
     files.write_json(run_dir / CURVES, codec.to_json(curves), indent=None)
 
 

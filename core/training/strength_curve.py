@@ -198,6 +198,7 @@ class Bench:
 
 
 def bench_of(asked: Asked, *, settings: Settings, workspace: str, observer: Observer) -> Bench:
+    """The model with its dials and the rows it is judged on. Raises RecipeError for a run that changed nothing."""
     model, dials = artifact.dials(Side.of(asked.run_dir), settings=settings)
     recipe, card = model.recipe, methods.get(model.recipe.method).card
     if card.solved:

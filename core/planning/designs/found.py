@@ -80,13 +80,22 @@ class Found:
         """`value`, turned so that higher is better."""
         return self.metric.sign * self.value(arm, split)
 
-    @cached_property
+    @property
     def compared(self) -> list[Compared]:
         """The pairs of the design that have runs, with their p-values corrected together."""
         return self.compared_on("test")
 
     def compared_on(self, split: str) -> list[Compared]:
-        """The same on the rows of a split."""
+        """The same on the rows of a split; computed once."""
+        if split not in self._compared_on:
+            self._compared_on[split] = self._compare(split)
+        return self._compared_on[split]
+
+    @cached_property
+    def _compared_on(self) -> dict[str, list[Compared]]:
+        return {}
+
+    def _compare(self, split: str) -> list[Compared]:
         there = {arm.name for arm in self.experiment.arms if self.rows.get(arm.name, {}).get(split)}
         pairs = [(a, b) for a, b in self.pairs if a in there and b in there]
         found = [self.difference(a, b, split) for a, b in pairs]
@@ -102,7 +111,7 @@ class Found:
 
     def between(self, a: str, b: str, split: str = "test") -> Compared:
         """The comparison of these two, whichever way round it was made. Raises KeyError where it was not."""
-        for each in self.compared if split == "test" else self.compared_on(split):
+        for each in self.compared_on(split):
             if (each.a, each.b) == (a, b):
                 return each
             if (each.a, each.b) == (b, a):
