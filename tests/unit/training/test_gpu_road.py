@@ -164,7 +164,8 @@ def test_one_card_is_used_however_many_there_are(tmp_path: Path, monkeypatch: py
 
     asked: list[Any] = []
     monkeypatch.setattr(trainer, "TrainingArguments", Several)
-    monkeypatch.setattr(trainer, "ThawTrainer", lambda *, args, **others: asked.append(args))
+    built = SimpleNamespace(callback_handler=SimpleNamespace(callbacks=[]))
+    monkeypatch.setattr(trainer, "ThawTrainer", lambda *, args, **others: asked.append(args) or built)
     network = SimpleNamespace(device=torch.device("cpu"))
     trainer.build(inputs=SimpleNamespace(network=network, precision="fp32"),  # type: ignore[arg-type]
                   recipe=Recipe(dataset="d", base_model="m", method="full"), train=np.arange(8), folder=tmp_path,

@@ -14,6 +14,7 @@ import pytest
 
 from core.analysis import aligned, feature_paths, row_facts
 from core.cli import export as cli_export
+from core.cli import parser
 from core.data import library
 from core.domain.dataset import Dataset
 from core.domain.model import Weights
@@ -80,7 +81,8 @@ USES = {
 
 
 def export_of(run: Path, to: Path, form: str) -> Namespace:
-    return Namespace(run_dir=str(run), to=str(to / form), form=form, json=False, workspace=WORKSPACE)
+    return parser.build().parse_args(["export", str(run), "--to", str(to / form), "--as", form,
+                                      "--workspace", WORKSPACE])
 
 
 def test_nothing_is_done_with_a_run_whose_base_model_changed_until_it_is_back(run_dir: Path, settings: Settings,
