@@ -21,6 +21,7 @@ HANDLERS: dict[str, str] = {
     "data_undo": "core.cli.mend:undo",
     "compare": "core.cli.compare:run",
     "experiment": "core.cli.experiment:run",
+    "lesson": "core.cli.lesson:run",
     "try": "core.cli.one_step:run",
     "shift": "core.cli.shift:run",
     "strength": "core.cli.strength:run",

@@ -1,7 +1,7 @@
 """The façade that pages and the command line call: everything Thaw can do, by workspace, without torch.
 
 `Thaw` is composed of its subjects: `thaw.data`, `.mending`, `.models`, `.experiments`, `.runs`, `.features`,
-`.teaching`, `.trials`, `.playground`, `.questions`, `.share`, `.strength`, one file each.
+`.lessons`, `.teaching`, `.trials`, `.playground`, `.questions`, `.rooms`, `.share`, `.strength`, one file each.
 Training happens in worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a
 workspace refuses ids of other workspaces with NotFoundError.
 """
@@ -22,10 +22,13 @@ from core.api.desk import Desk
 from core.api.experiments import Experiments
 from core.api.exports import Export, Exports, Offer
 from core.api.features import Features
+from core.api.lessons import Lessons, Measured
 from core.api.mending import Mending, ShiftLook
 from core.api.models import Models
 from core.api.playground import Offered, Playground
 from core.api.questions import Plan, Question, Questions
+from core.api.rooms import Place as RoomPlace
+from core.api.rooms import Rooms
 from core.api.runs import Runs
 from core.api.share import Share
 from core.api.strength import Strength, Turnable
@@ -50,10 +53,10 @@ from core.settings import Settings
 
 __all__ = ["MOST_SIDES", "MOST_TOKENS", "RECORDED", "SHOWN_COLUMNS", "Answer", "Answers", "Asked", "AugmentedRow",
            "Card", "Changes", "Comparison", "ComparisonRow", "Curves", "Data", "Drawing", "Experiments", "Export",
-           "Exports", "Features", "JudgedRows", "Leaks", "Mending", "MethodChoice", "Models", "Offer", "Offered",
-           "Plan", "Playground", "Progress", "Question",
-           "Questions", "RowPage", "Runs", "SeedGroup", "ServerGone", "ShiftLook", "State", "Step",
-           "Strength", "TablePreview", "Thaw", "TokenRows", "TriedAnswer", "Turnable", "same"]
+           "Exports", "Features", "JudgedRows", "Leaks", "Lessons", "Measured", "Mending", "MethodChoice", "Models",
+           "Offer", "Offered", "Plan", "Playground", "Progress", "Question", "Questions", "RoomPlace", "Rooms",
+           "RowPage", "Runs", "SeedGroup", "ServerGone", "ShiftLook", "State", "Step", "Strength", "TablePreview",
+           "Thaw", "TokenRows", "TriedAnswer", "Turnable", "same"]
 
 
 class Thaw:
@@ -69,6 +72,8 @@ class Thaw:
         self.runs = Runs(self._desk, data=self.data, models=self.models)
         self.experiments = Experiments(self._desk, data=self.data, models=self.models, runs=self.runs)
         self.questions = Questions(self._desk, data=self.data, models=self.models, experiments=self.experiments)
+        self.lessons = Lessons(self._desk, questions=self.questions, experiments=self.experiments)
+        self.rooms = Rooms(self._desk, lessons=self.lessons, questions=self.questions, experiments=self.experiments)
         self.teaching = Teaching(self._desk)
         self.trials = Trials(self._desk, models=self.models, runs=self.runs)
         self.take_home = TakeHome(data=self.data, runs=self.runs)

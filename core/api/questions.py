@@ -100,11 +100,11 @@ class Questions:
 
     def plan(self, ws: str, design: str, *, dataset: str, models: Sequence[str], methods: Sequence[str] = (),
              budgets: Sequence[int | None] = (), rates: Sequence[float] = (), effort: str = "quick",
-             seeds: int = 0) -> Plan:
+             seeds: int | Sequence[int] = 0) -> Plan:
         """Lay out a design; works before a bundled dataset or model is here.
 
-        seeds: 0 = the design's own. Raises RecipeError where the design does not fit, NotFoundError for a dataset or
-        model of which nothing is known yet.
+        seeds: how many, from 0 on, or which; 0 = the design's own. Raises RecipeError where the design does not fit,
+        NotFoundError for a dataset or model of which nothing is known yet.
         """
         chosen = designs.get(design)
         there = self._data.expected(ws, dataset)
@@ -121,7 +121,7 @@ class Questions:
                 raise RecipeError(f"{known.id} cannot learn from {there.name}.",
                                   why=f"The dataset is for {there.task.value}.",
                                   remedy="Choose a base model for that.")
-        found = laid_out(chosen, choices, seeds=range(seeds))
+        found = laid_out(chosen, choices, seeds=range(seeds) if isinstance(seeds, int) else seeds)
         runs = expanded(found)
         recipes = [each.recipe for each in runs]
         memory = [estimate.memory.total for recipe in recipes
@@ -144,6 +144,11 @@ class Questions:
         found, document = read(design, experiment, folders)
         return Question(design=design, experiment=experiment, planned=experiment.runs, done=len(folders), found=found,
                      document=document)
+
+    def folders(self, ws: str, id: str) -> Folders:
+        """The finished runs of an experiment that a design laid out, by arm, rate and seed."""
+        experiment = self._experiments.get(ws, id).asked
+        return {} if experiment is None else self._folders(experiment, self._experiments.runs(ws, id))
 
     def _folders(self, experiment: Experiment, runs: Sequence[Run]) -> Folders:
         """The runs that have a result, by the arm, rate and seed whose recipe they are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from core.planning import designs, recipes
 from core.planning.designs import Design
 from core.planning.designs.base import Choices, expanded
 from core.planning.designs.base import experiment as laid_out
+from core.planning.designs.found import Found
 from core.settings import Settings
 
 FILE = "experiment.json"
@@ -27,9 +29,31 @@ FILE = "experiment.json"
 
 def run(args: Namespace, settings: Settings) -> int:
     """Lay out, say what it will take, train, answer. 0 when every run is done, else 1."""
-    design, out = designs.get(args.design), Path(args.out).absolute()
-    choices = _choices(args, settings)
-    experiment = laid_out(design, choices, seeds=range(args.seeds) if args.seeds else ())
+    out = Path(args.out).absolute()
+    found = measure(designs.get(args.design), _choices(args, settings), out=out, seeds=args.seeds, settings=settings,
+                    workspace=args.workspace)
+    if args.json:
+        output.document(found.report)
+    else:
+        _print(found.report, out)
+    return 0 if found.complete else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What an experiment's runs left in a folder."""
+
+    found: Found | None
+    report: dict[str, Any]
+    complete: bool
+    """Whether every run is done."""
+
+
+def measure(design: Design, choices: Choices, *, out: Path, seeds: int | None, settings: Settings,
+            workspace: str) -> Measurement:
+    """Lay out, say what it will take, train what is not done, and read what it found; `experiment.json` in `out` holds
+    the same."""
+    experiment = laid_out(design, choices, seeds=range(seeds) if seeds else ())
     planned = expanded(experiment)
     _check_folder(out, planned)
     _say(design, experiment, planned, choices)
@@ -38,17 +62,14 @@ def run(args: Namespace, settings: Settings) -> int:
     if len(waiting) < len(arms):
         output.say(f"{len(arms) - len(waiting)} of {len(arms)} runs are done in {out} and are not repeated.")
     if waiting:
-        compare.train_all(waiting, settings=settings, workspace=args.workspace, asked=experiment)
+        compare.train_all(waiting, settings=settings, workspace=workspace, asked=experiment)
     out.mkdir(parents=True, exist_ok=True)
     folders = {(each.arm, each.rate, each.seed): out / each.name for each in planned}
     data = {"name": choices.dataset.name, "id": choices.dataset.id, "hash": choices.dataset.content_hash}
-    report = questions.read(design, experiment, folders)[1] | {"dataset": data}
+    found, document = questions.read(design, experiment, folders)
+    report = document | {"dataset": data}
     (out / FILE).write_text(json.dumps(codec.to_json(report), indent=2, ensure_ascii=False), encoding="utf-8")
-    if args.json:
-        output.document(report)
-    else:
-        _print(report, out)
-    return 0 if all(_is_done(arm) for arm in arms) else 1
+    return Measurement(found=found, report=report, complete=all(_is_done(arm) for arm in arms))
 
 
 def _choices(args: Namespace, settings: Settings) -> Choices:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from core import lessons
 from core.domain.freeze import NAMED
 from core.domain.strength import Dial, HeadRule
 from core.export import FORMATS
@@ -26,6 +27,7 @@ def build() -> argparse.ArgumentParser:
     _data(commands)
     _compare(commands)
     _experiment(commands)
+    _lesson(commands)
     _try(commands)
     _artifact(commands)
     _share(commands)
@@ -148,6 +150,17 @@ def _experiment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     one.add_argument("--out", required=True, metavar="DIR",
                      help="folder for the runs and experiment.json; runs that are done there are not repeated")
     one.set_defaults(handler="experiment")
+
+
+def _lesson(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    one = _add(commands, "lesson", "measure a lesson, or list them all")
+    one.add_argument("name", nargs="?", default="", metavar="NAME", choices=("", *lessons.REGISTRY),
+                     help=", ".join(lessons.REGISTRY))
+    one.add_argument("--seeds", type=_positive, default=3, metavar="N", help="seeds 0 to N-1 (default: %(default)s)")
+    one.add_argument("--out", metavar="DIR", help="folder for its runs and lesson.json")
+    one.add_argument("--store", action="store_true",
+                     help="also put the result where Thaw looks for stored results of lessons")
+    one.set_defaults(handler="lesson")
 
 
 def _try(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

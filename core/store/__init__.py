@@ -13,6 +13,7 @@ from core.store.events import Events
 from core.store.experiments import Experiments
 from core.store.jobs import Jobs
 from core.store.queue import Queue
+from core.store.rooms import Rooms
 from core.store.supervisors import Supervisors
 
 
@@ -28,6 +29,7 @@ class Store:
         """Transitions: claim, begin, heartbeat, stop, resume, finish."""
         self.events = Events(database)
         self.experiments = Experiments(database)
+        self.rooms = Rooms(database)
         self.supervisors = Supervisors(database)
 
     @property

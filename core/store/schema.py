@@ -117,4 +117,25 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE experiments ADD COLUMN asked TEXT;    -- JSON
     """,
+    # 5: rooms, in which a class takes a lesson together
+    """
+    CREATE TABLE rooms (
+        code TEXT PRIMARY KEY,
+        workspace TEXT NOT NULL,          -- of the teacher
+        lesson TEXT NOT NULL,
+        created REAL NOT NULL,
+        ends REAL NOT NULL,
+        shown INTEGER NOT NULL DEFAULT 0  -- whether everybody sees all predictions and the pooled result
+    );
+    CREATE TABLE guests (
+        room TEXT NOT NULL,
+        workspace TEXT NOT NULL,
+        number INTEGER NOT NULL,          -- from 1; the seed of this guest's runs
+        name TEXT NOT NULL,
+        joined REAL NOT NULL,
+        seen REAL NOT NULL,
+        PRIMARY KEY (room, workspace)
+    );
+    CREATE INDEX guests_by_workspace ON guests (workspace);
+    """,
 )

@@ -37,6 +37,9 @@ PAGES: dict[str, Entry] = {
     "features": Entry("Features", ":material/scatter_plot:"),
     "try_it": Entry("Try it", ":material/chat:", takes_files=True),
     "strength": Entry("Strength", ":material/tune:"),
+    "lessons": Entry("Lessons", ":material/school:"),
+    "lesson": Entry("Lesson", ":material/subdirectory_arrow_right:", shows="lesson"),
+    "room": Entry("Room", ":material/subdirectory_arrow_right:", shows="room"),
     "glossary": Entry("Words", ":material/menu_book:"),
 }
 """File name in `pages/` (which is the address, too) -> the page, in the order of the navigation. The first one opens at

@@ -33,7 +33,7 @@ class Choices:
     methods: tuple[str, ...] = ()
     """Empty: the design's own."""
     budgets: tuple[int | None, ...] = ()
-    """Label budgets, None = all; empty: the design's own."""
+    """Label budgets, None = all; empty: the design's own. One alone holds for every arm of any design."""
     rates: tuple[float, ...] = ()
     """Factors on the learning rates; empty: the design's own."""
     effort: str = "normal"
@@ -74,6 +74,8 @@ class Choices:
                plan: FreezePlan | None = None) -> Recipe:
         """What the effort dial gives, with a freeze plan of the design's own where it has one."""
         facts = facts or self.facts
+        if budget is None and len(self.budgets) == 1:
+            budget = self.budgets[0]
         rows = self.dataset.rows(Split.TRAIN)
         limit = limited(budget, train=rows, validation=self.dataset.rows(Split.VALIDATION))
         found = effort.defaults(dataset=self.dataset.id, task=self.dataset.task, base_model=facts.id, method=method,
@@ -127,13 +129,17 @@ class Design:
     fixed_methods: bool = False
     """Whether the question itself says which methods are trained."""
     takes_budgets: bool = False
-    """Whether label budgets can be chosen."""
+    """Whether several label budgets can be chosen."""
     sweeps_rates: bool = False
     """Whether its arms differ in their rates, so that a grid of rates is no further choice."""
 
 
 def experiment(design: Design, choices: Choices, *, seeds: Sequence[int] = ()) -> Experiment:
     """Lay a design out. Raises RecipeError where it does not fit the data or the model, or two arms are alike."""
+    if len(choices.budgets) > 1 and not design.takes_budgets:
+        raise RecipeError(f"“{design.question}” is asked with one label budget.",
+                          why=f"{len(choices.budgets)} are named, and its arms differ in something else.",
+                          remedy="Name one budget, which all arms then have.")
     arms = tuple(design.arms(choices))
     rates = (1.0,) if design.sweeps_rates else choices.rates or (1.0,)
     if len({arm.name for arm in arms}) < len(arms) or not arms:

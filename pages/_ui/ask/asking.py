@@ -82,16 +82,15 @@ def _settings(ws: str, name: str, dataset: str, model: str, task: Task) -> dict[
             methods = [str(each) for each in st.multiselect(
                 "Methods", list(labels), format_func=lambda each: labels.get(each, each), key=f"ask_methods_{name}",
                 help="Empty: the ones that the question is usually asked of.", placeholder="the usual ones")]
-        if design.takes_budgets:
-            picked = st.multiselect("Label budgets (training + validation)", ["all", "32", "128", "512"],
-                                    accept_new_options=True, key=f"ask_budgets_{name}", placeholder="the usual ones",
-                                    help=f"{word('label budget')} Type any other number.")
-            found = api.experiments.budgets(ws, dataset, picked) if picked else None
-            for problem in found.problems if found else ():
-                st.error(shell.escape(problem), icon=":material/error:")
-            budgets = found.values if found else ()
-        if design.fixed_methods and not design.takes_budgets:
-            st.caption("This question decides both itself.")
+        several = design.takes_budgets
+        picked = st.multiselect(
+            f"Label budget{'s' * several} (training + validation)", ["all", "32", "128", "512"],
+            accept_new_options=True, key=f"ask_budgets_{name}", max_selections=None if several else 1,
+            placeholder="the usual ones" if several else "all", help=f"{word('label budget')} Type any other number.")
+        found = api.experiments.budgets(ws, dataset, picked) if picked else None
+        for problem in found.problems if found else ():
+            st.error(shell.escape(problem), icon=":material/error:")
+        budgets = found.values if found else ()
     return {"methods": methods, "budgets": budgets, "effort": effort, "seeds": seeds}
 
 

@@ -29,6 +29,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "predict": ["predict", "run", "--input", "x"], "export": ["export", "run", "--to", "t", "--as", "merged"],
     "try": ["try", "--data", "x", "--model", "m"], "runs": ["runs"],
     "experiment": ["experiment", "methods", "--data", "f", "--model", "m", "--out", "o"],
+    "lesson": ["lesson", "transfer", "--out", "o"],
     "strength": ["strength", "run"], "serve": ["serve", "run"], "share": ["share", "run", "--to", "f"],
     "import_archive": ["import-archive", "f"], "resume": ["resume", "run"], "stop": ["stop", "run"],
     "supervise": ["supervise"], "doctor": ["doctor"]}

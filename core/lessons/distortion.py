@@ -1,0 +1,35 @@
+"""Fine-tuning can distort features."""
+
+from core.lessons.base import Expected, Lesson
+
+LESSON = Lesson(
+    name="distortion",
+    title="Fine-tuning can distort",
+    asks="How accurate is each way of training on pictures that another hand drew?",
+    text="""\
+Fine-tuning bends features towards the rows it sees. In the rows' own domain that helps. Rows of another domain may
+land where the bent features no longer tell classes apart, while frozen features would have.
+
+Four ways are trained on coloured emoji and judged on emoji of another set: a probe (features frozen), full
+fine-tuning, LP-FT (first the head, then everything) and LoRA.""",
+    claim=(
+        "Over ten distribution shifts full fine-tuning was 2 points better than a linear probe in the domain and 7 "
+        "points worse beyond it; fitting the head first took most of the loss back."),
+    source="Kumar et al. 2022, arXiv 2202.10054",
+    look_for=(
+        "Who leads on test rows and who on shift rows: are they the same?",
+        "How far the features of each run moved, block by block.",
+        "Whether the order on shift rows is beyond chance.",
+    ),
+    expects=(
+        Expected(a="probe", b="full", split="shift"),
+        Expected(a="lp-ft", b="full", split="shift"),
+        Expected(a="full", b="probe"),
+    ),
+    design="shift",
+    dataset="openmoji",
+    model="efficientnet-lite0",
+    metric="accuracy",
+    choices={"budgets": (150,)},
+    split="shift",
+)

@@ -1,0 +1,7 @@
+from pages._ui import shell
+from pages._ui.lesson import contents
+
+shell.require_entrypoint()
+
+shell.title("Lessons")
+contents.page(shell.workspace())
