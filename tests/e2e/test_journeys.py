@@ -16,11 +16,12 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from core import files
+from core import files, lessons
 from core.api import Thaw
 from core.domain import codec
 from core.domain.dataset import Dataset, Task
@@ -225,6 +226,98 @@ def the_results(page: Page) -> None:
     expect(page.get_by_role("region", name=re.compile(r"rows-(only|both).*: \d+ rows"))).to_be_visible(timeout=SLOW)
     honest(page)
     look(page, "participant-7-rows")
+
+
+# -- a class -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_question_is_asked_and_answered(servers, page):
+    """The runs of three methods on 32 labels, one seed, and what they support saying."""
+    page.set_default_timeout(SLOW)
+    page.goto(servers[-1].url("ask"))
+    title(page, "Ask")
+    page.get_by_role("spinbutton", name="Seeds").fill("1")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("One seed says nothing about what another would give.")).to_be_visible(timeout=SLOW)
+    page.get_by_text("Methods and label budgets").click()
+    page.get_by_role("combobox", name="Label budgets (training + validation)").click()
+    page.get_by_role("option", name="32", exact=True).click()
+    page.keyboard.press("Escape")
+    button(page, "Start 3 runs").click(timeout=SLOW)
+    title(page, re.compile("^Which method"))
+    expect(page.get_by_role("heading", name="Which method?")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(re.compile("over one seed, which says nothing about another"))).to_be_visible(
+        timeout=TRAINED)
+    expect(page.get_by_text("of each arm, with 95 % intervals over rows, of one seed")).to_be_visible(timeout=TRAINED)
+    expect(page.get_by_text(re.compile(r"^So far, with"))).to_have_count(0, timeout=TRAINED)
+    page.get_by_text(re.compile("^Which arms can be told apart")).click()
+    expect(page.get_by_role("cell", name=re.compile("better|worse|cannot tell"))).to_have_count(3, timeout=SLOW)
+    honest(page)
+    look(page, "class-1-answer")
+
+
+def test_a_room_of_five_takes_a_lesson(servers, browser, page):
+    """Five people predict, one of them trains, and all see what the teacher shows."""
+    page.set_default_timeout(SLOW)
+    page.goto(servers[-1].url("lessons"))
+    title(page, "Lessons")
+    button(page, "Open a room").click()
+    title(page, re.compile("^Room "))
+    code = parse_qs(urlsplit(page.url).query)["room"][0]
+    contexts = [browser.new_context(viewport={"width": width, "height": 900}) for width in (1280, 390, 390, 390, 1280)]
+    guests = [context.new_page() for context in contexts]
+    for number, guest in enumerate(guests, 1):
+        guest.set_default_timeout(SLOW)
+        guest.goto(servers[-1].url("lessons"))
+        guest.get_by_label("Code").fill(f"{code[:3]} {code[3:]}".lower())
+        guest.get_by_label("Your name").fill(f"Guest {number}")
+        button(guest, "Join").click()
+        title(guest, "Transfer against scratch")
+        expect(guest.get_by_text(f"You are Guest {number}; your seed is {number}.")).to_be_visible(timeout=SLOW)
+        slider = guest.get_by_role("slider", name="From scratch")
+        slider.focus()
+        for _ in range(5 * number):
+            guest.keyboard.press("ArrowLeft")
+        expect(slider).to_have_attribute("aria-valuenow", f"{0.5 - 0.05 * number:g}")
+        settled(guest)
+        button(guest, "This is my prediction").click()
+        expect(guest.get_by_role("heading", name="What the paper says")).to_be_visible(timeout=SLOW)
+        assert guest.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        honest(guest)
+    expect(page.get_by_text("Test accuracy: what 5 people predict")).to_be_visible(timeout=SLOW)
+    learner = guests[0]
+    button(learner, re.compile("^Start 3 runs")).click()
+    expect(learner.get_by_text("3 of 3 runs are measured here")).to_be_visible(timeout=TRAINED)
+    expect(learner.get_by_text(re.compile("^Your prediction is"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("3 runs of the room, pooled: 1 seed of each arm.")).to_be_visible(timeout=SLOW)
+    button(page, "Show it to everybody").click()
+    for guest in guests:
+        expect(guest.get_by_role("heading", name="The room")).to_be_visible(timeout=SLOW)
+        honest(guest)
+    look(page, "class-2-room")
+    look(learner, "class-3-lesson")
+    with learner.expect_download() as download:
+        button(learner, "Take it home as one HTML file").click()
+    taken = Path(download.value.path()).read_text(encoding="utf-8")
+    assert "Transfer against scratch" in taken and "Howard and Ruder 2018" in taken
+    assert not any(parse_qs(urlsplit(guest.url).query)["ws"][0] in taken + honest(page) for guest in guests)
+    button(page, "End it now").click()
+    expect(page.get_by_text(re.compile("This room has ended"))).to_be_visible(timeout=SLOW)
+    for context in contexts:
+        context.close()
+
+
+def test_every_lesson_can_be_looked_at_without_training(servers, page):
+    """With what comes with Thaw, where a room is short of compute."""
+    page.set_default_timeout(SLOW)
+    for name, lesson in lessons.REGISTRY.items():
+        page.goto(servers[-1].url(f"lesson?lesson={name}"))
+        title(page, lesson.title)
+        button(page, "Go on without one").click()
+        expect(page.get_by_role("heading", name="What the paper says")).to_be_visible(timeout=SLOW)
+        if lessons.stored(name):
+            expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SLOW)
+        honest(page)
 
 
 # -- a practitioner ----------------------------------------------------------------------------------------------------

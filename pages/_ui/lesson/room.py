@@ -87,7 +87,7 @@ def together(lesson: Lesson, code: str, *, scale: float = 1.0) -> None:
     if found is not None:
         st.markdown(f"**{shell.escape(found.answer)}**")
         st.markdown(shell.escape(found.sentence))
-        st.caption(f"{pooled.runs} runs of the room, pooled: {found.seeds} seeds of each arm.")
+        st.caption(f"{pooled.runs} runs of the room, pooled: {found.seeds} seed{'s' * (found.seeds > 1)} of each arm.")
 
 
 def _actions(ws: str, code: str) -> None:
