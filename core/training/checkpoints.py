@@ -9,6 +9,7 @@ import shutil
 import zipfile
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core import files
 from core.analysis import kept_steps
@@ -16,12 +17,19 @@ from core.analysis.kept_steps import TRAINED_FILE as TRAINED_FILE
 from core.errors import DataError
 from core.files import sha256
 
+if TYPE_CHECKING:
+    import torch
+
+    from core.models.network import Network
+
 ELAPSED_FILE = "elapsed.json"
 STATE_FILE = "trainer_state.json"
 BEST_FILE = "best.safetensors"
 """What the network said of the validation rows where it scored best so far."""
 MANIFEST_FILE = "manifest.json"
 """Size and SHA-256 of every other file of the checkpoint; written last."""
+START_FILE = "start.safetensors"
+"""What trains, as it was when training began: on disk, since memory is short while it trains."""
 NEEDED = (TRAINED_FILE, ELAPSED_FILE, STATE_FILE, "optimizer.pt", "scheduler.pt", "rng_state.pth")
 """What resuming with the same result needs. The Trainer itself goes on in silence where the optimiser's state is
 missing."""
@@ -49,6 +57,22 @@ def prune(folder: Path) -> None:
 def newest_whole(folder: Path) -> Path | None:
     """The newest checkpoint whose files are all there and all as they were written, and whose best one is, too."""
     return next((path for path in reversed(by_step(folder)) if is_whole(path) and _best_is_whole(path)), None)
+
+
+def keep_start(folder: Path, network: Network) -> None:
+    """Write what trains as it is now, before the first step."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.replacing(folder / START_FILE) as temporary:
+        save_file(network.trained_state(), temporary)
+
+
+def start_of(folder: Path) -> dict[str, torch.Tensor]:
+    """What `keep_start` wrote."""
+    from safetensors.torch import load_file
+
+    return load_file(folder / START_FILE)
 
 
 def by_step(folder: Path) -> list[Path]:

@@ -217,10 +217,15 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
             fit.record(session.base_outputs)  # the base model and its solved head: known from the cached features
         else:
             fit.evaluate()
+    finish = methods.get(session.recipe.method).after_training
+    if finish is not None:  # a run that goes on starts from the same network as one that begins
+        checkpoints.keep_start(folder, inputs.network)
     with attention.wide_backward(session.precision, session.device.kind):
         fit.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if finish is not None:
+        session.observer.note(finish(inputs.network, checkpoints.start_of(folder)))
     return Trained(steps=fit.state.global_step, samples=fit.samples, best_step=fit.state.best_global_step,
-                   earlier_seconds=earlier, validation=fit.best_outputs)
+                   earlier_seconds=earlier, validation=fit.best_outputs if finish is None else None)
 
 
 def _checkpoint(session: Session, folder: Path) -> Path | None:

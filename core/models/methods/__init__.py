@@ -13,6 +13,7 @@ FILES = (
     "partial",
     "full",
     "lp_ft",
+    "wise_ft",
     "lora",
     "dora",
     "qlora",
@@ -33,8 +34,8 @@ COMPARED = ("probe", "lora", "full")
 """What the command line compares unless it is told."""
 COMPARED_OWN_HEAD = ("lora", "partial", "full")
 """The same of language models, whose untouched model is measured beside every run."""
-UNDER_SHIFT = ("probe", "lp_ft", "lora", "full")
-"""Methods that move the features by nothing, little and much."""
+UNDER_SHIFT = ("probe", "lp_ft", "wise_ft", "lora", "full")
+"""Methods that move the features by nothing, little and much, and one that goes halfway back."""
 FROZEN, PLANNED, WHOLE, FRESH = "probe", "partial", "full", "scratch"
 """Nothing of the body trains; what a freeze plan leaves open; everything; everything, from random weights."""
 SIXTEEN_BIT, FOUR_BIT = "lora", "qlora"

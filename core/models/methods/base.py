@@ -5,7 +5,7 @@ No field of a card has a default: a method that leaves one out is an error when 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -101,8 +101,12 @@ class Card:
 
     def solves_head(self, recipe: Recipe) -> bool:
         """Whether the head is solved on the base model's features before anything trains; fresh weights have none."""
-        starts_solved = recipe.head_init == HeadInit.PROBE and self.weights is not Weights.FRESH
-        return self.solved or self.head_first > 0 or starts_solved
+        chosen = recipe.head_init == HeadInit.PROBE or "head_init" not in self.knobs  # else it is no choice
+        return self.solved or self.head_first > 0 or (chosen and self.weights is not Weights.FRESH)
+
+
+AfterTraining = Callable[["Network", Mapping[str, "torch.Tensor"]], str]
+"""(network on the step that is kept, its `trained_state` as training began) -> a sentence on what was done in place."""
 
 
 class Method(Protocol):
@@ -118,6 +122,10 @@ class Method(Protocol):
 
     def make_trainable(self, network: Network, recipe: Recipe) -> None:
         """Set up gradients, eval mode and adapters in place."""
+
+    @property
+    def after_training(self) -> AfterTraining | None:
+        """What it does with the trained weights before they are judged and saved; None where it leaves them be."""
 
 
 NO_NEW_HEAD = "there is no new head to begin with: a language model keeps its own output layer"
@@ -140,4 +148,8 @@ class Always:
         return (facts.refusals or {}).get(self.card.name)
 
     def note(self, device: Device | None = None) -> str | None:
+        return None
+
+    @property
+    def after_training(self) -> AfterTraining | None:
         return None

@@ -18,13 +18,13 @@ from core.plots.theme import Chart
 
 
 def arms(choices: Choices) -> Sequence[Arm]:
-    """Methods that move the features by nothing, little and much."""
+    """Methods that move the features by nothing, little and much, and one that goes halfway back."""
     if not choices.dataset.rows(Split.SHIFT):
         raise RecipeError(f"{choices.dataset.name} has no rows of another domain.",
                           why="This design measures what is left of a model on them.",
                           remedy="Attach a shift set to the dataset.")
-    own = (methods.UNDER_SHIFT if tasks.card(choices.dataset.task).new_head else
-           (methods.FROZEN, *methods.COMPARED_OWN_HEAD))
+    new_head = tasks.card(choices.dataset.task).new_head
+    own = [name for name in methods.UNDER_SHIFT if new_head or methods.card_of(name).own_head is not None]
     return [Arm(name=named(method), label=choices.called(method), recipe=choices.recipe(method))
             for method in choices.chosen(*own)]
 

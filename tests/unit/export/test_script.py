@@ -91,3 +91,4 @@ def test_what_has_no_script_says_why(trained: Trained) -> None:
     assert "GPU" in str(SCRIPT.applies_to(recipe.replace(precision="fp16"), None))
     assert "augmented" in str(SCRIPT.applies_to(recipe.replace(augmentation="light"), None))
     assert SCRIPT.applies_to(recipe, None) is None
+    assert "after training" in str(SCRIPT.applies_to(recipe.replace(method="wise_ft"), None))
