@@ -32,6 +32,12 @@ class Data:
 
         return DATASETS
 
+    def parts(self, entry: BundledDataset) -> tuple[BundledDataset, ...]:
+        """What is fetched for a bundled set; see `core.data.catalogue.parts`."""
+        from core.data import catalogue
+
+        return catalogue.parts(entry)
+
     def all(self, ws: str) -> list[Dataset]:
         """Datasets of the workspace, newest first, without those that a mended one has taken the place of."""
         from core.data import library

@@ -254,7 +254,7 @@ def _write(dataset: Dataset, other: Dataset, seen: Look, *, places: Places, home
     digest.update(rows["label"].astype("<i4").tobytes())
     result = dataclasses.replace(
         dataset, id=digest.hexdigest()[:16], content_hash=digest.hexdigest(), name=name, created=time.time(),
-        source=source, rows_read=dataset.rows_read + other.rows_read,
+        source=source, licence=_licences(dataset, other), rows_read=dataset.rows_read + other.rows_read,
         rows_kept=len(rows["row_id"]), groups=len(np.unique(rows["group"])) if "group" in rows else 0,
         counts={**dataset.counts, Split.SHIFT.value: seen.counts})
     target = home / result.id
@@ -278,6 +278,13 @@ def _write(dataset: Dataset, other: Dataset, seen: Look, *, places: Places, home
         files.write_json(folder / REPORT, new.to_json())
         files.write_json(folder / DATASET, codec.to_json(result))
     return read_dataset(target)
+
+
+def _licences(dataset: Dataset, other: Dataset) -> str:
+    """Of both, where that of the shift set is another."""
+    if not other.licence or other.licence == dataset.licence:
+        return dataset.licence
+    return "; ".join([*([dataset.licence] if dataset.licence else []), f"shift set: {other.licence}"])
 
 
 def _joined(seen: Look) -> dict[str, Any]:

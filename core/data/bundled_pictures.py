@@ -1,5 +1,5 @@
-"""The bundled picture sets as tables: OpenMoji drawn once from its SVG files, MNIST and scikit-learn's
-digits from numbers.
+"""The bundled picture sets as tables: OpenMoji drawn once from its SVG files and Noto Emoji from its font, MNIST and
+scikit-learn's digits from numbers.
 
 The packages that carry them are read as archives; none of their code is imported.
 """
@@ -22,7 +22,11 @@ from core.domain.dataset import BundledDataset
 from core.errors import DataError
 
 EMOJI_SIDE = 128
-"""Pixels of an OpenMoji picture."""
+"""Pixels of an OpenMoji or Noto Emoji picture."""
+GLYPH_PIXELS = 96
+"""Size at which Noto Emoji is drawn: its em; the widest drawing is then 121 pixels wide, about as OpenMoji's."""
+JOINER = 0x200D
+"""Joins the parts of a sequence; nothing to see by itself."""
 
 
 def openmoji(entry: BundledDataset, archive: Path) -> Table:
@@ -42,6 +46,51 @@ def openmoji(entry: BundledDataset, archive: Path) -> Table:
                                            skip_system_fonts=True))
 
     return _table(entry, list(labels), list(labels.values()), draw, keep=bundle)
+
+
+def noto_emoji(entry: BundledDataset, archive: Path) -> Table:
+    """Every emoji of one code point in the font, black on white; class = its Unicode group.
+
+    Emoji that are sequences (the flags of countries, families, professions) are not among them: without a shaping
+    library, which not every machine has, a font draws their parts side by side.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    with zipfile.ZipFile(archive) as bundle:
+        data = bundle.read(entry.members[0])
+    points = {f"{point:04X}": point for point in code_points(data) if point != JOINER}
+    labels = {f"{code}.png": found for code in points if (found := group(code))}
+    font = ImageFont.truetype(io.BytesIO(data), GLYPH_PIXELS, layout_engine=ImageFont.Layout.BASIC)
+
+    def draw(name: str) -> bytes:
+        picture = Image.new("L", (EMOJI_SIDE, EMOJI_SIDE), 255)
+        text = chr(points[name.removesuffix(".png")])
+        left, top, right, bottom = font.getbbox(text)
+        place = (EMOJI_SIDE - right - left) // 2, (EMOJI_SIDE - bottom - top) // 2
+        ImageDraw.Draw(picture).text(place, text, font=font, fill=0)
+        out = io.BytesIO()
+        picture.save(out, "PNG")
+        return out.getvalue()
+
+    return _table(entry, list(labels), list(labels.values()), draw)
+
+
+def code_points(font: bytes) -> list[int]:
+    """The code points that a TrueType font draws, in order, from its table `cmap` (OpenType 1.9: format 12).
+
+    Raises DataError for a font without one of that format.
+    """
+    for at in range(12, 12 + 16 * int.from_bytes(font[4:6], "big"), 16):
+        if font[at:at + 4] == b"cmap":
+            cmap = int.from_bytes(font[at + 8:at + 12], "big")
+            for record in range(cmap + 4, cmap + 4 + 8 * int.from_bytes(font[cmap + 2:cmap + 4], "big"), 8):
+                table = cmap + int.from_bytes(font[record + 4:record + 8], "big")
+                if font[table:table + 2] == b"\0\x0c":
+                    groups = np.frombuffer(font, ">u4", 3 * int.from_bytes(font[table + 12:table + 16], "big"),
+                                           table + 16).reshape(-1, 3)
+                    return [point for first, last, _ in groups.tolist() for point in range(first, last + 1)]
+    raise DataError("This font does not say which characters it has.", why="It has no cmap of format 12.",
+                    remedy="This is a fault in Thaw's catalogue; please report it.")
 
 
 def mnist(entry: BundledDataset, archive: Path) -> Table:
@@ -72,6 +121,7 @@ def sklearn_file() -> Path:
 
 LAYOUTS: Mapping[str, Callable[[BundledDataset, Path], Table]] = {
     "openmoji": openmoji,
+    "noto emoji": noto_emoji,
     "mnist": mnist,
     "scikit-learn digits": sklearn_digits,
 }

@@ -43,7 +43,8 @@ def _line() -> None:
 
 def downloads(model: BundledModel | None, dataset: BundledDataset | None) -> None:
     """What a first use brings from the network: how much in one line, with source, licence and checks folded away."""
-    total = sum(part.size_bytes for part in (model, dataset) if part)
+    parts = shell.api().data.parts(dataset) if dataset else ()
+    total = sum(part.size_bytes for part in (model, *parts) if part)
     if total:
         with st.expander(f"Fetched once, before the first run: {size(total)}", icon=":material/download:"):
             fetched(model, dataset)
@@ -58,9 +59,9 @@ def fetched(model: BundledModel | None, dataset: BundledDataset | None) -> None:
             source = f"[the hub](https://huggingface.co/{model.hub_id}) or {source}"
         parts.append(f"The weights of {model.name}: {size(model.size_bytes)} from {source}, licence "
                      f"[{model.licence}]({model.licence_url}).")
-    if dataset:
-        parts.append(f"{dataset.name}: {size(dataset.size_bytes)} from its [source]({dataset.source_url}), licence "
-                     f"[{dataset.licence}]({dataset.licence_url}).")
+    for part in shell.api().data.parts(dataset) if dataset else ():
+        parts.append(f"{part.name}: {size(part.size_bytes)} from its [source]({part.source_url}), licence "
+                     f"[{part.licence}]({part.licence_url}).")
     if parts:
         st.markdown("\n".join(f"- {part}" for part in parts))
         st.caption("Each file is checked against a fixed SHA-256 before it is used, and kept for all later runs.")

