@@ -47,7 +47,8 @@ def _time(ws: str, dataset: BundledDataset, model: BundledModel, effort: str, me
             return
         there = api.models.is_here(model.id)
         there_too = api.data.find(ws, dataset.id) is not None
-        fetched = (0 if there else model.size_bytes) + (0 if there_too else sum(part.size_bytes for part in api.data.parts(dataset)))
+        parts = () if there_too else api.data.parts(dataset)
+        fetched = (0 if there else model.size_bytes) + sum(part.size_bytes for part in parts)
         first = f", after {size(fetched)} are fetched once" if fetched else ""
         runs = "1 run" if len(recipes) == 1 else f"{len(recipes)} runs"
         st.caption(f":material/timer: {runs}, **{about(seconds)}** on this machine{first}. "

@@ -107,7 +107,8 @@ def test_catalogue_entries_are_pinned(entry: BundledDataset) -> None:
 
 
 EXPECTED = {"bbc-news": (2225, 5, (1600, 200, 425)), "20-newsgroups": (18821, 20, None),
-            "openmoji": (3275, 9, (1330, 190, 378)), "noto-emoji": (1377, 9, None), "mnist-5k": (6797, 10, (3500, 500, 1000)),
+            "openmoji": (3275, 9, (1330, 190, 378)), "noto-emoji": (1377, 9, None),
+            "mnist-5k": (6797, 10, (3500, 500, 1000)),
             "sklearn-digits": (1797, 10, (1258, 180, 359)), "tales": (594, 0, (366, 52, 105)),
             "sentence-to-json": (600, 0, (420, 60, 120))}
 
