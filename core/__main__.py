@@ -19,6 +19,7 @@ HANDLERS: dict[str, str] = {
     "data_check": "core.cli.data:check",
     "data_mend": "core.cli.mend:mend",
     "data_undo": "core.cli.mend:undo",
+    "data_make_shift": "core.cli.make_shift:run",
     "compare": "core.cli.compare:run",
     "experiment": "core.cli.experiment:run",
     "lesson": "core.cli.lesson:run",

@@ -90,7 +90,8 @@ class FeatureComparison:
     @property
     def shift_words(self) -> str:
         """What the rows of another domain are called."""
-        return "shift rows" if self.second is None else f"{_short(self.second.name)} rows"
+        own = f"shift rows ({self.dataset.shift_called})" if self.dataset.shift_called else "shift rows"
+        return own if self.second is None else f"{_short(self.second.name)} rows"
 
     def matching(self, word: str) -> list[int]:
         """Places of the rows whose text (as shown), file name or class holds a word, whatever its case; none for an

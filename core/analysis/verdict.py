@@ -119,7 +119,8 @@ def _untouched(ended: Ended, split: Split, seeds: Sequence[Ended]) -> Line:
     paired = mine is not None and theirs is not None and mine.same_rows(theirs)
     difference = (_paired(metric, mine.judged, theirs.judged) if paired and mine and theirs
                   else apart(value, reference))
-    return _line(split, metric, value, reference, difference, _floor(ended, metric, split, seeds), UNTOUCHED)
+    return _line(split, metric, value, reference, difference, _floor(ended, metric, split, seeds), UNTOUCHED,
+                 made=ended.result.shift_made)
 
 
 def _probed(ended: Ended, split: Split, seeds: Sequence[Ended], probe: Ended | None, settings: Settings) -> Line:
@@ -143,7 +144,8 @@ def _probed(ended: Ended, split: Split, seeds: Sequence[Ended], probe: Ended | N
     metric = metrics.shared([mine, theirs])[0]
     value, reference = (metrics.measure(judged)[metric.name] for judged in (mine, theirs))
     difference = _paired(metric, mine, theirs)
-    return _line(split, metric, value, reference, difference, _floor(ended, metric, split, seeds), against, to_do)
+    return _line(split, metric, value, reference, difference, _floor(ended, metric, split, seeds), against, to_do,
+                 made=ended.result.shift_made)
 
 
 def _paired(metric: Metric, mine: Judged, theirs: Judged) -> Interval:
@@ -164,7 +166,7 @@ def apart(value: Interval, reference: Interval) -> Interval:
 
 
 def _line(split: Split, metric: Metric, value: Interval, reference: Interval, difference: Interval, floor: Floor,
-          against: str, to_do: str = "") -> Line:
+          against: str, to_do: str = "", made: str = "") -> Line:
     verdict = word(difference, floor.value, higher_is_better=metric.higher_is_better)
     factor, digits, unit = (100, 1, " points") if metric.unit is metrics.Unit.SHARE else (1, 3, "")
     bounds = difference.value, difference.low, difference.high
@@ -175,7 +177,12 @@ def _line(split: Split, metric: Metric, value: Interval, reference: Interval, di
     said = {Word.BETTER: "Better than", Word.WORSE: "Worse than", Word.UNCLEAR: "Cannot be told from"}[verdict]
     return Line(subject=_subject(split), word=verdict, metric=metric.name, value=value, reference=reference,
                 difference=difference, floor=floor, to_do=to_do,
-                sentence=f"{said} {against}: {metric.on(split)} {numbers}{beyond}.")
+                sentence=f"{said} {against}: {metric.on(split)} {numbers}{beyond}.{_of_made(split, made)}")
+
+
+def _of_made(split: Split, made: str) -> str:
+    """What is to be known of shift rows that are of no second domain."""
+    return f" The shift set is {made}, from the test rows." if made and split is Split.SHIFT else ""
 
 
 def _absent(ended: Ended, split: Split, why: str) -> Line:

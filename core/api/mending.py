@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from core import files
 from core.api.desk import Desk
-from core.data import found, import_job, leaky_splits, library, mends, row_pages, versions
+from core.data import found, import_job, leaky_splits, library, made, mends, row_pages, versions
 from core.data.leaky_splits import Leaks
 from core.data.row_pages import RowPage
 from core.data.versions import Changes
-from core.domain.dataset import Dataset
+from core.domain.dataset import Dataset, Split
 from core.domain.run import JobKind, Run
 from core.errors import ThawError
 
@@ -164,6 +164,27 @@ class Mending:
                                            drop_leaks=drop_leaks, keep=True)
         return self._submit(ws, f"Attach a shift set to {dataset.name}", payload)
 
+    def made_kinds(self, ws: str, ref: str) -> tuple[made.Kind, ...]:
+        """The kinds of shift set that can be made from this dataset's test rows; none where it has none, or a shift
+        set."""
+        dataset = self._load(ws, ref)
+        possible = dataset.rows(Split.TEST) and not dataset.rows(Split.SHIFT)
+        return made.kinds_for(dataset) if possible else ()
+
+    def made_kind(self, name: str) -> made.Kind:
+        """The kind of that name."""
+        return made.get(name)
+
+    def make_shift(self, ws: str, ref: str, *, kind: str, severity: int, seed: int = 0) -> str:
+        """Make a shift set from the test rows, in a worker, and attach it in place; the job's id. Raises DataError for
+        what does not fit."""
+        from core.data import made_shift
+
+        dataset = self._load(ws, ref)
+        made_shift.check(dataset, kind=kind, severity=severity)
+        payload = import_job.made_payload(dataset.id, kind=kind, severity=severity, seed=seed)
+        return self._submit(ws, f"Make a shift set for {dataset.name}", payload)
+
     def leaks(self, ws: str, ref: str) -> dict[str, Leaks]:
         """Test and shift rows with the content of a training row, by split; {} where there are none, or the dataset is
         gone. See `core.data.leaky_splits`."""
@@ -180,7 +201,7 @@ class Mending:
     def concerns(self, job: Run) -> str | None:
         """The dataset that a job changes or looks at; None for an import of a dataset of its own."""
         payload = job.payload
-        return ((payload.get("mend") or {}).get("dataset") or payload.get("recheck")
+        return ((payload.get("mend") or payload.get("make_shift") or {}).get("dataset") or payload.get("recheck")
                 or (payload.get("shift") or {}).get("of"))
 
     @staticmethod

@@ -62,7 +62,7 @@ class Question:
 
 def read(design: Design, experiment: Experiment, folders: Folders) -> tuple[Found | None, dict[str, Any]]:
     """What these runs found, and the same as one JSON document. None before a run has test predictions."""
-    arms, rows, rates = [], {}, {}
+    arms, rows, rates, made = [], {}, {}, ""
     for arm in experiment.arms:
         by_rate: dict[float, dict[str, dict[int, Judged]]] = {}
         results: dict[float, list[Result]] = {}
@@ -72,6 +72,7 @@ def read(design: Design, experiment: Experiment, folders: Folders) -> tuple[Foun
             by_rate[rate] = analysis.rows(own)
             read_ones = (values.read(folder / "result.json", Result) for folder in own.values())
             results[rate] = [result for result in read_ones if result is not None]
+            made = next((result.shift_made for result in results[rate] if result.shift_made), made)
         chosen = analysis.chosen_rate(by_rate)
         rows[arm.name], rates[arm.name] = by_rate[chosen], chosen
         scores = {rate: analysis.validation_score(splits) for rate, splits in by_rate.items()}
@@ -80,11 +81,12 @@ def read(design: Design, experiment: Experiment, folders: Folders) -> tuple[Foun
     metric = design.decides([each.name for each in analysis.deciding(rows)])
     report: dict[str, Any] = {"design": design.name, "question": design.question, "paper": design.paper,
                               "seeds": list(experiment.seeds), "runs": experiment.runs, "arms": arms,
-                              "metric": metric and metric.name, "comparisons": []}
+                              "metric": metric and metric.name, "comparisons": [], "shift_made": made}
     if metric is None:
         nothing = Answer(sentence="No run has test predictions, so that there is no answer.")
         return None, report | {"answer": codec.to_json(nothing)}
-    found = Found(experiment=experiment, metric=metric, rows=rows, rates=rates, pairs=design.pairs(experiment.arms))
+    found = Found(experiment=experiment, metric=metric, rows=rows, rates=rates, pairs=design.pairs(experiment.arms),
+                  shift_made=made)
     report["comparisons"] = [{**codec.to_json(each), "metric": metric.name} for each in found.compared]
     return found, report | {"answer": codec.to_json(design.answer(found))}
 

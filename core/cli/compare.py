@@ -63,6 +63,7 @@ def run(args: Namespace, settings: Settings) -> int:
                 level=args.effort, freeze_spec=args.freeze, out=out, device=device)
     outcomes = train_all(arms, settings=settings, workspace=args.workspace)
     report = document(dataset, facts, arms, outcomes, skipped)
+    report["dataset"]["shift_made"] = dataset.shift_called
     report["dataset"]["leaks"] = _leaks(dataset, settings, args.workspace)
     out.mkdir(parents=True, exist_ok=True)
     (out / "compare.json").write_text(json.dumps(codec.to_json(report), indent=2, ensure_ascii=False), encoding="utf-8")
@@ -256,6 +257,8 @@ def _print(report: dict[str, Any], out: Path) -> None:
     head = ["method", "seed", "labels", "status", *columns, "trainable", "time alone", "time added", "memory",
             "artifact"]
     print(output.table(head, rows))
+    if made := report["dataset"].get("shift_made"):
+        print(f"The shift set is {made}: the test rows, changed, and no second domain.")
     print("time alone: without downloads, passes over the base model that runs share included; time added: "
           "without those passes")
     for leaks in report["dataset"].get("leaks", {}).values():

@@ -143,6 +143,8 @@ def _print(report: Mapping[str, Any], out: Path) -> None:
             *(f"{arm['cost'][name]:.0f} s" if arm["cost"][name] is not None else "-"
               for name in ("cold_s", "marginal_s"))) for arm in report["arms"]]
         print(output.table(("arm", "seeds", metric.on("test"), metric.on("shift"), "time alone", "time added"), shown))
+        if report.get("shift_made"):
+            print(f"The shift set is {report['shift_made']}: the test rows, changed, and no second domain.")
     for each in report["comparisons"]:
         difference = each["difference"]
         print(f"{each['a']} − {each['b']}: {difference['value']:+.4f} ({difference['low']:+.4f} to "

@@ -70,6 +70,14 @@ def _data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     undo = _add(data, "undo", "bring back the dataset whose place a mended one took")
     undo.add_argument("dataset", metavar="ID")
     undo.set_defaults(handler="data_undo")
+    make = _add(data, "make-shift", "a shift set made from the test rows, where there is no second domain")
+    make.add_argument("dataset", metavar="ID")
+    make.add_argument("--kind", required=True, metavar="KIND",
+                      help="texts: typos, case, truncation; pictures: gaussian-noise, gaussian-blur, contrast, "
+                           "brightness, pixelate, jpeg")
+    make.add_argument("--severity", type=int, default=3, metavar="1-5", help="default: 3")
+    make.add_argument("--seed", type=int, default=0, metavar="N")
+    make.set_defaults(handler="data_make_shift")
 
 
 def _columns(parser: argparse.ArgumentParser) -> None:

@@ -254,7 +254,8 @@ def _write(dataset: Dataset, other: Dataset, seen: Look, *, places: Places, home
     digest.update(rows["label"].astype("<i4").tobytes())
     result = dataclasses.replace(
         dataset, id=digest.hexdigest()[:16], content_hash=digest.hexdigest(), name=name, created=time.time(),
-        source=source, licence=_licences(dataset, other), rows_read=dataset.rows_read + other.rows_read,
+        source=source, licence=_licences(dataset, other), made=other.made,
+        rows_read=dataset.rows_read + other.rows_read,
         rows_kept=len(rows["row_id"]), groups=len(np.unique(rows["group"])) if "group" in rows else 0,
         counts={**dataset.counts, Split.SHIFT.value: seen.counts})
     target = home / result.id

@@ -17,6 +17,7 @@ from core.data import (
     hub,
     ingest,
     library,
+    made_shift,
     mending,
     mends,
     meter,
@@ -69,6 +70,11 @@ def recheck_payload(dataset: str) -> dict[str, Any]:
     return {"recheck": dataset}
 
 
+def made_payload(dataset: str, *, kind: str, severity: int, seed: int = 0) -> dict[str, Any]:
+    """A shift set made from a dataset's test rows; see `core.data.made_shift`."""
+    return {"make_shift": {"dataset": dataset, "kind": kind, "severity": severity, "seed": seed}}
+
+
 def shift_payload(of: str, *, path: Path | None = None, other: str | None = None, staged: Path | None = None,
                   name: str = "", roles: Mapping[str, str] | None = None, options: Options | None = None,
                   labels: Mapping[str, str] | None = None, drop_leaks: bool = False,
@@ -107,6 +113,12 @@ def run(payload: Mapping[str, Any], *, settings: Settings, workspace: str, folde
                 return _fetch(payload["hub"], settings=settings, workspace=workspace)
             if payload.get("mend"):
                 return _mend(payload["mend"], settings=settings, workspace=workspace)
+            if payload.get("make_shift"):
+                asked = payload["make_shift"]
+                made = made_shift.make(library.load(asked["dataset"], settings=settings, workspace=workspace),
+                                       kind=asked["kind"], severity=asked["severity"], seed=asked["seed"],
+                                       settings=settings, workspace=workspace).dataset
+                return {"dataset": made.id, "rows_kept": made.rows_kept}
             if payload.get("recheck"):
                 dataset = library.load(payload["recheck"], settings=settings, workspace=workspace)
                 recheck.dataset(dataset, settings=settings, workspace=workspace)

@@ -101,6 +101,24 @@ class Reading:
     depth: Depth = Depth()
 
 
+SEVERITIES = (1, 2, 3, 4, 5)
+"""Of made shift sets: weak to strong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """How a shift set was made from test rows (`core.data.made`), where it is none of another domain."""
+
+    kind: str
+    severity: int
+    seed: int = 0
+
+    @property
+    def called(self) -> str:
+        """What it is called wherever it is shown: `made: typos, severity 3`."""
+        return f"made: {self.kind}, severity {self.severity}" + (f", seed {self.seed}" if self.seed else "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """One ingested dataset, as written to `dataset.json` beside its `rows.parquet`.
@@ -140,7 +158,14 @@ class Dataset:
     """Groups of rows that no split cuts; 0 where each row stands for itself."""
     answers: tuple[str, ...] = ()
     """Every last answer there is, where they are few and short (sorted): then answers can be right like classes."""
+    made: Made | None = None
+    """How its shift set was made; None where it has none, or a real one."""
     schema_version: int = 1
+
+    @property
+    def shift_called(self) -> str:
+        """What its shift set is called where it was made from its test rows; empty for a real one and for none."""
+        return self.made.called if self.made and self.rows(Split.SHIFT) else ""
 
     def class_name(self, label: int) -> str:
         """The name of a class by its number; empty for −1, a row without a label."""

@@ -235,6 +235,8 @@ class Result:
     or `4-bit`}; empty where it was not measured."""
     versions: dict[str, str] = field(default_factory=dict)
     dataset_hash: str = ""
+    shift_made: str = ""
+    """What the shift set is called where it was made from test rows (`made: typos, severity 3`); else empty."""
     model_revision: str = ""
     complete: bool = False
     """Whether the whole recipe was executed, so that nothing is left to resume but the features; False for a run that

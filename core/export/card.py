@@ -88,6 +88,9 @@ def _results(result: Result) -> str:
                 lines.append(f"| {split} | {metric.label} | {_said(found)}{untouched} |")
     if "shift" not in result.metrics:
         lines += ["", "It was not measured on another domain."]
+    elif result.shift_made:
+        lines += ["", f"The shift set is {result.shift_made}: its test rows, changed. It was not measured on another "
+                      "domain."]
     if floor := result.noise_floor:
         lines += ["", f"Noise floor (what changes without training, from {floor.get('from', 'rounding')}): "
                       f"{floor.get('target', floor.get('pooled', 'not measured'))} nats a token."]

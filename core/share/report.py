@@ -111,6 +111,8 @@ def _scores(document: Document, material: Material) -> None:
         return
     splits = [split for split in ("test", "shift") if any(metric.name in result.metrics.get(split, {})
                                                           for _, result in material.runs.values())]
+    for made in dict.fromkeys(result.shift_made for _, result in material.runs.values() if result.shift_made):
+        document.paragraph(f"The shift set is {made}: the test rows, changed by a rule, and no second domain.")
     for split in splits:
         points = results.points(material.runs, material.called, split, metric)
         if len(points) < 2:  # one dot is no chart

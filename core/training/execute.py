@@ -314,6 +314,6 @@ def _save(session: Session, inputs: Inputs, base_head: SolvedHead | None, metric
                   peak_memory_bytes=0, estimated_memory_bytes=_estimate(session, session.recipe).memory.total,
                   artifact_bytes=size, steps=trained.steps, samples=trained.samples, best_step=trained.best_step,
                   precision=session.precision, device=session.device.name, versions=versions,
-                  dataset_hash=session.dataset.content_hash,
+                  dataset_hash=session.dataset.content_hash, shift_made=session.dataset.shift_called,
                   labels_used={"train": len(session.train), "validation": len(session.validation)},
                   model_revision=session.facts.revision)

@@ -46,6 +46,8 @@ class Found:
     rates: Mapping[str, float] = field(default_factory=dict)
     """Arm -> the factor that validation rows chose, where there were several."""
     pairs: Sequence[tuple[str, str]] = ()
+    shift_made: str = ""
+    """What the shift set is called where it was made from test rows."""
 
     @property
     def arms(self) -> list[Arm]:

@@ -22,7 +22,7 @@ def arms(choices: Choices) -> Sequence[Arm]:
     if not choices.dataset.rows(Split.SHIFT):
         raise RecipeError(f"{choices.dataset.name} has no rows of another domain.",
                           why="This design measures what is left of a model on them.",
-                          remedy="Attach a shift set to the dataset.")
+                          remedy="Attach a shift set to the dataset, or make one from its test rows on its page.")
     new_head = tasks.card(choices.dataset.task).new_head
     own = [name for name in methods.UNDER_SHIFT if new_head or methods.card_of(name).own_head is not None]
     return [Arm(name=named(method), label=choices.called(method), recipe=choices.recipe(method))
@@ -36,7 +36,8 @@ def answer(found: Found) -> Answer:
         return Answer(sentence="Fewer than two arms have predictions of shift rows.")
     said = best_of(found, what="arm", split="shift")
     first, lost = inside[0].name, {arm.name: found.value(arm.name) - found.value(arm.name, "shift") for arm in outside}
-    start = f"On test rows {found.label(first)} stands first with {found.number(found.value(first))}. On shift rows: "
+    start = f"On test rows {found.label(first)} stands first with {found.number(found.value(first))}. "
+    start += f"On shift rows ({found.shift_made}): " if found.shift_made else "On shift rows: "
     return dataclasses.replace(said, sentence=start + said.sentence, details={**said.details, "lost": lost})
 
 

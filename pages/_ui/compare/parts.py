@@ -61,6 +61,10 @@ def quality(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) ->
                                          help=word("shift set"), label_visibility="collapsed") or split
     metric = choices[name]
     st.caption(metric.explanation)
+    made = {result.shift_made for _, result in runs.values() if result.shift_made and "shift" in result.metrics}
+    if made:
+        st.caption(f":material/science: The shift set is {'; '.join(sorted(made))}: the test rows, changed by a rule, "
+                   "and no second domain.")
     found = results.points(runs, names, split, metric)
     if len(found) < 2:  # one dot is no chart
         st.markdown(f"**{shell.escape(intervals.finding(found, metric, split))}**")

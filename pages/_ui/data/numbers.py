@@ -28,6 +28,7 @@ def parts(dataset: Dataset) -> str:
 
 
 def splits(dataset: Dataset) -> str:
-    """`train 44, validation 6, test 12, shift set 30`."""
-    rows = Numbers.of(dataset).splits
-    return ", ".join(f"{'shift set' if split == Split.SHIFT else split} {count:,}" for split, count in rows.items())
+    """`train 44, validation 6, test 12, shift set 30`; a shift set that was made is called so."""
+    rows, made = Numbers.of(dataset).splits, f" ({dataset.shift_called})" if dataset.shift_called else ""
+    return ", ".join(f"{'shift set' if split == Split.SHIFT else split} {count:,}{made * (split == Split.SHIFT)}"
+                     for split, count in rows.items())

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core import settings
 from core.api import ShiftLook, Step
-from core.domain.dataset import Dataset, Split
+from core.domain.dataset import SEVERITIES, Dataset, Split
 from core.spreadsheets import inert
 from pages._ui import guard, live, shell
 from pages._ui.data import finding_rows, importing
@@ -26,7 +26,8 @@ def section(ws: str, dataset: Dataset) -> None:
     rows = dataset.rows(Split.SHIFT)
     if rows:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{rows:,} rows. Every run on this dataset is judged on them, none is trained on them.")
+            st.markdown(f"{rows:,} rows{_made(dataset)}. Every run on this dataset is judged on them, none is trained "
+                        "on them.")
             if st.button("Take it off", icon=":material/link_off:", key="shift_off",
                          help="Undo brings it back; runs that were judged on it stay as they are."):
                 st.session_state[f"mending_{dataset.id}"] = shell.api().mending.apply(
@@ -73,6 +74,37 @@ def _choose(ws: str, dataset: Dataset) -> None:
         if st.button("Look at it", icon=":material/visibility:", key="shift_look_other", disabled=other is None):
             shell.api().mending.look_at_shift(ws, dataset.id, other=other)
             st.rerun()
+    _make(ws, dataset)
+
+
+def _made(dataset: Dataset) -> str:
+    """How they were made, where they are of no second domain."""
+    if not dataset.shift_called or dataset.made is None:
+        return ""
+    kind = shell.api().mending.made_kind(dataset.made.kind)
+    return (f", **{dataset.shift_called}**: its own test rows, changed, no second domain ({kind.explains[:-1]}; "
+            f"source: {kind.source})")
+
+
+def _make(ws: str, dataset: Dataset) -> None:
+    """Where there is no second domain: one made from the test rows."""
+    api = shell.api()
+    kinds = {kind.name: kind for kind in api.mending.made_kinds(ws, dataset.id)}
+    if not kinds:
+        return
+    with st.expander("Nothing at hand? Make one from the test rows", icon=":material/science:"):
+        st.caption("The test rows once more, changed by a stated rule. It is no second domain, and is named as made "
+                   "wherever it is shown.")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            name = st.selectbox("Kind", list(kinds), key=f"made_kind_{dataset.id}", width=220)
+            severity = st.segmented_control("Severity", SEVERITIES, default=3, required=True,
+                                            key=f"made_severity_{dataset.id}", help="1 is weak, 5 strong.")
+            if st.button("Make it", icon=":material/science:", key="shift_make"):
+                with shell.guarded():
+                    st.session_state[f"mending_{dataset.id}"] = api.mending.make_shift(
+                        ws, dataset.id, kind=str(name), severity=int(severity or 3))
+                    st.rerun()
+        st.caption(f"{kinds[str(name)].explains} Source: {kinds[str(name)].source}.")
 
 
 def _arrived(ws: str, ref: str, key: str, most_mb: int) -> None:

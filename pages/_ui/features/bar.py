@@ -103,7 +103,8 @@ def _second(ws: str, run: Run, *, steps: bool) -> str:
     others = {other.id: other.name for other in api.features.second_datasets(ws, run.id)}
     own = {NOTHING: "nothing"}
     if dataset.rows(Split.SHIFT):
-        own = {SHIFT_SET: "its own shift set", NOTHING: "nothing"}
+        made = f" ({dataset.shift_called})" if dataset.shift_called else ""
+        own = {SHIFT_SET: f"its own shift set{made}", NOTHING: "nothing"}
     offered = own if steps else own | others
     if len(own | others) == 1:
         return NOTHING
