@@ -10,8 +10,9 @@ LESSON = Lesson(
 Fine-tuning bends features towards the rows it sees. In the rows' own domain that helps. Rows of another domain may
 land where the bent features no longer tell classes apart, while frozen features would have.
 
-Four ways are trained on coloured emoji and judged on emoji of another set: a probe (features frozen), full
-fine-tuning, LP-FT (first the head, then everything) and LoRA.""",
+Five ways are trained on coloured emoji and judged on the same emoji drawn in black by other hands: a probe (features
+frozen), full fine-tuning, LP-FT (first the head, then everything), WiSE-FT (full, then halfway back to the start) and
+LoRA.""",
     claim=(
         "Over ten distribution shifts full fine-tuning was 2 points better than a linear probe in the domain and 7 "
         "points worse beyond it; fitting the head first took most of the loss back."),

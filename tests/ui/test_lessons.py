@@ -40,7 +40,7 @@ def test_all_lessons_are_listed_in_their_order(app: Callable[..., AppTest]) -> N
         assert f"{number}. {lesson.title}" in [link.proto.label for link in at.get("page_link")]
 
 
-@pytest.mark.parametrize("name", [name for name in lessons.REGISTRY if name != "distortion"])
+@pytest.mark.parametrize("name", lessons.REGISTRY)
 def test_every_lesson_opens_with_its_question(name: str, app: Callable[..., AppTest]) -> None:
     at = app("lesson", lesson=name)
     lesson = lessons.get(name)
