@@ -74,6 +74,8 @@ class Sample:
     """How many the set has."""
     metric: str
     """The metric by which settings are compared on it."""
+    made: str = ""
+    """What a shift set is called that was made from test rows."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,12 +47,18 @@ def sentences(curves: Curves, curve: Curve) -> list[str]:
     return [first, *(line for name in chosen.sets if name != CHOOSING and (line := said(curves, chosen, name)))]
 
 
+def called(curves: Curves, name: str) -> str:
+    """What a set is called: `shift set (made: typos, severity 3)`."""
+    made = curves.samples[name].made if name in curves.samples else ""
+    return SET_WORDS.get(name, name) + (f" ({made})" if made else "")
+
+
 def said(curves: Curves, point: Point, name: str) -> str:
     """What one set says of one setting."""
     found = point.sets.get(name)
     if found is None or name not in curves.samples:
         return ""
-    where = SET_WORDS.get(name, name)
+    where = called(curves, name)
     if found.difference is None:
         return f"{where[0].upper() + where[1:]}: this is the model as trained."
     return found.sentence if name == PANEL else f"{where[0].upper() + where[1:]}: {found.sentence}"

@@ -52,7 +52,7 @@ def run(args: Namespace, settings: Settings) -> int:
         return 0
     names = [name for name in found.samples if any(name in point.sets for point in curve.points)]
     metrics = [REGISTRY[found.samples[name].metric] for name in names]
-    head_row = [dial.value, *(f"{strength_words.SET_WORDS.get(name, name)} ({metric.label})"
+    head_row = [dial.value, *(f"{strength_words.called(found, name)} ({metric.label})"
                               for name, metric in zip(names, metrics, strict=True))]
     print(output.table(head_row, [[f"{point.at:g}", *(output.number(metric, point.sets[name].scores[metric.name])
                                                       for name, metric in zip(names, metrics, strict=True))]

@@ -152,6 +152,8 @@ class Bench:
     """Of the forgetting panel."""
     trained_on: tuple[str, ...]
     four_bit: bool
+    shift_made: str = ""
+    """What the shift set is called where it was made from test rows."""
 
     def as_trained(self) -> Said:
         """What the model as trained says."""
@@ -186,7 +188,8 @@ class Bench:
 
     def described(self, known: Curves | None, said: Said, seconds: float) -> Curves:
         """The document without new curves."""
-        samples = {name: Sample(rows=judged.n_rows, of=self.of[name], metric=_metric(judged).name)
+        samples = {name: Sample(rows=judged.n_rows, of=self.of[name], metric=_metric(judged).name,
+                                made=self.shift_made if name == Split.SHIFT else "")
                    for name, judged in said.items() if isinstance(judged, Judged)}
         if self.texts is not None:
             documents = len(np.unique(self.texts.documents))
@@ -222,7 +225,8 @@ def bench_of(asked: Asked, *, settings: Settings, workspace: str, observer: Obse
     _keep(inputs, list(sets.values()), boundary=dials.first_moved(turn) - 1, observer=observer,
           fixed_width=facts.fixed_width)
     return Bench(dials=dials, inputs=inputs, sets=sets, of={name: len(indices) for name, indices in every.items()},
-                  texts=texts, trained_on=trained_on, four_bit=card.weights is Weights.FOUR_BIT)
+                  texts=texts, trained_on=trained_on, four_bit=card.weights is Weights.FOUR_BIT,
+                 shift_made=dataset.shift_called)
 
 
 def _sample(inputs: Inputs, indices: np.ndarray) -> np.ndarray:

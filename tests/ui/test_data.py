@@ -482,6 +482,25 @@ def test_a_shift_set_is_looked_at_before_it_is_attached(app, settings):
     assert [d.id for d in api.data.all(WORKSPACE)] == [base.id], "the rows of before are the dataset of before"
 
 
+def test_a_shift_set_is_made_from_the_test_rows_and_called_so(app, settings):
+    api = Thaw(settings)
+    dataset = write_dataset(settings, n_rows=90)
+    at = app("dataset", dataset=dataset.id)
+    assert at.selectbox(key=f"made_kind_{dataset.id}").options == ["typos", "case", "truncation"]
+    at.selectbox(key=f"made_kind_{dataset.id}").set_value("truncation").run()
+    at.button(key="shift_make").click().run()
+    work(settings)
+    at.run()
+    assert not at.exception and not at.error
+    (made,) = api.data.all(WORKSPACE)
+    assert made.shift_called == "made: truncation, severity 3" and made.rows("shift") == dataset.rows("test")
+    at = app("dataset", dataset=made.id)
+    assert "shift set 18 (made: truncation, severity 3)" in shown(at)
+    assert "18 rows, **made: truncation, severity 3**: its own test rows, changed, no second domain" in shown(at)
+    assert "18 added as its shift set" in shown(at)
+    assert "shift set 18 (made: truncation, severity 3)" in shown(app("data"))
+
+
 def test_a_search_highlights_what_it_finds(app, settings):
     dataset = write_dataset(settings, n_rows=90)
     word = Thaw(settings).data.rows(WORKSPACE, dataset.id, n=1)[0]["text"].split()[0]

@@ -27,7 +27,7 @@ NEIGHBOURS = _neighbours()
 def _change(text: Any, severity: int, rng: np.random.Generator) -> Any:
     if not severity:
         return text
-    # drawn for all letters whatever the severity: a stronger one has the typos of a weaker one, and more
+    # drawn for all letters whatever the severity: a stronger one has nearly all typos of a weaker one, and more
     hit, what, which = rng.random((3, len(text)))
     done: list[str] = []
     at = 0
@@ -48,4 +48,4 @@ def _change(text: Any, severity: int, rng: np.random.Generator) -> Any:
 KIND = Kind(name="typos", content=Content.TEXT, change=_change,
             explains="At 2, 4, 8, 12 or 16 % of the letters something goes wrong: a neighbouring key, two letters "
                      "swapped, or one left out.",
-            source="the three commonest slips of Damerau 1964; rates by Thaw")
+            source="three of the four slips of Damerau 1964; rates by Thaw")

@@ -188,7 +188,9 @@ def _split(result: Result, *, key: str) -> str:
     splits = [split for split in ("test", "shift") if split in result.metrics]
     if len(splits) < 2:
         return splits[0]
-    return str(st.segmented_control("Rows", splits, default="test", required=True, key=key))
+    made = f"shift ({result.shift_made})" if result.shift_made else "shift"
+    return str(st.segmented_control("Rows", splits, default="test", required=True, key=key,
+                                    format_func=lambda split: made if split == "shift" else str(split)))
 
 
 def _offered(ws: str, runs: Runs, names: Mapping[str, str], a: str, split: str) -> dict[str, str]:

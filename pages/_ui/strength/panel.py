@@ -58,7 +58,7 @@ def tiles(curves: Curves, point: Point) -> None:
         for name, found in point.sets.items():
             metric = REGISTRY[curves.samples[name].metric]
             value = found.scores[metric.name]
-            label = strength_words.SET_WORDS[name]
+            label = strength_words.called(curves, name)
             st.metric(f"{label[0].upper() + label[1:]}: {metric.label}", measured(value.value, value.low, value.high),
                       width=235, delta=_change(metric, found.difference.value) if found.difference else None,
                       delta_color="off" if not found.clear else "normal" if metric.higher_is_better else "inverse",
@@ -86,7 +86,7 @@ def _chart(curves: Curves, curve: Curve, at: float, trained: float) -> Chart:
     lines = []
     for name in curves.samples:
         points = [point for point in curve.points if name in point.sets]
-        metric, label = REGISTRY[curves.samples[name].metric], strength_words.SET_WORDS[name]
+        metric, label = REGISTRY[curves.samples[name].metric], strength_words.called(curves, name)
         if points:
             lines.append(plots.Line(label=label[0].upper() + label[1:], metric=metric, at=[p.at for p in points],
                                     values=[p.sets[name].scores[metric.name] for p in points]))
@@ -98,7 +98,7 @@ def _chart(curves: Curves, curve: Curve, at: float, trained: float) -> Chart:
 
 def notes(curves: Curves, curve: Curve) -> None:
     """What a reader must know of these numbers."""
-    rows = ", ".join(f"{sample.rows:,} of {sample.of:,} ({strength_words.SET_WORDS[name]})"
+    rows = ", ".join(f"{sample.rows:,} of {sample.of:,} ({strength_words.called(curves, name)})"
                      for name, sample in curves.samples.items())
     panel_words = " The forgetting panel counts as worse where its loss rises." if PANEL in curves.samples else ""
     st.caption(f"Measured on {rows}, the same at every setting. Computed in {curves.precision}.{panel_words}")

@@ -146,5 +146,10 @@ def test_a_language_model_against_the_untouched_one(tmp_path: Path) -> None:
     said = found.line("forgetting").sentence
     assert "without usenet" in said and "worse on news" in said
     assert found.headline == ("On its own task better than the untouched model, and forgot some of what it knew.")
+    assert "made" not in found.line("shift").sentence
+    made = dataclasses.replace(language, result=dataclasses.replace(result, shift_made="made: typos, severity 3"))
+    lines = card(made, home=tmp_path)
+    assert lines.line("shift").sentence.endswith("The shift set is made: typos, severity 3, from the test rows.")
+    assert lines.line("target").sentence == found.line("target").sentence
     without = dataclasses.replace(result, panel={}, panel_change=None)
     assert card(dataclasses.replace(language, result=without), home=tmp_path).line("forgetting").to_do

@@ -190,9 +190,12 @@ def test_of_equal_validation_scores_the_usual_rate_is_kept(choices: Choices) -> 
 
 def test_who_leads_beyond_the_domain(choices: Choices) -> None:
     laid = experiment(designs.get("shift"), choices)
-    said = designs.get("shift").answer(results(
-        laid, lambda arm: 0.95 if arm.name == "full" else 0.85,
-        shift=lambda arm: 0.9 if arm.name == "probe" else 0.6))
+    found = results(laid, lambda arm: 0.95 if arm.name == "full" else 0.85,
+                    shift=lambda arm: 0.9 if arm.name == "probe" else 0.6)
+    said = designs.get("shift").answer(found)
+    assert "On shift rows: " in said.sentence
+    of_made = designs.get("shift").answer(dataclasses.replace(found, shift_made="made: typos, severity 3"))
+    assert "On shift rows (made: typos, severity 3): " in of_made.sentence
     assert said.details["best"] == "probe" and "On test rows Full fine-tuning stands first" in said.sentence
     assert said.details["lost"]["full"] > 0.25 > said.details["lost"]["probe"]
 

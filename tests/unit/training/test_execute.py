@@ -97,6 +97,20 @@ def test_a_run_leaves_everything_and_reloads_to_its_own_predictions(method: str,
         np.testing.assert_allclose(again, recorded["probabilities"], atol=CLOSE[precision])
 
 
+def test_a_shift_set_that_was_made_is_called_so_in_the_result(settings: Settings, tiny_model: Path,
+                                                             tiny_dataset: Dataset, tmp_path: Path) -> None:
+    from core.data import made_shift
+    from core.export import card
+
+    made = made_shift.make(tiny_dataset, kind="typos", severity=5, settings=settings, workspace=WORKSPACE).dataset
+    result = run(make(made, tiny_model, "probe"), settings, tmp_path / "run")
+    assert result.shift_made == "made: typos, severity 5"
+    test, shift = (predictions(tmp_path / "run", split) for split in ("test", "shift"))
+    offset = int(shift["row_id"][0] - test["row_id"][0])  # row by row comparable
+    assert np.array_equal(shift["row_id"], test["row_id"] + offset) and np.array_equal(shift["label"], test["label"])
+    assert "The shift set is made: typos, severity 5: its test rows, changed." in card._results(result)
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("method", ["probe", "partial", "full", "lora", "lp_ft"])
 def test_the_first_evaluation_is_that_of_the_base_side(method: str, precision: str, settings: Settings,
