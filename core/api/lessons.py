@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from core import files, lessons
@@ -146,6 +147,7 @@ class Lessons:
                               why=f"Each arm needs a number between {low:g} and {high:g}.",
                               remedy="Set every arm and try again.")
         self._desk.touch(ws)
+        self._file(ws, name).parent.mkdir(exist_ok=True)
         files.write_json(self._file(ws, name), {"predicted": dict(predicted), "at": time.time()})
 
     def prediction(self, ws: str, name: str) -> dict[str, float] | None:
@@ -164,10 +166,8 @@ class Lessons:
         predicted = self.prediction(ws, name)
         return lessons.score(predicted, found.values) if predicted else None
 
-    def _file(self, ws: str, name: str) -> Any:
-        folder = self._desk.settings.workspace(ws) / FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{lessons.get(name).name}.json"
+    def _file(self, ws: str, name: str) -> Path:
+        return self._desk.settings.workspace(ws) / FOLDER / f"{lessons.get(name).name}.json"
 
 
 def _shape(experiment: Experiment) -> _Shape:
