@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 ARGUMENTS: dict[str, list[str]] = {
     "data_check": ["data", "check", "x.csv"], "compare": ["compare", "--data", "x", "--model", "m", "--out", "o"],
     "data_mend": ["data", "mend", "d", "--do", "x"], "data_undo": ["data", "undo", "d"],
+    "data_make_shift": ["data", "make-shift", "d", "--kind", "typos"],
     "example_make": ["example", "make"], "shift": ["shift", "run"],
     "predict": ["predict", "run", "--input", "x"], "export": ["export", "run", "--to", "t", "--as", "merged"],
     "try": ["try", "--data", "x", "--model", "m"], "runs": ["runs"],
