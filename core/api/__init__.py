@@ -82,7 +82,7 @@ class Thaw:
         self.strength = Strength(self._desk, runs=self.runs)
         self.features = Features(self._desk, data=self.data, models=self.models, runs=self.runs)
         self.share = Share(self._desk, data=self.data, runs=self.runs, experiments=self.experiments,
-                           features=self.features)
+                           questions=self.questions, features=self.features)
 
     @staticmethod
     def recorded_card() -> Card | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core import values
 from core.analysis import experiment as analysis
+from core.analysis import experiment_card, predictions
+from core.analysis.experiment_card import Card
 from core.api.data import Data
 from core.api.desk import Desk
 from core.api.experiments import Experiments, checked_name
@@ -25,6 +28,7 @@ from core.planning.designs import Choices, Design
 from core.planning.designs.base import expanded, rates_of
 from core.planning.designs.base import experiment as laid_out
 from core.planning.designs.found import Found
+from core.plots.theme import Chart
 
 Folders = Mapping[tuple[str, float, int], Path]
 """Arm, rate and seed -> the folder of that run."""
@@ -44,6 +48,24 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What runs of an experiment say."""
+
+    found: Found | None = None
+    """None before a run has test predictions; so are the answer and the card."""
+    answer: Answer | None = None
+    card: Card | None = None
+    """What its comparisons support saying."""
+    design: Design
+    document: dict[str, Any]
+
+    @functools.cached_property
+    def charts(self) -> Sequence[Chart]:
+        """What the design draws of it, made once."""
+        return self.design.charts(self.found) if self.found is not None else ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """An experiment of a design, as far as its runs are done."""
 
@@ -51,44 +73,92 @@ class Question:
     experiment: Experiment
     planned: int
     done: int
-    found: Found | None
-    """None before a run has test predictions."""
-    document: dict[str, Any]
+    reading: Reading
+
+    @property
+    def found(self) -> Found | None:
+        return self.reading.found
 
     @property
     def answer(self) -> Answer | None:
-        return self.design.answer(self.found) if self.found is not None else None
+        return self.reading.answer
+
+    @property
+    def card(self) -> Card | None:
+        return self.reading.card
+
+    @property
+    def charts(self) -> Sequence[Chart]:
+        """What the design draws of it; read-only."""
+        return self.reading.charts
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return self.reading.document
 
 
-def read(design: Design, experiment: Experiment, folders: Folders) -> tuple[Found | None, dict[str, Any]]:
-    """What these runs found, and the same as one JSON document. None before a run has test predictions."""
-    arms, rows, rates, made = [], {}, {}, ""
+def read(design: Design, experiment: Experiment, folders: Folders) -> Reading:
+    """What these runs found, and the same as one JSON document."""
+    arms, rows, rates, measured, made = [], {}, {}, {}, ""
     for arm in experiment.arms:
         by_rate: dict[float, dict[str, dict[int, Judged]]] = {}
-        results: dict[float, list[Result]] = {}
+        results: dict[float, dict[int, Result]] = {}
         for rate in rates_of(arm, experiment.rates):
             own = {seed: folder for seed in experiment.seeds
                    if (folder := folders.get((arm.name, rate, seed))) is not None}
             by_rate[rate] = analysis.rows(own)
-            read_ones = (values.read(folder / "result.json", Result) for folder in own.values())
-            results[rate] = [result for result in read_ones if result is not None]
-            made = next((result.shift_made for result in results[rate] if result.shift_made), made)
+            results[rate] = {seed: result for seed, folder in own.items()
+                             if (result := values.read(folder / "result.json", Result)) is not None}
+            made = next((result.shift_made for result in results[rate].values() if result.shift_made), made)
         chosen = analysis.chosen_rate(by_rate)
-        rows[arm.name], rates[arm.name] = by_rate[chosen], chosen
+        rows[arm.name], rates[arm.name], measured[arm.name] = by_rate[chosen], chosen, results[chosen]
         scores = {rate: analysis.validation_score(splits) for rate, splits in by_rate.items()}
-        arms.append(analysis.arm_document(arm, experiment, rows=by_rate[chosen], rate=chosen, results=results[chosen],
-                                          rates=scores))
+        arms.append(analysis.arm_document(arm, experiment, rows=by_rate[chosen], rate=chosen,
+                                          results=list(results[chosen].values()), rates=scores))
     metric = design.decides([each.name for each in analysis.deciding(rows)])
     report: dict[str, Any] = {"design": design.name, "question": design.question, "paper": design.paper,
                               "seeds": list(experiment.seeds), "runs": experiment.runs, "arms": arms,
-                              "metric": metric and metric.name, "comparisons": [], "shift_made": made}
+                              "metric": metric and metric.name, "comparisons": [], "card": None, "shift_made": made}
     if metric is None:
         nothing = Answer(sentence="No run has test predictions, so that there is no answer.")
-        return None, report | {"answer": codec.to_json(nothing)}
+        return Reading(design=design, document=report | {"answer": codec.to_json(nothing)})
     found = Found(experiment=experiment, metric=metric, rows=rows, rates=rates, pairs=design.pairs(experiment.arms),
                   shift_made=made)
+    answer = design.answer(found)
+    card = experiment_card.of(metric=metric, rows=rows, results=measured, test=found.compared,
+                              shift=found.compared_on("shift"), labels={arm.name: arm.label for arm in experiment.arms})
     report["comparisons"] = [{**codec.to_json(each), "metric": metric.name} for each in found.compared]
-    return found, report | {"answer": codec.to_json(design.answer(found))}
+    return Reading(design=design, found=found, answer=answer, card=card,
+                   document=report | {"card": codec.to_json(card), "answer": codec.to_json(answer)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """What is read, under the key of what lies on disk."""
+
+    key: tuple[object, ...]
+    design: Design = field(compare=False)
+    experiment: Experiment = field(compare=False)
+    folders: Folders = field(compare=False)
+
+
+@functools.lru_cache(maxsize=8)
+def _read_once(kept: _Kept) -> Reading:
+    """A page is drawn again at every click; its runs are read and pooled when one of them has ended, or changed."""
+    return read(kept.design, kept.experiment, kept.folders)
+
+
+def _on_disk(folders: Folders) -> tuple[object, ...]:
+    """Times and sizes of every file that `read` reads."""
+    found = []
+    for key, folder in folders.items():
+        for path in (folder / "result.json", *(predictions.path(folder, split) for split in analysis.SPLITS)):
+            try:
+                stat = path.stat()
+            except OSError:
+                continue
+            found.append((key, str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return tuple(found)
 
 
 class Questions:
@@ -143,9 +213,9 @@ class Questions:
             return None
         design = designs.get(experiment.design)
         folders = self._folders(experiment, self._experiments.runs(ws, id))
-        found, document = read(design, experiment, folders)
-        return Question(design=design, experiment=experiment, planned=experiment.runs, done=len(folders), found=found,
-                     document=document)
+        kept = _Kept(key=(repr(experiment), _on_disk(folders)), design=design, experiment=experiment, folders=folders)
+        return Question(design=design, experiment=experiment, planned=experiment.runs, done=len(folders),
+                        reading=_read_once(kept))
 
     def folders(self, ws: str, id: str) -> Folders:
         """The finished runs of an experiment that a design laid out, by arm, rate and seed."""

@@ -15,6 +15,7 @@ from core.api.data import Data
 from core.api.desk import Desk
 from core.api.experiments import Experiments
 from core.api.features import Features
+from core.api.questions import Questions
 from core.api.runs import Runs
 from core.data import catalogue, uploads
 from core.domain.dataset import Dataset, Split
@@ -28,17 +29,19 @@ from core.planning import names
 from core.share import archive, intake, private, report, results
 from core.share.intake import Taken
 from core.share.manifest import DATASET_FACTS, Manifest
-from core.share.material import Material
+from core.share.material import Answered, Material
 
 
 class Share:
     """Files that are read without this server."""
 
-    def __init__(self, desk: Desk, *, data: Data, runs: Runs, experiments: Experiments, features: Features) -> None:
+    def __init__(self, desk: Desk, *, data: Data, runs: Runs, experiments: Experiments, questions: Questions,
+                 features: Features) -> None:
         self._desk = desk
         self._data = data
         self._runs = runs
         self._experiments = experiments
+        self._questions = questions
         self._features = features
 
     def report(self, ws: str, ids: Sequence[str], *, title: str = "", rows: bool = True) -> bytes:
@@ -146,9 +149,20 @@ class Share:
             forgotten={id: self._runs.forgotten(ws, id) for id in language},
             learned=self._runs.learn_forget(ws, found) if any(runs[id][1].panel for id in language) else (),
             samples={id: said for id in language if (said := self._runs.samples(ws, id)) is not None and said.asked},
-            paired=self._paired(ws, found, called),
+            paired=self._paired(ws, found, called), answered=self._answered(ws, [run for run, _ in runs.values()]),
             features={id: self._compared(ws, id) for id, why in reasons.items() if not why},
             no_features={id: why for id, why in reasons.items() if why})
+
+    def _answered(self, ws: str, runs: Sequence[Run]) -> list[Answered]:
+        """What the experiments among these runs say, where all of their finished runs are here."""
+        found, here = [], {run.id for run in runs}
+        for id in dict.fromkeys(run.experiment for run in runs if run.experiment is not None):
+            finished = {run.id for run in self._experiments.runs(ws, id) if self._runs.has_result(run)}
+            question = self._questions.of(ws, id) if finished <= here else None
+            if question is not None and question.answer is not None and question.card is not None:
+                found.append(Answered(question=question.design.question, sentence=question.answer.sentence,
+                                      charts=question.charts, card=question.card))
+        return found
 
     def _titles(self, ws: str) -> dict[str | None, str]:
         return {experiment.id: experiment.name for experiment in self._experiments.all(ws)}

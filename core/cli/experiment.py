@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core import metrics, values
+from core.analysis.experiment_card import TITLES
 from core.api import questions
 from core.cli import compare, follow, output, sources
 from core.domain import codec
@@ -66,10 +67,10 @@ def measure(design: Design, choices: Choices, *, out: Path, seeds: int | None, s
     out.mkdir(parents=True, exist_ok=True)
     folders = {(each.arm, each.rate, each.seed): out / each.name for each in planned}
     data = {"name": choices.dataset.name, "id": choices.dataset.id, "hash": choices.dataset.content_hash}
-    found, document = questions.read(design, experiment, folders)
-    report = document | {"dataset": data}
+    reading = questions.read(design, experiment, folders)
+    report = reading.document | {"dataset": data}
     (out / FILE).write_text(json.dumps(codec.to_json(report), indent=2, ensure_ascii=False), encoding="utf-8")
-    return Measurement(found=found, report=report, complete=all(_is_done(arm) for arm in arms))
+    return Measurement(found=reading.found, report=report, complete=all(_is_done(arm) for arm in arms))
 
 
 def _choices(args: Namespace, settings: Settings) -> Choices:
@@ -143,11 +144,19 @@ def _print(report: Mapping[str, Any], out: Path) -> None:
             *(f"{arm['cost'][name]:.0f} s" if arm["cost"][name] is not None else "-"
               for name in ("cold_s", "marginal_s"))) for arm in report["arms"]]
         print(output.table(("arm", "seeds", metric.on("test"), metric.on("shift"), "time alone", "time added"), shown))
+<<<<<<< HEAD
         if report.get("shift_made"):
             print(f"The shift set is {report['shift_made']}: the test rows, changed, and no second domain.")
     for each in report["comparisons"]:
         difference = each["difference"]
         print(f"{each['a']} − {each['b']}: {difference['value']:+.4f} ({difference['low']:+.4f} to "
               f"{difference['high']:+.4f}), {each['verdict']} (p = {each['p_adjusted']:.3f} after correction)")
+=======
+    for beside in (report["card"] or {}).get("beside", ()):
+        print(f"{beside['title']}: {beside['word']}")
+        for line in beside["lines"]:
+            judged = f" ({line['word']})" if line["word"] and line["subject"] != "target" else ""
+            print(f"  {TITLES[line['subject']]}{judged}: {line['sentence']}")
+>>>>>>> 7cc619e (An experiment has a verdict card: each comparison of its design with size, cost, shift, forgetting and what seeds alone change; its runs are read again only when something on disk has changed)
     print(report["answer"]["sentence"])
     print(f"Runs and {FILE} are in {out}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from core.domain.recipe import Recipe
+from core.domain.run import Interval
 
 USUAL_RATE = 1.0
 
@@ -69,3 +70,20 @@ class Answer:
     high: float | None = None
     details: dict[str, object] = field(default_factory=dict)
     """What the sentence was made of, for programs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """Two arms on the same rows."""
+
+    a: str
+    b: str
+    difference: Interval
+    """The metric of A minus that of B."""
+    p_adjusted: float
+    """After Holm's correction over all that are shown together."""
+    verdict: str
+    """Of A: `better`, `worse`, or `cannot tell`."""
+    more_seeds: int | None
+    """How many further seeds would likely find a difference of this size; None where it is found, or none would."""
+    more_rows: int | None

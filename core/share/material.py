@@ -8,12 +8,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.analysis.comparison import Comparison, SeedGroup
+from core.analysis.experiment_card import Card
 from core.analysis.feature_comparison import FeatureComparison
 from core.analysis.samples import Samples
 from core.analysis.verdict import Verdict
 from core.domain.dataset import Dataset
 from core.domain.run import Result, Run
 from core.plots.learn_forget import Point
+from core.plots.theme import Chart
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What an experiment says."""
+
+    question: str
+    sentence: str
+    charts: Sequence[Chart]
+    card: Card
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +49,7 @@ class Material:
     samples: Mapping[str, Samples] = field(default_factory=dict)
     paired: Sequence[str] = ()
     """Sentences of paired tests."""
+    answered: Sequence[Answered] = ()
     features: Mapping[str, Callable[[], FeatureComparison]] = field(default_factory=dict)
     """Run id -> its model beside its base model, of the runs whose features are there; made when it is their turn,
     since features are large."""

@@ -47,6 +47,7 @@ def make(material: Material, *, rows: bool = True) -> bytes:
 def _document(material: Material, maps: Sequence[Drawn | Missing], *, rows: bool, points: int | None) -> Document:
     document = Document(material.title)
     _head(document, material, rows=rows)
+    _answers(document, material)
     _scores(document, material)
     _verdicts(document, material)
     _differences(document, material)
@@ -77,6 +78,22 @@ def _head(document: Document, material: Material, *, rows: bool) -> None:
     if not rows:
         said.append("Rows of the dataset (texts, pictures, samples of answers) were left out on request.")
     document.list(said)
+
+
+def _answers(document: Document, material: Material) -> None:
+    """The questions that were asked: answers, charts and verdict cards."""
+    for asked in material.answered:
+        document.heading(asked.question)
+        document.paragraph(asked.sentence)
+        for chart in asked.charts:
+            document.chart(chart)
+        if asked.card.beside:
+            document.paragraph(f"{asked.card.headline} Better or worse is said only where the whole 95 % interval lies "
+                               "on one side of zero and p, corrected for all comparisons (Holm), is below 0.05.",
+                               kind="note")
+        for beside in asked.card.beside:
+            document.card(beside.title, [(line.title, line.word or "", line.sentence)
+                                         for line in beside.lines])
 
 
 def _verdicts(document: Document, material: Material) -> None:

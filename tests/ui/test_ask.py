@@ -63,10 +63,19 @@ def test_a_question_is_started_as_one_experiment_and_answered_as_its_runs_end(
             assert "So far, with 3 of 4 runs" in part.info[0].value
     at = app("experiment", experiment=experiment.id)
     assert not at.exception and "is best, with" in at.success[0].value and "over 2 seeds" in at.success[0].value
-    assert "Linear probe" in shown(at) and "p, corrected" in shown(at)
+    text = shown(at)
+    assert "Linear probe beside Full fine-tuning" in text and "**Seeds alone**" in text and "points of accuracy" in text
     said = api.questions.of(WORKSPACE, experiment.id)
     assert said is not None and said.done == said.planned == 4 and not said.document["arms"][0]["rates"]
     assert at.get("plotly_chart"), "the chart of the question"
+    again = api.questions.of(WORKSPACE, experiment.id)
+    assert again is not None and again.reading is said.reading, "nothing has changed on disk"
+    file = api.share.report(WORKSPACE, [run.id for run in api.experiments.runs(WORKSPACE, experiment.id)]).decode()
+    assert "Which method?" in file and "Linear probe beside Full fine-tuning" in file
+    first = Path(api.experiments.runs(WORKSPACE, experiment.id)[0].folder)
+    put_results(first, dataset, wrong=18)
+    changed = api.questions.of(WORKSPACE, experiment.id)
+    assert changed is not None and changed.answer != said.answer
 
 
 def test_an_experiment_without_a_question_has_no_answer(app: Callable[..., AppTest], ended: object,

@@ -6,32 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from core.domain.experiment import Arm, Experiment
+from core.domain.experiment import Arm, Compared, Experiment
 from core.domain.run import Interval
 from core.errors import DataError
 from core.metrics import Judged, Metric, Unit
 from core.metrics import arms as pooled
+from core.metrics.words import gap, would_tell
 
 Rows = Mapping[str, Mapping[int, Judged]]
 """split -> seed -> the rows as judged."""
 LEVEL = 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class Compared:
-    """Two arms on the same test rows."""
-
-    a: str
-    b: str
-    difference: Interval
-    """The metric of A minus that of B."""
-    p_adjusted: float
-    """After Holm's correction over all that are shown together."""
-    verdict: str
-    """Of A: `better`, `worse`, or `cannot tell`."""
-    more_seeds: int | None
-    """How many further seeds would likely find a difference of this size; None where it is found, or none would."""
-    more_rows: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,20 +125,8 @@ class Found:
 
     def gap(self, found: Interval, *, signed: bool = False) -> str:
         """A difference with its interval: `2.1 points of accuracy (95 % interval 0.8 to 3.4)`."""
-        if found.value == found.low == found.high == 0:
-            return f"none in {self.metric.label} (every row is answered alike)"
-        share = self.metric.unit is Unit.SHARE
-        factor, digits = (100.0, 1) if share else (1.0, 3)
-        value, low, high = (factor * each for each in (found.value, found.low, found.high))
-        if not signed and value < 0:
-            value, low, high = -value, -high, -low
-        sign = "+" if signed or low < 0 else ""
-        unit = " points" if share else ""
-        return (f"{value:{'+' if signed else ''}.{digits}f}{unit} of {self.metric.label} "
-                f"(95 % interval {low:{sign}.{digits}f} to {high:{sign}.{digits}f})")
+        return gap(self.metric, found, signed=signed)
 
     def more(self, found: Compared) -> str:
         """What would tell the two apart, in a sentence; empty where nothing would, or they are told apart."""
-        said = [f"about {count:,} more {what}" for count, what in ((found.more_seeds, "seeds"),
-                                                                   (found.more_rows, "test rows")) if count]
-        return f"A difference of this size would take {' or '.join(said)}." if said else ""
+        return would_tell(found.more_seeds, found.more_rows)

@@ -1,4 +1,4 @@
-"""What an experiment that asks a question says: the answer, its chart, and which arms can be told apart."""
+"""What an experiment that asks a question says: the answer, its chart, and its verdict card."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.domain.run import Run
-from core.metrics import Unit
-from core.plots.numbers import measured
 from core.spreadsheets import records_to_csv
 from pages._ui import charts, shell
+from pages._ui.experiment import card
 
 if TYPE_CHECKING:
     from core.api import Question
-    from core.planning.designs.found import Compared
-
-VERDICTS = {"better": ":material/arrow_upward: better", "worse": ":material/arrow_downward: worse",
-            "cannot tell": ":material/question_mark: cannot tell"}
 
 
 def panel(ws: str, id: str, members: Sequence[Run]) -> None:
@@ -39,48 +34,13 @@ def panel(ws: str, id: str, members: Sequence[Run]) -> None:
     if len(question.experiment.seeds) == 1:
         st.caption(":material/warning: One seed: the intervals are of rows alone.")
     _charts(id, question)
-    _comparisons(question)
+    card.panel(question)
     _download(question)
 
 
 def _charts(id: str, question: Question) -> None:
-    if question.found is None:
-        return
-    for place, chart in enumerate(question.design.charts(question.found)):
+    for place, chart in enumerate(question.charts):
         charts.show(chart, key=f"answer_{id}_{place}")
-
-
-def _comparisons(question: Question) -> None:
-    found = question.found
-    if found is None or not found.compared:
-        return
-    with st.expander(f"Which arms can be told apart ({len(found.compared)} comparisons)", icon=":material/balance:"):
-        lines = ["| A | B | A − B (95 % interval) | A is | p, corrected | would tell |", "|---|---|---|---|---|---|"]
-        lines += [f"| {_name(question, each.a)} | {_name(question, each.b)} | {_difference(question, each)} | "
-                  f"{VERDICTS[each.verdict]} | {each.p_adjusted:.3f} | {_more(each)} |" for each in found.compared]
-        st.markdown("\n".join(lines))
-        st.caption("On the same test rows, seed by seed. p is corrected for all comparisons in this table (Holm): if "
-                   "nothing differs, at most one experiment in twenty says that something does. The last column: about "
-                   "how many further seeds or test rows would find a difference of this size four times in five.")
-
-
-def _name(question: Question, arm: str) -> str:
-    found = question.found
-    assert found is not None
-    return shell.escape(found.label(arm)).replace("|", "\\|")
-
-
-def _difference(question: Question, each: Compared) -> str:
-    found, gap = question.found, each.difference
-    assert found is not None
-    if found.metric.unit is Unit.SHARE:
-        return f"{100 * gap.value:+.1f} points ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
-    return measured(gap.value, gap.low, gap.high)
-
-
-def _more(each: Compared) -> str:
-    said = [f"{count:,} {what}" for count, what in ((each.more_seeds, "seeds"), (each.more_rows, "rows")) if count]
-    return " or ".join(said) or "–"
 
 
 def _download(question: Question) -> None:
