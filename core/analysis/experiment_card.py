@@ -123,12 +123,14 @@ def _line(subject: str, metric: Metric, split: str, found: Compared, tests: int)
     """The difference on the rows of a split."""
     corrected = f", corrected for {tests} comparisons" if tests > 1 else ""
     more = would_tell(found.more_seeds, found.more_rows, rows=f"{split} rows")
-    sentence = f"{_difference(metric, found.difference)} on {split} rows; p {p_value(found.p_adjusted)}{corrected}."
+    sentence = f"{_difference(metric, found.difference)}, on {split} rows; p {p_value(found.p_adjusted)}{corrected}."
     return Line(subject=subject, word=Word(found.verdict), difference=found.difference, p_adjusted=found.p_adjusted,
                 sentence=f"{sentence} {more}".rstrip())
 
 
 def _difference(metric: Metric, found: Interval) -> str:
+    if found.value == found.low == found.high == 0:
+        return f"No difference in {metric.label}: every row is answered alike"
     said = gap(metric, found, signed=True)
     return said[:1].upper() + said[1:]
 
@@ -169,6 +171,8 @@ def _noise_line(metric: Metric, noise: Noise) -> Line:
             "not clear": "The difference is larger, but its interval reaches into it."}[noise.place]
     share = metric.unit is Unit.SHARE
     floor = f"{100 * noise.value:.1f} points" if share else f"{noise.value:.3f}"
+    if noise.value == 0:
+        return Line(subject="noise", word=None, sentence="Another seed changed nothing in these runs.")
     return Line(subject="noise", word=None, sentence=f"Two runs that differ in nothing but the seed lie up to {floor} "
                                                      f"apart. {said}")
 
