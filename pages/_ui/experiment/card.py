@@ -23,9 +23,9 @@ def panel(question: Question) -> None:
     card = question.card
     if card is None or not card.beside:
         return
-    st.subheader("Verdict", help="Better or worse is said only where the whole 95 % interval lies on one side of zero "
-                                 "and p, corrected for all comparisons of this card (Holm), is below 0.05: if nothing "
-                                 "differs, at most one experiment in twenty says that something does.")
+    st.header("Verdict", help="Better or worse is said only where the whole 95 % interval lies on one side of zero and "
+                              "p, corrected for all comparisons of this card (Holm), is below 0.05: if nothing "
+                              "differs, at most one experiment in twenty says that something does.")
     with st.container(border=True, key="experiment_verdict"):
         st.markdown(f"**{shell.escape(card.headline)}**")
         for beside in card.beside[:SHOWN]:
