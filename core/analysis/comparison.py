@@ -72,12 +72,15 @@ class Comparison:
 
 
 def build(runs: Sequence[Run], *, names: Mapping[str, str], results: Mapping[str, Result | None],
-          curves: Mapping[str, Curves]) -> Comparison:
-    """Put runs side by side, called by these names. Raises RecipeError for a job that trained nothing."""
+          curves: Mapping[str, Curves], confused: bool = True) -> Comparison:
+    """Put runs side by side, called by these names. Raises RecipeError for a job that trained nothing.
+
+    confused: with their confusion tables, for which the predictions of all of them are read.
+    """
     recipes = [recipe_of(run) for run in runs]
     confusions: dict[str, list[list[int]]] = {}
     classes_of: dict[str, tuple[str, ...]] = {}
-    for run in runs:
+    for run in runs if confused else ():
         if results.get(run.id) is not None and (found := confusion_of(Path(run.folder))) is not None:
             confusions[run.id], classes_of[run.id] = found
     rows = tuple(_row(run, names[run.id], recipe, results.get(run.id))

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from core import metrics
 from core.analysis import calibration, predictions
 from core.domain.dataset import Split
 from core.domain.run import Interval
 from core.metrics import Judged
 from core.metrics.expected_calibration_error import BINS, METRIC
+from core.metrics.intervals import bootstrap
 
 NORMAL = 1.959964
 """95 % of a normal distribution lie within so many standard deviations."""
@@ -76,7 +76,7 @@ def of_rows(judged: Judged) -> Reliability:
     bins = np.digitize(confidence, np.linspace(0, 1, BINS + 1)[1:-1], right=True)
     kept = [_bin(confidence[bins == number], right[bins == number]) for number in np.unique(bins)]
     return Reliability(rows=judged.n_rows, temperature=None, bins=tuple(kept),
-                       error=metrics.measure(judged)[METRIC.name])
+                       error=bootstrap(judged, [METRIC])[METRIC.name])
 
 
 def _bin(confidence: np.ndarray, right: np.ndarray) -> Bin:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from core.settings import Settings
 from core.store import Store
 from core.store.jobs import NewJob
 
+FEW = 8
+"""Runs that are asked for one by one."""
 WORKSPACE_CHARACTERS = 12
 """Shortest workspace id that is opened: the id is the key to the workspace, and a short one would be easy to guess."""
 
@@ -40,6 +42,12 @@ class Desk:
     def job(self, ws: str, id: str) -> Run:
         """One of them."""
         return self.store.jobs.get(ws, id)
+
+    def some(self, ws: str, ids: Iterable[str]) -> list[Run]:
+        """Those of these ids, each once, in this order; of many, the whole list is read in one go."""
+        wanted = list(dict.fromkeys(ids))
+        there = {run.id: run for run in self.jobs(ws)} if len(wanted) > FEW else {}
+        return [there.get(id) or self.job(ws, id) for id in wanted]
 
     def runs_folder(self, ws: str) -> Path:
         """Where folders of new runs are made."""

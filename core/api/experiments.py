@@ -263,12 +263,13 @@ class Experiments:
             recipe, facts=facts, device=self._models.device(), rows=rows, mean_length=dataset.mean_length, sides=1,
             in_run=True)
 
-    def compare(self, ws: str, ids: Sequence[str]) -> Comparison:
-        """Runs side by side, in this order."""
-        runs = [self._runs.get(ws, id) for id in dict.fromkeys(ids)]
-        return comparison.build(runs, names=names.short(runs),
-                                results={run.id: self._runs.result(ws, run.id, complete=True) for run in runs},
-                                curves={run.id: self._runs.curves(ws, run.id) for run in runs})
+    def compare(self, ws: str, ids: Sequence[str], *, rows_only: bool = False) -> Comparison:
+        """Runs side by side, in this order. rows_only: without curves and confusion tables, which are read from files
+        of each run: ask for those that are looked at."""
+        runs = self._desk.some(ws, ids)
+        return comparison.build(runs, names=names.short(runs), confused=not rows_only,
+                                results={run.id: self._runs.completed(run) for run in runs},
+                                curves={} if rows_only else {run.id: self._runs.curves(ws, run.id) for run in runs})
 
     def paired(self, ws: str, a: str, b: str, *, split: str = "test", metric: str | None = None,
                called: tuple[str, str] | None = None) -> PairedTest:
@@ -285,5 +286,5 @@ class Experiments:
 
     def seed_groups(self, ws: str, ids: Sequence[str]) -> tuple[SeedGroup, ...]:
         """Arms among these runs with several seeds, each as one measurement; empty when every arm has one seed."""
-        runs = [self._runs.get(ws, id) for id in ids]
+        runs = self._desk.some(ws, ids)
         return comparison.seed_groups(runs, results={run.id: self._runs.result_of(run) for run in runs})

@@ -21,7 +21,7 @@ from core.analysis import (
     token_rows,
     verdict,
 )
-from core.analysis.comparison import recipe_of
+from core.analysis.comparison import confusion_of, recipe_of
 from core.analysis.curves import Curves
 from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
@@ -90,8 +90,16 @@ class Runs:
         complete: also by metrics that the version which made the run did not know; seconds where predictions are many.
         """
         run = self.get(ws, id)
+        return self.completed(run) if complete else self.result_of(run)
+
+    def completed(self, run: Run) -> Result | None:
+        """The same with `complete`, of a run at hand."""
         result = self.result_of(run)
-        return predictions.complete(result, Path(run.folder)) if complete and result is not None else result
+        return predictions.complete(result, Path(run.folder)) if result is not None else None
+
+    def confusion(self, ws: str, id: str) -> tuple[list[list[int]], tuple[str, ...]] | None:
+        """Confusion table and class names of a run's test rows; None when it has no such predictions."""
+        return confusion_of(Path(self.get(ws, id).folder))
 
     def judged(self, ws: str, id: str, *, split: str = "test", other: str = "") -> JudgedRows | None:
         """The rows that a run was judged on, and how another run answered them; None when it kept no predictions.

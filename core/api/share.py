@@ -69,6 +69,10 @@ class Share:
             self.archive(ws, ids, Path(folder) / "archive.zip", rows=rows, features=features)
             return (Path(folder) / "archive.zip").read_bytes()
 
+    def ended(self, ws: str, ids: Sequence[str]) -> list[str]:
+        """Those that can go into an archive."""
+        return [run.id for run in self._desk.some(ws, ids) if run.status.final]
+
     def features_bytes(self, ws: str, ids: Sequence[str]) -> int:
         """About what an archive's features take; 0 where no run has any."""
         ready = [state for id in ids if (state := self._features.state(ws, id)).ready]
@@ -125,13 +129,13 @@ class Share:
     def bound(self, ws: str, ids: Sequence[str]) -> list[str]:
         """Names of the bundled datasets among those of these runs whose rows may not be handed on without conditions.
         """
-        refs = {run.recipe.dataset for id in ids if (run := self._runs.get(ws, id)).recipe is not None}
+        refs = {run.recipe.dataset for run in self._desk.some(ws, ids) if run.recipe is not None}
         found = [dataset for ref in sorted(refs) if (dataset := self._data.find(ws, ref)) is not None]
         return [dataset.name for dataset in found if catalogue.published(dataset.source) is not None
                 and not catalogue.may_hand_on(dataset.source)]
 
     def _material(self, ws: str, ids: Sequence[str], title: str) -> Material:
-        every = [self._runs.get(ws, id) for id in dict.fromkeys(ids)]
+        every = self._desk.some(ws, ids)
         measured = {run.id: (run, result) for run in every
                     if run.recipe is not None and (result := self._runs.result(ws, run.id, complete=True))}
         runs = results.best_first(measured)
@@ -169,7 +173,7 @@ class Share:
 
     def title(self, ws: str, ids: Sequence[str]) -> str:
         """What a file of these runs is called: by their experiments, or the one run's name."""
-        runs, titles = [self._runs.get(ws, id) for id in dict.fromkeys(ids)], self._titles(ws)
+        runs, titles = self._desk.some(ws, ids), self._titles(ws)
         named = list(dict.fromkeys(titles[run.experiment] for run in runs if run.experiment in titles))
         if len(runs) == 1:
             return " · ".join([*named, names.one(runs[0])])

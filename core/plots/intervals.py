@@ -19,6 +19,10 @@ MOST_IN_LEGEND = 8
 """With more runs a legend takes the room of the chart; the dots in a row beside it name the same markers."""
 
 
+CLOSE_ROW = 16
+"""Pixels a row where there are more."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """One run's metric with its 95 % interval."""
@@ -87,16 +91,17 @@ def dots(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
     order = _best_first(points, metric)[::-1]
     heading = metric.heading(split)
     x_title = f"{heading},{'<br>' if len(heading) > LONG_HEADING else ' '}with 95 % interval"
-    fig = figure(x_title=x_title, height=110 + 38 * max(2, len(order)),
-                 legend=False)
-    for row, point in enumerate(order):
-        look = point.look
-        label = measured(point.value, point.low, point.high)
-        fig.add_scatter(x=[point.low, point.high], y=[row, row], mode="lines", line={"color": look.colour, "width": 4},
-                        hoverinfo="skip", opacity=0.55)
-        fig.add_scatter(x=[point.value], y=[row], mode="markers", name=point.name,
-                        marker={"color": look.colour, "symbol": look.symbol, "size": 13},
-                        hovertemplate=f"{point.hover}<br>{label}<extra></extra>")
+    few = len(order) <= MOST_IN_LEGEND
+    fig = figure(x_title=x_title, height=110 + (38 if few else CLOSE_ROW) * max(2, len(order)), legend=False)
+    places = {id(point): row for row, point in enumerate(order)}
+    for part in [[point] for point in order] if few else _by_colour(order):
+        colour = part[0].look.colour
+        fig.add_scatter(x=_broken([(p.low, p.high) for p in part]), y=_broken([(places[id(p)],) * 2 for p in part]),
+                        mode="lines", line={"color": colour, "width": 4}, hoverinfo="skip", opacity=0.55)
+        fig.add_scatter(x=[p.value for p in part], y=[places[id(p)] for p in part], mode="markers", name=part[0].name,
+                        marker={"color": colour, "symbol": [p.look.symbol for p in part], "size": 13 if few else 9},
+                        text=[f"{p.hover}<br>{measured(p.value, p.low, p.high)}" for p in part],
+                        hovertemplate="%{text}<extra></extra>")
     fig.update_yaxes(tickvals=list(range(len(order))), ticktext=[axis_label(p.name) for p in order],
                      range=[-0.6, max(1, len(order)) - 0.4], showgrid=False)
     if order:
@@ -108,19 +113,33 @@ def dots(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
     return Chart(fig, title, f"{title}. {numbers}.")
 
 
+def _by_colour(points: Sequence[Point]) -> list[list[Point]]:
+    """Drawn together: each trace of its own costs as much as hundreds of points."""
+    found: dict[str, list[Point]] = {}
+    for point in points:
+        found.setdefault(point.look.colour, []).append(point)
+    return list(found.values())
+
+
+def _broken(pieces: Sequence[tuple[float, float]]) -> list[float | None]:
+    """Lines in one trace, with a gap between them."""
+    return [value for piece in pieces for value in (*piece, None)][:-1]
+
+
 def against_parameters(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
     """Metric against trained parameters (log); the title names the smallest run not clearly below the best."""
     fig = figure(x_title="Trained parameters (log scale)", y_title=metric.heading(split), height=400,
                  legend=len(points) <= MOST_IN_LEGEND)
-    for point in sorted(points, key=lambda p: p.parameters):
-        look = point.look
+    ordered = sorted(points, key=lambda p: p.parameters)
+    for part in [[point] for point in ordered] if len(points) <= MOST_IN_LEGEND else _by_colour(ordered):
+        colour = part[0].look.colour
         fig.add_scatter(
-            x=[max(1, point.parameters)], y=[point.value], mode="markers", name=plain(point.name),
-            marker={"color": look.colour, "symbol": look.symbol, "size": 13},
-            error_y={"type": "data", "symmetric": False, "array": [point.high - point.value],
-                     "arrayminus": [point.value - point.low], "color": look.colour, "thickness": 2, "width": 6},
-            hovertemplate=f"{point.hover}<br>{count(point.parameters)} trained parameters<br>"
-                          f"{measured(point.value, point.low, point.high)}<extra></extra>")
+            x=[max(1, p.parameters) for p in part], y=[p.value for p in part], mode="markers", name=plain(part[0].name),
+            marker={"color": colour, "symbol": [p.look.symbol for p in part], "size": 13},
+            error_y={"type": "data", "symmetric": False, "array": [p.high - p.value for p in part],
+                     "arrayminus": [p.value - p.low for p in part], "color": colour, "thickness": 2, "width": 6},
+            text=[f"{p.hover}<br>{count(p.parameters)} trained parameters<br>{measured(p.value, p.low, p.high)}"
+                  for p in part], hovertemplate="%{text}<extra></extra>")
     fig.update_xaxes(type="log", dtick=1, tickformat="~s")
     fig.update_yaxes(tickformat=".2f")
     title = _smallest(points, metric, split)

@@ -44,7 +44,7 @@ def popover(ws: str, ids: Sequence[str]) -> None:
 def _archive(ws: str, ids: Sequence[str], title: str, *, key: str, rows: bool) -> None:
     """For another Thaw, once all have ended."""
     share = shell.api().share
-    ended = [id for id in ids if shell.api().runs.get(ws, id).status.final]
+    ended = share.ended(ws, ids)
     taken = share.features_bytes(ws, ended)
     features = False
     if taken and taken <= LARGE_BYTES:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 def load(ws: str, ids: Sequence[str]) -> dict[str, tuple[Run, Result]]:
     """Run and result of each id, best first by the metric that decides, on test rows; runs without it last."""
-    api = shell.api()
-    found = {i: (api.runs.get(ws, i), result) for i in ids if (result := api.runs.result(ws, i, complete=True))}
+    api = shell.api().runs
+    every = {run.id: run for run in api.all(ws)}
+    found = {i: (every[i], result) for i in ids if i in every and (result := api.completed(every[i]))}
     return results.best_first(found)
 
 
@@ -101,13 +102,28 @@ def learned_and_forgot(ws: str, runs: Mapping[str, tuple[Run, Result]]) -> None:
 TRAINING_LOSS = "training loss"
 
 
-def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
+FEW = 8
+"""So many curves or tables can be told apart in one chart, and are read in no time."""
+
+
+def few(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str], *, key: str) -> dict[str, tuple[Run, Result]]:
+    """All of them, or those that a person chooses where they are many: the best ones at first."""
+    if len(runs) <= FEW:
+        return dict(runs)
+    picked = st.multiselect("Which of them", list(runs), default=list(runs)[:FEW], format_func=names.__getitem__,
+                            key=f"few_{key}_{len(runs)}", help=f"The first {FEW} by test score, unless you choose.")
+    return {id: runs[id] for id in picked}
+
+
+def learning(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
     """Learning curves on top of each other."""
     st.header("How fast")
-    if not any(found.steps or found.evals for found in comparison.curves.values()):
+    runs = few(runs, names, key="curves")
+    drawn = {id: shell.api().runs.curves(ws, id) for id in runs}
+    if not any(found.steps or found.evals for found in drawn.values()):
         st.caption("None of these runs has a curve: a probe is solved in one go; there are no steps to draw.")
         return
-    reported = {name for found in comparison.curves.values() for point in found.evals for name in point}
+    reported = {name for found in drawn.values() for point in found.evals for name in point}
     choices = {metric.on("validation"): metric for metric in METRICS if metric.name in reported}
     with st.container(horizontal=True):
         x = st.segmented_control(
@@ -116,7 +132,7 @@ def learning(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], nam
         options = [*choices, TRAINING_LOSS]
         what = st.segmented_control("Curve", options, default=options[0], key="curve_y", required=True) or options[0]
     metric = choices.get(what)
-    lines = results.lines(comparison.curves, runs, names, x=x, metric=metric)
+    lines = results.lines(drawn, runs, names, x=x, metric=metric)
     chart = curves.overlay(lines, x=x, metric=metric)
     if any(len(line.x) > 1 for line in lines):
         charts.show(chart, key="overlay")
@@ -167,13 +183,14 @@ def _right_or_wrong(test: RightOrWrong, a: str, b: str) -> None:
                  f"only the second {test.only_b}, both wrong {test.both_wrong}")
 
 
-def confusions(ws: str, comparison: Comparison, runs: Mapping[str, tuple[Run, Result]],
-               names: Mapping[str, str]) -> None:
+def confusions(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
     """Confusion matrices, two beside each other; a cell opens its rows. Nothing where no run sorts into classes."""
     if not any(run.recipe is None or run.recipe.task.labelled for run, _ in runs.values()):
         return
     st.header("Which errors", help=word("confusion matrix"))
-    ids = [i for i in runs if i in comparison.confusion]
+    runs = few(runs, names, key="confusions")
+    tables = {i: found for i in runs if (found := shell.api().runs.confusion(ws, i)) is not None}
+    ids = list(tables)
     if not ids:
         st.caption("No confusion matrix: none of these runs has predictions on test rows.")
         return
@@ -182,9 +199,9 @@ def confusions(ws: str, comparison: Comparison, runs: Mapping[str, tuple[Run, Re
     columns = st.columns(2)
     for place, i in enumerate(picked):
         with columns[place % 2]:
-            chart = confusion.matrix(comparison.confusion[i], comparison.classes_of[i], name=names[i])
-            charts.show(chart, key=f"confusion_{i}", pressed=judged.press(i))
-            judged.choose_cell(i, comparison.confusion[i], comparison.classes_of[i])
+            counts, classes = tables[i]
+            charts.show(confusion.matrix(counts, classes, name=names[i]), key=f"confusion_{i}", pressed=judged.press(i))
+            judged.choose_cell(i, counts, classes)
     for i in picked:
         judged.cell(ws, runs[i], names[i])
 

@@ -11,15 +11,20 @@ from core.planning import arms
 from core.plots import reliability
 from core.plots.numbers import measured
 from pages._ui import charts, shell
+from pages._ui.compare.parts import few
 from pages._ui.words import word
 
 
 def section(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
     """A curve a run; nothing where no run classifies test rows."""
-    found = {names[id]: curve for id in runs if (curve := shell.api().runs.reliability(ws, id)) is not None}
-    if not found:
+    if not any(run.recipe is None or run.recipe.task.labelled for run, _ in runs.values()):
         return
     st.header("Does confidence mean what it says?", help=word("calibration"))
+    runs = few(runs, names, key="reliability")
+    found = {names[id]: curve for id in runs if (curve := shell.api().runs.reliability(ws, id)) is not None}
+    if not found:
+        st.caption("None of these runs kept probabilities of test rows.")
+        return
     looks = arms.looks([run for run, _ in runs.values()])
     named = {names[id]: looks[id] for id in runs}
     charts.show(reliability.chart(found, named), key="reliability")

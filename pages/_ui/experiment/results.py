@@ -54,7 +54,7 @@ def draw(ws: str, members: Sequence[Run], ids: Sequence[str]) -> None:
         return
     runs, titles = parts.load(ws, ids), run_list.titles(ws)
     called = names.short([run for run, _ in runs.values()], titles)
-    comparison = shell.api().experiments.compare(ws, list(runs))
+    comparison = shell.api().experiments.compare(ws, list(runs), rows_only=True)
     has_result = shell.api().runs.has_result
     share.popover(ws, [*runs, *(run.id for run in members if run.id not in ids and not has_result(run))])
     parts.same_rows(runs, called)
@@ -64,8 +64,8 @@ def draw(ws: str, members: Sequence[Run], ids: Sequence[str]) -> None:
     parts.over_rows(ws, runs, metric)
     parts.learned_and_forgot(ws, runs)
     parts.paired(ws, runs, called, metric)
-    parts.learning(comparison, runs, called)
-    parts.confusions(ws, comparison, runs, called)
+    parts.learning(ws, runs, called)
+    parts.confusions(ws, runs, called)
     reliability.section(ws, runs, called)
     judged.section(ws, runs, called)
     parts.differences(comparison, runs, called)
