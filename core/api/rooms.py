@@ -127,10 +127,10 @@ class Rooms:
             return _pools[key]
         everybody = Experiment(design=asked.design, dataset=asked.dataset, arms=asked.arms, rates=asked.rates,
                                seeds=tuple(sorted({seed for _, _, seed in folders})))
-        found, document = read(designs.get(asked.design), everybody, folders)
+        reading = read(designs.get(asked.design), everybody, folders)
         while len(_pools) >= KEPT:
             _pools.pop(next(iter(_pools)))
-        _pools[key] = Pooled(measured=measured(lesson, found, document), runs=len(folders))
+        _pools[key] = Pooled(measured=measured(lesson, reading.found, reading.document), runs=len(folders))
         return _pools[key]
 
     def _place(self, room: Room, guest: Guest) -> Place:
