@@ -12,7 +12,7 @@ from core.analysis import damage, predictions
 from core.analysis.curves import Curves
 from core.analysis.predictions import Predictions
 from core.domain.freeze import describe
-from core.domain.recipe import Recipe, differences
+from core.domain.recipe import Recipe, differences, settings
 from core.domain.run import Interval, Labels, Result, Run, Status
 from core.errors import DataError, NotFoundError, RecipeError
 from core.metrics import Judged, Metric, Need
@@ -58,6 +58,8 @@ class Comparison:
     rows: tuple[ComparisonRow, ...]
     differences: dict[str, list[Any]]
     """Dotted recipe field -> its value in each run, only where they differ."""
+    settings: dict[str, list[Any]]
+    """The same of every field."""
     confusion: dict[str, list[list[int]]]
     """Run id -> rows of each (label, prediction) pair on the test set; line = label."""
     classes: tuple[str, ...]
@@ -85,7 +87,8 @@ def build(runs: Sequence[Run], *, names: Mapping[str, str], results: Mapping[str
             confusions[run.id], classes_of[run.id] = found
     rows = tuple(_row(run, names[run.id], recipe, results.get(run.id))
                  for run, recipe in zip(runs, recipes, strict=True))
-    return Comparison(rows=rows, differences=differences(recipes) if len(recipes) > 1 else {}, confusion=confusions,
+    return Comparison(rows=rows, differences=differences(recipes) if len(recipes) > 1 else {},
+                      settings=settings(recipes), confusion=confusions,
                       classes_of=classes_of, classes=next(iter(classes_of.values()), ()), curves=dict(curves))
 
 

@@ -81,9 +81,11 @@ class Card:
 
 
 def of(*, metric: Metric, labels: Mapping[str, str], rows: Mapping[str, Rows],
-       results: Mapping[str, Mapping[int, Result]], test: Sequence[Compared], shift: Sequence[Compared]) -> Card:
+       results: Mapping[str, Mapping[int, Result]], test: Sequence[Compared], shift: Sequence[Compared],
+       shift_made: str = "") -> Card:
     """The card. labels, rows and results: by name of the arm; results by seed. test, shift: the comparisons on the rows
-    of these splits, each corrected together."""
+    of these splits, each corrected together. shift_made: what the shift set is called where it was made from the test
+    rows."""
     on_shift = {(each.a, each.b): each for each in shift}
     pairs = [(each.a, each.b) for each in test]
     forgot = _forgotten(pairs, labels, results)
@@ -93,7 +95,7 @@ def of(*, metric: Metric, labels: Mapping[str, str], rows: Mapping[str, Rows],
         noise = noise_of(metric, each.difference, [_values(metric, rows, arm) for arm in pair])
         lines = [_line("target", metric, "test", each, len(test))]
         if pair in on_shift:
-            lines.append(_line("shift", metric, "shift", on_shift[pair], len(shift)))
+            lines.append(_line("shift", metric, "shift", on_shift[pair], len(shift), made=shift_made))
         if pair in forgot:
             lines.append(forgot[pair])
         lines += [_cost(*(list(results.get(arm, {}).values()) for arm in pair)), _noise_line(metric, noise)]
@@ -119,11 +121,11 @@ def _headline(found: Sequence[Beside]) -> str:
 # -- better, worse, cannot tell ----------------------------------------------------------------------------------------
 
 
-def _line(subject: str, metric: Metric, split: str, found: Compared, tests: int) -> Line:
+def _line(subject: str, metric: Metric, split: str, found: Compared, tests: int, *, made: str = "") -> Line:
     """The difference on the rows of a split."""
     corrected = f", corrected for {tests} comparisons" if tests > 1 else ""
     more = would_tell(found.more_seeds, found.more_rows, rows=f"{split} rows")
-    sentence = f"{_difference(metric, found.difference)}, on {split} rows; p {p_value(found.p_adjusted)}{corrected}."
+    sentence = f"{_difference(metric, found.difference)}, on {split} rows{f" ({made})" if made else ""}; p {p_value(found.p_adjusted)}{corrected}."
     return Line(subject=subject, word=Word(found.verdict), difference=found.difference, p_adjusted=found.p_adjusted,
                 sentence=f"{sentence} {more}".rstrip())
 

@@ -126,7 +126,8 @@ def read(design: Design, experiment: Experiment, folders: Folders) -> Reading:
                   shift_made=made)
     answer = design.answer(found)
     card = experiment_card.of(metric=metric, rows=rows, results=measured, test=found.compared,
-                              shift=found.compared_on("shift"), labels={arm.name: arm.label for arm in experiment.arms})
+                              shift=found.compared_on("shift"), shift_made=made,
+                              labels={arm.name: arm.label for arm in experiment.arms})
     report["comparisons"] = [{**codec.to_json(each), "metric": metric.name} for each in found.compared]
     return Reading(design=design, found=found, answer=answer, card=card,
                    document=report | {"card": codec.to_json(card), "answer": codec.to_json(answer)})

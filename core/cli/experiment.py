@@ -144,19 +144,12 @@ def _print(report: Mapping[str, Any], out: Path) -> None:
             *(f"{arm['cost'][name]:.0f} s" if arm["cost"][name] is not None else "-"
               for name in ("cold_s", "marginal_s"))) for arm in report["arms"]]
         print(output.table(("arm", "seeds", metric.on("test"), metric.on("shift"), "time alone", "time added"), shown))
-<<<<<<< HEAD
         if report.get("shift_made"):
             print(f"The shift set is {report['shift_made']}: the test rows, changed, and no second domain.")
-    for each in report["comparisons"]:
-        difference = each["difference"]
-        print(f"{each['a']} − {each['b']}: {difference['value']:+.4f} ({difference['low']:+.4f} to "
-              f"{difference['high']:+.4f}), {each['verdict']} (p = {each['p_adjusted']:.3f} after correction)")
-=======
     for beside in (report["card"] or {}).get("beside", ()):
         print(f"{beside['title']}: {beside['word']}")
         for line in beside["lines"]:
             judged = f" ({line['word']})" if line["word"] and line["subject"] != "target" else ""
             print(f"  {TITLES[line['subject']]}{judged}: {line['sentence']}")
->>>>>>> 7cc619e (An experiment has a verdict card: each comparison of its design with size, cost, shift, forgetting and what seeds alone change; its runs are read again only when something on disk has changed)
     print(report["answer"]["sentence"])
     print(f"Runs and {FILE} are in {out}")

@@ -171,10 +171,14 @@ def steps_an_epoch(n_rows: int, batch_size: int, accumulation: int = 1) -> int:
 
 def differences(recipes: list[Recipe]) -> dict[str, list[Any]]:
     """Fields in which the recipes differ: dotted field name -> one value a recipe, in order."""
+    return {name: values for name, values in settings(recipes).items() if any(v != values[0] for v in values)}
+
+
+def settings(recipes: list[Recipe]) -> dict[str, list[Any]]:
+    """Every field: dotted name -> one value a recipe, in order."""
     flat = [_flatten(codec.to_json(r)) for r in recipes]
     names = list(dict.fromkeys(name for f in flat for name in f))
-    rows = {name: [f.get(name) for f in flat] for name in names}
-    return {name: values for name, values in rows.items() if any(v != values[0] for v in values)}
+    return {name: [f.get(name) for f in flat] for name in names}
 
 
 def _flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:

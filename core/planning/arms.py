@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core.domain.recipe import Recipe
 from core.domain.run import Run
@@ -36,6 +36,12 @@ def looks(runs: Sequence[Run]) -> dict[str, Arm]:
         dash = sorted(seeds).index(recipe.seed) if len(seeds) > 1 else None
         found[id] = palette.arm(index(recipe), marker=marker, dash=dash)
     return {run.id: found.get(run.id) or palette.arm(0) for run in runs}
+
+
+def coloured(kinds: Mapping[str, str]) -> dict[str, Arm]:
+    """Run id -> a look for its kind: the same for all of one kind, in the order in which kinds turn up."""
+    places = {kind: place for place, kind in enumerate(dict.fromkeys(kinds.values()))}
+    return {id: palette.arm(places[kind]) for id, kind in kinds.items()}
 
 
 def _but_seed(recipe: Recipe) -> str:

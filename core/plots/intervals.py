@@ -101,6 +101,7 @@ def dots(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
         fig.add_scatter(x=[p.value for p in part], y=[places[id(p)] for p in part], mode="markers", name=part[0].name,
                         marker={"color": colour, "symbol": [p.look.symbol for p in part], "size": 13 if few else 9},
                         text=[f"{p.hover}<br>{measured(p.value, p.low, p.high)}" for p in part],
+                        customdata=[[p.low, p.high] for p in part], meta={"columns": ["low", "high"]},
                         hovertemplate="%{text}<extra></extra>")
     fig.update_yaxes(tickvals=list(range(len(order))), ticktext=[axis_label(p.name) for p in order],
                      range=[-0.6, max(1, len(order)) - 0.4], showgrid=False)

@@ -121,7 +121,8 @@ def slanted(names: Sequence[str], *, most: int = 140, at_most: int | None = None
                    min(most, 22 + round(longest * CHARACTER_PX * math.sin(math.radians(-SLANT)))))
 
 
-def config() -> dict[str, Any]:
-    """The plotly configuration that pages pass along: no logo, and only the buttons that people use."""
-    return {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d",
-                                                             "zoomOut2d"]}
+def config(form: str = "png") -> dict[str, Any]:
+    """The plotly configuration that pages pass along: no logo, and only the buttons that people use. form: of the
+    camera's picture, `png` or `svg`."""
+    return {"displaylogo": False, "toImageButtonOptions": {"format": form, "scale": 1 if form == "svg" else 2},
+            "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"]}

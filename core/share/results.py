@@ -19,6 +19,7 @@ from core.plots.budgets import BudgetPoint
 from core.plots.curves import Line, RunCurves
 from core.plots.intervals import Point
 from core.plots.numbers import measured
+from core.plots.palette import Arm
 
 Runs = Mapping[str, tuple[Run, Result]]
 """Run id -> run and what it measured."""
@@ -43,9 +44,10 @@ def best_first(runs: Runs) -> dict[str, tuple[Run, Result]]:
     return dict(sorted(runs.items(), key=lambda item: merit(item[1][1]), reverse=True))
 
 
-def points(runs: Runs, called: Mapping[str, str], split: str, metric: Metric) -> list[Point]:
-    """One point a run that has this metric."""
-    looks = arms.looks([run for run, _ in runs.values()])
+def points(runs: Runs, called: Mapping[str, str], split: str, metric: Metric,
+           of: Mapping[str, Arm] | None = None) -> list[Point]:
+    """One point a run that has this metric. of: run id -> its look, where that is not by method."""
+    looks = {**arms.looks([run for run, _ in runs.values()]), **(of or {})}
     return [Point(name=called[i], whole=names.whole(run), value=v.value, low=v.low, high=v.high,
                   index=arms.index(run.recipe), own_look=looks[i], parameters=result.trainable_params)
             for i, (run, result) in runs.items() if (v := result.metrics.get(split, {}).get(metric.name))]

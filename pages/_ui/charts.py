@@ -7,7 +7,10 @@ from typing import Any
 
 import streamlit as st
 
+from core.plots import drawn_numbers
 from core.plots.theme import Chart, config
+from core.share.document import Document
+from core.spreadsheets import records_to_csv
 from pages._ui import guard
 from pages._ui.shell import escape
 
@@ -18,17 +21,44 @@ def show(chart: Chart, *, key: str, help: str | None = None,
 
     pressed: called with the point that a visitor presses, before the page is drawn again.
     """
-    st.markdown(f"**{escape(chart.title)}**", help=help)
+    with st.container(horizontal=True, vertical_alignment="top", gap="small"):
+        st.markdown(f"**{escape(chart.title)}**", help=help, width="stretch")
+        form = _save(chart, key)
     if pressed is None:
-        st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config())
+        st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config(form))
         return
 
     def chosen() -> None:
         if points := st.session_state[key]["selection"]["points"]:
             pressed(points[0])
 
-    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config(), on_select=guard.callback(chosen),
+    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config(form), on_select=guard.callback(chosen),
                     selection_mode="points")
+
+
+def _save(chart: Chart, key: str) -> str:
+    """The chart as a file of its own and its numbers; returns the form in which the camera above it takes a picture."""
+    with st.popover("Save", icon=":material/save_alt:", type="tertiary", key=f"{key}_save"):
+        form = st.segmented_control("The camera in the chart saves", ["PNG", "SVG"], default="PNG", required=True,
+                                    key=f"{key}_form") or "PNG"
+        st.download_button("HTML file", data=guard.made(lambda: file(chart)), file_name=f"{key}.html", mime="text/html",
+                           icon=":material/html:", on_click="ignore", key=f"{key}_html",
+                           help="The chart by itself, to be looked at without this server or a network.")
+        st.download_button("Numbers as CSV", data=guard.made(lambda: numbers(chart)), file_name=f"{key}.csv",
+                           mime="text/csv", icon=":material/table:", on_click="ignore", key=f"{key}_csv")
+    return str(form).lower()
+
+
+def file(chart: Chart) -> bytes:
+    """The chart as one HTML file that needs no network."""
+    document = Document(chart.title)
+    document.chart(chart)
+    return document.bytes()
+
+
+def numbers(chart: Chart) -> bytes:
+    """What it draws, a line a point."""
+    return records_to_csv(drawn_numbers.records(chart.figure)).encode()
 
 
 @st.cache_resource(max_entries=100, show_spinner=False)

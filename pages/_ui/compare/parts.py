@@ -12,6 +12,7 @@ from core.domain.side import Side
 from core.metrics import METRICS, Metric
 from core.metrics.paired import RightOrWrong
 from core.plots import budgets, confusion, curves, intervals, learn_forget
+from core.plots.palette import Arm
 from core.share import results
 from core.spreadsheets import inert
 from pages._ui import charts, leaks, shell
@@ -41,7 +42,8 @@ def same_rows(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) 
                    f"Comparable among themselves: {groups}.", icon=":material/warning:")
 
 
-def quality(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> Metric | None:
+def quality(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str],
+            looks: Mapping[str, Arm] | None = None) -> Metric | None:
     """How good each run is, and what that costs in trained parameters. Returns the metric chosen."""
     st.header("How good", help=word("interval"))
     splits = list(dict.fromkeys(s for _, r in runs.values() for s in r.metrics))
@@ -66,7 +68,7 @@ def quality(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) ->
     if made:
         st.caption(f":material/science: The shift set is {'; '.join(sorted(made))}: the test rows, changed by a rule, "
                    "and no second domain.")
-    found = results.points(runs, names, split, metric)
+    found = results.points(runs, names, split, metric, looks)
     if len(found) < 2:  # one dot is no chart
         st.markdown(f"**{shell.escape(intervals.finding(found, metric, split))}**")
         return metric
@@ -207,16 +209,19 @@ def confusions(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[s
 
 
 def differences(comparison: Comparison, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str]) -> None:
-    """Only the recipe fields in which the runs differ."""
+    """The recipes beside each other: only the fields in which they differ, or all."""
     st.header("What differs between the recipes", help=word("recipe"))
-    if not comparison.differences:
+    only = st.toggle("Differences only", value=True, key="differences_only")
+    if only and not comparison.differences:
         same = "Nothing: the recipes are the same."
         st.caption(same if len(runs) > 1 else "Choose a second run to see what differs.")
         return
     ids = list(comparison.ids)
+    fields = comparison.differences if only else comparison.settings
     rows = [{"Setting": results.setting(field)} |
             {names[i]: results.setting_text(v) for i, v in zip(ids, values, strict=True)}
-            for field, values in comparison.differences.items()]
+            for field, values in fields.items()]
     st.dataframe(inert(rows), hide_index=True, key="differences",
                  column_config={"Setting": st.column_config.TextColumn(pinned=True)},
-                 alt="Settings in which the recipes differ: " + ", ".join(r["Setting"] for r in rows))
+                 alt=("Settings in which the recipes differ: " if only else "All settings: ")
+                 + ", ".join(r["Setting"] for r in rows))

@@ -14,6 +14,7 @@ from core.planning import names as names_of
 from core.share import results
 from core.spreadsheets import inert, records_to_csv
 from pages._ui import guard, leaks, shell
+from pages._ui.compare.narrow import Looks
 from pages._ui.words import word
 
 MEMORY = word("memory")
@@ -23,7 +24,7 @@ CSV_FIELDS = ("trainable_params", "total_params", "seconds", "marginal_seconds",
 
 
 def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str],
-          without: Mapping[str, str] | None = None) -> None:
+          without: Mapping[str, str] | None = None, *, looks: Looks | None = None) -> None:
     """All numbers, sortable, and as a CSV file with full digits.
 
     without: names of runs that ended without a result -> how, in words.
@@ -31,6 +32,10 @@ def table(runs: Mapping[str, tuple[Run, Result]], names: Mapping[str, str],
     without = without or {}
     scores = results.scores([result for _, result in runs.values()])
     rows = [results.row(names[i], run, result, scores) for i, (run, result) in runs.items()]
+    if looks is not None and looks.group:  # best first within a group, groups by their best
+        told = [looks.groups.get(i, "") for i in runs]
+        order = sorted(range(len(rows)), key=lambda place: told.index(told[place]))
+        rows = [{"Run": rows[place]["Run"], looks.group: told[place]} | rows[place] for place in order]
     rows += [{"Run": name, "State": how, **{metric.heading(split): "–" for split, metric in scores}}
              for name, how in without.items()]
     if all(row["State"] == Status.DONE.value for row in rows):

@@ -9,7 +9,7 @@ import streamlit as st
 from core.domain.run import JobKind, Run
 from core.planning import names
 from pages._ui import share, shell
-from pages._ui.compare import judged, parts, reliability, table
+from pages._ui.compare import judged, narrow, parts, reliability, table, tradeoff
 from pages._ui.runs import run_list, tally
 
 ANCHOR = "results"
@@ -54,13 +54,18 @@ def draw(ws: str, members: Sequence[Run], ids: Sequence[str]) -> None:
         return
     runs, titles = parts.load(ws, ids), run_list.titles(ws)
     called = names.short([run for run, _ in runs.values()], titles)
+    share_ids = [*runs, *(run.id for run in members if run.id not in ids and not shell.api().runs.has_result(run))]
+    share.popover(ws, share_ids)
+    runs, looks = narrow.choose(runs, called)
+    if not runs:
+        st.caption("No run passes the filter.")
+        return
     comparison = shell.api().experiments.compare(ws, list(runs), rows_only=True)
-    has_result = shell.api().runs.has_result
-    share.popover(ws, [*runs, *(run.id for run in members if run.id not in ids and not has_result(run))])
     parts.same_rows(runs, called)
-    table.table(runs, called, _without(members, ids, titles))
+    table.table(runs, called, _without(members, ids, titles), looks=looks)
     table.seeds(ws, runs)
-    metric = parts.quality(runs, called)
+    metric = parts.quality(runs, called, looks.of)
+    tradeoff.section(ws, runs, looks)
     parts.over_rows(ws, runs, metric)
     parts.learned_and_forgot(ws, runs)
     parts.paired(ws, runs, called, metric)
