@@ -36,7 +36,8 @@ def matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *, name: str
     shares = np.divide(part, rows[:, None], out=np.zeros_like(part), where=rows[:, None] > 0)
     fig = figure(x_title="Predicted class", y_title="True class", height=height, legend=False)
     fig.add_heatmap(
-        z=shares, x=list(range(len(shown))), y=list(range(len(shown))), zmin=0, zmax=1, customdata=part, xgap=1, ygap=1,
+        z=shares, x=list(range(len(shown))), y=list(range(len(shown))), zmin=0, zmax=1, customdata=part,
+        meta={"columns": ["rows"]}, xgap=1, ygap=1,
         colorscale=[list(stop) for stop in palette.SEQUENTIAL], showscale=False,
         hovertemplate="%{customdata:.0f} rows (%{z:.0%} of their class)<extra></extra>")
     if len(shown) <= MOST_NUMBERS:

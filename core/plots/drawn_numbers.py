@@ -15,7 +15,7 @@ def records(figure: go.Figure) -> list[dict[str, Any]]:
     layout = figure.layout.to_plotly_json()
     found: list[dict[str, Any]] = []
     for trace in figure.to_dict()["data"]:
-        if trace.get("hoverinfo") == "skip":
+        if trace.get("hoverinfo") == "skip" or (trace.get("marker") or {}).get("opacity") == 0:
             continue
         found += _cells(trace, layout) if trace.get("z") is not None and trace["type"] == "heatmap" else _points(
             trace, layout)
@@ -47,8 +47,11 @@ def _cells(trace: Mapping[str, Any], layout: Mapping[str, Any]) -> list[dict[str
     z = [_listed(line) for line in _listed(trace["z"])]
     x, y = _listed(trace.get("x")), _listed(trace.get("y"))
     (x_name, x_words), (y_name, y_words) = (_axis(trace, layout, side) for side in ("x", "y"))
+    more = [_listed(line) for line in _listed(trace.get("customdata"))]
+    named = ((trace.get("meta") or {}).get("columns") or ("",))[0]
     return [{y_name: y_words.get(y[row], y[row]) if row < len(y) else row,
              x_name: x_words.get(x[col], x[col]) if col < len(x) else col, "value": value}
+            | ({named: more[row][col]} if named else {})
             for row, line in enumerate(z) for col, value in enumerate(line)]
 
 

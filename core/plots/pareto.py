@@ -58,7 +58,7 @@ def chart(points: Sequence[Point], x: Axis, y: Axis) -> Chart:
     """Every arm with its intervals along both axes; those on the frontier are filled and ringed, the others hollow."""
     ahead = frontier(points, x, y)
     fig = figure(x_title=_titled(x), y_title=_titled(y), height=430, legend=True)
-    _line(fig, ahead)
+    _line(fig, ahead, x, y)
     kinds: dict[tuple[str, str], list[Point]] = {}
     for point in points:
         kinds.setdefault((point.kind or point.name, point.look.colour), []).append(point)
@@ -76,7 +76,7 @@ def chart(points: Sequence[Point], x: Axis, y: Axis) -> Chart:
             text=[f"{plain(p.name)}<br>{plain(p.said)}{'<br>on the frontier' if is_on else ''}"
                   for p, is_on in zip(own, on, strict=True)], hovertemplate="%{text}<extra></extra>")
     for axis, update in ((x, fig.update_xaxes), (y, fig.update_yaxes)):
-        update(type="log", dtick=1, tickformat="~s") if axis.log else update(tickformat=".3~g")
+        update(type="log", tickformat="~s") if axis.log else update(tickformat=".3~g")
     title = finding(points, ahead, x, y)
     numbers = "; ".join(f"{p.name}: {p.said}{', on the frontier' if p in ahead else ''}" for p in points)
     return Chart(fig, title, f"{title}. {numbers}.")
@@ -105,10 +105,15 @@ def _titled(axis: Axis) -> str:
     return f"{axis.label} ({'more' if axis.sign > 0 else 'less'} is better{', log scale' if axis.log else ''})"
 
 
-def _line(fig: object, ahead: Sequence[Point]) -> None:
-    """Through the frontier, from left to right."""
-    if len(ahead) > 1:
-        ordered = sorted(ahead, key=lambda point: point.x.value)
+def _line(fig: object, ahead: Sequence[Point], x: Axis, y: Axis) -> None:
+    """Through those of the frontier whose values alone nothing beats, from left to right."""
+    def beats(one: Point, other: Point) -> bool:
+        gains = [axis.sign * (a.value - b.value) for a, b, axis in ((one.x, other.x, x), (one.y, other.y, y))]
+        return min(gains) >= 0 and max(gains) > 0
+
+    ordered = sorted((point for point in ahead if not any(beats(other, point) for other in ahead)),
+                     key=lambda point: point.x.value)
+    if len(ordered) > 1:
         fig.add_scatter(  # type: ignore[attr-defined]
             x=[point.x.value for point in ordered], y=[point.y.value for point in ordered], mode="lines",
             name="frontier", hoverinfo="skip", opacity=0.7,

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from core.errors import FailureKind
 from core.models.methods import REGISTRY
 from core.store import Store
 from tests.conftest import WORKSPACE
-from tests.ui.conftest import shown
+from tests.ui.conftest import put_results, shown
 
 
 @pytest.fixture
@@ -264,3 +265,31 @@ def test_recipes_of_a_deleted_dataset_are_refused_in_words(app, api, ended, data
     at = app("experiment", experiment=id)
     at.button(key="duplicate").click().run()
     assert not at.exception and at.error and json.dumps(at.error[0].value)
+
+
+def test_runs_are_searched_filtered_coloured_and_grouped_and_two_measures_held_against_each_other(
+        app, ended, id, settings, dataset, api):
+    recipe = replace(api.runs.get(WORKSPACE, ended.done[0]).recipe, learning_rate=3e-4)
+    [third] = api.experiments.submit(WORKSPACE, [recipe], name="Third")
+    claim = Store(settings).queue.claim(supervisor="test", host="test", slots=1)
+    put_results(Path(claim.run.folder), dataset, wrong=12)
+    Store(settings).queue.finish(third, fence=claim.fence, status=Status.DONE)
+    at = app("compare", runs=",".join([*ended.done, third]))
+    assert not at.exception and "No arm is beaten on test accuracy and seconds alone together" in shown(at)
+    at.selectbox(key="pareto_x_test.accuracy").set_value("trainable_params").run()
+    assert not at.exception and "Not beaten on test accuracy and trained parameters together" in shown(at)
+    charts = len(at.get("plotly_chart"))
+    at.selectbox(key="narrow_colour").set_value("seconds").run()
+    at.selectbox(key="narrow_group").set_value("learning_rate").run()
+    assert not at.exception and len(at.get("plotly_chart")) == charts
+    assert any("Learning rate" in frame.value.columns for frame in at.dataframe)
+    at.toggle(key="differences_only").set_value(False).run()
+    assert any("Weight decay" in list(frame.value.get("Setting", ())) for frame in at.dataframe)
+    at.selectbox(key="narrow_by").set_value("method").run()
+    at.multiselect(key="narrow_values_method").set_value(["lora"]).run()
+    assert not at.exception and "1 of 3 runs are shown" in shown(at)
+    at.selectbox(key="narrow_by").set_value("test.accuracy").run()
+    at.slider[0].set_value((0.9, 1.0)).run()
+    assert not at.exception and "2 of 3 runs are shown" in shown(at)
+    at.text_input(key="narrow_search").set_value("nothing like it").run()
+    assert not at.exception and "No run passes the filter." in shown(at)

@@ -31,8 +31,8 @@ def test_every_run_and_its_interval_are_in_it(count: int) -> None:
 
 def test_a_curve_is_a_line_a_point_and_a_matrix_a_line_a_cell() -> None:
     lines = [curves.Line(name="a", x=[1, 2], y=[0.5, 0.7], index=0)]
-    assert [(row["series"], row["Steps"], row["Training loss"])
+    assert [(row["series"], row["Training steps"], row["Training loss"])
             for row in drawn_numbers.records(curves.overlay(lines).figure)] == [("a", 1, 0.5), ("a", 2, 0.7)]
     cells = drawn_numbers.records(confusion.matrix([[3, 1], [0, 4]], ("cat", "dog"), name="run").figure)
-    assert sorted(row["value"] for row in cells) == [0, 1, 3, 4]
+    assert sorted((row["rows"], row["value"]) for row in cells) == [(0, 0), (1, 0.25), (3, 0.75), (4, 1)]
     assert all("cat" in row.values() or "dog" in row.values() for row in cells)

@@ -48,6 +48,9 @@ def test_the_chart_names_and_marks_the_frontier() -> None:
     assert by_name["QLoRA"].marker.symbol[0].endswith("-open") and not by_name["Full"].marker.symbol[0].endswith("open")
     assert list(by_name["frontier"].x) == [1, 10] and chart.figure.layout.xaxis.type == "log"
     assert "LoRA" in chart.alt and "on the frontier" in chart.alt
+    near = pareto.chart([point("a", 1, 0.9), point("b", 2, 0.895), point("c", 3, 0.95)], COST, SCORE)
+    line = next(trace for trace in near.figure.data if trace.name == "frontier")
+    assert list(line.x) == [1, 3], "b is not beaten for sure, and no step of the way"
     tied = pareto.chart([point("a", 1, 0.9), point("b", 2, 0.9)], COST, SCORE)
     assert tied.title.startswith("No arm is beaten")
     assert pareto.chart([], COST, SCORE).title.startswith("No run has both")
