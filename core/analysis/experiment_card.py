@@ -125,7 +125,8 @@ def _line(subject: str, metric: Metric, split: str, found: Compared, tests: int,
     """The difference on the rows of a split."""
     corrected = f", corrected for {tests} comparisons" if tests > 1 else ""
     more = would_tell(found.more_seeds, found.more_rows, rows=f"{split} rows")
-    sentence = f"{_difference(metric, found.difference)}, on {split} rows{f" ({made})" if made else ""}; p {p_value(found.p_adjusted)}{corrected}."
+    said = f"{split} rows ({made})" if made else f"{split} rows"
+    sentence = f"{_difference(metric, found.difference)}, on {said}; p {p_value(found.p_adjusted)}{corrected}."
     return Line(subject=subject, word=Word(found.verdict), difference=found.difference, p_adjusted=found.p_adjusted,
                 sentence=f"{sentence} {more}".rstrip())
 
