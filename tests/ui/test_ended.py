@@ -160,6 +160,17 @@ def test_runs_on_different_rows_are_not_compared_in_silence(app, ended, settings
     assert "different datasets" in at.error[0].value
 
 
+def test_a_made_shift_set_is_called_so_where_runs_are_compared(app, ended, settings):
+    assert "The shift set is" not in shown(app("compare"))
+    for id in ended.done:
+        path = Path(Thaw(settings).runs.get(WORKSPACE, id).folder) / "result.json"
+        result = json.loads(path.read_text())
+        result["metrics"]["shift"] = result["metrics"]["test"]
+        files.write_json(path, result | {"shift_made": "made: typos, severity 3"})
+    at = app("compare")
+    assert not at.exception and "The shift set is made: typos, severity 3: the test rows, changed" in shown(at)
+
+
 def test_runs_of_the_link_are_the_ones_compared(app, ended):
     at = app("compare", runs=ended.done[1])
     assert at.multiselect[0].value == [ended.done[1]]

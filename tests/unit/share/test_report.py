@@ -173,6 +173,18 @@ def test_a_folder_of_this_machine_is_not_named(settings: Settings) -> None:
     assert str(settings.home).encode() not in data
 
 
+def test_a_shift_set_that_was_made_is_called_so(settings: Settings) -> None:
+    ended, thaw = put_runs(settings, write_dataset(settings, n_rows=90)), Thaw(settings)
+    assert "The shift set is" not in Page(thaw.share.report(WORKSPACE, ended.done)).text
+    for id in ended.done:
+        path = Path(thaw.runs.get(WORKSPACE, id).folder) / "result.json"
+        result = json.loads(path.read_text())
+        result["metrics"]["shift"] = result["metrics"]["test"]
+        path.write_text(json.dumps(result | {"shift_made": "made: typos, severity 3"}))
+    text = Page(thaw.share.report(WORKSPACE, ended.done)).text
+    assert text.count("The shift set is made: typos, severity 3: the test rows, changed by a rule") == 1
+
+
 def test_without_a_result_there_is_nothing_to_share(settings: Settings) -> None:
     ended = put_runs(settings, write_dataset(settings, n_rows=90))
     with pytest.raises(DataError, match="nothing to share"):
