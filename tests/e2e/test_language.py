@@ -97,9 +97,9 @@ def two_runs_side_by_side(page: Page) -> None:
     """The results of the experiment: how good, what was forgotten, whether one is better, and which costs more."""
     for heading in ("Results", "How good", "What it cost elsewhere", "Is one really better?", "Which rows"):
         expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=SLOW)
-    text = honest(page)
+    expect(page.get_by_text(re.compile(r"hese 12 rows.+95 % interval"))).to_be_visible(timeout=SLOW)
+    text = honest(settled(page))
     assert "untouched model" in text and re.search(r"learned|forgot", text)
-    assert re.search(r"hese 12 rows.+95 % interval", text), "the paired comparison"
     assert re.search(r"from single runs only a factor of 1\.5 in time", text), "what they cost beside each other"
     assert "talk, talker" in text, "the experiment, by the names of dataset and model"
 
