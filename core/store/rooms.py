@@ -108,13 +108,13 @@ class Rooms:
         return next(guest for guest in self.guests(room.code) if guest.workspace == workspace)
 
     def leave(self, workspace: str, code: str) -> None:
-        """The number is not given to anybody else."""
-        self._db.execute("UPDATE guests SET workspace = '-' || number WHERE room = ? AND workspace = ?",
+        """The number is not given to anybody else. What stands for the workspace then is none's id: none has a dot."""
+        self._db.execute("UPDATE guests SET workspace = '.' || number WHERE room = ? AND workspace = ?",
                          (plain(code), workspace))
 
     def guests(self, code: str) -> list[Guest]:
         """Everybody in a room, in the order in which they joined."""
-        rows = self._db.rows("SELECT * FROM guests WHERE room = ? AND workspace NOT LIKE '-%' ORDER BY number",
+        rows = self._db.rows("SELECT * FROM guests WHERE room = ? AND workspace NOT LIKE '.%' ORDER BY number",
                              (plain(code),))
         return [Guest(**dict(row)) for row in rows]
 

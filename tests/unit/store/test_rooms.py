@@ -42,14 +42,14 @@ def test_everybody_has_a_number_of_their_own_also_when_all_join_at_once(settings
 
 def test_who_leaves_is_gone_and_nobody_gets_the_number(rooms: Rooms) -> None:
     room = rooms.open("teacher", "transfer", seconds=60)
-    rooms.join("a", room.code, "A")
-    rooms.join("b", room.code, "B")
-    rooms.leave("b", room.code)
-    assert rooms.of_guest("b", "transfer") is None
+    rooms.join("-a", room.code, "A")  # ids are random letters, digits, dashes and underscores
+    rooms.join("_b", room.code, "B")
+    rooms.leave("_b", room.code)
+    assert rooms.of_guest("_b", "transfer") is None
     assert rooms.join("c", room.code, "C").number == 3
     assert [guest.name for guest in rooms.guests(room.code)] == ["A", "C"]
     rooms.leave("c", room.code)
-    rooms.leave("a", room.code)
+    rooms.leave("-a", room.code)
     assert rooms.guests(room.code) == []
 
 
