@@ -17,15 +17,17 @@ target rows, or no rows at all."""
 
 
 def probe_sample(labels: np.ndarray, splits: np.ndarray, *, rows: int = DEFAULT_ROWS, seed: int = 0) -> np.ndarray:
-    """Indices of the sample, sorted: test and validation rows stratified by class, test first, then up to a quarter
-    shift rows.
+    """Indices of the sample, sorted: test rows first, validation rows stratified by class, and up to a quarter shift
+    rows.
 
-    Where a dataset has next to no test and validation rows, training rows are added: see `of_training`.
-    labels (n_rows,) int, splits (n_rows,) str. The same dataset, `rows` and `seed` give the same sample.
+    Test and shift rows are drawn without a look at their labels, which choose nothing. Where a dataset has next to no
+    test and validation rows, training rows are added: see `of_training`. labels (n_rows,) int, splits (n_rows,) str.
+    The same dataset, `rows` and `seed` give the same sample.
     """
     from core.data.splits import label_budget
 
     rows = min(rows, MOST_ROWS)
+    labels = _seen(labels, splits)
     shift = np.flatnonzero(splits == "shift")
     shift = shift[label_budget(labels[shift], int(rows * SHIFT_SHARE), seed=seed)] if len(shift) else shift
     room = rows - len(shift)
@@ -58,3 +60,8 @@ def second_sample(labels: np.ndarray, splits: np.ndarray, *, seed: int = 0) -> n
 
     rows = np.flatnonzero(splits != "shift")
     return np.asarray(rows[label_budget(labels[rows], SECOND_ROWS, seed=seed)], np.int64)
+
+
+def _seen(labels: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """The labels that may decide anything; -1 for test and shift rows."""
+    return np.where(np.isin(splits, ["test", "shift"]), -1, labels)

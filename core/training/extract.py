@@ -76,19 +76,38 @@ def _extracted(run_dir: Path, *, settings: Settings, workspace: str, observer: O
     table = read_rows(dataset, settings=settings, workspace=workspace)
     task = tasks.get(recipe.task).of(facts_module.folder(recipe.base_model, settings), table)
     work = _Work(recipe=recipe, facts=where.facts, task=task, rows=table,
-                 sample=probe_sample(table.labels, table.splits, rows=rows),
+                 sample=_sampled_before(where, table, probe_sample(table.labels, table.splits, rows=rows)),
                  precision=precision, settings=settings, observer=observer)
     observer.phase(Phase.CACHING)
     work.sides(where)
     if other := aligned.second_id(second):
         there = where.at_rows_of(other, settings=settings)
         if not there.ready:
-            chosen = _second_rows(other, settings=settings, workspace=workspace)
+            chosen = _second_rows(other, there, settings=settings, workspace=workspace)
             replace(work, rows=chosen, sample=np.arange(len(chosen.row_ids))).sides(there)
     return where, work
 
 
-def _second_rows(dataset: str, *, settings: Settings, workspace: str) -> Rows:
+def _sampled_before(where: FeaturePaths, table: Rows, sample: np.ndarray) -> np.ndarray:
+    """The rows of a side that is on disk already, which an earlier version may have drawn otherwise; else the sample.
+    All sides have to be of the same rows."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in (where.tuned, where.base, where.quantised):
+        if path is None or not path.is_file():
+            continue
+        try:
+            with safe_open(path, framework="numpy") as file:
+                row_ids = file.get_tensor("row_ids")
+        except (SafetensorError, OSError):  # damaged: it is made again
+            continue
+        place = {int(row): index for index, row in enumerate(table.row_ids)}
+        if all(int(row) in place for row in row_ids):
+            return np.array([place[int(row)] for row in row_ids], np.int64)
+    return sample
+
+
+def _second_rows(dataset: str, where: FeaturePaths, *, settings: Settings, workspace: str) -> Rows:
     """The rows of a second dataset that are looked at, and no others: they are encoded, and kept encoded, by
     themselves."""
     from core.data import library
@@ -96,7 +115,7 @@ def _second_rows(dataset: str, *, settings: Settings, workspace: str) -> Rows:
 
     every = read_rows(library.load(dataset, settings=settings, workspace=workspace), settings=settings,
                       workspace=workspace)
-    chosen = second_sample(every.labels, every.splits)
+    chosen = _sampled_before(where, every, second_sample(every.labels, every.splits))
     return replace(every, row_ids=every.row_ids[chosen], content=[every.content[i] for i in chosen],
                    labels=every.labels[chosen], splits=every.splits[chosen],
                    dataset_hash=f"{every.dataset_hash}-beside")

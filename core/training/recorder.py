@@ -30,8 +30,11 @@ class FeatureRecorder(TrainerCallback):
     def __init__(self, inputs: Inputs, *, rows: int, folder: Path) -> None:
         self.inputs = inputs
         self.sample = probe_sample(inputs.rows.labels, inputs.rows.splits, rows=rows)
-        self.row_ids = inputs.rows.row_ids[self.sample]
         self.folder = folder
+        if before := sorted(folder.glob("step-*.safetensors")):  # a run that goes on keeps the rows that it began with
+            place = {int(row): index for index, row in enumerate(inputs.rows.row_ids)}
+            self.sample = np.array([place[int(row)] for row in BlockFeatures.load(before[0]).row_ids], np.int64)
+        self.row_ids = inputs.rows.row_ids[self.sample]
         self.wanted: tuple[int, ...] = ()
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,

@@ -160,6 +160,45 @@ def test_the_block_that_matters(choices: Choices) -> None:
     assert said.details["best"] == "block-2" and "block 2 reaches most" in said.sentence
 
 
+def test_a_single_block_that_does_as_well_as_everything_is_no_finding(choices: Choices) -> None:
+    laid = experiment(designs.get("block"), choices)
+    tied = designs.get("block").answer(results(laid, lambda arm: 0.8))
+    assert "cannot tell from everything thawed" in tied.sentence and tied.low is not None
+    assert tied.low <= 0 <= (tied.high or 0)
+    behind = designs.get("block").answer(results(laid, lambda arm: 0.9 if arm.name == "everything" else 0.6))
+    assert "less than everything thawed, by" in behind.sentence and behind.high is not None and behind.high < 0
+    ahead = designs.get("block").answer(results(laid, lambda arm: 0.9 if arm.name == "block-1" else 0.6))
+    assert ahead.details["best"] == "block-1" and "more than everything thawed, by" in ahead.sentence
+
+
+def test_base_models_that_tie_and_one_that_is_better(choices: Choices) -> None:
+    other = dataclasses.replace(choices.facts, id="/models/other")
+    laid = experiment(designs.get("base"), dataclasses.replace(choices, models=(choices.facts, other)))
+    answer = designs.get("base").answer
+    tied = answer(results(laid, lambda arm: 0.8))
+    assert "cannot tell" in tied.sentence and tied.low is not None and tied.low <= 0 <= (tied.high or 0)
+    told = answer(results(laid, lambda arm: 0.95 if arm.name == "other-full" else
+                          0.8 if arm.recipe.base_model == other.id else 0.7))
+    assert told.details["best"] == "other-full" and "is best" in told.sentence
+    assert "named the same base model" in told.sentence and told.low is not None and told.low > 0
+    missed = answer(results(laid, lambda arm: 0.95 if arm.name == "other-full" else
+                            0.9 if arm.recipe == laid.arms[0].recipe else 0.7))
+    assert "and other came out first" in missed.sentence
+
+
+def test_depths_labels_and_rates_that_tie(choices: Choices) -> None:
+    depth = designs.get("depth").answer(results(experiment(designs.get("depth"), choices), lambda arm: 0.8))
+    assert depth.details["enough"] == 0 and "shows no gain" in depth.sentence
+    curves = experiment(designs.get("labels"), dataclasses.replace(choices, budgets=(20, 60, 200)))
+    worth = designs.get("labels").answer(results(curves, lambda arm: 1 - 0.5 * (arm.x or 1)**-0.3))
+    assert worth.low is not None and worth.low <= 1 <= (worth.high or 0), "pretraining is worth nothing here"
+    grid = experiment(designs.get("rate"), dataclasses.replace(choices, methods=("lora",), rates=(0.1, 10.0)))
+    rate = results(grid, lambda arm: 0.8)
+    assert {each.verdict for each in rate.compared} == {"cannot tell"}
+    planted = results(grid, lambda arm: 0.95 if arm.name == "lora-rate0.1" else 0.7)
+    assert "is better than the usual" in designs.get("rate").answer(planted).sentence
+
+
 def test_what_four_bits_cost(choices: Choices) -> None:
     laid = experiment(designs.get("four-bit"), choices)
     cost = designs.get("four-bit").answer(results(laid, lambda arm: 0.9 if arm.name == "lora" else 0.7))
@@ -198,6 +237,25 @@ def test_who_leads_beyond_the_domain(choices: Choices) -> None:
     assert "On shift rows (made: typos, severity 3): " in of_made.sentence
     assert said.details["best"] == "probe" and "On test rows Full fine-tuning stands first" in said.sentence
     assert said.details["lost"]["full"] > 0.25 > said.details["lost"]["probe"]
+
+
+def test_beyond_the_domain_a_tie_reads_as_a_tie(choices: Choices) -> None:
+    laid = experiment(designs.get("shift"), choices)
+    said = designs.get("shift").answer(results(laid, lambda arm: 0.8, shift=lambda arm: 0.6))
+    assert "On shift rows: These runs cannot tell" in said.sentence and said.low is not None
+    assert said.low <= 0 <= (said.high or 0)
+
+
+def test_seeds_that_change_nothing_and_seeds_that_change_much(choices: Choices) -> None:
+    laid = experiment(designs.get("seeds"), choices)
+    same = {arm.name: {"test": dict.fromkeys(range(5), judged(0.8, 0))} for arm in laid.arms}
+    still = Found(experiment=laid, metric=METRICS["accuracy"], rows=same)
+    answer = designs.get("seeds").answer(still)
+    assert (answer.value, answer.low, answer.high) == (0, 0, 0)
+    shares = (0.6, 0.7, 0.8, 0.9, 1.0)
+    moved = {arm.name: {"test": {seed: judged(share, 0) for seed, share in enumerate(shares)}} for arm in laid.arms}
+    much = designs.get("seeds").answer(dataclasses.replace(still, rows=moved))
+    assert much.value == pytest.approx(np.std(shares, ddof=1), abs=0.02) and much.low is not None and much.low > 0.05
 
 
 def test_what_seeds_changed_is_their_standard_deviation(choices: Choices) -> None:
