@@ -59,14 +59,15 @@ def chart(points: Sequence[Point], x: Axis, y: Axis) -> Chart:
     ahead = frontier(points, x, y)
     fig = figure(x_title=_titled(x), y_title=_titled(y), height=430, legend=True)
     _line(fig, ahead, x, y)
+    few = len(points) <= MOST_IN_LEGEND  # each trace of its own costs as much as hundreds of points
     kinds: dict[tuple[str, str], list[Point]] = {}
     for point in points:
-        kinds.setdefault((point.kind or point.name, point.look.colour), []).append(point)
+        kinds.setdefault((point.kind or (point.name if few else ""), point.look.colour), []).append(point)
     for (kind, colour), own in kinds.items():
         on = [point in ahead for point in own]
         fig.add_scatter(
             x=[p.x.value for p in own], y=[p.y.value for p in own], mode="markers", name=plain(kind),
-            showlegend=len(kinds) <= MOST_IN_LEGEND, error_x=_bars([p.x for p in own], colour),
+            showlegend=bool(kind) and len(kinds) <= MOST_IN_LEGEND, error_x=_bars([p.x for p in own], colour),
             error_y=_bars([p.y for p in own], colour),
             marker={"color": colour, "size": [13 if is_on else 10 for is_on in on],
                     "symbol": [p.look.symbol if is_on else f"{p.look.symbol}-open"
