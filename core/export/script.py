@@ -19,7 +19,7 @@ from core.models import methods
 if TYPE_CHECKING:
     from core.export.finished import Finished
 
-LORA = ("r", "lora_alpha", "lora_dropout", "bias", "task_type", "use_dora")
+LORA = ("r", "lora_alpha", "lora_dropout", "bias", "task_type", "use_dora", "use_rslora")
 PAGE = Path(__file__).with_name("page")
 _README = """# {title}, as a script
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -15,6 +16,38 @@ if TYPE_CHECKING:
 
 WRAPPED = "base_model.model"
 """Where peft keeps the body inside its wrapper."""
+
+
+def attach(network: Network, config: Any) -> None:
+    """Put new adapters, as peft's `config` says, on a network's bare body. All else is frozen, and stays in eval mode
+    but for the adapters' dropout."""
+    from peft import get_peft_model
+
+    for part in (network.body, *([network.head] if network.scores_tokens else [])):  # a new head trains
+        part.requires_grad_(False)
+    # peft's wrapper for texts hands on arguments that not every body takes.
+    for_texts = "inputs_embeds" in inspect.signature(network.body.forward).parameters
+    config.task_type = "FEATURE_EXTRACTION" if for_texts else None
+    wrap(network, get_peft_model(network.body, config))  # type: ignore[arg-type]
+    network.keep_in_eval(_frozen(network.body) if getattr(config, "lora_dropout", 0.0) else [network.body])
+
+
+def layers(body: nn.Module) -> dict[str, Any]:
+    """Name in the body -> peft's layer there: the frozen one (`get_base_layer()`) and what trains beside it."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return {name: module for name, module in body.named_modules() if isinstance(module, BaseTunerLayer)}
+
+
+def _frozen(body: nn.Module) -> list[nn.Module]:
+    """Modules that neither belong to an adapter nor hold one."""
+    found = layers(body)
+    inside = [f"{name}.{part}" for name, layer in found.items()
+              for part in (*layer.adapter_layer_names, *layer.other_param_names) if hasattr(layer, part)]
+    members = {name for name, _ in body.named_modules()
+               if any(f"{name}.".startswith(f"{place}.") for place in inside)}
+    holders = {name[:end] for name in members for end in range(len(name)) if name[end] == "."} | {""}
+    return [module for name, module in body.named_modules() if name not in members | holders]
 
 
 def wrap(network: Network, body: nn.Module) -> None:

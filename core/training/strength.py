@@ -51,7 +51,7 @@ class Dials:
         self.layers: dict[str, Any] = {}
         self._originals: dict[str, Tensors] = {}
         self._scaling: dict[str, float] = {}
-        self._frozen: Tensors = {}
+        self._frozen: dict[str, Tensors] = {}
         self._adapter = adapter
         self._head = head
         if network.scores_tokens:  # the base model's own output layer
@@ -121,10 +121,11 @@ class Dials:
         """The changed weights at the present setting, by their names in the base model; adapters are folded in."""
         found = {name: own.detach().cpu().clone() for name, own in self.own.items()}
         for name, layer in self.layers.items():
-            assert self._adapter is not None
-            weight = layer.get_base_layer().weight.detach().float().cpu()
-            found[f"{adapters.published_name(name)}.weight"] = (
-                weight.clone() if layer.disable_adapters else self._adapter.merged(layer, weight).detach())
+            for part, own in _of_base(layer).items():
+                value = own.detach().float().cpu()
+                folded = value.clone() if layer.disable_adapters else self._folded(layer, part, value)
+                if part == "weight" or not torch.equal(folded, self._published(name, part, value)):
+                    found[f"{adapters.published_name(name)}.{part}"] = folded
         return found
 
     def head_tensors(self) -> Tensors:
@@ -166,17 +167,25 @@ class Dials:
                                            for name, tuned in self._head.items()})
 
     def _find_layers(self) -> None:
-        from peft.tuners.lora import LoraLayer
-
         assert self._adapter is not None
-        for name, layer in self.network.body.named_modules():
-            if isinstance(layer, LoraLayer):
-                self.layers[name] = layer
+        self.layers = adapters.layers(self.network.body)
+        for name, layer in self.layers.items():
+            if self._adapter.scales:
                 self._originals[name] = {part: module.weight.detach().clone()
                                          for part, module in _halves(layer).items()}
                 self._scaling[name] = layer.scaling[DEFAULT]
-                if not self._adapter.scales:
-                    self._frozen[name] = layer.get_base_layer().weight.detach().clone()
+            else:
+                self._frozen[name] = {part: own.detach().clone() for part, own in _of_base(layer).items()}
+
+    def _folded(self, layer: Any, part: str, frozen: torch.Tensor) -> torch.Tensor:
+        """The frozen `weight` or `bias` of a layer with its adapter folded in, in fp32 on the CPU."""
+        assert self._adapter is not None
+        fold = self._adapter.merged if part == "weight" else self._adapter.merged_bias
+        return fold(layer, frozen.float().cpu()).detach()
+
+    def _published(self, name: str, part: str, now: torch.Tensor) -> torch.Tensor:
+        """The `weight` or `bias` of a layer as it was before anything was turned."""
+        return self._frozen[name][part].float().cpu() if name in self._frozen else now
 
     def _turn_adapters(self, turn: Turn) -> None:
         if turn.intruders and self.no_intruders:
@@ -199,11 +208,12 @@ class Dials:
         """Everything as it was trained."""
         for name, layer in self.layers.items():
             layer.enable_adapters(True)
-            layer.scaling[DEFAULT] = self._scaling[name]
-            for part, module in _halves(layer).items():
-                module.weight.data.copy_(self._originals[name][part])
-            if name in self._frozen:
-                layer.get_base_layer().weight.data.copy_(self._frozen[name])
+            for part, own in self._frozen.get(name, {}).items():
+                _of_base(layer)[part].data.copy_(own)
+            if name in self._originals:
+                layer.scaling[DEFAULT] = self._scaling[name]
+                for part, module in _halves(layer).items():
+                    module.weight.data.copy_(self._originals[name][part])
 
     def _scale(self, name: str, layer: Any, strength: float) -> None:
         assert self._adapter is not None
@@ -213,9 +223,9 @@ class Dials:
             layer.scaling[DEFAULT] = strength * self._scaling[name]
             return
         if strength:
-            frozen = self._frozen[name]
-            merged = self._adapter.merged(layer, frozen.float().cpu()).to(frozen.device)
-            layer.get_base_layer().weight.data.copy_(mixed(frozen, merged, strength))
+            for part, frozen in self._frozen[name].items():
+                folded = self._folded(layer, part, frozen).to(frozen.device)
+                _of_base(layer)[part].data.copy_(mixed(frozen, folded, strength))
         layer.enable_adapters(False)  # the base layer alone
 
     def _reduce(self, share: float) -> None:
@@ -232,6 +242,12 @@ class Dials:
         for name, layer in self.layers.items():
             for part, half in _halves(layer).items():
                 half.weight.data.copy_(found[name][part])
+
+
+def _of_base(layer: Any) -> dict[str, torch.Tensor]:
+    """`weight` and, where it has one, `bias` of the frozen layer under an adapter."""
+    base = layer.get_base_layer()
+    return {"weight": base.weight} | ({} if base.bias is None else {"bias": base.bias})
 
 
 def _halves(layer: Any, adapter: str = DEFAULT) -> dict[str, nn.Module]:

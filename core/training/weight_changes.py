@@ -129,9 +129,11 @@ def _changes(where: FeaturePaths, settings: Settings) -> Iterator[tuple[str, Cha
         network = artifact.load(Side.of(where.run_dir), settings=settings, device="cpu").network
         adapter = methods.card_of(where.recipe.method).adapter
         assert adapter is not None  # only such runs leave one
-        for name, module in network.body.named_modules():
-            if hasattr(module, "get_delta_weight"):
-                yield f"{adapters.published_name(name)}.weight", partial(_merged, adapter, module)
+        for name, layer in adapters.layers(network.body).items():
+            inside = adapters.published_name(name)
+            yield f"{inside}.weight", partial(_merged, adapter.merged, layer)
+            if getattr(layer.get_base_layer(), "bias", None) is not None:
+                yield f"{inside}.bias", partial(_merged, adapter.merged_bias, layer)
 
 
 def _replaced(tensor: torch.Tensor, before: np.ndarray) -> np.ndarray:
@@ -139,6 +141,7 @@ def _replaced(tensor: torch.Tensor, before: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def _merged(adapter: methods.Adapter, module: nn.Module, before: np.ndarray) -> np.ndarray:
-    """The published weight with the adapter's update."""
-    return np.asarray(adapter.merged(module, torch.from_numpy(before)).numpy())
+def _merged(fold: Callable[[nn.Module, torch.Tensor], torch.Tensor], layer: nn.Module,
+            before: np.ndarray) -> np.ndarray:
+    """The published weight (or bias) with the adapter's update."""
+    return np.asarray(fold(layer, torch.from_numpy(before)).numpy())

@@ -16,6 +16,7 @@ FILES = (
     "wise_ft",
     "lora",
     "dora",
+    "rslora",
     "qlora",
     "scratch",
 )

@@ -55,6 +55,9 @@ class Adapter(Protocol):
     def merged(self, layer: nn.Module, weight: torch.Tensor) -> torch.Tensor:
         """The frozen fp32 `weight` of a wrapped layer with what the adapter learned folded in, of the same shape."""
 
+    def merged_bias(self, layer: nn.Module, bias: torch.Tensor) -> torch.Tensor:
+        """The same of its bias; most adapters leave it alone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Card:

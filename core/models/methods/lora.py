@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +38,9 @@ class LowRank:
         """W + scale · B A."""
         delta: torch.Tensor = layer.get_delta_weight("default")  # type: ignore[operator]
         return weight + delta.float().cpu().reshape(weight.shape)
+
+    def merged_bias(self, layer: nn.Module, bias: torch.Tensor) -> torch.Tensor:
+        return bias
 
 
 class Lora(Always):
@@ -80,31 +82,18 @@ class Lora(Always):
 
 
 def add_adapters(network: Network, recipe: Recipe, adapter: Adapter, **options: Any) -> None:
-    """Attach peft's adapters to the targets in open blocks; the body stays in eval mode but for the adapters' dropout.
+    """Attach peft's LoRA to the targets in open blocks.
 
     options: of peft's `LoraConfig`, beside what the recipe says.
     """
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig
 
     from core.models import adapters, blocks
 
     targets = adapter.layers(recipe, blocks.describe(network.body, network.stack))
-    for part in (network.body, *([network.head] if network.scores_tokens else [])):  # a new head trains
-        part.requires_grad_(False)
-    # peft's wrapper for texts hands on arguments that not every body takes.
-    for_texts = "inputs_embeds" in inspect.signature(network.body.forward).parameters
-    config = LoraConfig(
+    adapters.attach(network, LoraConfig(
         r=recipe.lora.rank, lora_alpha=recipe.lora.alpha, lora_dropout=recipe.lora.dropout, bias="none",
-        target_modules=[layer.name for layer in targets],
-        task_type="FEATURE_EXTRACTION" if for_texts else None, **options)
-    adapters.wrap(network, get_peft_model(network.body, config))
-    network.keep_in_eval(_without_adapters(network.body) if recipe.lora.dropout else [network.body])
-
-
-def _without_adapters(body: nn.Module) -> list[nn.Module]:
-    """Modules that neither belong to an adapter nor hold one."""
-    return [module for name, module in body.named_modules()
-            if "lora_" not in name and not any("lora_" in inner for inner, _ in module.named_modules())]
+        target_modules=[layer.name for layer in targets], **options))
 
 
 METHOD: Method = Lora()

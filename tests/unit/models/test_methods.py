@@ -160,3 +160,14 @@ def test_cards_are_complete_and_distinct() -> None:
     assert [card.name for card in cards] == list(methods.REGISTRY)
     assert len({card.colour_index for card in cards}) == len(cards)
     assert all(card.summary.endswith(".") for card in cards)
+
+
+def test_rslora_scales_by_the_root_of_the_rank(tmp_path: Path) -> None:
+    """alpha / sqrt(r): 8 / sqrt(4) = 4, where LoRA has 8 / 4 = 2; the parameters are LoRA's."""
+    found = {}
+    for name in ("lora", "rslora"):
+        net = network(tiny.bert(tmp_path / name))
+        methods.get(name).make_trainable(net, recipe(name, lora=LoraSpec(rank=4, alpha=8.0)))
+        layers = [module for module in net.modules() if hasattr(module, "lora_A")]
+        found[name] = ({layer.scaling["default"] for layer in layers}, count_parameters(net)[0])
+    assert found["lora"] == ({2.0}, found["rslora"][1]) and found["rslora"][0] == {4.0}
