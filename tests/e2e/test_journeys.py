@@ -247,7 +247,7 @@ def test_a_question_is_asked_and_answered(servers, page):
     settled(page)
     button(page, "Start 3 runs").click(timeout=SLOW)
     title(page, re.compile("^Which method"))
-    expect(page.get_by_role("heading", name="Which method?")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="Which method?", exact=True)).to_be_visible(timeout=SLOW)
     expect(page.get_by_text(re.compile("over one seed, which says nothing about another"))).to_be_visible(
         timeout=TRAINED)
     expect(page.get_by_text("of each arm, with 95 % intervals over rows, of one seed")).to_be_visible(timeout=TRAINED)
