@@ -44,8 +44,9 @@ class Pooled:
 
 
 KEPT = 32
-_pools: dict[tuple[str, tuple[str, ...]], Pooled] = {}
-"""Room and folders of finished runs -> what they say together: every page of a room asks every few seconds."""
+_pools: dict[tuple[str, tuple[tuple[str, float], ...]], Pooled] = {}
+"""Room, folders of finished runs and when they ended -> what they say together: every page of a room asks every few
+seconds."""
 
 
 class Rooms:
@@ -122,7 +123,8 @@ class Rooms:
                 folders.update(self._questions.folders(guest.workspace, id))
         if asked is None or not folders:
             return Pooled(measured=None, runs=0)
-        key = (room.code, tuple(sorted(map(str, folders.values()))))
+        key = (room.code, tuple(sorted((str(folder), (folder / "result.json").stat().st_mtime)
+                                       for folder in folders.values())))
         if key in _pools:
             return _pools[key]
         everybody = Experiment(design=asked.design, dataset=asked.dataset, arms=asked.arms, rates=asked.rates,
