@@ -95,7 +95,8 @@ def test_a_method_that_a_task_does_not_take_is_refused_before_a_model_is_fetched
     said = capsys.readouterr().err
     assert "Error: There is nothing to compare." in said
     assert "applies to this task" in said and "there is no new head to begin with" in said
-    assert "What to do: Choose among the methods that do: probe, partial, full, lora" in said
+    offered = said.partition("What to do: Choose among the methods that do: ")[2].rstrip(".\n").split(", ")
+    assert {"probe", "partial", "full", "lora"} <= set(offered) and "lp_ft" not in offered
     assert not (home / "out").exists() and not (home / "assets").exists()
 
 

@@ -88,6 +88,7 @@ def test_a_database_of_the_version_before_gets_its_turns(tmp_path: Path, monkeyp
                      *(f"DROP INDEX jobs_by_{name}" for name in ("ticket", "experiment", "line", "start")),
                      "ALTER TABLE jobs DROP COLUMN lane", "ALTER TABLE jobs DROP COLUMN birth",
                      "ALTER TABLE jobs DROP COLUMN renamed", "ALTER TABLE experiments DROP COLUMN asked",
+                     "DROP TABLE rooms", "DROP TABLE guests",
                      "PRAGMA user_version=1"):
             connection.execute(line)
         for number in range(3):
