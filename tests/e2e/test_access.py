@@ -66,8 +66,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     server = start(settings.home)
     run = put_runs(settings, dataset).done[1]
     experiment = Thaw(settings).runs.get(WORKSPACE, run).experiment
-    yield Site(server, language=language, dataset=dataset.id, run=run, experiment=str(experiment))
+    yield Site(server, language=language, dataset=dataset.id, run=run, experiment=str(experiment), lesson="transfer",
+               room=put_room(settings))
     end(server)
+
+
+def put_room(settings: Settings) -> str:
+    """A room with somebody in it who has predicted; its code."""
+    api, guest = Thaw(settings), "guest-workspace-1"
+    room = api.rooms.open(WORKSPACE, "transfer")
+    api.rooms.join(guest, room.code, "Ada")
+    api.lessons.predict(guest, "transfer", {"scratch": 0.3, "full": 0.9, "probe": 0.8})
+    return room.code
 
 
 def put_language(settings: Settings) -> dict[str, str]:
