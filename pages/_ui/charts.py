@@ -38,14 +38,14 @@ def show(chart: Chart, *, key: str, help: str | None = None,
 
 def _save(chart: Chart, key: str) -> str:
     """The chart as a file of its own and its numbers; returns the form in which the camera above it takes a picture."""
-    with st.popover("Save", icon=":material/save_alt:", type="tertiary", key=f"{key}_save"):
+    with st.popover("Save", icon=":material/save_alt:", type="tertiary", key=f"save_{key}"):
         form = st.segmented_control("The camera in the chart saves", ["PNG", "SVG"], default="PNG", required=True,
-                                    key=f"{key}_form") or "PNG"
+                                    key=f"save_{key}_form") or "PNG"
         st.download_button("HTML file", data=guard.made(lambda: file(chart)), file_name=f"{key}.html", mime="text/html",
-                           icon=":material/html:", on_click="ignore", key=f"{key}_html",
+                           icon=":material/html:", on_click="ignore", key=f"save_{key}_html",
                            help="The chart by itself, to be looked at without this server or a network.")
         st.download_button("Numbers as CSV", data=guard.made(lambda: numbers(chart)), file_name=f"{key}.csv",
-                           mime="text/csv", icon=":material/table:", on_click="ignore", key=f"{key}_csv")
+                           mime="text/csv", icon=":material/table:", on_click="ignore", key=f"save_{key}_csv")
     return str(form).lower()
 
 
