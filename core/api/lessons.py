@@ -91,10 +91,11 @@ class Lessons:
         _labels[name] = {arm.name: arm.label for arm in found.experiment.arms}
         return found
 
-    def labels(self, name: str) -> dict[str, str]:
-        """Arm -> how it is called, of a lesson that was laid out in this process or comes with a result; else empty."""
-        stored = self.stored(name)
-        return _labels.get(name) or (dict(stored.labels) if stored else {})
+    def labels(self, ws: str, name: str) -> dict[str, str]:
+        """Arm -> how it is called; laid out once a process."""
+        if name not in _labels:
+            self.plan(ws, name)
+        return _labels[name]
 
     def start(self, ws: str, name: str, *, seeds: int | Sequence[int] = 0) -> list[str]:
         """Queue a lesson's experiment."""

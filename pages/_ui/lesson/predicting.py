@@ -46,5 +46,5 @@ def _draw(ws: str, lesson: Lesson, labels: Mapping[str, str]) -> None:
 
 
 def ordered(lesson: Lesson) -> bool:
-    """Whether the arms have an order of their own, so that a line between them means something."""
-    return designs.get(lesson.design).name in ("depth", "labels")
+    """Whether the arms stand in one order, so that a line through all of them means something."""
+    return designs.get(lesson.design).name == "depth"

@@ -81,7 +81,7 @@ def together(lesson: Lesson, code: str, *, scale: float = 1.0) -> None:
         st.info("No predictions yet. They appear here as people make them.", icon=":material/hourglass_empty:")
         return
     found = pooled.measured
-    labels = api.lessons.labels(lesson.name) if found is None else found.labels
+    labels = api.lessons.labels(shell.workspace(), lesson.name) if found is None else found.labels
     charts.show(plots.spread(labels, predictions, found.values if found else {}, metric=metrics.REGISTRY[lesson.metric],
                              split=lesson.split, limits=lesson.range, scale=scale), key=f"room_spread_{scale}")
     if found is not None:
