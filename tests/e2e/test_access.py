@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -128,13 +129,32 @@ def test_axe_finds_nothing_serious_on_any_page(site: Site, browser: Browser, wid
     assert len(set(titles)) == len(PAGES) and all("Thaw" in title for title in titles), titles
 
 
+LOOKS = """() => Array.from(document.querySelectorAll('body *'), e => {
+  const s = getComputedStyle(e); return s.color + s.backgroundColor + s.opacity;}).join()"""
+"""The colours of everything on the page."""
+DARK = """() => {const [r, g, b] = getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor
+  .match(/[\\d.]+/g).map(Number); return r + g + b < 384;}"""
+
+
+def in_theme(page: Page, theme: Literal["light", "dark"]) -> None:
+    """Turn the page to a theme and wait until nothing on it changes its colours any more."""
+    page.emulate_media(color_scheme=theme)
+    page.wait_for_function(DARK if theme == "dark" else f"() => !({DARK})()")
+    looks, before = page.evaluate(LOOKS), None
+    for _ in range(50):
+        if looks == before:
+            break
+        page.wait_for_timeout(200)
+        looks, before = page.evaluate(LOOKS), looks
+
+
 def grave(page: Page, name: str) -> list[str]:
     """What axe finds on the open page, in both themes."""
     found = []
-    page.wait_for_timeout(300)  # what fades in has done so
-    for theme, rules in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-        page.wait_for_timeout(200)
+    themes: tuple[tuple[Literal["light", "dark"], dict[str, list[str]]], ...] = (
+        ("light", {}), ("dark", {"runOnly": ["color-contrast"]}))
+    for theme, rules in themes:
+        in_theme(page, theme)
         checked = Axe().run(page, options={"resultTypes": ["violations"], "preload": False, **rules})
         found += [f"{name} {theme}: {rule['id']}: {node['html'][:200]} {node['failureSummary'][:200]}"
                   for rule in checked.response["violations"]
