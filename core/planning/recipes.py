@@ -38,6 +38,8 @@ class MethodChoice:
     needs_freeze_plan: bool
     adapter: bool
     """Whether it trains adapters, which need not follow the plan."""
+    everyday: bool
+    """Whether it stands where everybody looks; the others are folded away."""
     preselected: bool
     """Whether it is ticked at first, where it applies."""
     colour_index: int
@@ -54,7 +56,8 @@ def choices(facts: ModelFacts, device: Device | None, task: Task | None = None) 
             name=card.name, label=names.method(card.name, task), summary=summary,
             reason=why_not(card.name, facts, device, task), note=method.note(device),
             knobs=knobs.for_model(card.knobs, facts, task), needs_freeze_plan=card.needs_freeze_plan,
-            adapter=card.adapter is not None, preselected=card.preselected, colour_index=card.colour_index))
+            adapter=card.adapter is not None, everyday=card.everyday, preselected=card.preselected,
+            colour_index=card.colour_index))
     return found
 
 

@@ -8,6 +8,7 @@ from core.api import Thaw
 from core.data import versions
 from core.domain.model import SharedPart
 from core.models import facts as model_facts
+from core.models.methods import REGISTRY
 from tests.conftest import WORKSPACE, write_dataset
 from tests.ui.conftest import shown
 
@@ -226,3 +227,30 @@ def test_an_earlier_state_of_the_data_can_still_be_trained_on(app, facts, datase
 def at_dataset(at):
     assert not at.exception and not at.error
     return at.selectbox(key="train_dataset").value
+
+
+def fold(at):
+    return next(each for each in at.expander if each.label.startswith("More methods"))
+
+
+def test_everyday_methods_stand_open_and_the_others_in_a_fold_that_counts_what_is_ticked(page, settings):
+    everyday = {name for name, method in REGISTRY.items() if method.card.everyday}
+    more = [box.key.removeprefix("method_") for box in fold(page).checkbox]
+    assert everyday.isdisjoint(more) and everyday | set(more) == set(REGISTRY)
+    assert fold(page).label == f"More methods ({len(more)})" and not fold(page).proto.expanded
+    page.checkbox(key=f"method_{more[0]}").check().run()
+    assert fold(page).label == f"More methods (1 of {len(more)} ticked)"
+    page.switch_page("pages/home.py").run()
+    page.switch_page("pages/train.py").run()
+    assert fold(page).label == f"More methods (1 of {len(more)} ticked)"
+    page.button(key="start").click().run()
+    assert more[0] in recipes(settings)
+
+
+def test_a_ticked_method_that_a_model_does_not_allow_is_not_counted(app, facts, dataset, settings):
+    name = next(name for name, method in REGISTRY.items() if not method.card.everyday)
+    at = app("train")
+    at.checkbox(key=f"method_{name}").check().run()
+    model_facts.write(dataclasses.replace(facts, refusals={name: "it was tried and failed"}), settings)
+    at.run()
+    assert at.checkbox(key=f"method_{name}").disabled and "ticked" not in fold(at).label

@@ -74,6 +74,8 @@ class Card:
     """How advice to save memory names it, e.g. `Use LoRA`."""
     colour_index: int
     """Place in the arm palette: a method keeps its colour everywhere."""
+    everyday: bool
+    """Whether the Train page shows it at once; the others wait in a fold."""
     preselected: bool
     """Whether the Train page ticks it at first."""
     knobs: tuple[str, ...]

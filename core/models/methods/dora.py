@@ -50,6 +50,7 @@ class Dora(Lora):
                 "often nearer to full fine-tuning.",
         advice="Use DoRA",
         colour_index=7,
+        everyday=False,
         preselected=False,
         adapter=WeightDecomposed(),
         # LoRA's rates, so that the two differ by the decomposition alone.

@@ -25,6 +25,7 @@ class Full(Always):
         own_head="",
         advice="Train every weight",
         colour_index=2,
+        everyday=True,
         preselected=True,
         knobs=TRAINING_KNOBS,
         weights=Weights.PRETRAINED,

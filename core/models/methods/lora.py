@@ -54,6 +54,7 @@ class Lora(Always):
         own_head="",
         advice="Use LoRA",
         colour_index=3,
+        everyday=True,
         preselected=True,
         knobs=LORA_KNOBS,
         weights=Weights.PRETRAINED,

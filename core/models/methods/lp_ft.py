@@ -32,6 +32,7 @@ class LpFt(Always):
         own_head=None,
         advice="Train the head first",
         colour_index=6,
+        everyday=False,
         preselected=False,
         knobs=tuple(knob for knob in TRAINING_KNOBS if knob not in ("head_init", "warmup_ratio")),
         head_first=0.1)

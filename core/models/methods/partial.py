@@ -24,6 +24,7 @@ class Partial(Always):
         own_head="",
         advice="Freeze the lower half (partly frozen)",
         colour_index=1,
+        everyday=True,
         preselected=True,
         knobs=("freeze", *TRAINING_KNOBS),
         weights=Weights.PRETRAINED,

@@ -25,6 +25,7 @@ class Probe(Always):
                  "The baseline to beat.",
         advice="Use the linear probe",
         colour_index=0,
+        everyday=True,
         preselected=True,
         knobs=("max_length", "pooling", "precision", "taught"),
         weights=Weights.PRETRAINED,

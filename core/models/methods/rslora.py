@@ -29,6 +29,7 @@ class RankStabilised(Lora):
                 "learns as fast as a small one.",
         advice="Use rsLoRA",
         colour_index=9,
+        everyday=False,
         preselected=False,
         # Its factor is 2.8 times LoRA's at rank 8, so a third of LoRA's rate. MiniLM, 200 labels of bbc-news, quick
         # effort (twice this rate), one seed: 0.920 at 3e-4, 0.915 at 1e-3, LoRA 0.915 at 1e-3: not told apart.

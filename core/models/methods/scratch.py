@@ -24,6 +24,7 @@ class Scratch(Always):
         own_head="",
         advice="Train from scratch",
         colour_index=5,
+        everyday=True,
         preselected=False,
         knobs=tuple(knob for knob in TRAINING_KNOBS if knob not in ("head_init", "batch_norm")),
         weights=Weights.FRESH,

@@ -41,6 +41,7 @@ class WiseFt(Always):
                  "Meant to forget less.",
         advice="Go halfway back",
         colour_index=8,
+        everyday=False,
         preselected=False,
         knobs=tuple(knob for knob in TRAINING_KNOBS if knob != "head_init"))
 

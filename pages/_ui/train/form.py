@@ -147,9 +147,27 @@ def to_fetch(ws: str, model_id: str, dataset_ref: str) -> None:
 
 
 def methods(choices: Sequence[MethodChoice]) -> list[str]:
-    """Check boxes, one a method, with what it does; those that do not apply are disabled and say why."""
+    """Check boxes, one a method, with what it does; those that do not apply are disabled and say why. The less usual
+    ones wait in a fold, whose label counts those of them that are ticked."""
     st.markdown("**Methods to compare**", help=word("method"))
-    chosen = []
+    ticked = _boxes([choice for choice in choices if choice.everyday])
+    if more := [choice for choice in choices if not choice.everyday]:
+        count = sum(_is_ticked(choice) for choice in more)
+        with st.expander(f"More methods ({f'{count} of {len(more)} ticked' if count else len(more)})",
+                         icon=":material/library_add:", expanded=count > 0, key="more_methods",
+                         on_change="rerun"):  # what is open is kept in the session: a new label would close it
+            ticked |= _boxes(more)
+    return [choice.name for choice in choices if choice.name in ticked]
+
+
+def _is_ticked(choice: MethodChoice) -> bool:
+    """Whether its box, which is not drawn yet, will be ticked."""
+    return choice.reason is None and bool(st.session_state.get(f"method_{choice.name}", choice.preselected))
+
+
+def _boxes(choices: Sequence[MethodChoice]) -> set[str]:
+    """In two columns; returns the names of those that are ticked."""
+    chosen = set()
     columns = st.columns(2)
     for i, choice in enumerate(choices):
         with columns[i % 2]:
@@ -159,7 +177,7 @@ def methods(choices: Sequence[MethodChoice]) -> list[str]:
             remark = f"Does not apply: {choice.reason}." if choice.reason else choice.note
             st.caption(choice.summary + (f" :orange[:material/info: {shell.escape(remark)}]" if remark else ""))
             if ticked and choice.reason is None:
-                chosen.append(choice.name)
+                chosen.add(choice.name)
     return chosen
 
 
