@@ -83,6 +83,7 @@ def test_cards_fit_each_other_and_the_knobs() -> None:
         assert all(knob(field) for field in card.knobs if field != "freeze")
         assert ("freeze" in card.knobs) == card.needs_freeze_plan
         assert card.solved == (card.passes == 0)
+        assert card.everyday or not card.preselected, "what is ticked at first is not folded away"
     assert {name for names in (*HOME.values(), COMPARED) for name in names} <= set(REGISTRY)
 
 

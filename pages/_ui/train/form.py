@@ -166,10 +166,11 @@ def _is_ticked(choice: MethodChoice) -> bool:
 
 
 def _boxes(choices: Sequence[MethodChoice]) -> set[str]:
-    """In two columns; returns the names of those that are ticked."""
+    """Two a row; returns the names of those that are ticked."""
     chosen = set()
-    columns = st.columns(2)
     for i, choice in enumerate(choices):
+        if i % 2 == 0:  # a narrow screen then has them in their order
+            columns = st.columns(2)
         with columns[i % 2]:
             ticked = st.checkbox(
                 choice.label, value=choice.preselected and choice.reason is None, key=f"method_{choice.name}",
