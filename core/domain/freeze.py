@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from core.errors import PatternError
 from core.patterns import matching
 
 HEAD, EMBEDDINGS = "head", "embeddings"
+BIASES = "bias$"
+"""Pattern of every parameter that is added: biases of layers, shifts of norms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,11 @@ def none(blocks: Sequence[str]) -> FreezePlan:
 def all_but_head(blocks: Sequence[str]) -> FreezePlan:
     """Only the head trains."""
     return FreezePlan(frozen=tuple(b for b in blocks if b != HEAD))
+
+
+def all_but_biases(blocks: Sequence[str]) -> FreezePlan:
+    """Only biases train, and a new head; the base model's own output layer is frozen like the rest."""
+    return FreezePlan(frozen=tuple(blocks), train_patterns=(BIASES,))
 
 
 def lower_half(blocks: Sequence[str]) -> FreezePlan:
@@ -141,6 +148,9 @@ def describe(plan: FreezePlan, blocks: Sequence[str] | None = None) -> str:
 
     blocks: all of the model's, in order; without them the frozen ones are named, however many there are.
     """
+    if plan.train_patterns:
+        opened = "biases" if plan.train_patterns == (BIASES,) else ", ".join(plan.train_patterns)
+        return f"{describe(replace(plan, train_patterns=()), blocks)}, {opened} trained"
     known, blocks = blocks is not None, plan.frozen if blocks is None else blocks
     if not any(plan.is_frozen(b) for b in blocks):
         return "nothing frozen"

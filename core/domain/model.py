@@ -67,6 +67,8 @@ class Block:
     """Number of parameters."""
     linear_parameters: int = 0
     """Of these, weights in linear layers (what QLoRA stores in 4 bits)."""
+    biases: int | None = None
+    """Of these, what is added: biases of layers and shifts of norms; None in facts of a version that did not count."""
     linear_layers: tuple[LinearLayer, ...] = ()
 
 

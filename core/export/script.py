@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shutil
@@ -19,7 +20,6 @@ from core.models import methods
 if TYPE_CHECKING:
     from core.export.finished import Finished
 
-LORA = ("r", "lora_alpha", "lora_dropout", "bias", "task_type", "use_dora", "use_rslora")
 PAGE = Path(__file__).with_name("page")
 _README = """# {title}, as a script
 
@@ -109,6 +109,7 @@ def _about(run: Finished) -> dict[str, Any]:
         "precision": run.labels["precision"], "pooling": task.pooling(recipe, facts), "width": facts.hidden_size,
         "fixed_width": facts.fixed_width, "device": "cuda" if run.on_gpu else "cpu",
         "steps": not card.solved, "solved_head": card.solves_head(recipe), "held": str(card.weights), "adapter": None,
+        "pull": card.pull,
         "dropout": 0.0 if card.adapter or card.solved else recipe.dropout,
         "options": architecture.read(run.base_folder).options, "warmup_ratio": recipe.warmup_ratio,
         **{name: getattr(recipe, name) for name in ("batch_size", "gradient_accumulation", "epochs", "max_grad_norm",
@@ -129,7 +130,7 @@ def _about(run: Finished) -> dict[str, Any]:
 
 def _training(network: Any, recipe: Recipe) -> dict[str, Any]:
     """Which parameters train at which rates, what stays in eval mode, and peft's settings where there are adapters."""
-    from core.training.trainer import parameter_groups
+    from core.training.trainer import parameter_groups, pulled
 
     methods.get(recipe.method).make_trainable(network, recipe)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
@@ -140,10 +141,21 @@ def _training(network: Any, recipe: Recipe) -> dict[str, Any]:
     config = getattr(network.body, "peft_config", {}).get("default")
     settings = None
     if config is not None:
-        settings = {name: getattr(config, name) for name in LORA}
-        settings["target_modules"] = sorted(config.target_modules)
-    return {"groups": groups, "in_eval": _outermost([modules[id(module)] for module in network._eval_modules]),
+        settings = _settings(config)
+    return {"groups": groups, "pulled": [names[id(parameter)] for parameter in pulled(network, recipe)],
+            "in_eval": _outermost([modules[id(module)] for module in network._eval_modules]),
             "adapter": settings}
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    """What a configuration of peft says other than its kind does by itself, and the name of its kind."""
+    from peft import PeftConfig
+
+    usual, of_any = type(config)(), {field.name for field in dataclasses.fields(PeftConfig)} - {"task_type"}
+    said = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)
+            if field.name not in of_any and getattr(config, field.name) != getattr(usual, field.name)}
+    return {"kind": type(config).__name__} | {name: sorted(value) if isinstance(value, set) else value
+                                              for name, value in said.items()}
 
 
 def _outermost(names: list[str]) -> list[str]:

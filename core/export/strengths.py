@@ -20,5 +20,6 @@ def refusal(form: str, recipe: Recipe) -> str | None:
     if card.solved:
         return "Its method trains no weight of the base model, so there is no change to turn."
     if form == "adapter" and card.adapter is not None and not card.adapter.scales:
-        return "The length of its weights is trained apart (DoRA), so a part of its change is no adapter of its kind."
+        return (f"What {card.label} does to a weight is no sum that could be scaled, so a part of its change is no "
+                "adapter of its kind.")
     return WHY_NOT.get(form)

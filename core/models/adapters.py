@@ -32,6 +32,15 @@ def attach(network: Network, config: Any) -> None:
     network.keep_in_eval(_frozen(network.body) if getattr(config, "lora_dropout", 0.0) else [network.body])
 
 
+def detach(body: nn.Module) -> None:
+    """Put the frozen layers of a body that peft has wrapped back in their places."""
+    for name, layer in layers(body).items():
+        parent, _, own = name.rpartition(".")
+        setattr(body.get_submodule(parent), own, layer.get_base_layer())
+    if hasattr(body, "peft_config"):
+        del body.peft_config
+
+
 def layers(body: nn.Module) -> dict[str, Any]:
     """Name in the body -> peft's layer there: the frozen one (`get_base_layer()`) and what trains beside it."""
     from peft.tuners.tuners_utils import BaseTunerLayer

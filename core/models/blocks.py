@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.domain.freeze import BIASES
 from core.domain.model import Block, LinearLayer, SharedPart
 from core.errors import RecipeError
 
@@ -194,12 +195,13 @@ def describe(base: nn.Module, stack: Stack) -> tuple[Block, ...]:
     share."""
     layers = linear_layers(base, stack)
     users = users_of([name for name, _ in base.named_parameters()], stack)
-    counts = dict.fromkeys(stack.names, 0)
+    counts, biases = dict.fromkeys(stack.names, 0), dict.fromkeys(stack.names, 0)
     for name, parameter in base.named_parameters():
         if len(users[name]) == 1:
             counts[users[name][0]] += parameter.numel()
+            biases[users[name][0]] += parameter.numel() if re.search(BIASES, name) else 0
     return tuple(
-        Block(index=i, name=name, parameters=counts[name], linear_layers=tuple(layers[name]),
+        Block(index=i, name=name, parameters=counts[name], biases=biases[name], linear_layers=tuple(layers[name]),
               linear_parameters=sum(layer.in_features * layer.out_features for layer in layers[name]
                                     if layer.quantisable))
         for i, name in enumerate(stack.names))

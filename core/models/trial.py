@@ -18,7 +18,7 @@ from torch import nn
 from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.errors import ModelError
-from core.models import blocks, load, methods, sharing
+from core.models import adapters, blocks, load, methods, sharing
 from core.models.architecture import OTHER_MODEL
 from core.models.blocks import Stack
 from core.models.methods import Method
@@ -144,7 +144,7 @@ def refusals(folder: Path, facts: ModelFacts, body: nn.Module, inputs: Inputs) -
     reason.
 
     body: the pretrained one, which is used up. Methods that hold their weights alike and train the same beside them are
-    one trial.
+    one trial; those that train beside the pretrained ones take turns on that body.
     """
     found: dict[str, str] = {}
     tried: dict[tuple[Weights, type], str | None] = {}
@@ -157,15 +157,16 @@ def refusals(folder: Path, facts: ModelFacts, body: nn.Module, inputs: Inputs) -
     for method in sorted(methods.REGISTRY.values(), key=late):
         weights, adapter = method.card.weights, method.card.adapter
         kind = (weights, type(adapter))
+        if weights is not Weights.PRETRAINED and there is not None:
+            there = None
+            gc.collect()
         if method.card.solved or method.applies_to(facts):
             continue
         if kind not in tried:
-            at_hand = there if weights is Weights.PRETRAINED else None
             skipped = weights is Weights.FRESH and facts.parameters > LARGE
-            tried[kind] = None if skipped else _step(folder, facts, at_hand, method, inputs)
-            if at_hand and adapter:  # it is wrapped now
-                there = at_hand = None
-                gc.collect()
+            tried[kind] = None if skipped else _step(folder, facts, there, method, inputs)
+            if there is not None and adapter:
+                adapters.detach(there)
         if reason := tried[kind]:
             found[method.card.name] = reason
     return found

@@ -137,13 +137,14 @@ def memory(recipe: Recipe, *, facts: ModelFacts, device: Device, n_classes: int,
 
     def build(checkpointing: bool) -> MemoryEstimate:
         kept = activations(recipe, facts=facts, device=device, checkpointing=checkpointing)
+        held_start = 4 * (parts.trainable - parts.new) if methods.card_of(recipe.method).pull else 0
         if recipe.gradient_accumulation > 1:  # gradients of a batch wait while the next is read
             kept += 4 * parts.trainable
         training = MemoryEstimate(
-            weights=held + footprint.autocast_copies(parts, recipe, facts, device),
+            weights=held + held_start + footprint.autocast_copies(parts, recipe, facts, device),
             gradients=4 * parts.trainable,
             optimizer=0 if solved else moments * parts.trainable,
-            activations=kept, adapters=4 * parts.adapter, available=available,
+            activations=kept, adapters=4 * parts.adapter + footprint.copied(recipe, facts), available=available,
             runtime=footprint.runtime(recipe, device))
         more = earlier(recipe, facts=facts, device=device) - training.total
         return dataclasses.replace(training, weights=training.weights + max(0, more))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from core import tasks
 from core.domain.device import Device
-from core.domain.freeze import FreezePlan
+from core.domain.freeze import BIASES, FreezePlan
 from core.domain.model import Block, ModelFacts, Weights
 from core.domain.recipe import FORWARD_ROWS, FORWARD_TOKENS, QuantSpec, Recipe
 from core.domain.resolve import precision
@@ -61,6 +62,8 @@ class Parts:
     adapter: int
     trainable: int
     """Head, adapters, open blocks."""
+    new: int
+    """Of these, a new head: what was never pretrained."""
     trainable_linear: int
     """Of the trained body, weights of linear layers."""
     weight_bytes: int
@@ -88,21 +91,25 @@ def first_trained(recipe: Recipe, facts: ModelFacts) -> int:
 
 
 def open_parameters(facts: ModelFacts, plan: FreezePlan) -> int:
-    """Parameters of the body that train under a plan without patterns; what blocks share is frozen with any of them."""
-    own = sum(block.parameters for block in facts.blocks if not plan.is_frozen(block.name))
-    return own + sum(part.parameters for part in facts.shared or () if not plan.any_frozen(part.used_by))
+    """Parameters of the body that train under a plan; what blocks share is frozen with any of them. Of patterns that
+    open frozen blocks those for biases count; facts list no other parameters by name."""
+    biases = BIASES in plan.train_patterns
+    own = sum((block.biases or 0) * biases if plan.is_frozen(block.name) else block.parameters
+              for block in facts.blocks)
+    return own + sum(part.parameters for part in facts.shared or ()
+                     if not plan.any_frozen(part.used_by) or (biases and re.search(BIASES, part.name)))
 
 
 def count(recipe: Recipe, *, facts: ModelFacts, n_classes: int) -> Parts:
     """Parameters by part. Raises PatternError when LoRA targets match nothing.
 
-    Weights opened by `train_patterns` are not counted: facts do not list parameter names (biases are about 0.1 %).
+    Of weights opened by `train_patterns` biases are counted: facts do not list other parameters by name.
     """
     own = own_head.applies(recipe)
     head = own_head.parameters(facts) if own else tasks.card(recipe.task).head_parameters(facts.hidden_size, n_classes)
     adapter, opened, body = 0, [], 0
     if own and methods.card_of(recipe.method).solved:  # the untouched model
-        return Parts(body=facts.parameters, head=head, adapter=0, trainable=0, trainable_linear=0,
+        return Parts(body=facts.parameters, head=head, adapter=0, trainable=0, new=0, trainable_linear=0,
                      weight_bytes=_weight_bytes(recipe, facts, head))
     if added := methods.card_of(recipe.method).adapter:
         adapter = sum(added.parameters(recipe, layer) for layer in added.layers(recipe, facts.blocks))
@@ -112,8 +119,16 @@ def count(recipe: Recipe, *, facts: ModelFacts, n_classes: int) -> Parts:
         body = open_parameters(facts, plan)
     new = own_head.trained(recipe, facts) if own else head
     return Parts(body=facts.parameters, head=head, adapter=adapter, trainable=adapter + body + new,
-                 trainable_linear=sum(b.linear_parameters for b in opened),
+                 new=0 if own else head, trainable_linear=sum(b.linear_parameters for b in opened),
                  weight_bytes=_weight_bytes(recipe, facts, head))
+
+
+def copied(recipe: Recipe, facts: ModelFacts) -> int:
+    """Bytes of the weights that an adapter makes anew in each pass."""
+    adapter = methods.card_of(recipe.method).adapter
+    if adapter is None or not adapter.copies:
+        return 0
+    return 4 * sum(layer.in_features * layer.out_features for layer in adapter.layers(recipe, facts.blocks))
 
 
 def _weight_bytes(recipe: Recipe, facts: ModelFacts, head: int) -> int:

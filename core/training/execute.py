@@ -18,6 +18,7 @@ from core.domain.dataset import Split
 from core.domain.model import Weights
 from core.domain.recipe import PAGED_ADAMW, Recipe
 from core.domain.run import Interval, Observer, Phase, Result
+from core.errors import RecipeError
 from core.features import extract
 from core.models import attention, methods
 from core.models.network import Network, count_parameters
@@ -140,7 +141,14 @@ def body_dropout(session: Session) -> float:
 
 def to_train(session: Session, network: Network) -> Inputs:
     """The network made trainable as the recipe says, with the rows it reads."""
-    methods.get(session.recipe.method).make_trainable(network, session.recipe)
+    try:
+        methods.get(session.recipe.method).make_trainable(network, session.recipe)
+    except (TypeError, ValueError) as error:  # a layer of a kind that peft does not know, say
+        if session.card.adapter is None:
+            raise
+        raise RecipeError(f"{session.card.label} does not fit {session.recipe.base_model}.",
+                          why=f"Its layers are of another kind: {str(error).splitlines()[0][:200]}",
+                          remedy="Choose another method or another base model.") from error
     if not session.card.solved:
         _checkpointing(session, network)
     return Inputs(task=session.task, network=network, rows=session.rows, encoded=session.encoded,

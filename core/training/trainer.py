@@ -66,6 +66,7 @@ class ThawTrainer(Trainer):
         self._best_kept: Outputs | None = None
         """What the network said where it scored best."""
         self.started = time.monotonic() - elapsed
+        self.anchors = [(own, own.detach().clone()) for own in pulled(inputs.network, recipe)]
         self.sampler = LengthBuckets(train, inputs.encoded.lengths, batch_size=recipe.batch_size, seed=recipe.seed)
         super().__init__(model=inputs.network, args=args, train_dataset=_Indices(), eval_dataset=_Indices())
         for callback in (PrinterCallback, ProgressCallback):
@@ -248,6 +249,14 @@ class ObserverCallback(TrainerCallback):
             alone = state.global_step < head_first_steps(self.trainer.head_first, state.max_steps)
             network.hold([network.body] if alone else [])
 
+    def on_pre_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
+                              **kwargs: Any) -> None:
+        """The pull of a method towards where it started; the gradients were limited before."""
+        pull = methods.get(self.trainer.recipe.method).card.pull
+        for parameter, start in self.trainer.anchors:
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.detach() - start.to(parameter.device), alpha=pull)
+
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
                logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         if logs and "loss" in logs:
@@ -270,9 +279,18 @@ class ObserverCallback(TrainerCallback):
         return control
 
 
+def pulled(network: Network, recipe: Recipe) -> list[torch.nn.Parameter]:
+    """All that trains of the base model, where the method pulls it back to where it started."""
+    if not methods.get(recipe.method).card.pull:
+        return []
+    pretrained = network if network.scores_tokens else network.body
+    return [parameter for parameter in pretrained.parameters() if parameter.requires_grad]
+
+
 def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
     """AdamW groups: the head at its own rate; each block at `learning_rate · layer_decay^(blocks above it)`; biases and
-    norms undecayed."""
+    norms undecayed, and what is pulled elsewhere than to zero."""
+    fixed = {id(parameter) for parameter in pulled(network, recipe)}
     owner = block_of([name for name, _ in network.body.named_parameters()], network.stack)
     depth = {name: i for i, name in enumerate(network.stack.names)}
     top = len(depth) - 1
@@ -284,7 +302,8 @@ def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
         rate = (recipe.learning_rate * recipe.freeze.layer_decay ** (top - depth[owner[inner]])
                 if name.startswith("body.")
                 else recipe.head_learning_rate)
-        decay = 0.0 if parameter.ndim < 2 or any(part in name.lower() for part in NO_DECAY) else recipe.weight_decay
+        free = parameter.ndim < 2 or any(part in name.lower() for part in NO_DECAY) or id(parameter) in fixed
+        decay = 0.0 if free else recipe.weight_decay
         groups.setdefault((rate, decay, name.startswith("body.")), []).append(parameter)
     return [{"params": members, "lr": rate, "weight_decay": decay, "body": body}
             for (rate, decay, body), members in groups.items()]

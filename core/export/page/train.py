@@ -136,10 +136,11 @@ def said(network: Network, rows: Rows, places: np.ndarray, what: str) -> np.ndar
 def make_trainable(network: Network, about: dict[str, Any]) -> None:
     """Adapters, what trains, and what stays in eval mode."""
     if about["adapter"]:
-        from peft import LoraConfig, get_peft_model
+        import peft
 
         network.body.requires_grad_(False)
-        network.body = get_peft_model(network.body, LoraConfig(**about["adapter"]))
+        settings = dict(about["adapter"])
+        network.body = peft.get_peft_model(network.body, getattr(peft, settings.pop("kind"))(**settings))
     trained = {name for group in about["groups"] for name in group["names"]}
     for name, parameter in network.named_parameters():
         if parameter.is_floating_point():
@@ -177,6 +178,7 @@ def fit(network: Network, rows: Rows, about: dict[str, Any], train: np.ndarray, 
     total = max(1, math.ceil(an_epoch * about["epochs"]))
     every = max(1, math.ceil(an_epoch / max(1, about["evaluations_per_epoch"])))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rates(about, total))
+    start = {name: own[name].detach().clone() for name in about["pulled"]}
     best, kept, without = -math.inf, None, 0
     for step in range(1, total + 1):
         epoch, at = divmod(step - 1, an_epoch)
@@ -195,6 +197,8 @@ def fit(network: Network, rows: Rows, about: dict[str, Any], train: np.ndarray, 
             own_share.backward()
             loss += float(own_share)
         nn.utils.clip_grad_norm_(network.parameters(), about["max_grad_norm"])
+        for name, value in start.items():  # the pull towards the pretrained weights (L2-SP)
+            own[name].grad.add_(own[name].detach() - value, alpha=about["pull"])
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()

@@ -43,6 +43,8 @@ class Adapter(Protocol):
 
     kept: float
     """Activations that it keeps for the backward pass, as a share of what its block keeps."""
+    copies: bool
+    """Whether the weight that it makes is made anew in each pass and held until the backward pass."""
     scales: bool
     """Whether its update to a weight is a sum of low rank, so that scaling it turns the whole change up or down."""
 
@@ -94,6 +96,9 @@ class Card:
     """Share of the steps in which the head trains alone, starting from the solved probe; the body's rate then rises
     as slowly again.
     """
+    pull: float
+    """Strength alpha of a pull of what trains of the base model towards where it started: alpha · (W − W_start) is
+    added to each gradient, in the place of its weight decay; 0 where there is none."""
     rates: Rates
     passes: float
     """Forward passes that a step costs: itself, backward to the inputs, backward to the weights; 0 without steps."""

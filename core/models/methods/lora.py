@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.domain import freeze
@@ -26,6 +27,7 @@ class LowRank:
     """B · A beside each target: A (rank, n_in), B (n_out, rank)."""
 
     kept = 0.0  # the layer's input, which is kept anyway
+    copies = False
     scales = True
 
     def layers(self, recipe: Recipe, blocks: Sequence[Block]) -> list[LinearLayer]:
@@ -41,6 +43,17 @@ class LowRank:
 
     def merged_bias(self, layer: nn.Module, bias: torch.Tensor) -> torch.Tensor:
         return bias
+
+
+class BesideLinear(LowRank):
+    """The base of adapters that peft has for linear layers alone: convolutions are left out."""
+
+    scales = False
+
+    def layers(self, recipe: Recipe, blocks: Sequence[Block]) -> list[LinearLayer]:
+        linear = [replace(block, linear_layers=tuple(layer for layer in block.linear_layers if layer.quantisable))
+                  for block in blocks]
+        return super().layers(recipe, linear)
 
 
 class Lora(Always):
@@ -63,6 +76,7 @@ class Lora(Always):
         adapter=LowRank(),
         solved=False,
         head_first=0.0,
+        pull=0.0,
         rates=Rates(
             # Ten times the full rate: B starts at zero, and the rank limits each step (Hu et al.: 4e-4..5e-4, RoBERTa).
             body=5e-4,
@@ -82,6 +96,22 @@ class Lora(Always):
         add_adapters(network, recipe, self.card.adapter)
 
 
+class OnLinear(Lora):
+    """The base of methods whose adapters sit beside linear layers alone."""
+
+    def applies_to(self, facts: ModelFacts, device: Device | None = None) -> str | None:
+        if not any(layer.quantisable for block in facts.blocks for layer in block.linear_layers):
+            return "this model has no linear layers to adapt (convolutions are none)"
+        return (facts.refusals or {}).get(self.card.name) or Lora().applies_to(facts, device)
+
+
+def targets_of(network: Network, recipe: Recipe, adapter: Adapter) -> list[str]:
+    """Names of the layers of the network that get one."""
+    from core.models import blocks
+
+    return [layer.name for layer in adapter.layers(recipe, blocks.describe(network.body, network.stack))]
+
+
 def add_adapters(network: Network, recipe: Recipe, adapter: Adapter, **options: Any) -> None:
     """Attach peft's LoRA to the targets in open blocks.
 
@@ -89,12 +119,11 @@ def add_adapters(network: Network, recipe: Recipe, adapter: Adapter, **options: 
     """
     from peft import LoraConfig
 
-    from core.models import adapters, blocks
+    from core.models import adapters
 
-    targets = adapter.layers(recipe, blocks.describe(network.body, network.stack))
     adapters.attach(network, LoraConfig(
         r=recipe.lora.rank, lora_alpha=recipe.lora.alpha, lora_dropout=recipe.lora.dropout, bias="none",
-        target_modules=[layer.name for layer in targets], **options))
+        target_modules=targets_of(network, recipe, adapter), **options))
 
 
 METHOD: Method = Lora()

@@ -33,6 +33,7 @@ class Partial(Always):
         adapter=None,
         solved=False,
         head_first=0.0,
+        pull=0.0,
         rates=Rates(
             body=5e-5,
             convolutions=5e-4,  # EfficientNet-Lite0 on 450 OpenMoji, half frozen: 0.730

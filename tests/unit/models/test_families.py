@@ -2,7 +2,7 @@
 refused in words before.
 
 Each family is a tiny random model as `save_pretrained` leaves it. What a library or an architecture does not allow is
-listed below, so that a new version that changes it shows here.
+stored in docs/methods.json (`tests.capabilities`), so that a new version that changes it shows here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 
 from core.domain.dataset import Dataset, Task
 from core.domain.freeze import FreezePlan
-from core.domain.model import ModelFacts, Weights
+from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.side import Side
 from core.errors import ModelError
@@ -29,29 +29,9 @@ from core.tasks.classification import softmax
 from core.training import artifact
 from core.training.execute import execute
 from core.training.session import read_rows
-from tests import families
+from tests import capabilities, families
 from tests.conftest import WORKSPACE, Notes, write_dataset, write_picture_dataset
 
-NOT_LINEAR = "no linear layers worth quantising"
-LEFT_OUT: dict[str, dict[str, str]] = {
-    "bit": {"qlora": NOT_LINEAR},
-    "efficientnet": {"qlora": NOT_LINEAR},
-    "ibert": {"lora": "no linear layers", "qlora": NOT_LINEAR},
-    "levit": {"qlora": NOT_LINEAR},
-    "mamba": {"lora": "incompatible with Mamba", "qlora": "incompatible with Mamba"},
-    "mamba2": {"lora": "incompatible with Mamba", "qlora": "incompatible with Mamba"},
-    "mixtral": {"qlora": NOT_LINEAR},
-    "mobilenetv1": {"lora": "one training step was tried and failed", "qlora": NOT_LINEAR},
-    "mobilenetv2": {"lora": "one training step was tried and failed", "qlora": NOT_LINEAR},
-    "mobilevit": {"qlora": NOT_LINEAR},
-    "mobilevit2": {"qlora": NOT_LINEAR},
-    "poolformer": {"qlora": NOT_LINEAR},
-    "regnet": {"qlora": NOT_LINEAR},
-    "resnet": {"qlora": NOT_LINEAR},
-    "swiftformer": {"qlora": NOT_LINEAR},
-    "timmbeit": {"qlora": "one training step was tried and failed"},
-}
-"""Family -> method -> words of the reason why it is left out."""
 LIMITS = {"roberta": 33, "mpnet": 32, "camembert": 32, "esmabsolute": 33, "data2vectext": 33, "luke": 33,
           "longformer": 129, "xlmroberta": 129, "shortpos": 40, "opt": 40, "cliptext": 77, "mpt": 64, "xglm": 64,
           "xlnet": 512, "t5encoder": 512, "bloom": 512, "mamba": 512, "leftpad": 130}
@@ -69,14 +49,6 @@ def place(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", hub=False)
 
 
-def left_out(family: str) -> dict[str, str]:
-    """Method -> words of the reason: every adapter on the published weights is left out where LoRA is."""
-    said = LEFT_OUT.get(family, {})
-    adapters = [name for name, method in methods.REGISTRY.items()
-                if method.card.adapter and method.card.weights is Weights.PRETRAINED]
-    return {**said, **(dict.fromkeys(adapters, said["lora"]) if "lora" in said else {})}
-
-
 def inspected(name: str, tmp_path: Path, settings: Settings) -> ModelFacts:
     return inspect_model(str(families.make(name, tmp_path / name)), settings=settings)
 
@@ -90,10 +62,9 @@ def test_every_method_reloads_equal_or_is_left_out_before(family: str, tmp_path:
     assert facts.tasks[1:] == ((Task.LANGUAGE_MODELLING,) if family in SPEAKS else ())
     assert facts.fixed_width == (family in PADDING_MATTERS)
     assert facts.max_length == LIMITS.get(family, facts.max_length)
-    reasons = {name: reason for name, method in methods.REGISTRY.items() if (reason := method.applies_to(facts))}
-    expected = left_out(family)
-    assert reasons.keys() == expected.keys()
-    assert all(words in reasons[name] for name, words in expected.items())
+    found = capabilities.of_family(facts)
+    assert found == capabilities.stored()["families"][family], "make it anew: python -m tests.capabilities"
+    reasons = found["refused"]
 
     dataset = (write_picture_dataset if pictures else write_dataset)(place, n_rows=30)
     rows = read_rows(dataset, settings=place, workspace=WORKSPACE)

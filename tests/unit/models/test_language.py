@@ -148,7 +148,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 TRIED = [*((family, *how) for family in FAMILIES
            for how in (("full", "fp32"), ("partial", "bf16"), ("lora", "bf16"), ("qlora", "fp32"))),
          *(("llama", method, kind) for method in TRAINED for kind in DTYPES),
-         *(("phi", method, kind) for method in TRAINED for kind in DTYPES)]
+         *(("phi", method, kind) for method in TRAINED for kind in DTYPES),
+         ("llama", "shira", "bf16"), ("gpt2", "ia3", "bf16"), ("gpt2", "bitfit", "bf16"), ("phi", "l2_sp", "bf16")]
 """Every method in every family, and in both precisions with a tied and an untied output layer."""
 
 

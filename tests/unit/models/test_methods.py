@@ -171,3 +171,73 @@ def test_rslora_scales_by_the_root_of_the_rank(tmp_path: Path) -> None:
         layers = [module for module in net.modules() if hasattr(module, "lora_A")]
         found[name] = ({layer.scaling["default"] for layer in layers}, count_parameters(net)[0])
     assert found["lora"] == ({2.0}, found["rslora"][1]) and found["rslora"][0] == {4.0}
+
+
+def test_bitfit_trains_every_bias_and_nothing_else(tmp_path: Path) -> None:
+    net = network(tiny.bert(tmp_path))
+    methods.get("bitfit").make_trainable(net, recipe("bitfit"))
+    trained = {name for name, parameter in net.body.named_parameters() if parameter.requires_grad}
+    assert trained == {name for name, _ in net.body.named_parameters() if name.endswith("bias")} and len(trained) > 8
+    counted = sum(block.biases or 0 for block in blocks.describe(net.body, net.stack))
+    assert count_parameters(net)[0] == counted + HEAD
+    net.train()
+    assert not any(module.training for module in net.body.modules() if not list(module.children()))
+
+
+def test_bitfit_is_counted_and_named_and_needs_biases() -> None:
+    import dataclasses
+
+    from core.models import facts
+    from core.planning import footprint, names
+
+    made, minilm = recipe("bitfit"), facts.published("minilm")
+    assert minilm is not None
+    assert footprint.count(made, facts=minilm, n_classes=5).trainable == 384 + 6 * 4224 + 5 * 385
+    assert names.frozen(made) == "all but head frozen, biases trained"
+    without = dataclasses.replace(minilm, blocks=tuple(dataclasses.replace(b, biases=0) for b in minilm.blocks))
+    assert methods.get("bitfit").applies_to(without) == "this model has no biases"
+    uncounted = dataclasses.replace(minilm, blocks=tuple(dataclasses.replace(b, biases=None) for b in minilm.blocks))
+    assert methods.get("bitfit").applies_to(uncounted) is None
+
+
+def test_lora_on_mlp_leaves_attention_alone(tmp_path: Path, minilm: ModelFacts) -> None:
+    import dataclasses
+
+    net = network(tiny.bert(tmp_path))
+    methods.get("lora_mlp").make_trainable(net, recipe("lora_mlp", lora=LoraSpec(rank=4)))
+    trained = [name for name, parameter in net.body.named_parameters() if parameter.requires_grad]
+    assert len(trained) == 4 * 2 * 2 and not any("attention" in name for name in trained)
+    refused = methods.get("lora_mlp").applies_to
+    flat = [dataclasses.replace(b, linear_layers=tuple(dataclasses.replace(layer, kind="mlp")
+                                                       for layer in b.linear_layers)) for b in minilm.blocks]
+    assert refused(minilm) is None
+    assert "called attention" in str(refused(dataclasses.replace(minilm, blocks=tuple(flat))))
+
+
+def test_a_model_that_is_pulled_back_needs_room_for_where_it_started(minilm: ModelFacts, cpu: Device) -> None:
+    from core.planning.estimate import estimate
+
+    full, held = (estimate(recipe(name), facts=minilm, device=cpu, n_classes=3, rows={"train": 100}, mean_length=0.0)
+                  for name in ("full", "l2_sp"))
+    assert held.memory.total - full.memory.total == 4 * minilm.parameters
+
+
+def test_an_adapter_that_makes_weights_anew_needs_room_for_them(minilm: ModelFacts, cpu: Device) -> None:
+    """SHiRA has as many parameters as LoRA, and holds each weight of the linear layers a second time."""
+    from core.planning.estimate import memory
+
+    lora, sparse = (memory(recipe(name), facts=minilm, device=cpu, n_classes=3) for name in ("lora", "shira"))
+    assert sparse.adapters - lora.adapters == 4 * sum(block.linear_parameters for block in minilm.blocks)
+
+
+@pytest.mark.parametrize("model", ["minilm", "smollm2", "efficientnet-lite0"])
+@pytest.mark.parametrize("name", sorted(methods.REGISTRY))
+def test_what_the_dial_gives_can_be_started_wherever_a_method_applies(name: str, model: str) -> None:
+    from core.models import facts
+    from core.planning import effort, recipes
+
+    found = facts.published(model)
+    assert found is not None
+    if recipes.why_not(name, found, None, found.tasks[0]) is None:
+        made = effort.defaults(dataset="d", task=found.tasks[-1], base_model=model, method=name, facts=found)
+        assert effort.problems(made, found) == []

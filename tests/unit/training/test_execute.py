@@ -252,7 +252,7 @@ class _KilledAt(Notes):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(("method", "kill_at"), [("full", 6), ("lora", 9), ("qlora", 9), ("partial", 8), ("scratch", 5),
-                                                 ("lp_ft", 7), ("wise_ft", 7)])
+                                                 ("lp_ft", 7), ("wise_ft", 7), ("l2_sp", 7)])
 def test_a_resumed_run_equals_an_uninterrupted_one_exactly(method: str, kill_at: int, precision: str,
                                                            settings: Settings,
                                                            tiny_model: Path, tiny_dataset: Dataset,

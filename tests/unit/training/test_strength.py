@@ -87,7 +87,8 @@ def test_zero_is_the_base_model_and_one_the_tuned_one_to_the_last_bit(
     check_ends(folder, settings, method)
 
 
-@pytest.mark.parametrize(("family", "method"), [("gpt2", "lora"), ("mpnet", "full"), ("distilbert", "dora")])
+@pytest.mark.parametrize(("family", "method"), [("gpt2", "lora"), ("mpnet", "full"), ("distilbert", "dora"),
+                                               ("gpt2", "ia3")])
 def test_the_same_for_other_families(family: str, method: str, settings: Settings, tiny_dataset: Dataset,
                                      tmp_path: Path) -> None:
     model = {**tiny.FAMILIES, **tiny.SHARING}[family](tmp_path / family)

@@ -21,7 +21,7 @@ from core.training.extract import measure
 from tests.conftest import WORKSPACE, Notes
 
 
-@pytest.mark.parametrize("method", ["lora", "dora"])
+@pytest.mark.parametrize("method", ["lora", "dora", "ia3"])
 def test_an_adapter_counts_as_the_weight_it_makes(method: str, settings: Settings, tiny_model: Path,
                                                   tiny_dataset: Dataset, tmp_path: Path) -> None:
     recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method=method, epochs=1.0, batch_size=8,
@@ -32,7 +32,7 @@ def test_an_adapter_counts_as_the_weight_it_makes(method: str, settings: Setting
     body = artifact.load(Side.of(tmp_path / "run"), settings=settings).network.body
     merged = body.merge_and_unload().state_dict()  # type: ignore[operator]
     published = load_file(tiny_model / "model.safetensors")
-    assert len(found["modules"]) == 4 * 6
+    assert len(found["modules"]) == 4 * (3 if method == "ia3" else 6)
     for module in found["modules"]:
         before, after = published[module["name"]].numpy(), merged[module["name"]].numpy()
         expected = np.linalg.norm(after - before) / np.linalg.norm(before)
