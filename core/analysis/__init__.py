@@ -8,6 +8,7 @@ Two sides (`core.domain.side`) on the way to the Features page:
     aligned                         both sides at the same rows
     shift_report, report_cache      the numbers and maps of two aligned sides, and how they are kept
     feature_comparison              all that the page opens with
+    rows_map                        the map of one side's rows, on which new inputs are placed
     lens, lens_files                what each block of a language model says, in words
     row_looks                       how its rows and blocks are drawn
     over_training, seed_similarity  one block over recorded steps; two seeds of one arm

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from core import files, tasks
-from core.analysis import kept_steps, strength_files
+from core.analysis import kept_steps, rows_map, strength_files
+from core.analysis.rows_map import DrawnRows
 from core.api.desk import Desk
 from core.api.models import Models
 from core.api.runs import Runs
@@ -89,10 +90,10 @@ class Playground:
 
     def ask(self, ws: str, sides: Sequence[Side], *, visitor: str, texts: Sequence[str] = (),
             picture: Path | None = None, drawing: Drawing | None = None, nearest: int = 0, rests_on: bool = False,
-            randomised: bool = False) -> str:
+            randomised: bool = False, placed: bool = False) -> str:
         """Ask up to four sides the same; returns what `look` is given. texts: one, or one a side. nearest: so many
         training rows nearest to it are named by each. rests_on: each says what its answer rests on, randomised: also
-        under randomised weights.
+        under randomised weights. placed: where the input lies on the map of its run's rows.
 
         Starts the process that holds the models where it is not there, which takes some seconds. Raises ThawErrors for
         an empty or far too long text, for no picture, and for runs of other workspaces.
@@ -109,12 +110,19 @@ class Playground:
         here = tuple(replace(side, run=str(Path(run.folder).absolute())) for side, run in zip(sides, runs, strict=True))
         return client.ask(Question(sides=here, visitor=visitor, texts=tuple(texts), drawing=drawing or Drawing(),
                                    picture=str(picture.absolute()) if picture else "", nearest=nearest, workspace=ws,
-                                   rests_on=rests_on, randomised=randomised),
+                                   rests_on=rests_on, randomised=randomised, placed=placed),
                           self._desk.settings)
 
     def look(self, handle: str, *, known: int = -1, wait_s: float = 0.0) -> tuple[Answers, int]:
         """(how far it is, version); see `core.serving.client.look`."""
         return client.look(handle, self._desk.settings, known=known, wait_s=wait_s)
+
+    def rows_map(self, ws: str, side: Side) -> DrawnRows:
+        """The map of the rows of a side's run, as that side sees them. Raises NotFoundError where it is not made yet,
+        RecipeError for a change that is turned up or down, DataError where the dataset has changed."""
+        run, settings = self._runs.get(ws, side.run), self._desk.settings
+        return rows_map.drawn(rows_map.of(side.at(Path(run.folder).absolute()), settings=settings),
+                              self._runs.dataset_of(ws, run.id), settings=settings, workspace=ws)
 
     def stop(self, handle: str) -> None:
         """Stop answering; what was said stays."""

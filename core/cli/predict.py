@@ -174,11 +174,13 @@ def _looks_like_a_file(name: str) -> bool:
 def _answer(rows: NewRows, at: int, answer: dict[str, Any], said: Said) -> dict[str, Any]:
     """One row's prediction with what tells it from the others."""
     own = {} if rows.ids is None else {"id": rows.ids[at]}
-    known = {}
+    known: dict[str, Any] = {}
     if said.nearest:
         near = said.nearest[at]
         known = {"distance": near.distance, "unlike_training": near.unlike, "limit": near.limit,
                  "false_alarms": near.false_alarms, "nearest": list(near.rows)}
+    if said.placed:
+        known["place"] = [said.placed[at].x, said.placed[at].y]
     return {"row": rows.row[at], **own, rows.key: rows.shown[at], **answer, **known}
 
 

@@ -10,16 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from core.analysis import rows_map
 from core.data import new_rows
 from core.domain.dataset import Content
 from core.domain.nearest import Nearest
 from core.domain.side import Side
-from core.errors import DataError
+from core.errors import DataError, ThawError
 from core.models.language import LanguageNetwork
 from core.serving import proof, speech
-from core.serving.question import Answer, Question, State
+from core.serving.question import Answer, Question, State, in_parts
 from core.settings import Settings
 from core.training import artifact, attribution, cut, known_rows
 from core.training.artifact import LoadedModel
@@ -92,9 +95,13 @@ def _classified(loaded: Loaded, question: Question, at: int, so_far: Answer) -> 
     outputs = model.outputs(content)
     digest = hashlib.sha256(b"".join(value.tobytes() for _, value in sorted(outputs.items()))).hexdigest()
     said: dict[str, Any] = model.task.samples(outputs)[0]
+    seen = known_rows.head_sees(model, content) if question.nearest or question.placed else None
     answered = replace(so_far, state=State.DONE, label=said["label"], probabilities=said["probabilities"],
-                       digest=digest, notes=tuple(notes),
-                       nearest=_nearest(loaded, content, question.nearest, question.workspace))
+                       digest=digest, notes=tuple(notes))
+    if seen is not None and question.nearest:
+        answered = replace(answered, nearest=_nearest(loaded, seen, question.nearest, question.workspace))
+    if seen is not None and question.placed:
+        answered = _placed(loaded, seen, answered)
     if question.rests_on:
         yield replace(answered, state=State.WORKING)  # seen while that is worked out; a picture is there with its rows
         answered = _rests_on(loaded, content[0], answered, check=question.randomised)
@@ -109,11 +116,16 @@ def _rests_on(loaded: Loaded, content: str, said: Answer, *, check: bool) -> Ans
         return replace(said, notes=(*said.notes, f"{error.what} {error.why}"))
 
 
-def _nearest(loaded: Loaded, content: list[str], most: int, workspace: str) -> Nearest | None:
-    if not most:
-        return None
+def _nearest(loaded: Loaded, seen: NDArray[np.float32], most: int, workspace: str) -> Nearest:
     loaded.workspace = loaded.workspace or workspace
-    found = loaded.known_rows.nearest(known_rows.features(loaded.model, content), most=most)[0]
+    found = loaded.known_rows.nearest(known_rows.directions(seen), most=most)[0]
     return replace(found, rows=tuple(row if row.picture else replace(row, content=row.content[:SHOWN_CHARACTERS])
                                      for row in found.rows))
 
+
+def _placed(loaded: Loaded, seen: NDArray[np.float32], said: Answer) -> Answer:
+    """The answer with the input's place on the map, or with why it has none."""
+    try:
+        return replace(said, placed=rows_map.of(loaded.side, settings=loaded.settings).place(seen)[0])
+    except ThawError as error:
+        return replace(said, unplaced=in_parts(error))

@@ -9,6 +9,7 @@ from enum import StrEnum
 from core.data import labels
 from core.domain.attribution import Attribution
 from core.domain.nearest import Nearest
+from core.domain.placed import Placed
 from core.domain.side import Side
 from core.domain.strength import Dial, HeadRule
 from core.errors import DataError, FailureKind, RecipeError, ThawError
@@ -84,6 +85,8 @@ class Question:
     """Whether each says what its answer rests on (classifiers only)."""
     randomised: bool = False
     """Then also under randomised weights."""
+    placed: bool = False
+    """Whether each says where the input lies on the map of its run's rows (classifiers only)."""
 
     def text(self, at: int) -> str:
         """What the side at that place is given."""
@@ -179,6 +182,10 @@ class Answer:
     """What its training rows say of the input, where that was asked for."""
     rests_on: Attribution | None = None
     """What it rests on, where that was asked for."""
+    placed: Placed | None = None
+    """Where the input lies on the map of the run's rows, where that was asked for."""
+    unplaced: dict[str, str] | None = None
+    """Why that cannot be said, in the parts of `error`."""
     error: dict[str, str] | None = None
     """{"what", "why", "remedy", "kind"} of one that failed."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.analysis import rows_map
 from core.domain.nearest import Nearest
+from core.domain.placed import Placed
 from core.domain.side import Side
-from core.errors import RecipeError
+from core.errors import RecipeError, ThawError
 from core.serving import speech
 from core.serving.answering import Loaded
 from core.serving.question import Answer, Drawing, WeightFile
@@ -32,6 +35,8 @@ class Said:
     """What was cut."""
     nearest: tuple[Nearest, ...] = ()
     """What the training rows say of each row, where that was asked for."""
+    placed: tuple[Placed, ...] = ()
+    """Then also where each lies on the map of the run's rows, where that has been made."""
 
 
 def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool = False,
@@ -54,14 +59,19 @@ def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool 
         digest = b"".join(value.tobytes() for _, value in sorted(outputs.items()))
     else:
         answers, digest = [], b""
+    near, placed = _nearest(loaded, content, nearest)
     return Said(answers=answers, digest=hashlib.sha256(digest).hexdigest(), precision=loaded.model.precision,
-                files=loaded.files, notes=tuple(notes), nearest=_nearest(loaded, content, nearest))
+                files=loaded.files, notes=tuple(notes), nearest=near, placed=placed)
 
 
-def _nearest(loaded: Loaded, content: Sequence[str], most: int) -> tuple[Nearest, ...]:
+def _nearest(loaded: Loaded, content: Sequence[str],
+             most: int) -> tuple[tuple[Nearest, ...], tuple[Placed, ...]]:
     if not most or not content:
-        return ()
+        return (), ()
     if loaded.speaks:
         raise RecipeError("A language model names no nearest training rows.",
                           why="It has no classes, and its features are of tokens.", remedy="Leave out --nearest.")
-    return tuple(loaded.known_rows.nearest(known_rows.features(loaded.model, content), most=most))
+    seen, placed = known_rows.head_sees(loaded.model, content), list[Placed]()
+    with contextlib.suppress(ThawError):  # a map is a thing to have, not what was asked for
+        placed = rows_map.of(loaded.side, settings=loaded.settings).place(seen)
+    return tuple(loaded.known_rows.nearest(known_rows.directions(seen), most=most)), tuple(placed)

@@ -132,9 +132,20 @@ def _distance(features: NDArray[np.float32], train: NDArray[np.float32]) -> NDAr
     return np.partition(1 - features @ train.T, K - 1, axis=1)[:, K - 1]
 
 
-@torch.no_grad()
 def features(model: LoadedModel, content: Sequence[str]) -> NDArray[np.float32]:
     """What the head sees of texts or picture paths: `(n_rows, width)`, each of length 1."""
+    return directions(head_sees(model, content))
+
+
+def directions(found: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same features, each of length 1."""
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    return np.asarray(found / np.where(lengths > 0, lengths, 1), np.float32)
+
+
+@torch.no_grad()
+def head_sees(model: LoadedModel, content: Sequence[str]) -> NDArray[np.float32]:
+    """What enters the head for texts or picture paths: `(n_rows, width)`."""
     found, network = np.zeros((len(content), 0), np.float32), model.network
     network.eval()
     if not len(content):
@@ -146,5 +157,4 @@ def features(model: LoadedModel, content: Sequence[str]) -> NDArray[np.float32]:
             if not found.shape[1]:
                 found = np.zeros((len(content), values.shape[1]), np.float32)
             found[batch] = values.float().cpu().numpy()
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.asarray(found / np.where(lengths > 0, lengths, 1), np.float32)
+    return found

@@ -17,6 +17,7 @@ from core.domain.run import JobKind, Status
 from core.settings import Settings
 from core.store import Store
 from core.store.jobs import NewJob
+from core.training import extract
 from core.training.execute import execute
 from tests import chat_templates, tiny
 from tests.conftest import WORKSPACE, Notes, write_dataset, write_language_dataset, write_picture_dataset
@@ -76,6 +77,7 @@ def test_text_picture_and_prompt_are_asked_of_two_models(serve: Callable[..., Se
     said = try_it(page)
     assert "Base model" in said and said.count("sport") == 2 and said.count("money") == 2
     assert "to the last bit" not in said, "a LoRA run answers otherwise than its base model"
+    a_place_on_the_map(page, box, Path(Store(settings).jobs.get(WORKSPACE, texts).folder), settings)
     long_and_empty(page, box, "the model reads the first 32, as in training")
     a_table(page)
 
@@ -122,6 +124,24 @@ def long_and_empty(page: Page, box: Locator, cut: str) -> None:
     expect(page.get_by_text(cut).first).to_be_visible(timeout=ANSWERED)
     expect(page.get_by_text("There is nothing to try.")).to_have_count(0)
     honest(page)
+
+
+def a_place_on_the_map(page: Page, box: Locator, run: Path, settings: Settings) -> None:
+    """Without features, where to make them; with them, a row of the map that is typed again lands on itself."""
+    page.get_by_text("Place on the map").click()
+    settled(page)
+    page.get_by_role("button", name="Try", exact=True).click()
+    expect(page.get_by_role("link", name="Features of this run").first).to_be_visible(timeout=ANSWERED)
+    where = extract.extract(run, settings=settings, workspace=WORKSPACE, observer=Notes())
+    row = int(extract.BlockFeatures.load(where.tuned).row_ids[0])
+    box.fill(tiny.make_texts(90)[0][row])
+    box.press("Control+Enter")
+    try_it(page)
+    expect(page.get_by_text("It lands on a row of the map")).to_have_count(2, timeout=ANSWERED)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    honest(page)
+    page.get_by_text("Place on the map").click()
+    settled(page)
 
 
 def a_table(page: Page) -> None:

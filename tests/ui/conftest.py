@@ -8,11 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.runtime.scriptrunner import script_runner
 from streamlit.testing.v1 import AppTest
 
 from core import files
+from core.analysis import feature_paths
+from core.analysis.feature_files import BlockFeatures
 from core.api import Thaw
 from core.domain import codec
 from core.domain.dataset import Dataset, Task
@@ -256,3 +259,48 @@ def put_samples(folder: Path) -> None:
         {"prompt": "Once upon a time", "text": f"{text} indeed", "seed": 1, "ended": True}]}
         for step, text in zip((0, 15, 30, 45, 60), said, strict=True)]
     (folder / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+ROWS = np.arange(90)
+WIDTH = 12
+
+
+def cloud(seed: int, *, width: int = WIDTH, apart: float = 1.0) -> np.ndarray:
+    """(90, width): three classes, some way apart."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((len(ROWS), width)) + apart * rng.standard_normal((3, width))[ROWS % 3]
+
+
+@pytest.fixture
+def made(ended: Ended, facts: ModelFacts, settings: Settings, dataset: Dataset) -> Callable[..., str]:
+    """`made(moved={...})`: the LoRA run with features on disk; block name -> its tuned features where they differ from
+    the base's."""
+    for name in ended.done:
+        folder = Path(Thaw(settings).runs.get(WORKSPACE, name).folder)
+        method = Thaw(settings).runs.get(WORKSPACE, name).recipe.method
+        recipe = Recipe(dataset=dataset.id, base_model="minilm", method=method)
+        files.write_json(folder / "recipe.json", recipe.to_json())
+        files.write_json(folder / "artifact" / "labels.json", {"classes": list(dataset.classes), "precision": "fp32"})
+
+    def make(run: str = "", *, moved: dict[str, np.ndarray] | None = None, rows: int = 2000,
+             steps: bool = False) -> str:
+        run = run or ended.done[1]
+        folder = Path(Thaw(settings).runs.get(WORKSPACE, run).folder)
+        where = feature_paths.of_run(folder, settings=settings, rows=rows)
+        base = {block.name: cloud(block.index) for block in where.facts.blocks}
+        tuned = base | (moved or {})
+        BlockFeatures(row_ids=ROWS, blocks=base).save(where.base)
+        BlockFeatures(row_ids=ROWS, blocks=tuned).save(where.tuned)
+        for step in (0, 2, 4) if steps else ():
+            way = {n: (1 - step / 4) * base[n] + step / 4 * tuned[n] for n in base}
+            BlockFeatures(row_ids=ROWS[:40], blocks={n: v[:40] for n, v in way.items()}, step=step).save(
+                folder / "features" / f"step-{step:07d}.safetensors")
+        return run
+
+    return make
+
+
+@pytest.fixture
+def moved() -> dict[str, np.ndarray]:
+    """Blocks 3 and 5 have moved."""
+    return {"block 3": cloud(4) + 0.3 * cloud(103), "block 5": cloud(6, apart=1.0) + cloud(105)}

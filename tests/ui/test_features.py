@@ -6,71 +6,22 @@ import gc
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core import files
 from core.analysis import FeatureComparison, feature_comparison, feature_paths
 from core.analysis.feature_files import BlockFeatures
 from core.api import Thaw
-from core.domain.dataset import Dataset
-from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Status
 from core.domain.side import Side, Which
 from core.plots import palette
-from core.settings import Settings
 from core.store import Store
 from core.store.jobs import NewJob
 from tests.conftest import WORKSPACE, write_dataset, write_picture_dataset
-from tests.ui.conftest import Ended, shown
-
-ROWS = np.arange(90)
-WIDTH = 12
-
-
-def cloud(seed: int, *, width: int = WIDTH, apart: float = 1.0) -> np.ndarray:
-    """(90, width): three classes, some way apart."""
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((len(ROWS), width)) + apart * rng.standard_normal((3, width))[ROWS % 3]
-
-
-@pytest.fixture
-def made(ended: Ended, facts: ModelFacts, settings: Settings, dataset: Dataset) -> Callable[..., str]:
-    """`made(moved={...})`: the LoRA run with features on disk; block name -> its tuned features where they differ from
-    the base's."""
-    for name in ended.done:
-        folder = Path(Thaw(settings).runs.get(WORKSPACE, name).folder)
-        method = Thaw(settings).runs.get(WORKSPACE, name).recipe.method
-        recipe = Recipe(dataset=dataset.id, base_model="minilm", method=method)
-        files.write_json(folder / "recipe.json", recipe.to_json())
-        files.write_json(folder / "artifact" / "labels.json", {"classes": list(dataset.classes), "precision": "fp32"})
-
-    def make(run: str = "", *, moved: dict[str, np.ndarray] | None = None, rows: int = 2000,
-             steps: bool = False) -> str:
-        run = run or ended.done[1]
-        folder = Path(Thaw(settings).runs.get(WORKSPACE, run).folder)
-        where = feature_paths.of_run(folder, settings=settings, rows=rows)
-        base = {block.name: cloud(block.index) for block in where.facts.blocks}
-        tuned = base | (moved or {})
-        BlockFeatures(row_ids=ROWS, blocks=base).save(where.base)
-        BlockFeatures(row_ids=ROWS, blocks=tuned).save(where.tuned)
-        for step in (0, 2, 4) if steps else ():
-            way = {n: (1 - step / 4) * base[n] + step / 4 * tuned[n] for n in base}
-            BlockFeatures(row_ids=ROWS[:40], blocks={n: v[:40] for n, v in way.items()}, step=step).save(
-                folder / "features" / f"step-{step:07d}.safetensors")
-        return run
-
-    return make
-
-
-@pytest.fixture
-def moved() -> dict[str, np.ndarray]:
-    """Blocks 3 and 5 have moved."""
-    return {"block 3": cloud(4) + 0.3 * cloud(103), "block 5": cloud(6, apart=1.0) + cloud(105)}
+from tests.ui.conftest import WIDTH, cloud, shown
 
 
 def measured(at):

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from core.api import Answers, ServerGone, State, Thaw, TriedAnswer
+from core.analysis import View, feature_paths
+from core.analysis.feature_files import BlockFeatures
+from core.api import Answers, Offered, ServerGone, State, Thaw, TriedAnswer
 from core.api.playground import Playground
 from core.domain.attribution import Attribution
-from core.domain.side import Which
+from core.domain.side import Side, Which
 from core.serving.question import WeightFile
 from pages._ui.try_it import rests
 from tests.conftest import WORKSPACE
-from tests.ui.conftest import shown
+from tests.ui.conftest import cloud, shown
 
 FILES = (WeightFile(name="minilm: model.safetensors", sha256="5" * 64, size_bytes=90_000_000),)
 DONE = TriedAnswer(state=State.DONE, label="sport", digest="d1", precision="fp32", files=FILES,
@@ -29,9 +34,14 @@ class Answering:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked, self.stopped = [], []
         self.answers = [Answers(answers=(DONE, replace(DONE, digest="d2")))]
+        self._patch = monkeypatch
         monkeypatch.setattr(Playground, "ask", self.ask)
         monkeypatch.setattr(Playground, "look", self.look)
         monkeypatch.setattr(Playground, "stop", lambda _, handle: self.stopped.append(handle))
+
+    def offer(self, sides):
+        """Only these sides can be asked."""
+        self._patch.setattr(Playground, "sides", lambda *_: sides)
 
     def ask(self, ws, sides, **question):
         self.asked.append((ws, list(sides), question))
@@ -104,6 +114,47 @@ def test_what_an_answer_rests_on_is_coloured_and_said_and_checked_with_one_click
     assert answering.asked[1][2]["randomised"] and "**+0.12**" in shown(at)
     assert "So large an error" in shown(at) and "So large an error" not in text
     assert "try_check" not in [button.key for button in at.button]
+
+
+def test_a_row_that_is_typed_again_is_drawn_on_its_own_point_on_both_sides(app, made, moved, settings, answering):
+    """The models are those of `made`: what each makes of row 7 is what its file of features holds."""
+    run = made(moved=moved)
+    thaw = Thaw(settings)
+    sides = [Side(run=run, which=Which.BASE), Side(run=run)]
+    maps = [thaw.playground.rows_map(WORKSPACE, side) for side in sides]
+    compared = thaw.features.compare(WORKSPACE, *sides, names=("a", "b"))
+    page = compared.map(len(compared.shift.blocks) - 1, View.BASE)
+    own = BlockFeatures.load(feature_paths.of_run(Path(thaw.runs.get(WORKSPACE, run).folder), settings=settings,
+                                                  rows=2000).tuned).blocks["block 5"]
+    found = [maps[0].map.place(cloud(6)[7:8].astype(np.float32))[0], maps[1].map.place(own[7:8].astype(np.float32))[0]]
+    answering.offer([Offered(side=side, name=name) for side, name in zip(sides, ("Base", "the run"), strict=True)])
+    answering.answers = [Answers(answers=tuple(replace(DONE, placed=each) for each in found))]
+    at = app("try_it", run=run)
+    at.text_area(key="try_text").set_value("row 7").run()
+    at.toggle(key="try_place").set_value(True).run()
+    at.button(key="try_go").click().run()
+    assert not at.exception and not at.error
+    [(_, asked, question)] = answering.asked
+    assert question["placed"] and asked == sides
+    drawn = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+    assert len(drawn) == 2
+    for figure, positions in zip(drawn, (page.base, page.tuned), strict=True):
+        [star] = [trace for trace in figure["data"] if trace.get("name") == "your input"]
+        assert [star["x"][0], star["y"][0]] == pytest.approx(positions[7].tolist(), abs=1e-9)
+    assert drawn[0]["layout"]["xaxis"]["range"] == drawn[1]["layout"]["xaxis"]["range"], "one window, one map"
+    assert shown(at).count("It lands on a row of the map") == 2
+    assert all("star" in chart.proto.alt for chart in at.get("plotly_chart"))
+
+
+def test_a_run_without_features_says_where_to_make_them(app, ended, facts, answering):
+    answering.answers = [Answers(answers=(replace(DONE, unplaced={
+        "what": "There is no map.", "why": "No features.", "remedy": "Make them.", "kind": "internal"}),))]
+    at = app("try_it", run=ended.done[0])
+    at.text_area(key="try_text").set_value("x").run()
+    at.toggle(key="try_place").set_value(True).run()
+    at.button(key="try_go").click().run()
+    assert not at.exception and "There is no map. No features. Make them." in shown(at)
+    assert any("Features of this run" in str(link.proto) for link in at.get("page_link"))
 
 
 def test_a_picture_gets_a_heat_map_over_what_the_network_reads_with_words(app, ended, facts, answering):

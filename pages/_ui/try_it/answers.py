@@ -9,7 +9,7 @@ import streamlit as st
 from core.api import Answers, ServerGone, State, TriedAnswer, same
 from core.plots.numbers import size
 from pages._ui import guard, shell
-from pages._ui.try_it import asking, near, rests
+from pages._ui.try_it import asking, near, rests, where
 
 POLL_S = 0.5
 WAIT_S = 2.0
@@ -48,9 +48,13 @@ def _answers(was_final: bool) -> None:
                 asking.stop()
             if found.place:
                 st.caption(f"Place {found.place} in the line. Visitors take turns, so that all get an equal share.")
-    for column, name, answer in zip(st.columns(len(found.answers)), asked["names"], found.answers, strict=True):
+    seen = where.maps(asked["ws"], asked["sides"], found.answers)
+    windows = where.windows(seen, found.answers)
+    for at, (column, answer) in enumerate(zip(st.columns(len(found.answers)), found.answers, strict=True)):
         with column:
+            name, side = asked["names"][at], asked["sides"][at]
             _answer(name, answer, long=len(found.answers) < 3)
+            where.draw(name, side, answer, seen[at], windows[at], key=f"try_place_{at}")
     if found.final:
         _check(asked, found)
         _sameness(asked["names"], found)

@@ -49,7 +49,8 @@ def ask(ws: str, chosen: Chosen, *, texts: Sequence[str] = (), picture: Path | N
     stop()
     question: dict[str, Any] = {"texts": list(texts), "picture": picture, "drawing": drawing,
                                 "nearest": NEAREST if st.session_state.get("try_near") and not chosen.speaks else 0,
-                                "rests_on": bool(st.session_state.get("try_rests")) and not chosen.speaks}
+                                "rests_on": bool(st.session_state.get("try_rests")) and not chosen.speaks,
+                                "placed": bool(st.session_state.get("try_place")) and not chosen.speaks}
     begin(ws, [side.side for side in chosen.sides], [side.name for side in chosen.sides], question, before)
 
 
@@ -80,6 +81,9 @@ def _why() -> None:
               help="Each model also names the training rows that lie nearest to your input in its own features, and "
                    "says whether the input is unlike all of them. The first time, a model reads its training rows "
                    "once, which can take a minute.")
+    st.toggle("Place on the map", key="try_place", persist_state="session",
+              help="Each model also shows where your input lies among the rows of the Features page, on the same map: "
+                   "its axes were fitted once, on the base model's features, and your input is only projected.")
     st.toggle("What the answer rests on", key="try_rests", persist_state="session",
               help="Each model also says how much each token of your text, or each part of your picture, adds to the "
                    "score of its answer. It takes some seconds for a long text or a large model.")

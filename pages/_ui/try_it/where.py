@@ -1,0 +1,75 @@
+"""Where the input lands on the map of the run's rows, as each model sees both; or what to do where there is no map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from core.analysis import row_looks
+from core.analysis.rows_map import DrawnRows
+from core.api import TriedAnswer
+from core.domain.side import Side
+from core.errors import ThawError
+from core.plots import placed as plot
+from core.plots.shift_map import Colouring, window
+from pages._ui import charts, shell
+
+Seen = DrawnRows | ThawError | None
+"""The map of a side, why it cannot be drawn, or None where none was asked for."""
+
+
+def maps(ws: str, sides: Sequence[Side], answers: Sequence[TriedAnswer]) -> list[Seen]:
+    """One a side."""
+    return [_map(ws, side) if answer.placed else None for side, answer in zip(sides, answers, strict=True)]
+
+
+def _map(ws: str, side: Side) -> Seen:
+    try:
+        return shell.api().playground.rows_map(ws, side)
+    except ThawError as error:
+        return error
+
+
+def windows(found: Sequence[Seen], answers: Sequence[TriedAnswer]) -> list[Any]:
+    """One window a side, the same for sides with the same axes."""
+    by_axes: dict[str, list[np.ndarray]] = {}
+    for seen, answer in zip(found, answers, strict=True):
+        if isinstance(seen, DrawnRows) and answer.placed:
+            by_axes.setdefault(seen.map.axes, []).extend(
+                [seen.map.positions, np.array([[answer.placed.x, answer.placed.y]])])
+    shared = {axes: window(drawn) for axes, drawn in by_axes.items()}
+    return [shared[seen.map.axes] if isinstance(seen, DrawnRows) else None for seen in found]
+
+
+def draw(name: str, side: Side, answer: TriedAnswer, seen: Seen, within: Any, *, key: str) -> None:
+    """Below the answer of a model; nothing where it was not asked for."""
+    if answer.unplaced:
+        _missing(ThawError(answer.unplaced["what"], why=answer.unplaced["why"], remedy=answer.unplaced["remedy"]), side)
+    elif isinstance(seen, ThawError):
+        _missing(seen, side)
+    elif seen is not None and answer.placed is not None:
+        near = seen.places(answer.placed.near)
+        shown = seen.map.variance_shown
+        chart = plot.chart(seen.map.positions, Colouring(title="Label", values=seen.labels.astype(float),
+                                                         classes=seen.classes),
+                           place=(answer.placed.x, answer.placed.y), near=near, distances=answer.placed.distances,
+                           hover=[row_looks.html(text) for text in seen.hover], seen_by=name, shown=shown,
+                           within=within)
+        charts.show(chart, key=key, help=_how(shown))
+        st.caption(f"{len(seen.labels):,} rows of the Features page, its fixed camera, last block; {shown:.0%} of "
+                   "their spread.")
+
+
+def _how(shown: float) -> str:
+    return ("The rows that the Features page shows, through its fixed camera at the last block: PCA fitted once on "
+            "the base model's features. Your input is projected with the same axes, exactly; nothing is fitted to it. "
+            "Lines lead to the rows that are nearest in all dimensions of what the head sees, which on a map that "
+            f"shows {shown:.0%} of the spread may lie apart.")
+
+
+def _missing(error: ThawError, side: Side) -> None:
+    st.caption(f":material/map: {shell.escape(error.what)} {shell.escape(error.why)} {shell.escape(error.remedy)}")
+    shell.link("features", "Features of this run", icon=":material/scatter_plot:", run=side.run)
