@@ -213,7 +213,11 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
                          help="the trained change turned up or down: a number from -0.5 to 1.5 (0: the base model, 1: "
                               "as trained), or the name of a saved setting")
     predict.add_argument("--nearest", type=_positive, metavar="K",
-                         help="also name the K training rows nearest to each row, and rows unlike all of them")
+                         help="also name the K training rows nearest to each row, and rows unlike all of them; with "
+                              "--json also its place on the map of the Features page, where that has been made")
+    predict.add_argument("--why", action="store_true",
+                         help="also what each answer of a classifier rests on: a share of the score for each token, or "
+                              "for each cell of a picture (integrated gradients), and by how much their sum misses it")
     predict.set_defaults(handler="predict")
     serve = _add(commands, "serve", "answer over HTTP with one model of a run")
     serve.add_argument("run_dir", metavar="RUN_DIR[:MODEL]", help="as of predict")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import values
 from core.cli import output
+from core.cli.output import ProgressLine
 from core.domain.dataset import Content, RowSource
 from core.domain.side import Side, Which
 from core.errors import DataError, RecipeError
@@ -18,6 +19,7 @@ from core.settings import Settings
 
 if TYPE_CHECKING:
     from core.data.new_rows import NewRows
+    from core.domain.attribution import Attribution
     from core.serving.rows import Said
 
 SHOWN = 20
@@ -42,8 +44,8 @@ def predict(args: Namespace, settings: Settings) -> int:
     output.quiet_libraries()
     from core.serving import rows as serving
 
-    found = serving.of(side, rows.content, settings, goes_on=_typed(rows), nearest=args.nearest or 0,
-                       workspace=args.workspace)
+    found = serving.of(side, rows.content, settings, goes_on=_typed(rows), nearest=args.nearest or 0, why=args.why,
+                       workspace=args.workspace, report=ProgressLine(run_dir.name).show)
     answers, notes = found.answers, [*rows.notes, *found.notes]
     for note in notes:
         output.say(f"Note: {note}")
@@ -58,6 +60,7 @@ def predict(args: Namespace, settings: Settings) -> int:
     else:
         _print(rows, answers)
         _print_nearest(rows, found)
+        _print_why(rows, found)
     return 0
 
 
@@ -69,8 +72,8 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
     output.quiet_libraries()
     from core.serving import rows as serving
 
-    said = [serving.of(side, rows.content, settings, goes_on=_typed(rows), nearest=args.nearest or 0,
-                       workspace=args.workspace)
+    said = [serving.of(side, rows.content, settings, goes_on=_typed(rows), nearest=args.nearest or 0, why=args.why,
+                       workspace=args.workspace, report=ProgressLine(side_names.spoken(side)).show)
             for side, rows in zip(sides, read, strict=True)]
     digests = [found.digest for found in said]
     same = [[at for at, other in enumerate(digests) if other == digest] for digest in dict.fromkeys(digests)]
@@ -94,6 +97,7 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
         else:
             _print(rows, found.answers)
             _print_nearest(rows, found)
+            _print_why(rows, found)
     for group in same:
         print("The same to the last bit: "
               + ", ".join(f"{sides[at].folder.name} {side_names.spoken(sides[at])}" for at in group))
@@ -181,7 +185,21 @@ def _answer(rows: NewRows, at: int, answer: dict[str, Any], said: Said) -> dict[
                  "false_alarms": near.false_alarms, "nearest": list(near.rows)}
     if said.placed:
         known["place"] = [said.placed[at].x, said.placed[at].y]
+    if said.rests_on:
+        known["why"] = _why(said.rests_on[at])
     return {"row": rows.row[at], **own, rows.key: rows.shown[at], **answer, **known}
+
+
+def _why(found: Attribution) -> dict[str, Any]:
+    """What an answer rests on: shares in logits, of each token or of each cell of the picture, line by line."""
+    if found.pieces:
+        parts: dict[str, Any] = {"tokens": [{"token": piece, "share": share} for piece, share in
+                                            zip(found.pieces, found.shares, strict=True)]}
+    else:
+        parts = {"cells": [list(found.shares[at:at + found.columns])
+                           for at in range(0, len(found.shares), max(1, found.columns))]}
+    return {"label": found.label, **parts, "sum": sum(found.shares), "difference": found.difference,
+            "error": found.error}
 
 
 def _print(rows: NewRows, answers: list[dict[str, Any]]) -> None:
@@ -207,6 +225,20 @@ def _print_nearest(rows: NewRows, said: Said) -> None:
         print(f"row {rows.row[at]}: distance {near.distance:.3f} to the fifth nearest training row{limit}: {far}")
         for row in near.rows:
             print(f"  {row.distance:.3f}  {row.label}  {_short(row.content)}")
+
+
+def _print_why(rows: NewRows, said: Said) -> None:
+    """The parts that add most, for and against."""
+    for at, found in enumerate(said.rests_on):
+        names = found.pieces or [f"cell {1 + number // found.columns}, {1 + number % found.columns}"
+                                 for number in range(len(found.shares))]
+        print(f"row {rows.row[at]}: the score of {found.label} rests on (logits; the shares sum to "
+              f"{sum(found.shares):+.2f}, the score changed by {found.difference:+.2f}, an error of {found.error:.3f})")
+        ranked = sorted(zip(found.shares, names, strict=True), key=lambda one: -abs(one[0]))
+        for share, name in ranked[:SHOWN]:
+            print(f"  {share:+.3f}  {name}")
+        if len(ranked) > SHOWN:
+            print(f"  … and {len(ranked) - SHOWN:,} more (--json lists all)")
 
 
 def _counts(rows: NewRows, answers: list[dict[str, Any]]) -> None:

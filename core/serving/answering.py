@@ -103,17 +103,24 @@ def _classified(loaded: Loaded, question: Question, at: int, so_far: Answer) -> 
     if seen is not None and question.placed:
         answered = _placed(loaded, seen, answered)
     if question.rests_on:
-        yield replace(answered, state=State.WORKING)  # seen while that is worked out; a picture is there with its rows
-        answered = _rests_on(loaded, content[0], answered, check=question.randomised)
-    yield answered
+        yield from _rests_on(loaded, content[0], answered, check=question.randomised)
+    else:
+        yield answered
 
 
-def _rests_on(loaded: Loaded, content: str, said: Answer, *, check: bool) -> Answer:
-    """The answer with what it rests on, or with a note why that cannot be said."""
+def _rests_on(loaded: Loaded, content: str, said: Answer, *, check: bool) -> Iterator[Answer]:
+    """The answer, seen while it is worked out what it rests on, then with that, or with a note why it cannot be said.
+    A picture is there as long as its rows are, so all of it happens in here."""
+    pieces = attribution.pieces(loaded.model, content, check=check)
     try:
-        return replace(said, rests_on=attribution.of(loaded.model, content, check=check))
+        while True:
+            yield replace(said, state=State.WORKING, progress=next(pieces))
+    except StopIteration as end:
+        yield replace(said, rests_on=end.value)
     except DataError as error:
-        return replace(said, notes=(*said.notes, f"{error.what} {error.why}"))
+        yield replace(said, notes=(*said.notes, f"{error.what} {error.why}"))
+    finally:
+        pieces.close()
 
 
 def _nearest(loaded: Loaded, seen: NDArray[np.float32], most: int, workspace: str) -> Nearest:

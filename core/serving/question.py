@@ -182,6 +182,8 @@ class Answer:
     """What its training rows say of the input, where that was asked for."""
     rests_on: Attribution | None = None
     """What it rests on, where that was asked for."""
+    progress: float | None = None
+    """Share of that which is worked out, 0 to 1, meanwhile."""
     placed: Placed | None = None
     """Where the input lies on the map of the run's rows, where that was asked for."""
     unplaced: dict[str, str] | None = None

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.analysis import rows_map
+from core.domain.attribution import Attribution
 from core.domain.nearest import Nearest
 from core.domain.placed import Placed
 from core.domain.side import Side
-from core.errors import RecipeError, ThawError
+from core.errors import DataError, RecipeError, ThawError
 from core.serving import speech
 from core.serving.answering import Loaded
 from core.serving.question import Answer, Drawing, WeightFile
 from core.settings import Settings
-from core.training import cut, known_rows
+from core.training import attribution, cut, known_rows
+
+MOST_WHY = 20
+"""Rows of which it is worked out together what their answers rest on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +41,22 @@ class Said:
     """What the training rows say of each row, where that was asked for."""
     placed: tuple[Placed, ...] = ()
     """Then also where each lies on the map of the run's rows, where that has been made."""
+    rests_on: tuple[Attribution, ...] = ()
+    """What each answer rests on, where that was asked for and can be said."""
 
 
 def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool = False,
-       drawing: Drawing | None = None, nearest: int = 0,
-       workspace: str = "") -> Said:
+       drawing: Drawing | None = None, nearest: int = 0, why: bool = False, workspace: str = "",
+       report: Callable[[str], None] = lambda text: None) -> Said:
     """Load a side and let it answer. goes_on: language models go on with each row instead of judging it. nearest: so
-    many training rows are named for each row (classifiers only). workspace: of
-    their dataset, where the folder does not tell.
+    many training rows are named for each row; why: what the answer to each rests on (both of classifiers only).
+    workspace: of their dataset, where the folder does not tell. report: hears how far it is. Raises RecipeError for
+    what is not offered, and for why of more than 20 rows.
     """
+    if why and len(content) > MOST_WHY:
+        raise RecipeError(f"What {len(content):,} answers rest on is too much at once.",
+                          why=f"Each takes seconds, so at most {MOST_WHY} rows are explained together.",
+                          remedy="Give a text, a picture, or a file with fewer rows.")
     loaded, notes = Loaded(side, settings, workspace=workspace), list[str]()
     if loaded.speaks and goes_on:
         last = [list(speech.speak(loaded.model, text, drawing or Drawing(), so_far=Answer()))[-1] for text in content]
@@ -60,8 +71,11 @@ def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool 
     else:
         answers, digest = [], b""
     near, placed = _nearest(loaded, content, nearest)
+    rests_on, unexplained = _why(loaded, content, report) if why else ((), [])
+    notes += unexplained
     return Said(answers=answers, digest=hashlib.sha256(digest).hexdigest(), precision=loaded.model.precision,
-                files=loaded.files, notes=tuple(notes), nearest=near, placed=placed)
+                files=loaded.files, notes=tuple(notes), nearest=near, placed=placed,
+                rests_on=rests_on)
 
 
 def _nearest(loaded: Loaded, content: Sequence[str],
@@ -75,3 +89,23 @@ def _nearest(loaded: Loaded, content: Sequence[str],
     with contextlib.suppress(ThawError):  # a map is a thing to have, not what was asked for
         placed = rows_map.of(loaded.side, settings=loaded.settings).place(seen)
     return tuple(loaded.known_rows.nearest(known_rows.directions(seen), most=most)), tuple(placed)
+
+
+def _why(loaded: Loaded, content: Sequence[str],
+         report: Callable[[str], None]) -> tuple[tuple[Attribution, ...], list[str]]:
+    """(one a row, why there are none)."""
+    if loaded.speaks:
+        raise RecipeError("What the answer of a language model rests on is not worked out.",
+                          why="It answers with many tokens, each of which rests on something else.",
+                          remedy="Leave out --why.")
+    found = []
+    for number, row in enumerate(content):
+        pieces = attribution.pieces(loaded.model, row)
+        try:
+            while True:
+                report(f"what the answer rests on: {next(pieces):.0%}, row {number + 1} of {len(content)}")
+        except StopIteration as end:
+            found.append(end.value)
+        except DataError as error:  # of the model, not of the row
+            return (), [f"{error.what} {error.why}"]
+    return tuple(found), []

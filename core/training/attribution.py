@@ -1,4 +1,7 @@
-"""Integrated gradients of a classifier's answer, and the same under randomised weights.
+"""Integrated gradients of a classifier's answer, and the same under randomised weights, in pieces that can be ended.
+
+The way from the empty input to the given one is walked in stretches, each integrated by captum by itself: the integral
+over the way is the sum of those over its stretches. Between two, others may have their turn, and who asked may stop.
 
 The empty input is a text of padding tokens only (special tokens stay), or a picture in the grey that the model's
 normalisation turns to zero. Shares are sums over a token's embedding, or over the pixels of a cell.
@@ -7,9 +10,10 @@ normalisation turns to zero. Shares are sums over a token's embedding, or over t
 from __future__ import annotations
 
 import base64
+import copy
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,10 +29,10 @@ from core.features import extract
 from core.models import tokens
 from core.training.artifact import LoadedModel
 
-STEPS = 32
-"""Points on the way from the empty input."""
-AT_ONCE = 8
-"""Points in a pass."""
+STRETCHES = 8
+"""Of the way from the empty input."""
+POINTS = 4
+"""In a stretch (Gauss-Legendre), one pass."""
 CELLS = 14
 """Of a picture, a side."""
 FEWEST = 4
@@ -36,8 +40,21 @@ FEWEST = 4
 
 
 def of(model: LoadedModel, content: str, *, check: bool = False) -> Attribution:
-    """What the answer to a text or a picture (its path) rests on. check: also under randomised weights, which are put
-    back to the last bit. Raises DataError for models whose embeddings cannot be told apart."""
+    """What the answer to a text or a picture (its path) rests on, in one go; see `pieces`."""
+    steps = pieces(model, content, check=check)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+def pieces(model: LoadedModel, content: str, *, check: bool = False) -> Generator[float, None, Attribution]:
+    """The same piece by piece: says how much of it is done, 0 to 1, and returns it. The model may be used by others
+    between two pieces, and a generator that is closed leaves nothing behind. check: also under randomised weights.
+
+    Raises DataError for models whose embeddings cannot be told apart.
+    """
     network = model.network
     network.eval()
     with model.inputs([content]) as inputs:
@@ -46,18 +63,23 @@ def of(model: LoadedModel, content: str, *, check: bool = False) -> Attribution:
         logits = network(**batch)["logits"][0].float()
     target = int(logits.argmax())
     picture = model.task.card.content is Content.PICTURE
+    drawn = check and all(parameter.is_floating_point() for parameter in network.parameters())
+    walks = 2 if drawn else 1
+    said: dict[str, Any] = {}
     try:
-        share_of = _cells if picture else _tokens
-        shares, difference, error = share_of(model, batch, target)
-        said: dict[str, Any] = {}
+        way = _way(model, network, batch, target)
+        shares = yield from _shares(way, done=lambda part: part / walks)
+        with torch.no_grad():
+            difference = float(way.score(way.whole)[0]) - float(way.score(way.empty)[0])
+        total = float(shares.sum())
         if check:
             said = {"checked": True}
-            if all(parameter.is_floating_point() for parameter in network.parameters()):
-                with randomised(network):
-                    other, _, _ = share_of(model, batch, target)
-                said["random_rank"] = rank(shares, other)
-            else:
-                said["unchecked"] = "Weights held in 4 bits cannot be drawn anew."
+        if drawn:
+            other = yield from _shares(_way(model, randomised(network), batch, target),
+                                       done=lambda part: (1 + part) / walks)
+            said["random_rank"] = rank(shares, other)
+        elif check:
+            said["unchecked"] = "Weights held in 4 bits cannot be drawn anew."
     except ThawError:
         raise
     except (RuntimeError, AssertionError, AttributeError, NotImplementedError, TypeError, ValueError) as problem:
@@ -71,8 +93,8 @@ def of(model: LoadedModel, content: str, *, check: bool = False) -> Attribution:
         said |= {"pieces": _pieces(model, batch)}
         shares = shares[_own(model, batch)]
     label = str(model.task.samples({"logits": logits.cpu().numpy()[None]})[0]["label"])
-    return Attribution(label=label, shares=tuple(map(float, shares.ravel())), difference=difference, error=error,
-                       **said)
+    return Attribution(label=label, shares=tuple(map(float, shares.ravel())), difference=difference,
+                       error=abs(total - difference), **said)
 
 
 def rank(shares: NDArray[np.float32], other: NDArray[np.float32]) -> float | None:
@@ -85,73 +107,73 @@ def rank(shares: NDArray[np.float32], other: NDArray[np.float32]) -> float | Non
     return None if np.isnan(found) else found
 
 
-@contextmanager
-def randomised(network: torch.nn.Module, seed: int = 0) -> Iterator[None]:
-    """In the block every weight is drawn anew, normal with the mean and spread of its tensor; then all are as before,
-    to the last bit. A second copy of the weights is held meanwhile. None may be held in 4 bits."""
-    own = list(network.parameters())
-    kept: list[torch.Tensor] = []
+def randomised(network: torch.nn.Module, seed: int = 0) -> Any:
+    """A copy whose every weight is drawn anew, normal with the mean and spread of its tensor. None may be held in 4
+    bits. A copy, since others use the network meanwhile."""
+    other = copy.deepcopy(network)
     draws = torch.Generator().manual_seed(seed)
-    try:
-        with torch.no_grad():
-            for parameter in own:
-                kept.append(parameter.detach().clone())
-                spread, mean = parameter.float().std(correction=0).item(), parameter.float().mean().item()
-                parameter.copy_(torch.randn(parameter.shape, generator=draws) * spread + mean)
-        yield
-    finally:
-        with torch.no_grad():
-            for parameter, before in zip(own, kept, strict=False):
-                parameter.copy_(before)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            spread, mean = parameter.float().std(correction=0).item(), parameter.float().mean().item()
+            parameter.copy_(torch.randn(parameter.shape, generator=draws) * spread + mean)
+    return other
 
 
 # -- shares ------------------------------------------------------------------------------------------------------------
 
 
-def _tokens(model: LoadedModel, batch: dict[str, torch.Tensor],
-            target: int) -> tuple[NDArray[np.float32], float, float]:
-    """(share of each token read, difference, error)."""
-    from captum.attr import LayerIntegratedGradients
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """From the empty input to the given one."""
 
-    network, ids = model.network, batch["input_ids"]
-    empty = torch.where(torch.from_numpy(_own(model, batch)).to(ids.device)[None],
-                        torch.full_like(ids, tokens.pad_id(model.task.processor)), ids)  # type: ignore[attr-defined]
+    empty: torch.Tensor
+    whole: torch.Tensor
+    """Pixels, `(1, channels, height, width)`, or embeddings of tokens, `(1, n_tokens, width)`."""
+    score: Callable[[torch.Tensor], torch.Tensor]
+    """`(n, …)` such inputs -> `(n,)` scores of the answered class."""
+    parts: Callable[[torch.Tensor], NDArray[np.float32]]
+    """A number for each pixel, or each number of an embedding -> a share for each part."""
+
+
+def _way(model: LoadedModel, network: Any, batch: dict[str, torch.Tensor], target: int) -> _Way:
+    if "pixel_values" in batch:
+        pixels = batch["pixel_values"]
+        return _Way(empty=torch.zeros_like(pixels), whole=pixels, parts=_cells,
+                    score=lambda given: network(pixel_values=given)["logits"][:, target])
+    ids, table = batch["input_ids"], network.body.get_input_embeddings()
+    padding = torch.full_like(ids, tokens.pad_id(model.task.processor))  # type: ignore[attr-defined]
+    empty = torch.where(torch.from_numpy(_own(model, batch)).to(ids.device)[None], padding, ids)
     rest = {name: value for name, value in batch.items() if name != "input_ids"}
 
     def score(given: torch.Tensor) -> torch.Tensor:
         beside = {name: value.expand(len(given), *value.shape[1:]) for name, value in rest.items()}
-        return network(input_ids=given, **beside)["logits"][:, target]
+        handle = table.register_forward_hook(lambda *_: given)  # instead of what it makes of the ids
+        try:
+            return network(input_ids=ids.expand(len(given), -1), **beside)["logits"][:, target]  # type: ignore[no-any-return]
+        finally:
+            handle.remove()
 
-    embeddings = network.body.get_input_embeddings()  # type: ignore[operator]
-    found = LayerIntegratedGradients(score, embeddings).attribute(
-        ids, baselines=empty, n_steps=STEPS, internal_batch_size=AT_ONCE)
-    shares = found[0].detach().float().sum(-1).cpu().numpy()
-    return shares, *_missed(score, ids, empty, float(shares.sum()))
+    with torch.no_grad():
+        return _Way(empty=table(empty), whole=table(ids), score=score,
+                    parts=lambda each: each.sum(-1).cpu().numpy())
 
 
-def _cells(model: LoadedModel, batch: dict[str, torch.Tensor],
-           target: int) -> tuple[NDArray[np.float32], float, float]:
-    """(share of each cell, (n_rows, n_columns), difference, error)."""
+def _shares(way: _Way, *, done: Callable[[float], float]) -> Generator[float, None, NDArray[np.float32]]:
+    """A share for each token that is read, `(n_tokens,)`, or for each cell of a picture, `(n_rows, n_columns)`."""
     from captum.attr import IntegratedGradients
 
-    network, pixels = model.network, batch["pixel_values"]
-    empty = torch.zeros_like(pixels)
-
-    def score(given: torch.Tensor) -> torch.Tensor:
-        return network(pixel_values=given)["logits"][:, target]
-
-    found = IntegratedGradients(score).attribute(pixels, baselines=empty, n_steps=STEPS, internal_batch_size=AT_ONCE)
-    each = found[0].detach().float().sum(0).cpu().numpy()
-    rows, columns = (np.array_split(np.arange(side), min(CELLS, side)) for side in each.shape)
-    shares = np.array([[each[np.ix_(row, column)].sum() for column in columns] for row in rows], np.float32)
-    return shares, *_missed(score, pixels, empty, float(shares.sum()))
+    found = torch.zeros_like(way.whole[0], dtype=torch.float32)
+    for number in range(STRETCHES):
+        yield done(number / STRETCHES)
+        start, end = (torch.lerp(way.empty, way.whole, at / STRETCHES) for at in (number, number + 1))
+        found += IntegratedGradients(way.score).attribute(end, baselines=start, n_steps=POINTS)[0].detach().float()
+    return way.parts(found)
 
 
-@torch.no_grad()
-def _missed(score: Any, given: torch.Tensor, empty: torch.Tensor, total: float) -> tuple[float, float]:
-    """(difference of the scores, how far the sum of the shares misses it)."""
-    difference = float(score(given)[0]) - float(score(empty)[0])
-    return difference, abs(total - difference)
+def _cells(each: torch.Tensor) -> NDArray[np.float32]:
+    pixels = each.sum(0).cpu().numpy()
+    rows, columns = (np.array_split(np.arange(side), min(CELLS, side)) for side in pixels.shape)
+    return np.array([[pixels[np.ix_(row, column)].sum() for column in columns] for row in rows], np.float32)
 
 
 def _own(model: LoadedModel, batch: dict[str, torch.Tensor]) -> NDArray[np.bool_]:

@@ -96,6 +96,8 @@ def _answer(name: str, answer: TriedAnswer, *, long: bool) -> None:
         _told(answer)
     if answer.nearest is not None:
         near.draw(answer.nearest)
+    if answer.progress is not None and answer.state is State.WORKING:
+        st.progress(answer.progress, text=f"What the answer rests on: {answer.progress:.0%}")
     if answer.rests_on is not None:
         rests.draw(answer.rests_on)
     for note in answer.notes:
