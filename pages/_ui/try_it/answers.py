@@ -54,7 +54,7 @@ def _answers(was_final: bool) -> None:
         with column:
             name, side = asked["names"][at], asked["sides"][at]
             _answer(name, answer, long=len(found.answers) < 3)
-            where.draw(name, side, answer, seen[at], windows[at], key=f"try_place_{at}")
+            where.draw(name, side, answer, seen[at], windows[at], handle=asked["handle"], key=f"try_place_{at}")
     if found.final:
         _check(asked, found)
         _sameness(asked["names"], found)

@@ -11,10 +11,12 @@ import streamlit as st
 from core.analysis import row_looks
 from core.analysis.rows_map import DrawnRows
 from core.api import TriedAnswer
+from core.domain.placed import Placed
 from core.domain.side import Side
 from core.errors import ThawError
 from core.plots import placed as plot
 from core.plots.shift_map import Colouring, window
+from core.plots.theme import Chart
 from pages._ui import charts, shell
 
 Seen = DrawnRows | ThawError | None
@@ -44,23 +46,26 @@ def windows(found: Sequence[Seen], answers: Sequence[TriedAnswer]) -> list[Any]:
     return [shared[seen.map.axes] if isinstance(seen, DrawnRows) else None for seen in found]
 
 
-def draw(name: str, side: Side, answer: TriedAnswer, seen: Seen, within: Any, *, key: str) -> None:
-    """Below the answer of a model; nothing where it was not asked for."""
+def draw(name: str, side: Side, answer: TriedAnswer, seen: Seen, within: Any, *, handle: str, key: str) -> None:
+    """Below the answer of a model; nothing where it was not asked for. handle: of the question."""
     if answer.unplaced:
         _missing(ThawError(answer.unplaced["what"], why=answer.unplaced["why"], remedy=answer.unplaced["remedy"]), side)
     elif isinstance(seen, ThawError):
         _missing(seen, side)
     elif seen is not None and answer.placed is not None:
-        near = seen.places(answer.placed.near)
         shown = seen.map.variance_shown
-        chart = plot.chart(seen.map.positions, Colouring(title="Label", values=seen.labels.astype(float),
-                                                         classes=seen.classes),
-                           place=(answer.placed.x, answer.placed.y), near=near, distances=answer.placed.distances,
-                           hover=[row_looks.html(text) for text in seen.hover], seen_by=name, shown=shown,
-                           within=within)
+        # while other things are worked out the page is drawn again and again, with the same chart
+        chart = charts.kept(("placed", handle, key, str(within)), lambda: _chart(name, answer.placed, seen, within))
         charts.show(chart, key=key, help=_how(shown))
         st.caption(f"{len(seen.labels):,} rows of the Features page, its fixed camera, last block; {shown:.0%} of "
                    "their spread.")
+
+
+def _chart(name: str, at: Placed, seen: DrawnRows, within: Any) -> Chart:
+    colours = Colouring(title="Label", values=seen.labels.astype(float), classes=seen.classes)
+    return plot.chart(seen.map.positions, colours, place=(at.x, at.y), near=seen.places(at.near),
+                      distances=at.distances, hover=[row_looks.html(text) for text in seen.hover], seen_by=name,
+                      shown=seen.map.variance_shown, within=within)
 
 
 def _how(shown: float) -> str:
