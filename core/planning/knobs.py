@@ -232,8 +232,8 @@ def _against(recipe: Recipe, facts: ModelFacts) -> list[str]:
     if unknown:
         found.append(f"The freeze plan names {', '.join(unknown)}; "
                      f"the blocks of {facts.id} are {', '.join(facts.block_names[:-1])}.")
-    followed = method is None or method.card.needs_freeze_plan  # else the plan is the method's own
-    if HEAD in recipe.freeze.frozen and tasks.card(recipe.task).new_head and followed:
+    own = method is not None and recipe.freeze == method.card.default_plan(facts.block_names)
+    if HEAD in recipe.freeze.frozen and tasks.card(recipe.task).new_head and not own:
         found.append("The freeze plan names the head, which always trains.")
     elif HEAD in recipe.freeze.frozen and facts.tied_head and "embeddings" not in recipe.freeze.frozen:
         found.append(f"The freeze plan names the head; that of {facts.id} is its embedding, and is frozen with it.")

@@ -31,11 +31,13 @@ def recipe(method: str = "partial", **changes: object) -> Recipe:
     return Recipe(dataset="d", base_model="smollm2", method=method, task=LANGUAGE).replace(**changes)
 
 
-def test_every_method_applies_but_the_one_that_begins_with_a_new_head(smollm2: ModelFacts) -> None:
+def test_every_method_applies_but_those_that_begin_with_a_new_head_or_train_biases(smollm2: ModelFacts) -> None:
     reasons = {choice.name: choice.reason for choice in recipes.choices(smollm2, None, LANGUAGE)}
     assert reasons.pop("lp_ft") == methods.NO_NEW_HEAD
+    assert reasons.pop("bitfit") == "this model has no biases"
     assert set(reasons.values()) == {None}
-    assert not any(choice.reason for choice in recipes.choices(smollm2, None))  # of classification
+    of_classification = {choice.name for choice in recipes.choices(smollm2, None) if choice.reason}
+    assert of_classification == {"bitfit"}
 
 
 def test_the_probe_of_a_language_model_is_the_untouched_model(smollm2: ModelFacts) -> None:
