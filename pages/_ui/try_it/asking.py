@@ -86,7 +86,8 @@ def _why() -> None:
                    "its axes were fitted once, on the base model's features, and your input is only projected.")
     st.toggle("What the answer rests on", key="try_rests", persist_state="session",
               help="Each model also says how much each token of your text, or each part of your picture, adds to the "
-                   "score of its answer. It takes some seconds for a long text or a large model.")
+                   "score of its answer. It takes some seconds, for a picture or a large model up to a minute; the "
+                   "answer is there before, and Stop ends it.")
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------

@@ -6,13 +6,13 @@ import json
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
 import torch
 
 from core import __main__ as program
-from core.domain.attribution import Attribution
 from core.domain.side import Side
 from core.serving import answering
 from core.serving.endpoint import _One
@@ -24,6 +24,7 @@ from tests import tiny
 from tests.conftest import write_dataset, write_picture_dataset
 from tests.unit.training.test_known_rows import trained
 
+T = TypeVar("T")
 TEXT = "goal match team the year"
 
 
@@ -62,13 +63,13 @@ def test_a_network_that_reads_one_word_only_rests_on_that_word(settings: Setting
     assert abs(shares.pop("team")) > 1e-4 and all(share == pytest.approx(0, abs=1e-7) for share in shares.values())
 
 
-def finished(pieces: Generator[float, None, Attribution]) -> Attribution:
+def through(pieces: Generator[float, None, T]) -> T:
     """What it returns in the end."""
-    def through() -> Generator[float, None, None]:
+    def steps() -> Generator[float, None, None]:
         found.append((yield from pieces))
 
-    found: list[Attribution] = []
-    list(through())
+    found: list[T] = []
+    list(steps())
     return found[0]
 
 
@@ -98,20 +99,40 @@ def test_stretch_by_stretch_is_what_captum_makes_of_the_whole_way(settings: Sett
     np.testing.assert_allclose(found.shares, reference(model, TEXT), atol=1e-3 * max(map(abs, found.shares)))
 
 
+def test_where_the_score_bends_it_is_walked_more_slowly() -> None:
+    """A score that leaps near the empty input, as that of a picture does: even 32 evenly spaced points miss it."""
+    from captum.attr import IntegratedGradients
+
+    weights = torch.linspace(0.5, 2, 3)
+
+    def score(given: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(300 * (given * weights).sum(1)) + 0.3 * torch.sin(3 * given[:, 0])
+
+    whole = torch.tensor([[1.0, 2.0, 3.0]])
+    even = IntegratedGradients(score).attribute(whole, n_steps=32).sum().item()
+    difference = score(whole).item() - score(torch.zeros_like(whole)).item()
+    assert abs(even - difference) > 0.5 * abs(difference)
+    way = attribution._Way(empty=torch.zeros_like(whole), whole=whole, score=score, parts=lambda each: each.numpy())
+    found = through(attribution._shares(way, done=lambda part: part))
+    assert found.sum() == pytest.approx(difference, rel=attribution.ENOUGH)
+
+
 def test_two_on_one_model_do_not_see_each_other_and_one_that_is_ended_leaves_nothing(
         settings: Settings, tiny_model: Path, tmp_path: Path) -> None:
     run = trained(settings, write_dataset(settings, n_rows=60), tiny_model, tmp_path / "run")
     model = artifact.load(Side.of(run), settings=settings)
     alone, before = attribution.of(model, TEXT, check=True), state(model)
     one, other = (attribution.pieces(model, TEXT, check=True) for _ in range(2))
-    said = [next(one) for _ in range(12)]
-    assert said == sorted(said) and 0.5 < said[-1] < 1, "within the randomised half"
+    said = [0.0]
+    while said[-1] <= 0.5:  # until within the randomised half
+        said.append(next(one))
+    assert said == sorted(said) and said[-1] < 1
     assert attribution.of(model, TEXT) == replace(alone, checked=False, random_rank=None)
     next(other)
     one.close()
     assert all(torch.equal(value, before[name]) for name, value in model.network.state_dict().items())
     assert not model.network.body.get_input_embeddings()._forward_hooks
-    assert finished(other) == alone
+    assert through(other) == alone
 
 
 def test_by_command(settings: Settings, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -171,7 +192,7 @@ def test_pictures_get_a_map_of_cells(settings: Settings, tmp_path: Path) -> None
     first, *between, last = answering.answer(loaded, asked, 0)
     assert first.rests_on is None and first.label == last.label and not first.state.final and last.state.final
     parts = [said.progress for said in (first, *between)]
-    assert parts == sorted(parts) and parts[0] == 0 and len(parts) == 16 and last.progress is None
+    assert parts == sorted(parts) and parts[0] == 0 and len(parts) >= 12 and last.progress is None
     found = last.rests_on
     assert found is not None, last.notes
     assert found.columns and len(found.shares) % found.columns == 0 and found.picture
