@@ -26,6 +26,7 @@ VERSION = 2
 """Part of every stored report's key: raise it when a number's definition changes."""
 SECOND_SPLIT = "beside"
 """Stands for the split of rows of a second dataset."""
+HELD_OUT = (Split.TEST.value, Split.SHIFT.value)
 UNTRAINED = (Which.BASE, Which.FOUR_BIT)
 
 
@@ -135,7 +136,8 @@ def align(a: Side, b: Side, *, settings: Settings, table: RowTable, rows: int = 
 
     features = AlignedFeatures(names=features_b.names, base=list(features_a.blocks.values()),
                                tuned=list(features_b.blocks.values()), frozen=frozen,
-                               labels=labels if (labels >= 0).any() else None, shift=shift if shift.any() else None)
+                               labels=labels if (labels >= 0).any() else None, shift=shift if shift.any() else None,
+                               held_out=np.isin(splits, HELD_OUT))
     return AlignedSides(features=features, row_ids=features_b.row_ids, splits=splits, of_second=far, key=key,
                         base=paths_b.base)
 

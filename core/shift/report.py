@@ -129,7 +129,7 @@ def draw(both: AlignedFeatures, index: int, *, view: View = View.UNION, seed: in
     x, y = np.asarray(both.base[both.partner(index)]), np.asarray(both.tuned[index])
     if x.shape != y.shape or blocks.state_of(x, y) in (State.NOT_FINITE, State.COLLAPSED):
         return None
-    known = None if both.labels is None else np.asarray(both.labels) >= 0
+    known = None if both.labels is None else both.supervised
     fitting = reference if reference is not None and len(reference.centre) == x.shape[1] else None
     return footer.draw(x, y, view=view, labels=both.labels, fit_rows=known, seed=seed, reference=fitting)
 

@@ -16,6 +16,8 @@ from core.shift import domain_gap, geometry, neighbours, probes
 from core.shift.arrays import State, finite, state, table
 
 MIN_ROWS = 10
+MIN_OF_A_CLASS = 5
+"""Training and validation rows of each class from which class axes are fitted to these alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +34,12 @@ class AlignedFeatures:
     """Class of each row, −1 where unknown; None without labels."""
     shift: NDArray[np.bool_] | None = None
     """Which rows come from the shift set; None without one."""
+    held_out: NDArray[np.bool_] | None = None
+    """Rows of test and shift set, whose labels place no axes where others are there; None where none is held out."""
 
     def __post_init__(self) -> None:
         rows = {len(np.asarray(b)) for b in (*self.base, *self.tuned)}
-        for values in (self.labels, self.shift):
+        for values in (self.labels, self.shift, self.held_out):
             rows |= set() if values is None else {len(values)}
         if len(rows) != 1 or not self.base or not len(self.names) == len(self.frozen) == len(self.tuned):
             raise DataError("These two sets of features cannot be compared.",
@@ -60,6 +64,18 @@ class AlignedFeatures:
                  >= 0)
         known = np.empty(0, int) if self.labels is None else np.asarray(self.labels)[self.target][marks]
         return marks if len(np.unique(known)) > 1 else np.zeros_like(marks)
+
+    @property
+    def supervised(self) -> NDArray[np.bool_]:
+        """Rows whose labels class axes are fitted to, `(n_rows,)`: training and validation rows, since test rows choose
+        nothing; all that have a label where these are too few to tell (`MIN_OF_A_CLASS` of each of two classes)."""
+        known = np.zeros(len(self.target), bool) if self.labels is None else np.asarray(self.labels) >= 0
+        if self.labels is None or self.held_out is None:
+            return known
+        own = known & ~np.asarray(self.held_out, bool)
+        counts = np.unique(np.asarray(self.labels)[own], return_counts=True)[1]
+        classes = len(np.unique(np.asarray(self.labels)[known]))
+        return own if len(counts) == classes > 1 and counts.min() >= MIN_OF_A_CLASS else known
 
     def partner(self, index: int) -> int:
         """The base block at the same relative depth as tuned block `index` (the same index when depths are equal)."""

@@ -115,7 +115,7 @@ def _second_rows(dataset: str, where: FeaturePaths, *, settings: Settings, works
 
     every = read_rows(library.load(dataset, settings=settings, workspace=workspace), settings=settings,
                       workspace=workspace)
-    chosen = _sampled_before(where, every, second_sample(every.labels, every.splits))
+    chosen = _sampled_before(where, every, second_sample(every.splits))
     return replace(every, row_ids=every.row_ids[chosen], content=[every.content[i] for i in chosen],
                    labels=every.labels[chosen], splits=every.splits[chosen],
                    dataset_hash=f"{every.dataset_hash}-beside")

@@ -34,7 +34,8 @@ NOTES = {
                 "the real movement.",
     View.CHANGE: "The two directions that hold most of the movement. Classes may overlap here although they are apart "
                  "elsewhere.",
-    View.CLASSES: "Supervised: the directions that separate the labels of these rows. Fitted to them, it draws noise "
+    View.CLASSES: "Supervised: the directions that separate the labels of the validation (and training) rows among "
+                  "these; test rows place no axis unless the others are too few. Fitted to labels, it draws noise "
                   "apart too: *classes apart* says how far with the labels, and how far with shuffled ones.",
     View.UMAP: "UMAP fitted on both together: groups yes, distances no, so there are no arrows.",
 }

@@ -23,8 +23,9 @@ from core.domain.run import Result
 from core.planning import designs
 from core.planning.designs.base import Choices, expanded, experiment
 from core.settings import Settings
-from core.shift import projection
+from core.shift import report
 from core.shift.projection import View
+from core.shift.sides import AlignedFeatures
 from core.training.execute import execute
 from core.training.extract import extract
 from tests.conftest import WORKSPACE, Notes, write_dataset
@@ -80,11 +81,26 @@ def test_the_sample_of_rows_and_their_map_do_not_see_them() -> None:
     for rows in (20, 100, 350, 2000):
         sample = probe_sample(labels, splits, rows=rows)
         assert np.array_equal(sample, probe_sample(changed, splits, rows=rows)), rows
-    base = rng.normal(size=(300, 8))
-    tuned = base + rng.normal(size=(300, 8))
-    for view in (View.UNION, View.CHANGE, View.BASE):
-        drawn, again = (projection.camera(view, [base, tuned], labels=each[:300]) for each in (labels, changed))
-        assert np.array_equal(drawn.axes, again.axes), view
+    base = rng.normal(size=(len(labels), 8))
+    tuned = base + rng.normal(size=(len(labels), 8))
+    for view in (View.UNION, View.CHANGE, View.BASE, View.CLASSES):
+        drawn, again = (report.draw(AlignedFeatures(
+            names=("block 0",), base=[base], tuned=[tuned], frozen=(False,), labels=each, shift=splits == "shift",
+            held_out=held), 0, view=view) for each in (labels, changed))
+        assert drawn is not None and again is not None
+        assert np.array_equal(drawn.tuned, again.tuned) and np.array_equal(drawn.base, again.base), view
+
+
+def test_without_other_rows_class_axes_are_fitted_to_test_rows() -> None:
+    labels = np.arange(60) % 3
+    held = np.arange(60) >= 6  # two training rows of each class
+    features = AlignedFeatures(names=("block 0",), base=[np.eye(60)], tuned=[np.eye(60)], frozen=(False,),
+                               labels=labels, held_out=held)
+    assert features.supervised.all()
+    held = np.arange(60) >= 30
+    assert np.array_equal(dataclasses.replace(features, held_out=held).supervised, ~held)
+    missing = np.where(held, labels, labels % 2)  # no class 2 among the rows that may be used
+    assert dataclasses.replace(features, held_out=held, labels=missing).supervised.all()
 
 
 def test_a_sample_that_an_earlier_version_drew_is_kept(tiny_model: Path, settings: Settings) -> None:
