@@ -11,6 +11,7 @@ FILES = (
     "merged",
     "folder",
     "onnx",
+    "gguf",
     "script",
     "card",
 )

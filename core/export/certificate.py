@@ -31,7 +31,7 @@ FILE = "certificate.json"
 SCHEMA = 1
 IN_32_BITS = "the run's own network, read back and computed in 32 bits"
 HALF = 0.1
-"""Largest difference of a log-probability of what is trained again in 16 bits."""
+"""Largest difference of a log-probability of what is trained again, or computed by another runtime, in 16 bits."""
 POLL_S = 0.2
 
 
@@ -141,11 +141,15 @@ def _judged(form: Format, folder: Path, run: Finished, rows: TestRows, *, said: 
     fell = (difference.high if metric.higher_is_better else -difference.low) < -(tolerance or 0.0)
     outside = not of_run["low"] <= of_export["value"] <= of_run["high"]
     otherwise = sum(not answer["read"] for answer in said["answers"]) if rows.recorded.losses is not None else 0
+    beside = [answer["runtime"] for answer in said["answers"] if isinstance(answer, dict) and "runtime" in answer]
+    apart = max(beside, default=0.0)
     reasons = [sentence for holds, sentence in (
         (tolerance is not None and not strict <= tolerance,
          f"It differs by {strict:.2g} from {compared}, where rounding explains {tolerance}."),
         (tolerance is not None and fell, f"Its {metric.label} on the test rows is worse, by a paired test."),
         (tolerance is None and outside, f"Its {metric.label} on the test rows lies outside of the run's interval."),
+        (not apart <= HALF, f"llama.cpp's own log-probabilities differ by {apart:.2g} from what transformers computes "
+                            "of the same file."),
         (otherwise > 0, f"It reads {otherwise} of {rows.n_rows} rows as other tokens than the run did.")) if holds]
     return {
         "run": run.folder.name, "strength": run.strength,
@@ -154,6 +158,7 @@ def _judged(form: Format, folder: Path, run: Finished, rows: TestRows, *, said: 
         "in_32_bits": {"largest_difference": strict, "flipped": strict_flipped, "tolerance": tolerance,
                        "compared_with": compared},
         "read_otherwise": otherwise,
+        **({"runtime": {"name": "llama.cpp", "rows": len(beside), "largest_difference": apart}} if beside else {}),
         "metric": {"name": metric.name, "run": of_run, "export": of_export, "difference": asdict(difference)},
         "seconds": said["seconds"], "load_seconds": said["load_seconds"],
         "rows_a_second": rows.n_rows / max(said["seconds"], 1e-9), "bytes": size(folder),

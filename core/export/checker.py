@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import runpy
 import sys
 import time
@@ -18,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 USED = ("torch", "transformers", "peft", "bitsandbytes", "safetensors", "tokenizers", "timm", "torchvision", "onnx",
-        "onnxruntime", "gguf", "numpy", "PIL", "sklearn", "pyarrow")
+        "onnxruntime", "gguf", "xllamacpp", "numpy", "PIL", "sklearn", "pyarrow")
 PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn"}
 TEXTS = "text"
 SMALLEST = 1e-38
+ASKED_TWICE = 10
+"""Rows of a GGUF file that llama.cpp computes, too."""
 
 
 def main(path: str) -> None:
@@ -95,12 +98,16 @@ def pipeline(rows: dict[str, Any], check: dict[str, Any]) -> Iterator[Any]:
 
 def language(rows: dict[str, Any], check: dict[str, Any]) -> Iterator[Any]:
     """Of each row {"loss": nats over its taught tokens, "right": of these the likeliest, "read": whether the export's
-    own tokenizer reads the row as the run did}."""
+    own tokenizer reads the row as the run did}; of the first rows of a GGUF file also "runtime", see `LlamaCpp.beside`.
+    """
     folder = Path(check["folder"])
-    logits, encode, ask = loaded_language(folder, check)
+    runtime = LlamaCpp(folder, rows["ids"]) if check["form"] == "gguf" else None
+    logits, encode, ask = loaded_language(folder, check) if runtime is None else runtime.loaded()
     yield None
     for row, ids in enumerate(rows["ids"]):
-        yield {**scored(logits(ids), ids, rows["taught"][row]),
+        said, taught = logits(ids), rows["taught"][row]
+        beside = {"runtime": runtime.beside(said, ids, taught)} if runtime is not None and row < ASKED_TWICE else {}
+        yield {**scored(said, ids, taught), **beside,
                "read": same_start(encode(rows["content"][row], rows["special"][row]), ids)
                and (rows["asked"][row] is None or ask is None or ask(rows["asked"][row][0]) == rows["asked"][row][1])}
 
@@ -120,6 +127,62 @@ def loaded_language(folder: Path, check: dict[str, Any]) -> tuple[Callable[..., 
         logits = ask = None
     return (logits or functools.partial(by_torch, network),
             lambda text, special: list(tokenizer(text, add_special_tokens=special)["input_ids"]), ask)
+
+
+class LlamaCpp:
+    """A GGUF file, its numbers as transformers reads them, its texts and its first words as llama.cpp does."""
+
+    def __init__(self, folder: Path, rows: list[list[int]]) -> None:
+        import xllamacpp
+
+        self.path = next(folder.glob("*.gguf"))
+        given = xllamacpp.CommonParams()
+        given.model.path, given.n_ctx, given.n_parallel = str(self.path), max(64, *map(len, rows)) + 64, 1
+        given.warmup, given.verbosity = False, 0
+        given.cpuparams.n_threads = given.cpuparams_batch.n_threads = int(os.environ.get("OMP_NUM_THREADS")
+                                                                          or os.cpu_count() or 1)
+        self.server = xllamacpp.Server(given)
+
+    def loaded(self) -> tuple[Callable[..., Any], ...]:
+        """As `loaded_language`. Its reader in transformers is another program than the one that wrote the file."""
+        import transformers
+
+        network: Any = transformers.AutoModelForCausalLM.from_pretrained(
+            self.path.parent, gguf_file=self.path.name, dtype="float32",
+            quantization_config=transformers.GgufConfig(dequantize=True)).eval()
+        return functools.partial(by_torch, network), self.encode, self.ask
+
+    def encode(self, text: str, special: bool) -> list[int]:
+        """As llama.cpp reads a text."""
+        return [int(id) for id in self._said("/tokenize", content=text, add_special=special,
+                                             parse_special=True)["tokens"]]
+
+    def ask(self, question: str) -> list[int]:
+        """What it is given where somebody asks it in a chat."""
+        turns = [{"role": "user", "content": question}]
+        return self.encode(self._said("/apply-template", messages=turns)["prompt"], True)
+
+    def beside(self, logits: Any, ids: list[int], taught: list[int]) -> float:
+        """Largest difference between llama.cpp's log-probabilities of its five likeliest tokens at the first taught
+        place of a row and those of the same file in transformers, which are given."""
+        import numpy as np
+
+        places = np.flatnonzero(np.asarray(taught[1:]))
+        if not len(places):
+            return 0.0
+        said = self._said("/completion", prompt=ids[:places[0] + 1], n_predict=1, n_probs=5, temperature=0.0,
+                          cache_prompt=False)["completion_probabilities"][0]["top_logprobs"]
+        row = np.asarray(logits[places[0]], np.float64)
+        row = row - row.max() - np.log(np.exp(row - row.max()).sum())
+        return max(abs(float(row[token["id"]]) - token["logprob"]) for token in said)
+
+    def _said(self, path: str, **asked: Any) -> dict[str, Any]:
+        import urllib.request
+
+        request = urllib.request.Request(self.server.listening_address + path, json.dumps(asked).encode(),
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=300) as reply:
+            return dict(json.loads(reply.read()))
 
 
 def by_torch(network: Any, ids: list[int]) -> Any:

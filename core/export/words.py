@@ -33,6 +33,9 @@ def said(found: dict[str, Any]) -> list[str]:
                      f"{strict['tolerance']:g}).")
     else:
         lines.append(f"It passes up to {strict['tolerance']:g}.")
+    if (runtime := found.get("runtime")) and not found["read_otherwise"]:
+        lines.append(f"{runtime['name']} itself reads all of them as the run did; what it says first on "
+                     f"{runtime['rows']} of them differs by {runtime['largest_difference']:.2g} at most.")
     interval = f" ({metric['run']['low']:.4g} to {metric['run']['high']:.4g})" if strict["tolerance"] is None else ""
     here = f"{metric['export']['value']:.4g} here; the difference is {difference['value']:+.2g} " \
            f"({difference['low']:+.2g} to {difference['high']:+.2g})"

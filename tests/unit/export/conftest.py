@@ -52,8 +52,9 @@ def _train(settings: Settings, datasets: dict[str, Any], kind: str, model: str, 
     freeze = {"freeze": FreezePlan(frozen=("embeddings",))} if method == "partial" else {}
     task = {TEXT: Task.TEXT_CLASSIFICATION, PICTURE: Task.IMAGE_CLASSIFICATION, LANGUAGE: Task.LANGUAGE_MODELLING}[kind]
     recipe = Recipe(dataset=datasets[kind].id, base_model=str(folder), method=method, epochs=2.0, batch_size=8,
-                    learning_rate=3e-3, max_length={TEXT: 32, PICTURE: 0, LANGUAGE: 64}[kind], precision=precision,
-                    task=task, effort="quick", **{"lora": LoraSpec(rank=4), **freeze, **changes})
+                    learning_rate=3e-3, precision=precision, task=task, effort="quick",
+                    **{"lora": LoraSpec(rank=4), "max_length": {TEXT: 32, PICTURE: 0, LANGUAGE: 64}[kind], **freeze,
+                       **changes})
     run_dir = settings.workspace(WORKSPACE) / "runs" / name
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(samples, "MOST_TOKENS", {"quick": 4})
