@@ -16,6 +16,8 @@ STRONG, WEAK = 0.5, 0.15
 """Of the largest share: from here on a token is coloured strongly, and at all."""
 FOR, AGAINST = "green", "red"
 PIXELS = 280
+DARKEST, LIGHTEST = 70, 225
+"""Greys of the picture: on black, no colour is seen."""
 MUCH = 0.2
 """Error, as a share of the difference, from which on a warning stands beside it."""
 
@@ -74,7 +76,8 @@ def heat(found: Attribution) -> Any:
     """The picture in grey, its cells green or red by what they add."""
     from PIL import Image
 
-    picture = Image.open(io.BytesIO(base64.b64decode(found.picture))).convert("L").convert("RGB")
+    levels = [round(DARKEST + level * (LIGHTEST - DARKEST) / 255) for level in range(256)]
+    picture = Image.open(io.BytesIO(base64.b64decode(found.picture))).convert("L").point(levels).convert("RGB")
     top = max(map(abs, found.shares)) or 1.0
     size = (found.columns, len(found.shares) // found.columns)
     colours, cover = Image.new("RGB", size), Image.new("L", size)
