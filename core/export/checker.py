@@ -44,12 +44,12 @@ def main(path: str) -> None:
 def examine(rows: dict[str, Any], check: dict[str, Any]) -> dict[str, Any]:
     """{"answers", "load_seconds", "seconds", "versions"} of one export."""
     began = time.monotonic()
+    if check["form"] == "script":
+        return script(rows, check)
     if "ids" in rows:
         answer = language(rows, check)
     elif check["form"] == "folder":
         answer = pipeline(rows, check)
-    elif check["form"] == "script":
-        return script(rows, check)
     else:
         answer = classifier(rows, check)
     next(answer)  # loaded
@@ -218,7 +218,8 @@ def script(rows: dict[str, Any], check: dict[str, Any]) -> dict[str, Any]:
     """Run the recipe's script, which trains and writes what it predicts; its answers in the order of the rows."""
     began = time.monotonic()
     out = f"{check['out']}.predictions"
-    sys.argv = ["train.py", "--base", check["base"], "--data", check["data"], "--out", out]
+    given = [] if "ids" in rows else ["--data", check["data"]]  # a language model's tokens lie in the folder
+    sys.argv = ["train.py", "--base", check["base"], *given, "--out", out]
     sys.path.insert(0, str(check["folder"]))  # as Python does for `python train.py`
     try:
         runpy.run_path(str(Path(check["folder"]) / "train.py"), run_name="__main__")
@@ -227,9 +228,24 @@ def script(rows: dict[str, Any], check: dict[str, Any]) -> dict[str, Any]:
         for page in Path(check["folder"]).glob("*.py"):
             sys.modules.pop(page.stem, None)
     said = json.loads(Path(out).read_text(encoding="utf-8"))
-    by_row = {row["row_id"]: row["probabilities"] for row in said}
-    return {"answers": [logs([by_row[row_id][name] for name in rows["classes"]]) for row_id in rows["row_ids"]],
-            "load_seconds": 0.0, "seconds": time.monotonic() - began, "versions": versions()}
+    by_row = {row["row_id"]: row for row in said}
+    if "ids" in rows:
+        read = tokens_of(Path(check["folder"]) / "tokens.parquet")
+        own = zip(rows["row_ids"], rows["ids"], rows["taught"], strict=True)
+        answers: list[Any] = [{"loss": by_row[id]["loss"], "right": by_row[id]["right"],
+                               "read": read[id] == (ids, taught)} for id, ids, taught in own]
+    else:
+        answers = [logs([by_row[id]["probabilities"][name] for name in rows["classes"]]) for id in rows["row_ids"]]
+    return {"answers": answers, "load_seconds": 0.0, "seconds": time.monotonic() - began, "versions": versions()}
+
+
+def tokens_of(path: Path) -> dict[int, tuple[list[int], list[int]]]:
+    """Row id -> (its token ids, whether each is taught) as a language model's script reads them."""
+    import pyarrow.parquet as parquet
+
+    table = parquet.read_table(path)
+    columns = (table[name].to_pylist() for name in ("row_id", "ids", "taught"))
+    return {id: (ids, [int(mark) for mark in taught]) for id, ids, taught in zip(*columns, strict=True)}
 
 
 def logs(probabilities: list[float]) -> list[float]:

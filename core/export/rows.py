@@ -49,6 +49,7 @@ def of_run(run: Finished) -> TestRows | None:
     content = [rows.content[index] for index in indices]
     if recorded.judged.losses is not None:
         asked, encoded = _language(run, indices)
+        asked["row_ids"] = recorded.row_ids.tolist()
         return TestRows(asked=asked, recorded=recorded.judged, indices=indices, encoded=encoded)
     asked = {"input": str(run.recipe.task.content), "content": content, "classes": list(run.labels["classes"]),
              "row_ids": recorded.row_ids.tolist()}

@@ -13,7 +13,7 @@ from core.domain.dataset import Content, Split
 from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import ADAMW, Recipe, steps_an_epoch
 from core.errors import NotFoundError
-from core.export import requirements
+from core.export import requirements, script_language
 from core.export.base import CLOSE, Format, base_of, copy_recipe, write
 from core.models import methods
 
@@ -50,7 +50,8 @@ _DRAWN = ("It begins with the weights that the run drew, takes the run's steps o
 
 
 class Script:
-    """Code without rows; `script.json` says which rows of the dataset were used for what."""
+    """Code without rows; `script.json` says which rows of the dataset were used for what. Of language models, which
+    read rows through chat templates and masks, the tokens that the run read lie beside it."""
 
     name = "script"
     summary = "the recipe as pages of plain code that reproduce the run's test metric"
@@ -58,9 +59,8 @@ class Script:
 
     def applies_to(self, recipe: Recipe, facts: ModelFacts | None) -> str | None:
         """See `core.export.base.Format`."""
-        if not recipe.task.labelled:
-            return ("What a language model is taught depends on chat templates, masks and a panel of texts, which are "
-                    "no page of code. Classifiers of texts and pictures can be written so.")
+        if not recipe.task.labelled and (why := script_language.refused(recipe)):
+            return why
         if methods.card_of(recipe.method).solved:
             return None
         if methods.get(recipe.method).after_training is not None:
@@ -81,14 +81,24 @@ class Script:
             raise NotFoundError("The dataset of this run is no longer here.",
                                 why="The script names its rows by their ids, which are read from it.",
                                 remedy="Import it again, or choose another format.")
+        texts = not run.recipe.task.labelled
         about = _about(run) | _rows(run)
         write(target / "script.json", json.dumps(about, ensure_ascii=False))
         copy_recipe(run, target)
-        for page in sorted(PAGE.glob("*.py")):
+        for page in sorted((script_language.PAGE if texts else PAGE).glob("*.py")):
             shutil.copyfile(page, target / page.name)
-        requirements.write(run, target, "torch", "transformers", "safetensors", "numpy", "scipy", "scikit-learn",
-                           "pyarrow", *(["peft"] if about["adapter"] else []))
+        requirements.write(run, target, "torch", "transformers", "safetensors", "numpy",
+                           *([] if texts else ["scipy", "scikit-learn"]), "pyarrow",
+                           *(["peft"] if about["adapter"] else []))
         same = _same(run, about)
+        if texts:
+            script_language.write_tokens(run, target, about)
+            write(target / "README.md", script_language.README.format(
+                title=run.name, same=same, what=script_language.STEPS if about["steps"] else script_language.SOLVED,
+                base=base_of({"base_model": run.base_hub_id, "base_model_revision": run.facts.revision}),
+                steps="the steps, and " if about["steps"] else "",
+                groups="parameters that train with their rates, " if about["steps"] else ""))
+            return {"notes": [script_language.NOTE, same]}
         write(target / "README.md", _README.format(
             title=run.name, base=base_of({"base_model": run.base_hub_id, "base_model_revision": run.facts.revision}),
             what=_SOLVED if not about["steps"] else _STEPS if about["solved_head"] else _DRAWN, same=same,
@@ -98,20 +108,14 @@ class Script:
 
 def _about(run: Finished) -> dict[str, Any]:
     """`script.json` but for the rows: everything that the pages read of the recipe."""
-    from core import tasks
-    from core.models import architecture, tokens
-    from core.training import artifact
-
     recipe, facts, card = run.recipe, run.facts, methods.card_of(run.recipe.method)
-    task: Any = tasks.get(recipe.task).load(run.folder / "artifact", run.labels)
-    about = task.standalone(recipe, facts, None) | {
+    own, built = (_classifier if recipe.task.labelled else script_language.about)(run)
+    about = own | {
         "base_model": run.base_hub_id, "input": str(recipe.task.content), "seed": recipe.seed,
-        "precision": run.labels["precision"], "pooling": task.pooling(recipe, facts), "width": facts.hidden_size,
-        "fixed_width": facts.fixed_width, "device": "cuda" if run.on_gpu else "cpu",
-        "steps": not card.solved, "solved_head": card.solves_head(recipe), "held": str(card.weights), "adapter": None,
+        "precision": run.labels["precision"], "fixed_width": facts.fixed_width,
+        "device": "cuda" if run.on_gpu else "cpu", "steps": not card.solved, "held": str(card.weights), "adapter": None,
+        "dropout": 0.0 if card.adapter or card.solved else recipe.dropout, "warmup_ratio": recipe.warmup_ratio,
         "pull": card.pull,
-        "dropout": 0.0 if card.adapter or card.solved else recipe.dropout,
-        "options": architecture.read(run.base_folder).options, "warmup_ratio": recipe.warmup_ratio,
         **{name: getattr(recipe, name) for name in ("batch_size", "gradient_accumulation", "epochs", "max_grad_norm",
                                                     "evaluations_per_epoch")},
         "patience": recipe.early_stopping_patience}
@@ -120,12 +124,25 @@ def _about(run: Finished) -> dict[str, Any]:
 
         spec = recipe.quantization
         about["four_bit"] = {"type": spec.type, "double": spec.double, "skip": SKIPPED}
+    return about | (_training(built, recipe) if about["steps"] else {})
+
+
+def _classifier(run: Finished) -> tuple[dict[str, Any], Any]:
+    """(what the pages read besides, the network as it is before a method makes it trainable)."""
+    from core import tasks
+    from core.models import architecture, tokens
+    from core.training import artifact
+
+    recipe, facts, card = run.recipe, run.facts, methods.card_of(run.recipe.method)
+    task: Any = tasks.get(recipe.task).load(run.folder / "artifact", run.labels)
+    about = task.standalone(recipe, facts, None) | {
+        "pooling": task.pooling(recipe, facts), "width": facts.hidden_size, "solved_head": card.solves_head(recipe),
+        "options": architecture.read(run.base_folder).options}
     if recipe.task.content is Content.TEXT:
         about["pad_id"] = tokens.pad_id(task.processor)
     built = task.build(run.base_folder, recipe=recipe, facts=facts, weights=card.weights, dropout=0.0,
-                       compute_dtype=artifact.compute_dtype(about["precision"]), device="cpu")
-    about |= {"body": type(built.body).__name__, "channels_last": built.channels_last}
-    return about | (_training(built, recipe) if about["steps"] else {})
+                       compute_dtype=artifact.compute_dtype(run.labels["precision"]), device="cpu")
+    return about | {"body": type(built.body).__name__, "channels_last": built.channels_last}, built
 
 
 def _training(network: Any, recipe: Recipe) -> dict[str, Any]:
@@ -188,7 +205,8 @@ def _rows(run: Finished) -> dict[str, Any]:
 def _same(run: Finished, about: dict[str, Any]) -> str:
     """What of the run the script repeats, and what it cannot."""
     if not about["steps"]:
-        return "It reproduces the run's test predictions: a probe is solved, and comes out the same."
+        return ("It reproduces the run's test predictions: a probe is solved, and comes out the same."
+                if run.recipe.task.labelled else "It reproduces the run's test predictions: nothing trains.")
     differs = ["sums are rounded in another order, which adds up over the steps"]
     if about["precision"] != "fp32":
         differs.append(f"in {about['precision']} each of them is rounded further")

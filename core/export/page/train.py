@@ -195,7 +195,7 @@ def fit(network: Network, rows: Rows, about: dict[str, Any], train: np.ndarray, 
             own_share = nn.functional.cross_entropy(network(rows.batch(batch)), labels) * (
                 len(batch) / sum(map(len, part)))
             own_share.backward()
-            loss += float(own_share)
+            loss += float(own_share.detach())
         nn.utils.clip_grad_norm_(network.parameters(), about["max_grad_norm"])
         for name, value in start.items():  # the pull towards the pretrained weights (L2-SP)
             own[name].grad.add_(own[name].detach() - value, alpha=about["pull"])

@@ -1,4 +1,4 @@
-"""The script of a run gives its predictions in a fresh virtual environment with nothing but its own requirements."""
+"""The scripts of runs give their predictions in a fresh virtual environment with nothing but its own requirements."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ ROOM = 12_000_000_000
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.disk_usage(Path(__file__).parent).free < ROOM, reason="no room for another torch")
-def test_gives_the_predictions_of_a_probe_and_of_a_fine_tuned_model(trained: Callable[..., Finished],
-                                                                    tmp_path: Path) -> None:
+def test_give_the_predictions_of_a_probe_a_fine_tuned_model_and_an_adapter(trained: Callable[..., Finished],
+                                                                           tmp_path: Path) -> None:
     runs = {method: trained("text", "bert", method) for method in ("probe", "full")}
+    runs["lora"] = trained("language", "llama", "lora")
     for method, run in runs.items():
         (tmp_path / method).mkdir()
         FORMATS["script"].write(run, tmp_path / method)
@@ -38,15 +39,17 @@ def test_gives_the_predictions_of_a_probe_and_of_a_fine_tuned_model(trained: Cal
     try:
         for command in ([sys.executable, "-m", "venv", str(place)],
                         [str(python), "-m", "pip", "install", "--quiet", "--no-compile", "-r",
-                         str(tmp_path / "probe" / "requirements.txt")]):
+                         str(tmp_path / "probe" / "requirements.txt"),
+                         "-r", str(tmp_path / "lora" / "requirements.txt")]):
             done = subprocess.run(command, env=clean, cwd=tmp_path, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr[-2000:]
         found = subprocess.run([str(python), "-c", "import core"], env=clean, cwd=tmp_path, capture_output=True,
                                check=False)
         assert found.returncode != 0  # nothing of Thaw is there
         for method, run in runs.items():
+            given = [] if method == "lora" else ["--data", run.rows_file]
             done = subprocess.run([str(python), str(tmp_path / method / "train.py"), "--base", str(run.base_folder),
-                                   "--data", run.rows_file], env=clean, cwd=tmp_path, capture_output=True, text=True,
+                                   *given], env=clean, cwd=tmp_path, capture_output=True, text=True,
                                   check=False)
             assert done.returncode == 0, done.stderr[-2000:]
             _are_the_runs(json.loads((tmp_path / method / "predictions.json").read_text(encoding="utf-8")), run)
@@ -57,6 +60,10 @@ def test_gives_the_predictions_of_a_probe_and_of_a_fine_tuned_model(trained: Cal
 def _are_the_runs(said: list[dict[str, object]], run: Finished) -> None:
     rows = test_rows.of_run(run)
     assert rows is not None
+    if rows.recorded.losses is not None:
+        assert [row["row_id"] for row in said] == rows.asked["row_ids"]
+        np.testing.assert_allclose([row["loss"] for row in said], rows.recorded.losses, rtol=1e-4)  # type: ignore[misc]
+        return
     by_row: dict[int, dict[str, float]] = {row["row_id"]: row["probabilities"] for row in said}  # type: ignore[misc]
     assert list(by_row) == rows.asked["row_ids"]
     found = np.array([[by_row[id][name] for name in rows.asked["classes"]] for id in rows.asked["row_ids"]])

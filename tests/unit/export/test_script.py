@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import runpy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 
 from core.domain.model import Weights
 from core.domain.recipe import LoraSpec
-from core.export import FORMATS, certificate, checker, words
+from core.export import FORMATS, certificate, checker, upload, words
 from core.export import rows as test_rows
 from core.export.finished import Finished
+from core.metrics import REGISTRY, Judged, paired
 from core.models import methods
 from tests.unit.export.test_certificates import paths_of_this_machine
 
@@ -30,6 +35,12 @@ CASES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("text", "bert", "qlora", {}), ("text", "gpt2", "lora", {"lora": LoraSpec(rank=4, dropout=0.1)}),
     ("picture", "vit", "probe", {}), ("picture", "vit", "lora", {}), ("picture", "efficientnet", "full", {}),
     ("picture", "resnet", "scratch", {}), ("picture", "resnet", "partial", {}), ("picture", "dinov2", "qlora", {})]
+
+LANGUAGE: list[Any] = [
+    ("llama", "lora", {"lora": LoraSpec(rank=4, dropout=0.1)}), ("gpt2", "full", {"dropout": 0.1}),
+    ("llama", "probe", {}), ("llama", "qlora", {}), *[pytest.param(*case, marks=pytest.mark.slow) for case in (
+        ("llama", "lora", {"gradient_accumulation": 2, "early_stopping_patience": 1, "evaluations_per_epoch": 2}),
+        ("llama", "partial", {}), ("gpt2", "scratch", {}), ("llama", "dora", {}))]]
 
 
 def written(run: Finished, folder: Path) -> tuple[Any, Path]:
@@ -87,9 +98,71 @@ def test_takes_the_same_steps(kind: str, model: str, method: str, changes: dict[
     assert ("bitsandbytes==" in needed) == four_bit and ("torchvision==" in needed) == (kind == "picture")
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("model", "method", "changes"), LANGUAGE)
+def test_of_a_language_model_takes_the_same_steps(model: str, method: str, changes: dict[str, Any], trained: Trained,
+                                                  tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained("language", model, method, **changes)
+    assert SCRIPT.applies_to(run.recipe, run.facts) is None
+    folder, rows = written(run, tmp_path / "script")[1], test_rows.of_run(run)
+    assert rows is not None
+    monkeypatch.setattr("sys.argv", [])
+    said = checker.script(rows.asked, {"folder": str(folder), "base": str(run.base_folder), "data": "",
+                                       "out": str(tmp_path / "out")})["answers"]
+    found, tokens = np.array([answer["loss"] for answer in said]), np.asarray(rows.recorded.tokens)
+    assert (np.abs(found - test_rows.recorded_values(rows)) / tokens).max() < STEPS
+    assert all(answer["read"] for answer in said) and sum(tokens) > 0
+    steps = json.loads((folder / "script.json").read_text(encoding="utf-8"))["steps"]
+    assert steps == (method != "probe")
+    needed = (folder / "requirements.txt").read_text(encoding="utf-8")
+    assert ("peft==" in needed) == (methods.card_of(method).adapter is not None) and "scikit-learn" not in needed
+
+
+@pytest.mark.timeout(300)
+def test_of_a_language_model_in_a_process_without_thaw(trained: Trained, tmp_path: Path) -> None:
+    """Its loss is the run's; tokens that are not the run's are found, though the loss may stay in the interval."""
+    run = trained("language", "llama", "lora", "bf16")
+    good, bad = written(run, tmp_path / "good"), written(run, tmp_path / "bad")
+    table = parquet.read_table(bad[1] / "tokens.parquet")
+    ids = [[row[0], *row[:-1]] for row in table["ids"].to_pylist()]  # a doubled start
+    parquet.write_table(table.set_column(table.column_names.index("ids"), "ids", pa.array(ids, pa.list_(pa.int32()))),
+                        bad[1] / "tokens.parquet")
+    same, other = certificate.of_all([good, bad], run)
+    assert same["passed"] and same["in_32_bits"]["tolerance"] is None and not same["read_otherwise"]
+    assert other["passed"] is False and other["read_otherwise"] == other["rows"] > 0
+    text = "".join(path.read_text(encoding="utf-8") for path in good[1].glob("*.*") if path.suffix != ".parquet")
+    assert run.rows is not None and not any(row in text for row in run.rows.content)
+    assert "import core" not in text and "from core" not in text and not paths_of_this_machine(good[1], run)
+    assert "tokens.parquet" in upload.plan(good[1], "a/b", public=False)["left_here"]  # rows stay here
+
+
+def test_the_pages_keep_a_step_by_the_rule_of_the_run(trained: Trained, tmp_path: Path,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    """Near the edge of one standard error, rows by themselves and in groups."""
+    folder = written(trained("language", "llama", "probe"), tmp_path / "script")[1]
+    monkeypatch.syspath_prepend(str(folder))
+    page = runpy.run_path(str(folder / "train.py"))
+    sys.modules.pop("rows", None)
+    rng, answers = np.random.default_rng(3), []
+    for groups in (None, np.repeat(np.arange(20), 3)):
+        tokens = rng.integers(1, 9, 60)
+        best = {"loss": rng.random(60, np.float32) * tokens, "tokens": tokens}
+        for worse in np.linspace(-0.02, 0.06, 9):
+            now = {"loss": best["loss"] + (worse + 0.1 * rng.standard_normal(60)) * tokens, "tokens": tokens}
+            judged = [Judged(losses=said["loss"], tokens=tokens, bytes=tokens, right=tokens, groups=groups)
+                      for said in (now, best)]
+            difference = paired.by_bootstrap(REGISTRY["loss"], *judged)
+            rule = difference.value <= (difference.high - difference.low) / (2 * 1.96)
+            answers.append(rule)
+            assert page["as_good"](now, best, groups) == rule
+    assert 3 < sum(answers) < 15
+
+
 def test_what_has_no_script_says_why(trained: Trained) -> None:
     recipe = trained("text", "bert", "lora").recipe
     assert "GPU" in str(SCRIPT.applies_to(recipe.replace(precision="fp16"), None))
     assert "augmented" in str(SCRIPT.applies_to(recipe.replace(augmentation="light"), None))
     assert SCRIPT.applies_to(recipe, None) is None
+    language = trained("language", "llama", "lora").recipe
+    assert "bound on forgetting" in str(SCRIPT.applies_to(language.replace(forgetting_bound=0.1), None))
     assert "after training" in str(SCRIPT.applies_to(recipe.replace(method="wise_ft"), None))
