@@ -20,7 +20,7 @@ from core.analysis.token_rows import TokenRows
 from core.api.data import Data
 from core.api.desk import Desk
 from core.api.experiments import Experiments
-from core.api.exports import Export, Exports, Offer
+from core.api.exports import CutOff, Export, Exports, Offer
 from core.api.features import Features
 from core.api.lessons import Lessons, Measured
 from core.api.mending import Mending, ShiftLook
@@ -52,11 +52,11 @@ from core.serving.question import Answer as TriedAnswer
 from core.settings import Settings
 
 __all__ = ["MOST_SIDES", "MOST_TOKENS", "RECORDED", "SHOWN_COLUMNS", "Answer", "Answers", "Asked", "AugmentedRow",
-           "Card", "Changes", "Comparison", "ComparisonRow", "Curves", "Data", "Drawing", "Experiments", "Export",
-           "Exports", "Features", "JudgedRows", "Leaks", "Lessons", "Measured", "Mending", "MethodChoice", "Models",
-           "Offer", "Offered", "Plan", "Playground", "Progress", "Question", "Questions", "RoomPlace", "Rooms",
-           "RowPage", "Runs", "SeedGroup", "ServerGone", "ShiftLook", "State", "Step", "Strength", "TablePreview",
-           "Thaw", "TokenRows", "TriedAnswer", "Turnable", "same"]
+           "Card", "Changes", "Comparison", "ComparisonRow", "Curves", "CutOff", "Data", "Drawing", "Experiments",
+           "Export", "Exports", "Features", "JudgedRows", "Leaks", "Lessons", "Measured", "Mending", "MethodChoice",
+           "Models", "Offer", "Offered", "Plan", "Playground", "Progress", "Question", "Questions", "RoomPlace",
+           "Rooms", "RowPage", "Runs", "SeedGroup", "ServerGone", "ShiftLook", "State", "Step", "Strength",
+           "TablePreview", "Thaw", "TokenRows", "TriedAnswer", "Turnable", "same"]
 
 
 class Thaw:

@@ -15,7 +15,7 @@ from core.api.runs import Runs
 from core.domain.run import JobKind, Run
 from core.domain.strength import NAME
 from core.errors import NotFoundError, ThawError
-from core.export import FORMATS, places, strengths
+from core.export import FORMATS, places, strengths, unfinished
 from core.export.words import said
 from core.planning import names
 
@@ -47,6 +47,14 @@ class Export:
         return said(self.certificate) if self.certificate else []
 
 
+@dataclass(frozen=True, kw_only=True)
+class CutOff:
+    """What an attempt that was stopped or killed had written. whole: all files; only the certificate is left."""
+
+    bytes: int
+    whole: bool
+
+
 class Exports:
     """Exports of finished runs."""
 
@@ -67,19 +75,32 @@ class Exports:
                       reason=form.applies_to(recipe, facts) or (strengths.refusal(name, recipe) if strength else None))
                 for name, form in FORMATS.items()]
 
-    def start(self, ws: str, id: str, form: str, strength: str = "") -> str:
-        """Queue the job that writes it, unless one is under way; its id. Raises ThawError where it is not offered."""
+    def cut_off(self, ws: str, id: str, form: str, strength: str = "") -> CutOff | None:
+        """What is there of it to go on from; None where nothing is, and while a job writes it."""
+        job = self.job(ws, id, form, strength)
+        if job is not None and not job.status.final:
+            return None
+        seen = unfinished.seen(places.unfinished(Path(self._runs.get(ws, id).folder), form, strength))
+        return None if seen is None else CutOff(bytes=seen["bytes"], whole=seen["written"])
+
+    def start(self, ws: str, id: str, form: str, strength: str = "", *, afresh: bool = False) -> str:
+        """Queue the job that writes it, unless one is under way; its id. It goes on from what an attempt that was cut
+        off had written, unless it is to begin afresh. Raises ThawError where it is not offered."""
         run = self._runs.get(ws, id)
         recipe_of(run)
         offer = next((offer for offer in self.offered(ws, id, strength) if offer.form == form), None)
         if offer is None or offer.reason:
             raise ThawError(f"This run cannot be written as {form}.", why=offer.reason or "" if offer else
                             "There is no such format, or the run has no artifact.", remedy="Choose another format.")
-        payload = {"run": id, "folder": run.folder, "as": form, "title": names.one(run)}
+        payload: dict[str, Any] = {"run": id, "folder": run.folder, "as": form, "title": names.one(run)}
         payload |= {"strength": strength} if strength else {}
+        payload |= {"afresh": True} if afresh else {}
+        last = self.job(ws, id, form, strength)
+        if last is not None and not last.status.final:
+            return last.id
         at = f" at {strength}" if strength else ""
-        return self._desk.under_way(ws, JobKind.EXPORT, payload) or self._desk.submit_job(
-            ws, JobKind.EXPORT, name=f"Export of {names.one(run)}{at} as {form}", payload=payload)
+        return self._desk.submit_job(ws, JobKind.EXPORT, name=f"Export of {names.one(run)}{at} as {form}",
+                                     payload=payload)
 
     def job(self, ws: str, id: str, form: str, strength: str = "") -> Run | None:
         """The newest job for it; None where none was asked for."""

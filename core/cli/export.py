@@ -25,8 +25,10 @@ def export(args: Namespace, settings: Settings) -> int:
     run_dir, target = run_folder(args.run_dir), Path(args.to).expanduser().absolute()
     before = exporting.there(run_dir, target, form=args.form, strength=args.strength) if args.upload else None
     report = before or exporting.export(run_dir, target, form=args.form, settings=settings, workspace=args.workspace,
-                                        strength=args.strength)
+                                        strength=args.strength, afresh=args.start_over)
     if not args.json:
+        if report.get("went_on"):
+            print("Went on with the files of an attempt that was cut off; their checksums fit.")
         done, at = ("Found", "in") if before else ("Wrote", "to")
         print(f"{done} {len(report['files'])} files, {output.size(report['bytes'])}, {at} {report['folder']}")
         for note in report["notes"]:

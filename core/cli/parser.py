@@ -233,6 +233,8 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
                         help="; ".join(f"{name}: {form.summary}" for name, form in FORMATS.items()))
     export.add_argument("--strength", default="", metavar="S",
                         help="turn what the run changed up or down: a number from -0.5 to 1.5, or a saved setting")
+    export.add_argument("--start-over", action="store_true",
+                        help="leave what an export to DIR that was cut off had written; it is gone on with otherwise")
     export.add_argument("--upload", metavar="USER/NAME",
                         help="put it on the Hugging Face hub, too; private, and never with rows")
     export.add_argument("--dry-run", action="store_true", help="list what --upload would upload, and upload nothing")

@@ -39,14 +39,15 @@ class Stopped(Exception):
     """A person asked to stop."""
 
 
-def write(form: Format, folder: Path, run: Finished) -> dict[str, Any]:
-    """Check what a format wrote into `folder`, and write the certificate beside it. Returns it."""
-    found = of_all([(form, folder)], run)[0]
+def write(form: Format, folder: Path, run: Finished, *, place: Path | None = None) -> dict[str, Any]:
+    """Check what a format wrote into `folder`, and write the certificate beside it. Returns it. place: a folder to keep
+    answers in while they come, so that one that is cut off is gone on with."""
+    found = of_all([(form, folder)], run, place=place)[0]
     files.write_json(folder / FILE, found)
     return found
 
 
-def of_all(exports: list[tuple[Format, Path]], run: Finished) -> list[dict[str, Any]]:
+def of_all(exports: list[tuple[Format, Path]], run: Finished, *, place: Path | None = None) -> list[dict[str, Any]]:
     """The certificates of several exports of one run, all asked in one process. Raises Stopped."""
     rows = test_rows.of_run(run)
     if rows is None:
@@ -56,13 +57,25 @@ def of_all(exports: list[tuple[Format, Path]], run: Finished) -> list[dict[str, 
     # their script computes as the run computed, in 16 bits where that did; all others compute in 32
     twice = [not run.in_32_bits and classes and form.name in OWN_PRECISION for form, _ in exports]
     said = iter(_ask(run, rows, [(form, folder, precision) for (form, folder), both in zip(exports, twice, strict=True)
-                                 for precision in ("", *(["fp32"] if both else []))]))
-    reference = test_rows.recorded_values(rows) if run.in_32_bits else test_rows.in_32_bits(run, rows)
+                                 for precision in ("", *(["fp32"] if both else []))], place))
+    reference = test_rows.recorded_values(rows) if run.in_32_bits else _reference(run, rows, place)
     found = []
     for (form, folder), both in zip(exports, twice, strict=True):
         one = next(said)
         found.append(_judged(form, folder, run, rows, said=one, in_32_bits=next(said) if both else one,
                              reference=reference))
+    return found
+
+
+def _reference(run: Finished, rows: TestRows, place: Path | None) -> np.ndarray:
+    """What the run's own network says, computed in 32 bits; kept in `place`."""
+    path = None if place is None else place / "reference.npy"
+    if path is not None and path.is_file():
+        return np.asarray(np.load(path, allow_pickle=False))
+    found = test_rows.in_32_bits(run, rows)
+    if path is not None:
+        with files.replacing(path) as temporary:
+            np.save(temporary, found)
     return found
 
 
@@ -73,13 +86,18 @@ OWN_PRECISION = ("adapter", "merged")
 # -- asking ------------------------------------------------------------------------------------------------------------
 
 
-def _ask(run: Finished, rows: TestRows, exports: list[tuple[Format, Path, str]]) -> list[dict[str, Any]]:
-    """What each export says, from a fresh process in an empty folder that can import nothing of Thaw."""
-    with tempfile.TemporaryDirectory() as place:
-        here = Path(place)
+def _ask(run: Finished, rows: TestRows, exports: list[tuple[Format, Path, str]],
+         place: Path | None) -> list[dict[str, Any]]:
+    """What each export says, from a fresh process in an empty folder that can import nothing of Thaw. place: where
+    answers of an earlier attempt may lie."""
+    with tempfile.TemporaryDirectory() as temporary:
+        here = Path(temporary)
+        kept = place or here
+        kept.mkdir(exist_ok=True)
         checks = [{"form": form.name, "folder": str(folder.absolute()), "precision": precision,
                    "base": str(run.base_folder.absolute()) if form.name in NEEDS_BASE else "", "data": run.rows_file,
-                   "out": str(here / f"{number}.json")} for number, (form, folder, precision) in enumerate(exports)]
+                   "out": str(here / f"{number}.json"), "kept": str((kept / f"{number}.jsonl").absolute())}
+                  for number, (form, folder, precision) in enumerate(exports)]
         (here / "asked.json").write_text(json.dumps({"rows": rows.asked, "checks": checks}), encoding="utf-8")
         _wait(run, here)
         return [_read(Path(check["out"])) for check in checks]

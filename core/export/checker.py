@@ -1,8 +1,9 @@
 """Load exports as their users would and say what they answer: `python -I checker.py ASKED.json`.
 
 Run in a process of its own, from no folder of Thaw's and with nothing of it importable: what an export needs of Thaw,
-it has not. ASKED: {"rows": {…}, "checks": [{"form", "folder", "base", "precision", "out"}]}; each check writes its
-answers to `out`. Lines on stdout tell how far it is, as JSON.
+it has not. ASKED: {"rows": {…}, "checks": [{"form", "folder", "base", "precision", "out", "kept"}]}; each check
+writes its answers to `out`, and a line an answer to `kept` as they come: what is there already is not asked again.
+Lines on stdout tell how far it is, as JSON.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ TEXTS = "text"
 SMALLEST = 1e-38
 ASKED_TWICE = 10
 """Rows of a GGUF file that llama.cpp computes, too."""
+PARENT = os.getppid()
+BY_ROW = ("content", "ids", "taught", "special", "asked", "row_ids")
 
 
 def main(path: str) -> None:
@@ -43,9 +46,11 @@ def main(path: str) -> None:
 
 def examine(rows: dict[str, Any], check: dict[str, Any]) -> dict[str, Any]:
     """{"answers", "load_seconds", "seconds", "versions"} of one export."""
-    began = time.monotonic()
     if check["form"] == "script":
         return script(rows, check)
+    began, total = time.monotonic(), len(rows["content"])
+    earlier = known(Path(check["kept"]), total)
+    rows = {name: values[len(earlier):] if name in BY_ROW else values for name, values in rows.items()}
     if "ids" in rows:
         answer = language(rows, check)
     elif check["form"] == "folder":
@@ -53,14 +58,39 @@ def examine(rows: dict[str, Any], check: dict[str, Any]) -> dict[str, Any]:
     else:
         answer = classifier(rows, check)
     next(answer)  # loaded
-    loaded = time.monotonic()
-    answers, total = [], len(rows["content"])
-    for done, said in enumerate(answer, start=1):
-        answers.append(said)
-        if done % 20 == 0 or done == total:
-            tell(done, total)
-    return {"answers": answers, "load_seconds": loaded - began, "seconds": time.monotonic() - loaded,
-            "versions": versions()}
+    loaded = before = time.monotonic()
+    answers = list(earlier)
+    own = Path(f"{check['kept']}.{os.getpid()}")
+    with own.open("w", encoding="utf-8") as kept:
+        for line in earlier:
+            kept.write(json.dumps(line) + "\n")
+        kept.flush()
+        os.replace(own, check["kept"])  # another checker, whose export was killed, may still hold the file before
+        for said in answer:
+            if os.getppid() != PARENT:
+                raise SystemExit("The export that asked has ended.")
+            now = time.monotonic()
+            answers.append([said, now - before])
+            before = now
+            kept.write(json.dumps(answers[-1]) + "\n")
+            kept.flush()
+            if len(answers) % 20 == 0 or len(answers) == total:
+                tell(len(answers), total)
+    return {"answers": [said for said, _ in answers], "load_seconds": loaded - began,
+            "seconds": sum(took for _, took in answers), "versions": versions()}
+
+
+def known(path: Path, total: int) -> list[list[Any]]:
+    """[answer, seconds it took] of the first rows, from an attempt that was cut off; its last line may be too."""
+    found: list[list[Any]] = []
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                said, took = json.loads(line)
+            except ValueError:
+                break
+            found.append([said, float(took)])
+    return found[:total]
 
 
 def tell(done: int, total: int) -> None:

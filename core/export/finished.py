@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import Recipe
 from core.domain.run import Observer, Result
 from core.domain.side import Side
+from core.export.unfinished import Unfinished
 from core.models.untrusted import json_object
 from core.settings import Settings
 
@@ -35,6 +37,14 @@ class Finished:
 
     strength: str = ""
     """A number or the name of a saved setting, of a run whose change is turned up or down; empty as trained."""
+
+    unfinished: Unfinished | None = None
+    """What an earlier attempt at the same export left, while one is written."""
+
+    def once(self, part: str, make: Callable[[], Any]) -> Any:
+        """What `make` returns (JSON) having written some files of an export; not called again where an attempt that was
+        cut off had written them, and they are as it left them."""
+        return make() if self.unfinished is None else self.unfinished.once(part, make)
 
     @property
     def said_by(self) -> str:

@@ -51,9 +51,9 @@ class Folder:
         """See `core.export.base.Format`."""
         from core.export import stock_models
 
-        side: Any = run.whole
-        if side.network.scores_tokens:
+        if not run.recipe.task.labelled:
             return language.write_whole(run, target)
+        side: Any = run.whole
         found = stock_models.of(side, run.labels["classes"])
         shutil.copytree(run.folder / "artifact" / "processor", target, dirs_exist_ok=True)
         if run.recipe.task.content is Content.TEXT:

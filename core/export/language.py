@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import tasks
 from core.export import requirements
 from core.export.base import base_of, copy_recipe, write
 
@@ -20,15 +21,18 @@ def write_whole(run: Finished, target: Path) -> dict[str, Any]:
     """The whole model in fp32, its tokenizer, and a script that asks it."""
     from core.export import merged
 
-    side: Any = run.whole
-    shutil.copytree(run.folder / "artifact" / "processor", target, dirs_exist_ok=True)
-    side.network.causal.config.dtype = "float32"
-    side.network.causal.save_pretrained(target, safe_serialization=True)
+    def weights() -> dict[str, Any]:
+        side: Any = run.whole
+        shutil.copytree(run.folder / "artifact" / "processor", target, dirs_exist_ok=True)
+        side.network.causal.config.dtype = "float32"
+        side.network.causal.save_pretrained(target, safe_serialization=True)
+        return merged.about_of(run, side)
+
+    about = run.once("weights", weights)
     copy_recipe(run, target)
     requirements.write(run, target, "torch", "transformers", "safetensors", "numpy")
-    about = merged.about_of(run, side)
     write(target / "export.json", json.dumps(about, indent=1, ensure_ascii=False))
-    shutil.copyfile(side.task.script, target / "predict.py")
+    shutil.copyfile(tasks.get(run.recipe.task).script, target / "predict.py")
     folded = "; the adapter is folded, in 32 bits, into the weights that its 4-bit ones stand for" if run.four_bit \
         else ""
     write(target / "README.md", f"# {run.name}\n\n{base_of(about)} with what the run trained in it{folded}.\n\n"

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import tasks
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.export import language, readme, requirements
@@ -36,13 +37,11 @@ class Merged:
 
     def write(self, run: Finished, target: Path) -> dict[str, Any]:
         """See `core.export.base.Format`."""
-        side = run.whole
-        if side.network.scores_tokens:
+        if not run.recipe.task.labelled:
             return language.write_whole(run, target)
-        save_weights(run, target)
-        about = about_of(run, side)
+        about = run.once("weights", lambda: save_weights(run, target))
         write(target / "export.json", json.dumps(about, indent=1, ensure_ascii=False))
-        shutil.copyfile(side.task.script, target / "predict.py")
+        shutil.copyfile(tasks.get(run.recipe.task).script, target / "predict.py")
         folded = (" with the adapter folded, in 32 bits, into the weights that its 4-bit ones stand for"
                   if run.four_bit else " with what the run trained in it")
         write(target / "README.md", readme.merged(about, run.recipe, title=run.name, base=base_of(about),
@@ -54,8 +53,8 @@ class Merged:
         return {"head": HEAD, "notes": notes}
 
 
-def save_weights(run: Finished, target: Path) -> None:
-    """Processor, body and head of a classifier."""
+def save_weights(run: Finished, target: Path) -> dict[str, Any]:
+    """Processor, body and head of a classifier. Returns `export.json`."""
     from core.training import artifact
 
     shutil.copytree(run.folder / "artifact" / "processor", target, dirs_exist_ok=True)
@@ -64,6 +63,7 @@ def save_weights(run: Finished, target: Path) -> None:
         if (run.folder / "artifact" / name).is_file():
             shutil.copy2(run.folder / "artifact" / name, target / name)
     copy_recipe(run, target)
+    return about_of(run, run.whole)
 
 
 def about_of(run: Finished, side: Any) -> dict[str, Any]:

@@ -55,17 +55,21 @@ class Onnx:
         """See `core.export.base.Format`."""
         from core.export import merged, onnx_graph
 
-        side: Any = run.whole
         texts = run.recipe.task.content is Content.TEXT
-        shutil.copytree(run.folder / "artifact" / "processor", target, dirs_exist_ok=True)
-        run.progress(0, None, "graph", "ONNX graph")
-        exporter = _export(side, target / MODEL, texts)
-        about = merged.about_of(run, side) | {"opset": OPSET, "exporter": exporter}
+
+        def graph() -> dict[str, Any]:
+            side: Any = run.whole
+            shutil.copytree(run.folder / "artifact" / "processor", target, dirs_exist_ok=True)
+            run.progress(0, None, "graph", "ONNX graph")
+            exporter = _export(side, target / MODEL, texts)
+            return merged.about_of(run, side) | {"opset": OPSET, "exporter": exporter}
+
+        about = run.once("graph", graph)
         write(target / "export.json", json.dumps(about, indent=1, ensure_ascii=False))
         shutil.copyfile(Path(onnx_graph.__file__).with_name("standalone_onnx.py"), target / "predict.py")
         requirements.write(run, target, "onnxruntime", "transformers", "numpy", *([] if texts else ["torch"]))
         self._readme(run, target, about, texts)
-        note = f"{MODEL}: opset {OPSET}, written by torch's {exporter}; rows and tokens may be of any number."
+        note = f"{MODEL}: opset {OPSET}, written by torch's {about['exporter']}; rows and tokens may be of any number."
         return {"notes": [note if texts else f"{note} {ONE_PICTURE_SIZE}"]}
 
     def _readme(self, run: Finished, target: Path, about: dict[str, Any], texts: bool) -> None:

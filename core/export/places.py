@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core import files
+from core.export import unfinished as unfinished_module
 
 ROOM = "exports"
 """Below the run's folder: a folder a format."""
@@ -16,6 +17,11 @@ CERTIFICATE = "certificate.json"
 def folder(run_dir: Path, form: str, strength: str = "") -> Path:
     """Of one format; at the saved setting of that name, or as trained."""
     return run_dir / ROOM / (f"{form}@{strength}" if strength else form)
+
+
+def unfinished(run_dir: Path, form: str, strength: str = "") -> Path:
+    """What was written of it when it was stopped or killed."""
+    return unfinished_module.beside(folder(run_dir, form, strength))
 
 
 def notes(target: Path) -> Path:

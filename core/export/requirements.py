@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,11 @@ def write(run: Finished, target: Path, *packages: str) -> None:
         names += ["bitsandbytes"]
     write_file(target / FILE, "".join(f"{name}=={version}\n" for name in dict.fromkeys(names)
                                       if (version := _version(name))))
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Of these packages; empty where one is not installed."""
+    return {name: _version(name) for name in packages}
 
 
 def _version(name: str) -> str:

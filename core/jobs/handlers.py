@@ -123,8 +123,9 @@ def import_data(job: Job) -> dict[str, Any]:
 
 def export(job: Job) -> dict[str, Any]:
     """Write a run's model below its folder, with its certificate: {"folder": of the run, "as": format, "title",
-    "strength": of a saved setting, or empty}. What stood there is replaced when the new one is whole. Stopped, it
-    leaves everything as it was."""
+    "strength": of a saved setting, or empty, "afresh": whether what an attempt that was cut off left is thrown away}.
+    What stood there is replaced when the new one is whole. Stopped, it leaves that as it was, and beside it what it had
+    written, to go on from."""
     import shutil
 
     from core.export import certificate, exporting, places
@@ -136,7 +137,9 @@ def export(job: Job) -> dict[str, Any]:
     try:
         report = exporting.export(Path(payload["folder"]), fresh, form=str(payload["as"]), settings=job.settings,
                                   workspace=job.run.workspace, title=str(payload.get("title", "")),
-                                  strength=strength, observer=job.observer)
+                                  strength=strength, observer=job.observer,
+                                  place=places.unfinished(Path(payload["folder"]), str(payload["as"]), strength),
+                                  afresh=bool(payload.get("afresh")) and not job.resume)
     except certificate.Stopped:
         return {}
     target.parent.mkdir(exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.api import Export, Offer
+from core.api import CutOff, Export, Offer
 from core.domain.run import Run, Status
 from core.plots.numbers import duration, size
 from pages._ui import downloads, guard, live, shell
@@ -12,6 +12,9 @@ from pages._ui.words import word
 
 _SAVED = "Each row that was judged, with the true and the predicted class and the probability of every class."
 _TOLD = "Each row that was judged, with its loss in the run and in the untouched model."
+_GO_ON = ("Files that are written stay if their checksums fit, and are not written again; so do answers that the "
+          "certificate has had.")
+_AFRESH = "Throws away what was written, and begins anew."
 _PASSED = {True: ":green-badge[:material/verified: certificate passed]",
            False: ":red-badge[:material/error: certificate failed]",
            None: ":gray-badge[:material/help: not checked]"}
@@ -88,6 +91,8 @@ def _row(ws: str, run: Run, offer: Offer, there: Export | None, at: str) -> None
                 _button(ws, run, offer, at, job, "Write it again")
         if offer.reason:
             st.caption(f"Not offered: {shell.escape(offer.reason)}")
+        if cut_off := shell.api().exports.cut_off(ws, run.id, offer.form, at):
+            st.caption(_left(cut_off))
         last = shell.api().exports.job(ws, run.id, offer.form, at)
         if last and last.status is Status.FAILED and last.failure:
             shell.problem(last.failure.what, last.failure.why, last.failure.remedy)
@@ -99,10 +104,29 @@ def _button(ws: str, run: Run, offer: Offer, at: str, job: Run | None, label: st
     """Starts the job that writes it; while one is under way, how far that is."""
     if job:
         _progress(ws, job)
-    elif not offer.reason and st.button(label, key=f"export_{offer.form}", icon=":material/ios_share:"):
-        shell.api().exports.start(ws, run.id, offer.form, at)
-        shell.api().ensure_supervisor()
-        st.rerun()
+        return
+    if offer.reason:
+        return
+    cut_off = shell.api().exports.cut_off(ws, run.id, offer.form, at) is not None
+    if st.button("Go on" if cut_off else label, key=f"export_{offer.form}", help=_GO_ON if cut_off else None,
+                 icon=":material/resume:" if cut_off else ":material/ios_share:"):
+        _start(ws, run, offer, at, afresh=False)
+    if cut_off and st.button("Start over", key=f"export_afresh_{offer.form}", icon=":material/restart_alt:",
+                             help=_AFRESH):
+        _start(ws, run, offer, at, afresh=True)
+
+
+def _start(ws: str, run: Run, offer: Offer, at: str, *, afresh: bool) -> None:
+    shell.api().exports.start(ws, run.id, offer.form, at, afresh=afresh)
+    shell.api().ensure_supervisor()
+    st.rerun()
+
+
+def _left(cut_off: CutOff) -> str:
+    """What an attempt that was cut off left."""
+    rest = ("all of its files; only the certificate is left to do" if cut_off.whole else
+            "a part of its files; the rest is left to do, and the certificate")
+    return f"Cut off before it was done. {size(cut_off.bytes)} are written: {rest}."
 
 
 def _progress(ws: str, job: Run) -> None:

@@ -55,9 +55,19 @@ def test_an_export_is_asked_for_written_by_a_job_shown_and_fetched(run: str, set
     assert thaw.exports.start(WORKSPACE, run, "folder") == id  # not twice
     assert work(thaw, id, Notes(stop_at=0)) == {} and thaw.exports.found(WORKSPACE, run) == []  # stopped
     assert not list(Path(thaw.runs.get(WORKSPACE, id).folder).iterdir())
+    assert thaw.exports.cut_off(WORKSPACE, run, "folder") is None  # its job is under way
+    Store(settings).queue.ask_stop(WORKSPACE, id)
+    left = thaw.exports.cut_off(WORKSPACE, run, "folder")
+    assert left is not None and left.whole and left.bytes > 100_000  # stopped before the certificate
+    again = thaw.exports.start(WORKSPACE, run, "folder", afresh=True)
+    assert again != id and thaw.runs.get(WORKSPACE, again).payload["afresh"]
+    Store(settings).queue.ask_stop(WORKSPACE, again)
+    id = thaw.exports.start(WORKSPACE, run, "folder")
 
     observer = Notes()
     assert work(thaw, id, observer)["passed"] is True
+    assert observer.notes[0].startswith("Goes on with the files")
+    assert thaw.exports.cut_off(WORKSPACE, run, "folder") is None
     (there,) = thaw.exports.found(WORKSPACE, run)
     assert there.form == "folder" and there.certificate is not None and there.certificate["passed"]
     assert there.said[0].startswith("Certificate: passed") and "XLMForSequenceClassification" in there.notes[0]
