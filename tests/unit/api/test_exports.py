@@ -45,7 +45,7 @@ def work(thaw: Thaw, id: str, observer: Notes) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_an_export_is_asked_for_written_by_a_job_shown_and_fetched(run: str, settings: Settings) -> None:
     thaw = Thaw(settings)
     offers = {offer.form: offer for offer in thaw.exports.offered(WORKSPACE, run)}

@@ -61,7 +61,7 @@ def test_parts_that_are_whole_are_not_made_again(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_one_that_was_stopped_writes_no_file_again(trained: Trained, tmp_path: Path,
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     run, target = trained("text", "bert", "lora"), tmp_path / "out"
@@ -91,7 +91,7 @@ def test_one_that_is_to_begin_afresh_leaves_what_was_written(trained: Trained, t
     assert not list(tmp_path.iterdir())  # and of what fails nothing is left
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_answers_that_came_before_are_not_asked_for_again(trained: Trained, tmp_path: Path) -> None:
     """The planted one is taken as it stands, the line that was cut off is asked for again."""
     run, folder, kept = trained("text", "bert", "lora"), tmp_path / "adapter", tmp_path / "kept"
@@ -109,7 +109,7 @@ def test_answers_that_came_before_are_not_asked_for_again(trained: Trained, tmp_
     assert len(kept.read_text(encoding="utf-8").splitlines()) == 18 and not list(tmp_path.glob("kept.*"))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
 def test_one_that_was_killed_ends_with_the_same_files(trained: Trained, tmp_path: Path) -> None:
     run, target = trained("text", "bert", "lora"), tmp_path / "killed"
