@@ -92,7 +92,7 @@ def _row(ws: str, run: Run, offer: Offer, there: Export | None, at: str) -> None
         if offer.reason:
             st.caption(f"Not offered: {shell.escape(offer.reason)}")
         if cut_off := shell.api().exports.cut_off(ws, run.id, offer.form, at):
-            st.caption(_left(cut_off))
+            st.caption(_left(cut_off, offer.checked))
         last = shell.api().exports.job(ws, run.id, offer.form, at)
         if last and last.status is Status.FAILED and last.failure:
             shell.problem(last.failure.what, last.failure.why, last.failure.remedy)
@@ -122,10 +122,10 @@ def _start(ws: str, run: Run, offer: Offer, at: str, *, afresh: bool) -> None:
     st.rerun()
 
 
-def _left(cut_off: CutOff) -> str:
-    """What an attempt that was cut off left."""
-    rest = ("all of its files; only the certificate is left to do" if cut_off.whole else
-            "a part of its files; the rest is left to do, and the certificate")
+def _left(cut_off: CutOff, checked: bool) -> str:
+    """What an attempt that was cut off left. checked: whether a certificate belongs to it."""
+    whole = "all of its files" + ("; only the certificate is left to do" if checked else "")
+    rest = whole if cut_off.whole else "a part of its files"
     return f"Cut off before it was done. {size(cut_off.bytes)} are written: {rest}."
 
 
