@@ -40,7 +40,8 @@ LANGUAGE: list[Any] = [
     ("llama", "lora", {"lora": LoraSpec(rank=4, dropout=0.1)}), ("gpt2", "full", {"dropout": 0.1}),
     ("llama", "probe", {}), ("llama", "qlora", {}), *[pytest.param(*case, marks=pytest.mark.slow) for case in (
         ("llama", "lora", {"gradient_accumulation": 2, "early_stopping_patience": 1, "evaluations_per_epoch": 2}),
-        ("llama", "partial", {}), ("gpt2", "scratch", {}), ("llama", "dora", {}))]]
+        ("llama", "partial", {}), ("gpt2", "scratch", {}), ("llama", "dora", {}), ("llama", "l2_sp", {}),
+        ("llama", "ia3", {}), ("gpt2", "bitfit", {}))]]
 
 
 def written(run: Finished, folder: Path) -> tuple[Any, Path]:
