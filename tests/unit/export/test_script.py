@@ -41,7 +41,8 @@ LANGUAGE: list[Any] = [
     ("llama", "probe", {}), ("llama", "qlora", {}), *[pytest.param(*case, marks=pytest.mark.slow) for case in (
         ("llama", "lora", {"gradient_accumulation": 2, "early_stopping_patience": 1, "evaluations_per_epoch": 2}),
         ("llama", "partial", {}), ("gpt2", "scratch", {}), ("llama", "dora", {}), ("llama", "l2_sp", {}),
-        ("llama", "ia3", {}), ("gpt2", "bitfit", {}))]]
+        ("llama", "ia3", {}), ("llama", "oft", {}), ("llama", "shira", {}), ("llama", "miss", {}),
+        ("gpt2", "bitfit", {}))]]
 
 
 def written(run: Finished, folder: Path) -> tuple[Any, Path]:
