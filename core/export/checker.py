@@ -60,12 +60,10 @@ def examine(rows: dict[str, Any], check: dict[str, Any]) -> dict[str, Any]:
     next(answer)  # loaded
     loaded = before = time.monotonic()
     answers = list(earlier)
-    own = Path(f"{check['kept']}.{os.getpid()}")
-    with own.open("w", encoding="utf-8") as kept:
-        for line in earlier:
-            kept.write(json.dumps(line) + "\n")
+    Path(check["kept"]).unlink(missing_ok=True)  # a checker whose export was killed may still hold that file
+    with Path(check["kept"]).open("w", encoding="utf-8") as kept:
+        kept.writelines(json.dumps(line) + "\n" for line in earlier)
         kept.flush()
-        os.replace(own, check["kept"])  # another checker, whose export was killed, may still hold the file before
         for said in answer:
             if os.getppid() != PARENT:
                 raise SystemExit("The export that asked has ended.")
