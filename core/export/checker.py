@@ -165,7 +165,7 @@ class LlamaCpp:
 
         self.path = next(folder.glob("*.gguf"))
         given = xllamacpp.CommonParams()
-        given.model.path, given.n_ctx, given.n_parallel = str(self.path), max(64, *map(len, rows)) + 64, 1
+        given.model.path, given.n_ctx, given.n_parallel = str(self.path), max([64, *map(len, rows)]) + 64, 1
         given.warmup, given.verbosity = False, 0
         given.cpuparams.n_threads = given.cpuparams_batch.n_threads = int(os.environ.get("OMP_NUM_THREADS")
                                                                           or os.cpu_count() or 1)
