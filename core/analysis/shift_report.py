@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.shift.projection import View
     from core.shift.report import Shift
 
-_MAPS = "turned-2"
+_MAPS = "turned2"
 """Part of the names of stored maps: those of earlier versions were each turned their own way."""
 _A, _B = "{A}", "{B}"
 """Stand for the sides' names in a stored report."""

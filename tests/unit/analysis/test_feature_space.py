@@ -264,7 +264,7 @@ def test_a_map_is_kept_by_block_and_view(run: Maker, pair, settings: Settings) -
     change = shift_report.map_of(found, 2, view=View.CHANGE, settings=settings)
     assert union is not None and change is not None and change.movement_captured > union.movement_captured
     kept = {p.name for p in (settings.cache / "shift").glob("*/map-*.json")}
-    assert kept == {"map-union-turned-2.json", "map-change-turned-2.json"}
+    assert kept == {"map-union-turned2-2.json", "map-change-turned2-2.json"}
 
 
 def test_names_reach_the_sentences(run: Maker, pair, settings: Settings) -> None:

@@ -30,7 +30,7 @@ from tests import cost
 from tests.conftest import WORKSPACE, write_dataset
 
 OTHER = "another-workspace"
-LINEAR = (LinearLayer(name="attention.query", kind="attention", in_features=8, out_features=8),)
+LINEAR = (LinearLayer(name="attention.query", kind="attention", in_features=64, out_features=64),)
 FACTS = ModelFacts(id="minilm", revision="r", architecture="Bert", tasks=(Task.TEXT_CLASSIFICATION,), hidden_size=8,
                    intermediate_size=32, attention_heads=2, max_length=96, forward_flops_per_token=1e6,
                    blocks=(Block(index=0, name="embeddings", parameters=1000),
