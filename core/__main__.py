@@ -34,6 +34,7 @@ HANDLERS: dict[str, str] = {
     "runs": "core.cli.queue:runs",
     "resume": "core.cli.queue:resume",
     "stop": "core.cli.queue:stop",
+    "first": "core.cli.queue:first",
     "supervise": "core.cli.queue:supervise",
     "example_make": "core.cli.example:make",
     "doctor": "core.cli.doctor:run",

@@ -188,6 +188,13 @@ class Runs:
         state."""
         return self._desk.store.queue.ask_stop(ws, id)
 
+    def put_first(self, ws: str, id: str) -> None:
+        """Let a waiting run start before the others of its workspace that wait. Raises ThawError when it does not wait.
+        """
+        if not self._desk.store.queue.put_first(ws, id):
+            raise ThawError("This run does not wait any more.", why=f"Its state is {self.get(ws, id).status}.",
+                            remedy="Only runs that wait can be put before others.")
+
     def resume(self, ws: str, id: str) -> None:
         """Queue a run again that was stopped, failed or interrupted; its recipe stays, it goes on from its last
         checkpoint."""

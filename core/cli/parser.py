@@ -288,6 +288,9 @@ def _queue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     stop = _add(commands, "stop", "stop a run and keep its best checkpoint")
     stop.add_argument("run")
     stop.set_defaults(handler="stop")
+    first = _add(commands, "first", "let a waiting run start before the others of its workspace")
+    first.add_argument("run")
+    first.set_defaults(handler="first")
     supervise = _add(commands, "supervise", "start queued runs until ended; the app starts one by itself")
     supervise.add_argument("--detach", action="store_true",
                            help="start it in the background, unless one is alive, and return")

@@ -1,4 +1,4 @@
-"""`core runs | resume | stop | supervise`: the queue that the app uses."""
+"""`core runs | resume | stop | first | supervise`: the queue that the app uses."""
 
 from __future__ import annotations
 
@@ -65,6 +65,15 @@ def stop(args: Namespace, settings: Settings) -> int:
 
     thaw = Thaw(settings)
     thaw.runs.stop(args.workspace, args.run)
+    return _show(thaw.runs.get(args.workspace, args.run), as_json=args.json)
+
+
+def first(args: Namespace, settings: Settings) -> int:
+    """Put a waiting run before the others of its workspace."""
+    from core.api import Thaw
+
+    thaw = Thaw(settings)
+    thaw.runs.put_first(args.workspace, args.run)
     return _show(thaw.runs.get(args.workspace, args.run), as_json=args.json)
 
 

@@ -20,7 +20,7 @@ from core.settings import Settings
 
 SPARE_BYTES = 100_000_000
 """Room that is left on the disk beside an export."""
-MADE_BY = ("torch", "transformers", "peft", "bitsandbytes", "onnx", "onnxscript")
+MADE_BY = ("torch", "transformers", "peft", "bitsandbytes", "onnx", "onnxscript", "gguf")
 UNFINISHED = 1
 
 

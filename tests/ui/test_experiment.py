@@ -91,6 +91,15 @@ def test_running_and_waiting_runs_say_how_far_they_are_and_how_long(app, api, fa
     assert "The loss became infinite. The others go on." in words(at)
 
 
+def test_a_waiting_run_is_put_before_the_others(app, api, facts, dataset):
+    _, ids = start(api, dataset)
+    at = app("run", run=ids[2])
+    at.button(key="put_first").click().run()
+    assert not at.exception and not at.error
+    assert [api.runs.get(WORKSPACE, id).position for id in ids] == [2, 3, 1]
+    assert "put_first" not in {button.key for button in at.button}, "nothing to do any more"
+
+
 def test_many_runs_show_some_rows_first(app, api, facts, dataset):
     from pages._ui.experiment.rows import SHOWN
 

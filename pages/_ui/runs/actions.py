@@ -32,6 +32,10 @@ def bar(ws: str, run: Run) -> None:
                                               disabled=run.status is Status.STOPPING,
                                               help="Keeps the best checkpoint and judges it on the test rows."):
             _then_redraw(api.runs.stop, ws, run.id)
+        if (run.position or 1) > 1 and st.button(
+                "Run next", icon=":material/vertical_align_top:", key="put_first",
+                help="It starts before your other runs that wait. Runs of other people keep their turns."):
+            _then_redraw(api.runs.put_first, ws, run.id)
         if run.worth_resuming and st.button("Resume", icon=":material/play_arrow:", key="resume", type="primary",
                                             help=word("resume")):
             _then_redraw(api.runs.resume, ws, run.id)

@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "lesson": ["lesson", "transfer", "--out", "o"],
     "strength": ["strength", "run"], "serve": ["serve", "run"], "share": ["share", "run", "--to", "f"],
     "import_archive": ["import-archive", "f"], "resume": ["resume", "run"], "stop": ["stop", "run"],
+    "first": ["first", "run"],
     "supervise": ["supervise"], "doctor": ["doctor"]}
 
 

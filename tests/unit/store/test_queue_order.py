@@ -9,7 +9,7 @@ import pytest
 
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Status
-from core.errors import ThawError
+from core.errors import NotFoundError, ThawError
 from core.settings import Settings
 from core.store import Store
 from core.store.jobs import NewJob
@@ -44,7 +44,7 @@ def test_turns_are_what_counting_the_jobs_would_give_after_any_transitions(store
     claimed: list[tuple[str, int]] = []
     for _ in range(150):
         step = rng.choice(["submit", "submit", "claim", "claim", "finish", "stop", "resume", "put back", "wait",
-                           "delete"])
+                           "delete", "first"])
         if step == "submit":
             ws = rng.choice("abc")
             owner |= dict.fromkeys(submit(store, ws, rng.randint(1, 3), rng.choice([JobKind.TRAIN, JobKind.IMPORT])),
@@ -62,6 +62,10 @@ def test_turns_are_what_counting_the_jobs_would_give_after_any_transitions(store
         elif owner and step in ("stop", "resume"):
             job = rng.choice(sorted(owner))
             (store.queue.ask_stop if step == "stop" else store.queue.resume)(owner[job], job)
+        elif owner and step == "first":
+            job = rng.choice(sorted(owner))
+            waits = store.jobs.get(owner[job], job).status is Status.QUEUED
+            assert store.queue.put_first(owner[job], job) == waits
         elif owner and step == "delete":
             job = rng.choice(sorted(owner))
             if store.jobs.get(owner[job], job).status.final:
@@ -77,6 +81,21 @@ def test_turns_are_what_counting_the_jobs_would_give_after_any_transitions(store
         waiting = [row["id"] for row in store.database.rows("SELECT id FROM jobs WHERE status = 'queued' AND lane = ?",
                                                             (lane,))]
         assert sorted(places[job] or 0 for job in waiting) == list(range(1, len(waiting) + 1))
+
+
+def test_a_run_put_first_starts_before_its_own_and_not_before_others(store: Store) -> None:
+    mine, other = submit(store, "mine", 4), submit(store, "other", 2)
+    imported = submit(store, "mine", 1, JobKind.IMPORT)
+    assert store.queue.put_first("mine", mine[2])
+    order = []
+    while claim := store.queue.claim(supervisor="s", host="h", slots=9):
+        order.append(claim.run.id)
+    lane = [job for job in order if job not in imported]
+    assert [job for job in lane if job in mine] == [mine[2], mine[0], mine[1], mine[3]]
+    assert [job for job in lane if job in other] == other and lane[:4] == [mine[2], other[0], mine[0], other[1]]
+    assert not store.queue.put_first("mine", mine[0]), "it is under way"
+    with pytest.raises(NotFoundError):
+        store.queue.put_first("other", mine[0])
 
 
 def test_a_database_of_the_version_before_gets_its_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
