@@ -108,6 +108,9 @@ def _database(store: Store, workspace: str, runs: Sequence[Run]) -> dict[str, An
         job["payload"] = "{}"
         if job["failure"]:
             job["failure"] = json.dumps(_clean(json.loads(job["failure"])))
+    for experiment in found["experiments"]:
+        if experiment["asked"]:
+            experiment["asked"] = json.dumps(_asked(json.loads(experiment["asked"])))
     for event in found["events"]:
         if event["kind"] in ("note", "failure"):
             event["data"] = json.dumps(_clean(json.loads(event["data"])))
@@ -116,6 +119,12 @@ def _database(store: Store, workspace: str, runs: Sequence[Run]) -> dict[str, An
 
 def _recipe(recipe: dict[str, Any]) -> dict[str, Any]:
     return recipe | {"base_model": private.model(str(recipe.get("base_model", "")))}
+
+
+def _asked(experiment: dict[str, Any]) -> dict[str, Any]:
+    """A question with its arms, whose recipes and labels may name a folder of this machine."""
+    return experiment | {"arms": [arm | {"recipe": _recipe(arm["recipe"]), "label": fault_report.clean(arm["label"])}
+                                  for arm in experiment["arms"]]}
 
 
 def _clean(said: Mapping[str, Any]) -> dict[str, Any]:

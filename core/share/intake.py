@@ -24,6 +24,7 @@ from core.data import catalogue, library, seal
 from core.data.ingest import REPORT, ROWS
 from core.domain import codec
 from core.domain.dataset import Dataset, Split
+from core.domain.experiment import Experiment
 from core.domain.recipe import Recipe
 from core.domain.run import Failure, JobKind, Status
 from core.errors import DataError, NewerVersionError
@@ -177,15 +178,26 @@ class _Rows:
 def _experiments(found: list[dict[str, Any]], jobs: list[dict[str, Any]], title: str,
                  workspace: str) -> tuple[dict[str, dict[str, Any]], dict[str | None, str]]:
     """Rows of the experiments by their new ids, and the new id for each old one; a run by itself gets one, too."""
-    named = {str(each["id"]): (str(each["name"]), _when(each["created"]) or 0.0) for each in found}
+    named = {str(each["id"]): (str(each["name"]), _when(each["created"]) or 0.0, _asked(each.get("asked")))
+             for each in found}
     made: dict[str, dict[str, Any]] = {}
     of: dict[str | None, str] = {}
     for old in dict.fromkeys(job["experiment"] for job in jobs):
-        name, created = named.get(str(old), (title, _when(jobs[0]["created"]) or 0.0))
+        name, created, asked = named.get(str(old), (title, _when(jobs[0]["created"]) or 0.0, None))
         of[old] = secrets.token_hex(6)
-        made[of[old]] = {"id": of[old], "workspace": workspace, "created": created,
+        made[of[old]] = {"id": of[old], "workspace": workspace, "created": created, "asked": asked,
                          "name": name[:NAME_CHARACTERS - len(MARK)].removesuffix(MARK) + MARK}
     return made, of
+
+
+def _asked(document: str | None) -> str | None:
+    """The question of an experiment, read and written anew; None where no design laid it out."""
+    if not document:
+        return None
+    found = codec.read(Experiment, json.loads(document))
+    if not 0 < found.runs <= MOST_RUNS:
+        raise ValueError(f"an experiment has {found.runs} runs")
+    return json.dumps(codec.to_json(found))
 
 
 def _job(job: Mapping[str, Any]) -> dict[str, Any]:

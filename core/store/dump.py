@@ -25,7 +25,8 @@ def rows(database: Database, workspace: str, ids: Sequence[str]) -> dict[str, An
                                      (workspace, *ids))]
     experiments = {job["experiment"] for job in jobs if job["experiment"]}
     marks_of = ",".join("?" * len(experiments))
-    named = database.rows(f"SELECT id, name, created FROM experiments WHERE id IN ({marks_of})", tuple(experiments))
+    named = database.rows(f"SELECT id, name, created, asked FROM experiments WHERE id IN ({marks_of})",
+                          tuple(experiments))
     events = database.rows(f"SELECT run, seq, time, kind, data FROM events WHERE run IN ({marks})"
                            " AND kind != 'progress' ORDER BY run, seq", tuple(ids))
     return {"schema": len(MIGRATIONS), "jobs": jobs, "experiments": [dict(row) for row in named],

@@ -42,7 +42,8 @@ def test_one_seed_is_named_as_such_before_the_start(asked: AppTest) -> None:
 
 
 def test_a_question_is_started_as_one_experiment_and_answered_as_its_runs_end(
-        asked: AppTest, app: Callable[..., AppTest], settings: Settings, dataset: Dataset) -> None:
+        asked: AppTest, app: Callable[..., AppTest], settings: Settings, dataset: Dataset,
+        tmp_path: Path) -> None:
     asked.multiselect(key="ask_methods_methods").set_value(["probe", "full"]).run()
     asked.number_input(key="ask_seeds_methods").set_value(2).run()
     assert "2 arms × 2 seeds = 4 runs" in shown(asked)
@@ -72,6 +73,10 @@ def test_a_question_is_started_as_one_experiment_and_answered_as_its_runs_end(
     assert again is not None and again.reading is said.reading, "nothing has changed on disk"
     file = api.share.report(WORKSPACE, [run.id for run in api.experiments.runs(WORKSPACE, experiment.id)]).decode()
     assert "Which method?" in file and "Linear probe beside Full fine-tuning" in file
+    api.share.archive(WORKSPACE, [run.id for run in api.experiments.runs(WORKSPACE, experiment.id)], tmp_path / "a.zip")
+    taken = api.share.take_in("another-workspace", tmp_path / "a.zip")
+    there = api.questions.of("another-workspace", taken.experiments[0])
+    assert there is not None and there.answer == said.answer and there.done == there.planned == 4, "it travels whole"
     first = Path(api.experiments.runs(WORKSPACE, experiment.id)[0].folder)
     put_results(first, dataset, wrong=18)
     changed = api.questions.of(WORKSPACE, experiment.id)

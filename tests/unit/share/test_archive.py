@@ -295,6 +295,7 @@ BAD: dict[str, tuple[Callable[[dict[str, bytes], dict[str, Any]], None], bool]] 
     "a time without end": (_database(lambda found: found["jobs"][0].update(created=float("inf"))), True),
     "an event that is none": (_database(lambda found: found["events"].append(
         {"run": found["jobs"][0]["id"], "seq": "x", "time": 0, "kind": "note", "data": "{}"})), True),
+    "a question that is none": (_database(lambda found: found["experiments"][0].update(asked="{}")), True),
     "rows of another hash": (_rows, True)}
 
 
