@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import files
-from core.analysis import comparison
+from core.analysis import comparison, race
 from core.analysis.comparison import Comparison, SeedGroup
 from core.analysis.sample import DEFAULT_ROWS
 from core.api import outlook
@@ -21,8 +22,9 @@ from core.domain import resolve
 from core.domain.dataset import Split
 from core.domain.experiment import Experiment as Asked
 from core.domain.recipe import Recipe
-from core.domain.run import JobKind, Run
+from core.domain.run import JobKind, Run, Status
 from core.errors import FailureKind, RecipeError, ThawError
+from core.metrics import Metric, primary
 from core.planning import budget, names, trackers
 from core.planning import estimate as estimates
 from core.planning import recipes as planning
@@ -59,6 +61,16 @@ def checked_name(name: str) -> str:
                           why=f"It has {len(name):,} characters; at most {NAME_CHARACTERS} are kept.",
                           remedy="Shorten it.")
     return name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Race:
+    """Runs of one experiment while they train."""
+
+    metric: Metric
+    """On validation rows."""
+    lanes: tuple[race.Lane, ...]
+    behind: tuple[race.Behind, ...]
 
 
 class Experiments:
@@ -106,6 +118,24 @@ class Experiments:
                 _known_seconds.pop(next(iter(_known_seconds)))
             _known_seconds[key] = found
         return _known_seconds[key]
+
+    def race(self, ws: str, runs: Sequence[Run]) -> Race | None:
+        """Where runs that trained stand while one of them trains, and which of them are far behind; None where there
+        is no race: fewer than two that were evaluated, or none under way."""
+        drawn = {run.id: self._runs.curves(ws, run.id) for run in runs if run.started is not None}
+        metric = primary(name for found in drawn.values() for point in found.evals for name in point)
+        if metric is None:
+            return None
+        lanes = [race.lane(run.id, drawn[run.id], metric, rows=self._validation_rows(ws, run),
+                           under_way=run.status is Status.RUNNING) for run in runs if run.id in drawn]
+        lanes = [lane for lane in lanes if lane.shares]
+        if len(lanes) < 2 or not any(lane.under_way for lane in lanes):
+            return None
+        return Race(metric=metric, lanes=tuple(lanes), behind=tuple(race.behind(lanes, metric)))
+
+    def _validation_rows(self, ws: str, run: Run) -> int:
+        dataset = self._data.find(ws, run.recipe.dataset) if run.recipe else None
+        return budget.of_dataset(run.recipe, dataset)[1] if run.recipe and dataset else 0
 
     def stop(self, ws: str, id: str) -> int:
         """Ask all its runs that wait or are worked on to stop, in one step: those under way keep and judge their best

@@ -12,6 +12,8 @@ from core.plots.theme import Chart, figure, plain, subplots
 
 X_LABELS = {"steps": "Training steps", "seconds": "Seconds since training began",
             "samples": "Training rows seen (with repetition)"}
+SHARE = "share"
+"""The axis on which runs of different lengths are held against each other while they train."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,11 +116,12 @@ def _room(values: Sequence[float], metric: Metric) -> list[float] | None:
 def overlay(lines: Sequence[Line], *, x: str = "steps", metric: Metric | None = None, height: int = 400) -> Chart:
     """The same curve of several runs: a metric on validation rows, or (None) the training loss.
 
-    `x` is `steps`, `seconds` or `samples`; the title gives the range of the best points.
+    `x` is `steps`, `seconds`, `samples` or `SHARE`; the title gives the range of the best points.
     """
     y_title = metric.heading("validation") if metric else "Training loss"
     higher_is_better = metric is not None and metric.higher_is_better
-    fig = figure(x_title=X_LABELS[x], y_title=y_title, height=height)
+    x_title = X_LABELS.get(x, "Share of its planned steps")
+    fig = figure(x_title=x_title, y_title=y_title, height=height)
     best: list[tuple[float, str]] = []
     for line in lines:
         look = line.look
@@ -143,6 +146,6 @@ def overlay(lines: Sequence[Line], *, x: str = "steps", metric: Metric | None = 
         title = f"{word} {name} of each run: {best[0][0]:.3f} in all"
     if len(best) == 1:
         title = f"{word} {name}: {best[0][0]:.3f} ({best[0][1]})"
-    alt = (f"{y_title} against {X_LABELS[x].lower()}, one curve a run. "
+    alt = (f"{y_title} against {x_title.lower()}, one curve a run. "
            + "; ".join(f"{run} {value:.3f}" for value, run in best) + ".")
     return Chart(fig, title, alt)

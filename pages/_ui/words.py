@@ -81,6 +81,9 @@ WORDS: dict[str, str] = {
     "memory": "What a run adds to the memory in use: weights, gradients, optimiser, activations and buffers, without "
               "the libraries. The plan estimates its peak, a run under way shows it at this moment, a result the "
               "measured peak.",
+    "race": "Best score on validation rows so far, at the same share of each run's steps. At a quarter and at half of "
+            "them a run of the worse half is named where the best is ahead by more than the rows explain (successive "
+            "halving, with an interval). Nothing stops unless you stop it.",
     "resume": "Go on from the last checkpoint with the same recipe; the result is the same as if nothing had happened.",
     "fork": "Start a new run from this run's recipe with some of it changed.",
 }

@@ -15,6 +15,7 @@ from core.planning import names
 from core.planning.schedule import Outlook, Stretch
 from core.plots.numbers import duration, measured
 from pages._ui import guard, live, shell
+from pages._ui.experiment import race
 from pages._ui.runs import run_list, tally
 from pages._ui.words import word
 
@@ -64,6 +65,8 @@ def _panel(ws: str, group: Group, drawn: object, was_moving: bool) -> None:
             _row(ws, run, called[run.id], outlook.runs.get(run.id), summary=moving and method not in told,
                  others=any(not other.status.final for other in members))
             told.add(method)
+        if moving:
+            race.panel(ws, members, called)
         if len(members) > len(shown):
             st.button(f"Show {len(members) - len(shown)} more runs", icon=":material/expand_more:",
                       key=f"more_{group.experiment}", on_click=guard.callback(_show_all), args=(group,))
