@@ -12,25 +12,27 @@ import pytest
 
 from core.export import FORMATS, certificate, exporting, words
 from core.export.finished import Finished
+from tests import turns
 from tests.conftest import Notes
 
 Trained = Callable[..., Finished]
 CHECKED = tuple(name for name, form in FORMATS.items() if form.tolerance is not None and name not in ("script", "gguf"))
 
 DOCUMENTS = tuple(name for name, form in FORMATS.items() if form.tolerance is None)
+FEW = [("language", "llama", "lora", "fp32"), ("text", "bert", "full", "fp32"), ("text", "bert", "qlora", "bf16"),
+       ("text", "bert", "dora", "fp32"), ("picture", "vit", "lora", "bf16"),
+       ("picture", "efficientnet", "full", "fp32"), ("picture", "dinov2", "qlora", "fp32"),
+       ("language", "gpt2", "full", "fp32"), ("language", "llama", "qlora", "bf16"),
+       ("language", "llama", "probe", "fp32")]
+OTHERS = [("text", "bert", "probe", "fp32"), ("text", "bert", "partial", "fp32"), ("text", "bert", "scratch", "fp32"),
+          ("text", "bert", "lp_ft", "fp32"), ("text", "distilbert", "lora", "bf16"),
+          ("picture", "vit", "partial", "fp32"), ("picture", "swin", "dora", "fp32"),
+          ("picture", "resnet", "scratch", "fp32"), ("picture", "vit", "lp_ft", "fp32"),
+          ("language", "llama", "dora", "bf16"), ("language", "llama", "partial", "fp32"),
+          ("language", "gpt2", "scratch", "fp32")]
+"""Tried where THAW_WHOLE is set, and one in four always."""
 CASES = [("text", "bert", "lora", "fp32"), ("picture", "vit", "probe", "fp32"),
-         *[pytest.param(*case, marks=pytest.mark.slow) for case in (
-             ("language", "llama", "lora", "fp32"), ("text", "bert", "probe", "fp32"),
-             ("text", "bert", "partial", "fp32"), ("text", "bert", "full", "fp32"),
-             ("text", "bert", "scratch", "fp32"), ("text", "bert", "dora", "fp32"), ("text", "bert", "lp_ft", "fp32"),
-             ("text", "bert", "qlora", "bf16"), ("text", "distilbert", "lora", "bf16"),
-             ("picture", "vit", "lora", "bf16"), ("picture", "efficientnet", "full", "fp32"),
-             ("picture", "vit", "partial", "fp32"), ("picture", "swin", "dora", "fp32"),
-             ("picture", "resnet", "scratch", "fp32"), ("picture", "vit", "lp_ft", "fp32"),
-             ("picture", "dinov2", "qlora", "fp32"), ("language", "gpt2", "full", "fp32"),
-             ("language", "llama", "qlora", "bf16"), ("language", "llama", "dora", "bf16"),
-             ("language", "llama", "partial", "fp32"), ("language", "gpt2", "scratch", "fp32"),
-             ("language", "llama", "probe", "fp32"))]]
+         *[pytest.param(*case, marks=pytest.mark.slow) for case in (*FEW, *turns.part(OTHERS, every=4))]]
 
 
 def paths_of_this_machine(folder: Path, run: Finished) -> list[str]:

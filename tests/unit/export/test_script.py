@@ -21,6 +21,7 @@ from core.export import rows as test_rows
 from core.export.finished import Finished
 from core.metrics import REGISTRY, Judged, paired
 from core.models import methods
+from tests import turns
 from tests.unit.export.test_certificates import paths_of_this_machine
 
 Trained = Callable[..., Finished]
@@ -38,11 +39,12 @@ CASES: list[tuple[str, str, str, dict[str, Any]]] = [
 
 LANGUAGE: list[Any] = [
     ("llama", "lora", {"lora": LoraSpec(rank=4, dropout=0.1)}), ("gpt2", "full", {"dropout": 0.1}),
-    ("llama", "probe", {}), ("llama", "qlora", {}), *[pytest.param(*case, marks=pytest.mark.slow) for case in (
+    ("llama", "probe", {}), ("llama", "qlora", {}),
+    *[pytest.param(*case, marks=pytest.mark.slow) for case in turns.part((
         ("llama", "lora", {"gradient_accumulation": 2, "early_stopping_patience": 1, "evaluations_per_epoch": 2}),
         ("llama", "partial", {}), ("gpt2", "scratch", {}), ("llama", "dora", {}), ("llama", "l2_sp", {}),
         ("llama", "ia3", {}), ("llama", "oft", {}), ("llama", "shira", {}), ("llama", "miss", {}),
-        ("gpt2", "bitfit", {}))]]
+        ("gpt2", "bitfit", {})), every=3)]]
 
 
 def written(run: Finished, folder: Path) -> tuple[Any, Path]:

@@ -7,7 +7,6 @@ stored in docs/methods.json (`tests.capabilities`), so that a new version that c
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ from core.tasks.classification import softmax
 from core.training import artifact
 from core.training.execute import execute
 from core.training.session import read_rows
-from tests import capabilities, families
+from tests import capabilities, families, turns
 from tests.conftest import WORKSPACE, Notes, write_dataset, write_picture_dataset
 
 LIMITS = {"roberta": 33, "mpnet": 32, "camembert": 32, "esmabsolute": 33, "data2vectext": 33, "luke": 33,
@@ -54,7 +53,7 @@ def inspected(name: str, tmp_path: Path, settings: Settings) -> ModelFacts:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", sorted(families.FAMILIES))
+@pytest.mark.parametrize("family", turns.part(sorted(families.FAMILIES), every=2))
 def test_every_method_reloads_equal_or_is_left_out_before(family: str, tmp_path: Path, place: Settings) -> None:
     facts = inspected(family, tmp_path, place)
     pictures = family in families.PICTURES
@@ -76,7 +75,7 @@ def test_every_method_reloads_equal_or_is_left_out_before(family: str, tmp_path:
 def tried(family: str) -> list[str]:
     """Methods that a family is trained with: every one where THAW_WHOLE is set, else the one whose turn it is, so that
     each meets about one family in ten."""
-    if os.environ.get("THAW_WHOLE"):
+    if turns.whole():
         return list(methods.REGISTRY)
     return [list(methods.REGISTRY)[sorted(families.FAMILIES).index(family) % len(methods.REGISTRY)]]
 

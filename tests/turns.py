@@ -1,0 +1,20 @@
+"""Which of many like cases are tried: all of them where THAW_WHOLE is set, a part of them in continuous integration,
+whose time is bounded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def whole() -> bool:
+    """Whether everything is to be tried, however long it takes."""
+    return bool(os.environ.get("THAW_WHOLE"))
+
+
+def part(cases: Sequence[T], *, every: int) -> list[T]:
+    """One case in so many, spread over all of them."""
+    return list(cases if whole() else cases[::every])
