@@ -65,7 +65,7 @@ def _panel(ws: str, group: Group, drawn: object, was_moving: bool) -> None:
             _row(ws, run, called[run.id], outlook.runs.get(run.id), summary=moving and method not in told,
                  others=any(not other.status.final for other in members))
             told.add(method)
-        if moving:
+        if any(run.status is Status.RUNNING for run in members):
             race.panel(ws, members, called)
         if len(members) > len(shown):
             st.button(f"Show {len(members) - len(shown)} more runs", icon=":material/expand_more:",
