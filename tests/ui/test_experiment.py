@@ -93,7 +93,7 @@ def test_running_and_waiting_runs_say_how_far_they_are_and_how_long(app, api, fa
 
 def test_runs_that_train_are_drawn_as_a_race_and_the_one_far_behind_is_proposed_for_stopping(app, api, facts, dataset):
     id, ids = start(api, dataset, methods=("lora", "full"))
-    assert not app("experiment", experiment=id).subheader, "no race before two were evaluated"
+    assert not app("experiment", experiment=id).header, "no race before two were evaluated"
     store = Store(api.settings)
     for run, scores in zip(ids, ((0.1, 0.2), (0.9, 1.0)), strict=True):
         claim = store.queue.claim(supervisor="test", host="test", slots=2)
@@ -103,7 +103,7 @@ def test_runs_that_train_are_drawn_as_a_race_and_the_one_far_behind_is_proposed_
         store.events.append(run, [(time.time(), "eval", {"step": 5 * (i + 1), "accuracy": score, "loss": 1.0})
                                   for i, score in enumerate(scores)])
     at = app("experiment", experiment=id)
-    assert not at.exception and not at.error and at.subheader[0].value == "The race"
+    assert not at.exception and not at.error and at.header[0].value == "The race"
     assert "**LoRA** is far behind **Full fine-tuning** at 50% of its steps: 0.20 against 1.00" in words(at)
     at.button(key=f"race_stop_{ids[0]}").click().run()
     assert api.runs.get(WORKSPACE, ids[0]).status is Status.STOPPING

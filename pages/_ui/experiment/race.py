@@ -23,7 +23,7 @@ def panel(ws: str, members: Sequence[Run], called: Mapping[str, str]) -> None:
     if found is None:
         return
     with st.container(border=True, key="race"):
-        st.subheader("The race", help=word("race"))
+        st.header("The race", help=word("race"))
         charts.show(_chart(found, members, called), key="race_chart")
         for one in found.behind:
             _proposal(ws, one, called)
