@@ -37,7 +37,7 @@ def test_four_exports_are_written_read_and_fetched(serve: Callable[..., Server],
     open_run(page, server, run)
     for form in FORMS:
         page.get_by_role("button", name=f"Export as {form}", exact=True).click()
-        expect(page.get_by_role("button", name=f"Export as {form}", exact=True)).to_have_count(0)
+        expect(page.get_by_role("button", name=f"Export as {form}", exact=True)).to_have_count(0, timeout=SLOW)
     expect(page.get_by_text("certificate passed")).to_have_count(len(FORMS), timeout=WRITTEN)
     expect(page.get_by_role("button", name="Stop")).to_have_count(0)
     settled(page)
