@@ -22,7 +22,7 @@ from core.metrics import Metric, Unit
 RUNGS = (0.25, 0.5)
 """Shares of its planned steps at which a run is judged."""
 LEVEL = 0.035
-"""Of the interval; with few rows it covers a little less than it says, and of five equal runs one in twenty is named."""
+"""Of the interval; with few rows it covers less than it says: one in twenty races of five equal runs names anybody."""
 
 
 @dataclass(frozen=True, kw_only=True)
