@@ -88,6 +88,16 @@ def every_other(blocks: Sequence[str]) -> FreezePlan:
     return FreezePlan(frozen=tuple([b for b in blocks if b != HEAD][::2]))
 
 
+def groups_from_top(blocks: Sequence[str], most: int) -> list[tuple[str, ...]]:
+    """At most so many groups of neighbouring blocks, embeddings included and the head left out, the uppermost first.
+    As equal as can be; where they cannot be equal, the lower ones are larger."""
+    body = [b for b in blocks if b != HEAD]
+    count = max(1, min(most, len(body)))
+    size, more = divmod(len(body), count)
+    ends = [len(body) - size * above - max(0, above - (count - more)) for above in range(count + 1)]
+    return [tuple(body[low:high]) for high, low in pairwise(ends)]
+
+
 def _depth(blocks: Sequence[str]) -> list[str]:
     """The numbered blocks, without embeddings and head."""
     return [b for b in blocks if b.startswith("block ")]

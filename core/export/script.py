@@ -82,7 +82,8 @@ class Script:
                                 why="The script names its rows by their ids, which are read from it.",
                                 remedy="Import it again, or choose another format.")
         texts = not run.recipe.task.labelled
-        about = _about(run) | _rows(run)
+        rows = _rows(run)
+        about = _about(run, _steps(len(rows["train"]), run.recipe)) | rows
         write(target / "script.json", json.dumps(about, ensure_ascii=False))
         copy_recipe(run, target)
         for page in sorted((script_language.PAGE if texts else PAGE).glob("*.py")):
@@ -106,8 +107,8 @@ class Script:
         return {"notes": ["The rows are not part of it: train.py is told where they are.", same]}
 
 
-def _about(run: Finished) -> dict[str, Any]:
-    """`script.json` but for the rows: everything that the pages read of the recipe."""
+def _about(run: Finished, total: int) -> dict[str, Any]:
+    """`script.json` but for the rows: everything that the pages read of the recipe. total: steps."""
     recipe, facts, card = run.recipe, run.facts, methods.card_of(run.recipe.method)
     own, built = (_classifier if recipe.task.labelled else script_language.about)(run)
     about = own | {
@@ -124,7 +125,7 @@ def _about(run: Finished) -> dict[str, Any]:
 
         spec = recipe.quantization
         about["four_bit"] = {"type": spec.type, "double": spec.double, "skip": SKIPPED}
-    return about | (_training(built, recipe) if about["steps"] else {})
+    return about | (_training(built, recipe, total) if about["steps"] else {})
 
 
 def _classifier(run: Finished) -> tuple[dict[str, Any], Any]:
@@ -145,8 +146,10 @@ def _classifier(run: Finished) -> tuple[dict[str, Any], Any]:
     return about | {"body": type(built.body).__name__, "channels_last": built.channels_last}, built
 
 
-def _training(network: Any, recipe: Recipe) -> dict[str, Any]:
-    """Which parameters train at which rates, what stays in eval mode, and peft's settings where there are adapters."""
+def _training(network: Any, recipe: Recipe, total: int) -> dict[str, Any]:
+    """Which parameters train at which rates, what stays in eval mode, what thaws later, and peft's settings where there
+    are adapters."""
+    from core.training import thawing
     from core.training.trainer import parameter_groups, pulled
 
     methods.get(recipe.method).make_trainable(network, recipe)
@@ -159,7 +162,13 @@ def _training(network: Any, recipe: Recipe) -> dict[str, Any]:
     settings = None
     if config is not None:
         settings = _settings(config)
-    return {"groups": groups, "pulled": [names[id(parameter)] for parameter in pulled(network, recipe)],
+    frozen = []
+    for until, waiting in thawing.stages(recipe, network.stack.names, total):
+        held, without = network.until_thawed(waiting)
+        frozen.append({"until": until, "names": [names[id(parameter)] for parameter in without],
+                       "in_eval": _outermost([modules[id(module)] for module in held])})
+    return {"groups": groups, "frozen": frozen,
+            "pulled": [names[id(parameter)] for parameter in pulled(network, recipe)],
             "in_eval": _outermost([modules[id(module)] for module in network._eval_modules]),
             "adapter": settings}
 
@@ -194,12 +203,17 @@ def _rows(run: Finished) -> dict[str, Any]:
     task: Any = tasks.get(recipe.task).load(run.folder / "artifact", run.labels)
     train, validation = (task.choose(rows, rows.of(split), size, seed=recipe.seed) for split, size
                          in zip((Split.TRAIN, Split.VALIDATION), budget.of_dataset(recipe, dataset), strict=True))
-    steps = steps_an_epoch(len(train), recipe.batch_size, recipe.gradient_accumulation)
-    total = max(1, math.ceil(steps * recipe.epochs))
+    total = _steps(len(train), recipe)
     return {"train": rows.row_ids[train].tolist(), "validation": rows.row_ids[validation].tolist(),
             "test": rows.row_ids[rows.of(Split.TEST)].tolist(),
             "labels_counted": recipe.label_budget is not None and recipe.budget_counts == LABELS,
             "settle": head_first_steps(card.head_first, total) if card.head_first else 0}
+
+
+def _steps(train_rows: int, recipe: Recipe) -> int:
+    """Steps of all epochs."""
+    return max(1, math.ceil(steps_an_epoch(train_rows, recipe.batch_size, recipe.gradient_accumulation)
+                            * recipe.epochs))
 
 
 def _same(run: Finished, about: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -41,6 +41,7 @@ class Network(nn.Module):
         """Whether its blocks hand on (n_tokens, n_rows, width)."""
         self._eval_modules: list[nn.Module] = []
         self._held: list[nn.Module] = []
+        self._waiting: list[nn.Parameter] = []
 
     def features(self, **inputs: torch.Tensor) -> torch.Tensor:
         """Pooled activations after the last block, (n_rows, width), fp32."""
@@ -109,11 +110,26 @@ class Network(nn.Module):
         self._eval_modules = list(modules)
         self.train(self.training)
 
-    def hold(self, modules: list[nn.Module]) -> None:
+    def hold(self, modules: list[nn.Module], parameters: Sequence[nn.Parameter] = ()) -> None:
         """Keep these modules in eval mode for a while (until `hold([])`), although they train later: their statistics
-        stay as they are."""
+        stay as they are. parameters: such as train later and get no gradient as long; `trained_state` has them."""
+        for parameter in self._waiting:
+            parameter.requires_grad_(True)
+        self._waiting = [parameter for parameter in parameters if parameter.requires_grad]
+        for parameter in self._waiting:
+            parameter.requires_grad_(False)
+            parameter.grad = None
         self._held = list(modules)
         self.train(self.training)
+
+    def until_thawed(self, names: Sequence[str]) -> tuple[list[nn.Module], list[nn.Parameter]]:
+        """What to `hold` while these blocks of the body are frozen: a part that several blocks use as long as one of
+        them is."""
+        plan = FreezePlan(frozen=tuple(names))
+        users = blocks_module.users_of([name for name, _ in self.body.named_parameters()], self.stack)
+        return ([module for used_by, module in blocks_module.module_users(self.body, self.stack)
+                 if plan.any_frozen(used_by)],
+                [parameter for name, parameter in self.body.named_parameters() if plan.any_frozen(users[name])])
 
     def trained_statistics(self) -> dict[str, torch.Tensor]:
         """Running means and variances that training moves: those of BatchNorm layers outside of what is kept in eval
@@ -124,9 +140,11 @@ class Network(nn.Module):
                 if id(module) not in frozen and isinstance(getattr(module, kind, None), torch.Tensor)}
 
     def trained_state(self) -> dict[str, torch.Tensor]:
-        """Everything that training changes, on the CPU: parameters with gradients, and running statistics of blocks
-        that train."""
-        state = {name: p.detach().contiguous().cpu() for name, p in self.named_parameters() if p.requires_grad}
+        """Everything that training changes, on the CPU: parameters with gradients (now or later), and running
+        statistics of blocks that train."""
+        waiting = {id(parameter) for parameter in self._waiting}
+        state = {name: p.detach().contiguous().cpu() for name, p in self.named_parameters()
+                 if p.requires_grad or id(p) in waiting}
         return state | {name: value.detach().clone().cpu() for name, value in self.trained_statistics().items()}
 
     def load_trained(self, state: Mapping[str, torch.Tensor]) -> None:

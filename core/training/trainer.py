@@ -32,7 +32,7 @@ from core.models import held, methods
 from core.models.blocks import block_of
 from core.models.network import Network
 from core.tasks.base import Outputs, Scored
-from core.training import checkpoints, evaluate
+from core.training import checkpoints, evaluate, thawing
 from core.training.checkpoints import BEST_FILE, ELAPSED_FILE, TRAINED_FILE
 from core.training.inputs import Batch, Inputs, LengthBuckets
 
@@ -197,6 +197,12 @@ class ThawTrainer(Trainer):
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(chosen, rates)
         return super().create_scheduler(num_training_steps, optimizer)
 
+    def _get_learning_rate(self) -> float:
+        """The one that is reported: of the uppermost of the body's groups (the recipe's), of the head where no other
+        trains."""
+        groups = self.optimizer.param_groups
+        return float(max([group["lr"] for group in groups if group["body"]] or [groups[0]["lr"]]))
+
     @property
     def head_first(self) -> float:
         return methods.get(self.recipe.method).card.head_first
@@ -236,6 +242,7 @@ class ObserverCallback(TrainerCallback):
 
     def __init__(self, trainer: ThawTrainer) -> None:
         self.trainer = trainer
+        self._frozen: tuple[str, ...] | None = None
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
                        **kwargs: Any) -> None:
@@ -243,11 +250,22 @@ class ObserverCallback(TrainerCallback):
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
                       **kwargs: Any) -> None:
-        """While the head trains alone, the body is held: no dropout, and BatchNorm on stored statistics."""
+        """While the head trains alone, the body is held: no dropout, and BatchNorm on stored statistics. What thaws
+        later gets no gradient either. Both go by the step alone, so that a run that goes on needs no other state."""
+        network = self.trainer.inputs.network
+        frozen = thawing.frozen_at(self.trainer.recipe, network.stack.names, state.global_step, state.max_steps)
+        if frozen != self._frozen and (frozen or self._frozen):
+            network.hold(*network.until_thawed(frozen))
+        self._frozen = frozen
         if self.trainer.head_first:
-            network = self.trainer.inputs.network
             alone = state.global_step < head_first_steps(self.trainer.head_first, state.max_steps)
             network.hold([network.body] if alone else [])
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
+                     **kwargs: Any) -> None:
+        """A run that was stopped early has trained what it has trained: nothing waits any more."""
+        if self._frozen:
+            self.trainer.inputs.network.hold([])
 
     def on_pre_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
                               **kwargs: Any) -> None:
@@ -288,19 +306,17 @@ def pulled(network: Network, recipe: Recipe) -> list[torch.nn.Parameter]:
 
 
 def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
-    """AdamW groups: the head at its own rate; each block at `learning_rate · layer_decay^(blocks above it)`; biases and
-    norms undecayed, and what is pulled elsewhere than to zero."""
+    """AdamW groups: the head at its own rate; each block at `learning_rate · layer_decay^(blocks above it)`, or at the
+    rate of the group in which it thaws; biases and norms undecayed, and what is pulled elsewhere than to zero."""
     fixed = {id(parameter) for parameter in pulled(network, recipe)}
     owner = block_of([name for name, _ in network.body.named_parameters()], network.stack)
-    depth = {name: i for i, name in enumerate(network.stack.names)}
-    top = len(depth) - 1
+    factors = thawing.factors(recipe, network.stack.names)
     groups: dict[tuple[float, float, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
         inner = name.removeprefix("body.")
-        rate = (recipe.learning_rate * recipe.freeze.layer_decay ** (top - depth[owner[inner]])
-                if name.startswith("body.")
+        rate = (recipe.learning_rate * factors[owner[inner]] if name.startswith("body.")
                 else recipe.head_learning_rate)
         free = parameter.ndim < 2 or any(part in name.lower() for part in NO_DECAY) or id(parameter) in fixed
         decay = 0.0 if free else recipe.weight_decay

@@ -135,8 +135,18 @@ def make_trainable(network: Network, about: dict[str, Any]) -> None:
             parameter.requires_grad_(name in trained)
     if missing := trained - {name for name, _ in network.named_parameters()}:
         raise SystemExit(f"This base model has no {sorted(missing)[0]}: it is another one than the run's.")
-    modules = dict(network.named_modules())
-    network.in_eval = [modules[name] for name in about["in_eval"]]
+
+
+def thaw(network: Network, about: dict[str, Any], step: int) -> None:
+    """What is frozen at this step (from 0): without gradient, and in eval mode."""
+    none: dict[str, Any] = {"names": [], "in_eval": []}
+    now = next((stage for stage in about["frozen"] if step < stage["until"]), none)
+    own, modules = dict(network.named_parameters()), dict(network.named_modules())
+    waiting = set(now["names"])
+    for group in about["groups"]:
+        for name in group["names"]:
+            own[name].requires_grad_(name not in waiting)
+    network.in_eval = [modules[name] for name in (*about["in_eval"], *now["in_eval"])]
 
 
 @torch.no_grad()
@@ -175,6 +185,7 @@ def fit(network: Network, rows: Rows, about: dict[str, Any], train: np.ndarray, 
         if at == 0:
             batches = rows.shuffled(train, size, about["seed"], epoch)
             torch.empty((), dtype=torch.int64).random_()  # a DataLoader draws a number, so that dropout's are the run's
+        thaw(network, about, step - 1)
         network.train()
         part = batches[at * accumulation:(at + 1) * accumulation]
         taught, loss = max(1, sum(int(rows.tokens(batch).sum()) for batch in part)), 0.0
@@ -195,17 +206,17 @@ def fit(network: Network, rows: Rows, about: dict[str, Any], train: np.ndarray, 
             best_said = now if better else best_said
             without = 0 if better else without + 1
             if better or as_good(now, best_said, None if rows.groups is None else rows.groups[validation]):
-                kept = state(network)
+                kept = state(network, about)
             if about["patience"] and without >= about["patience"]:
                 break
     if kept is not None:
         network.load_state_dict(kept, strict=False)
 
 
-def state(network: Network) -> dict[str, torch.Tensor]:
+def state(network: Network, about: dict[str, Any]) -> dict[str, torch.Tensor]:
     """What training changes."""
-    return {name: parameter.detach().clone() for name, parameter in network.named_parameters()
-            if parameter.requires_grad}
+    trained = {name for group in about["groups"] for name in group["names"]}
+    return {name: parameter.detach().clone() for name, parameter in network.named_parameters() if name in trained}
 
 
 def a_token(found: dict[str, np.ndarray]) -> float:

@@ -147,8 +147,18 @@ def make_trainable(network: Network, about: dict[str, Any]) -> None:
             parameter.requires_grad_(name in trained)
     if missing := trained - {name for name, _ in network.named_parameters()}:
         raise SystemExit(f"This base model has no {sorted(missing)[0]}: it is another one than the run's.")
-    modules = dict(network.named_modules())
-    network.in_eval = [modules[name] for name in about["in_eval"]]
+
+
+def thaw(network: Network, about: dict[str, Any], step: int) -> None:
+    """What is frozen at this step (from 0): without gradient, and in eval mode."""
+    none: dict[str, Any] = {"names": [], "in_eval": []}
+    now = next((stage for stage in about["frozen"] if step < stage["until"]), none)
+    own, modules = dict(network.named_parameters()), dict(network.named_modules())
+    waiting = set(now["names"])
+    for group in about["groups"]:
+        for name in group["names"]:
+            own[name].requires_grad_(name not in waiting)
+    network.in_eval = [modules[name] for name in (*about["in_eval"], *now["in_eval"])]
 
 
 def rates(about: dict[str, Any], total: int) -> list[Any]:
@@ -185,6 +195,7 @@ def fit(network: Network, rows: Rows, about: dict[str, Any], train: np.ndarray, 
         if at == 0:
             batches = rows.shuffled(train, size, about["seed"], epoch)
             torch.empty((), dtype=torch.int64).random_()  # a DataLoader draws a number, so that dropout's are the run's
+        thaw(network, about, step - 1)
         network.train()
         if step <= about["settle"]:  # the head alone: the body's statistics stay
             network.body.eval()
@@ -209,16 +220,16 @@ def fit(network: Network, rows: Rows, about: dict[str, Any], train: np.ndarray, 
             without = 0 if better else without + 1
             best = max(best, value)
             if better or nearly:
-                kept = state(network)
+                kept = state(network, about)
             if about["patience"] and without >= about["patience"]:
                 break
     if kept is not None:
         network.load_state_dict(kept, strict=False)
 
 
-def state(network: Network) -> dict[str, torch.Tensor]:
-    """What training changes: parameters with gradients, and statistics of norms."""
-    trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+def state(network: Network, about: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """What training changes: parameters of all groups, and statistics of norms."""
+    trained = {name for group in about["groups"] for name in group["names"]}
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()
             if name in trained or name.rpartition(".")[2] in ("running_mean", "running_var")}
 

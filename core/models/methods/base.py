@@ -34,6 +34,18 @@ class Rates:
     """Factor on the body's rate at quick effort, with about a tenth of the usual steps."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Thawing:
+    """What thaws from the top down while it trains; until then it is frozen, and nothing of it is cached."""
+
+    groups: int
+    """At most so many groups of neighbouring blocks, as equal as can be; the uppermost trains from the first step."""
+    by: float
+    """Share of the steps after which all have thawed, one after another in equal stretches."""
+    decay: float
+    """Learning rate of a group = that of the group above times this."""
+
+
 SOLVED_HEAD_RATE = 2e-4
 """The body trains, the head starts from the solved probe: near its optimum, it moves little (Kumar et al. 2022)."""
 
@@ -96,6 +108,8 @@ class Card:
     """Share of the steps in which the head trains alone, starting from the solved probe; the body's rate then rises
     as slowly again.
     """
+    thawing: Thawing | None
+    """How blocks thaw one after another; None where all that trains does so from the first step."""
     pull: float
     """Strength alpha of a pull of what trains of the base model towards where it started: alpha · (W − W_start) is
     added to each gradient, in the place of its weight decay; 0 where there is none."""

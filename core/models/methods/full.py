@@ -34,6 +34,7 @@ class Full(Always):
         adapter=None,
         solved=False,
         head_first=0.0,
+        thawing=None,
         pull=0.0,
         rates=Rates(
             # The upper end of BERT's 2e-5..5e-5 (Devlin et al. 2019): the models here are small and the budget short.

@@ -76,6 +76,7 @@ class Lora(Always):
         adapter=LowRank(),
         solved=False,
         head_first=0.0,
+        thawing=None,
         pull=0.0,
         rates=Rates(
             # Ten times the full rate: B starts at zero, and the rank limits each step (Hu et al.: 4e-4..5e-4, RoBERTa).

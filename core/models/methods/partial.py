@@ -33,6 +33,7 @@ class Partial(Always):
         adapter=None,
         solved=False,
         head_first=0.0,
+        thawing=None,
         pull=0.0,
         rates=Rates(
             body=5e-5,

@@ -34,6 +34,7 @@ class Probe(Always):
         adapter=None,
         solved=True,
         head_first=0.0,
+        thawing=None,
         pull=0.0,
         rates=Rates(body=5e-5, convolutions=5e-5, head=SOLVED_HEAD_RATE, quick=1.0),  # not used: nothing is stepped
         passes=0.0,

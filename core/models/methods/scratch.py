@@ -33,6 +33,7 @@ class Scratch(Always):
         adapter=None,
         solved=False,
         head_first=0.0,
+        thawing=None,
         pull=0.0,
         rates=Rates(
             body=5e-4,  # no pretrained weights to lose: ten times the fine-tuning rate, the usual one of small encoders
