@@ -13,6 +13,7 @@ FILES = (
     "partial",
     "full",
     "lp_ft",
+    "gradual_unfreezing",
     "wise_ft",
     "l2_sp",
     "bitfit",

@@ -32,6 +32,7 @@ CASES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("text", "bert", "full", {"dropout": 0.1}), ("text", "bert", "partial", {}),
     ("text", "bert", "full", {"gradient_accumulation": 2, "label_budget": 30}), ("text", "bert", "scratch", {}),
     ("text", "bert", "lora", {"head_init": "random"}), ("text", "bert", "dora", {}), ("text", "bert", "lp_ft", {}),
+    ("text", "bert", "gradual_unfreezing", {"dropout": 0.1}), ("picture", "efficientnet", "gradual_unfreezing", {}),
     ("text", "bert", "l2_sp", {}), ("text", "bert", "bitfit", {}), ("text", "bert", "ia3", {}),
     ("text", "bert", "qlora", {}), ("text", "gpt2", "lora", {"lora": LoraSpec(rank=4, dropout=0.1)}),
     ("picture", "vit", "probe", {}), ("picture", "vit", "lora", {}), ("picture", "efficientnet", "full", {}),
@@ -44,7 +45,7 @@ LANGUAGE: list[Any] = [
         ("llama", "lora", {"gradient_accumulation": 2, "early_stopping_patience": 1, "evaluations_per_epoch": 2}),
         ("llama", "partial", {}), ("gpt2", "scratch", {}), ("llama", "dora", {}), ("llama", "l2_sp", {}),
         ("llama", "ia3", {}), ("llama", "oft", {}), ("llama", "shira", {}), ("llama", "miss", {}),
-        ("gpt2", "bitfit", {})), every=3)]]
+        ("gpt2", "bitfit", {}), ("llama", "gradual_unfreezing", {})), every=3)]]
 
 
 def written(run: Finished, folder: Path) -> tuple[Any, Path]:

@@ -47,11 +47,12 @@ def test_full_and_scratch_train_everything(tmp_path: Path) -> None:
 
 
 def test_knobs_that_a_method_has_no_use_for_are_not_offered() -> None:
-    """LP-FT has a schedule and a head of its own, WiSE-FT the head; from scratch there is no solved head, and no stored
-    statistics."""
+    """LP-FT has a schedule and a head of its own, gradual unfreezing and WiSE-FT the head; from scratch there is no
+    solved head, and no stored statistics."""
     without = {name: set(TRAINING_KNOBS) - set(methods.card_of(name).knobs)
-               for name in ("full", "lp_ft", "wise_ft", "scratch")}
+               for name in ("full", "lp_ft", "gradual_unfreezing", "wise_ft", "scratch")}
     assert without == {"full": set(), "lp_ft": {"head_init", "warmup_ratio"}, "wise_ft": {"head_init"},
+                       "gradual_unfreezing": {"head_init"},
                        "scratch": {"head_init", "batch_norm"}}
 
 

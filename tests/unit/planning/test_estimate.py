@@ -246,6 +246,13 @@ def test_lp_ft_costs_what_full_fine_tuning_costs(cnn: ModelFacts, cpu: Device) -
     assert (head_first.memory, head_first.trainable_params) == (full.memory, full.trainable_params)
 
 
+def test_gradual_unfreezing_needs_the_memory_of_full_fine_tuning_and_less_time(cnn: ModelFacts, cpu: Device) -> None:
+    """At its peak, in the last stage, all train; the stages before have less to pass backwards."""
+    thawed, full = run(picture("gradual_unfreezing"), cnn, cpu), run(picture(), cnn, cpu)
+    assert (thawed.memory, thawed.trainable_params) == (full.memory, full.trainable_params)
+    assert 0.85 * full.training_seconds < thawed.training_seconds < full.training_seconds
+
+
 def test_a_large_4_bit_run_counts_the_pass_over_the_published_weights(minilm: ModelFacts, gpu: Device) -> None:
     """Whose features its head is solved on: matrices in bf16, the rest in fp32; measured on an H100."""
     linear = sum(block.linear_parameters for block in minilm.blocks)

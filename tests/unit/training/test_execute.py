@@ -114,7 +114,7 @@ def test_a_shift_set_that_was_made_is_called_so_in_the_result(settings: Settings
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("method", ["probe", "partial", "full", "lora", "lp_ft"])
+@pytest.mark.parametrize("method", ["probe", "partial", "full", "lora", "lp_ft", "gradual_unfreezing"])
 def test_the_first_evaluation_is_that_of_the_base_side(method: str, precision: str, settings: Settings,
                                                        tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
     """It is read from cached features; the base side, loaded from disk, must score the same."""

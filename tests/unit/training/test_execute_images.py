@@ -88,7 +88,8 @@ def paths_of(settings: Settings, dataset: Dataset, row_ids: np.ndarray) -> list[
 
 
 @pytest.mark.parametrize(("family", "method", "precision"), [
-    *[("efficientnet", method, "fp32") for method in ("probe", "partial", "full", "lp_ft", "lora", "scratch")],
+    *[("efficientnet", method, "fp32") for method in ("probe", "partial", "full", "lp_ft", "gradual_unfreezing", "lora",
+                                                       "scratch")],
     *[("vit", method, "fp32") for method in ("full", "lora", "qlora")], ("resnet", "lora", "fp32"),
     ("swin", "partial", "fp32"), ("vit", "probe", "bf16"), ("vit", "qlora", "bf16"), ("efficientnet", "lora", "bf16"),
     ("resnet", "full", "bf16")])
@@ -232,6 +233,8 @@ class _KilledAt(Notes):
 @pytest.mark.parametrize(("family", "method", "kill_at", "fields"), [
     ("efficientnet", "full", 7, {"augmentation": "strong", "dropout": 0.1, "batch_norm": "batch"}),
     ("efficientnet", "lp_ft", 4, {"epochs": 6.0, "early_stopping_patience": 0}),
+    ("efficientnet", "gradual_unfreezing", 4, {"epochs": 6.0, "early_stopping_patience": 0, "batch_norm": "batch",
+                                               "dropout": 0.1, "evaluations_per_epoch": 3}),
     ("efficientnet", "partial", 8, {}), ("vit", "lora", 8, {"augmentation": "light"}),
     ("efficientnet", "full", 7, {"batch_norm": "batch", "precision": "bf16"}),
     ("vit", "qlora", 8, {"precision": "bf16"})])

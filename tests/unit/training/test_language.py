@@ -174,7 +174,8 @@ def test_gradient_accumulation_makes_fewer_steps_of_the_same_rows(models: dict[s
 
 # -- whole runs --------------------------------------------------------------------------------------------------------
 
-METHODS = [("probe", {}), ("full", {}), ("wise_ft", {}), ("lora", {"track_features": 8}), ("scratch", {}),
+METHODS = [("probe", {}), ("full", {}), ("wise_ft", {}), ("gradual_unfreezing", {"track_features": 8}),
+           ("lora", {"track_features": 8}), ("scratch", {}),
            ("partial", {"freeze": FreezePlan(frozen=("embeddings", "block 0"))}), ("qlora", {})]
 
 

@@ -88,7 +88,7 @@ def test_every_method_that_takes_steps_can_be_tried(causal: Path, settings: Sett
     assert tried(recipe, settings, tmp_path / "trial").method == method
 
 
-@pytest.mark.parametrize("method", ["lora", "qlora", "lp_ft"])
+@pytest.mark.parametrize("method", ["lora", "qlora", "lp_ft", "gradual_unfreezing"])
 def test_so_can_classifiers(settings: Settings, tmp_path: Path, method: str) -> None:
     dataset = write_dataset(settings, n_rows=60)
     recipe = Recipe(dataset=dataset.id, base_model=str(tiny.bert(tmp_path / "model")), method=method,
