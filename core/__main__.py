@@ -23,6 +23,8 @@ HANDLERS: dict[str, str] = {
     "compare": "core.cli.compare:run",
     "experiment": "core.cli.experiment:run",
     "lesson": "core.cli.lesson:run",
+    "advise": "core.cli.advise:run",
+    "table": "core.cli.table:run",
     "try": "core.cli.one_step:run",
     "shift": "core.cli.shift:run",
     "strength": "core.cli.strength:run",

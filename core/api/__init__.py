@@ -1,6 +1,6 @@
 """The façade that pages and the command line call: everything Thaw can do, by workspace, without torch.
 
-`Thaw` is composed of its subjects: `thaw.data`, `.mending`, `.models`, `.experiments`, `.runs`, `.features`,
+`Thaw` is composed of its subjects: `thaw.advice`, `.data`, `.mending`, `.models`, `.experiments`, `.runs`, `.features`,
 `.lessons`, `.teaching`, `.trials`, `.playground`, `.questions`, `.rooms`, `.share`, `.strength`, one file each.
 Training happens in worker processes (`core.jobs`); here it is only asked for and looked at. Every call that takes a
 workspace refuses ids of other workspaces with NotFoundError.
@@ -17,6 +17,7 @@ from core.analysis.judged_rows import JudgedRows
 from core.analysis.progress import Progress
 from core.analysis.samples import Answer, Asked
 from core.analysis.token_rows import TokenRows
+from core.api.advice import Advice, Settling
 from core.api.data import Data
 from core.api.desk import Desk
 from core.api.experiments import Experiments
@@ -51,12 +52,12 @@ from core.serving.question import MOST_SIDES, MOST_TOKENS, Answers, Drawing, Sta
 from core.serving.question import Answer as TriedAnswer
 from core.settings import Settings
 
-__all__ = ["MOST_SIDES", "MOST_TOKENS", "RECORDED", "SHOWN_COLUMNS", "Answer", "Answers", "Asked", "AugmentedRow",
-           "Card", "Changes", "Comparison", "ComparisonRow", "Curves", "CutOff", "Data", "Drawing", "Experiments",
-           "Export", "Exports", "Features", "JudgedRows", "Leaks", "Lessons", "Measured", "Mending", "MethodChoice",
-           "Models", "Offer", "Offered", "Plan", "Playground", "Progress", "Question", "Questions", "RoomPlace",
-           "Rooms", "RowPage", "Runs", "SeedGroup", "ServerGone", "ShiftLook", "State", "Step", "Strength",
-           "TablePreview", "Thaw", "TokenRows", "TriedAnswer", "Turnable", "same"]
+__all__ = ["MOST_SIDES", "MOST_TOKENS", "RECORDED", "SHOWN_COLUMNS", "Advice", "Answer", "Answers", "Asked",
+           "AugmentedRow", "Card", "Changes", "Comparison", "ComparisonRow", "Curves", "CutOff", "Data", "Drawing",
+           "Experiments", "Export", "Exports", "Features", "JudgedRows", "Leaks", "Lessons", "Measured", "Mending",
+           "MethodChoice", "Models", "Offer", "Offered", "Plan", "Playground", "Progress", "Question", "Questions",
+           "RoomPlace", "Rooms", "RowPage", "Runs", "SeedGroup", "ServerGone", "Settling", "ShiftLook", "State", "Step",
+           "Strength", "TablePreview", "Thaw", "TokenRows", "TriedAnswer", "Turnable", "same"]
 
 
 class Thaw:
@@ -72,6 +73,8 @@ class Thaw:
         self.runs = Runs(self._desk, data=self.data, models=self.models)
         self.experiments = Experiments(self._desk, data=self.data, models=self.models, runs=self.runs)
         self.questions = Questions(self._desk, data=self.data, models=self.models, experiments=self.experiments)
+        self.advice = Advice(data=self.data, models=self.models, runs=self.runs, experiments=self.experiments,
+                             questions=self.questions)
         self.lessons = Lessons(self._desk, questions=self.questions, experiments=self.experiments)
         self.rooms = Rooms(self._desk, lessons=self.lessons, questions=self.questions, experiments=self.experiments)
         self.teaching = Teaching(self._desk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def _choices(args: Namespace, settings: Settings) -> Choices:
     for name in chosen:
         method_of(name)
     return Choices(dataset=dataset, models=models, methods=chosen, effort=args.effort, freeze=args.freeze,
-                   budgets=tuple(compare.budgets(args.budgets)) if args.budgets else (), rates=_rates(args.rates),
+                   budgets=tuple(compare.budgets(args.budgets)) if args.budgets else (), rates=rates(args.rates),
                    device=follow.device(settings, workspace=args.workspace))
 
 
@@ -92,7 +93,7 @@ def _list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _rates(text: str) -> tuple[float, ...]:
+def rates(text: str) -> tuple[float, ...]:
     """`0.3,1,3` -> factors on the learning rates, each once, in order."""
     found = []
     for part in _list(text):
@@ -133,6 +134,15 @@ def _say(design: Design, experiment: Experiment, planned: list[Planned], choices
     output.say(f"{design.question} {len(experiment.arms)} arms × {seeds}{rates} = {len(planned)} runs, about "
                f"{seconds / 60:.0f} min one after another, at most {output.size(memory)} of memory. Tokens, features "
                "of the frozen model and frozen lower blocks are computed once.")
+
+
+def made(choices: Choices, report: dict[str, Any]) -> dict[str, Any]:
+    """When and on what a result was made."""
+    device = choices.device
+    seconds = [arm["cost"]["marginal_s"] for arm in report["arms"] for _ in arm["seeds"]]
+    return {"date": time.strftime("%Y-%m-%d"), "device": device and device.name, "cores": device and device.cores,
+            "precision": device and device.precision, "versions": dict(device.versions) if device else {},
+            "seconds": sum(each for each in seconds if each)}
 
 
 def _print(report: Mapping[str, Any], out: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from core import files, lessons
 from core.api.lessons import document_of
@@ -30,7 +28,7 @@ def run(args: Namespace, settings: Settings) -> int:
                       effort="quick", device=follow.device(settings, workspace=args.workspace), **lesson.choices)
     found = experiment.measure(designs.get(lesson.design), choices, out=out, seeds=args.seeds, settings=settings,
                                workspace=args.workspace)
-    document = document_of(lesson, found.found, found.report, _made(choices, found.report))
+    document = document_of(lesson, found.found, found.report, experiment.made(choices, found.report))
     files.write_json(out / FILE, document)
     if args.store:
         if not found.complete:
@@ -56,12 +54,3 @@ def _list(args: Namespace) -> int:
             (each.name, each.title, "yes" if lessons.stored(each.name) else "no")
             for each in lessons.REGISTRY.values()]))
     return 0
-
-
-def _made(choices: Choices, report: dict[str, Any]) -> dict[str, Any]:
-    """When and on what a result was made."""
-    device = choices.device
-    seconds = [arm["cost"]["marginal_s"] for arm in report["arms"] for _ in arm["seeds"]]
-    return {"date": time.strftime("%Y-%m-%d"), "device": device and device.name, "cores": device and device.cores,
-            "precision": device and device.precision, "versions": dict(device.versions) if device else {},
-            "seconds": sum(each for each in seconds if each)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from core import lessons
+from core.advice import SERVED
 from core.domain.freeze import NAMED
 from core.domain.strength import Dial, HeadRule
 from core.export import FORMATS
@@ -28,6 +29,7 @@ def build() -> argparse.ArgumentParser:
     _compare(commands)
     _experiment(commands)
     _lesson(commands)
+    _advise(commands)
     _try(commands)
     _artifact(commands)
     _share(commands)
@@ -169,6 +171,36 @@ def _lesson(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     one.add_argument("--store", action="store_true",
                      help="also put the result where Thaw looks for stored results of lessons")
     one.set_defaults(handler="lesson")
+
+
+def _advise(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    one = _add(commands, "advise", "which method to train with, on what evidence, and what would settle it")
+    one.add_argument("--data", default="", metavar="FILE_OR_ID", help="as of compare")
+    one.add_argument("--shift-data", metavar="FILE_OR_ID", help="as of compare")
+    _columns(one)
+    _mending(one)
+    one.add_argument("--model", default="", metavar="ID", help="as of compare")
+    one.add_argument("--served", choices=tuple(SERVED), default=next(iter(SERVED)),
+                     help="; ".join(f"{name}: {said[0].lower()}{said[1:]}" for name, said in SERVED.items()))
+    one.add_argument("--minutes", type=float, default=15.0, metavar="N",
+                     help="time for the experiment that would settle it (default: 15)")
+    one.add_argument("--budget", default="all", metavar="N", help="labels to use, training and validation together")
+    one.add_argument("--effort", choices=("quick", "normal", "thorough"), default="quick")
+    one.add_argument("--score", action="store_true",
+                     help="instead: how often such advice is right on sets that it had not seen")
+    one.set_defaults(handler="advise")
+    table = _add(commands, "table", "the method table: methods on the bundled sets with labels")
+    table.add_argument("--data", default="", metavar="LIST", help="bundled sets (default: all with labels)")
+    table.add_argument("--methods", default="", metavar="LIST", help="comma-separated (default: all that apply)")
+    table.add_argument("--seeds", type=_positive, default=3, metavar="N", help="seeds 0 to N-1 (default: %(default)s)")
+    table.add_argument("--rates", default="0.3,1,3", metavar="LIST", help="as of experiment (default: %(default)s)")
+    table.add_argument("--budget", type=_positive, default=200, metavar="N",
+                       help="labels, training and validation together (default: %(default)s)")
+    table.add_argument("--effort", choices=("quick", "normal", "thorough"), default="quick")
+    table.add_argument("--out", required=True, metavar="DIR",
+                       help="folder for the runs, a folder a set; what is done there is not repeated")
+    table.add_argument("--store", action="store_true", help="also put the results where advice looks for them")
+    table.set_defaults(handler="table")
 
 
 def _try(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -49,6 +49,8 @@ FROZEN, PLANNED, WHOLE, FRESH = "probe", "partial", "full", "scratch"
 """Nothing of the body trains; what a freeze plan leaves open; everything; everything, from random weights."""
 SIXTEEN_BIT, FOUR_BIT = "lora", "qlora"
 """The same adapters on weights held in 16 and in 4 bits."""
+HEAD_FIRST, HALFWAY = "lp_ft", "wise_ft"
+"""A probe before everything trains; everything, and halfway back."""
 
 
 def get(name: str) -> Method:
@@ -64,5 +66,6 @@ def card_of(name: str) -> Card:
     return get(name).card
 
 
-__all__ = ["COMPARED", "COMPARED_OWN_HEAD", "FOUR_BIT", "FRESH", "FROZEN", "HOME", "NO_NEW_HEAD", "PLANNED", "REGISTRY",
-           "SIXTEEN_BIT", "UNDER_SHIFT", "WHOLE", "Adapter", "Card", "Method", "card_of", "get"]
+__all__ = ["COMPARED", "COMPARED_OWN_HEAD", "FOUR_BIT", "FRESH", "FROZEN", "HALFWAY", "HEAD_FIRST", "HOME",
+           "NO_NEW_HEAD", "PLANNED", "REGISTRY", "SIXTEEN_BIT", "UNDER_SHIFT", "WHOLE", "Adapter", "Card", "Method",
+           "card_of", "get"]

@@ -31,6 +31,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "try": ["try", "--data", "x", "--model", "m"], "runs": ["runs"],
     "experiment": ["experiment", "methods", "--data", "f", "--model", "m", "--out", "o"],
     "lesson": ["lesson", "transfer", "--out", "o"],
+    "advise": ["advise", "--data", "f", "--model", "m"], "table": ["table", "--out", "o"],
     "strength": ["strength", "run"], "serve": ["serve", "run"], "share": ["share", "run", "--to", "f"],
     "import_archive": ["import-archive", "f"], "resume": ["resume", "run"], "stop": ["stop", "run"],
     "first": ["first", "run"],
