@@ -11,5 +11,5 @@ from core.advice.rule import ADVISOR, Expected, Tried, expected, leave_one_out
 from core.advice.situation import MANY, ONE, SERVED, Situation, of
 
 __all__ = ["ADVISOR", "MANY", "ONE", "SERVED", "STORED", "Advice", "Arm", "Candidate", "Expected", "Ground", "Own",
-           "Ranking", "Setting", "Situation", "Tried", "advise", "document", "expected", "leave_one_out", "of", "ranked",
-           "stored"]
+           "Ranking", "Setting", "Situation", "Tried", "advise", "document", "expected", "leave_one_out", "of",
+           "ranked", "stored"]

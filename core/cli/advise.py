@@ -63,7 +63,7 @@ def document(found: Advice, settling: Settling | None) -> dict[str, Any]:
 
 
 def _print(args: Namespace, found: Advice, settling: Settling | None) -> None:
-    print(f"{found.label(found.method)}. {found.because}")
+    print(f"Train with: {found.label(found.method)}. {found.because}")
     print(f"This rests on {found.ground.value}.")
     if found.expected:
         print(output.table(("method", "expected behind the best", "on the sets most like these data", "one run here"), [

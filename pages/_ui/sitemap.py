@@ -29,6 +29,7 @@ PAGES: dict[str, Entry] = {
     "data": Entry("Data", ":material/table_rows:", takes_files=True),
     "dataset": Entry("Dataset", ":material/subdirectory_arrow_right:", shows="dataset", takes_files=True),
     "train": Entry("Train", ":material/model_training:"),
+    "advice": Entry("Advice", ":material/recommend:"),
     "ask": Entry("Ask", ":material/quiz:"),
     "runs": Entry("Runs", ":material/list_alt:", takes_files=True),
     "experiment": Entry("Experiment", ":material/subdirectory_arrow_right:", shows="experiment"),
