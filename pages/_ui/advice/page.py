@@ -52,24 +52,22 @@ def page(ws: str) -> None:
         shell.stop()
     with shell.guarded():
         found = api.advice.of(ws, dataset=dataset, model=model, served=served)
-        _recommended(ws, found, dataset, model)
+        _recommended(found)
         _settling(ws, found, api.advice.settling(ws, found, dataset=dataset, model=model, minutes=minutes), dataset,
                   model)
         _methods(found)
         _evidence(found)
 
 
-def _recommended(ws: str, found: Advice, dataset: str, model: str) -> None:
+def _recommended(found: Advice) -> None:
     with st.container(border=True):
         st.header(f"Train with: {shell.escape(found.label(found.method))}", anchor=False)
         st.markdown(shell.escape(found.because))
         st.caption(GROUNDS[found.ground])
         if st.button("Fill the Train page with it", icon=":material/model_training:", key="advice_train"):
-            state = st.session_state
-            state["train_dataset"] = dataset
-            for method in REGISTRY:
-                state[f"method_{method}"] = method == found.method
-            state["train_effort"] = "quick"
+            for method in REGISTRY:  # data and base model are the same choice on both pages
+                st.session_state[f"method_{method}"] = method == found.method
+            st.session_state["train_effort"] = "quick"
             shell.go("train")
 
 
