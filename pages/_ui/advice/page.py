@@ -9,7 +9,7 @@ import streamlit as st
 from core import advice, metrics
 from core.advice import SERVED, Ground
 from core.metrics import Unit
-from core.models.methods import REGISTRY
+from core.models.methods import REGISTRY, card_of
 from core.plots.numbers import about, size
 from core.spreadsheets import inert
 from pages._ui import shell
@@ -98,7 +98,7 @@ def _methods(found: Advice) -> None:
     st.header("The methods")
     expected = {each.method: each for each in found.expected}
     order = [each.method for each in found.expected]
-    rows = sorted((each for each in found.candidates if each.reason is None),
+    rows = sorted((each for each in found.candidates if each.reason is None and _shown(found, each.method)),
                   key=lambda each: order.index(each.method) if each.method in expected else len(order))
     st.dataframe(inert({
         "Method": each.label,
@@ -114,6 +114,12 @@ def _methods(found: Advice) -> None:
     if out:
         with st.expander(f"Out of the question ({len(out)})", icon=":material/block:"):
             st.markdown("\n".join(f"- {shell.escape(each.label)}: {shell.escape(each.reason or '')}." for each in out))
+
+
+def _shown(found: Advice, method: str) -> bool:
+    """Of methods that nobody measured, the everyday ones."""
+    return (card_of(method).everyday or method == found.method
+            or any(each.method == method for each in found.expected))
 
 
 def _evidence(found: Advice) -> None:
