@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,19 @@ def detach(body: nn.Module) -> None:
         setattr(body.get_submodule(parent), own, layer.get_base_layer())
     if hasattr(body, "peft_config"):
         del body.peft_config
+
+
+@contextmanager
+def switched_off(body: nn.Module) -> Iterator[None]:
+    """Let a wrapped body compute what the base model does, its adapters left out."""
+    found = layers(body).values()
+    for layer in found:
+        layer.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for layer in found:
+            layer.enable_adapters(True)
 
 
 def layers(body: nn.Module) -> dict[str, Any]:

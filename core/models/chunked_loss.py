@@ -22,6 +22,9 @@ IGNORED = -100
 """Label of a token that is not taught, as everywhere in transformers."""
 BYTES_A_LOGIT = 8
 """In memory at once: in fp32, and twice in half precision (the logit, and its gradient)."""
+BYTES_HELD = 16
+"""Of two models, in memory at once: three times in fp32 (both log-probabilities, and the base model's probabilities),
+and twice in half precision. A chunk has half as many tokens, and takes no more."""
 CHUNK_BYTES = {"cpu": 100_000_000, "cuda": 400_000_000}
 """What a chunk may take: 254 tokens of SmolLM2 on a CPU; on a GPU 329 of Qwen 2.5, as many as keep it computing."""
 LEAST_TOKENS = 16
@@ -50,19 +53,46 @@ def token_losses(hidden: torch.Tensor, head: LanguageHead, labels: torch.Tensor,
     Returns `losses` (n_rows, n_tokens) in nats, fp32, 0 where not taught; `right` (bool): whether the token is the
     likeliest; `taught` (bool).
     """
-    taught = labels != IGNORED
-    taught[:, 0] = False
     places = places_of(labels) if places is None else places
     states = hidden.flatten(0, 1).index_select(0, places - 1)  # (n_taught, width)
-    chunk = chunk_tokens or max(LEAST_TOKENS, CHUNK_BYTES.get(hidden.device.type, CHUNK_BYTES["cpu"])
-                                // (BYTES_A_LOGIT * head.vocabulary))
+    chunk = chunk_tokens or _chunk(hidden, head, BYTES_A_LOGIT)
     weight, bias = head.weight, head.bias
     if not torch.is_grad_enabled():  # an autograd function is told what could need a gradient, not whether any will
         states, weight, bias = states.detach(), weight.detach(), None if bias is None else bias.detach()
     found, right = _Chunked.apply(states, weight, bias, labels.flatten()[places], head, chunk)
-    losses = torch.zeros(labels.numel(), device=hidden.device).index_copy(0, places, found)
-    every = torch.zeros(labels.numel(), dtype=torch.bool, device=hidden.device).index_copy(0, places, right)
-    return {"losses": losses.view(labels.shape), "right": every.view(labels.shape), "taught": taught}
+    return _in_place(labels, places, losses=found, right=right)
+
+
+def held_losses(hidden: torch.Tensor, base: torch.Tensor, head: LanguageHead, labels: torch.Tensor, *, strength: float,
+                chunk_tokens: int = 0, places: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    """The same with strength · KL(base ‖ tuned) added to what each token cost: of the base model's and the tuned one's
+    probabilities of all words at its place, through one output layer, which must not train.
+
+    base: (n_rows, n_tokens, width), the base model's hidden states, without gradient. All else as of `token_losses`.
+    Also `divergences` (n_rows, n_tokens): KL by itself, in nats, without gradient. Raises ValueError for an output
+    layer that trains, since the base model's would be gone.
+    """
+    if head.weight.requires_grad or (head.bias is not None and head.bias.requires_grad):
+        raise ValueError("the output layer trains: what the base model said can no longer be computed with it")
+    places = places_of(labels) if places is None else places
+    states, untouched = (of.flatten(0, 1).index_select(0, places - 1) for of in (hidden, base.detach()))
+    chunk = chunk_tokens or _chunk(hidden, head, BYTES_HELD)
+    losses, divergences, right = _ChunkedHeld.apply(states, untouched, labels.flatten()[places], head, chunk, strength)
+    return _in_place(labels, places, losses=losses, divergences=divergences, right=right)
+
+
+def _chunk(hidden: torch.Tensor, head: LanguageHead, bytes_a_logit: int) -> int:
+    """Tokens whose logits are there together."""
+    most = CHUNK_BYTES.get(hidden.device.type, CHUNK_BYTES["cpu"])
+    return max(LEAST_TOKENS, most // (bytes_a_logit * head.vocabulary))
+
+
+def _in_place(labels: torch.Tensor, places: torch.Tensor, **found: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Values of taught tokens (n_taught,) where these stand in the rows, zeros elsewhere; and `taught`."""
+    taught = labels != IGNORED
+    taught[:, 0] = False
+    return {name: torch.zeros(labels.numel(), dtype=values.dtype, device=values.device)
+            .index_copy(0, places, values).view(labels.shape) for name, values in found.items()} | {"taught": taught}
 
 
 def product_type(hidden: torch.Tensor, weight: torch.Tensor) -> torch.dtype:
@@ -118,6 +148,49 @@ class _Chunked(torch.autograd.Function):
             sums.weight, sums.bias = (None if total is None else total.mul_(factor) for total in (weight_sum, bias_sum))
         return (grad_states, None if sums.weight is None else sums.weight.to(weight.dtype),
                 None if sums.bias is None or bias is None else sums.bias.to(bias.dtype), None, None, None)
+
+
+class _ChunkedHeld(torch.autograd.Function):
+    """(n_taught, width) hidden states of the tuned and the base model -> losses with the penalty and KL (n_taught,) in
+    fp32, and whether each token is the likeliest. The gradient by the tuned model's logits is
+    q − onehot + strength · (q − p), q what it says and p what the base model does."""
+
+    @staticmethod
+    def forward(ctx: Any, states: torch.Tensor, base: torch.Tensor, targets: torch.Tensor, head: LanguageHead,
+                chunk: int, strength: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        kind = product_type(states, head.weight)
+        weight, bias = head.weight.detach().to(kind), None if head.bias is None else head.bias.detach()
+        unit = torch.empty_like(states) if ctx.needs_input_grad[0] else None
+        losses, divergences = (torch.empty(len(states), device=states.device) for _ in range(2))
+        right = torch.empty(len(states), dtype=torch.bool, device=states.device)
+        with torch.autocast(states.device.type, enabled=False):
+            tuned, untouched = (_Room(head, weight, bias, min(chunk, len(states))) for _ in range(2))
+            for start in range(0, len(states), chunk):
+                part = slice(start, start + chunk)
+                at = targets[part].unsqueeze(1)
+                tuned.enter(states[part].to(kind))
+                untouched.enter(base[part].to(kind))
+                right[part] = tuned.wide.argmax(-1) == targets[part]
+                for room in (tuned, untouched):  # log-probabilities, in the same memory
+                    room.wide.sub_(room.wide.logsumexp(-1, keepdim=True))
+                said = untouched.wide.exp()
+                divergences[part] = untouched.wide.sub_(tuned.wide).mul_(said).sum(-1)
+                losses[part] = strength * divergences[part] - tuned.wide.gather(1, at).squeeze(1)
+                if unit is None:
+                    continue
+                grad = tuned.wide.exp_().mul_(1 + strength).sub_(said, alpha=strength)
+                grad.scatter_add_(1, at, torch.full_like(at, -1, dtype=grad.dtype))
+                if tuned.slope is not None:
+                    grad.mul_(tuned.slope)
+                unit[part] = (grad if tuned.wide is tuned.narrow else tuned.narrow.copy_(grad)) @ weight
+        ctx.save_for_backward(unit)
+        ctx.mark_non_differentiable(divergences, right)
+        return losses, divergences, right
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (unit,) = ctx.saved_tensors
+        return (None if unit is None else unit * grads[0].unsqueeze(1).to(unit.dtype), None, None, None, None, None)
 
 
 def _chunks(ctx: Any, states: torch.Tensor, weight: torch.Tensor,

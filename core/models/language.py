@@ -13,9 +13,9 @@ from core.domain.freeze import HEAD, FreezePlan
 from core.domain.model import ModelFacts, Weights
 from core.domain.recipe import QuantSpec
 from core.errors import ModelError
-from core.models import architecture, blocks, held, load, sharing
+from core.models import adapters, architecture, blocks, held, load, sharing
 from core.models.blocks import Stack
-from core.models.chunked_loss import product_type, token_losses
+from core.models.chunked_loss import held_losses, product_type, token_losses
 from core.models.network import Network
 
 CAPS = ("final_logit_softcapping", "logits_soft_cap")
@@ -142,12 +142,20 @@ class LanguageNetwork(Network):
     def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """With `labels` (n_rows, n_tokens), the tokens themselves, −100 where not taught: `losses`, `right` and
         `taught` of `token_losses` (which takes their `places`, too). Without: `hidden` (n_rows, n_tokens, width), which
-        `logits` makes words of."""
+        `logits` makes words of. While it trains held to its base model, `losses` are those of `held_losses`."""
         labels, places = (inputs.pop(name, None) for name in ("labels", "places"))  # type: ignore[call-overload]
         if self.reads_no_mask:
             inputs.pop("attention_mask", None)  # type: ignore[call-overload]
+        base = None
+        if self.held_to_base and labels is not None and self.training and torch.is_grad_enabled():
+            with torch.no_grad(), adapters.switched_off(self.body):
+                base = self.body(**inputs).last_hidden_state
         hidden = self.body(**inputs).last_hidden_state
-        return {"hidden": hidden} if labels is None else token_losses(hidden, self.head, labels, places=places)
+        if labels is None:
+            return {"hidden": hidden}
+        if base is None:
+            return token_losses(hidden, self.head, labels, places=places)
+        return held_losses(hidden, base, self.head, labels, strength=self.held_to_base, places=places)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """(…, n_vocabulary) of hidden states (…, width). Hand it a few tokens at a time: a vocabulary is large."""

@@ -28,6 +28,8 @@ class Network(nn.Module):
 
     scores_tokens = False
     """Whether its outputs are by token, and it takes the labels that they are judged by."""
+    held_to_base = 0.0
+    """Strength of the penalty on saying of taught tokens what the base model does not; see `Card.to_base`."""
 
     def __init__(self, body: nn.Module, *, head: nn.Module, stack: Stack, pooling: str,
                  channels_last: bool = False) -> None:

@@ -13,7 +13,7 @@ from core.models import methods
 
 CHUNK_BYTES = {"cpu": 100_000_000, "cuda": 400_000_000}
 """Logits that are there together, as `core.models.chunked_loss` bounds them."""
-BYTES_A_LOGIT = 8
+BYTES_A_LOGIT, BYTES_HELD = 8, 16
 COMPARED_BYTES = {"cpu": 160_000_000, "cuda": 400_000_000}
 """What words of two models take while they are compared, as `core.training.panel_states` bounds it."""
 
@@ -59,9 +59,12 @@ def weight_bytes(recipe: Recipe, facts: ModelFacts, device: Device, packed: floa
     return round(total + (4 if trained(recipe, facts) else table) * parameters(facts))
 
 
-def chunk_bytes(facts: ModelFacts, device: Device, tokens: int) -> int:
-    """Bytes of the logits that are there together."""
+def chunk_bytes(facts: ModelFacts, device: Device, tokens: int, *, two: bool = False) -> int:
+    """Bytes of the logits that are there together. two: of the tuned and the base model, in chunks of half as many
+    tokens."""
     most = CHUNK_BYTES.get(device.kind, CHUNK_BYTES["cpu"])
+    if two:
+        return min(most, BYTES_HELD * (facts.vocabulary or 0) * tokens)
     held = 0.75 if device.kind == "cuda" else 1.0  # of fp32 and twice half precision, what is held: half precision once
     return round(held * min(most, BYTES_A_LOGIT * (facts.vocabulary or 0) * tokens))
 
@@ -78,8 +81,10 @@ def loss_bytes(recipe: Recipe, facts: ModelFacts, device: Device) -> int:
     product and its copy."""
     vocabulary = facts.vocabulary or 0
     tokens = recipe.batch_size * recipe.max_length
-    found = chunk_bytes(facts, device, tokens) + 8 * facts.hidden_size * tokens
     card = methods.card_of(recipe.method)
+    found = chunk_bytes(facts, device, tokens, two=card.to_base > 0) + 8 * facts.hidden_size * tokens
+    if card.to_base:  # the base model's last states, and those of taught tokens once more
+        found += 8 * facts.hidden_size * tokens
     tied_trains = facts.tied_head and not (card.adapter or card.solved or plan(recipe, facts).is_frozen("embeddings"))
     half = precision(recipe, device) != "fp32"
     if tied_trains or trained(recipe, facts):

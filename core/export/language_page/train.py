@@ -65,15 +65,26 @@ class Network(nn.Module):
         truth = labels.flatten().to(device)[places]
         half = HALF.get(self.about["precision"])
         with torch.autocast(device.type, dtype=half) if half else nullcontext():
+            base = None
+            if self.about["to_base"] and self.training and torch.is_grad_enabled():  # adapters off: the base model
+                with torch.no_grad(), self.body.disable_adapter():
+                    base = self.body(**inputs).last_hidden_state.flatten(0, 1)[places - 1]
             hidden = self.body(**inputs).last_hidden_state.flatten(0, 1)[places - 1]
-            parts = [checkpoint(self.scored, hidden[at:at + AT_ONCE], truth[at:at + AT_ONCE], use_reentrant=False)
+            parts = [checkpoint(self.scored, hidden[at:at + AT_ONCE], truth[at:at + AT_ONCE],
+                                None if base is None else base[at:at + AT_ONCE], use_reentrant=False)
                      for at in range(0, max(1, len(hidden)), AT_ONCE)]
         return tuple(torch.cat(values) for values in zip(*parts, strict=True))  # type: ignore[return-value]
 
-    def scored(self, hidden: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Loss of each token, and whether it is the likeliest; the logits are computed again on the way back."""
+    def scored(self, hidden: torch.Tensor, truth: torch.Tensor,
+               base: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loss of each token, and whether it is the likeliest; the logits are computed again on the way back. base:
+        the base model's states, where the tuned one is held to what it says: beta · KL(base, tuned) is added."""
         logits = self.head(hidden)
-        return nn.functional.cross_entropy(logits, truth, reduction="none"), logits.argmax(1) == truth
+        losses = nn.functional.cross_entropy(logits, truth, reduction="none")
+        if base is not None:
+            tuned, said = logits.log_softmax(-1), self.head(base).log_softmax(-1)
+            losses = losses + self.about["to_base"] * (said.exp() * (said - tuned)).sum(-1)
+        return losses, logits.argmax(1) == truth
 
     def train(self, mode: bool = True) -> Network:
         """What is frozen stays in eval mode."""

@@ -84,6 +84,8 @@ class Card:
     own_head: str | None
     """What it is where the base model's own output layer stays (language models): one sentence, empty where `summary`
     says it; None where it does not apply."""
+    own_head_only: bool
+    """Whether it needs that layer, and applies to no task with a new head."""
     advice: str
     """How advice to save memory names it, e.g. `Use LoRA`."""
     colour_index: int
@@ -113,6 +115,9 @@ class Card:
     pull: float
     """Strength alpha of a pull of what trains of the base model towards where it started: alpha · (W − W_start) is
     added to each gradient, in the place of its weight decay; 0 where there is none."""
+    to_base: float
+    """Strength beta of a penalty on each taught token: beta · KL(base ‖ tuned), in nats, of what the base model (the
+    same network with its adapters off) and the tuned one say next; 0 where there is none."""
     rates: Rates
     passes: float
     """Forward passes that a step costs: itself, backward to the inputs, backward to the weights; 0 without steps."""
@@ -154,6 +159,9 @@ class Method(Protocol):
 
 NO_NEW_HEAD = "there is no new head to begin with: a language model keeps its own output layer"
 """Why a method does not apply where the base model's own output layer stays."""
+
+NO_OWN_HEAD = "a classifier's head is new: the base model has no answers of its own that could be kept"
+"""Why a method does not apply where there is no output layer of the base model's own."""
 
 TRAINING_KNOBS = (
     "epochs", "batch_size", "gradient_accumulation", "taught", "forgetting_bound", "learning_rate",

@@ -23,6 +23,7 @@ class Full(Always):
         summary="Trains every weight, starting from the pretrained ones. "
                 "Needs the most memory: gradients and optimiser for all.",
         own_head="",
+        own_head_only=False,
         advice="Train every weight",
         colour_index=2,
         everyday=True,
@@ -36,6 +37,7 @@ class Full(Always):
         head_first=0.0,
         thawing=None,
         pull=0.0,
+        to_base=0.0,
         rates=Rates(
             # The upper end of BERT's 2e-5..5e-5 (Devlin et al. 2019): the models here are small and the budget short.
             body=5e-5,

@@ -65,6 +65,7 @@ class Lora(Always):
         summary="Freezes the base model and trains small low-rank updates beside its layers. "
                 "Its artifact holds these alone.",
         own_head="",
+        own_head_only=False,
         advice="Use LoRA",
         colour_index=3,
         everyday=True,
@@ -78,6 +79,7 @@ class Lora(Always):
         head_first=0.0,
         thawing=None,
         pull=0.0,
+        to_base=0.0,
         rates=Rates(
             # Ten times the full rate: B starts at zero, and the rank limits each step (Hu et al.: 4e-4..5e-4, RoBERTa).
             body=5e-4,

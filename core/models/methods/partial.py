@@ -22,6 +22,7 @@ class Partial(Always):
         summary="Freezes the blocks you choose and trains the rest. "
                 "Early blocks hold general features, late ones task features.",
         own_head="",
+        own_head_only=False,
         advice="Freeze the lower half (partly frozen)",
         colour_index=1,
         everyday=True,
@@ -35,6 +36,7 @@ class Partial(Always):
         head_first=0.0,
         thawing=None,
         pull=0.0,
+        to_base=0.0,
         rates=Rates(
             body=5e-5,
             convolutions=5e-4,  # EfficientNet-Lite0 on 450 OpenMoji, half frozen: 0.730

@@ -23,6 +23,7 @@ class Probe(Always):
                 "Fastest, and a baseline to beat.",
         own_head="The untouched model: nothing trains, its answers are measured as they are (zero-shot). "
                  "The baseline to beat.",
+        own_head_only=False,
         advice="Use the linear probe",
         colour_index=0,
         everyday=True,
@@ -36,6 +37,7 @@ class Probe(Always):
         head_first=0.0,
         thawing=None,
         pull=0.0,
+        to_base=0.0,
         rates=Rates(body=5e-5, convolutions=5e-5, head=SOLVED_HEAD_RATE, quick=1.0),  # not used: nothing is stepped
         passes=0.0,
         lighter=())

@@ -22,6 +22,7 @@ class Scratch(Always):
         label="From scratch",
         summary="Same architecture, random weights, same budget: shows how much the pretrained weights are worth.",
         own_head="",
+        own_head_only=False,
         advice="Train from scratch",
         colour_index=5,
         everyday=True,
@@ -35,6 +36,7 @@ class Scratch(Always):
         head_first=0.0,
         thawing=None,
         pull=0.0,
+        to_base=0.0,
         rates=Rates(
             body=5e-4,  # no pretrained weights to lose: ten times the fine-tuning rate, the usual one of small encoders
             convolutions=2e-3,

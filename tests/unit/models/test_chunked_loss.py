@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, kl_div
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from core.models.chunked_loss import IGNORED, token_losses
+from core.models.chunked_loss import IGNORED, held_losses, token_losses
 from core.models.language import LanguageHead
 
 VOCABULARY, WIDTH = 211, 32
@@ -149,3 +150,115 @@ def test_without_gradients_a_chunk_costs_one_product(tied: bool) -> None:
         read = token_losses(hidden, head, labels, 8)["losses"]
     assert reading.products == chunks < training.products
     assert torch.equal(read, trained)
+
+
+def frozen_head(**shape: Any) -> LanguageHead:
+    head = head_of(tied=False, **shape)
+    head.requires_grad_(False)
+    return head
+
+
+def plain_held(hidden: torch.Tensor, base: torch.Tensor, head: LanguageHead, labels: torch.Tensor,
+               strength: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """(losses with the penalty, KL(base, tuned)), (n_rows, n_tokens), from all logits at once by torch's own
+    functions."""
+    def said(states: torch.Tensor) -> torch.Tensor:
+        logits = nn.functional.linear(states, head.weight, head.bias) * head.scale
+        logits = logits if head.cap is None else head.cap * torch.tanh(logits / head.cap)
+        return logits[:, :-1].log_softmax(-1)
+
+    divergence = kl_div(said(hidden), said(base), log_target=True, reduction="none").sum(-1)
+    divergence = nn.functional.pad(divergence, (1, 0))
+    divergence = divergence.masked_fill(labels == IGNORED, 0.0)
+    return plain(hidden, head, labels) + strength * divergence, divergence
+
+
+@pytest.mark.parametrize("shape", [{}, {"scale": 0.25}, {"cap": 3.0}, {"scale": 2.0, "cap": 1.5}])
+@pytest.mark.parametrize(("bias", "strength"), [(False, 0.1), (True, 1.0), (False, 4.0)])
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+def test_held_to_the_base_model_it_is_the_plain_formula_with_its_gradient(bias: bool, strength: float,
+                                                                          shape: dict[str, float], chunk: int) -> None:
+    head, (hidden, labels) = frozen_head(bias=bias, **shape), batch()
+    base = hidden.detach() + 0.5 * torch.randn_like(hidden)
+    found = held_losses(hidden, base, head, labels, strength=strength, chunk_tokens=chunk)
+    expected, divergence = plain_held(hidden, base, head, labels, strength)
+    torch.testing.assert_close(found["losses"], expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found["divergences"], divergence, rtol=1e-4, atol=1e-5)
+    assert found["divergences"][found["taught"]].min() > 0 and not found["divergences"].requires_grad
+    assert torch.equal(found["right"], token_losses(hidden, head, labels)["right"])
+    for weights in (torch.ones(labels.shape) / 31, torch.rand(labels.shape)):
+        ours, theirs = (torch.autograd.grad((losses * weights).sum(), hidden, retain_graph=True)[0]
+                        for losses in (found["losses"], expected))
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_what_says_the_same_as_the_base_model_costs_nothing_more() -> None:
+    head, (hidden, labels) = frozen_head(), batch()
+    found, alone = held_losses(hidden, hidden, head, labels, strength=5.0), token_losses(hidden, head, labels)
+    torch.testing.assert_close(found["losses"], alone["losses"], rtol=1e-5, atol=1e-5)
+    assert found["divergences"].abs().max() < 1e-5
+    ours, theirs = (torch.autograd.grad(said["losses"].sum(), hidden)[0] for said in (found, alone))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_held_under_bf16_it_differs_by_rounding_alone() -> None:
+    head, (hidden, labels) = frozen_head(), batch(4, 40)
+    base = hidden.detach() + 0.5 * torch.randn_like(hidden)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = held_losses(hidden, base, head, labels, strength=1.0)
+    expected, divergence = plain_held(hidden, base, head, labels, 1.0)
+    assert found["losses"].dtype == found["divergences"].dtype == torch.float32
+    torch.testing.assert_close(found["losses"], expected, rtol=0, atol=0.03)
+    torch.testing.assert_close(found["divergences"], divergence, rtol=0.05, atol=0.01)
+    ours, theirs = (torch.autograd.grad(value.mean(), hidden)[0] for value in (found["losses"], expected))
+    assert torch.linalg.vector_norm(ours - theirs) < 0.01 * torch.linalg.vector_norm(theirs)
+
+
+@pytest.mark.parametrize("chunk", [2, 16, 48])
+def test_logits_of_more_than_a_chunk_are_never_there_of_two_models_either(chunk: int) -> None:
+    head, (hidden, labels) = frozen_head(), batch(8, 32)
+    assert int((labels[:, 1:] != IGNORED).sum()) > 2 * 48
+    with watched() as seen:
+        found = held_losses(hidden, hidden.detach() + 1, head, labels, strength=1.0, chunk_tokens=chunk)
+        found["losses"].sum().backward()
+    assert seen.numbers == max(chunk * VOCABULARY, hidden.numel(), VOCABULARY * WIDTH)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_chunk_of_two_models_takes_no_more_than_one_of_one(kind: torch.dtype,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bytes that are there together, by torch's own count of what is made and let go."""
+    from core.models import chunked_loss
+
+    head = LanguageHead(nn.Linear(16, 5000, bias=False), tied=False)
+    head.requires_grad_(False)
+    hidden, labels = torch.randn(1, 2001, 16, requires_grad=True), torch.randint(0, 5000, (1, 2001))
+    monkeypatch.setitem(chunked_loss.CHUNK_BYTES, "cpu", 8_000_000)
+
+    def most(run: Any) -> int:
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen, torch.autocast(
+                "cpu", torch.bfloat16, enabled=kind is torch.bfloat16):
+            run()
+        now = top = 0
+        for event in sorted((event for event in seen.events() if event.name == "[memory]"),
+                            key=lambda event: event.time_range.start):
+            now += event.cpu_memory_usage
+            top = max(top, now)
+        return top
+
+    one = most(lambda: token_losses(hidden, head, labels))
+    two = most(lambda: held_losses(hidden, hidden.detach(), head, labels, strength=0.1))
+    assert two < 1.05 * one, (one, two)
+
+
+def test_an_output_layer_that_trains_has_no_base_left() -> None:
+    head, (hidden, labels) = head_of(tied=False), batch()
+    with pytest.raises(ValueError, match="output layer trains"):
+        held_losses(hidden, hidden.detach(), head, labels, strength=0.1)
+
+
+def test_held_and_nothing_taught_costs_nothing() -> None:
+    head, (hidden, labels) = frozen_head(), batch()
+    losses = held_losses(hidden, hidden.detach(), head, torch.full_like(labels, IGNORED), strength=1.0)["losses"]
+    losses.sum().backward()
+    assert not losses.any() and hidden.grad is not None and not hidden.grad.any()
