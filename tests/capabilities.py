@@ -44,7 +44,8 @@ def of_method(name: str) -> dict[str, Any]:
     """What a method says of itself, whatever the model."""
     card = methods.card_of(name)
     made = Recipe(dataset="d", base_model="m", method=name)
-    return {"language_models": recipes.why_not(name, None, None, LANGUAGE) or "yes",
+    return {"classifiers": recipes.why_not(name, None, None, Task.on(Content.TEXT)) or "yes",
+            "language_models": recipes.why_not(name, None, None, LANGUAGE) or "yes",
             "weights": str(card.weights),
             "leaves": "a head" if card.solved else "an adapter" if card.adapter else "changed weights",
             "merged": FORMATS["merged"].applies_to(made, None) or "yes",
@@ -70,8 +71,9 @@ def probe(name: str) -> dict[str, Any]:
 
 def drawn(known: dict[str, Any]) -> str:
     """docs/methods.md."""
-    lines = [f"| `{name}` | yes | {_brief(says['language_models'])} | {says['weights']} | {says['leaves']} | "
-             f"{_brief(says['merged'])} | {_brief(says['script'])} | {'yes' if says['freeze_grid'] else 'no'} |"
+    lines = [f"| `{name}` | {_brief(says['classifiers'])} | {_brief(says['language_models'])} | {says['weights']} | "
+             f"{says['leaves']} | {_brief(says['merged'])} | {_brief(says['script'])} | "
+             f"{'yes' if says['freeze_grid'] else 'no'} |"
              for name, says in known["methods"].items()]
     every = [name for name, says in known["families"].items() if not says["refused"]]
     text = HEADING + "\n".join(lines) + "\n\n## Families\n\n"

@@ -69,6 +69,8 @@ def why_not(method: str, facts: ModelFacts | None, device: Device | None, task: 
     found = method_registry.get(method)
     if found.card.own_head is None and not tasks.card(task).new_head:
         return method_registry.NO_NEW_HEAD
+    if found.card.own_head_only and tasks.card(task).new_head:
+        return method_registry.NO_OWN_HEAD
     return None if facts is None else found.applies_to(facts, device)
 
 

@@ -83,7 +83,7 @@ def test_the_optimiser_is_the_one_of_the_recipe(method: str, asked: str, setting
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-@pytest.mark.parametrize("method", methods.REGISTRY)
+@pytest.mark.parametrize("method", [name for name in methods.REGISTRY if not methods.card_of(name).own_head_only])
 def test_every_method_runs_in_every_precision_and_reloads(method: str, precision: str, settings: Settings,
                                                           tiny_model: Path, tiny_dataset: Dataset,
                                                           tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from core.domain.dataset import Content, Task
 from core.errors import RecipeError
-from core.models.methods.base import NO_NEW_HEAD, Adapter, Card, Method
+from core.models.methods.base import NO_NEW_HEAD, NO_OWN_HEAD, Adapter, Card, Method
 
 FILES = (
     "probe",
@@ -19,6 +19,7 @@ FILES = (
     "bitfit",
     "lora",
     "lora_mlp",
+    "kl_to_base",
     "dora",
     "rslora",
     "ia3",
@@ -67,5 +68,5 @@ def card_of(name: str) -> Card:
 
 
 __all__ = ["COMPARED", "COMPARED_OWN_HEAD", "FOUR_BIT", "FRESH", "FROZEN", "HALFWAY", "HEAD_FIRST", "HOME",
-           "NO_NEW_HEAD", "PLANNED", "REGISTRY", "SIXTEEN_BIT", "UNDER_SHIFT", "WHOLE", "Adapter", "Card", "Method",
-           "card_of", "get"]
+           "NO_NEW_HEAD", "NO_OWN_HEAD", "PLANNED", "REGISTRY", "SIXTEEN_BIT", "UNDER_SHIFT", "WHOLE", "Adapter",
+           "Card", "Method", "card_of", "get"]

@@ -29,7 +29,8 @@ OTHERS = [("text", "bert", "probe", "fp32"), ("text", "bert", "partial", "fp32")
           ("picture", "vit", "partial", "fp32"), ("picture", "swin", "dora", "fp32"),
           ("picture", "resnet", "scratch", "fp32"), ("picture", "vit", "lp_ft", "fp32"),
           ("language", "llama", "dora", "bf16"), ("language", "llama", "partial", "fp32"),
-          ("language", "gpt2", "scratch", "fp32")]
+          ("language", "gpt2", "scratch", "fp32"), ("language", "llama", "kl_to_base", "fp32"),
+          ("text", "bert", "gradual_unfreezing", "fp32")]
 """Tried where THAW_WHOLE is set, and one in four always."""
 CASES = [("text", "bert", "lora", "fp32"), ("picture", "vit", "probe", "fp32"),
          *[pytest.param(*case, marks=pytest.mark.slow) for case in (*FEW, *turns.part(OTHERS, every=4))]]

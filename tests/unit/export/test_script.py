@@ -40,7 +40,7 @@ CASES: list[tuple[str, str, str, dict[str, Any]]] = [
 
 LANGUAGE: list[Any] = [
     ("llama", "lora", {"lora": LoraSpec(rank=4, dropout=0.1)}), ("gpt2", "full", {"dropout": 0.1}),
-    ("llama", "probe", {}), ("llama", "qlora", {}),
+    ("llama", "probe", {}), ("llama", "qlora", {}), ("llama", "kl_to_base", {"lora": LoraSpec(rank=4, dropout=0.1)}),
     *[pytest.param(*case, marks=pytest.mark.slow) for case in turns.part((
         ("llama", "lora", {"gradient_accumulation": 2, "early_stopping_patience": 1, "evaluations_per_epoch": 2}),
         ("llama", "partial", {}), ("gpt2", "scratch", {}), ("llama", "dora", {}), ("llama", "l2_sp", {}),

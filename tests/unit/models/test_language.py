@@ -149,7 +149,8 @@ TRIED = [*((family, *how) for family in FAMILIES
            for how in (("full", "fp32"), ("partial", "bf16"), ("lora", "bf16"), ("qlora", "fp32"))),
          *(("llama", method, kind) for method in TRAINED for kind in DTYPES),
          *(("phi", method, kind) for method in TRAINED for kind in DTYPES),
-         ("llama", "shira", "bf16"), ("gpt2", "ia3", "bf16"), ("gpt2", "bitfit", "bf16"), ("phi", "l2_sp", "bf16")]
+         ("llama", "shira", "bf16"), ("gpt2", "ia3", "bf16"), ("gpt2", "bitfit", "bf16"), ("phi", "l2_sp", "bf16"),
+         *((family, "kl_to_base", kind) for family in ("llama", "phi", "gpt2") for kind in DTYPES)]
 """Every method in every family, and in both precisions with a tied and an untied output layer."""
 
 

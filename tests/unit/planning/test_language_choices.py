@@ -12,6 +12,7 @@ from core.domain.dataset import Content, Task
 from core.domain.freeze import FreezePlan
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe, steps_an_epoch
+from core.errors import RecipeError
 from core.models import facts as model_facts
 from core.models import methods
 from core.planning import effort, recipes
@@ -36,8 +37,18 @@ def test_every_method_applies_but_those_that_begin_with_a_new_head_or_train_bias
     assert reasons.pop("lp_ft") == methods.NO_NEW_HEAD
     assert reasons.pop("bitfit") == "this model has no biases"
     assert set(reasons.values()) == {None}
-    of_classification = {choice.name for choice in recipes.choices(smollm2, None) if choice.reason}
-    assert of_classification == {"bitfit"}
+    of_classification = {choice.name: choice.reason for choice in recipes.choices(smollm2, None) if choice.reason}
+    assert of_classification == {"bitfit": "this model has no biases", "kl_to_base": methods.NO_OWN_HEAD}
+
+
+def test_what_needs_the_base_models_own_head_is_refused_for_classifiers(smollm2: ModelFacts) -> None:
+    text, picture = Task.on(Content.TEXT), Task.on(Content.PICTURE)
+    for facts in (None, smollm2):
+        assert recipes.why_not("kl_to_base", facts, None, LANGUAGE) is None
+        assert recipes.why_not("kl_to_base", facts, None, text) == methods.NO_OWN_HEAD
+        assert recipes.why_not("kl_to_base", facts, None, picture) == methods.NO_OWN_HEAD
+    with pytest.raises(RecipeError, match=r"LoRA held to the base \(KL\) does not apply"):
+        recipes.check_method(recipe("kl_to_base").replace(task=text), None, None)
 
 
 def test_the_probe_of_a_language_model_is_the_untouched_model(smollm2: ModelFacts) -> None:

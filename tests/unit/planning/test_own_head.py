@@ -89,6 +89,21 @@ def test_the_loss_takes_one_chunk_of_logits(smollm2: ModelFacts, half: Device) -
     assert own_head.loss_bytes(lower, smollm2, half) == 100_000_000 + states
 
 
+def test_what_is_held_to_its_base_model_takes_one_pass_and_its_states_more(smollm2: ModelFacts, half: Device) -> None:
+    """Logits of two models are in chunks of half as many tokens, and take what those of one do."""
+    lora, held = (run(name, smollm2, half) for name in ("lora", "kl_to_base"))
+    assert held.trainable_params == lora.trainable_params and held.memory.weights == lora.memory.weights
+    assert 1.4 < held.training_seconds / lora.training_seconds < 1.5
+    recipe = Recipe(dataset="d", base_model="smollm2", method="lora", task=LANGUAGE, batch_size=4, max_length=256,
+                    precision="bf16")
+    alone, beside = (own_head.loss_bytes(recipe.replace(method=name), smollm2, half) for name in ("lora", "kl_to_base"))
+    assert beside - alone == 8 * 576 * 4 * 256
+    few = recipe.replace(batch_size=1, max_length=32)
+    alone, beside = (own_head.loss_bytes(few.replace(method=name), smollm2, half) for name in ("lora", "kl_to_base"))
+    assert beside - alone == (16 - 8) * 49_152 * 32 + 8 * 576 * 32
+    assert chunked_loss.BYTES_HELD == own_head.BYTES_HELD
+
+
 def test_the_output_layer_costs_time(smollm2: ModelFacts) -> None:
     assert own_head.flops_per_token(smollm2) == pytest.approx(0.26 * 2 * LINEAR, rel=0.05)
 

@@ -176,6 +176,7 @@ def test_gradient_accumulation_makes_fewer_steps_of_the_same_rows(models: dict[s
 
 METHODS = [("probe", {}), ("full", {}), ("wise_ft", {}), ("gradual_unfreezing", {"track_features": 8}),
            ("lora", {"track_features": 8}), ("scratch", {}),
+           ("kl_to_base", {"freeze": FreezePlan(frozen=("embeddings", "block 0"))}),
            ("partial", {"freeze": FreezePlan(frozen=("embeddings", "block 0"))}), ("qlora", {})]
 
 
@@ -217,7 +218,7 @@ def check_reload(folder: Path, dataset: Dataset, settings: Settings) -> None:
     assert again["right"].tolist() == recorded["right"].to_pylist()
 
 
-@pytest.mark.parametrize("method", ["lora", "full", "qlora"])
+@pytest.mark.parametrize("method", ["lora", "full", "qlora", "kl_to_base"])
 def test_bf16_runs_reload_too(method: str, models: dict[str, Path], talk: Dataset, settings: Settings,
                               tmp_path: Path) -> None:
     recipe = recipe_for(talk, models["llama"], method=method, precision="bf16")
@@ -270,7 +271,7 @@ def check_export(folder: Path, target: Path, said: list[str], rows: Any, setting
     assert [answer["answer"].strip()[:5] for answer in found] == [text[:5] for text in said[:4]]
 
 
-@pytest.mark.parametrize("method", ["lora", pytest.param("full", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method", ["lora", "kl_to_base", pytest.param("full", marks=pytest.mark.slow)])
 def test_resume_is_exact(method: str, models: dict[str, Path], passages: Dataset, settings: Settings,
                          tmp_path: Path) -> None:
     """Killed between checkpoints, with accumulated gradients: as if nothing had been."""

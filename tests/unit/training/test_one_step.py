@@ -78,7 +78,7 @@ def test_it_takes_the_longest_rows_and_moves_the_weights(causal: Path, settings:
     assert moved[0] > 0
 
 
-@pytest.mark.parametrize("method", ["full", "partial", "qlora", "scratch"])
+@pytest.mark.parametrize("method", ["full", "partial", "qlora", "scratch", "kl_to_base"])
 def test_every_method_that_takes_steps_can_be_tried(causal: Path, settings: Settings, tmp_path: Path,
                                                     method: str) -> None:
     recipe = language(causal, settings, method=method)
