@@ -28,7 +28,7 @@ Trained = Callable[..., Finished]
 SCRIPT = FORMATS["script"]
 STEPS = 1e-3
 """What rounding of a few steps of a tiny model adds up to; another first head or order of rows changes tenths."""
-CASES: list[tuple[str, str, str, dict[str, Any]]] = [
+EVERY: list[tuple[str, str, str, dict[str, Any]]] = [
     ("text", "bert", "full", {"dropout": 0.1}), ("text", "bert", "partial", {}),
     ("text", "bert", "full", {"gradient_accumulation": 2, "label_budget": 30}), ("text", "bert", "scratch", {}),
     ("text", "bert", "lora", {"head_init": "random"}), ("text", "bert", "dora", {}), ("text", "bert", "lp_ft", {}),
@@ -37,6 +37,7 @@ CASES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("text", "bert", "qlora", {}), ("text", "gpt2", "lora", {"lora": LoraSpec(rank=4, dropout=0.1)}),
     ("picture", "vit", "probe", {}), ("picture", "vit", "lora", {}), ("picture", "efficientnet", "full", {}),
     ("picture", "resnet", "scratch", {}), ("picture", "resnet", "partial", {}), ("picture", "dinov2", "qlora", {})]
+CASES = turns.part(EVERY, every=2)
 
 LANGUAGE: list[Any] = [
     ("llama", "lora", {"lora": LoraSpec(rank=4, dropout=0.1)}), ("gpt2", "full", {"dropout": 0.1}),

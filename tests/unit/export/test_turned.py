@@ -19,14 +19,16 @@ from core.errors import NotFoundError, ThawError
 from core.export import certificate, exporting, strengths, turned
 from core.export.finished import Finished
 from core.training import artifact
+from tests import turns
 
 Trained = Callable[..., Finished]
-CASES = [("text", "bert", "lora", "fp32", ("adapter",)), *[pytest.param(*case, marks=pytest.mark.slow) for case in (
+CASES = [("text", "bert", "lora", "fp32", ("adapter",)),
+         *[pytest.param(*case, marks=pytest.mark.slow) for case in turns.part((
              ("text", "bert", "lora", "bf16", ("merged", "onnx")), ("text", "bert", "full", "fp32", ("folder",)),
              ("text", "bert", "dora", "fp32", ("merged",)), ("text", "bert", "partial", "bf16", ("adapter", "folder")),
              ("text", "bert", "qlora", "bf16", ("adapter", "merged")), ("picture", "vit", "lora", "bf16", ("folder",)),
              ("language", "llama", "lora", "fp32", ("adapter", "merged")),
-             ("language", "gpt2", "full", "fp32", ("folder",)))]]
+             ("language", "gpt2", "full", "fp32", ("folder",))), every=2)]]
 
 
 def export(run: Finished, target: Path, form: str, strength: str) -> dict[str, object]:

@@ -32,6 +32,7 @@ from core.training import artifact, evaluate, trainer
 from core.training import execute as execute_module
 from core.training.execute import execute
 from core.training.session import Session, prepare, read_rows
+from tests import turns
 from tests.conftest import WORKSPACE, Notes
 
 METHODS = tuple(name for name in methods.REGISTRY if not methods.card_of(name).own_head_only)
@@ -252,9 +253,12 @@ class _KilledAt(Notes):
     kill_at = 0.0
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize(("method", "kill_at"), [("full", 6), ("lora", 9), ("qlora", 9), ("partial", 8), ("scratch", 5),
-                                                 ("lp_ft", 7), ("wise_ft", 7), ("l2_sp", 7)])
+KILLED = (("full", 6), ("lora", 9), ("qlora", 9), ("partial", 8), ("scratch", 5), ("lp_ft", 7), ("wise_ft", 7),
+          ("l2_sp", 7))
+
+
+@pytest.mark.parametrize(("method", "kill_at", "precision"), turns.part(
+    [(*killed, precision) for precision in PRECISIONS for killed in KILLED], every=3))
 def test_a_resumed_run_equals_an_uninterrupted_one_exactly(method: str, kill_at: int, precision: str,
                                                            settings: Settings,
                                                            tiny_model: Path, tiny_dataset: Dataset,

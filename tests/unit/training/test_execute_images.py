@@ -28,7 +28,7 @@ from core.settings import Settings
 from core.training import artifact, device
 from core.training.execute import execute
 from core.training.extract import measure
-from tests import tiny
+from tests import tiny, turns
 from tests.conftest import WORKSPACE, Notes, write_picture_dataset
 
 LOWER = {"vit": FreezePlan(frozen=("embeddings", "block 0", "block 1")),
@@ -87,12 +87,12 @@ def paths_of(settings: Settings, dataset: Dataset, row_ids: np.ndarray) -> list[
     return [str(folder / "images" / f"{row}.png") for row in row_ids]
 
 
-@pytest.mark.parametrize(("family", "method", "precision"), [
+@pytest.mark.parametrize(("family", "method", "precision"), turns.part([
     *[("efficientnet", method, "fp32") for method in ("probe", "partial", "full", "lp_ft", "gradual_unfreezing", "lora",
                                                        "scratch")],
     *[("vit", method, "fp32") for method in ("full", "lora", "qlora")], ("resnet", "lora", "fp32"),
     ("swin", "partial", "fp32"), ("vit", "probe", "bf16"), ("vit", "qlora", "bf16"), ("efficientnet", "lora", "bf16"),
-    ("resnet", "full", "bf16")])
+    ("resnet", "full", "bf16")], every=2))
 def test_a_run_reloads_to_its_own_predictions(family: str, method: str, precision: str, settings: Settings,
                                               models: dict[str, Path], shapes: Dataset, tmp_path: Path) -> None:
     notes = Notes()

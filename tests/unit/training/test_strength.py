@@ -25,7 +25,7 @@ from core.settings import Settings
 from core.training import artifact
 from core.training.execute import execute
 from core.training.strength import mixed
-from tests import tiny
+from tests import tiny, turns
 from tests.conftest import WORKSPACE, Notes, write_language_dataset, write_picture_dataset
 
 TEXTS = ["goal match team the year", "bank market share of profit and growth", "n1 chip phone"]
@@ -78,7 +78,7 @@ def strength_dials(folder: Path, settings: Settings) -> Any:
     return artifact.dials(Side.of(folder), settings=settings)[1]
 
 
-@pytest.mark.parametrize(("method", "precision"), TURNED)
+@pytest.mark.parametrize(("method", "precision"), turns.part(TURNED, every=3))
 def test_zero_is_the_base_model_and_one_the_tuned_one_to_the_last_bit(
         method: str, precision: str, settings: Settings, tiny_model: Path, tiny_dataset: Dataset,
         tmp_path: Path) -> None:
