@@ -29,7 +29,7 @@ class KlToBase(Lora):
     card: Card = replace(
         Lora.card,
         name="kl_to_base",
-        label="LoRA held to the base (KL)",
+        label="Held to the base model (KL)",
         summary="LoRA with a penalty on saying something else of the next token than the base model would. Meant to "
                 "forget less.",
         own_head_only=True,
