@@ -127,12 +127,13 @@ def _because_own(own: Ranking, best: Sequence[str], labels: dict[str, str], meth
 def _because_stored(found: Sequence[Expected], method: str, labels: dict[str, str],
                     near: Sequence[tuple[Setting, float]]) -> str:
     names = " and ".join(setting.name for setting, _ in near[:2])
+    sets = f"the set{'s' * (len(near) > 1)} most like yours ({names})"
     behind = next(each for each in found if each.method == method)
     best = found[0]
-    told = f"{abs(100 * behind.value):.1f} points behind the best method of each set"
+    told = f"{abs(100 * behind.value):.1f} points behind the best method"
     if best.method == method:
-        return f"On the sets that are most like yours ({names}) it came out best on average, {told}."
-    return (f"On the sets that are most like yours ({names}) it was on average {told}, within a point of "
+        return f"On {sets} it came out best{' on average' * (len(near) > 1)}."
+    return (f"On {sets} it was{' on average' * (len(near) > 1)} {told}, within a point of "
             f"{labels.get(best.method, best.method)}, and it takes less time.")
 
 

@@ -1,5 +1,5 @@
-"""The method table: what Thaw measured on its bundled sets, stored by `python -m core table --store` and by nothing
-else."""
+"""What Thaw measured on its bundled sets: the method table, stored by `python -m core table --store` and by nothing
+else, and the stored results of lessons that ask which method, for sets that the table does not have."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from core import metrics
+from core import lessons, metrics
+from core.advice import situation
 from core.advice.situation import Situation
+from core.data import catalogue
 from core.domain import codec
 from core.domain.dataset import Task
 from core.domain.run import Interval
@@ -97,8 +99,24 @@ def _turned(found: Interval, sign: int) -> Interval:
     return Interval(value=-found.value, low=-found.high, high=-found.low)
 
 
+def of_lesson(name: str) -> Setting | None:
+    """A stored lesson that compared methods on one label budget; None for others, and where no result was stored."""
+    lesson, found = lessons.get(name), lessons.stored(name)
+    dataset = catalogue.published(lesson.dataset)
+    if found is None or dataset is None or lesson.design != "methods" or not dataset.task.labelled:
+        return None
+    here = situation.of(dataset, budget=found["report"]["arms"][0]["budget"])
+    return read(document(
+        dataset={"id": lesson.dataset, "name": dataset.name, "task": here.task.value, "labels": here.labels,
+                 "classes": here.classes, "shift": here.shift},
+        effort="quick", made=found["made"], report=found["report"]))
+
+
 @cache
 def stored() -> tuple[Setting, ...]:
-    """Every set of the method table that comes with Thaw, by name; empty where none was made."""
-    found = [read(json.loads(file.read_text(encoding="utf-8"))) for file in sorted(STORED.glob("*.json"))]
-    return tuple(sorted(found, key=lambda setting: setting.name))
+    """Every set that was measured, by name."""
+    table = [read(json.loads(file.read_text(encoding="utf-8"))) for file in sorted(STORED.glob("*.json"))]
+    known = {setting.dataset for setting in table}
+    more = [found for name in lessons.REGISTRY if (found := of_lesson(name)) is not None
+            and found.dataset not in known]
+    return tuple(sorted((*table, *more), key=lambda setting: setting.name))

@@ -105,8 +105,11 @@ ADVISOR = "the advisor"
 
 
 def leave_one_out(settings: Sequence[Setting]) -> list[Tried]:
-    """The advisor on each set, knowing only the others, beside rules that always name the same method."""
-    found = []
+    """The advisor on each set, knowing only the others, beside rules that always name the same method; empty with fewer
+    than two sets."""
+    found: list[Tried] = []
+    if len(settings) < 2:
+        return found
     for setting in settings:
         rest = [other for other in settings if other.dataset != setting.dataset]
         methods = [arm.method for arm in setting.arms]

@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from core import advice
-from core.advice import Advice, Setting, Tried
+from core.advice import Advice, Expected, Setting, Tried
 from core.api import Settling, Thaw
 from core.cli import compare, follow, output, sources
 from core.domain import codec
@@ -67,8 +67,8 @@ def _print(args: Namespace, found: Advice, settling: Settling | None) -> None:
     print(f"This rests on {found.ground.value}.")
     if found.expected:
         print(output.table(("method", "expected behind the best", "on the sets most like these data", "one run here"), [
-            (found.label(each.method), f"{100 * each.value:+.1f} points", f"{100 * each.low:+.1f} to "
-             f"{100 * each.high:+.1f}, {each.sets} sets", _time(found, each.method)) for each in found.expected]))
+            (found.label(each.method), f"{100 * each.value:+.1f} points", _range(each), _time(found, each.method))
+            for each in found.expected]))
     for paper in found.papers:
         print(f"Papers: {paper.text} ({paper.source})")
     for each in found.candidates:
@@ -85,6 +85,11 @@ def _print(args: Namespace, found: Advice, settling: Settling | None) -> None:
               "--out DIR")
 
 
+def _range(each: Expected) -> str:
+    return (f"{100 * each.low:+.1f} to {100 * each.high:+.1f}, " if each.sets > 1 else "") + (
+        f"{each.sets} set{'s' * (each.sets > 1)}")
+
+
 def _time(found: Advice, method: str) -> str:
     seconds = next(each.seconds for each in found.candidates if each.method == method)
     return "-" if seconds is None else f"{seconds:.0f} s"
@@ -98,7 +103,8 @@ def _score(args: Namespace) -> int:
         output.document([codec.to_json(each) for each in tried])
         return 0
     if not tried:
-        raise ThawError("There are no stored results to try advice on.", remedy="Make them with `core table --store`.")
+        raise ThawError("There are too few stored results to try advice on.", why="One set has to be left out.",
+                        remedy="Make them with `core table --store`.")
     print("\n".join(summary(settings, tried)))
     return 0
 
@@ -113,6 +119,6 @@ def summary(settings: tuple[Setting, ...], tried: list[Tried]) -> list[str]:
         chosen = "; ".join(f"{next(s.name for s in settings if s.dataset == each.dataset)}: {called(each.method)}"
                            for each in of) if rule == advice.ADVISOR else ""
         lines.append(f"{name}: within noise of the best on {sum(each.right for each in of)} of {len(of)} sets, on "
-                     f"average {-100 * sum(each.behind for each in of) / len(of):.1f} points behind it"
+                     f"average {abs(100 * sum(each.behind for each in of)) / len(of):.1f} points behind it"
                      + (f" ({chosen})" if chosen else ""))
     return lines

@@ -19,6 +19,11 @@ from tests.unit.advice.test_rule import FEW, setting
 from tests.unit.api.test_advice import put_run
 
 
+@pytest.fixture(autouse=True)
+def nothing_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advice, "stored", lambda: ())
+
+
 @pytest.fixture
 def advised(app: Callable[..., AppTest], dataset: Dataset, facts: ModelFacts) -> AppTest:
     return app("advice", dataset=dataset.id)

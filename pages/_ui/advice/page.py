@@ -17,7 +17,7 @@ from pages._ui.experiment import actions
 from pages._ui.train import form
 
 if TYPE_CHECKING:
-    from core.advice import Advice
+    from core.advice import Advice, Expected
     from core.api import Settling
 
 MINUTES = (5, 10, 15, 30, 60, 120, 480)
@@ -104,8 +104,7 @@ def _methods(found: Advice) -> None:
         "Method": each.label,
         "Expected behind the best": f"{_points(expected[each.method].value)}" if each.method in expected
         else "not measured",
-        "On sets like yours": f"{_points(expected[each.method].low)} to {_points(expected[each.method].high)}"
-        if each.method in expected else "",
+        "On sets like yours": _range(expected.get(each.method)),
         "One run here": about(each.seconds) if each.seconds is not None else "not known",
         "Memory": size(each.memory_bytes) if each.memory_bytes else "not known",
     } for each in rows), hide_index=True, height=min(35 * (len(rows) + 1) + 3, 420),
@@ -165,14 +164,22 @@ def _stored(found: Advice) -> None:
         rows.append(row)
     st.dataframe(inert(rows), hide_index=True, alt="Scores of each method on each measured set, with their weight")
     made = found.settings[0][0]
-    st.caption(f"Test rows, {made.effort} effort, {made.seeds} seeds, 95 % intervals over rows and seeds. A set weighs "
-               "more the more its labels a class, its kind and its probe are like yours.")
+    st.caption(f"Test rows, {made.effort} effort, {made.seeds} seed{'s' * (made.seeds > 1)}, 95 % intervals over rows "
+               "and seeds. A set weighs more the more its labels a class, its kind and its probe are like yours.")
     score = advice.leave_one_out(advice.stored())
+    if not score:
+        return
     rules = dict.fromkeys(each.rule for each in score)
     said = [f"{rule}: {sum(each.right for each in score if each.rule == rule)} of "
             f"{sum(each.rule == rule for each in score)}" for rule in rules]
     st.caption("How often a first choice was within noise of the best on a set that it had not seen: "
                + "; ".join(said) + ".")
+
+
+def _range(found: Expected | None) -> str:
+    if found is None:
+        return ""
+    return f"{_points(found.low)} to {_points(found.high)}" if found.sets > 1 else "one set"
 
 
 def _points(value: float) -> str:
