@@ -131,10 +131,16 @@ def _because_stored(found: Sequence[Expected], method: str, labels: dict[str, st
     behind = next(each for each in found if each.method == method)
     best = found[0]
     told = f"{abs(100 * behind.value):.1f} points behind the best method"
+    first = near[0][0]
+    chosen = first.arm(method)
+    ties = [labels.get(arm.method, arm.method) for arm in first.arms
+            if arm.method != method and arm.method in labels and not arm.worse]
+    tie = f" On {first.name} the runs cannot tell it from {', '.join(ties)}." if ties and chosen and not chosen.worse \
+        else ""
     if best.method == method:
-        return f"On {sets} it came out best{' on average' * (len(near) > 1)}."
+        return f"On {sets} it came out best{' on average' * (len(near) > 1)}.{tie}"
     return (f"On {sets} it was{' on average' * (len(near) > 1)} {told}, within a point of "
-            f"{labels.get(best.method, best.method)}, and it takes less time.")
+            f"{labels.get(best.method, best.method)}, and it takes less time.{tie}")
 
 
 def _because_papers(papers: Sequence[Statement], method: str) -> str:

@@ -41,6 +41,13 @@ def test_own_runs_come_before_stored_results_and_these_before_papers() -> None:
     assert papers is not None and papers.ground is Ground.PAPERS and "arXiv" in papers.because
 
 
+def test_a_tie_in_stored_results_reads_as_a_tie() -> None:
+    close = setting("close", {"full": 0.0, "probe": -0.016, "lora": -0.05})
+    found = advice.advise(HERE, EVERY, own=None, settings=[close])
+    assert found is not None and found.method == "full"
+    assert found.because.endswith("it came out best. On close the runs cannot tell it from PROBE.")
+
+
 def test_of_own_runs_that_cannot_be_told_apart_the_quickest_is_named() -> None:
     found = advice.advise(HERE, EVERY, own=own(lora=0.9, full=0.9, probe=0.5), settings=[])
     assert found is not None and found.method == "lora" and "cannot be told from each other" in found.because
