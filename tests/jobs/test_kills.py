@@ -148,7 +148,7 @@ def test_supervised_real_training_killed_again_and_again_ends_bit_for_bit_as_if_
         if supervisor_too:
             waiting(lambda: process.birth(claim.pid) != claim.birth)
             thaw.ensure_supervisor()
-        waiting(lambda: status(cut).final, 60)
+        waiting(lambda: status(cut).final, 120)
         assert status(cut) is Status.INTERRUPTED, number
         thaw.runs.resume(WORKSPACE, cut)
 
