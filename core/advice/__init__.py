@@ -7,9 +7,9 @@ papers (`literature`) speak in this order; `advise` says which of them decided. 
 from core.advice.advise import Advice, Candidate, Ground, advise
 from core.advice.own import Own, Ranking, ranked
 from core.advice.results import STORED, Arm, Setting, document, stored
-from core.advice.rule import ADVISOR, Expected, Tried, expected, leave_one_out
+from core.advice.rule import ADVISOR, Expected, Tried, expected, leave_one_out, summary
 from core.advice.situation import MANY, ONE, SERVED, Situation, of
 
 __all__ = ["ADVISOR", "MANY", "ONE", "SERVED", "STORED", "Advice", "Arm", "Candidate", "Expected", "Ground", "Own",
            "Ranking", "Setting", "Situation", "Tried", "advise", "document", "expected", "leave_one_out", "of",
-           "ranked", "stored"]
+           "ranked", "stored", "summary"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,8 +74,7 @@ def in_question(candidates: Sequence[Candidate], situation: Situation) -> tuple[
         card, reason = card_of(each.method), each.reason
         if reason is None and situation.served == MANY and card.adapter is None and not card.solved:
             reason = "it changes the base model itself, so that every task would need a whole model of its own"
-        found.append(Candidate(method=each.method, label=each.label, seconds=each.seconds,
-                               memory_bytes=each.memory_bytes, reason=reason))
+        found.append(dataclasses.replace(each, reason=reason))
     return tuple(found)
 
 
@@ -126,8 +126,9 @@ def _because_own(own: Ranking, best: Sequence[str], labels: dict[str, str], meth
 
 def _because_stored(found: Sequence[Expected], method: str, labels: dict[str, str],
                     near: Sequence[tuple[Setting, float]]) -> str:
-    names = " and ".join(setting.name for setting, _ in near[:2])
-    sets = f"the set{'s' * (len(near) > 1)} most like yours ({names})"
+    rests = rule.telling(near)[:2]
+    several = len(rests) > 1
+    sets = f"the set{'s' * several} most like yours ({' and '.join(setting.name for setting in rests)})"
     behind = next(each for each in found if each.method == method)
     best = found[0]
     told = f"{abs(100 * behind.value):.1f} points behind the best method"
@@ -138,8 +139,8 @@ def _because_stored(found: Sequence[Expected], method: str, labels: dict[str, st
     tie = f" On {first.name} the runs cannot tell it from {', '.join(ties)}." if ties and chosen and not chosen.worse \
         else ""
     if best.method == method:
-        return f"On {sets} it came out best{' on average' * (len(near) > 1)}.{tie}"
-    return (f"On {sets} it was{' on average' * (len(near) > 1)} {told}, within a point of "
+        return f"On {sets} it came out best{' on average' * several}.{tie}"
+    return (f"On {sets} it was{' on average' * several} {told}, within a point of "
             f"{labels.get(best.method, best.method)}, and it takes less time.{tie}")
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from core.advice.results import Setting
 from core.advice.situation import Situation
-from core.models.methods import FROZEN, PLANNED, SIXTEEN_BIT, WHOLE
+from core.models.methods import FROZEN, PLANNED, SIXTEEN_BIT, WHOLE, card_of
 
 TOLERANCE = 0.01
 """One point of accuracy."""
@@ -24,6 +24,8 @@ PROBE_STEP = 0.2
 """A probe that is this much better or worse is as far as twice the labels."""
 TELLING = 0.1
 """Share of the largest weight from which on a set is named among those that an expectation rests on."""
+MEASURED = 0.5
+"""Least weight of the sets that a method was measured on: else its expectation would rest on sets unlike these data."""
 ALWAYS = (FROZEN, PLANNED, SIXTEEN_BIT, WHOLE)
 """Rules that the advisor is held against: always the same method."""
 
@@ -63,15 +65,20 @@ def alike(situation: Situation, settings: Sequence[Setting]) -> list[tuple[Setti
                   key=lambda pair: -pair[1])
 
 
+def telling(near: Sequence[tuple[Setting, float]]) -> list[Setting]:
+    """Of `alike`, the sets that say something: those with a tenth of the largest weight or more."""
+    return [setting for setting, weight in near if weight >= TELLING * near[0][1]]
+
+
 def expected(situation: Situation, settings: Sequence[Setting], methods: Collection[str]) -> list[Expected]:
-    """Methods with results on measured sets, best first."""
+    """Methods that were measured on sets with at least half of all weight, best first."""
     near = alike(situation, settings)
     found = []
     for method in methods:
         there = [(arm.behind.value, weight) for setting, weight in near if (arm := setting.arm(method)) is not None]
-        if not there:
-            continue
         total = sum(weight for _, weight in there)
+        if total < MEASURED:
+            continue
         most = max(weight for _, weight in there)
         telling = [value for value, weight in there if weight >= TELLING * most]
         found.append(Expected(method=method, value=sum(value * weight for value, weight in there) / total,
@@ -115,10 +122,21 @@ def leave_one_out(settings: Sequence[Setting]) -> list[Tried]:
         methods = [arm.method for arm in setting.arms]
         seconds = {arm.method: arm.seconds for arm in setting.arms}
         advised = choose(expected(setting.situation, rest, methods), seconds)
-        rules = {ADVISOR: advised} | {f"always {method}": method for method in ALWAYS}
+        rules = {ADVISOR: advised} | {f"always {card_of(method).label}": method for method in ALWAYS}
         for rule, method in rules.items():
             arm = setting.arm(method) if method is not None else None
             if arm is not None:
                 found.append(Tried(rule=rule, dataset=setting.dataset, method=arm.method, right=not arm.worse,
                                    behind=arm.behind.value))
     return found
+
+
+def summary(tried: Sequence[Tried]) -> list[str]:
+    """A line a rule: on how many sets it was within noise of the best, and how far behind it on average."""
+    lines = []
+    for rule in dict.fromkeys(each.rule for each in tried):
+        of = [each for each in tried if each.rule == rule]
+        behind = abs(100 * sum(each.behind for each in of)) / len(of)
+        lines.append(f"{rule}: within noise of the best on {sum(each.right for each in of)} of {len(of)} sets, on "
+                     f"average {behind:.1f} points behind it")
+    return lines

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core import advice
 from core.advice import Advice as Advised
-from core.advice import Candidate, Ranking
+from core.advice import Candidate
 from core.analysis import predictions
 from core.api.data import Data
 from core.api.experiments import Experiments
@@ -21,7 +21,7 @@ from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Run, Status
 from core.errors import NotFoundError, RecipeError
 from core.metrics import Judged
-from core.models.methods import FROZEN
+from core.models.methods import FROZEN, REGISTRY
 from core.planning import budget as budgets
 from core.plots.numbers import size
 
@@ -88,11 +88,6 @@ class Advice:
             plans.append(plan)
         return Settling(plan=plans[-1], fits=False) if plans else None
 
-    def own(self, ws: str, *, dataset: str, model: str, budget: int | None = None) -> Ranking | None:
-        """What runs of this workspace say on validation rows; None with fewer than two methods."""
-        there = self._data.expected(ws, dataset)
-        return advice.ranked(self._judged(ws, there, dataset, model, budget)) if there is not None else None
-
     def _candidate(self, ws: str, dataset: str, model: str, method: str, label: str, reason: str | None, effort: str,
                    budget: int | None) -> Candidate:
         if reason is not None:
@@ -113,8 +108,9 @@ class Advice:
         by_recipe: dict[Recipe, dict[int, Run]] = {}
         for run in self._runs.all(ws, kind=JobKind.TRAIN):
             recipe = run.recipe
-            if (recipe is not None and run.status is Status.DONE and recipe.base_model == model
-                    and recipe.dataset in (there.id, dataset) and recipe.label_budget == budget):
+            if (recipe is not None and recipe.method in REGISTRY and run.status is Status.DONE
+                    and recipe.base_model == model and recipe.dataset in (there.id, dataset)
+                    and recipe.label_budget == budget):
                 by_recipe.setdefault(recipe.replace(seed=0), {}).setdefault(recipe.seed, run)
         chosen: dict[str, dict[int, Run]] = {}
         for recipe, seeds in by_recipe.items():

@@ -6,13 +6,12 @@ from argparse import Namespace
 from typing import Any
 
 from core import advice
-from core.advice import Advice, Expected, Setting, Tried
+from core.advice import Advice, Expected
 from core.api import Settling, Thaw
 from core.cli import compare, follow, output, sources
 from core.domain import codec
 from core.errors import ThawError
 from core.models.methods import card_of
-from core.planning.names import method as called
 from core.settings import Settings
 
 
@@ -97,28 +96,15 @@ def _time(found: Advice, method: str) -> str:
 
 def _score(args: Namespace) -> int:
     """Leave one set out: the advisor's choice from the others, beside rules that always name one method."""
-    settings = advice.stored()
-    tried = advice.leave_one_out(settings)
+    tried = advice.leave_one_out(advice.stored())
     if args.json:
         output.document([codec.to_json(each) for each in tried])
         return 0
     if not tried:
         raise ThawError("There are too few stored results to try advice on.", why="One set has to be left out.",
                         remedy="Make them with `core table --store`.")
-    print("\n".join(summary(settings, tried)))
+    print("\n".join(advice.summary(tried)))
+    chosen = "; ".join(f"{each.dataset}: {card_of(each.method).label}" for each in tried if each.rule == advice.ADVISOR)
+    print(f"What the advisor chose: {chosen}" if chosen else
+          "The advisor had nothing to go by: no two sets of the same kind were measured.")
     return 0
-
-
-def summary(settings: tuple[Setting, ...], tried: list[Tried]) -> list[str]:
-    """Lines: each rule on each set, how often it was within noise of the best, and how far behind on average."""
-    rules = list(dict.fromkeys(each.rule for each in tried))
-    lines = []
-    for rule in rules:
-        of = [each for each in tried if each.rule == rule]
-        name = rule if rule == advice.ADVISOR else f"always {called(of[0].method)}"
-        chosen = "; ".join(f"{next(s.name for s in settings if s.dataset == each.dataset)}: {called(each.method)}"
-                           for each in of) if rule == advice.ADVISOR else ""
-        lines.append(f"{name}: within noise of the best on {sum(each.right for each in of)} of {len(of)} sets, on "
-                     f"average {abs(100 * sum(each.behind for each in of)) / len(of):.1f} points behind it"
-                     + (f" ({chosen})" if chosen else ""))
-    return lines

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core import advice, metrics
+from core import advice
 from core.advice import SERVED, Ground
-from core.metrics import Unit
 from core.models.methods import REGISTRY, card_of
-from core.plots.numbers import about, size
+from core.plots.numbers import about, measured, size
 from core.spreadsheets import inert
 from pages._ui import shell
 from pages._ui.experiment import actions
@@ -139,10 +138,9 @@ def _own(found: Advice) -> None:
     if own is None:
         st.markdown("None yet, or of one method only: two methods on the same data, with validation rows, are needed.")
         return
-    share = own.metric.unit is Unit.SHARE
     st.dataframe(inert({
         "Method": found.label(each.method), "Seeds": each.seeds,
-        f"Validation {own.metric.label}": _interval(each.score.value, each.score.low, each.score.high, share=share),
+        f"Validation {own.metric.label}": measured(each.score.value, each.score.low, each.score.high),
         "Beside the best": "worse" if each.worse else "cannot be told apart" if each is not own.methods[0] else "best",
     } for each in own.methods), hide_index=True, alt="Your runs of each method on validation rows")
     st.caption("On validation rows, as test rows choose nothing; pooled over seeds, with Holm's correction.")
@@ -156,24 +154,18 @@ def _stored(found: Advice) -> None:
     rows = []
     for setting, weight in found.settings:
         row: dict[str, object] = {"Set": setting.name, "Weight": f"{100 * weight:.0f} %",
-                                  "Labels a class": round(setting.situation.labels_a_class)}
+                                  "Labels a class": round(setting.situation.labels_a_class),
+                                  "Effort": setting.effort, "Seeds": setting.seeds}
         for method in methods:
-            arm, metric = setting.arm(method), metrics.REGISTRY[setting.metric]
-            row[found.label(method)] = "" if arm is None else _interval(
-                arm.score.value, arm.score.low, arm.score.high, share=metric.unit is Unit.SHARE)
+            arm = setting.arm(method)
+            row[found.label(method)] = "" if arm is None else measured(arm.score.value, arm.score.low, arm.score.high)
         rows.append(row)
     st.dataframe(inert(rows), hide_index=True, alt="Scores of each method on each measured set, with their weight")
-    made = found.settings[0][0]
-    st.caption(f"Test rows, {made.effort} effort, {made.seeds} seed{'s' * (made.seeds > 1)}, 95 % intervals over rows "
-               "and seeds. A set weighs more the more its labels a class, its kind and its probe are like yours.")
-    score = advice.leave_one_out(advice.stored())
-    if not score:
-        return
-    rules = dict.fromkeys(each.rule for each in score)
-    said = [f"{rule}: {sum(each.right for each in score if each.rule == rule)} of "
-            f"{sum(each.rule == rule for each in score)}" for rule in rules]
-    st.caption("How often a first choice was within noise of the best on a set that it had not seen: "
-               + "; ".join(said) + ".")
+    st.caption("Test rows, with 95 % intervals over rows and seeds. A set weighs more the more its labels a class, its "
+               "kind and its probe are like yours.")
+    if lines := advice.summary(advice.leave_one_out(advice.stored())):
+        st.markdown("How good a first choice was on a set that it had not seen:\n"
+                    + "\n".join(f"- {shell.escape(line)}" for line in lines))
 
 
 def _range(found: Expected | None) -> str:
@@ -184,9 +176,3 @@ def _range(found: Expected | None) -> str:
 
 def _points(value: float) -> str:
     return f"{100 * value:.1f} points" if value else "0.0 points"
-
-
-def _interval(value: float, low: float, high: float, *, share: bool) -> str:
-    if share:
-        return f"{100 * value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"

@@ -71,6 +71,14 @@ def test_own_runs_on_these_data_decide_and_others_do_not(settings: Settings, dat
     assert thaw.advice.of(WORKSPACE, dataset=data.id, model="minilm", budget=20).own is None, "other labels"
 
 
+def test_runs_of_a_method_that_this_version_does_not_know_are_left_out(settings: Settings, data: Dataset) -> None:
+    for method, right in (("retired", 0.99), ("lora", 0.9), ("full", 0.7)):
+        put_run(settings, data, method, right=right)
+    found = Thaw(settings).advice.of(WORKSPACE, dataset=data.id, model="minilm")
+    assert found.method == "lora" and found.own is not None
+    assert [each.method for each in found.own.methods] == ["lora", "full"]
+
+
 def test_test_rows_have_no_part_in_it(settings: Settings, data: Dataset) -> None:
     folders = [put_run(settings, data, method, right=right) for method, right in (("lora", 0.9), ("full", 0.7))]
     thaw = Thaw(settings)

@@ -38,6 +38,7 @@ def test_a_set_is_measured_stored_and_advised_from(place: Path, monkeypatch: pyt
     monkeypatch.setattr(table, "MODELS", (dataclasses.replace(MODELS[0], id=model),))
     monkeypatch.setattr(advice, "STORED", place / "stored")
     monkeypatch.setattr(results, "STORED", place / "stored")
+    monkeypatch.setattr(results, "of_lesson", lambda name: None)
     (place / "stored").mkdir()
     results.stored.cache_clear()
     try:
@@ -71,6 +72,7 @@ def test_how_often_advice_is_right_is_printed(place: Path, monkeypatch: pytest.M
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("the advisor: within noise of the best on 2 of 3 sets, on average 3.3 points behind it")
     assert any(line.startswith("always Linear probe: within noise of the best on 2 of 3") for line in lines)
+    assert lines[-1].startswith("What the advisor chose: a: ")
     assert program.main(["advise", "--score", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 3 * 5
 
