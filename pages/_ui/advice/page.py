@@ -163,9 +163,10 @@ def _stored(found: Advice) -> None:
     st.dataframe(inert(rows), hide_index=True, alt="Scores of each method on each measured set, with their weight")
     st.caption("Test rows, with 95 % intervals over rows and seeds. A set weighs more the more its labels a class, its "
                "kind and its probe are like yours.")
-    if lines := advice.summary(advice.leave_one_out(advice.stored())):
+    tried = advice.leave_one_out(advice.stored())
+    if any(each.rule == advice.ADVISOR for each in tried):  # fixed rules alone say nothing of advice
         st.markdown("How good a first choice was on a set that it had not seen:\n"
-                    + "\n".join(f"- {shell.escape(line)}" for line in lines))
+                    + "\n".join(f"- {shell.escape(line)}" for line in advice.summary(tried)))
 
 
 def _range(found: Expected | None) -> str:
