@@ -47,7 +47,7 @@ def test_what_needs_the_base_models_own_head_is_refused_for_classifiers(smollm2:
         assert recipes.why_not("kl_to_base", facts, None, LANGUAGE) is None
         assert recipes.why_not("kl_to_base", facts, None, text) == methods.NO_OWN_HEAD
         assert recipes.why_not("kl_to_base", facts, None, picture) == methods.NO_OWN_HEAD
-    with pytest.raises(RecipeError, match=r"LoRA held to the base \(KL\) does not apply"):
+    with pytest.raises(RecipeError, match=r"Held to the base model \(KL\) does not apply"):
         recipes.check_method(recipe("kl_to_base").replace(task=text), None, None)
 
 
