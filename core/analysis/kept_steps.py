@@ -1,6 +1,7 @@
-"""Training steps of a run whose weights are still there, in its checkpoints.
+"""Training steps of a run whose weights are still there.
 
-They go when a run ends; one that was stopped, so that it can be resumed, keeps its last ones.
+A run keeps those of its recorded steps where they are small (adapters, a few layers); its checkpoints, which hold more,
+go when it ends. One that was stopped, so that it can be resumed, keeps its last ones.
 """
 
 from __future__ import annotations
@@ -8,23 +9,41 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from core import files
 from core.errors import NotFoundError
 
 FOLDER, TRAINED_FILE = "checkpoints", "trained.safetensors"
+STEPS, SUMS_FILE = "steps", "sha256.json"
+MOST_BYTES = 16 * 2**20
+"""Of one step's weights that a finished run keeps: at seven recorded steps at most 112 MB a run."""
 
 
 def of(run_dir: Path) -> list[int]:
     """In order."""
-    found = (re.fullmatch(r"checkpoint-(\d+)", path.parent.name)
-             for path in (run_dir / FOLDER).glob(f"*/{TRAINED_FILE}"))
-    return sorted(int(name[1]) for name in found if name)
+    found = [re.fullmatch(r"checkpoint-(\d+)", path.parent.name)
+             for path in (run_dir / FOLDER).glob(f"*/{TRAINED_FILE}")]
+    found += [re.fullmatch(r"step-(\d+)\.safetensors", path.name) for path in (run_dir / STEPS).glob("step-*")]
+    return sorted({int(name[1]) for name in found if name})
+
+
+def path(run_dir: Path, step: int) -> Path:
+    """Where the weights of a recorded step stand."""
+    return run_dir / STEPS / f"step-{step:07d}.safetensors"
+
+
+def sums(run_dir: Path) -> dict[str, str]:
+    """File of a recorded step -> its SHA-256 (hex) when it was written."""
+    noted = files.read_json(run_dir / STEPS / SUMS_FILE)
+    return noted if isinstance(noted, dict) else {}
 
 
 def weights(run_dir: Path, step: int | None) -> Path:
     """The file with the weights of a step. Raises NotFoundError where it is not kept."""
-    if step not in (kept := of(run_dir)):
+    kept = of(run_dir)
+    if step is None or step not in kept:
         there = f"It keeps those of: {', '.join(map(str, kept))}." if kept else (
-            "A run that has ended keeps what training ended with, and no checkpoint.")
+            f"A finished run keeps the weights of steps where those of one take at most {MOST_BYTES // 2**20} MB.")
         raise NotFoundError(f"This run keeps no weights of step {step}.", why=there,
                             remedy="Take the run itself, or its base model.")
-    return run_dir / FOLDER / f"checkpoint-{step}" / TRAINED_FILE
+    own = path(run_dir, step)
+    return own if own.is_file() else run_dir / FOLDER / f"checkpoint-{step}" / TRAINED_FILE

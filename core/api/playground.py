@@ -59,7 +59,7 @@ class Playground:
 
     def sides(self, ws: str, id: str) -> list[Offered]:
         """What can be asked beside each other: the base model of a run, the same in 4 bits, the run, the other runs
-        of its task, steps whose checkpoints are kept, and the settings of its strength that were saved."""
+        of its task, steps whose weights are kept, and the settings of its strength that were saved."""
         run = self._runs.get(ws, id)
         if run.recipe is None or not _has_model(run):
             raise NotFoundError("This run left no model to try.", why="It has not ended well, or its files are gone.",

@@ -233,7 +233,7 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     predict = _add(commands, "predict", "predict with a finished run, or with several models beside each other")
     predict.add_argument("run_dir", nargs="+", metavar="RUN_DIR[:MODEL]",
                          help="folder of a run; :base is its base model with a probe's head, :4bit the same in 4 bits, "
-                              ":tuned (as without) what training made, :step40 a step whose checkpoint is kept; "
+                              ":tuned (as without) what training made, :step40 a step whose weights are kept; "
                               "@0.75 or @NAME turns the change to a strength or a saved setting")
     predict.add_argument("--input", required=True, metavar="FILE_OR_TEXT",
                          help="a table, a picture, an archive or folder of pictures, or the text itself")

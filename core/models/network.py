@@ -141,12 +141,16 @@ class Network(nn.Module):
                 for kind in ("running_mean", "running_var")
                 if id(module) not in frozen and isinstance(getattr(module, kind, None), torch.Tensor)}
 
-    def trained_state(self) -> dict[str, torch.Tensor]:
-        """Everything that training changes, on the CPU: parameters with gradients (now or later), and running
-        statistics of blocks that train."""
+    def trained_parameters(self) -> dict[str, nn.Parameter]:
+        """Those with gradients, now or later."""
         waiting = {id(parameter) for parameter in self._waiting}
-        state = {name: p.detach().contiguous().cpu() for name, p in self.named_parameters()
-                 if p.requires_grad or id(p) in waiting}
+        return {name: parameter for name, parameter in self.named_parameters()
+                if parameter.requires_grad or id(parameter) in waiting}
+
+    def trained_state(self) -> dict[str, torch.Tensor]:
+        """Everything that training changes, on the CPU: `trained_parameters`, and running statistics of blocks that
+        train."""
+        state = {name: parameter.detach().contiguous().cpu() for name, parameter in self.trained_parameters().items()}
         return state | {name: value.detach().clone().cpu() for name, value in self.trained_statistics().items()}
 
     def load_trained(self, state: Mapping[str, torch.Tensor]) -> None:

@@ -13,7 +13,7 @@ NAMES = {"tuned": Which.FINAL, "base": Which.BASE, "4bit": Which.FOUR_BIT}
 
 
 def parse(text: str, *, which: Which = Which.FINAL) -> Side:
-    """`RUN`, `RUN:base`, `RUN:4bit`, `RUN:tuned`; `RUN:step40` at a step whose checkpoint is kept; `RUN@0.75` or
+    """`RUN`, `RUN:base`, `RUN:4bit`, `RUN:tuned`; `RUN:step40` at a step whose weights are kept; `RUN@0.75` or
     `RUN@NAME` at a strength or a saved setting. which: of a text that names none.
 
     Raises NotFoundError where the folder is none of a run.

@@ -120,10 +120,10 @@ def load(side: Side, *, settings: Settings, device: str | None = None, precision
     precision: to compute in, instead of that of the run. A strength turns what the run changed up or down; at 0 it is
     the base model that the run started from (in 4 bits where it trained beside such weights).
 
-    `Which.STEP` is the run as it was at a step whose checkpoint is kept: that of a run that was stopped.
+    `Which.STEP` is the run as it was at a step whose weights are kept; see `kept_steps`.
 
-    Raises NotFoundError when the run left no artifact, or has no such side to predict with (a step without a
-    checkpoint, the base side of a run from scratch); RecipeError when the base model's files are not those that the run
+    Raises NotFoundError when the run left no artifact, or has no such side to predict with (a step without
+    weights, the base side of a run from scratch); RecipeError when the base model's files are not those that the run
     was trained on, or for a strength that it does not have.
     """
     turn = points.turn_of(side)

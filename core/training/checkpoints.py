@@ -82,11 +82,12 @@ def by_step(folder: Path) -> list[Path]:
 
 
 def of_step(run_dir: Path, step: int | None) -> Path:
-    """The weights of a step. Raises NotFoundError where its checkpoint is not kept, DataError where it is damaged."""
+    """The weights of a step. Raises NotFoundError where they are not kept, DataError where they are damaged."""
     path = kept_steps.weights(run_dir, step)
-    if not is_whole(path.parent):
-        raise DataError(f"The checkpoint of step {step} cannot be used.",
-                        why="A file of it is damaged or missing: its checksum is another.",
+    own = path.parent.name == kept_steps.STEPS
+    if not (kept_steps.sums(run_dir).get(path.name) == sha256(path) if own else is_whole(path.parent)):
+        raise DataError(f"The weights of step {step} cannot be used.",
+                        why="Their file, or one beside it, is damaged or missing: its checksum is another.",
                         remedy="Take another step, or the run itself.")
     return path
 

@@ -206,7 +206,7 @@ def _checkpointing(session: Session, network: Network) -> None:
 
 
 def _fit(session: Session, inputs: Inputs) -> Trained:
-    from core.training import checkpoints, recorder, sampler, trainer, watch
+    from core.training import checkpoints, recorder, sampler, step_keeper, trainer, watch
 
     folder = session.run_dir / "checkpoints"
     checkpoint = _checkpoint(session, folder) if session.resume else None
@@ -214,6 +214,7 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
     session.enter(Phase.TRAINING)
     fit = trainer.build(inputs=inputs, recipe=session.recipe, train=session.train, validation=session.validation,
                         folder=folder, observer=session.observer, elapsed=earlier, trackers=session.settings.trackers)
+    fit.add_callback(step_keeper.StepKeeper(inputs.network, run_dir=session.run_dir))
     if session.recipe.track_features:
         fit.add_callback(recorder.FeatureRecorder(inputs, rows=session.recipe.track_features,
                                                   folder=session.run_dir / "features"))
