@@ -3,6 +3,7 @@ keeps notes."""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Sequence
@@ -30,6 +31,14 @@ WORKSPACE = "test-workspace"
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("search", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("steady")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def long_lived() -> None:
+    """What is there before a module's tests is not looked through for cycles any more: a run ends with two whole
+    collections, and the libraries alone are a million objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

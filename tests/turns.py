@@ -4,10 +4,11 @@ whose time is bounded."""
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 def whole() -> bool:
@@ -18,3 +19,9 @@ def whole() -> bool:
 def part(cases: Sequence[T], *, every: int) -> list[T]:
     """One case in so many, spread over all of them."""
     return list(cases if whole() else cases[::every])
+
+
+def paired(firsts: Iterable[T], seconds: Sequence[U]) -> list[tuple[T, U]]:
+    """Every one of the first with every one of the second; with one of them only, in turn, where not all is tried."""
+    return [(first, second) for at, first in enumerate(firsts)
+            for second in (seconds if whole() else [seconds[at % len(seconds)]])]

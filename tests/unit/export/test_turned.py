@@ -28,7 +28,7 @@ CASES = [("text", "bert", "lora", "fp32", ("adapter",)),
              ("text", "bert", "dora", "fp32", ("merged",)), ("text", "bert", "partial", "bf16", ("adapter", "folder")),
              ("text", "bert", "qlora", "bf16", ("adapter", "merged")), ("picture", "vit", "lora", "bf16", ("folder",)),
              ("language", "llama", "lora", "fp32", ("adapter", "merged")),
-             ("language", "gpt2", "full", "fp32", ("folder",))), every=2)]]
+             ("language", "gpt2", "full", "fp32", ("folder",))), every=3)]]
 
 
 def export(run: Finished, target: Path, form: str, strength: str) -> dict[str, object]:

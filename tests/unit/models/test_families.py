@@ -53,7 +53,7 @@ def inspected(name: str, tmp_path: Path, settings: Settings) -> ModelFacts:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", turns.part(sorted(families.FAMILIES), every=4))
+@pytest.mark.parametrize("family", turns.part(sorted(families.FAMILIES), every=6))
 def test_every_method_reloads_equal_or_is_left_out_before(family: str, tmp_path: Path, place: Settings) -> None:
     facts = inspected(family, tmp_path, place)
     pictures = family in families.PICTURES

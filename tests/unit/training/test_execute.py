@@ -37,8 +37,8 @@ from tests.conftest import WORKSPACE, Notes
 
 METHODS = tuple(name for name in methods.REGISTRY if not methods.card_of(name).own_head_only)
 PRECISIONS = ("fp32", "bf16")
-TRIED = [(method, precision) for method in METHODS for precision in PRECISIONS
-         if precision == "fp32" or methods.card_of(method).everyday]
+EVERYDAY = [method for method in METHODS if methods.card_of(method).everyday]
+TRIED = [*turns.paired(EVERYDAY, PRECISIONS), *((method, "fp32") for method in METHODS if method not in EVERYDAY)]
 """Every method of classifiers; in both precisions those that are trained every day."""
 """A CPU computes in both, if only slowly, so every promise is held in both whatever the processor."""
 CLOSE = {"fp32": 2e-5, "bf16": 1e-3}
@@ -114,8 +114,8 @@ def test_a_shift_set_that_was_made_is_called_so_in_the_result(settings: Settings
     assert "The shift set is made: typos, severity 5: its test rows, changed." in card._results(result)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("method", ["probe", "partial", "full", "lora", "lp_ft", "gradual_unfreezing"])
+@pytest.mark.parametrize(("method", "precision"), turns.paired(
+    ["probe", "partial", "full", "lora", "lp_ft", "gradual_unfreezing"], PRECISIONS))
 def test_the_first_evaluation_is_that_of_the_base_side(method: str, precision: str, settings: Settings,
                                                        tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
     """It is read from cached features; the base side, loaded from disk, must score the same."""
@@ -143,8 +143,8 @@ def test_base_and_tuned_are_what_they_say(method: str, settings: Settings, tiny_
         assert torch.equal(parameter, published[name]), f"the base side's {name} is not the published tensor"
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("method", ["probe", "partial", "lora", "dora", "qlora"])
+@pytest.mark.parametrize(("method", "precision"), turns.paired(
+    ["probe", "partial", "lora", "dora", "qlora"], PRECISIONS))
 def test_what_is_frozen_is_the_same_to_the_byte_after_training(method: str, precision: str, settings: Settings,
                                                                tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,8 +194,7 @@ def test_frozen_blocks_are_byte_identical_after_training(settings: Settings, tin
     assert not any(name.startswith(stays) for name in saved)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("method", ["partial", "lora", "qlora"])
+@pytest.mark.parametrize(("method", "precision"), turns.paired(["partial", "qlora", "lora"], PRECISIONS))
 def test_the_prefix_cache_changes_nothing(method: str, precision: str, settings: Settings, tiny_model: Path,
                                           tiny_dataset: Dataset, tmp_path: Path,
                                           monkeypatch: pytest.MonkeyPatch) -> None:
