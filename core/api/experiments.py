@@ -127,7 +127,8 @@ class Experiments:
         if metric is None:
             return None
         lanes = [race.lane(run.id, drawn[run.id], metric, rows=self._validation_rows(ws, run),
-                           under_way=run.status is Status.RUNNING) for run in runs if run.id in drawn]
+                           under_way=run.status is Status.RUNNING or (run.in_turns and run.status is Status.QUEUED))
+                 for run in runs if run.id in drawn]
         lanes = [lane for lane in lanes if lane.shares]
         if len(lanes) < 2 or not any(lane.under_way for lane in lanes):
             return None
@@ -232,11 +233,13 @@ class Experiments:
         planned."""
         self._desk.check_room(ws, runs)
 
-    def submit(self, ws: str, recipes: Sequence[Recipe], *, name: str, asked: Asked | None = None) -> list[str]:
+    def submit(self, ws: str, recipes: Sequence[Recipe], *, name: str, asked: Asked | None = None,
+               in_turns: bool = False) -> list[str]:
         """Queue one run a recipe as one experiment, in this order; all are checked first, then all are queued or none.
 
         What recipes leave to the device is decided now, the same for all; by the worker of the first run where no
-        device is measured yet. asked: the question, where a design laid them out.
+        device is measured yet. asked: the question, where a design laid them out. in_turns: they race, each as far as
+        the next rung (`core.analysis.race.RUNGS`) before the next one's turn.
         """
         if not recipes:
             raise RecipeError("There is nothing to run.", remedy="Choose at least one method.")
@@ -251,7 +254,7 @@ class Experiments:
         folder = self._desk.runs_folder(ws)
         return self._desk.submit(ws, [
             NewJob(workspace=ws, kind=JobKind.TRAIN, name=names.of_recipe(recipe), recipe=recipe, experiment=experiment,
-                   runs_folder=folder)
+                   runs_folder=folder, payload={"in_turns": True} if in_turns else {})
             for recipe in recipes])
 
     def compare_bundled(self, ws: str, *, dataset: str, model: str, methods: Sequence[str], effort: str = "quick",

@@ -202,10 +202,10 @@ class Questions:
         return Plan(design=chosen, experiment=found, runs=tuple(runs), seconds=self._experiments.seconds(ws, recipes),
                     memory_bytes=max(memory, default=0))
 
-    def start(self, ws: str, plan: Plan, *, name: str) -> list[str]:
-        """Queue its runs as one experiment; all are checked first, then all are queued or none."""
+    def start(self, ws: str, plan: Plan, *, name: str, in_turns: bool = False) -> list[str]:
+        """Queue its runs as one experiment, which may race; all are checked first, then all are queued or none."""
         return self._experiments.submit(ws, [each.recipe for each in plan.runs], name=checked_name(name),
-                                        asked=plan.experiment)
+                                        asked=plan.experiment, in_turns=in_turns)
 
     def of(self, ws: str, id: str) -> Question | None:
         """An experiment's question and what its runs say of it so far; None where no design laid it out."""

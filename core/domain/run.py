@@ -94,7 +94,7 @@ class Run:
     recipe: Recipe | None = None
     payload: dict[str, Any] = field(default_factory=dict)
     """Arguments of a `prepare` job: {"model": id} and/or {"dataset": catalogue id}. Of a run that came with an archive,
-    which one that was: {"imported": {title, thaw, made, archive}}."""
+    which one that was: {"imported": {title, thaw, made, archive}}; of one that races: {"in_turns": true}."""
     failure: Failure | None = None
     created: float = 0.0
     started: float | None = None
@@ -123,6 +123,11 @@ class Run:
         """Whether it was trained elsewhere and came with an archive: it is looked at, and nothing more."""
         return bool(self.payload.get("imported"))
 
+    @property
+    def in_turns(self) -> bool:
+        """Whether it races: it waits at each rung while other runs of its experiment catch up."""
+        return bool(self.payload.get("in_turns"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
@@ -135,6 +140,11 @@ class Event:
     learning_rate, samples, seconds, memory_bytes} | `eval` {step, epoch, samples, seconds, loss, and every metric by
     name} | `note` {text} | `failure` {kind, what, why, remedy} | `result` (the `Result` as JSON)."""
     data: dict[str, Any]
+
+
+class TurnOver(BaseException):
+    """A run has reached a rung of its race and waits while others catch up: its checkpoint is written. No Exception, so
+    that nothing on the way takes it for a failure."""
 
 
 class Observer(Protocol):

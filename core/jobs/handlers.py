@@ -24,6 +24,8 @@ class Job:
     observer: Observer
     resume: bool
     """Go on from the last checkpoint in the run folder."""
+    mates_wait: Callable[[], bool] = lambda: False
+    """Whether another run of its experiment waits."""
 
     @property
     def folder(self) -> Path:
@@ -35,7 +37,7 @@ Handler = Callable[[Job], Result | dict[str, Any]]
 
 def train(job: Job) -> Result:
     """Execute the run's recipe, then make its features. A run that was cut off while those were made is not executed
-    again."""
+    again. Raises TurnOver where it races and has reached a rung while others wait."""
     from core.training import features_phase
     from core.training.execute import execute
 
@@ -46,7 +48,8 @@ def train(job: Job) -> Result:
         result = features_phase.finished(job.folder) if job.resume else None
         if result is None:
             result = execute(job.run.recipe, settings=job.settings, workspace=job.run.workspace, run_dir=job.folder,
-                             observer=job.observer, resume=job.resume)
+                             observer=job.observer, resume=job.resume,
+                             in_turns=job.mates_wait if job.run.in_turns else None)
         return features_phase.after(result, job.folder, settings=job.settings, workspace=job.run.workspace,
                                     observer=job.observer)
 

@@ -19,7 +19,7 @@ from core import disk, files, logs, values
 from core import settings as settings_module
 from core.domain import resolve
 from core.domain.device import Device
-from core.domain.run import Failure, JobKind, Result, Run, Status
+from core.domain.run import Failure, JobKind, Result, Run, Status, TurnOver
 from core.errors import FailureKind, ThawError
 from core.jobs import failures, leftovers, process
 from core.jobs.handlers import HANDLERS, Handler, Job
@@ -63,25 +63,29 @@ def run_job(run: str, *, fence: int, settings: Settings, handlers: Mapping[JobKi
     observer = StoreObserver(store, run, fence=fence)
     heartbeat = Heartbeat(store, claim, observer, every_s=settings.heartbeat_s)
     heartbeat.start()
+    last = False
     try:
         status, failure = _work(claim, store, observer, settings, handlers)
         if failure:
             observer.failure(failure)
+    except TurnOver:
+        status, failure, last = Status.QUEUED, None, True
     finally:
         heartbeat.stop()
-    return _record(store, claim, observer, status, failure)
+    return _record(store, claim, observer, status, failure, last=last)
 
 
-def _record(store: Store, claim: Claim, observer: StoreObserver, status: Status, failure: Failure | None) -> int:
+def _record(store: Store, claim: Claim, observer: StoreObserver, status: Status, failure: Failure | None, *,
+            last: bool = False) -> int:
     """Write the last events, then the end; the exit status says what could not be written.
 
-    QUEUED: the run waits for another turn.
+    QUEUED: the run waits for another turn, at its old place or behind all others.
     """
     def write() -> list[bool]:
         if not observer.close():
             raise sqlite3.OperationalError("the last events are still held back")
         if status is Status.QUEUED:
-            return [store.queue.wait_again(claim.run.id, fence=claim.fence)]
+            return [store.queue.wait_again(claim.run.id, fence=claim.fence, last=last)]
         return [store.queue.finish(claim.run.id, fence=claim.fence, status=status, failure=failure)]
 
     recorded = _patiently(write)
@@ -109,9 +113,11 @@ def _patiently(work: Callable[[], T]) -> T | None:
 
 def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Settings,
           handlers: Mapping[JobKind, Handler]) -> tuple[Status, Failure | None]:
-    """Call the handler; every way it can end becomes a status and, where it failed, the three parts of an error."""
+    """Call the handler; every way it can end becomes a status and, where it failed, the three parts of an error. Only
+    TurnOver passes through."""
     run = claim.run
-    job = Job(run=run, settings=settings, observer=observer, resume=claim.resume)
+    job = Job(run=run, settings=settings, observer=observer, resume=claim.resume,
+              mates_wait=lambda: bool(_patiently(lambda: store.queue.mates_wait(run.id))))
     if run.damage:
         return Status.FAILED, run.failure
     try:
@@ -132,6 +138,8 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
         log.warning("Side to end; the run can be resumed")
         why = "Its process was asked to end, as happens when the computer shuts down."
         return Status.INTERRUPTED, failures.interrupted(why)
+    except TurnOver:
+        raise
     except BaseException as error:
         if not is_fault(error):
             raise

@@ -178,12 +178,19 @@ class Queue:
             self._status(workspace, job)
         return bool(order)
 
-    def wait_again(self, job: str, *, fence: int) -> bool:
-        """Put a job that was under way back at its place in the queue, to go on from its last checkpoint."""
+    def mates_wait(self, job: str) -> bool:
+        """Whether another job of its experiment waits."""
+        return self._db.row("SELECT 1 FROM jobs me JOIN jobs mate USING (workspace, experiment)"
+                            " WHERE me.id = ? AND mate.status = 'queued' LIMIT 1", (job,)) is not None
+
+    def wait_again(self, job: str, *, fence: int, last: bool = False) -> bool:
+        """Put a job that was under way back at its place in the queue, or behind all that wait, to go on from its last
+        checkpoint."""
+        ticket = "(SELECT max(ticket) + 1 FROM jobs)" if last else "ticket"
         return bool(self._db.execute(
             "UPDATE jobs SET status = CASE WHEN stop_asked IS NULL THEN 'queued' ELSE 'stopped' END,"
             " finished = CASE WHEN stop_asked IS NULL THEN NULL ELSE ? END,"
-            " resume = 1, pid = NULL, pid_created = NULL, birth = NULL, heartbeat = NULL"
+            f" ticket = {ticket}, resume = 1, pid = NULL, pid_created = NULL, birth = NULL, heartbeat = NULL"
             " WHERE id = ? AND fence = ? AND status IN ('running', 'stopping')",
             (time.time(), job, fence)))
 

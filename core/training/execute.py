@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from core.analysis import feature_paths, predictions, strength_files
 from core.domain.dataset import Split
 from core.domain.model import Weights
 from core.domain.recipe import PAGED_ADAMW, Recipe
-from core.domain.run import Interval, Observer, Phase, Result
+from core.domain.run import Interval, Observer, Phase, Result, TurnOver
 from core.errors import RecipeError
 from core.features import extract
 from core.models import attention, methods
@@ -35,19 +36,20 @@ from core.training.session import Session, feature_store, prepare
 
 
 def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path, observer: Observer,
-            resume: bool = False) -> Result:
+            resume: bool = False, in_turns: Callable[[], bool] | None = None) -> Result:
     """Run the recipe and leave everything in `run_dir` (DESIGN: recipe, result, environment, predictions, artifact).
 
     What the recipe leaves to the device is decided here, at its first execution, and kept in `recipe.json`.
     A stop asked for through the observer ends training early, keeps the best checkpoint, and still evaluates and saves.
     resume: go on from the last complete checkpoint, with the same result as an uninterrupted run (exactly, on a CPU).
+    in_turns: whether others wait; then the run ends at a rung of the race by raising TurnOver, to be resumed.
     Raises ThawError subclasses; out-of-memory errors of torch pass through for the worker to name.
     """
     trackers.check(settings)
     run_dir.mkdir(parents=True, exist_ok=True)
     recipe = resolved(recipe, run_dir=run_dir, settings=settings)
     session = Session(recipe=recipe, settings=settings, workspace=workspace, run_dir=run_dir, observer=observer,
-                      resume=resume)
+                      resume=resume, mates_wait=in_turns)
     artifact.write_json(run_dir / "recipe.json", recipe)
     prepare(session)
     import_libraries(session)
@@ -206,7 +208,7 @@ def _checkpointing(session: Session, network: Network) -> None:
 
 
 def _fit(session: Session, inputs: Inputs) -> Trained:
-    from core.training import checkpoints, recorder, sampler, step_keeper, trainer, watch
+    from core.training import checkpoints, in_turns, recorder, sampler, step_keeper, trainer, watch
 
     folder = session.run_dir / "checkpoints"
     checkpoint = _checkpoint(session, folder) if session.resume else None
@@ -221,6 +223,9 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
     if session.speaks:
         fit.add_callback(sampler.Sampler(session, inputs))
         fit.penalty = watch.Watch(session, inputs).penalty
+    turns = in_turns.InTurns(session.mates_wait) if session.mates_wait else None
+    if turns is not None:
+        fit.add_callback(turns)
     if checkpoint is None and len(session.validation):  # where it starts from, so that curves begin at step 0
         if session.base_outputs is not None and session.card.weights is Weights.PRETRAINED:
             fit.record(session.base_outputs)  # the base model and its solved head: known from the cached features
@@ -231,6 +236,8 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
         checkpoints.keep_start(folder, inputs.network)
     with attention.wide_backward(session.precision, session.device.kind):
         fit.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if turns is not None and turns.over:
+        raise TurnOver
     if finish is not None:
         session.observer.note(finish(inputs.network, checkpoints.start_of(folder)))
     return Trained(steps=fit.state.global_step, samples=fit.samples, best_step=fit.state.best_global_step,

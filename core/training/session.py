@@ -48,6 +48,8 @@ class Session:
     run_dir: Path
     observer: Observer
     resume: bool
+    mates_wait: Callable[[], bool] | None = None
+    """Of a run that races: whether others wait for their turns."""
     started: float = field(default_factory=time.monotonic)
     phase_seconds: dict[str, float] = field(default_factory=dict)
     shared: list[extract.Spent] = field(default_factory=list)

@@ -124,6 +124,20 @@ def test_start_submits_the_plan_the_overrides_and_each_seed_and_budget(page, set
     assert {r.recipe.epochs for r in runs} == {1.5}
 
 
+def test_runs_race_where_it_is_ticked_and_more_than_one_takes_steps(page, settings):
+    assert not page.checkbox(key="in_turns").value
+    page.checkbox(key="in_turns").check().run()
+    page.checkbox(key="method_partial").uncheck()
+    page.checkbox(key="method_full").uncheck().run()
+    assert "in_turns" not in [box.key for box in page.checkbox], "a probe takes no steps, and one run is no race"
+    page.checkbox(key="method_full").check().run()
+    page.checkbox(key="in_turns").check().run()
+    page.button(key="start").click().run()
+    assert not page.exception
+    runs = Thaw(settings).runs.all(WORKSPACE)
+    assert len(runs) == 3 and all(run.in_turns for run in runs)
+
+
 def test_adapters_stay_out_of_frozen_blocks_when_asked(page, settings):
     page.checkbox(key="freeze_adapters").check().run()
     page.button(key="start").click().run()

@@ -8,13 +8,20 @@ import streamlit as st
 
 from core.analysis.race import Behind
 from core.api.experiments import Race
-from core.domain.run import Run
+from core.domain.recipe import Recipe
+from core.domain.run import Run, Status
 from core.planning import arms
 from core.plots import curves
 from core.plots.curves import Line
 from core.plots.theme import Chart
 from pages._ui import charts, shell
 from pages._ui.words import word
+
+
+def choice(recipes: Sequence[Recipe], *, key: str) -> bool:
+    """Whether these runs are to advance in turns; asked where at least two are trained step by step."""
+    stepping = [recipe for recipe in recipes if shell.api().trials.has_steps(recipe.method)]
+    return len(stepping) > 1 and st.checkbox("Race: the runs advance in turns", key=key, help=word("in turns"))
 
 
 def panel(ws: str, members: Sequence[Run], called: Mapping[str, str]) -> None:
@@ -26,7 +33,7 @@ def panel(ws: str, members: Sequence[Run], called: Mapping[str, str]) -> None:
         st.header("The race", help=word("race"))
         charts.show(_chart(found, members, called), key="race_chart")
         for one in found.behind:
-            _proposal(ws, one, called)
+            _proposal(ws, one, called, waits=any(run.id == one.run and run.status is Status.QUEUED for run in members))
         if not found.behind:
             st.caption("No run is so far behind that its validation rows could not explain it.")
 
@@ -39,14 +46,15 @@ def _chart(found: Race, members: Sequence[Run], called: Mapping[str, str]) -> Ch
                           x=curves.SHARE, metric=found.metric, height=320)
 
 
-def _proposal(ws: str, one: Behind, called: Mapping[str, str]) -> None:
-    """A run that is far behind, with the button that stops it."""
+def _proposal(ws: str, one: Behind, called: Mapping[str, str], *, waits: bool) -> None:
+    """A run that is far behind, with the button that stops it. waits: for its next turn."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f":material/hourglass_disabled: **{shell.escape(called[one.run])}** is far behind "
                     f"**{shell.escape(called[one.leader])}** at {one.share:.0%} of its steps: {one.score:.2f} against "
                     f"{one.best:.2f}, more than its {one.rows:,} validation rows explain.", width="stretch")
         if st.button("Stop it", icon=":material/stop:", key=f"race_stop_{one.run}",
-                     help="Keeps its best checkpoint and judges it on the test rows; Resume goes on from there. It may "
-                          "catch up: runs that learn late do."):
+                     help=("It waits for its next turn and ends at once, without test results. " if waits else
+                           "Keeps its best checkpoint and judges it on the test rows. ")
+                          + "Resume goes on from there. It may catch up: runs that learn late do."):
             shell.api().runs.stop(ws, one.run)
             st.rerun(scope="fragment")

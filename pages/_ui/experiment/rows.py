@@ -124,7 +124,8 @@ def _state(ws: str, run: Run, story: live.RunState | None, when: Stretch | None,
     if run.status is Status.QUEUED:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             live.badge(run)
-            if text := tally.starts(when):
+            paused = "lets the others catch up" if run.in_turns and run.started is not None else ""
+            if text := " · ".join(filter(None, [paused, tally.starts(when)])):
                 st.caption(text)
     elif story is not None:
         live.bar(run, story, more=tally.left(when))

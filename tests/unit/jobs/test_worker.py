@@ -14,7 +14,7 @@ import pytest
 from core.domain import codec
 from core.domain.device import Device
 from core.domain.recipe import Recipe
-from core.domain.run import JobKind, Result, Status
+from core.domain.run import JobKind, Result, Status, TurnOver
 from core.jobs import worker
 from core.jobs.handlers import Job
 from core.jobs.observer import StoreObserver
@@ -106,3 +106,27 @@ def test_a_stop_when_only_features_were_left_leaves_a_run_that_is_done(settings:
     assert claim is not None and claim.run.id == run
     worker.run_job(run, fence=claim.fence, settings=settings, handlers={JobKind.TRAIN: handler})
     assert store.jobs.get("ws", run).status is status
+
+
+def test_a_run_whose_turn_is_over_waits_behind_the_others_and_goes_on(settings: Settings) -> None:
+    settings.home.mkdir()
+    store = Store(settings)
+    first, second = submit(store, settings, "race", 2)
+    alone = submit(store, settings, "another", 1)[0]
+    seen: list[tuple[str, bool, bool]] = []
+
+    def handler(job: Job) -> dict[str, Any]:
+        others = job.mates_wait()
+        seen.append((job.run.id, job.resume, others))
+        if others:
+            raise TurnOver
+        return {}
+
+    for _ in range(4):
+        claim = store.queue.claim(supervisor="s", host="h", slots=9)
+        assert claim is not None
+        assert worker.run_job(claim.run.id, fence=claim.fence, settings=settings,
+                              handlers={JobKind.TRAIN: handler}) == 0
+    assert seen == [(first, False, True), (second, False, True), (alone, False, False), (first, True, True)]
+    assert store.jobs.get("ws", first).status is Status.QUEUED and store.jobs.get("ws", first).failure is None
+    assert not store.queue.mates_wait(alone) and store.queue.claim(supervisor="s", host="h", slots=9).run.id == second

@@ -56,7 +56,7 @@ def test_turns_are_what_counting_the_jobs_would_give_after_any_transitions(store
             if step == "finish":
                 store.queue.finish(job, fence=fence, status=rng.choice([Status.DONE, Status.FAILED]))
             elif step == "wait":
-                store.queue.wait_again(job, fence=fence)
+                store.queue.wait_again(job, fence=fence, last=rng.random() < 0.5)
             else:
                 store.queue.put_back(job, fence=fence)
         elif owner and step in ("stop", "resume"):
