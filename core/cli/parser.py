@@ -248,8 +248,9 @@ def _artifact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
                          help="also name the K training rows nearest to each row, and rows unlike all of them; with "
                               "--json also its place on the map of the Features page, where that has been made")
     predict.add_argument("--why", action="store_true",
-                         help="also what each answer of a classifier rests on: a share of the score for each token, or "
-                              "for each cell of a picture (integrated gradients), and by how much their sum misses it")
+                         help="also what each answer rests on: a share of the score (of a language model: of the "
+                              "log-probability of the first token it says) for each token, or for each cell of a "
+                              "picture (integrated gradients), and by how much their sum misses it")
     predict.set_defaults(handler="predict")
     serve = _add(commands, "serve", "answer over HTTP with one model of a run")
     serve.add_argument("run_dir", metavar="RUN_DIR[:MODEL]", help="as of predict")

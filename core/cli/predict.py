@@ -57,6 +57,7 @@ def predict(args: Namespace, settings: Settings) -> int:
                          "left_out": rows.left_out, "notes": notes})
     elif answers and "answer" in answers[0]:
         print(answers[0]["answer"] + ("" if answers[0]["ended"] else " …"))
+        _print_why(rows, found)
     else:
         _print(rows, answers)
         _print_nearest(rows, found)
@@ -94,6 +95,7 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
             output.say(f"Note: {note}")
         if found.answers and "answer" in found.answers[0]:
             print(found.answers[0]["answer"] + ("" if found.answers[0]["ended"] else " …"))
+            _print_why(rows, found)
         else:
             _print(rows, found.answers)
             _print_nearest(rows, found)
@@ -191,15 +193,16 @@ def _answer(rows: NewRows, at: int, answer: dict[str, Any], said: Said) -> dict[
 
 
 def _why(found: Attribution) -> dict[str, Any]:
-    """What an answer rests on: shares in logits, of each token or of each cell of the picture, line by line."""
-    if found.pieces:
+    """What an answer rests on: shares in logits (of the first token of a language model's answer: in nats), of each
+    token or of each cell of the picture, line by line."""
+    if found.pieces or found.says:
         parts: dict[str, Any] = {"tokens": [{"token": piece, "share": share} for piece, share in
                                             zip(found.pieces, found.shares, strict=True)]}
     else:
         parts = {"cells": [list(found.shares[at:at + found.columns])
                            for at in range(0, len(found.shares), max(1, found.columns))]}
     return {"label": found.label, **parts, "sum": sum(found.shares), "difference": found.difference,
-            "error": found.error}
+            "error": found.error, "unit": found.unit, **({"earlier_tokens": found.earlier} if found.says else {})}
 
 
 def _print(rows: NewRows, answers: list[dict[str, Any]]) -> None:
@@ -232,11 +235,13 @@ def _print_why(rows: NewRows, said: Said) -> None:
     for at, found in enumerate(said.rests_on):
         names = found.pieces or [f"cell {1 + number // found.columns}, {1 + number % found.columns}"
                                  for number in range(len(found.shares))]
-        print(f"row {rows.row[at]}: the score of {found.label} rests on (logits; the shares sum to "
+        what = f"the log-probability of the first token, {found.label!r}," if found.says else \
+            f"the score of {found.label}"
+        print(f"row {rows.row[at]}: {what} rests on ({found.unit}; the shares sum to "
               f"{sum(found.shares):+.2f}, the score changed by {found.difference:+.2f}, an error of {found.error:.3f})")
         ranked = sorted(zip(found.shares, names, strict=True), key=lambda one: -abs(one[0]))
         for share, name in ranked[:SHOWN]:
-            print(f"  {share:+.3f}  {name}")
+            print(f"  {share:+.3f}  {repr(name) if found.says else name}")
         if len(ranked) > SHOWN:
             print(f"  … and {len(ranked) - SHOWN:,} more (--json lists all)")
 

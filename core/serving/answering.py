@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 
 from core.analysis import rows_map
 from core.data import new_rows
+from core.domain.attribution import Attribution
 from core.domain.dataset import Content
 from core.domain.nearest import Nearest
 from core.domain.side import Side
@@ -24,7 +25,7 @@ from core.models.language import LanguageNetwork
 from core.serving import proof, speech
 from core.serving.question import Answer, Question, State, in_parts
 from core.settings import Settings
-from core.training import artifact, attribution, cut, known_rows
+from core.training import artifact, attribution, cut, first_token, known_rows
 from core.training.artifact import LoadedModel
 from core.training.known_rows import KnownRows
 
@@ -73,9 +74,22 @@ def answer(loaded: Loaded, question: Question, at: int) -> Iterator[Answer]:
     """What the side at that place of the question says so far, again and again; the last is done."""
     so_far = Answer(state=State.WORKING, files=loaded.files, precision=loaded.model.precision)
     if loaded.speaks:
-        yield from speech.speak(loaded.model, question.text(at), question.drawing, so_far=so_far)
+        yield from _spoken(loaded, question, question.text(at), so_far)
     else:
         yield from _classified(loaded, question, at, so_far)
+
+
+def _spoken(loaded: Loaded, question: Question, prompt: str, so_far: Answer) -> Iterator[Answer]:
+    """The answer as it comes; then, where that is asked for, what its first token rests on."""
+    said, heard = so_far, list[int]()
+    for said in speech.speak(loaded.model, prompt, question.drawing, so_far=so_far, heard=heard):
+        if not said.state.final:
+            yield said
+    if question.rests_on:
+        given = speech.read(loaded.model, prompt).last(said.read)
+        yield from _rests_on(first_token.pieces(loaded.model, given, heard[0], check=question.randomised), said)
+    else:
+        yield said
 
 
 def _classified(loaded: Loaded, question: Question, at: int, so_far: Answer) -> Iterator[Answer]:
@@ -103,15 +117,14 @@ def _classified(loaded: Loaded, question: Question, at: int, so_far: Answer) -> 
     if seen is not None and question.placed:
         answered = _placed(loaded, seen, answered)
     if question.rests_on:
-        yield from _rests_on(loaded, content[0], answered, check=question.randomised)
+        yield from _rests_on(attribution.pieces(model, content[0], check=question.randomised), answered)
     else:
         yield answered
 
 
-def _rests_on(loaded: Loaded, content: str, said: Answer, *, check: bool) -> Iterator[Answer]:
+def _rests_on(pieces: Generator[float, None, Attribution], said: Answer) -> Iterator[Answer]:
     """The answer, seen while it is worked out what it rests on, then with that, or with a note why it cannot be said.
     A picture is there as long as its rows are, so all of it happens in here."""
-    pieces = attribution.pieces(loaded.model, content, check=check)
     try:
         while True:
             yield replace(said, state=State.WORKING, progress=next(pieces))

@@ -82,7 +82,7 @@ class Question:
     workspace: str = ""
     """Of their dataset, where a run's folder does not tell."""
     rests_on: bool = False
-    """Whether each says what its answer rests on (classifiers only)."""
+    """Whether each says what its answer (of a language model its first token) rests on."""
     randomised: bool = False
     """Then also under randomised weights."""
     placed: bool = False

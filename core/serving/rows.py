@@ -18,7 +18,7 @@ from core.serving import speech
 from core.serving.answering import Loaded
 from core.serving.question import Answer, Drawing, WeightFile
 from core.settings import Settings
-from core.training import attribution, cut, known_rows
+from core.training import attribution, cut, first_token, known_rows
 
 MOST_WHY = 20
 """Rows of which it is worked out together what their answers rest on."""
@@ -49,7 +49,7 @@ def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool 
        drawing: Drawing | None = None, nearest: int = 0, why: bool = False, workspace: str = "",
        report: Callable[[str], None] = lambda text: None) -> Said:
     """Load a side and let it answer. goes_on: language models go on with each row instead of judging it. nearest: so
-    many training rows are named for each row; why: what the answer to each rests on (both of classifiers only).
+    many training rows are named for each row (of classifiers only); why: what the answer to each rests on.
     workspace: of their dataset, where the folder does not tell. report: hears how far it is. Raises RecipeError for
     what is not offered, and for why of more than 20 rows.
     """
@@ -58,8 +58,13 @@ def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool 
                           why=f"Each takes seconds, so at most {MOST_WHY} rows are explained together.",
                           remedy="Give a text, a picture, or a file with fewer rows.")
     loaded, notes = Loaded(side, settings, workspace=workspace), list[str]()
+    heard: list[tuple[int, int]] = []
     if loaded.speaks and goes_on:
-        last = [list(speech.speak(loaded.model, text, drawing or Drawing(), so_far=Answer()))[-1] for text in content]
+        last = []
+        for text in content:
+            said = list[int]()
+            last.append(list(speech.speak(loaded.model, text, drawing or Drawing(), so_far=Answer(), heard=said))[-1])
+            heard.append((said[0], last[-1].read))
         answers = [{"answer": each.text, "ended": each.ended, "tokens": each.tokens} for each in last]
         digest = "".join(each.digest for each in last).encode()
         notes += [note for each in last for note in each.notes]
@@ -71,7 +76,7 @@ def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool 
     else:
         answers, digest = [], b""
     near, placed = _nearest(loaded, content, nearest)
-    rests_on, unexplained = _why(loaded, content, report) if why else ((), [])
+    rests_on, unexplained = _why(loaded, content, heard, report) if why else ((), [])
     notes += unexplained
     return Said(answers=answers, digest=hashlib.sha256(digest).hexdigest(), precision=loaded.model.precision,
                 files=loaded.files, notes=tuple(notes), nearest=near, placed=placed,
@@ -91,16 +96,21 @@ def _nearest(loaded: Loaded, content: Sequence[str],
     return tuple(loaded.known_rows.nearest(known_rows.directions(seen), most=most)), tuple(placed)
 
 
-def _why(loaded: Loaded, content: Sequence[str],
+def _why(loaded: Loaded, content: Sequence[str], heard: Sequence[tuple[int, int]],
          report: Callable[[str], None]) -> tuple[tuple[Attribution, ...], list[str]]:
-    """(one a row, why there are none)."""
-    if loaded.speaks:
-        raise RecipeError("What the answer of a language model rests on is not worked out.",
-                          why="It answers with many tokens, each of which rests on something else.",
-                          remedy="Leave out --why.")
+    """(one a row, why there are none). heard: of language models, the first token of each answer and how many tokens
+    of the prompt were read."""
+    if loaded.speaks and not heard:
+        raise RecipeError("These rows have no answer of which it can be said what it rests on.",
+                          why="A language model judges the rows of a file, and answers a prompt only.",
+                          remedy="Give a prompt, or leave out --why.")
     found = []
     for number, row in enumerate(content):
-        pieces = attribution.pieces(loaded.model, row)
+        if loaded.speaks:
+            token, read = heard[number]
+            pieces = first_token.pieces(loaded.model, speech.read(loaded.model, row).last(read), token)
+        else:
+            pieces = attribution.pieces(loaded.model, row)
         try:
             while True:
                 report(f"what the answer rests on: {next(pieces):.0%}, row {number + 1} of {len(content)}")

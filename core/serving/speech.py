@@ -19,6 +19,7 @@ from core.models import facts as model_facts
 from core.models import tokens
 from core.serving.question import Answer, Drawing, State
 from core.tasks import teaching
+from core.tasks.teaching import Prompt
 from core.training import generate
 from core.training.artifact import LoadedModel
 
@@ -29,16 +30,16 @@ FEW = 16
 
 
 def speak(model: LoadedModel, prompt: str, drawing: Drawing, *, so_far: Answer, shape: Shape | None = None,
-          chunk: int = CHUNK) -> Iterator[Answer]:
+          chunk: int = CHUNK, heard: list[int] | None = None) -> Iterator[Answer]:
     """What the model says to a prompt, or after a passage's beginning, one token more each time; the last is done.
 
     shape: of the prompt, where it is another than the model learned from. A prompt that does not fit with the answer
-    into what the model reads is cut at its beginning, which is noted.
+    into what the model reads is cut at its beginning, which is noted. heard: gets the tokens as they are said, that
+    which ends the answer included.
     """
     format = teaching.format_of(model.task.processor)
-    learned: Shape = getattr(model.task, "shape", Shape.TEXT)
-    ids = teaching.prompt_ids(format, prompt, shape or learned) or [tokens.pad_id(format.tokenizer)]
-    given, notes = _fitting(ids, drawing.most, _limit(model))
+    whole = read(model, prompt, shape)
+    given, notes = _fitting(list(whole.ids), drawing.most, _limit(model))
     answer = replace(so_far, notes=(*so_far.notes, *notes), precision=model.precision, read=len(given))
     yield answer
     passes, ends = _Passes(model.network, model.precision), generate.ends_of(format, model.network.causal)
@@ -49,6 +50,8 @@ def speak(model: LoadedModel, prompt: str, drawing: Drawing, *, so_far: Answer, 
     while True:
         digest.update(logits.cpu().numpy().tobytes())
         token = chosen.next(logits)
+        if heard is not None:
+            heard.append(token)
         ended = token in ends
         said += [] if ended else [token]
         done = ended or len(said) >= drawing.most
@@ -62,6 +65,14 @@ def speak(model: LoadedModel, prompt: str, drawing: Drawing, *, so_far: Answer, 
         began = time.perf_counter()
         logits = passes.read([token])
         spent += time.perf_counter() - began
+
+
+def read(model: LoadedModel, prompt: str, shape: Shape | None = None) -> Prompt:
+    """What a prompt is to the model; a padding token where it is nothing at all."""
+    format = teaching.format_of(model.task.processor)
+    learned: Shape = getattr(model.task, "shape", Shape.TEXT)
+    found = teaching.prompt(format, prompt, shape or learned)
+    return found if found.ids else Prompt(ids=(tokens.pad_id(format.tokenizer),), parts=("",), own=(False,))
 
 
 @contextmanager

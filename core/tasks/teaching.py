@@ -18,7 +18,8 @@ from core.domain.dataset import Shape
 from core.tasks.format_probes import format_of
 from core.tasks.formats import Answer, Format
 
-__all__ = ["AUTO", "EVERYTHING", "Format", "Taught", "format_of", "prompt_ids", "teach"]
+__all__ = ["AUTO", "EVERYTHING", "Format", "Taught", "Prompt", "asked", "format_of", "prompt",
+           "prompt_ids", "teach"]
 
 AUTO, EVERYTHING = "auto", "everything"
 """`Recipe.taught`: answers of conversations and everything of passages; or everything of both."""
@@ -80,18 +81,64 @@ def teach(format: Format, text: str, shape: Shape, limit: int, *, ends: bool = T
     return _taught(format, tokens, mask, limit)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prompt:
+    """What a model is given to go on from, one entry a token."""
+
+    ids: tuple[int, ...]
+    parts: tuple[str, ...]
+    """The text of each; empty for one that only goes on with a character of the token before it."""
+    own: tuple[bool, ...]
+    """Whether it stands for text that was given, and is neither special nor the template's."""
+
+    def last(self, count: int) -> Prompt:
+        """Its end."""
+        return Prompt(ids=self.ids[-count:], parts=self.parts[-count:], own=self.own[-count:])
+
+
 def prompt_ids(format: Format, text: str, shape: Shape) -> list[int]:
+    """The tokens of `prompt`."""
+    return list(prompt(format, text, shape).ids)
+
+
+def prompt(format: Format, text: str, shape: Shape) -> Prompt:
     """What the model is given to go on from: a passage's beginning, or a conversation that ends with a question (a text
     that is no conversation is taken for one)."""
     if shape is not Shape.CHAT:
-        return list(_tokens(format, text, special=True).ids)
+        return _prompt(format, _tokens(format, text, special=True), [(0, len(text))])
+    turns = asked(text)
+    written = format.prompt(turns)
+    return _prompt(format, _tokens(format, written, special=format.plain), _given(written, turns))
+
+
+def asked(text: str) -> list[conversations.Turn]:
+    """The turns of a conversation up to its last question; of a text that is none, this one question."""
     try:
         turns = list(conversations.load(text))
     except (ValueError, RecursionError):
         turns = [conversations.Turn(conversations.USER, text)]
     while turns and turns[-1].role == conversations.ASSISTANT:
         turns.pop()
-    return list(_tokens(format, format.prompt(turns), special=format.plain).ids)
+    return turns
+
+
+def _prompt(format: Format, tokens: _Tokens, given: list[tuple[int, int]]) -> Prompt:
+    own = [end > start and id not in format.special and any(start < stop and end > first for first, stop in given)
+           for id, start, end in zip(tokens.ids, tokens.starts, tokens.ends, strict=True)]
+    return Prompt(ids=tuple(tokens.ids), parts=tuple(tokens.parts), own=tuple(own))
+
+
+def _given(written: str, turns: list[conversations.Turn]) -> list[tuple[int, int]]:
+    """Where the turns' own words stand in what the template made of them, in characters; all of it where none is
+    found."""
+    found, position = [], 0
+    for turn in turns:
+        words = turn.content.strip()
+        place = written.find(words, position)
+        if words and place >= 0:
+            position = place + len(words)
+            found.append((place, position))
+    return found or [(0, len(written))]
 
 
 def _conversation(format: Format, text: str, limit: int, *, everything: bool) -> Taught:

@@ -1,4 +1,5 @@
-"""Integrated gradients of a classifier's answer, and the same under randomised weights, in pieces that can be ended.
+"""Integrated gradients of a model's answer, and the same under randomised weights, in pieces that can be ended: here of
+classifiers, on what `core.training.first_token` shares for language models.
 
 The way from the empty input to the given one is walked in stretches, each integrated by captum by itself: the integral
 over the way is the sum of those over its stretches. Between two, others may have their turn, and who asked may stop.
@@ -21,6 +22,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -45,6 +47,10 @@ MOST_STRETCHES = 64
 """That are integrated in all, halved ones included."""
 CELLS = 14
 """Of a picture, a side."""
+LARGE = 1_000_000
+"""Weights of a tensor whose drawing others need not wait for."""
+COPIED = 0.5
+"""Of the free memory, what a copy may take."""
 FEWEST = 4
 """Parts of an input that a rank correlation says something about."""
 
@@ -73,23 +79,47 @@ def pieces(model: LoadedModel, content: str, *, check: bool = False) -> Generato
         logits = network(**batch)["logits"][0].float()
     target = int(logits.argmax())
     picture = model.task.card.content is Content.PICTURE
-    drawn = check and all(parameter.is_floating_point() for parameter in network.parameters())
+    found = yield from walked(network, lambda of: _way(model, of, batch, target), check=check)
+    shares, said = found.shares, found.said
+    if picture:
+        said |= {"columns": shares.shape[1], "picture": _png(batch["pixel_values"])}
+    else:
+        said |= {"pieces": _pieces(model, batch)}
+        shares = shares[_own(model, batch)]
+    label = str(model.task.samples({"logits": logits.cpu().numpy()[None]})[0]["label"])
+    return Attribution(label=label, shares=tuple(map(float, shares.ravel())), **said)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Walked:
+    """What came of a way."""
+
+    shares: NDArray[np.float32]
+    """As `Way.parts` gives them."""
+    said: dict[str, Any]
+    """`difference`, `error`, and what is known of randomised weights: fields of `Attribution`."""
+
+
+def walked(network: Any, way_of: Callable[[Any], Way], *, check: bool) -> Generator[float, None, Walked]:
+    """The shares of what this network makes of a way, piece by piece; see `pieces`. way_of: the way through a network,
+    which for the check is a copy of this one with randomised weights. Raises DataError where there is none."""
+    why_not = _undrawable(network) if check else ""
+    drawn = check and not why_not
     walks = 2 if drawn else 1
     said: dict[str, Any] = {}
     try:
-        way = _way(model, network, batch, target)
+        way = way_of(network)
         shares = yield from _shares(way, done=lambda part: part / walks)
         with torch.no_grad():
             difference = float(way.score(way.whole)[0]) - float(way.score(way.empty)[0])
-        total = float(shares.sum())
         if check:
             said = {"checked": True}
         if drawn:
-            other = yield from _shares(_way(model, randomised(network), batch, target),
-                                       done=lambda part: (1 + part) / walks)
-            said["random_rank"] = rank(shares, other)
+            other = yield from _drawn_anew(network, done=1 / walks)
+            others = yield from _shares(way_of(other), done=lambda part: (1 + part) / walks)
+            said["random_rank"] = rank(shares, others)
         elif check:
-            said["unchecked"] = "Weights held in 4 bits cannot be drawn anew."
+            said["unchecked"] = why_not
     except ThawError:
         raise
     except (RuntimeError, AssertionError, AttributeError, NotImplementedError, TypeError, ValueError) as problem:
@@ -97,14 +127,21 @@ def pieces(model: LoadedModel, content: str, *, check: bool = False) -> Generato
             raise
         raise DataError("What this answer rests on cannot be said for this model.", why=str(problem)[:160],
                         remedy="Ask a model of another architecture.") from problem
-    if picture:
-        said |= {"columns": shares.shape[1], "picture": _png(batch["pixel_values"])}
-    else:
-        said |= {"pieces": _pieces(model, batch)}
-        shares = shares[_own(model, batch)]
-    label = str(model.task.samples({"logits": logits.cpu().numpy()[None]})[0]["label"])
-    return Attribution(label=label, shares=tuple(map(float, shares.ravel())), difference=difference,
-                       error=abs(total - difference), **said)
+    return Walked(shares=shares, said={**said, "difference": difference,
+                                       "error": abs(float(shares.sum()) - difference)})
+
+
+def _undrawable(network: torch.nn.Module) -> str:
+    """Why its weights cannot be drawn anew; empty where they can."""
+    if not all(parameter.is_floating_point() for parameter in network.parameters()):
+        return "Weights held in 4 bits cannot be drawn anew."
+    held = sum(parameter.numel() * parameter.element_size() for parameter in network.parameters())
+    device = next(network.parameters()).device
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if held > COPIED * free:
+        return (f"Randomised weights need a copy of the model ({held / 1e9:.1f} GB), for which there is too little "
+                "free memory.")
+    return ""
 
 
 def rank(shares: NDArray[np.float32], other: NDArray[np.float32]) -> float | None:
@@ -120,10 +157,22 @@ def rank(shares: NDArray[np.float32], other: NDArray[np.float32]) -> float | Non
 def randomised(network: torch.nn.Module, seed: int = 0) -> Any:
     """A copy whose every weight is drawn anew, normal with the mean and spread of its tensor. None may be held in 4
     bits. A copy, since others use the network meanwhile."""
+    steps = _drawn_anew(network, done=0.0, seed=seed)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def _drawn_anew(network: torch.nn.Module, *, done: float, seed: int = 0) -> Generator[float, None, Any]:
+    """The same, tensor by tensor: those of a language model take seconds together."""
     other = copy.deepcopy(network)
     draws = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in other.parameters():
+    for parameter in other.parameters():
+        if parameter.numel() >= LARGE:
+            yield done
+        with torch.no_grad():
             spread, mean = parameter.float().std(correction=0).item(), parameter.float().mean().item()
             parameter.copy_(torch.randn(parameter.shape, generator=draws) * spread + mean)
     return other
@@ -133,7 +182,7 @@ def randomised(network: torch.nn.Module, seed: int = 0) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Way:
+class Way:
     """From the empty input to the given one."""
 
     empty: torch.Tensor
@@ -143,16 +192,18 @@ class _Way:
     """`(n, …)` such inputs -> `(n,)` scores of the answered class."""
     parts: Callable[[torch.Tensor], NDArray[np.float32]]
     """A number for each pixel, or each number of an embedding -> a share for each part."""
+    points: int = POINTS
+    most: int = MOST_STRETCHES
 
     def at(self, share: float) -> torch.Tensor:
         """A point on it: 0 is the empty input, 1 the given one."""
         return torch.lerp(self.empty, self.whole, share)
 
 
-def _way(model: LoadedModel, network: Any, batch: dict[str, torch.Tensor], target: int) -> _Way:
+def _way(model: LoadedModel, network: Any, batch: dict[str, torch.Tensor], target: int) -> Way:
     if "pixel_values" in batch:
         pixels = batch["pixel_values"]
-        return _Way(empty=torch.zeros_like(pixels), whole=pixels, parts=_cells,
+        return Way(empty=torch.zeros_like(pixels), whole=pixels, parts=_cells,
                     score=lambda given: network(pixel_values=given)["logits"][:, target])
     ids, table = batch["input_ids"], network.body.get_input_embeddings()
     padding = torch.full_like(ids, tokens.pad_id(model.task.processor))  # type: ignore[attr-defined]
@@ -168,23 +219,26 @@ def _way(model: LoadedModel, network: Any, batch: dict[str, torch.Tensor], targe
             handle.remove()
 
     with torch.no_grad():
-        return _Way(empty=table(empty), whole=table(ids), score=score,
+        return Way(empty=table(empty), whole=table(ids), score=score,
                     parts=lambda each: each.sum(-1).cpu().numpy())
 
 
-def _shares(way: _Way, *, done: Callable[[float], float]) -> Generator[float, None, NDArray[np.float32]]:
+def _shares(way: Way, *, done: Callable[[float], float]) -> Generator[float, None, NDArray[np.float32]]:
     """A share for each token that is read, `(n_tokens,)`, or for each cell of a picture, `(n_rows, n_columns)`."""
-    with torch.no_grad():
-        scores = [float(way.score(way.at(edge))[0]) for edge in EDGES]
+    scores = []
+    for edge in EDGES:
+        yield done(0.0)
+        with torch.no_grad():
+            scores.append(float(way.score(way.at(edge))[0]))
     enough = ENOUGH * max(abs(scores[-1] - scores[0]), LEAST_DIFFERENCE)
     todo = list(zip(pairwise(EDGES), pairwise(scores), strict=True))
     walked: list[_Stretch] = []
     used = 0
     while todo:
-        yield done(used / MOST_STRETCHES)
+        yield done(used / way.most)
         walked.append(_Stretch.of(way, *todo.pop()))
         used += 1
-        if not todo and used + 2 <= MOST_STRETCHES and sum(stretch.miss for stretch in walked) > enough:
+        if not todo and used + 2 <= way.most and sum(stretch.miss for stretch in walked) > enough:
             worst = max(walked, key=lambda stretch: stretch.miss)
             walked.remove(worst)
             todo = worst.halves(way)
@@ -201,15 +255,15 @@ class _Stretch:
     """How far the shares' sum misses the change of the score."""
 
     @staticmethod
-    def of(way: _Way, ends: tuple[float, float], scores: tuple[float, float]) -> _Stretch:
+    def of(way: Way, ends: tuple[float, float], scores: tuple[float, float]) -> _Stretch:
         from captum.attr import IntegratedGradients
 
-        found = IntegratedGradients(way.score).attribute(way.at(ends[1]), baselines=way.at(ends[0]), n_steps=POINTS)
+        found = IntegratedGradients(way.score).attribute(way.at(ends[1]), baselines=way.at(ends[0]), n_steps=way.points)
         shares = found[0].detach().float()
         return _Stretch(ends=ends, scores=scores, shares=shares,
                         miss=abs(float(shares.sum()) - (scores[1] - scores[0])))
 
-    def halves(self, way: _Way) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    def halves(self, way: Way) -> list[tuple[tuple[float, float], tuple[float, float]]]:
         """Ends and scores of both."""
         middle = sum(self.ends) / 2
         with torch.no_grad():

@@ -20,8 +20,8 @@ from core.domain.attribution import Attribution
 from core.domain.side import Side, Which
 from core.serving.question import WeightFile
 from pages._ui.try_it import rests
-from tests.conftest import WORKSPACE
-from tests.ui.conftest import cloud, shown
+from tests.conftest import WORKSPACE, write_language_dataset
+from tests.ui.conftest import cloud, put_language_runs, shown
 
 FILES = (WeightFile(name="minilm: model.safetensors", sha256="5" * 64, size_bytes=90_000_000),)
 DONE = TriedAnswer(state=State.DONE, label="sport", digest="d1", precision="fp32", files=FILES,
@@ -114,6 +114,39 @@ def test_what_an_answer_rests_on_is_coloured_and_said_and_checked_with_one_click
     assert answering.asked[1][2]["randomised"] and "**+0.12**" in shown(at)
     assert "So large an error" in shown(at) and "So large an error" not in text
     assert "try_check" not in [button.key for button in at.button]
+
+
+def test_the_first_token_of_a_language_models_answer_is_named_with_what_it_rests_on():
+    found = Attribution(label=" Paris", says=True, pieces=("The", " cap", "ital*", "\n", " of", " Über"),
+                        shares=(0.0, 2.0, -1.5, 0.1, 0.4, 0.0), difference=0.9, error=0.1, earlier=1200)
+    assert rests._coloured(found) == (r"The :green-background[cap]:red-background[ital\*] ↵ :green[of] Über")
+    assert rests._in_words(found).startswith("Most for “Paris”: cap (+2.00), of (+0.40), ↵ (+0.10).")
+    how = rests._how(found)
+    assert "first token of the answer, “Paris”" in how and "log-probability" in how and "1,200 tokens before" in how
+    assert "sum to +1.00 nats" in rests._complete(found)
+
+
+def test_a_language_model_is_asked_what_its_first_token_rests_on(app, settings, answering):
+    ids = put_language_runs(settings, write_language_dataset(settings, n_rows=20, chat=True))
+    folder = settings.workspace(WORKSPACE) / "runs" / ids["lora"] / "artifact"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "labels.json").write_text(json.dumps({"classes": [], "shape": "chat", "precision": "bf16"}))
+    rests_on = Attribution(label=" Paris", says=True, pieces=("Capital", "?"), shares=(0.5, -0.1), difference=0.4)
+    said = TriedAnswer(state=State.DONE, text="Paris.", tokens=2, ended=True, digest="d1", rests_on=rests_on)
+    answering.answers = [Answers(answers=(replace(said, state=State.WORKING, rests_on=None, progress=0.25),) * 2),
+                         Answers(answers=(said,) * 2)]
+    at = app("try_it", run=ids["lora"])
+    assert not at.exception and not at.error
+    at.text_area(key="try_text").set_value("Capital?").run()
+    at.toggle(key="try_rests").set_value(True).run()
+    at.button(key="try_go").click().run()
+    assert not at.exception and answering.asked[0][2]["rests_on"]
+    at.run()
+    text = shown(at)
+    assert [each.value for each in at.text] == ["Paris."] * 2 and ":green-background[Capital]" in text
+    assert "first token of the answer, “Paris”" in text and "sum to +0.40 nats" in text
+    at.button(key="try_check").click().run()
+    assert answering.asked[1][2]["randomised"] and answering.asked[1][2]["rests_on"]
 
 
 def test_a_row_that_is_typed_again_is_drawn_on_its_own_point_on_both_sides(app, made, moved, settings, answering):

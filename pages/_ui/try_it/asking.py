@@ -49,7 +49,7 @@ def ask(ws: str, chosen: Chosen, *, texts: Sequence[str] = (), picture: Path | N
     stop()
     question: dict[str, Any] = {"texts": list(texts), "picture": picture, "drawing": drawing,
                                 "nearest": NEAREST if st.session_state.get("try_near") and not chosen.speaks else 0,
-                                "rests_on": bool(st.session_state.get("try_rests")) and not chosen.speaks,
+                                "rests_on": bool(st.session_state.get("try_rests")),
                                 "placed": bool(st.session_state.get("try_place")) and not chosen.speaks}
     begin(ws, [side.side for side in chosen.sides], [side.name for side in chosen.sides], question, before)
 
@@ -138,6 +138,10 @@ def _prompt(ws: str, chosen: Chosen) -> None:
     label, hint = ("Question", "Ask something") if chat else ("Prompt", "The beginning of a text, to be gone on with")
     text = st.text_area(label, key="try_text", height=100, placeholder=hint)
     drawing = _drawing()
+    st.toggle("What the answer rests on", key="try_rests", persist_state="session",
+              help="Each model also says how much each token of your prompt adds to the log-probability of the first "
+                   "token of its answer. It takes some seconds, for a long prompt or a large model minutes; the answer "
+                   "is there before, and Stop ends it.")
     with st.container(horizontal=True):
         go = st.button("Try", type="primary", icon=":material/play_arrow:", key="try_go", disabled=not chosen.sides)
         so_far = _conversation(chosen) if chat else None

@@ -32,8 +32,7 @@ def draw(found: Attribution) -> None:
             st.image(heat(found), width=PIXELS)
             st.caption(f":green[Green] cells speak for {shell.escape(found.label)}, :red[red] ones against it. "
                        + _where(found))
-        st.caption(f"Integrated gradients of the score of {shell.escape(found.label)}, from an empty input. "
-                   + _complete(found))
+        st.caption(_how(found) + " " + _complete(found))
         if found.checked:
             st.caption(_checked(found))
 
@@ -44,13 +43,30 @@ def _coloured(found: Attribution) -> str:
     for piece, share in zip(found.pieces, found.shares, strict=True):
         text, part = shell.escape(_plain(piece)), abs(share) / top
         colour = FOR if share > 0 else AGAINST
-        said.append(text if part < WEAK else f":{colour}[{text}]" if part < STRONG else f":{colour}-background[{text}]")
-    return " ".join(said)
+        marked = text if part < WEAK else f":{colour}[{text}]" if part < STRONG else f":{colour}-background[{text}]"
+        said.append(" " + marked if found.says and piece[:1].isspace() else marked)
+    return ("" if found.says else " ").join(said)  # what a language model reads has its own spaces
 
 
 def _plain(piece: str) -> str:
     """A token without the marks that tokenizers put at word borders."""
-    return piece.replace("##", "").replace("Ġ", "").replace("▁", "").replace("Ċ", "↵") or "·"
+    found = piece.replace("##", "").replace("Ġ", "").replace("▁", "").replace("Ċ", "↵").replace("\n", "↵").strip()
+    return found or "·"
+
+
+def _how(found: Attribution) -> str:
+    if not found.says:
+        return f"Integrated gradients of the score of {shell.escape(found.label)}, from an empty input."
+    earlier = (f" The {found.earlier:,} tokens before these were read as they are, and have no share."
+               if found.earlier else "")
+    return (f"What the first token of the answer, {_named(found)}, rests on: integrated gradients of its "
+            "log-probability, from the same prompt with padding in the place of your words. What the chat template "
+            f"writes stays as it is. The tokens behind the first rest on other things.{earlier}")
+
+
+def _named(found: Attribution) -> str:
+    """What is explained."""
+    return f"“{shell.escape(_plain(found.label))}”" if found.says else shell.escape(found.label)
 
 
 def _in_words(found: Attribution) -> str:
@@ -58,7 +74,7 @@ def _in_words(found: Attribution) -> str:
     ranked = sorted(zip(found.shares, found.pieces, strict=True), reverse=True)
     named = {"for": [one for one in ranked[:NAMED] if one[0] > 0],
              "against": [one for one in reversed(ranked[-NAMED:]) if one[0] < 0]}
-    said = [f"Most {way} {shell.escape(found.label)}: "
+    said = [f"Most {way} {_named(found)}: "
             + ", ".join(f"{shell.escape(_plain(piece))} ({share:+.2f})" for share, piece in some)
             for way, some in named.items() if some]
     return ". ".join(said) + "." if said else "No token adds anything."
@@ -92,7 +108,7 @@ def heat(found: Attribution) -> Any:
 def _complete(found: Attribution) -> str:
     share = "" if found.incomplete is None else f" ({100 * found.incomplete:.1f} %)"
     much = found.incomplete is not None and found.incomplete > MUCH
-    return (f"The shares sum to {sum(found.shares):+.2f} logits; the score changed by {found.difference:+.2f}: "
+    return (f"The shares sum to {sum(found.shares):+.2f} {found.unit}; the score changed by {found.difference:+.2f}: "
             f"an error of {found.error:.3f}{share}."
             + (" So large an error means that the colours tell little of the score." if much else ""))
 

@@ -112,7 +112,7 @@ def test_where_the_score_bends_it_is_walked_more_slowly() -> None:
     even = IntegratedGradients(score).attribute(whole, n_steps=32).sum().item()
     difference = score(whole).item() - score(torch.zeros_like(whole)).item()
     assert abs(even - difference) > 0.5 * abs(difference)
-    way = attribution._Way(empty=torch.zeros_like(whole), whole=whole, score=score, parts=lambda each: each.numpy())
+    way = attribution.Way(empty=torch.zeros_like(whole), whole=whole, score=score, parts=lambda each: each.numpy())
     found = through(attribution._shares(way, done=lambda part: part))
     assert found.sum() == pytest.approx(difference, rel=attribution.ENOUGH)
 
