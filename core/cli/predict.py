@@ -57,6 +57,7 @@ def predict(args: Namespace, settings: Settings) -> int:
                          "left_out": rows.left_out, "notes": notes})
     elif answers and "answer" in answers[0]:
         print(answers[0]["answer"] + ("" if answers[0]["ended"] else " …"))
+        _print_nearest(rows, found)
         _print_why(rows, found)
     else:
         _print(rows, answers)
@@ -95,6 +96,7 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
             output.say(f"Note: {note}")
         if found.answers and "answer" in found.answers[0]:
             print(found.answers[0]["answer"] + ("" if found.answers[0]["ended"] else " …"))
+            _print_nearest(rows, found)
             _print_why(rows, found)
         else:
             _print(rows, found.answers)

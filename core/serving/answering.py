@@ -85,11 +85,26 @@ def _spoken(loaded: Loaded, question: Question, prompt: str, so_far: Answer) -> 
     for said in speech.speak(loaded.model, prompt, question.drawing, so_far=so_far, heard=heard):
         if not said.state.final:
             yield said
+    if question.nearest or question.placed:
+        yield replace(said, state=State.WORKING)
+        said = _compared(loaded, question, prompt, said)
     if question.rests_on:
         given = speech.read(loaded.model, prompt).last(said.read)
         yield from _rests_on(first_token.pieces(loaded.model, given, heard[0], check=question.randomised), said)
     else:
         yield said
+
+
+def _compared(loaded: Loaded, question: Question, prompt: str, said: Answer) -> Answer:
+    """With the nearest training rows and the place on the map; the answer stays where these cannot be had."""
+    seen, what = speech.as_row(loaded.model, prompt, said.text)
+    said = replace(said, compared=what)
+    if question.nearest:
+        try:
+            said = replace(said, nearest=_nearest(loaded, seen, question.nearest, question.workspace))
+        except ThawError as error:
+            said = replace(said, notes=(*said.notes, f"{error.what} {error.why} {error.remedy}"))
+    return _placed(loaded, seen, said) if question.placed else said
 
 
 def _classified(loaded: Loaded, question: Question, at: int, so_far: Answer) -> Iterator[Answer]:

@@ -78,7 +78,7 @@ class Question:
     """Path of the picture."""
     drawing: Drawing = Drawing()
     nearest: int = 0
-    """So many of the training rows nearest to it are named (classifiers only)."""
+    """So many of the training rows nearest to it are named."""
     workspace: str = ""
     """Of their dataset, where a run's folder does not tell."""
     rests_on: bool = False
@@ -86,7 +86,7 @@ class Question:
     randomised: bool = False
     """Then also under randomised weights."""
     placed: bool = False
-    """Whether each says where the input lies on the map of its run's rows (classifiers only)."""
+    """Whether each says where the input lies on the map of its run's rows."""
 
     def text(self, at: int) -> str:
         """What the side at that place is given."""
@@ -184,6 +184,8 @@ class Answer:
     """What it rests on, where that was asked for."""
     progress: float | None = None
     """Share of that which is worked out, 0 to 1, meanwhile."""
+    compared: str = ""
+    """Of language models, what was compared with the training rows and placed on the map."""
     placed: Placed | None = None
     """Where the input lies on the map of the run's rows, where that was asked for."""
     unplaced: dict[str, str] | None = None

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from core.analysis import rows_map
 from core.domain.attribution import Attribution
 from core.domain.nearest import Nearest
@@ -49,7 +51,7 @@ def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool 
        drawing: Drawing | None = None, nearest: int = 0, why: bool = False, workspace: str = "",
        report: Callable[[str], None] = lambda text: None) -> Said:
     """Load a side and let it answer. goes_on: language models go on with each row instead of judging it. nearest: so
-    many training rows are named for each row (of classifiers only); why: what the answer to each rests on.
+    many training rows are named for each row; why: what the answer to each rests on.
     workspace: of their dataset, where the folder does not tell. report: hears how far it is. Raises RecipeError for
     what is not offered, and for why of more than 20 rows.
     """
@@ -75,7 +77,8 @@ def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool 
         digest = b"".join(value.tobytes() for _, value in sorted(outputs.items()))
     else:
         answers, digest = [], b""
-    near, placed = _nearest(loaded, content, nearest)
+    said_after = [str(each["answer"]) for each in answers] if loaded.speaks and goes_on else []
+    near, placed = _nearest(loaded, content, nearest, said_after)
     rests_on, unexplained = _why(loaded, content, heard, report) if why else ((), [])
     notes += unexplained
     return Said(answers=answers, digest=hashlib.sha256(digest).hexdigest(), precision=loaded.model.precision,
@@ -84,13 +87,18 @@ def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool 
 
 
 def _nearest(loaded: Loaded, content: Sequence[str],
-             most: int) -> tuple[tuple[Nearest, ...], tuple[Placed, ...]]:
+             most: int, said: Sequence[str]) -> tuple[tuple[Nearest, ...], tuple[Placed, ...]]:
+    """said: of a language model, its answers, where the rows are prompts."""
     if not most or not content:
         return (), ()
-    if loaded.speaks:
-        raise RecipeError("A language model names no nearest training rows.",
-                          why="It has no classes, and its features are of tokens.", remedy="Leave out --nearest.")
-    seen, placed = known_rows.head_sees(loaded.model, content), list[Placed]()
+    placed = list[Placed]()
+    if said:
+        seen = np.concatenate([speech.as_row(loaded.model, text, answer)[0]
+                               for text, answer in zip(content, said, strict=True)])
+    elif loaded.speaks:
+        seen = np.concatenate([known_rows.row_sees(loaded.model, text) for text in content])
+    else:
+        seen = known_rows.head_sees(loaded.model, content)
     with contextlib.suppress(ThawError):  # a map is a thing to have, not what was asked for
         placed = rows_map.of(loaded.side, settings=loaded.settings).place(seen)
     return tuple(loaded.known_rows.nearest(known_rows.directions(seen), most=most)), tuple(placed)

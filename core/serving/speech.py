@@ -11,8 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from core.data import conversations
+from core.data.conversations import Turn
 from core.domain.dataset import Shape
 from core.features.extract import autocast
 from core.models import facts as model_facts
@@ -20,7 +24,7 @@ from core.models import tokens
 from core.serving.question import Answer, Drawing, State
 from core.tasks import teaching
 from core.tasks.teaching import Prompt
-from core.training import generate
+from core.training import generate, known_rows
 from core.training.artifact import LoadedModel
 
 CHUNK = 256
@@ -73,6 +77,15 @@ def read(model: LoadedModel, prompt: str, shape: Shape | None = None) -> Prompt:
     learned: Shape = getattr(model.task, "shape", Shape.TEXT)
     found = teaching.prompt(format, prompt, shape or learned)
     return found if found.ids else Prompt(ids=(tokens.pad_id(format.tokenizer),), parts=("",), own=(False,))
+
+
+def as_row(model: LoadedModel, prompt: str, answer: str) -> tuple[NDArray[np.float32], str]:
+    """(what the model makes of a prompt as it does of a training row, `(1, width)`; what was taken for one). A
+    conversation is a row with its answer, the beginning of a passage is one by itself."""
+    if getattr(model.task, "shape", Shape.TEXT) is Shape.CHAT:
+        talk = conversations.dump([*teaching.asked(prompt), Turn(conversations.ASSISTANT, answer)])
+        return known_rows.row_sees(model, talk), "the conversation with this model's own answer"
+    return known_rows.row_sees(model, prompt, ends=False), "the prompt, without what this model says after it"
 
 
 @contextmanager

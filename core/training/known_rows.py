@@ -1,4 +1,4 @@
-"""What a classifier was trained on, in its own features: rows nearest to an input, and inputs unlike all of them.
+"""What a model was trained on, in its own features: rows nearest to an input, and inputs unlike all of them.
 
 The rule: an input is unlike the training data where its cosine distance to the fifth nearest training row, in the
 features that the head sees, is larger than that of 95 in 100 validation rows (deep nearest neighbours, Sun et al. 2022,
@@ -18,15 +18,19 @@ import torch
 from numpy.typing import NDArray
 
 from core import cache
-from core.data import library
-from core.domain.dataset import Content, Split
+from core.data import conversations, library
+from core.domain.dataset import Content, Shape, Split
 from core.domain.nearest import Near, Nearest
+from core.domain.recipe import TAUGHT_TOKENS
 from core.domain.run import Observer
 from core.errors import NotFoundError
-from core.features import extract
+from core.features import extract, pooled
+from core.models import inspect as model_inspect
+from core.models import tokens
 from core.planning import budget
 from core.settings import Settings
 from core.shift.arrays import subset
+from core.tasks import teaching, teaching_report
 from core.tasks.base import Rows
 from core.training.artifact import LoadedModel
 from core.training.session import read_rows
@@ -36,6 +40,8 @@ K = 5
 LEVEL = 95
 """Per cent of validation rows that are not flagged."""
 MOST_ROWS = {Split.TRAIN: 2000, Split.VALIDATION: 500, Split.TEST: 500}
+MOST_LONG_ROWS = {Split.TRAIN: 400, Split.VALIDATION: 100, Split.TEST: 100}
+"""Of a language model: its rows are long."""
 FEWEST = 20
 """With fewer validation rows no limit is set."""
 _ARRAYS = ("train", "rows", "limit")
@@ -55,6 +61,8 @@ class KnownRows:
     false_alarms: float | None
     """Share of test rows above it; None without test rows."""
     pictures: bool = False
+    talk: bool = False
+    """Whether they are conversations."""
 
     def nearest(self, features: NDArray[np.float32], *, most: int = K) -> list[Nearest]:
         """One entry an input, `(n_inputs, width)` features of length 1."""
@@ -70,7 +78,8 @@ class KnownRows:
     def _near(self, place: int, distance: float) -> Near:
         row = int(self.places[place])
         label = int(self.rows.labels[row])
-        return Near(row_id=int(self.rows.row_ids[row]), content=self.rows.content[row], picture=self.pictures,
+        content = conversations.readable(self.rows.content[row]) if self.talk else self.rows.content[row]
+        return Near(row_id=int(self.rows.row_ids[row]), content=content, picture=self.pictures,
                     distance=max(0.0, distance),
                     label=self.rows.classes[label] if 0 <= label < len(self.rows.classes) else "")
 
@@ -99,16 +108,20 @@ def of(model: LoadedModel, folder: Path, *, key: Sequence[Any], settings: Settin
     kept = cache.kept(place, read, make)
     limit, alarms = (None if np.isnan(value) else float(value) for value in kept["limit"])
     return KnownRows(features=np.asarray(kept["train"]), places=np.asarray(kept["rows"]), rows=rows, limit=limit,
-                     false_alarms=alarms, pictures=model.task.card.content is Content.PICTURE)
+                     false_alarms=alarms, pictures=model.task.card.content is Content.PICTURE,
+                     talk=rows.shape is Shape.CHAT)
 
 
 def _measured(model: LoadedModel, rows: Rows, observer: Observer | None) -> dict[str, np.ndarray]:
     there = {split: rows.of(split) for split in MOST_ROWS} | {Split.TRAIN: _trained_on(model, rows)}
-    chosen = {split: there[split][subset(len(there[split]), most, 0)] for split, most in MOST_ROWS.items()}
+    speaks = not model.task.card.new_head
+    most_of = MOST_LONG_ROWS if speaks else MOST_ROWS
+    chosen = {split: there[split][subset(len(there[split]), most, 0)] for split, most in most_of.items()}
     total, done = sum(map(len, chosen.values())), 0
     found: dict[Split, NDArray[np.float32]] = {}
     for split, places in chosen.items():
-        found[split] = features(model, [rows.content[place] for place in places])
+        found[split] = directions(_taught(model, rows, places) if speaks else
+                                  head_sees(model, [rows.content[place] for place in places]))
         done += len(places)
         if observer is not None:
             observer.progress(done, total, "rows", "training rows")
@@ -130,6 +143,36 @@ def _trained_on(model: LoadedModel, rows: Rows) -> NDArray[np.int64]:
 def _distance(features: NDArray[np.float32], train: NDArray[np.float32]) -> NDArray[np.float32]:
     """To the fifth nearest training row, `(n_rows,)`."""
     return np.partition(1 - features @ train.T, K - 1, axis=1)[:, K - 1]
+
+
+def _taught(model: LoadedModel, rows: Rows, places: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The last block of a language model on these rows, pooled as on the Features page: `(n_rows, width)`."""
+    facts = model_inspect.facts_of(model.recipe.base_model, settings=model.settings)
+    encoded = model.task.encode(rows, recipe=model.recipe, facts=facts, cache=model.settings.cache)
+    if not len(places):
+        return np.zeros((0, 0), np.float32)
+    return pooled.every_block(model.network, encoded, places, precision=model.precision)[model.network.stack.names[-1]]
+
+
+@torch.no_grad()
+def row_sees(model: LoadedModel, text: str, *, ends: bool = True) -> NDArray[np.float32]:
+    """The same for a text that is written, cut and pooled as the rows of training are: a conversation, or a passage
+    (ends: with which a document ends); `(1, width)`."""
+    task: Any = model.task
+    facts = model_inspect.facts_of(model.recipe.base_model, settings=model.settings)
+    limit = teaching_report.limit(model.recipe.max_length, facts)
+    row = teaching.teach(teaching.format_of(task.processor), text, task.shape, limit, ends=ends,
+                         taught=model.recipe.taught)
+    network, device = model.network, model.network.device
+    ids = row.ids if len(row.ids) else np.array([tokens.pad_id(task.processor)])
+    given = torch.tensor(ids[None].astype(np.int64), device=device)
+    whole = torch.ones_like(given)
+    over = torch.from_numpy(row.taught.astype(np.int64))[None].to(device) if (
+        network.pooling == TAUGHT_TOKENS and len(row.ids)) else whole
+    network.eval()
+    with extract.autocast(model.precision, device):
+        hidden = network.body(input_ids=given, attention_mask=whole).last_hidden_state
+    return np.asarray(network.pool(hidden, over).float().cpu().numpy())
 
 
 def features(model: LoadedModel, content: Sequence[str]) -> NDArray[np.float32]:

@@ -132,19 +132,23 @@ def test_a_language_model_is_asked_what_its_first_token_rests_on(app, settings, 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "labels.json").write_text(json.dumps({"classes": [], "shape": "chat", "precision": "bf16"}))
     rests_on = Attribution(label=" Paris", says=True, pieces=("Capital", "?"), shares=(0.5, -0.1), difference=0.4)
-    said = TriedAnswer(state=State.DONE, text="Paris.", tokens=2, ended=True, digest="d1", rests_on=rests_on)
+    said = TriedAnswer(state=State.DONE, text="Paris.", tokens=2, ended=True, digest="d1", rests_on=rests_on,
+                       compared="the conversation with this model's own answer")
     answering.answers = [Answers(answers=(replace(said, state=State.WORKING, rests_on=None, progress=0.25),) * 2),
                          Answers(answers=(said,) * 2)]
     at = app("try_it", run=ids["lora"])
     assert not at.exception and not at.error
     at.text_area(key="try_text").set_value("Capital?").run()
-    at.toggle(key="try_rests").set_value(True).run()
+    for key in ("try_rests", "try_near", "try_place"):
+        at.toggle(key=key).set_value(True).run()
     at.button(key="try_go").click().run()
-    assert not at.exception and answering.asked[0][2]["rests_on"]
+    question = answering.asked[0][2]
+    assert not at.exception and question["rests_on"] and question["placed"] and question["nearest"] == 5
     at.run()
     text = shown(at)
     assert [each.value for each in at.text] == ["Paris."] * 2 and ":green-background[Capital]" in text
     assert "first token of the answer, “Paris”" in text and "sum to +0.40 nats" in text
+    assert "the conversation with this model's own answer" in text
     at.button(key="try_check").click().run()
     assert answering.asked[1][2]["randomised"] and answering.asked[1][2]["rests_on"]
 

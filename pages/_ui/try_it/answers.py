@@ -94,6 +94,8 @@ def _answer(name: str, answer: TriedAnswer, *, long: bool) -> None:
     elif answer.text or answer.state is State.DONE:
         st.text(answer.text or "(nothing)")
         _told(answer)
+    if answer.compared:
+        st.caption(f":material/compare_arrows: Compared with the rows: {answer.compared}.")
     if answer.nearest is not None:
         near.draw(answer.nearest)
     if answer.progress is not None and answer.state is State.WORKING:

@@ -48,9 +48,9 @@ def ask(ws: str, chosen: Chosen, *, texts: Sequence[str] = (), picture: Path | N
     and answered so far, this question included."""
     stop()
     question: dict[str, Any] = {"texts": list(texts), "picture": picture, "drawing": drawing,
-                                "nearest": NEAREST if st.session_state.get("try_near") and not chosen.speaks else 0,
+                                "nearest": NEAREST if st.session_state.get("try_near") else 0,
                                 "rests_on": bool(st.session_state.get("try_rests")),
-                                "placed": bool(st.session_state.get("try_place")) and not chosen.speaks}
+                                "placed": bool(st.session_state.get("try_place"))}
     begin(ws, [side.side for side in chosen.sides], [side.name for side in chosen.sides], question, before)
 
 
@@ -76,7 +76,12 @@ def stop() -> None:
         shell.api().playground.stop(asked["handle"])
 
 
-def _why() -> None:
+OF_A_CLASS = ("how much each token of your text, or each part of your picture, adds to the score of its answer. It "
+              "takes some seconds, for a picture or a large model up to a minute; the answer is there before, and Stop "
+              "ends it.")
+
+
+def _why(rests_on: str = OF_A_CLASS) -> None:
     st.toggle("Nearest training rows", key="try_near", persist_state="session",
               help="Each model also names the training rows that lie nearest to your input in its own features, and "
                    "says whether the input is unlike all of them. The first time, a model reads its training rows "
@@ -85,9 +90,7 @@ def _why() -> None:
               help="Each model also shows where your input lies among the rows of the Features page, on the same map: "
                    "its axes were fitted once, on the base model's features, and your input is only projected.")
     st.toggle("What the answer rests on", key="try_rests", persist_state="session",
-              help="Each model also says how much each token of your text, or each part of your picture, adds to the "
-                   "score of its answer. It takes some seconds, for a picture or a large model up to a minute; the "
-                   "answer is there before, and Stop ends it.")
+              help=f"Each model also says {rests_on}")
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -138,10 +141,8 @@ def _prompt(ws: str, chosen: Chosen) -> None:
     label, hint = ("Question", "Ask something") if chat else ("Prompt", "The beginning of a text, to be gone on with")
     text = st.text_area(label, key="try_text", height=100, placeholder=hint)
     drawing = _drawing()
-    st.toggle("What the answer rests on", key="try_rests", persist_state="session",
-              help="Each model also says how much each token of your prompt adds to the log-probability of the first "
-                   "token of its answer. It takes some seconds, for a long prompt or a large model minutes; the answer "
-                   "is there before, and Stop ends it.")
+    _why("how much each token of your prompt adds to the log-probability of the first token of its answer. It takes "
+         "some seconds, for a long prompt or a large model minutes; the answer is there before, and Stop ends it.")
     with st.container(horizontal=True):
         go = st.button("Try", type="primary", icon=":material/play_arrow:", key="try_go", disabled=not chosen.sides)
         so_far = _conversation(chosen) if chat else None

@@ -11,17 +11,19 @@ import pytest
 
 from core import __main__ as program
 from core.analysis import View, feature_comparison, orientation, rows_map
+from core.data import conversations
 from core.domain.dataset import Dataset
 from core.domain.side import Side, Which
 from core.errors import NotFoundError, RecipeError
 from core.serving import rows as serving
+from core.serving import speech
 from core.serving.answering import Loaded, answer
-from core.serving.question import Answer, Question
+from core.serving.question import Answer, Drawing, Question
 from core.settings import Settings
-from core.training import extract
+from core.training import extract, known_rows
 from core.training.session import read_rows
-from tests import tiny
-from tests.conftest import WORKSPACE, Notes, write_picture_dataset
+from tests import chat_templates, tiny
+from tests.conftest import WORKSPACE, Notes, write_language_dataset, write_picture_dataset
 from tests.unit.serving.test_answering import trained
 
 
@@ -104,3 +106,38 @@ def test_pictures_too(settings: Settings, tmp_path: Path) -> None:
         assert (said.placed.x, said.placed.y) == pytest.approx(found.positions[4],
                                                                abs=2e-3 * np.ptp(found.positions, axis=0).max())
         assert found.row_ids[4] in said.placed.near and said.placed.distances[0] < 1e-4
+
+
+@pytest.mark.parametrize(("chat", "pooling"), [(True, "taught"), (True, "auto"), (False, "auto")])
+def test_a_language_models_row_that_is_asked_again_is_nearest_to_itself(chat: bool, pooling: str, settings: Settings,
+                                                                        tmp_path: Path) -> None:
+    """With its own answer as the model's (a conversation), or as a prompt (a passage, which has no end token here)."""
+    model = tiny.language("llama", tmp_path / "talker", vocab_size=512, max_position_embeddings=128)
+    if chat:
+        chat_templates.tokenizer("marked").save_pretrained(model)
+    dataset = write_language_dataset(settings, n_rows=40, chat=chat)
+    run = trained(dataset, model, settings, tmp_path / "run", batch_size=4, max_length=64, pooling=pooling)
+    extract.extract(run, settings=settings, workspace=WORKSPACE, observer=Notes())
+    side = Side.of(run)
+    loaded, rows = Loaded(side, settings, workspace=WORKSPACE), read_rows(dataset, settings=settings,
+                                                                          workspace=WORKSPACE)
+    text_of = dict(zip(rows.row_ids.tolist(), rows.content, strict=True))
+
+    def seen(row_id: int) -> tuple[np.ndarray, str]:
+        if not chat:
+            return speech.as_row(loaded.model, text_of[row_id], "")
+        asked, said = conversations.load(text_of[row_id])
+        return speech.as_row(loaded.model, asked.content, said.content)
+
+    trained_on, drawn = int(rows.row_ids[1]), rows_map.of(side, settings=settings)
+    found, what = seen(trained_on)
+    assert ("own answer" if chat else "the prompt") in what
+    [near] = loaded.known_rows.nearest(known_rows.directions(found), most=3)
+    assert near.rows[0].row_id == trained_on and near.rows[0].distance < 1e-4 < near.rows[1].distance
+    assert near.rows[0].content == (conversations.readable(text_of[trained_on]) if chat else text_of[trained_on])
+    on_map = int(drawn.row_ids[2])
+    [placed] = drawn.place(seen(on_map)[0])
+    assert placed.near[0] == on_map and placed.distances[0] < 1e-3
+    question = Question(sides=(side,), texts=("goal match",), drawing=Drawing(most=4), placed=True, nearest=3)
+    said = list(answer(loaded, question, 0))[-1]
+    assert said.placed and said.nearest and len(said.nearest.rows) == 3 and said.compared == what and said.text
