@@ -47,9 +47,10 @@ def chart(rows: Positions, colouring: Colouring, *, place: tuple[float, float], 
         axis(range=[at - half, at + half], showticklabels=False, constrain="domain")
     fig.update_yaxes(scaleanchor="x", scaleratio=1)
     title = landing(colouring, near, distances)
-    return Chart(fig, title, f"Map of {len(rows)} rows as {seen_by} sees them, in the colours of their classes, with "
-                             f"your input as a star joined to its {len(near)} nearest rows. {title}. The map holds "
-                             f"{shown:.0%} of the spread of these rows.")
+    coloured = ", in the colours of their classes" if colouring.classes else ""
+    return Chart(fig, title, f"Map of {len(rows)} rows as {seen_by} sees them{coloured}, with your input as a star "
+                             f"joined to its {len(near)} nearest rows. {title}. The map holds {shown:.0%} of the "
+                             "spread of these rows.")
 
 
 def landing(colouring: Colouring, near: Sequence[int], distances: Sequence[float]) -> str:
@@ -60,6 +61,8 @@ def landing(colouring: Colouring, near: Sequence[int], distances: Sequence[float
         own = int(colouring.values[near[0]])
         of = f" of {colouring.classes[own]}" if 0 <= own < len(colouring.classes) else ""
         return f"It lands on a row of the map{of}"
+    if not colouring.classes and distances:
+        return f"The row nearest to it lies at a cosine distance of {distances[0]:.2f}"
     if not named:
         return "It lands among rows without a class"
     (first, most), *others = Counter(named).most_common()

@@ -47,6 +47,12 @@ def test_the_title_says_where_it_lands(near: list[float], distances: list[float]
     assert placed.landing(colouring(near), [0, 1, 2], distances) == said
 
 
+def test_of_rows_without_classes_the_title_says_how_far_the_nearest_lies() -> None:
+    plain = Colouring(title="Label", values=np.array([-1.0, -1.0]), classes=())
+    assert placed.landing(plain, [0, 1], [0.214, 0.3]) == "The row nearest to it lies at a cosine distance of 0.21"
+    assert placed.landing(plain, [0, 1], [1e-6, 0.3]) == "It lands on a row of the map"
+
+
 def test_of_many_classes_only_those_nearby_are_named() -> None:
     rows = np.random.default_rng(0).standard_normal((60, 2))
     many = Colouring(title="Label", values=np.arange(60.0) % 20, classes=tuple(f"class {at}" for at in range(20)))
