@@ -12,10 +12,15 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from core.api import Thaw
+from core.domain.run import JobKind
+from core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -72,6 +77,22 @@ def end(server: Server) -> None:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     server.process.wait()
+
+
+def away(page: Page, server: Server, *, until: int | None = None, most_s: float = 1800) -> None:
+    """Leave the page until so many runs of its workspace have ended (unless said otherwise: whatever there is to do),
+    and come back: a browser that draws them live on the same two cores takes a quarter of these."""
+    address = page.url
+    runs, workspace = Thaw(Settings(home=server.home)).runs, parse_qs(urlsplit(address).query)["ws"][0]
+    page.goto("about:blank")
+    deadline = time.monotonic() + most_s
+    while True:
+        states = [run.status for run in runs.all(workspace, kind=None if until is None else JobKind.TRAIN)]
+        if states and sum(state.final for state in states) >= (len(states) if until is None else until):
+            break
+        assert time.monotonic() < deadline, states
+        time.sleep(1)
+    page.goto(address)
 
 
 @pytest.fixture

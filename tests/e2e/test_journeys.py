@@ -37,7 +37,7 @@ from core.store import Store
 from core.store.jobs import NewJob
 from tests import tiny
 from tests.conftest import WORKSPACE, write_dataset
-from tests.e2e.conftest import Server, end, start
+from tests.e2e.conftest import Server, away, end, start
 from tests.e2e.test_browser import SLOW, honest, settled
 from tests.e2e.test_own_data import bring, sentences, train_and_compare
 from tests.ui.conftest import put_facts, put_results
@@ -123,7 +123,7 @@ def test_a_participant_from_the_first_press_to_understanding(servers, page, reco
     servers[-1].process.wait()
     servers.append(start(servers[-1].home, servers[-1].port))
     page.goto(address)
-    the_others(page)
+    the_others(page, servers[-1])
     expect(page.get_by_role("link", name="See inside").first).to_be_visible(timeout=SLOW)
     the_results(page)
 
@@ -192,7 +192,7 @@ def the_experiment_as_it_goes(page: Page) -> None:
     look(page, "participant-4-first-result")
 
 
-def the_others(page: Page) -> None:
+def the_others(page: Page, server: Server) -> None:
     """They go on without the pages. Where photographs are taken all six are waited for; else half of them, and the
     others are stopped: what they would take is minutes of training that other tests have on small models."""
     rows = page.locator("[class*=st-key-row_]").filter(has_text=re.compile(INTERVAL))
@@ -200,6 +200,8 @@ def the_others(page: Page) -> None:
         expect(page.get_by_text("6 of 6 done")).to_be_visible(timeout=TRAINED)
         expect(rows).to_have_count(6, timeout=SLOW)
         return
+    title(page, "BBC News, MiniLM")
+    away(page, server, until=3)
     expect(page.get_by_text(re.compile("[3-6] of 6 done"))).to_be_visible(timeout=TRAINED)
     if button(page, "Stop all").count():
         button(page, "Stop all").click()
@@ -248,6 +250,7 @@ def test_a_question_is_asked_and_answered(servers, page):
     button(page, "Start 3 runs").click(timeout=SLOW)
     title(page, re.compile("^Which method"))
     expect(page.get_by_role("heading", name="Which method?", exact=True)).to_be_visible(timeout=SLOW)
+    away(page, servers[-1])
     expect(page.get_by_text(re.compile("over one seed, which says nothing about another"))).to_be_visible(
         timeout=TRAINED)
     expect(page.get_by_text("of each arm, with 95 % intervals over rows, of one seed")).to_be_visible(timeout=TRAINED)
@@ -289,6 +292,8 @@ def test_a_room_of_five_takes_a_lesson(servers, browser, page):
     expect(page.get_by_text("Test accuracy: what 5 people predict")).to_be_visible(timeout=SLOW)
     learner = guests[0]
     button(learner, re.compile("^Start 3 runs")).click()
+    expect(learner.get_by_text(re.compile(r"[0-2] of 3 runs are measured here"))).to_be_visible(timeout=SLOW)
+    away(learner, servers[-1])
     expect(learner.get_by_text("3 of 3 runs are measured here")).to_be_visible(timeout=TRAINED)
     expect(learner.get_by_text(re.compile("^Your prediction is"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("3 runs of the room, pooled: 1 seed of each arm.")).to_be_visible(timeout=SLOW)
@@ -379,7 +384,7 @@ def test_a_practitioner_from_a_messy_table_to_an_artifact(servers, page, tmp_pat
     button(page, "Open the dataset").click()
     the_mends(page)
     the_shift_set(page, tmp_path / "blog.csv")
-    train_and_compare(page, without=("Partly frozen", "Full fine-tuning"))
+    train_and_compare(page, server, without=("Partly frozen", "Full fine-tuning"))
     expect(page.get_by_text(re.compile(rf"{SHIFT_LEAKED} of \d+ shift rows repeat a training row")).first
            ).to_be_visible(timeout=SLOW)
     look(page, "practitioner-4-results")

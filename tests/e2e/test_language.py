@@ -18,7 +18,7 @@ from core.api import Thaw
 from core.domain.run import Result
 from core.settings import Settings
 from tests import chat_templates, tiny
-from tests.e2e.conftest import Server
+from tests.e2e.conftest import Server, away
 from tests.e2e.test_own_data import SLOW, TRAINED, bring, honest, settled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2400)]
@@ -148,6 +148,7 @@ def test_the_language_model_of_the_home_page_learns_says_what_it_forgot_and_is_j
     expect(page.get_by_role("heading", name="What it answers")).to_be_visible(timeout=JUDGED)  # while it trains
     before = page.get_by_text("Untouched model", exact=True).first
     expect(before).to_be_visible(timeout=SLOW)
+    away(page, server)
     expect(page.get_by_role("heading", name="Verdict")).to_be_visible(timeout=JUDGED)
     record_testsuite_property("from the press to the verdict of a language model", f"{time.monotonic() - began:.0f} s")
     expect(page.get_by_text(re.compile("^On its own task better than the untouched model"))).to_be_visible(timeout=SLOW)
