@@ -193,7 +193,7 @@ def the_experiment_as_it_goes(page: Page) -> None:
 
 
 def the_others(page: Page, server: Server) -> None:
-    """They go on without the pages. Where photographs are taken all six are waited for; else half of them, and the
+    """They go on without the pages. Where photographs are taken all six are waited for; else two of them, and the
     others are stopped: what they would take is minutes of training that other tests have on small models."""
     rows = page.locator("[class*=st-key-row_]").filter(has_text=re.compile(INTERVAL))
     if SHOTS:
@@ -201,12 +201,12 @@ def the_others(page: Page, server: Server) -> None:
         expect(rows).to_have_count(6, timeout=SLOW)
         return
     title(page, "BBC News, MiniLM")
-    away(page, server, until=3)
-    expect(page.get_by_text(re.compile("[3-6] of 6 done"))).to_be_visible(timeout=TRAINED)
+    away(page, server, until=2)
+    expect(page.get_by_text(re.compile("[2-6] of 6 done"))).to_be_visible(timeout=TRAINED)
     if button(page, "Stop all").count():
         button(page, "Stop all").click()
         expect(button(page, "Stop all")).to_have_count(0, timeout=TRAINED)
-    assert rows.count() >= 3
+    assert rows.count() >= 2
 
 
 def the_results(page: Page) -> None:
@@ -234,7 +234,7 @@ def the_results(page: Page) -> None:
 
 
 def test_a_question_is_asked_and_answered(servers, page):
-    """The runs of three methods on 32 labels, one seed, and what they support saying."""
+    """The runs of two methods on 32 labels, one seed, and what they support saying."""
     page.set_default_timeout(SLOW)
     page.goto(servers[-1].url("ask"))
     title(page, "Ask")
@@ -242,12 +242,18 @@ def test_a_question_is_asked_and_answered(servers, page):
     page.keyboard.press("Enter")
     expect(page.get_by_text("One seed says nothing about what another would give.")).to_be_visible(timeout=SLOW)
     page.get_by_text("Methods and label budgets").click()
+    methods = page.get_by_role("combobox", name="Methods", exact=True)
+    for label in ("Linear probe", "Partly frozen"):
+        methods.fill(label)
+        methods.press("Enter")
+        settled(page)
+    methods.press("Escape")  # the open list hides what is below it
     budgets = page.get_by_role("combobox", name="Label budgets (training + validation)")
     budgets.fill("32")
     budgets.press("Enter")
     budgets.press("Escape")  # the open list hides what is below it
     settled(page)
-    button(page, "Start 3 runs").click(timeout=SLOW)
+    button(page, "Start 2 runs").click(timeout=SLOW)
     title(page, re.compile("^Which method"))
     expect(page.get_by_role("heading", name="Which method?", exact=True)).to_be_visible(timeout=SLOW)
     away(page, servers[-1])
@@ -256,7 +262,7 @@ def test_a_question_is_asked_and_answered(servers, page):
     expect(page.get_by_text("of each arm, with 95 % intervals over rows, of one seed")).to_be_visible(timeout=TRAINED)
     expect(page.get_by_text(re.compile(r"^So far, with"))).to_have_count(0, timeout=TRAINED)
     expect(page.get_by_role("heading", name="Verdict")).to_be_visible(timeout=SLOW)
-    assert len(re.findall(r"\b(?:better|worse|cannot tell)\b", honest(settled(page)))) >= 3
+    assert len(re.findall(r"\b(?:better|worse|cannot tell)\b", honest(settled(page)))) >= 1
     honest(page)
     look(page, "class-1-answer")
 
