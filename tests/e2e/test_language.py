@@ -152,7 +152,8 @@ def test_the_language_model_of_the_home_page_learns_says_what_it_forgot_and_is_j
     expect(page.get_by_role("heading", name="Verdict")).to_be_visible(timeout=JUDGED)
     record_testsuite_property("from the press to the verdict of a language model", f"{time.monotonic() - began:.0f} s")
     expect(page.get_by_text(re.compile("^On its own task better than the untouched model"))).to_be_visible(timeout=SLOW)
-    text = honest(page)
+    expect(page.get_by_text("Test loss", exact=True)).to_be_visible(timeout=SLOW)
+    text = honest(settled(page))
     for said in ("Test loss", "Test perplexity", "Test bits per byte", "KL on its own rows", "untouched 3."):
         assert said in text, said
     steps = page.get_by_text(re.compile(r"^Step \d+$"))
