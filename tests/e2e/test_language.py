@@ -17,7 +17,7 @@ from core import values
 from core.api import Thaw
 from core.domain.run import Result
 from core.settings import Settings
-from tests import chat_templates, tiny
+from tests import chat_templates, tiny, turns
 from tests.e2e.conftest import Server, away
 from tests.e2e.test_own_data import SLOW, TRAINED, bring, honest, settled
 
@@ -148,6 +148,11 @@ def test_the_language_model_of_the_home_page_learns_says_what_it_forgot_and_is_j
     expect(page.get_by_role("heading", name="What it answers")).to_be_visible(timeout=JUDGED)  # while it trains
     before = page.get_by_text("Untouched model", exact=True).first
     expect(before).to_be_visible(timeout=SLOW)
+    steps = page.get_by_text(re.compile(r"^Step \d+$"))
+    if not turns.whole():  # the rest of its training shows nothing more of the page, and takes minutes
+        expect(steps.first).to_be_visible(timeout=JUDGED)
+        page.get_by_role("button", name="Stop", exact=True).click()
+        expect(page.get_by_text("stopping").first).to_be_visible(timeout=SLOW)
     away(page, server)
     expect(page.get_by_role("heading", name="Verdict")).to_be_visible(timeout=JUDGED)
     record_testsuite_property("from the press to the verdict of a language model", f"{time.monotonic() - began:.0f} s")
@@ -156,10 +161,10 @@ def test_the_language_model_of_the_home_page_learns_says_what_it_forgot_and_is_j
     text = honest(settled(page))
     for said in ("Test loss", "Test perplexity", "Test bits per byte", "KL on its own rows", "untouched 3."):
         assert said in text, said
-    steps = page.get_by_text(re.compile(r"^Step \d+$"))
-    assert steps.count() >= 2
+    assert steps.count() >= (2 if turns.whole() else 1)
     assert page.locator("mark").count() > 0, "no word differs from what the untouched model says"
-    the_prototype_is_reached(server.home)
+    if turns.whole():
+        the_prototype_is_reached(server.home)
 
 
 def the_prototype_is_reached(home: Path) -> None:
