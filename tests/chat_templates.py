@@ -3,6 +3,7 @@ and tokenizers made in memory that know their special tokens."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 SMOLLM2 = (  # HuggingFaceTB/SmolLM2-135M-Instruct
@@ -127,3 +128,12 @@ def tokenizer(family: str, *, template: str | None = None, size: int = 400) -> A
     found = PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=512, **ROLES[family])
     found.chat_template = template or TEMPLATES.get(family)
     return found
+
+
+def talker(folder: Path, family: str, *, length: int) -> Path:
+    """A tiny causal model with that family's template. length: tokens that it reads."""
+    from tests import tiny
+
+    tiny.language("llama", folder, vocab_size=512, max_position_embeddings=length)
+    tokenizer(family).save_pretrained(folder)
+    return folder

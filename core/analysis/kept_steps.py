@@ -7,6 +7,7 @@ go when it ends. One that was stopped, so that it can be resumed, keeps its last
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from core import files
@@ -29,6 +30,11 @@ def of(run_dir: Path) -> list[int]:
 def path(run_dir: Path, step: int) -> Path:
     """Where the weights of a recorded step stand."""
     return run_dir / STEPS / f"step-{step:07d}.safetensors"
+
+
+def forget(run_dir: Path) -> None:
+    """Remove those of a run that another is about to take the place of."""
+    shutil.rmtree(run_dir / STEPS, ignore_errors=True)
 
 
 def sums(run_dir: Path) -> dict[str, str]:

@@ -55,14 +55,8 @@ def predict(args: Namespace, settings: Settings) -> int:
                          "rows_read": rows.rows_read,
                          "predictions": [_answer(rows, at, answer, found) for at, answer in enumerate(answers)],
                          "left_out": rows.left_out, "notes": notes})
-    elif answers and "answer" in answers[0]:
-        print(answers[0]["answer"] + ("" if answers[0]["ended"] else " …"))
-        _print_nearest(rows, found)
-        _print_why(rows, found)
     else:
-        _print(rows, answers)
-        _print_nearest(rows, found)
-        _print_why(rows, found)
+        _print(rows, found)
     return 0
 
 
@@ -94,14 +88,7 @@ def _several(sides: list[Side], args: Namespace, settings: Settings) -> int:
             print(f"   {file.sha256}  {file.name}")
         for note in (*rows.notes, *found.notes):
             output.say(f"Note: {note}")
-        if found.answers and "answer" in found.answers[0]:
-            print(found.answers[0]["answer"] + ("" if found.answers[0]["ended"] else " …"))
-            _print_nearest(rows, found)
-            _print_why(rows, found)
-        else:
-            _print(rows, found.answers)
-            _print_nearest(rows, found)
-            _print_why(rows, found)
+        _print(rows, found)
     for group in same:
         print("The same to the last bit: "
               + ", ".join(f"{sides[at].folder.name} {side_names.spoken(sides[at])}" for at in group))
@@ -207,7 +194,17 @@ def _why(found: Attribution) -> dict[str, Any]:
             "error": found.error, "unit": found.unit, **({"earlier_tokens": found.earlier} if found.says else {})}
 
 
-def _print(rows: NewRows, answers: list[dict[str, Any]]) -> None:
+def _print(rows: NewRows, said: Said) -> None:
+    """What a side says of the rows, and what was asked for besides."""
+    if said.answers and "answer" in said.answers[0]:
+        print(said.answers[0]["answer"] + ("" if said.answers[0]["ended"] else " …"))
+    else:
+        _print_judged(rows, said.answers)
+    _print_nearest(rows, said)
+    _print_why(rows, said)
+
+
+def _print_judged(rows: NewRows, answers: list[dict[str, Any]]) -> None:
     own = [] if rows.ids is None else ["id"]
     if answers and "tokens" in answers[0]:
         print(output.table(["row", "loss", "taught tokens", "likeliest", rows.key], [

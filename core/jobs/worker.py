@@ -138,8 +138,6 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
         log.warning("Side to end; the run can be resumed")
         why = "Its process was asked to end, as happens when the computer shuts down."
         return Status.INTERRUPTED, failures.interrupted(why)
-    except TurnOver:
-        raise
     except BaseException as error:
         if not is_fault(error):
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,12 @@ class LanguageHead(nn.Module):
                         own[name].data = own[name].data.to(tensor.dtype)
                     own[name].copy_(tensor)
         return torch.nn.modules.module._IncompatibleKeys([], [])
+
+
+def memory_name(model: nn.Module) -> str:
+    """What a transformer takes and gives what it keeps of the tokens that it has read by."""
+    known = inspect.signature(model.forward).parameters
+    return "cache" if "cache" in known else "past_key_values"  # its name before transformers 5.24
 
 
 class LanguageNetwork(Network):

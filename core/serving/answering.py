@@ -25,7 +25,7 @@ from core.models.language import LanguageNetwork
 from core.serving import proof, speech
 from core.serving.question import Answer, Question, State, in_parts
 from core.settings import Settings
-from core.training import artifact, attribution, cut, first_token, known_rows
+from core.training import artifact, attribution, cut, known_rows
 from core.training.artifact import LoadedModel
 from core.training.known_rows import KnownRows
 
@@ -81,16 +81,16 @@ def answer(loaded: Loaded, question: Question, at: int) -> Iterator[Answer]:
 
 def _spoken(loaded: Loaded, question: Question, prompt: str, so_far: Answer) -> Iterator[Answer]:
     """The answer as it comes; then, where that is asked for, what its first token rests on."""
-    said, heard = so_far, list[int]()
-    for said in speech.speak(loaded.model, prompt, question.drawing, so_far=so_far, heard=heard):
+    said = so_far
+    for said in speech.speak(loaded.model, prompt, question.drawing, so_far=so_far):
         if not said.state.final:
             yield said
     if question.nearest or question.placed:
         yield replace(said, state=State.WORKING)
         said = _compared(loaded, question, prompt, said)
     if question.rests_on:
-        given = speech.read(loaded.model, prompt).last(said.read)
-        yield from _rests_on(first_token.pieces(loaded.model, given, heard[0], check=question.randomised), said)
+        pieces = speech.first_rests_on(loaded.model, prompt, said, check=question.randomised)
+        yield from _rests_on(pieces, said)
     else:
         yield said
 

@@ -167,6 +167,8 @@ class Answer:
     text: str = ""
     """What a language model said so far."""
     tokens: int = 0
+    first: int | None = None
+    """Id of the first token that it said, be it the one that ends an answer."""
     read: int = 0
     """Tokens of the prompt that a language model read."""
     ended: bool = False

@@ -20,7 +20,7 @@ from core.serving import speech
 from core.serving.answering import Loaded
 from core.serving.question import Answer, Drawing, WeightFile
 from core.settings import Settings
-from core.training import attribution, cut, first_token, known_rows
+from core.training import attribution, cut, known_rows
 
 MOST_WHY = 20
 """Rows of which it is worked out together what their answers rest on."""
@@ -60,16 +60,12 @@ def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool 
                           why=f"Each takes seconds, so at most {MOST_WHY} rows are explained together.",
                           remedy="Give a text, a picture, or a file with fewer rows.")
     loaded, notes = Loaded(side, settings, workspace=workspace), list[str]()
-    heard: list[tuple[int, int]] = []
+    spoken: list[Answer] = []
     if loaded.speaks and goes_on:
-        last = []
-        for text in content:
-            said = list[int]()
-            last.append(list(speech.speak(loaded.model, text, drawing or Drawing(), so_far=Answer(), heard=said))[-1])
-            heard.append((said[0], last[-1].read))
-        answers = [{"answer": each.text, "ended": each.ended, "tokens": each.tokens} for each in last]
-        digest = "".join(each.digest for each in last).encode()
-        notes += [note for each in last for note in each.notes]
+        spoken = [list(speech.speak(loaded.model, text, drawing or Drawing(), so_far=Answer()))[-1] for text in content]
+        answers = [{"answer": each.text, "ended": each.ended, "tokens": each.tokens} for each in spoken]
+        digest = "".join(each.digest for each in spoken).encode()
+        notes += [note for each in spoken for note in each.notes]
     elif content:
         outputs = loaded.model.outputs(list(content))
         answers = loaded.model.task.samples(outputs)
@@ -77,46 +73,45 @@ def of(side: Side, content: Sequence[str], settings: Settings, *, goes_on: bool 
         digest = b"".join(value.tobytes() for _, value in sorted(outputs.items()))
     else:
         answers, digest = [], b""
-    said_after = [str(each["answer"]) for each in answers] if loaded.speaks and goes_on else []
-    near, placed = _nearest(loaded, content, nearest, said_after)
-    rests_on, unexplained = _why(loaded, content, heard, report) if why else ((), [])
-    notes += unexplained
+    near, placed, compared = _nearest(loaded, content, nearest, spoken)
+    rests_on, unexplained = _why(loaded, content, spoken, report) if why else ((), [])
+    notes += [*compared, *unexplained]
     return Said(answers=answers, digest=hashlib.sha256(digest).hexdigest(), precision=loaded.model.precision,
                 files=loaded.files, notes=tuple(notes), nearest=near, placed=placed,
                 rests_on=rests_on)
 
 
 def _nearest(loaded: Loaded, content: Sequence[str],
-             most: int, said: Sequence[str]) -> tuple[tuple[Nearest, ...], tuple[Placed, ...]]:
-    """said: of a language model, its answers, where the rows are prompts."""
+             most: int, spoken: Sequence[Answer]) -> tuple[tuple[Nearest, ...], tuple[Placed, ...], list[str]]:
+    """(rows, places, what was compared where that is not the row itself). spoken: of a language model, its answers,
+    where the rows are prompts."""
     if not most or not content:
-        return (), ()
-    placed = list[Placed]()
-    if said:
-        seen = np.concatenate([speech.as_row(loaded.model, text, answer)[0]
-                               for text, answer in zip(content, said, strict=True)])
+        return (), (), []
+    placed, compared = list[Placed](), list[str]()
+    if spoken:
+        found = [speech.as_row(loaded.model, text, answer.text) for text, answer in zip(content, spoken, strict=True)]
+        seen = np.concatenate([features for features, _ in found])
+        compared = [f"Compared with the training rows: {what}." for what in dict.fromkeys(what for _, what in found)]
     elif loaded.speaks:
         seen = np.concatenate([known_rows.row_sees(loaded.model, text) for text in content])
     else:
         seen = known_rows.head_sees(loaded.model, content)
     with contextlib.suppress(ThawError):  # a map is a thing to have, not what was asked for
         placed = rows_map.of(loaded.side, settings=loaded.settings).place(seen)
-    return tuple(loaded.known_rows.nearest(known_rows.directions(seen), most=most)), tuple(placed)
+    return tuple(loaded.known_rows.nearest(known_rows.directions(seen), most=most)), tuple(placed), compared
 
 
-def _why(loaded: Loaded, content: Sequence[str], heard: Sequence[tuple[int, int]],
+def _why(loaded: Loaded, content: Sequence[str], spoken: Sequence[Answer],
          report: Callable[[str], None]) -> tuple[tuple[Attribution, ...], list[str]]:
-    """(one a row, why there are none). heard: of language models, the first token of each answer and how many tokens
-    of the prompt were read."""
-    if loaded.speaks and not heard:
+    """(one a row, why there are none). spoken: of language models, the answers."""
+    if loaded.speaks and not spoken:
         raise RecipeError("These rows have no answer of which it can be said what it rests on.",
                           why="A language model judges the rows of a file, and answers a prompt only.",
                           remedy="Give a prompt, or leave out --why.")
     found = []
     for number, row in enumerate(content):
         if loaded.speaks:
-            token, read = heard[number]
-            pieces = first_token.pieces(loaded.model, speech.read(loaded.model, row).last(read), token)
+            pieces = speech.first_rests_on(loaded.model, row, spoken[number])
         else:
             pieces = attribution.pieces(loaded.model, row)
         try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 
 from core.data import conversations
 from core.data.conversations import Turn
+from core.domain.attribution import Attribution
 from core.domain.dataset import Shape
 from core.features.extract import autocast
 from core.models import facts as model_facts
-from core.models import tokens
+from core.models import language, tokens
 from core.serving.question import Answer, Drawing, State
 from core.tasks import teaching
 from core.tasks.teaching import Prompt
-from core.training import generate, known_rows
+from core.training import first_token, generate, known_rows
 from core.training.artifact import LoadedModel
 
 CHUNK = 256
@@ -34,12 +35,11 @@ FEW = 16
 
 
 def speak(model: LoadedModel, prompt: str, drawing: Drawing, *, so_far: Answer, shape: Shape | None = None,
-          chunk: int = CHUNK, heard: list[int] | None = None) -> Iterator[Answer]:
+          chunk: int = CHUNK) -> Iterator[Answer]:
     """What the model says to a prompt, or after a passage's beginning, one token more each time; the last is done.
 
     shape: of the prompt, where it is another than the model learned from. A prompt that does not fit with the answer
-    into what the model reads is cut at its beginning, which is noted. heard: gets the tokens as they are said, that
-    which ends the answer included.
+    into what the model reads is cut at its beginning, which is noted.
     """
     format = teaching.format_of(model.task.processor)
     whole = read(model, prompt, shape)
@@ -54,13 +54,12 @@ def speak(model: LoadedModel, prompt: str, drawing: Drawing, *, so_far: Answer, 
     while True:
         digest.update(logits.cpu().numpy().tobytes())
         token = chosen.next(logits)
-        if heard is not None:
-            heard.append(token)
         ended = token in ends
         said += [] if ended else [token]
         done = ended or len(said) >= drawing.most
         text = model.task.processor.decode(said, skip_special_tokens=True)
         answer = replace(answer, text=text if done else text.rstrip("\ufffd"), tokens=len(said), ended=ended,
+                         first=token if answer.first is None else answer.first,
                          tokens_a_second=(len(said) - 1) / spent if spent else None)
         if done:
             yield replace(answer, state=State.DONE, digest=digest.hexdigest())
@@ -77,6 +76,13 @@ def read(model: LoadedModel, prompt: str, shape: Shape | None = None) -> Prompt:
     learned: Shape = getattr(model.task, "shape", Shape.TEXT)
     found = teaching.prompt(format, prompt, shape or learned)
     return found if found.ids else Prompt(ids=(tokens.pad_id(format.tokenizer),), parts=("",), own=(False,))
+
+
+def first_rests_on(model: LoadedModel, prompt: str, said: Answer, *,
+                   check: bool = False) -> Generator[float, None, Attribution]:
+    """What the first token of this answer rests on; see `first_token.pieces`."""
+    assert said.first is not None, "an answer that is done has one"
+    return first_token.pieces(model, read(model, prompt).last(said.read), said.first, check=check)
 
 
 def as_row(model: LoadedModel, prompt: str, answer: str) -> tuple[NDArray[np.float32], str]:
@@ -126,7 +132,7 @@ class _Passes:
         self._seen: list[int] = []
         known = inspect.signature(self._causal.forward).parameters
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
-        self._memory = "cache" if "cache" in known else "past_key_values"  # its name before transformers 5.24
+        self._memory = language.memory_name(self._causal)
         self._keeps = True
 
     def read(self, ids: Sequence[int]) -> torch.Tensor:

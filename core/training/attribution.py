@@ -204,7 +204,7 @@ def _way(model: LoadedModel, network: Any, batch: dict[str, torch.Tensor], targe
     if "pixel_values" in batch:
         pixels = batch["pixel_values"]
         return Way(empty=torch.zeros_like(pixels), whole=pixels, parts=_cells,
-                    score=lambda given: network(pixel_values=given)["logits"][:, target])
+                   score=lambda given: network(pixel_values=given)["logits"][:, target])
     ids, table = batch["input_ids"], network.body.get_input_embeddings()
     padding = torch.full_like(ids, tokens.pad_id(model.task.processor))  # type: ignore[attr-defined]
     empty = torch.where(torch.from_numpy(_own(model, batch)).to(ids.device)[None], padding, ids)
@@ -220,7 +220,7 @@ def _way(model: LoadedModel, network: Any, batch: dict[str, torch.Tensor], targe
 
     with torch.no_grad():
         return Way(empty=table(empty), whole=table(ids), score=score,
-                    parts=lambda each: each.sum(-1).cpu().numpy())
+                   parts=lambda each: each.sum(-1).cpu().numpy())
 
 
 def _shares(way: Way, *, done: Callable[[float], float]) -> Generator[float, None, NDArray[np.float32]]:

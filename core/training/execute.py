@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from core import files, metrics
-from core.analysis import feature_paths, predictions, strength_files
+from core.analysis import feature_paths, kept_steps, predictions, strength_files
 from core.domain.dataset import Split
 from core.domain.model import Weights
 from core.domain.recipe import PAGED_ADAMW, Recipe
@@ -51,6 +51,8 @@ def execute(recipe: Recipe, *, settings: Settings, workspace: str, run_dir: Path
     session = Session(recipe=recipe, settings=settings, workspace=workspace, run_dir=run_dir, observer=observer,
                       resume=resume, mates_wait=in_turns)
     artifact.write_json(run_dir / "recipe.json", recipe)
+    if not resume:
+        kept_steps.forget(run_dir)
     prepare(session)
     import_libraries(session)
     base_side.ahead(session)

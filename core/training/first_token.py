@@ -9,7 +9,6 @@ walked; those before them are read once, as they are, and kept where the archite
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Generator
 from typing import Any
 
@@ -17,7 +16,7 @@ import torch
 
 from core.domain.attribution import Attribution
 from core.features.extract import autocast
-from core.models import tokens
+from core.models import language, tokens
 from core.tasks.teaching import Prompt
 from core.training import attribution
 from core.training.artifact import LoadedModel
@@ -80,7 +79,7 @@ def _way(model: LoadedModel, network: Any, prompt: Prompt, token: int) -> Way:
 
 def _read(model: LoadedModel, network: Any, ids: torch.Tensor) -> tuple[Any, str]:
     """(what the network keeps of these tokens, what it calls that); None where it keeps nothing."""
-    name = "cache" if "cache" in inspect.signature(network.body.forward).parameters else "past_key_values"
+    name = language.memory_name(network.body)
     if not ids.shape[1]:
         return None, name
     with torch.no_grad(), autocast(model.precision, network.device):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,6 @@ class StepKeeper(TrainerCallback):
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
                        **kwargs: Any) -> None:
-        if state.global_step == 0:  # of an earlier attempt, which began anew
-            shutil.rmtree(self.run_dir / kept_steps.STEPS, ignore_errors=True)
         size = sum(one.numel() * one.element_size() for one in self.network.trained_parameters().values())
         self.wanted = recorded_steps(state.max_steps)[1:] if size <= kept_steps.MOST_BYTES else ()
 

@@ -17,7 +17,7 @@ from core import values
 from core.api import Thaw
 from core.domain.run import Result
 from core.settings import Settings
-from tests import chat_templates, tiny, turns
+from tests import chat_templates, turns
 from tests.e2e.conftest import Server, away
 from tests.e2e.test_own_data import SLOW, TRAINED, bring, honest, settled
 
@@ -28,11 +28,7 @@ JUDGED = 2_000_000
 
 @pytest.fixture(scope="module")
 def talker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny causal model with a published chat template."""
-    folder = tiny.language("llama", tmp_path_factory.mktemp("models") / "talker", vocab_size=512,
-                           max_position_embeddings=512)
-    chat_templates.tokenizer("smollm2").save_pretrained(folder)
-    return folder
+    return chat_templates.talker(tmp_path_factory.mktemp("models") / "talker", "smollm2", length=512)
 
 
 def conversations() -> bytes:

@@ -14,16 +14,13 @@ from core.models import inspect as model_inspect
 from core.settings import Settings
 from core.tasks import taught_rows, teaching
 from core.training.session import read_rows
-from tests import chat_templates, tiny
+from tests import chat_templates
 from tests.conftest import WORKSPACE, Notes, write_language_dataset
 
 
 @pytest.fixture(scope="module")
 def talker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tiny.language("llama", tmp_path_factory.mktemp("model") / "talker", vocab_size=512,
-                           max_position_embeddings=256)
-    chat_templates.tokenizer("smollm2").save_pretrained(folder)
-    return folder
+    return chat_templates.talker(tmp_path_factory.mktemp("models") / "talker", "smollm2", length=256)
 
 
 def test_the_mask_is_asked_for_made_and_looked_at(talker: Path, settings: Settings) -> None:

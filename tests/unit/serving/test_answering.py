@@ -76,10 +76,7 @@ def test_pictures(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def talker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tiny.language("llama", tmp_path_factory.mktemp("models") / "talker", vocab_size=512,
-                           max_position_embeddings=128)
-    chat_templates.tokenizer("marked").save_pretrained(folder)
-    return folder
+    return chat_templates.talker(tmp_path_factory.mktemp("models") / "talker", "marked", length=128)
 
 
 def test_language_models(settings: Settings, talker: Path, tmp_path: Path) -> None:

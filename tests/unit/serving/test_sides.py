@@ -114,3 +114,12 @@ def test_steps_with_large_weights_are_not_kept(settings: Settings, tiny_model: P
     assert kept_steps.of(tmp_path / "run") == []
     with pytest.raises(NotFoundError, match="keeps no weights of step 1"):
         answering.Loaded(side_names.parse(f"{tmp_path / 'run'}:step1"), settings)
+
+
+def test_a_run_that_takes_the_place_of_another_has_none_of_its_steps(settings: Settings, tiny_model: Path,
+                                                                     tiny_dataset: Dataset, tmp_path: Path) -> None:
+    for method, kept in (("lora", True), ("probe", False)):
+        recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method=method, epochs=1.0, batch_size=8,
+                        max_length=32, precision="fp32", lora=LoraSpec(rank=4), task=Task.TEXT_CLASSIFICATION)
+        execute(recipe, settings=settings, workspace=WORKSPACE, run_dir=tmp_path / "run", observer=Notes())
+        assert bool(kept_steps.of(tmp_path / "run")) == kept

@@ -33,7 +33,7 @@ from core.tasks.teaching import Prompt
 from core.training import first_token
 from core.training.artifact import LoadedModel
 from tests import chat_templates, tiny
-from tests.conftest import write_language_dataset
+from tests.conftest import WORKSPACE, write_language_dataset
 from tests.unit.serving.test_answering import trained
 
 TEXT = "the team of the year and a new coach in the stadium"
@@ -122,10 +122,7 @@ def test_of_a_long_prompt_the_end_is_walked_after_what_was_kept_of_the_rest(
 
 @pytest.fixture(scope="module")
 def talker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tiny.language("llama", tmp_path_factory.mktemp("models") / "talker", vocab_size=512,
-                           max_position_embeddings=256)
-    chat_templates.tokenizer("marked").save_pretrained(folder)
-    return folder
+    return chat_templates.talker(tmp_path_factory.mktemp("models") / "talker", "marked", length=256)
 
 
 def test_what_the_template_writes_has_no_share_and_a_character_of_many_tokens_is_one_piece(
@@ -200,6 +197,10 @@ def test_by_command(settings: Settings, talker: Path, tmp_path: Path, monkeypatc
     assert why["error"] == pytest.approx(abs(why["sum"] - why["difference"]), abs=1e-6)
     assert program.main(["predict", str(run), "--input", "Who won the cup?", "--why"]) == 0
     assert "the log-probability of the first token" in capsys.readouterr().out
+    assert program.main(["predict", str(run), "--input", "Who won?", "--nearest", "2", "--workspace", WORKSPACE]) == 0
+    said = capsys.readouterr()
+    assert "Compared with the training rows: the conversation with this model's own answer" in said.err
+    assert "to the fifth nearest training row" in said.out
     file = tmp_path / "rows.csv"
     file.write_text("prompt,response\nWho won?,We did.\n", encoding="utf-8")
     assert program.main(["predict", str(run), "--input", str(file), "--why", "--json"]) == 1
