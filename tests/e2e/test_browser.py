@@ -19,9 +19,22 @@ SLOW = 60_000
 
 
 def settled(page):
-    """Wait until the script has run to its end."""
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=SLOW)
+    """Wait until the script has run to its end. The page says so itself, from the press on; the sign in its corner
+    appears too late to be waited for."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=SLOW)
     return page
+
+
+def choose(box, *labels):
+    """Choose these in a box that takes several, one after another: each is there before the next is typed."""
+    chosen = box.page.get_by_test_id("stMultiSelect").filter(has=box)
+    for label in labels:
+        settled(box.page)
+        box.fill(label)
+        box.press("Enter")
+        expect(chosen.get_by_text(label, exact=True).first).to_be_visible(timeout=SLOW)
+    box.press("Escape")  # the open list hides what is below it
+    settled(box.page)
 
 
 def honest(page):

@@ -38,7 +38,7 @@ from core.store.jobs import NewJob
 from tests import tiny
 from tests.conftest import WORKSPACE, write_dataset
 from tests.e2e.conftest import Server, away, end, start
-from tests.e2e.test_browser import SLOW, honest, settled
+from tests.e2e.test_browser import SLOW, choose, honest, settled
 from tests.e2e.test_own_data import bring, sentences, train_and_compare
 from tests.ui.conftest import put_facts, put_results
 
@@ -183,7 +183,7 @@ def the_experiment_as_it_goes(page: Page) -> None:
     address = page.url
     page.reload()
     title(page, "BBC News, MiniLM")
-    assert page.url == address
+    expect(page).to_have_url(address, timeout=SLOW)
     expect(page.get_by_text("left in all")).to_be_visible(timeout=TRAINED)
     expect(rows.get_by_role("progressbar").first).to_be_visible(timeout=SLOW)
     expect(rows.filter(has_text=re.compile(rf"{INTERVAL} test accuracy")).first).to_be_visible(timeout=TRAINED)
@@ -206,7 +206,7 @@ def the_others(page: Page, server: Server) -> None:
     if button(page, "Stop all").count():
         button(page, "Stop all").click()
         expect(button(page, "Stop all")).to_have_count(0, timeout=TRAINED)
-    assert rows.count() >= 2
+    expect(rows.nth(1)).to_be_visible(timeout=SLOW)
 
 
 def the_results(page: Page) -> None:
@@ -242,17 +242,8 @@ def test_a_question_is_asked_and_answered(servers, page):
     page.keyboard.press("Enter")
     expect(page.get_by_text("One seed says nothing about what another would give.")).to_be_visible(timeout=SLOW)
     page.get_by_text("Methods and label budgets").click()
-    methods = page.get_by_role("combobox", name="Methods", exact=True)
-    for label in ("Linear probe", "Partly frozen"):
-        methods.fill(label)
-        methods.press("Enter")
-        settled(page)
-    methods.press("Escape")  # the open list hides what is below it
-    budgets = page.get_by_role("combobox", name="Label budgets (training + validation)")
-    budgets.fill("32")
-    budgets.press("Enter")
-    budgets.press("Escape")  # the open list hides what is below it
-    settled(page)
+    choose(page.get_by_role("combobox", name="Methods", exact=True), "Linear probe", "Partly frozen")
+    choose(page.get_by_role("combobox", name="Label budgets (training + validation)"), "32")
     button(page, "Start 2 runs").click(timeout=SLOW)
     title(page, re.compile("^Which method"))
     expect(page.get_by_role("heading", name="Which method?", exact=True)).to_be_visible(timeout=SLOW)
@@ -659,7 +650,7 @@ def seeds_and_budgets(page: Page, past: Past) -> None:
     address = page.url
     page.reload()
     expect(page.get_by_role("heading", name="Seeds together")).to_be_visible(timeout=SLOW)
-    assert page.url == address
+    expect(page).to_have_url(address, timeout=SLOW)
 
 
 def two_tuned_models(page: Page, past: Past) -> None:

@@ -148,6 +148,7 @@ def test_supervised_real_training_killed_again_and_again_ends_bit_for_bit_as_if_
         process.end(claim.pid, claim.pid_created, number, claim.birth)
         if supervisor_too:
             waiting(lambda: process.birth(claim.pid) != claim.birth)
+            waiting(lambda: not thaw.supervisor_alive())  # else none is started in its place
             thaw.ensure_supervisor()
         waiting(lambda: status(cut).final, 120)
         assert status(cut) is Status.INTERRUPTED, number
