@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from core.api.desk import Desk
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Result, Run, Status
-from core.planning.schedule import FEATURES_S, Outlook, Stretch, factor, left, pace, schedule
+from core.planning.schedule import FEATURES_S, JUDGING_SHARE, Outlook, Stretch, factor, left, pace, schedule, share_left
+from core.store.queue import Claim, Waiting
 
 Seconds = Callable[[str, Recipe], "float | None"]
 """Workspace and recipe -> estimated seconds; None when that cannot be told yet."""
@@ -59,22 +60,33 @@ def _line(desk: Desk, seconds: Seconds) -> dict[str, Stretch]:
 
 def _laid_out(desk: Desk, seconds: Seconds) -> dict[str, Stretch]:
     queue = desk.store.queue
-    training = [claim.run for claim in queue.active() if claim.run.kind not in _NOT_TRAINING]
-    waiting = [(job.id, _takes(job.workspace, job.recipe, seconds)) for job in queue.line(most=LINE)]
-    return schedule({run.id: _left(desk, run, seconds) for run in training}, waiting, slots=desk.settings.slots)
+    training = [claim for claim in queue.active() if claim.run.kind not in _NOT_TRAINING]
+    waiting = [(job.id, _takes(desk, job, seconds)) for job in queue.line(most=LINE)]
+    return schedule({claim.run.id: _left(desk, claim, seconds) for claim in training}, waiting,
+                    slots=desk.settings.slots)
 
 
-def _takes(workspace: str, recipe: str | None, seconds: Seconds) -> float | None:
-    if recipe is None:
+def _takes(desk: Desk, job: Waiting, seconds: Seconds) -> float | None:
+    if job.recipe is None:
         return FEATURES_S
     try:
-        return seconds(workspace, _recipe(recipe))
+        estimated = seconds(job.workspace, _recipe(job.recipe))
     except Exception:  # noqa: BLE001 - somebody else's damaged row: it ends as soon as it starts
         return 0.0
+    return _to_go(desk, job.id, estimated) if job.resume else estimated
 
 
-def _left(desk: Desk, run: Run, seconds: Seconds) -> float | None:
+def _to_go(desk: Desk, job: str, estimated: float | None) -> float | None:
+    """Of the estimated seconds of a run that goes on from a checkpoint, those that are still needed."""
+    step = desk.store.events.last(job, "step")
+    if step is None or estimated is None:
+        return estimated
+    return estimated * max(JUDGING_SHARE, share_left(step.data))
+
+
+def _left(desk: Desk, claim: Claim, seconds: Seconds) -> float | None:
     """Seconds that a run under way still needs."""
+    run = claim.run
     if run.recipe is None:
         return FEATURES_S
     now, estimated = time.time(), seconds(run.workspace, run.recipe)
@@ -83,6 +95,8 @@ def _left(desk: Desk, run: Run, seconds: Seconds) -> float | None:
     step = desk.store.events.last(run.id, "step")
     this_attempt = step is not None and step.time >= (run.started or 0.0)
     measured = pace(step.data, age_s=now - step.time) if step is not None and this_attempt else None
+    if claim.resume and measured is None:
+        estimated = _to_go(desk, run.id, estimated)
     return left(estimated, elapsed_s=now - (run.started or now), pace_s=measured)
 
 

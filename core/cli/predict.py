@@ -173,7 +173,8 @@ def _answer(rows: NewRows, at: int, answer: dict[str, Any], said: Said) -> dict[
     if said.nearest:
         near = said.nearest[at]
         known = {"distance": near.distance, "unlike_training": near.unlike, "limit": near.limit,
-                 "false_alarms": near.false_alarms, "nearest": list(near.rows)}
+                 "false_alarms": near.false_alarms, "nearest": list(near.rows), "compared_rows": near.compared,
+                 "training_rows": near.trained_on}
     if said.placed:
         known["place"] = [said.placed[at].x, said.placed[at].y]
     if said.rests_on:

@@ -26,6 +26,10 @@ class Nearest:
     """To the fifth nearest."""
     rows: tuple[Near, ...] = ()
     """The nearest first."""
+    compared: int = 0
+    """Training rows that were looked at, drawn at random where there are more."""
+    trained_on: int = 0
+    """Training rows that there are."""
     limit: float | None = None
     """95 in 100 validation rows lie nearer; None where there were too few to say."""
     false_alarms: float | None = None

@@ -77,6 +77,14 @@ def pace(step: Mapping[str, object], *, age_s: float) -> float | None:
     return max(0.0, took / at * (of - at) - age_s)
 
 
+def share_left(step: Mapping[str, object]) -> float:
+    """Of the training of a run that goes on from its last checkpoint, what is left behind its newest `step` event."""
+    done, total = step.get("step"), step.get("total_steps")
+    if not isinstance(done, (int, float)) or not isinstance(total, (int, float)) or total <= 0:
+        return 1.0
+    return min(1.0, max(0.0, 1.0 - done / total))
+
+
 def factor(measured_s: Sequence[float], estimated_s: Sequence[float]) -> float:
     """How much longer than estimated the measured runs took; 1 without any."""
     low, high = TRUSTED_FACTOR

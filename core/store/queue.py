@@ -50,6 +50,8 @@ class Waiting:
     workspace: str
     recipe: str | None
     """Its JSON, as it is stored; None for jobs that do not train."""
+    resume: bool
+    """Whether it goes on from its last checkpoint."""
 
 
 class Queue:
@@ -132,7 +134,8 @@ class Queue:
         """The first jobs of the training lane that wait, of all workspaces, in the order in which they will start: for
         telling how long a wait is, never for pages."""
         rows = self._db.rows(f"{LINE} LIMIT :most", {"most": most})
-        return [Waiting(id=row["id"], workspace=row["workspace"], recipe=row["recipe"]) for row in rows]
+        return [Waiting(id=row["id"], workspace=row["workspace"], recipe=row["recipe"], resume=bool(row["resume"]))
+                for row in rows]
 
     def stamp(self) -> tuple[object, ...]:
         """Changes whenever a job comes, starts or ends; a few numbers, however long the queue is."""

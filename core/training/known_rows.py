@@ -63,6 +63,8 @@ class KnownRows:
     pictures: bool = False
     talk: bool = False
     """Whether they are conversations."""
+    trained_on: int = 0
+    """Training rows that the run used; these here are all of them, or a random part."""
 
     def nearest(self, features: NDArray[np.float32], *, most: int = K) -> list[Nearest]:
         """One entry an input, `(n_inputs, width)` features of length 1."""
@@ -72,6 +74,7 @@ class KnownRows:
             order = np.argsort(line, kind="stable")[:max(most, K)]
             at = float(line[order[min(K, len(order)) - 1]])
             found.append(Nearest(distance=at, limit=self.limit, false_alarms=self.false_alarms,
+                                 compared=len(self.places), trained_on=self.trained_on,
                                  rows=tuple(self._near(int(place), float(line[place])) for place in order[:most])))
         return found
 
@@ -109,7 +112,7 @@ def of(model: LoadedModel, folder: Path, *, key: Sequence[Any], settings: Settin
     limit, alarms = (None if np.isnan(value) else float(value) for value in kept["limit"])
     return KnownRows(features=np.asarray(kept["train"]), places=np.asarray(kept["rows"]), rows=rows, limit=limit,
                      false_alarms=alarms, pictures=model.task.card.content is Content.PICTURE,
-                     talk=rows.shape is Shape.CHAT)
+                     talk=rows.shape is Shape.CHAT, trained_on=len(_trained_on(model, rows)))
 
 
 def _measured(model: LoadedModel, rows: Rows, observer: Observer | None) -> dict[str, np.ndarray]:

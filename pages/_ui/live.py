@@ -74,7 +74,9 @@ def follow(ws: str, run_id: str) -> tuple[Run, RunState]:
     progress = shell.api().runs.progress(ws, run_id, after=state.last_seq)
     if progress.run.attempts != state.attempt:
         state.attempt = progress.run.attempts
-        state.phases, state.progress, state.step, state.scores = {}, {}, {}, {}
+        state.phases, state.progress, state.step = {}, {}, {}
+        if not progress.run.in_turns:  # that goes on where it was, with what it had reached
+            state.scores = {}
     state.add(progress.events)
     state.last_seq = progress.last_seq
     return progress.run, state

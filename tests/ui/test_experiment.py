@@ -110,6 +110,29 @@ def test_runs_that_train_are_drawn_as_a_race_and_the_one_far_behind_is_proposed_
     assert api.runs.get(WORKSPACE, ids[1]).status is Status.RUNNING
 
 
+def test_a_run_that_waits_for_its_next_turn_says_what_it_has_reached_and_keeps_it(app, api, facts, dataset):
+    recipe = api.experiments.default_recipe(WORKSPACE, dataset=dataset.id, model="minilm", method="lora")
+    ids = api.experiments.submit(WORKSPACE, [recipe, recipe.replace(seed=1)], name="Race", in_turns=True)
+    id = api.runs.get(WORKSPACE, ids[0]).experiment
+    store, claim = begin(api)
+    at = app("experiment", experiment=id)
+    now = time.time()
+    store.events.append(ids[0], [
+        (now, "phase", {"phase": "training"}), (now, "eval", {"step": 10, "accuracy": 0.75, "loss": 1.0}),
+        (now, "step", {"step": 10, "total_steps": 40, "seconds": 60.0, "loss": 1.0})])
+    store.queue.wait_again(ids[0], fence=claim.fence, last=True)
+    at.run()
+    text = words(at)
+    assert not at.exception and not at.error and "lets the others catch up" in text
+    assert "0.75 validation accuracy so far" in text
+    store.queue.claim(supervisor="test", host="test", slots=2)
+    again = store.queue.claim(supervisor="test", host="test", slots=2)
+    assert again.run.id == ids[0]
+    store.queue.begin(ids[0], fence=again.fence, pid=os.getpid(), pid_created=0.0)
+    store.events.append(ids[0], [(time.time(), "phase", {"phase": "training"})])
+    assert "0.75 validation accuracy so far" in words(at.run()), "until it is evaluated anew"
+
+
 def test_a_waiting_run_is_put_before_the_others(app, api, facts, dataset):
     _, ids = start(api, dataset)
     at = app("run", run=ids[2])

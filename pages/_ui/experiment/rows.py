@@ -111,7 +111,8 @@ def _row(ws: str, run: Run, name: str, when: Stretch | None, *, summary: bool, o
             if card and summary:
                 st.caption(card.summary)
         result = shell.api().runs.result_of(run)
-        story = live.follow(ws, run.id)[1] if run.status in (Status.RUNNING, Status.STOPPING) else None
+        moves = run.status in (Status.RUNNING, Status.STOPPING) or _between_turns(run)
+        story = live.follow(ws, run.id)[1] if moves else None
         with middle, st.container(gap="xxsmall"):
             _state(ws, run, story, when, result, others=others)
         with right, st.container(gap=None):
@@ -124,7 +125,7 @@ def _state(ws: str, run: Run, story: live.RunState | None, when: Stretch | None,
     if run.status is Status.QUEUED:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             live.badge(run)
-            paused = "lets the others catch up" if run.in_turns and run.started is not None else ""
+            paused = "lets the others catch up" if _between_turns(run) else ""
             if text := " · ".join(filter(None, [paused, tally.starts(when)])):
                 st.caption(text)
     elif story is not None:
@@ -141,6 +142,10 @@ def _state(ws: str, run: Run, story: live.RunState | None, when: Stretch | None,
             st.caption(shell.escape(text) + (" The others go on." if others and run.failure else ""))
     if run.status.final and (damage := shell.api().runs.damage(ws, run.id)):
         st.caption(f":material/broken_image: damaged: {shell.escape(', '.join(damage))}")
+
+
+def _between_turns(run: Run) -> bool:
+    return run.status is Status.QUEUED and run.in_turns and run.started is not None
 
 
 def _score(run: Run, story: live.RunState | None, result: Result | None) -> None:

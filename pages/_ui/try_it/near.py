@@ -25,7 +25,9 @@ def draw(found: Nearest) -> None:
                     st.caption(said)
             else:
                 st.caption(f"{said}  \n{shell.escape(' '.join(row.content.split()))}")
-        st.caption("Cosine distance in what the head of this model sees; 0 is the same direction.")
+        part = (f" Compared were {found.compared:,} of the {found.trained_on:,} training rows, drawn at random."
+                if found.compared < found.trained_on else "")
+        st.caption(f"Cosine distance in what the head of this model sees; 0 is the same direction.{part}")
 
 
 def _rule(found: Nearest) -> None:

@@ -214,6 +214,28 @@ def test_the_pace_of_training_beats_the_estimate(thaw: Thaw, started: list[str])
     assert thaw.experiments.outlook(WORKSPACE, [run]).runs[run.id].ends_s == pytest.approx(300, abs=10)
 
 
+def test_a_run_that_goes_on_takes_what_is_left_of_it_also_while_it_waits(thaw: Thaw, started: list[str]) -> None:
+    store = Store(thaw.settings)
+    claim = store.queue.active()[0]
+    run = claim.run.id
+    whole = thaw.experiments.outlook(WORKSPACE, [thaw.runs.get(WORKSPACE, run)]).runs[run].ends_s
+    store.events.append(run, [(time.time(), "step", {"step": 30, "total_steps": 40, "seconds": 100.0})])
+    store.queue.wait_again(run, fence=claim.fence, last=True)
+
+    def takes() -> float:
+        outlook._lines.clear()
+        found = thaw.experiments.outlook(WORKSPACE, [thaw.runs.get(WORKSPACE, run)]).runs[run]
+        return found.ends_s - found.starts_s
+
+    assert takes() == pytest.approx(whole / 4, rel=0.05)
+    for id in started[1:]:
+        thaw.runs.stop(WORKSPACE, id)
+    time.sleep(0.01)
+    again = store.queue.claim(supervisor="s", host="h", slots=5)
+    assert again is not None and again.run.id == run and again.resume
+    assert takes() == pytest.approx(whole / 4, rel=0.1), "before its first step of this turn"
+
+
 def test_no_time_is_told_where_there_is_no_estimate(thaw: Thaw, ready: Dataset) -> None:
     """Of a hub model that nobody has looked at, nothing is known."""
     ids = thaw.experiments.submit(WORKSPACE, [recipe(ready, base_model="some/model")], name="Unknown")

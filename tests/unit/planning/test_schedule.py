@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.planning.schedule import Stretch, factor, left, pace, schedule
+from core.planning.schedule import Stretch, factor, left, pace, schedule, share_left
 
 
 def test_one_slot_runs_one_after_another() -> None:
@@ -45,6 +45,14 @@ def test_what_is_left_is_the_pace_else_the_estimate_and_never_nothing() -> None:
     assert left(100.0, elapsed_s=30, pace_s=None) == 70.0
     assert left(100.0, elapsed_s=500, pace_s=None) == 10.0
     assert left(None, elapsed_s=500, pace_s=None) is None
+
+
+@pytest.mark.parametrize(("step", "share"), [
+    ({"step": 30, "total_steps": 40}, 0.25), ({"step": 40, "total_steps": 40}, 0.0),
+    ({"step": 50, "total_steps": 40}, 0.0),
+    ({"step": 3, "total_steps": 0}, 1.0), ({"step": "3", "total_steps": 40}, 1.0), ({}, 1.0)])
+def test_what_goes_on_has_the_rest_of_its_steps_before_it(step: dict[str, object], share: float) -> None:
+    assert share_left(step) == share
 
 
 def test_measured_runs_correct_the_others_within_reason() -> None:

@@ -31,7 +31,8 @@ def trained(settings: Settings, dataset, model: Path, run: Path, **fields: objec
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_the_nearest_rows_and_the_limit_are_those_of_a_plain_search(settings: Settings, tiny_model: Path,
-                                                                    tmp_path: Path, precision: str) -> None:
+                                                                    tmp_path: Path, precision: str,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = write_dataset(settings, n_rows=250)
     run = trained(settings, dataset, tiny_model, tmp_path / "run", precision=precision)
     model = artifact.load(Side.of(run), settings=settings)
@@ -54,6 +55,10 @@ def test_the_nearest_rows_and_the_limit_are_those_of_a_plain_search(settings: Se
     assert flagged > 0.8 and flagged > 4 * known.false_alarms, "words the training rows never had"
     again = known_rows.of(model, run, key=["k"], settings=settings, workspace=WORKSPACE)
     assert (again.limit, again.false_alarms) == (known.limit, known.false_alarms)
+    assert {(near.compared, near.trained_on) for near in found} == {(len(train), len(train))}
+    monkeypatch.setitem(known_rows.MOST_ROWS, Split.TRAIN, 40)
+    part = known_rows.of(model, run, key=["fewer"], settings=settings, workspace=WORKSPACE)
+    assert {(near.compared, near.trained_on) for near in part.nearest(test[:7])} == {(40, len(train))}
 
 
 def test_only_rows_that_were_trained_on_count_and_few_validation_rows_set_no_limit(
