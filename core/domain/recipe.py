@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import Any
@@ -176,9 +178,15 @@ def differences(recipes: list[Recipe]) -> dict[str, list[Any]]:
 
 def settings(recipes: list[Recipe]) -> dict[str, list[Any]]:
     """Every field: dotted name -> one value a recipe, in order."""
-    flat = [_flatten(codec.to_json(r)) for r in recipes]
+    flat = [_flat(r) for r in recipes]
     names = list(dict.fromkeys(name for f in flat for name in f))
     return {name: [f.get(name) for f in flat] for name in names}
+
+
+@functools.lru_cache(maxsize=4096)
+def _flat(recipe: Recipe) -> Mapping[str, Any]:
+    """Kept: pages with hundreds of runs ask again and again."""
+    return _flatten(codec.to_json(recipe))
 
 
 def _flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -7,6 +7,7 @@ small.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -86,6 +87,14 @@ def row_draw(n_rows: int, seed: int) -> Draw:
     return draw
 
 
+@functools.lru_cache(maxsize=2)
+def _same_draw(n_rows: int, seed: int, size: int) -> NDArray[np.int64]:
+    """One draw, kept: many runs are asked about the same rows, one after another."""
+    drawn = row_draw(n_rows, seed)(size)
+    drawn.setflags(write=False)
+    return drawn
+
+
 def _cell_draw(counts: NDArray[np.int64], seed: int) -> Draw:
     """Resamples of the cells of a table, each of as many rows as the table holds."""
     rng = np.random.default_rng(seed)
@@ -125,7 +134,7 @@ def _of_units(judged: Judged, metrics: Sequence[Metric], *, seed: int, samples: 
     parts = {metric.name: units.parts(metric, judged) for metric in metrics}
     draws: dict[str, list[Floats]] = {metric.name: [] for metric in metrics}
     for size in chunks(samples, max(units.count, *(table.shape[1] for table in parts.values()))):
-        occurrences = draw(size)
+        occurrences = _same_draw(units.count, seed, size) if size == samples else draw(size)
         for metric in metrics:
             draws[metric.name].append(units.values(metric, parts[metric.name], occurrences))
     return {metric.name: interval(metric.value(judged), np.concatenate(draws[metric.name]), metric, judged.n_rows)
