@@ -116,7 +116,7 @@ def _about(run: Finished, total: int) -> dict[str, Any]:
         "precision": run.labels["precision"], "fixed_width": facts.fixed_width,
         "device": "cuda" if run.on_gpu else "cpu", "steps": not card.solved, "held": str(card.weights), "adapter": None,
         "dropout": 0.0 if card.adapter or card.solved else recipe.dropout, "warmup_ratio": recipe.warmup_ratio,
-        "pull": card.pull, "to_base": card.to_base,
+        "pull": card.pull, "to_base": card.to_base, "contrast": card.contrast,
         **{name: getattr(recipe, name) for name in ("batch_size", "gradient_accumulation", "epochs", "max_grad_norm",
                                                     "evaluations_per_epoch")},
         "patience": recipe.early_stopping_patience}

@@ -19,7 +19,8 @@ that do."""
 
 
 class Network(nn.Module):
-    """Body + pooling + head. `forward` returns {"logits": what the head says}; `features` the pooled activations.
+    """Body + pooling + head. `forward` returns {"logits": what the head says}, where rows of one class are pulled
+    together in training also their `features` and the share `contrast`; `features` the pooled activations.
 
     head: reads pooled features, in fp32. stack: where the body's blocks are. pooling: `mean`, `cls` or `last` over
     tokens, `mean` over the places of a feature map, or `model`: the body's own pooled output. channels_last: feature
@@ -30,6 +31,8 @@ class Network(nn.Module):
     """Whether its outputs are by token, and it takes the labels that they are judged by."""
     held_to_base = 0.0
     """Strength of the penalty on saying of taught tokens what the base model does not; see `Card.to_base`."""
+    contrast = 0.0
+    """Share of the contrastive loss; see `Card.contrast`."""
 
     def __init__(self, body: nn.Module, *, head: nn.Module, stack: Stack, pooling: str,
                  channels_last: bool = False) -> None:
@@ -70,7 +73,10 @@ class Network(nn.Module):
         features = self.features(**inputs)
         # the head is fp32 in every precision, as the solved probe is
         with torch.autocast(features.device.type, enabled=False):
-            return {"logits": self.head(features)}
+            said = {"logits": self.head(features)}
+        if self.contrast and self.training and torch.is_grad_enabled():
+            said |= {"features": features, "contrast": features.new_tensor(self.contrast)}
+        return said
 
     def train(self, mode: bool = True) -> Network:
         """Train mode for what trains; frozen modules stay in eval mode (no dropout, stored BatchNorm statistics)."""

@@ -67,6 +67,8 @@ def why_not(method: str, facts: ModelFacts | None, device: Device | None, task: 
     facts: None while nothing is known of the base model, so that the task alone decides.
     """
     found = method_registry.get(method)
+    if found.card.contrast and not task.labelled:
+        return method_registry.NO_CLASSES
     if found.card.own_head is None and not tasks.card(task).new_head:
         return method_registry.NO_NEW_HEAD
     if found.card.own_head_only and tasks.card(task).new_head:

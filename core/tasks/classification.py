@@ -113,10 +113,16 @@ class Classification:
         return {"labels": torch.from_numpy(rows.labels[indices])}
 
     def loss(self, outputs: dict[str, torch.Tensor], targets: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Mean cross-entropy over the rows."""
+        """Mean cross-entropy over the rows, and in training the share of the contrastive loss that a method wants."""
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(outputs["logits"].float(), targets["labels"])
+        loss = cross_entropy(outputs["logits"].float(), targets["labels"])
+        if "contrast" not in outputs:
+            return loss
+        from core.models.contrast import contrastive
+
+        share = outputs["contrast"]
+        return (1 - share) * loss + share * contrastive(outputs["features"], targets["labels"])
 
     def weight(self, targets: dict[str, torch.Tensor]) -> int:
         """Its rows."""

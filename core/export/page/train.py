@@ -203,7 +203,7 @@ def fit(network: Network, rows: Rows, about: dict[str, Any], train: np.ndarray, 
         loss = 0.0
         for batch in part:
             labels = torch.from_numpy(rows.labels[batch]).to(network.head.weight.device)
-            own_share = nn.functional.cross_entropy(network(rows.batch(batch)), labels) * (
+            own_share = loss_of(network, rows.batch(batch), labels, about["contrast"]) * (
                 len(batch) / sum(map(len, part)))
             own_share.backward()
             loss += float(own_share.detach())
@@ -225,6 +225,22 @@ def fit(network: Network, rows: Rows, about: dict[str, Any], train: np.ndarray, 
                 break
     if kept is not None:
         network.load_state_dict(kept, strict=False)
+
+
+def loss_of(network: Network, inputs: dict[str, torch.Tensor], labels: torch.Tensor, contrast: float) -> torch.Tensor:
+    """Mean cross-entropy; with a share of the supervised contrastive loss (Gunel et al. 2021) where the run had one."""
+    features = network.features(inputs)
+    loss = nn.functional.cross_entropy(network.head(features), labels)
+    if not contrast:
+        return loss
+    own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    directions = nn.functional.normalize(features, dim=1)
+    likeness = (directions @ directions.T / 0.3).masked_fill(own, float("-inf"))
+    together = (labels[:, None] == labels[None, :]) & ~own
+    others = together.sum(1)
+    pulled = -(torch.log_softmax(likeness, 1).masked_fill(own, 0.0) * together).sum(1) / others.clamp(min=1)
+    pull = pulled[others > 0].mean() if bool((others > 0).any()) else 0.0 * features.sum()
+    return (1 - contrast) * loss + contrast * pull
 
 
 def state(network: Network, about: dict[str, Any]) -> dict[str, torch.Tensor]:

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from core.domain.dataset import Content, Task
 from core.errors import RecipeError
-from core.models.methods.base import NO_NEW_HEAD, NO_OWN_HEAD, Adapter, Card, Method
+from core.models.methods.base import NO_CLASSES, NO_NEW_HEAD, NO_OWN_HEAD, Adapter, Card, Method
 
 FILES = (
     "probe",
@@ -16,6 +16,7 @@ FILES = (
     "gradual_unfreezing",
     "wise_ft",
     "l2_sp",
+    "contrastive",
     "bitfit",
     "lora",
     "lora_mlp",
@@ -68,5 +69,5 @@ def card_of(name: str) -> Card:
 
 
 __all__ = ["COMPARED", "COMPARED_OWN_HEAD", "FOUR_BIT", "FRESH", "FROZEN", "HALFWAY", "HEAD_FIRST", "HOME",
-           "NO_NEW_HEAD", "NO_OWN_HEAD", "PLANNED", "REGISTRY", "SIXTEEN_BIT", "UNDER_SHIFT", "WHOLE", "Adapter",
-           "Card", "Method", "card_of", "get"]
+           "NO_CLASSES", "NO_NEW_HEAD", "NO_OWN_HEAD", "PLANNED", "REGISTRY", "SIXTEEN_BIT", "UNDER_SHIFT", "WHOLE",
+           "Adapter", "Card", "Method", "card_of", "get"]

@@ -118,6 +118,9 @@ class Card:
     to_base: float
     """Strength beta of a penalty on each taught token: beta · KL(base ‖ tuned), in nats, of what the base model (the
     same network with its adapters off) and the tuned one say next; 0 where there is none."""
+    contrast: float
+    """Share lambda of the loss that pulls rows of one class together (`core.models.contrast`), the rest is the task's;
+    0 where there is none. Such a method needs rows with classes."""
     rates: Rates
     passes: float
     """Forward passes that a step costs: itself, backward to the inputs, backward to the weights; 0 without steps."""
@@ -159,6 +162,9 @@ class Method(Protocol):
 
 NO_NEW_HEAD = "there is no new head to begin with: a language model keeps its own output layer"
 """Why a method does not apply where the base model's own output layer stays."""
+
+NO_CLASSES = "these rows have no classes that could be pulled together"
+"""Why a method does not apply where rows carry no labels."""
 
 NO_OWN_HEAD = "a classifier's head is new: the base model has no answers of its own that could be kept"
 """Why a method does not apply where there is no output layer of the base model's own."""

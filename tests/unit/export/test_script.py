@@ -33,7 +33,8 @@ EVERY: list[tuple[str, str, str, dict[str, Any]]] = [
     ("text", "bert", "full", {"gradient_accumulation": 2, "label_budget": 30}), ("text", "bert", "scratch", {}),
     ("text", "bert", "lora", {"head_init": "random"}), ("text", "bert", "dora", {}), ("text", "bert", "lp_ft", {}),
     ("text", "bert", "gradual_unfreezing", {"dropout": 0.1}), ("picture", "efficientnet", "gradual_unfreezing", {}),
-    ("text", "bert", "l2_sp", {}), ("text", "bert", "bitfit", {}), ("text", "bert", "ia3", {}),
+    ("text", "bert", "l2_sp", {}), ("text", "bert", "contrastive", {}), ("text", "bert", "bitfit", {}),
+    ("text", "bert", "ia3", {}),
     ("text", "bert", "qlora", {}), ("text", "gpt2", "lora", {"lora": LoraSpec(rank=4, dropout=0.1)}),
     ("picture", "vit", "probe", {}), ("picture", "vit", "lora", {}), ("picture", "efficientnet", "full", {}),
     ("picture", "resnet", "scratch", {}), ("picture", "resnet", "partial", {}), ("picture", "dinov2", "qlora", {})]

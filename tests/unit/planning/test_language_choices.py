@@ -35,6 +35,7 @@ def recipe(method: str = "partial", **changes: object) -> Recipe:
 def test_every_method_applies_but_those_that_begin_with_a_new_head_or_train_biases(smollm2: ModelFacts) -> None:
     reasons = {choice.name: choice.reason for choice in recipes.choices(smollm2, None, LANGUAGE)}
     assert reasons.pop("lp_ft") == methods.NO_NEW_HEAD
+    assert reasons.pop("contrastive") == methods.NO_CLASSES
     assert reasons.pop("bitfit") == "this model has no biases"
     assert set(reasons.values()) == {None}
     of_classification = {choice.name: choice.reason for choice in recipes.choices(smollm2, None) if choice.reason}
