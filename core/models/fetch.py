@@ -174,8 +174,10 @@ def _check(path: Path, expected: str) -> None:
 
 def source_of(model_id: str, settings: Settings) -> dict[str, str]:
     """`{"source": hub|pypi|local, "licence": …}` of a fetched model."""
-    path = facts.folder(model_id, settings) / gguf_file.SOURCE_FILE
-    if not path.is_file():
+    try:
+        data = json.loads((facts.folder(model_id, settings) / gguf_file.SOURCE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        data = None
+    if not isinstance(data, dict) or "source" not in data:  # a folder's own file of that name: exports have one
         return {"source": "local", "licence": ""}
-    data = json.loads(path.read_text(encoding="utf-8"))
     return {"source": str(data["source"]), "licence": str(data.get("licence", ""))}
