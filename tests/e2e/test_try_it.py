@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from tests.e2e.conftest import Server
 from tests.e2e.test_browser import SLOW, honest, settled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2400)]
+CHECKED = re.compile("Rank correlation with the same under randomised weights|too few parts for a rank correlation")
 ANSWERED = 600_000
 """Milliseconds until a tiny model has answered on a busy machine; the process that holds it imports torch."""
 
@@ -88,6 +90,7 @@ def test_text_picture_and_prompt_are_asked_of_two_models(serve: Callable[..., Se
     expect(page.get_by_text("4.png")).to_be_visible(timeout=4 * SLOW)
     said = try_it(page)
     assert "gave the same output to the last bit" in said, "a probe is its base model with the same head"
+    what_it_rests_on(page, "Most for it: the ")
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture at all")
     page.locator("input[type=file]").first.set_input_files(str(bad))
@@ -104,9 +107,23 @@ def test_text_picture_and_prompt_are_asked_of_two_models(serve: Callable[..., Se
     said = try_it(page)
     assert said.count(" tokens") >= 2
     expect(page.get_by_role("button", name="Go on with the conversation")).to_be_visible(timeout=4 * SLOW)
+    what_it_rests_on(page, "What the first token of the answer")
     long_and_empty(page, page.get_by_role("textbox", name="Question"), "the model reads at most 128 with its answer")
     mapped = server.libraries()
     assert "libtorch" not in mapped and "/torch/" not in mapped, "the web process holds no model"
+
+
+def what_it_rests_on(page: Page, said: str) -> None:
+    """Asked for with a switch, drawn for both models, and checked under randomised weights by one press."""
+    switch = page.get_by_test_id("stCheckbox").filter(has_text="What the answer rests on").locator("label")
+    switch.click()
+    try_it(page)
+    expect(page.get_by_text(said)).to_have_count(2, timeout=ANSWERED)
+    page.get_by_role("button", name="Check with randomised weights").click()
+    expect(page.get_by_text(CHECKED)).to_have_count(2, timeout=ANSWERED)
+    honest(page)
+    switch.click()
+    settled(page)
 
 
 def long_and_empty(page: Page, box: Locator, cut: str) -> None:
