@@ -5,7 +5,7 @@ from core.domain.freeze import FreezePlan
 from core.domain.recipe import Recipe
 from pages._ui import example, shell, teaching
 from pages._ui.experiment import actions as experiment
-from pages._ui.experiment import race
+from pages._ui.experiment import before, race
 from pages._ui.train import augmentation, estimates, form, freeze_grid, one_step, prefill, recipe_form
 
 shell.require_entrypoint()
@@ -84,12 +84,14 @@ one_step.panel(ws, first)
 form.to_fetch(ws, model_id, dataset_ref)
 name = st.text_input("Name of the experiment", value=f"{dataset.name}, {form.model_name(model_id)}",
                      key=f"name_{dataset.id}_{model_id}")
+runs, known = before.split(ws, runs, key="again")
 in_turns = race.choice(runs, key="in_turns")
 if st.button(f"Start {len(runs)} run{'s' * (len(runs) > 1)}", type="primary", icon=":material/play_arrow:",
              key="start", disabled=bool(budgets.problems),
              help="Mend the label budgets first." if budgets.problems else None):
     with shell.guarded():
-        experiment.started(ws, api.experiments.submit(ws, runs, name=name or "", in_turns=in_turns), by="train")
+        experiment.started(ws, api.experiments.submit(ws, runs, name=name or "", in_turns=in_turns), by="train",
+                           beside=[run.id for run in known])
 if not fits:
     st.caption(":material/warning: At least one run will probably end with *out of memory*. You can start it all the "
                "same.")

@@ -25,6 +25,7 @@ from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Run, Status
 from core.errors import FailureKind, RecipeError, ThawError
 from core.metrics import Metric, primary
+from core.models import origin
 from core.planning import budget, names, trackers
 from core.planning import estimate as estimates
 from core.planning import recipes as planning
@@ -94,6 +95,38 @@ class Experiments:
         """The runs of an experiment as they are now, in the order in which they were submitted. One query: made for
         polling."""
         return self._desk.store.jobs.list(ws, kind=JobKind.TRAIN, experiment=id)[::-1]
+
+    def taken(self, ws: str, id: str) -> list[Run]:
+        """Runs of other experiments that take part in its question, those of them that are still there."""
+        asked = self.get(ws, id).asked
+        there = {run.id: run for run in self._runs.all(ws, kind=JobKind.TRAIN)} if asked and asked.taken else {}
+        return [there[run] for run in (asked.taken if asked else ()) if run in there]
+
+    def ran_before(self, ws: str, recipes: Sequence[Recipe]) -> list[Run | None]:
+        """For each recipe the newest run of the workspace that is done with this very recipe (seed, data, and what is
+        left to the device decided alike) on the base model as it is here now; None where there is none."""
+        device = self._models.device()
+        wanted = [resolve.resolved(recipe, device).digest() for recipe in recipes]
+        alike = {(recipe.dataset, recipe.base_model, recipe.method) for recipe in recipes}
+        done: dict[str, Run] = {}
+        for run in self._runs.all(ws, kind=JobKind.TRAIN):  # the newest first
+            if run.recipe is None or run.status is not Status.DONE or run.imported:
+                continue
+            if (run.recipe.dataset, run.recipe.base_model, run.recipe.method) not in alike:
+                continue
+            digest = run.recipe.digest()
+            if (digest in wanted and digest not in done and self._runs.has_result(run)
+                    and self._as_it_was(run, run.recipe)):
+                done[digest] = run
+        return [done.get(digest) for digest in wanted]
+
+    def _as_it_was(self, run: Run, recipe: Recipe) -> bool:
+        """Whether its base model is the one that it was trained on."""
+        try:
+            origin.of(Path(run.folder)).check_model(recipe.base_model, self._desk.settings)
+        except ThawError:
+            return False
+        return True
 
     def outlook(self, ws: str, runs: Sequence[Run]) -> Outlook:
         """When these runs start and end, and how long it takes until all have: from their estimates, corrected by the

@@ -202,10 +202,16 @@ class Questions:
         return Plan(design=chosen, experiment=found, runs=tuple(runs), seconds=self._experiments.seconds(ws, recipes),
                     memory_bytes=max(memory, default=0))
 
-    def start(self, ws: str, plan: Plan, *, name: str, in_turns: bool = False) -> list[str]:
-        """Queue its runs as one experiment, which may race; all are checked first, then all are queued or none."""
-        return self._experiments.submit(ws, [each.recipe for each in plan.runs], name=checked_name(name),
-                                        asked=plan.experiment, in_turns=in_turns)
+    def start(self, ws: str, plan: Plan, *, name: str, in_turns: bool = False,
+              before: Sequence[Run | None] = ()) -> list[str]:
+        """Queue its runs as one experiment, which may race; all are checked first, then all are queued or none.
+
+        before: what `Experiments.ran_before` found for its runs; those take part and are not repeated.
+        """
+        there = list(before) or [None] * len(plan.runs)
+        left = [each.recipe for each, run in zip(plan.runs, there, strict=True) if run is None]
+        asked = dataclasses.replace(plan.experiment, taken=tuple(run.id for run in there if run is not None))
+        return self._experiments.submit(ws, left, name=checked_name(name), asked=asked, in_turns=in_turns)
 
     def of(self, ws: str, id: str) -> Question | None:
         """An experiment's question and what its runs say of it so far; None where no design laid it out."""
@@ -213,7 +219,7 @@ class Questions:
         if experiment is None or experiment.design not in designs.REGISTRY:
             return None
         design = designs.get(experiment.design)
-        folders = self._folders(experiment, self._experiments.runs(ws, id))
+        folders = self._folders(experiment, self._members(ws, id))
         kept = _Kept(key=(repr(experiment), _on_disk(folders)), design=design, experiment=experiment, folders=folders)
         return Question(design=design, experiment=experiment, planned=experiment.runs, done=len(folders),
                         reading=_read_once(kept))
@@ -221,7 +227,11 @@ class Questions:
     def folders(self, ws: str, id: str) -> Folders:
         """The finished runs of an experiment that a design laid out, by arm, rate and seed."""
         experiment = self._experiments.get(ws, id).asked
-        return {} if experiment is None else self._folders(experiment, self._experiments.runs(ws, id))
+        return {} if experiment is None else self._folders(experiment, self._members(ws, id))
+
+    def _members(self, ws: str, id: str) -> list[Run]:
+        """Those that it takes from before, and its own, which count where both are there."""
+        return [*self._experiments.taken(ws, id), *self._experiments.runs(ws, id)]
 
     def _folders(self, experiment: Experiment, runs: Sequence[Run]) -> Folders:
         """The runs that have a result, by the arm, rate and seed whose recipe they are."""

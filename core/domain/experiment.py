@@ -36,6 +36,8 @@ class Experiment:
     rates: tuple[float, ...] = (USUAL_RATE,)
     """Factors on each arm's own learning rates. Every arm runs with each; which one stands for it is chosen on
     validation rows."""
+    taken: tuple[str, ...] = ()
+    """Ids of runs that were there before and take part instead of being repeated."""
     schema_version: int = 1
 
     @property

@@ -6,6 +6,7 @@ workspaces share (base models, cached features) is not touched.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -162,7 +163,7 @@ class _Rows:
             ids = {_text(job["id"], _RUN): secrets.token_hex(6) for job in jobs}
             if len(ids) < len(jobs):
                 raise ValueError("two runs have one id")
-            experiments, of = _experiments(found["experiments"], jobs, manifest.title, workspace)
+            experiments, of = _experiments(found["experiments"], jobs, ids, manifest.title, workspace)
             mark = {"title": manifest.title[:NAME_CHARACTERS], "thaw": manifest.thaw[:40], "made": _when(manifest.made),
                     "archive": digest}
             return _Rows(ids=ids, experiments=experiments, events=_events(found["events"], ids), jobs=[
@@ -175,10 +176,10 @@ class _Rows:
             raise _refused(f"Its {DATABASE} is damaged ({str(error)[:120]}).") from error
 
 
-def _experiments(found: list[dict[str, Any]], jobs: list[dict[str, Any]], title: str,
+def _experiments(found: list[dict[str, Any]], jobs: list[dict[str, Any]], ids: Mapping[str, str], title: str,
                  workspace: str) -> tuple[dict[str, dict[str, Any]], dict[str | None, str]]:
     """Rows of the experiments by their new ids, and the new id for each old one; a run by itself gets one, too."""
-    named = {str(each["id"]): (str(each["name"]), _when(each["created"]) or 0.0, _asked(each.get("asked")))
+    named = {str(each["id"]): (str(each["name"]), _when(each["created"]) or 0.0, _asked(each.get("asked"), ids))
              for each in found}
     made: dict[str, dict[str, Any]] = {}
     of: dict[str | None, str] = {}
@@ -190,14 +191,15 @@ def _experiments(found: list[dict[str, Any]], jobs: list[dict[str, Any]], title:
     return made, of
 
 
-def _asked(document: str | None) -> str | None:
+def _asked(document: str | None, ids: Mapping[str, str]) -> str | None:
     """The question of an experiment, read and written anew; None where no design laid it out."""
     if not document:
         return None
     found = codec.read(Experiment, json.loads(document))
     if not 0 < found.runs <= MOST_RUNS:
         raise ValueError(f"an experiment has {found.runs} runs")
-    return json.dumps(codec.to_json(found))
+    taken = tuple(ids[run] for run in found.taken if run in ids)
+    return json.dumps(codec.to_json(dataclasses.replace(found, taken=taken)))
 
 
 def _job(job: Mapping[str, Any]) -> dict[str, Any]:

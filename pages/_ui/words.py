@@ -84,6 +84,8 @@ WORDS: dict[str, str] = {
     "race": "Best score on validation rows so far, at the same share of each run's steps. At a quarter and at half of "
             "them a run of the worse half is named where the best is ahead by more than the rows explain (successive "
             "halving, with an interval). Nothing stops unless you stop it.",
+    "ran before": "The same model, data, method, settings and seed: on the same machine it would end the same. Train "
+                  "again where you want to see that, or its time.",
     "in turns": "Each run trains to a quarter of its steps, then to half, then to the end, and lets others catch up "
                 "in between: all curves grow side by side, and you see early which are worth finishing. Results are "
                 "the same; each turn costs the start of a process, some ten seconds.",

@@ -35,6 +35,54 @@ def test_every_question_lays_out_its_runs_or_says_why_not(asked: AppTest) -> Non
             assert asked.button(key="ask_start").label.startswith("Start ")
 
 
+def test_runs_that_ran_before_take_part_and_are_not_repeated(
+        asked: AppTest, app: Callable[..., AppTest], settings: Settings, dataset: Dataset, tmp_path: Path) -> None:
+    def ends(experiment: str) -> None:
+        for run in api.experiments.runs(WORKSPACE, experiment):
+            claim = store.queue.claim(supervisor="test", host="test", slots=1)
+            assert claim is not None and claim.run.id == run.id and run.recipe is not None
+            put_results(Path(run.folder), dataset, wrong=8 * (run.recipe.method == "probe"))
+            store.queue.finish(run.id, fence=claim.fence, status=Status.DONE)
+
+    def choose(at: AppTest, methods: list[str]) -> AppTest:
+        at.multiselect(key="ask_methods_methods").set_value(methods).run()
+        return at.number_input(key="ask_seeds_methods").set_value(2).run()
+
+    api, store = Thaw(settings), Store(settings)
+    choose(asked, ["probe", "full"]).button(key="ask_start").click().run()
+    ends(api.experiments.all(WORKSPACE)[0].id)
+    first = {run.id for run in api.runs.all(WORKSPACE)}
+
+    at = choose(app("ask", dataset=dataset.id), ["probe", "full"])
+    assert not at.exception and "4 of 4 runs ran before" in shown(at)
+    assert "Nothing is left to train" in at.success[0].value
+    assert "ask_start" not in [button.key for button in at.button]
+    at.toggle(key="ask_again").set_value(True).run()
+    assert at.button(key="ask_start").label == "Start 4 runs"
+    at.toggle(key="ask_again").set_value(False).run()
+    choose(at, ["probe", "full", "lora"])
+    assert "4 of 6 runs ran before" in shown(at) and at.button(key="ask_start").label == "Start 2 runs"
+    at.button(key="ask_start").click().run()
+    assert not at.exception
+    second = next(each for each in api.experiments.all(WORKSPACE) if each.asked and each.asked.taken)
+    assert second.asked is not None and set(second.asked.taken) == first
+    assert {run.recipe.method for run in api.experiments.runs(WORKSPACE, second.id) if run.recipe} == {"lora"}
+    ends(second.id)
+    at = app("experiment", experiment=second.id)
+    said = api.questions.of(WORKSPACE, second.id)
+    assert not at.exception and "4 runs from before take part" in shown(at) and set(at.multiselect[0].value) > first
+    assert said is not None and said.done == said.planned == 6 and at.success
+
+    every = [run.id for run in api.runs.all(WORKSPACE)]
+    api.share.archive(WORKSPACE, every, tmp_path / "a.zip")
+    made = api.share.take_in("another-workspace", tmp_path / "a.zip")
+    there = [found for each in made.experiments if (found := api.questions.of("another-workspace", each)) is not None]
+    assert {each.done for each in there} == {4, 6}, "it travels whole"
+    api.runs.delete(WORKSPACE, next(iter(first)))
+    at = app("experiment", experiment=second.id)
+    assert not at.exception and "3 runs from before take part" in shown(at)
+
+
 def test_one_seed_is_named_as_such_before_the_start(asked: AppTest) -> None:
     assert "One seed" not in shown(asked)
     asked.number_input(key="ask_seeds_methods").set_value(1).run()

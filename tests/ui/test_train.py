@@ -1,6 +1,7 @@
 """The Train page: freeze grid, dial, overrides, estimates, and the recipes that come out of it."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -122,6 +123,34 @@ def test_start_submits_the_plan_the_overrides_and_each_seed_and_budget(page, set
     assert found["partial"].freeze.frozen == ("embeddings", "block 0", "block 1")
     assert found["lora"].freeze.frozen == ()
     assert {r.recipe.epochs for r in runs} == {1.5}
+
+
+def test_what_ran_before_is_offered_in_the_place_of_a_repetition(page, app, settings, dataset):
+    from core.domain.run import Status
+    from core.store import Store
+    from tests.ui.conftest import put_results
+
+    page.button(key="start").click().run()
+    api, store = Thaw(settings), Store(settings)
+    for run in api.runs.all(WORKSPACE)[::-1]:
+        claim = store.queue.claim(supervisor="test", host="test", slots=1)
+        put_results(Path(run.folder), dataset, wrong=3)
+        store.queue.finish(claim.run.id, fence=claim.fence, status=Status.DONE)
+    before = [run.id for run in api.runs.all(WORKSPACE)]
+    at = app("train", dataset=dataset.id)
+    assert not at.exception and f"{len(before)} of {len(before)} runs ran before" in shown(at)
+    assert "Nothing is left to train" in at.success[0].value
+    at.number_input(key="set_epochs").set_value(1.5).run()
+    assert f"1 of {len(before)} runs ran before" in shown(at), "of other recipes; a probe has no epochs"
+    at = app("train", dataset=dataset.id)
+    at.number_input(key="train_seeds").set_value(2).run()
+    assert f"{len(before)} of {2 * len(before)} runs ran before" in shown(at)
+    at.button(key="start").click().run()
+    assert not at.exception
+    new = [run for run in api.runs.all(WORKSPACE) if run.id not in before]
+    assert len(new) == len(before) and {run.recipe.seed for run in new} == {1}
+    at = app("experiment", experiment=new[0].experiment, beside=",".join(before))
+    assert not at.exception and f"{len(before)} runs from before take part" in shown(at)
 
 
 def test_runs_race_where_it_is_ticked_and_more_than_one_takes_steps(page, settings):

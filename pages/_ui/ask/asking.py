@@ -11,7 +11,7 @@ from core.planning import designs
 from core.plots.numbers import about, size
 from core.spreadsheets import inert
 from pages._ui import shell
-from pages._ui.experiment import actions, race
+from pages._ui.experiment import actions, before, race
 from pages._ui.train import form
 from pages._ui.words import word
 
@@ -114,7 +114,12 @@ def _start(ws: str, plan: Plan, dataset: str, models: list[str]) -> None:
     there = api.data.expected(ws, dataset)
     title = f"{plan.design.question} {there.name if there else dataset}, {form.model_name(models[0])}"
     name = st.text_input("Name of the experiment", value=title, key=f"ask_name_{plan.design.name}_{title}")
-    in_turns = race.choice([each.recipe for each in plan.runs], key="ask_in_turns")
-    if st.button(f"Start {len(plan.runs)} run{'s' * (len(plan.runs) > 1)}", type="primary",
-                 icon=":material/play_arrow:", key="ask_start"):
-        actions.started(ws, api.questions.start(ws, plan, name=name or "", in_turns=in_turns), by="ask")
+    known = before.offer(ws, [each.recipe for each in plan.runs], key="ask_again")
+    left = [each.recipe for each, run in zip(plan.runs, known, strict=True) if run is None]
+    if not left:
+        before.nothing_left([run for run in known if run is not None])
+        return
+    in_turns = race.choice(left, key="ask_in_turns")
+    if st.button(f"Start {len(left)} run{'s' * (len(left) > 1)}", type="primary", icon=":material/play_arrow:",
+                 key="ask_start"):
+        actions.started(ws, api.questions.start(ws, plan, name=name or "", in_turns=in_turns, before=known), by="ask")

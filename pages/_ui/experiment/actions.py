@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from core.store.experiments import Experiment
 
 
-def started(ws: str, ids: Sequence[str], *, by: str) -> NoReturn:
-    """Open the experiment of runs that have just been started. by: the page to return to when that is undone."""
+def started(ws: str, ids: Sequence[str], *, by: str, beside: Sequence[str] = ()) -> NoReturn:
+    """Open the experiment of runs that have just been started. by: the page to return to when that is undone. beside:
+    runs whose results are to stand beside theirs."""
     prefill.forget()
     experiment = shell.api().runs.get(ws, ids[0]).experiment
     if experiment is None:
         shell.go("run", run=ids[0])
     st.session_state[f"started_from_{experiment}"] = by
-    shell.go("experiment", experiment=experiment)
+    shell.go("experiment", experiment=experiment, **({"beside": ",".join(beside)} if beside else {}))
 
 
 def bar(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:
@@ -89,7 +90,7 @@ def next_steps(members: Sequence[Run]) -> None:
         with st.popover("Use it", icon=":material/download:"):
             st.caption("Predictions, downloads and code of one trained model:")
             for run in ready:
-                shell.link("run", shell.escape(called[run.id]) + _score(run), run=run.id)
+                shell.link("run", shell.escape(called[run.id]) + score(run), run=run.id)
 
 
 def _moves(run: Run) -> bool:
@@ -97,7 +98,8 @@ def _moves(run: Run) -> bool:
     return run.recipe is not None and run.recipe.method in REGISTRY and not REGISTRY[run.recipe.method].card.solved
 
 
-def _score(run: Run) -> str:
+def score(run: Run) -> str:
+    """What it reached on test rows, to stand behind its name; empty where there is nothing."""
     result = shell.api().runs.result_of(run)
     scores = result.metrics.get("test", {}) if result else {}
     metric = primary(scores)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.domain.run import JobKind, Run
 from pages._ui import shell, start
-from pages._ui.experiment import actions, answer, results, rows
+from pages._ui.experiment import actions, answer, before, results, rows
 from pages._ui.runs import run_list
 
 
@@ -27,9 +27,11 @@ def one(ws: str) -> None:
         actions.next_steps(members)
     answer.panel(ws, id, members)
     rows.panel(ws, rows.Group(experiment=id), members)
+    there = before.beside(ws, id)
+    before.panel(there)
     if any(shell.api().runs.has_result(run) for run in members):
         st.header("Results", anchor=results.ANCHOR, divider="gray")
-        results.draw(ws, members, results.choose(ws, members, key=f"choice_{id}"))
+        results.draw(ws, members, results.choose(ws, [*there, *members], key=f"choice_{id}"))
 
 
 def choice(ws: str) -> None:

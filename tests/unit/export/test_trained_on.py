@@ -51,7 +51,8 @@ def test_a_classifier_begins_with_the_features_that_the_first_run_made(trained: 
     execute(second, settings=first.settings, workspace=WORKSPACE, run_dir=tmp_path / "second", observer=Notes())
     texts = ["a late goal won the match", "the bank raised its rates"]
     was = known_rows.features(artifact.load(Side.of(first.folder), settings=first.settings), texts)
-    begins = known_rows.features(artifact.load(Side.of(tmp_path / "second", Which.BASE), settings=first.settings), texts)
+    again = Side.of(tmp_path / "second", Which.BASE)
+    begins = known_rows.features(artifact.load(again, settings=first.settings), texts)
     untouched = known_rows.features(artifact.load(Side.of(first.folder, Which.BASE), settings=first.settings), texts)
     np.testing.assert_allclose(begins, was, atol=1e-5)
     assert np.abs(untouched - was).max() > 1e-3
