@@ -9,10 +9,13 @@ import streamlit as st
 from core.domain.recipe import Recipe
 from core.domain.run import Run
 from core.planning import names
+from core.plots.numbers import about
 from pages._ui import shell
 from pages._ui.experiment import actions
 from pages._ui.words import word
 
+NAMED = 12
+"""Runs that are named one by one."""
 BESIDE = "beside"
 """Parameter of an experiment's address: ids of runs whose results stand beside its own."""
 
@@ -27,7 +30,7 @@ def offer(ws: str, recipes: Sequence[Recipe], *, key: str) -> list[Run | None]:
     with st.container(border=True, key=f"{key}_box"):
         stand = "It takes part as it is and is" if len(there) == 1 else "They take part as they are and are"
         st.markdown(f":material/history: **{len(there)} of {len(recipes)} runs ran before**, with the same recipe on "
-                    f"the same data. {stand} not repeated.", help=word("ran before"))
+                    f"the same data. {stand} not repeated.{_rest(ws, recipes, found)}", help=word("ran before"))
         links(there)
         again = st.toggle("Train them again", key=key)
     return [None] * len(found) if again else found
@@ -46,11 +49,23 @@ def split(ws: str, recipes: Sequence[Recipe], *, key: str) -> tuple[list[Recipe]
 
 def links(runs: Sequence[Run]) -> None:
     """A link a run, with what it reached."""
-    called = names.short(runs)
+    called, each = names.short(runs), list({run.id: run for run in runs}.values())
     with st.container(horizontal=True, gap="small"):
-        for run in {run.id: run for run in runs}.values():
+        for run in each[:NAMED]:
             shell.link("run", shell.escape(called[run.id]) + actions.score(run), icon=":material/chevron_right:",
                        run=run.id)
+        if len(each) > NAMED:
+            shell.link("compare", f"all {len(each)}", icon=":material/compare_arrows:",
+                       runs=",".join(run.id for run in each))
+
+
+def _rest(ws: str, recipes: Sequence[Recipe], found: Sequence[Run | None]) -> str:
+    """How long the others take; empty where there are none, or nothing is known."""
+    left = [recipe for recipe, run in zip(recipes, found, strict=True) if run is None]
+    seconds = shell.api().experiments.seconds(ws, left) if left else None
+    if seconds is None:
+        return ""
+    return f" The other {len(left)} take{'s' * (len(left) == 1)} {about(seconds)}."
 
 
 def nothing_left(runs: Sequence[Run]) -> None:
