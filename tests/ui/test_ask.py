@@ -54,7 +54,7 @@ def test_runs_that_ran_before_take_part_and_are_not_repeated(
     first = {run.id for run in api.runs.all(WORKSPACE)}
 
     at = choose(app("ask", dataset=dataset.id), ["probe", "full"])
-    assert not at.exception and "4 of 4 runs ran before" in shown(at)
+    assert not at.exception and "All 4 runs ran before" in shown(at)
     assert "Nothing is left to train" in at.success[0].value
     assert "ask_start" not in [button.key for button in at.button]
     at.toggle(key="ask_again").set_value(True).run()

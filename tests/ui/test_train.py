@@ -138,7 +138,7 @@ def test_what_ran_before_is_offered_in_the_place_of_a_repetition(page, app, sett
         store.queue.finish(claim.run.id, fence=claim.fence, status=Status.DONE)
     before = [run.id for run in api.runs.all(WORKSPACE)]
     at = app("train", dataset=dataset.id)
-    assert not at.exception and f"{len(before)} of {len(before)} runs ran before" in shown(at)
+    assert not at.exception and f"All {len(before)} runs ran before" in shown(at)
     assert "Nothing is left to train" in at.success[0].value
     at.number_input(key="set_epochs").set_value(1.5).run()
     assert f"1 of {len(before)} runs ran before" in shown(at), "of other recipes; a probe has no epochs"

@@ -29,7 +29,9 @@ def offer(ws: str, recipes: Sequence[Recipe], *, key: str) -> list[Run | None]:
         return found
     with st.container(border=True, key=f"{key}_box"):
         stand = "It takes part as it is and is" if len(there) == 1 else "They take part as they are and are"
-        st.markdown(f":material/history: **{len(there)} of {len(recipes)} runs ran before**, with the same recipe on "
+        which = ("This run" if len(recipes) == 1 else f"All {len(recipes)} runs" if len(there) == len(recipes)
+                 else f"{len(there)} of {len(recipes)} runs")
+        st.markdown(f":material/history: **{which} ran before**, with the same recipe on "
                     f"the same data. {stand} not repeated.{_rest(ws, recipes, found)}", help=word("ran before"))
         links(there)
         again = st.toggle("Train them again", key=key)
