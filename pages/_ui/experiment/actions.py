@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from core.store.experiments import Experiment
 
 
+BESIDE = "beside"
+"""Parameter of an experiment's address: ids of runs whose results stand beside its own."""
+
+
 def started(ws: str, ids: Sequence[str], *, by: str, beside: Sequence[str] = ()) -> NoReturn:
     """Open the experiment of runs that have just been started. by: the page to return to when that is undone. beside:
     runs whose results are to stand beside theirs."""
@@ -28,7 +32,7 @@ def started(ws: str, ids: Sequence[str], *, by: str, beside: Sequence[str] = ())
     if experiment is None:
         shell.go("run", run=ids[0])
     st.session_state[f"started_from_{experiment}"] = by
-    shell.go("experiment", experiment=experiment, **({"beside": ",".join(beside)} if beside else {}))
+    shell.go("experiment", experiment=experiment, **({BESIDE: ",".join(beside)} if beside else {}))
 
 
 def bar(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:

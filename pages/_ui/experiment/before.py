@@ -16,8 +16,6 @@ from pages._ui.words import word
 
 NAMED = 12
 """Runs that are named one by one."""
-BESIDE = "beside"
-"""Parameter of an experiment's address: ids of runs whose results stand beside its own."""
 
 
 def offer(ws: str, recipes: Sequence[Recipe], *, key: str) -> list[Run | None]:
@@ -78,7 +76,7 @@ def nothing_left(runs: Sequence[Run]) -> None:
 
 def beside(ws: str, id: str) -> list[Run]:
     """The runs of other experiments that belong to this one: of its question, or named by the address."""
-    named = st.query_params.get(BESIDE, "").split(",")
+    named = st.query_params.get(actions.BESIDE, "").split(",")
     there = {run.id: run for run in shell.api().experiments.taken(ws, id)}
     if any(named):
         there |= {run.id: run for run in shell.api().runs.all(ws) if run.id in named}
