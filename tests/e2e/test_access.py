@@ -27,7 +27,7 @@ from core.tasks import teaching_report
 from pages._ui.sitemap import HOME, PAGES
 from tests.conftest import WORKSPACE, write_dataset, write_language_dataset
 from tests.e2e.conftest import Server, end, start
-from tests.e2e.test_browser import SLOW, settled
+from tests.e2e.test_browser import SLOW, pick, settled
 from tests.ui.conftest import put_facts, put_language_runs, put_runs, put_token_predictions
 from tests.ui.test_features_lens import put_words
 from tests.ui.test_teaching import survey
@@ -193,8 +193,7 @@ def test_the_freeze_grid_at_eighty_blocks(site: Site, page: Page) -> None:
     """A range by dragging, one with Shift, every other block, some by search, some by keyboard: Python gets each."""
     page.set_default_timeout(SLOW)
     site.open(page, "train", dataset=site.language["dataset"])
-    page.get_by_role("combobox", name="Base model").click()
-    page.get_by_role("option", name=re.compile("^Another")).click()
+    pick(page.get_by_role("combobox", name="Base model"), re.compile("^Another"))
     page.get_by_role("textbox", name="Hub id or folder").fill(DEEP)
     page.get_by_role("textbox", name="Hub id or folder").press("Enter")
     said = page.get_by_test_id("stMarkdown").filter(has_text="parameters train")

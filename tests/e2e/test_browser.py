@@ -1,8 +1,10 @@
 """The app as a person meets it, in a real browser."""
 
 import re
+import time
 
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import expect
 
 from core.api import Thaw
@@ -25,13 +27,28 @@ def settled(page):
     return page
 
 
+def pick(box, name):
+    """Choose this option in the list of a box. A list closes by itself when the page scrolls, as it does to show the
+    box, or is drawn anew: it is opened until the option has been clicked."""
+    option = box.page.get_by_role("option", name=name, exact=isinstance(name, str)).first
+    deadline = time.monotonic() + SLOW / 1000
+    while True:
+        settled(box.page)
+        try:
+            if not option.is_visible():
+                box.click(timeout=SLOW)
+            option.click(timeout=3_000)
+            break
+        except PlaywrightTimeout:
+            assert time.monotonic() < deadline, f"no option {name} in the list of {box}"
+    settled(box.page)
+
+
 def choose(box, *labels):
-    """Choose these in a box that takes several, one after another: each is there before the next is typed."""
+    """Choose these in a box that takes several."""
     chosen = box.page.get_by_test_id("stMultiSelect").filter(has=box)
     for label in labels:
-        settled(box.page)
-        box.fill(label)
-        box.press("Enter")
+        pick(box, label)
         expect(chosen.get_by_text(label, exact=True).first).to_be_visible(timeout=SLOW)
     box.press("Escape")  # the open list hides what is below it
     settled(box.page)

@@ -21,7 +21,7 @@ from core.settings import Settings
 from tests import tiny
 from tests.conftest import WORKSPACE, write_dataset
 from tests.e2e.conftest import Server, end, start
-from tests.e2e.test_browser import SLOW, honest, settled
+from tests.e2e.test_browser import SLOW, honest, pick, settled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -153,8 +153,7 @@ def test_the_selection_survives_re_colouring_and_another_view(lab, page):
     expect(note).to_be_visible(timeout=SLOW)
     words, count = note.inner_text(), selected(page)
     assert count > 0 and f"{count} of 96" in words
-    page.locator(".st-key-features_colour input").click()
-    page.get_by_role("option", name="neighbours kept").click()
+    pick(page.locator(".st-key-features_colour input"), "neighbours kept")
     expect(page.locator(".st-key-features_map .ramp")).to_be_visible(timeout=SLOW)
     assert settled(page).get_by_text(words).count() == 1 and selected(page) == count
     page.get_by_text("where it moved", exact=True).click()

@@ -38,7 +38,7 @@ from core.store.jobs import NewJob
 from tests import tiny
 from tests.conftest import WORKSPACE, write_dataset
 from tests.e2e.conftest import Server, away, end, start
-from tests.e2e.test_browser import SLOW, choose, honest, settled
+from tests.e2e.test_browser import SLOW, choose, honest, pick, settled
 from tests.e2e.test_own_data import bring, sentences, train_and_compare
 from tests.ui.conftest import put_facts, put_results
 
@@ -361,12 +361,7 @@ def elsewhere() -> bytes:
 
 def decide(page: Page, finding: str, what: str) -> None:
     """Choose what to do about a finding."""
-    choice = settled(page).get_by_role("combobox", name=re.compile(f"What to do: .*{finding}"))
-    option = page.get_by_role("option").filter(has_text=what)
-    while not option.count():  # a page that draws itself again closes the list
-        choice.click()
-        page.wait_for_timeout(500)
-    option.click()
+    pick(page.get_by_role("combobox", name=re.compile(f"What to do: .*{finding}")), re.compile(what))
     expect(page.get_by_text("Nothing is changed until you apply")).to_be_visible(timeout=SLOW)
     settled(page)
 

@@ -19,6 +19,7 @@ from core.domain.run import Result
 from core.settings import Settings
 from tests import chat_templates, turns
 from tests.e2e.conftest import Server, away
+from tests.e2e.test_browser import pick
 from tests.e2e.test_own_data import SLOW, TRAINED, bring, honest, settled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2400)]
@@ -60,8 +61,7 @@ def test_conversations_with_faults_are_looked_at_trained_on_two_ways_compared_an
     page.get_by_test_id("stMain").get_by_role("link", name="Train on it").click()
     expect(page.get_by_role("heading", level=1, name="Train")).to_be_visible(timeout=SLOW)
     settled(page)
-    page.get_by_role("combobox", name="Base model").click()
-    page.get_by_role("option", name=re.compile("^Another")).click()
+    pick(page.get_by_role("combobox", name="Base model"), re.compile("^Another"))
     page.get_by_role("textbox", name="Hub id or folder").fill(str(talker))
     page.get_by_role("textbox", name="Hub id or folder").press("Enter")
     page.get_by_role("button", name="Fetch and inspect").click()
