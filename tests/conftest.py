@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any
 import hypothesis
 import pytest
 
+from core import files
 from core.domain import codec
 from core.domain.dataset import Dataset, Task
+from core.domain.device import Device
 from core.domain.model import ModelFacts
 from core.domain.run import Phase
 from core.settings import Settings
@@ -39,6 +42,53 @@ def long_lived() -> None:
     collections, and the libraries alone are a million objects."""
     gc.collect()
     gc.freeze()
+
+
+_DEVICES: dict[int | None, Device] = {}
+_FACTS: dict[tuple[object, ...], ModelFacts] = {}
+
+
+@pytest.fixture(autouse=True)
+def measured_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine, and files of one content, are measured once a process, whatever empty data folder asks: it is half
+    of a tiny run. Not in tests of measuring itself."""
+    if request.path.is_relative_to(Path(__file__).with_name("unit") / "models") or request.path.stem == "test_device":
+        return
+    if "torch" not in sys.modules:
+        return
+    from core.models import inspect
+    from core.training import device
+
+    measure_device, measure_model = device.measure, inspect._measured
+
+    def device_of(settings: Settings) -> Device:
+        there = settings.home / "device.json"
+        if settings.threads in _DEVICES and not there.exists():
+            files.write_json(there, codec.to_json(_DEVICES[settings.threads]))
+        else:
+            _DEVICES[settings.threads] = measure_device(settings)
+        return _DEVICES[settings.threads]
+
+    def facts_of(model_id: str, body: Any, folder: Path, *, revision: str, source: dict[str, str]) -> ModelFacts:
+        key = (model_id, revision, *source.items())
+        if key not in _FACTS:
+            _FACTS[key] = measure_model(model_id, body, folder, revision=revision, source=source)
+        return _FACTS[key]
+
+    monkeypatch.setattr(device, "measure", device_of)
+    monkeypatch.setattr(inspect, "_measured", facts_of)
+
+
+def ready(home: Path, *models: Path) -> None:
+    """A data folder in which this machine is measured and these models are inspected, so that no process of its own
+    does it first."""
+    from core.models.inspect import inspect_model
+    from core.training import device
+
+    settings = Settings(home=home, hub=False)
+    device.read(settings)
+    for model in models:
+        inspect_model(str(model), settings=settings)
 
 
 @pytest.fixture(autouse=True)

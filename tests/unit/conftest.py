@@ -12,6 +12,13 @@ WIDTH, INNER, DEPTH = 384, 1536, 6
 EMBEDDINGS = 30522 * WIDTH + 512 * WIDTH + 2 * WIDTH + 2 * WIDTH
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that a test starts train tiny models, which gain nothing from a second thread and stall the test
+    beside."""
+    monkeypatch.setenv("THAW_THREADS", "1")
+
+
 def _block(i: int) -> Block:
     """One BERT layer: four WIDTH x WIDTH projections, two of the MLP, biases and two LayerNorms."""
     def layer(name: str, kind: str, rows: int, columns: int) -> LinearLayer:

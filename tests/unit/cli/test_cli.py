@@ -25,6 +25,7 @@ from core.domain.run import Interval, PanelChange, Result
 from core.domain.side import Side
 from core.metrics import METRICS, OF_CLASSES, Unit
 from tests import tiny
+from tests.conftest import ready
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -219,7 +220,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Comp
     others, names = tiny.make_texts(30, seed=1)
     shift = write_csv(folder / "shift.csv", [*zip(others, [name.upper() for name in names], strict=True),
                                              *((f"unknown kind {i}", "elsewhere") for i in range(5))])
-    environment = {**os.environ, "THAW_HOME": str(folder / "home"), "THAW_HUB": "0"}
+    environment = {**os.environ, "THAW_HOME": str(folder / "home"), "THAW_HUB": "0", "THAW_THREADS": "1"}
+    ready(folder / "home")
     done = subprocess.run([sys.executable, "-m", "core", "compare", "--data", str(data), "--shift-data", str(shift),
                            "--model", str(tiny_model), "--methods", "probe,partial,lora", "--budgets", "60", "--effort",
                            "quick", "--freeze", "embeddings,0-1", "--out", str(folder / "out"), "--json"],

@@ -10,6 +10,7 @@ import pytest
 from core import __main__ as program
 from core.domain.run import Interval
 from tests import tiny
+from tests.conftest import ready
 from tests.unit.cli.test_cli import write_csv
 
 
@@ -19,7 +20,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("THAW_HUB", "0")
     texts, names = tiny.make_texts(120)
     data = write_csv(tmp_path / "rows.csv", list(zip(texts, names, strict=True)))
-    return ["--data", str(data), "--model", str(tiny.bert(tmp_path / "bert", layers=2)), "--effort", "quick", "--out",
+    ready(tmp_path / "home", model := tiny.bert(tmp_path / "bert", layers=2))
+    return ["--data", str(data), "--model", str(model), "--effort", "quick", "--out",
             str(tmp_path / "out"), "--json"]
 
 

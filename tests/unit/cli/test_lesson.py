@@ -12,6 +12,7 @@ from core import __main__ as program
 from core import lessons
 from core.lessons import Expected
 from tests import tiny
+from tests.conftest import ready
 from tests.unit.cli.test_cli import write_csv
 
 
@@ -31,9 +32,10 @@ def test_a_lesson_is_measured_and_its_result_stored(capsys: pytest.CaptureFixtur
     monkeypatch.setenv("THAW_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("THAW_HUB", "0")
     texts, names = tiny.make_texts(120)
+    ready(tmp_path / "home", model := tiny.bert(tmp_path / "bert", layers=2))
     own = dataclasses.replace(
         lessons.get("transfer"), dataset=str(write_csv(tmp_path / "rows.csv", list(zip(texts, names, strict=True)))),
-        model=str(tiny.bert(tmp_path / "bert", layers=2)), choices={"methods": ("probe", "partial")},
+        model=str(model), choices={"methods": ("probe", "partial")},
         expects=(Expected(a="probe", b="partial", relation="alike"),))
     monkeypatch.setitem(lessons.REGISTRY, "transfer", own)
     monkeypatch.setattr(lessons, "STORED", tmp_path / "stored")

@@ -15,6 +15,7 @@ from core.cli import table
 from core.data.catalogue import DATASETS
 from core.models.catalogue import MODELS
 from tests import tiny
+from tests.conftest import ready
 from tests.unit.advice.test_rule import FEW, MANY, setting
 from tests.unit.cli.test_cli import write_csv
 
@@ -34,6 +35,7 @@ def test_a_set_is_measured_stored_and_advised_from(place: Path, monkeypatch: pyt
     texts, names = tiny.make_texts(120)
     write_csv(place / "rows.csv", list(zip(texts, names, strict=True)))
     model = str(tiny.bert(place / "bert", layers=2))
+    ready(place / "home", Path(model))
     monkeypatch.setattr(table, "DATASETS", (dataclasses.replace(DATASETS[0], id="rows.csv", name="Rows"),))
     monkeypatch.setattr(table, "MODELS", (dataclasses.replace(MODELS[0], id=model),))
     monkeypatch.setattr(advice, "STORED", place / "stored")
