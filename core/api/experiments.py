@@ -177,6 +177,12 @@ class Experiments:
         self.get(ws, id)
         return self._desk.store.queue.ask_stop_all(ws, id)
 
+    def pause(self, ws: str, id: str) -> int:
+        """Take its runs that wait out of the queue, in one step, so that none of them starts; what is under way goes on
+        to its end, and `resume` queues the others again. Returns how many were waiting."""
+        self.get(ws, id)
+        return self._desk.store.queue.ask_stop_all(ws, id, waiting_only=True)
+
     def resume(self, ws: str, id: str) -> dict[str, ThawError]:
         """Queue every run again that was stopped or interrupted, or failed of what may be gone by now. Returns the
         error of each that could not be."""

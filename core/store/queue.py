@@ -120,14 +120,18 @@ class Queue:
             {"now": time.time(), "job": job, "ws": workspace})
         return to_status(row["status"]) if row else self._status(workspace, job)
 
-    def ask_stop_all(self, workspace: str, experiment: str) -> int:
+    def ask_stop_all(self, workspace: str, experiment: str, *, waiting_only: bool = False) -> int:
         """Ask every job of an experiment to stop, in one step, so that none starts in between: queued ones end at once,
-        running ones keep their best; those that are stopping go on with that. Returns how many were asked."""
+        running ones keep their best; those that are stopping go on with that. Returns how many were asked.
+
+        waiting_only: the queued ones alone; what runs goes on to its end.
+        """
+        asked = "('queued')" if waiting_only else "('queued', 'running')"
         return self._db.execute(
             "UPDATE jobs SET stop_asked = coalesce(stop_asked, :now),"
             " finished = CASE WHEN status = 'queued' THEN :now ELSE finished END,"
             " status = CASE WHEN status = 'queued' THEN 'stopped' ELSE 'stopping' END"
-            " WHERE experiment = :experiment AND workspace = :ws AND status IN ('queued', 'running')",
+            f" WHERE experiment = :experiment AND workspace = :ws AND status IN {asked}",
             {"now": time.time(), "experiment": experiment, "ws": workspace})
 
     def line(self, *, most: int) -> list[Waiting]:

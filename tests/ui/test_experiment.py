@@ -176,6 +176,17 @@ def test_stop_all_and_resume_all(app, api, facts, dataset):
     assert [run.position for run in api.experiments.runs(WORKSPACE, id)] == [1, 2, 3]
 
 
+def test_a_paused_experiment_waits_until_it_is_resumed(app, api, facts, dataset):
+    id, _ = start(api, dataset)
+    at = app("experiment", experiment=id)
+    assert "3 runs that wait" in at.button(key="pause_all").help
+    at.button(key="pause_all").click().run()
+    assert not at.exception and not at.error and "pause_all" not in {b.key for b in at.button}
+    at.button(key="resume_all").click().run()
+    assert {run.status for run in api.experiments.runs(WORKSPACE, id)} == {Status.QUEUED}
+    assert "pause_all" in {b.key for b in at.button}
+
+
 def test_resume_is_not_offered_for_what_would_fail_again(app, ended, id):
     assert "resume_all" not in {b.key for b in app("experiment", experiment=id).button}
 

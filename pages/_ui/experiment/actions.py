@@ -48,6 +48,15 @@ def bar(ws: str, experiment: Experiment, members: Sequence[Run]) -> None:
     open_ = [run for run in members if not run.status.final]
     again = [run for run in members if run.worth_resuming]
     with st.container(horizontal=True, gap="small"):
+        waiting = sum(run.status is Status.QUEUED for run in open_)
+        if waiting and st.button("Pause", icon=":material/pause:", key="pause_all",
+                                 help="What is under way goes on to its end. "
+                                      + ("The run that waits leaves" if waiting == 1 else
+                                         f"The {waiting} runs that wait leave") + " the queue until you press "
+                                      "Resume."):
+            with shell.guarded():
+                api.experiments.pause(ws, experiment.id)
+                st.rerun()
         if open_ and st.button("Stop all", icon=":material/stop:", key="stop_all",
                                disabled=all(run.status is Status.STOPPING for run in open_),
                                help="Waiting runs end at once; those under way keep and judge their best checkpoint. "

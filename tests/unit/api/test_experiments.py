@@ -80,7 +80,7 @@ def test_the_runs_of_one_experiment_come_in_the_order_of_their_start(thaw: Thaw,
 
 def test_every_action_on_another_workspaces_experiment_is_refused(thaw: Thaw, started: list[str]) -> None:
     id, api = experiment_of(thaw, started), thaw.experiments
-    for action in (api.get, api.stop, api.resume, api.delete, api.undo):
+    for action in (api.get, api.stop, api.pause, api.resume, api.delete, api.undo):
         with pytest.raises(NotFoundError, match="another workspace"):
             action(OTHER, id)
     with pytest.raises(NotFoundError):
@@ -97,6 +97,18 @@ def test_stop_all_ends_what_waits_and_asks_what_runs_once(thaw: Thaw, started: l
     (claim,) = Store(thaw.settings).queue.active()
     assert claim.stop_asked and not claim.stop_forced
     assert Store(thaw.settings).queue.claim(supervisor="s", host="h", slots=9) is None
+
+
+def test_pausing_takes_what_waits_out_of_the_queue_and_leaves_what_runs(thaw: Thaw, started: list[str]) -> None:
+    id, queue = experiment_of(thaw, started), Store(thaw.settings).queue
+    assert thaw.experiments.pause(WORKSPACE, id) == 2
+    assert [run.status for run in thaw.experiments.runs(WORKSPACE, id)] == ["running", "stopped", "stopped"]
+    (claim,) = queue.active()
+    assert claim.stop_asked is None and queue.claim(supervisor="s", host="h", slots=9) is None
+    assert thaw.experiments.pause(WORKSPACE, id) == 0
+    assert thaw.experiments.resume(WORKSPACE, id) == {}
+    assert [run.status for run in thaw.experiments.runs(WORKSPACE, id)] == ["running", "queued", "queued"]
+    assert queue.claim(supervisor="s", host="h", slots=9) is not None
 
 
 def test_resume_all_takes_what_may_end_otherwise_and_leaves_what_would_fail_again(thaw: Thaw,
