@@ -44,7 +44,7 @@ def long_lived() -> None:
     gc.freeze()
 
 
-_DEVICES: dict[int | None, Device] = {}
+_DEVICES: dict[int, Device] = {}
 _FACTS: dict[tuple[object, ...], ModelFacts] = {}
 
 
