@@ -58,12 +58,14 @@ types: $(VENV)/.installed-tests
 imports: $(VENV)/.installed-tests
 	$(call timed,import contracts,$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports)
 
-# Unit tests and pages side by side, one thread each; what starts processes, servers and browsers follows alone. Of these one that fails is tried
-# once more and named as such: on two busy cores a click can come to a page that is being drawn anew. What fails twice is a failure.
+# Unit tests and pages side by side, one thread each; so do processes, which mostly wait for each other; servers and browsers follow alone. Of
+# these one that fails is tried once more and named as such: on two busy cores a click can come to a page that is being drawn anew. What fails twice
+# is a failure.
 # pytest's summary is the last line; no tests collected is exit status 5, which make reports as a failure.
 test: $(VENV)/.installed-tests chromium lint types imports
 	@echo "== unit tests, pages"; $(BIN)/python -m pytest tests/contracts tests/unit tests/ui -n 2 --dist worksteal --durations=10 $(ARGS)
-	@echo "== processes, browser"; $(BIN)/python -m pytest tests/jobs tests/e2e tests/gpu --reruns 1 -raR --durations=20 $(ARGS)
+	@echo "== processes"; $(BIN)/python -m pytest tests/jobs -n 2 --dist worksteal --reruns 1 -raR --durations=10 $(ARGS)
+	@echo "== browser"; $(BIN)/python -m pytest tests/e2e tests/gpu --reruns 1 -raR --durations=20 $(ARGS)
 
 unit: $(VENV)/.installed-tests
 	@$(BIN)/python -m pytest tests/contracts tests/unit -n 2 --dist worksteal -m "not slow" $(ARGS)

@@ -225,7 +225,7 @@ def _tend(server: ModelServer, here: Place) -> None:
     server.tidy()
     there = place.read(server.settings)
     lost = there is None or there.name != here.name                # the data folder was deleted or replaced
-    if lost or time.monotonic() - server.turns.busy_at > server.settings.serving_idle_s:
+    if lost or server.turns.idle_s() > server.settings.serving_idle_s:
         server.turns.end()
 
 

@@ -136,6 +136,11 @@ class Turns:
         with self._changed:
             return sum(map(len, self._lines.values()))
 
+    def idle_s(self) -> float:
+        """Seconds since there last was anything to do, or anybody looked; 0 while somebody waits for an answer, however
+        long a piece of work takes."""
+        return 0.0 if self.waiting() else self._clock() - self.busy_at
+
     def end(self) -> None:
         """Let `run` return."""
         with self._changed:
@@ -164,9 +169,10 @@ class Turns:
                 self._used.clear()
                 return False
             current = [line[0] for _, line in sorted(self._lines.items(), key=lambda one: self._used[one[0]])]
-        self.busy_at = self._clock()
         cleared = sum(self._clear(task) for task in current)
-        return cleared > 0 or any(self._advance(task) for task in current)
+        worked = cleared > 0 or any(self._advance(task) for task in current)
+        self.busy_at = self._clock()
+        return worked
 
     def _clear(self, task: Task) -> bool:
         """Close what was cancelled; take what is done out of its line."""

@@ -79,12 +79,14 @@ def end(server: Server) -> None:
     server.process.wait()
 
 
-def away(page: Page, server: Server, *, until: int | None = None, most_s: float = 1800) -> None:
-    """Leave the page until so many runs of its workspace have ended (unless said otherwise: whatever there is to do),
-    and come back: a browser that draws them live on the same two cores takes a quarter of these."""
-    address = page.url
-    runs, workspace = Thaw(Settings(home=server.home)).runs, parse_qs(urlsplit(address).query)["ws"][0]
-    page.goto("about:blank")
+def away(page: Page, server: Server, *beside: Page, until: int | None = None, most_s: float = 1800) -> None:
+    """Leave the page, and those beside it, until so many runs of its workspace have ended (unless said otherwise:
+    whatever there is to do), and come back: a browser that draws them live on the same two cores takes a quarter of
+    these."""
+    addresses = {each: each.url for each in (page, *beside)}
+    runs, workspace = Thaw(Settings(home=server.home)).runs, parse_qs(urlsplit(page.url).query)["ws"][0]
+    for each in addresses:
+        each.goto("about:blank")
     deadline = time.monotonic() + most_s
     while True:
         states = [run.status for run in runs.all(workspace, kind=None if until is None else JobKind.TRAIN)]
@@ -92,7 +94,8 @@ def away(page: Page, server: Server, *, until: int | None = None, most_s: float 
             break
         assert time.monotonic() < deadline, states
         time.sleep(1)
-    page.goto(address)
+    for each, address in addresses.items():
+        each.goto(address)
 
 
 @pytest.fixture

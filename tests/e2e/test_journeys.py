@@ -290,7 +290,7 @@ def test_a_room_of_five_takes_a_lesson(servers, browser, page):
     learner = guests[0]
     button(learner, re.compile("^Start 3 runs")).click()
     expect(learner.get_by_text(re.compile(r"[0-2] of 3 runs are measured here"))).to_be_visible(timeout=SLOW)
-    away(learner, servers[-1])
+    away(learner, servers[-1], page, *guests[1:])
     expect(learner.get_by_text("3 of 3 runs are measured here")).to_be_visible(timeout=TRAINED)
     expect(learner.get_by_text(re.compile("^Your prediction is"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("3 runs of the room, pooled: 1 seed of each arm.")).to_be_visible(timeout=SLOW)

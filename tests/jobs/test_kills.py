@@ -21,11 +21,12 @@ import pytest
 from core.domain.dataset import Dataset
 from core.domain.recipe import Recipe
 from core.domain.run import Status
+from core.errors import FailureKind
 from core.jobs import process
 from core.settings import Settings
 from tests import turns
 from tests.conftest import WORKSPACE
-from tests.jobs.conftest import Yard, put_device
+from tests.jobs.conftest import Yard
 from tests.jobs.support.worker import ALONE_STEPS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -121,18 +122,21 @@ def test_supervised_real_training_killed_again_and_again_ends_bit_for_bit_as_if_
          settings: Settings, tiny_model: Path, tiny_dataset: Dataset, waiting: Callable[..., Any]) -> None:
     from dataclasses import replace
 
+    import pyarrow.parquet as pq
+
     from core.api import Thaw
     from core.store import Store
-    from tests.jobs.test_real_training import predictions
 
     thaw = Thaw(replace(settings, threads=1, heartbeat_s=0.2, stale_after_s=5.0, model_folders=(tiny_model.parent,)))
-    put_device(thaw.settings.home)
     recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method="full", epochs=40.0, batch_size=8,
                     learning_rate=1e-3, max_length=32, evaluations_per_epoch=1, early_stopping_patience=0,
                     precision="fp32")
     whole, cut = thaw.experiments.submit(WORKSPACE, [recipe, recipe], name="twice the same")
     store = Store(thaw.settings)
     thaw.ensure_supervisor()
+
+    def predictions(run: str) -> Any:
+        return pq.read_table(Path(thaw.runs.get(WORKSPACE, run).folder) / "predictions-test.parquet")
 
     def status(run: str) -> Status:
         return thaw.runs.get(WORKSPACE, run).status
@@ -151,11 +155,13 @@ def test_supervised_real_training_killed_again_and_again_ends_bit_for_bit_as_if_
             waiting(lambda: not thaw.supervisor_alive())  # else none is started in its place
             thaw.ensure_supervisor()
         waiting(lambda: status(cut).final, 120)
-        assert status(cut) is Status.INTERRUPTED, number
+        failure = thaw.runs.get(WORKSPACE, cut).failure
+        assert status(cut) is Status.INTERRUPTED and failure and failure.kind is FailureKind.INTERRUPTED, number
         thaw.runs.resume(WORKSPACE, cut)
 
     try:
         waiting(lambda: status(whole).final, 240)
+        assert thaw.device() is not None, "measured before the first run"
         assert status(whole) is Status.DONE, thaw.runs.log(WORKSPACE, whole)[-2000:]
         waiting(lambda: any(e.kind == "phase" for e in thaw.runs.progress(WORKSPACE, cut).events), 120)
         kill(signal.SIGKILL)
@@ -168,7 +174,14 @@ def test_supervised_real_training_killed_again_and_again_ends_bit_for_bit_as_if_
         first, second = thaw.runs.result(WORKSPACE, whole), thaw.runs.result(WORKSPACE, cut)
         assert first is not None and second is not None
         assert (first.metrics, first.steps, first.best_step) == (second.metrics, second.steps, second.best_step)
-        assert predictions(thaw, whole).equals(predictions(thaw, cut)), "bit for bit"
+        assert predictions(whole).equals(predictions(cut)), "bit for bit"
+        assert thaw.experiments.paired(WORKSPACE, whole,
+                                       cut).only_a == thaw.experiments.paired(WORKSPACE, whole, cut).only_b == 0
+        drawn = thaw.runs.curves(WORKSPACE, cut).steps
+        steps = [point["step"] for point in drawn]
+        assert steps == sorted(set(steps)) and steps[-1] == first.steps
+        assert 0 <= max(point["memory_bytes"] for point in drawn) <= 2 * second.peak_memory_bytes, \
+            "what the run adds, as in its plan and its result"
         assert not (Path(thaw.runs.get(WORKSPACE, cut).folder) / "checkpoints").exists()
         waiting(lambda: not list((thaw.settings.home / "tmp").iterdir()))
     finally:

@@ -3,7 +3,6 @@ model."""
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -51,48 +50,6 @@ def measured(thaw: Thaw) -> None:
 
 def final(thaw: Thaw, run: str) -> bool:
     return thaw.runs.get(WORKSPACE, run).status.final
-
-
-def predictions(thaw: Thaw, run: str) -> Any:
-    import pyarrow.parquet as pq
-
-    return pq.read_table(Path(thaw.runs.get(WORKSPACE, run).folder) / "predictions-test.parquet")
-
-
-def test_kill_9_in_mid_training_and_resume_end_as_an_undisturbed_run(
-         thaw: Thaw, tiny_model: Path, tiny_dataset: Dataset, waiting: Callable[..., Any]) -> None:
-    recipe = Recipe(dataset=tiny_dataset.id, base_model=str(tiny_model), method="full", epochs=60.0, batch_size=8,
-                    learning_rate=1e-3, max_length=32, evaluations_per_epoch=1, early_stopping_patience=0,
-                    precision="fp32")
-    whole, cut = thaw.experiments.submit(WORKSPACE, [recipe, recipe], name="twice the same")
-    thaw.ensure_supervisor()
-    waiting(lambda: final(thaw, whole), 120)
-    assert thaw.runs.get(WORKSPACE, whole).failure is None
-    assert thaw.device() is not None, "measured before the first run"
-
-    def worker() -> int | None:
-        claim = next((c for c in Store(thaw.settings).queue.active() if c.run.id == cut), None)
-        far = any(point["step"] > 60 for point in thaw.runs.curves(WORKSPACE, cut).evals)
-        return claim.pid if claim and far else None
-
-    os.kill(waiting(worker, 120), signal.SIGKILL)
-    waiting(lambda: final(thaw, cut), 5)
-    run = thaw.runs.get(WORKSPACE, cut)
-    assert (run.status, run.failure.kind if run.failure else None) == (Status.INTERRUPTED, FailureKind.INTERRUPTED)
-    thaw.runs.resume(WORKSPACE, cut)
-    waiting(lambda: final(thaw, cut), 120)
-    assert (thaw.runs.get(WORKSPACE, cut).status, thaw.runs.get(WORKSPACE, cut).attempts) == (Status.DONE, 2)
-
-    first, second = thaw.runs.result(WORKSPACE, whole), thaw.runs.result(WORKSPACE, cut)
-    assert first is not None and second is not None
-    assert (first.metrics, first.steps, first.best_step) == (second.metrics, second.steps, second.best_step)
-    assert predictions(thaw, whole).equals(predictions(thaw, cut)), "bit for bit"
-    steps = [point["step"] for point in thaw.runs.curves(WORKSPACE, cut).steps]
-    assert steps == sorted(set(steps)) and steps[-1] == first.steps
-    assert thaw.experiments.paired(WORKSPACE, whole,
-                                   cut).only_a == thaw.experiments.paired(WORKSPACE, whole, cut).only_b == 0
-    memory = [point["memory_bytes"] for point in thaw.runs.curves(WORKSPACE, cut).steps]
-    assert 0 <= max(memory) <= 2 * second.peak_memory_bytes, "what the run adds, as in its plan and its result"
 
 
 def test_stop_keeps_the_best_checkpoint_and_its_result(thaw: Thaw, measured: None, tiny_model: Path,

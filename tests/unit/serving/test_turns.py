@@ -198,3 +198,20 @@ def test_a_side_that_fails_leaves_the_others(caplog: pytest.LogCaptureFixture) -
     turns.ask(full)
     finished(turns)
     assert (turns.look(full).answers[0].error or {})["what"] == "No room."
+
+
+def test_nobody_is_away_while_somebody_waits_however_long_a_piece_of_work_takes() -> None:
+    """A server ends where it was idle for long: never with a question open, nor before its answer could be fetched."""
+    clock = Clock()
+    turns = Turns(Room(), clock=clock)
+    clock.now = 5.0
+    assert turns.idle_s() == 5.0
+    task = Task(visitor="v", sides=(A,), work=saying(clock, 1, seconds=900.0))
+    turns.ask(task)
+    clock.now += 700.0
+    assert turns.idle_s() == 0.0
+    finished(turns)
+    assert clock.now > 1600.0 and turns.waiting() == 0 and turns.idle_s() == 0.0
+    clock.now += 7.0
+    assert turns.idle_s() == 7.0
+    assert turns.look(task).final and turns.idle_s() == 0.0
