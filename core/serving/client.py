@@ -24,6 +24,8 @@ log = logging.getLogger("thaw.serving")
 
 STARTING_S = 300.0
 """So long a server may take until it answers (it imports torch, on a busy machine)."""
+ENDING_S = 30.0
+"""So long a server that answers no more may take to end: one that was killed gives its memory back first."""
 TIMEOUT_S = 30.0
 """Of one request; a look waits at most ten seconds."""
 
@@ -58,6 +60,9 @@ def _post(path: str, body: Any, settings: Settings) -> str:
         except ServerGone:  # it ended just now, as one does that was idle for long
             if attempt == 2:
                 raise
+            until = time.monotonic() + ENDING_S
+            while here.alive() and time.monotonic() < until:
+                time.sleep(0.05)
     raise AssertionError("unreachable")
 
 
