@@ -154,7 +154,7 @@ def test_supervised_real_training_killed_again_and_again_ends_bit_for_bit_as_if_
             waiting(lambda: process.birth(claim.pid) != claim.birth)
             waiting(lambda: not thaw.supervisor_alive())  # else none is started in its place
             thaw.ensure_supervisor()
-        waiting(lambda: status(cut).final, 120)
+        waiting(lambda: status(cut).final, 5 if number is signal.SIGKILL and not supervisor_too else 120)
         failure = thaw.runs.get(WORKSPACE, cut).failure
         assert status(cut) is Status.INTERRUPTED and failure and failure.kind is FailureKind.INTERRUPTED, number
         thaw.runs.resume(WORKSPACE, cut)

@@ -1,5 +1,5 @@
-"""The same promises with the real engine: the façade submits, the real supervisor measures the device, trains a tiny
-model."""
+"""The same promises with the real engine: the façade submits, the real supervisor trains a tiny model, or prepares it.
+What is killed and resumed is in `test_kills`."""
 
 from __future__ import annotations
 

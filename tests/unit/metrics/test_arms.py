@@ -11,7 +11,6 @@ from scipy import stats
 from core.errors import DataError
 from core.metrics import OF_CLASSES, REGISTRY, Judged, arms
 from core.metrics.intervals import bootstrap
-from tests import turns
 
 EXPERIMENTS = 2000
 
@@ -38,8 +37,7 @@ def test_intervals_cover_what_they_say_over_rows_seeds_and_both(n_seeds: int, ro
     assert 0.93 <= held / EXPERIMENTS <= (0.97 if n_seeds != 3 else 0.98)  # of three seeds it errs on the wide side
 
 
-@pytest.mark.parametrize(("n_seeds", "seed_effect"), turns.part(
-    [(1, 0.0), (2, 0.3), (3, 0.0), (5, 0.3), (3, 0.3)], every=2))
+@pytest.mark.parametrize(("n_seeds", "seed_effect"), [(1, 0.0), (2, 0.3), (3, 0.0), (3, 0.3), (5, 0.3)])
 def test_where_nothing_differs_five_in_a_hundred_p_values_are_below_five_per_cent(n_seeds: int,
                                                                                   seed_effect: float) -> None:
     rng, accuracy = np.random.default_rng(4), REGISTRY["accuracy"]
