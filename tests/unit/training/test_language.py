@@ -23,12 +23,12 @@ from core.errors import DataError, RecipeError
 from core.models import inspect as model_inspect
 from core.models import methods
 from core.settings import Settings
-from core.training import artifact, device, evaluate, features_phase, trainer
+from core.training import artifact, evaluate, features_phase, trainer
 from core.training.execute import execute
 from core.training.inputs import Inputs, LengthBuckets
 from core.training.session import read_rows
 from tests import chat_templates, tiny
-from tests.conftest import WORKSPACE, Notes, write_language_dataset
+from tests.conftest import WORKSPACE, Notes, ready, write_language_dataset
 from tests.unit.training.test_checkpoints import Killed, KilledAt
 
 
@@ -43,11 +43,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def looked_at(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder that knows the device and what inspecting the models found."""
-    known = Settings(home=tmp_path_factory.mktemp("looked-at"), hub=False)
-    device.read(known)
-    for folder in models.values():
-        model_inspect.inspect_model(str(folder), settings=known)
-    return known.home
+    home = tmp_path_factory.mktemp("looked-at")
+    ready(home, *models.values())
+    return home
 
 
 @pytest.fixture
