@@ -150,6 +150,7 @@ def test_the_language_model_of_the_home_page_learns_says_what_it_forgot_and_is_j
     if not turns.whole():
         page.get_by_role("button", name="Stop", exact=True).click()
         expect(page.get_by_text("stopping").first).to_be_visible(timeout=SLOW)
+        expect(steps.first).to_be_visible(timeout=JUDGED)  # beside the untouched model's, on the page as it stands
     away(page, server)
     expect(page.get_by_role("heading", name="Verdict")).to_be_visible(timeout=JUDGED)
     record_testsuite_property("from the press to the verdict of a language model", f"{time.monotonic() - began:.0f} s")
