@@ -27,6 +27,10 @@ from core.plots.numbers import size
 
 SEEDS = (5, 3, 2, 1)
 """Of the experiment that would settle it; the first that fits in the time, three before a rival is left out."""
+SMALLER = (0.5, 0.25, 0.125)
+"""Shares of the labels that are tried where nothing fits with all of them."""
+LEAST_LABELS = 8
+"""A class: with fewer, two ways of training can hardly be told apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,8 @@ class Settling:
     plan: Plan
     fits: bool
     """Whether it ends within the time that was said; where none does it is the shortest."""
+    budget: int | None = None
+    """Labels that it takes, where only fewer than there are fit the time: what it finds holds for so many."""
 
 
 class Advice:
@@ -76,16 +82,20 @@ class Advice:
 
     def settling(self, ws: str, found: Advised, *, dataset: str, model: str, minutes: float, effort: str = "quick",
                  budget: int | None = None) -> Settling | None:
-        """The recommended method against its rivals, with as many seeds and rivals as the time allows; None where there
-        is no rival."""
+        """The recommended method against its rivals, with as many seeds and rivals as the time allows, and with fewer
+        labels where nothing else does; None where there is no rival."""
         design = "shift" if found.situation.shift and found.situation.task.labelled else "methods"
         plans: list[Plan] = []
-        for rivals, seeds in _ladder(found.rivals):
-            plan = self._questions.plan(ws, design, dataset=dataset, models=[model], effort=effort, seeds=seeds,
-                                        methods=[found.method, *rivals], budgets=(budget,) if budget else ())
-            if plan.seconds is not None and plan.seconds <= 60 * minutes:
-                return Settling(plan=plan, fits=True)
-            plans.append(plan)
+        labels, least = found.situation.labels, LEAST_LABELS * max(1, found.situation.classes)
+        for fewer in (None, *(round(share * labels) for share in SMALLER if share * labels >= least)):
+            asked = fewer or budget
+            for rivals, seeds in _ladder(found.rivals):
+                plan = self._questions.plan(ws, design, dataset=dataset, models=[model], effort=effort, seeds=seeds,
+                                            methods=[found.method, *rivals], budgets=(asked,) if asked else ())
+                if plan.seconds is not None and plan.seconds <= 60 * minutes:
+                    return Settling(plan=plan, fits=True, budget=fewer)
+                if fewer is None:
+                    plans.append(plan)
         return Settling(plan=plans[-1], fits=False) if plans else None
 
     def _candidate(self, ws: str, dataset: str, model: str, method: str, label: str, reason: str | None, effort: str,

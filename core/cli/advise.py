@@ -57,7 +57,7 @@ def document(found: Advice, settling: Settling | None) -> dict[str, Any]:
             "design": settling.plan.design.name, "methods": [arm.recipe.method for arm in
                                                              settling.plan.experiment.arms],
             "seeds": len(settling.plan.experiment.seeds), "runs": len(settling.plan.runs),
-            "seconds": settling.plan.seconds, "fits": settling.fits}})
+            "seconds": settling.plan.seconds, "fits": settling.fits, "budget": settling.budget}})
     return stored
 
 
@@ -78,7 +78,10 @@ def _print(args: Namespace, found: Advice, settling: Settling | None) -> None:
         time = f"about {settling.plan.seconds / 60:.0f} min"
         print(f"What would settle it in {time}:" if settling.fits else
               f"Nothing settles it in {args.minutes:g} min; the shortest experiment takes {time}:")
-        budget = "" if args.budget == "all" else f" --budgets {args.budget}"
+        if settling.budget is not None:
+            print(f"  (With {settling.budget:,} labels: with more, nothing fits. What it finds holds for so many.)")
+        asked = settling.budget or args.budget
+        budget = "" if asked == "all" else f" --budgets {asked}"
         print(f"  python -m core experiment {settling.plan.design.name} --data {args.data} --model {args.model} "
               f"--methods {chosen} --seeds {len(settling.plan.experiment.seeds)} --effort {args.effort}{budget} "
               "--out DIR")

@@ -86,7 +86,7 @@ def _choices(args: Namespace, settings: Settings) -> Choices:
         method_of(name)
     return Choices(dataset=dataset, models=models, methods=chosen, effort=args.effort, freeze=args.freeze,
                    budgets=tuple(compare.budgets(args.budgets)) if args.budgets else (), rates=rates(args.rates),
-                   device=follow.device(settings, workspace=args.workspace))
+                   depths=depths(args.depths), device=follow.device(settings, workspace=args.workspace))
 
 
 def _list(text: str) -> list[str]:
@@ -106,6 +106,15 @@ def rates(text: str) -> tuple[float, ...]:
                             remedy="Use positive numbers, e.g. 0.3,1,3.")
         found.append(factor)
     return tuple(sorted(set(found)))
+
+
+def depths(text: str) -> tuple[int, ...]:
+    """`1,4` -> numbers of blocks, each once, in order."""
+    found = _list(text)
+    for part in found:
+        if not part.isdigit():
+            raise ThawError(f"The depth {part!r} is not a number of blocks.", remedy="Use whole numbers, e.g. 1,4.")
+    return tuple(sorted({int(part) for part in found}))
 
 
 def _check_folder(out: Path, planned: list[Planned]) -> None:

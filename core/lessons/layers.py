@@ -11,8 +11,7 @@ Lower layers of a network hold what many tasks need; upper layers hold what the 
 If so, most of a new task can be learned by thawing the upper blocks alone, and thawing the lower ones should add
 little.
 
-Each arm thaws one block more, from the top down. *Nothing thawed* is a linear probe; *everything thawed* is full
-fine-tuning.""",
+Four depths, from the top down. *Nothing thawed* is a linear probe; *everything thawed* is full fine-tuning.""",
     claim=(
         "Features became more specific layer by layer; networks that started from transferred layers and trained "
         "on were 1.6 to 2.1 points better than random starts, however many layers were transferred."),
@@ -32,5 +31,5 @@ fine-tuning.""",
     dataset="bbc-news",
     model="minilm",
     metric="accuracy",
-    choices={"budgets": (100,)},
+    choices={"budgets": (100,), "depths": (1, 4)},
 )

@@ -210,7 +210,7 @@ def _checkpointing(session: Session, network: Network) -> None:
 
 
 def _fit(session: Session, inputs: Inputs) -> Trained:
-    from core.training import checkpoints, in_turns, recorder, sampler, step_keeper, trainer, watch
+    from core.training import checkpoints, in_turns, recorder, replay, sampler, step_keeper, trainer, watch
 
     folder = session.run_dir / "checkpoints"
     checkpoint = _checkpoint(session, folder) if session.resume else None
@@ -218,6 +218,8 @@ def _fit(session: Session, inputs: Inputs) -> Trained:
     session.enter(Phase.TRAINING)
     fit = trainer.build(inputs=inputs, recipe=session.recipe, train=session.train, validation=session.validation,
                         folder=folder, observer=session.observer, elapsed=earlier, trackers=session.settings.trackers)
+    if session.card.replay:
+        fit.replay = replay.Replay(session, inputs)
     fit.add_callback(step_keeper.StepKeeper(inputs.network, run_dir=session.run_dir))
     if session.recipe.track_features:
         fit.add_callback(recorder.FeatureRecorder(inputs, rows=session.recipe.track_features,

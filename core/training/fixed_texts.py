@@ -13,7 +13,7 @@ from core.errors import ThawError
 from core.features.extract import by_length
 from core.models.chunked_loss import IGNORED
 from core.tasks.teaching import format_of, teach
-from core.training import panel_states
+from core.training import panel_states, replay
 from core.training.panel_states import Batch, Texts
 from core.training.session import Session
 
@@ -93,11 +93,12 @@ def _labels(session: Session, rows: np.ndarray) -> torch.Tensor:
 
 
 def trained_on(session: Session) -> frozenset[str]:
-    """Domains of the panel that the run is trained on."""
+    """Domains of the panel that the run is trained on, on its rows or on general texts beside them."""
     if PANEL not in session.fixed_texts:
         return frozenset()
     texts = (session.rows.content[row] for row in session.train)
-    return panel.trained_on(_documents(session), session.dataset.source, texts)
+    seen = panel.trained_on(_documents(session), session.dataset.source, texts)
+    return seen.union(replay.rehearsed(session.recipe))
 
 
 def watched(session: Session) -> bool:

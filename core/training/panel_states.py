@@ -82,12 +82,13 @@ def encode(ids: Sequence[np.ndarray], *, domains: Sequence[str], one_by_one: boo
     left, batches = np.argsort(-lengths, kind="stable"), []
     while len(left):
         rows = 1 if one_by_one else forward_rows(int(lengths[left[0]]))
-        batches.append(_batch(ids, left[:rows]))
+        batches.append(batch_of(ids, left[:rows]))
         left = left[rows:]
     return Texts(batches=tuple(batches), domains=tuple(domains), documents=np.arange(len(ids)))
 
 
-def _batch(ids: Sequence[np.ndarray], rows: np.ndarray) -> Batch:
+def batch_of(ids: Sequence[np.ndarray], rows: np.ndarray) -> Batch:
+    """These of the texts (token ids each), filled up behind."""
     width = max(len(ids[row]) for row in rows)
     tokens, mask = torch.zeros(2, len(rows), width, dtype=torch.long).unbind()
     for line, row in enumerate(rows):

@@ -13,6 +13,7 @@ import torch
 
 from core import cache, tasks
 from core.analysis.sample import probe_sample
+from core.data import general
 from core.domain import resolve
 from core.domain.dataset import Dataset, Split
 from core.domain.device import Device
@@ -135,6 +136,8 @@ def prepare(session: Session) -> None:
                                         progress=session.report("bytes", "base model"))
     session.dataset = dataset_of(recipe.dataset, settings=settings, workspace=session.workspace,
                                  progress=session.report("bytes", "dataset"))
+    if session.card.replay:  # before anything is computed for nothing
+        general.load(settings=settings, progress=session.report("bytes", "general texts"))
     session.enter(Phase.PREPARING)
     torch.manual_seed(recipe.seed)
     session.device = device_module.read(settings)

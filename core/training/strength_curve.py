@@ -21,6 +21,7 @@ from core.data import panel
 from core.domain import strength
 from core.domain.dataset import Dataset, Shape, Split
 from core.domain.model import ModelFacts, Weights
+from core.domain.recipe import Recipe
 from core.domain.run import Interval, Observer, Phase
 from core.domain.side import Side
 from core.domain.strength import Dial, HeadRule, Turn
@@ -32,7 +33,7 @@ from core.models import facts as facts_module
 from core.models import methods, origin
 from core.settings import Settings
 from core.tasks.teaching import format_of, teach
-from core.training import artifact, evaluate, forgetting, panel_states
+from core.training import artifact, evaluate, forgetting, panel_states, replay
 from core.training.fixed_texts import LENGTH
 from core.training.inputs import Batch, Inputs
 from core.training.session import dataset_of, read_rows
@@ -220,7 +221,7 @@ def bench_of(asked: Asked, *, settings: Settings, workspace: str, observer: Obse
     if not sets:
         raise DataError("There is no row to measure on.", why="The dataset has no validation, test or shift rows.",
                         remedy="Import it again with a validation and a test split.")
-    texts, trained_on = _panel(inputs, dataset, facts, settings, observer)
+    texts, trained_on = _panel(inputs, recipe, dataset, facts, settings, observer)
     turn = Turn(strength=0.0, blocks=asked.blocks, head=asked.head)
     _keep(inputs, list(sets.values()), boundary=dials.first_moved(turn) - 1, observer=observer,
           fixed_width=facts.fixed_width)
@@ -238,7 +239,7 @@ def _sample(inputs: Inputs, indices: np.ndarray) -> np.ndarray:
     return np.sort(order[:max(2, int(within.sum()))])
 
 
-def _panel(inputs: Inputs, dataset: Dataset, facts: ModelFacts, settings: Settings,
+def _panel(inputs: Inputs, recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings,
            observer: Observer) -> tuple[panel_states.Texts | None, tuple[str, ...]]:
     """A part of the forgetting panel, without the domains that the run was trained on; None where it cannot be had."""
     if not inputs.network.scores_tokens or not settings.panel:
@@ -249,7 +250,7 @@ def _panel(inputs: Inputs, dataset: Dataset, facts: ModelFacts, settings: Settin
         observer.note(f"The forgetting panel was not measured: its texts could not be had. {error.why}")
         return None, ()
     content = (inputs.rows.content[row] for row in inputs.rows.of(Split.TRAIN))
-    seen = panel.trained_on(documents, dataset.source, content)
+    seen = panel.trained_on(documents, dataset.source, content).union(replay.rehearsed(recipe))
     chosen = [document for name in panel.BY_NAME if name not in seen
               for document in [each for each in documents if each.domain == name][:PANEL_DOCUMENTS]]
     if not chosen:

@@ -32,9 +32,10 @@ from core.models import held, methods
 from core.models.blocks import block_of
 from core.models.network import Network
 from core.tasks.base import Outputs, Scored
-from core.training import checkpoints, evaluate, thawing
+from core.training import checkpoints, evaluate, forgetting, thawing
 from core.training.checkpoints import BEST_FILE, ELAPSED_FILE, TRAINED_FILE
 from core.training.inputs import Batch, Inputs, LengthBuckets
+from core.training.replay import Replay
 
 LOGS_PER_EPOCH = 50
 LOSS_WEIGHT = 1e-3
@@ -63,6 +64,10 @@ class ThawTrainer(Trainer):
         self._outputs: dict[int, Outputs] = {}
         self.penalty: Callable[[int, float], float] | None = None
         """What the evaluation of a step with that loss loses in the choice of the checkpoint, for another reason."""
+        self.replay: Replay | None = None
+        """General texts that are read beside each batch."""
+        self._batches = (-1, 0)
+        """A step, and its batches so far."""
         self._best_kept: Outputs | None = None
         """What the network said where it scored best."""
         self.started = time.monotonic() - elapsed
@@ -101,6 +106,8 @@ class ThawTrainer(Trainer):
             raise NonFiniteLossError(f"The loss became {loss.item()} at step {self.state.global_step + 1}.",
                                      why=f"The learning rate ({self.recipe.learning_rate:g}) is too high for this "
                                          f"model or precision ({self.inputs.precision}).")
+        if self.replay is not None:
+            loss = loss * (1 - self.replay.share)
         if self.args.gradient_accumulation_steps > 1 and num_items_in_batch:
             loss = loss * (self.inputs.task.weight(inputs["targets"]) / num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
@@ -109,9 +116,23 @@ class ThawTrainer(Trainer):
         """One batch, forwards and back. What it took then goes back to the system: of a batch of short rows the C
         library would keep it, and a batch of long ones, whose tensors it takes from elsewhere, come on top of that."""
         loss = super().training_step(*args, **kwargs)
+        if self.replay is not None:
+            loss = loss + self._rehearse(self.replay, args[0])
         if self.inputs.network.device.type == "cpu":
             held.give_back()
         return loss  # type: ignore[no-any-return]
+
+    def _rehearse(self, replay: Replay, model: Any) -> torch.Tensor:
+        """The general texts beside the batch, forwards and back; after it, so that the two take memory in turn."""
+        step, before = self._batches
+        now = before + 1 if step == self.state.global_step else 0
+        self._batches = (self.state.global_step, now)
+        place = self.state.global_step * self.args.gradient_accumulation_steps + now
+        with forgetting.whole(self.inputs):
+            with self.compute_loss_context_manager():
+                loss = replay.share * replay.loss(place, model) / self.current_gradient_accumulation_steps
+            self.accelerator.backward(loss)
+        return loss.detach()
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Batch], int]:
         """The batches of a step, and what they teach together (rows, or tokens). The Trainer's own count looks for

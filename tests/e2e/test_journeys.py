@@ -241,7 +241,7 @@ def test_a_question_is_asked_and_answered(servers, page):
     page.get_by_role("spinbutton", name="Seeds").fill("1")
     page.keyboard.press("Enter")
     expect(page.get_by_text("One seed says nothing about what another would give.")).to_be_visible(timeout=SLOW)
-    page.get_by_text("Methods and label budgets").click()
+    page.get_by_text("Methods, labels, learning rates").click()
     choose(page.get_by_role("combobox", name="Methods", exact=True), "Linear probe", "Partly frozen")
     choose(page.get_by_role("combobox", name="Label budgets (training + validation)"), "32")
     button(page, "Start 2 runs").click(timeout=SLOW)

@@ -83,6 +83,28 @@ def test_runs_that_ran_before_take_part_and_are_not_repeated(
     assert not at.exception and "3 runs from before take part" in shown(at)
 
 
+def test_rates_and_depths_are_choices_like_others(asked: AppTest) -> None:
+    """The same grid for every arm that has a rate, said before the start; depths only where the question has any."""
+    assert "ask_depths" not in str([each.key for each in asked.multiselect])
+    asked.multiselect(key="ask_rates_methods").set_value(["0.3", "1", "3"]).run()
+    text, table = shown(asked), asked.dataframe[0].value
+    runs = dict(zip(table["Arm"], table["Runs"], strict=True))
+    assert runs["Linear probe"] == 3 and runs["Full fine-tuning"] == 9
+    assert f"{len(runs)} arms × up to 3 rates × 3 seeds = {sum(runs.values())} runs" in text
+    asked.multiselect(key="ask_methods_methods").set_value(["full", "lora"]).run()
+    assert "2 arms × 3 rates × 3 seeds = 18 runs" in shown(asked)
+    asked.radio(key="ask_design").set_value("depth").run()
+    depths = next(each for each in asked.multiselect if str(each.key).startswith("ask_depths"))
+    every = len(asked.dataframe[0].value)
+    depths.set_value([2]).run()
+    assert not asked.exception and len(asked.dataframe[0].value) == 3 < every
+    assert "3 arms × 3 seeds = 9 runs" in shown(asked)
+    asked.radio(key="ask_design").set_value("rate").run()
+    asked.multiselect(key="ask_rates_rate").set_value(["3"]).run()
+    assert not asked.exception and all(" at " in arm for arm in asked.dataframe[0].value["Arm"])
+    assert len(asked.dataframe[0].value) == 4, "the usual rate and three times it, of two methods"
+
+
 def test_one_seed_is_named_as_such_before_the_start(asked: AppTest) -> None:
     assert "One seed" not in shown(asked)
     asked.number_input(key="ask_seeds_methods").set_value(1).run()

@@ -86,7 +86,7 @@ def test_one_may_look_without_a_prediction(app: Callable[..., AppTest]) -> None:
     at = app("lesson", lesson="layers")
     at.button(key="lesson_look").click().run()
     assert not at.slider and lessons.get("layers").claim in shown(at)
-    assert at.button(key="lesson_start").label.startswith("Start 8 runs")
+    assert at.button(key="lesson_start").label.startswith("Start 4 runs")
 
 
 def test_a_room_from_its_code_to_pooled_seeds(app: Callable[..., AppTest], settings: Settings,

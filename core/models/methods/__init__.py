@@ -21,6 +21,7 @@ FILES = (
     "lora",
     "lora_mlp",
     "kl_to_base",
+    "replay",
     "dora",
     "rslora",
     "ia3",

@@ -118,6 +118,9 @@ class Card:
     to_base: float
     """Strength beta of a penalty on each taught token: beta · KL(base ‖ tuned), in nats, of what the base model (the
     same network with its adapters off) and the tuned one say next; 0 where there is none."""
+    replay: float
+    """Share of each step, of its rows and of its loss, that general texts have (`core.data.general`), which are no rows
+    of the dataset; 0 where there are none."""
     contrast: float
     """Share lambda of the loss that pulls rows of one class together (`core.models.contrast`), the rest is the task's;
     0 where there is none. Such a method needs rows with classes."""

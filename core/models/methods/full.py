@@ -38,6 +38,7 @@ class Full(Always):
         thawing=None,
         pull=0.0,
         to_base=0.0,
+        replay=0.0,
         contrast=0.0,
         rates=Rates(
             # The upper end of BERT's 2e-5..5e-5 (Devlin et al. 2019): the models here are small and the budget short.

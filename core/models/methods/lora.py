@@ -80,6 +80,7 @@ class Lora(Always):
         thawing=None,
         pull=0.0,
         to_base=0.0,
+        replay=0.0,
         contrast=0.0,
         rates=Rates(
             # Ten times the full rate: B starts at zero, and the rank limits each step (Hu et al.: 4e-4..5e-4, RoBERTa).

@@ -38,6 +38,7 @@ class Probe(Always):
         thawing=None,
         pull=0.0,
         to_base=0.0,
+        replay=0.0,
         contrast=0.0,
         rates=Rates(body=5e-5, convolutions=5e-5, head=SOLVED_HEAD_RATE, quick=1.0),  # not used: nothing is stepped
         passes=0.0,

@@ -37,6 +37,7 @@ class Scratch(Always):
         thawing=None,
         pull=0.0,
         to_base=0.0,
+        replay=0.0,
         contrast=0.0,
         rates=Rates(
             body=5e-4,  # no pretrained weights to lose: ten times the fine-tuning rate, the usual one of small encoders

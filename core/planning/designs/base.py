@@ -36,6 +36,9 @@ class Choices:
     """Label budgets, None = all; empty: the design's own. One alone holds for every arm of any design."""
     rates: tuple[float, ...] = ()
     """Factors on the learning rates; empty: the design's own."""
+    depths: tuple[int, ...] = ()
+    """Numbers of blocks that thaw from the top, of designs that ask how deep; empty: the design's own. Nothing thawed
+    and everything thawed are arms whatever is named."""
     effort: str = "normal"
     freeze: str | None = None
     """A freeze plan in words, for methods with one."""
@@ -130,6 +133,8 @@ class Design:
     """Whether the question itself says which methods are trained."""
     takes_budgets: bool = False
     """Whether several label budgets can be chosen."""
+    takes_depths: bool = False
+    """Whether it asks how deep to thaw, so that depths can be chosen."""
     sweeps_rates: bool = False
     """Whether its arms differ in their rates, so that a grid of rates is no further choice."""
 
@@ -140,6 +145,9 @@ def experiment(design: Design, choices: Choices, *, seeds: Sequence[int] = ()) -
         raise RecipeError(f"“{design.question}” is asked with one label budget.",
                           why=f"{len(choices.budgets)} are named, and its arms differ in something else.",
                           remedy="Name one budget, which all arms then have.")
+    if choices.depths and not design.takes_depths:
+        raise RecipeError(f"“{design.question}” has no depths to choose.", why="Its arms differ in something else.",
+                          remedy="Leave the depths out, or ask how deep to thaw.")
     arms = tuple(design.arms(choices))
     rates = (1.0,) if design.sweeps_rates else choices.rates or (1.0,)
     if len({arm.name for arm in arms}) < len(arms) or not arms:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from core.domain import freeze
 from core.domain.experiment import Answer, Arm
+from core.errors import RecipeError
 from core.models.methods import FROZEN, PLANNED
 from core.planning.designs import charts
 from core.planning.designs.base import Choices, Design, Pairs
@@ -22,11 +23,22 @@ def arms(choices: Choices) -> Sequence[Arm]:
     choices.needed(PLANNED)
     found = [Arm(name="thaw-0", label=f"{choices.called(FROZEN)}, nothing thawed", x=0,
                  recipe=choices.recipe(choices.needed(FROZEN)))]
-    for k in depths(len(body)):
+    for k in chosen(choices.depths, len(body)):
         label = "everything thawed" if k == len(body) else f"top {k} of {len(body)} thawed"
         found.append(Arm(name=f"thaw-{k}", label=label, x=k,
                          recipe=choices.recipe(PLANNED, plan=freeze.top_k(blocks, k))))
     return found
+
+
+def chosen(asked: Sequence[int], most: int) -> list[int]:
+    """The depths asked for between nothing and everything, and everything; the design's own where none is asked for.
+    Raises RecipeError where one is more than there is."""
+    if not asked:
+        return depths(most)
+    if outside := [k for k in asked if not 0 <= k <= most]:
+        raise RecipeError(f"{outside[0]} blocks cannot be thawed.", why=f"This model has {most} besides its head.",
+                          remedy=f"Name depths from 0 to {most}.")
+    return sorted({k for k in asked if k} | {most})
 
 
 def depths(most: int) -> list[int]:
@@ -73,5 +85,5 @@ def answer(found: Found) -> Answer:
 DESIGN = Design(name="depth", question="How deep to thaw?",
                 explains="The head alone, then one more block from the top at a time, until everything trains.",
                 paper="Yosinski et al. 2014, arXiv 1411.1792: features become less general layer by layer.",
-                arms=arms, answer=answer, fixed_methods=True, pairs=pairs,
+                arms=arms, answer=answer, fixed_methods=True, pairs=pairs, takes_depths=True,
                 charts=charts.along(x_title="Blocks thawed from the top"))

@@ -80,6 +80,9 @@ def _settling(ws: str, found: Advice, settling: Settling | None, dataset: str, m
     time = about(plan.seconds) if plan.seconds is not None else "a time that is not known before the device is measured"
     st.markdown(f"**{shell.escape(plan.design.question)}** {shell.escape(arms)}, each with {seeds} "
                 f"seed{'s' * (seeds > 1)}: {len(plan.runs)} runs, {time} in all.")
+    if settling.budget is not None:
+        st.caption(f":material/label: With {settling.budget:,} of your labels, as nothing fits the time above with all "
+                   "of them. What it finds holds for so many.")
     if not settling.fits:
         st.caption(":material/schedule: This is the shortest experiment that says anything, and it takes longer than "
                    "the time above.")
@@ -88,7 +91,8 @@ def _settling(ws: str, found: Advice, settling: Settling | None, dataset: str, m
     form.to_fetch(ws, model, dataset)
     if st.button(f"Start {len(plan.runs)} runs", type="primary", icon=":material/play_arrow:", key="advice_start"):
         there = shell.api().data.expected(ws, dataset)
-        title = f"{plan.design.question} {there.name if there else dataset}, {form.model_name(model)}"
+        few = f", {settling.budget:,} labels" if settling.budget is not None else ""
+        title = f"{plan.design.question} {there.name if there else dataset}, {form.model_name(model)}{few}"
         actions.started(ws, shell.api().questions.start(ws, plan, name=title), by="advice")
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.domain.dataset import Task
 from core.planning import designs
+from core.planning.designs.base import rates_of
 from core.plots.numbers import about, size
 from core.spreadsheets import inert
 from pages._ui import shell
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from core.api import Plan
 
 ASKS_SEVERAL_MODELS = ("base",)
+RATES = ("0.1", "0.3", "1", "3", "10")
+"""Factors on learning rates that are offered; one alone is a rate for all."""
 
 
 def page(ws: str) -> None:
@@ -63,7 +66,7 @@ def _models(task: Task) -> list[str]:
 
 
 def _settings(ws: str, name: str, dataset: str, model: str, task: Task) -> dict[str, Any]:
-    """Methods, seeds, effort and budgets; what the design decides itself stays empty."""
+    """Methods, seeds, effort, budgets, rates and depths; what the design decides itself stays empty."""
     api, design = shell.api(), designs.get(name)
     facts = api.models.facts(model)
     labels = {choice.name: choice.label for choice in api.models.methods(facts, task) if choice.reason is None} \
@@ -77,7 +80,7 @@ def _settings(ws: str, name: str, dataset: str, model: str, task: Task) -> dict[
             st.caption(":material/warning: One seed says nothing about what another would give.")
     methods: list[str] = []
     budgets: tuple[int | None, ...] = ()
-    with st.expander("Methods and label budgets", icon=":material/tune:"):
+    with st.expander("Methods, labels, learning rates", icon=":material/tune:"):
         if not design.fixed_methods:
             methods = [str(each) for each in st.multiselect(
                 "Methods", list(labels), format_func=lambda each: labels.get(each, each), key=f"ask_methods_{name}",
@@ -91,18 +94,33 @@ def _settings(ws: str, name: str, dataset: str, model: str, task: Task) -> dict[
         for problem in found.problems if found else ():
             st.error(shell.escape(problem), icon=":material/error:")
         budgets = found.values if found else ()
-    return {"methods": methods, "budgets": budgets, "effort": effort, "seeds": seeds}
+        rates = sorted(float(each) for each in st.multiselect(
+            "Learning rates, times the usual ones", RATES, key=f"ask_rates_{name}",
+            placeholder="the usual ones" if not design.sweeps_rates else "0.1, 0.3, 1, 3, 10",
+            help="Every arm is trained at each of these factors on its own learning rate, and validation rows choose "
+                 "for each by the same rule. Test rows choose nothing." if not design.sweeps_rates else
+                 "Each is an arm; the usual rate is one in any case."))
+        depths: list[int] = []
+        if design.takes_depths and facts is not None:
+            depths = sorted(st.multiselect(
+                "Depths, in blocks thawed from the top", range(1, len(facts.block_names) - 1),
+                key=f"ask_depths_{model}", placeholder="all, at most eight",
+                help="Nothing thawed and everything thawed are arms in any case."))
+    return {"methods": methods, "budgets": budgets, "rates": rates, "depths": depths, "effort": effort, "seeds": seeds}
 
 
 def _say(plan: Plan) -> None:
     """The arms, how many runs they make, and what these take."""
     st.header("Before the start")
     experiment, seeds = plan.experiment, len(plan.experiment.seeds)
-    st.dataframe(inert({"Arm": arm.label, "Runs": seeds} for arm in experiment.arms), hide_index=True,
+    runs = {arm.name: seeds * len(rates_of(arm, experiment.rates)) for arm in experiment.arms}
+    st.dataframe(inert({"Arm": arm.label, "Runs": runs[arm.name]} for arm in experiment.arms), hide_index=True,
                  height=min(35 * (len(experiment.arms) + 1) + 3, 400), alt="Each arm and how many runs it makes")
     time = about(plan.seconds) if plan.seconds is not None else "a time that is not known before the device is measured"
     memory = f", at most {size(plan.memory_bytes)} of memory at once" if plan.memory_bytes else ""
-    st.markdown(f":material/schedule: **{len(experiment.arms)} arms × {seeds} seed{'s' * (seeds > 1)} = "
+    swept = len(experiment.rates) > 1  # what is solved has none
+    rates = f" × {'up to ' * (min(runs.values()) == seeds)}{len(experiment.rates)} rates" if swept else ""
+    st.markdown(f":material/schedule: **{len(experiment.arms)} arms{rates} × {seeds} seed{'s' * (seeds > 1)} = "
                 f"{len(plan.runs)} run{'s' * (len(plan.runs) > 1)}, {time} in all**, one after another{memory}.",
                 help="Tokens, features of the frozen model and frozen lower blocks are computed once for all runs that "
                      "share them. The time can be off by a factor of two.")

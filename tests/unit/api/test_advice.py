@@ -11,6 +11,7 @@ import pytest
 
 from core.advice import Ground
 from core.api import Thaw
+from core.api.advice import SMALLER, Settling
 from core.domain.dataset import Dataset
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Status
@@ -101,6 +102,26 @@ def test_the_experiment_grows_with_the_time_and_is_the_shortest_where_none_fits(
         assert settling.plan.experiment.arms[0].recipe.method == found.method
         sizes.append(len(settling.plan.runs))
     assert sizes == sorted(sizes) and sizes[0] == 2 and sizes[-1] == 5 * (1 + len(found.rivals))
+
+
+def test_where_nothing_fits_with_all_labels_fewer_are_proposed_and_said(settings: Settings) -> None:
+    put_facts(settings)
+    many = write_dataset(settings, n_rows=6_000)
+    thaw = Thaw(settings)
+    found = thaw.advice.of(WORKSPACE, dataset=many.id, model="minilm")
+
+    def settle(minutes: float) -> Settling:
+        settling = thaw.advice.settling(WORKSPACE, found, dataset=many.id, model="minilm", minutes=minutes)
+        assert settling is not None and settling.plan.seconds is not None
+        return settling
+
+    shortest = settle(0.01)
+    assert not shortest.fits and shortest.budget is None and shortest.plan.seconds is not None
+    few = settle(0.8 * shortest.plan.seconds / 60)
+    labels = many.rows("train") + many.rows("validation")
+    assert few.fits and few.budget in {round(share * labels) for share in SMALLER}
+    assert {arm.recipe.label_budget for arm in few.plan.experiment.arms} == {few.budget}
+    assert settle(10_000).budget is None, "with time enough all labels are taken"
 
 
 def test_what_is_not_known_says_what_to_do(settings: Settings, data: Dataset) -> None:

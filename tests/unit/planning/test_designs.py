@@ -87,6 +87,19 @@ def test_depths_thaw_from_the_top_and_end_with_everything(choices: Choices) -> N
     assert depths(31)[0] == 1 and depths(31)[-1] == 31 and len(depths(31)) == 8
 
 
+def test_depths_that_are_named_are_those_between_nothing_and_everything(choices: Choices) -> None:
+    named = dataclasses.replace(choices, depths=(4, 2, 2, 0))
+    laid = experiment(designs.get("depth"), named)
+    assert [arm.x for arm in laid.arms] == [0, 2, 4, 5]
+    whole = {arm.name: arm for arm in experiment(designs.get("depth"), choices).arms}
+    assert all(arm == whole[arm.name] for arm in laid.arms), "the same arms as without, only fewer"
+    assert designs.get("depth").pairs(laid.arms) == [(f"thaw-{k}", "thaw-5") for k in (0, 2, 4)]
+    with pytest.raises(RecipeError, match="6 blocks cannot be thawed"):
+        experiment(designs.get("depth"), dataclasses.replace(choices, depths=(6,)))
+    with pytest.raises(RecipeError, match="has no depths to choose"):
+        experiment(designs.get("methods"), named)
+
+
 def test_single_blocks_thaw_one_each(choices: Choices) -> None:
     laid = experiment(designs.get("block"), choices)
     blocks = choices.facts.block_names
