@@ -2,6 +2,7 @@
 
     make bench                                (after the training runs)
     python benchmarks/probe_time.py --effort normal
+    python benchmarks/probe_time.py --strengths           (a probe tries seven strengths of regularisation: against one)
 
 Both sides are whole processes, in turn. What is compared is the run's own total (reading rows, tokenising, loading the
 model, features, fit, evaluation, saving) with nothing but the forward pass and the fit of the bare script; its start-up
@@ -24,6 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from core.domain.recipe import Recipe  # noqa: E402
 from core.settings import Settings  # noqa: E402
 
 
@@ -37,15 +39,23 @@ def main() -> int:
     parser.add_argument("--effort", default="normal")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--strengths", action="store_true", help="a run that tries all strengths against one that "
+                                                                 "knows its own")
+    parser.add_argument("--one", nargs=2, metavar=("RECIPE", "HOW_MANY"), help=argparse.SUPPRESS)
     parser.add_argument("--bare", nargs=3, metavar=("ROWS", "MODEL", "LENGTH"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.bare:
         print(json.dumps(bare(*args.bare)))
         return 0
+    if args.one:
+        print(json.dumps(one(Path(args.one[0]), int(args.one[1]))))
+        return 0
     settings = settings_module.load()
     dataset = sources.dataset("bbc-news", shift=None, settings=settings, workspace=WORKSPACE)
     facts = sources.model("minilm", settings=settings, workspace=WORKSPACE)
     recipe = recipe_for(dataset, facts, "probe", args.effort, seed=0)
+    if args.strengths:
+        return strengths(recipe, settings, repeats=args.repeats, out=args.out)
     rows = settings.workspace(WORKSPACE) / "datasets" / dataset.id / "rows.parquet"
     lines: list[dict[str, Any]] = []
     for _ in range(args.repeats):
@@ -63,6 +73,44 @@ def main() -> int:
           f"{middle['thaw_accuracy']:.3f}); bare forward pass {middle['forward_s']:.1f} s and fit "
           f"{middle['fit_s']:.1f} s ({middle['bare_accuracy']:.3f}): {middle['thaw_s'] / floor:.2f}x (wanted 1.3x)")
     return 0
+
+
+def strengths(recipe: Recipe, settings: Settings, *, repeats: int, out: Path) -> int:
+    """Whole runs on an empty cache, in turn: with every strength of regularisation, and with one alone."""
+    from core.tasks.probe_solver import STRENGTHS
+
+    out.mkdir(parents=True, exist_ok=True)
+    place = out / "probe_recipe.json"
+    place.write_text(json.dumps(recipe.to_json()), encoding="utf-8")
+    lines: dict[int, list[float]] = {1: [], len(STRENGTHS): []}
+    for _ in range(repeats):
+        for count, found in lines.items():
+            shutil.rmtree(settings.cache, ignore_errors=True)
+            said = subprocess.run([sys.executable, __file__, "--one", str(place), str(count)], check=True,
+                                  capture_output=True, text=True)
+            found.append(json.loads(said.stdout.splitlines()[-1])["seconds"])
+    single, every = (statistics.median(found) for found in lines.values())
+    (out / "probe_strengths.json").write_text(json.dumps({str(count): found for count, found in lines.items()}),
+                                              encoding="utf-8")
+    print(f"A probe that tries {len(STRENGTHS)} strengths of regularisation: {every:.1f} s, with one {single:.1f} s: "
+          f"{every / single:.2f}x (wanted 1.2x of five)")
+    return 0
+
+
+def one(path: Path, count: int) -> dict[str, float]:
+    """Seconds of the run of this recipe in this process, with so many strengths."""
+    from benchmarks.run import WORKSPACE
+    from core import settings as settings_module
+    from core.tasks import probe_solver
+    from core.training.execute import execute
+    from tests.conftest import Notes
+
+    probe_solver.STRENGTHS = probe_solver.STRENGTHS[-count:]
+    recipe = Recipe.from_json(json.loads(path.read_text(encoding="utf-8")))
+    with tempfile.TemporaryDirectory() as folder:
+        result = execute(recipe, settings=settings_module.load(), workspace=WORKSPACE, run_dir=Path(folder, "run"),
+                         observer=Notes())
+    return {"seconds": result.seconds}
 
 
 def bare(rows: str, model: str, length: str) -> dict[str, float]:

@@ -13,9 +13,9 @@ def p_value(value: float) -> str:
 
 def gap(metric: Metric, found: Interval, *, signed: bool = False) -> str:
     """A difference with its interval: `2.1 points of accuracy (95 % interval 0.8 to 3.4)`."""
-    if found.value == found.low == found.high == 0:
-        return f"none in {metric.label} (every row is answered alike)"
     share = metric.unit is Unit.SHARE
+    if found.value == found.low == found.high == 0:
+        return f"0{' points' * share} of {metric.label} (every row is answered alike)"
     factor, digits = (100.0, 1) if share else (1.0, 3)
     value, low, high = (factor * each for each in (found.value, found.low, found.high))
     if not signed and value < 0:

@@ -38,7 +38,7 @@ def show(chart: Chart, *, key: str, help: str | None = None,
 
 def _save(chart: Chart, key: str) -> str:
     """The chart as a file of its own and its numbers; returns the form in which the camera above it takes a picture."""
-    with st.popover("Save", icon=":material/save_alt:", type="tertiary", key=f"save_{key}"):
+    with st.popover("Save", icon=":material/save_alt:", key=f"save_{key}"):
         form = st.segmented_control("The camera in the chart saves", ["PNG", "SVG"], default="PNG", required=True,
                                     key=f"save_{key}_form") or "PNG"
         st.download_button("HTML file", data=guard.made(lambda: file(chart)), file_name=f"{key}.html", mime="text/html",

@@ -247,6 +247,9 @@ def test_a_question_is_asked_and_answered(servers, page):
     button(page, "Start 2 runs").click(timeout=SLOW)
     title(page, re.compile("^Which method"))
     expect(page.get_by_role("heading", name="Which method?", exact=True)).to_be_visible(timeout=SLOW)
+    button(page, "Pause").click()  # what waits leaves the queue, and goes back into it
+    button(page, re.compile(r"^Resume \d runs?$")).click()
+    expect(button(page, re.compile(r"^Resume \d runs?$"))).to_have_count(0, timeout=SLOW)
     away(page, servers[-1])
     expect(page.get_by_text(re.compile("over one seed, which says nothing about another"))).to_be_visible(
         timeout=TRAINED)

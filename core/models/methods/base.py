@@ -169,7 +169,7 @@ NO_NEW_HEAD = "there is no new head to begin with: a language model keeps its ow
 NO_CLASSES = "these rows have no classes that could be pulled together"
 """Why a method does not apply where rows carry no labels."""
 
-NO_OWN_HEAD = "a classifier's head is new: the base model has no answers of its own that could be kept"
+NO_OWN_HEAD = "a classifier's head is new: the base model says nothing by itself that could be kept"
 """Why a method does not apply where there is no output layer of the base model's own."""
 
 TRAINING_KNOBS = (

@@ -39,17 +39,21 @@ def test_every_method_applies_but_those_that_begin_with_a_new_head_or_train_bias
     assert reasons.pop("bitfit") == "this model has no biases"
     assert set(reasons.values()) == {None}
     of_classification = {choice.name: choice.reason for choice in recipes.choices(smollm2, None) if choice.reason}
-    assert of_classification == {"bitfit": "this model has no biases", "kl_to_base": methods.NO_OWN_HEAD}
+    assert of_classification == {"bitfit": "this model has no biases", "kl_to_base": methods.NO_OWN_HEAD,
+                                 "replay": methods.NO_OWN_HEAD}
 
 
-def test_what_needs_the_base_models_own_head_is_refused_for_classifiers(smollm2: ModelFacts) -> None:
+@pytest.mark.parametrize(("method", "label"), [("kl_to_base", r"Held to the base model \(KL\)"),
+                                               ("replay", "Replay of general texts")])
+def test_what_needs_the_base_models_own_head_is_refused_for_classifiers(smollm2: ModelFacts, method: str,
+                                                                        label: str) -> None:
     text, picture = Task.on(Content.TEXT), Task.on(Content.PICTURE)
     for facts in (None, smollm2):
-        assert recipes.why_not("kl_to_base", facts, None, LANGUAGE) is None
-        assert recipes.why_not("kl_to_base", facts, None, text) == methods.NO_OWN_HEAD
-        assert recipes.why_not("kl_to_base", facts, None, picture) == methods.NO_OWN_HEAD
-    with pytest.raises(RecipeError, match=r"Held to the base model \(KL\) does not apply"):
-        recipes.check_method(recipe("kl_to_base").replace(task=text), None, None)
+        assert recipes.why_not(method, facts, None, LANGUAGE) is None
+        assert recipes.why_not(method, facts, None, text) == methods.NO_OWN_HEAD
+        assert recipes.why_not(method, facts, None, picture) == methods.NO_OWN_HEAD
+    with pytest.raises(RecipeError, match=f"{label} does not apply"):
+        recipes.check_method(recipe(method).replace(task=text), None, None)
 
 
 def test_the_probe_of_a_language_model_is_the_untouched_model(smollm2: ModelFacts) -> None:

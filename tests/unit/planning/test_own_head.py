@@ -104,6 +104,12 @@ def test_what_is_held_to_its_base_model_takes_one_pass_and_its_states_more(smoll
     assert chunked_loss.BYTES_HELD == own_head.BYTES_HELD
 
 
+def test_general_texts_cost_a_quarter_more_time_and_no_memory(smollm2: ModelFacts, half: Device) -> None:
+    lora, replayed = (run(name, smollm2, half) for name in ("lora", "replay"))
+    assert replayed.trainable_params == lora.trainable_params and replayed.memory == lora.memory
+    assert 1.2 < replayed.training_seconds / lora.training_seconds <= 1.25
+
+
 def test_the_output_layer_costs_time(smollm2: ModelFacts) -> None:
     assert own_head.flops_per_token(smollm2) == pytest.approx(0.26 * 2 * LINEAR, rel=0.05)
 
