@@ -27,7 +27,7 @@ from core.planning import recipes, trackers
 from core.planning.budget import LABELS
 from core.settings import Settings
 from core.tasks.base import Outputs, SolvedHead
-from core.training import artifact, base_side, evaluate, forgetting, prefix, samples
+from core.training import artifact, base_side, ended_worse, evaluate, forgetting, prefix, samples
 from core.training import device as device_module
 from core.training.inputs import Inputs
 from core.training.peak_memory import Metered, PeakMemory
@@ -283,6 +283,8 @@ def _evaluate(session: Session, inputs: Inputs, base_head: SolvedHead | None,
         with files.replacing(session.run_dir / f"predictions-{split}.parquet") as temporary:
             pq.write_table(session.task.predictions(kept, session.rows, indices), temporary)
         found[str(split)] = metrics.measure(session.task.judge(kept, session.rows, indices))
+        if split == Split.VALIDATION and (worse := ended_worse.note(session, kept)):
+            session.observer.note(worse)
     return found
 
 
