@@ -129,8 +129,9 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
 
 
 def _rate(card: Card, effort: str, *, convolutions: bool) -> float:
-    rate = card.rates.convolutions if convolutions else card.rates.body
-    return rate * card.rates.quick if effort == "quick" else rate
+    if convolutions:  # on stored BatchNorm statistics a large step is not taken back by the next layer
+        return card.rates.convolutions
+    return card.rates.body * (card.rates.quick if effort == "quick" else 1.0)
 
 
 def _batch_size(task: tasks.Card, train_rows: int | None, *, least: int) -> int:

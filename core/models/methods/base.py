@@ -31,7 +31,7 @@ class Rates:
     """The same for a network with BatchNorm."""
     head: float
     quick: float
-    """Factor on the body's rate at quick effort, with about a tenth of the usual steps."""
+    """Factor on a transformer's rate at quick effort, with about a tenth of the usual steps."""
 
 
 @dataclass(frozen=True, kw_only=True)

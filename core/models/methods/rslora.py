@@ -33,7 +33,7 @@ class RankStabilised(Lora):
         preselected=False,
         # Its factor is 2.8 times LoRA's at rank 8, so a third of LoRA's rate. MiniLM, 200 labels of bbc-news, quick
         # effort (twice this rate), one seed: 0.920 at 3e-4, 0.915 at 1e-3, LoRA 0.915 at 1e-3: not told apart.
-        rates=replace(Lora.card.rates, body=1.5e-4),
+        rates=replace(Lora.card.rates, body=1.5e-4, convolutions=3e-4),
         lighter=("lora", "qlora"))
 
     def applies_to(self, facts: ModelFacts, device: Device | None = None) -> str | None:

@@ -123,6 +123,19 @@ def test_convolutions_get_larger_rates_and_batches_that_batch_norm_can_use(cnn: 
         effort.validate(ours, cnn)
 
 
+def test_haste_raises_the_rates_of_transformers_alone(cnn: ModelFacts, minilm: ModelFacts) -> None:
+    """Adapters beside convolutions at twice their rate lose what the solved head began with (`lora.py`)."""
+    for method in ("lora", "rslora", "dora", "bitfit", "ia3", "full"):
+        quick, normal = (make(method, effort=level, facts=cnn, task=Task.IMAGE_CLASSIFICATION, base_model="cnn")
+                         for level in ("quick", "normal"))
+        assert quick.learning_rate == normal.learning_rate
+    assert make("lora", effort="quick", facts=minilm).learning_rate == 2 * make("lora", facts=minilm).learning_rate
+    of_convolutions = (make(method, facts=cnn, task=Task.IMAGE_CLASSIFICATION, base_model="cnn").learning_rate
+                       for method in ("rslora", "lora"))
+    of_transformers = (make(method, facts=minilm).learning_rate for method in ("rslora", "lora"))
+    assert next(of_convolutions) / next(of_convolutions) == pytest.approx(next(of_transformers) / next(of_transformers))
+
+
 def test_the_catalogue_knows_enough_for_the_same_rates_before_the_weights_are_here(cnn: ModelFacts) -> None:
     from core.planning.recipes import known_blocks
 
