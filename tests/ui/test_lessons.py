@@ -143,3 +143,12 @@ def test_a_wrong_code_says_what_to_do(app: Callable[..., AppTest]) -> None:
     at.text_input(key="room_name").set_value("Ada")
     at.button(key="room_enter").click().run()
     assert not at.exception and "no room" in at.error[0].value
+
+
+def test_a_prediction_of_arms_that_a_lesson_no_longer_has_stays_what_it_was(app: Callable[..., AppTest],
+                                                                            settings: Settings) -> None:
+    """The lesson of the layers had eight depths once."""
+    Thaw(settings).lessons.predict(WORKSPACE, "layers", {f"thaw-{depth}": 0.5 + depth / 20 for depth in range(8)})
+    at = app("lesson", lesson="layers")
+    assert not at.exception and not at.error
+    assert "Your prediction is" in shown(at) + "".join(each.value for each in at.info)
