@@ -37,11 +37,11 @@ class Rows:
         self.lengths = np.array([len(ids) for ids in self.ids])
 
     def batch(self, indices: np.ndarray, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
-        made = panel_states._batch([np.array(ids) for ids in self.ids], indices)
+        made = panel_states.batch_of([np.array(ids) for ids in self.ids], indices)
         return made.inputs
 
     def targets(self, rows: Any, encoded: Any, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        return {"labels": panel_states._batch([np.array(ids) for ids in self.ids], indices).labels}
+        return {"labels": panel_states.batch_of([np.array(ids) for ids in self.ids], indices).labels}
 
 
 @pytest.fixture(scope="module")
