@@ -86,7 +86,7 @@ def session_of(folder: Path, tmp_path: Path, *, precision: str = "fp32", weights
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     rows = SimpleNamespace(of=lambda split: np.arange(24), groups=np.repeat(np.arange(12), 2), content=texts,
                            dataset_hash="d", shape=Shape.TEXT)
-    recipe = SimpleNamespace(effort="normal", max_length=64, taught="auto", forgetting_bound=None,
+    recipe = SimpleNamespace(effort="normal", method="lora", max_length=64, taught="auto", forgetting_bound=None,
                              quantization=SimpleNamespace(type="nf4", double=True))
     (tmp_path / "run").mkdir(exist_ok=True)
     return SimpleNamespace(
