@@ -78,9 +78,10 @@ class Document:
                            f"<p class=\"text\">{inside}</p></div>")
 
     def chart(self, chart: Chart) -> None:
-        """A figure with its finding above it and its alternative text."""
+        """A figure with its finding above it, if it has one, and its alternative text."""
         key = self._kept(chart)
-        self._parts.append(f"<figure><figcaption>{words(chart.title)}</figcaption>"
+        finding = f"<figcaption>{words(chart.title)}</figcaption>" if chart.title else ""
+        self._parts.append(f"<figure>{finding}"
                            f'<div class="chart" role="img" aria-label="{words(chart.alt)}" data-figure="{key}"'
                            f' style="min-height:{int(chart.figure.layout.height or 400)}px"></div></figure>')
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from core.plots import drawn_numbers
+from core.plots import drawn_numbers, palette
 from core.plots.theme import Chart, config
 from core.share.document import Document
 from core.spreadsheets import records_to_csv
 from pages._ui import guard
 from pages._ui.shell import escape
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 def show(chart: Chart, *, key: str, help: str | None = None,
@@ -25,15 +29,28 @@ def show(chart: Chart, *, key: str, help: str | None = None,
         st.markdown(f"**{escape(chart.title)}**", help=help, width="stretch")
         form = _save(chart, key)
     if pressed is None:
-        st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config(form))
+        st.plotly_chart(backed(chart.figure), key=key, alt=chart.alt, config=config(form))
         return
 
     def chosen() -> None:
         if points := st.session_state[key]["selection"]["points"]:
             pressed(points[0])
 
-    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config(form), on_select=guard.callback(chosen),
+    st.plotly_chart(backed(chart.figure), key=key, alt=chart.alt, config=config(form), on_select=guard.callback(chosen),
                     selection_mode="points")
+
+
+def backed(figure: go.Figure) -> go.Figure:
+    """A copy on the background of the theme, which a picture of it takes along: light text on nothing is lost on white
+    paper. Made once a figure and theme."""
+    import plotly.graph_objects as go
+
+    colour = palette.DARK_BACKGROUND if st.context.theme.type == "dark" else palette.LIGHT_BACKGROUND
+    known: dict[str, go.Figure] = vars(figure).setdefault("_backed", {})
+    if colour not in known:
+        known[colour] = go.Figure(figure)
+        known[colour].layout.paper_bgcolor = colour
+    return known[colour]
 
 
 def _save(chart: Chart, key: str) -> str:
@@ -50,9 +67,9 @@ def _save(chart: Chart, key: str) -> str:
 
 
 def file(chart: Chart) -> bytes:
-    """The chart as one HTML file that needs no network."""
+    """The chart as one HTML file that needs no network; its title is the page's."""
     document = Document(chart.title)
-    document.chart(chart)
+    document.chart(replace(chart, title=""))
     return document.bytes()
 
 

@@ -150,6 +150,6 @@ def _clickable(chart: Chart, names: list[str]) -> None:
             st.session_state["features_block"] = names[int(points[0]["x"])]
 
     st.markdown(f"**{shell.escape(chart.title)}**", help=card("cka"))
-    st.plotly_chart(chart.figure, key="features_where", alt=chart.alt, on_select=guard.callback(chosen),
+    st.plotly_chart(charts.backed(chart.figure), key="features_where", alt=chart.alt, on_select=guard.callback(chosen),
                     selection_mode="points",
                     config={"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]})
