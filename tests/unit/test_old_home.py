@@ -258,12 +258,19 @@ def test_datasets_and_imports_are_as_they_were(old: Old) -> None:
         assert differences(found, wanted) == [], asked
 
 
+LOWERED = {".learning_rate was 0.004 and is 0.001", ".learning_rate was 0.002 and is 0.001",
+           ".learning_rate was 0.0005 and is 0.00015"}
+"""What a new run beside convolutions is given since `core/models/methods/lora.py` and `partial.py` say why."""
+
+
 def test_models_recipes_and_estimates_are_as_they_were(old: Old) -> None:
     for asked, found, wanted in old.asked("model_facts", "methods", "default_recipe", "estimate"):
         changed = differences(found, wanted)
         if asked.startswith("estimate"):  # memory is counted by other causes since, time with the solving of the head
             changed = [line for line in changed
                        if not line.startswith((".memory.activations ", ".memory.runtime ", ".seconds "))]
+        if asked.startswith("default_recipe"):
+            changed = [line for line in changed if line not in LOWERED]
         assert changed == [], asked
 
 
