@@ -59,6 +59,9 @@ class Settings:
                                  metadata={"help": "Seconds without a sign of life until a run counts as interrupted"})
     stop_grace_s: float = field(default=60.0, metadata={"help": "Seconds a run has to notice that it was asked to stop "
                                                                 "before it is ended"})
+    preload: bool = field(default=True, metadata={
+        "help": "Keep a process that has imported what runs need (0.6 GB, until five minutes after the last one), so "
+                "that each starts seconds sooner; on Linux without a GPU. 0 turns it off"})
     supervisor_idle_s: float = field(default=1800.0,
                                      metadata={"help": "Seconds without runs and visitors until the supervisor ends"})
 

@@ -143,7 +143,8 @@ def _follow(lines: Mapping[str, ProgressLine], *, settings: Settings,
         try:
             while seen:
                 if supervisor is None and not thaw.supervisor_alive():
-                    supervisor = Supervisor(settings, only=tuple(lines), engine=LocalEngine(settings, give_way=False))
+                    engine = LocalEngine(settings, give_way=False, several=len(lines) > 1)
+                    supervisor = Supervisor(settings, only=tuple(lines), engine=engine)
                 if supervisor is not None:
                     supervisor.step()
                 while wishes:

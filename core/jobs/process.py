@@ -136,9 +136,14 @@ def reap(child: subprocess.Popen[bytes]) -> int | None:
         with contextlib.suppress(ChildProcessError):
             if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 return None
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
+        end_group(child.pid)
     return child.poll()
+
+
+def end_group(leader: int) -> None:
+    """End whatever is left of the process group of a child that is not yet reaped."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def cores() -> int:

@@ -232,8 +232,7 @@ class Supervisor:
         self._retired = idle and self._store.supervisors.retire(self._id)
 
     def _end_children(self) -> None:
-        """Interrupt our workers, kindly first."""
-        self._engine.close()
+        """Interrupt our workers, kindly first, then end what served them."""
         for end in (methodcaller("terminate"), methodcaller("kill")):
             for worker in self._children.values():
                 end(worker)
@@ -241,6 +240,7 @@ class Supervisor:
             while self._children and time.monotonic() < deadline:
                 self._try(self._reap)
                 time.sleep(0.05)
+        self._engine.close()
 
 
 def main(settings: Settings | None = None, *, identity: str | None = None, worker_command: Sequence[str] = ()) -> int:

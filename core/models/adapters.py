@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from core.models.beside_lora import compute_beside
+from core.models.held import HALF
 from core.models.merged_lora import merge_on_the_fly
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ def wrap(network: Network, body: nn.Module) -> None:
     """Let `network` compute with its wrapped `body`."""
     network.body = body
     network.stack = network.stack.under(WRAPPED)
+    for layer in layers(body).values():  # what is held beside what trains of it, to be subtracted
+        for held in (getattr(layer, name, None) for name in layer.other_param_names):
+            for buffer in held.buffers() if isinstance(held, nn.Module) else ():
+                if buffer.dtype in HALF:
+                    buffer.data = buffer.data.float()
     network.settle()
     if network.scores_tokens:
         compute_beside(body)

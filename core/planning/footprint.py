@@ -124,11 +124,12 @@ def count(recipe: Recipe, *, facts: ModelFacts, n_classes: int) -> Parts:
 
 
 def copied(recipe: Recipe, facts: ModelFacts) -> int:
-    """Bytes of the weights that an adapter makes anew in each pass."""
+    """Bytes of what an adapter makes anew of weights in each pass, or holds beside them."""
     adapter = methods.card_of(recipe.method).adapter
     if adapter is None or not adapter.copies:
         return 0
-    return 4 * sum(layer.in_features * layer.out_features for layer in adapter.layers(recipe, facts.blocks))
+    return round(4 * adapter.copies * sum(layer.in_features * layer.out_features
+                                          for layer in adapter.layers(recipe, facts.blocks)))
 
 
 def _weight_bytes(recipe: Recipe, facts: ModelFacts, head: int) -> int:

@@ -64,4 +64,4 @@ class Engine(Protocol):
         """The worker of a claim of this place, dead or alive."""
 
     def close(self) -> None:
-        """End what `warm_up` began."""
+        """End whatever it runs beside workers. Called once these have ended."""

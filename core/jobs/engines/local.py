@@ -1,4 +1,4 @@
-"""The engine of one machine: a fresh worker process for each run, with a session and a temporary folder of its own."""
+"""The engine of one machine: a worker process for each run, with a session and a temporary folder of its own."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ import psutil
 
 from core import logs, values
 from core.domain.device import Device
+from core.domain.run import JobKind
 from core.jobs import leftovers, process
 from core.jobs.engines import Death
+from core.jobs.engines.forking import Forked, Forking
 from core.jobs.process import Identity
 from core.settings import Settings
 from core.store.queue import Claim
@@ -40,8 +42,8 @@ class LocalWorker:
     scratch: Path
     """Its temporary folder, removed after its death."""
     oom_before: int = field(default_factory=process.oom_kills)
-    process: subprocess.Popen[bytes] | None = None
-    """Our child; None for a worker of another supervisor, known by what it wrote on its claim."""
+    process: subprocess.Popen[bytes] | Forked | None = None
+    """The one that we started; None for a worker of another supervisor, known by what it wrote on its claim."""
 
     def alive(self) -> bool:
         return self._identity() is not None
@@ -53,8 +55,8 @@ class LocalWorker:
         self._send(signal.SIGKILL)
 
     def death(self) -> Death | None:
-        code = process.reap(self.process) if self.process is not None else None
-        if code is None and (self.process is not None or self.alive()):
+        code, told = self._code()
+        if code is None and (told or self.alive()):
             return None
         leftovers.remove(self.scratch)
         oom = process.oom_kills() > self.oom_before
@@ -62,7 +64,16 @@ class LocalWorker:
             return Death(oom=oom)
         return Death(returncode=code, oom=oom, last_words=_end_of(self.claim), limited=process.memory_is_limited())
 
+    def _code(self) -> tuple[int | None, bool]:
+        """Its exit status, and whether we are told of it."""
+        if isinstance(self.process, Forked):
+            code = self.process.reap()
+            return code, self.process.watched
+        return process.reap(self.process) if self.process is not None else None, self.process is not None
+
     def _identity(self) -> Identity | None:
+        if isinstance(self.process, Forked) and self.process.reap() is not None:
+            return None  # its number may be another's by now
         if self.process is not None:
             return process.identity(self.process.pid)
         claim = self.claim
@@ -78,15 +89,19 @@ class LocalEngine:
     """Starts `python -m core.jobs.worker RUN --fence N`; measures the device first where it was not measured lately."""
 
     def __init__(self, settings: Settings, *, worker: Sequence[str] = (), measure: Sequence[str] = (),
-                 give_way: bool = True) -> None:
-        """worker: what starts a worker, before `RUN --fence N`. measure: what measures the device.
+                 preload: Sequence[str] = (), give_way: bool = True, several: bool = True) -> None:
+        """worker: what starts a worker, before `RUN --fence N`. measure: what measures the device. preload: what forks
+        workers once it has imported what they need; nothing does so for another `worker` than Thaw's unless it is said.
 
-        give_way: workers have a lower priority than whoever looks at pages meanwhile.
+        give_way: workers have a lower priority than whoever looks at pages meanwhile. several: more than one run may
+        come, so that it pays to import once for all of them.
         """
         self._settings = settings
+        self._forks = several and settings.preload and bool(preload or not worker)
         self._worker = list(worker) or process.python("core.jobs.worker")
         self._measure = list(measure) or process.python("core.training.device")
         self._options = ["--give-way"] if give_way else []
+        self.forking = Forking(settings, [*(preload or process.python("core.jobs.preloaded")), *self._options])
         self._measuring: subprocess.Popen[bytes] | None = None
         self._measure_since = 0.0
 
@@ -98,10 +113,20 @@ class LocalEngine:
         scratch = leftovers.scratch(self._settings, claim)
         scratch.mkdir(parents=True, exist_ok=True)
         worker = LocalWorker(claim=claim, scratch=scratch)
-        command = [*self._worker, claim.run.id, "--fence", str(claim.fence), *self._options]
+        arguments = [claim.run.id, "--fence", str(claim.fence), *self._options]
         environment = {**process.worker_environment(self._settings), "TMPDIR": str(scratch)}
-        worker.process = process.spawn(command, log=_log(claim), env=environment)
+        forks = self._forks and claim.run.kind is not JobKind.IMPORT and self._on_processor()  # imports need no torch
+        worker.process = self.forking.fork(arguments, log=_log(claim), environment=environment) if forks else None
+        if worker.process is None:
+            worker.process = process.spawn([*self._worker, *arguments], log=_log(claim), env=environment)
+            if forks:
+                self.forking.begin()
         return worker
+
+    def _on_processor(self) -> bool:
+        """Whether runs compute on the processor: a driver of a card that was looked at does not outlive a fork."""
+        device = values.read(self._settings.home / "device.json", Device)
+        return device is not None and device.kind == "cpu"
 
     def find(self, claim: Claim) -> LocalWorker:
         return LocalWorker(claim=claim, scratch=leftovers.scratch(self._settings, claim))
@@ -114,6 +139,7 @@ class LocalEngine:
 
     def ready(self) -> bool:
         """False while the device is measured: beside a run the measurement would be wrong."""
+        self.forking.tidy()
         if self._measuring is None and self._could_measure_better():
             self._measure_now()
         if self._measuring is None:
@@ -123,7 +149,7 @@ class LocalEngine:
             return False
         if code != 0:
             log.warning("Measuring the device failed (exit status %s); see device.log. Going on without.", code)
-        self.close()
+        self._stop_measuring()
         return True
 
     def _could_measure_better(self) -> bool:
@@ -141,6 +167,10 @@ class LocalEngine:
                                         env=process.worker_environment(self._settings))
 
     def close(self) -> None:
+        self.forking.close()
+        self._stop_measuring()
+
+    def _stop_measuring(self) -> None:
         if self._measuring is not None and process.reap(self._measuring) is None:
             _send(process.identity(self._measuring.pid), signal.SIGKILL)
             self._measuring.wait()

@@ -28,6 +28,7 @@ FILES = (
     "oft",
     "shira",
     "miss",
+    "osf",
     "qlora",
     "scratch",
 )

@@ -55,8 +55,9 @@ class Adapter(Protocol):
 
     kept: float
     """Activations that it keeps for the backward pass, as a share of what its block keeps."""
-    copies: bool
-    """Whether the weight that it makes is made anew in each pass and held until the backward pass."""
+    copies: float
+    """What it makes anew of each layer and holds until the backward pass, or holds beside it, in sizes of its weight.
+    """
     scales: bool
     """Whether its update to a weight is a sum of low rank, so that scaling it turns the whole change up or down."""
 

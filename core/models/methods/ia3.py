@@ -32,7 +32,7 @@ class Factors:
     """
 
     kept = 0.0  # what is turned, in the place of the layer's input (a BERT of MiniLM's size, fp32: as LoRA)
-    copies = False
+    copies = 0.0
     scales = False  # factors, no sum
 
     def layers(self, recipe: Recipe, blocks: Sequence[Block]) -> list[LinearLayer]:

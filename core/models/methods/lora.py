@@ -27,7 +27,7 @@ class LowRank:
     """B · A beside each target: A (rank, n_in), B (n_out, rank)."""
 
     kept = 0.0  # the layer's input, which is kept anyway
-    copies = False
+    copies = 0.0
     scales = True
 
     def layers(self, recipe: Recipe, blocks: Sequence[Block]) -> list[LinearLayer]:

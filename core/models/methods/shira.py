@@ -24,7 +24,7 @@ class Sparse(BesideLinear):
     zero. A layer with fewer weights than that is left out. Added to weights that are held in bf16 (frozen ones of a
     language model) the sum is rounded as these are."""
 
-    copies = True
+    copies = 1.0
 
     def layers(self, recipe: Recipe, blocks: Sequence[Block]) -> list[LinearLayer]:
         found = super().layers(recipe, blocks)

@@ -195,6 +195,8 @@ def unforeseen(job: Job) -> dict[str, Any]:
     raise ZeroDivisionError(f"in a job of kind {job.run.kind}")
 
 
+HANDLERS = {JobKind.TRAIN: train, JobKind.PREPARE: prepare, JobKind.IMPORT: unforeseen, JobKind.FEATURES: unforeseen}
+
+
 if __name__ == "__main__":
-    leave(main(handlers={JobKind.TRAIN: train, JobKind.PREPARE: prepare, JobKind.IMPORT: unforeseen,
-                         JobKind.FEATURES: unforeseen}))
+    leave(main(handlers=HANDLERS))

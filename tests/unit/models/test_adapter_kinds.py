@@ -18,7 +18,8 @@ from tests import tiny
 
 FAMILIES = {"bert": tiny.bert, "gpt2": tiny.gpt2, "efficientnet": tiny.efficientnet}
 """Linear layers, transformers' `Conv1D` with its turned weight, 1x1 convolutions."""
-CASES = [*(("ia3", family) for family in FAMILIES), ("oft", "bert"), ("shira", "bert"), ("miss", "bert")]
+CASES = [*(("ia3", family) for family in FAMILIES), ("oft", "bert"), ("shira", "bert"), ("miss", "bert"),
+         ("osf", "bert")]
 
 
 def recipe(method: str, **fields: Any) -> Recipe:
@@ -106,7 +107,7 @@ def test_a_body_that_was_wrapped_is_given_back_as_it_was(family: str, tmp_path: 
     body, names = net.body, list(net.body.state_dict())
     with torch.no_grad():
         base = net.features(**inputs(family))
-        for method in ("lora", "ia3", "dora") + (() if family != "bert" else ("oft", "shira", "miss")):
+        for method in ("lora", "ia3", "dora") + (() if family != "bert" else ("oft", "shira", "miss", "osf")):
             wrapped = Network(body, head=net.head, stack=net.stack, pooling="mean").eval()
             methods.get(method).make_trainable(wrapped, recipe(method))
             assert adapters.layers(body)

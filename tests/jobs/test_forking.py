@@ -1,0 +1,171 @@
+"""Workers forked from a process that has imported what they need: the same as fresh ones, and never missed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from core.domain.run import JobKind, Status
+from core.jobs import process
+from core.jobs.engines import forking
+from core.jobs.engines.local import LocalEngine
+from core.jobs.supervisor import Supervisor
+
+WORKER = process.python("tests.jobs.support.worker")
+PRELOAD = process.python("tests.jobs.support.preloaded")
+
+pytestmark = pytest.mark.skipif(not forking.POSSIBLE, reason="libraries do not outlive a fork here")
+
+
+@pytest.fixture
+def engine(yard: Any, waiting: Callable[..., Any]) -> Iterator[LocalEngine]:
+    """One whose process is ready."""
+    found = LocalEngine(yard.settings, worker=WORKER, preload=PRELOAD)
+    found.forking.begin()
+    waiting(lambda: found.forking.ready)
+    yield found
+    found.close()
+
+
+def server(engine: LocalEngine) -> psutil.Process:
+    assert engine.forking._child is not None
+    return psutil.Process(engine.forking._child.pid)
+
+
+def until(supervisor: Supervisor, condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        supervisor.step()
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    pytest.fail("not in time")
+
+
+def test_a_forked_worker_is_what_a_fresh_one_is(yard: Any, engine: LocalEngine) -> None:
+    supervisor = Supervisor(yard.settings, engine=engine)
+    run = yard.submit("environment")
+    until(supervisor, lambda: yard.run(run).status.final)
+    forked = yard.store.events.after(run, 0)
+    fresh_engine = LocalEngine(yard.settings, worker=WORKER)
+    again = yard.submit("environment")
+    until(Supervisor(yard.settings, engine=fresh_engine), lambda: yard.run(again).status.final)
+    results = [next(event.data for event in events if event.kind == "result")
+               for events in (forked, yard.store.events.after(again, 0))]
+    assert results[0] == results[1] and results[0]["leader"] is True
+    assert yard.run(run).status is Status.DONE
+
+
+def test_it_is_a_child_of_that_process_and_its_temporary_folder_goes_with_it(yard: Any, engine: LocalEngine) -> None:
+    supervisor = Supervisor(yard.settings, engine=engine)
+    run = yard.submit("steps")
+    pid = until(supervisor, lambda: next((claim.pid for claim in yard.store.queue.active()), None))
+    assert psutil.Process(pid).ppid() == server(engine).pid
+    assert os.getsid(pid) == pid
+    scratch = list((yard.settings.home / "tmp").iterdir())
+    assert len(scratch) == 1
+    until(supervisor, lambda: yard.run(run).status.final)
+    until(supervisor, lambda: not scratch[0].exists())
+    assert yard.steps(run) == list(range(1, 301))
+
+
+@pytest.mark.parametrize(("behaviour", "status"), [("die", Status.FAILED), ("family", Status.FAILED),
+                                                   ("bug", Status.FAILED), ("unrecorded-stopped", Status.STOPPED)])
+def test_how_it_ended_is_told(yard: Any, engine: LocalEngine, behaviour: str, status: Status) -> None:
+    supervisor = Supervisor(yard.settings, engine=engine)
+    run = yard.submit(behaviour)
+    until(supervisor, lambda: yard.run(run).status.final)
+    fresh = yard.submit(behaviour)
+    until(Supervisor(yard.settings, engine=LocalEngine(yard.settings, worker=WORKER)),
+          lambda: yard.run(fresh).status.final)
+    assert (yard.run(run).status, yard.run(run).failure) == (yard.run(fresh).status, yard.run(fresh).failure)
+    if behaviour == "family":  # killed as by kill -9, and what it had started with it
+        assert yard.run(run).status in (Status.FAILED, Status.INTERRUPTED)
+        child = int((Path(yard.run(run).folder) / "child").read_text(encoding="utf-8"))
+        until(supervisor, lambda: not process.alive(child, process.start_time(child)))
+    else:
+        assert yard.run(run).status is status
+
+
+def test_a_killed_server_loses_no_run_and_workers_go_on_without(yard: Any, engine: LocalEngine) -> None:
+    supervisor = Supervisor(yard.settings, engine=engine)
+    run = yard.submit("steps")
+    until(supervisor, lambda: len(yard.steps(run)) > 3)
+    server(engine).kill()
+    until(supervisor, lambda: yard.run(run).status.final)
+    assert yard.run(run).status is Status.DONE and yard.steps(run) == list(range(1, 301))
+    after = yard.submit("once")
+    until(supervisor, lambda: yard.run(after).status.final)
+    assert yard.run(after).status is Status.DONE
+    assert not supervisor._children
+
+
+def test_an_orphan_that_dies_is_noticed(yard: Any, engine: LocalEngine) -> None:
+    supervisor = Supervisor(yard.settings, engine=engine)
+    run = yard.submit("deaf")
+    pid = until(supervisor, lambda: next((claim.pid for claim in yard.store.queue.active()), None))
+    server(engine).kill()
+    until(supervisor, lambda: not server_lives(engine))
+    os.kill(pid, signal.SIGKILL)
+    until(supervisor, lambda: yard.run(run).status.final)
+    assert yard.run(run).status is Status.INTERRUPTED
+
+
+def server_lives(engine: LocalEngine) -> bool:
+    return engine.forking.alive
+
+
+def test_a_server_that_does_not_answer_is_given_up(yard: Any, engine: LocalEngine,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forking, "ANSWER_S", 0.5)
+    supervisor, stuck = Supervisor(yard.settings, engine=engine), server(engine)
+    stuck.suspend()
+    run = yard.submit("once")
+    until(supervisor, lambda: yard.run(run).status.final)
+    assert yard.run(run).status is Status.DONE
+    assert (yard.settings.home / "executions").read_text(encoding="utf-8").split() == [run]
+    assert not stuck.is_running() or stuck.status() == psutil.STATUS_ZOMBIE
+
+
+def test_it_ends_with_its_supervisor_and_when_it_is_not_needed(yard: Any, engine: LocalEngine,
+                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    first = server(engine)
+    monkeypatch.setattr(forking, "IDLE_S", 0.0)
+    engine.ready()
+    assert not engine.forking.alive and not first.is_running()
+    monkeypatch.setattr(forking, "IDLE_S", 300.0)
+    supervisor = Supervisor(yard.settings, engine=engine)
+    run = yard.submit("once")
+    until(supervisor, lambda: yard.run(run).status.final)
+    second = server(engine)
+    supervisor.close()
+    assert not second.is_running()
+
+
+def test_nobody_forks_where_it_is_turned_off_on_a_card_or_for_an_import(yard: Any) -> None:
+    from dataclasses import replace
+
+    from core import files, values
+    from core.domain import codec
+    from core.domain.device import Device
+
+    settings = yard.settings
+    card = values.read(settings.home / "device.json", Device)
+    assert card is not None
+    for off, kind, device in ((True, JobKind.TRAIN, "cpu"), (False, JobKind.IMPORT, "cpu"),
+                              (False, JobKind.TRAIN, "cuda")):
+        files.write_json(settings.home / "device.json", codec.to_json(replace(card, kind=device)))
+        engine = LocalEngine(replace(settings, preload=not off), worker=WORKER, preload=PRELOAD)
+        supervisor = Supervisor(settings, engine=engine)
+        run = yard.submit("once", kind=kind)
+        until(supervisor, lambda run=run: yard.run(run).status.final)
+        assert engine.forking._child is None
+        supervisor.close()
+    assert LocalEngine(settings, worker=WORKER)._forks is False, "another worker is not what would be forked"
