@@ -143,8 +143,7 @@ def _follow(lines: Mapping[str, ProgressLine], *, settings: Settings,
         try:
             while seen:
                 if supervisor is None and not thaw.supervisor_alive():
-                    engine = LocalEngine(settings, give_way=False, several=len(lines) > 1)
-                    supervisor = Supervisor(settings, only=tuple(lines), engine=engine)
+                    supervisor = Supervisor(settings, only=tuple(lines), engine=LocalEngine(settings, give_way=False))
                 if supervisor is not None:
                     supervisor.step()
                 while wishes:

@@ -144,7 +144,8 @@ class Supervisor:
 
     def _fill(self) -> None:
         """Start workers while there are jobs and free slots, and room on the disk."""
-        if self._quit or not self._engine.ready() or disk.shortage(self._settings) is not None:
+        if (self._quit or not self._engine.ready(self._store.queue.waiting())
+                or disk.shortage(self._settings) is not None):
             return
         if self._only and launch.any_alive(self._store):
             return

@@ -142,30 +142,40 @@ def test_it_ends_with_its_supervisor_and_when_it_is_not_needed(yard: Any, engine
     assert not engine.forking.alive and not first.is_running()
     monkeypatch.setattr(forking, "IDLE_S", 300.0)
     supervisor = Supervisor(yard.settings, engine=engine)
-    run = yard.submit("once")
-    until(supervisor, lambda: yard.run(run).status.final)
+    alone = yard.submit("once")
+    until(supervisor, lambda: yard.run(alone).status.final)
+    assert not engine.forking.alive, "for one run it does not pay"
+    runs = [yard.submit("steps") for _ in range(2)]
+    pid = until(supervisor, lambda: next((claim.pid for claim in yard.store.queue.active()), None))
+    assert psutil.Process(pid).ppid() == server(engine).pid, "the first waits for it, too"
+    until(supervisor, lambda: all(yard.run(run).status.final for run in runs))
     second = server(engine)
     supervisor.close()
     assert not second.is_running()
 
 
-def test_nobody_forks_where_it_is_turned_off_on_a_card_or_for_an_import(yard: Any) -> None:
+def test_nobody_forks_where_it_is_turned_off_on_a_card_or_for_an_import(yard: Any,
+                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
     from core import files, values
     from core.domain import codec
     from core.domain.device import Device
 
+    asked: list[Any] = []
+    monkeypatch.setattr(forking.Forking, "fork", lambda *args, **kwargs: asked.append(args))
     settings = yard.settings
-    card = values.read(settings.home / "device.json", Device)
-    assert card is not None
-    for off, kind, device in ((True, JobKind.TRAIN, "cpu"), (False, JobKind.IMPORT, "cpu"),
-                              (False, JobKind.TRAIN, "cuda")):
-        files.write_json(settings.home / "device.json", codec.to_json(replace(card, kind=device)))
-        engine = LocalEngine(replace(settings, preload=not off), worker=WORKER, preload=PRELOAD)
+    device = values.read(settings.home / "device.json", Device)
+    assert device is not None
+    for preload, kind, card, begun in ((False, JobKind.TRAIN, "cpu", False), (True, JobKind.TRAIN, "cuda", False),
+                                       (True, JobKind.IMPORT, "cpu", True)):
+        files.write_json(settings.home / "device.json", codec.to_json(replace(device, kind=card)))
+        engine = LocalEngine(replace(settings, preload=preload), worker=WORKER, preload=PRELOAD)
         supervisor = Supervisor(settings, engine=engine)
-        run = yard.submit("once", kind=kind)
-        until(supervisor, lambda run=run: yard.run(run).status.final)
-        assert engine.forking._child is None
+        runs = [yard.submit("once", kind=kind) for _ in range(2)]
+        until(supervisor, lambda runs=runs: all(yard.run(run).status.final for run in runs))
+        assert engine.forking.alive is begun
+        assert bool(asked) is (kind is JobKind.TRAIN)
+        asked.clear()
         supervisor.close()
     assert LocalEngine(settings, worker=WORKER)._forks is False, "another worker is not what would be forked"

@@ -54,8 +54,8 @@ class Engine(Protocol):
     def warm_up(self) -> None:
         """Begin what runs must wait for: the device is measured. Called once, when a supervisor begins."""
 
-    def ready(self) -> bool:
-        """Whether runs can be started now."""
+    def ready(self, waiting: int = 1) -> bool:
+        """Whether runs can be started now. waiting: how many there are."""
 
     def start(self, claim: Claim) -> Worker:
         """Start the worker of a claim. Raises OSError when none can be started."""

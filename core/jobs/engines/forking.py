@@ -25,6 +25,8 @@ log = logging.getLogger("thaw.supervisor")
 
 IDLE_S = 300.0
 """So long without a run it is kept."""
+PREPARE_S = 60.0
+"""So long runs wait for it at most."""
 ANSWER_S = 10.0
 """A fork takes some ten milliseconds."""
 MEMORY = 3e9
@@ -63,6 +65,7 @@ class Forking:
         self._ended: dict[int, int] = {}
         self._living: set[int] = set()
         self._used_at = 0.0
+        self._begun_at = float("-inf")
 
     @property
     def alive(self) -> bool:
@@ -74,12 +77,19 @@ class Forking:
         self._hear()
         return self._ready and self.alive
 
+    @property
+    def preparing(self) -> bool:
+        """Whether workers can soon be had of it."""
+        return not self.ready and self.alive and time.monotonic() - self._begun_at < PREPARE_S
+
     def begin(self) -> None:
-        """Start it, unless it is there or memory is short; it is ready some seconds later."""
-        if self.alive or not POSSIBLE or psutil.virtual_memory().available < MEMORY:
+        """Start it, unless it is there or memory is short; it is ready some seconds later. One that ended by itself is
+        not started again for a while."""
+        if (self.alive or not POSSIBLE or time.monotonic() - self._begun_at < IDLE_S
+                or psutil.virtual_memory().available < MEMORY):
             return
         self.close()
-        self._used_at = time.monotonic()
+        self._begun_at = self._used_at = time.monotonic()
         place = self._settings.home / logs.FOLDER / "preloaded.log"
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("wb") as output:
@@ -131,6 +141,7 @@ class Forking:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(1.0 if self._ready else 0.0)
         self._give_up()
+        self._begun_at = float("-inf")
 
     def _give_up(self) -> None:
         """Kill it, and hear what it said last."""

@@ -89,15 +89,14 @@ class LocalEngine:
     """Starts `python -m core.jobs.worker RUN --fence N`; measures the device first where it was not measured lately."""
 
     def __init__(self, settings: Settings, *, worker: Sequence[str] = (), measure: Sequence[str] = (),
-                 preload: Sequence[str] = (), give_way: bool = True, several: bool = True) -> None:
+                 preload: Sequence[str] = (), give_way: bool = True) -> None:
         """worker: what starts a worker, before `RUN --fence N`. measure: what measures the device. preload: what forks
         workers once it has imported what they need; nothing does so for another `worker` than Thaw's unless it is said.
 
-        give_way: workers have a lower priority than whoever looks at pages meanwhile. several: more than one run may
-        come, so that it pays to import once for all of them.
+        give_way: workers have a lower priority than whoever looks at pages meanwhile.
         """
         self._settings = settings
-        self._forks = several and settings.preload and bool(preload or not worker)
+        self._forks = settings.preload and bool(preload or not worker)
         self._worker = list(worker) or process.python("core.jobs.worker")
         self._measure = list(measure) or process.python("core.training.device")
         self._options = ["--give-way"] if give_way else []
@@ -115,12 +114,10 @@ class LocalEngine:
         worker = LocalWorker(claim=claim, scratch=scratch)
         arguments = [claim.run.id, "--fence", str(claim.fence), *self._options]
         environment = {**process.worker_environment(self._settings), "TMPDIR": str(scratch)}
-        forks = self._forks and claim.run.kind is not JobKind.IMPORT and self._on_processor()  # imports need no torch
-        worker.process = self.forking.fork(arguments, log=_log(claim), environment=environment) if forks else None
+        if claim.run.kind is not JobKind.IMPORT:  # which needs none of what was imported
+            worker.process = self.forking.fork(arguments, log=_log(claim), environment=environment)
         if worker.process is None:
             worker.process = process.spawn([*self._worker, *arguments], log=_log(claim), env=environment)
-            if forks:
-                self.forking.begin()
         return worker
 
     def _on_processor(self) -> bool:
@@ -137,13 +134,16 @@ class LocalEngine:
         if device is None or not device.was_quiet or time.time() - measured.stat().st_mtime > MEASURE_AGAIN_S:
             self._measure_now()
 
-    def ready(self) -> bool:
-        """False while the device is measured: beside a run the measurement would be wrong."""
+    def ready(self, waiting: int = 1) -> bool:
+        """False while the device is measured: beside a run the measurement would be wrong. And, where several wait,
+        while what they need is imported once for all of them."""
         self.forking.tidy()
         if self._measuring is None and self._could_measure_better():
             self._measure_now()
         if self._measuring is None:
-            return True
+            if waiting > 1 and self._forks and self._on_processor():
+                self.forking.begin()
+            return not self.forking.preparing
         code = process.reap(self._measuring)
         if code is None and time.monotonic() - self._measure_since < MEASURE_TIMEOUT_S:
             return False
