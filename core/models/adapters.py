@@ -31,7 +31,11 @@ def attach(network: Network, config: Any) -> None:
     # peft's wrapper for texts hands on arguments that not every body takes.
     for_texts = "inputs_embeds" in inspect.signature(network.body.forward).parameters
     config.task_type = "FEATURE_EXTRACTION" if for_texts else None
+    asked = list(config.target_modules)
     wrap(network, get_peft_model(network.body, config))  # type: ignore[arg-type]
+    there = {published_name(name) for name in layers(network.body)}
+    if left := [name for name in asked if name not in there]:  # a tuner may pass over in silence what it does not know
+        raise TypeError(f"{len(left)} of {len(asked)} target layers, such as {left[0]}, are not supported")
     network.keep_in_eval(_frozen(network.body) if getattr(config, "lora_dropout", 0.0) else [network.body])
 
 

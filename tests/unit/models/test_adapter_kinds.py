@@ -116,6 +116,60 @@ def test_a_body_that_was_wrapped_is_given_back_as_it_was(family: str, tmp_path: 
         assert torch.equal(net.features(**inputs(family)), base)
 
 
+def test_layers_that_a_tuner_passes_over_in_silence_are_said(tmp_path: Path) -> None:
+    """peft's OSF takes linear layers alone, and leaves transformers' `Conv1D` as it is without a word."""
+    with pytest.raises(TypeError, match=r"12 of 12 target layers, such as h\.0\.attn\.c_attn, are not supported"):
+        methods.get("osf").make_trainable(bare("gpt2", tmp_path), recipe("osf"))
+
+
+def test_osf_leaves_the_strong_half_alone(tmp_path: Path) -> None:
+    """Section 3 of the paper: gradients of U' and V'' have nothing along the frozen singular directions, so a plain
+    gradient step keeps U_high' W V_high, the strong singular values on their diagonal."""
+    net, made = bare("bert", tmp_path), recipe("osf")
+    methods.get("osf").make_trainable(net, made)
+    layer: Any = next(iter(adapters.layers(net.body).values()))
+    weight = layer.get_base_layer().weight.detach()
+    u, s, v = torch.linalg.svd(weight, full_matrices=False)
+    half = len(s) // 2
+    logits = net.train()(**inputs("bert"))["logits"]
+    nn.functional.cross_entropy(logits, torch.arange(len(logits)) % 3).backward()
+    with torch.no_grad():
+        for parameter in layer.osf_svd_params["default"].values():
+            parameter -= 0.1 * parameter.norm() * parameter.grad / parameter.grad.norm()
+    after = methods.card_of("osf").adapter.merged(layer, weight.clone())  # type: ignore[union-attr]
+    assert (after - weight).norm() > 1e-3
+    torch.testing.assert_close(u[:, :half].T @ after @ v[:half].T, torch.diag(s[:half]), rtol=1e-4, atol=1e-4)
+
+
+def test_osf_in_half_precision_starts_as_the_base_model(tmp_path: Path) -> None:
+    """What is subtracted is held as what trains is: matrices of a language model are held in bf16."""
+    net, made = bare("bert", tmp_path), recipe("osf")
+    for module in net.body.modules():
+        if type(module) is nn.Linear:
+            module.weight.data = module.weight.data.bfloat16()
+            module.bias.data = module.bias.data.bfloat16()
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        base = net.features(**inputs("bert"))
+        methods.get("osf").make_trainable(net, made)
+        torch.testing.assert_close(net.features(**inputs("bert")), base, rtol=1e-3, atol=1e-3)
+    kinds = {part.dtype for layer in adapters.layers(net.body).values()
+             for part in (*layer._osf_U_low_init.buffers(), *layer.osf_svd_params.parameters())}
+    assert kinds == {torch.float32}
+
+
+def test_osf_is_refused_where_decomposing_takes_minutes(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from core.models import facts
+
+    small = facts.published("minilm")
+    assert small is not None and methods.get("osf").applies_to(small) is None
+    large = replace(small, blocks=tuple(replace(block, linear_layers=tuple(
+        replace(layer, in_features=4096, out_features=4096) for layer in block.linear_layers))
+        for block in small.blocks))
+    assert "would take about 33 minutes" in str(methods.get("osf").applies_to(large))
+
+
 def test_ia3_turns_keys_values_and_the_inside_of_each_mlp(tmp_path: Path) -> None:
     """Three vectors a block (section 3.3 of the paper): 64 + 64 channels of keys and values, 128 inside the MLP."""
     net = bare("bert", tmp_path)
