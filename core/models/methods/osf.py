@@ -30,7 +30,8 @@ class Subspace(BesideLinear):
     W + U' S' V'' − (U' S' V'')_start. Gradients of U' and V'' along the frozen directions are taken away.
     """
 
-    copies = 2.4  # both products' factors, laid together in each pass, the start, and the directions of the longer side
+    copies = 3.0  # factors of both products, laid together in each pass, the start, and directions of the longer side
+    kept = 0.7  # what lies between the two factors, of each (MiniLM, 64 tokens, bf16: 1.02 of 572 MB with both)
 
     def parameters(self, recipe: Recipe, layer: LinearLayer) -> int:
         trained = (min(layer.in_features, layer.out_features) + 1) // 2
@@ -58,7 +59,9 @@ class Osf(OnLinear):
         preselected=False,
         knobs=("lora.targets", *(knob for knob in LORA_KNOBS if not knob.startswith("lora."))),
         adapter=Subspace(),
-        # That of full fine-tuning: whole directions train from where they are, not from zero. Not measured here.
+        # That of full fine-tuning: whole directions train from where they are, not from zero. MiniLM on 160 articles of
+        # BBC News, 40 steps, two seeds: 0.909 at 1e-4 (quick effort), 0.895 at 3e-4, 0.899 at 1e-3; at 3e-3 one of two
+        # ended at 0.414.
         rates=replace(OnLinear.card.rates, body=5e-5),
         passes=3.5,
         lighter=("lora", "qlora"))
