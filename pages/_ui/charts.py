@@ -50,6 +50,7 @@ def backed(figure: go.Figure) -> go.Figure:
     if colour not in known:
         known[colour] = go.Figure(figure)
         known[colour].layout.paper_bgcolor = colour
+        known[colour].update_layout(legend_bgcolor="rgba(0,0,0,0)")  # else the paper's, also in another theme
     return known[colour]
 
 

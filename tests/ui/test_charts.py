@@ -21,6 +21,7 @@ def test_a_picture_takes_the_background_of_the_theme_along(monkeypatch: pytest.M
     found = charts.backed(figure)
     assert found.layout.paper_bgcolor == colour and found.data == figure.data
     assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)", "others may look at it in another theme"
+    assert found.layout.legend.bgcolor == "rgba(0,0,0,0)", "what is behind it shows"
     assert charts.backed(figure) is found, "made once"
 
 
