@@ -28,5 +28,6 @@ def gap(metric: Metric, found: Interval, *, signed: bool = False) -> str:
 
 def would_tell(more_seeds: int | None, more_rows: int | None, *, rows: str = "test rows") -> str:
     """How many more seeds or rows would tell two arms apart, in a sentence; empty where no number would."""
-    said = [f"about {count:,} more {what}" for count, what in ((more_seeds, "seeds"), (more_rows, rows)) if count]
+    said = [f"about {count:,} more {what.removesuffix('s') if count == 1 else what}"
+            for count, what in ((more_seeds, "seeds"), (more_rows, rows)) if count]
     return f"A difference of this size would take {' or '.join(said)}." if said else ""

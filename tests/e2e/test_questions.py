@@ -61,7 +61,7 @@ def test_every_design_has_its_case() -> None:
     assert {"methods", *CASES} == set(designs.REGISTRY)
 
 
-@pytest.mark.parametrize("name", turns.part(list(CASES), every=3))
+@pytest.mark.parametrize("name", turns.part(list(CASES), every=4))
 def test_a_design_is_asked_run_and_drawn(server: Server, page: Page, name: str) -> None:
     design, asked = designs.get(name), CASES[name]
     page.set_default_timeout(SLOW)

@@ -127,6 +127,6 @@ class Found:
         """A difference with its interval: `2.1 points of accuracy (95 % interval 0.8 to 3.4)`."""
         return gap(self.metric, found, signed=signed)
 
-    def more(self, found: Compared) -> str:
+    def more(self, found: Compared, split: str = "test") -> str:
         """What would tell the two apart, in a sentence; empty where nothing would, or they are told apart."""
-        return would_tell(found.more_seeds, found.more_rows)
+        return would_tell(found.more_seeds, found.more_rows, rows=f"{split} rows")

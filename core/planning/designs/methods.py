@@ -56,7 +56,7 @@ def best_of(found: Found, *, what: str, split: str = "test", among: Sequence[str
     if left:
         names = ", ".join(found.label(test.b) for test in left)
         sentence = (f"These runs cannot tell {label} ({score} over {found.seeds_said}) and {names} apart: {label} − "
-                    f"{found.label(shown.b)} is {found.gap(shown.difference, signed=True)}. {found.more(shown)}")
+                    f"{found.label(shown.b)} is {found.gap(shown.difference, signed=True)}. {found.more(shown, split)}")
     else:
         sentence = (f"{label} is best, with {score} over {found.seeds_said}: ahead of {found.label(shown.b)} by "
                     f"{found.gap(shown.difference)}.")
