@@ -257,6 +257,7 @@ def test_beyond_the_domain_a_tie_reads_as_a_tie(choices: Choices) -> None:
     said = designs.get("shift").answer(results(laid, lambda arm: 0.8, shift=lambda arm: 0.6))
     assert "On shift rows: These runs cannot tell" in said.sentence and said.low is not None
     assert said.low <= 0 <= (said.high or 0)
+    assert "test rows" not in said.sentence.partition("On shift rows")[2]
 
 
 def test_seeds_that_change_nothing_and_seeds_that_change_much(choices: Choices) -> None:
