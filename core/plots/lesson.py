@@ -42,7 +42,7 @@ def drawn(labels: Mapping[str, str], predicted: Mapping[str, float], found: Mapp
         parts = ([f"predicted {predicted[arm]:.2f}"] if arm in predicted else []) + (
             [f"measured {_text(found[arm])}"] if arm in found else [])
         said += [f"{labels[arm]}: {', '.join(parts)}"] if parts else []
-    fig.update_xaxes(tickvals=list(range(len(arms))), ticktext=[axis_label(labels[arm]) for arm in arms],
+    fig.update_xaxes(tickvals=list(range(len(arms))), ticktext=[_in_lines(labels[arm]) for arm in arms],
                      range=[-0.5, len(arms) - 0.5])
     fig.update_yaxes(range=list(limits), tickformat=".2f")
     fig.update_traces(cliponaxis=False)
@@ -78,7 +78,7 @@ def spread(labels: Mapping[str, str], predictions: Sequence[Mapping[str, float]]
                      "arrayminus": [found[arm].value - found[arm].low for _, arm in there]},
             text=[f"{plain(labels[arm])}<br>{_text(found[arm])}" for _, arm in there],
             hovertemplate="%{text}<extra></extra>")
-    fig.update_xaxes(tickvals=list(range(len(arms))), ticktext=[axis_label(labels[arm]) for arm in arms],
+    fig.update_xaxes(tickvals=list(range(len(arms))), ticktext=[_in_lines(labels[arm]) for arm in arms],
                      range=[-0.5, len(arms) - 0.5])
     fig.update_yaxes(range=list(limits), tickformat=".2f")
     if scale != 1:
@@ -92,3 +92,8 @@ def spread(labels: Mapping[str, str], predictions: Sequence[Mapping[str, float]]
 
 def _text(found: Interval) -> str:
     return measured(found.value, found.low, found.high)
+
+
+def _in_lines(label: str) -> str:
+    """Below the axis: what comes behind a comma gets a line of its own, or the names of many arms would be cut."""
+    return "<br>".join(axis_label(part) for part in label.split(", "))
