@@ -244,12 +244,13 @@ class Supervisor:
         self._engine.close()
 
 
-def main(settings: Settings | None = None, *, identity: str | None = None, worker_command: Sequence[str] = ()) -> int:
+def main(settings: Settings | None = None, *, identity: str | None = None, worker_command: Sequence[str] = (),
+         engine: Engine | None = None) -> int:
     """Run a supervisor in this process until it is told to end. Returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     settings = settings or settings_module.load()
     settings_module.keep_private(settings)
-    supervisor = Supervisor(settings, identity=identity, worker_command=worker_command)
+    supervisor = Supervisor(settings, identity=identity, worker_command=worker_command, engine=engine)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.ask_to_quit)
     supervisor.run()

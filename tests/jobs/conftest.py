@@ -17,6 +17,7 @@ from core.domain.device import Device
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Run
 from core.jobs import process
+from core.jobs.supervisor import Supervisor
 from core.settings import Settings
 from core.store import Store
 from core.store.jobs import NewJob
@@ -69,6 +70,17 @@ def wait_for(condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
     """The condition's first true value; fails the test when there is none in time."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    pytest.fail(f"not true within {timeout_s:.0f} s")
+
+
+def turn(supervisor: Supervisor, condition: Callable[[], Any], timeout_s: float = 40.0) -> Any:
+    """Rounds of a supervisor in this process until something is so."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        supervisor.step()
         if found := condition():
             return found
         time.sleep(0.05)

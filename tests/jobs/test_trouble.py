@@ -22,21 +22,10 @@ from core.errors import FailureKind
 from core.jobs import launch, process
 from core.jobs.supervisor import Supervisor
 from core.store.jobs import NewJob
-from tests.jobs.conftest import Yard, put_device
+from tests.jobs.conftest import Yard, put_device, turn
 from tests.jobs.test_supervision import STEPS
 
 WORKER = process.python("tests.jobs.support.worker")
-
-
-def turn(supervisor: Supervisor, condition: Callable[[], Any], timeout_s: float = 40.0) -> Any:
-    """Rounds of a supervisor in this process until something is so."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        supervisor.step()
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    pytest.fail(f"not true within {timeout_s:.0f} s")
 
 
 @pytest.mark.parametrize("error", [sqlite3.OperationalError("database is locked"),

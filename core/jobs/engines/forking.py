@@ -21,8 +21,10 @@ from core.jobs import process
 from core.jobs.preloaded import READY
 from core.settings import Settings
 
-log = logging.getLogger("thaw.supervisor")
+_log = logging.getLogger("thaw.supervisor")
 
+LOG = f"{logs.FOLDER}/preloaded.log"
+"""What it prints, below the data folder."""
 IDLE_S = 300.0
 """So long without a run it is kept."""
 PREPARE_S = 60.0
@@ -90,7 +92,7 @@ class Forking:
             return
         self.close()
         self._begun_at = self._used_at = time.monotonic()
-        place = self._settings.home / logs.FOLDER / "preloaded.log"
+        place = self._settings.home / LOG
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("wb") as output:
             self._child = subprocess.Popen(
@@ -110,6 +112,7 @@ class Forking:
         order = {"arguments": list(arguments), "log": str(log), "environment": dict(environment)}
         self._used_at = time.monotonic()
         if not self._ask(order):
+            _log.warning("No worker could be forked; see %s. Going on without.", LOG)
             self._give_up()
         if not self._told:
             return None
@@ -123,8 +126,12 @@ class Forking:
         return self._ended.get(pid)
 
     def tidy(self) -> None:
-        """End it when it has not been needed for long."""
+        """End it when it has not been needed for long; say it when it ended by itself."""
         self._hear()
+        if self._child is not None and not self.alive:
+            _log.warning("The process that forks workers ended (exit status %s); see %s. Going on without.",
+                         self._child.returncode, LOG)
+            self._give_up()
         if self._living:
             self._used_at = time.monotonic()
         if self._child is not None and time.monotonic() - self._used_at > IDLE_S:
