@@ -73,7 +73,7 @@ class Osf(OnLinear):
             layer.in_features * layer.out_features * min(layer.in_features, layer.out_features)
             for block in facts.blocks for layer in block.linear_layers if layer.quantisable)
         if seconds > PATIENCE:
-            return (f"the singular value decomposition of its matrices would take about {seconds / 60:.0f} minutes "
+            return (f"the singular value decomposition of its matrices would take about {seconds / 60:.1f} minutes "
                     "whenever the model is loaded")
         return None
 

@@ -30,7 +30,8 @@ OTHERS = [("text", "bert", "probe", "fp32"), ("text", "bert", "partial", "fp32")
           ("picture", "resnet", "scratch", "fp32"), ("picture", "vit", "lp_ft", "fp32"),
           ("language", "llama", "dora", "bf16"), ("language", "llama", "partial", "fp32"),
           ("language", "gpt2", "scratch", "fp32"), ("language", "llama", "kl_to_base", "fp32"),
-          ("text", "bert", "gradual_unfreezing", "fp32")]
+          ("text", "bert", "gradual_unfreezing", "fp32"), ("text", "bert", "osf", "fp32"),
+          ("text", "bert", "osf", "bf16"), ("language", "llama", "osf", "fp32"), ("language", "llama", "osf", "bf16")]
 """Tried where THAW_WHOLE is set, and one in five always."""
 CASES = [("text", "bert", "lora", "fp32"), ("picture", "vit", "probe", "fp32"),
          *[pytest.param(*case, marks=pytest.mark.slow)

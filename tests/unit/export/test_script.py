@@ -47,6 +47,7 @@ LANGUAGE: list[Any] = [
         ("llama", "lora", {"gradient_accumulation": 2, "early_stopping_patience": 1, "evaluations_per_epoch": 2}),
         ("llama", "partial", {}), ("gpt2", "scratch", {}), ("llama", "dora", {}), ("llama", "l2_sp", {}),
         ("llama", "ia3", {}), ("llama", "oft", {}), ("llama", "shira", {}), ("llama", "miss", {}),
+        ("llama", "osf", {}), ("llama", "osf", {"precision": "bf16"}),
         ("gpt2", "bitfit", {}), ("llama", "gradual_unfreezing", {})), every=3)]]
 
 

@@ -167,7 +167,7 @@ def test_osf_is_refused_where_decomposing_takes_minutes(tmp_path: Path) -> None:
     large = replace(small, blocks=tuple(replace(block, linear_layers=tuple(
         replace(layer, in_features=4096, out_features=4096) for layer in block.linear_layers))
         for block in small.blocks))
-    assert "would take about 33 minutes" in str(methods.get("osf").applies_to(large))
+    assert "would take about 33." in str(methods.get("osf").applies_to(large))
 
 
 def test_ia3_turns_keys_values_and_the_inside_of_each_mlp(tmp_path: Path) -> None:
