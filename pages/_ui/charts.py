@@ -49,8 +49,8 @@ def backed(figure: go.Figure) -> go.Figure:
     known: dict[str, go.Figure] = vars(figure).setdefault("_backed", {})
     if colour not in known:
         known[colour] = go.Figure(figure)
-        known[colour].layout.paper_bgcolor = colour
-        known[colour].update_layout(legend_bgcolor="rgba(0,0,0,0)")  # else the paper's, also in another theme
+        known[colour].update_layout(paper_bgcolor=colour,
+                                    legend_bgcolor="rgba(0,0,0,0)")  # else the paper's, also in another theme
     return known[colour]
 
 
