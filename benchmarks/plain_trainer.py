@@ -41,9 +41,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", required=True)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--method", required=True, choices=("probe", "lora", "qlora", "full"))
+    parser.add_argument("--method", required=True, choices=("probe", "lora", "qlora", "full", "partial"))
     parser.add_argument("--settings", required=True,
-                        help="JSON: epochs, batch_size, max_length, seed, rank, alpha, targets, rates")
+                        help="JSON: epochs, batch_size, max_length, seed, rank, alpha, targets, rates, frozen "
+                             "(of partial: how names of modules begin)")
     parser.add_argument("--out", required=True)
     parser.add_argument("--tuned", action="store_true", help="group rows by length, pad to the longest of a batch")
     parser.add_argument("--bf16", action="store_true", help="mixed precision")
@@ -89,6 +90,9 @@ def build(folder: str, method: str, n_classes: int, settings: dict[str, Any]) ->
     if method == "probe":
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name.startswith("classifier") or name.startswith("score"))
+    if method == "partial":
+        for name, parameter in model.base_model.named_parameters():
+            parameter.requires_grad_(not name.startswith(tuple(settings["frozen"])))
     if method == "qlora":
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
         # packing for inference breaks training on processors with AVX512-BF16 (bitsandbytes 0.50)

@@ -45,16 +45,17 @@ sys.path.insert(0, str(ROOT))
 from core import settings as settings_module  # noqa: E402
 from core.cli import follow, sources  # noqa: E402
 from core.domain.dataset import Dataset, Split  # noqa: E402
+from core.domain.freeze import EMBEDDINGS  # noqa: E402
 from core.domain.model import ModelFacts  # noqa: E402
 from core.domain.recipe import Recipe  # noqa: E402
 from core.domain.targets import lora_targets  # noqa: E402
 from core.models import methods  # noqa: E402
-from core.planning import effort  # noqa: E402
+from core.planning import budget, effort  # noqa: E402
 from core.settings import Settings  # noqa: E402
 from core.training import device as device_module  # noqa: E402
 
 WORKSPACE = "bench"
-PLAIN_RATES = {"probe": 1e-3, "lora": 5e-4, "qlora": 5e-4, "full": 5e-5}
+PLAIN_RATES = {"probe": 1e-3, "lora": 5e-4, "qlora": 5e-4, "full": 5e-5, "partial": 5e-5}
 """Learning rates of the plain script: what the methods' own papers and tutorials use."""
 SAMPLE_S = 0.05
 
@@ -116,24 +117,26 @@ def recipe_for(dataset: Dataset, facts: ModelFacts, method: str, level: str, *, 
     return found.replace(track_features=0, epochs=epochs or found.epochs)
 
 
-def tuned(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings) -> dict[str, Any]:
+def tuned(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings,
+          rows: Path | None = None) -> dict[str, Any]:
     """One run of the script with the Trainer's own options for speed."""
-    return plain(recipe, dataset, facts, settings,
+    return plain(recipe, dataset, facts, settings, rows,
                  options=["--tuned", *(["--bf16"] if recipe.precision == "bf16" else [])])
 
 
-def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings,
+def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings, rows: Path | None = None,
           options: Sequence[str] = ()) -> dict[str, Any]:
-    """One run of the plain script."""
+    """One run of the plain script, on a file of rows or on all that the dataset has."""
     from core.models.facts import folder
 
-    rows = settings.workspace(WORKSPACE) / "datasets" / dataset.id / "rows.parquet"
+    rows = rows or settings.workspace(WORKSPACE) / "datasets" / dataset.id / "rows.parquet"
     targets = sorted({layer.name for layer in lora_targets(facts.blocks, spec=recipe.lora.targets)})
-    steps = -(-dataset.rows(Split.TRAIN) // recipe.batch_size) * recipe.epochs
+    train_rows, _ = budget.of_dataset(recipe, dataset)
+    steps = -(-train_rows // recipe.batch_size) * recipe.epochs
     # The stock model registers the same layers one level deeper, so the targets are given by their endings.
     values = {"epochs": recipe.epochs, "batch_size": recipe.batch_size, "max_length": recipe.max_length,
               "seed": recipe.seed, "rank": recipe.lora.rank, "alpha": recipe.lora.alpha, "targets": targets,
-              "rates": PLAIN_RATES, "warmup_steps": int(recipe.warmup_ratio * steps)}
+              "rates": PLAIN_RATES, "warmup_steps": int(recipe.warmup_ratio * steps), "frozen": frozen(recipe, facts)}
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary, "result.json")
         command = [sys.executable, str(ROOT / "benchmarks" / "plain_trainer.py"), "--rows", str(rows), "--model",
@@ -142,6 +145,15 @@ def plain(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Setting
         own = {"HF_HOME": temporary, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": temporary}
         used = watch(lambda: execute(command, {**untouched(), **own}))
         return {**used, **json.loads(out.read_text(encoding="utf-8"))}
+
+
+def frozen(recipe: Recipe, facts: ModelFacts) -> list[str]:
+    """How the modules of the frozen blocks of a transformer begin."""
+    blocks = [block for block in facts.blocks if recipe.freeze.is_frozen(block.name)]
+    layers = [os.path.commonpath([layer.name.replace(".", "/") for layer in block.linear_layers]) for block in blocks
+              if block.linear_layers]
+    return [f"{name.replace('/', '.')}." for name in layers] + [
+        f"{block.name}." for block in blocks if block.name == EMBEDDINGS]
 
 
 def alone(recipe: Recipe, dataset: Dataset, facts: ModelFacts, settings: Settings) -> dict[str, Any]:
