@@ -18,6 +18,7 @@ from typing import TypeVar
 from core import disk, files, logs, values
 from core import settings as settings_module
 from core.domain import resolve
+from core.domain.dataset import Content
 from core.domain.device import Device
 from core.domain.run import Failure, JobKind, Result, Run, Status, TurnOver
 from core.errors import FailureKind, ThawError
@@ -128,6 +129,8 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
             job = dataclasses.replace(job, run=run)
             if not job.resume:
                 (job.folder / "result.json").unlink(missing_ok=True)  # of an earlier run that this one writes over
+            if run.recipe and run.recipe.task.content is Content.PICTURE:
+                process.keep_feature_maps()
             if run.recipe and not (job.resume and (job.folder / "recipe.json").exists()):
                 files.write_json(job.folder / "recipe.json", run.recipe.to_json(), durable=True)
             outcome = handlers[run.kind](job)

@@ -122,5 +122,33 @@ def test_a_worker_gives_back_the_memory_of_freed_tensors(tmp_path: Path) -> None
     assert process.worker_environment(Settings(home=tmp_path))["GLIBC_TUNABLES"] == process.ALLOCATOR
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="asks glibc")
+def test_feature_maps_are_kept_and_what_is_larger_is_given_back(tmp_path: Path) -> None:
+    """Of 2, 3 and 8 MB: which the C library fetches from the system each time (`hblks` of mallinfo2(3))."""
+    script = """if True:
+        import ctypes
+        from core.jobs import process
+        library = ctypes.CDLL(None)
+        library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+        class Info(ctypes.Structure):
+            _fields_ = [(name, ctypes.c_size_t) for name in (
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost").split()]
+        library.mallinfo2.restype = Info
+        def fetched(size):
+            before = library.mallinfo2().hblks
+            place = library.malloc(size)
+            after = library.mallinfo2().hblks
+            library.free(place)
+            return after - before
+        print([fetched(size * 1_000_000) for size in (2, 3, 8)])
+        process.keep_feature_maps()
+        print([fetched(size * 1_000_000) for size in (2, 3, 8)])
+    """
+    environment = process.worker_environment(Settings(home=tmp_path, threads=1))
+    said = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True,
+                          cwd=process.ROOT)
+    assert said.stdout.split("\n")[:2] == ["[1, 1, 1]", "[0, 0, 1]"]
+
+
 def test_counting_memory_kills_never_fails() -> None:
     assert process.oom_kills() >= 0

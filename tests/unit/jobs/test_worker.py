@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from core.domain import codec
+from core.domain.dataset import Task
 from core.domain.device import Device
 from core.domain.recipe import Recipe
 from core.domain.run import JobKind, Result, Status, TurnOver
-from core.jobs import worker
+from core.jobs import process, worker
 from core.jobs.handlers import Job
 from core.jobs.observer import StoreObserver
 from core.settings import Settings
@@ -86,6 +87,18 @@ def test_what_was_asked_for_or_executed_before_stays(settings: Settings) -> None
     measured(settings, "bf16")
     assert store.queue.resume("ws", cut)
     assert work(store, settings) == "auto", "what it computed in is written in its folder, not measured again"
+
+
+@pytest.mark.parametrize(("task", "times"), [(Task.IMAGE_CLASSIFICATION, 1), (Task.TEXT_CLASSIFICATION, 0)])
+def test_runs_on_pictures_keep_freed_feature_maps(settings: Settings, monkeypatch: pytest.MonkeyPatch, task: Task,
+                                                  times: int) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(process, "keep_feature_maps", lambda: calls.append("kept"))
+    settings.home.mkdir()
+    store = Store(settings)
+    submit(store, settings, "one", 1, task=task)
+    work(store, settings)
+    assert len(calls) == times
 
 
 @pytest.mark.parametrize(("complete", "status"), [(True, Status.DONE), (False, Status.STOPPED)])
