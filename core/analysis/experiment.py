@@ -70,8 +70,15 @@ def arm_document(arm: Arm, experiment: Experiment, *, rows: Mapping[str, Mapping
         "rates": {f"{factor:g}": score for factor, score in rates.items()} if len(rates) > 1 else {},
         "metrics": {split: {metric.name: codec.to_json(_mean(metric, judged))
                             for metric in metrics.shared(list(judged.values()))} for split, judged in rows.items()},
-        "cost": _cost(results),
+        "cost": _cost(results), **_forgot(results),
     }
+
+
+def _forgot(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    """Of a language model whose runs measured it: how much worse it predicts general texts than the base model, in nats
+    a token, on average and seed by seed."""
+    changes = [each.panel_change.value for each in results if each.panel_change is not None]
+    return {"forgot": {"value": sum(changes) / len(changes), "seeds": changes}} if changes else {}
 
 
 def _mean(metric: Metric, judged: Mapping[int, Judged]) -> Interval:

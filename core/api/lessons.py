@@ -40,6 +40,8 @@ class Measured:
     seeds: int
     answer: str
     """What the design's sentence says."""
+    forgot: str
+    """Of language models: how much worse each arm predicts general texts, in a sentence; empty for others."""
     held: tuple[Held, ...]
     """The paper's claim beside it."""
     sentence: str
@@ -72,7 +74,19 @@ def _measured(lesson: Lesson, document: Mapping[str, Any], *, held: Sequence[Hel
     return Measured(values=values, labels={arm["name"]: arm["label"] for arm in arms},
                     x={arm["name"]: arm["x"] for arm in arms if arm["x"] is not None},
                     seeds=max((len(arm["seeds"]) for arm in arms), default=0), held=tuple(held), sentence=sentence,
-                    answer=document["answer"]["sentence"], made=made)
+                    answer=document["answer"]["sentence"], forgot=_forgot(document["arms"]), made=made)
+
+
+def _forgot(arms: Sequence[Mapping[str, Any]]) -> str:
+    """How much the loss on general texts rose, arm by arm."""
+    told = []
+    for arm in arms:
+        if (found := arm.get("forgot")) is None:
+            continue
+        seeds = found["seeds"]
+        spread = f" ({min(seeds):+.3f} to {max(seeds):+.3f} over seeds)" if len(seeds) > 1 else " (one seed)"
+        told.append(f"{arm['label']} {found['value']:+.3f}{spread}")
+    return f"Loss on texts that have nothing to do with it, in nats a token: {', '.join(told)}." if told else ""
 
 
 class Lessons:

@@ -57,11 +57,15 @@ def _result(ws: str, lesson: Lesson, labels: Mapping[str, str], found: Measured,
     if guess is not None:
         st.info(said(guess, lesson), icon=":material/psychology:")
     st.markdown(shell.escape(found.answer))
+    if found.forgot:
+        st.markdown(f"**What was forgotten.** {shell.escape(found.forgot)}")
     how = "one seed: the intervals are of rows alone" if found.seeds == 1 else f"{found.seeds} seeds"
     made = " Measured on {date}, {device}, {precision}.".format(**found.made) if found.made else ""
     measured_how = f"95 % intervals; {how}.{made}"
     st.caption(measured_how)
     told = {"What came out": f"{found.answer} {measured_how}", "Beside the paper": found.sentence}
+    if found.forgot:
+        told |= {"What was forgotten": found.forgot}
     if guess is not None:
         told = {"Your prediction": said(guess, lesson)} | told
     st.download_button("Take it home as one HTML file",

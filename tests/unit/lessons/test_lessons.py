@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import lessons
+from core.analysis.experiment import arm_document
 from core.api.lessons import document_of, measured
 from core.domain import codec
 from core.domain.experiment import Arm, Experiment
 from core.domain.recipe import Recipe
-from core.domain.run import Interval
+from core.domain.run import Interval, Result
 from core.errors import NotFoundError
 from core.lessons import Expected, Held, Lesson
 from core.lessons.base import AGREES, ALIKE, CANNOT_TELL, DISAGREES
@@ -151,3 +154,35 @@ def test_stored_results_are_of_the_lesson_as_it_is(name: str) -> None:
     assert {arm for each in lesson.expects for arm in (each.a, each.b)} <= there
     assert all(lesson.metric in arm["metrics"][lesson.split] for arm in stored["report"]["arms"])
     assert stored["made"]["versions"] and stored["made"]["date"] and stored["sentence"]
+
+
+def test_the_lesson_on_forgetting_says_what_was_forgotten_and_no_other_does() -> None:
+    said = {}
+    for name in lessons.REGISTRY:
+        document = lessons.stored(name)
+        assert document is not None, "every lesson has a stored result"
+        now = measured(lessons.get(name), found(full=0.9), document["report"])
+        assert now is not None
+        said[name] = now.forgot
+    number = r"[+-]0\.\d{3}"
+    assert re.fullmatch(rf"Loss on texts that have nothing to do with it, in nats a token: "
+                        rf"LoRA {number} \({number} to {number} over seeds\), "
+                        rf"Full fine-tuning {number} \({number} to {number} over seeds\)\.", said.pop("forgetting"))
+    assert not any(said.values())
+
+
+def test_what_an_arm_forgot_is_the_mean_over_its_seeds() -> None:
+    arm = Arm(name="lora", label="LoRA", recipe=Recipe(dataset="d", base_model="m", method="lora"))
+    whole = Experiment(design="methods", dataset="d", arms=(arm,), seeds=(0,))
+
+    def forgot(*changes: float | None) -> dict[str, Any] | None:
+        results = [Result(metrics={}, trainable_params=1, total_params=1, seconds=1.0, phase_seconds={},
+                          peak_memory_bytes=1, estimated_memory_bytes=1, artifact_bytes=1, steps=1, samples=1,
+                          precision="fp32", device="cpu", panel_change=None if change is None else Interval(
+                              value=change, low=change - 1, high=change + 1)) for change in changes]
+        document = arm_document(arm, whole, rows={}, rate=1.0, results=results, rates={})
+        told: dict[str, Any] | None = document.get("forgot")
+        return told
+
+    assert forgot(0.1, None, 0.3) == {"value": pytest.approx(0.2), "seeds": [0.1, 0.3]}
+    assert forgot(None) is None
