@@ -51,7 +51,7 @@ def _result(ws: str, lesson: Lesson, labels: Mapping[str, str], found: Measured,
     """The chart, the sentence, and how near the prediction came."""
     metric = metrics.REGISTRY[lesson.metric]
     chart = plots.drawn(labels, predicted, found.values, metric=metric, split=lesson.split, joined=ordered(lesson),
-                        limits=_limits(lesson, found))
+                        limits=_limits(lesson, found, predicted))
     charts.show(chart, key=f"lesson_outcome_{lesson.name}")
     guess = shell.api().lessons.guess(ws, lesson.name, found)
     if guess is not None:
@@ -84,11 +84,11 @@ def said(guess: Guess, lesson: Lesson) -> str:
             f"interval.{order}")
 
 
-def _limits(lesson: Lesson, found: Measured) -> tuple[float, float]:
-    """The lesson's range, wider where something was measured beyond it."""
+def _limits(lesson: Lesson, found: Measured, predicted: Mapping[str, float]) -> tuple[float, float]:
+    """The lesson's range, wider where something was measured beyond it, or predicted when the lesson had another."""
     low, high = lesson.range
-    return min([low, *(each.low for each in found.values.values())]), max(
-        [high, *(each.high for each in found.values.values())])
+    return (min([low, *predicted.values(), *(each.low for each in found.values.values())]),
+            max([high, *predicted.values(), *(each.high for each in found.values.values())]))
 
 
 def _held(lesson: Lesson, found: Measured) -> None:
