@@ -32,6 +32,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import run  # noqa: E402
 from core import settings as settings_module  # noqa: E402
 from core.cli import sources  # noqa: E402
+from core.cli.parser import WORKSPACE  # noqa: E402
 from core.data import library  # noqa: E402
 from core.data.splits import label_budget  # noqa: E402
 from core.domain.dataset import Dataset, Split  # noqa: E402
@@ -39,8 +40,6 @@ from core.domain.recipe import Recipe  # noqa: E402
 from core.planning import budget  # noqa: E402
 from core.settings import Settings  # noqa: E402
 
-WORKSPACE = "cli"
-"""Of `python -m core` where none is named."""
 WANTED = {"depth": 0.5, "methods": 0.8}
 """Largest share of the sum that was asked for."""
 
