@@ -14,7 +14,7 @@ from core.data import encodings, packed, several_files, tables
 from core.data import source as sources
 from core.data.archive import UNREADABLE
 from core.data.member_names import open_zip
-from core.data.readers import excel, folders, parquet
+from core.data.readers import excel, folders, one_hot, parquet
 from core.data.readers.table import Table
 from core.data.source import Source
 from core.errors import DataError
@@ -37,6 +37,11 @@ class Head:
 
 def read(path: Path, *, settings: Settings) -> Head:
     """The first rows, read as `tables.read` reads the whole. Raises the same errors where the beginning shows them."""
+    head = _read(path, settings)
+    return dataclasses.replace(head, table=one_hot.joined(head.table))
+
+
+def _read(path: Path, settings: Settings) -> Head:
     tables.check_size(path, settings)
     if path.is_dir():
         source = sources.of_folder(path, name=path.name)
@@ -45,17 +50,31 @@ def read(path: Path, *, settings: Settings) -> Head:
         return found or Head(table=tables.read(path, settings=settings), complete=True)
     with path.open("rb") as file:
         start = file.read(16)
-    if start.startswith(b"PAR1"):
-        return _parquet(path, settings)
+    if start.startswith(b"PAR1") or parquet.is_arrow(start):
+        return _columnar(path, settings, parquet.read if start.startswith(b"PAR1") else parquet.read_arrow)
     if start.startswith(b"PK\x03\x04"):
         return _zip(path, settings)
     if tables.is_packed(path, start):
         return Head(table=tables.read(path, settings=settings, listing=True), complete=True)
     if packed.kind_of(start):
         return _packed(path, settings)
-    if path.suffix.lower() in (".xlsx", ".xlsm") or path.stat().st_size <= HEAD_BYTES or tables.foreign(start):
+    if (path.suffix.lower() in (".xlsx", ".xlsm") or path.stat().st_size <= HEAD_BYTES or tables.foreign(start)
+            or _is_one_object(path)):
         return Head(table=tables.read(path, settings=settings), complete=True)
     return _text(path, settings)
+
+
+def _is_one_object(path: Path) -> bool:
+    """Whether a file is one JSON object, which has no beginning that could be read by itself."""
+    with path.open("rb") as file:
+        line = file.readline(HEAD_BYTES).removeprefix(b"\xef\xbb\xbf").strip()
+    if path.suffix.lower() not in (".json", ".jsonl", ".ndjson") or not line.startswith(b"{"):
+        return False
+    try:
+        json.loads(line)
+    except ValueError:
+        return True
+    return False
 
 
 def _text(path: Path, settings: Settings) -> Head:
@@ -89,8 +108,8 @@ def _objects(text: str) -> Iterator[Any]:
         yield value
 
 
-def _parquet(path: Path, settings: Settings) -> Head:
-    table = parquet.read(path, max_rows=settings.max_rows, first_rows=HEAD_ROWS)
+def _columnar(path: Path, settings: Settings, reader: Callable[..., Table]) -> Head:
+    table = reader(path, max_rows=settings.max_rows, first_rows=HEAD_ROWS)
     if len(table) < HEAD_ROWS:
         return Head(table=tables.read(path, settings=settings), complete=True)
     return Head(table=table, complete=False)
@@ -103,7 +122,8 @@ def _packed(path: Path, settings: Settings) -> Head:
         inner, whole = packed.unpack(path, Path(temporary), max_bytes=limit, first_bytes=HEAD_BYTES + 1)
         with inner.open("rb") as file:
             start = file.read(16)
-        if whole or start.startswith((b"PAR1", b"PK")) or packed.kind_of(start):
+        if (whole or start.startswith((b"PAR1", b"PK")) or parquet.is_arrow(start) or packed.kind_of(start)
+                or _is_one_object(inner)):
             return Head(table=tables.read(path, settings=settings), complete=True)
         table = _text(inner, settings).table
     return Head(table=dataclasses.replace(table, name=path.name), complete=False)
@@ -131,7 +151,7 @@ def _beginnings(path: Path, folder: Path) -> Callable[[str], Path]:
     def local(name: str) -> Path:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        text = target.suffix.lower() in (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt")
+        text = target.suffix.lower() in (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".txt")
         try:
             with open_zip(path) as bundle, target.open("wb") as sink:
                 member = next(info for info in bundle.infolist() if sources.plain(info.filename) == name)

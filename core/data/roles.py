@@ -214,8 +214,8 @@ def _other(fact: ColumnFacts, *, has_text: bool) -> Proposal:
 
 
 def is_named(name: str, role: Role) -> bool:
-    """Whether a column is named as those of a role often are."""
-    return plain_name(name) in _NAMES[role]
+    """Whether a column is named as those of a role often are, by its whole name or what is behind its last dot."""
+    return not _NAMES[role].isdisjoint((plain_name(name), plain_name(name.rpartition(".")[2])))
 
 
 def plain_name(name: str) -> str:

@@ -17,12 +17,14 @@ from core.errors import DataError
 
 _ANSWERS = frozenset(("submission", "submissions", "solution", "solutions", "answers", "labels"))
 """Words in the names of files that belong to a contest, not to its rows."""
-_TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".xlsx")
+_TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".arrow", ".feather", ".xlsx")
+_ABOUT = frozenset(("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"))
+"""What the `datasets` library saves beside the rows."""
 
 
 def is_table(name: str) -> bool:
-    """Whether the name ends like a table that can be read, compressed or not."""
-    return PurePosixPath(packed.inner_name(name)).suffix.lower() in _TABLES
+    """Whether the name ends like a table that can be read, compressed or not, and says nothing else."""
+    return PurePosixPath(name).name not in _ABOUT and PurePosixPath(packed.inner_name(name)).suffix.lower() in _TABLES
 
 
 def split_of(name: str) -> str:
@@ -55,9 +57,9 @@ def plan(files: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return tuple(named)
 
 
-def join(parts: Sequence[tuple[str, str, Table]], *, name: str, max_rows: int) -> Table:
+def join(parts: Sequence[tuple[str, str, Table]], *, name: str, max_rows: int, things: str = "files") -> Table:
     """One table from the tables of a plan: (file, split, table). Columns that one lacks are null there, and that is a
-    finding.
+    finding. things: what the tables lay in, for messages.
 
     Raises DataError where the tables have no column in common, or have too many rows together.
     """
@@ -79,13 +81,13 @@ def join(parts: Sequence[tuple[str, str, Table]], *, name: str, max_rows: int) -
     counts = ", ".join(f"{file} ({table.rows_read:,} rows{f', {split}' if split else ''})"
                        for file, split, table in parts)
     notes.append(Finding(code="joined-files", severity=INFO, count=len(parts), example=counts[:200],
-                         message=f"{len(parts)} files were joined into one table.",
+                         message=f"{len(parts)} {things} were joined into one table.",
                          remedy="Nothing to do if they belong together; otherwise import one of them alone."))
-    joined = _concatenated(parts, name=name, findings=notes)
+    joined = _concatenated(parts, name=name, findings=notes, things=things)
     whole = [(file, split, table.documents) for file, split, table in parts if table.documents is not None]
     if len(whole) < len(parts):
         return joined
-    return dataclasses.replace(joined, documents=_concatenated(whole, name=name, findings=notes))
+    return dataclasses.replace(joined, documents=_concatenated(whole, name=name, findings=notes, things=things))
 
 
 def _named_alike(table: Table, first: Table) -> Table:
@@ -96,7 +98,8 @@ def _named_alike(table: Table, first: Table) -> Table:
     return table if len(set(names)) < len(names) else dataclasses.replace(table, data=table.data.rename_columns(names))
 
 
-def _concatenated(parts: Sequence[tuple[str, str, Table]], *, name: str, findings: Sequence[Finding]) -> Table:
+def _concatenated(parts: Sequence[tuple[str, str, Table]], *, name: str, findings: Sequence[Finding],
+                  things: str) -> Table:
     import pyarrow as pa
 
     unusable = {column: why for _, _, table in parts for column, why in table.unusable.items()}
@@ -116,7 +119,7 @@ def _concatenated(parts: Sequence[tuple[str, str, Table]], *, name: str, finding
         start += table.rows_read
     found = [dataclasses.replace(finding, rows=(), message=f"{file}: {finding.message}")
              for file, _, table in parts for finding in table.findings]
-    return Table(name=name, format=f"{len(parts)} files, the first as {parts[0][2].format}",
+    return Table(name=name, format=f"{len(parts)} {things}, the first as {parts[0][2].format}",
                  data=pa.concat_tables(pieces), row_numbers=np.concatenate(numbers), rows_read=start,
                  left_out=tuple(left_out), findings=(*findings, *found),
                  unusable=unusable, read_seconds=sum(table.read_seconds for _, _, table in parts))

@@ -31,7 +31,7 @@ ALIASES: Mapping[str, str] = {
     "train": "train", "training": "train", "trn": "train",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
     "development": "validation", "test": "test", "testing": "test", "tst": "test", "eval": "test", "evaluation": "test",
-    "holdout": "test", "shift": "shift",
+    "holdout": "test", "shift": "shift", "publictest": "validation", "privatetest": "test",
 }  # fmt: skip
 """What a split column may say, in lower case, and what it means. `eval` is validation beside a test split."""
 

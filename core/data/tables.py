@@ -21,7 +21,18 @@ from core.data import source as sources
 from core.data.archive import is_tar
 from core.data.layout import arrange
 from core.data.pictures.source import is_picture
-from core.data.readers import delimited, dialect, excel, folders, json_rows, parquet, pictures
+from core.data.readers import (
+    delimited,
+    dialect,
+    drawn,
+    excel,
+    fasttext,
+    folders,
+    json_rows,
+    one_hot,
+    parquet,
+    pictures,
+)
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import INFO, WARNING, Finding, several
 from core.data.several_files import is_table
@@ -31,9 +42,9 @@ from core.settings import Settings
 
 __all__ = ["FORMATS", "Table", "is_table", "read"]
 
-FORMATS = ("CSV, TSV, JSON Lines, JSON, Parquet, XLSX (also as .gz, .bz2, .xz or .zst), or a ZIP, tar or folder of "
-           "tables named train and test, of .txt files or pictures with one folder a class (or with a table that "
-           "names the pictures)")
+FORMATS = ("CSV, TSV, JSON Lines, JSON, Parquet, Arrow, XLSX (also as .gz, .bz2, .xz or .zst), or a ZIP, tar or "
+           "folder of tables named train and test, of .txt files or pictures with one folder a class (or with a table "
+           "that names the pictures)")
 """What can be imported, for messages and help texts."""
 
 PICTURE = "a single picture"
@@ -45,6 +56,15 @@ _FOREIGN = ((b"\x89PNG", PICTURE), (b"\xff\xd8\xff", PICTURE), (b"GIF8", PICTURE
             (b"\x80\x04", "a Python pickle"), (b"\x80\x03", "a Python pickle"), (b"\x80\x05", "a Python pickle"),
             (b"\xd0\xcf\x11\xe0", "an old or a password-protected Office file"))
 """First bytes of a file -> what it is. Letter case does not count."""
+_ENDINGS = {
+    "an XML file": ".xml", "a web page": ".html .htm", "a YAML file": ".yaml .yml", "a settings file": ".toml .ini",
+    "a script of a database": ".sql", "a file of Weka": ".arff", "a file of Stata": ".dta", "a file of SPSS": ".sav",
+    "a file of SAS": ".sas7bdat", "a file of R": ".rds .rdata .rda", "a file of NumPy": ".npy .npz",
+    "an HDF5 file": ".h5 .hdf5", "a file of MATLAB": ".mat", "an Avro file": ".avro", "an ORC file": ".orc",
+    "a file of TensorFlow": ".tfrecord", "a model's weights": ".safetensors .pt .pth .gguf",
+    "a Word document": ".docx", "a text document": ".odt .rtf", "a presentation": ".pptx .odp",
+    "an OpenDocument spreadsheet": ".ods", "a program": ".py .r .js", "a notebook": ".ipynb"}
+"""What a file is that is nothing to read rows from -> how its name ends."""
 
 
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
@@ -61,7 +81,7 @@ def read(path: Path, *, settings: Settings, listing: bool = False) -> Table:
     """
     started = time.perf_counter()
     check_size(path, settings)
-    table = _without_nul(_read(path, settings, listing=listing))
+    table = one_hot.joined(_without_nul(_read(path, settings, listing=listing)))
     if not table.rows_read:
         raise DataError(f"{path.name} has no rows.",
                         why=f"It was read as {table.format}; there is nothing below the column names.",
@@ -98,8 +118,7 @@ def foreign(head: bytes) -> str | None:
     return next((what for magic, what in _FOREIGN if head.startswith(magic) or start.startswith(magic.lower())), None)
 
 
-def _not_a_table(name: str, what: str) -> DataError:
-    why = "Its first bytes say so, whatever its name."
+def _not_a_table(name: str, what: str, *, why: str = "Its first bytes say so, whatever its name.") -> DataError:
     if what == PICTURE:
         return DataError(f"{name} is a single picture.", why=why,
                          remedy="Pack all pictures into a ZIP like this, or choose them together with their "
@@ -122,10 +141,18 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
     suffix = path.suffix.lower()
     if head.startswith(b"PAR1") or suffix in (".parquet", ".pq"):
         return parquet.read(path, max_rows=rows)
+    if parquet.is_arrow(head):
+        return parquet.read_arrow(path, max_rows=rows)
+    if what := next((what for what, endings in _ENDINGS.items() if suffix in endings.split()), ""):
+        raise _not_a_table(path.name, what, why=f"Its name ends with {suffix}.")
     if head.startswith(b"PK\x03\x04") or suffix in (".xlsx", ".xlsm", ".zip"):
         return _read_zip(path, settings)
     if suffix in (".jsonl", ".ndjson", ".json"):
         return json_rows.read(path, max_rows=rows)
+    if fasttext.is_fasttext(path):
+        return fasttext.read(path, max_rows=rows)
+    if drawn.is_drawn(path):
+        return drawn.read(path, max_rows=rows)
     if suffix == ".txt" and not _has_columns(path):
         return folders.read_lines(path, max_rows=rows)
     if suffix not in (".csv", ".tsv", ".tab", ".txt") and head.lstrip()[:1] in (b"{", b"["):

@@ -45,11 +45,21 @@ def pick(box, name):
 
 
 def choose(box, *labels):
-    """Choose these in a box that takes several."""
+    """Choose these in a box that takes several. A long list holds only what is near its beginning, so names are typed;
+    a list that is drawn anew meanwhile is asked again."""
     chosen = box.page.get_by_test_id("stMultiSelect").filter(has=box)
     for label in labels:
-        pick(box, label)
-        expect(chosen.get_by_text(label, exact=True).first).to_be_visible(timeout=SLOW)
+        there, deadline = chosen.get_by_text(label, exact=True).first, time.monotonic() + SLOW / 1000
+        while not there.is_visible():
+            assert time.monotonic() < deadline, f"{label} cannot be chosen in {box}"
+            settled(box.page)
+            try:
+                box.fill(label, timeout=3_000)
+                box.page.get_by_role("option", name=label, exact=True).first.click(timeout=3_000)
+                there.wait_for(timeout=3_000)
+            except PlaywrightTimeout:
+                continue
+        settled(box.page)
     box.press("Escape")  # the open list hides what is below it
     settled(box.page)
 

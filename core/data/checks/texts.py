@@ -77,6 +77,32 @@ def codes(context: Context) -> Iterator[Finding]:
                                 "and import it again, or go on; texts for prediction should then be written alike.")
 
 
+def twice_encoded(context: Context) -> Iterator[Finding]:
+    """Texts in UTF-8 that a program once read as Windows-1252: `StraÃŸe` for Straße."""
+    hits = [_twice(text) for text in context.texts]
+    rows = np.flatnonzero(np.asarray([bool(hit) for hit in hits], dtype=bool))
+    example = ", ".join(f"{was!r} for {meant!r}" for (was, meant), _ in Counter(filter(None, hits)).most_common(3))
+    yield from context.about(
+        rows, "twice-encoded", ("text holds", "texts hold"), "letters that were encoded twice.", severity=INFO,
+        example=example, remedy="They are kept as they are, and the model reads them so: export the texts again as "
+                                "UTF-8 where they come from, or mend them (the Python package ftfy does).")
+
+
+_HIGH = "[\x80-\xbf" + "".join(sorted({bytes([byte]).decode("cp1252", "ignore") for byte in range(0x80, 0xa0)})) + "]"
+_TWICE = re.compile(f"[\xc3-\xdf]{_HIGH}|\xc2[\xa0-\xbf]|[\xe0-\xef]{_HIGH}{{2}}|[\xf0-\xf4]{_HIGH}{{3}}")
+"""A character in UTF-8, its bytes read as Windows-1252."""
+
+
+def _twice(text: str) -> tuple[str, str] | None:
+    """(what stands there, what was meant) of the first letters that were encoded twice; None where there are none."""
+    for found in _TWICE.finditer(text):
+        try:
+            return found[0], found[0].encode("cp1252").decode("utf-8")
+        except UnicodeError:
+            continue
+    return None
+
+
 def left_out(context: Context) -> Iterator[Finding]:
     """Rows left out, by reason."""
     counts = Counter(item.reason for item in context.rows.left_out)

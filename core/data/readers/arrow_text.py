@@ -47,6 +47,25 @@ def holds_turns(kind: Any, *, deepest: int = 3) -> bool:
     return any(field.name in HOLDERS and holds_turns(field.type, deepest=deepest - 1) for field in inside)
 
 
+def is_list_of_plain(kind: Any) -> bool:
+    """Whether values of this type are lists of plain values."""
+    import pyarrow.types as types
+
+    return bool((types.is_list(kind) or types.is_large_list(kind)) and unusable(kind.value_type) is None
+                and not types.is_nested(kind.value_type) and not is_binary(kind.value_type))
+
+
+def single_values(column: Any) -> Any:
+    """Lists of one value as that value, empty ones as null. Raises NotText where a list holds several."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if (pc.max(pc.list_value_length(column)).as_py() or 0) > 1:
+        raise NotText("it holds lists of several values, not one a row")
+    inner = column.type.value_type
+    return pa.chunked_array([pa.array([cells[0] if cells else None for cells in column.to_pylist()], type=inner)])
+
+
 def is_binary(kind: Any) -> bool:
     """Whether a column of this type holds bytes, which may or may not be text."""
     import pyarrow.types as types

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
+SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", "^": "caret", "~": "tilde", "\x01": "control-A",
+              "\x1f": "unit separator", " ": "space"}
+"""The last two but one are what Hive and other databases write."""
 SAMPLE_CHARS = 1 << 18
 SAMPLE_ROWS = 200
 _ENOUGH = 20
@@ -122,12 +124,13 @@ def _best_separator(lines: Sequence[str], plain: Dialect, hint: str) -> str:
 
 
 def _evenness(rows: Sequence[Sequence[str]]) -> float:
-    """Share of rows that are as wide as most; less where the header is not; 0 where most have one cell."""
+    """Share of rows that are as wide as most; a little less where the header lacks a cell (R writes none above row
+    names), less where it is of another width; 0 where most have one cell."""
     widths = [len(row) for row in rows]
     width = common_width(widths)
     if width < 2:
         return 0.0
-    return sum(w == width for w in widths) / len(widths) - (0.0 if widths[0] in (width, width - 1) else 0.1)
+    return sum(w == width for w in widths) / len(widths) - {width: 0.0, width - 1: 0.06}.get(widths[0], 0.1)
 
 
 def common_width(widths: Sequence[int]) -> int:

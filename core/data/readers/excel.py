@@ -1,7 +1,9 @@
-"""XLSX: the first sheet that holds a table. Formulas are never computed; their stored values are read."""
+"""XLSX: the first sheet that holds a table, or those named after splits. Formulas are never computed; their stored
+values are read."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 import zipfile
@@ -10,6 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from core.data import several_files
 from core.data.archive import UNREADABLE, check_members
 from core.data.readers import heading, sheet_xml
 from core.data.readers.json_rows import to_text
@@ -43,8 +46,38 @@ def read(path: Path, *, max_rows: int, max_files: int, first_rows: int | None = 
 
 
 def _read(book: Any, bundle: zipfile.ZipFile, *, name: str, max_rows: int, first_rows: int | None) -> Table:
-    """The first visible sheet with a table; one without columns, or a hidden one, only failing that."""
+    """The visible sheets that are named after splits, joined; or the first one with a table; one without columns, or a
+    hidden one, only failing that."""
     sheets = sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
+    if parts := _of_splits(sheets):
+        unread = [sheet for sheet in sheets if sheet not in [part for part, _ in parts]]
+        read = [(sheet.title, split, _first([sheet], bundle, name=name, max_rows=max_rows, first_rows=first_rows))
+                for sheet, split in parts]
+        joined = several_files.join(read, name=name, max_rows=max_rows, things="sheets")
+        return dataclasses.replace(joined, findings=(*joined.findings, *_unread(unread)))
+    return _first(sheets, bundle, name=name, max_rows=max_rows, first_rows=first_rows)
+
+
+def _of_splits(sheets: Sequence[Any]) -> list[tuple[Any, str]]:
+    """(sheet, split) of the visible sheets whose names say train, test and the like; empty where they do not."""
+    found = [(sheet, split) for sheet in sheets
+             if sheet.sheet_state == "visible" and (split := several_files.split_of(sheet.title))]
+    splits = [split for _, split in found]
+    return found if "train" in splits and 1 < len(splits) == len(set(splits)) else []
+
+
+def _unread(sheets: Sequence[Any]) -> Iterator[Finding]:
+    if sheets:
+        yield Finding(code="other-sheets", severity=INFO, count=len(sheets),
+                      example=", ".join(sheet.title for sheet in sheets[:5]),
+                      message=several(len(sheets), "sheet is", "sheets are")
+                              + " not named after a split, and not read.",
+                      remedy="Nothing to do, or save it as its own file to import it.")
+
+
+def _first(sheets: Sequence[Any], bundle: zipfile.ZipFile, *, name: str, max_rows: int,
+           first_rows: int | None) -> Table:
+    """The first of these sheets with a table; one without columns only failing that."""
     second: Any = None
     for sheet in sheets:
         with bundle.open(sheet._worksheet_path.lstrip("/")) as stream:

@@ -15,6 +15,7 @@ from core.data import encodings
 from core.data.readers.chat_json import listed
 from core.data.readers.exports import plain, unfolded
 from core.data.readers.json_shapes import Item, from_lists, items_of, kind_of
+from core.data.readers.nested import unnested
 from core.data.readers.table import RowBuilder, Table
 from core.data.roles import is_named
 from core.domain.dataset import Role
@@ -118,6 +119,7 @@ def _lines(file: Iterable[str]) -> Iterator[tuple[Any, str]]:
 
 def _collect(items: Iterable[tuple[Any, str]], *, name: str, max_rows: int, format: str) -> Table:
     items, tool = unfolded(items, name=name)
+    items = items if tool else unnested(items)
     builder = RowBuilder([], max_rows=max_rows, name=name)
     position: dict[str, int] = {}
     filled: Counter[str] = Counter()

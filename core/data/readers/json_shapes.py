@@ -7,6 +7,7 @@ from typing import Any
 
 from core.data.readers.chat_json import HOLDERS, listed
 from core.data.readers.table import HEADER_WORDS
+from core.data.splits import meanings
 from core.errors import DataError
 
 Item = tuple[Any, str]
@@ -26,10 +27,12 @@ def items_of(whole: Any, *, name: str) -> tuple[Iterable[Item], str]:
         return ((item, "") for item in whole), "JSON list"
     if isinstance(whole, dict):
         _refuse_known(whole, name)
-        if (found := _of_pandas(whole)) is not None:
+        if (found := _of_splits(whole) or _of_pandas(whole)) is not None:
             return found
         if (rows := _of_conversations(whole)) is not None:
             return ((row, "") for row in rows), "JSON object"
+        if (found := _of_classes(whole) or _of_part(whole)) is not None:
+            return found
     why = f"It holds one {kind_of(whole)}."
     if isinstance(whole, dict):
         lists = [key for key, value in whole.items() if isinstance(value, list)]
@@ -80,6 +83,54 @@ def _of_pandas(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:
         return ((dict(zip(whole, row, strict=True)), "") for row in rows), "JSON, one list a column"
     alike = len(parts) > 1 and all(isinstance(part, dict) and part for part in parts)
     return _of_objects(whole, parts) if alike and all(set(part) == set(parts[0]) for part in parts[1:100]) else None
+
+
+def _of_splits(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:
+    """Lists of rows named train, test and the like, with a column that says so; None for anything else."""
+    meant = meanings(whole)
+    if "train" not in meant.values() or len(meant) < len(whole) or not all(map(_are_rows, whole.values())):
+        return None
+    name = next(name for name in ("split", "split of the file", "split of the file (2)")
+                if not any(name in row for rows in whole.values() for row in rows))
+    return (({**row, name: meant[key]}, "") for key, rows in whole.items() for row in rows), "JSON, one list a split"
+
+
+def _of_classes(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:
+    """Lists of texts, not equally long, each named after its class; None for anything else."""
+    lists = list(whole.values())
+    if len(lists) < 2 or not all(isinstance(part, list) and part and all(isinstance(text, str) for text in part)
+                                 for part in lists):
+        return None
+    if len({len(part) for part in lists}) == 1 or any(str(key).strip().lower() in HEADER_WORDS for key in whole):
+        return None
+    rows = (({"text": text, "label": key}, "") for key, part in whole.items() for text in part)
+    return rows, "JSON, one list a class"
+
+
+def _of_part(whole: Mapping[str, Any], *, deepest: int = 3) -> tuple[Iterable[Item], str] | None:
+    """The only list of objects in a document, wherever it lies (`{"data": {"rows": [...]}}`); each row of the hub's
+    viewer, `{"row_idx": 0, "row": {...}}`, is what it holds. None where there is none, or several."""
+    found = [(path, rows) for path, rows in _lists(whole, deepest=deepest) if len(rows) > 1]
+    if len(found) > 1:
+        found = [(path, rows) for path, rows in found if path[-1].lower() in ("rows", "data", "records", "items")]
+    if len(found) != 1:
+        return None
+    path, rows = found[0]
+    if all(isinstance(row.get("row"), dict) and "row_idx" in row for row in rows):
+        rows = [row["row"] for row in rows]
+    return ((row, "") for row in rows), f"JSON object, its part {'.'.join(path)[:60]!r}"
+
+
+def _lists(whole: Mapping[str, Any], *, deepest: int) -> Iterator[tuple[tuple[str, ...], list[dict[str, Any]]]]:
+    for key, value in whole.items():
+        if isinstance(value, list) and _are_rows(value):
+            yield (str(key),), value
+        elif isinstance(value, dict) and deepest > 1:
+            yield from (((str(key), *path), rows) for path, rows in _lists(value, deepest=deepest - 1))
+
+
+def _are_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) and row for row in value)
 
 
 def _of_objects(whole: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> tuple[Iterable[Item], str] | None:

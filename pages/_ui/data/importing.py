@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from core.data.check import Options
 
 FILES, PASTE, HUB = "Files", "Paste", "Hugging Face hub"
-TABLES = ("csv", "tsv", "tab", "txt", "jsonl", "ndjson", "json", "parquet", "xlsx")
+TABLES = ("csv", "tsv", "tab", "txt", "jsonl", "ndjson", "json", "parquet", "arrow", "feather", "xlsx")
 ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "zst", "tbz2", "txz")
 PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff")
 HELP = {Role.TEXT: "what the model reads", Role.SECOND_TEXT: "read together with the text",

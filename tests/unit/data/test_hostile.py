@@ -31,7 +31,8 @@ def good(n: int = 40) -> list[str]:
 
 def nested_parquet() -> bytes:
     out = io.BytesIO()
-    pq.write_table(pa.table({"text": [f"sentence {i} here" for i in range(20)], "label": [["a"], ["b"]] * 10}), out)
+    texts = [f"sentence {i} here" for i in range(20)]
+    pq.write_table(pa.table({"text": texts, "label": [["a", "c"], ["b"]] * 10}), out)
     return out.getvalue()
 
 

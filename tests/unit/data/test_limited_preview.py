@@ -20,7 +20,7 @@ import pytest
 
 from core.api import Thaw
 from core.data import browse, limited_preview, paste, tables
-from core.data.readers import parquet
+from core.data.readers import columnar
 from core.data.readers.table import MAX_COLUMNS
 from core.errors import DataError
 from core.settings import Settings
@@ -118,7 +118,7 @@ def test_the_import_of_them_is_bounded_too(settings: Settings, tmp_path: Path) -
 def test_a_parquet_file_that_unpacks_to_too_much_is_noticed_in_time(settings: Settings, tmp_path: Path,
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     one_text_a_hundred_thousand_times(tmp_path / "t.parquet", chars=10_000)
-    monkeypatch.setattr(parquet, "_MAX_GROWTH_BYTES", 20_000_000)
+    monkeypatch.setattr(columnar, "_MAX_GROWTH_BYTES", 20_000_000)
     with pytest.raises(DataError, match="unpacks to more than"):
         tables.read(tmp_path / "t.parquet", settings=settings)
 

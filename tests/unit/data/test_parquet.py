@@ -51,7 +51,7 @@ PLAIN: list[tuple[str, Any, str]] = [
     ("big numbers", pa.array([2**63 + 1] * N, type=pa.uint64()), str(2**63 + 1)),
 ]
 ASIDE: list[tuple[str, Any]] = [
-    ("lists", pa.array([["a", "b"]] * N)), ("structs", pa.array([{"a": 1}] * N)),
+    ("lists", pa.array([["a", "b"]] * N)), ("wide structs", pa.array([{f"a{k}": 1 for k in range(40)}] * N)),
     ("maps", pa.array([[("a", 1)]] * N, pa.map_(pa.string(), pa.int64()))),
     ("bytes", pa.array([b"\x00\xff\x01"] * N)), ("fixed bytes", pa.array([b"abcd"] * N, type=pa.binary(4))),
     ("lists of structs", pa.array([[{"a": {"b": [1]}}]] * N)),
