@@ -68,6 +68,8 @@ _ENDINGS = {
 
 
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
+_MARKS_WITHIN = 1 << 14
+"""Bytes in which a text file that is marked up shows it."""
 _LISTED = 24
 """Pictures of a tar archive that a listing unpacks."""
 
@@ -149,9 +151,11 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         return _read_zip(path, settings)
     if suffix in (".jsonl", ".ndjson", ".json"):
         return json_rows.read(path, max_rows=rows)
-    if fasttext.is_fasttext(path):
+    with path.open("rb") as file:
+        start = file.read(_MARKS_WITHIN).replace(b"\0", b"")            # of UTF-16, the half that says something
+    if b"__label__" in start and fasttext.is_fasttext(path):
         return fasttext.read(path, max_rows=rows)
-    if drawn.is_drawn(path):
+    if b"--" in start and drawn.is_drawn(path):
         return drawn.read(path, max_rows=rows)
     if suffix == ".txt" and not _has_columns(path):
         return folders.read_lines(path, max_rows=rows)
