@@ -115,7 +115,7 @@ def _headline(found: Sequence[Beside]) -> str:
         return f"{found[0].title}: {found[0].word}."
     told = ", ".join(f"{word} in {said[word]}" for word in (Word.BETTER, Word.WORSE) if said[word])
     rest = f"; {said[Word.UNCLEAR]} cannot be told" if said[Word.UNCLEAR] else ""
-    return f"Of {len(found)} comparisons the first arm is {told}{rest}."
+    return f"Of {len(found)} comparisons the arm named first is {told}{rest}."
 
 
 # -- better, worse, cannot tell ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from core.domain.experiment import Answer, Arm
 from core.errors import RecipeError
 from core.metrics import Metric, primary
 from core.metrics.bits_per_byte import METRIC as BITS_PER_BYTE
+from core.models import catalogue
 from core.models.methods import FROZEN, WHOLE
 from core.planning.designs.base import Choices, Design, named
 from core.planning.designs.found import Found
@@ -27,9 +28,15 @@ def arms(choices: Choices) -> Sequence[Arm]:
     for facts in choices.models:
         title = Path(facts.id).name
         for method in dict.fromkeys((SCORED, *choices.chosen(WHOLE, facts=facts))):
-            found.append(Arm(name=f"{named(title)}-{named(method)}", label=f"{title}, {choices.called(method)}",
+            found.append(Arm(name=f"{named(title)}-{named(method)}", label=f"{called(facts.id)}, {choices.called(method)}",
                              recipe=choices.recipe(method, facts=facts)))
     return found
+
+
+def called(model: str) -> str:
+    """What people call a base model: the catalogue's name, or the last part of a hub id or folder."""
+    entry = catalogue.find(model)
+    return Path(model).name if entry is None else entry.name
 
 
 def decides(names: Sequence[str]) -> Metric | None:
@@ -46,7 +53,7 @@ def answer(found: Found) -> Answer:
         return said
     first, best = probes[0].recipe.base_model, tuned[0].recipe.base_model
     right = ("named the same base model" if first == best else
-             f"had named {Path(first).name}, and {Path(best).name} came out first")
+             f"had named {called(first)}, and {called(best)} came out first")
     scores = {arm.recipe.base_model: found.value(arm.name, "validation") for arm in probes}
     return Answer(sentence=f"{said.sentence} The validation score of a probe, known before any tuning, {right}.",
                   value=said.value, low=said.low, high=said.high, details={**said.details, "transfer_scores": scores})

@@ -62,7 +62,7 @@ def test_it_counts_what_it_could_tell() -> None:
     assert card([tie], of).headline == "These runs cannot tell the two arms apart."
     assert card([tie, compared("a", "c", 0.0, 0.1, "cannot tell")], of).headline.startswith("In none of 2 comparisons")
     told = card([tie, compared("a", "c", 0.3, 0.1, "better"), compared("b", "c", -0.3, 0.1, "worse")], of)
-    assert told.headline == "Of 3 comparisons the first arm is better in 1, worse in 1; 1 cannot be told."
+    assert told.headline == "Of 3 comparisons the arm named first is better in 1, worse in 1; 1 cannot be told."
     assert "about 4 more seeds" in told.beside[0].lines[0].sentence
     assert "corrected for 3 comparisons" in told.beside[0].lines[0].sentence
     assert card([], of).beside == () and card([], of).headline == ""
