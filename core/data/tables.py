@@ -266,7 +266,7 @@ def _read_rows(source: Source, settings: Settings) -> Table:
     kind = contents(source.files)
     if kind is Contents.PICTURES:
         return pictures.read(source, max_rows=settings.max_rows,
-                             read_table=lambda name: _read_inner(source.local(name), settings),
+                             read_table=lambda name: one_hot.joined(_read_inner(source.local(name), settings)),
                              tables=[name for name in source.files if is_table(name)])
     if kind is Contents.TEXTS:
         return folders.read(source, max_rows=settings.max_rows)
