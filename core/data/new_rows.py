@@ -18,7 +18,7 @@ from core.data.new_columns import text_table
 from core.data.pictures.decode import CUT_OFF, FIRST_FRAME, SHOWN
 from core.data.pictures.depth import describe
 from core.data.pictures.source import PictureSource, is_picture
-from core.data.readers import folders, pictures
+from core.data.readers import folders, parquet, pictures
 from core.data.readers.table import Table
 from core.data.report import LeftOut, several
 from core.data.source import Source
@@ -226,20 +226,36 @@ def _pictures(path: Path, opened: Source | None, source: RowSource | None, text:
     names = [name for name in opened.files if is_picture(name)] if opened is not None else []
     if opened is not None and len(opened.files) == 1 and not names and not path.is_dir():
         names = list(opened.files)                                   # a picture by its content, whatever its name
-    if opened is None or not names:
+    if opened is None:
+        name, archive, (numbers, cells, left_out) = path.name, *_in_a_column(path, settings)
+    elif names:
+        name, archive = opened.name, PictureSource(names, opened.read, keep=opened.keep)
+        table = None if names == list(opened.files) else _named(opened, archive, text, settings)
+        numbers, cells, left_out = table or _all(opened, names)
+    else:
         raise not_a_picture(path.name)
-    archive = PictureSource(names, opened.read, keep=opened.keep)
-    table = None if names == list(opened.files) else _named(opened, archive, text, settings)
-    numbers, cells, left_out = table or _all(opened, names)
     depth = BEFORE if source is None or source.reading is None else source.reading.depth
     decoded, failed = archive.decode(cells, max_pixels=settings.max_pixels, depth=depth)
     left_out += [LeftOut(row=numbers[at], reason=reason, file=cells[at]) for at, reason in failed.items()]
     kept = [at for at in range(len(cells)) if at not in failed]
-    return NewRows(name=opened.name, rows_read=len(cells) + len(left_out) - len(failed),
+    return NewRows(name=name, rows_read=len(cells) + len(left_out) - len(failed),
                    row=tuple(numbers[at] for at in kept), content=[str(decoded.home / place) for place in decoded.path],
                    shown=[cells[at] for at in kept], key="file",
                    left_out=tuple(sorted(left_out, key=lambda item: item.row)), notes=_depth_notes(decoded, depth),
                    keep=archive)
+
+
+def _in_a_column(path: Path, settings: Settings) -> tuple[PictureSource, tuple[list[int], list[str], list[LeftOut]]]:
+    """The pictures of a Parquet or Arrow file, row by row. Raises DataError for any other file."""
+    with path.open("rb") as file:
+        columnar = parquet.is_columnar(file.read(16))
+    table = tables.read(path, settings=settings) if columnar else None
+    if table is None or table.pictures is None:
+        raise not_a_picture(path.name)
+    cells = list(zip(table.row_numbers.tolist(), table.data.column(table.image_column).to_pylist(), strict=True))
+    left_out = [LeftOut(row=number, reason="its cell holds no picture", file="") for number, cell in cells if not cell]
+    kept = [(number, cell) for number, cell in cells if cell]
+    return table.pictures, ([number for number, _ in kept], [cell for _, cell in kept], left_out)
 
 
 def _all(opened: Source, names: Sequence[str]) -> tuple[list[int], list[str], list[LeftOut]]:

@@ -84,10 +84,33 @@ def join(parts: Sequence[tuple[str, str, Table]], *, name: str, max_rows: int, t
                          message=f"{len(parts)} {things} were joined into one table.",
                          remedy="Nothing to do if they belong together; otherwise import one of them alone."))
     joined = _concatenated(parts, name=name, findings=notes, things=things)
+    if first.pictures is not None:
+        joined = _with_pictures(joined, [table for _, _, table in parts], column=first.image_column)
     whole = [(file, split, table.documents) for file, split, table in parts if table.documents is not None]
     if len(whole) < len(parts):
         return joined
     return dataclasses.replace(joined, documents=_concatenated(whole, name=name, findings=notes, things=things))
+
+
+def _with_pictures(joined: Table, tables: Sequence[Table], *, column: str) -> Table:
+    """The joined table with the pictures of all its parts, each named after its part."""
+    import pyarrow as pa
+
+    from core.data.pictures.source import PictureSource
+
+    places = {f"{part}/{name}": (table.pictures, name) for part, table in enumerate(tables, start=1)
+              if table.pictures is not None for name in table.pictures.names}
+    cells = [None if cell is None else f"{part}/{cell}" for part, table in enumerate(tables, start=1)
+             for cell in (table.data.column(column).to_pylist() if column in table.columns else [None] * len(table))]
+
+    def read(name: str) -> bytes:
+        source, inside = places[name]
+        return source.read(inside)
+
+    at = joined.columns.index(column)
+    data = joined.data.set_column(at, column, pa.chunked_array([pa.array(cells, type=pa.large_string())]))
+    return dataclasses.replace(joined, data=data, pictures=PictureSource(list(places), read, keep=tables),
+                               image_column=column)
 
 
 def _named_alike(table: Table, first: Table) -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.data.readers import columnar
+from core.data.readers import columnar, packed_pictures
 from core.data.readers.columnar import Columns
 from core.data.readers.table import Table, too_many_rows
 from core.errors import DataError
@@ -32,10 +32,15 @@ def read(path: Path, *, max_rows: int, first_rows: int | None = None) -> Table:
         with pq.ParquetFile(path, pre_buffer=False) as file:
             if first_rows is None and file.metadata.num_rows > max_rows:
                 raise too_many_rows(path.name, max_rows)
-            return columnar.read(Columns(schema=file.schema_arrow, batches=batches), name=path.name, format="Parquet",
-                                 max_rows=max_rows, first_rows=first_rows)
+            columns = Columns(schema=file.schema_arrow, batches=batches)
+            return _read(columns, name=path.name, format="Parquet", max_rows=max_rows, first_rows=first_rows)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise _unreadable(path, "Parquet", error) from error
+
+
+def is_columnar(head: bytes) -> bool:
+    """Whether a file that begins like this is Parquet or Arrow."""
+    return head.startswith(b"PAR1") or is_arrow(head)
 
 
 def is_arrow(head: bytes) -> bool:
@@ -63,10 +68,15 @@ def read_arrow(path: Path, *, max_rows: int, first_rows: int | None = None) -> T
     try:
         with opened() as file:
             schema = file.schema
-        return columnar.read(Columns(schema=schema, batches=batches), name=path.name, format="Arrow",
-                             max_rows=max_rows, first_rows=first_rows)
+        return _read(Columns(schema=schema, batches=batches), name=path.name, format="Arrow", max_rows=max_rows,
+                     first_rows=first_rows)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise _unreadable(path, "Arrow", error) from error
+
+
+def _read(file: Columns, *, name: str, format: str, max_rows: int, first_rows: int | None) -> Table:
+    table = columnar.read(file, name=name, format=format, max_rows=max_rows, first_rows=first_rows)
+    return packed_pictures.with_pictures(table, file, first_rows=first_rows)
 
 
 def _unreadable(path: Path, kind: str, error: BaseException) -> DataError:

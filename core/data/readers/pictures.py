@@ -12,7 +12,7 @@ from core.data import roles
 from core.data.layout import arrange
 from core.data.pictures.decode import SHOWN
 from core.data.pictures.source import PictureSource, is_picture
-from core.data.readers import boxes, by_folder
+from core.data.readers import boxes, by_folder, by_name
 from core.data.readers.table import Table
 from core.data.report import INFO, WARNING, Finding, LeftOut, several
 from core.data.source import Source, suffix
@@ -42,8 +42,8 @@ def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequen
     tables: those files that are tables. When one of them has a column that names pictures (and folders give no class,
     or it has a label), its rows are the rows; tables of that kind beside each split's pictures are joined. Otherwise
     the folders are the classes: columns `image`, `label` and, where folders tell it, `split`; tables that name no
-    pictures are counted as left out. Raises DataError, drawing the expected trees, when there is neither, and for
-    annotations of another task.
+    pictures are counted as left out. Where folders tell no two classes, the names of the files may (`by_name`). Raises
+    DataError, drawing the expected trees, when there is none of these, and for annotations of another task.
     """
     pictures = [name for name in source.files if is_picture(name)]
     archive = PictureSource(pictures, source.read, keep=source.keep)
@@ -62,6 +62,8 @@ def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequen
         folders = replace(table, pictures=archive, image_column="image")
     if len(classes) < 2 and (marked := boxes.kind(source)):
         raise boxes.refusal(source, marked)
+    if len(classes) < 2 and (said := by_name.classes(pictures)):
+        return replace(by_name.table(source, pictures, said, max_rows=max_rows), pictures=archive)
     if folders is not None:
         return folders
     if len(tables) == 1 and problems:

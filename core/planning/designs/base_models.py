@@ -28,7 +28,8 @@ def arms(choices: Choices) -> Sequence[Arm]:
     for facts in choices.models:
         title = Path(facts.id).name
         for method in dict.fromkeys((SCORED, *choices.chosen(WHOLE, facts=facts))):
-            found.append(Arm(name=f"{named(title)}-{named(method)}", label=f"{called(facts.id)}, {choices.called(method)}",
+            found.append(Arm(name=f"{named(title)}-{named(method)}",
+                             label=f"{called(facts.id)}, {choices.called(method)}",
                              recipe=choices.recipe(method, facts=facts)))
     return found
 
