@@ -24,18 +24,18 @@ def section(ws: str, chosen: Chosen) -> None:
         return
     st.header("A whole file")
     pictures = chosen.content is Content.PICTURE
-    st.caption("A ZIP or tar archive of pictures. A worker answers each with the chosen run's tuned model." if pictures
-               else "A table with the text column of the training data, or a text file with a text a line. A worker "
-               "answers each row with the chosen run's tuned model.")
+    st.caption(("A ZIP or tar archive of pictures, or a Parquet file with a column of them." if pictures else
+                "A table with the text column of the training data, or a text file with a text a line.")
+               + " A worker answers each with the chosen run's tuned model.")
     key = f"try_file_{st.session_state.get('try_files', 0)}"
     st.file_uploader("Archive" if pictures else "Table or text file", key=key, label_visibility="collapsed",
-                     type=list(importing.ARCHIVES if pictures else (*importing.TABLES, *importing.ARCHIVES)),
+                     type=[*(importing.COLUMNAR if pictures else importing.TABLES), *importing.ARCHIVES],
                      max_upload_size=settings.load().max_upload_mb, on_change=guard.callback(_arrived), args=(ws, key))
     path = st.session_state.get("try_kept_file")
     if path and Path(path).is_file():
         st.caption(f":material/draft: {shell.escape(Path(path).name)}, {size(Path(path).stat().st_size)}")
         with shell.guarded():
-            column = _column(ws, chosen.run.id, Path(path))
+            column = "" if pictures else _column(ws, chosen.run.id, Path(path))
             if st.button("Predict every row", icon=":material/table_rows:", key="try_file_go", disabled=column is None):
                 shell.api().playground.predict_file(ws, chosen.run.id, Path(path), text=column or "")
                 st.session_state.pop("try_kept_file")
