@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import DataError
 from core.shift.arrays import Table, centred, squares, subset, table
+from core.shift.decomposition import eigh, svd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ def frechet(x: ArrayLike, y: ArrayLike) -> float:
     """
     a, b = table(x), table(y)
     roots = [_root(np.cov(t, rowvar=False, bias=True).reshape(t.shape[1], -1)) for t in (a, b)]
-    mixed = np.linalg.svd(roots[0] @ roots[1], compute_uv=False).sum()
+    mixed = svd(roots[0] @ roots[1], full_matrices=False)[1].sum()
     spread = sum(float(np.sum(np.square(r))) for r in roots)
     return float(max(0.0, np.sum(np.square(a.mean(axis=0) - b.mean(axis=0))) + spread - 2 * mixed))
 
@@ -88,7 +89,7 @@ def frechet_reduced(a: Table, b: Table, *, dims: int = 64, seed: int = 0) -> tup
     both = np.concatenate([a, b])
     middle = both.mean(axis=0)
     scatter = (both - middle).T @ (both - middle)
-    directions = np.linalg.eigh(scatter)[1][:, ::-1][:, : min(dims, len(both) - 1)]
+    directions = eigh(scatter)[1][:, ::-1][:, : min(dims, len(both) - 1)]
     left, right = (a - middle) @ directions, (b - middle) @ directions
     order = np.random.default_rng(seed).permutation(len(left))
     size = min(len(left) // 2, len(right))
@@ -97,5 +98,5 @@ def frechet_reduced(a: Table, b: Table, *, dims: int = 64, seed: int = 0) -> tup
 
 def _root(covariance: Table) -> Table:
     """Symmetric square root of a covariance."""
-    values, vectors = np.linalg.eigh(covariance)
+    values, vectors = eigh(covariance)
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T, np.float64)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.shift.arrays import centred, squares, table, unit
+from core.shift.decomposition import svd
 
 
 def nc1(x: ArrayLike, labels: ArrayLike) -> float:
@@ -21,7 +22,7 @@ def nc1(x: ArrayLike, labels: ArrayLike) -> float:
     sizes = np.bincount(groups)
     means = class_sums(full, groups) / sizes[:, None]
     between = (means - means.mean(axis=0)) / np.sqrt(count)
-    _, lengths, directions = np.linalg.svd(between, full_matrices=False)
+    _, lengths, directions = svd(between, full_matrices=False)
     lengths, directions = lengths[: count - 1], directions[: count - 1]
     if lengths[-1] <= 1e-9 * max(lengths[0], 1e-300):
         return float("nan")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from core.shift.arrays import Table, identical, pair
+from core.shift.decomposition import svd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class Procrustes:
 
 
 def measure(x: ArrayLike, y: ArrayLike, *, seed: int = 0) -> Procrustes:
-    """Orthogonal Procrustes (`scipy.linalg.orthogonal_procrustes`), held out; DataError when rows or widths differ.
+    """Orthogonal Procrustes (Schönemann 1966), held out; DataError when rows or widths differ.
 
     In sample it would overfit: 0.06 instead of 2 for independent data at n = 100, d = 768.
     """
@@ -51,6 +52,6 @@ def measure(x: ArrayLike, y: ArrayLike, *, seed: int = 0) -> Procrustes:
 
 
 def _rotation(a: Table, b: Table) -> Table:
-    from scipy.linalg import orthogonal_procrustes
-
-    return np.asarray(orthogonal_procrustes(a, b)[0], np.float64)
+    """The orthogonal matrix that brings a nearest to b, as of `scipy.linalg.orthogonal_procrustes`."""
+    left, _, right = svd(a.T @ b)
+    return np.asarray(left @ right, np.float64)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import DataError
 from core.shift.arrays import Table, chunks, pair, squares, table
+from core.shift.decomposition import eigh, svd
 from core.shift.geometry import class_sums
 
 
@@ -96,7 +97,7 @@ def turned_positions(drawn: Sequence[NDArray[np.float64]], like: NDArray[np.floa
 def _turn(drawn: NDArray[np.float64], like: NDArray[np.float64]) -> NDArray[np.float64]:
     """The orthogonal `(2, 2)` that brings centred positions nearest to others of the same rows."""
     shared = (drawn - drawn.mean(axis=0)).T @ (like - like.mean(axis=0))
-    left, _, right = np.linalg.svd(shared)
+    left, _, right = svd(shared)
     return np.asarray(left @ right, np.float64)
 
 
@@ -137,9 +138,9 @@ def _class_axes(sides: Sequence[ArrayLike], labels: NDArray[np.int64], fit_rows:
         means = class_sums(part, groups) / np.bincount(groups)[:, None]
         inside, outside = part - means[groups], (means - part.mean(axis=0))[groups]
         within, between = within + inside.T @ inside, between + outside.T @ outside
-    values, vectors = np.linalg.eigh(within + 0.1 * np.trace(within) / len(within) * np.eye(len(within)))
+    values, vectors = eigh(within + 0.1 * np.trace(within) / len(within) * np.eye(len(within)))
     whiten = vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1]))
-    wanted = whiten @ np.linalg.eigh(whiten.T @ between @ whiten)[1][:, ::-1][:, : min(2, groups.max())]
+    wanted = whiten @ eigh(whiten.T @ between @ whiten)[1][:, ::-1][:, : min(2, groups.max())]
     axes = np.linalg.qr(wanted)[0]
     return _top(axes @ np.diag(np.arange(axes.shape[1], 0, -1)) @ axes.T, within + between)
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import DataError
 from core.shift.arrays import Table
+from core.shift.decomposition import eigh
 
 _ONE_KEY = ("Albert", "Bart", "Bert", "Camembert", "CLIP", "DeiT", "DistilBert", "Electra", "MPNet", "Roberta", "ViT",
             "XLMRoberta")
@@ -101,7 +102,7 @@ def _directions(matrix: Table) -> tuple[Table, NDArray[np.float64]]:
     Squaring loses what is below 1e-7 of the largest value; such directions read 0.
     """
     tall = matrix.shape[0] > matrix.shape[1]
-    energy, vectors = np.linalg.eigh(matrix.T @ matrix if tall else matrix @ matrix.T)
+    energy, vectors = eigh(matrix.T @ matrix if tall else matrix @ matrix.T)
     lengths = np.sqrt(np.maximum(energy[::-1], 0))
     lengths[lengths <= lengths.max(initial=0) * 1e-7] = 0
     vectors = vectors[:, ::-1]

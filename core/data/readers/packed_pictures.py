@@ -13,7 +13,6 @@ from core.data.pictures.source import PictureSource, ending, is_picture
 from core.data.readers.columnar import Columns
 from core.data.readers.table import Table
 from core.data.source import TemporaryFolder
-from core.domain.dataset import Role
 from core.errors import DataError
 
 _MAX_BYTES = 2_000_000_000
@@ -33,12 +32,11 @@ def column_of(schema: Any) -> str | None:
 
 def with_pictures(table: Table, file: Columns, *, first_rows: int | None) -> Table:
     """The table with the pictures of its file, unpacked to a temporary folder that lives as long as they do; as it is
-    where the file has none, or texts without a label beside them. Raises DataError where they unpack to too much."""
+    where the file has none, or texts beside them. Raises DataError where they unpack to too much."""
     import pyarrow as pa
 
     column = column_of(file.schema)
-    if column is None or not (any(roles.is_named(name, Role.LABEL) for name in table.columns) or not any(
-            roles.column_facts(table, name).mean_words >= _WORDS for name in table.columns)):
+    if column is None or any(roles.column_facts(table, name).mean_words >= _WORDS for name in table.columns):
         return table
     folder = TemporaryFolder()
     places: dict[str, Path] = {}

@@ -62,7 +62,7 @@ def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequen
         folders = replace(table, pictures=archive, image_column="image")
     if len(classes) < 2 and (marked := boxes.kind(source)):
         raise boxes.refusal(source, marked)
-    if len(classes) < 2 and (said := by_name.classes(pictures)):
+    if len(classes) < 2 and not problems and (said := by_name.classes(pictures)):
         return replace(by_name.table(source, pictures, said, max_rows=max_rows), pictures=archive)
     if folders is not None:
         return folders
