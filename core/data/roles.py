@@ -178,7 +178,7 @@ def _best_label(facts: Mapping[str, ColumnFacts], *, with_pictures: bool) -> tup
         return (best.name,
                 f"it is named {best.name!r} and has {best.distinct:,} different values in {best.filled:,} sampled rows")
     shaped = [f for f in facts.values() if 1 < f.distinct <= max(2, min(200, f.filled // 3)) and f.mean_chars
-              < 60 and f.repeats >= 2
+              < 60 and f.repeats >= 2 and "." not in f.name          # what is inside an object must be named like one
               and not any(is_named(f.name, role) for role in (Role.ID, Role.DOMAIN, Role.TEXT))]
     if not shaped or (len(facts) < 2 and not with_pictures):
         return None

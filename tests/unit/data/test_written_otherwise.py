@@ -165,6 +165,13 @@ def test_dictionaries_and_conversations_stay_whole(file: File, settings: Setting
     assert tables.read(file("t.jsonl", lines(rows)), settings=settings).columns == ("text", "label", "counts", "chat")
 
 
+def test_facts_about_passages_are_no_classes(file: File, settings: Settings) -> None:
+    """As in The Pile (Gao et al. 2020): texts, and an object that says where each came from."""
+    rows = [{"text": row["text"], "meta": {"pile_set_name": row["label"]}} for row in ROWS]
+    report = check_file(file("t.jsonl", lines(rows)), settings=settings)
+    assert report.shape == "text" and report.columns == {"text": Role.TEXT, "meta.pile_set_name": Role.IGNORE}
+
+
 def test_lists_of_rows_by_split(file: File, settings: Settings) -> None:
     whole = {"train": ROWS[:40], "validation": ROWS[40:50], "test": ROWS[50:]}
     table = tables.read(file("t.json", json.dumps(whole)), settings=settings)
