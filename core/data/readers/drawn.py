@@ -16,8 +16,9 @@ _COUNT = re.compile(r"\s*\(?\d+ rows?( in set.*)?\)?\s*")
 """What PostgreSQL and MySQL print below a table."""
 
 
-_TITLES = 40
-"""Lines among which a table begins."""
+_SAMPLE = 200
+_ENOUGH = 0.8
+"""Share of lines that belong to the table."""
 
 
 def is_drawn(path: Path) -> bool:
@@ -25,7 +26,10 @@ def is_drawn(path: Path) -> bool:
     follow."""
     encoding = encodings.detect(path)
     with path.open(encoding=encoding.name, errors=encoding.errors) as file:
-        lines = list(islice((line for line in islice(file, _TITLES) if "|" in line or _RULE.fullmatch(line)), 4))
+        filled = [line for line in islice(file, _SAMPLE) if line.strip()]
+    lines = [line for line in filled if "|" in line or _RULE.fullmatch(line)]
+    if len(lines) < _ENOUGH * len(filled):                           # a text with a table in it
+        return False
     lines = lines[1:] if lines and _RULE.fullmatch(lines[0]) else lines              # MySQL's upper edge
     if len(lines) < 3 or not _RULE.fullmatch(lines[1]):
         return False

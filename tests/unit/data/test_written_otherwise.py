@@ -92,6 +92,12 @@ def test_bars_inside_cells_of_a_drawn_table(file: File, settings: Settings) -> N
     assert [item.reason for item in table.left_out] == ["it has 3 cells where the first row has 2"]
 
 
+def test_a_text_with_a_table_in_it_stays_a_text(file: File, settings: Settings) -> None:
+    prose = [text.replace(",", "") for text in TEXTS]
+    text = "\n\n".join([*prose[:9], "\n".join(DRAWN["markdown"][2:8]), *prose[9:]])
+    assert tables.read(file("t.txt", text), settings=settings).format.startswith("Text, one row a line")
+
+
 @pytest.mark.parametrize("separator", ["^", "~", "\x01", "\x1f"])
 def test_rare_separators(file: File, settings: Settings, separator: str) -> None:
     assert read(file("t.csv", FRAME.to_csv(index=False, sep=separator)), settings) == list(zip(TEXTS, LABELS,
