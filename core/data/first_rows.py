@@ -50,7 +50,7 @@ def _read(path: Path, settings: Settings) -> Head:
         return found or Head(table=tables.read(path, settings=settings), complete=True)
     with path.open("rb") as file:
         start = file.read(16)
-    if start.startswith(b"PAR1") or parquet.is_arrow(start):
+    if parquet.is_columnar(start):
         return _columnar(path, settings, parquet.read if start.startswith(b"PAR1") else parquet.read_arrow)
     if start.startswith(b"PK\x03\x04"):
         return _zip(path, settings)
@@ -122,7 +122,7 @@ def _packed(path: Path, settings: Settings) -> Head:
         inner, whole = packed.unpack(path, Path(temporary), max_bytes=limit, first_bytes=HEAD_BYTES + 1)
         with inner.open("rb") as file:
             start = file.read(16)
-        if (whole or start.startswith((b"PAR1", b"PK")) or parquet.is_arrow(start) or packed.kind_of(start)
+        if (whole or start.startswith(b"PK") or parquet.is_columnar(start) or packed.kind_of(start)
                 or _is_one_object(inner)):
             return Head(table=tables.read(path, settings=settings), complete=True)
         table = _text(inner, settings).table

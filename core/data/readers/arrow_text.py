@@ -47,6 +47,13 @@ def holds_turns(kind: Any, *, deepest: int = 3) -> bool:
     return any(field.name in HOLDERS and holds_turns(field.type, deepest=deepest - 1) for field in inside)
 
 
+def holds_picture(kind: Any) -> bool:
+    """Whether values of this type are pictures as the `datasets` library keeps them: `{"bytes": …, "path": …}`."""
+    import pyarrow.types as types
+
+    return bool(types.is_struct(kind)) and {"bytes", "path"} <= {field.name for field in kind}
+
+
 def is_list_of_plain(kind: Any) -> bool:
     """Whether values of this type are lists of plain values."""
     import pyarrow.types as types

@@ -41,7 +41,7 @@ def classes(pictures: Sequence[str]) -> dict[str, str]:
 def table(source: Source, pictures: Sequence[str], said: dict[str, str], *, max_rows: int) -> Table:
     """One row a picture, as the columns image and label, and split where the folders of those with a class say it."""
     parents = {name: name.rpartition("/")[0].rpartition("/")[2] for name in said}
-    splits = folder_meanings(parents.values())
+    splits, others = folder_meanings(parents.values()), set(pictures).difference(said)
     split = len(set(splits.values())) > 1 and set(parents.values()) <= set(splits)
     columns = ["image", "label", *([by_folder.SPLIT] if split else [])]
     builder = RowBuilder(columns, max_rows=max_rows, name=source.name)
@@ -49,7 +49,7 @@ def table(source: Source, pictures: Sequence[str], said: dict[str, str], *, max_
         if name in said:
             builder.add([name, said[name], *([splits[parents[name]]] if split else [])])
         else:
-            builder.leave_out("its name says no class" if name in pictures else "it is no picture", file=name)
+            builder.leave_out("its name says no class" if name in others else "it is no picture", file=name)
     for names, reason in ((source.hidden, HIDDEN), (source.links, by_folder.LINK)):
         for name in names:
             builder.leave_out(reason, file=name)

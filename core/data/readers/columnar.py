@@ -10,6 +10,7 @@ from typing import Any
 
 from core.data.readers.arrow_text import (
     NotText,
+    holds_picture,
     holds_text,
     holds_turns,
     is_binary,
@@ -61,11 +62,11 @@ class Columns:
 
 def _is_row(kind: Any) -> bool:
     """Whether values of this type are parts of a row: a struct of a few fields that is neither a conversation nor a
-    picture of the `datasets` library."""
+    picture."""
     import pyarrow.types as types
 
     return bool(types.is_struct(kind) and 0 < kind.num_fields <= _MOST_FIELDS and not holds_turns(kind)
-                and {field.name for field in kind} != {"bytes", "path"})
+                and not holds_picture(kind))
 
 
 def _apart(rows: Any, wide: Mapping[str, Any]) -> Any:

@@ -25,7 +25,8 @@ def joined(table: Table) -> Table:
 
     Where rows often have several or none, nothing is joined, and a finding says so.
     """
-    if len(table) < _LEAST_ROWS or table.by_folder or any(is_named(name, Role.LABEL) for name in table.columns):
+    if (len(table) < _LEAST_ROWS or table.by_folder
+            or any(is_named(name, Role.LABEL) for name in (*table.columns, *table.unusable))):
         return table
     marks = {name: hits for name in table.columns
              if name not in table.unusable and (hits := _marks(table.data.column(name))) is not None}
@@ -58,15 +59,14 @@ def _with_label(table: Table, names: list[str], hits: np.ndarray[Any, np.dtype[n
 
     short = _short(names)
     chosen = ["|".join(name for name, hit in zip(short, row, strict=True) if hit) or None for row in hits.T.tolist()]
-    label = "label" if "label" not in table.columns else "label of the columns"
     shown = ", ".join(short[:5]) + (" …" if len(short) > 5 else "")
     note = Finding(code="one-hot-label", severity=INFO, count=len(names), example=shown[:120],
                    message=f"{len(names)} columns of zeros and ones, one 1 a row, were read as one label.",
                    remedy="Nothing to do if they are the classes; otherwise give the column of the classes the name "
                           "label.")
     return dataclasses.replace(
-        table, data=table.data.append_column(label, pa.chunked_array([pa.array(chosen, type=pa.large_string())])),
-        unusable={**table.unusable, **dict.fromkeys(names, f"it is part of {label!r}")},
+        table, data=table.data.append_column("label", pa.chunked_array([pa.array(chosen, type=pa.large_string())])),
+        unusable={**table.unusable, **dict.fromkeys(names, "it is part of 'label'")},
         findings=(*table.findings, note))
 
 

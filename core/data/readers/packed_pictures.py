@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from core.data import roles
 from core.data.pictures.source import PictureSource, ending, is_picture
+from core.data.readers.arrow_text import holds_picture
 from core.data.readers.columnar import Columns
 from core.data.readers.table import Table
 from core.data.source import TemporaryFolder
@@ -22,20 +22,12 @@ _WORDS = 3
 """Words a cell from which a column beside the pictures holds texts."""
 
 
-def column_of(schema: Any) -> str | None:
-    """The first column of pictures of an Arrow schema; None where there is none."""
-    import pyarrow.types as types
-
-    return next((field.name for field in schema
-                 if types.is_struct(field.type) and {"bytes", "path"} <= {inner.name for inner in field.type}), None)
-
-
 def with_pictures(table: Table, file: Columns, *, first_rows: int | None) -> Table:
     """The table with the pictures of its file, unpacked to a temporary folder that lives as long as they do; as it is
     where the file has none, or texts beside them. Raises DataError where they unpack to too much."""
     import pyarrow as pa
 
-    column = column_of(file.schema)
+    column = next((field.name for field in file.schema if holds_picture(field.type)), None)
     if column is None or any(roles.column_facts(table, name).mean_words >= _WORDS for name in table.columns):
         return table
     folder = TemporaryFolder()

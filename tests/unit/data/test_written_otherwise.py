@@ -292,3 +292,10 @@ def test_letters_that_were_encoded_twice(file: File, settings: Settings) -> None
     codes = {f.code for f in check_file(file("u.csv", right.assign(text=right["text"] + " SÃO Â ÂO Ã À").to_csv(
         index=False)), settings=settings).findings}
     assert "twice-encoded" not in codes
+
+
+def test_flags_beside_a_label_that_cannot_be_read_make_no_label(settings: Settings, tmp_path: Path) -> None:
+    flags = {"reply": [i % 2 for i in range(N)], "first": [1 - i % 2 for i in range(N)]}
+    pq.write_table(pa.table({"text": TEXTS, "label": [["a", "b"]] * N, **flags}), tmp_path / "t.parquet")
+    table = tables.read(tmp_path / "t.parquet", settings=settings)
+    assert table.columns == ("text", "reply", "first") and set(table.unusable) == {"label"}
