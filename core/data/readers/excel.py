@@ -51,9 +51,12 @@ def _read(book: Any, bundle: zipfile.ZipFile, *, name: str, max_rows: int, first
     sheets = sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
     if parts := _of_splits(sheets):
         unread = [sheet for sheet in sheets if sheet not in [part for part, _ in parts]]
-        read = [(sheet.title, split, _first([sheet], bundle, name=name, max_rows=max_rows, first_rows=first_rows))
-                for sheet, split in parts]
-        joined = several_files.join(read, name=name, max_rows=max_rows, things="sheets")
+        try:
+            read = [(sheet.title, split, _first([sheet], bundle, name=name, max_rows=max_rows, first_rows=first_rows))
+                    for sheet, split in parts]
+            joined = several_files.join(read, name=name, max_rows=max_rows, things="sheets")
+        except DataError:                                            # an empty one, or one of other columns
+            return _first(sheets, bundle, name=name, max_rows=max_rows, first_rows=first_rows)
         return dataclasses.replace(joined, findings=(*joined.findings, *_unread(unread)))
     return _first(sheets, bundle, name=name, max_rows=max_rows, first_rows=first_rows)
 

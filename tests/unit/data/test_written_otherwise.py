@@ -267,6 +267,16 @@ def test_sheets_named_after_splits(settings: Settings, tmp_path: Path) -> None:
     assert found(tmp_path / "t.xlsx", settings, "other-sheets").example == "Notes"
 
 
+@pytest.mark.parametrize("other", [pd.DataFrame(), pd.DataFrame({"x": [1, 2], "y": [3, 4]})], ids=["empty", "others"])
+def test_a_sheet_that_does_not_belong_to_the_others_is_named(settings: Settings, tmp_path: Path,
+                                                             other: pd.DataFrame) -> None:
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        FRAME.to_excel(book, sheet_name="train", index=False)
+        other.to_excel(book, sheet_name="test", index=False)
+    assert tables.read(tmp_path / "t.xlsx", settings=settings).data.to_pylist() == ROWS
+    assert found(tmp_path / "t.xlsx", settings, "other-sheets").example == "test"
+
+
 def test_the_splits_of_contests(file: File, settings: Settings) -> None:
     frame = FRAME.assign(Usage=np.repeat(["Training", "PublicTest", "PrivateTest"], N // 3))
     splits = check_file(file("t.csv", frame.to_csv(index=False)), settings=settings).splits
