@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from core.data.pictures.source import is_picture
 from core.data.readers.chat_json import HOLDERS, listed
 from core.data.readers.table import HEADER_WORDS
 from core.data.splits import meanings
@@ -13,6 +14,8 @@ from core.errors import DataError
 Item = tuple[Any, str]
 """(an object, "") or (None, why it is no row)."""
 
+_LEAST_LABELS = 6
+"""Entries of an object that may be a class for each."""
 _RIGHT = ('Save it as a list of objects, [{"text": "…", "label": "…"}, …], or one object a line: from pandas with '
           'df.to_json("rows.jsonl", orient="records", lines=True).')
 
@@ -27,11 +30,11 @@ def items_of(whole: Any, *, name: str) -> tuple[Iterable[Item], str]:
         return ((item, "") for item in whole), "JSON list"
     if isinstance(whole, dict):
         _refuse_known(whole, name)
-        if (found := _of_splits(whole) or _of_pandas(whole)) is not None:
+        if (found := _of_splits(whole) or _of_pictures(whole) or _of_pandas(whole)) is not None:
             return found
         if (rows := _of_conversations(whole)) is not None:
             return ((row, "") for row in rows), "JSON object"
-        if (found := _of_classes(whole) or _of_part(whole)) is not None:
+        if (found := _of_classes(whole) or _of_labels(whole) or _of_part(whole)) is not None:
             return found
     why = f"It holds one {kind_of(whole)}."
     if isinstance(whole, dict):
@@ -98,13 +101,41 @@ def _of_splits(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:
 def _of_classes(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:
     """Lists of texts, not equally long, each named after its class; None for anything else."""
     lists = list(whole.values())
-    if len(lists) < 2 or not all(isinstance(part, list) and part and all(isinstance(text, str) for text in part)
-                                 for part in lists):
-        return None
-    if len({len(part) for part in lists}) == 1 or any(str(key).strip().lower() in HEADER_WORDS for key in whole):
+    if not _are_lists_of_texts(lists) or len({len(part) for part in lists}) == 1 or any(
+            str(key).strip().lower() in HEADER_WORDS for key in whole):
         return None
     rows = (({"text": text, "label": key}, "") for key, part in whole.items() for text in part)
     return rows, "JSON, one list a class"
+
+
+def _of_pictures(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:
+    """Lists of names of pictures, each named after its class; None for anything else."""
+    lists = list(whole.values())
+    if not _are_lists_of_texts(lists) or not all(is_picture(name) for part in lists for name in part):
+        return None
+    rows = (({"file": name, "label": key}, "") for key, part in whole.items() for name in part)
+    return rows, "JSON, one list a class"
+
+
+def _are_lists_of_texts(lists: Sequence[Any]) -> bool:
+    return len(lists) > 1 and all(isinstance(part, list) and part and all(isinstance(text, str) for text in part)
+                                  for part in lists)
+
+
+def _of_labels(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:
+    """Each text, picture or id with its class, `{"1.jpg": "cat", …}`; None for anything else, such as settings."""
+    kinds, different = set(map(type, whole.values())), len(set(map(str, whole.values())))
+    if len(whole) < _LEAST_LABELS or kinds not in ({str}, {int}, {bool}) or not 2 <= different <= len(whole) / 2:
+        return None
+    name = _called(whole)
+    return (({name: key, "label": value}, "") for key, value in whole.items()), "JSON, a class for each"
+
+
+def _called(keys: Iterable[str]) -> str:
+    """The column for keys of an object that are what its rows are about."""
+    keys = list(keys)
+    return next((name for name, fits in (("file", is_picture), ("text", lambda key: " " in key))
+                 if sum(map(fits, keys)) > len(keys) / 2), "id")
 
 
 def _of_part(whole: Mapping[str, Any], *, deepest: int = 3) -> tuple[Iterable[Item], str] | None:
@@ -141,7 +172,10 @@ def _of_objects(whole: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) ->
     names_inside = any(str(key).strip().lower() in HEADER_WORDS for key in inner)
     names_outside = any(str(key).strip().lower() in HEADER_WORDS for key in whole)
     if names_inside > names_outside or (names_inside == names_outside and len(whole) > len(inner)):
-        return ((part, "") for part in parts), "JSON of pandas (index)"
+        name = _called(whole)
+        if name in inner or all(key.lstrip("-").isdigit() for key in whole):
+            return ((part, "") for part in parts), "JSON of pandas (index)"
+        return (({name: key, **part}, "") for key, part in whole.items()), "JSON of pandas (index)"
     if not names_outside and not all(key.lstrip("-").isdigit() for key in inner):
         return None
     order = {key: None for part in parts for key in part}

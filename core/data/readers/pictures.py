@@ -12,7 +12,7 @@ from core.data import roles
 from core.data.layout import arrange
 from core.data.pictures.decode import SHOWN
 from core.data.pictures.source import PictureSource, is_picture
-from core.data.readers import boxes, by_folder, by_name
+from core.data.readers import boxes, by_folder, by_name, picture_lists
 from core.data.readers.table import Table
 from core.data.report import INFO, WARNING, Finding, LeftOut, several
 from core.data.source import Source, suffix
@@ -42,23 +42,29 @@ def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequen
     tables: those files that are tables. When one of them has a column that names pictures (and folders give no class,
     or it has a label), its rows are the rows; tables of that kind beside each split's pictures are joined. Otherwise
     the folders are the classes: columns `image`, `label` and, where folders tell it, `split`; tables that name no
-    pictures are counted as left out. Where folders tell no two classes, the names of the files may (`by_name`). Raises
+    pictures are counted as left out. Text files that list pictures tell the classes where folders do not, else the
+    splits (`picture_lists`). Where folders tell no two classes, the names of the files may (`by_name`). Raises
     DataError, drawing the expected trees, when there is none of these, and for annotations of another task.
     """
     pictures = [name for name in source.files if is_picture(name)]
     archive = PictureSource(pictures, source.read, keep=source.keep)
     layout = arrange(pictures)
-    found, problems, others = _tables(tables, archive, read_table, least=0.0 if layout is None else _NAMED)
     places = [] if layout is None else [layout.place(name) for name in pictures]
     classes = {place.label for place in places if not isinstance(place, str)}
+    lists = picture_lists.tables(source, archive, max_rows=max_rows)
+    telling = [name for name, listed in lists.items() if len(classes) < 2 and "label" in listed.columns]
+    found, problems, others = _tables([*tables, *telling], archive, lambda name: lists.get(name) or read_table(name),
+                                      least=0.0 if layout is None else _NAMED)
     if chosen := [item for item in found if item.labelled or len(classes) < 2]:
         return _by_table(chosen, archive, source, max_rows=max_rows)
     folders = None
     if layout is not None:
+        said, used = ({}, frozenset[str]()) if layout.splits else picture_lists.splits(lists, archive)
         table = by_folder.table(
-            source, layout, source.files, wanted=is_picture, why_not=_not_a_picture,
-            row=lambda name, place: [name, place.label], columns=("image", "label"), max_rows=max_rows,
-            format="Pictures", thing="picture")
+            source, layout, [name for name in source.files if name not in used], wanted=is_picture,
+            why_not=_not_a_picture, row=lambda name, place: [name, place.label], columns=("image", "label"),
+            max_rows=max_rows, format="Pictures", thing="picture")
+        table = picture_lists.with_splits(table, said) if said else table
         folders = replace(table, pictures=archive, image_column="image")
     if len(classes) < 2 and (marked := boxes.kind(source)):
         raise boxes.refusal(source, marked)

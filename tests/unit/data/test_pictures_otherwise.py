@@ -129,3 +129,69 @@ def test_a_table_of_names_counts_before_the_names_themselves(drawn: list[bytes],
     rows = "\n".join(json.dumps({"file_name": name, "label": "xy"[i % 2]}) for i, name in enumerate(members))
     assert check_file(archive({**members, "metadata.jsonl": rows.encode()}), settings=settings).classes == {
         "x": 12, "y": 12}
+
+
+def placed(drawn: list[bytes], **more: str) -> dict[str, bytes | str]:
+    """The pictures in one folder, and the other files."""
+    return {f"images/{i:04d}.png": data for i, data in enumerate(drawn)} | {
+        name.replace("__", "/"): text for name, text in more.items()}
+
+
+def in_classes(drawn: list[bytes]) -> dict[str, bytes | str]:
+    return {f"food/images/{LABELS[i]}/{i:04d}.png": data for i, data in enumerate(drawn)}
+
+
+def listed(*, start: int = 0, stop: int = N, form: str = "images/{i:04d}.png {k}") -> str:
+    return "\n".join(form.format(i=i, k=i % 2, label=LABELS[i]) for i in range(start, stop)) + "\n"
+
+
+@pytest.mark.parametrize("form", ["images/{i:04d}.png {k}", "{i:04d}.png\t{k}", "/data/mine/images/{i:04d}.png, {k}",
+                                  "{i:04d} {k}"])
+def test_a_list_of_paths_tells_classes_and_splits(drawn: list[bytes], archive: Archive, settings: Settings,
+                                                  form: str) -> None:
+    files = placed(drawn, **{"train.txt": listed(stop=16, form=form), "test.txt": listed(start=16, form=form)})
+    path = archive(files)
+    report = check_file(path, settings=settings)
+    assert report.classes == {"0": 12, "1": 12} and report.rows_kept == N
+    table = tables.read(path, settings=settings)
+    assert Counter(table.data["split"].to_pylist()) == {"train": 16, "test": 8}
+    assert first_rows.read(path, settings=settings).table.columns == table.columns
+
+
+@pytest.mark.parametrize("form", ["{label}/{i:04d}", "{label}/{i:04d}.png", "{label}/{i:04d}.png {k}"])
+def test_a_list_beside_class_folders_tells_the_splits_alone(drawn: list[bytes], archive: Archive, settings: Settings,
+                                                            form: str) -> None:
+    files = in_classes(drawn) | {"food/meta/train.txt": listed(stop=16, form=form), "food/meta/classes.txt": "cat\ndog",
+                                 "food/meta/test.txt": listed(start=16, form=form)}
+    table = tables.read(archive(files), settings=settings)
+    assert Counter(table.data["label"].to_pylist()) == {"cat": 12, "dog": 12} and table.by_folder
+    assert Counter(table.data["split"].to_pylist()) == {"train": 16, "test": 8}
+    assert table.rows_read == N + 1 and [left.file for left in table.left_out] == ["food/meta/classes.txt"]
+
+
+@pytest.mark.parametrize("lists", [{"train": (0, N), "test": (4, 9)}, {"train": (0, 4), "test": (4, 8)},
+                                   {"part": (0, 12), "rest": (12, N)}])
+def test_lists_that_do_not_split_are_left_out(drawn: list[bytes], archive: Archive, settings: Settings,
+                                              lists: dict[str, tuple[int, int]]) -> None:
+    """They contradict each other, name few pictures, or mean no split."""
+    files = in_classes(drawn) | {f"food/{name}.txt": listed(start=start, stop=stop, form="{label}/{i:04d}")
+                                 for name, (start, stop) in lists.items()}
+    table = tables.read(archive(files), settings=settings)
+    assert table.columns == ("image", "label") and len(table.left_out) == 2
+
+
+def test_a_text_for_each_picture_is_no_list(drawn: list[bytes], archive: Archive, settings: Settings) -> None:
+    files = in_classes(drawn) | {f"food/images/{LABELS[i]}/{i:04d}.txt": "a cat\non a\nmat" for i in range(N)}
+    assert check_file(archive(files), settings=settings).classes == {"cat": 12, "dog": 12}
+
+
+@pytest.mark.parametrize("whole", [
+    {f"{i:04d}.png": LABELS[i] for i in range(N)},
+    {f"{i:04d}": LABELS[i] for i in range(N)},
+    {f"{i:04d}.png": {"label": LABELS[i], "age": i} for i in range(N)},
+    {label: [f"{i:04d}.png" for i in range(N) if LABELS[i] == label] for label in ("cat", "dog")}],
+    ids=["a-class-for-each", "ids", "objects", "a-list-a-class"])
+def test_a_json_object_tells_the_classes(drawn: list[bytes], archive: Archive, settings: Settings,
+                                         whole: object) -> None:
+    path = archive(placed(drawn, **{"labels.json": json.dumps(whole)}))
+    assert check_file(path, settings=settings).classes == {"cat": 12, "dog": 12}

@@ -309,3 +309,25 @@ def test_flags_beside_a_label_that_cannot_be_read_make_no_label(settings: Settin
     pq.write_table(pa.table({"text": TEXTS, "label": [["a", "b"]] * N, **flags}), tmp_path / "t.parquet")
     table = tables.read(tmp_path / "t.parquet", settings=settings)
     assert table.columns == ("text", "reply", "first") and set(table.unusable) == {"label"}
+
+
+def test_a_json_object_of_texts_and_classes(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "texts.json"
+    path.write_text(json.dumps({f"the film number {i} was seen": ("good", "bad")[i % 2] for i in range(30)}))
+    assert check_file(path, settings=settings).classes == {"good": 15, "bad": 15}
+
+
+def test_names_of_rows_that_are_texts_are_kept(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "texts.json"
+    path.write_text(json.dumps({f"the film number {i} was seen": {"label": ("good", "bad")[i % 2]} for i in range(30)}))
+    assert tables.read(path, settings=settings).columns == ("text", "label")
+
+
+@pytest.mark.parametrize("whole", [{"epochs": 3, "batch": 16, "seed": 0, "name": "x", "lr": 0.1, "steps": 3},
+                                   {"a": True, "b": False}, {f"k{i}": i for i in range(20)},
+                                   {f"k{i}": "x" for i in range(20)}])
+def test_settings_are_no_rows(settings: Settings, tmp_path: Path, whole: object) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(whole))
+    with pytest.raises(DataError, match="not a list of rows"):
+        tables.read(path, settings=settings)
