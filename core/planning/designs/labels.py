@@ -57,10 +57,12 @@ def arms(choices: Choices) -> Sequence[Arm]:
     """A pretrained arm and one from scratch, at each budget."""
     wanted = choices.chosen(registry.WHOLE)
     fresh = [name for name in wanted if not pretrained(registry.get(name))] or [choices.needed(registry.FRESH)]
+    asked = choices.budgets or levels(choices.labels, len(choices.dataset.classes))
+    budgets = dict.fromkeys(budget if budget and budget < choices.labels else None for budget in asked)
     found = []
     for method in (*(name for name in wanted if pretrained(registry.get(name))), *fresh):
-        for budget in choices.budgets or levels(choices.labels, len(choices.dataset.classes)):
-            labels = min(budget or choices.labels, choices.labels)
+        for budget in budgets:
+            labels = budget or choices.labels
             found.append(Arm(name=f"{named(method)}-{budget or 'all'}", x=float(labels),
                              label=f"{choices.called(method)}, {labels:,} labels",
                              recipe=choices.recipe(method, budget=budget)))

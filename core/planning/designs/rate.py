@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from core.domain.experiment import USUAL_RATE, Answer, Arm
+from core.errors import RecipeError
 from core.models import methods as registry
 from core.planning.designs import charts
 from core.planning.designs.base import Choices, Design, Pairs, named, with_rate
@@ -16,11 +17,14 @@ FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 def arms(choices: Choices) -> Sequence[Arm]:
-    """Each method at a grid of rates around its own."""
-    found = []
-    for method in choices.chosen(registry.SIXTEEN_BIT, registry.WHOLE):
-        if registry.card_of(method).solved:
-            continue
+    """Each method at a grid of rates around its own. Raises RecipeError where none of them has a rate."""
+    asked, found = choices.chosen(registry.SIXTEEN_BIT, registry.WHOLE), []
+    trained = [method for method in asked if not registry.card_of(method).solved]
+    if not trained:
+        raise RecipeError(f"{choices.called(asked[0])} has no learning rate.",
+                          why="It is solved in one go, not trained step by step.",
+                          remedy="Choose a method that trains, or another question.")
+    for method in trained:
         usual = choices.recipe(method)
         for factor in sorted({USUAL_RATE, *(choices.rates or FACTORS)}):
             recipe = with_rate(usual, factor)

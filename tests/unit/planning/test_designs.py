@@ -124,6 +124,17 @@ def test_rates_multiply_both_rates_and_solved_heads_have_none(choices: Choices) 
     assert [arm.name for arm in grid.arms] == ["lora-rate0.1", "lora-rate1", "lora-rate10"] and grid.rates == (1.0,)
 
 
+def test_what_has_no_rate_is_no_question_of_rates(choices: Choices) -> None:
+    with pytest.raises(RecipeError, match=r"Linear probe has no learning rate\."):
+        experiment(designs.get("rate"), dataclasses.replace(choices, methods=("probe",)))
+
+
+def test_budgets_beyond_the_labels_there_are_mean_all_once(choices: Choices) -> None:
+    laid = experiment(designs.get("labels"), dataclasses.replace(choices, budgets=(40, choices.labels, 10**8, None)))
+    assert [(arm.name, arm.x) for arm in laid.arms[:2]] == [("full-40", 40), ("full-all", choices.labels)]
+    assert len(laid.arms) == 4 and laid.arms[1].recipe.label_budget is None
+
+
 def test_what_does_not_apply_is_refused_with_its_reason(choices: Choices, tiny_dataset: Dataset) -> None:
     with pytest.raises(RecipeError, match="no rows of another domain"):
         experiment(designs.get("shift"), dataclasses.replace(choices, dataset=tiny_dataset))
