@@ -35,7 +35,7 @@ TIPS: dict[FailureKind, str] = {
     FailureKind.FETCH: "Check the connection to the model hub or to PyPI, or point the base model at a local "
                        "folder; then resume.",
     FailureKind.INTERRUPTED: "Nothing is lost: press Resume to go on from the last checkpoint.",
-    FailureKind.INTERNAL: "This is a fault in Thaw, not in your data. The run's log names the place; please report it.",
+    FailureKind.INTERNAL: "This is a fault in Thaw, not in your data. Its log names the place; please report it.",
 }
 
 

@@ -94,7 +94,7 @@ class RowStore:
             raise CacheDamageError("A file of the cache was damaged or removed while it was in use.",
                                    why=f"Row {index} in {self.folder.parent.name}/{self.folder.name} is not what was "
                                        "written there.",
-                                   remedy="Press Resume: what is damaged is computed again. If it happens often, "
+                                   remedy="Start it again: what is damaged is computed again. If it happens often, "
                                           "check the disk.")
         return np.frombuffer(data, self.dtype).reshape(-1, self.width)
 

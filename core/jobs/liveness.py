@@ -115,7 +115,8 @@ class Liveness:
     def _record(self, claim: Claim, watch: _Watch) -> None:
         """The worker of that claim is gone, and our engine did not start it."""
         death = (watch.worker.death() if watch.worker else None) or Death()
-        self._finish(claim, *failures.from_death(stop_asked=claim.stop_asked is not None, **vars(death)))
+        self._finish(claim, *failures.from_death(stop_asked=claim.stop_asked is not None, kind=claim.run.kind,
+                                                  **vars(death)))
 
 
 def _overdue(claim: Claim, watch: _Watch, grace_s: float) -> bool:

@@ -170,7 +170,7 @@ class Supervisor:
             if is_disk_full(error):
                 self._store.queue.put_back(run.id, fence=claim.fence)
                 return False
-            self._finish(claim, Status.FAILED, failures.from_exception(error, log=logs.SUPERVISOR))
+            self._finish(claim, Status.FAILED, failures.from_exception(error, log=logs.SUPERVISOR, kind=run.kind))
             return True
         log.info("Run %s (%s, attempt %d) begins", run.id, run.kind, run.attempts)
         return True
@@ -201,7 +201,8 @@ class Supervisor:
         elif status is not None:
             self._finish(now, status, None)
         else:
-            self._finish(now, *failures.from_death(stop_asked=now.stop_asked is not None, **vars(death)))
+            self._finish(now, *failures.from_death(stop_asked=now.stop_asked is not None, kind=now.run.kind,
+                                                    **vars(death)))
 
     def _clear_up(self, folder: Path) -> None:
         """Remove what the worker of a run that was deleted meanwhile wrote until it noticed."""

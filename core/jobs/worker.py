@@ -140,7 +140,7 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
             return Status.STOPPED, None
         log.warning("Side to end; the run can be resumed")
         why = "Its process was asked to end, as happens when the computer shuts down."
-        return Status.INTERRUPTED, failures.interrupted(why)
+        return Status.INTERRUPTED, failures.interrupted(why, run.kind)
     except BaseException as error:
         if not is_fault(error):
             raise
@@ -149,7 +149,7 @@ def _work(claim: Claim, store: Store, observer: StoreObserver, settings: Setting
             observer.note("The disk is full. The run waits in the queue until there is room, and goes on from its last "
                           "checkpoint.")
             return Status.QUEUED, None
-        failure = failures.from_exception(error, log="" if isinstance(error, ThawError) else logs.WORKER)
+        failure = failures.from_exception(error, log="" if isinstance(error, ThawError) else logs.WORKER, kind=run.kind)
         return Status.INTERRUPTED if failure.kind is FailureKind.INTERRUPTED else Status.FAILED, failure
     complete = isinstance(outcome, Result) and outcome.complete  # told to stop when only its features were to come
     return Status.STOPPED if observer.stop_noticed and not complete else Status.DONE, None

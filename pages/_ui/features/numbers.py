@@ -48,8 +48,9 @@ def tiles(compared: FeatureComparison, block: int) -> None:
     """Four numbers of the block, each with what it would read if nothing had happened."""
     with st.container(horizontal=True, gap="small", key="tiles_block"):
         for tile in _tiles(compared, block):
-            st.metric(tile.label, tile.value, delta=tile.baseline or None, delta_color="off", delta_arrow="off",
-                      border=True, help=card(tile.card), width=188)
+            with st.container(border=True, width=188, gap=None):
+                st.metric(tile.label, tile.value, help=card(tile.card))
+                st.caption(tile.baseline)
     found, shift = compared.shift.blocks[block], compared.shift
     shifted = f" and {shift.shift_rows:,} {shell.escape(compared.shift_words)}" if shift.shift_rows else ""
     st.caption(f"In {shell.escape(found.name)}, on {shift.rows - shift.shift_rows:,} target rows{shifted}. Below each "

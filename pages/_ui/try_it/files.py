@@ -116,7 +116,7 @@ def _job(ws: str, job: Run) -> None:
         alarms = "" if unlike["false_alarms"] is None else (
             f" The same rule flags {100 * unlike['false_alarms']:.0f} % of the test rows, which are no different.")
         st.caption(f":material/troubleshoot: {unlike['rows']:,} rows are unlike the training data: farther from the "
-                   f"fifth nearest training row than 95 of 100 validation rows (cosine distance over "
+                   f"fifth nearest training row than 95 % of the validation rows (cosine distance over "
                    f"{unlike['limit']:.3f}).{alarms}")
     if found["doubtful"]:
         with st.expander("The most doubtful rows", icon=":material/psychology_alt:"):

@@ -38,7 +38,7 @@ def _rule(found: Nearest) -> None:
         st.badge("unlike the training data", icon=":material/warning:", color="orange")
     else:
         st.badge("like the training data", icon=":material/check:", color="green")
-    how = (f"Distance to the fifth nearest training row: {found.distance:.3f}. 95 of 100 validation rows lie nearer "
+    how = (f"Distance to the fifth nearest training row: {found.distance:.3f}. 95 % of the validation rows lie nearer "
            f"than {found.limit:.3f}.")
     if found.false_alarms is not None:
         how += f" The same rule flags {100 * found.false_alarms:.0f} % of the test rows, which are no different."

@@ -7,8 +7,9 @@ import signal
 
 import pytest
 
-from core.domain.run import Status
-from core.errors import FailureKind, FetchError, NonFiniteLossError
+from core.domain import tips
+from core.domain.run import JobKind, Status
+from core.errors import DataError, FailureKind, FetchError, NonFiniteLossError
 from core.jobs import failures
 
 OOM = FailureKind.OUT_OF_MEMORY
@@ -69,3 +70,26 @@ def test_end_of_a_worker_that_recorded_none(returncode: int | None, stop: bool, 
     found, failure = failures.from_death(returncode=returncode, stop_asked=stop, oom=oom)
     assert found is status
     assert (failure.kind if failure else None) is kind
+
+
+@pytest.mark.parametrize("kind", list(JobKind))
+def test_only_runs_are_resumed_and_forked(kind: JobKind) -> None:
+    """Of other work there is no checkpoint and no recipe, and the page has no button of that name."""
+    _, killed = failures.from_death(returncode=None, stop_asked=False, oom=False, kind=kind)
+    _, no_memory = failures.from_death(returncode=-signal.SIGKILL, stop_asked=False, oom=True, kind=kind)
+    _, ended = failures.from_death(returncode=1, stop_asked=False, oom=False, kind=kind)
+    raised = [failures.from_exception(error, kind=kind) for error in (
+        MemoryError(), FetchError("No source answers."), DataError("No rows.", remedy="Choose a file with rows."))]
+    found = [killed, no_memory, ended, *raised]
+    words = " ".join(f"{each.what} {each.remedy} {tips.tip(each.kind, kind)}" for each in found if each).lower()
+    of_a_run = kind in (JobKind.TRAIN, JobKind.TRIAL, JobKind.UNKNOWN)
+    assert ("resume" in words) == ("fork" in words) == ("the run" in words) == of_a_run
+    assert all(each is not None and each.what and each.remedy for each in found)
+    assert raised[-1].remedy == "Choose a file with rows."
+
+
+def test_an_import_is_called_an_import() -> None:
+    _, failure = failures.from_death(returncode=None, stop_asked=False, oom=False, kind=JobKind.IMPORT)
+    assert failure is not None and failure.what == "The import was interrupted."
+    assert failures.from_exception(MemoryError(), kind=JobKind.EXPORT).what == (
+        "The export needed more memory than there is.")
