@@ -84,7 +84,7 @@ def of(side: Side, *, settings: Settings, rows: int = DEFAULT_ROWS) -> RowsMap:
     if not where.base.is_file():  # all axes are fitted on these
         raise NotFoundError("There is no map of this run's rows yet.",
                             why="The features of its base model are not on disk, and the axes are fitted on these.",
-                            remedy="Make them on the Features page, or with core shift.")
+                            remedy="Make them on the Features page, or with python -m core shift.")
     return _of(side, settings, rows, aligned.stamp(side, settings=settings, rows=rows), digest_of(where.base))
 
 

@@ -246,10 +246,10 @@ def _pictures(path: Path, opened: Source | None, source: RowSource | None, text:
 
 
 def _in_a_column(path: Path, settings: Settings) -> tuple[PictureSource, tuple[list[int], list[str], list[LeftOut]]]:
-    """The pictures of a Parquet or Arrow file, row by row. Raises DataError for any other file."""
+    """The pictures that are cells of a table, row by row. Raises DataError for any other file."""
     with path.open("rb") as file:
-        columnar = parquet.is_columnar(file.read(16))
-    table = tables.read(path, settings=settings) if columnar else None
+        readable = parquet.is_columnar(file.read(16)) or tables.is_table(path.name)
+    table = tables.read(path, settings=settings) if readable else None
     if table is None or table.pictures is None:
         raise not_a_picture(path.name)
     cells = list(zip(table.row_numbers.tolist(), table.data.column(table.image_column).to_pylist(), strict=True))

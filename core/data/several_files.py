@@ -30,7 +30,7 @@ def is_table(name: str) -> bool:
 def split_of(name: str) -> str:
     """The split that a file's name, or else the folder it lies in, says it is; "" where none or several do."""
     path = PurePosixPath(name.replace("\\", "/"))
-    for part in (packed.inner_name(path.name).partition(".")[0], *reversed(path.parts[:-1])):
+    for part in (PurePosixPath(packed.inner_name(path.name)).stem, *reversed(path.parts[:-1])):
         words = {re.sub(r"(set|data)$", "", word) for word in re.split(r"[^a-z]+", part.lower())}
         if found := {ALIASES[word] for word in words if word in ALIASES}:
             return found.pop() if len(found) == 1 else ""

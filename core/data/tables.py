@@ -22,6 +22,7 @@ from core.data.archive import is_tar
 from core.data.layout import arrange
 from core.data.pictures.source import is_picture
 from core.data.readers import (
+    class_files,
     delimited,
     dialect,
     drawn,
@@ -32,6 +33,7 @@ from core.data.readers import (
     one_hot,
     parquet,
     pictures,
+    pixels,
 )
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import INFO, WARNING, Finding, several
@@ -83,7 +85,7 @@ def read(path: Path, *, settings: Settings, listing: bool = False) -> Table:
     """
     started = time.perf_counter()
     check_size(path, settings)
-    table = one_hot.joined(_without_nul(_read(path, settings, listing=listing)))
+    table = one_hot.joined(pixels.drawn(_without_nul(_read(path, settings, listing=listing))))
     if not table.rows_read:
         raise DataError(f"{path.name} has no rows.",
                         why=f"It was read as {table.format}; there is nothing below the column names.",
@@ -190,11 +192,9 @@ def _read_inner(path: Path, settings: Settings) -> Table:
 
 def _has_columns(path: Path) -> bool:
     """Whether a `.txt` file is a table: tabs in every line, quoted words, or a first row of column names."""
-    encoding = encodings.detect(path)
-    with path.open(encoding=encoding.name, errors=encoding.errors, newline="") as file:
-        lines = dialect.lines_of(file.read(1 << 16))[: dialect.SAMPLE_ROWS]
-    if all("\t" in line for line in lines[:-1] or lines):
-        return bool(lines)
+    lines = _first_lines(path)
+    if _in_all(lines, "\t"):
+        return True
     found = dialect.detect_dialect("".join(lines))
     rows = [found.cells(line) for line in lines]
     names = [cell.strip().lower() for cell in rows[0]] if rows else []
@@ -203,6 +203,21 @@ def _has_columns(path: Path) -> bool:
              == " " or (len(names) > 1 and len(names) in (width, width - 1) and any(n in HEADER_WORDS for n in names)))
     named = named or not {0, width - 1}.isdisjoint(dialect.shape_of("".join(lines), found).vocabulary)
     return named and width > 1 and sum(len(row) == width for row in rows) >= 0.9 * len(rows) - 1
+
+
+def _has_tabs(path: Path) -> bool:
+    return _in_all(_first_lines(path), "\t")
+
+
+def _first_lines(path: Path) -> list[str]:
+    encoding = encodings.detect(path)
+    with path.open(encoding=encoding.name, errors=encoding.errors, newline="") as file:
+        return dialect.lines_of(file.read(1 << 16))[: dialect.SAMPLE_ROWS]
+
+
+def _in_all(lines: Sequence[str], mark: str) -> bool:
+    """Whether a mark is in each line, but perhaps the last, which may be cut off."""
+    return bool(lines) and all(mark in line for line in lines[:-1] or lines)
 
 
 def _read_zip(path: Path, settings: Settings) -> Table:
@@ -268,14 +283,46 @@ def _read_rows(source: Source, settings: Settings) -> Table:
         return pictures.read(source, max_rows=settings.max_rows,
                              read_table=lambda name: one_hot.joined(_read_inner(source.local(name), settings)),
                              tables=[name for name in source.files if is_table(name)])
-    if kind is Contents.TEXTS:
-        return folders.read(source, max_rows=settings.max_rows)
-    if parts := several_tables.plan(source.files) if kind is Contents.TABLE else ():
-        read_parts = [(name, split, _read_inner(source.local(name), settings)) for name, split in parts]
-        table = several_tables.join(read_parts, name=source.name, max_rows=settings.max_rows)
-        rest = [name for name in source.files if name not in dict(parts)]
-        return dataclasses.replace(table, findings=(*table.findings, pictures.unused_files(rest))) if rest else table
+    parts = several_tables.plan(source.files) if kind is Contents.TABLE else ()
+    if not parts and (table := _alike(source, settings)) is not None:
+        return table
+    if not any(map(is_table, source.files)):
+        if (table := class_files.read(source, max_rows=settings.max_rows)) is not None:
+            return table
+        if kind is Contents.TEXTS:
+            return folders.read(source, max_rows=settings.max_rows)
+    if parts:
+        return _joined(source, [(name, split, _read_inner(source.local(name), settings)) for name, split in parts],
+                       settings)
     raise _unknown_contents(source.name, source.files)
+
+
+def _joined(source: Source, parts: Sequence[tuple[str, str, Table]], settings: Settings) -> Table:
+    """The tables (file, split, table) of an archive as one, which says what else lies there."""
+    table = several_tables.join(parts, name=source.name, max_rows=settings.max_rows)
+    rest = sorted(set(source.files).difference(name for name, _, _ in parts))
+    return dataclasses.replace(table, findings=(*table.findings, pictures.unused_files(rest))) if rest else table
+
+
+_MOST_ALIKE = 30
+"""Tables that may be parts of one though no name says so."""
+
+
+def _alike(source: Source, settings: Settings) -> Table | None:
+    """Tables with the same columns whose names say no splits, joined; where there is none, text files with tabs,
+    whatever their ending, beside each other. None for anything else."""
+    names, others = [name for name in source.files if is_table(name)], False
+    if not names:
+        names, others = [name for name in folders.texts_of(source.files) if not folders.is_about(name)], True
+    if not 1 <= len(names) <= _MOST_ALIKE or (others and len({name.rpartition("/")[0] for name in names}) > 1):
+        return None
+    if others and not all(_has_tabs(source.local(name)) for name in names):
+        return None
+    try:
+        parts = [(name, "", _read_inner(source.local(name), settings)) for name in names]
+    except DataError:
+        return None
+    return _joined(source, parts, settings) if len({table.columns for _, _, table in parts}) == 1 else None
 
 
 class Contents(Enum):
@@ -295,14 +342,14 @@ def contents(names: Sequence[str]) -> Contents | None:
     if mostly_pictures(names):
         return Contents.PICTURES
     tables = sum(is_table(name) for name in names)
-    texts = [name for name in names if folders.is_text(name)]
+    texts = folders.texts_of(names)
     layout = arrange(texts)
     placed = [place.label for name in texts if layout and not isinstance(place := layout.place(name), str)]
     if len(placed) >= _LEAST_TEXTS and len(set(placed)) > 1:
         return Contents.TEXTS
     if several_tables.plan(names):
         return Contents.TABLE
-    return Contents.TEXTS if texts and not tables else None
+    return Contents.TEXTS if any(map(folders.is_text, texts)) and not tables else None
 
 
 def mostly_pictures(names: Sequence[str]) -> bool:
@@ -312,7 +359,7 @@ def mostly_pictures(names: Sequence[str]) -> bool:
 
 
 def _is_read(name: str) -> bool:
-    return is_picture(name) or is_table(name) or suffix(name) in (".txt", ".xml")
+    return is_picture(name) or is_table(name) or suffix(name) in (".txt", ".xml") or folders.may_be_text(name)
 
 
 def _unknown_contents(name: str, files: Sequence[str]) -> DataError:

@@ -44,7 +44,7 @@ def export(run_dir: Path, target: Path, *, form: str, settings: Settings, worksp
                         remedy="Name a new folder.")
     if not (run_dir / "artifact" / "labels.json").is_file():
         raise NotFoundError("This run has no artifact.", why="It did not finish, or failed.",
-                            remedy="Resume it first: core resume RUN_DIR.")
+                            remedy="Resume it first (on the command line: python -m core resume RUN_DIR).")
     plain = Finished(folder=run_dir, settings=settings, workspace=workspace, observer=observer, title=title)
     place = place or unfinished.beside(target)
     if afresh:

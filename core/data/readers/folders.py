@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from core.data import encodings
@@ -16,13 +17,38 @@ from core.data.several_files import split_of
 from core.data.source import HIDDEN, Source, suffix
 from core.errors import DataError
 
+_NO_TEXT = "it is not a .txt file"
+_HEAD_BYTES = 4096
 TREE = "my-data/\n  positive/\n    1.txt\n    2.txt\n  negative/\n    1.txt"
 """The layout that is expected, as shown in messages."""
+
+
+_NUMBERED = re.compile(r"|\.\d+|\.[0-9a-f]{16,}")
+"""Endings of texts that have none: `sci.space/60862`, `spam/0001.bfc8d64d12b325ff385cca8d07b84288`."""
+_ABOUT = re.compile(r"(read[\s_-]*me|licen[cs]e|notice|change[\s_-]*log|about|citation|makefile|dockerfile)",
+                    re.IGNORECASE)
+"""Files that tell about others, by their name without its ending."""
 
 
 def is_text(name: str) -> bool:
     """Whether a file name is that of a text that Thaw reads."""
     return suffix(name) == ".txt"
+
+
+def may_be_text(name: str) -> bool:
+    """Whether a name has no ending that says what the file is: in class folders, where no `.txt` is, such are texts."""
+    return not is_about(name) and _NUMBERED.fullmatch(suffix(name)) is not None
+
+
+def is_about(name: str) -> bool:
+    """Whether a file tells about others, by its name: a readme, a licence."""
+    return _ABOUT.fullmatch(name.rpartition("/")[2].removesuffix(suffix(name))) is not None
+
+
+def texts_of(names: Iterable[str]) -> list[str]:
+    """Those of these files that are texts: the `.txt` files, and where there is none, those without an ending."""
+    names = list(names)
+    return [name for name in names if is_text(name)] or [name for name in names if may_be_text(name)]
 
 
 def read(source: Source, *, max_rows: int) -> Table:
@@ -33,14 +59,14 @@ def read(source: Source, *, max_rows: int) -> Table:
     DataError, drawing the expected tree, where there is no `.txt` file.
     """
     files = sorted(source.files, key=lambda name: name.split("/"))
-    texts = [name for name in files if is_text(name)]
+    texts = texts_of(files)
     layout = arrange(texts)
-    if layout is None and texts:
+    if layout is None and any(map(is_text, texts)):
         return documents(source, files, max_rows=max_rows)
     if layout is None:
         raise DataError(f"{source.name} has no .txt files.",
                         remedy=f"Give texts for a language model, or arrange them, one folder a class:\n{TREE}")
-    return by_folder.table(source, layout, files, wanted=is_text, why_not=lambda name: "it is not a .txt file",
+    return by_folder.table(source, layout, files, wanted=set(texts).__contains__, why_not=lambda name: _NO_TEXT,
                            row=lambda name, place: [_text(source, name), place.label, name.removeprefix(layout.root)],
                            columns=("text", "label", "file"), max_rows=max_rows, format="Text files", thing="text")
 
@@ -54,7 +80,7 @@ def documents(source: Source, files: Sequence[str], *, max_rows: int) -> Table:
     builder = RowBuilder(["text", "file", *(["split"] if split else [])], max_rows=max_rows, name=source.name)
     for name in files:
         if not is_text(name):
-            builder.leave_out("it is not a .txt file", file=name)
+            builder.leave_out(_NO_TEXT, file=name)
             continue
         try:
             builder.add([_text(source, name), name, *([said[name]] if split else [])])
@@ -70,6 +96,8 @@ def _text(source: Source, name: str) -> str:
     data = source.read(name)
     if len(data) > MAX_BYTES:
         raise OSError(f"it has more than {MAX_BYTES / 1e6:.0f} MB")
+    if not is_text(name) and b"\0" in data[:_HEAD_BYTES]:
+        raise OSError("it is no text")
     return decode(data)
 
 

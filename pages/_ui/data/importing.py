@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from core.data.check import Options
 
 FILES, PASTE, HUB = "Files", "Paste", "Hugging Face hub"
-COLUMNAR = ("parquet", "arrow")
-"""Tables that can hold pictures."""
-TABLES = ("csv", "tsv", "tab", "txt", "jsonl", "ndjson", "json", *COLUMNAR, "feather", "xlsx")
+WITH_PICTURES = ("parquet", "arrow", "csv")
+"""Tables that may hold the pictures themselves."""
+TABLES = ("csv", "tsv", "tab", "txt", "jsonl", "ndjson", "json", "parquet", "arrow", "feather", "xlsx")
 ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "zst", "tbz2", "txz")
 PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff")
 HELP = {Role.TEXT: "what the model reads", Role.SECOND_TEXT: "read together with the text",
@@ -65,7 +65,7 @@ def _files(ws: str) -> None:
                "**For language models**: the same with texts alone, prompts and answers, or conversations; or plain "
                "text files. "
                "**Pictures**: a zip or tar archive with one folder a class, pictures with a table that names them, or "
-               "a Parquet file with a column of them. "
+               "a table that holds them. "
                f"At most {limits.max_upload_mb:,} MB, {limits.max_rows:,} rows, {limits.max_archive_files:,} files in "
                f"an archive, {limits.max_pixels / 1e6:,.0f} megapixels a picture. Files stay on this server, in your "
                "workspace.")

@@ -24,12 +24,12 @@ def section(ws: str, chosen: Chosen) -> None:
         return
     st.header("A whole file")
     pictures = chosen.content is Content.PICTURE
-    st.caption(("A ZIP or tar archive of pictures, or a Parquet file with a column of them." if pictures else
+    st.caption(("A ZIP or tar archive of pictures, or a table that holds them: a column of Parquet, pixels in a CSV." if pictures else
                 "A table with the text column of the training data, or a text file with a text a line.")
                + " A worker answers each with the chosen run's tuned model.")
     key = f"try_file_{st.session_state.get('try_files', 0)}"
     st.file_uploader("Archive" if pictures else "Table or text file", key=key, label_visibility="collapsed",
-                     type=[*(importing.COLUMNAR if pictures else importing.TABLES), *importing.ARCHIVES],
+                     type=[*(importing.WITH_PICTURES if pictures else importing.TABLES), *importing.ARCHIVES],
                      max_upload_size=settings.load().max_upload_mb, on_change=guard.callback(_arrived), args=(ws, key))
     path = st.session_state.get("try_kept_file")
     if path and Path(path).is_file():

@@ -186,7 +186,8 @@ def test_archives_inside_archives_stay_closed(tmp_path: Path, settings: Settings
 
 def test_what_a_name_says() -> None:
     said = {"train.csv": "train", "a/b/test/rows.csv": "test", "my-dev-set.tsv": "validation", "train_test.csv": "",
-            "rows.csv": "", "testing/part-1.jsonl": "test", "contest.csv": "", "VAL.parquet": "validation"}
+            "rows.csv": "", "testing/part-1.jsonl": "test", "reviews.train.csv": "train", "a.test.v2.csv.gz": "test",
+            "contest.csv": "", "VAL.parquet": "validation"}
     assert {name: several_files.split_of(name) for name in said} == said
     assert several_files.plan(["a.csv", "b.csv"]) == () and several_files.plan(["b.csv"]) == (("b.csv", ""),)
     assert several_files.plan(["test.csv", "train.csv"]) == (("train.csv", "train"), ("test.csv", "test"))

@@ -1,0 +1,178 @@
+"""Public sets in the form in which they are downloaded: made-up rows in the real layouts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data import first_rows, new_rows, tables
+from core.data.check import check_file
+from core.data.readers import pixels
+from core.data.readers.table import Table, whole_table
+from core.domain.dataset import Task
+from core.errors import DataError
+from core.settings import Settings
+
+Archive = Callable[..., Path]
+N = 40
+
+
+def said(i: int) -> str:
+    return f"what was said in place {i} about {('sport', 'money')[i % 2]}"
+
+
+def rows(form: str, classes: Sequence[str] = ("ham", "spam"), n: int = N) -> str:
+    return "".join(form.format(label=classes[i % len(classes)], text=said(i)) + "\n" for i in range(n))
+
+
+def as_csv(cells: Sequence[Sequence[object]]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerows(cells)
+    return out.getvalue()
+
+
+def tar(path: Path, files: Mapping[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as bundle:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            bundle.addfile(member, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize(("files", "classes", "read"), [
+    ({"SMSSpamCollection": rows("{label}\t{text}"), "readme": "Spam\n\nof phones\n"}, {"ham": 20, "spam": 20}, 40),
+    ({f"sentiment/{name}_labelled.txt": rows(f"{{text}} of {name}  \t{{label}}", "01")
+      for name in ("amazon_cells", "imdb", "yelp")}
+     | {"sentiment/readme.txt": "Sentences\n\nwith labels\n"}, {"0": 60, "1": 60}, 120),
+    ({f"Youtube0{k}-{name}.csv": "CONTENT,CLASS\n" + rows(f"{{text}} of {name},{{label}}", "01")
+      for k, name in enumerate(("Psy", "Eminem", "Shakira"))}, {"0": 60, "1": 60}, 120),
+    ({"reviews.train.csv": "text,label\n" + rows("{text},{label}"),
+      "reviews.test.csv": "text,label\n" + rows("{text} too,{label}", n=20)}, {"ham": 30, "spam": 30}, 60),
+    ({f"r8-{split}-all-terms.txt": rows(f"{{label}}\t{split} {{text}}") for split in ("train", "test")},
+     {"ham": 40, "spam": 40}, 80)],
+    ids=["sms-spam", "sentiment-labelled-sentences", "youtube-spam", "split-behind-a-dot", "reuters-8"])
+def test_tables_in_an_archive(files: dict[str, str], classes: dict[str, int], read: int, archive: Archive,
+                              settings: Settings) -> None:
+    path = archive(files)
+    report = check_file(path, settings=settings)
+    assert report.rows_read == read and report.classes == classes
+    assert first_rows.read(path, settings=settings).table.columns == tables.read(path, settings=settings).columns
+
+
+def test_tables_that_are_not_alike_are_refused_as_before(archive: Archive, settings: Settings) -> None:
+    with pytest.raises(DataError, match="holds 2 tables"):
+        tables.read(archive({"a.csv": "text,label\n" + rows("{text},{label}"), "b.csv": "id,price\n1,2\n"}),
+                    settings=settings)
+
+
+@pytest.mark.parametrize("name", ["{place}", "{place:05}.bfc8d64d12b325ff385cca8d07b84288"])
+def test_texts_without_an_ending(name: str, tmp_path: Path, settings: Settings) -> None:
+    """20 Newsgroups by date, and SpamAssassin's mails."""
+    files = {f"mails-{split}/{label}/{name.format(place=100 * k + i)}": f"From: a\n\n{split} {said(i)} {label}".encode()
+             for split, n in (("train", 12), ("test", 5)) for k, label in enumerate(("sci.space", "rec.autos"))
+             for i in range(n)}
+    files |= {"mails-train/sci.space/LICENSE": b"free", "mails-train/rec.autos/9999": b"\0\1\2\0binary"}
+    table = tables.read(tar(tmp_path / "mails.tar.gz", files), settings=settings)
+    assert Counter(zip(table.data["label"].to_pylist(), table.data["split"].to_pylist(), strict=True)) == {
+        ("sci.space", "train"): 12, ("sci.space", "test"): 5, ("rec.autos", "train"): 12, ("rec.autos", "test"): 5}
+    assert {left.file.rpartition("/")[2] for left in table.left_out} == {"LICENSE", "9999"}
+
+
+def digits(n: int = 24, side: int = 28, channels: int = 1, top: int = 255) -> np.ndarray:
+    """Smooth pictures (n, side, side[, 3]): a bright spot that wanders, of another colour in each channel."""
+    y, x = np.mgrid[:side, :side]
+    spots = [np.exp(-((x - (3 + i + 2 * c) % side) ** 2 + (y - i % side) ** 2) / side) for i in range(n)
+             for c in range(channels)]
+    found = np.rint(top * np.stack(spots)).astype(int).reshape(n, channels, side, side).transpose(0, 2, 3, 1)
+    return found[..., 0] if channels == 1 else found
+
+
+def shown(table: Table) -> np.ndarray:
+    assert table.pictures is not None
+    return np.stack([np.asarray(Image.open(io.BytesIO(table.pictures.read(name))))
+                     for name in table.data[table.image_column].to_pylist()])
+
+
+HEADS: dict[str, Callable[[int], list[str]]] = {
+    "kaggle": lambda n: ["label", *(f"pixel{i}" for i in range(n))],
+    "mnist-in-csv": lambda n: ["label", *(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))],
+    "pandas": lambda n: [*map(str, range(n)), "label"],
+    "none": lambda n: []}
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_column_a_pixel(kind: str, tmp_path: Path, settings: Settings) -> None:
+    pictures = digits()
+    head = HEADS[kind](28 * 28)
+    cells = [[i % 3, *picture.ravel()] if kind != "pandas" else [*picture.ravel(), i % 3]
+             for i, picture in enumerate(pictures)]
+    path = tmp_path / "t.csv"
+    path.write_text(as_csv(([head] if head else []) + cells))
+    table = tables.read(path, settings=settings)
+    np.testing.assert_array_equal(shown(table), pictures)
+    assert len(table.columns) == 2 and first_rows.read(path, settings=settings).table.image_column
+    report = check_file(path, settings=settings)
+    assert report.classes == {"0": 8, "1": 8, "2": 8} and "pictures-of-numbers" in {f.code for f in report.findings}
+    found = new_rows.read(path, task=Task.IMAGE_CLASSIFICATION, source=None, text=None, settings=settings)
+    assert len(found.content) == len(pictures)
+
+
+@pytest.mark.parametrize("planes", [False, True])
+def test_three_numbers_a_pixel_beside_each_other_or_in_planes(planes: bool, tmp_path: Path, settings: Settings) -> None:
+    pictures = digits(side=16, channels=3)
+    flat = [(picture.transpose(2, 0, 1) if planes else picture).ravel() for picture in pictures]
+    path = tmp_path / "t.csv"
+    path.write_text(as_csv([[*(f"pixel{i:04}" for i in range(16 * 16 * 3)), "label"],
+                            *([*row, i % 2] for i, row in enumerate(flat))]))
+    np.testing.assert_array_equal(shown(tables.read(path, settings=settings)), pictures)
+
+
+@pytest.mark.parametrize(("top", "white"), [(1, 255), (16, 255), (255, 255)])
+def test_white_is_white_whatever_the_scale(top: int, white: int, tmp_path: Path, settings: Settings) -> None:
+    """scikit-learn's digits are 8 x 8 of 0 to 16."""
+    path = tmp_path / "t.csv"
+    path.write_text(as_csv([[*(f"pixel_{i}_{j}" for i in range(8) for j in range(8)), "target"],
+                            *([*picture.ravel().astype(float), i % 2] for i, picture in
+                              enumerate(digits(side=8, top=top)))]))
+    assert shown(tables.read(path, settings=settings)).max() == white
+
+
+def test_all_pixels_in_one_cell(tmp_path: Path, settings: Settings) -> None:
+    """FER2013, whose Usage says train, validation and test."""
+    pictures = digits(side=48)
+    usage = ["Training"] * 16 + ["PublicTest"] * 4 + ["PrivateTest"] * 4
+    cells = [[i % 2, " ".join(map(str, picture.ravel())), usage[i]] for i, picture in enumerate(pictures)]
+    cells[3][1] = "12 13"
+    path = tmp_path / "fer2013.csv"
+    path.write_text(as_csv([["emotion", "pixels", "Usage"], *cells]))
+    table = tables.read(path, settings=settings)
+    assert table.data[table.image_column][3].as_py() is None
+    report = check_file(path, settings=settings)
+    assert {name: sum(counts.values()) for name, counts in report.splits.items()} == {
+        "train": 15, "validation": 4, "test": 4}
+    assert len(report.left_out) == 1
+
+
+@pytest.mark.parametrize("columns", [
+    {f"gene {name}": ["1", "2"] for name in "abcdefgh" * 8}, {f"v{i}": ["1", "-2"] for i in range(64)},
+    {f"v{i}": ["1", "300"] for i in range(64)}, {f"v{i}": ["1", "x"] for i in range(64)},
+    {f"v{i}": ["1", "2"] for i in range(60)}, {"text": ["1 2 3", "4 5 6"]},
+    {"text": [" ".join(["7"] * 64), "a text that is no list of numbers"]}, {f"v{i}": ["0", "0"] for i in range(64)}],
+    ids=["names", "below-zero", "above-255", "words", "no-square", "few", "not-all", "all-black"])
+def test_numbers_that_are_no_pictures_stay_columns(columns: dict[str, list[str]]) -> None:
+    import pyarrow as pa
+
+    names = [f"{name}{place}" if name.startswith("gene") else name for place, name in enumerate(columns)]
+    data = pa.table([pa.chunked_array([pa.array(cells, type=pa.large_string())]) for cells in columns.values()],
+                    names=names)
+    table = whole_table(data, max_rows=100, name="t.csv", format="CSV")
+    assert pixels.drawn(table) is table
