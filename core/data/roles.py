@@ -18,7 +18,7 @@ _SAMPLE_CELLS = 250_000
 _NAMES: Mapping[Role, frozenset[str]] = {
     Role.TEXT: frozenset({"text", "sentence", "sentence1", "review", "content", "body", "message", "comment",
                           "document", "tweet", "article", "question", "premise", "text1", "utterance", "abstract",
-                          "question1", "review body"}),
+                          "question1", "review body", "chosen"}),
     Role.SECOND_TEXT: frozenset({"text2", "sentence2", "hypothesis", "title", "subject", "headline", "question2",
                                  "summary", "context"}),
     Role.LABEL: frozenset({"label", "labels", "class", "classes", "category", "categories", "target", "sentiment",

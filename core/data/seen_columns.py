@@ -20,8 +20,12 @@ PAIRS = (
     ("user", ("assistant", "bot", "model")),
     ("human", ("assistant", "gpt", "bot")),
     ("problem", ("solution", "answer")),
+    ("input text", ("output text", "target text")),
 )
 """What a column of prompts is called -> what that of its responses is called, the likeliest first."""
+SUMMARIES = (("dialogue", ("summary",)), ("dialog", ("summary",)), ("article", ("highlights", "summary")),
+             ("document", ("summary", "highlights")))
+"""The same of texts and their summaries, which beside a label are read together."""
 _CELLS = 60
 """Filled cells of a column that are looked into for turns."""
 
@@ -63,7 +67,7 @@ class SeenColumns:
                 yield name, " and ".join(key for key in (*SPEAKER_KEYS, *CONTENT_KEYS) if key in first)
 
     def _pair(self) -> tuple[str, str] | None:
-        for prompt, responses in PAIRS:
+        for prompt, responses in (*PAIRS, *(SUMMARIES if self.label is None else ())):
             one, other = self.named(prompt), self.named(*responses)
             if one and other:
                 return one, other

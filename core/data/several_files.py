@@ -18,6 +18,8 @@ from core.errors import DataError
 _ANSWERS = frozenset(("submission", "submissions", "solution", "solutions", "answers", "labels"))
 """Words in the names of files that belong to a contest, not to its rows."""
 _TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".arrow", ".feather", ".xlsx")
+TEXTS = (".txt", ".tokens", ".raw")
+"""Endings of plain texts; WikiText has the other two."""
 _ABOUT = frozenset(("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"))
 """What the `datasets` library saves beside the rows."""
 
@@ -41,7 +43,7 @@ def plan(files: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """(file, split or "") of the tables to read: the only one, or those whose names say their splits; empty where that
     cannot be told."""
     files = list(files)
-    texts = [name for name in files if name.lower().endswith(".txt") and split_of(PurePosixPath(name).name)]
+    texts = [name for name in files if name.lower().endswith(TEXTS) and split_of(PurePosixPath(name).name)]
     tables = [name for name in files if is_table(name)] or texts
     rows = ([name for name in tables
              if not _ANSWERS.intersection(re.split(r"[^a-z]+", PurePosixPath(name).name.lower()))] or tables)

@@ -139,7 +139,7 @@ def _take_turns(seen: SeenColumns, wanted: Wanted, found: dict[str, Proposal]) -
         raise role_finder.lacks(seen.table, str(Role.MESSAGES), flag="messages")
     keys = seen.turns.get(first, "role and content")
     form, called = ((Form.SHAREGPT, "ShareGPT's conversations") if "from" in keys
-                    else (Form.MESSAGES, "OpenAI's messages"))
+                    else (Form.MESSAGES, "Gemini's contents" if "parts" in keys else "OpenAI's messages"))
     why = f"{first!r} holds lists of turns with {keys}: {called}"
     taken = (first,) if wanted.of(Role.MESSAGES) else (first, *_more(seen, first))
     _only(found, Role.MESSAGES, taken, "chosen by hand" if wanted.of(Role.MESSAGES) else

@@ -37,7 +37,7 @@ from core.data.readers import (
 )
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import INFO, WARNING, Finding, several
-from core.data.several_files import is_table
+from core.data.several_files import TEXTS, is_table
 from core.data.source import Source, suffix
 from core.errors import DataError
 from core.settings import Settings
@@ -159,9 +159,9 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         return fasttext.read(path, max_rows=rows)
     if b"--" in start and drawn.is_drawn(path):
         return drawn.read(path, max_rows=rows)
-    if suffix == ".txt" and not _has_columns(path):
+    if suffix in TEXTS and not _has_columns(path):
         return folders.read_lines(path, max_rows=rows)
-    if suffix not in (".csv", ".tsv", ".tab", ".txt") and head.lstrip()[:1] in (b"{", b"["):
+    if suffix not in (".csv", ".tsv", ".tab", *TEXTS) and head.lstrip()[:1] in (b"{", b"["):
         return json_rows.read(path, max_rows=rows)
     return delimited.read(path, max_rows=rows)
 

@@ -13,12 +13,14 @@ from core.data.images import MAX_BYTES
 from core.data.layout import arrange
 from core.data.readers import by_folder
 from core.data.readers.table import RowBuilder, Table
-from core.data.several_files import split_of
+from core.data.several_files import TEXTS, split_of
 from core.data.source import HIDDEN, Source, suffix
 from core.errors import DataError
 
 _NO_TEXT = "it is not a .txt file"
 _HEAD_BYTES = 4096
+_END = "<|endoftext|>"
+"""What stands between the documents of a text for GPT-2 and its heirs."""
 TREE = "my-data/\n  positive/\n    1.txt\n    2.txt\n  negative/\n    1.txt"
 """The layout that is expected, as shown in messages."""
 
@@ -32,7 +34,7 @@ _ABOUT = re.compile(r"(read[\s_-]*me|licen[cs]e|notice|change[\s_-]*log|about|ci
 
 def is_text(name: str) -> bool:
     """Whether a file name is that of a text that Thaw reads."""
-    return suffix(name) == ".txt"
+    return suffix(name) in TEXTS
 
 
 def may_be_text(name: str) -> bool:
@@ -96,7 +98,7 @@ def _text(source: Source, name: str) -> str:
     data = source.read(name)
     if len(data) > MAX_BYTES:
         raise OSError(f"it has more than {MAX_BYTES / 1e6:.0f} MB")
-    if not is_text(name) and b"\0" in data[:_HEAD_BYTES]:
+    if suffix(name) != ".txt" and b"\0" in data[:_HEAD_BYTES]:
         raise OSError("it is no text")
     return decode(data)
 
@@ -105,14 +107,17 @@ def read_lines(path: Path, *, max_rows: int) -> Table:
     """A plain text file as a table of one column, one row a line that is not blank."""
     encoding = encodings.detect(path)
     builder = RowBuilder(["text"], max_rows=max_rows, name=path.name)
-    whole = RowBuilder(["text"], max_rows=1, name=path.name)
+    whole = RowBuilder(["text"], max_rows=max_rows, name=path.name)
     text = path.read_text(encoding=encoding.name, errors=encoding.errors).removeprefix("\ufeff")
     for line in text.split("\n"):
-        if line.strip():
+        if line.strip() and line.strip() != _END:
             builder.add([line])
-    whole.add([text])
+    pieces = [piece.strip() for piece in text.split(_END) if piece.strip()] if _END in text else [text]
+    for piece in pieces:
+        whole.add([piece])
+    many = f"{len(pieces):,} documents" if len(pieces) > 1 else "one document"
     return dataclasses.replace(builder.table(format=f"Text, one row a line, {encoding.name}"),
-                               documents=whole.table(format=f"Text, one document, {encoding.name}"))
+                               documents=whole.table(format=f"Text, {many}, {encoding.name}"))
 
 
 def as_documents(table: Table) -> Table:

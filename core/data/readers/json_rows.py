@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data import encodings
-from core.data.readers.chat_json import listed
+from core.data.readers.chat_json import in_turn, listed
 from core.data.readers.exports import plain, unfolded
 from core.data.readers.json_shapes import Item, from_lists, items_of, kind_of
 from core.data.readers.nested import unnested
@@ -137,6 +137,7 @@ def _collect(items: Iterable[tuple[Any, str]], *, name: str, max_rows: int, form
                 cells.append(None)
                 if is_named(key, Role.LABEL):
                     labels.add(position[key])
+            value = in_turn(key, value)
             if listed(value) is not None:                            # a conversation is one value
                 filled[key] += 1
                 cells[position[key]] = to_text(value)

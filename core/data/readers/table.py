@@ -202,9 +202,19 @@ def header_is_data(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool
             return True
         if _is_number(cell) and column and all(_is_number(value) for value in column if value):
             return True
-        if _is_class(cell, column):
+        if _is_class(cell, column) or _is_sentence(cell, column):
             return True
     return False
+
+
+def _is_sentence(cell: str, column: Sequence[str]) -> bool:
+    """Whether a cell is a sentence above sentences; a question above its answers is none."""
+    ended = [_ends(value) for value in column if value]
+    return _ends(cell) and sum(ended) > len(ended) / 2
+
+
+def _ends(value: str) -> bool:
+    return " " in value and value.endswith((".", "!", "?", "…"))
 
 
 def _is_class(cell: str, column: Sequence[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -176,3 +177,66 @@ def test_numbers_that_are_no_pictures_stay_columns(columns: dict[str, list[str]]
                     names=names)
     table = whole_table(data, max_rows=100, name="t.csv", format="CSV")
     assert pixels.drawn(table) is table
+
+
+def roles_of(path: Path, settings: Settings) -> dict[str, str]:
+    return {name: role for name, role in check_file(path, settings=settings).columns.items() if role != "ignore"}
+
+
+@pytest.mark.parametrize(("row", "roles"), [
+    ({"conversations": ["Where is it?", "In the north."], "source": "stackexchange"}, {"conversations": "messages"}),
+    ({"contents": [{"role": "user", "parts": [{"text": "Where is it?"}]},
+                   {"role": "model", "parts": [{"text": "In the north."}]}]}, {"contents": "messages"}),
+    ({"id": "13818513", "summary": "They meet.", "dialogue": "Ann: Where?\r\nBob: Here."},
+     {"dialogue": "prompt", "summary": "response"}),
+    ({"article": "It was a long day in the city.", "highlights": "A long day."},
+     {"article": "prompt", "highlights": "response"}),
+    ({"input_text": "Where is it?", "output_text": "In the north."},
+     {"input_text": "prompt", "output_text": "response"}),
+    ({"chosen": "\n\nHuman: Where?\n\nAssistant: In the north.", "rejected": "\n\nHuman: Where?\n\nAssistant: I will "
+      "not say that to anybody."}, {"chosen": "text"})],
+    ids=["lima", "gemini", "samsum", "cnn-dailymail", "vertex", "hh-rlhf"])
+def test_rows_for_language_models(row: dict[str, object], roles: dict[str, str], tmp_path: Path,
+                                  settings: Settings) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join(json.dumps(row).replace("north", f"north {i}").replace("day", f"day {i}")
+                              .replace("meet", f"meet {i}").replace("13818513", str(13818513 + i)) for i in range(N)))
+    found = roles_of(path, settings)
+    assert {name: role for name, role in found.items() if role not in ("id", "domain")} == roles
+    assert check_file(path, settings=settings).rows_kept == N
+
+
+def test_summaries_beside_a_label_are_read_with_the_text(tmp_path: Path, settings: Settings) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join(json.dumps({"article": f"{said(i)}, at some length and in detail", "summary": f"In {i}",
+                                          "category": ("sport", "money")[i % 2]}) for i in range(N)))
+    assert roles_of(path, settings) == {"article": "text", "summary": "second text", "category": "label"}
+
+
+def test_documents_of_one_text_are_parted_where_it_says_so(tmp_path: Path, settings: Settings) -> None:
+    """TinyStories."""
+    path = tmp_path / "stories.txt"
+    path.write_text("\n<|endoftext|>\n".join(f"{said(i)}.\n\nThe end of story {i}." for i in range(N)))
+    report = check_file(path, settings=settings)
+    assert report.rows_kept == N and set(report.splits) == {"train", "validation", "test"}
+    assert "<|" not in " ".join(tables.read(path, settings=settings).data["text"].to_pylist())
+
+
+@pytest.mark.parametrize("ending", ["tokens", "raw"])
+def test_plain_texts_with_other_endings(ending: str, archive: Archive, settings: Settings) -> None:
+    """WikiText."""
+    path = archive({f"wikitext-2/wiki.{split}.{ending}": f" = Title = \n \n {said(1)} of {split} . \n" * 30
+                    for split in ("train", "valid", "test")})
+    report = check_file(path, settings=settings)
+    assert report.rows_read == 3 and set(report.splits) == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize(("first", "rest", "kept"), [
+    ("Go now.\tVa maintenant.", "Run fast {i}.\tCours vite {i}.", 41),
+    ("What do you think?\tHow old are you?", "Too long {i}\t3{i}", 40)])
+def test_a_sentence_above_sentences_is_a_row(first: str, rest: str, kept: int, tmp_path: Path,
+                                             settings: Settings) -> None:
+    """Pairs of Tatoeba have no column names; questionnaires have questions above their answers."""
+    path = tmp_path / "t.tsv"
+    path.write_text("\n".join([first, *(rest.format(i=i) for i in range(N))]))
+    assert tables.read(path, settings=settings).rows_read == kept
