@@ -319,10 +319,14 @@ def _alike(source: Source, settings: Settings) -> Table | None:
     if others and not all(_has_tabs(source.local(name)) for name in names):
         return None
     try:
-        parts = [(name, "", _read_inner(source.local(name), settings)) for name in names]
+        parts = [(name, _read_inner(source.local(name), settings)) for name in names]
     except DataError:
         return None
-    return _joined(source, parts, settings) if len({table.columns for _, _, table in parts}) == 1 else None
+    if len({table.columns for _, table in parts}) > 1:
+        return None
+    if len(parts) > 1 and all(suffix(name) in (".csv", ".tsv") for name in names):
+        parts = class_files.tables(parts) or parts
+    return _joined(source, [(name, "", table) for name, table in parts], settings)
 
 
 class Contents(Enum):

@@ -13,11 +13,13 @@ import numpy as np
 from core.data.archive import UNREADABLE
 from core.data.images import MAX_BYTES
 from core.data.readers import by_folder, folders
-from core.data.readers.table import RowBuilder, Table
+from core.data.readers.table import RowBuilder, Table, text_array
 from core.data.report import INFO, Finding
+from core.data.roles import is_named, propose
 from core.data.several_files import split_of
 from core.data.source import HIDDEN, Source
 from core.data.splits import ALIASES
+from core.domain.dataset import Role
 
 _MOST = 60
 """Files, those of all splits together."""
@@ -39,6 +41,32 @@ class _Place:
 def are_named(names: Sequence[str]) -> bool:
     """Whether files may be a class each, by their names."""
     return bool(_places([name for name in names if folders.is_text(name)]))
+
+
+def tables(parts: Sequence[tuple[str, Table]]) -> list[tuple[str, Table]] | None:
+    """Tables with the same columns (`Fake.csv`, `True.csv`) with their names as the column label; None where the names
+    say no classes, or a column of theirs says one: it is named so, or has values that come in several of them."""
+    places = _places([name for name, _ in parts])
+    if not places or any(place.split for place in places.values()) or len(places) < len(parts):
+        return None
+    if any(is_named(column, Role.LABEL) for column in parts[0][1].columns):
+        return None
+    for column, proposal in propose(parts[0][1]).items():
+        seen = [set(table.data.column(column).to_pylist()) for _, table in parts]
+        if proposal.role is Role.LABEL and len(set.union(*seen)) < sum(map(len, seen)):
+            return None
+    return [(name, _with_label(table, places[name].label, first=name == parts[0][0])) for name, table in parts]
+
+
+def _with_label(table: Table, label: str, *, first: bool) -> Table:
+    import pyarrow as pa
+
+    cells = pa.chunked_array([text_array([label] * len(table))])
+    note = Finding(code="classes-of-files", severity=INFO, count=len(table), example=label[:60],
+                   message="The class of each row is the name of the file that it stands in.",
+                   remedy="Nothing to do if that is right; otherwise choose another column as the label.")
+    return replace(table, data=table.data.append_column("label", cells),
+                   findings=(*table.findings, *([note] if first else [])))
 
 
 def read(source: Source, *, max_rows: int) -> Table | None:

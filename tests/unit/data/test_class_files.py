@@ -72,3 +72,29 @@ def test_a_language_model_gets_whole_files(archive: Archive, settings: Settings)
     task = Task.on(Content.TEXT, labelled=False)
     report = examine_file(path, settings=settings, wanted=Wanted(task=task)).report
     assert report.rows_kept == 2 and not report.classes
+
+
+def news(word: str, subjects: tuple[str, ...]) -> str:
+    return "title,text,subject\n" + "".join(
+        f"{word} {i},it was said that {word} came to number {i} of all,{subjects[i % len(subjects)]}\n"
+        for i in range(30))
+
+
+@pytest.mark.parametrize("files", [
+    {"Fake.csv": news("fake", ("left", "US")), "True.csv": news("true", ("world", "politics"))},
+    {"Fake.csv": "text\n" + lines("fine").replace(",", ""), "True.csv": "text\n" + lines("dull").replace(",", "")}],
+    ids=["values-of-one-file-each", "no-other-column"])
+def test_tables_that_are_named_after_classes(files: dict[str, str], archive: Archive, settings: Settings) -> None:
+    report = check_file(archive(files), settings=settings)
+    assert report.classes == {"Fake": 30, "True": 30}
+    assert "classes-of-files" in {finding.code for finding in report.findings}
+
+
+@pytest.mark.parametrize("files", [
+    {"one.csv": "text,label\na b c,x\nb c d,y\n" * 6, "two.csv": "text,label\na b e,x\nb c f,y\n" * 6},
+    {"one.csv": news("fake", ("left", "US")), "two.csv": news("true", ("left", "US"))},
+    {"part1.csv": news("fake", ("left", "US")), "part2.csv": news("true", ("world", "politics"))}],
+    ids=["a-label", "values-of-both", "numbers"])
+def test_a_column_of_the_tables_tells_the_class(files: dict[str, str], archive: Archive, settings: Settings) -> None:
+    table = tables.read(archive(files), settings=settings)
+    assert set(table.data.to_pydict().get("label", [])) <= {"x", "y"}
