@@ -314,7 +314,9 @@ def _alike(source: Source, settings: Settings) -> Table | None:
     names, others = [name for name in source.files if is_table(name)], False
     if not names:
         names, others = [name for name in folders.texts_of(source.files) if not folders.is_about(name)], True
-    if not 1 <= len(names) <= _MOST_ALIKE or (others and len({name.rpartition("/")[0] for name in names}) > 1):
+    if not 1 <= len(names) <= _MOST_ALIKE or len({suffix(name) for name in names}) > 1:   # or one set in two formats
+        return None
+    if others and len({name.rpartition("/")[0] for name in names}) > 1:
         return None
     if others and not all(_has_tabs(source.local(name)) for name in names):
         return None
