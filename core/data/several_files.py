@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
@@ -18,6 +19,7 @@ from core.errors import DataError
 _ANSWERS = frozenset(("submission", "submissions", "solution", "solutions", "answers", "labels"))
 """Words in the names of files that belong to a contest, not to its rows."""
 _TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".arrow", ".feather", ".xlsx")
+_SHARED = 3
 TEXTS = (".txt", ".tokens", ".raw")
 """Endings of plain texts; WikiText has the other two."""
 _ABOUT = frozenset(("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"))
@@ -37,6 +39,21 @@ def split_of(name: str) -> str:
         if found := {ALIASES[word] for word in words if word in ALIASES}:
             return found.pop() if len(found) == 1 else ""
     return ""
+
+
+def are_of_one_series(names: Sequence[str]) -> bool:
+    """Whether names go together: one alone, numbers, or a beginning or an end of three letters that all have
+    (`Youtube01-Psy`, `Youtube02-Eminem`)."""
+    stems = [PurePosixPath(packed.inner_name(PurePosixPath(name).name)).stem for name in names]
+    shared = _beginning(stems), _beginning([stem[::-1] for stem in stems])
+    return (len(stems) == 1 or all(stem.isdecimal() for stem in stems)
+            or max(sum(map(str.isalpha, part)) for part in shared) >= _SHARED)
+
+
+def _beginning(words: Sequence[str]) -> str:
+    """What all words begin with."""
+    alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*words, strict=False))
+    return "".join(letters[0] for letters in alike)
 
 
 def plan(files: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -284,13 +284,13 @@ def _read_rows(source: Source, settings: Settings) -> Table:
                              read_table=lambda name: one_hot.joined(_read_inner(source.local(name), settings)),
                              tables=[name for name in source.files if is_table(name)])
     parts = several_tables.plan(source.files) if kind is Contents.TABLE else ()
-    if not parts and (table := _alike(source, settings)) is not None:
+    beside = any(map(is_table, source.files))
+    if not parts and not (beside and kind is Contents.TEXTS) and (table := _alike(source, settings)) is not None:
         return table
-    if not any(map(is_table, source.files)):
-        if (table := class_files.read(source, max_rows=settings.max_rows)) is not None:
-            return table
-        if kind is Contents.TEXTS:
-            return folders.read(source, max_rows=settings.max_rows)
+    if not beside and (table := class_files.read(source, max_rows=settings.max_rows)) is not None:
+        return table
+    if kind is Contents.TEXTS:
+        return folders.read(source, max_rows=settings.max_rows)
     if parts:
         return _joined(source, [(name, split, _read_inner(source.local(name), settings)) for name, split in parts],
                        settings)
@@ -309,8 +309,8 @@ _MOST_ALIKE = 30
 
 
 def _alike(source: Source, settings: Settings) -> Table | None:
-    """Tables with the same columns whose names say no splits, joined; where there is none, text files with tabs,
-    whatever their ending, beside each other. None for anything else."""
+    """Tables with the same columns that are named after classes, or as parts of one, joined; where there is none, text
+    files with tabs, whatever their ending, beside each other. None for anything else."""
     names, others = [name for name in source.files if is_table(name)], False
     if not names:
         names, others = [name for name in folders.texts_of(source.files) if not folders.is_about(name)], True
@@ -326,9 +326,10 @@ def _alike(source: Source, settings: Settings) -> Table | None:
         return None
     if len({table.columns for _, table in parts}) > 1:
         return None
-    if len(parts) > 1 and all(suffix(name) in (".csv", ".tsv") for name in names):
-        parts = class_files.tables(parts) or parts
-    return _joined(source, [(name, "", table) for name, table in parts], settings)
+    by_class = class_files.tables(parts) if suffix(names[0]) in (".csv", ".tsv") else None
+    if by_class is None and not several_tables.are_of_one_series(names):
+        return None
+    return _joined(source, [(name, "", table) for name, table in by_class or parts], settings)
 
 
 class Contents(Enum):

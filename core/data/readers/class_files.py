@@ -47,7 +47,10 @@ def tables(parts: Sequence[tuple[str, Table]]) -> list[tuple[str, Table]] | None
     """Tables with the same columns (`Fake.csv`, `True.csv`) with their names as the column label; None where the names
     say no classes, or a column of theirs says one: it is named so, or has values that come in several of them."""
     places = _places([name for name, _ in parts])
-    if not places or any(place.split for place in places.values()) or len(places) < len(parts):
+    if not places or any(len(table) < _LEAST_LINES or len(places[name].label) < 2 for name, table in parts
+                         if name in places):
+        return None
+    if any(place.split for place in places.values()) or len(places) < len(parts):
         return None
     if any(is_named(column, Role.LABEL) for column in parts[0][1].columns):
         return None

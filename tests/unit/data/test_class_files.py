@@ -91,8 +91,8 @@ def test_tables_that_are_named_after_classes(files: dict[str, str], archive: Arc
 
 
 @pytest.mark.parametrize("files", [
-    {"one.csv": "text,label\na b c,x\nb c d,y\n" * 6, "two.csv": "text,label\na b e,x\nb c f,y\n" * 6},
-    {"one.csv": news("fake", ("left", "US")), "two.csv": news("true", ("left", "US"))},
+    {"news_one.csv": "text,label\na b c,x\nb c d,y\n" * 6, "news_two.csv": "text,label\na b e,x\nb c f,y\n" * 6},
+    {"news_one.csv": news("fake", ("left", "US")), "news_two.csv": news("true", ("left", "US"))},
     {"part1.csv": news("fake", ("left", "US")), "part2.csv": news("true", ("world", "politics"))}],
     ids=["a-label", "values-of-both", "numbers"])
 def test_a_column_of_the_tables_tells_the_class(files: dict[str, str], archive: Archive, settings: Settings) -> None:

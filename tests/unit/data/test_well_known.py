@@ -69,12 +69,14 @@ def test_tables_in_an_archive(files: dict[str, str], classes: dict[str, int], re
     assert first_rows.read(path, settings=settings).table.columns == tables.read(path, settings=settings).columns
 
 
-@pytest.mark.parametrize("other", [("b.csv", "id,price\n1,2\n"), ("a.tsv", "text\tlabel\n" + rows("{text}\t{label}"))],
-                         ids=["other-columns", "the-same-in-another-format"])
+@pytest.mark.parametrize("other", [("films2.csv", "id,price\n1,2\n"),
+                                   ("b.csv", "text,label\n" + rows("{text},{label}")),
+                                   ("films.tsv", "text\tlabel\n" + rows("{text}\t{label}"))],
+                         ids=["other-columns", "names-of-no-series", "the-same-in-another-format"])
 def test_tables_that_are_no_parts_of_one_are_refused_as_before(other: tuple[str, str], archive: Archive,
                                                                settings: Settings) -> None:
     with pytest.raises(DataError, match="holds 2 tables"):
-        tables.read(archive(dict([("a.csv", "text,label\n" + rows("{text},{label}")), other])), settings=settings)
+        tables.read(archive(dict([("films.csv", "text,label\n" + rows("{text},{label}")), other])), settings=settings)
 
 
 @pytest.mark.parametrize("name", ["{place}", "{place:05}.bfc8d64d12b325ff385cca8d07b84288"])
