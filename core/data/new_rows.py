@@ -136,8 +136,10 @@ def _texts(path: Path, opened: Source | None, source: RowSource | None, text: st
            settings: Settings) -> NewRows:
     _refuse_pictures(path, opened)
     inside = [name for name in opened.files if tables.is_table(name)] if opened is not None else []
-    if opened is not None and not inside and any(name.lower().endswith(".txt") for name in opened.files):
-        return _text_files(opened)
+    files = folders.texts_of(opened.files) if opened is not None and not inside else []
+    if opened is not None and files:
+        rows = _rows_in_files(path, settings)
+        return _text_files(opened, files) if rows is None else text_rows(rows, source, text)
     if opened is not None and len(inside) == 1:
         table = dataclasses.replace(tables.read(opened.local(inside[0]), settings=settings), name=path.name)
     else:
@@ -201,11 +203,21 @@ def text_rows(table: Table, source: RowSource | None, text: str | None) -> NewRo
                    ids=ids, left_out=tuple(sorted(left_out, key=lambda item: item.row)), notes=found.notes)
 
 
-def _text_files(opened: Source) -> NewRows:
-    """A folder or archive of `.txt` files, one row a file."""
+def _rows_in_files(path: Path, settings: Settings) -> Table | None:
+    """The rows of text files that are tables, or hold a class each; None where a file is a row."""
+    try:
+        table = tables.read(path, settings=settings)
+    except DataError:
+        return None
+    return table if not table.by_folder and (table.documents is None or "label" in table.columns) else None
+
+
+def _text_files(opened: Source, files: Sequence[str]) -> NewRows:
+    """A folder or archive of texts, one row a file."""
     names, content, rows, left_out = [], [], [], []
+    texts = set(files)
     for number, name in enumerate(opened.files, start=1):
-        if not name.lower().endswith(".txt"):
+        if name not in texts:
             left_out.append(LeftOut(row=number, reason="it is not a .txt file", file=name))
         elif not (found := folders.decode(opened.read(name))).strip():
             left_out.append(LeftOut(row=number, reason="the text is empty", file=name))

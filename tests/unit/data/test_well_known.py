@@ -244,3 +244,15 @@ def test_a_sentence_above_sentences_is_a_row(first: str, rest: str, kept: int, t
     path = tmp_path / "t.tsv"
     path.write_text("\n".join([first, *(rest.format(i=i) for i in range(N))]))
     assert tables.read(path, settings=settings).rows_read == kept
+
+
+@pytest.mark.parametrize(("files", "text", "n"), [
+    ({"SMSSpamCollection": rows("{label}\t{text}"), "readme": "Spam\n\nof phones\n"}, "column 2", N),
+    ({"pos.txt": rows("{text}, good"), "neg.txt": rows("{text}, bad")}, "text", 2 * N),
+    ({f"mails/{i}": f"From: a\n\n{said(i)}\n" for i in range(5)}, None, 5),
+    ({"a.txt": "one text\n\nin paragraphs", "b.txt": "another text\n"}, None, 2)],
+    ids=["a-table", "a-file-a-class", "no-endings", "a-file-a-text"])
+def test_they_are_predicted_as_they_are_trained_on(files: dict[str, str], text: str | None, n: int, archive: Archive,
+                                                   settings: Settings) -> None:
+    found = new_rows.read(archive(files), task=Task.TEXT_CLASSIFICATION, source=None, text=text, settings=settings)
+    assert len(found.content) == found.rows_read == n
