@@ -46,17 +46,15 @@ def are_named(names: Sequence[str]) -> bool:
 def tables(parts: Sequence[tuple[str, Table]]) -> list[tuple[str, Table]] | None:
     """Tables with the same columns (`Fake.csv`, `True.csv`) with their names as the column label; None where the names
     say no classes, or a column of theirs says one: it is named so, or has values that come in several of them."""
-    places = _places([name for name, _ in parts])
-    if not places or any(len(table) < _LEAST_LINES or len(places[name].label) < 2 for name, table in parts
-                         if name in places):
+    places, first = _places([name for name, _ in parts]), parts[0][1]
+    if len(places) < len(parts) or any(len(table) < _LEAST_LINES or len(places[name].label) < 2 or places[name].split
+                                       for name, table in parts):
         return None
-    if any(place.split for place in places.values()) or len(places) < len(parts):
+    if any(is_named(column, Role.LABEL) for column in first.columns):
         return None
-    if any(is_named(column, Role.LABEL) for column in parts[0][1].columns):
-        return None
-    for column, proposal in propose(parts[0][1]).items():
-        seen = [set(table.data.column(column).to_pylist()) for _, table in parts]
-        if proposal.role is Role.LABEL and len(set.union(*seen)) < sum(map(len, seen)):
+    if label := next((name for name, proposal in propose(first).items() if proposal.role is Role.LABEL), None):
+        seen = [set(table.data.column(label).to_pylist()) for _, table in parts]
+        if len(set.union(*seen)) < sum(map(len, seen)):
             return None
     return [(name, _with_label(table, places[name].label, first=name == parts[0][0])) for name, table in parts]
 
