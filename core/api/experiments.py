@@ -273,12 +273,13 @@ class Experiments:
         self._desk.check_room(ws, runs)
 
     def submit(self, ws: str, recipes: Sequence[Recipe], *, name: str, asked: Asked | None = None,
-               in_turns: bool = False) -> list[str]:
+               in_turns: bool = False, features: bool = True) -> list[str]:
         """Queue one run a recipe as one experiment, in this order; all are checked first, then all are queued or none.
 
         What recipes leave to the device is decided now, the same for all; by the worker of the first run where no
         device is measured yet. asked: the question, where a design laid them out. in_turns: they race, each as far as
-        the next rung (`core.analysis.race.RUNGS`) before the next one's turn.
+        the next rung (`core.analysis.race.RUNGS`) before the next one's turn. features: they make and compare their
+        features at once, not only when asked to.
         """
         if not recipes:
             raise RecipeError("There is nothing to run.", remedy="Choose at least one method.")
@@ -291,9 +292,10 @@ class Experiments:
         recipes = [resolve.resolved(recipe, device) for recipe in recipes]
         experiment = self._desk.store.experiments.create(ws, name, asked=asked)
         folder = self._desk.runs_folder(ws)
+        payload = ({"in_turns": True} if in_turns else {}) | ({} if features else {"features": False})
         return self._desk.submit(ws, [
             NewJob(workspace=ws, kind=JobKind.TRAIN, name=names.of_recipe(recipe), recipe=recipe, experiment=experiment,
-                   runs_folder=folder, payload={"in_turns": True} if in_turns else {})
+                   runs_folder=folder, payload=payload)
             for recipe in recipes])
 
     def compare_bundled(self, ws: str, *, dataset: str, model: str, methods: Sequence[str], effort: str = "quick",
@@ -319,11 +321,15 @@ class Experiments:
                                     label_budget=budget)
                 for budget in budgets for seed in range(seeds) for method in methods]
 
-    def seconds(self, ws: str, recipes: Sequence[Recipe]) -> float | None:
-        """Estimated seconds of runs one after another with their features (where the settings have these made), without
-        downloads; None where nothing is known of a model or a dataset."""
-        found = [self._seconds(ws, recipe) for recipe in recipes]
+    def seconds(self, ws: str, recipes: Sequence[Recipe], *, features: bool = True) -> float | None:
+        """Estimated seconds of runs one after another, with their features where these are made at once (and the
+        settings do not say otherwise), without downloads; None where nothing is known of a model or a dataset."""
+        found = [self._seconds(ws, recipe) if features else self._without_features(ws, recipe) for recipe in recipes]
         return None if None in found else sum(seconds for seconds in found if seconds is not None)
+
+    def _without_features(self, ws: str, recipe: Recipe) -> float | None:
+        found = self._estimate(ws, recipe)
+        return None if found is None else found.seconds
 
     def _with_features(self, ws: str, recipe: Recipe) -> float | None:
         found, facts = self._estimate(ws, recipe), self._models.facts(recipe.base_model)

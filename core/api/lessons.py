@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,7 +104,8 @@ class Lessons:
         found = self._questions.plan(ws, lesson.design, dataset=lesson.dataset, models=[lesson.model],
                                      seeds=seeds or lesson.seeds, **lesson.choices)
         _labels[name] = {arm.name: arm.label for arm in found.experiment.arms}
-        return found
+        seconds = self._experiments.seconds(ws, [each.recipe for each in found.runs], features=lesson.features)
+        return dataclasses.replace(found, seconds=seconds)
 
     def labels(self, ws: str, name: str) -> dict[str, str]:
         """Arm -> how it is called; laid out once a process."""
@@ -113,7 +115,9 @@ class Lessons:
 
     def start(self, ws: str, name: str, *, seeds: int | Sequence[int] = 0) -> list[str]:
         """Queue a lesson's experiment."""
-        return self._questions.start(ws, self.plan(ws, name, seeds=seeds), name=f"Lesson: {lessons.get(name).title}")
+        lesson = lessons.get(name)
+        return self._questions.start(ws, self.plan(ws, name, seeds=seeds), name=f"Lesson: {lesson.title}",
+                                     features=lesson.features)
 
     def experiment(self, ws: str, name: str) -> str | None:
         """The newest experiment of this workspace that is this lesson's; None where it was not started."""

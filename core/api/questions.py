@@ -203,15 +203,17 @@ class Questions:
                     memory_bytes=max(memory, default=0))
 
     def start(self, ws: str, plan: Plan, *, name: str, in_turns: bool = False,
-              before: Sequence[Run | None] = ()) -> list[str]:
+              features: bool = True, before: Sequence[Run | None] = ()) -> list[str]:
         """Queue its runs as one experiment, which may race; all are checked first, then all are queued or none.
 
+        features: see `Experiments.submit`.
         before: what `Experiments.ran_before` found for its runs; those take part and are not repeated.
         """
         there = list(before) or [None] * len(plan.runs)
         left = [each.recipe for each, run in zip(plan.runs, there, strict=True) if run is None]
         asked = dataclasses.replace(plan.experiment, taken=tuple(run.id for run in there if run is not None))
-        return self._experiments.submit(ws, left, name=checked_name(name), asked=asked, in_turns=in_turns)
+        return self._experiments.submit(ws, left, name=checked_name(name), asked=asked, in_turns=in_turns,
+                                        features=features)
 
     def of(self, ws: str, id: str) -> Question | None:
         """An experiment's question and what its runs say of it so far; None where no design laid it out."""

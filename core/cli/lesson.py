@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from argparse import Namespace
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def run(args: Namespace, settings: Settings) -> int:
     choices = Choices(dataset=sources.dataset(lesson.dataset, shift=None, settings=settings, workspace=args.workspace),
                       models=(sources.model(lesson.model, settings=settings, workspace=args.workspace),),
                       effort="quick", device=follow.device(settings, workspace=args.workspace), **lesson.choices)
-    found = experiment.measure(designs.get(lesson.design), choices, out=out, seeds=args.seeds, settings=settings,
+    found = experiment.measure(designs.get(lesson.design), choices, out=out, seeds=args.seeds,
+                               settings=dataclasses.replace(settings, features=settings.features and lesson.features),
                                workspace=args.workspace)
     document = document_of(lesson, found.found, found.report, experiment.made(choices, found.report))
     files.write_json(out / FILE, document)

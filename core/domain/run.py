@@ -94,7 +94,8 @@ class Run:
     recipe: Recipe | None = None
     payload: dict[str, Any] = field(default_factory=dict)
     """Arguments of a `prepare` job: {"model": id} and/or {"dataset": catalogue id}. Of a run that came with an archive,
-    which one that was: {"imported": {title, thaw, made, archive}}; of one that races: {"in_turns": true}."""
+    which one that was: {"imported": {title, thaw, made, archive}}; of one that races: {"in_turns": true}; of one
+    whose features wait until they are asked for: {"features": false}."""
     failure: Failure | None = None
     created: float = 0.0
     started: float | None = None
@@ -122,6 +123,11 @@ class Run:
     def imported(self) -> bool:
         """Whether it was trained elsewhere and came with an archive: it is looked at, and nothing more."""
         return bool(self.payload.get("imported"))
+
+    @property
+    def makes_features(self) -> bool:
+        """Whether it makes and compares its features as its last phase."""
+        return bool(self.payload.get("features", True))
 
     @property
     def in_turns(self) -> bool:

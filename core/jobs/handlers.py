@@ -50,6 +50,8 @@ def train(job: Job) -> Result:
             result = execute(job.run.recipe, settings=job.settings, workspace=job.run.workspace, run_dir=job.folder,
                              observer=job.observer, resume=job.resume,
                              in_turns=job.mates_wait if job.run.in_turns else None)
+        if not job.run.makes_features:
+            return result
         return features_phase.after(result, job.folder, settings=job.settings, workspace=job.run.workspace,
                                     observer=job.observer)
 

@@ -57,6 +57,8 @@ class Lesson:
     """What is predicted: the one that decides for such rows."""
     seeds: int = 1
     """Of one learner; a room pools them."""
+    features: bool = True
+    """Whether its runs make and compare their features at once; else when that is asked for on the page Features."""
     split: str = "test"
     """Whose rows are predicted about."""
     range: tuple[float, float] = (0.0, 1.0)

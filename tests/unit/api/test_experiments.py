@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -16,14 +17,16 @@ from core.api.experiments import UNDO_GRACE_S, UNDO_S
 from core.domain import codec
 from core.domain.dataset import Dataset
 from core.domain.recipe import Recipe
-from core.domain.run import Failure, JobKind, Status
+from core.domain.run import Failure, JobKind, Phase, Status
 from core.errors import FailureKind, NotFoundError, RecipeError, ThawError
+from core.jobs import handlers
+from core.jobs.handlers import Job
 from core.models import facts as facts_module
 from core.settings import Settings
 from core.store import Store
 from core.store.jobs import NewJob
 from core.store.queue import Claim
-from tests.conftest import WORKSPACE
+from tests.conftest import WORKSPACE, Notes
 from tests.unit.api.test_api import DEVICE, FACTS, OTHER, recipe
 
 
@@ -261,3 +264,16 @@ def test_somebody_elses_damaged_row_takes_no_time(thaw: Thaw, ready: Dataset) ->
     ids = thaw.experiments.submit(WORKSPACE, [recipe(ready)], name="Mine")
     outlook._lines.clear()
     assert thaw.experiments.outlook(WORKSPACE, [thaw.runs.get(WORKSPACE, ids[0])]).runs[ids[0]].starts_s == 0.0
+
+
+@pytest.mark.parametrize("features", [True, False])
+def test_features_of_a_run_can_wait_until_they_are_asked_for(ready: Dataset, settings: Settings,
+                                                             tiny_model: Path, features: bool) -> None:
+    asked = recipe(ready, "probe", base_model=str(tiny_model), precision="fp32", max_length=32)
+    thaw = Thaw(dataclasses.replace(settings, model_folders=(tiny_model.parent,)))
+    [id] = thaw.experiments.submit(WORKSPACE, [asked], name="Mine", features=features)
+    run = thaw.runs.get(WORKSPACE, id)
+    assert run.makes_features is features
+    result = handlers.train(Job(run=run, settings=settings, observer=Notes(), resume=False))
+    assert result.complete and (Phase.FEATURES in result.phase_seconds) is features
+    assert (Path(run.folder) / "features").is_dir() is features
