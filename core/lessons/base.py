@@ -58,7 +58,8 @@ class Lesson:
     seeds: int = 1
     """Of one learner; a room pools them."""
     features: bool = True
-    """Whether its runs make and compare their features at once; else when that is asked for on the page Features."""
+    """Whether its runs make and compare their features at once, which takes a quarter of the time; else when that is
+    asked for on the page Features."""
     split: str = "test"
     """Whose rows are predicted about."""
     range: tuple[float, float] = (0.0, 1.0)

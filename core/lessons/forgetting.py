@@ -31,6 +31,6 @@ rate; LoRA's is twenty times the other.""",
     model="smollm2",
     metric="loss",
     range=(0.0, 0.2),
-    features=False,                                                  # a quarter of the time, and not what is asked
+    features=False,
     choices={"methods": ("lora", "full"), "budgets": (48,)},
 )

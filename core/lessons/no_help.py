@@ -28,4 +28,5 @@ A probe on frozen features, full fine-tuning from published weights, and the sam
     model="efficientnet-lite0",
     metric="accuracy",
     choices={"methods": ("probe", "full", "scratch"), "budgets": (400,)},
+    features=False,
 )
