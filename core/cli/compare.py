@@ -117,16 +117,17 @@ def plan(dataset: Dataset, facts: ModelFacts, *, methods: Sequence[str], seeds: 
 
 
 def train_all(arms: Sequence[Arm], *, settings: Settings, workspace: str,
-              asked: Experiment | None = None) -> dict[str, Outcome]:
+              asked: Experiment | None = None, features: bool = True) -> dict[str, Outcome]:
     """Queue the arms as one experiment and follow them to their ends; those that never began are left out.
 
-    asked: the question, where a design laid them out.
+    asked: the question, where a design laid them out. features: see `core.api.experiments.Experiments.submit`.
     """
     store = Store(settings)
     experiment = store.experiments.create(workspace, arms[0].folder.parent.name, asked=asked)
     ids = store.jobs.submit([
         NewJob(workspace=workspace, kind=JobKind.TRAIN, name=arm.id, recipe=arm.recipe, experiment=experiment,
-               runs_folder=arm.folder.parent, folder_name=arm.folder.name) for arm in arms])
+               runs_folder=arm.folder.parent, folder_name=arm.folder.name,
+               payload={} if features else {"features": False}) for arm in arms])
     names = dict(zip(ids, (arm.id for arm in arms), strict=True))
     lines = {id: ProgressLine(f"[{number}/{len(arms)}] {names[id]}:") for number, id in enumerate(ids, 1)}
     outcomes: dict[str, Outcome] = {}

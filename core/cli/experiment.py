@@ -52,9 +52,9 @@ class Measurement:
 
 
 def measure(design: Design, choices: Choices, *, out: Path, seeds: int | None, settings: Settings,
-            workspace: str) -> Measurement:
+            workspace: str, features: bool = True) -> Measurement:
     """Lay out, say what it will take, train what is not done, and read what it found; `experiment.json` in `out` holds
-    the same."""
+    the same. features: runs make and compare theirs at once."""
     experiment = laid_out(design, choices, seeds=range(seeds) if seeds else ())
     planned = expanded(experiment)
     _check_folder(out, planned)
@@ -64,7 +64,7 @@ def measure(design: Design, choices: Choices, *, out: Path, seeds: int | None, s
     if len(waiting) < len(arms):
         output.say(f"{len(arms) - len(waiting)} of {len(arms)} runs are done in {out} and are not repeated.")
     if waiting:
-        compare.train_all(waiting, settings=settings, workspace=workspace, asked=experiment)
+        compare.train_all(waiting, settings=settings, workspace=workspace, asked=experiment, features=features)
     out.mkdir(parents=True, exist_ok=True)
     folders = {(each.arm, each.rate, each.seed): out / each.name for each in planned}
     data = {"name": choices.dataset.name, "id": choices.dataset.id, "hash": choices.dataset.content_hash}

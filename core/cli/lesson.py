@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from argparse import Namespace
 from pathlib import Path
 
@@ -28,8 +27,7 @@ def run(args: Namespace, settings: Settings) -> int:
                       models=(sources.model(lesson.model, settings=settings, workspace=args.workspace),),
                       effort="quick", device=follow.device(settings, workspace=args.workspace), **lesson.choices)
     found = experiment.measure(designs.get(lesson.design), choices, out=out, seeds=args.seeds,
-                               settings=dataclasses.replace(settings, features=settings.features and lesson.features),
-                               workspace=args.workspace)
+                               settings=settings, workspace=args.workspace, features=lesson.features)
     document = document_of(lesson, found.found, found.report, experiment.made(choices, found.report))
     files.write_json(out / FILE, document)
     if args.store:
