@@ -94,8 +94,8 @@ class RowStore:
             raise CacheDamageError("A file of the cache was damaged or removed while it was in use.",
                                    why=f"Row {index} in {self.folder.parent.name}/{self.folder.name} is not what was "
                                        "written there.",
-                                   remedy="Start it again: what is damaged is computed again. If it happens often, "
-                                          "check the disk.")
+                                   remedy="Resume it or start it again: what is damaged is computed again. If it "
+                                          "happens often, check the disk.")
         return np.frombuffer(data, self.dtype).reshape(-1, self.width)
 
     def read_single(self, indices: np.ndarray) -> np.ndarray:

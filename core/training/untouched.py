@@ -41,7 +41,7 @@ class Known:
         if found is None:
             raise CacheDamageError("What is known of the untouched model was damaged or removed while it was in use.",
                                    why=f"forgetting/{self.folder.name} in the cache is not what was written there.",
-                                   remedy="Start it again: what is damaged is computed again.")
+                                   remedy="Resume it or start it again: what is damaged is computed again.")
         return found
 
     @property
