@@ -14,7 +14,7 @@ from core.data import encodings, packed, several_files, tables
 from core.data import source as sources
 from core.data.archive import UNREADABLE
 from core.data.member_names import open_zip
-from core.data.readers import class_files, excel, folders, one_hot, parquet, pixels
+from core.data.readers import class_files, excel, folders, parallel_lines, parquet, pixels
 from core.data.readers.table import Table
 from core.data.source import Source
 from core.errors import DataError
@@ -38,7 +38,7 @@ class Head:
 def read(path: Path, *, settings: Settings) -> Head:
     """The first rows, read as `tables.read` reads the whole. Raises the same errors where the beginning shows them."""
     head = _read(path, settings)
-    return dataclasses.replace(head, table=one_hot.joined(pixels.drawn(head.table)))
+    return dataclasses.replace(head, table=tables.columns_joined(pixels.drawn(head.table)))
 
 
 def _read(path: Path, settings: Settings) -> Head:
@@ -170,7 +170,8 @@ def _beginnings(path: Path, folder: Path) -> Callable[[str], Path]:
 def _parts(source: Source, settings: Settings, *, local: Callable[[str], Path]) -> Head | None:
     """The beginnings of an archive's tables, joined as an import joins them; None where it holds something else."""
     parts = several_files.plan(source.files) if tables.contents(source.files) is tables.Contents.TABLE else ()
-    if not parts or (not any(map(tables.is_table, source.files)) and class_files.are_named(source.files)):
+    if not parts or (not any(map(tables.is_table, source.files))
+                     and (class_files.are_named(source.files) or parallel_lines.are_pairs(source.files))):
         return None
     larger = dataclasses.replace(settings, max_upload_mb=settings.max_upload_mb * 10)
     heads = [(name, split, read(local(name), settings=larger)) for name, split in parts]

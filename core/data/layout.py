@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.data.splits import NAMES, folder_meanings
 
@@ -18,6 +18,8 @@ _EXTRAS = frozenset({
 _WRAPPERS = frozenset({"image", "images", "img", "imgs", "jpegimages", "pictures", "photos", "data", "text",
                        "texts", "txt", "files", "classes"})
 """Folders that may lie between a split and its classes."""
+_UNLABELLED = frozenset({"unsup", "unsupervised", "unlabeled", "unlabelled"})
+"""Folders beside the classes that hold rows which have none (IMDb's `train/unsup`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +45,19 @@ class Layout:
     """Whether the split is above the class (`train/cat`), not below it (`cat/train`)."""
     wrapped: Mapping[str, str] = field(default_factory=dict)
     """Split folder -> a path inside it before its classes, that ends in a slash."""
+    nameless: frozenset[tuple[str | None, str]] = frozenset()
+    """(split, folder) where a class should be, but is not: the only folder of that split, such as `images`."""
+
+    def split_of(self, name: str) -> str | None:
+        """The split that the first folder of a file says; None for none."""
+        head = name.removeprefix(self.root).partition("/")[0]
+        return self.splits.get(head) if self.above and name.startswith(self.root) else None
 
     def place(self, name: str) -> Place | str:
-        """Where a file is, or why it belongs to no class."""
+        """Where a file is, or why it belongs to no class.
+
+        A folder such as `images` where the training rows have classes (`val/images/1.jpg`) is none.
+        """
         if not name.startswith(self.root):
             return f"it lies outside of {self.root.rstrip('/')!r}, where the class folders are"
         parts = name[len(self.root):].split("/")
@@ -69,6 +81,8 @@ class Layout:
             split, inner = self.splits[inner[0]], inner[1:]
         if any(part.startswith(".") for part in inner):
             return "it lies in a hidden folder"
+        if label.casefold() in _UNLABELLED or (split, label) in self.nameless:
+            return f"its folder {label[:60]!r} says no class"
         return Place(label=label, split=split, inner="/".join(inner))
 
     def _names(self) -> str:
@@ -116,7 +130,20 @@ def _split_above(root: str, parts: list[list[str]], splits: Mapping[str, str]) -
     found = Layout(root=root, splits=dict(splits), wrapped={head: path for head, path in wrapped.items() if path})
     files = ["/".join([head, *part]) for head in inside for part in inside[head] if splits[head] == NAMES[0]]
     placed = sum(isinstance(found.place(root + file), Place) for file in files)
-    return found if placed > len(files) / 2 else None
+    return replace(found, nameless=_nameless(found, inside)) if placed > len(files) / 2 else None
+
+
+def _nameless(layout: Layout, inside: Mapping[str, list[list[str]]]) -> frozenset[tuple[str | None, str]]:
+    """Those folders of a split where classes should be that are called as folders around classes are, and hold all of
+    its files, while the training rows have other classes."""
+    places = [place for head, files in inside.items() for part in files
+              if isinstance(place := layout.place(f"{layout.root}{head}/{'/'.join(part)}"), Place)]
+    labels: dict[str | None, set[str]] = {}
+    for place in places:
+        labels.setdefault(place.split, set()).add(place.label)
+    train = labels.get(NAMES[0], set())
+    return frozenset((split, label) for split, found in labels.items() if len(found) == 1 and len(train) > 1
+                     for label in found - train if label.casefold() in _WRAPPERS)
 
 
 def _wrapper(files: list[list[str]], *, meaning: str) -> str:

@@ -20,8 +20,8 @@ _ANSWERS = frozenset(("submission", "submissions", "solution", "solutions", "ans
 """Words in the names of files that belong to a contest, not to its rows."""
 _TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".arrow", ".feather", ".xlsx")
 _SHARED = 3
-TEXTS = (".txt", ".tokens", ".raw")
-"""Endings of plain texts; WikiText has the other two."""
+TEXTS = (".txt", ".tokens", ".raw", ".label")
+"""Endings of plain texts: WikiText has the second and third, TREC the last."""
 _ABOUT = frozenset(("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"))
 """What the `datasets` library saves beside the rows."""
 

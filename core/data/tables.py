@@ -23,17 +23,20 @@ from core.data.layout import arrange
 from core.data.pictures.source import is_picture
 from core.data.readers import (
     class_files,
+    class_names,
     delimited,
     dialect,
     drawn,
     excel,
-    fasttext,
     folders,
     json_rows,
+    labelled_lines,
     one_hot,
+    parallel_lines,
     parquet,
     pictures,
     pixels,
+    split_flags,
 )
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import INFO, WARNING, Finding, several
@@ -72,6 +75,8 @@ _ENDINGS = {
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
 _MARKS_WITHIN = 1 << 14
 """Bytes in which a text file that is marked up shows it."""
+_LINE = 32
+"""Bytes within which a line has the colon behind its class."""
 _LISTED = 24
 """Pictures of a tar archive that a listing unpacks."""
 
@@ -85,12 +90,17 @@ def read(path: Path, *, settings: Settings, listing: bool = False) -> Table:
     """
     started = time.perf_counter()
     check_size(path, settings)
-    table = one_hot.joined(pixels.drawn(_without_nul(_read(path, settings, listing=listing))))
+    table = columns_joined(pixels.drawn(_without_nul(_read(path, settings, listing=listing))))
     if not table.rows_read:
         raise DataError(f"{path.name} has no rows.",
                         why=f"It was read as {table.format}; there is nothing below the column names.",
                         remedy="Choose a file with rows below its column names.")
     return dataclasses.replace(table, read_seconds=time.perf_counter() - started)
+
+
+def columns_joined(table: Table) -> Table:
+    """A table whose columns of yes and no are read as what they say together: the split, the class."""
+    return one_hot.joined(split_flags.read(table))
 
 
 def check_size(path: Path, settings: Settings) -> None:
@@ -155,8 +165,8 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         return json_rows.read(path, max_rows=rows)
     with path.open("rb") as file:
         start = file.read(_MARKS_WITHIN).replace(b"\0", b"")            # of UTF-16, the half that says something
-    if b"__label__" in start and fasttext.is_fasttext(path):
-        return fasttext.read(path, max_rows=rows)
+    if (form := _marked(path, start)) is not None:
+        return labelled_lines.read(path, form, max_rows=rows)
     if b"--" in start and drawn.is_drawn(path):
         return drawn.read(path, max_rows=rows)
     if suffix in TEXTS and not _has_columns(path):
@@ -164,6 +174,12 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
     if suffix not in (".csv", ".tsv", ".tab", *TEXTS) and head.lstrip()[:1] in (b"{", b"["):
         return json_rows.read(path, max_rows=rows)
     return delimited.read(path, max_rows=rows)
+
+
+def _marked(path: Path, start: bytes) -> labelled_lines.Form | None:
+    """How the lines of a file carry their class, if they do; only files that begin with a mark of one are looked at."""
+    plain = path.suffix.lower() in TEXTS and (b"@" in start or b":" in start[:_LINE])
+    return labelled_lines.form_of(path) if plain or b"__label__" in start else None
 
 
 def _read_packed(path: Path, settings: Settings) -> Table:
@@ -265,6 +281,7 @@ def _read_folder(path: Path, settings: Settings) -> Table:
 def _read_source(source: Source, settings: Settings) -> Table:
     """The rows of an archive or folder; files that systems and programs keep in it are no rows, and mentioned once."""
     table = _read_rows(source, settings)
+    table = table if table.by_folder or not len(table) else class_names.named(table, source)
     return (dataclasses.replace(table, findings=(*table.findings, _system_files(source.system))) if source.system
             else table)
 
@@ -281,20 +298,25 @@ def _read_rows(source: Source, settings: Settings) -> Table:
     kind = contents(source.files)
     if kind is Contents.PICTURES:
         return pictures.read(source, max_rows=settings.max_rows,
-                             read_table=lambda name: one_hot.joined(_read_inner(source.local(name), settings)),
+                             read_table=lambda name: columns_joined(_read_inner(source.local(name), settings)),
                              tables=[name for name in source.files if is_table(name)])
-    parts = several_tables.plan(source.files) if kind is Contents.TABLE else ()
+    parts = () if parallel_lines.are_pairs(source.files) else _planned(source, kind)
     beside = any(map(is_table, source.files))
     if not parts and not (beside and kind is Contents.TEXTS) and (table := _alike(source, settings)) is not None:
         return table
-    if not beside and (table := class_files.read(source, max_rows=settings.max_rows)) is not None:
-        return table
+    for read_texts in (parallel_lines.read, class_files.read) if not beside else ():
+        if (table := read_texts(source, max_rows=settings.max_rows)) is not None:
+            return table
     if kind is Contents.TEXTS:
         return folders.read(source, max_rows=settings.max_rows)
     if parts:
         return _joined(source, [(name, split, _read_inner(source.local(name), settings)) for name, split in parts],
                        settings)
     raise _unknown_contents(source.name, source.files)
+
+
+def _planned(source: Source, kind: Contents | None) -> tuple[tuple[str, str], ...]:
+    return several_tables.plan(source.files) if kind is Contents.TABLE else ()
 
 
 def _joined(source: Source, parts: Sequence[tuple[str, str, Table]], settings: Settings) -> Table:
@@ -318,7 +340,7 @@ def _alike(source: Source, settings: Settings) -> Table | None:
         return None
     if others and len({name.rpartition("/")[0] for name in names}) > 1:
         return None
-    if others and not all(_has_tabs(source.local(name)) for name in names):
+    if others and not all(map(_has_rows, map(source.local, names))):
         return None
     try:
         parts = [(name, _read_inner(source.local(name), settings)) for name in names]
@@ -329,7 +351,23 @@ def _alike(source: Source, settings: Settings) -> Table | None:
     by_class = class_files.tables(parts) if suffix(names[0]) in (".csv", ".tsv") else None
     if by_class is None and not several_tables.are_of_one_series(names):
         return None
-    return _joined(source, [(name, "", table) for name, table in by_class or parts], settings)
+    return _joined(source, [(name, "", table) for name, table in by_class or _without_parts(parts)], settings)
+
+
+def _has_rows(path: Path) -> bool:
+    """Whether each line of a text file is a row with a class."""
+    with path.open("rb") as file:
+        start = file.read(_MARKS_WITHIN)
+    return _has_tabs(path) or _marked(path, start) is not None
+
+
+def _without_parts(parts: Sequence[tuple[str, Table]]) -> list[tuple[str, Table]]:
+    """Tables without those whose rows all stand in another (the same sentences on which more annotators agree)."""
+    rows = [set(zip(*(table.data.column(name).to_pylist() for name in table.columns), strict=True))
+            for _, table in parts]
+    return [part for place, part in enumerate(parts)
+            if not any(rows[place] < others or (rows[place] == others and other < place)
+                       for other, others in enumerate(rows) if other != place)]
 
 
 class Contents(Enum):
@@ -356,7 +394,8 @@ def contents(names: Sequence[str]) -> Contents | None:
         return Contents.TEXTS
     if several_tables.plan(names):
         return Contents.TABLE
-    return Contents.TEXTS if any(map(folders.is_text, texts)) and not tables else None
+    told = any(folders.is_text(name) and not folders.is_about(name) for name in texts)
+    return Contents.TEXTS if told and not tables else None
 
 
 def mostly_pictures(names: Sequence[str]) -> bool:
@@ -366,7 +405,9 @@ def mostly_pictures(names: Sequence[str]) -> bool:
 
 
 def _is_read(name: str) -> bool:
-    return is_picture(name) or is_table(name) or suffix(name) in (".txt", ".xml") or folders.may_be_text(name)
+    return (is_picture(name) or is_table(name) or suffix(name) in (*TEXTS, ".xml", *class_files.ENDINGS,
+                                                                    *parallel_lines.ENDINGS)
+            or folders.may_be_text(name))
 
 
 def _unknown_contents(name: str, files: Sequence[str]) -> DataError:

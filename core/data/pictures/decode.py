@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
     from core.data.pictures.depth import Span
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Pillow's names of what is read; the content counts, not the file's name."""
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"})
-SHOWN = "JPEG, PNG, WebP, BMP, GIF and TIFF"
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
+                      ".ppm", ".pgm", ".pbm", ".pnm"})
+SHOWN = "JPEG, PNG, WebP, BMP, GIF, TIFF and PPM"
 """The formats, for messages."""
 MAX_PIXELS = 50_000_000
 """Default limit; `Settings.max_pixels` is the one that import holds."""

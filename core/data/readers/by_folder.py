@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from core.data.archive import UNREADABLE
 from core.data.layout import Layout, Place
@@ -18,18 +19,21 @@ LINK = "it is a symbolic link, which is not followed"
 
 def table(source: Source, layout: Layout, files: Sequence[str], *, wanted: Callable[[str], bool],
           why_not: Callable[[str], str], row: Callable[[str, Place], Sequence[str | None]], columns: Sequence[str],
-          max_rows: int, format: str, thing: str) -> Table:
+          max_rows: int, format: str, thing: str, listed: Mapping[str, str] = MappingProxyType({})) -> Table:
     """One row a file: kept where it is wanted and lies in a class folder, else left out with the reason; hidden files
     and links last.
 
     files: in the order of the rows. row: the cells of a kept file, in the order of columns; a column `split` is added
-    where folders tell it. thing: what a kept file is, for messages (`picture`).
+    where folders tell it. thing: what a kept file is, for messages (`picture`). listed: file -> class of those whose
+    folders say none, but a list does.
     """
     split = bool(layout.splits)
     builder = RowBuilder([*columns, *([SPLIT] if split else [])], max_rows=max_rows, name=source.name)
     places: list[Place] = []
     for name in files:
         place = layout.place(name) if wanted(name) else why_not(name)
+        if isinstance(place, str) and name in listed:
+            place = Place(label=listed[name], split=layout.split_of(name))
         cells = place if isinstance(place, str) else _cells(row, name, place)
         if isinstance(place, str) or isinstance(cells, str):
             builder.leave_out(str(cells), file=name)

@@ -17,7 +17,7 @@ from core.data.readers.table import RowBuilder, Table, text_array
 from core.data.report import INFO, Finding
 from core.data.roles import is_named, propose
 from core.data.several_files import split_of
-from core.data.source import HIDDEN, Source
+from core.data.source import HIDDEN, Source, suffix
 from core.data.splits import ALIASES
 from core.domain.dataset import Role
 
@@ -32,6 +32,10 @@ _LONG = 50
 """Characters from which lines may be broken at a margin."""
 
 
+ENDINGS = (".pos", ".neg", ".positive", ".negative", ".neutral", ".objective", ".subjective", ".ham", ".spam")
+"""Endings of names that are classes: `rt-polarity.pos` (Pang and Lee 2005), `subj.objective`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Place:
     label: str
@@ -40,7 +44,7 @@ class _Place:
 
 def are_named(names: Sequence[str]) -> bool:
     """Whether files may be a class each, by their names."""
-    return bool(_places([name for name in names if folders.is_text(name)]))
+    return bool(_places(_texts(names)))
 
 
 def tables(parts: Sequence[tuple[str, Table]]) -> list[tuple[str, Table]] | None:
@@ -75,7 +79,7 @@ def read(source: Source, *, max_rows: int) -> Table | None:
 
     `documents` of the table holds a whole file a row, for language models.
     """
-    places = _places([name for name in source.files if folders.is_text(name)])
+    places = _places(_texts(source.files))
     lines = {name: found for name in places if (found := _lines(source, name)) is not None}
     if len(lines) < max(2, len(places)):
         return None
@@ -97,6 +101,13 @@ def read(source: Source, *, max_rows: int) -> Table | None:
                    remedy="Nothing to do if that is right; otherwise give one file a text, in one folder a class.")
     return replace(rows.table(format="Text files, one a class, one row a line", findings=[note]),
                    documents=whole.table(format="Text files, one document each"))
+
+
+def _texts(names: Sequence[str]) -> list[str]:
+    """The `.txt` files of these; where there is none that is no readme, those whose ending is a class."""
+    texts = [name for name in names if folders.is_text(name)]
+    ended = [name for name in names if suffix(name) in ENDINGS]
+    return texts if any(not folders.is_about(name) for name in texts) else ended
 
 
 def _places(names: Sequence[str]) -> dict[str, _Place]:
@@ -121,7 +132,9 @@ def _stem(name: str) -> str:
 
 
 def _label(name: str) -> str:
-    """A file's name without its ending, and without the word that says a split."""
+    """A file's name without its ending, and without the word that says a split; its ending where that is a class."""
+    if suffix(name) in ENDINGS:
+        return suffix(name)[1:]
     words = re.split(r"([\s._-]+)", _stem(name))
     return "".join(word for word in words if word.lower() not in ALIASES).strip(" ._-")
 
@@ -140,13 +153,14 @@ def _lines(source: Source, name: str) -> list[str] | None:
     if len(filled) < _LEAST_LINES or len(filled) < (1 - _BLANK) * len(lines):
         return None
     longest = np.quantile(filled, 0.95)
-    return None if longest >= _LONG and np.mean(filled >= 0.8 * longest) > _WRAPPED else lines
+    wrapped = longest >= _LONG and np.mean(filled >= 0.8 * longest) > _WRAPPED and suffix(name) not in ENDINGS
+    return None if wrapped else lines
 
 
 def _others(source: Source, places: Mapping[str, _Place]) -> Iterator[tuple[str, str]]:
     for name in source.files:
         if name not in places:
-            yield name, "it is about the data" if folders.is_text(name) else "it is not a .txt file"
+            yield name, "it is about the data" if folders.is_about(name) else "it is not a .txt file"
     for names, reason in ((source.hidden, HIDDEN), (source.links, by_folder.LINK)):
         for name in names:
             yield name, reason

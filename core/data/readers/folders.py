@@ -29,7 +29,8 @@ _NUMBERED = re.compile(r"|\.\d+|\.[0-9a-f]{16,}")
 """Endings of texts that have none: `sci.space/60862`, `spam/0001.bfc8d64d12b325ff385cca8d07b84288`."""
 _ABOUT = re.compile(r"(read[\s_-]*me|licen[cs]e|notice|change[\s_-]*log|about|citation|makefile|dockerfile)",
                     re.IGNORECASE)
-"""Files that tell about others, by their name without its ending."""
+_README = re.compile(r"(^|[._\W])read[\s_-]?me([._\W]|$)", re.IGNORECASE)
+"""Files that tell about others, by their name without its ending; `rt-polaritydata.README.1.0`."""
 
 
 def is_text(name: str) -> bool:
@@ -44,7 +45,8 @@ def may_be_text(name: str) -> bool:
 
 def is_about(name: str) -> bool:
     """Whether a file tells about others, by its name: a readme, a licence."""
-    return _ABOUT.fullmatch(name.rpartition("/")[2].removesuffix(suffix(name))) is not None
+    stem = name.rpartition("/")[2].removesuffix(suffix(name))
+    return _ABOUT.fullmatch(stem) is not None or _README.search(stem) is not None
 
 
 def texts_of(names: Iterable[str]) -> list[str]:

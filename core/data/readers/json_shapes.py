@@ -8,6 +8,7 @@ from typing import Any
 from core.data.pictures.source import is_picture
 from core.data.readers.chat_json import HOLDERS, listed
 from core.data.readers.table import HEADER_WORDS
+from core.data.several_files import split_of
 from core.data.splits import meanings
 from core.errors import DataError
 
@@ -30,8 +31,9 @@ def items_of(whole: Any, *, name: str) -> tuple[Iterable[Item], str]:
         return ((item, "") for item in whole), "JSON list"
     if isinstance(whole, dict):
         _refuse_known(whole, name)
-        if (found := _of_splits(whole) or _of_pictures(whole) or _of_pandas(whole)) is not None:
-            return found
+        for read in (_of_splits, _of_split_pairs, _of_pictures, _of_pandas):
+            if (found := read(whole)) is not None:
+                return found
         if (rows := _of_conversations(whole)) is not None:
             return ((row, "") for row in rows), "JSON object"
         if (found := _of_classes(whole) or _of_labels(whole) or _of_part(whole)) is not None:
@@ -96,6 +98,22 @@ def _of_splits(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:
     name = next(name for name in ("split", "split of the file", "split of the file (2)")
                 if not any(name in row for rows in whole.values() for row in rows))
     return (({**row, name: meant[key]}, "") for key, rows in whole.items() for row in rows), "JSON, one list a split"
+
+
+def _of_split_pairs(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:
+    """Lists of pairs of a text and its class, named after splits (CLINC150's `train`, `oos_train`); None for others."""
+    meant = {key: split_of(str(key)) for key in whole}
+    pairs = [pair for part in whole.values() if isinstance(part, list) for pair in part]
+    if (not all(isinstance(part, list) for part in whole.values()) or "train" not in meant.values()
+            or not all(meant.values()) or not all(_is_pair(pair) for pair in pairs)):
+        return None
+    rows = (({"text": text, "label": label, "split": meant[key]}, "") for key, part in whole.items()
+            for text, label in part)
+    return rows, "JSON, one list a split"
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(cell, str) for cell in value)
 
 
 def _of_classes(whole: Mapping[str, Any]) -> tuple[Iterable[Item], str] | None:

@@ -28,20 +28,20 @@ def joined(table: Table) -> Table:
     if (len(table) < _LEAST_ROWS or table.by_folder
             or any(is_named(name, Role.LABEL) for name in (*table.columns, *table.unusable))):
         return table
-    marks = {name: hits for name in table.columns
-             if name not in table.unusable and (hits := _marks(table.data.column(name))) is not None}
-    if not 2 <= len(marks) <= _MOST:
+    found = {name: hits for name in table.columns
+             if name not in table.unusable and (hits := marks(table.data.column(name))) is not None}
+    if not 2 <= len(found) <= _MOST:
         return table
-    hits = np.stack(list(marks.values()))
+    hits = np.stack(list(found.values()))
     single = float((hits.sum(axis=0) == 1).mean())
     if single >= _ENOUGH and hits.any(axis=1).all():
-        return _with_label(table, list(marks), hits)
-    if len(marks) == 2 or not (hits.sum(axis=0) > 1).any():
+        return _with_label(table, list(found), hits)
+    if len(found) == 2 or not (hits.sum(axis=0) > 1).any():
         return table
-    return _noted(table, list(marks), several=int((hits.sum(axis=0) > 1).sum()))
+    return _noted(table, list(found), several=int((hits.sum(axis=0) > 1).sum()))
 
 
-def _marks(column: Any) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+def marks(column: Any) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
     """Which cells say yes; None for a column that says anything but yes and no."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -16,7 +16,7 @@ from core.data.readers import boxes, by_folder, by_name, picture_lists
 from core.data.readers.table import Table
 from core.data.report import INFO, WARNING, Finding, LeftOut, several
 from core.data.source import Source, suffix
-from core.data.splits import NAMES, folder_meanings
+from core.data.splits import ALIASES, NAMES, folder_meanings
 from core.domain.dataset import Role
 from core.errors import DataError
 
@@ -52,18 +52,21 @@ def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequen
     places = [] if layout is None else [layout.place(name) for name in pictures]
     classes = {place.label for place in places if not isinstance(place, str)}
     lists = picture_lists.tables(source, archive, max_rows=max_rows)
-    telling = [name for name, listed in lists.items() if len(classes) < 2 and "label" in listed.columns]
-    found, problems, others = _tables([*tables, *telling], archive, lambda name: lists.get(name) or read_table(name),
-                                      least=0.0 if layout is None else _NAMED)
+    telling = [name for name, listed in lists.items() if len(classes) < 2 and len(listed.columns) > 1]
+    found, problems, others = _tables(tables, archive, read_table, least=0.0 if layout is None else _NAMED)
+    found += _tables(telling, archive, lists.__getitem__, least=0.0)[0]
     if chosen := [item for item in found if item.labelled or len(classes) < 2]:
         return _by_table(chosen, archive, source, max_rows=max_rows)
     folders = None
     if layout is not None:
         said, used = ({}, frozenset[str]()) if layout.splits else picture_lists.splits(lists, archive)
+        if not said and not layout.splits:
+            said, used = picture_lists.numbered_splits(source, archive)
         table = by_folder.table(
             source, layout, [name for name in source.files if name not in used], wanted=is_picture,
             why_not=_not_a_picture, row=lambda name, place: [name, place.label], columns=("image", "label"),
-            max_rows=max_rows, format="Pictures", thing="picture")
+            max_rows=max_rows, format="Pictures", thing="picture",
+            listed=picture_lists.labels(lists, archive, classes) if len(classes) > 1 else {})
         table = picture_lists.with_splits(table, said) if said else table
         folders = replace(table, pictures=archive, image_column="image")
     if len(classes) < 2 and (marked := boxes.kind(source)):
@@ -147,6 +150,7 @@ def image_column(table: Table, archive: PictureSource, *, folder: str = "", leas
 
 def _by_table(found: list[_Named], archive: PictureSource, source: Source, *, max_rows: int) -> Table:
     """The rows of one table, or of those beside the pictures of each split."""
+    found = _finest(found)
     splits = _split_tables(found)
     chosen = found if splits else [max(found, key=_worth)]
     table = _joined(chosen, splits, max_rows=max_rows, name=source.name) if splits else _with_paths(chosen[0])
@@ -158,6 +162,22 @@ def _by_table(found: list[_Named], archive: PictureSource, source: Source, *, ma
         findings.append(unused_files(rest))
     return replace(table, name=source.name, pictures=archive, image_column=chosen[0].column, findings=tuple(findings),
                    format=f"Pictures with a table ({chosen[0].table.format})")
+
+
+def _finest(found: list[_Named]) -> list[_Named]:
+    """Of several lists of the same pictures, one a split each, those that tell the most classes apart
+    (`images_variant_train` rather than `images_family_train`); all tables where there are not several."""
+    groups: dict[str, list[_Named]] = {}
+    for item in found:
+        words = re.split(r"[\W\d_]+", item.file.rpartition("/")[2].rpartition(".")[0].lower())
+        groups.setdefault(" ".join(word for word in words if word not in ALIASES), []).append(item)
+    whole = [group for group in groups.values() if _split_tables(group)]
+    return max(whole, key=_n_classes) if len(whole) > 1 else found
+
+
+def _n_classes(found: Sequence[_Named]) -> int:
+    tables = [item.table for item in found if "label" in item.table.columns]
+    return len({cell for table in tables for cell in table.data["label"].to_pylist()})
 
 
 def _worth(item: _Named) -> tuple[bool, bool, int]:
