@@ -22,7 +22,7 @@ from core.domain import resolve
 from core.domain.dataset import Split
 from core.domain.experiment import Experiment as Asked
 from core.domain.recipe import Recipe
-from core.domain.run import JobKind, Run, Status
+from core.domain.run import JobKind, Run, Status, train_payload
 from core.errors import FailureKind, RecipeError, ThawError
 from core.metrics import Metric, primary
 from core.models import origin
@@ -139,12 +139,12 @@ class Experiments:
         done = [(run, result) for run in self.runs(ws, id) if (result := self._runs.result_of(run)) is not None]
         return outlook.correction(done, self._seconds)
 
-    def _seconds(self, ws: str, recipe: Recipe) -> float | None:
-        """Estimated seconds of a recipe, its features included; kept once they are known."""
+    def _seconds(self, ws: str, recipe: Recipe, features: bool) -> float | None:
+        """Estimated seconds of a recipe, with its features or without; kept once they are known."""
         device = self._models.device()
-        key = (str(self._desk.settings.home), ws, recipe, device.measured if device else None)
+        key = (str(self._desk.settings.home), ws, recipe, features, device.measured if device else None)
         if key not in _known_seconds:
-            found = self._with_features(ws, recipe)
+            found = self._with_features(ws, recipe) if features else self._without_features(ws, recipe)
             if found is None:
                 return None
             while len(_known_seconds) >= KNOWN_SECONDS:
@@ -292,7 +292,7 @@ class Experiments:
         recipes = [resolve.resolved(recipe, device) for recipe in recipes]
         experiment = self._desk.store.experiments.create(ws, name, asked=asked)
         folder = self._desk.runs_folder(ws)
-        payload = ({"in_turns": True} if in_turns else {}) | ({} if features else {"features": False})
+        payload = train_payload(in_turns=in_turns, features=features)
         return self._desk.submit(ws, [
             NewJob(workspace=ws, kind=JobKind.TRAIN, name=names.of_recipe(recipe), recipe=recipe, experiment=experiment,
                    runs_folder=folder, payload=payload)
@@ -324,7 +324,7 @@ class Experiments:
     def seconds(self, ws: str, recipes: Sequence[Recipe], *, features: bool = True) -> float | None:
         """Estimated seconds of runs one after another, with their features where these are made at once (and the
         settings do not say otherwise), without downloads; None where nothing is known of a model or a dataset."""
-        found = [self._seconds(ws, recipe) if features else self._without_features(ws, recipe) for recipe in recipes]
+        found = [self._seconds(ws, recipe, features) for recipe in recipes]
         return None if None in found else sum(seconds for seconds in found if seconds is not None)
 
     def _without_features(self, ws: str, recipe: Recipe) -> float | None:

@@ -13,8 +13,8 @@ from core.domain.run import JobKind, Result, Run, Status
 from core.planning.schedule import FEATURES_S, JUDGING_SHARE, Outlook, Stretch, factor, left, pace, schedule, share_left
 from core.store.queue import Claim, Waiting
 
-Seconds = Callable[[str, Recipe], "float | None"]
-"""Workspace and recipe -> estimated seconds; None when that cannot be told yet."""
+Seconds = Callable[[str, Recipe, bool], "float | None"]
+"""Workspace, recipe and whether its features are made -> estimated seconds; None when that cannot be told yet."""
 
 LINE = 2000
 """Waiting jobs that are looked at; places behind them are told without minutes."""
@@ -44,7 +44,8 @@ def of_runs(desk: Desk, runs: Sequence[Run], factors: Mapping[str | None, float]
 def correction(done: Sequence[tuple[Run, Result]], seconds: Seconds) -> float:
     """How much longer than estimated these runs took."""
     pairs = [(result.seconds if result.marginal_seconds is None else result.marginal_seconds, expected)
-             for run, result in done if run.recipe and (expected := seconds(run.workspace, run.recipe))]
+             for run, result in done
+             if run.recipe and (expected := seconds(run.workspace, run.recipe, run.makes_features))]
     return factor([took for took, _ in pairs], [expected for _, expected in pairs])
 
 
@@ -70,7 +71,7 @@ def _takes(desk: Desk, job: Waiting, seconds: Seconds) -> float | None:
     if job.recipe is None:
         return FEATURES_S
     try:
-        estimated = seconds(job.workspace, _recipe(job.recipe))
+        estimated = seconds(job.workspace, _recipe(job.recipe), job.makes_features)
     except Exception:  # noqa: BLE001 - somebody else's damaged row: it ends as soon as it starts
         return 0.0
     return _to_go(desk, job.id, estimated) if job.resume else estimated
@@ -89,7 +90,7 @@ def _left(desk: Desk, claim: Claim, seconds: Seconds) -> float | None:
     run = claim.run
     if run.recipe is None:
         return FEATURES_S
-    now, estimated = time.time(), seconds(run.workspace, run.recipe)
+    now, estimated = time.time(), seconds(run.workspace, run.recipe, run.makes_features)
     if run.status is Status.STOPPING:
         return left(estimated, elapsed_s=estimated or 0.0, pace_s=None)
     step = desk.store.events.last(run.id, "step")

@@ -20,7 +20,7 @@ from core.domain.device import Device
 from core.domain.experiment import Experiment
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
-from core.domain.run import Interval, JobKind, Result, Status
+from core.domain.run import Interval, JobKind, Result, Status, train_payload
 from core.errors import RecipeError, ThawError
 from core.metrics import Metric, paired
 from core.models.methods import REGISTRY, get
@@ -127,7 +127,7 @@ def train_all(arms: Sequence[Arm], *, settings: Settings, workspace: str,
     ids = store.jobs.submit([
         NewJob(workspace=workspace, kind=JobKind.TRAIN, name=arm.id, recipe=arm.recipe, experiment=experiment,
                runs_folder=arm.folder.parent, folder_name=arm.folder.name,
-               payload={} if features else {"features": False}) for arm in arms])
+               payload=train_payload(features=features)) for arm in arms])
     names = dict(zip(ids, (arm.id for arm in arms), strict=True))
     lines = {id: ProgressLine(f"[{number}/{len(arms)}] {names[id]}:") for number, id in enumerate(ids, 1)}
     outcomes: dict[str, Outcome] = {}

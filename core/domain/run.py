@@ -135,6 +135,11 @@ class Run:
         return bool(self.payload.get("in_turns"))
 
 
+def train_payload(*, in_turns: bool = False, features: bool = True) -> dict[str, Any]:
+    """The payload of a run that races, or whose features wait until they are asked for; see `Run.payload`."""
+    return ({"in_turns": True} if in_turns else {}) | ({} if features else {"features": False})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """One entry of a run's event stream; `seq` grows by one within a run."""

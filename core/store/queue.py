@@ -52,6 +52,8 @@ class Waiting:
     """Its JSON, as it is stored; None for jobs that do not train."""
     resume: bool
     """Whether it goes on from its last checkpoint."""
+    makes_features: bool = True
+    """See `Run.makes_features`."""
 
 
 class Queue:
@@ -138,7 +140,8 @@ class Queue:
         """The first jobs of the training lane that wait, of all workspaces, in the order in which they will start: for
         telling how long a wait is, never for pages."""
         rows = self._db.rows(f"{LINE} LIMIT :most", {"most": most})
-        return [Waiting(id=row["id"], workspace=row["workspace"], recipe=row["recipe"], resume=bool(row["resume"]))
+        return [Waiting(id=row["id"], workspace=row["workspace"], recipe=row["recipe"], resume=bool(row["resume"]),
+                        makes_features=bool(json.loads(row["payload"] or "{}").get("features", True)))
                 for row in rows]
 
     def stamp(self) -> tuple[object, ...]:

@@ -41,11 +41,11 @@ LINE = """
     WITH own AS (
         SELECT id, workspace, lane, row_number() OVER (PARTITION BY workspace ORDER BY ticket) AS round
         FROM jobs WHERE status = 'queued' AND lane = 0)
-    SELECT jobs.id, jobs.workspace, jobs.recipe, jobs.resume FROM own
+    SELECT jobs.id, jobs.workspace, jobs.recipe, jobs.resume, jobs.payload FROM own
     JOIN turns ON turns.lane = own.lane AND turns.workspace = own.workspace JOIN jobs ON jobs.id = own.id
     ORDER BY own.round + turns.busy, coalesce(turns.served, 0), turns.first"""
-"""Id, workspace, recipe and whether it goes on of every waiting job of the training lane, in the order of the places
-told above."""
+"""Id, workspace, recipe, whether it goes on, and payload of every waiting job of the training lane, in the order of
+the places told above."""
 
 _BUSY = """
     WITH busy AS (SELECT lane, count(*) AS jobs FROM jobs WHERE status IN ('running', 'stopping') GROUP BY lane)"""

@@ -251,6 +251,19 @@ def test_a_run_that_goes_on_takes_what_is_left_of_it_also_while_it_waits(thaw: T
     assert takes() == pytest.approx(whole / 4, rel=0.1), "before its first step of this turn"
 
 
+def test_the_time_of_features_counts_where_they_are_made_at_once(settings: Settings, ready: Dataset) -> None:
+    thaw = Thaw(dataclasses.replace(settings, features=True))
+    takes = {}
+    for features in (True, False):
+        outlook._lines.clear()
+        id = thaw.experiments.submit(WORKSPACE, [recipe(ready)], name="One", features=features)[0]
+        assert thaw.runs.get(WORKSPACE, id).makes_features is features
+        takes[features] = thaw.experiments.outlook(WORKSPACE, [thaw.runs.get(WORKSPACE, id)]).left_s
+        thaw.runs.stop(WORKSPACE, id)
+        assert takes[features] == thaw.experiments.seconds(WORKSPACE, [recipe(ready)], features=features)
+    assert takes[True] is not None and takes[False] is not None and takes[True] > takes[False] > 0
+
+
 def test_no_time_is_told_where_there_is_no_estimate(thaw: Thaw, ready: Dataset) -> None:
     """Of a hub model that nobody has looked at, nothing is known."""
     ids = thaw.experiments.submit(WORKSPACE, [recipe(ready, base_model="some/model")], name="Unknown")
