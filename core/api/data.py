@@ -142,12 +142,12 @@ class Data:
 
     def import_options(self, *, fix_leaks: bool = False, merge_labels: bool = False,
                        template: str | None = None, passage_tokens: int | None = None,
-                       passage_overlap: int = 0, by_line: bool = False) -> Options:
+                       passage_overlap: int = 0, by_line: bool = False, shift_domain: str | None = None) -> Options:
         """What may be chosen for an import; see `core.data.check.Options`. passage_tokens: None for the usual."""
         from core.data.check import Options
 
         chosen = Options(fix_leaks=fix_leaks, merge_labels=merge_labels, template=template or None,
-                         passage_overlap=passage_overlap, by_line=by_line)
+                         passage_overlap=passage_overlap, by_line=by_line, shift_domain=shift_domain)
         return chosen if passage_tokens is None else dataclasses.replace(chosen, passage_tokens=passage_tokens)
 
     def submit_import(self, ws: str, path: Path, *, name: str, roles: dict[str, str] | None = None,

@@ -173,7 +173,7 @@ class Questions:
 
     def plan(self, ws: str, design: str, *, dataset: str, models: Sequence[str], methods: Sequence[str] = (),
              budgets: Sequence[int | None] = (), rates: Sequence[float] = (), depths: Sequence[int] = (),
-             effort: str = "quick", seeds: int | Sequence[int] = 0) -> Plan:
+             updates: int | None = None, effort: str = "quick", seeds: int | Sequence[int] = 0) -> Plan:
         """Lay out a design; works before a bundled dataset or model is here.
 
         seeds: how many, from 0 on, or which; 0 = the design's own. Raises RecipeError where the design does not fit,
@@ -188,7 +188,7 @@ class Questions:
         device = self._models.device()
         choices = Choices(dataset=dataclasses.replace(there, id=dataset), methods=tuple(methods),
                           models=tuple(each for each in facts if each is not None), budgets=tuple(budgets),
-                          rates=tuple(rates), depths=tuple(depths), effort=effort, device=device)
+                          rates=tuple(rates), depths=tuple(depths), updates=updates, effort=effort, device=device)
         for known in choices.models:
             if there.task not in known.tasks:
                 raise RecipeError(f"{known.id} cannot learn from {there.name}.",

@@ -94,6 +94,9 @@ def _columns(parser: argparse.ArgumentParser) -> None:
                              "or sharegpt (default: seen in the file)")
     parser.add_argument("--text", metavar="COLUMN", help="text column, or the one that names the pictures")
     parser.add_argument("--label", metavar="COLUMN", help="label column")
+    parser.add_argument("--domain", metavar="COLUMN", help="column that says where a row is from")
+    parser.add_argument("--shift-domain", metavar="VALUE",
+                        help="the domain whose rows are the shift set: they are only evaluated on (classes)")
     parser.add_argument("--prompt", metavar="COLUMN", help="column of what is asked")
     parser.add_argument("--response", metavar="COLUMN", help="column of the answers")
     parser.add_argument("--messages", metavar="COLUMN", help="column of whole conversations as JSON")

@@ -39,11 +39,11 @@ def options(args: Namespace) -> Options:
 
     tokens = PASSAGE_TOKENS if args.passage_tokens is None else args.passage_tokens
     return Options(fix_leaks=args.fix_leaks, merge_labels=args.merge_labels, passage_tokens=max(0, tokens),
-                   passage_overlap=max(0, args.passage_overlap), by_line=args.lines)
+                   passage_overlap=max(0, args.passage_overlap), by_line=args.lines, shift_domain=args.shift_domain)
 
 
 _FLAGS = {"text": Role.TEXT, "label": Role.LABEL, "prompt": Role.PROMPT, "response": Role.RESPONSE,
-          "messages": Role.MESSAGES, "group": Role.GROUP}
+          "messages": Role.MESSAGES, "group": Role.GROUP, "domain": Role.DOMAIN}
 
 
 def dataset(name: str, *, shift: str | None, settings: Settings, workspace: str, wanted: Wanted | None = None,

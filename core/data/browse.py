@@ -20,6 +20,8 @@ CELL_CHARACTERS = 2000
 SHOWN_COLUMNS = 30
 """Columns that a table on a page shows; cells of wider tables are cut shorter."""
 _WIDE_CELL_CHARACTERS = 200
+FEW_VALUES = 40
+_VALUE_CHARACTERS = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class TablePreview:
     nothing fits."""
     why: str = ""
     """What tells that."""
+    values: dict[str, list[str]] = field(default_factory=dict)
+    """Of columns with few different cells, such as classes and domains: these, sorted."""
     lines: bool = False
     """Whether the rows are the lines of plain text files, which may be read as one text each."""
     pictures: dict[str, bytes] = field(default_factory=dict)
@@ -87,9 +91,18 @@ def preview(path: Path, *, settings: Settings) -> TablePreview:
                         evidence={name: proposal.evidence for name, proposal in proposed.items()},
                         rows=[{name: _cut(cell, chars) for name, cell in row.items()} for row in first],
                         rows_read=table.rows_read, format=table.format, complete=found.complete,
-                        form=str(form or ""), why=why, lines=table.documents is not None,
+                        form=str(form or ""), why=why, values=_values(table), lines=table.documents is not None,
                         task=Task.on(Content.TEXT if table.pictures is None else Content.PICTURE),
                         pictures=_small_pictures(table, first, settings))
+
+
+def _values(table: Any) -> dict[str, list[str]]:
+    import pyarrow.compute as pc
+
+    found = {name: [cell for cell in pc.unique(table.data.column(name)).to_pylist() if cell]
+             for name in table.columns[:SHOWN_COLUMNS] if name not in table.unusable}
+    return {name: sorted(cells) for name, cells in found.items()
+            if 2 <= len(cells) <= FEW_VALUES and max(map(len, cells)) <= _VALUE_CHARACTERS}
 
 
 def _small_pictures(table: Any, rows: list[dict[str, Any]], settings: Settings) -> dict[str, bytes]:

@@ -56,6 +56,8 @@ class Options:
     """Tokens that a passage begins with which end the one before."""
     by_line: bool = False
     """Each line of a plain text file is a row for a language model; else the file is one text, cut into passages."""
+    shift_domain: str | None = None
+    """Of the domain column: the value whose rows are the shift set; None leaves the rows of all domains together."""
     depth: Depth | None = None
     """How pictures of more than 8 bits are read: as in the dataset whose shift set this is; None decides anew."""
 
@@ -114,7 +116,7 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
         rows = language.build(table, roles, template=options.template, cutting=cutting)
     else:
         rows = build(table, roles, template=options.template, merge_labels=options.merge_labels,
-                     max_pixels=settings.max_pixels, depth=options.depth)
+                     max_pixels=settings.max_pixels, depth=options.depth, shift_domain=options.shift_domain)
     texts: list[str] = shown(rows.text.to_pylist(), rows.shape)
     unpack_seconds = table.pictures.unpack_seconds if table.pictures else 0.0
     meter.report("looking for duplicates", 0, len(rows))

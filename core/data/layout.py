@@ -22,6 +22,23 @@ _UNLABELLED = frozenset({"unsup", "unsupervised", "unlabeled", "unlabelled"})
 """Folders beside the classes that hold rows which have none (IMDb's `train/unsup`)."""
 
 
+_DOMAINS = frozenset({
+    "photo", "photos", "real", "art", "painting", "paintings", "cartoon", "clipart", "sketch", "sketches", "quickdraw",
+    "infograph", "product", "products", "drawing", "drawings", "color", "colour", "grayscale", "greyscale", "gray",
+    "grey", "segmented", "amazon", "dslr", "webcam", "caltech", "labelme", "sun", "voc", "mnist", "svhn", "usps",
+    "synthetic", "synth", "simulated", "source", "target", "day", "night", "books", "dvd", "electronics", "kitchen"})
+"""Words in the names of folders that are domains, in the sets of domain adaptation (Office-31, Office-Home, PACS,
+DomainNet, VLCS, the reviews of Blitzer et al. 2007), or another look of the same pictures."""
+_SENTIMENTS = frozenset({"pos", "neg", "positive", "negative", "neutral", "ham", "spam", "yes", "no"})
+_PART = re.compile(r"part|batch|fold|patient|case|subject|slide|set|group|session|view|scan|series|page|frame|\d")
+"""How names of folders begin that are parts of a class."""
+_LEAST_CLASSES = 5
+_ALIKE = 0.8
+"""Share of all inner folders that each outer one holds."""
+_FEW = 0.1
+"""Share of files beside those folders."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """What a file's folders say of it."""
@@ -31,6 +48,8 @@ class Place:
     """Name of a `Split`."""
     inner: str = ""
     """Folders inside the class folder, which do not count."""
+    domain: str | None = None
+    """The folder above the class, where those are domains."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +66,15 @@ class Layout:
     """Split folder -> a path inside it before its classes, that ends in a slash."""
     nameless: frozenset[tuple[str | None, str]] = frozenset()
     """(split, folder) where a class should be, but is not: the only folder of that split, such as `images`."""
+
+    domains: bool = False
+    """Whether the first folder is a domain, the one in it the class (`sketch/dog`), and not the other way round."""
+    wrapper: str = ""
+    """A folder between each domain and its classes."""
+    copies: frozenset[str] = frozenset()
+    """Folders beside the classes that hold them all once more."""
+    inner: bool = False
+    """Whether all class folders hold the same folders: which level is the class is then for a person to say."""
 
     def split_of(self, name: str) -> str | None:
         """The split that the first folder of a file says; None for none."""
@@ -74,6 +102,14 @@ class Layout:
             parts = below[len(inside):].split("/")
         if len(parts) < 2:
             return stray
+        if parts[0] in self.copies:
+            return f"its folder {parts[0][:60]!r} holds the class folders once more"
+        domain = None
+        if self.domains:
+            domain, parts = parts[0], parts[1:]
+            parts = parts[1:] if self.wrapper and parts[0] == self.wrapper else parts
+            if len(parts) < 2:
+                return stray
         label, inner = parts[0], parts[1:-1]
         if self.splits and not self.above:
             if not inner or inner[0] not in self.splits:
@@ -83,7 +119,7 @@ class Layout:
             return "it lies in a hidden folder"
         if label.casefold() in _UNLABELLED or (split, label) in self.nameless:
             return f"its folder {label[:60]!r} says no class"
-        return Place(label=label, split=split, inner="/".join(inner))
+        return Place(label=label, split=split, inner="/".join(inner), domain=domain)
 
     def _names(self) -> str:
         return ", ".join(sorted(self.splits)[:5])
@@ -178,4 +214,35 @@ def _classes(root: str, parts: list[list[str]]) -> Layout | None:
     covered = sum(below[name] for name in splits)
     if len(set(splits.values())) > 1 and covered > len(inside) / 2:
         return Layout(root=root, splits=splits, above=False)
-    return Layout(root=root)
+    return _with_inner(Layout(root=root), inside)
+
+
+def _with_inner(layout: Layout, inside: list[list[str]]) -> Layout:
+    """The layout with what the folders inside those of the first level say: that these are domains, or that one of them
+    holds the others once more."""
+    folders = {part[0]: set[str]() for part in inside}
+    for part in inside:
+        folders[part[0]].update(part[1:2] if len(part) > 2 else ())
+    copies = frozenset(name for name, found in folders.items() if len(found) > 1 and found <= folders.keys() - {name})
+    if copies:
+        return replace(layout, copies=copies)
+    wrapper = next(iter(folders[inside[0][0]]), "")
+    if wrapper.casefold() in _WRAPPERS and all(found == {wrapper} for found in folders.values()):
+        deep = [[part[0], *part[2:]] for part in inside if len(part) > 2]
+        found = _with_inner(layout, deep)
+        return replace(found, wrapper=wrapper) if found.domains else layout
+    loose = sum(len(part) == 2 for part in inside)
+    shared, every = set.intersection(*folders.values()), set.union(*folders.values())
+    if len(folders) < 2 or loose > _FEW * len(inside) or len(shared) < max(2, _ALIKE * len(every)):
+        return layout
+    return replace(layout, domains=_are_domains(list(folders), every), inner=True)
+
+
+def _are_domains(names: Sequence[str], inner: set[str]) -> bool:
+    """Whether folders that hold the same folders are domains, and those the classes: by their names, or since the
+    inner ones are many, and called otherwise than parts of a class are."""
+    words = [set(re.split(r"[\W\d_]+", name.casefold())) - {""} for name in names]
+    if all(found & _DOMAINS for found in words) or {name.casefold() for name in inner} <= _SENTIMENTS:
+        return True
+    parts = sum(bool(_PART.match(name.casefold())) for name in inner)
+    return len(inner) >= max(_LEAST_CLASSES, 2 * len(names)) and parts <= len(inner) / 2

@@ -23,7 +23,7 @@ _NAMES: Mapping[Role, frozenset[str]] = {
                                  "summary", "context"}),
     Role.LABEL: frozenset({"label", "labels", "class", "classes", "category", "categories", "target", "sentiment",
                            "topic", "y", "intent", "emotion", "label text", "label name", "labels text", "rating",
-                           "stars", "tag", "verdict"}),
+                           "stars", "tag", "verdict", "class name", "category name"}),
     Role.ID: frozenset({"id", "index", "idx", "uid", "uuid", "guid", "key", "row id", "doc id", "document id",
                         "item id", "unnamed: 0"}),
     Role.SPLIT: frozenset({"split", "set", "fold", "partition", "subset", "usage"}),
@@ -56,7 +56,8 @@ _MEDIA = re.compile(
 
 _OF_FILES: Mapping[Role, str] = {Role.TEXT: "one row a file", Role.IMAGE: "one row a file",
                                  Role.LABEL: "the folder that each file lies in",
-                                 Role.SPLIT: "the folder above the classes"}
+                                 Role.SPLIT: "the folder above the classes",
+                                 Role.DOMAIN: "the folder above the classes"}
 """Evidence where rows are files in folders."""
 
 
@@ -157,7 +158,9 @@ def propose(table: Table) -> dict[str, Proposal]:
             found[name] = Proposal(role=Role.SPLIT, evidence="every cell names a split")
     if label := _best_label({n: f for n, f in facts.items() if n not in found},
                             with_pictures=table.pictures is not None):
-        found[label[0]] = Proposal(role=Role.LABEL, evidence=label[1])
+        names = _names_of_numbers(table, facts, label[0])
+        found[names or label[0]] = Proposal(role=Role.LABEL, evidence=label[1] if names is None else
+                                            f"it says in words what {label[0]!r} says in numbers")
     text = None if table.pictures else best_text({n: f for n, f in facts.items() if n not in found})
     if text:
         found[text[0]] = Proposal(role=Role.TEXT, evidence=text[1])
@@ -184,6 +187,22 @@ def _best_label(facts: Mapping[str, ColumnFacts], *, with_pictures: bool) -> tup
         return None
     best = min(shaped, key=lambda f: (f.numbers == 1.0, f.distinct))
     return best.name, f"it is short and repeats: {best.distinct:,} different values in {best.filled:,} sampled rows"
+
+
+def _names_of_numbers(table: Table, facts: Mapping[str, ColumnFacts], label: str) -> str | None:
+    """The column that says in words what a label of numbers says, one word for each; None where there is none. Where a
+    label has a text of its own (`label_text`), the file itself says which of the two is the label."""
+    if facts[label].numbers < 1:
+        return None
+    cells: Any = table.data.column(label)
+    for name, fact in facts.items():
+        own = plain_name(name).startswith(f"{plain_name(label)} ")
+        if is_named(name, Role.LABEL) and not own and fact.numbers == 0 and fact.distinct == facts[label].distinct > 1:
+            pairs = cells.slice(0, _SAMPLE_ROWS).to_pylist(), table.data.column(name).slice(0, _SAMPLE_ROWS).to_pylist()
+            found = set(zip(*pairs, strict=True))
+            if len(found) == len({a for a, _ in found}) == len({b for _, b in found}):
+                return name
+    return None
 
 
 def best_text(facts: Mapping[str, ColumnFacts]) -> tuple[str, str] | None:
@@ -224,14 +243,15 @@ def plain_name(name: str) -> str:
     return re.sub(r"[\s_\-.]+", " ", words).strip().lower()
 
 
-def choose(table: Table, *, text: str | None = None, label: str | None = None) -> dict[str, Proposal]:
-    """`propose`, with text and label column given by hand where not None.
+def choose(table: Table, *, text: str | None = None, label: str | None = None,
+           domain: str | None = None) -> dict[str, Proposal]:
+    """`propose`, with text, label and domain column given by hand where not None.
 
     Raises DataError naming the columns when a given one is missing or unusable, or when none could be found.
     """
     roles = propose(table)
     content = content_role(table)
-    for given, role in ((text, content), (label, Role.LABEL)):
+    for given, role in ((text, content), (label, Role.LABEL), (domain, Role.DOMAIN)):
         if given is None:
             continue
         check_column(table, given)

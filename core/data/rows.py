@@ -14,7 +14,7 @@ from core.data.readers.table import Table
 from core.data.report import LeftOut
 from core.data.roles import check_column, content_role, require_roles
 from core.data.splits import ALIASES, meanings
-from core.domain.dataset import Depth, Role, Shape
+from core.domain.dataset import Depth, Role, Shape, Split
 from core.errors import DataError
 
 if TYPE_CHECKING:
@@ -62,13 +62,14 @@ class Rows:
 
 
 def build(table: Table, roles: Mapping[str, str], *, template: str | None = None, merge_labels: bool = False,
-          max_pixels: int = 50_000_000, depth: Depth | None = None) -> Rows:
+          max_pixels: int = 50_000_000, depth: Depth | None = None, shift_domain: str | None = None) -> Rows:
     """Rows with text (or picture) and label from a table. roles: column name -> `Role` (columns not named are ignored).
 
     template: how text columns are joined, with column names in braces, e.g. `{title}: {body}`; by default their cells
     are put on lines of their own in file order. merge_labels: labels that look the same (`labels.key`) become one,
     spelled as most rows do.
-    depth: how pictures of more than 8 bits are read; decided from these rows when None.
+    depth: how pictures of more than 8 bits are read; decided from these rows when None. shift_domain: value of the
+    domain column whose rows are the shift set; those of classes that no other domain has are left out.
     Rows without text or label, whose split cell names no split, or whose picture cannot be used, are left out with the
     reason. Raises DataError for roles that do not fit the table.
     """
@@ -89,6 +90,11 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
         known = pc.is_in(missing.folded(table.data.column(split_name)),
                          value_set=pa.array(list(ALIASES), type=pa.large_string()))
         reasons.append((pc.invert(known), f"the cell in {split_name!r} names no split"))
+    shifted = None if shift_domain is None else _of_domain(table, roles, shift_domain)
+    if shifted is not None:
+        known = pc.unique(label.filter(pc.invert(shifted)))
+        reasons.append((pc.and_(shifted, pc.invert(pc.is_in(label, value_set=known))),
+                        f"only the rows of {str(shift_domain)[:60]!r}, the shift set, have its class"))
     keep, left_out = _sieve(table, reasons)
     decoded = None
     if table.pictures is not None:
@@ -104,11 +110,36 @@ def build(table: Table, roles: Mapping[str, str], *, template: str | None = None
         said = missing.folded(table.data.column(split_name)).filter(keep).to_pylist()
         meaning = meanings(set(said))
         splits = tuple(meaning[value] for value in said)
+    if shifted is not None:
+        apart = shifted.filter(keep).to_pylist()
+        splits = tuple(Split.SHIFT.value if other else own
+                       for other, own in zip(apart, splits or [Split.TRAIN.value] * len(apart), strict=True))
     return Rows(row_id=table.row_numbers[np.asarray(keep, dtype=bool)], text=_one_chunk(text.filter(keep)),
                 label=lookup[codes] if len(codes) else np.zeros(0, dtype=np.int32), classes=tuple(classes),
                 left_out=left_out, split=splits, pictures=decoded,
                 others={name: _one_chunk(table.data.column(name).filter(keep)) for name in table.columns
                         if name not in used and name not in table.unusable})
+
+
+def _of_domain(table: Table, roles: Mapping[str, str], value: str) -> Any:
+    """Which rows are of this domain: booleans (n_rows,). Raises DataError where no column says domains, none of its
+    cells says this one, or all do."""
+    import pyarrow.compute as pc
+
+    name = next((name for name, role in roles.items() if role == Role.DOMAIN), None)
+    if name is None:
+        raise DataError(f"No column is marked as {Role.DOMAIN}.",
+                        why=f"The rows of {value[:60]!r} are to be the shift set, and no column says where rows "
+                            "are from.",
+                        remedy=f"Mark one as {Role.DOMAIN}.")
+    column = table.data.column(name)
+    hits = pc.fill_null(pc.equal(column, value), False)
+    if not pc.any(hits).as_py() or pc.all(hits).as_py():
+        values = [str(cell)[:40] for cell in pc.unique(column).to_pylist()[:8] if cell is not None]
+        raise DataError(f"{'All' if pc.all(hits).as_py() else 'No'} rows are of the domain {value[:60]!r}.",
+                        why=f"The column {name[:40]!r} says: {', '.join(values)}.",
+                        remedy="Choose one of several domains as the shift set.")
+    return hits
 
 
 def _sieve(table: Table, reasons: list[tuple[Any, str]]) -> tuple[Any, tuple[LeftOut, ...]]:

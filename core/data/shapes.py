@@ -28,10 +28,10 @@ def choose(table: Table, wanted: Wanted | None = None) -> Chosen:
     text, label = wanted.of(Role.TEXT), wanted.of(Role.LABEL)
     labelled = wanted.task is not None and wanted.task.labelled
     if table.pictures is not None or labelled:
-        return _labelled(table, text=text or wanted.of(Role.IMAGE), label=label)
+        return _labelled(table, wanted, text=text or wanted.of(Role.IMAGE), label=label)
     seen = SeenColumns(table, role_finder.propose(table))
     if not _without_labels(seen, wanted):
-        return _labelled(table, text=text, label=label)
+        return _labelled(table, wanted, text=text, label=label)
     chosen = _language(seen, wanted)
     require_roles(table, chosen.roles)
     return chosen
@@ -44,8 +44,8 @@ def given(roles: Mapping[str, str]) -> Chosen:
     return Chosen(proposals=proposals, form=form, why="" if form is None else "its columns were chosen by hand")
 
 
-def _labelled(table: Table, *, text: str | None, label: str | None) -> Chosen:
-    proposals = role_finder.choose(table, text=text, label=label)
+def _labelled(table: Table, wanted: Wanted, *, text: str | None, label: str | None) -> Chosen:
+    proposals = role_finder.choose(table, text=text, label=label, domain=wanted.of(Role.DOMAIN))
     if Role.LABEL not in {p.role for p in proposals.values()}:
         raise role_finder.lacks(table, "label", flag="label")
     return Chosen(proposals=proposals, form=None, why="a column holds the class of each row")

@@ -128,6 +128,16 @@ def defaults(*, dataset: str, task: Task, base_model: str, method: str, effort: 
     )
 
 
+def shortened(recipe: Recipe, *, updates: int, train_rows: int) -> Recipe:
+    """The recipe with no more epochs than make so many updates."""
+    most = _epochs_of(updates, batches_an_epoch(train_rows, recipe.batch_size))
+    return recipe if recipe.epochs <= most else recipe.replace(epochs=most)
+
+
+def _epochs_of(updates: int, batches: int) -> float:
+    return max(LEAST_EPOCHS, math.floor(updates / batches * 1000) / 1000)
+
+
 def _rate(card: Card, effort: str, *, convolutions: bool) -> float:
     if convolutions:  # on stored BatchNorm statistics a large step is not taken back by the next layer
         return card.rates.convolutions
@@ -152,7 +162,7 @@ def _epochs(level: _Level, batch: int, train_rows: int | None) -> float:
     batches = batches_an_epoch(train_rows, batch)
     epochs = float(min(_MOST_EPOCHS, max(level.epochs, math.ceil(level.minimum_steps / batches))))
     if level.most_steps and epochs * batches > level.most_steps:
-        return max(LEAST_EPOCHS, math.floor(level.most_steps / batches * 1000) / 1000)
+        return _epochs_of(level.most_steps, batches)
     return epochs
 
 

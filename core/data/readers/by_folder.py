@@ -13,7 +13,7 @@ from core.data.readers.table import RowBuilder, Table
 from core.data.report import INFO, WARNING, Finding, several
 from core.data.source import HIDDEN, Source
 
-SPLIT = "split"
+SPLIT, DOMAIN, INNER = "split", "domain", "inner folder"
 LINK = "it is a symbolic link, which is not followed"
 
 
@@ -28,7 +28,9 @@ def table(source: Source, layout: Layout, files: Sequence[str], *, wanted: Calla
     folders say none, but a list does.
     """
     split = bool(layout.splits)
-    builder = RowBuilder([*columns, *([SPLIT] if split else [])], max_rows=max_rows, name=source.name)
+    level = DOMAIN if layout.domains else INNER if layout.inner else ""
+    more = [*([SPLIT] if split else []), *([level] if level else [])]
+    builder = RowBuilder([*columns, *more], max_rows=max_rows, name=source.name)
     places: list[Place] = []
     for name in files:
         place = layout.place(name) if wanted(name) else why_not(name)
@@ -38,13 +40,15 @@ def table(source: Source, layout: Layout, files: Sequence[str], *, wanted: Calla
         if isinstance(place, str) or isinstance(cells, str):
             builder.leave_out(str(cells), file=name)
         else:
-            builder.add([*cells, *([place.split] if split else [])])
+            said = {SPLIT: place.split, DOMAIN: place.domain, INNER: place.inner or None}
+            builder.add([*cells, *(said[name] for name in more)])
             places.append(place)
     for names, reason in ((source.hidden, HIDDEN), (source.links, LINK)):
         for name in names:
             builder.leave_out(reason, file=name)
     found = builder.table(format=f"{format}, one folder a class" + (" within splits" if split and layout.above else
-                                                                    ", split within" if split else ""),
+                                                                    ", split within" if split else
+                                                                    " within domains" if layout.domains else ""),
                           findings=list(_findings(source, layout, places, thing)))
     return replace(found, by_folder=True)
 
@@ -73,6 +77,13 @@ def _findings(source: Source, layout: Layout, places: Sequence[Place], thing: st
                       message=several(len(dotted), "class has", "classes have") + " a name with a dot in front.",
                       remedy="Nothing to do if these are classes; otherwise take the folders out, since a dot often "
                              "marks hidden ones.")
+    if layout.domains:
+        shown = ", ".join(sorted({place.domain or "" for place in places})[:5])
+        yield Finding(code="domains", severity=INFO, count=len(places), example=shown[:120],
+                      message="The outer folders hold the same class folders and were read as domains, the inner ones "
+                              f"as classes: {shown[:120]}.",
+                      remedy="Choose one domain as the shift set, to see what models trained on the others make of it. "
+                             "If the outer folders are the classes, make their column the label.")
     nested = Counter(f"{place.label}/{place.inner}" for place in places if place.inner)
     if nested:
         shown = ", ".join(f"{path[:40]} ({count:,})" for path, count in nested.most_common(3))
@@ -80,4 +91,5 @@ def _findings(source: Source, layout: Layout, places: Sequence[Place], thing: st
                       message=several(nested.total(), f"{thing} lies", f"{thing}s lie")
                               + " in folders inside the class folders; the outer "
                               "folder counts as the class.",
-                      remedy="Nothing to do if the outer folders are the classes; otherwise move the inner ones up.")
+                      remedy="Nothing to do if the outer folders are the classes; otherwise "
+                             + (f"make the column {INNER!r} the label." if layout.inner else "move the inner ones up."))

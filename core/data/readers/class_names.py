@@ -1,8 +1,9 @@
 """Names of numbered classes in a file beside the rows: `classes.txt`, a name a line (AG News, DBpedia; Zhang et al.
-2015), or `mapping.txt`, a number and a name a line (TweetEval)."""
+2015), `mapping.txt`, a number and a name a line (TweetEval), or a JSON object of these."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,7 +14,8 @@ from core.data.readers.table import Table, text_array
 from core.data.report import INFO, Finding
 from core.data.source import Source
 
-_NAMED = re.compile(r"(.*[^a-z])?(mapping|classes|class[_-]names|label[_-]names|labels)\.(txt|names)", re.IGNORECASE)
+_NAMED = re.compile(r"(.*[^a-z])?(mapping|classes|class[_-]names|label[_-]names|labels)\.(txt|names)"
+                    r"|.*(label|class|cat|disease).*\.json", re.IGNORECASE)
 _MOST = 1_000
 _LONGEST = 80
 """Characters of a name."""
@@ -42,6 +44,9 @@ def _names(source: Source, file: str) -> Iterator[Mapping[str, str]]:
         data = source.read(file)
     except UNREADABLE:
         return
+    if file.lower().endswith(".json"):
+        yield from _of_json(data)
+        return
     lines = [line.strip() for line in folders.decode(data).removeprefix("\ufeff").strip().split("\n")]
     if not 1 < len(lines) <= _MOST or not all(lines) or max(map(len, lines)) > _LONGEST:
         return
@@ -51,6 +56,20 @@ def _names(source: Source, file: str) -> Iterator[Mapping[str, str]]:
         return
     if not any(line.isdecimal() for line in lines):
         yield from ({str(first + place): name for place, name in enumerate(lines)} for first in (0, 1))
+
+
+def _of_json(data: bytes) -> Iterator[Mapping[str, str]]:
+    """`{"0": "Blight", …}` (Cassava's `label_num_to_disease_map.json`), or the other way round, `{"Forest": 0, …}`."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(found, dict) or not 1 < len(found) <= _MOST:
+        return
+    if all(key.isdecimal() and isinstance(name, str) and 0 < len(name) <= _LONGEST for key, name in found.items()):
+        yield found
+    elif all(isinstance(number, int) and 0 < len(name) <= _LONGEST for name, number in found.items()):
+        yield {str(number): name for name, number in found.items()}
 
 
 def _with_names(table: Table, column: str, names: Mapping[str, str], *, file: str) -> Table:

@@ -55,6 +55,8 @@ def read(source: Source, *, max_rows: int, read_table: ReadTable, tables: Sequen
     telling = [name for name, listed in lists.items() if len(classes) < 2 and len(listed.columns) > 1]
     found, problems, others = _tables(tables, archive, read_table, least=0.0 if layout is None else _NAMED)
     found += _tables(telling, archive, lists.__getitem__, least=0.0)[0]
+    if len(classes) < 2 and all(_is_submission(item.file) for item in found) and (said := by_name.classes(pictures)):
+        found = []                                                   # made-up classes, of pictures that have none
     if chosen := [item for item in found if item.labelled or len(classes) < 2]:
         return _by_table(chosen, archive, source, max_rows=max_rows)
     folders = None
@@ -182,7 +184,11 @@ def _n_classes(found: Sequence[_Named]) -> int:
 
 def _worth(item: _Named) -> tuple[bool, bool, int]:
     """What speaks for a table among several; a sample submission of a contest holds made-up labels."""
-    return item.labelled, "submission" not in item.file.casefold(), len({path for path in item.paths if path})
+    return item.labelled, not _is_submission(item.file), len({path for path in item.paths if path})
+
+
+def _is_submission(file: str) -> bool:
+    return "submission" in file.casefold()
 
 
 def _split_tables(found: Sequence[_Named]) -> dict[str, str] | None:

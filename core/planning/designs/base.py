@@ -39,6 +39,8 @@ class Choices:
     depths: tuple[int, ...] = ()
     """Numbers of blocks that thaw from the top, of designs that ask how deep; empty: the design's own. Nothing thawed
     and everything thawed are arms whatever is named."""
+    updates: int | None = None
+    """Most updates of a run, where the effort dial would make more of them."""
     effort: str = "normal"
     freeze: str | None = None
     """A freeze plan in words, for methods with one."""
@@ -84,6 +86,8 @@ class Choices:
         found = effort.defaults(dataset=self.dataset.id, task=self.dataset.task, base_model=facts.id, method=method,
                                 effort=self.effort, train_rows=min(limit or rows, rows), facts=facts,
                                 mean_length=self.dataset.mean_length, device=self.device).replace(label_budget=limit)
+        if self.updates is not None:
+            found = effort.shortened(found, updates=self.updates, train_rows=min(limit or rows, rows))
         if plan is None and self.freeze and methods.get(method).card.needs_freeze_plan:
             plan = freeze.parse(self.freeze, facts.block_names)
         found = found if plan is None else found.replace(freeze=plan)

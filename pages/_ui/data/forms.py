@@ -37,11 +37,11 @@ class Form:
 
 CLASSES = Form(
     label="Texts with a class each", task=Task.on(Content.TEXT), once=(Role.TEXT, Role.LABEL),
-    roles=(Role.TEXT, Role.SECOND_TEXT, Role.LABEL, *_ALWAYS), help="A model learns to sort them.",
+    roles=(Role.TEXT, Role.SECOND_TEXT, Role.LABEL, Role.DOMAIN, *_ALWAYS), help="A model learns to sort them.",
     takes={Role.PROMPT: Role.TEXT, Role.RESPONSE: Role.LABEL, Role.MESSAGES: Role.TEXT})
 PICTURES = Form(
     label="Pictures with a class each", task=Task.on(Content.PICTURE), once=(Role.IMAGE, Role.LABEL),
-    roles=(Role.IMAGE, Role.LABEL, *_ALWAYS), help="A model learns to sort them.", takes={})
+    roles=(Role.IMAGE, Role.LABEL, Role.DOMAIN, *_ALWAYS), help="A model learns to sort them.", takes={})
 PASSAGES = Form(
     label="Plain text", task=Task.on(Content.TEXT, labelled=False), once=(Role.TEXT,),
     roles=(Role.TEXT, Role.SECOND_TEXT, Role.GROUP, *_ALWAYS), help="A language model learns to go on with it.",
@@ -116,6 +116,19 @@ def check(form: Form, roles: Mapping[str, str]) -> None:
             raise DataError(f"{'No' if not chosen else 'More than one'} column is marked as {wanted.value}.",
                             why=f"Columns: {', '.join(roles)}.",
                             remedy=f"Choose {'exactly ' * (wanted in form.once)}one {wanted.value} column above.")
+
+
+def shift_domain(preview: TablePreview, roles: Mapping[str, str], *, key: str) -> dict[str, Any]:
+    """Which domain is the shift set, where a column says domains: an option of the import."""
+    column = next((name for name, role in roles.items() if role == Role.DOMAIN), "")
+    if not preview.values.get(column):
+        return {}
+    values: list[str | None] = [None, *preview.values[column]]
+    chosen = st.selectbox("Shift set", values, format_func=lambda value: value or "none: all domains together",
+                          key=f"shift_domain_{key}_{column}",
+                          help="Rows of this domain are only evaluated on: how well does a model do there that was "
+                               "trained on the others?")
+    return {"shift_domain": chosen}
 
 
 def cutting(preview: TablePreview, form: Form, *, key: str) -> dict[str, Any]:

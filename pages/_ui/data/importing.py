@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 FILES, PASTE, HUB = "Files", "Paste", "Hugging Face hub"
 WITH_PICTURES = ("parquet", "arrow", "csv")
 """Tables that may hold the pictures themselves."""
-TABLES = ("csv", "tsv", "tab", "txt", "jsonl", "ndjson", "json", "parquet", "arrow", "feather", "xlsx")
+TABLES = ("csv", "tsv", "tab", "txt", "label", "jsonl", "ndjson", "json", "parquet", "arrow", "feather", "xlsx")
 ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "zst", "tbz2", "txz")
-PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff")
+PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm")
 HELP = {Role.TEXT: "what the model reads", Role.SECOND_TEXT: "read together with the text",
         Role.IMAGE: "names the picture", Role.LABEL: "the class to learn",
         Role.PROMPT: "what is asked", Role.RESPONSE: "the answer to learn",
         Role.SYSTEM: "how answers are to be", Role.MESSAGES: "a whole conversation",
         Role.GROUP: "rows that no split may part, such as those of one book",
+        Role.DOMAIN: "where the row is from",
         Role.ID: "rows with the same id never end up on both sides of a split",
         Role.SPLIT: "says train, validation or test itself", Role.IGNORE: "not used"}
 NO_SHIFT = "a dataset of its own"
@@ -214,7 +215,9 @@ def review(ws: str, path: Path, *, shift_of: Dataset | None = None) -> None:
         form = forms.choose(preview, key=f"form_{path.parent.name}", only=forms.of_dataset(shift_of))
         roles = _roles(preview, form, path.parent.name)
         template = _template(preview, roles, path)
-        cutting = forms.cutting(preview, form, key=path.parent.name)
+        more = forms.cutting(preview, form, key=path.parent.name)
+        if shift_of is None:
+            more |= forms.shift_domain(preview, roles, key=path.parent.name)
         if shift_of is None:
             left, right = st.columns(2)
             name = left.text_input("Name of the dataset", value=_name(path), max_chars=80, key=f"dataset_name_{path}")
@@ -232,7 +235,7 @@ def review(ws: str, path: Path, *, shift_of: Dataset | None = None) -> None:
                 st.rerun()
         if go:
             forms.check(form, roles)
-            options = shell.api().data.import_options(template=template, **cutting)
+            options = shell.api().data.import_options(template=template, **more)
             _hand_over(ws, path, (name or "").strip() or path.name, roles, options, use_as)
 
 
