@@ -65,7 +65,8 @@ def dataset(name: str, *, shift: str | None, settings: Settings, workspace: str,
         options = dataclasses.replace(options or Options(), depth=found.reading.depth)
     alike = (wanted or Wanted()).like(found)
     there = {known.id for known in library.list_datasets(settings=settings, workspace=workspace, replaced=True)}
-    other = _one(shift, wanted=alike, settings=settings, workspace=workspace, options=options, where_there=True)
+    whole = dataclasses.replace(options, shift_domain=None) if options is not None else None
+    other = _one(shift, wanted=alike, settings=settings, workspace=workspace, options=whole, where_there=True)
     try:
         attached = attach(found, other, settings=settings, workspace=workspace)
     finally:

@@ -82,8 +82,8 @@ def _findings(source: Source, layout: Layout, places: Sequence[Place], thing: st
         yield Finding(code="domains", severity=INFO, count=len(places), example=shown[:120],
                       message="The outer folders hold the same class folders and were read as domains, the inner ones "
                               f"as classes: {shown[:120]}.",
-                      remedy="Choose one domain as the shift set, to see what models trained on the others make of it. "
-                             "If the outer folders are the classes, make their column the label.")
+                      remedy="Nothing to do if that is right; one of them can be the shift set, which is only "
+                             "evaluated on. If the outer folders are the classes, make their column the label.")
     nested = Counter(f"{place.label}/{place.inner}" for place in places if place.inner)
     if nested:
         shown = ", ".join(f"{path[:40]} ({count:,})" for path, count in nested.most_common(3))
