@@ -14,7 +14,7 @@ import pytest
 from core import files
 from core.api import Thaw
 from core.data import catalogue, hub
-from core.domain.dataset import Role, Task
+from core.domain.dataset import Role, Split, Task
 from core.domain.run import JobKind
 from core.jobs import observer, worker
 from core.store import Store
@@ -102,6 +102,20 @@ def test_an_archive_of_pictures_shows_them_and_becomes_a_picture_set(app, settin
     assert not at.error
     (dataset,) = Thaw(settings).data.all(WORKSPACE)
     assert (dataset.task, dataset.rows_kept, dataset.name) == (Task.IMAGE_CLASSIFICATION, 36, "shapes")
+
+
+def test_one_domain_can_be_the_shift_set(app, settings):
+    rows = "".join(f"a text of its own {i},{'ab'[i % 2]},{('web', 'mail')[i // 30]}\n" for i in range(60))
+    at = upload(app("data"), ("mine.csv", f"text,label,domain\n{rows}".encode()))
+    box = next(box for box in at.selectbox if box.label == "Shift set")
+    assert box.value is None and box.options == ["none: all domains together", "mail", "web"]
+    box.set_value("mail").run()
+    at.button(key="import").click().run()
+    opened(at, settings)
+    (dataset,) = Thaw(settings).data.all(WORKSPACE)
+    assert dataset.rows(Split.SHIFT) == 30 and dataset.rows_kept == 60
+    at = upload(app("data"), ("mine.csv", table()))
+    assert "Shift set" not in [box.label for box in at.selectbox], "without a column of domains there is no choice"
 
 
 def test_several_files_are_one_set_whatever_they_are_called(app, settings):
