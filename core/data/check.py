@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ from core.data.found import Groups, trimmed
 from core.data.passages import PASSAGE_TOKENS, Cutting
 from core.data.readers import folders
 from core.data.readers.table import Table
-from core.data.report import Finding, ImportReport
+from core.data.report import INFO, Finding, ImportReport
 from core.data.rows import Rows, build
-from core.domain.dataset import Depth, Reading, Role, Shape
+from core.domain.dataset import Depth, Reading, Role, Shape, Split
 from core.settings import Settings
 
 
@@ -131,7 +131,7 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
     split = _split(context, options)
     context = dataclasses.replace(context, split=split)
     meter.report("checking", 0, len(rows))
-    findings = (*table.findings, *registry.run(context, thorough=options.thorough))
+    findings = (*table.findings, *_shift_domain(split, options), *registry.run(context, thorough=options.thorough))
     counts = Counter(rows.label.tolist())
     classes = dict(sorted(((name, counts[i]) for i, name in enumerate(rows.classes)),
                           key=lambda item: (-item[1], item[0])))
@@ -149,6 +149,15 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
                       depth=rows.pictures.depth if rows.pictures else Depth())
     return Examined(rows=rows, split=split, report=report, reading=reading, findings=findings,
                     groups=Groups(exact=exact, near=near))
+
+
+def _shift_domain(split: Any, options: Options) -> Iterator[Finding]:
+    if options.shift_domain is not None:
+        count = int((np.asarray(split) == Split.SHIFT.value).sum())
+        yield Finding(code="shift-domain", severity=INFO, count=count,
+                      message=f"The rows of the domain {options.shift_domain[:60]!r} are the shift set: every run is "
+                              "judged on them, and none is trained on them.",
+                      remedy="Nothing to do; import the file again to set another domain apart.")
 
 
 def _split(context: Context, options: Options) -> Any:

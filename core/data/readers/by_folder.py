@@ -79,9 +79,9 @@ def _findings(source: Source, layout: Layout, places: Sequence[Place], thing: st
                              "marks hidden ones.")
     if layout.domains:
         shown = ", ".join(sorted({place.domain or "" for place in places})[:5])
-        yield Finding(code="domains", severity=INFO, count=len(places), example=shown[:120],
-                      message="The outer folders hold the same class folders and were read as domains, the inner ones "
-                              f"as classes: {shown[:120]}.",
+        yield Finding(code="domains", severity=INFO, count=len(places),
+                      message=f"The outer folders ({shown[:120]}) hold the same class folders: they were read as "
+                              "domains, the folders in them as classes.",
                       remedy="Nothing to do if that is right; one of them can be the shift set, which is only "
                              "evaluated on. If the outer folders are the classes, make their column the label.")
     nested = Counter(f"{place.label}/{place.inner}" for place in places if place.inner)

@@ -107,6 +107,7 @@ def test_rows_of_one_domain_are_only_evaluated_on(reviews: Path, settings: Setti
     assert Counter(zip(domains, (split == "shift" for split in found.split), strict=True)) == {
         ("books", False): 40, ("dvd", True): 40}
     assert {"train", "validation", "test"} < set(map(str, found.split))
+    assert next(item.count for item in found.findings if item.code == "shift-domain") == 40
     dataset, _ = ingest(table, roles=chosen.roles, name="Reviews", settings=settings, workspace="w" * 16,
                         options=Options(shift_domain="dvd"))
     assert dataset.rows(Split.SHIFT) == 40 and dataset.classes == ("negative", "positive") and dataset.made is None
