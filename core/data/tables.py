@@ -328,6 +328,8 @@ def _joined(source: Source, parts: Sequence[tuple[str, str, Table]], settings: S
 
 _MOST_ALIKE = 30
 """Tables that may be parts of one though no name says so."""
+_MOST_COMPARED = 50_000
+"""Rows of all of them, up to which they are compared."""
 
 
 def _alike(source: Source, settings: Settings) -> Table | None:
@@ -362,7 +364,10 @@ def _has_rows(path: Path) -> bool:
 
 
 def _without_parts(parts: Sequence[tuple[str, Table]]) -> list[tuple[str, Table]]:
-    """Tables without those whose rows all stand in another (the same sentences on which more annotators agree)."""
+    """Tables without those whose rows all stand in another (the same sentences on which more annotators agree), where
+    they are not too many to be held beside each other."""
+    if sum(len(table) for _, table in parts) > _MOST_COMPARED:
+        return list(parts)
     rows = [set(zip(*(table.data.column(name).to_pylist() for name in table.columns), strict=True))
             for _, table in parts]
     return [part for place, part in enumerate(parts)
