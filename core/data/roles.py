@@ -23,7 +23,7 @@ _NAMES: Mapping[Role, frozenset[str]] = {
                                  "summary", "context"}),
     Role.LABEL: frozenset({"label", "labels", "class", "classes", "category", "categories", "target", "sentiment",
                            "topic", "y", "intent", "emotion", "label text", "label name", "labels text", "rating",
-                           "stars", "tag", "verdict", "class name", "category name"}),
+                           "stars", "tag", "verdict", "overall", "polarity"}),
     Role.ID: frozenset({"id", "index", "idx", "uid", "uuid", "guid", "key", "row id", "doc id", "document id",
                         "item id", "unnamed: 0"}),
     Role.SPLIT: frozenset({"split", "set", "fold", "partition", "subset", "usage"}),
@@ -49,6 +49,11 @@ _TOOLS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
                 frozenset({"annotation_approver", "Comments", "annotator"})),
 }
 """Annotation tool -> (columns that give it away: two, or one with _ or an approver; what it keeps for itself)."""
+
+_LABEL_ENDS = frozenset({"label", "class", "category", "sentiment", "emotion", "topic", "intent", "stance", "polarity"})
+"""Words with which the name of a label often ends: `airline_sentiment`, `gold_label`."""
+_LABEL_BEGINS = frozenset({"class", "label", "category"})
+"""Words with which the name of a label in words begins: `ClassName`."""
 
 _MEDIA = re.compile(
     r"\s*\S{1,500}\.(png|jpe?g|webp|bmp|gif|tiff?|svg|heic|mp3|mp4|wav|ogg|flac|webm|avi|mov|pdf)(\?\S*)?\s*",
@@ -173,7 +178,9 @@ def propose(table: Table) -> dict[str, Proposal]:
 
 
 def _best_label(facts: Mapping[str, ColumnFacts], *, with_pictures: bool) -> tuple[str, str] | None:
-    named = [f for f in facts.values() if is_named(f.name, Role.LABEL) and f.mean_chars < 100]
+    named = [f for f in facts.values() if is_named(f.name, Role.LABEL) and f.mean_chars < 100] or [
+        f for f in facts.values() if "." not in f.name and 1 < f.distinct <= f.filled // 2 and f.mean_chars < 60
+        and plain_name(f.name).rpartition(" ")[2] in _LABEL_ENDS]
     if named:
         plain = ("label", "labels", "class")
         best = max(named, key=lambda f: (f.repeats > 1.5 and f.distinct > 1, f.name.lower() in plain, f.numbers < 1,
@@ -197,7 +204,8 @@ def _names_of_numbers(table: Table, facts: Mapping[str, ColumnFacts], label: str
     cells: Any = table.data.column(label)
     for name, fact in facts.items():
         own = plain_name(name).startswith(f"{plain_name(label)} ")
-        if is_named(name, Role.LABEL) and not own and fact.numbers == 0 and fact.distinct == facts[label].distinct > 1:
+        said = is_named(name, Role.LABEL) or plain_name(name).partition(" ")[0] in _LABEL_BEGINS
+        if said and not own and fact.numbers == 0 and fact.distinct == facts[label].distinct > 1:
             pairs = cells.slice(0, _SAMPLE_ROWS).to_pylist(), table.data.column(name).slice(0, _SAMPLE_ROWS).to_pylist()
             found = set(zip(*pairs, strict=True))
             if len(found) == len({a for a, _ in found}) == len({b for _, b in found}):

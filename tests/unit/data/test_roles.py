@@ -40,6 +40,21 @@ def test_text_label_pairs_with_both_number_and_name(file: File, settings: Settin
     assert found == {"text": "text", "label": "label", "label_text": "ignore"}
 
 
+@pytest.mark.parametrize(("header", "cells", "label"), [
+    ("airline_sentiment,airline,text", "{c},{x},{t}", "airline_sentiment"),
+    ("genre,gold_label,sentence1", "{x},{c},{t}", "gold_label"),
+    ("asin,overall,reviewText", "{x},{n},{t}", "overall"),
+    ("Rating,Class Name,Review Text", "{n},{c},{t}", "Rating"),
+    ("topic,user_class,text", "{c},{x},{t}", "topic")],
+    ids=["airline-tweets", "mnli", "amazon-reviews", "clothing-reviews", "the-plain-name-first"])
+def test_labels_are_known_by_the_words_their_names_end_with(header: str, cells: str, label: str, file: File,
+                                                            settings: Settings) -> None:
+    rows = [cells.format(c=("good", "bad", "middling")[i % 3], x=("aa", "bb")[i % 2], n=1 + i % 5,
+                         t=f"what was said in place {i} and why") for i in range(60)]
+    found = proposed(file, settings, header, rows)
+    assert [name for name, role in found.items() if role == "label"] == [label]
+
+
 def test_every_column_has_evidence(file: File, settings: Settings) -> None:
     table = tables.read(file("t.csv", "text,label,x\nhello there,a,\nbye now,b,\n"), settings=settings)
     found = roles.propose(table)
