@@ -18,7 +18,7 @@ from core.data.new_columns import text_table
 from core.data.pictures.decode import CUT_OFF, FIRST_FRAME, SHOWN
 from core.data.pictures.depth import describe
 from core.data.pictures.source import PictureSource, is_picture
-from core.data.readers import folders, parquet, pictures
+from core.data.readers import arrays, folders, parquet, pictures
 from core.data.readers.table import Table
 from core.data.report import LeftOut, several
 from core.data.source import Source
@@ -236,10 +236,11 @@ def _pictures(path: Path, opened: Source | None, source: RowSource | None, text:
               settings: Settings) -> NewRows:
     """The pictures that a table names, row by row, or all of them by name."""
     names = [name for name in opened.files if is_picture(name)] if opened is not None else []
-    if opened is not None and len(opened.files) == 1 and not names and not path.is_dir():
+    if opened is not None and len(opened.files) == 1 and not names and not (
+            path.is_dir() or arrays.is_part(opened.files[0])):
         names = list(opened.files)                                   # a picture by its content, whatever its name
-    if opened is None:
-        name, archive, (numbers, cells, left_out) = path.name, *_in_a_column(path, settings)
+    if opened is None or (not names and any(map(arrays.is_part, opened.files))):
+        name, archive, (numbers, cells, left_out) = path.name, *_in_a_column(path, settings, arrays=opened is not None)
     elif names:
         name, archive = opened.name, PictureSource(names, opened.read, keep=opened.keep)
         table = None if names == list(opened.files) else _named(opened, archive, text, settings)
@@ -257,17 +258,21 @@ def _pictures(path: Path, opened: Source | None, source: RowSource | None, text:
                    keep=archive)
 
 
-def _in_a_column(path: Path, settings: Settings) -> tuple[PictureSource, tuple[list[int], list[str], list[LeftOut]]]:
-    """The pictures that are cells of a table, row by row. Raises DataError for any other file."""
-    with path.open("rb") as file:
-        readable = parquet.is_columnar(file.read(16)) or tables.is_table(path.name)
-    table = tables.read(path, settings=settings) if readable else None
+def _in_a_column(path: Path, settings: Settings,
+                 *, arrays: bool) -> tuple[PictureSource, tuple[list[int], list[str], list[LeftOut]]]:
+    """The pictures that are cells of a table, or arrays, row by row. Raises DataError for any other file."""
+    table = tables.read(path, settings=settings) if arrays or _is_table(path) else None
     if table is None or table.pictures is None:
         raise not_a_picture(path.name)
     cells = list(zip(table.row_numbers.tolist(), table.data.column(table.image_column).to_pylist(), strict=True))
     left_out = [LeftOut(row=number, reason="its cell holds no picture", file="") for number, cell in cells if not cell]
     kept = [(number, cell) for number, cell in cells if cell]
     return table.pictures, ([number for number, _ in kept], [cell for _, cell in kept], left_out)
+
+
+def _is_table(path: Path) -> bool:
+    with path.open("rb") as file:
+        return parquet.is_columnar(file.read(16)) or tables.is_table(path.name)
 
 
 def _all(opened: Source, names: Sequence[str]) -> tuple[list[int], list[str], list[LeftOut]]:

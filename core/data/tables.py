@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import itertools
+import re
 import tempfile
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ from core.data.archive import is_tar
 from core.data.layout import arrange
 from core.data.pictures.source import is_picture
 from core.data.readers import (
+    arrays,
     class_files,
     class_names,
     delimited,
@@ -47,24 +49,26 @@ from core.settings import Settings
 
 __all__ = ["FORMATS", "Table", "is_table", "read"]
 
-FORMATS = ("CSV, TSV, JSON Lines, JSON, Parquet, Arrow, XLSX (also as .gz, .bz2, .xz or .zst), or a ZIP, tar or "
+FORMATS = ("CSV, TSV, JSON Lines, JSON, Parquet, Arrow, XLSX (also as .gz, .bz2, .xz or .zst), NPZ, or a ZIP, tar or "
            "folder of tables named train and test, of .txt files or pictures with one folder a class (or with a table "
            "that names the pictures)")
 """What can be imported, for messages and help texts."""
 
 PICTURE = "a single picture"
+PICTURES_ALONE, CLASSES_ALONE = "an idx file of pictures without their classes", "an idx file of classes alone"
 _FOREIGN = ((b"\x89PNG", PICTURE), (b"\xff\xd8\xff", PICTURE), (b"GIF8", PICTURE), (b"II*\0", PICTURE),
             (b"MM\0*", PICTURE), (b"%PDF", "a PDF"), (b"<svg", "an SVG drawing"),
             (b"<?xml", "an XML file or an SVG drawing"), (b"<!doctype html", "a web page"), (b"<html", "a web page"),
             (b"7z\xbc\xaf", "a 7-Zip archive"), (b"rar!", "a RAR archive"),
             (b"\x7felf", "a program"), (b"mz\x90", "a program"), (b"sqlite format 3", "a database"),
             (b"\x80\x04", "a Python pickle"), (b"\x80\x03", "a Python pickle"), (b"\x80\x05", "a Python pickle"),
+            (b"\0\0\x08\x03", PICTURES_ALONE), (b"\0\0\x08\x01", CLASSES_ALONE),
             (b"\xd0\xcf\x11\xe0", "an old or a password-protected Office file"))
 """First bytes of a file -> what it is. Letter case does not count."""
 _ENDINGS = {
     "an XML file": ".xml", "a web page": ".html .htm", "a YAML file": ".yaml .yml", "a settings file": ".toml .ini",
     "a script of a database": ".sql", "a file of Weka": ".arff", "a file of Stata": ".dta", "a file of SPSS": ".sav",
-    "a file of SAS": ".sas7bdat", "a file of R": ".rds .rdata .rda", "a file of NumPy": ".npy .npz",
+    "a file of SAS": ".sas7bdat", "a file of R": ".rds .rdata .rda", "a file of NumPy": ".npy",
     "an HDF5 file": ".h5 .hdf5", "a file of MATLAB": ".mat", "an Avro file": ".avro", "an ORC file": ".orc",
     "a file of TensorFlow": ".tfrecord", "a model's weights": ".safetensors .pt .pth .gguf",
     "a Word document": ".docx", "a text document": ".odt .rtf", "a presentation": ".pptx .odp",
@@ -137,6 +141,10 @@ def _not_a_table(name: str, what: str, *, why: str = "Its first bytes say so, wh
         return DataError(f"{name} is a single picture.", why=why,
                          remedy="Pack all pictures into a ZIP like this, or choose them together with their "
                                 f"table:\n{pictures.TREE}")
+    if what in (PICTURES_ALONE, CLASSES_ALONE):
+        return DataError(f"{name} is {what}.", why=why,
+                         remedy="Choose the files of pictures (idx3) and of classes (idx1) together, or pack them into "
+                                "one ZIP.")
     return DataError(f"{name} is {what}, not a table.", why=why, remedy=f"Import {FORMATS}.")
 
 
@@ -296,6 +304,9 @@ def _system_files(names: Sequence[str]) -> Finding:
 def _read_rows(source: Source, settings: Settings) -> Table:
     """Pictures, texts in class folders, or the table of an archive: its only one, or those of the splits joined."""
     kind = contents(source.files)
+    if kind is not Contents.PICTURES and (table := arrays.read(
+            source, max_rows=settings.max_rows, open_npz=lambda path: sources.of_zip(path, settings=settings))):
+        return table
     if kind is Contents.PICTURES:
         return pictures.read(source, max_rows=settings.max_rows,
                              read_table=lambda name: columns_joined(_read_inner(source.local(name), settings)),
@@ -342,9 +353,9 @@ def _alike(source: Source, settings: Settings) -> Table | None:
         return None
     if others and len({name.rpartition("/")[0] for name in names}) > 1:
         return None
-    if others and not all(map(_has_rows, map(source.local, names))):
-        return None
     try:
+        if others and not all(map(_has_rows, map(source.local, names))):
+            return None
         parts = [(name, _read_inner(source.local(name), settings)) for name in names]
     except DataError:
         return None
@@ -412,7 +423,7 @@ def mostly_pictures(names: Sequence[str]) -> bool:
 def _is_read(name: str) -> bool:
     return (is_picture(name) or is_table(name) or suffix(name) in (*TEXTS, ".xml", *class_files.ENDINGS,
                                                                     *parallel_lines.ENDINGS)
-            or folders.may_be_text(name))
+            or folders.may_be_text(name) or arrays.is_part(name))
 
 
 def _unknown_contents(name: str, files: Sequence[str]) -> DataError:
@@ -423,6 +434,10 @@ def _unknown_contents(name: str, files: Sequence[str]) -> DataError:
         return DataError(f"{name} holds SVG drawings, not pictures made of pixels.",
                          why="An SVG is a program for drawing; Thaw does not run what comes with data.",
                          remedy=f"Export the drawings as PNG and arrange them like this:\n{pictures.TREE}")
+    if any(re.search(r"(^|/)(data_batch_\d|test_batch|batches\.meta)$|\.(pkl|pickle)$", file) for file in files):
+        return DataError(f"{name} holds Python pickles.", why="They may run programs when they are read.",
+                         remedy="Download the binary version of the set, or save the pictures in one folder a class or "
+                                "as arrays with numpy.savez.")
     if any(kind in pictures.ARCHIVES for kind in kinds) and not tables:
         return DataError(f"{name} holds another archive.", why="Archives inside archives are not opened, for safety.",
                          remedy="Unpack it once and import the inner archive or the folder.")

@@ -15,7 +15,7 @@ from core.data.report import INFO, Finding
 from core.data.source import Source
 
 _NAMED = re.compile(r"(.*[^a-z])?(mapping|classes|class[_-]names|label[_-]names|labels)\.(txt|names)"
-                    r"|.*(label|class|cat|disease).*\.json", re.IGNORECASE)
+                    r"|batches\.meta\.txt|.*(label|class|cat|disease).*\.json", re.IGNORECASE)
 _MOST = 1_000
 _LONGEST = 80
 """Characters of a name."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from math import isqrt
 from typing import Any
 
@@ -17,6 +17,7 @@ from core.data.readers.table import Table
 from core.data.report import INFO, Finding
 from core.data.roles import is_named
 from core.domain.dataset import Role
+from core.errors import DataError
 
 _LEAST = 64
 """Pixels of a picture: 8 x 8, as scikit-learn's digits have."""
@@ -122,21 +123,83 @@ def _with_pictures(table: Table, names: Sequence[str], values: Any, whole: Any) 
                    message=f"The {values.shape[1]:,} numbers of each row became a picture ({numbers}, "
                            f"0 is black and {white:g} white).",
                    remedy="Nothing to do if the pictures look right.")
-    return replace(table, data=data, pictures=PictureSource(called, lambda name: _png(pixels[places[name]])),
+    return replace(table, data=data, pictures=PictureSource(called, lambda name: png(pixels[places[name]])),
                    image_column=column, format=f"{table.format}, pictures as numbers",
                    findings=(*table.findings, note))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Which numbers are black and white."""
+
+    black: float
+    white: float
+
+
+def scale_of(arrays: Sequence[Any], *, name: str) -> Scale:
+    """What is black and white in arrays of pictures: 0 and the smallest of 1, 16 and 255 that fits, or −1 and 1. Raises
+    DataError for numbers beyond these."""
+    if all(array.dtype == np.uint8 for array in arrays) and any(len(array) and array.max() > 1 for array in arrays):
+        return Scale(black=0.0, white=255.0)
+    if any(array.dtype.kind not in "biuf" for array in arrays):
+        raise DataError(f"{name} has pictures that are no numbers.", remedy="Save them as arrays of 0 to 255.")
+    least = min((float(array.min()) for array in arrays if array.size), default=0.0)
+    most = max((float(array.max()) for array in arrays if array.size), default=0.0)
+    white = next((white for white in _SCALES if most <= white), None)
+    if least >= 0 and white is not None:
+        return Scale(black=0.0, white=white)
+    if least >= -1 and most <= 1:
+        return Scale(black=-1.0, white=1.0)
+    raise DataError(f"{name} has pictures whose black and white cannot be told.",
+                    why=f"Their numbers go from {least:g} to {most:g}; 0 to 255, 0 to 1 and −1 to 1 are read.",
+                    remedy="Save them before they are normalised, as whole numbers of 0 to 255.")
+
+
+def shown(array: Any, scale: Scale, *, turned: bool, name: str) -> Callable[[int], Any]:
+    """Position -> picture (height, width) or (height, width, 3), uint8, of an array (n, height, width), (n, height,
+    width, 1 or 3), (n, 1 or 3, height, width), or (n, pixels) of square ones. turned: height and width stand the other
+    way round. Raises DataError for arrays of other shapes."""
+    if array.ndim == 2 and (sized := _side(array.shape[1])) is not None:
+        planes = sized[1] > 1 and _in_planes(array, *sized)
+        array = array.reshape(-1, 3, sized[0], sized[0]) if planes else array.reshape(-1, sized[0], sized[0], sized[1])
+    channels = next((axis for axis in (3, 1) if array.ndim == 4 and array.shape[axis] in (1, 3)), None)
+    if array.ndim != 3 and channels is None:
+        raise DataError(f"{name} has arrays that are no pictures.",
+                        why=f"Theirs is the shape {' x '.join(map(str, array.shape))}; read are pictures x height x "
+                            "width, with 1 or 3 colours behind or before the last two.",
+                        remedy="Save them as pictures x height x width x colours.")
+
+    def picture(row: int) -> Any:
+        found = np.asarray(array[row])
+        found = found if channels != 1 else found.transpose(1, 2, 0)
+        found = found[..., 0] if found.ndim == 3 and found.shape[-1] == 1 else found
+        found = found.swapaxes(0, 1) if turned else found
+        if found.dtype == np.uint8 and scale.white == _SCALES[-1]:
+            return np.ascontiguousarray(found)
+        share = (found.astype(np.float64) - scale.black) / (scale.white - scale.black)
+        return np.rint(255 * share).astype(np.uint8)
+
+    return picture
+
+
+def _in_planes(array: Any, side: int, channels: int) -> bool:
+    """Whether flat colours stand in three planes: where that makes the smoother pictures."""
+    sample = np.asarray(array[:_SAMPLE], dtype=np.float32)
+    beside, planes = sample.reshape(-1, side, side, channels), sample.reshape(-1, channels, side, side)
+    return bool(np.abs(np.diff(planes.transpose(0, 2, 3, 1), axis=1)).mean() < np.abs(np.diff(beside, axis=1)).mean())
 
 
 def _arranged(pixels: Any, side: int, channels: int) -> Any:
     """Pictures (n, side, side) or (n, side, side, 3), uint8."""
     if channels == 1:
         return pixels.reshape(-1, side, side)
-    beside, planes = pixels.reshape(-1, side, side, 3), pixels.reshape(-1, 3, side, side).transpose(0, 2, 3, 1)
-    rough = [np.abs(np.diff(shown[:_SAMPLE].astype(np.float32), axis=1)).mean() for shown in (beside, planes)]
-    return beside if rough[0] <= rough[1] else planes
+    if _in_planes(pixels, side, channels):
+        return pixels.reshape(-1, 3, side, side).transpose(0, 2, 3, 1)
+    return pixels.reshape(-1, side, side, 3)
 
 
-def _png(pixels: Any) -> bytes:
+def png(pixels: Any) -> bytes:
+    """A picture (height, width) or (height, width, 3), uint8, as a PNG file."""
     from PIL import Image
 
     out = io.BytesIO()

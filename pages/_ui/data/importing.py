@@ -29,7 +29,7 @@ FILES, PASTE, HUB = "Files", "Paste", "Hugging Face hub"
 WITH_PICTURES = ("parquet", "arrow", "csv")
 """Tables that may hold the pictures themselves."""
 TABLES = ("csv", "tsv", "tab", "txt", "label", "jsonl", "ndjson", "json", "parquet", "arrow", "feather", "xlsx")
-ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "zst", "tbz2", "txz")
+ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "zst", "tbz2", "txz", "npz")
 PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm")
 HELP = {Role.TEXT: "what the model reads", Role.SECOND_TEXT: "read together with the text",
         Role.IMAGE: "names the picture", Role.LABEL: "the class to learn",
