@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from core.data import roles as role_finder
+from core.data.languages import NAMES
 from core.data.readers.chat_json import CONTENT_KEYS, HOLDERS, SPEAKER_KEYS, listed
 from core.data.readers.table import Table
 from core.data.roles import ColumnFacts, Proposal, column_facts, sample
@@ -31,11 +32,6 @@ SUMMARIES = (("dialogue", ("summary",)), ("dialog", ("summary",)), ("article", (
 """The same of texts and their summaries (or the programs that they ask for), which beside a label are read together."""
 _SIDES = (("source", ("target",)), ("src", ("tgt", "trg")))
 """The same of what may also be where a row is from, and its class: a pair where both are texts."""
-_LANGUAGES = frozenset(
-    "ar bg bn ca cs da de el en es et fa fi fr ga gu he hi hr hu it ja kk ko lt lv mt nl no pl pt ro ru sk sl sr sv sw "
-    "ta te th tr uk ur vi zh english german french spanish italian portuguese dutch russian chinese japanese korean "
-    "arabic hindi turkish polish czech".split())
-"""What the two columns of a translation are called."""
 _LEAST_WORDS = 3
 _FEW = 0.5
 _CELLS = 60
@@ -92,7 +88,7 @@ class SeenColumns:
     def _translation(self) -> tuple[str, str] | None:
         """The two columns that are named after languages, in the order of the file; None where there are not two."""
         found = [name for name, fact in self.facts.items() if fact.filled and fact.numbers < _FEW
-                 and role_finder.plain_name(name.rpartition(".")[2]) in _LANGUAGES]
+                 and role_finder.plain_name(name.rpartition(".")[2]) in NAMES]
         return (found[0], found[1]) if len(found) == 2 else None
 
     @property

@@ -26,6 +26,7 @@ from core.data.readers import (
     class_names,
     delimited,
     dialect,
+    documents,
     drawn,
     excel,
     folders,
@@ -33,10 +34,12 @@ from core.data.readers import (
     labelled_lines,
     one_hot,
     parallel_lines,
+    parallel_texts,
     parquet,
     pictures,
     pixels,
     split_flags,
+    spoken_lines,
 )
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import INFO, WARNING, Finding, several
@@ -169,10 +172,16 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         return labelled_lines.read(path, form, max_rows=rows)
     if b"--" in start and drawn.is_drawn(path):
         return drawn.read(path, max_rows=rows)
+    if (suffix in TEXTS and spoken_lines.are_spoken(start)
+            and (spoken := spoken_lines.read(path, max_rows=rows)) is not None):
+        return spoken
     if suffix in TEXTS and not _has_columns(path):
         return folders.read_lines(path, max_rows=rows)
     if suffix not in (".csv", ".tsv", ".tab", *TEXTS) and head.lstrip()[:1] in (b"{", b"["):
         return json_rows.read(path, max_rows=rows)
+    if ((suffix == "" and not _has_columns(path) and documents.are_prose(_first_lines(path)))
+            or (suffix in documents.PROSE and not _has_tabs(path))):
+        return folders.read_lines(path, max_rows=rows)
     return delimited.read(path, max_rows=rows)
 
 
@@ -300,14 +309,18 @@ def _read_rows(source: Source, settings: Settings) -> Table:
         return pictures.read(source, max_rows=settings.max_rows,
                              read_table=lambda name: columns_joined(_read_inner(source.local(name), settings)),
                              tables=[name for name in source.files if is_table(name)])
-    parts = () if parallel_lines.are_pairs(source.files) else _planned(source, kind)
+    for read_language in (spoken_lines.read_films, documents.read):
+        if (table := read_language(source, max_rows=settings.max_rows)) is not None:
+            return table
+    talks = spoken_lines.dialogs_of(source)
+    parts = talks or (() if parallel_lines.are_pairs(source.files) else _planned(source, kind))
     beside = any(map(is_table, source.files))
     if not parts and not (beside and kind is Contents.TEXTS) and (table := _alike(source, settings)) is not None:
         return table
-    for read_texts in (parallel_lines.read, class_files.read) if not beside else ():
+    for read_texts in (parallel_texts.read, parallel_lines.read, class_files.read) if not beside and not talks else ():
         if (table := read_texts(source, max_rows=settings.max_rows)) is not None:
             return table
-    if kind is Contents.TEXTS:
+    if kind is Contents.TEXTS and not talks:
         return folders.read(source, max_rows=settings.max_rows)
     if parts:
         return _joined(source, [(name, split, _read_inner(source.local(name), settings)) for name, split in parts],
@@ -407,7 +420,7 @@ def mostly_pictures(names: Sequence[str]) -> bool:
 def _is_read(name: str) -> bool:
     return (is_picture(name) or is_table(name) or suffix(name) in (*TEXTS, ".xml", *class_files.ENDINGS,
                                                                     *parallel_lines.ENDINGS)
-            or folders.may_be_text(name))
+            or suffix(name) in parallel_texts.ENDINGS or suffix(name) in documents.ENDINGS or folders.may_be_text(name))
 
 
 def _unknown_contents(name: str, files: Sequence[str]) -> DataError:

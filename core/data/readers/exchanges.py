@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
-from core.data.readers import answers, trees
+from core.data.readers import answers, marked_turns, trees
 from core.data.readers.chat_json import HOLDERS
 from core.data.readers.json_shapes import Item
 from core.data.readers.trees import Told
@@ -19,7 +19,7 @@ _SAMPLE = 50
 _SYSTEM = ("system", "systemInstruction", "system_instruction")
 _NAMED = frozenset({"mapping", "message_id", "instances", "chosen", "preferred_output", "label", "human_ref_A",
                     "conversation_a", "choices", "options", "data", "history", "answers", "answer", "responses",
-                    "completions", "human_answers", "question", *_SYSTEM, *HOLDERS})
+                    "completions", "human_answers", "question", "text", *_SYSTEM, *HOLDERS})
 """A key of each kind; without one of them no row is looked into."""
 
 
@@ -139,8 +139,8 @@ def _parts(value: Any) -> list[str] | None:
     value = value.get("parts") if isinstance(value, dict) else value
     if not isinstance(value, list) or not value:
         return None
-    found = [part.get("text") for part in value if isinstance(part, dict)]
-    return found if len(found) == len(value) and all(isinstance(text, str) for text in found) else None
+    found = [part["text"] for part in value if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    return found if len(found) == len(value) else None
 
 
 def _has_system(item: Mapping[str, Any]) -> bool:
@@ -167,5 +167,6 @@ _KINDS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Reader], ...] = (
     (_is_in_turn, _each(_in_turn)),
     (_has_history, _each(_with_history)),
     (_has_system, _each(_system)),
+    (marked_turns.is_marked, _each(marked_turns.read)),
 )
 """Whether an object is of a kind, and how such are read."""

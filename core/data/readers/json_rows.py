@@ -156,7 +156,8 @@ def collect(items: Iterable[Item], *, name: str, max_rows: int, format: str) -> 
                         remedy='Save it as a list of objects, [{"text": "…", "label": "…"}, …], or one object a line.')
     why = "it holds lists or objects, not plain values"
     shown = f"{format.partition(',')[0]} of {tool},{format.partition(',')[2]}" if tool else format
-    return builder.table(format=shown, findings=found.findings, unusable={key: why for key in position if several[key] > filled[key] / 2})
+    return builder.table(format=shown, findings=found.findings,
+                         unusable={key: why for key in position if several[key] > filled[key] / 2})
 
 
 def to_text(value: Any) -> str | None:

@@ -29,7 +29,7 @@ def is_tree(item: Mapping[str, Any]) -> bool:
 
 def is_message(item: Mapping[str, Any]) -> bool:
     """Whether an object is one message of a tree."""
-    return _MESSAGE <= item.keys()
+    return item.keys() >= _MESSAGE
 
 
 def is_export(item: Mapping[str, Any]) -> bool:
@@ -128,7 +128,8 @@ def _turn(message: Any) -> dict[str, Any] | None:
     author, content = message.get("author"), message.get("content")
     role = author.get("role") if isinstance(author, dict) else None
     content = content if isinstance(content, dict) else {}
-    said = content.get("parts") if isinstance(content.get("parts"), list) else [content.get("text") or ""]
+    parts = content.get("parts")
+    said = parts if isinstance(parts, list) else [content.get("text") or ""]
     silent = all(isinstance(part, str) and not part.strip() for part in said)
     if content.get("content_type") == "user_editable_context" or (role == "system" and silent):
         return None
