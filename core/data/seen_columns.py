@@ -28,10 +28,10 @@ PAIRS = (
 )
 """What a column of prompts is called -> what that of its responses is called, the likeliest first."""
 SUMMARIES = (("dialogue", ("summary",)), ("dialog", ("summary",)), ("article", ("highlights", "summary")),
-             ("document", ("summary", "highlights")), ("text", ("summary", "code")))
-"""The same of texts and their summaries (or the programs that they ask for), which beside a label are read together."""
-_SIDES = (("source", ("target",)), ("src", ("tgt", "trg")))
-"""The same of what may also be where a row is from, and its class: a pair where both are texts."""
+             ("document", ("summary", "highlights")), ("text", ("summary",)))
+"""The same of texts and their summaries, which beside a label are read together."""
+_SIDES = (("source", ("target",)), ("src", ("tgt", "trg")), ("text", ("code",)))
+"""The same of what may also be where a row is from, its class or a number: a pair where both are texts."""
 _LEAST_WORDS = 3
 _FEW = 0.5
 _CELLS = 60
@@ -81,7 +81,8 @@ class SeenColumns:
                 return one, other
         for side, sides in _SIDES:
             one, other = self.named(side), self.named(*sides)
-            if one and other and min(self.facts[one].mean_words, self.facts[other].mean_words) >= _LEAST_WORDS:
+            if one and other and self.label in (None, other) and min(
+                    self.facts[one].mean_words, self.facts[other].mean_words) >= _LEAST_WORDS:
                 return one, other
         return self._translation()
 
@@ -89,7 +90,7 @@ class SeenColumns:
         """The two columns that are named after languages, in the order of the file; None where there are not two."""
         found = [name for name, fact in self.facts.items() if fact.filled and fact.numbers < _FEW
                  and role_finder.plain_name(name.rpartition(".")[2]) in NAMES]
-        return (found[0], found[1]) if len(found) == 2 else None
+        return (found[0], found[1]) if len(found) == 2 and self.label is None else None
 
     @property
     def first_turns(self) -> str | None:

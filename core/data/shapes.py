@@ -11,7 +11,7 @@ from core.data.roles import ColumnFacts, Proposal, check_column, require_roles
 from core.data.seen_columns import SeenColumns
 from core.domain.dataset import Role
 
-_BESIDE = ("input", "context", "choices")
+_BESIDE = ("input", "context", "passage", "article", "choices")
 """Columns that go on with an instruction or a question."""
 _BEFORE = ("definition",)
 """Columns that say what is to be done with the input beside them."""

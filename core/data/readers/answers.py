@@ -69,10 +69,9 @@ def best_answer(item: dict[str, Any], told: Told) -> Item:
     best = max(candidates, key=_worth)                               # the first of equal ones
     texts = {_text(answer) for answer in candidates}
     told[CHOSEN] += len(texts) - 1
-    body = next((name for name in _BODIES if isinstance(row.get(name), str)), None)
     if not any(isinstance(row.get(name), str) for name in _QUESTIONS[:-1]):
-        said = [row.pop(name) for name in ("title", body) if name is not None]
-        row = {"question": "\n\n".join(part for part in said if part and part.strip()), **row}
+        said = [row.pop(name) for name in ("title", *_BODIES) if isinstance(row.get(name), str)]
+        row = {**row, "question": "\n\n".join(part for part in said if part.strip())}
     return {**row, "answer": _text(best)}, ""
 
 
@@ -204,7 +203,7 @@ def _right(item: Mapping[str, Any]) -> str | None:
     """The letter of the right choice."""
     said = next((item[key] for key in ("answerKey", "answer_idx", "answer") if item.get(key) not in (None, "")), None)
     choices = _choices(item) or []
-    if isinstance(said, int) and 0 <= said < len(choices):
+    if isinstance(said, int) and not isinstance(said, bool) and 0 <= said < len(choices):
         return choices[said][0]
     return next((letter for letter, text in choices if said in (letter, text)), None)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-SPEAKER_KEYS, CONTENT_KEYS = ("role", "from", "speaker", "sender"), ("content", "value", "text", "parts")
-HOLDERS = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns", "contents",
-           "chat_messages")
+SPEAKER_KEYS, CONTENT_KEYS = ("role", "from", "speaker"), ("content", "value", "text", "parts")
+HOLDERS = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns", "contents")
 """What the list of turns is called in an object around it."""
 _DEEPEST = 3
 

@@ -10,7 +10,7 @@ from core.data.archive import UNREADABLE
 from core.data.images import MAX_BYTES
 from core.data.readers import by_folder, dialect, folders
 from core.data.readers.table import RowBuilder, Table
-from core.data.several_files import is_table
+from core.data.several_files import is_table, plan
 from core.data.source import HIDDEN, Source, suffix
 
 PROSE = (".md", ".markdown", ".rst", ".tex", ".org", ".adoc")
@@ -26,8 +26,8 @@ def prevail(names: Sequence[str]) -> bool:
     """Whether most files are such documents, and none is a table."""
     count = sum(suffix(name) in ENDINGS for name in names)
     others = sum(folders.is_text(name) for name in names)
-    tables = any(is_table(name) and PurePosixPath(name).name not in _SETTINGS for name in names)
-    return count >= _LEAST and count > 2 * others and not tables
+    rows = [name for name in names if PurePosixPath(name).name not in _SETTINGS]
+    return count >= _LEAST and count > 2 * others and not any(map(is_table, rows)) and not plan(rows)
 
 
 def are_prose(lines: Sequence[str]) -> bool:

@@ -17,9 +17,9 @@ from core.data.report import INFO, Finding, several
 
 _SAMPLE = 50
 _SYSTEM = ("system", "systemInstruction", "system_instruction")
-_NAMED = frozenset({"mapping", "message_id", "instances", "chosen", "preferred_output", "label", "human_ref_A",
-                    "conversation_a", "choices", "options", "data", "history", "answers", "answer", "responses",
-                    "completions", "human_answers", "question", "text", *_SYSTEM, *HOLDERS})
+_NAMED = frozenset({"prompt", "mapping", "chat_messages", "message_id", "instances", "chosen", "preferred_output",
+                    "label", "human_ref_A", "conversation_a", "choices", "options", "data", "history", "answers",
+                    "answer", "responses", "completions", "human_answers", "question", "text", *_SYSTEM, *HOLDERS})
 """A key of each kind; without one of them no row is looked into."""
 
 
@@ -60,7 +60,7 @@ def reader_of(rows: Sequence[Mapping[str, Any]]) -> Reader | None:
 
 def may_be(names: Iterable[str]) -> bool:
     """Whether rows with values of these names may be of a known kind."""
-    return any(name in _NAMED or name == "prompt" for name in names)
+    return not _NAMED.isdisjoint(names)
 
 
 def _each(change: Callable[[dict[str, Any], Told], Item]) -> Reader:
@@ -157,6 +157,7 @@ _KINDS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Reader], ...] = (
     (trees.is_tree, trees.of_trees),
     (trees.is_message, trees.of_messages),
     (trees.is_export, trees.of_exports),
+    (trees.is_chat, trees.of_chats),
     (answers.has_instances, _instances),
     (answers.has_preference, _each(answers.preferred)),
     (answers.is_marked, _each(answers.wanted_only)),

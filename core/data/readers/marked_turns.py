@@ -11,7 +11,7 @@ from core.data.readers.trees import Told
 
 _OTHERS = frozenset({"instruction", "output", "prompt", "completion", "response", "messages", "conversations", "label",
                      "question", "answer"})
-_LLAMA = re.compile(r"(?:<s>)?\s*\[INST\](.*?)\[/INST\](.*?)(?:</s>|(?=<s>\s*\[INST\])|$)", re.DOTALL)
+_LLAMA = re.compile(r"(?:<s>\s{0,4})?\[INST\](.*?)\[/INST\](.*?)(?:</s>|(?=<s>\s{0,4}\[INST\])|$)", re.DOTALL)
 _SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>(.*)", re.DOTALL)
 _CHATML = re.compile(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>", re.DOTALL)
 _GUANACO = re.compile(r"### (Human|Assistant):(.*?)(?=### (?:Human|Assistant):|\Z)", re.DOTALL)
@@ -33,8 +33,9 @@ def read(item: dict[str, Any], told: Told) -> Item:
 
 def turns_of(text: str) -> Turns | None:
     """The turns of a text; None where it is not marked, or holds anything besides them."""
-    for pattern, turns in ((_LLAMA, _of_llama), (_CHATML, _of_chatml), (_GUANACO, _of_guanaco)):
-        found = list(pattern.finditer(text))
+    for mark, pattern, turns in (("[INST]", _LLAMA, _of_llama), ("<|im_start|>", _CHATML, _of_chatml),
+                                 ("### Human:", _GUANACO, _of_guanaco)):
+        found = list(pattern.finditer(text)) if mark in text else []
         if found and not pattern.sub("", text).strip():
             return turns(found)
     return None

@@ -48,16 +48,16 @@ def read(path: Path, *, max_rows: int) -> Table | None:
     return json_rows.collect(items, name=path.name, max_rows=max_rows, format=f"Text with {what}, {encoding.name}")
 
 
-def dialogs_of(source: Source) -> list[tuple[str, str]]:
+def dialogs_of(source: Source) -> tuple[tuple[str, str], ...]:
     """(file, split or "") of the files with a dialog a line, in an archive of a few text files; those of the splits
     where there are such."""
     texts = [name for name in source.files if folders.is_text(name)]
     if not texts or len(texts) > _MOST_FILES or len(texts) < len(source.files) / 2:
-        return []
+        return ()
     found = [(name, split_of(name)) for name in texts if _begins_with_dialogs(source.local(name))]
     order = ("train", "validation", "test", "shift")
     named = sorted((part for part in found if part[1]), key=lambda part: order.index(part[1]))
-    return named if any(split == "train" for _, split in named) else [(name, "") for name, _ in found]
+    return tuple(named if any(split == "train" for _, split in named) else [(name, "") for name, _ in found])
 
 
 def _begins_with_dialogs(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """Trees of messages as conversations: of several replies to a message the best is followed.
 
-OpenAssistant's trees (`prompt` with `replies` inside replies) and its messages one a row, and what ChatGPT exports
-(`mapping`).
+OpenAssistant's trees (`prompt` with `replies` inside replies) and its messages one a row, and what ChatGPT (`mapping`)
+and Claude (`chat_messages`) export.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ RANKED = "of several replies to a message the best-ranked is learned, the first 
 _MESSAGE = frozenset({"message_id", "parent_id", "text", "role"})
 _ASKS = ("prompter", "user", "human")
 _ABORTED = "aborted"
+_NO_PARENT = ("", "none", "nan", "null")
 Told = Counter[str]
 """How one of several answers was chosen -> answers that were not."""
 
@@ -37,6 +38,12 @@ def is_export(item: Mapping[str, Any]) -> bool:
     nodes = item.get("mapping")
     return isinstance(nodes, dict) and bool(nodes) and all(
         isinstance(node, dict) and "message" in node and "parent" in node for node in nodes.values())
+
+
+def is_chat(item: Mapping[str, Any]) -> bool:
+    """Whether an object is a conversation as Claude exports it."""
+    said = item.get("chat_messages")
+    return isinstance(said, list) and all(isinstance(turn, dict) and "sender" in turn for turn in said)
 
 
 def of_trees(items: Iterable[Item], told: Told) -> Iterator[Item]:
@@ -61,19 +68,27 @@ def of_messages(items: Iterable[Item], told: Told) -> Iterator[Item]:
             yield None, f"the message {str(item['message_id'])[:40]!r} comes a second time"
         else:
             nodes[str(item["message_id"])] = {**item, "replies": []}
-    roots, lost = [], 0
+    roots = []
     for node in nodes.values():
-        if node["parent_id"] in (None, ""):
+        if str(node["parent_id"]).lower() in _NO_PARENT:
             roots.append(node)
         elif (parent := nodes.get(str(node["parent_id"]))) is not None:
             parent["replies"].append(node)
-        else:
-            lost += 1
     trees = ({"message_tree_id": node.get("message_tree_id"), "tree_state": node.get("tree_state"), "prompt": node}
              for node in roots)
     yield from of_trees(((tree, "") for tree in trees), told)
-    for _ in range(lost):
-        yield None, "the message that it answers is not in the file"
+    for _ in range(len(nodes) - _size(roots)):
+        yield None, "no way leads from it to a first message: one that it answers is not in the file"
+
+
+def _size(roots: Iterable[Mapping[str, Any]]) -> int:
+    """How many messages the trees have."""
+    waiting, count = list(roots), 0
+    while waiting:
+        node = waiting.pop()
+        count += 1
+        waiting += node["replies"]
+    return count
 
 
 def _best(root: Mapping[str, Any], told: Told) -> list[dict[str, Any]]:
@@ -105,6 +120,17 @@ def of_exports(items: Iterable[Item], told: Told) -> Iterator[Item]:
             yield item, problem
         else:
             yield {"title": item.get("title"), "messages": _shown(item["mapping"], item.get("current_node"))}, ""
+
+
+def of_chats(items: Iterable[Item], told: Told) -> Iterator[Item]:
+    """A row with `messages` a conversation of Claude."""
+    for item, problem in items:
+        if problem or not isinstance(item, dict) or not is_chat(item):
+            yield item, problem
+        else:
+            turns = [{"role": turn["sender"], "content": turn.get("content") or turn.get("text")}
+                     for turn in item["chat_messages"]]
+            yield {**{key: value for key, value in item.items() if key != "chat_messages"}, "messages": turns}, ""
 
 
 def _shown(nodes: Mapping[str, Any], last: Any) -> list[dict[str, Any]]:

@@ -12,11 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from core.data import conversations, first_rows, new_rows, tables
 from core.data.check import Examined, examine_file
 from core.data.conversations import Turn
-from core.data.readers import marked_turns
+from core.data.readers import exchanges, marked_turns
 from core.domain.dataset import Shape, Task
 from core.errors import DataError
 from core.settings import Settings
@@ -127,11 +130,13 @@ def test_trees_that_were_given_up_are_left_out(look: Look) -> None:
 def test_messages_by_their_parents_are_the_same_conversations(name: str, look: Look) -> None:
     """OpenAssistant's messages, one a row, in whatever order."""
     rows = [row for i in range(N) for row in messages(tree(i)["prompt"], top=f"t{i}")]
-    lost = {**rows[3], "message_id": "lost", "parent_id": "gone"}
-    found = look(name, [*rows[::-1], lost])
+    lost = [{**rows[3], "message_id": "lost", "parent_id": "gone"}, {**rows[3], "message_id": "x", "parent_id": "lost"}]
+    found = look(name, [*rows[::-1], *lost])
     assert {tuple(turn.content for turn in row) for row in turns(found)} == {
         (q(i), a(i), q(i, 1), a(i, 1)) for i in range(N)}
-    assert [item.reason for item in found.report.left_out] == ["the message that it answers is not in the file"]
+    assert {item.reason for item in found.report.left_out} == {
+        "no way leads from it to a first message: one that it answers is not in the file"}
+    assert len(found.report.left_out) == 2
 
 
 def test_what_chatgpt_exports_is_the_branch_that_was_shown(look: Look) -> None:
@@ -207,6 +212,9 @@ CHAT: dict[str, tuple[Callable[[int], dict[str, Any]], Callable[[int], tuple[Tur
             lambda i: asked(q(i), a(i))),
     "mmlu": (lambda i: {"question": q(i), "subject": "astronomy", "choices": ["Ann", "Ben", "Eva"], "answer": i % 3},
              lambda i: asked(f"{q(i)}\n\nA. Ann\nB. Ben\nC. Eva", "ABC"[i % 3])),
+    "race": (
+        lambda i: {"article": f"Letter {i}.", "question": q(i), "options": ["Ann", "Ben"], "answer": "AB"[i % 2]},
+        lambda i: asked(f"{q(i)}\n\nLetter {i}.\n\nA. Ann\nB. Ben", "AB"[i % 2])),
     "arc": (
         lambda i: {"id": f"M{i}", "question": q(i), "answerKey": "AB"[i % 2],
                    "choices": {"text": ["Ann", "Ben"], "label": ["A", "B"]}},
@@ -280,6 +288,25 @@ def test_battles_that_nobody_won_are_left_out(look: Look) -> None:
         (3, "neither of its conversations won ('tie')")]
 
 
+_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 3) | st.floats() | st.sampled_from(["", "a", "A", "model_a", q(1)]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["text", "role", "content", "replies", "label", "score", "parts", "message", "parent", "sender",
+                         "output"]), inner, max_size=4), max_leaves=8)
+
+
+@hypothesis_settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from([*CHAT, "tree"]), st.integers(0, 30), _VALUE)
+def test_no_value_breaks_the_reading(kind: str, at: int, value: Any) -> None:
+    """Whatever stands in one place of one row: it is read or left out with a reason, and the others are read."""
+    rows: list[Any] = [tree(i) if kind == "tree" else CHAT[kind][0](i) for i in range(4)]
+    changed = list(rows[3])[at % len(rows[3])]
+    found = exchanges.rearranged((row, "") for row in [*rows[:3], {**rows[3], changed: value}])
+    read = list(found.items)
+    assert read[:3] == list(exchanges.rearranged((row, "") for row in rows).items)[:3]
+    assert len(read) == 4 and all(problem or isinstance(item, dict) for item, problem in read)
+
+
 # -- documents of a task -----------------------------------------------------------------------------------------------
 
 
@@ -328,6 +355,16 @@ def test_context_that_is_passed_over_is_said(look: Look) -> None:
                              for i in range(N)])
     note = next(finding for finding in found.findings if finding.code == "context-not-read")
     assert turns(found)[0] == asked(q(0), a(0)) and note.example == "context.contexts"
+
+
+def test_marks_of_good_and_bad_answers_in_a_table_are_said(look: Look) -> None:
+    found = look("t.csv", "prompt,completion,label\n" + "".join(f"{q(i)},{a(i)},{i % 2 > 0}\n" for i in range(N)))
+    assert turns(found)[0] == asked(q(0), a(0)) and codes(found)["marks-not-read"] == 1
+
+
+def test_two_languages_beside_a_label_are_labelled_texts(look: Look) -> None:
+    found = look("t.jsonl", [{"en": q(i), "de": a(i), "label": ("old", "new")[i % 2]} for i in range(N)])
+    assert found.rows.shape is None and found.report.classes == {"old": 6, "new": 6}
 
 
 def test_source_and_target_that_are_words_stay_domain_and_label(look: Look) -> None:
@@ -436,6 +473,12 @@ def test_notes_and_source_code_are_documents(archive: Archive, settings: Setting
     assert {item.file for item in found.report.left_out} == {"project/package.json", "project/a.bin"}
     new = new_rows.read(path, task=Task.TEXT_CLASSIFICATION, source=None, text="text", settings=settings)
     assert len(new.content) == N + 1
+
+
+def test_code_beside_lines_of_the_splits_is_not_the_data(archive: Archive, settings: Settings) -> None:
+    path = archive({f"{split}.txt": "".join(f"{split} {a(i)}\n\n" for i in range(N)) for split in ("train", "test")}
+                   | {f"part{i}.py": "x = 1\n" for i in range(9)})
+    assert "part" not in " ".join(tables.read(path, settings=settings).data["text"].to_pylist())
 
 
 def test_code_beside_a_table_is_not_the_data(archive: Archive, settings: Settings) -> None:
