@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from core.data.readers import exchanges, json_rows
@@ -126,10 +126,23 @@ def _exchanges(file: Columns, *, first_rows: int | None) -> Iterator[Item] | Non
     """The rows as objects, where they are of a kind that holds conversations in a way of its own; None for others."""
     names = [field.name for field in file.schema if not is_binary(field.type) and not holds_picture(field.type)]
     first = next(file.batches(names, _PEEK_ROWS), None) if exchanges.may_be(names) else None
-    if first is None or exchanges.reader_of(first.slice(0, _PEEK_ROWS).to_pylist()) is None:
+    if first is None or exchanges.reader_of([row for row, _ in _objects(first.slice(0, _PEEK_ROWS)) if row]) is None:
         return None
-    rows = (row for batch in file.batches(names, _BATCH_ROWS) for row in batch.to_pylist())
-    return ((row, "") for row in islice(rows, first_rows))
+    return islice(chain.from_iterable(map(_objects, file.batches(names, _BATCH_ROWS))), first_rows)
+
+
+def _objects(batch: Any) -> Iterator[Item]:
+    """The rows of a batch as objects, or why one cannot be: text that is no UTF-8, times of unknown zones."""
+    try:
+        rows = batch.to_pylist()
+    except (ValueError, KeyError) as error:
+        if batch.num_rows > 1:
+            for at in range(batch.num_rows):
+                yield from _objects(batch.slice(at, 1))
+        else:
+            yield None, f"its values cannot be read ({str(error)[:80]})"
+        return
+    yield from ((row, "") for row in rows)
 
 
 def _binary(file: Columns, names: Sequence[str]) -> dict[str, str]:

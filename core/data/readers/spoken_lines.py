@@ -54,15 +54,18 @@ def dialogs_of(source: Source) -> tuple[tuple[str, str], ...]:
     texts = [name for name in source.files if folders.is_text(name)]
     if not texts or len(texts) > _MOST_FILES or len(texts) < len(source.files) / 2:
         return ()
-    found = [(name, split_of(name)) for name in texts if _begins_with_dialogs(source.local(name))]
+    found = [(name, split_of(name)) for name in texts if _begins_with_dialogs(source, name)]
     order = ("train", "validation", "test", "shift")
     named = sorted((part for part in found if part[1]), key=lambda part: order.index(part[1]))
     return tuple(named if any(split == "train" for _, split in named) else [(name, "") for name, _ in found])
 
 
-def _begins_with_dialogs(path: Path) -> bool:
-    with path.open("rb") as file:
-        lines = file.read(_HEAD_BYTES).split(b"\n")[:-1]
+def _begins_with_dialogs(source: Source, name: str) -> bool:
+    try:
+        with source.local(name).open("rb") as file:
+            lines = file.read(_HEAD_BYTES).split(b"\n")[:-1]
+    except (DataError, *UNREADABLE):                                 # whoever reads the file says so
+        return False
     return _share(line.rstrip().endswith(_END_OF_TURN.encode()) for line in lines) > 0.5
 
 

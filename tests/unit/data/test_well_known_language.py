@@ -256,6 +256,17 @@ def test_conversations_as_they_are_published(kind: str, name: str, look: Look) -
     assert turns(found) == [said(i) for i in range(N)] and not found.report.left_out
 
 
+def test_a_cell_that_is_no_text_costs_its_row(file: File, settings: Settings) -> None:
+    rows = [CHAT["squad-of-the-hub"][0](i) for i in range(N)]
+    table = pa.Table.from_pylist(rows)
+    broken = pa.array([row["question"].encode() + (b"\xff" if i == 4 else b"") for i, row in enumerate(rows)])
+    at = table.column_names.index("question")
+    sink = io.BytesIO()
+    pq.write_table(table.set_column(at, "question", pa.Array.from_buffers(pa.string(), N, broken.buffers())), sink)
+    found = examine_file(file("t.parquet", sink.getvalue()), settings=settings)
+    assert [item.row for item in found.report.left_out] == [5] and len(found.rows) == N - 1
+
+
 @pytest.mark.parametrize(("kind", "code"), [
     ("ultrafeedback", "other-answers"), ("squad-of-the-hub", "other-answers"), ("forum", "other-answers"),
     ("shp", "other-answers"), ("arena", "other-answers"), ("dpo", "rejected-not-read")])
