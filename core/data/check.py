@@ -12,7 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from core.data import duplicates, language, language_splits, meter, picture_duplicates, shapes, splits, tables
+from core.data import (
+    duplicates,
+    language,
+    language_splits,
+    meter,
+    passed_over,
+    picture_duplicates,
+    shapes,
+    splits,
+    tables,
+)
 from core.data import leaks as groups_of
 from core.data.checks import registry
 from core.data.checks.context import Context
@@ -131,7 +141,8 @@ def examine(table: Table, *, roles: Mapping[str, str], settings: Settings, optio
     split = _split(context, options)
     context = dataclasses.replace(context, split=split)
     meter.report("checking", 0, len(rows))
-    findings = (*table.findings, *_shift_domain(split, options), *registry.run(context, thorough=options.thorough))
+    findings = (*table.findings, *_shift_domain(split, options), *passed_over.findings(table, roles),
+                *registry.run(context, thorough=options.thorough))
     counts = Counter(rows.label.tolist())
     classes = dict(sorted(((name, counts[i]) for i, name in enumerate(rows.classes)),
                           key=lambda item: (-item[1], item[0])))

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.data import encodings, packed, several_files, tables
+from core.data import contents, encodings, packed, several_files, tables
 from core.data import source as sources
 from core.data.archive import UNREADABLE
+from core.data.contents import Contents
 from core.data.member_names import open_zip
-from core.data.readers import class_files, excel, folders, parallel_lines, parquet, pixels
+from core.data.readers import class_files, documents, excel, folders, parallel_lines, parquet, pixels, spoken_lines
 from core.data.readers.table import Table
 from core.data.source import Source
 from core.errors import DataError
@@ -135,7 +136,8 @@ def _zip(path: Path, settings: Settings) -> Head:
     if tables.is_excel(path, source.files):
         table = excel.read(path, max_rows=settings.max_rows, max_files=settings.max_archive_files, first_rows=HEAD_ROWS)
         return Head(table=table, complete=len(table) < HEAD_ROWS)
-    if tables.contents(source.files) is tables.Contents.TEXTS and len(source.files) > HEAD_FILES:
+    if (contents.of(source.files) is Contents.TEXTS and len(source.files) > HEAD_FILES
+            and not documents.prevail(source.files)):
         some = source.files[:: len(source.files) // HEAD_FILES]
         return Head(table=folders.read(dataclasses.replace(source, files=some, hidden=()), max_rows=settings.max_rows),
                     complete=False)
@@ -169,7 +171,10 @@ def _beginnings(path: Path, folder: Path) -> Callable[[str], Path]:
 
 def _parts(source: Source, settings: Settings, *, local: Callable[[str], Path]) -> Head | None:
     """The beginnings of an archive's tables, joined as an import joins them; None where it holds something else."""
-    parts = several_files.plan(source.files) if tables.contents(source.files) is tables.Contents.TABLE else ()
+    parts = several_files.plan(source.files) if contents.of(source.files) is Contents.TABLE else ()
+    if parts and documents.prevail(source.files):
+        return None
+    parts = spoken_lines.dialogs_of(dataclasses.replace(source, local=local)) or parts
     if not parts or (not any(map(tables.is_table, source.files))
                      and (class_files.are_named(source.files) or parallel_lines.are_pairs(source.files))):
         return None

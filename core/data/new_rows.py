@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from core import values
-from core.data import encodings, tables
+from core.data import contents, encodings, tables
 from core.data import source as sources
 from core.data.new_columns import text_table
 from core.data.pictures.decode import CUT_OFF, FIRST_FRAME, SHOWN
 from core.data.pictures.depth import describe
 from core.data.pictures.source import PictureSource, is_picture
-from core.data.readers import arrays, folders, parquet, pictures
+from core.data.readers import arrays, documents, folders, parquet, pictures
 from core.data.readers.table import Table
 from core.data.report import LeftOut, several
 from core.data.source import Source
@@ -135,8 +135,9 @@ def _source(path: Path, settings: Settings) -> Source | None:
 def _texts(path: Path, opened: Source | None, source: RowSource | None, text: str | None,
            settings: Settings) -> NewRows:
     _refuse_pictures(path, opened)
-    inside = [name for name in opened.files if tables.is_table(name)] if opened is not None else []
-    files = folders.texts_of(opened.files) if opened is not None and not inside else []
+    of_rows = opened is not None and not documents.prevail(opened.files)
+    inside = [name for name in opened.files if tables.is_table(name)] if opened is not None and of_rows else []
+    files = folders.texts_of(opened.files) if opened is not None and of_rows and not inside else []
     if opened is not None and files:
         rows = _rows_in_files(path, settings)
         return _text_files(opened, files) if rows is None else text_rows(rows, source, text)
@@ -150,7 +151,7 @@ def _texts(path: Path, opened: Source | None, source: RowSource | None, text: st
 
 
 def _refuse_pictures(path: Path, opened: Source | None) -> None:
-    if opened is not None and tables.mostly_pictures(opened.files):
+    if opened is not None and contents.mostly_pictures(opened.files):
         one = len(opened.files) == 1
         raise DataError(f"{path.name} {'is a picture' if one else 'holds pictures'}, and this run reads texts.",
                         why="Its model was trained on texts: it takes words, not pixels.",

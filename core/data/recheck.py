@@ -43,7 +43,7 @@ ON_ROWS = frozenset({
     "contradicting-labels", "label-spelling", "several-labels", "null-word-class", "rare-classes", "few-rows",
     "imbalance", "very-long-texts", "very-short-texts", "html-codes", "length", "exact-duplicates", "near-duplicates",
     "label-noise",
-    "prompt-leakage", "prompt-with-answers", "closed-answers", "template-text", "mixed-languages",
+    "prompt-leakage", "prompt-with-answers", "closed-answers", "template-text", "licence-text", "mixed-languages",
     "blank-pictures", "small-pictures", "stretched-pictures", *shift.CODES})
 """Findings that kept rows alone can tell; all others need the file, and stay as its import left them."""
 _RANK = {ERROR: 0, WARNING: 1, INFO: 2}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from core.data import roles as role_finder
+from core.data.languages import NAMES
 from core.data.readers.chat_json import CONTENT_KEYS, HOLDERS, SPEAKER_KEYS, listed
 from core.data.readers.table import Table
 from core.data.roles import ColumnFacts, Proposal, column_facts, sample
@@ -12,20 +13,27 @@ from core.data.turns import NoConversation, value_of
 from core.domain.dataset import Role
 
 PAIRS = (
-    ("instruction", ("output", "response", "completion", "answer")),
-    ("prompt", ("completion", "response", "output", "answer", "reply")),
-    ("question", ("answer", "response", "reply", "output")),
-    ("input", ("output", "response", "completion", "answer", "target")),
+    ("instruction", ("output", "response", "completion", "answer", "chosen")),
+    ("prompt", ("completion", "response", "output", "answer", "reply", "chosen", "canonical solution", "code")),
+    ("question", ("answer", "response", "reply", "output", "chosen", "solution", "best answer", "long answer",
+                  "response j")),
+    ("inputs", ("targets", "outputs")),
+    ("input", ("output", "response", "completion", "answer", "chosen", "target")),
     ("query", ("response", "answer", "reply", "output")),
     ("user", ("assistant", "bot", "model")),
     ("human", ("assistant", "gpt", "bot")),
     ("problem", ("solution", "answer")),
     ("input text", ("output text", "target text")),
+    ("message 1", ("message 2",)),
 )
 """What a column of prompts is called -> what that of its responses is called, the likeliest first."""
 SUMMARIES = (("dialogue", ("summary",)), ("dialog", ("summary",)), ("article", ("highlights", "summary")),
-             ("document", ("summary", "highlights")))
+             ("document", ("summary", "highlights")), ("text", ("summary",)))
 """The same of texts and their summaries, which beside a label are read together."""
+_SIDES = (("source", ("target",)), ("src", ("tgt", "trg")), ("text", ("code",)))
+"""The same of what may also be where a row is from, its class or a number: a pair where both are texts."""
+_LEAST_WORDS = 3
+_FEW = 0.5
 _CELLS = 60
 """Filled cells of a column that are looked into for turns."""
 
@@ -71,7 +79,18 @@ class SeenColumns:
             one, other = self.named(prompt), self.named(*responses)
             if one and other:
                 return one, other
-        return None
+        for side, sides in _SIDES:
+            one, other = self.named(side), self.named(*sides)
+            if one and other and self.label in (None, other) and min(
+                    self.facts[one].mean_words, self.facts[other].mean_words) >= _LEAST_WORDS:
+                return one, other
+        return self._translation()
+
+    def _translation(self) -> tuple[str, str] | None:
+        """The two columns that are named after languages, in the order of the file; None where there are not two."""
+        found = [name for name, fact in self.facts.items() if fact.filled and fact.numbers < _FEW
+                 and role_finder.plain_name(name.rpartition(".")[2]) in NAMES]
+        return (found[0], found[1]) if len(found) == 2 and self.label is None else None
 
     @property
     def first_turns(self) -> str | None:

@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from core.data import roles as role_finder
 from core.data.forms import CHAT, Chosen, Form, Wanted, form_of
 from core.data.readers.table import Table
-from core.data.roles import Proposal, check_column, require_roles
+from core.data.roles import ColumnFacts, Proposal, check_column, require_roles
 from core.data.seen_columns import SeenColumns
 from core.domain.dataset import Role
 
-_BESIDE = ("input", "context")
+_BESIDE = ("input", "context", "passage", "article", "choices")
 """Columns that go on with an instruction or a question."""
-_SYSTEM = ("system", "system prompt", "system message", "systemprompt")
+_BEFORE = ("definition",)
+"""Columns that say what is to be done with the input beside them."""
+_SYSTEM = ("system", "system prompt", "system message", "systemprompt", "system instruction")
+_ANSWERS = frozenset(("answer", "answers", "response", "responses", "completion", "completions", "chosen", "output",
+                      "outputs", "targets", "reply", "replies", "solution", "solutions"))
+"""Words in the names of columns without which a text is no more than what was asked."""
 _GROUPS = ("group", "book", "conversation id", "document", "doc", "document id", "doc id", "session id", "thread id",
            "chapter", "work", "author")
 _BY_HAND = (Role.PROMPT, Role.RESPONSE, Role.MESSAGES, Role.SYSTEM, Role.GROUP)
@@ -72,6 +77,8 @@ def _without_labels(seen: SeenColumns, wanted: Wanted) -> bool:
     response = seen.facts[seen.pair[1]]
     if not role_finder.is_named(seen.label, Role.LABEL) and seen.label != "target":
         return True
+    if seen.label == seen.pair[1] and response.mean_words >= 3 and response.repeats < 1.2 and response.filled > 9:
+        return True                                                  # a class comes again, what is said does not
     return seen.label != seen.pair[1] and (response.mean_words >= 3 or response.repeats < 2)
 
 
@@ -87,6 +94,8 @@ def _language(seen: SeenColumns, wanted: Wanted) -> Chosen:
     elif form is Form.PROMPTS or form is Form.ALPACA:
         form, why = _take_pair(seen, wanted, found)
     else:
+        if not wanted.of(Role.TEXT) and not wanted.form:
+            _refuse_half(seen, found)
         why = _take_text(seen, wanted, found) or why
     for role in (Role.GROUP, Role.SYSTEM, Role.ID, Role.SPLIT):
         if name := wanted.of(role):
@@ -179,13 +188,41 @@ def _take_pair(seen: SeenColumns, wanted: Wanted, found: dict[str, Proposal]) ->
         _only(found, role, (name,), "chosen by hand" if by_hand else f"it is named {name!r}, beside "
                                     f"{(response if role is Role.PROMPT else prompt)!r}")
     form, why = Form.PROMPTS, f"{prompt!r} and {response!r} are a prompt and its response"
-    beside = seen.named(*_BESIDE) if role_finder.plain_name(prompt) in ("instruction", "question", "prompt") else None
-    if beside and beside not in (prompt, response) and found[beside].role is Role.IGNORE:
+    asked = role_finder.plain_name(prompt) in ("instruction", "question", "prompt")
+    for beside in filter(None, map(seen.named, _BESIDE)) if asked else ():
+        if beside in (prompt, response) or found[beside].role is not Role.IGNORE:
+            continue
         found[beside] = Proposal(role=Role.SECOND_TEXT, evidence=f"it is named {beside!r} and goes on with {prompt!r}")
         if role_finder.plain_name(prompt) == "instruction":
             form, why = Form.ALPACA, f"{prompt!r}, {beside!r} and {response!r} are the columns of Alpaca"
+    if role_finder.plain_name(prompt) in ("input", "inputs") and (before := seen.named(*_BEFORE)):
+        found[before] = Proposal(role=Role.PROMPT, evidence=f"it is named {before!r} and says what to do with "
+                                                            f"{prompt!r}")
     _take_system(seen, wanted, found)
     return form, why
+
+
+def _refuse_half(seen: SeenColumns, found: Mapping[str, Proposal]) -> None:
+    """Raise DataError where the column that looks most like texts is not what the rows say: answers stand beside it, or
+    lists and objects that hold far more."""
+    text = role_finder.best_text(_free(seen, found))
+    if text is None:
+        return
+    aside = [name for name in seen.table.unusable if name not in seen.turns]
+    answers = [name for name in (*aside, *(n for n, fact in seen.facts.items() if fact.mean_words >= 2))
+               if name != text[0] and not _ANSWERS.isdisjoint(role_finder.plain_name(name).split())]
+    if answers:
+        raise role_finder.lacks(seen.table, str(Role.RESPONSE), flag=str(Role.RESPONSE))
+    chars, words = seen.facts[text[0]].mean_chars, seen.facts[text[0]].mean_words
+    larger = any(name in seen.table.columns and role_finder.column_facts(seen.table, name).mean_chars > 2 * chars
+                 for name in aside)
+    if not role_finder.is_named(text[0], Role.TEXT) and (larger or (aside and words < 2)):
+        raise role_finder.lacks(seen.table, str(Role.TEXT), flag="text")
+
+
+def _free(seen: SeenColumns, found: Mapping[str, Proposal]) -> dict[str, ColumnFacts]:
+    """Columns that may be texts."""
+    return {n: f for n, f in seen.facts.items() if f.filled and n not in seen.turns and found[n].role is Role.IGNORE}
 
 
 def _take_system(seen: SeenColumns, wanted: Wanted, found: dict[str, Proposal]) -> None:
@@ -196,9 +233,7 @@ def _take_system(seen: SeenColumns, wanted: Wanted, found: dict[str, Proposal]) 
 
 def _take_text(seen: SeenColumns, wanted: Wanted, found: dict[str, Proposal]) -> str:
     by_hand = wanted.of(Role.TEXT)
-    free = {n: f for n, f in seen.facts.items()
-            if f.filled and n not in seen.turns and found[n].role is Role.IGNORE}
-    name, why = (by_hand, "chosen by hand") if by_hand else role_finder.best_text(free) or (None, "")
+    name, why = (by_hand, "chosen by hand") if by_hand else role_finder.best_text(_free(seen, found)) or (None, "")
     if name is None:
         raise role_finder.lacks(seen.table, "text", flag="text")
     found[name] = Proposal(role=Role.TEXT, evidence=why)

@@ -5,22 +5,19 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import itertools
-import re
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.data import encodings, packed
+from core.data import contents, encodings, packed
 from core.data import several_files as several_tables
 from core.data import source as sources
 from core.data.archive import is_tar
-from core.data.layout import arrange
+from core.data.contents import Contents
 from core.data.pictures.source import is_picture
 from core.data.readers import (
     arrays,
@@ -28,6 +25,7 @@ from core.data.readers import (
     class_names,
     delimited,
     dialect,
+    documents,
     drawn,
     excel,
     folders,
@@ -35,10 +33,12 @@ from core.data.readers import (
     labelled_lines,
     one_hot,
     parallel_lines,
+    parallel_texts,
     parquet,
     pictures,
     pixels,
     split_flags,
+    spoken_lines,
 )
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import INFO, WARNING, Finding, several
@@ -177,10 +177,16 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         return labelled_lines.read(path, form, max_rows=rows)
     if b"--" in start and drawn.is_drawn(path):
         return drawn.read(path, max_rows=rows)
+    if (suffix in TEXTS and spoken_lines.are_spoken(start)
+            and (spoken := spoken_lines.read(path, max_rows=rows)) is not None):
+        return spoken
     if suffix in TEXTS and not _has_columns(path):
         return folders.read_lines(path, max_rows=rows)
     if suffix not in (".csv", ".tsv", ".tab", *TEXTS) and head.lstrip()[:1] in (b"{", b"["):
         return json_rows.read(path, max_rows=rows)
+    if ((suffix == "" and not _has_columns(path) and documents.are_prose(_first_lines(path)))
+            or (suffix in documents.PROSE and not _has_tabs(path))):
+        return folders.read_lines(path, max_rows=rows)
     return delimited.read(path, max_rows=rows)
 
 
@@ -270,7 +276,7 @@ def _read_tar(path: Path, settings: Settings, *, most_pictures: int | None) -> T
     picked = itertools.count()
 
     def wanted(name: str) -> bool:
-        if not _is_read(name):
+        if not contents.is_read(name):
             return False
         return most_pictures is None or not is_picture(name) or next(picked) < most_pictures
 
@@ -303,7 +309,7 @@ def _system_files(names: Sequence[str]) -> Finding:
 
 def _read_rows(source: Source, settings: Settings) -> Table:
     """Pictures, texts in class folders, or the table of an archive: its only one, or those of the splits joined."""
-    kind = contents(source.files)
+    kind = contents.of(source.files)
     if kind is not Contents.PICTURES and (table := arrays.read(
             source, max_rows=settings.max_rows, open_npz=lambda path: sources.of_zip(path, settings=settings))):
         return table
@@ -311,19 +317,23 @@ def _read_rows(source: Source, settings: Settings) -> Table:
         return pictures.read(source, max_rows=settings.max_rows,
                              read_table=lambda name: columns_joined(_read_inner(source.local(name), settings)),
                              tables=[name for name in source.files if is_table(name)])
-    parts = () if parallel_lines.are_pairs(source.files) else _planned(source, kind)
+    for read_language in (spoken_lines.read_films, documents.read):
+        if (table := read_language(source, max_rows=settings.max_rows)) is not None:
+            return table
+    talks = spoken_lines.dialogs_of(source)
+    parts = talks or (() if parallel_lines.are_pairs(source.files) else _planned(source, kind))
     beside = any(map(is_table, source.files))
     if not parts and not (beside and kind is Contents.TEXTS) and (table := _alike(source, settings)) is not None:
         return table
-    for read_texts in (parallel_lines.read, class_files.read) if not beside else ():
+    for read_texts in (parallel_texts.read, parallel_lines.read, class_files.read) if not beside and not talks else ():
         if (table := read_texts(source, max_rows=settings.max_rows)) is not None:
             return table
-    if kind is Contents.TEXTS:
+    if kind is Contents.TEXTS and not talks:
         return folders.read(source, max_rows=settings.max_rows)
     if parts:
         return _joined(source, [(name, split, _read_inner(source.local(name), settings)) for name, split in parts],
                        settings)
-    raise _unknown_contents(source.name, source.files)
+    raise contents.unknown(source.name, source.files)
 
 
 def _planned(source: Source, kind: Contents | None) -> tuple[tuple[str, str], ...]:
@@ -384,68 +394,6 @@ def _without_parts(parts: Sequence[tuple[str, Table]]) -> list[tuple[str, Table]
     return [part for place, part in enumerate(parts)
             if not any(rows[place] < others or (rows[place] == others and other < place)
                        for other, others in enumerate(rows) if other != place)]
-
-
-class Contents(Enum):
-    """What the files of an archive or folder hold."""
-
-    PICTURES = "pictures"
-    TEXTS = "texts in class folders"
-    TABLE = "a table, or some that belong together"
-
-
-_LEAST_TEXTS = 6
-"""Text files in class folders from which they are the rows, whatever tables there are: three a class."""
-
-
-def contents(names: Sequence[str]) -> Contents | None:
-    """What files of these names hold; None for nothing that is read."""
-    if mostly_pictures(names):
-        return Contents.PICTURES
-    tables = sum(is_table(name) for name in names)
-    texts = folders.texts_of(names)
-    layout = arrange(texts)
-    placed = [place.label for name in texts if layout and not isinstance(place := layout.place(name), str)]
-    if len(placed) >= _LEAST_TEXTS and len(set(placed)) > 1:
-        return Contents.TEXTS
-    if several_tables.plan(names):
-        return Contents.TABLE
-    told = any(folders.is_text(name) and not folders.is_about(name) for name in texts)
-    return Contents.TEXTS if told and not tables else None
-
-
-def mostly_pictures(names: Sequence[str]) -> bool:
-    """Whether a list of files is a set of pictures (also with a table, or a text for each) rather than of texts."""
-    count = sum(is_picture(name) for name in names)
-    return count > 0 and 2 * count >= sum(map(folders.is_text, names))
-
-
-def _is_read(name: str) -> bool:
-    return (is_picture(name) or is_table(name) or suffix(name) in (*TEXTS, ".xml", *class_files.ENDINGS,
-                                                                    *parallel_lines.ENDINGS)
-            or folders.may_be_text(name) or arrays.is_part(name))
-
-
-def _unknown_contents(name: str, files: Sequence[str]) -> DataError:
-    """An archive that is neither one table nor folders of texts or pictures."""
-    tables = sum(is_table(file) for file in files)
-    kinds = Counter(suffix(file) or "no ending" for file in files)
-    if kinds[".svg"] and kinds[".svg"] == max(kinds.values()):
-        return DataError(f"{name} holds SVG drawings, not pictures made of pixels.",
-                         why="An SVG is a program for drawing; Thaw does not run what comes with data.",
-                         remedy=f"Export the drawings as PNG and arrange them like this:\n{pictures.TREE}")
-    if any(re.search(r"(^|/)(data_batch_\d|test_batch|batches\.meta)$|\.(pkl|pickle)$", file) for file in files):
-        return DataError(f"{name} holds Python pickles.", why="They may run programs when they are read.",
-                         remedy="Download the binary version of the set, or save the pictures in one folder a class or "
-                                "as arrays with numpy.savez.")
-    if any(kind in pictures.ARCHIVES for kind in kinds) and not tables:
-        return DataError(f"{name} holds another archive.", why="Archives inside archives are not opened, for safety.",
-                         remedy="Unpack it once and import the inner archive or the folder.")
-    return DataError(f"{name} holds {tables} tables, {kinds['.txt']:,} .txt files and no pictures that Thaw reads.",
-                     why="Found: " + (", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5))
-                                      or "nothing") + ".",
-                     remedy="Pack one table alone, tables named train, validation and test with the same columns, or "
-                            f".txt files like this:\n{folders.TREE}\nor pictures like this:\n{pictures.TREE}")
 
 
 def _without_nul(table: Table) -> Table:

@@ -25,6 +25,7 @@ _MARKS = re.compile(
     r"|<｜[^｜>]{1,40}｜>|^#{2,3} ?(?:Instruction|Input|Response|Human|Assistant|User|System):"
     r"|^(?:Human|Assistant|USER|ASSISTANT): ?\S", re.MULTILINE)
 """What templates of published models put around turns, and what prompts in files imitate."""
+_LICENCE = re.compile(r"project gutenberg|gutenberg-tm|gutenberg\.org", re.IGNORECASE)
 _SAMPLE = 2_000
 _FEW_SHARE = 0.02
 
@@ -138,6 +139,17 @@ def marks(context: Context) -> Iterator[Finding]:
         "special tokens or text of a chat template: the model's own template is put around them once more.",
         example=", ".join(mark[:30] for mark in kinds[:5]),
         remedy="Take them out of the file, so that a row holds only what is said; leave them where they are meant.")
+
+
+def licences(context: Context) -> Iterator[Finding]:
+    """Passages of what Project Gutenberg puts before and behind a book."""
+    if context.rows.shape is not Shape.TEXT:
+        return
+    yield from context.about(
+        np.asarray([row for row, text in enumerate(context.texts) if _LICENCE.search(text)], dtype=np.int64),
+        "licence-text", ("row is", "rows are"), "of the header or the licence of Project Gutenberg, not of the book.",
+        remedy="Drop these rows, or take this text out of the file: what stands before the line START OF and behind "
+               "the line END OF.")
 
 
 def _spoken(context: Context) -> list[str]:

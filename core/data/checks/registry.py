@@ -64,6 +64,7 @@ LANGUAGE_CHECKS: tuple[Check, ...] = (
     language.answers,
     language.weights,
     language.marks,
+    language.licences,
     language.mixed,
     texts.extremes,
     texts.codes,

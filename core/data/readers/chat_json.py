@@ -11,8 +11,9 @@ _DEEPEST = 3
 
 
 def in_turn(key: str, value: Any) -> Any:
-    """Texts that are said in turn, as LIMA writes conversations, as turns; any other value as it is."""
-    if key.strip().lower() not in HOLDERS or not isinstance(value, list) or len(value) < 2:
+    """Texts that are said in turn, as LIMA writes conversations, as turns; any other value as it is. Texts that are
+    called turns may be questions alone (MT-Bench)."""
+    if key.strip().lower() not in HOLDERS or key == "turns" or not isinstance(value, list) or len(value) < 2:
         return value
     if not all(isinstance(said, str) for said in value):
         return value

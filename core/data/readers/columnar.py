@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
+from core.data.readers import exchanges, json_rows
 from core.data.readers.arrow_text import (
     NotText,
     holds_picture,
@@ -19,6 +21,7 @@ from core.data.readers.arrow_text import (
     to_text_column,
     unusable,
 )
+from core.data.readers.json_shapes import Item
 from core.data.readers.table import Table, named_columns, whole_table
 from core.data.report import WARNING, Finding, several
 from core.data.roles import is_named
@@ -87,6 +90,8 @@ def read(file: Columns, *, name: str, format: str, max_rows: int, first_rows: in
     """The rows of a file (first_rows: only its beginning). Raises DataError where no column can be used."""
     import pyarrow as pa
 
+    if (items := _exchanges(file, first_rows=first_rows)) is not None:
+        return json_rows.collect(items, name=name, max_rows=max_rows, format=format)
     label_names, file = _label_names(file.schema), file.unnested()
     schema = file.schema
     columns = named_columns(schema.names, name=name)
@@ -115,6 +120,29 @@ def read(file: Columns, *, name: str, format: str, max_rows: int, first_rows: in
                     why="; ".join(f"{column}: {why}" for column, why in list(aside.items())[:5]) + ".",
                     remedy="Write the text and the label into plain columns of text or numbers and save "
                            "the file again.")
+
+
+def _exchanges(file: Columns, *, first_rows: int | None) -> Iterator[Item] | None:
+    """The rows as objects, where they are of a kind that holds conversations in a way of its own; None for others."""
+    names = [field.name for field in file.schema if not is_binary(field.type) and not holds_picture(field.type)]
+    first = next(file.batches(names, _PEEK_ROWS), None) if exchanges.may_be(names) else None
+    if first is None or exchanges.reader_of([row for row, _ in _objects(first.slice(0, _PEEK_ROWS)) if row]) is None:
+        return None
+    return islice(chain.from_iterable(map(_objects, file.batches(names, _BATCH_ROWS))), first_rows)
+
+
+def _objects(batch: Any) -> Iterator[Item]:
+    """The rows of a batch as objects, or why one cannot be: text that is no UTF-8, times of unknown zones."""
+    try:
+        rows = batch.to_pylist()
+    except (ValueError, KeyError) as error:
+        if batch.num_rows > 1:
+            for at in range(batch.num_rows):
+                yield from _objects(batch.slice(at, 1))
+        else:
+            yield None, f"its values cannot be read ({str(error)[:80]})"
+        return
+    yield from ((row, "") for row in rows)
 
 
 def _binary(file: Columns, names: Sequence[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from core.data import encodings
 from core.data.readers.chat_json import in_turn, listed
+from core.data.readers.exchanges import Rearranged, rearranged
 from core.data.readers.exports import plain, unfolded
 from core.data.readers.json_shapes import Item, from_lists, items_of, kind_of
 from core.data.readers.nested import unnested
@@ -37,7 +38,7 @@ def read(path: Path, *, max_rows: int) -> Table:
         if kind := _kind_of_lines(file, suffix=path.suffix.lower()):
             lines = _lines(file)
             items: Iterable[Item] = lines if kind is dict else from_lists(lines)
-            return _collect(items, name=path.name, max_rows=max_rows, format=f"JSON Lines, {encoding.name}")
+            return collect(items, name=path.name, max_rows=max_rows, format=f"JSON Lines, {encoding.name}")
         whole = _load(file.read())
     if isinstance(whole, _Broken):
         why = (whole.why if start[0] in '{["'
@@ -46,7 +47,7 @@ def read(path: Path, *, max_rows: int) -> Table:
                         remedy="Give a table with commas the ending .csv; otherwise export it again as JSON Lines, "
                                'one object such as {"text": "…", "label": "…"} a line.')
     items, what = items_of(whole, name=path.name)
-    return _collect(items, name=path.name, max_rows=max_rows, format=f"{what}, {encoding.name}")
+    return collect(items, name=path.name, max_rows=max_rows, format=f"{what}, {encoding.name}")
 
 
 def _kind_of_lines(file: Any, *, suffix: str) -> type | None:
@@ -117,9 +118,11 @@ def _lines(file: Iterable[str]) -> Iterator[tuple[Any, str]]:
             yield value, f"it is not valid JSON: {why}" if why else ""
 
 
-def _collect(items: Iterable[tuple[Any, str]], *, name: str, max_rows: int, format: str) -> Table:
+def collect(items: Iterable[Item], *, name: str, max_rows: int, format: str) -> Table:
+    """A table of objects, a column a key. Raises DataError where there is no object with values."""
     items, tool = unfolded(items, name=name)
-    items = items if tool else unnested(items)
+    found = Rearranged(items) if tool else rearranged(items)
+    items = found.items if tool else unnested(found.items)
     builder = RowBuilder([], max_rows=max_rows, name=name)
     position: dict[str, int] = {}
     filled: Counter[str] = Counter()
@@ -153,7 +156,8 @@ def _collect(items: Iterable[tuple[Any, str]], *, name: str, max_rows: int, form
                         remedy='Save it as a list of objects, [{"text": "…", "label": "…"}, …], or one object a line.')
     why = "it holds lists or objects, not plain values"
     shown = f"{format.partition(',')[0]} of {tool},{format.partition(',')[2]}" if tool else format
-    return builder.table(format=shown, unusable={key: why for key in position if several[key] > filled[key] / 2})
+    return builder.table(format=shown, findings=found.findings,
+                         unusable={key: why for key in position if several[key] > filled[key] / 2})
 
 
 def to_text(value: Any) -> str | None:
