@@ -192,7 +192,7 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
 
 def _marked(path: Path, start: bytes) -> labelled_lines.Form | None:
     """How the lines of a file carry their class, if they do; only files that begin with a mark of one are looked at."""
-    plain = path.suffix.lower() in TEXTS and (b"@" in start or b":" in start[:_LINE])
+    plain = path.suffix.lower() in TEXTS and (b"@" in start or b":" in start[:_LINE] or start[:1] == b"(")
     return labelled_lines.form_of(path) if plain or b"__label__" in start else None
 
 

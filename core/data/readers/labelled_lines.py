@@ -1,6 +1,7 @@
 """Lines that carry their class: fastText's `__label__sport the match ended late` (Joulin et al. 2017,
-https://fasttext.cc/docs), TREC's `HUM:ind Who wrote it ?` (Li and Roth 2002) and the Financial PhraseBank's
-`Profit rose .@positive` (Malo et al. 2014)."""
+https://fasttext.cc/docs), TREC's `HUM:ind Who wrote it ?` (Li and Roth 2002), the Financial PhraseBank's
+`Profit rose .@positive` (Malo et al. 2014) and the Sentiment Treebank's `(3 (2 A) (3 (4 fine) (2 film)))` (Socher et
+al. 2013)."""
 
 from __future__ import annotations
 
@@ -21,6 +22,8 @@ _MOST = 30
 """Classes of those."""
 _MARKED = re.compile(r"\s*((?:__label__[^\s,;|]+\s+)+)(?=\S)")
 _BEFORE = re.compile(r"([A-Z]{2,12}):([A-Za-z]{2,16}) (?=\S)")
+_TREE = re.compile(r"\((\d) \(\d .*\)\)")
+_LEAF = re.compile(r"\(\d ([^()\s]+)\)")
 _BEHIND = re.compile(r"\s*@\s*([^\W\d][\w -]{1,30})")
 
 Cells = tuple[str, ...]
@@ -56,9 +59,16 @@ def _behind(line: str) -> Cells | None:
     return found and (text.strip(), found[1])
 
 
+def _tree(line: str) -> Cells | None:
+    found = _TREE.fullmatch(line)
+    words = _LEAF.findall(line) if found else []
+    return (" ".join(words).replace("-LRB-", "(").replace("-RRB-", ")"), found[1]) if found and words else None
+
+
 _FORMS = (Form(name="Lines of fastText", columns=("text", "label"), cells=_fasttext, few=False),
           Form(name="A class and a colon before each text", columns=("text", "label", "finer label"), cells=_before),
-          Form(name="A class behind each text", columns=("text", "label"), cells=_behind))
+          Form(name="A class behind each text", columns=("text", "label"), cells=_behind),
+          Form(name="A tree of classes a line, that of the whole at its root", columns=("text", "label"), cells=_tree))
 
 
 def form_of(path: Path) -> Form | None:

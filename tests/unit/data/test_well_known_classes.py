@@ -71,6 +71,16 @@ def test_a_class_behind_each_sentence(tmp_path: Path, archive: Archive, settings
     assert found.content[0] == f"{said(0, 'ylläs')} ."
 
 
+def test_trees_of_classes(archive: Archive, settings: Settings) -> None:
+    """The Stanford Sentiment Treebank: the class of the whole sentence stands at the root."""
+    lines = "".join(f"({i % 5} (2 It) ({i % 4} (2 is) ({i % 3} (3 -LRB-) (2 film{i}))))\n" for i in range(40))
+    path = archive({f"trees/{name}.txt": lines for name in ("train", "dev", "test")})
+    table = tables.read(path, settings=settings)
+    assert table.data["text"][7].as_py() == "It is ( film7" and table.data["label"][7].as_py() == "2"
+    assert cells(table, "label", "split") == {(str(label), split): 8 for label in range(5)
+                                              for split in ("train", "validation", "test")}
+
+
 @pytest.mark.parametrize("text", [
     "".join(f"{said(i)}: write to someone{i}@example.org\n" for i in range(N)),
     "".join(f"{who}:{chr(97 + i % 26)}{said(i)}\n" for i in range(N // 2) for who in ("ROMEO", "JULIET")),
