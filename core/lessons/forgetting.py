@@ -30,7 +30,7 @@ usual learning rate; LoRA's is twenty times the other.""",
     dataset="sentence-to-json",
     model="smollm2",
     metric="loss",
-    range=(0.0, 0.2),
+    range=(0.0, 2.6),
     features=False,
     choices={"methods": ("lora", "full"), "budgets": (48,), "updates": 24},
 )
