@@ -197,9 +197,12 @@ def joined_text(table: Table, roles: Mapping[str, str], template: str | None) ->
         if len(columns) == 1:
             return columns[0]
         null = pa.scalar(None, type=pa.large_string())
-        cleaned = [pc.if_else(missing.is_missing(column), null, column) for column in columns]
+        first = names.index(_first(roles, Role.TEXT))
+        # pyarrow 26 leaves out the row where all are null: the text, whose gaps are put back below, never is
+        cleaned = [pc.if_else(missing.is_missing(column), "" if place == first else null, column)
+                   for place, column in enumerate(columns)]
         joined = pc.binary_join_element_wise(*cleaned, pa.scalar("\n", type=pa.large_string()), null_handling="skip")
-        return pc.if_else(missing.is_missing(columns[names.index(_first(roles, Role.TEXT))]), null, joined)
+        return pc.if_else(missing.is_missing(columns[first]), null, joined)
     pieces: list[Any] = []
     for piece in re.split(r"(\{[^{}]*\})", template):
         if re.fullmatch(r"\{[^{}]*\}", piece):

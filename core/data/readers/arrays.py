@@ -8,6 +8,7 @@ Arrays stay on disk; a picture is made of them when it is looked at.
 from __future__ import annotations
 
 import re
+import tokenize
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,7 +107,7 @@ def _of_arrays(source: Source, names: Sequence[str], *, called: str) -> list[_Pa
 def _loaded(source: Source, name: str, *, called: str) -> Array:
     try:
         return np.asarray(np.load(source.local(name), mmap_mode="r", allow_pickle=False))
-    except ValueError as error:
+    except (ValueError, OSError, EOFError, SyntaxError, TypeError, tokenize.TokenError) as error:
         pickled = "allow_pickle" in str(error) or "object" in str(error).lower()
         raise DataError(f"{name.rpartition('/')[2]} in {called} cannot be read.",
                         why="It holds Python objects, which may run programs when they are read." if pickled else

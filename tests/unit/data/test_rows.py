@@ -30,6 +30,16 @@ def test_empty_cells_are_left_out_with_the_reason(file: File, settings: Settings
         (5, "the label says 'null', which means no value"), (7, "it has 1 cell where the first row has 2")]
 
 
+@pytest.mark.parametrize("first", ["text", "title"])
+def test_rows_whose_texts_are_all_empty_are_left_out(first: str, file: File, settings: Settings) -> None:
+    table = tables.read(file("t.csv", "title,text,label\nBig,Long story,a\n,,b\nNaN,,a\nSmall,Short one,b\n"),
+                        settings=settings)
+    roles = {"title": Role.SECOND_TEXT, "text": Role.SECOND_TEXT, "label": Role.LABEL, first: Role.TEXT}
+    built = rows.build(table, roles)
+    assert built.text.to_pylist() == ["Big\nLong story", "Small\nShort one"] and built.row_id.tolist() == [1, 4]
+    assert [item.row for item in built.left_out] == [2, 3]
+
+
 def test_columns_are_joined_in_order_or_by_template(file: File, settings: Settings) -> None:
     table = tables.read(file("t.csv", "title,text,label\nBig,Long story,a\n,Only body,b\nOnly title,,a\n"),
                         settings=settings)
