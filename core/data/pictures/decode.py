@@ -30,8 +30,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Pillow's names of what is read; the content counts, not the file's name."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
                       ".ppm", ".pgm", ".pbm", ".pnm"})
-SHOWN = "JPEG, PNG, WebP, BMP, GIF, TIFF and PPM"
-"""The formats, for messages."""
+SHOWN = "JPEG, PNG, WebP, BMP, GIF and TIFF"
+"""The formats that people have, for messages; those of netpbm come with some public sets."""
 MAX_PIXELS = 50_000_000
 """Default limit; `Settings.max_pixels` is the one that import holds."""
 _TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE",
