@@ -311,7 +311,8 @@ def _read_rows(source: Source, settings: Settings) -> Table:
     """Pictures, texts in class folders, or the table of an archive: its only one, or those of the splits joined."""
     kind = contents.of(source.files)
     if kind is not Contents.PICTURES and (table := arrays.read(
-            source, max_rows=settings.max_rows, open_npz=lambda path: sources.of_zip(path, settings=settings))):
+            source, max_rows=settings.max_rows, max_bytes=settings.max_upload_mb * 10_000_000,
+            open_npz=lambda path: sources.of_zip(path, settings=settings))) is not None:
         return table
     if kind is Contents.PICTURES:
         return pictures.read(source, max_rows=settings.max_rows,
