@@ -28,6 +28,8 @@ class Contents(Enum):
     TABLE = "a table, or some that belong together"
 
 
+_PICKLE = re.compile(r"(^|/)(data_batch_\d|test_batch|batches\.meta)$|\.(pkl|pickle|joblib|pt|pth)$")
+_PICKLES_OF_CIFAR_100 = frozenset({"train", "test", "meta"})
 _LEAST_TEXTS = 6
 """Text files in class folders from which they are the rows, whatever tables there are: three a class."""
 
@@ -68,7 +70,7 @@ def unknown(name: str, files: Sequence[str]) -> DataError:
         return DataError(f"{name} holds SVG drawings, not pictures made of pixels.",
                          why="An SVG is a program for drawing; Thaw does not run what comes with data.",
                          remedy=f"Export the drawings as PNG and arrange them like this:\n{pictures.TREE}")
-    if any(re.search(r"(^|/)(data_batch_\d|test_batch|batches\.meta)$|\.(pkl|pickle)$", file) for file in files):
+    if _PICKLES_OF_CIFAR_100.issubset(file.rpartition("/")[2] for file in files) or any(map(_PICKLE.search, files)):
         return DataError(f"{name} holds Python pickles.", why="They may run programs when they are read.",
                          remedy="Download the binary version of the set, or save the pictures in one folder a class or "
                                 "as arrays with numpy.savez.")

@@ -56,21 +56,33 @@ FORMATS = ("CSV, TSV, JSON Lines, JSON, Parquet, Arrow, XLSX (also as .gz, .bz2,
 
 PICTURE = "a single picture"
 PICTURES_ALONE, CLASSES_ALONE = "an idx file of pictures without their classes", "an idx file of classes alone"
+PICKLE, TORCH, NUMPY, BYTES = "a Python pickle", "a file of PyTorch", "a file of NumPy", "a file of bytes"
+_INSTEAD = {
+    **dict.fromkeys((PICTURES_ALONE, CLASSES_ALONE), "Choose the files of pictures (idx3) and of classes (idx1) "
+                                                     "together, or pack them into one ZIP."),
+    **dict.fromkeys((PICKLE, TORCH), "Of CIFAR download the binary version; else save pictures with numpy.savez or in "
+                                     "one folder a class, and tables as CSV or Parquet."),
+    NUMPY: "Choose the arrays of pictures (images.npy) and of classes (labels.npy) together, or save both with "
+           "numpy.savez.",
+    BYTES: "If these are the records of CIFAR or STL-10, choose all files of the set together, or pack them into one "
+           "ZIP."}
+"""What to do where the file alone is refused, but its data can be read."""
 _FOREIGN = ((b"\x89PNG", PICTURE), (b"\xff\xd8\xff", PICTURE), (b"GIF8", PICTURE), (b"II*\0", PICTURE),
             (b"MM\0*", PICTURE), (b"%PDF", "a PDF"), (b"<svg", "an SVG drawing"),
             (b"<?xml", "an XML file or an SVG drawing"), (b"<!doctype html", "a web page"), (b"<html", "a web page"),
             (b"7z\xbc\xaf", "a 7-Zip archive"), (b"rar!", "a RAR archive"),
             (b"\x7felf", "a program"), (b"mz\x90", "a program"), (b"sqlite format 3", "a database"),
-            (b"\x80\x04", "a Python pickle"), (b"\x80\x03", "a Python pickle"), (b"\x80\x05", "a Python pickle"),
-            (b"\0\0\x08\x03", PICTURES_ALONE), (b"\0\0\x08\x01", CLASSES_ALONE),
+            *((bytes((0x80, protocol)), PICKLE) for protocol in (2, 3, 4, 5)),
+            (b"\0\0\x08\x03", PICTURES_ALONE), (b"\0\0\x08\x04", PICTURES_ALONE), (b"\0\0\x08\x01", CLASSES_ALONE),
             (b"\xd0\xcf\x11\xe0", "an old or a password-protected Office file"))
 """First bytes of a file -> what it is. Letter case does not count."""
 _ENDINGS = {
     "an XML file": ".xml", "a web page": ".html .htm", "a YAML file": ".yaml .yml", "a settings file": ".toml .ini",
     "a script of a database": ".sql", "a file of Weka": ".arff", "a file of Stata": ".dta", "a file of SPSS": ".sav",
-    "a file of SAS": ".sas7bdat", "a file of R": ".rds .rdata .rda", "a file of NumPy": ".npy",
+    "a file of SAS": ".sas7bdat", "a file of R": ".rds .rdata .rda", NUMPY: ".npy",
     "an HDF5 file": ".h5 .hdf5", "a file of MATLAB": ".mat", "an Avro file": ".avro", "an ORC file": ".orc",
-    "a file of TensorFlow": ".tfrecord", "a model's weights": ".safetensors .pt .pth .gguf",
+    "a file of TensorFlow": ".tfrecord", TORCH: ".pt .pth", PICKLE: ".pkl .pickle .joblib",
+    "a model's weights": ".safetensors .gguf", BYTES: ".bin",
     "a Word document": ".docx", "a text document": ".odt .rtf", "a presentation": ".pptx .odp",
     "an OpenDocument spreadsheet": ".ods", "a program": ".py .r .js", "a notebook": ".ipynb"}
 """What a file is that is nothing to read rows from -> how its name ends."""
@@ -141,10 +153,10 @@ def _not_a_table(name: str, what: str, *, why: str = "Its first bytes say so, wh
         return DataError(f"{name} is a single picture.", why=why,
                          remedy="Pack all pictures into a ZIP like this, or choose them together with their "
                                 f"table:\n{pictures.TREE}")
-    if what in (PICTURES_ALONE, CLASSES_ALONE):
-        return DataError(f"{name} is {what}.", why=why,
-                         remedy="Choose the files of pictures (idx3) and of classes (idx1) together, or pack them into "
-                                "one ZIP.")
+    if what in (PICKLE, TORCH):
+        why += " It may run programs when it is read, so Thaw never opens it."
+    if what in _INSTEAD:
+        return DataError(f"{name} is {what}.", why=why, remedy=_INSTEAD[what])
     return DataError(f"{name} is {what}, not a table.", why=why, remedy=f"Import {FORMATS}.")
 
 
@@ -167,7 +179,7 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         return parquet.read_arrow(path, max_rows=rows)
     if what := next((what for what, endings in _ENDINGS.items() if suffix in endings.split()), ""):
         raise _not_a_table(path.name, what, why=f"Its name ends with {suffix}.")
-    if head.startswith(b"PK\x03\x04") or suffix in (".xlsx", ".xlsm", ".zip"):
+    if head.startswith(b"PK\x03\x04") or suffix in (".xlsx", ".xlsm", ".zip", ".npz"):
         return _read_zip(path, settings)
     if suffix in (".jsonl", ".ndjson", ".json"):
         return json_rows.read(path, max_rows=rows)
