@@ -52,10 +52,18 @@ def _names(source: Source, file: str) -> Iterator[Mapping[str, str]]:
         return
     pairs = [line.replace("\t", " ", 1).partition(" ") for line in lines]
     if all(number.isdecimal() and name.strip() for number, _, name in pairs):
-        yield {number: name.strip() for number, _, name in pairs}
+        yield _of_emnist(pairs) if "emnist" in file.lower() else {number: name.strip() for number, _, name in pairs}
         return
     if not any(line.isdecimal() for line in lines):
         yield from ({str(first + place): name for place, name in enumerate(lines)} for first in (0, 1))
+
+
+def _of_emnist(pairs: list[tuple[str, str, str]]) -> Mapping[str, str]:
+    """Characters for their codes (`1 65 97`: the first of them); none where small letters are classes beside large
+    ones, which labels do not tell apart."""
+    codes = [(number, int(code)) for number, _, names in pairs for code in names.split()[:1] if code.isdecimal()]
+    found = {number: chr(code) for number, code in codes if 32 < code < 127}
+    return found if len({name.casefold() for name in found.values()}) == len(pairs) else {}
 
 
 def _of_json(data: bytes) -> Iterator[Mapping[str, str]]:
