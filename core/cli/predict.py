@@ -27,8 +27,8 @@ TYPED = "the text"
 """What an input is called that is no file."""
 """Rows left out that are listed for people; `--json` lists all."""
 _FILE_ENDINGS = frozenset({".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".arrow",
-                           ".feather", ".xlsx", ".xls", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".jpg", ".jpeg",
-                           ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".heic"})
+                           ".feather", ".xlsx", ".xls", ".zip", ".npz", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".jpg",
+                           ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".heic"})
 
 
 def predict(args: Namespace, settings: Settings) -> int:

@@ -151,8 +151,9 @@ def _texts(path: Path, opened: Source | None, source: RowSource | None, text: st
 
 
 def _refuse_pictures(path: Path, opened: Source | None) -> None:
-    if opened is not None and contents.mostly_pictures(opened.files):
-        one = len(opened.files) == 1
+    as_arrays = opened is not None and arrays.prevail(opened.files)
+    if opened is not None and (as_arrays or contents.mostly_pictures(opened.files)):
+        one = len(opened.files) == 1 and not as_arrays
         raise DataError(f"{path.name} {'is a picture' if one else 'holds pictures'}, and this run reads texts.",
                         why="Its model was trained on texts: it takes words, not pixels.",
                         remedy="Give it a text or a table with texts, or use a run that was trained on pictures.")
@@ -241,7 +242,7 @@ def _pictures(path: Path, opened: Source | None, source: RowSource | None, text:
             path.is_dir() or arrays.is_part(opened.files[0])):
         names = list(opened.files)                                   # a picture by its content, whatever its name
     if opened is None or (not names and any(map(arrays.is_part, opened.files))):
-        name, archive, (numbers, cells, left_out) = path.name, *_in_a_column(path, settings, arrays=opened is not None)
+        name, archive, (numbers, cells, left_out) = path.name, *_in_a_column(path, settings, packed=opened is not None)
     elif names:
         name, archive = opened.name, PictureSource(names, opened.read, keep=opened.keep)
         table = None if names == list(opened.files) else _named(opened, archive, text, settings)
@@ -260,9 +261,9 @@ def _pictures(path: Path, opened: Source | None, source: RowSource | None, text:
 
 
 def _in_a_column(path: Path, settings: Settings,
-                 *, arrays: bool) -> tuple[PictureSource, tuple[list[int], list[str], list[LeftOut]]]:
+                 *, packed: bool) -> tuple[PictureSource, tuple[list[int], list[str], list[LeftOut]]]:
     """The pictures that are cells of a table, or arrays, row by row. Raises DataError for any other file."""
-    table = tables.read(path, settings=settings) if arrays or _is_table(path) else None
+    table = tables.read(path, settings=settings) if packed or _is_table(path) else None
     if table is None or table.pictures is None:
         raise not_a_picture(path.name)
     cells = list(zip(table.row_numbers.tolist(), table.data.column(table.image_column).to_pylist(), strict=True))
@@ -273,7 +274,7 @@ def _in_a_column(path: Path, settings: Settings,
 
 def _is_table(path: Path) -> bool:
     with path.open("rb") as file:
-        return parquet.is_columnar(file.read(16)) or tables.is_table(path.name)
+        return parquet.is_columnar(file.read(16)) or tables.is_table(path.name) or arrays.is_part(path.name)
 
 
 def _all(opened: Source, names: Sequence[str]) -> tuple[list[int], list[str], list[LeftOut]]:
