@@ -30,6 +30,8 @@ WITH_PICTURES = ("parquet", "arrow", "csv")
 """Tables that may hold the pictures themselves."""
 TABLES = ("csv", "tsv", "tab", "txt", "label", "jsonl", "ndjson", "json", "parquet", "arrow", "feather", "xlsx")
 ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "zst", "tbz2", "txz", "npz")
+ARRAYS = ("npy", "bin")
+"""What is read where it is chosen together with its classes."""
 PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm")
 HELP = {Role.TEXT: "what the model reads", Role.SECOND_TEXT: "read together with the text",
         Role.IMAGE: "names the picture", Role.LABEL: "the class to learn",
@@ -67,12 +69,12 @@ def _files(ws: str) -> None:
                "text files. "
                "**Pictures**: a zip or tar archive with one folder a class (also within one a "
                "domain), pictures with a table that names them, or "
-               "a table that holds them. "
+               "a table that holds them, or arrays (NPZ, MNIST's idx, CIFAR's records). "
                f"At most {limits.max_upload_mb:,} MB, {limits.max_rows:,} rows, {limits.max_archive_files:,} files in "
                f"an archive, {limits.max_pixels / 1e6:,.0f} megapixels a picture. Files stay on this server, in your "
                "workspace.")
     key = f"upload_{st.session_state.get('uploads', 0)}"
-    st.file_uploader("Files", type=[*TABLES, *ARCHIVES, *PICTURES], max_upload_size=limits.max_upload_mb,
+    st.file_uploader("Files", type=[*TABLES, *ARCHIVES, *PICTURES, *ARRAYS], max_upload_size=limits.max_upload_mb,
                      accept_multiple_files=True, key=key, label_visibility="collapsed",
                      on_change=guard.callback(_arrived), args=(ws, key, limits.max_upload_mb * 1_000_000))
     if refused := st.session_state.pop("upload_refused", None):

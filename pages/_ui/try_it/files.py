@@ -24,7 +24,8 @@ def section(ws: str, chosen: Chosen) -> None:
         return
     st.header("A whole file")
     pictures = chosen.content is Content.PICTURE
-    st.caption(("A ZIP or tar archive of pictures, or a table that holds them: a column of Parquet, pixels in a CSV."
+    st.caption(("A ZIP or tar archive of pictures, or a table that holds them: a column of Parquet, pixels in a CSV; "
+                "or arrays."
                 if pictures else
                 "A table with the text column of the training data, or a text file with a text a line.")
                + " A worker answers each with the chosen run's tuned model.")
