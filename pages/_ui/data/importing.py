@@ -68,8 +68,8 @@ def _files(ws: str) -> None:
                "**For language models**: the same with texts alone, prompts and answers, or conversations; or plain "
                "text files. "
                "**Pictures**: a zip or tar archive with one folder a class (also within one a "
-               "domain), pictures with a table that names them, or "
-               "a table that holds them, or arrays (NPZ, MNIST's idx, CIFAR's records). "
+               "domain), pictures with a table that names them, a table that holds them, or arrays (NPZ, MNIST's "
+               "idx, CIFAR's records). "
                f"At most {limits.max_upload_mb:,} MB, {limits.max_rows:,} rows, {limits.max_archive_files:,} files in "
                f"an archive, {limits.max_pixels / 1e6:,.0f} megapixels a picture. Files stay on this server, in your "
                "workspace.")
