@@ -14,6 +14,7 @@ import numpy as np
 from core import values
 from core.data import contents, encodings, tables
 from core.data import source as sources
+from core.data.archive import UNREADABLE
 from core.data.new_columns import text_table
 from core.data.pictures.decode import CUT_OFF, FIRST_FRAME, SHOWN
 from core.data.pictures.depth import describe
@@ -221,7 +222,13 @@ def _text_files(opened: Source, files: Sequence[str]) -> NewRows:
     for number, name in enumerate(opened.files, start=1):
         if name not in texts:
             left_out.append(LeftOut(row=number, reason="it is not a .txt file", file=name))
-        elif not (found := folders.decode(opened.read(name))).strip():
+            continue
+        try:
+            found = folders.decode(opened.read(name))
+        except UNREADABLE as error:
+            left_out.append(LeftOut(row=number, reason=f"it cannot be read ({str(error)[:80]})", file=name))
+            continue
+        if not found.strip():
             left_out.append(LeftOut(row=number, reason="the text is empty", file=name))
         else:
             names.append(name)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from core.data import encodings, several_files
+from core.data.archive import UNREADABLE
 from core.data.pictures.source import PictureSource
 from core.data.readers import by_folder, by_name
 from core.data.readers.table import RowBuilder, Table, text_array
@@ -53,10 +54,7 @@ def _named(table: Table, archive: PictureSource, said: Mapping[str, str]) -> Tab
 
 
 def _read(name: str, source: Source, archive: PictureSource, max_rows: int) -> Table | None:
-    data = source.read(name)
-    encoding = encodings.of_bytes(data)
-    text = data.decode(encoding.name, errors=encoding.errors).removeprefix("\ufeff")
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [line for line in _lines(source, name) if line and not line.startswith("#")]
     begin = [part for line in lines[:_LOOKED_AT] for part in (line, line.split()[0], _parts(line)[0])]
     if len(lines) < _LEAST or not any(map(archive.resolve, begin)):
         return None
@@ -70,6 +68,17 @@ def _read(name: str, source: Source, archive: PictureSource, max_rows: int) -> T
     for line in lines:
         builder.add([line] if whole else split(line))
     return builder.table(format="a path a line")
+
+
+def _lines(source: Source, name: str) -> list[str]:
+    """The stripped lines of a text file; none where it is damaged."""
+    try:
+        data = source.read(name)
+    except UNREADABLE:
+        return []
+    encoding = encodings.of_bytes(data)
+    text = data.decode(encoding.name, errors=encoding.errors).removeprefix("\ufeff")
+    return [line.strip() for line in text.splitlines()]
 
 
 def _of_columns(name: str, lines: Sequence[str], archive: PictureSource, max_rows: int) -> Table | None:
@@ -156,8 +165,8 @@ def numbered_splits(source: Source, archive: PictureSource) -> tuple[dict[str, s
 
 
 def _pairs(source: Source, name: str) -> Iterator[tuple[str, str]]:
-    for line in source.read(name).decode("utf-8", "replace").splitlines():
-        number, _, rest = line.strip().partition(" ")
+    for line in _lines(source, name):
+        number, _, rest = line.partition(" ")
         yield number, rest.strip()
 
 

@@ -316,6 +316,29 @@ def as_ppm(data: bytes) -> bytes:
     return out.getvalue()
 
 
+def damaged(path: Path, inside: bytes) -> Path:
+    """The archive with a byte of what is stored in it changed, so that its checksum does not fit."""
+    data = bytearray(path.read_bytes())
+    data[data.index(inside)] ^= 1
+    path.write_bytes(data)
+    return path
+
+
+def test_a_damaged_list_says_nothing(drawn: list[bytes], archive: Archive, settings: Settings) -> None:
+    files: dict[str, bytes | str] = {f"{label}/{label}_{i}.png": drawn[i + 9 * k] for k, label in enumerate("ab")
+                                     for i in range(9)}
+    files["list.txt"] = "".join(f"{label}/{label}_{i}.png other\n" for label in "ab" for i in range(9))
+    path = damaged(archive(files), b"a/a_0.png other")
+    assert check_file(path, settings=settings).classes == {"a": 9, "b": 9}
+
+
+def test_a_damaged_text_is_left_out_of_a_prediction(archive: Archive, settings: Settings) -> None:
+    path = damaged(archive({f"{label}/{i}.txt": said(i, label) for label in ("pos", "neg") for i in range(9)}),
+                   said(4, "pos").encode())
+    found = new_rows.read(path, task=Task.TEXT_CLASSIFICATION, source=None, text=None, settings=settings)
+    assert len(found.content) == 17 and ["cannot be read" in out.reason for out in found.left_out] == [True]
+
+
 # -- splits written as yes and no --------------------------------------------------------------------------------------
 
 
