@@ -6,6 +6,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,10 @@ UNCHOSEN = 0.1
 """`C` where nothing can be left out to choose it by: one row a class."""
 ABSENT_CLASS_MARGIN = 10.0
 """How far below every present class the logit of a class without training rows lies."""
+LEAST_SPREAD = 0.5
+"""Share of the upper quartile of the deviations that none goes below. EfficientNet-Lite0, whose units are ReLU6, means
+of three draws: 320 digits 0.896 of test rows with no such floor and 0.946 with this one, 324 openmoji 0.667 and 0.687.
+MiniLM on BBC News answers as before but for a row: one of its 384 dimensions hardly varies."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,7 @@ def solve(features: np.ndarray, labels: np.ndarray, *, validation: tuple[np.ndar
         raise DataError("The training rows hold only one class.", why="A classifier needs at least two to tell apart.",
                         remedy="Choose a larger label budget or another label column.")
     mean = features.mean(0, dtype=np.float64)
-    scale = features.std(0, dtype=np.float64)
-    scale[scale < 1e-6 * max(1.0, float(scale.max()))] = 1.0
+    scale = spreads(features)
     standard = ((features - mean) / scale).astype(np.float64)
     with one_thread():
         if validation is not None and len(validation[1]):
@@ -69,6 +73,19 @@ def solve(features: np.ndarray, labels: np.ndarray, *, validation: tuple[np.ndar
             model = LogisticRegression(C=strength, max_iter=500, tol=1e-5).fit(standard, labels)
             coef, intercept = model.coef_, model.intercept_
     return _fold(coef, intercept, mean, scale, present, n_classes, strength)
+
+
+def spreads(features: np.ndarray) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Standard deviation of each dimension, (n_rows, n_dims) -> (n_dims,), none below `LEAST_SPREAD` of the upper
+    quartile of those that vary at all; 1 where nothing varies.
+
+    A unit that fires in one row of a hundred has next to no deviation. Divided by that, the one row outvotes all other
+    units, a new row in which it fires is decided by it alone, and the first steps of a run that starts from such a head
+    lose what the head knew.
+    """
+    found = features.std(0, dtype=np.float64)
+    varying = found[found > 1e-6 * found.max(initial=0.0)]
+    return np.maximum(found, LEAST_SPREAD * np.quantile(varying, 0.75)) if len(varying) else np.ones_like(found)
 
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

@@ -18,8 +18,7 @@ def solve(values: np.ndarray, labels: np.ndarray, judged: np.ndarray, truth: np.
     """Weight (n_classes, width) and bias (n_classes,) of a linear layer on raw features. Its strength is chosen by the
     log-loss of the judged rows; by five-fold cross-validation where there are none."""
     present = np.unique(labels)
-    mean, scale = values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
-    scale[scale < 1e-6 * max(1.0, float(scale.max()))] = 1.0
+    mean, scale = values.mean(0, dtype=np.float64), spreads(values)
     standard = ((values - mean) / scale).astype(np.float64)
     with threadpool_limits(limits=1):
         if len(truth):
@@ -35,6 +34,13 @@ def solve(values: np.ndarray, labels: np.ndarray, judged: np.ndarray, truth: np.
     weight, bias = np.tile(raw.mean(0), (classes, 1)), np.full(classes, offset.min() - ABSENT_MARGIN)
     weight[present], bias[present] = raw, offset
     return weight.astype(np.float32), bias.astype(np.float32)
+
+
+def spreads(values: np.ndarray) -> np.ndarray:
+    """Standard deviations; none below half of the upper quartile, as units that hardly ever fire would decide alone."""
+    found = values.std(0, dtype=np.float64)
+    varying = found[found > 1e-6 * found.max(initial=0.0)]
+    return np.maximum(found, 0.5 * np.quantile(varying, 0.75)) if len(varying) else np.ones_like(found)
 
 
 def best(parts: list[tuple[np.ndarray, ...]]) -> tuple[float, np.ndarray, np.ndarray]:

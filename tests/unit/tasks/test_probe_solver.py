@@ -17,7 +17,7 @@ def blobs(n_rows: int, n_classes: int, seed: int = 0, n_dims: int = 12) -> tuple
     rng = np.random.default_rng(seed)
     labels = np.arange(n_rows) % n_classes
     centres = np.random.default_rng(99).normal(size=(n_classes, n_dims))
-    return (rng.normal(size=(n_rows, n_dims)) + centres[labels]) * rng.uniform(0.1, 30, n_dims) + 5, labels
+    return (rng.normal(size=(n_rows, n_dims)) + centres[labels]) * rng.uniform(17, 30, n_dims) + 5, labels
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
@@ -106,3 +106,42 @@ def test_it_is_solved_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     for validation in (None, (features[:10], labels[:10])):
         probe.solve(features, labels, validation=validation, n_classes=2)
     assert threads == {1}
+
+
+def test_alike_dimensions_are_divided_as_scikit_learn_does() -> None:
+    features = np.random.default_rng(0).normal(size=(200, 12)) * np.linspace(1, 1.9, 12) + 5
+    np.testing.assert_allclose(probe.spreads(features), StandardScaler().fit(features).scale_, rtol=1e-12)
+
+
+def test_what_hardly_varies_is_divided_by_half_of_the_upper_quartile() -> None:
+    features = np.random.default_rng(0).normal(size=(4000, 9)) * np.array([1e-3, 0.1, 1, 1, 1, 1, 1, 1, 50])
+    wide = features.std(0)
+    found = probe.spreads(np.column_stack([features, np.full(4000, 7.0)]))
+    least = probe.LEAST_SPREAD * np.quantile(wide, 0.75)  # the constant one does not count
+    np.testing.assert_allclose(found, [least, least, *wide[2:], least], rtol=1e-9)
+    assert least == pytest.approx(0.5, rel=0.03)  # one dimension that varies much does not raise it
+
+
+def test_nothing_that_varies_is_divided_by_one() -> None:
+    assert probe.spreads(np.full((5, 3), 2.0, np.float32)).tolist() == [1, 1, 1]
+
+
+@given(scale=st.floats(1e-3, 1e3), seed=st.integers(0, 20))
+def test_units_do_not_count(scale: float, seed: int) -> None:
+    features = np.random.default_rng(seed).normal(size=(30, 6)) * np.array([1e-4, 0.1, 1, 1, 2, 30])
+    np.testing.assert_allclose(probe.spreads(features * scale), scale * probe.spreads(features), rtol=1e-6)
+
+
+def test_a_unit_that_fires_in_one_row_does_not_decide_for_others() -> None:
+    """Of ReLU features, 100 units of which hardly ever fire: a new row in which some do keeps its class."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    busy = np.maximum(0, rng.normal(size=(120, 40)) + 2 * np.eye(3)[labels] @ rng.normal(size=(3, 40)))
+    rare = np.zeros((120, 100))
+    rare[np.arange(100), np.arange(100)] = 1e-3
+    new = np.hstack([busy, rng.uniform(0, 0.1, (120, 100))])  # in new rows they fire a little: a tenth of a usual unit
+    head = probe.solve(np.hstack([busy, rare]), labels, validation=None, n_classes=3)
+    assert (head.logits(new).argmax(1) == labels).mean() > 0.95
+    scaler = StandardScaler().fit(np.hstack([busy, rare]))
+    plain = LogisticRegression(C=head.strength).fit(scaler.transform(np.hstack([busy, rare])), labels)
+    assert plain.score(scaler.transform(new), labels) < 0.6  # what dividing by the deviation alone made of them
