@@ -77,14 +77,14 @@ def solve(features: np.ndarray, labels: np.ndarray, *, validation: tuple[np.ndar
 
 def spreads(features: np.ndarray) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Standard deviation of each dimension, (n_rows, n_dims) -> (n_dims,), none below `LEAST_SPREAD` of the upper
-    quartile of those that vary at all; 1 where nothing varies.
+    quartile of those that vary by more than what 32 bits round; 1 where none does.
 
     A unit that fires in one row of a hundred has next to no deviation. Divided by that, the one row outvotes all other
     units, a new row in which it fires is decided by it alone, and the first steps of a run that starts from such a head
     lose what the head knew.
     """
     found = features.std(0, dtype=np.float64)
-    varying = found[found > 1e-6 * found.max(initial=0.0)]
+    varying = found[found > 1e-6 * np.abs(features).max(initial=0.0)]
     return np.maximum(found, LEAST_SPREAD * np.quantile(varying, 0.75)) if len(varying) else np.ones_like(found)
 
 

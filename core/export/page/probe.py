@@ -39,7 +39,7 @@ def solve(values: np.ndarray, labels: np.ndarray, judged: np.ndarray, truth: np.
 def spreads(values: np.ndarray) -> np.ndarray:
     """Standard deviations; none below half of the upper quartile, as units that hardly ever fire would decide alone."""
     found = values.std(0, dtype=np.float64)
-    varying = found[found > 1e-6 * found.max(initial=0.0)]
+    varying = found[found > 1e-6 * np.abs(values).max(initial=0.0)]
     return np.maximum(found, 0.5 * np.quantile(varying, 0.75)) if len(varying) else np.ones_like(found)
 
 

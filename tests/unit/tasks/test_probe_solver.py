@@ -124,6 +124,9 @@ def test_what_hardly_varies_is_divided_by_half_of_the_upper_quartile() -> None:
 
 def test_nothing_that_varies_is_divided_by_one() -> None:
     assert probe.spreads(np.full((5, 3), 2.0, np.float32)).tolist() == [1, 1, 1]
+    rounded = np.full((36, 3), 0.2, np.float32)
+    rounded[0] = np.nextafter(rounded[0], 1)  # what 32 bits round, as of a network whose units are all dead
+    assert probe.spreads(rounded).tolist() == [1, 1, 1]
 
 
 @given(scale=st.floats(1e-3, 1e3), seed=st.integers(0, 20))
