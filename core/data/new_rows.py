@@ -207,12 +207,13 @@ def text_rows(table: Table, source: RowSource | None, text: str | None) -> NewRo
 
 
 def _rows_in_files(path: Path, settings: Settings) -> Table | None:
-    """The rows of text files that are tables, or hold a class each; None where a file is a row."""
+    """The rows of text files that are tables or chats, or hold a class each; None where a file is a row."""
     try:
         table = tables.read(path, settings=settings)
     except DataError:
         return None
-    return table if not table.by_folder and (table.documents is None or "label" in table.columns) else None
+    rows = table.documents is None or not {"label", "speaker"}.isdisjoint(table.columns)
+    return table if not table.by_folder and rows else None
 
 
 def _text_files(opened: Source, files: Sequence[str]) -> NewRows:
@@ -224,7 +225,7 @@ def _text_files(opened: Source, files: Sequence[str]) -> NewRows:
             left_out.append(LeftOut(row=number, reason="it is not a .txt file", file=name))
             continue
         try:
-            found = folders.decode(opened.read(name))
+            found = folders.text_of(name, opened.read(name))
         except UNREADABLE as error:
             left_out.append(LeftOut(row=number, reason=f"it cannot be read ({str(error)[:80]})", file=name))
             continue
