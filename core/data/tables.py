@@ -219,7 +219,10 @@ def _of_people(path: Path, suffix: str, start: bytes, rows: int) -> Table | None
     boxes = (*mails.BOXES, *TEXTS, mails.MAIL, "")
     if (suffix in boxes and mails.is_box(start)) or (suffix == mails.MAIL and mails.is_mail(start)):
         return mails.read(path, max_rows=rows)
-    return subtitles.read(path, max_rows=rows) if suffix in subtitles.ENDINGS else None
+    if suffix not in folders.TAKEN_OUT:
+        return None
+    found = subtitles.read(path, max_rows=rows) if suffix in subtitles.ENDINGS else None
+    return folders.read_lines(path, max_rows=rows) if found is None else found
 
 
 def _delimited(path: Path, suffix: str, rows: int) -> Table:

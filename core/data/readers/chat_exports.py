@@ -20,7 +20,7 @@ from core.data.source import Source
 from core.errors import DataError
 
 _SAMPLE = 50
-_TELEGRAM, _DISCORD = frozenset({"message", "service"}), frozenset({"Default", "Reply", "ThreadStarterMessage"})
+_TELEGRAM, _DISCORD = ("message", "service"), ("Default", "Reply", "ThreadStarterMessage", "0", "19")
 
 
 def read(whole: Any, *, name: str, max_rows: int) -> Table | None:
@@ -113,7 +113,7 @@ def _of_discord(whole: Mapping[str, Any]) -> Iterator[Entry]:
             yield f"it is a {kind_of(message)}, not a message"
             continue
         text, author = message.get("content"), _part(message, "author")
-        if str(message.get("type", "Default")) not in (*_DISCORD, "0", "19"):
+        if str(message.get("type", "Default")) not in _DISCORD:
             yield Passed.NOTICE
         elif author.get("isBot") is True:
             yield Passed.BOT
@@ -131,7 +131,7 @@ def _of_discord(whole: Mapping[str, Any]) -> Iterator[Entry]:
 _CHATS = re.compile(r"(.*/)?(result( ?\(\d+\))?|[^/]+\[\d{15,25}\][^/]*)\.json", re.IGNORECASE)
 """What Telegram and DiscordChatExporter call their files."""
 _DAY = re.compile(r"(.*/)?[^/]+/\d{4}-\d\d-\d\d\.json")
-_SPOKEN = frozenset({"me_message", "thread_broadcast", "file_share", "file_comment", "reply_broadcast"})
+_SPOKEN = ("me_message", "thread_broadcast", "file_share", "file_comment", "reply_broadcast")
 """Kinds of messages that people write all the same."""
 _MARKUP = re.compile(r"<([@#!]?)([^<>|\n]{1,2000})(?:\|([^<>\n]{0,2000}))?>")
 

@@ -37,7 +37,8 @@ _HEADER = re.compile(rb"[A-Za-z][\w-]{0,60}:")
 _NO_MAIL, _DEEP, _EMPTY = "it does not begin like a mail", "it is nested too deeply", "it has no text"
 _BROKEN = (MessageError, LookupError, ValueError, AttributeError, TypeError, AssertionError)
 """What Python's readers of mail raise on damage."""
-_MOST_HTML = 1 << 21
+_MOST_HTML = 1 << 18
+"""Characters of a page that are read: its parser may take the square of them."""
 _LINES = frozenset({"address", "article", "blockquote", "br", "div", "dd", "dt", "footer", "h1", "h2", "h3", "h4", "h5",
                     "h6", "header", "hr", "li", "ol", "p", "pre", "section", "table", "tr", "ul"})
 _UNSEEN = frozenset({"script", "style", "head", "title"})

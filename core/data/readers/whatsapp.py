@@ -37,7 +37,7 @@ _MEDIA = re.compile(rf"<attached: [^>\n]{{1,300}}>|<?\b{_THINGS} omitted>?|^[^\n
                     re.IGNORECASE)
 _ALONE = re.compile(rf"<?{_THINGS} omitted>?|<attached: [^>\n]{{1,300}}>|[^\n]{{1,300}} \(file attached\)",
                     re.IGNORECASE)
-_EDITED = re.compile(r"\s*\u200e?<This message was edited>\s*$", re.IGNORECASE)
+_EDITED = re.compile(r"\u200e?<This message was edited>\s*$", re.IGNORECASE)
 _NOTICES = ("messages and calls are end-to-end encrypted", "messages to this group are now secured",
             "messages to this chat and calls are now secured", "this message was deleted", "you deleted this message",
             "missed voice call", "missed video call", "waiting for this message", "null")
@@ -68,10 +68,11 @@ def is_chat(path: Path) -> bool:
     """Whether a text file is a chat, by its first lines. Raises DataError where it is no text."""
     encoding = encodings.detect(path)
     with path.open(encoding=encoding.name, errors=encoding.errors, newline="\n") as file:
-        return _are_chat(file.read(_HEAD).split("\n")[:_LOOKED_AT])
+        return are_chat(file.read(_HEAD).split("\n")[:_LOOKED_AT])
 
 
-def _are_chat(lines: Sequence[str]) -> bool:
+def are_chat(lines: Sequence[str]) -> bool:
+    """Whether the first lines of a text are those of a chat."""
     lines = [line for line in lines if line.strip()]
     starts = [start for line in lines if (start := _start(line)) is not None]
     said = [match[1].strip().lower() for start in starts if (match := _SAID.match(start.rest))]
@@ -96,11 +97,10 @@ def read_source(source: Source, *, max_rows: int) -> Table | None:
     found = {}
     for name in texts:
         try:
-            with source.local(name).open("rb") as file:
-                data = file.read(_HEAD)
-            if not _are_chat(data.decode("utf-8", "replace").split("\n")[:_LOOKED_AT]):
+            path = source.local(name)
+            if not is_chat(path):
                 return None
-            whole = source.local(name).read_bytes()
+            whole = path.read_bytes()
             encoding = encodings.of_bytes(whole)
             found[name] = whole.decode(encoding.name, encoding.errors)
         except (DataError, *UNREADABLE):                             # whoever reads the file says so
@@ -177,14 +177,16 @@ def _entry(rest: str, *, when: datetime | None, chat: str) -> Entry:
 
 
 def _day_is_first(starts: Sequence[_Start]) -> bool:
-    """Whether dates have the day before the month: as numbers above 12 tell, else the order in which time goes on."""
+    """Whether dates have the day before the month: as numbers above 12 tell, else the order in which time goes on, else
+    how clocks are written."""
     pairs = [(int(start.date[0]), int(start.date[1])) for start in starts if len(start.date[0]) < 3]
     if any(first > 12 for first, _ in pairs):
         return True
     if any(second > 12 for _, second in pairs):
         return False
     back = {first: _steps_back(_time(start, day_first=first) for start in starts) for first in (True, False)}
-    return back[True] <= back[False]
+    american = any(len(start.date[0]) == 1 and start.half in ("am", "pm") for start in starts)
+    return back[True] < back[False] or (back[True] == back[False] and not american)
 
 
 def _steps_back(times: Iterable[datetime | None]) -> int:
