@@ -10,13 +10,23 @@ from enum import Enum
 from core.data import several_files
 from core.data.layout import arrange
 from core.data.pictures.source import is_picture
-from core.data.readers import arrays, class_files, documents, folders, parallel_lines, parallel_texts, pictures
+from core.data.readers import (
+    arrays,
+    class_files,
+    documents,
+    folders,
+    mails,
+    parallel_lines,
+    parallel_texts,
+    pictures,
+    whatsapp,
+)
 from core.data.several_files import TEXTS, is_table
 from core.data.source import suffix
 from core.errors import DataError
 
 _READ = frozenset({*TEXTS, ".xml", *class_files.ENDINGS, *parallel_lines.ENDINGS, *parallel_texts.ENDINGS,
-                   *documents.ENDINGS})
+                   *documents.ENDINGS, *folders.TAKEN_OUT, *mails.BOXES})
 """Endings of texts, and of what tells about pictures."""
 
 
@@ -46,14 +56,15 @@ def of(names: Sequence[str]) -> Contents | None:
         return Contents.TEXTS
     if several_files.plan(names):
         return Contents.TABLE
-    told = any(folders.is_text(name) and not folders.is_about(name) for name in texts)
+    told = any(folders.holds_text(name) and not folders.is_about(name) for name in texts)
     return Contents.TEXTS if told and not tables else None
 
 
 def mostly_pictures(names: Sequence[str]) -> bool:
-    """Whether a list of files is a set of pictures (also with a table, or a text for each) rather than of texts."""
+    """Whether a list of files is a set of pictures (also with a table, or a text for each) rather than of texts; those
+    of a chat are none."""
     count = sum(is_picture(name) for name in names)
-    return count > 0 and 2 * count >= sum(map(folders.is_text, names))
+    return count > 0 and 2 * count >= sum(map(folders.holds_text, names)) and not any(map(whatsapp.is_named, names))
 
 
 def is_read(name: str) -> bool:

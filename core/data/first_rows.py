@@ -15,7 +15,17 @@ from core.data import source as sources
 from core.data.archive import UNREADABLE
 from core.data.contents import Contents
 from core.data.member_names import open_zip
-from core.data.readers import class_files, documents, excel, folders, parallel_lines, parquet, pixels, spoken_lines
+from core.data.readers import (
+    class_files,
+    documents,
+    excel,
+    folders,
+    mails,
+    parallel_lines,
+    parquet,
+    pixels,
+    spoken_lines,
+)
 from core.data.readers.table import Table
 from core.data.source import Source
 from core.errors import DataError
@@ -136,8 +146,8 @@ def _zip(path: Path, settings: Settings) -> Head:
     if tables.is_excel(path, source.files):
         table = excel.read(path, max_rows=settings.max_rows, max_files=settings.max_archive_files, first_rows=HEAD_ROWS)
         return Head(table=table, complete=len(table) < HEAD_ROWS)
-    if (contents.of(source.files) is Contents.TEXTS and len(source.files) > HEAD_FILES
-            and not documents.prevail(source.files)):
+    if (contents.of(source.files) is Contents.TEXTS and len(folders.texts_of(source.files)) > HEAD_FILES
+            and not documents.prevail(source.files) and not mails.prevail(source.files)):
         some = source.files[:: len(source.files) // HEAD_FILES]
         return Head(table=folders.read(dataclasses.replace(source, files=some, hidden=()), max_rows=settings.max_rows),
                     complete=False)

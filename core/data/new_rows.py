@@ -19,7 +19,7 @@ from core.data.new_columns import text_table
 from core.data.pictures.decode import CUT_OFF, FIRST_FRAME, SHOWN
 from core.data.pictures.depth import describe
 from core.data.pictures.source import PictureSource, is_picture
-from core.data.readers import arrays, documents, folders, parquet, pictures
+from core.data.readers import arrays, documents, folders, mails, parquet, pictures
 from core.data.readers.table import Table
 from core.data.report import LeftOut, several
 from core.data.source import Source
@@ -123,11 +123,16 @@ def _source(path: Path, settings: Settings) -> Source | None:
     if tables.is_packed(path, head):
         return sources.of_tar(path, settings=settings)
     if tables.foreign(head) == tables.PICTURE or (is_picture(path.name) and not tables.foreign(head)):
-        return Source(name=path.name, files=(path.name,), read=lambda name: path.read_bytes(), local=lambda name: path)
+        return _alone(path)
     if (not head.startswith(b"PK\x03\x04")
             or tables.is_excel(path, (found := sources.of_zip(path, settings=settings)).files)):
         return None
     return found if found.files else None
+
+
+def _alone(path: Path) -> Source:
+    """A file as the only one of a folder."""
+    return Source(name=path.name, files=(path.name,), read=lambda name: path.read_bytes(), local=lambda name: path)
 
 
 # -- texts -------------------------------------------------------------------------------------------------------------
@@ -136,11 +141,14 @@ def _source(path: Path, settings: Settings) -> Source | None:
 def _texts(path: Path, opened: Source | None, source: RowSource | None, text: str | None,
            settings: Settings) -> NewRows:
     _refuse_pictures(path, opened)
+    as_files = source is None or source.by_folder
+    if opened is None and as_files and path.suffix.lower() == mails.MAIL:
+        opened = _alone(path)
     of_rows = opened is not None and not documents.prevail(opened.files)
     inside = [name for name in opened.files if tables.is_table(name)] if opened is not None and of_rows else []
     files = folders.texts_of(opened.files) if opened is not None and of_rows and not inside else []
     if opened is not None and files:
-        rows = _rows_in_files(path, settings)
+        rows = None if as_files and mails.prevail(opened.files) else _rows_in_files(path, settings)
         return _text_files(opened, files) if rows is None else text_rows(rows, source, text)
     if opened is not None and len(inside) == 1:
         table = dataclasses.replace(tables.read(opened.local(inside[0]), settings=settings), name=path.name)
@@ -207,12 +215,13 @@ def text_rows(table: Table, source: RowSource | None, text: str | None) -> NewRo
 
 
 def _rows_in_files(path: Path, settings: Settings) -> Table | None:
-    """The rows of text files that are tables, or hold a class each; None where a file is a row."""
+    """The rows of text files that are tables or chats, or hold a class each; None where a file is a row."""
     try:
         table = tables.read(path, settings=settings)
     except DataError:
         return None
-    return table if not table.by_folder and (table.documents is None or "label" in table.columns) else None
+    rows = table.documents is None or not {"label", "speaker"}.isdisjoint(table.columns)
+    return table if not table.by_folder and rows else None
 
 
 def _text_files(opened: Source, files: Sequence[str]) -> NewRows:
@@ -224,7 +233,7 @@ def _text_files(opened: Source, files: Sequence[str]) -> NewRows:
             left_out.append(LeftOut(row=number, reason="it is not a .txt file", file=name))
             continue
         try:
-            found = folders.decode(opened.read(name))
+            found = folders.text_of(name, opened.read(name))
         except UNREADABLE as error:
             left_out.append(LeftOut(row=number, reason=f"it cannot be read ({str(error)[:80]})", file=name))
             continue

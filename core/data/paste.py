@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from core.data.readers import whatsapp
 from core.data.readers.dialect import SAMPLE_CHARS, SAMPLE_ROWS, detect_dialect
 from core.data.uploads import folder
 from core.errors import DataError
@@ -12,8 +13,8 @@ from core.settings import Settings
 
 
 def to_file(text: str, *, settings: Settings, workspace: str, name: str = "pasted") -> Path:
-    """Write pasted text (rows copied from a spreadsheet, CSV, JSON Lines, or one text a line) below the workspace's
-    uploads.
+    """Write pasted text (rows copied from a spreadsheet, CSV, JSON Lines, a chat, or one text a line) below the
+    workspace's uploads.
 
     The kind is judged by the content. Raises DataError when there is nothing to read or too much.
     """
@@ -36,6 +37,8 @@ def to_file(text: str, *, settings: Settings, workspace: str, name: str = "paste
 
 def _suffix(text: str) -> str:
     start = text.lstrip()[:1]
+    if whatsapp.are_chat(text[:SAMPLE_CHARS].split("\n")[:SAMPLE_ROWS]):
+        return ".txt"
     if start == "{":
         return ".jsonl"
     if start == "[":

@@ -144,7 +144,7 @@ def propose(table: Table) -> dict[str, Proposal]:
     facts = {name: column_facts(table, name) for name in table.columns if name not in table.unusable}
     found: dict[str, Proposal] = {name: Proposal(role=Role.IGNORE, evidence=why)
                                   for name, why in table.unusable.items()}
-    kept_by_tool = bookkeeping(table.columns)
+    kept_by_tool = bookkeeping(table.columns) | table.aside
     for name, fact in facts.items():
         if name in kept_by_tool:
             found[name] = Proposal(role=Role.IGNORE, evidence=kept_by_tool[name])

@@ -164,7 +164,8 @@ def _concatenated(parts: Sequence[tuple[str, str, Table]], *, name: str, finding
     return Table(name=name, format=f"{len(parts)} {things}, the first as {parts[0][2].format}",
                  data=pa.concat_tables(pieces), row_numbers=np.concatenate(numbers), rows_read=start,
                  left_out=tuple(left_out), findings=(*findings, *found),
-                 unusable=unusable, read_seconds=sum(table.read_seconds for _, _, table in parts))
+                 unusable=unusable, aside={column: why for _, _, table in parts for column, why in table.aside.items()},
+                 read_seconds=sum(table.read_seconds for _, _, table in parts))
 
 
 def _lacking(file: str, columns: Sequence[str], rows: int) -> Finding:

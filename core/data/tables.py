@@ -21,6 +21,7 @@ from core.data.contents import Contents
 from core.data.pictures.source import is_picture
 from core.data.readers import (
     arrays,
+    chat_exports,
     class_files,
     class_names,
     delimited,
@@ -31,6 +32,7 @@ from core.data.readers import (
     folders,
     json_rows,
     labelled_lines,
+    mails,
     one_hot,
     parallel_lines,
     parallel_texts,
@@ -39,6 +41,8 @@ from core.data.readers import (
     pixels,
     split_flags,
     spoken_lines,
+    subtitles,
+    whatsapp,
 )
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import INFO, WARNING, Finding, several
@@ -88,6 +92,10 @@ _ENDINGS = {
 """What a file is that is nothing to read rows from -> how its name ends."""
 
 
+DELIMITED = (".csv", ".tsv", ".tab")
+"""Endings that say what parts the cells of a table, or that something does."""
+_PLAIN = (".log", ".bib", ".text", *subtitles.ENDINGS, mails.MAIL, *mails.BOXES)
+"""Endings of texts that are hardly ever a table."""
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
 _MARKS_WITHIN = 1 << 14
 """Bytes in which a text file that is marked up shows it."""
@@ -185,6 +193,8 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         return json_rows.read(path, max_rows=rows)
     with path.open("rb") as file:
         start = file.read(_MARKS_WITHIN).replace(b"\0", b"")            # of UTF-16, the half that says something
+    if (found := _of_people(path, suffix, start, rows)) is not None:
+        return found
     if (form := _marked(path, start)) is not None:
         return labelled_lines.read(path, form, max_rows=rows)
     if b"--" in start and drawn.is_drawn(path):
@@ -194,12 +204,39 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         return spoken
     if suffix in TEXTS and not _has_columns(path):
         return folders.read_lines(path, max_rows=rows)
-    if suffix not in (".csv", ".tsv", ".tab", *TEXTS) and head.lstrip()[:1] in (b"{", b"["):
+    if suffix not in (*DELIMITED, *TEXTS) and head.lstrip()[:1] in (b"{", b"["):
         return json_rows.read(path, max_rows=rows)
     if ((suffix == "" and not _has_columns(path) and documents.are_prose(_first_lines(path)))
             or (suffix in documents.PROSE and not _has_tabs(path))):
         return folders.read_lines(path, max_rows=rows)
-    return delimited.read(path, max_rows=rows)
+    return _delimited(path, suffix, rows)
+
+
+def _of_people(path: Path, suffix: str, start: bytes, rows: int) -> Table | None:
+    """A chat, mail or subtitles; None for a file that is none of them."""
+    if suffix in ("", ".txt") and whatsapp.is_chat(path):
+        return whatsapp.read(path, max_rows=rows)
+    boxes = (*mails.BOXES, *TEXTS, mails.MAIL, "")
+    if (suffix in boxes and mails.is_box(start)) or (suffix == mails.MAIL and mails.is_mail(start)):
+        return mails.read(path, max_rows=rows)
+    if suffix not in folders.TAKEN_OUT:
+        return None
+    found = subtitles.read(path, max_rows=rows) if suffix in subtitles.ENDINGS else None
+    return folders.read_lines(path, max_rows=rows) if found is None else found
+
+
+def _delimited(path: Path, suffix: str, rows: int) -> Table:
+    """A delimited table; the lines of a text where cutting them into cells leaves most of them out, or makes one
+    column, unless its name says that it is a table."""
+    try:
+        table = delimited.read(path, max_rows=rows)
+    except DataError:
+        if suffix in _PLAIN and path.read_bytes().strip():
+            return folders.read_lines(path, max_rows=rows)
+        raise
+    ragged = sum(delimited.is_ragged(item.reason) for item in table.left_out)
+    text = 2 * ragged > table.rows_read or (len(table.columns) == 1 and (ragged or suffix in _PLAIN))
+    return folders.read_lines(path, max_rows=rows) if text and suffix not in DELIMITED else table
 
 
 def _marked(path: Path, start: bytes) -> labelled_lines.Form | None:
@@ -321,6 +358,9 @@ def _system_files(names: Sequence[str]) -> Finding:
 
 def _read_rows(source: Source, settings: Settings) -> Table:
     """Pictures, texts in class folders, or the table of an archive: its only one, or those of the splits joined."""
+    for read_people in (whatsapp.read_source, chat_exports.read_source, mails.read_source):
+        if (table := read_people(source, max_rows=settings.max_rows)) is not None:
+            return table
     kind = contents.of(source.files)
     if kind is not Contents.PICTURES and (table := arrays.read(
             source, max_rows=settings.max_rows, max_bytes=settings.max_upload_mb * 10_000_000,

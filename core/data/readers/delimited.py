@@ -31,6 +31,7 @@ _MAX_REPAIRS = 100
 """Quotation marks open to the end of the file that one file may have: each costs reading the rest once more."""
 _LOOK_AFTER = frozenset((3, 10, 30, 100, 300, 1_000, 10_000, 100_000))
 """Lines inside one cell after which it is asked whether these are rows."""
+_RAGGED = " where the first row has "
 _UNCLOSED = "a quotation mark in this row is never closed"
 _ORANGE_TYPES = frozenset({"d", "c", "s", "t", "discrete", "continuous", "string", "time", ""})
 
@@ -143,8 +144,12 @@ def _add(builder: RowBuilder, record: list[str] | None, head: Heading, shape: Sh
     else:
         separator = SEPARATORS.get(shape.dialect.separator, repr(shape.dialect.separator))
         hint = f": an unquoted {separator} inside a cell?" if len(record) > width else ""
-        builder.leave_out(f"it has {len(record)} cell{'s' if len(record) != 1 else ''} where the first row "
-                          f"has {width}{hint}")
+        builder.leave_out(f"it has {len(record)} cell{'s' if len(record) != 1 else ''}{_RAGGED}{width}{hint}")
+
+
+def is_ragged(reason: str) -> bool:
+    """Whether a row was left out as it has more or fewer cells than others."""
+    return _RAGGED in reason
 
 
 class _Swallowed(Exception):

@@ -11,7 +11,7 @@ from core.data import encodings
 from core.data.archive import UNREADABLE
 from core.data.images import MAX_BYTES
 from core.data.layout import arrange
-from core.data.readers import by_folder
+from core.data.readers import by_folder, mails, subtitles
 from core.data.readers.table import RowBuilder, Table
 from core.data.several_files import TEXTS, split_of
 from core.data.source import HIDDEN, Source, suffix
@@ -33,9 +33,18 @@ _README = re.compile(r"(^|[._\W])read[\s_-]?me([._\W]|$)", re.IGNORECASE)
 """Files that tell about others, by their name without its ending; `rt-polaritydata.README.1.0`."""
 
 
+TAKEN_OUT = frozenset({*subtitles.ENDINGS, mails.MAIL})
+"""Endings of files that a text is taken out of."""
+
+
 def is_text(name: str) -> bool:
     """Whether a file name is that of a text that Thaw reads."""
     return suffix(name) in TEXTS
+
+
+def holds_text(name: str) -> bool:
+    """Whether a file is a text, or one that a text is taken out of: subtitles, a mail."""
+    return is_text(name) or suffix(name) in TAKEN_OUT
 
 
 def may_be_text(name: str) -> bool:
@@ -50,9 +59,10 @@ def is_about(name: str) -> bool:
 
 
 def texts_of(names: Iterable[str]) -> list[str]:
-    """Those of these files that are texts: the `.txt` files, and where there is none, those without an ending."""
+    """Those of these files that are texts: the `.txt` files, subtitles and mails, and where there is none, those
+    without an ending."""
     names = list(names)
-    return [name for name in names if is_text(name)] or [name for name in names if may_be_text(name)]
+    return [name for name in names if holds_text(name)] or [name for name in names if may_be_text(name)]
 
 
 def read(source: Source, *, max_rows: int) -> Table:
@@ -65,7 +75,7 @@ def read(source: Source, *, max_rows: int) -> Table:
     files = sorted(source.files, key=lambda name: name.split("/"))
     texts = texts_of(files)
     layout = arrange(texts)
-    if layout is None and any(map(is_text, texts)):
+    if layout is None and any(map(holds_text, texts)):
         return documents(source, files, max_rows=max_rows)
     if layout is None:
         raise DataError(f"{source.name} has no .txt files.",
@@ -78,12 +88,12 @@ def read(source: Source, *, max_rows: int) -> Table:
 def documents(source: Source, files: Sequence[str], *, max_rows: int) -> Table:
     """`.txt` files that lie beside each other, as the columns text and file; a column split where their names say
     train, validation and test."""
-    texts = [name for name in files if is_text(name)]
+    texts = [name for name in files if holds_text(name)]
     said = {name: split_of(name) for name in texts}
     split = all(said.values()) and "train" in said.values() and len(set(said.values())) > 1
     builder = RowBuilder(["text", "file", *(["split"] if split else [])], max_rows=max_rows, name=source.name)
     for name in files:
-        if not is_text(name):
+        if not holds_text(name):
             builder.leave_out(_NO_TEXT, file=name)
             continue
         try:
@@ -100,9 +110,9 @@ def _text(source: Source, name: str) -> str:
     data = source.read(name)
     if len(data) > MAX_BYTES:
         raise OSError(f"it has more than {MAX_BYTES / 1e6:.0f} MB")
-    if suffix(name) != ".txt" and b"\0" in data[:_HEAD_BYTES]:
+    if suffix(name) != ".txt" and b"\0" in data[:_HEAD_BYTES] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise OSError("it is no text")
-    return decode(data)
+    return text_of(name, data)
 
 
 def read_lines(path: Path, *, max_rows: int) -> Table:
@@ -127,6 +137,13 @@ def as_documents(table: Table) -> Table:
     if table.documents is None:
         return table
     return dataclasses.replace(table.documents, name=table.name, findings=table.findings)
+
+
+def text_of(name: str, data: bytes) -> str:
+    """The text of a file: of subtitles what is said, of a mail its subject and text."""
+    if suffix(name) == mails.MAIL:
+        return mails.text_of(data)
+    return subtitles.text_of(decode(data)) if suffix(name) in subtitles.ENDINGS else decode(data)
 
 
 def decode(data: bytes) -> str:

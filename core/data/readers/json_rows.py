@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data import encodings
+from core.data.readers import chat_exports
 from core.data.readers.chat_json import in_turn, listed
 from core.data.readers.exchanges import Rearranged, rearranged
 from core.data.readers.exports import plain, unfolded
@@ -46,6 +47,8 @@ def read(path: Path, *, max_rows: int) -> Table:
         raise DataError(f"{path.name} is not valid JSON.", why=why,
                         remedy="Give a table with commas the ending .csv; otherwise export it again as JSON Lines, "
                                'one object such as {"text": "…", "label": "…"} a line.')
+    if (chat := chat_exports.read(whole, name=path.name, max_rows=max_rows)) is not None:
+        return chat
     items, what = items_of(whole, name=path.name)
     return collect(items, name=path.name, max_rows=max_rows, format=f"{what}, {encoding.name}")
 

@@ -48,6 +48,8 @@ class Table:
     """Where rows are the lines of plain text files: the same with a whole file a row."""
     by_folder: bool = False
     """Whether each row is a file and its label the folder it lies in."""
+    aside: dict[str, str] = field(default_factory=dict)
+    """Columns that the reader knows to be neither text nor label -> why; a person may make them one."""
 
     @property
     def columns(self) -> tuple[str, ...]:
