@@ -229,9 +229,10 @@ class _Shown(HTMLParser):
 
 
 def _shown(page: str) -> str:
-    parser = _Shown()
+    parser, page = _Shown(), page[:_MOST_HTML]
+    end = page.rfind(">") + 1                                        # behind it no tag can end, which takes long to see
     try:
-        parser.feed(page[:_MOST_HTML])
+        parser.feed(page[:end] + page[end:].replace("<", "&lt;"))
         parser.close()
     except (AssertionError, ValueError):                             # no page: what is not in tags
         return re.sub(r"<[^<>]{0,10000}>", " ", page)

@@ -115,6 +115,7 @@ def test_damaged_mail(file: File, archive: Archive, settings: Settings, seed: in
     b"From: =?nope?Q?a?= <a@x>\nSubject: =?utf-8?B?!!!?=\nContent-Type: text/plain; charset=nope\n\nhello there",
     b"From: a@x\nContent-Type: text/html\n\n<![nope[ hello there ]]> <p", b"From: a@x\nContent-Type: text/html; "
     b"charset*=x''%ff\nContent-Transfer-Encoding: base64\n\nnot base 64 at all",
+    b"From: a@x\nContent-Type: text/html\n\n" + b"<a" * 100_000,
     b"Subject: s\nContent-Type: multipart/mixed; boundary=x\n\n" + b"--x\nContent-Type: multipart/mixed; boundary=x\n\n"
     * 3000])
 def test_mail_against_the_rules(file: File, settings: Settings, data: bytes) -> None:
