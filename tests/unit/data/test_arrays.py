@@ -7,7 +7,6 @@ import gzip
 import io
 import pickle
 import struct
-import tarfile
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from core.data.shapes import choose
 from core.domain.dataset import Split, Task
 from core.errors import DataError
 from core.settings import Settings
+from tests.data_files import tar
 
 Archive = Callable[..., Path]
 
@@ -309,15 +309,6 @@ def of_mnist(prefix: str = "", packed: bool = True) -> dict[str, bytes]:
     return {f"{prefix}{split}-{kind}-ubyte{ending}": pack(idx(array))
             for split, n in (("train", 24), ("t10k", 6))
             for kind, array in (("images-idx3", GREY[:n]), ("labels-idx1", CLASSES[:n].astype(np.uint8)))}
-
-
-def tar(path: Path, files: dict[str, bytes]) -> Path:
-    with tarfile.open(path, "w:gz") as bundle:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            bundle.addfile(member, io.BytesIO(data))
-    return path
 
 
 def folder(path: Path, files: dict[str, bytes]) -> Path:

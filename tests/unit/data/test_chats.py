@@ -21,6 +21,7 @@ from core.data.readers.table import Table
 from core.domain.dataset import Role, Task
 from core.errors import DataError
 from core.settings import Settings
+from tests.data_files import counted
 
 Archive = Callable[..., Path]
 File = Callable[[str, str | bytes], Path]
@@ -39,15 +40,6 @@ def rows(table: Table) -> list[dict[str, Any]]:
 
 def passed(table: Table) -> dict[str, int]:
     return {finding.code: finding.count for finding in table.findings}
-
-
-def counted(path: Path, settings: Settings) -> bool:
-    """Whether a file is read with a true count, or refused in three parts."""
-    try:
-        table = tables.read(path, settings=settings)
-    except DataError as error:
-        return bool(error.remedy)
-    return table.rows_read == len(table) + len(table.left_out)
 
 
 def ios(n: int = 24, *, form: str = "%d/%m/%Y, %H:%M:%S", names: tuple[str, ...] = ("Ann", "Bob Lee")) -> str:

@@ -15,8 +15,8 @@ from core.data import first_rows, new_rows, shapes, tables
 from core.data.check import examine_file
 from core.data.readers.table import Table
 from core.domain.dataset import Role, Task
-from core.errors import DataError
 from core.settings import Settings
+from tests.data_files import counted
 
 Archive = Callable[..., Path]
 File = Callable[[str, str | bytes], Path]
@@ -25,15 +25,6 @@ SEEDS = int(os.environ.get("THAW_FUZZ", "12"))
 
 def said(i: int) -> str:
     return f"The keeper of tower {i} asks, as ever: bring {i + 3} lamps, and mind the stairs."
-
-
-def counted(path: Path, settings: Settings) -> bool:
-    """Whether a file is read with a true count, or refused in three parts."""
-    try:
-        table = tables.read(path, settings=settings)
-    except DataError as error:
-        return bool(error.remedy)
-    return table.rows_read == len(table) + len(table.left_out)
 
 
 def mail(i: int = 0, *, sender: str = "Ann Lee <ann@x.y>", html: bool = False, encoding: str = "utf-8") -> bytes:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tarfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from core.data.readers.table import Table, whole_table
 from core.domain.dataset import Task
 from core.errors import DataError
 from core.settings import Settings
+from tests.data_files import tar
 
 Archive = Callable[..., Path]
 N = 40
@@ -38,15 +38,6 @@ def as_csv(cells: Sequence[Sequence[object]]) -> str:
     out = io.StringIO()
     csv.writer(out).writerows(cells)
     return out.getvalue()
-
-
-def tar(path: Path, files: Mapping[str, bytes]) -> Path:
-    with tarfile.open(path, "w:gz") as bundle:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            bundle.addfile(member, io.BytesIO(data))
-    return path
 
 
 @pytest.mark.parametrize(("files", "classes", "read"), [
