@@ -60,8 +60,8 @@ class PeakMemory:
         return max(0, self._sample() - self._start)
 
     def enter(self, phase: str) -> None:
-        """What follows counts to that phase."""
-        self._close()
+        """What follows counts to that phase, which does not begin with what the C library kept of the one before."""
+        self._close(give_back=self.device != "cuda")
         self._phase = phase
 
     def __enter__(self) -> PeakMemory:
@@ -81,8 +81,10 @@ class PeakMemory:
         if self._thread is not None:
             self._thread.join()
 
-    def _close(self) -> None:
+    def _close(self, give_back: bool = False) -> None:
         self.by_phase[self._phase] = max(self.by_phase.get(self._phase, 0), self._reached())
+        if give_back:
+            held.give_back()
         self._restart()
 
     def _reached(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 import time
 from pathlib import Path
@@ -45,6 +46,17 @@ def test_of_every_phase_the_peak_is_known_however_short_it_was() -> None:
     assert found == {"loading": pytest.approx(40, abs=15), "training": pytest.approx(160, abs=15),
                      "saving": pytest.approx(80, abs=15)}
     assert peak.bytes == peak.by_phase["training"]
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="where the C library is glibc")
+def test_what_the_c_library_keeps_of_a_phase_is_not_counted_to_the_next() -> None:
+    """A block freed in the middle of the heap is kept, and large arrays are cut from it."""
+    np.ones(31_000_000 // 8)  # freed: what is smaller comes from the heap from now on
+    blocks = [np.ones(15_000_000 // 8) for _ in range(20)]
+    above = blocks.pop()
+    del blocks
+    test_of_every_phase_the_peak_is_known_however_short_it_was()
+    assert above.nbytes == 15_000_000
 
 
 def test_phases_that_a_run_enters_are_those_of_its_meter() -> None:
