@@ -26,6 +26,8 @@ POWER_T = 2.8
 """A difference so many standard errors wide is found four times in five at the 5 % level (1.96 + 0.84)."""
 MOST_TIMES = 1000
 """More than so many times the rows or seeds there are is no advice."""
+SLOPE_ERROR = 1e-6
+"""What slopes that are taken from differences miss by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +137,7 @@ def mean(metric: Metric, judged: Sequence[Judged]) -> Interval:
     value = float(np.mean([metric.value(each) for each in judged]))
     if len(judged) == 1:
         return bootstrap(judged[0], [metric])[metric.name]
-    if metric.unit is Unit.SHARE and np.ptp(table) == 0 and value in (0.0, 1.0):
+    if metric.unit is Unit.SHARE and value in (0.0, 1.0) and np.abs(table - value).max() < SLOPE_ERROR:
         return share(int(value) * judged[0].n_rows, judged[0].n_rows)  # rows that are all alike show no spread
     found = spread(table).interval
     low, high = found.low + value - found.value, found.high + value - found.value

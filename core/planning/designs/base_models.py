@@ -53,8 +53,12 @@ def answer(found: Found) -> Answer:
     if len(probes) < 2 or not tuned:
         return said
     first, best = probes[0].recipe.base_model, tuned[0].recipe.base_model
-    right = ("named the same base model" if first == best else
-             f"had named {called(first)}, and {called(best)} came out first")
+    level = {arm.recipe.base_model for arm in tuned if arm.recipe.base_model == best
+             or found.between(tuned[0].name, arm.name).verdict == "cannot tell"}
+    right = (f"had named {called(first)}, and {called(best)} came out first" if first not in level else
+             "named the same base model" if len(level) == 1 else
+             f"had named {called(first)}, and tuned these runs cannot tell it from "
+             f"{', '.join(called(model) for model in sorted(level - {first}))}")
     scores = {arm.recipe.base_model: found.value(arm.name, "validation") for arm in probes}
     return Answer(sentence=f"{said.sentence} The validation score of a probe, known before any tuning, {right}.",
                   value=said.value, low=said.low, high=said.high, details={**said.details, "transfer_scores": scores})

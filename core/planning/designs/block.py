@@ -43,10 +43,12 @@ def answer(found: Found) -> Answer:
     said = {"better": "more than everything thawed, by", "worse": "less than everything thawed, by",
             "cannot tell": "which these runs cannot tell from everything thawed, with a difference of"}[test.verdict]
     open_ones = test.verdict == "cannot tell"
-    sentence = (f"Of single blocks, {best.label.removeprefix('only ')} reaches most "
-                f"({found.number(found.value(best.name))} test {found.metric.label} over {found.seeds_said}; the least "
-                f"is {found.number(found.value(worst.name))} with {worst.label.removeprefix('only ')}): {said} "
-                f"{found.gap(test.difference, signed=open_ones)}.")
+    reached = f"{found.number(found.value(best.name))} test {found.metric.label} over {found.seeds_said}"
+    level = found.value(best.name) == found.value(worst.name)
+    first = (f"Every single block reaches the same ({reached})" if level else
+             f"Of single blocks, {best.label.removeprefix('only ')} reaches most ({reached}; the least is "
+             f"{found.number(found.value(worst.name))} with {worst.label.removeprefix('only ')})")
+    sentence = f"{first}: {said} {found.gap(test.difference, signed=open_ones)}."
     return Answer(sentence=f"{sentence} {found.more(test)}".rstrip(), value=test.difference.value,
                   low=test.difference.low, high=test.difference.high, details={"best": best.name, "scores": scores})
 

@@ -75,7 +75,8 @@ def answer(found: Found) -> Answer:
                       value=last.difference.value, low=last.difference.low, high=last.difference.high,
                       details={"enough": all_of_it.x, "scores": scores})
     test = found.between(enough.name, all_of_it.name)
-    sentence = (f"From {enough.label} on ({found.number(found.value(enough.name))} test {found.metric.label}), thawing "
+    start = f"From {enough.label} on" if enough is not there[0] else f"Already from {enough.label}"
+    sentence = (f"{start} ({found.number(found.value(enough.name))} test {found.metric.label}), thawing "
                 f"more shows no gain that these runs could tell from chance over {found.seeds_said}: "
                 f"{enough.label} − {all_of_it.label} is {found.gap(test.difference, signed=True)}.")
     return Answer(sentence=f"{sentence} {found.more(test)}".rstrip(), value=test.difference.value,

@@ -23,9 +23,9 @@ from core.plots.theme import Chart
 
 LEVELS = 5
 LEAST_A_CLASS = 4
-DRAWS = 4000
+DRAWS = 1000
 FARTHEST = 100.0
-"""A multiplier beyond so many times the labels there are is no number any more."""
+"""So many times beyond the most labels that were measured, or short of the fewest, a number of labels is none any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,11 @@ class PowerLaw:
         return self.scale * n**-self.exponent
 
     def labels_for(self, error: float) -> float:
-        """Labels at which the error is this; infinite where more labels do not help."""
-        if self.exponent <= 0 or error <= 0:
+        """Labels at which the error is this; infinite where more labels do not lead there, 0 where none are needed."""
+        if error <= 0:
             return math.inf
+        if self.exponent <= 0:  # a curve that rises by chance is level
+            return math.inf if error < self.scale else 0.0
         return math.exp(min(700.0, math.log(self.scale / error) / self.exponent))
 
 
@@ -49,7 +51,10 @@ def fit(n: Sequence[float], errors: Sequence[float], spreads: Sequence[float] | 
     """Least squares on logarithms, each point weighed by how well its error is known (`spreads`: standard errors)."""
     x, y = np.log(np.asarray(n, float)), np.log(np.maximum(np.asarray(errors, float), 1e-6))
     known = np.ones_like(x) if spreads is None else np.asarray(errors, float) / np.maximum(spreads, 1e-6)
-    slope, at_one = np.polyfit(x, y, 1, w=np.clip(known, 1e-3, 1e3))
+    weights = np.clip(known, 1e-3, 1e3)
+    slope, at_one = np.polyfit(x, y, 1, w=weights)
+    if slope >= 0:  # no law of learning: level, as high as the points are on the average
+        return PowerLaw(scale=float(np.exp(np.average(y, weights=weights**2))), exponent=0.0)
     return PowerLaw(scale=float(np.exp(at_one)), exponent=float(-slope))
 
 
@@ -130,17 +135,33 @@ def multiplier(tuned: Curve, fresh: Curve, *, seed: int = 0) -> tuple[Interval, 
     """
     rng = np.random.default_rng(seed)
     at, error, spread = tuned.labels[0], tuned.errors[0], tuned.spreads[0]
+    least, most = fresh.labels[0] / FARTHEST / at, fresh.labels[-1] * FARTHEST / at
 
-    def needed(errors: Sequence[float], wanted: float) -> float:
-        return min(fit(fresh.labels, errors, fresh.spreads).labels_for(wanted) / at, FARTHEST * fresh.labels[-1] / at)
+    def needed(law: PowerLaw, wanted: float) -> float:
+        return min(max(law.labels_for(wanted) / at, least), most)
 
-    value = needed(fresh.errors, error)
-    redrawn = np.maximum(rng.normal(fresh.errors, fresh.spreads, size=(DRAWS, len(fresh.errors))), 1e-4)
+    value = needed(fresh.law, error)
     wanted = np.maximum(rng.normal(error, spread, size=DRAWS), 1e-4)
-    draws = [needed(list(row), float(each)) for row, each in zip(redrawn[:1000], wanted[:1000], strict=True)]
+    draws = [needed(law, float(each)) for law, each in zip(_redrawn(fresh, rng), wanted, strict=True)]
     low, high = np.percentile(draws, [2.5, 97.5])
     return (Interval(value=value, low=float(min(low, value)), high=float(max(high, value))), at,
             value * at > fresh.labels[-1])
+
+
+def doubled(curve: Curve, *, seed: int = 0) -> Interval:
+    """The share of its error that twice the labels take off, by its power law; of a level one, nothing."""
+    def share(law: PowerLaw) -> float:
+        return float(1 - 2**-law.exponent)
+
+    value = share(curve.law)
+    low, high = np.percentile([share(law) for law in _redrawn(curve, np.random.default_rng(seed))], [2.5, 97.5])
+    return Interval(value=value, low=float(min(low, value)), high=float(max(high, value)))
+
+
+def _redrawn(curve: Curve, rng: np.random.Generator) -> list[PowerLaw]:
+    """The laws of errors redrawn within their standard errors."""
+    errors = np.maximum(rng.normal(curve.errors, curve.spreads, size=(DRAWS, len(curve.errors))), 1e-4)
+    return [fit(curve.labels, list(row), curve.spreads) for row in errors]
 
 
 def answer(found: Found) -> Answer:
@@ -151,26 +172,40 @@ def answer(found: Found) -> Answer:
     if not tuned:
         return Answer(sentence="No pretrained arm has results at two label budgets yet.")
     curve = tuned[0]
-    doubled = 1 - 2**-curve.law.exponent
+    twice = doubled(curve)
     kind = "error" if found.metric.unit is Unit.SHARE else found.metric.label
-    twice = (f"Twice the labels would take {100 * doubled:.0f} % off the {kind} of the pretrained arm, if it goes on "
-             f"falling as it did." if doubled > 0 else
-             f"More labels have not lowered the {kind} of the pretrained arm within what was measured.")
+    range_said = f"95 % interval {100 * twice.low:.0f} to {100 * twice.high:.0f}"
+    buys = (f"Twice the labels would take {100 * twice.value:.0f} % ({range_said}) off the {kind} of the pretrained arm, "
+            f"if it goes on falling as it did." if twice.low > 0 else
+            f"These runs cannot tell whether more labels lower the {kind} of the pretrained arm: twice as many would "
+            f"take {100 * twice.value:.0f} % off ({range_said}).")
     laws = {method: {"scale": each.law.scale, "exponent": each.law.exponent, "labels": each.labels,
                      "errors": each.errors} for method, each in drawn.items()}
     if not fresh:
-        return Answer(sentence=twice, value=doubled, details={"curves": laws})
+        return Answer(sentence=buys, value=twice.value, low=twice.low, high=twice.high, details={"curves": laws})
     times, at, beyond = multiplier(curve, fresh[0])
-    most = fresh[0].labels[-1]
-    if beyond and times.low * at > most:
-        said = (f"Pretraining is worth more than {most / at:,.0f} times the labels: from scratch, all {most:,.0f} do "
-                f"not reach what {at:,.0f} do with it")
-    else:
-        said = (f"Pretraining is worth about {times.value:,.1f} times the labels (95 % interval {times.low:,.1f} to "
-                f"{times.high:,.1f}): {at:,.0f} with it are as good as {times.value * at:,.0f} from scratch"
-                + (", which lies beyond what was measured" if beyond else ""))
-    return Answer(sentence=f"{said}, over {found.seeds_said}. {twice}", value=times.value, low=times.low,
-                  high=times.high, details={"curves": laws, "at_labels": at, "beyond_measured": beyond})
+    return Answer(sentence=f"{_worth(times, at, fresh[0].labels[-1])}, over {found.seeds_said}. {buys}",
+                  value=times.value, low=times.low, high=times.high,
+                  details={"curves": laws, "at_labels": at, "beyond_measured": beyond})
+
+
+def _worth(times: Interval, at: float, most: float) -> str:
+    """The data multiplier in words. at: labels of the pretrained arm; most: the most from scratch."""
+    if times.low * at > most:
+        return (f"Pretraining is worth more than {most / at:,.0f} times the labels: from scratch, all {most:,.0f} do not "
+                f"reach what {at:,.0f} do with it")
+    beyond = times.value * at > most
+    number = (f"more than {FARTHEST * most / at:,.0f}" if times.value * at >= FARTHEST * most else
+              f"about {times.value:,.1f}")
+    interval = f"95 % interval {times.low:,.1f} to {times.high:,.1f}"
+    if times.low <= 1 <= times.high:
+        return (f"These runs cannot tell whether pretraining is worth any labels: {number} times as many by the power "
+                f"law of the runs from scratch ({interval})")
+    if times.high < 1:
+        return (f"Pretraining is a hindrance here: {at:,.0f} labels with it are worth {times.value:,.1f} times as many "
+                f"from scratch ({interval})")
+    return (f"Pretraining is worth {number} times the labels ({interval}): {at:,.0f} with it are as good as "
+            f"{times.value * at:,.0f} from scratch" + (", which lies beyond what was measured" if beyond else ""))
 
 
 def drawn(found: Found) -> list[Chart]:

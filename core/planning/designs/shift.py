@@ -36,7 +36,9 @@ def answer(found: Found) -> Answer:
         return Answer(sentence="Fewer than two arms have predictions of shift rows.")
     said = best_of(found, what="arm", split="shift")
     first, lost = inside[0].name, {arm.name: found.value(arm.name) - found.value(arm.name, "shift") for arm in outside}
-    start = f"On test rows {found.label(first)} stands first with {found.number(found.value(first))}. "
+    level = [other.label for other in inside[1:] if found.between(first, other.name).verdict == "cannot tell"]
+    start = (f"On test rows {found.label(first)} stands first with {found.number(found.value(first))}"
+             + (f", which these runs cannot tell from {', '.join(level)}. " if level else ". "))
     start += f"On shift rows ({found.shift_made}): " if found.shift_made else "On shift rows: "
     return dataclasses.replace(said, sentence=start + said.sentence, details={**said.details, "lost": lost})
 

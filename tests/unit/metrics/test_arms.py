@@ -106,6 +106,9 @@ def test_a_loss_a_token_is_a_ratio_over_rows_or_their_groups() -> None:
 def test_every_row_right_with_every_seed_keeps_an_open_end() -> None:
     found = arms.mean(REGISTRY["accuracy"], [judged(np.ones(30))] * 3)
     assert found.value == found.high == 1.0 and found.low == pytest.approx(stats.beta.ppf(0.025, 30, 1), abs=1e-6)
+    for right in (1.0, 0.0):
+        found = arms.mean(REGISTRY["macro_f1"], [judged(np.full(30, right))] * 3)
+        assert found == arms.mean(REGISTRY["accuracy"], [judged(np.full(30, right))] * 3)
 
 
 def test_holm_corrects_as_it_was_published() -> None:

@@ -189,6 +189,10 @@ def test_a_single_block_that_does_as_well_as_everything_is_no_finding(choices: C
     tied = designs.get("block").answer(results(laid, lambda arm: 0.8))
     assert "cannot tell from everything thawed" in tied.sentence and tied.low is not None
     assert tied.low <= 0 <= (tied.high or 0)
+    alike = results(laid, lambda arm: 0.8)
+    same = dict.fromkeys(alike.rows, alike.rows[laid.arms[0].name])
+    said = designs.get("block").answer(dataclasses.replace(alike, rows=same)).sentence
+    assert said.startswith("Every single block reaches the same (") and "reaches most" not in said
     behind = designs.get("block").answer(results(laid, lambda arm: 0.9 if arm.name == "everything" else 0.6))
     assert "less than everything thawed, by" in behind.sentence and behind.high is not None and behind.high < 0
     ahead = designs.get("block").answer(results(laid, lambda arm: 0.9 if arm.name == "block-1" else 0.6))
@@ -208,6 +212,7 @@ def test_base_models_that_tie_and_one_that_is_better(choices: Choices) -> None:
     missed = answer(results(laid, lambda arm: 0.95 if arm.name == "other-full" else
                             0.9 if arm.recipe == laid.arms[0].recipe else 0.7))
     assert "and other came out first" in missed.sentence
+    assert "tuned these runs cannot tell it from" in tied.sentence and "came out first" not in tied.sentence
 
 
 def test_depths_labels_and_rates_that_tie(choices: Choices) -> None:
@@ -268,7 +273,8 @@ def test_beyond_the_domain_a_tie_reads_as_a_tie(choices: Choices) -> None:
     said = designs.get("shift").answer(results(laid, lambda arm: 0.8, shift=lambda arm: 0.6))
     assert "On shift rows: These runs cannot tell" in said.sentence and said.low is not None
     assert said.low <= 0 <= (said.high or 0)
-    assert "test rows" not in said.sentence.partition("On shift rows")[2]
+    before, _, after = said.sentence.partition("On shift rows")
+    assert "test rows" not in after and "which these runs cannot tell from" in before
 
 
 def test_seeds_that_change_nothing_and_seeds_that_change_much(choices: Choices) -> None:
@@ -300,7 +306,9 @@ def test_a_power_law_is_read_back() -> None:
     law = labels.fit(n, [0.9 * each**-0.5 for each in n])
     assert (law.scale, law.exponent) == pytest.approx((0.9, 0.5))
     assert law.labels_for(law.error(300)) == pytest.approx(300)
-    assert labels.PowerLaw(scale=0.5, exponent=0.0).labels_for(0.1) == float("inf")
+    level = labels.fit(n, [0.3, 0.3, 0.4, 0.3])  # no law of learning: more labels do not help, nor fewer harm
+    assert level.exponent == 0 and level.scale == pytest.approx(0.4**0.25 * 0.3**0.75)
+    assert level.labels_for(0.1) == float("inf") and level.labels_for(0.5) == 0
 
 
 def test_the_data_multiplier_is_the_planted_one() -> None:
@@ -313,6 +321,33 @@ def test_the_data_multiplier_is_the_planted_one() -> None:
     assert times.low < 16 < times.high and times.high - times.low < 10
     fewer = dataclasses.replace(fresh, labels=n[:2], errors=fresh.errors[:2], spreads=fresh.spreads[:2])
     assert labels.multiplier(tuned, fewer)[2], "320 labels lie beyond 80"
+
+
+@pytest.mark.parametrize("error", [lambda x: 0.2, lambda x: 0.6 * x**-0.2], ids=["level", "falling"])
+def test_where_pretraining_is_worth_nothing_at_most_one_sentence_in_twenty_says_so(
+        error: Callable[[float], float], choices: Choices, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "DRAWS", 300)
+    laid = experiment(designs.get("labels"), dataclasses.replace(choices, budgets=(20, 60, 200)))
+    asserted, tried = 0, 120
+    for trial in range(tried):
+        rows = {arm.name: {"test": {seed: judged(1 - error(arm.x or 1), 10_000 * trial + 100 * number + seed, rows=120,
+                                                 hard=np.random.default_rng(trial).random(120))
+                                    for seed in range(3)}} for number, arm in enumerate(laid.arms)}
+        said = designs.get("labels").answer(Found(experiment=laid, metric=METRICS["accuracy"], rows=rows)).sentence
+        worth, _, twice = said.partition(" seeds. ")
+        asserted += not worth.startswith("These runs cannot tell") or (
+            error(20) == error(200) and not twice.startswith("These runs cannot tell"))
+    assert asserted / tried <= 0.09  # 0.05 and two standard errors of so many
+
+
+def test_pretraining_that_harms_and_one_that_is_beyond_all_numbers(choices: Choices) -> None:
+    laid = experiment(designs.get("labels"), dataclasses.replace(choices, budgets=(20, 60, 200)))
+    answer = designs.get("labels").answer
+    harms = answer(results(laid, lambda arm: 1 - (0.6 if arm.recipe.method == "full" else 0.9 * (arm.x or 1)**-0.4)))
+    assert harms.sentence.startswith("Pretraining is a hindrance here") and (harms.high or 9) < 1
+    never = answer(results(laid, lambda arm: 0.9 if arm.recipe.method == "full" else 0.5))
+    assert never.sentence.startswith("Pretraining is worth more than 10 times the labels: from scratch, all 200 do not")
+    assert "These runs cannot tell whether more labels lower the error of the pretrained arm" in never.sentence
 
 
 def test_labels_say_what_pretraining_is_worth_and_what_twice_would_buy(choices: Choices) -> None:
