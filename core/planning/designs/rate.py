@@ -74,7 +74,10 @@ def answer(found: Found) -> Answer:
         edge = best.x in (min(arm.x or 0 for arm in own), max(arm.x or 0 for arm in own))
         said = f"{usual.label.rpartition(' at ')[0]}: "
         if best is usual:
-            said += f"validation rows choose the usual rate, {usual.x:.1g}."
+            as_good = sum(found.merit(arm.name, "validation") == found.merit(best.name, "validation") for arm in own)
+            said += (f"validation rows choose the usual rate, {usual.x:.1g}." if as_good == 1 else
+                     f"the usual rate, {usual.x:.1g}, stays: validation rows score {as_good} of the {len(own)} rates "
+                     f"alike.")
         else:
             test = found.between(best.name, usual.name)
             first = first or test.difference

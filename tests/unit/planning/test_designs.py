@@ -252,7 +252,11 @@ def test_of_equal_validation_scores_the_usual_rate_is_kept(choices: Choices) -> 
     found = Found(experiment=laid, metric=METRICS["accuracy"], rows={arm.name: same for arm in laid.arms},
                   pairs=designs.get("rate").pairs(laid.arms))
     said = designs.get("rate").answer(found)
-    assert "choose the usual rate" in said.sentence and said.details["lora"]["chosen"] == said.details["lora"]["usual"]
+    assert "stays: validation rows score 3 of the 3 rates alike" in said.sentence
+    assert said.details["lora"]["chosen"] == said.details["lora"]["usual"]
+    one = {**found.rows, "lora-rate1": {**same, "validation": {0: judged(0.9, 1)}}}
+    assert "validation rows choose the usual rate" in designs.get("rate").answer(
+        dataclasses.replace(found, rows=one)).sentence
     assert found.gap(found.compared[0].difference) == "0 points of accuracy (every row is answered alike)"
 
 
