@@ -20,6 +20,8 @@ from core.models.methods import FROZEN, SIXTEEN_BIT, card_of
 RIVAL = 0.05
 """So near the best expected one a method is worth trying beside the recommended one."""
 MOST_RIVALS = 3
+MOST_NAMED = 4
+"""More methods that cannot be told apart are counted, not named."""
 
 
 class Ground(StrEnum):
@@ -134,10 +136,12 @@ def _because_stored(found: Sequence[Expected], method: str, labels: dict[str, st
     told = f"{abs(100 * behind.value):.1f} points behind the best method"
     first = near[0][0]
     chosen = first.arm(method)
-    ties = [labels.get(arm.method, arm.method) for arm in first.arms
-            if arm.method != method and arm.method in labels and not arm.worse]
-    tie = f" On {first.name} the runs cannot tell it from {', '.join(ties)}." if ties and chosen and not chosen.worse \
-        else ""
+    level = [arm for arm in first.arms if arm.method != method and not arm.worse]
+    ahead = [labels.get(arm.method, arm.method) for arm in level if not arm.behind.value]
+    names = ahead or [labels.get(arm.method, arm.method) for arm in level]
+    said = ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} others"
+    tie = (f" On {first.name} the runs cannot tell it from {'the best there, ' * bool(ahead)}{said}."
+           if names and chosen and not chosen.worse else "")
     if best.method == method:
         return f"On {sets} it came out best{' on average' * several}.{tie}"
     return (f"On {sets} it was{' on average' * several} {told}, within a point of "

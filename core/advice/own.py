@@ -53,8 +53,9 @@ def ranked(judged: Mapping[str, Mapping[int, Judged]]) -> Ranking | None:
     if not others:
         return None
     tests = [_against(metric, there[method], there[best]) for method in others]
-    corrected = pooled.holm([test.p_value for test in tests])
-    worse = {method: p < LEVEL for method, p in zip(others, corrected, strict=True)}
+    corrected = pooled.together(tests, contrasts=len(tests))
+    worse = {method: p < LEVEL and not test.interval.low <= 0 <= test.interval.high
+             for method, test, p in zip(others, tests, corrected, strict=True)}
     return Ranking(metric=metric, methods=tuple(
         Own(method=method, seeds=len(there[method]), worse=worse.get(method, False),
             score=pooled.mean(metric, _in_order(there[method]))) for method in (best, *others)))

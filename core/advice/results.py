@@ -4,7 +4,7 @@ else, and the stored results of lessons that ask which method, for sets that the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,10 +17,12 @@ from core.data import catalogue
 from core.domain import codec
 from core.domain.dataset import Task
 from core.domain.run import Interval
+from core.metrics import arms as pooled
 from core.models.methods import FROZEN
 
 STORED = Path(__file__).with_name("stored")
 SAME = Interval(value=0.0, low=0.0, high=0.0)
+LEVEL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Arm:
     """Its score minus that of the best method, on the same rows, turned so that below 0 is worse; zeros for the best.
     """
     worse: bool
-    """Whether the test tells it from the best method (Holm's correction over all pairs)."""
+    """Whether the test tells it from the best method (Holm's correction over the pairs with the best)."""
     seconds: float
     """Of a run by itself, on the device that made the table."""
 
@@ -77,6 +79,9 @@ def read(document: Mapping[str, Any]) -> Setting:
     best = max(scores, key=lambda name: metric.sign * scores[name].value)
     against = {each["a"]: (each, 1) for each in report["comparisons"] if each["b"] == best}
     against |= {each["b"]: (each, -1) for each in report["comparisons"] if each["a"] == best}
+    alone = _uncorrected(report["comparisons"])
+    corrected = dict(zip(against, pooled.holm([alone[found["a"], found["b"]] for found, _ in against.values()]),
+                         strict=True))
     arms = []
     for arm in report["arms"]:
         if arm["name"] not in scores:
@@ -84,13 +89,22 @@ def read(document: Mapping[str, Any]) -> Setting:
         found = against.get(arm["name"])
         behind = _turned(codec.from_json(Interval, found[0]["difference"]), found[1] * metric.sign) if found else SAME
         arms.append(Arm(method=arm["method"], score=scores[arm["name"]], behind=behind,
-                        worse=found is not None and found[0]["verdict"] != "cannot tell",
+                        worse=corrected.get(arm["name"], 1.0) < LEVEL and not behind.low <= 0 <= behind.high,
                         seconds=arm["cost"]["cold_s"] or 0.0))
     probe = next((arm.score.value for arm in arms if arm.method == FROZEN), None)
     return Setting(dataset=data["id"], name=data["name"], model=report["arms"][0]["model"], effort=document["effort"],
                    seeds=len(report["seeds"]), metric=metric.name, arms=tuple(arms), made=document["made"],
                    situation=Situation(task=Task(data["task"]), labels=data["labels"], classes=data["classes"],
                                        shift=data["shift"], probe=probe))
+
+
+def _uncorrected(comparisons: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], float]:
+    """The p-values before Holm's correction over all pairs, at most: a table asks for those with the best method only.
+    """
+    every = [each["p_adjusted"] for each in comparisons]
+    # equal ones: as if each had been the last of them, so that none is made smaller than it was
+    return {(each["a"], each["b"]): 1.0 if (p := each["p_adjusted"]) >= 1 else p / (1 + sum(other > p for other in every))
+            for each in comparisons}
 
 
 def _turned(found: Interval, sign: int) -> Interval:

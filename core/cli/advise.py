@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from typing import Any
 
@@ -9,6 +10,7 @@ from core import advice
 from core.advice import Advice, Expected
 from core.api import Settling, Thaw
 from core.cli import compare, follow, output, sources
+from core.cli.parser import WORKSPACE
 from core.domain import codec
 from core.errors import ThawError
 from core.models.methods import card_of
@@ -36,7 +38,9 @@ def run(args: Namespace, settings: Settings) -> int:
     if args.json:
         output.document(document(found, settling))
     else:
-        _print(args, found, settling)
+        # the data as they were read just now, with the columns and the shift set that flags named
+        data = args.data if sources.is_dataset(args.data) and not args.shift_data else dataset.id
+        _print(args, data, found, settling)
     return 0
 
 
@@ -61,11 +65,12 @@ def document(found: Advice, settling: Settling | None) -> dict[str, Any]:
     return stored
 
 
-def _print(args: Namespace, found: Advice, settling: Settling | None) -> None:
+def _print(args: Namespace, data: str, found: Advice, settling: Settling | None) -> None:
     print(f"Train with: {found.label(found.method)}. {found.because}")
     print(f"This rests on {found.ground.value}.")
     if found.expected:
-        print(output.table(("method", "expected behind the best", "on the sets most like these data", "one run here"), [
+        print(output.table((
+            "method", "expected, beside the best", "on the sets most like these data", "one run here"), [
             (found.label(each.method), f"{100 * each.value:+.1f} points", _range(each), _time(found, each.method))
             for each in found.expected]))
     for paper in found.papers:
@@ -82,9 +87,10 @@ def _print(args: Namespace, found: Advice, settling: Settling | None) -> None:
             print(f"  (With {settling.budget:,} labels: with more, nothing fits. What it finds holds for so many.)")
         asked = settling.budget or args.budget
         budget = "" if asked == "all" else f" --budgets {asked}"
-        print(f"  python -m core experiment {settling.plan.design.name} --data {args.data} --model {args.model} "
-              f"--methods {chosen} --seeds {len(settling.plan.experiment.seeds)} --effort {args.effort}{budget} "
-              "--out DIR")
+        workspace = "" if args.workspace == WORKSPACE else f" --workspace {args.workspace}"
+        print(f"  python -m core experiment {settling.plan.design.name} --data {data} "
+              f"--model {shlex.quote(args.model)} --methods {chosen} --seeds {len(settling.plan.experiment.seeds)} --effort {args.effort}{budget}"
+              f"{workspace} --out DIR")
 
 
 def _range(each: Expected) -> str:

@@ -5,13 +5,17 @@ to be tested on, by the seeds that happened to be drawn, and by what is left of 
 analysis of variance without replication. Rows and seeds each bring their own quantile of Student's t to the interval
 (Burdick and Graybill 1992, chapter 3), so that two or three seeds make it as wide as two or three seeds deserve. A
 metric that is no mean of rows is taken by its influence function: what a row pulls it by (Hampel 1974).
+
+Two or three seeds say little of how much seeds vary, and corrected for many pairs hardly anything is told apart by
+them. Where an experiment has many arms they are asked together: a pair's variance is moderated by that of all pairs
+(Smyth 2004, doi 10.2202/1544-6115.1027). Intervals stay those of each pair by itself.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +49,8 @@ class Spread:
     """Variance of the seeds' own means: of seeds, and what is left of a mean over rows."""
     n_rows: int
     n_seeds: int
+    freedom: float | None = None
+    """Degrees of freedom of `of_seed_means`; None = those of its own seeds."""
 
     def variance(self, *, n_rows: float | None = None, n_seeds: float | None = None) -> float:
         """Of the mean; or what it would be with so many rows or seeds."""
@@ -60,8 +66,8 @@ class Spread:
 
         seeds = self.of_seed_means / self.n_seeds if self.n_seeds > 1 else 0.0
         rows = self.rows / self.n_rows + (self.left / self.n_rows if self.n_seeds == 1 else 0.0)
-        return math.sqrt(sum(float(stats.t.ppf(0.5 + level / 2, max(1, n - 1)))**2 * part
-                             for part, n in ((rows, self.n_rows), (seeds, self.n_seeds)) if part))
+        free = ((rows, self.n_rows - 1), (seeds, self.freedom or self.n_seeds - 1))
+        return math.sqrt(sum(float(stats.t.ppf(0.5 + level / 2, max(1, n)))**2 * part for part, n in free if part))
 
     @property
     def interval(self) -> Interval:
@@ -176,6 +182,43 @@ def holm(p_values: Sequence[float]) -> list[float]:
         most = max(most, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = most
     return corrected
+
+
+def together(found: Sequence[Difference], *, contrasts: int) -> list[float]:
+    """p-values of the differences of one experiment, corrected for their number (`holm`).
+
+    contrasts: how many of these pairs are independent of each other: arms − 1 where all are connected. Half of their
+    degrees of freedom at most count for a pair, since arms do not vary alike; where that is no more than its own,
+    the pair stands by itself.
+    """
+    seeds = {each.spread.n_seeds for each in found}
+    own = seeds.pop() - 1 if len(seeds) == 1 else 0
+    most = own * contrasts / 2
+    if own < 1 or most <= own:
+        return holm([each.p_value for each in found])
+    variances = np.array([each.spread.of_seed_means for each in found])
+    prior = _prior_freedom(variances, own)
+    middle = float(variances.mean())
+    moderated = np.full_like(variances, middle) if math.isinf(prior) else \
+        (prior * middle + own * variances) / (prior + own)
+    return holm([replace(each.spread, of_seed_means=float(variance), freedom=min(prior + own, most)).p_value
+                 for each, variance in zip(found, moderated, strict=True)])
+
+
+def _prior_freedom(variances: Floats, own: int) -> float:
+    """How alike the variances are beyond chance, as degrees of freedom; infinite where they differ by chance alone.
+
+    The variance of their logarithms is trigamma(own / 2) + trigamma(prior / 2) (Smyth 2004, section 6.2).
+    """
+    from scipy import optimize, special
+
+    left = float(np.log(np.maximum(variances, 1e-12)).var(ddof=1) - special.polygamma(1, own / 2))
+    least, most = 1e-3, 1e6
+    if left <= special.polygamma(1, most):
+        return math.inf
+    if left >= special.polygamma(1, least):
+        return 2 * least
+    return 2 * float(optimize.brentq(lambda half: special.polygamma(1, half) - left, least, most))
 
 
 def more_seeds(found: Spread) -> int | None:

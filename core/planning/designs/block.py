@@ -40,13 +40,13 @@ def answer(found: Found) -> Answer:
     best, worst = single[0], single[-1]
     test = found.between(best.name, EVERYTHING)
     scores = {arm.name: found.value(arm.name) for arm in found.arms}
-    said = {"better": "more than everything thawed, by", "worse": "less than everything thawed, by",
+    said = {"better": "better than everything thawed, by", "worse": "worse than everything thawed, by",
             "cannot tell": "which these runs cannot tell from everything thawed, with a difference of"}[test.verdict]
     open_ones = test.verdict == "cannot tell"
     reached = f"{found.number(found.value(best.name))} test {found.metric.label} over {found.seeds_said}"
     level = found.value(best.name) == found.value(worst.name)
     first = (f"Every single block reaches the same ({reached})" if level else
-             f"Of single blocks, {best.label.removeprefix('only ')} reaches most ({reached}; the least is "
+             f"Of single blocks, {best.label.removeprefix('only ')} does best ({reached}; the worst is "
              f"{found.number(found.value(worst.name))} with {worst.label.removeprefix('only ')})")
     sentence = f"{first}: {said} {found.gap(test.difference, signed=open_ones)}."
     return Answer(sentence=f"{sentence} {found.more(test)}".rstrip(), value=test.difference.value,

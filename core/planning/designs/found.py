@@ -85,7 +85,7 @@ class Found:
         there = {arm.name for arm in self.experiment.arms if self.rows.get(arm.name, {}).get(split)}
         pairs = [(a, b) for a, b in self.pairs if a in there and b in there]
         found = [self.difference(a, b, split) for a, b in pairs]
-        corrected = pooled.holm([each.p_value for each in found])
+        corrected = pooled.together(found, contrasts=_contrasts(pairs))
         return [self._compared(a, b, each, p) for (a, b), each, p in zip(pairs, found, corrected, strict=True)]
 
     def _compared(self, a: str, b: str, found: pooled.Difference, p: float) -> Compared:
@@ -130,3 +130,12 @@ class Found:
     def more(self, found: Compared, split: str = "test") -> str:
         """What would tell the two apart, in a sentence; empty where nothing would, or they are told apart."""
         return would_tell(found.more_seeds, found.more_rows, rows=f"{split} rows")
+
+
+def _contrasts(pairs: Sequence[tuple[str, str]]) -> int:
+    """How many of the pairs say something that the others do not: arms minus groups of arms that pairs connect."""
+    group: dict[str, str] = {arm: arm for pair in pairs for arm in pair}
+    for a, b in pairs:
+        old, new = group[a], group[b]
+        group = {arm: new if own == old else own for arm, own in group.items()}
+    return len(group) - len(set(group.values()))

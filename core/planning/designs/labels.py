@@ -25,7 +25,7 @@ LEVELS = 5
 LEAST_A_CLASS = 4
 DRAWS = 1000
 FARTHEST = 100.0
-"""So many times beyond the most labels that were measured, or short of the fewest, a number of labels is none any more."""
+"""So many times beyond the most labels that were measured, or short of the fewest, a number is none any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,8 +175,8 @@ def answer(found: Found) -> Answer:
     twice = doubled(curve)
     kind = "error" if found.metric.unit is Unit.SHARE else found.metric.label
     range_said = f"95 % interval {100 * twice.low:.0f} to {100 * twice.high:.0f}"
-    buys = (f"Twice the labels would take {100 * twice.value:.0f} % ({range_said}) off the {kind} of the pretrained arm, "
-            f"if it goes on falling as it did." if twice.low > 0 else
+    buys = (f"Twice the labels would take {100 * twice.value:.0f} % ({range_said}) off the {kind} of the pretrained "
+            f"arm, if it goes on falling as it did." if twice.low > 0 else
             f"These runs cannot tell whether more labels lower the {kind} of the pretrained arm: twice as many would "
             f"take {100 * twice.value:.0f} % off ({range_said}).")
     laws = {method: {"scale": each.law.scale, "exponent": each.law.exponent, "labels": each.labels,
@@ -192,8 +192,8 @@ def answer(found: Found) -> Answer:
 def _worth(times: Interval, at: float, most: float) -> str:
     """The data multiplier in words. at: labels of the pretrained arm; most: the most from scratch."""
     if times.low * at > most:
-        return (f"Pretraining is worth more than {most / at:,.0f} times the labels: from scratch, all {most:,.0f} do not "
-                f"reach what {at:,.0f} do with it")
+        return (f"Pretraining is worth more than {most / at:,.0f} times the labels: from scratch, all {most:,.0f} do "
+                f"not reach what {at:,.0f} do with it")
     beyond = times.value * at > most
     number = (f"more than {FARTHEST * most / at:,.0f}" if times.value * at >= FARTHEST * most else
               f"about {times.value:,.1f}")

@@ -46,6 +46,9 @@ def test_a_tie_in_stored_results_reads_as_a_tie() -> None:
     found = advice.advise(HERE, EVERY, own=None, settings=[close])
     assert found is not None and found.method == "full"
     assert found.because.endswith("it came out best. On close the runs cannot tell it from PROBE.")
+    behind = advice.advise(HERE, EVERY, own=None, settings=[setting("close", {"full": 0.0, "probe": -0.005})])
+    assert behind is not None and behind.method == "probe"
+    assert behind.because.endswith("On close the runs cannot tell it from the best there, FULL.")
 
 
 def test_of_own_runs_that_cannot_be_told_apart_the_quickest_is_named() -> None:

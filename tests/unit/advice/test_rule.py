@@ -12,6 +12,7 @@ from core import advice
 from core.advice import Arm, Setting, Situation, results, rule
 from core.domain.dataset import Content, Task
 from core.domain.run import Interval
+from core.metrics import arms
 from core.planning import designs
 
 TEXTS, PICTURES = Task.on(Content.TEXT), Task.on(Content.PICTURE)
@@ -126,7 +127,8 @@ def report(difference: float, verdict: str) -> dict[str, object]:
     return {"design": designs.get("methods").name, "metric": "accuracy", "seeds": [0, 1],
             "arms": [arm("probe", 0.9 - difference), arm("full", 0.9)],
             "comparisons": [{"a": "probe", "b": "full", "verdict": verdict,
-                             "difference": {"value": -difference, "low": -difference - 0.02, "high": 0.01}}]}
+                             "p_adjusted": 0.4 if verdict == "cannot tell" else 0.01,
+                             "difference": {"value": -difference, "low": -difference - 0.02, "high": -0.01}}]}
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -134,18 +136,28 @@ def test_a_stored_document_is_read_whichever_way_round_arms_were_compared(turned
     stored = report(0.05, "worse")
     if turned:
         [each] = stored["comparisons"]  # type: ignore[misc]
-        each.update(a="full", b="probe", verdict="better", difference={"value": 0.05, "low": -0.01, "high": 0.07})
+        each.update(a="full", b="probe", verdict="better", difference={"value": 0.05, "low": 0.01, "high": 0.07})
     read = results.read(results.document(
         dataset={"id": "d", "name": "D", "task": "text-classification", "labels": 100, "classes": 4, "shift": False},
         effort="quick", made={"date": "2026-01-01"}, report=stored))
     probe, full = read.arm("probe"), read.arm("full")
     assert probe is not None and full is not None
-    assert probe.behind == Interval(value=-0.05, low=-0.07, high=0.01) and probe.worse and probe.seconds == 5.0
+    assert probe.behind == Interval(value=-0.05, low=-0.07, high=-0.01) and probe.worse and probe.seconds == 5.0
     assert full.behind.value == 0 and not full.worse
     assert read.situation == Situation(task=TEXTS, labels=100, classes=4, probe=pytest.approx(0.85))
     assert results.read(results.document(dataset={"id": "d", "name": "D", "task": "text-classification", "labels": 100,
                                                   "classes": 4, "shift": False}, effort="quick", made={},
                                          report=report(0.05, "cannot tell"))).arm("probe").worse is False  # type: ignore[union-attr]
+
+
+def test_of_all_pairs_those_with_the_best_method_are_corrected_by_themselves() -> None:
+    """Twenty methods are 190 pairs; the best of them and the 19 others are asked for here."""
+    alone = {("a", "b"): 0.001, ("a", "c"): 0.01, ("b", "c"): 0.4, ("a", "d"): 0.02, ("b", "d"): 0.9, ("c", "d"): 0.3}
+    corrected = arms.holm(list(alone.values()))
+    stored = [{"a": a, "b": b, "p_adjusted": p} for (a, b), p in zip(alone, corrected, strict=True)]
+    read = results._uncorrected(stored)
+    assert [read[pair] for pair in alone][:2] == pytest.approx([0.001, 0.01]) and read["a", "d"] == pytest.approx(0.02)
+    assert all(read[pair] >= p - 1e-12 for pair, p in alone.items()), "never smaller than it was"
 
 
 def test_what_comes_with_thaw_was_measured_and_can_be_read() -> None:

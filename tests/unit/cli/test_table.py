@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,9 @@ def test_a_set_is_measured_stored_and_advised_from(place: Path, monkeypatch: pyt
         assert said["recommended"]["ground"] == "Thaw's measurements on its bundled sets"
         assert [each["dataset"] for each in said["sets"]] == ["rows.csv"] and said["sets"][0]["weight"] == 1
         assert said["settle"]["runs"] == len(said["settle"]["methods"]) * said["settle"]["seeds"]
+        assert program.main(["advise", "--data", "rows.csv", "--text", "text", "--model", model]) == 0
+        command = capsys.readouterr().out.splitlines()[-1]
+        assert re.search(r"--data [0-9a-f]{16} --model .* --out DIR$", command), "without the flags that named columns"
     finally:
         results.stored.cache_clear()
 

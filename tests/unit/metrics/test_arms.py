@@ -116,6 +116,53 @@ def test_holm_corrects_as_it_was_published() -> None:
     assert arms.holm([]) == [] and arms.holm([0.6, 0.9]) == [1.0, 1.0]
 
 
+def seeds_apart(means: list[float], deviations: list[float], rng: np.random.Generator) -> list[arms.Difference]:
+    """Differences of all pairs of arms with three seeds, which vary so much; of rows that do not matter."""
+    scores = rng.normal(np.array(means)[:, None], np.array(deviations)[:, None], (len(means), 3))
+    tables = [np.tile((scores[a] - scores[b])[:, None], (1, 50)) for a in range(len(means)) for b in range(a)]
+    return [arms.Difference(interval=found.interval, p_value=found.p_value, spread=found)
+            for found in map(arms.spread, tables)]
+
+
+def told(found: list[arms.Difference], arms_there: int) -> list[bool]:
+    corrected = arms.together(found, contrasts=arms_there - 1)
+    return [p < 0.05 and not each.interval.low <= 0 <= each.interval.high
+            for each, p in zip(found, corrected, strict=True)]
+
+
+@pytest.mark.parametrize("deviations", [[1.0] * 4, [1.0] * 6, [0.1, 0.2, 0.5, 1.0, 2.0], [0.1] * 4 + [1.0]],
+                         ids=["four", "six", "unlike", "one is wild"])
+def test_of_many_arms_that_do_not_differ_at_most_one_experiment_in_twenty_says_so(deviations: list[float]) -> None:
+    rng, count, tried = np.random.default_rng(6), len(deviations), 250
+    said = sum(any(told(seeds_apart([0.0] * count, deviations, rng), count)) for _ in range(tried))
+    assert said / tried <= 0.078  # 0.05 and two standard errors of so many
+
+
+def test_many_arms_are_told_apart_by_three_seeds() -> None:
+    """Corrected for 190 pairs and with a pair's own two degrees of freedom, 44 points were not told apart."""
+    rng = np.random.default_rng(7)
+    found = seeds_apart([0.58] * 19 + [0.15], [0.006] * 19 + [0.01], rng)
+    far = [abs(each.interval.value) > 0.3 for each in found]
+    assert [one for one, is_far in zip(told(found, 20), far, strict=True) if is_far] == [True] * 19
+    alone = arms.holm([each.p_value for each in found])
+    assert max(p for p, is_far in zip(alone, far, strict=True) if is_far) > 0.05
+
+
+def test_few_arms_stand_by_themselves() -> None:
+    found = seeds_apart([0.1, 0.2, 0.3], [0.05] * 3, np.random.default_rng(8))
+    assert arms.together(found, contrasts=2) == arms.holm([each.p_value for each in found])
+    assert arms.together(found[:1], contrasts=1) == [found[0].p_value] and arms.together([], contrasts=0) == []
+
+
+def test_how_alike_variances_are_is_read_back() -> None:
+    """Of variances drawn as Smyth (2004) has them: 1 / chi-square with so many degrees of freedom, times chi-square."""
+    rng = np.random.default_rng(9)
+    for prior in (4.0, 20.0):
+        truth = prior / rng.chisquare(prior, 20_000)
+        assert arms._prior_freedom(truth * rng.chisquare(2, 20_000) / 2, 2) == pytest.approx(prior, rel=0.15)
+    assert arms._prior_freedom(np.ones(5), 2) == float("inf")
+
+
 def test_more_seeds_or_rows_are_named_where_they_would_help() -> None:
     rng = np.random.default_rng(5)
     seeds_matter = arms.spread(0.3 + rng.normal(0, 1, (4, 1)) + rng.normal(0, 0.05, (4, 500)))

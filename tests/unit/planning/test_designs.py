@@ -181,7 +181,7 @@ def test_the_block_that_matters(choices: Choices) -> None:
     laid = experiment(designs.get("block"), choices)
     said = designs.get("block").answer(
         results(laid, lambda arm: 0.9 if arm.name in ("block-2", "everything") else 0.6))
-    assert said.details["best"] == "block-2" and "block 2 reaches most" in said.sentence
+    assert said.details["best"] == "block-2" and "block 2 does best" in said.sentence
 
 
 def test_a_single_block_that_does_as_well_as_everything_is_no_finding(choices: Choices) -> None:
@@ -192,11 +192,11 @@ def test_a_single_block_that_does_as_well_as_everything_is_no_finding(choices: C
     alike = results(laid, lambda arm: 0.8)
     same = dict.fromkeys(alike.rows, alike.rows[laid.arms[0].name])
     said = designs.get("block").answer(dataclasses.replace(alike, rows=same)).sentence
-    assert said.startswith("Every single block reaches the same (") and "reaches most" not in said
+    assert said.startswith("Every single block reaches the same (") and "does best" not in said
     behind = designs.get("block").answer(results(laid, lambda arm: 0.9 if arm.name == "everything" else 0.6))
-    assert "less than everything thawed, by" in behind.sentence and behind.high is not None and behind.high < 0
+    assert "worse than everything thawed, by" in behind.sentence and behind.high is not None and behind.high < 0
     ahead = designs.get("block").answer(results(laid, lambda arm: 0.9 if arm.name == "block-1" else 0.6))
-    assert ahead.details["best"] == "block-1" and "more than everything thawed, by" in ahead.sentence
+    assert ahead.details["best"] == "block-1" and "better than everything thawed, by" in ahead.sentence
 
 
 def test_base_models_that_tie_and_one_that_is_better(choices: Choices) -> None:
