@@ -103,8 +103,8 @@ def _uncorrected(comparisons: Sequence[Mapping[str, Any]]) -> dict[tuple[str, st
     """
     every = [each["p_adjusted"] for each in comparisons]
     # equal ones: as if each had been the last of them, so that none is made smaller than it was
-    return {(each["a"], each["b"]): 1.0 if (p := each["p_adjusted"]) >= 1 else p / (1 + sum(other > p for other in every))
-            for each in comparisons}
+    return {(each["a"], each["b"]): p / (1 + sum(other > p for other in every)) if p < 1 else 1.0
+            for each, p in zip(comparisons, every, strict=True)}
 
 
 def _turned(found: Interval, sign: int) -> Interval:

@@ -89,8 +89,8 @@ def _print(args: Namespace, data: str, found: Advice, settling: Settling | None)
         budget = "" if asked == "all" else f" --budgets {asked}"
         workspace = "" if args.workspace == WORKSPACE else f" --workspace {args.workspace}"
         print(f"  python -m core experiment {settling.plan.design.name} --data {data} "
-              f"--model {shlex.quote(args.model)} --methods {chosen} --seeds {len(settling.plan.experiment.seeds)} --effort {args.effort}{budget}"
-              f"{workspace} --out DIR")
+              f"--model {shlex.quote(args.model)} --methods {chosen} --seeds {len(settling.plan.experiment.seeds)} "
+              f"--effort {args.effort}{budget}{workspace} --out DIR")
 
 
 def _range(each: Expected) -> str:
