@@ -16,7 +16,7 @@ from core.domain.experiment import Compared
 from core.domain.run import Interval, Result
 from core.metrics import Judged, Metric, Unit
 from core.metrics import arms as pooled
-from core.metrics.words import gap, p_value, would_tell
+from core.metrics.words import gap, p_value, signed, would_tell
 from core.plots.numbers import count, duration, size
 
 LEVEL = 0.05
@@ -134,7 +134,7 @@ def _line(subject: str, metric: Metric, split: str, found: Compared, tests: int,
 def _difference(metric: Metric, found: Interval) -> str:
     if found.value == found.low == found.high == 0:
         return f"No difference in {metric.label}: every row is answered alike"
-    said = gap(metric, found, signed=True)
+    said = gap(metric, found, with_sign=True)
     return said[:1].upper() + said[1:]
 
 
@@ -193,7 +193,7 @@ def _forgotten(pairs: Sequence[tuple[str, str]], labels: Mapping[str, str],
         floor = max((forgetting.floor_of(result, seeds=list(results[arm].values())).value
                      for arm in pair for result in results[arm].values()), default=0.0)
         said = word(found, floor) if p < LEVEL else Word.UNCLEAR
-        changes = ", ".join(f"{labels[arm]} {_panel_mean(results[arm]):+.3f}" for arm in pair)
+        changes = ", ".join(f"{labels[arm]} {signed(_panel_mean(results[arm]), 3)}" for arm in pair)
         told = {Word.BETTER: "Forgot less", Word.WORSE: "Forgot more",
                 Word.UNCLEAR: "Which forgot more cannot be told"}[said]
         beyond = f"; the noise floor is {floor:.3f}" if floor else ""
