@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,7 +77,7 @@ def test_a_lesson_from_prediction_to_what_the_paper_says(app: Callable[..., AppT
     words = shown(at) + "".join(each.value for each in at.info)
     assert "Your prediction is" in words and "in the right order" in words
     assert "This miniature agrees with the paper" in words
-    assert "Full fine-tuning is better than From scratch on test rows" in words
+    assert "**Full fine-tuning** is better than **From scratch** on test rows" in words
     assert "Measured here" in [badge.value for badge in app("lessons").get("markdown")] or "Measured here" in shown(
         app("lessons"))
     at.button(key="lesson_again").click().run()
@@ -87,6 +89,30 @@ def test_one_may_look_without_a_prediction(app: Callable[..., AppTest]) -> None:
     at.button(key="lesson_look").click().run()
     assert not at.slider and lessons.get("layers").claim in shown(at)
     assert at.button(key="lesson_start").label.startswith("Start 4 runs")
+
+
+@pytest.mark.parametrize("name", lessons.REGISTRY)
+def test_a_result_that_comes_with_thaw_says_so_and_writes_numbers_as_people_do(
+        name: str, app: Callable[..., AppTest]) -> None:
+    at = app("lesson", lesson=name)
+    at.button(key="lesson_predict").click().run()
+    assert not at.exception and not at.error
+    words = shown(at) + at.info[0].value
+    assert "This result comes with Thaw; it was not measured on this machine." in words
+    assert re.search(r"Measured on \d+ November 2026 on .+, in (bf16|fp32)\.", words), "a date as it is read"
+    assert not re.search(r"[ (]-\d|[+−]0\.0+[ )]", words), "a minus sign before a number, and none before zero"
+    unit = " nats a token" if lessons.get(name).metric == "loss" else " points"
+    assert re.search(rf"Your prediction is [\d.]+{unit} away on average; of \d arms (none|1) lies|\d lie within", words)
+    assert re.search(rf"\| [+−][\d.]+{unit} \([+−][\d.]+ to [+−][\d.]+\) \|", words), "with its sign and unit"
+
+
+def test_the_labels_of_a_lesson_are_predicted_as_curves(app: Callable[..., AppTest]) -> None:
+    at = app("lesson", lesson="labels")
+    assert "The share of rows whose prediction is the label." in shown(at), "what is predicted is explained"
+    [chart] = at.get("plotly_chart")
+    drawn = json.loads(chart.proto.spec)["data"]
+    assert [trace["name"] for trace in drawn] == ["Full fine-tuning, your prediction", "From scratch, your prediction"]
+    assert drawn[0]["mode"] == "lines+markers" and drawn[0]["x"] == [20, 60, 180, 540]
 
 
 def test_a_room_from_its_code_to_pooled_seeds(app: Callable[..., AppTest], settings: Settings,
