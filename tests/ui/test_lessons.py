@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
 from core import lessons
@@ -141,6 +142,46 @@ def test_a_room_from_its_code_to_pooled_seeds(app: Callable[..., AppTest], setti
     assert not any(ws in shown(teacher) for ws in GUESTS)  # the key to a workspace stays with its guest
     teacher.button(key="room_show").click().run()
     assert api.rooms.mine(WORKSPACE)[0].shown
+
+
+def test_the_address_to_join_at_is_given_with_the_code_filled_in(
+        app: Callable[..., AppTest], settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = app("lessons")
+    at.button(key="room_open").click().run()
+    assert not at.exception and not at.code, "the browser does not say its address"
+    code = Thaw(settings).rooms.mine(WORKSPACE)[0].code
+    for own, base, alone in (("http://127.0.0.1:8501/room", "http://127.0.0.1:8501", True),
+                             ("https://example.org/thaw/room", "https://example.org/thaw", False)):
+        monkeypatch.setattr(ContextProxy, "url", own)
+        teacher = app("room", room=code)
+        assert [each.value for each in teacher.code] == [f"{base}/lessons?code={code}"]
+        assert ("works on this machine alone" in shown(teacher)) == alone
+    guest = app("lessons", code=code, ws=GUESTS[0])
+    assert guest.text_input(key="room_code").value == code
+    guest.text_input(key="room_name").set_value("Ada")
+    guest.button(key="room_enter").click().run()
+    assert not guest.exception and "You are Ada; your seed is 1" in shown(guest)
+
+
+def test_a_room_without_its_code_is_asked_for_it(app: Callable[..., AppTest]) -> None:
+    at = app("lessons")
+    at.button(key="room_enter").click().run()
+    assert not at.exception and "The code is missing." in at.error[0].value
+
+
+def test_who_joins_late_predicts_before_seeing_what_the_room_says(app: Callable[..., AppTest],
+                                                                   settings: Settings) -> None:
+    api = Thaw(settings)
+    room = api.rooms.open("teacher-workspace-1", "transfer")
+    api.rooms.join(GUESTS[0], room.code, "Ada")
+    api.lessons.predict(GUESTS[0], "transfer", {"scratch": 0.3, "full": 0.9, "probe": 0.8})
+    api.rooms.show("teacher-workspace-1", room.code)
+    api.rooms.join(WORKSPACE, room.code, "Ben")
+    at = app("lesson", lesson="transfer")
+    assert "The room" not in [header.value for header in at.header]
+    assert "once you have made your prediction" in shown(at)
+    at.button(key="lesson_predict").click().run()
+    assert not at.exception and "The room" in [header.value for header in at.header]
 
 
 def test_a_guest_sees_the_room_once_it_is_shown(app: Callable[..., AppTest], settings: Settings) -> None:
