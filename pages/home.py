@@ -21,9 +21,9 @@ with left:
     )
     with st.container(border=True):
         st.header("A first comparison")
-        st.markdown(f"Six ways to train **{model.name.split(' (')[0]}**, a small language model, to sort the news of "
-                    f"**{dataset.name}** into five topics: only a new head, half of it frozen, two kinds of small "
-                    "adapters, everything, and everything from scratch.")
+        st.markdown(f"Six ways to train **{model.name.split(' (')[0]}**, a small model that reads sentences, to sort "
+                    f"the news of **{dataset.name}** into five topics: only a new head, half of it frozen, "
+                    "two kinds of small adapters, everything, and everything from scratch.")
         effort = form.effort(key="home_effort", default="quick")
         start.comparison(ws, dataset, model, effort=effort, key="first_comparison")
         example.link("No time? Look at a finished example")

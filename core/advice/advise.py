@@ -21,7 +21,7 @@ RIVAL = 0.05
 """So near the best expected one a method is worth trying beside the recommended one."""
 MOST_RIVALS = 3
 MOST_NAMED = 4
-"""More methods that cannot be told apart are counted, not named."""
+"""Of methods in a sentence."""
 
 
 class Ground(StrEnum):
@@ -139,13 +139,19 @@ def _because_stored(found: Sequence[Expected], method: str, labels: dict[str, st
     level = [arm for arm in first.arms if arm.method != method and not arm.worse]
     ahead = [labels.get(arm.method, arm.method) for arm in level if not arm.behind.value]
     names = ahead or [labels.get(arm.method, arm.method) for arm in level]
-    said = ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} others"
-    tie = (f" On {first.name} the runs cannot tell it from {'the best there, ' * bool(ahead)}{said}."
+    tie = (f" On {first.name} the runs cannot tell it from {'the best there, ' * bool(ahead)}{_some(names)}."
            if names and chosen and not chosen.worse else "")
     if best.method == method:
         return f"On {sets} it came out best{' on average' * several}.{tie}"
     return (f"On {sets} it was{' on average' * several} {told}, within a point of "
             f"{labels.get(best.method, best.method)}, and it takes less time.{tie}")
+
+
+def _some(names: Sequence[str]) -> str:
+    """All of a few, and the first of many."""
+    if len(names) <= MOST_NAMED:
+        return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{', '.join(names[:MOST_NAMED - 1])} and {len(names) - MOST_NAMED + 1} other methods"
 
 
 def _because_papers(papers: Sequence[Statement], method: str) -> str:

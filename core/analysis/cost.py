@@ -47,7 +47,7 @@ def judged(mine: Sequence[Result], theirs: Sequence[Result], *, against: str) ->
     less, more = (size(float(np.mean(values))) for values in reversed(memory))
     numbers = f"{before} → {after}, {less} → {more} of memory, {kept}"
     how = (f"over {len(mine)} and {len(theirs)} seeds" if min(len(mine), len(theirs)) > 1 else
-           f"from single runs only a factor of {TIME_FACTOR} in time or {MEMORY_FACTOR} in memory is called")
+           f"of single runs, only a factor of {TIME_FACTOR} in time or {MEMORY_FACTOR} in memory counts")
     return verdict, f"{said}: {numbers}; {how}.", difference
 
 

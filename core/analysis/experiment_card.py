@@ -16,10 +16,12 @@ from core.domain.experiment import Compared
 from core.domain.run import Interval, Result
 from core.metrics import Judged, Metric, Unit
 from core.metrics import arms as pooled
-from core.metrics.words import gap, p_value, would_tell
+from core.metrics.words import gap, p_value, signed, would_tell
 from core.plots.numbers import count, duration, size
 
 LEVEL = 0.05
+NAMED = 3
+"""Comparisons that the headline names one by one."""
 TITLES = {"target": "Test rows", "shift": "Shift set", "forgetting": "Forgotten", "cost": "Cost",
           "noise": "Seeds alone"}
 """What lines are called."""
@@ -101,21 +103,36 @@ def of(*, metric: Metric, labels: Mapping[str, str], rows: Mapping[str, Rows],
         lines += [_cost(*(list(results.get(arm, {}).values()) for arm in pair)), _noise_line(metric, noise)]
         found.append(Beside(a=each.a, b=each.b, title=f"{labels[each.a]} beside {labels[each.b]}",
                             word=Word(each.verdict), noise=noise, lines=tuple(lines)))
-    return Card(headline=_headline(found), beside=tuple(found))
+    return Card(headline=_headline(found, labels), beside=tuple(found))
 
 
-def _headline(found: Sequence[Beside]) -> str:
+def _headline(found: Sequence[Beside], labels: Mapping[str, str]) -> str:
+    """Who is better than whom by name where the comparisons are few, else how many could be told."""
     if not found:
         return ""
     said = {each: sum(beside.word is each for beside in found) for each in Word}
     if said[Word.UNCLEAR] == len(found):
         return ("These runs cannot tell the two arms apart." if len(found) == 1 else
                 f"In none of {len(found)} comparisons can these runs tell the arms apart.")
-    if len(found) == 1:
-        return f"{found[0].title}: {found[0].word}."
+    if len(found) <= NAMED:
+        return _named(found, labels)
     told = ", ".join(f"{word} in {said[word]}" for word in (Word.BETTER, Word.WORSE) if said[word])
     rest = f"; {said[Word.UNCLEAR]} cannot be told" if said[Word.UNCLEAR] else ""
     return f"Of {len(found)} comparisons the arm named first is {told}{rest}."
+
+
+def _named(found: Sequence[Beside], labels: Mapping[str, str]) -> str:
+    """`B and C are better than A; B and C cannot be told apart.`"""
+    ahead: dict[str, list[str]] = {}
+    for each in found:
+        if each.word is not Word.UNCLEAR:
+            first, second = (each.a, each.b) if each.word is Word.BETTER else (each.b, each.a)
+            ahead.setdefault(labels[second], []).append(labels[first])
+    said = [f"{' and '.join(better)} {'is' if len(better) == 1 else 'are'} better than {worse}"
+            for worse, better in ahead.items()]
+    said += [f"{labels[each.a]} and {labels[each.b]} cannot be told apart" for each in found
+             if each.word is Word.UNCLEAR]
+    return f"{'; '.join(said)}."
 
 
 # -- better, worse, cannot tell ----------------------------------------------------------------------------------------
@@ -134,7 +151,7 @@ def _line(subject: str, metric: Metric, split: str, found: Compared, tests: int,
 def _difference(metric: Metric, found: Interval) -> str:
     if found.value == found.low == found.high == 0:
         return f"No difference in {metric.label}: every row is answered alike"
-    said = gap(metric, found, signed=True)
+    said = gap(metric, found, with_sign=True)
     return said[:1].upper() + said[1:]
 
 
@@ -169,9 +186,9 @@ def _noise_line(metric: Metric, noise: Noise) -> Line:
     if noise.value is None:
         return Line(subject="noise", word=None, sentence="Not known: no arm here has two seeds, so that nothing shows "
                                                          "what another seed alone would change.")
-    said = {"outside": "The difference lies outside of it.",
-            "inside": "The difference lies inside: one run of each arm would not show it.",
-            "not clear": "The difference is larger, but its interval reaches into it."}[noise.place]
+    said = {"outside": "The difference is larger than that.",
+            "inside": "The difference lies within that: one run of each arm would not show it.",
+            "not clear": "The difference is larger, but its interval reaches down to that."}[noise.place]
     share = metric.unit is Unit.SHARE
     floor = f"{100 * noise.value:.1f} points" if share else f"{noise.value:.3f}"
     if noise.value == 0:
@@ -193,7 +210,7 @@ def _forgotten(pairs: Sequence[tuple[str, str]], labels: Mapping[str, str],
         floor = max((forgetting.floor_of(result, seeds=list(results[arm].values())).value
                      for arm in pair for result in results[arm].values()), default=0.0)
         said = word(found, floor) if p < LEVEL else Word.UNCLEAR
-        changes = ", ".join(f"{labels[arm]} {_panel_mean(results[arm]):+.3f}" for arm in pair)
+        changes = ", ".join(f"{labels[arm]} {signed(_panel_mean(results[arm]), 3)}" for arm in pair)
         told = {Word.BETTER: "Forgot less", Word.WORSE: "Forgot more",
                 Word.UNCLEAR: "Which forgot more cannot be told"}[said]
         beyond = f"; the noise floor is {floor:.3f}" if floor else ""
@@ -245,14 +262,13 @@ def _cost(mine: Sequence[Result], theirs: Sequence[Result]) -> Line:
     if not mine or not theirs:
         return Line(subject="cost", word=None, sentence="Not known: a run left no numbers.")
 
-    def said(field: str, form: object) -> str:
+    def said(field: str, form: object, what: str) -> str:
         found = [[getattr(each, field) for each in own if getattr(each, field) is not None] for own in (mine, theirs)]
         a, b = ("not recorded" if not own else form(float(np.mean(own))) for own in found)  # type: ignore[operator]
-        return f"{a} against {b}"
+        return f"{a} against {b} {what}" if any(found) else ""
 
-    parts = [f"{said('seconds', duration)} alone", f"{said('marginal_seconds', duration)} added to others",
-             f"{said('peak_memory_bytes', size)} of memory",
-             f"{said('trainable_params', count)} trained parameters"]
+    parts = [said("seconds", duration, "alone"), said("marginal_seconds", duration, "added to others"),
+             said("peak_memory_bytes", size, "of memory"), said("trainable_params", count, "trained parameters")]
     apart_ = {each.device for each in mine} != {each.device for each in theirs}
-    return Line(subject="cost", word=None, sentence=f"{', '.join(parts)}."
+    return Line(subject="cost", word=None, sentence=f"{', '.join(filter(None, parts))}."
                 + (" They ran on different devices: time and memory cannot be compared." if apart_ else ""))

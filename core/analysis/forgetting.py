@@ -12,6 +12,7 @@ import numpy as np
 
 from core.data import panel
 from core.domain.run import Interval, PanelChange, Result
+from core.metrics.words import signed as with_sign
 
 
 class Word(StrEnum):
@@ -108,8 +109,9 @@ def said(name: str, change: Interval, floor: Floor, *, moved: str = "") -> str:
 def signed(change: Interval) -> str:
     """`+0.024, 95 % interval +0.010 to +0.041`."""
     if not math.isfinite(change.low) or not math.isfinite(change.high):
-        return f"{change.value:+.3f}, without an interval"
-    return f"{change.value:+.3f}, 95 % interval {change.low:+.3f} to {change.high:+.3f}"
+        return f"{with_sign(change.value, 3)}, without an interval"
+    low, high = (with_sign(each, 3) for each in (change.low, change.high))
+    return f"{with_sign(change.value, 3)}, 95 % interval {low} to {high}"
 
 
 def sentences(result: Result, *, seeds: Sequence[Result] = ()) -> list[str]:

@@ -17,6 +17,7 @@ from core.analysis.forgetting import NONE, Floor, Word, word
 from core.domain.dataset import Split
 from core.domain.run import Interval, Result, Run
 from core.metrics import Judged, Metric
+from core.metrics.words import signed
 from core.models import methods
 from core.settings import Settings
 
@@ -170,7 +171,7 @@ def _line(split: Split, metric: Metric, value: Interval, reference: Interval, di
     verdict = word(difference, floor.value, higher_is_better=metric.higher_is_better)
     factor, digits, unit = (100, 1, " points") if metric.unit is metrics.Unit.SHARE else (1, 3, "")
     bounds = difference.value, difference.low, difference.high
-    gap, low, high = (f"{factor * number:+.{digits}f}" for number in bounds)
+    gap, low, high = (signed(factor * number, digits) for number in bounds)
     numbers = (f"{factor * reference.value:.{digits}f} → {factor * value.value:.{digits}f} "
                f"({gap}{unit}, 95 % interval {low} to {high})")
     beyond = f"; the noise floor is {factor * floor.value:.{digits}f} ({floor.words})" if floor.source else ""

@@ -18,6 +18,7 @@ from core.domain.experiment import Experiment
 from core.domain.run import Interval, Status
 from core.errors import RecipeError
 from core.lessons import Guess, Held, Lesson
+from core.metrics.words import signed
 from core.planning.designs.found import Found
 
 FOLDER = "lessons"
@@ -85,8 +86,10 @@ def _forgot(arms: Sequence[Mapping[str, Any]]) -> str:
         if (found := arm.get("forgot")) is None:
             continue
         seeds = found["seeds"]
-        spread = f" ({min(seeds):+.3f} to {max(seeds):+.3f} over seeds)" if len(seeds) > 1 else " (one seed)"
-        told.append(f"{arm['label']} {found['value']:+.3f}{spread}")
+        digits = 3 if max(seeds) - min(seeds) >= 0.001 else 4
+        low, high = signed(min(seeds), digits), signed(max(seeds), digits)
+        spread = f" ({low} to {high} over seeds)" if len(seeds) > 1 else " (one seed)"
+        told.append(f"{arm['label']} {signed(found['value'], digits)}{spread}")
     return f"Loss on texts that have nothing to do with it, in nats a token: {', '.join(told)}." if told else ""
 
 

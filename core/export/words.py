@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.metrics import REGISTRY
-from core.plots.numbers import size
+from core.plots.numbers import minus, size
 
 
 def verdict(found: dict[str, Any]) -> str:
@@ -37,8 +37,8 @@ def said(found: dict[str, Any]) -> list[str]:
         lines.append(f"{runtime['name']} itself reads all of them as the run did; what it says first on "
                      f"{runtime['rows']} of them differs by {runtime['largest_difference']:.2g} at most.")
     interval = f" ({metric['run']['low']:.4g} to {metric['run']['high']:.4g})" if strict["tolerance"] is None else ""
-    here = f"{metric['export']['value']:.4g} here; the difference is {difference['value']:+.2g} " \
-           f"({difference['low']:+.2g} to {difference['high']:+.2g})"
+    here = minus(f"{metric['export']['value']:.4g} here; the difference is {difference['value']:+.2g} "
+                 f"({difference['low']:+.2g} to {difference['high']:+.2g})")
     same = not any((difference["value"], difference["low"], difference["high"]))
     lines.append(f"{label[:1].upper()}{label[1:]}: {metric['run']['value']:.4g}{interval} in the run, "
                  f"{'and the same here' if same else here}.")

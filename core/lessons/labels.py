@@ -19,8 +19,8 @@ counts training and validation rows.""",
     source="Hestness et al. 2017, arXiv 1712.00409",
     look_for=(
         "Draw a horizontal line from the pretrained arm with few labels: where does it meet the other curve?",
-        "Is either curve straight on logarithmic axes?",
-        "What twice the labels would buy, in the sentence above the chart.",
+        "On the page of its runs, with the power law beside the curve: does it fit?",
+        "What twice the labels would buy, in the sentence below the chart.",
     ),
     expects=(
         Expected(a="full-20", b="scratch-20"),

@@ -15,6 +15,7 @@ from core.metrics.metric import Floats, Judged, Metric, Unit
 from core.metrics.scores import check
 from core.metrics.units import Units
 from core.metrics.words import p_value as p_words
+from core.metrics.words import signed
 
 Marks = NDArray[np.bool_]
 
@@ -135,7 +136,8 @@ def _sentence(n: int, only_a: int, only_b: int, p_value: float, difference: Inte
                 f"(95 % interval {low:.1f} to {high:.1f}).")
     return (f"These {n} rows do not tell {name_a} and {name_b} apart: "
             f"only {name_a} is right on {only_a}, only {name_b} on {only_b} "
-            f"(difference {100 * difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}).")
+            f"(difference {signed(100 * difference.value, 1)} points, "
+            f"95 % interval {signed(low, 1)} to {signed(high, 1)}).")
 
 
 def _by_bootstrap(metric: Metric, n: int, difference: Interval, name_a: str, name_b: str) -> str:
@@ -146,8 +148,8 @@ def _by_bootstrap(metric: Metric, n: int, difference: Interval, name_a: str, nam
         digits = min(6, 1 - math.floor(math.log10((high - low) / 2)))
     if low <= 0 <= high:
         return (f"These {n} rows do not tell {name_a} and {name_b} apart in {metric.label} "
-                f"(difference {value:+.{digits}f}{unit}, "
-                f"95 % interval {low:+.{digits}f} to {high:+.{digits}f}).")
+                f"(difference {signed(value, digits)}{unit}, "
+                f"95 % interval {signed(low, digits)} to {signed(high, digits)}).")
     winner, loser = (name_a, name_b) if metric.sign * value > 0 else (name_b, name_a)
     low, high = sorted((abs(low), abs(high)))
     extreme = "higher" if metric.higher_is_better else "lower"

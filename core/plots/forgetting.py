@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.domain.run import Interval
 from core.plots import palette
+from core.plots.numbers import signed
 from core.plots.theme import Chart, axis_label, figure
 
 
@@ -36,7 +37,7 @@ def changes(domains: Sequence[Domain]) -> Chart:
     fig.add_vline(x=0, line={"color": palette.BASE, "width": 1.5})
     for row, found in enumerate(order):
         colour = _COLOURS.get(found.word, palette.BASE)
-        change, said = found.change, f"{found.before:.3f} → {found.after:.3f} ({found.change.value:+.3f})"
+        change, said = found.change, f"{found.before:.3f} → {found.after:.3f} ({signed(found.change.value, 3)})"
         if found.floor > 0:
             fig.add_shape(type="rect", x0=-found.floor, x1=found.floor, y0=row - 0.4, y1=row + 0.4, layer="below",
                           line={"width": 0}, fillcolor=palette.fade(palette.BASE, 0.25))

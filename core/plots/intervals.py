@@ -19,8 +19,8 @@ MOST_IN_LEGEND = 8
 """With more runs a legend takes the room of the chart; the dots in a row beside it name the same markers."""
 
 
-CLOSE_ROW = 16
-"""Pixels a row where there are more."""
+CLOSE_ROW, CLOSE_ROW_OF_TWO = 16, 28
+"""Pixels a row where there are more, and where a name takes two lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +91,9 @@ def dots(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
     order = _best_first(points, metric)[::-1]
     heading = metric.heading(split)
     x_title = f"{heading},{'<br>' if len(heading) > LONG_HEADING else ' '}with 95 % interval"
-    few = len(order) <= MOST_IN_LEGEND
-    fig = figure(x_title=x_title, height=110 + (38 if few else CLOSE_ROW) * max(2, len(order)), legend=False)
+    few, names = len(order) <= MOST_IN_LEGEND, [axis_label(point.name) for point in order]
+    close = CLOSE_ROW_OF_TWO if any("<br>" in name for name in names) else CLOSE_ROW
+    fig = figure(x_title=x_title, height=110 + (38 if few else close) * max(2, len(order)), legend=False)
     places = {id(point): row for row, point in enumerate(order)}
     for part in [[point] for point in order] if few else _by_colour(order):
         colour = part[0].look.colour
@@ -103,7 +104,7 @@ def dots(points: Sequence[Point], *, metric: Metric, split: str) -> Chart:
                         text=[f"{p.hover}<br>{measured(p.value, p.low, p.high)}" for p in part],
                         customdata=[[p.low, p.high] for p in part], meta={"columns": ["low", "high"]},
                         hovertemplate="%{text}<extra></extra>")
-    fig.update_yaxes(tickvals=list(range(len(order))), ticktext=[axis_label(p.name) for p in order],
+    fig.update_yaxes(tickvals=list(range(len(order))), ticktext=names,
                      range=[-0.6, max(1, len(order)) - 0.4], showgrid=False)
     if order:
         low, high = min(p.low for p in order), max(p.high for p in order)

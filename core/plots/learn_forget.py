@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.domain.run import Interval
+from core.metrics import words
 from core.plots import palette
 from core.plots.theme import Chart, figure, plain
 
@@ -121,5 +122,5 @@ def _gap(low: float, high: float) -> float:
 
 def _signed(change: Interval) -> str:
     if change.low == change.high:
-        return f"{change.value:+.3f}"
-    return f"{change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
+        return words.signed(change.value, 3)
+    return words.change(change, 3)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from core.metrics.words import p_value
+from core.metrics.words import change, fixed, minus, p_value, signed
 
-__all__ = ["about", "count", "decimals", "duration", "measured", "p_value", "roughly", "share", "size"]
+__all__ = ["about", "change", "count", "decimals", "duration", "fixed", "measured", "minus", "p_value", "roughly",
+           "share", "signed", "size"]
 
 
 def decimals(low: float, high: float) -> int:
@@ -21,7 +22,8 @@ def decimals(low: float, high: float) -> int:
 def measured(value: float, low: float, high: float) -> str:
     """`0.96 (0.94–0.98)`: the value and its interval, rounded to what the interval supports."""
     n = decimals(low, high)
-    return f"{value:.{n}f} ({low:.{n}f}–{high:.{n}f})"
+    dash = "–" if low >= 0 else " to "  # a dash before a minus reads as one of them
+    return f"{fixed(value, n)} ({fixed(low, n)}{dash}{fixed(high, n)})"
 
 
 def count(value: float) -> str:

@@ -95,7 +95,7 @@ def finding(points: Sequence[Point], ahead: Sequence[Point], x: Axis, y: Axis) -
     said = (", ".join(names[:-1]) + " and " + names[-1] if 1 < len(names) <= MOST_NAMED else
             names[0] if len(names) == 1 else f"{', '.join(names[:MOST_NAMED])} and {len(names) - MOST_NAMED} more")
     beaten = len(points) - len(ahead)
-    return f"Not beaten on {what} together: {said}; {beaten} other{' is' if beaten == 1 else 's are'}"
+    return f"Not beaten on {what} together: {said}; the other{f' {beaten} are' if beaten > 1 else ' one is'}"
 
 
 def _small(label: str) -> str:

@@ -12,24 +12,29 @@ from core.plots.theme import Chart, figure, fixed_room, plain, subplots
 if TYPE_CHECKING:
     from core.analysis.reliability import Bin, Reliability
 
-PANELS = ("Confidence as the run says it", "Confidence at its temperature")
+PANELS = ("Confidence<br>as the run says it", "Confidence<br>at its temperature")
+"""Two lines each, so that both fit side by side on a phone."""
+CLEAR = 2
+"""With more runs, intervals are drawn faint: dozens of them would hide the lines."""
 
 
 def chart(runs: Mapping[str, Reliability], looks: Mapping[str, palette.Arm] | None = None) -> Chart:
     """runs: name -> what was measured. looks: of each, as in other charts. On the dotted line, confidence means what it
     says; below, it is too high."""
     fig = figure(height=420, legend=True)
-    subplots(fig, rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06)
+    subplots(fig, rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.1)
     for col in (1, 2):
         fig.add_scatter(x=[0, 1], y=[0, 1], mode="lines", row=1, col=col, showlegend=False, hoverinfo="skip",
                         line={"color": palette.BASE, "width": 1.5, "dash": "dot"})
     for number, (name, found) in enumerate(runs.items()):
         look = (looks or {}).get(name) or palette.arm(number)
-        _line(fig, name, found.bins, look, 1, shown=True)
-        _line(fig, name, found.scaled_bins, look, 2, shown=False)
-    fixed_room(fig, top=32, bottom=56)
+        faint = len(runs) > CLEAR
+        _line(fig, name, found.bins, look, 1, shown=True, faint=faint)
+        _line(fig, name, found.scaled_bins, look, 2, shown=False, faint=faint)
+    fixed_room(fig, top=32, bottom=72)
     for col, words in enumerate(PANELS, 1):
-        fig.update_xaxes(title={"text": words}, range=[0, 1.02], tickformat=".0%", row=1, col=col)
+        fig.update_xaxes(title={"text": words}, range=[0, 1.02], tickformat=".0%", dtick=0.5,
+                         row=1, col=col)
     fig.update_yaxes(range=[0, 1.02], tickformat=".0%")
     fig.update_yaxes(title={"text": "Share that is right"}, row=1, col=1)
     return Chart(fig, title(runs), f"{title(runs)} " + " ".join(sentence(name, found) for name, found in runs.items()))
@@ -51,13 +56,14 @@ def sentence(name: str, found: Reliability) -> str:
     return f"{name}: {before}, at temperature {found.temperature:.2f} {after}."
 
 
-def _line(fig: Any, name: str, bins: tuple[Bin, ...], arm: palette.Arm, col: int, *, shown: bool) -> None:
+def _line(fig: Any, name: str, bins: tuple[Bin, ...], arm: palette.Arm, col: int, *, shown: bool, faint: bool) -> None:
     fig.add_scatter(
         x=[each.confidence for each in bins], y=[each.right.value for each in bins], mode="lines+markers",
         name=plain(name), legendgroup=name, showlegend=shown, row=1, col=col,
         line={"color": arm.colour, "width": 2, "dash": arm.dash},
         marker={"symbol": arm.symbol, "size": 8},
         error_y={"type": "data", "symmetric": False, "thickness": 1, "width": 0,
+                 "color": palette.fade(arm.colour, 0.3) if faint else arm.colour,
                  "array": [each.right.high - each.right.value for each in bins],
                  "arrayminus": [each.right.value - each.right.low for each in bins]},
         customdata=[each.rows for each in bins],

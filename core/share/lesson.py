@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.lessons import Held, Lesson
+from core.plots.numbers import signed
 from core.plots.theme import Chart
 from core.share.document import Document
 
+SUGGESTS = "The paper suggests"
+"""Heads what a lesson expects of two arms."""
 RELATIONS = {"better": "is better than", "alike": "is about as good as"}
 
 
@@ -24,9 +27,9 @@ def make(lesson: Lesson, chart: Chart, *, said: Mapping[str, str], held: tuple[H
     document.heading("What the paper says")
     document.paragraph(lesson.claim)
     document.paragraph(lesson.source, kind="note")
-    document.table([{"The paper lets expect": f"{each.a} {RELATIONS[each.relation]} {each.b} on {each.split} rows",
-                     "Difference": f"{each.difference.value:+.3f}",
-                     "95 % interval": f"{each.difference.low:+.3f} to {each.difference.high:+.3f}",
+    document.table([{SUGGESTS: f"{each.a} {RELATIONS[each.relation]} {each.b} on {each.split} rows",
+                     "Difference": signed(each.difference.value, 3),
+                     "95 % interval": f"{signed(each.difference.low, 3)} to {signed(each.difference.high, 3)}",
                      "This miniature": each.verdict} for each in held], caption="The claim beside this measurement")
     document.heading("Look for")
     document.list(lesson.look_for)

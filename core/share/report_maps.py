@@ -15,6 +15,7 @@ from core.analysis import contact_sheet, row_looks
 from core.analysis.feature_comparison import FeatureComparison
 from core.errors import ThawError
 from core.plots import shift_map
+from core.plots.numbers import minus
 from core.plots.shift_map import Colouring
 from core.plots.theme import Chart
 from core.share.document import Document
@@ -118,7 +119,7 @@ def _said(compared: FeatureComparison, block: int, place: int) -> str:
 
 
 def _number(words: str, values: NDArray[Any] | None, place: int) -> list[str]:
-    return [words.format(values[place])] if values is not None and np.isfinite(values[place]) else []
+    return [minus(words.format(values[place]))] if values is not None and np.isfinite(values[place]) else []
 
 
 def section(document: Document, material: Material, maps: Sequence[Drawn | Missing], *, points: int | None) -> None:

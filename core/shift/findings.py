@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.metrics.paired import compare
+from core.metrics.words import signed
 from core.shift.arrays import State
 from core.shift.blocks import BlockShift
 from core.shift.sides import AlignedFeatures
@@ -100,8 +101,8 @@ def _helped(last: BlockShift, labels: NDArray[np.int64] | None, base: str, run: 
     if test.p_value < 0.05 and (test.difference.low > 0 or test.difference.high < 0):
         verdict = ("Rows of one class lie closer together" if test.difference.value > 0
                    else "Rows of one class lie less close together")
-        return (f"{verdict} in {run}: {numbers} (difference {_signed(test.difference.low)} to "
-                f"{_signed(test.difference.high)}, 95 % interval).")
+        return (f"{verdict} in {run}: {numbers} (difference {signed(test.difference.low, 3)} to "
+                f"{signed(test.difference.high, 3)}, 95 % interval).")
     return (f"Whether classes lie closer together cannot be told on {test.n} rows: {numbers}.")
 
 
@@ -182,7 +183,3 @@ def _list(names: Sequence[str]) -> str:
 
 def _up(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}"

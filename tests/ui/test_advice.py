@@ -36,7 +36,12 @@ def test_what_is_known_is_marked_as_what_it_is(app: Callable[..., AppTest], data
     text = shown(page)
     assert not page.exception and "Train with: Linear probe" in text
     assert "Rests on what Thaw measured" in text and "Also few and Few" in text
-    assert "within noise of the best" in text
+    assert "within noise of the best" in text and REGISTRY["probe"].card.summary in text
+    rows = page.dataframe[0].value.set_index("Method")
+    expected = rows["Expected behind the best"]
+    assert expected["Linear probe"] == "0.0 points" and expected["Full fine-tuning"] == "10.0 points", "a distance"
+    ranges = rows["On the sets most like yours"]
+    assert (ranges["Linear probe"], ranges["Full fine-tuning"]) == ("0.0 points", "10.0 points")
     for method, right in (("lora", 0.6), ("full", 0.95)):
         put_run(settings, dataset, method, right=right)
     again = app("advice", dataset=dataset.id)

@@ -30,8 +30,12 @@ def test_every_question_lays_out_its_runs_or_says_why_not(asked: AppTest) -> Non
         assert not asked.exception and design.question in asked.radio(key="ask_design").options
         if name == "shift":
             assert "no rows of another domain" in asked.error[0].value
+            assert "Add a shift set to it" in [link.proto.label for link in asked.get("page_link")], "no dead end"
+            assert "OpenMoji" in next(each.value for each in asked.caption if "bring a shift set along" in each.value)
         elif name != "base":
             assert not asked.error and f"× {design.seeds} seeds" in shown(asked)
+            arms = len(asked.dataframe[0].value)
+            assert f"**{arms} arm{'s' * (arms > 1)} ×" in shown(asked), "one arm is no arms"
             assert asked.button(key="ask_start").label.startswith("Start ")
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
 from core import lessons
@@ -75,7 +78,7 @@ def test_a_lesson_from_prediction_to_what_the_paper_says(app: Callable[..., AppT
     words = shown(at) + "".join(each.value for each in at.info)
     assert "Your prediction is" in words and "in the right order" in words
     assert "This miniature agrees with the paper" in words
-    assert "Full fine-tuning is better than From scratch on test rows" in words
+    assert "**Full fine-tuning** is better than **From scratch** on test rows" in words
     assert "Measured here" in [badge.value for badge in app("lessons").get("markdown")] or "Measured here" in shown(
         app("lessons"))
     at.button(key="lesson_again").click().run()
@@ -87,6 +90,30 @@ def test_one_may_look_without_a_prediction(app: Callable[..., AppTest]) -> None:
     at.button(key="lesson_look").click().run()
     assert not at.slider and lessons.get("layers").claim in shown(at)
     assert at.button(key="lesson_start").label.startswith("Start 4 runs")
+
+
+@pytest.mark.parametrize("name", lessons.REGISTRY)
+def test_a_result_that_comes_with_thaw_says_so_and_writes_numbers_as_people_do(
+        name: str, app: Callable[..., AppTest]) -> None:
+    at = app("lesson", lesson=name)
+    at.button(key="lesson_predict").click().run()
+    assert not at.exception and not at.error
+    words = shown(at) + at.info[0].value
+    assert "This result comes with Thaw; it was not measured on this machine." in words
+    assert re.search(r"Measured on \d+ November 2026 on .+, in (bf16|fp32)\.", words), "a date as it is read"
+    assert not re.search(r"[ (]-\d|[+−]0\.0+[ )]", words), "a minus sign before a number, and none before zero"
+    unit = " nats a token" if lessons.get(name).metric == "loss" else " points"
+    assert re.search(rf"Your prediction is [\d.]+{unit} away on average; of \d arms (none|1) lies|\d lie within", words)
+    assert re.search(rf"\| [+−][\d.]+{unit} \([+−][\d.]+ to [+−][\d.]+\) \|", words), "with its sign and unit"
+
+
+def test_the_labels_of_a_lesson_are_predicted_as_curves(app: Callable[..., AppTest]) -> None:
+    at = app("lesson", lesson="labels")
+    assert "The share of rows whose prediction is the label." in shown(at), "what is predicted is explained"
+    [chart] = at.get("plotly_chart")
+    drawn = json.loads(chart.proto.spec)["data"]
+    assert [trace["name"] for trace in drawn] == ["Full fine-tuning, your prediction", "From scratch, your prediction"]
+    assert drawn[0]["mode"] == "lines+markers" and drawn[0]["x"] == [20, 60, 180, 540]
 
 
 def test_a_room_from_its_code_to_pooled_seeds(app: Callable[..., AppTest], settings: Settings,
@@ -115,6 +142,46 @@ def test_a_room_from_its_code_to_pooled_seeds(app: Callable[..., AppTest], setti
     assert not any(ws in shown(teacher) for ws in GUESTS)  # the key to a workspace stays with its guest
     teacher.button(key="room_show").click().run()
     assert api.rooms.mine(WORKSPACE)[0].shown
+
+
+def test_the_address_to_join_at_is_given_with_the_code_filled_in(
+        app: Callable[..., AppTest], settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = app("lessons")
+    at.button(key="room_open").click().run()
+    assert not at.exception and not at.code, "the browser does not say its address"
+    code = Thaw(settings).rooms.mine(WORKSPACE)[0].code
+    for own, base, alone in (("http://127.0.0.1:8501/room", "http://127.0.0.1:8501", True),
+                             ("https://example.org/thaw/room", "https://example.org/thaw", False)):
+        monkeypatch.setattr(ContextProxy, "url", own)
+        teacher = app("room", room=code)
+        assert [each.value for each in teacher.code] == [f"{base}/lessons?code={code}"]
+        assert ("works on this machine alone" in shown(teacher)) == alone
+    guest = app("lessons", code=code, ws=GUESTS[0])
+    assert guest.text_input(key="room_code").value == code
+    guest.text_input(key="room_name").set_value("Ada")
+    guest.button(key="room_enter").click().run()
+    assert not guest.exception and "You are Ada; your seed is 1" in shown(guest)
+
+
+def test_a_room_without_its_code_is_asked_for_it(app: Callable[..., AppTest]) -> None:
+    at = app("lessons")
+    at.button(key="room_enter").click().run()
+    assert not at.exception and "The code is missing." in at.error[0].value
+
+
+def test_who_joins_late_predicts_before_seeing_what_the_room_says(app: Callable[..., AppTest],
+                                                                   settings: Settings) -> None:
+    api = Thaw(settings)
+    room = api.rooms.open("teacher-workspace-1", "transfer")
+    api.rooms.join(GUESTS[0], room.code, "Ada")
+    api.lessons.predict(GUESTS[0], "transfer", {"scratch": 0.3, "full": 0.9, "probe": 0.8})
+    api.rooms.show("teacher-workspace-1", room.code)
+    api.rooms.join(WORKSPACE, room.code, "Ben")
+    at = app("lesson", lesson="transfer")
+    assert "The room" not in [header.value for header in at.header]
+    assert "once you have made your prediction" in shown(at)
+    at.button(key="lesson_predict").click().run()
+    assert not at.exception and "The room" in [header.value for header in at.header]
 
 
 def test_a_guest_sees_the_room_once_it_is_shown(app: Callable[..., AppTest], settings: Settings) -> None:

@@ -11,7 +11,8 @@ from core.domain.run import Interval
 from core.errors import DataError
 from core.metrics import Judged, Metric, Unit
 from core.metrics import arms as pooled
-from core.metrics.words import gap, would_tell
+from core.metrics.words import fixed, gap, would_tell
+from core.metrics.words import signed as with_sign
 
 Rows = Mapping[str, Mapping[int, Judged]]
 """split -> seed -> the rows as judged."""
@@ -120,12 +121,12 @@ class Found:
 
     def number(self, value: float, *, signed: bool = False) -> str:
         """A value of the metric: `93.1 %`, or `2.981`."""
-        sign = "+" if signed else ""
-        return f"{100 * value:{sign}.1f} %" if self.metric.unit is Unit.SHARE else f"{value:{sign}.3f}"
+        said = with_sign if signed else fixed
+        return f"{said(100 * value, 1)} %" if self.metric.unit is Unit.SHARE else said(value, 3)
 
     def gap(self, found: Interval, *, signed: bool = False) -> str:
         """A difference with its interval: `2.1 points of accuracy (95 % interval 0.8 to 3.4)`."""
-        return gap(self.metric, found, signed=signed)
+        return gap(self.metric, found, with_sign=signed)
 
     def more(self, found: Compared, split: str = "test") -> str:
         """What would tell the two apart, in a sentence; empty where nothing would, or they are told apart."""

@@ -9,7 +9,7 @@ import streamlit as st
 from core import advice
 from core.advice import SERVED, Ground
 from core.models.methods import REGISTRY, card_of
-from core.plots.numbers import about, measured, size
+from core.plots.numbers import about, fixed, measured, size
 from core.spreadsheets import inert
 from pages._ui import shell
 from pages._ui.experiment import actions
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from core.advice import Advice, Expected
     from core.api import Settling
 
+SCORE_PX = 140
+"""A column of scores: the browser measures few cells, and those that are empty too."""
 MINUTES = (5, 10, 15, 30, 60, 120, 480)
 GROUNDS = {Ground.OWN: ":material/person: Rests on your own runs",
            Ground.STORED: ":material/dataset: Rests on what Thaw measured on its bundled sets",
@@ -61,6 +63,7 @@ def page(ws: str) -> None:
 def _recommended(found: Advice) -> None:
     with st.container(border=True):
         st.header(f"Train with: {shell.escape(found.label(found.method))}", anchor=False)
+        st.caption(card_of(found.method).summary)
         st.markdown(shell.escape(found.because))
         st.caption(GROUNDS[found.ground])
         if st.button("Fill the Train page with it", icon=":material/model_training:", key="advice_train"):
@@ -105,13 +108,16 @@ def _methods(found: Advice) -> None:
                   key=lambda each: order.index(each.method) if each.method in expected else len(order))
     st.dataframe(inert({
         "Method": each.label,
-        "Expected behind the best": f"{_points(expected[each.method].value)}" if each.method in expected
+        "Expected behind the best": _points(expected[each.method].value) if each.method in expected
         else "not measured",
-        "On sets like yours": _range(expected.get(each.method)),
+        "On the sets most like yours": _range(expected.get(each.method)),
         "One run here": about(each.seconds) if each.seconds is not None else "not known",
         "Memory": size(each.memory_bytes) if each.memory_bytes else "not known",
     } for each in rows), hide_index=True, height=min(35 * (len(rows) + 1) + 3, 420),
         alt="Each method with what is expected of it, its time and its memory on this device")
+    if expected:
+        st.caption("Points behind the best method of each measured set, 0 being the best itself: on average over all "
+                   "of them, the more alike the more weight; and from least to most on the sets that weigh most.")
     out = [each for each in found.candidates if each.reason is not None]
     if out:
         with st.expander(f"Out of the question ({len(out)})", icon=":material/block:"):
@@ -164,9 +170,10 @@ def _stored(found: Advice) -> None:
             arm = setting.arm(method)
             row[found.label(method)] = "" if arm is None else measured(arm.score.value, arm.score.low, arm.score.high)
         rows.append(row)
-    st.dataframe(inert(rows), hide_index=True, alt="Scores of each method on each measured set, with their weight")
-    st.caption("Test rows, with 95 % intervals over rows and seeds. A set weighs more the more its labels a class, its "
-               "kind and its probe are like yours.")
+    st.dataframe(inert(rows), hide_index=True, alt="Scores of each method on each measured set, with their weight",
+                 column_config={found.label(method): st.column_config.TextColumn(width=SCORE_PX) for method in methods})
+    st.caption("Test rows, with 95 % intervals over rows and seeds. A set weighs more the more alike it is to yours: "
+               "in labels a class, in kind (texts or pictures), and in how well a linear probe does on it.")
     tried = advice.leave_one_out(advice.stored())
     if any(each.rule == advice.ADVISOR for each in tried):  # fixed rules alone say nothing of advice
         st.markdown("How good a first choice was on a set that it had not seen:\n"
@@ -176,8 +183,12 @@ def _stored(found: Advice) -> None:
 def _range(found: Expected | None) -> str:
     if found is None:
         return ""
-    return f"{_points(found.low)} to {_points(found.high)}" if found.sets > 1 else "one set"
+    if found.sets == 1:
+        return "one set"
+    least, most = _points(found.high), _points(found.low)
+    return least if least == most else f"{least.removesuffix(' points')} to {most}"
 
 
-def _points(value: float) -> str:
-    return f"{100 * value:.1f} points" if value else "0.0 points"
+def _points(behind: float) -> str:
+    """A distance behind the best, which advice keeps as a negative number."""
+    return f"{fixed(abs(100 * behind), 1)} points"

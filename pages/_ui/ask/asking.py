@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from core.domain.dataset import Task
+from core.domain.dataset import Split, Task
 from core.planning import designs
 from core.planning.designs.base import rates_of
 from core.plots.numbers import about, size
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from core.api import Plan
 
 ASKS_SEVERAL_MODELS = ("base",)
+NEEDS_SHIFT = ("shift",)
+"""Questions that rows of another domain answer."""
 RATES = ("0.1", "0.3", "1", "3", "10")
 """Factors on learning rates that are offered; one alone is a rate for all."""
 
@@ -32,7 +34,7 @@ def page(ws: str) -> None:
                         format_func=lambda name: designs.REGISTRY[name].question,
                         captions=[designs.REGISTRY[name].explains for name in names]))
     design = designs.get(name)
-    st.caption(f":material/menu_book: {shell.escape(design.paper)}")
+    st.caption(f":material/menu_book: What is known: {shell.escape(design.paper)}")
     left, right = st.columns(2)
     with left:
         dataset = form.dataset(ws)
@@ -51,9 +53,24 @@ def page(ws: str) -> None:
     with shell.guarded():
         plan = api.questions.plan(ws, name, dataset=dataset, models=models, **chosen)
         _say(plan)
-        for model in models:
-            form.to_fetch(ws, model, dataset)
+        for place, model in enumerate(models):
+            form.to_fetch(ws, model, "" if place else dataset)  # the data are fetched once
         _start(ws, plan, dataset, models)
+    if name in NEEDS_SHIFT:
+        _shift_set(ws, dataset)
+
+
+def _shift_set(ws: str, dataset: str) -> None:
+    """Ways to rows of another domain, where the dataset has none."""
+    api = shell.api()
+    there, own = api.data.expected(ws, dataset), api.data.find(ws, dataset)
+    if there is None or there.rows(Split.SHIFT):
+        return
+    if own is not None:
+        shell.link("dataset", "Add a shift set to it", icon=":material/add:", dataset=own.id)
+    ready = [each.name for each in api.data.bundled() if each.shift]
+    st.caption(f":material/lightbulb: Bundled datasets that bring a shift set along: {', '.join(ready)}. Choose one of "
+               "them above.")
 
 
 def _models(task: Task) -> list[str]:
@@ -120,7 +137,8 @@ def _say(plan: Plan) -> None:
     memory = f", at most {size(plan.memory_bytes)} of memory at once" if plan.memory_bytes else ""
     swept = len(experiment.rates) > 1  # what is solved has none
     rates = f" × {'up to ' * (min(runs.values()) == seeds)}{len(experiment.rates)} rates" if swept else ""
-    st.markdown(f":material/schedule: **{len(experiment.arms)} arms{rates} × {seeds} seed{'s' * (seeds > 1)} = "
+    arms = f"{len(experiment.arms)} arm{'s' * (len(experiment.arms) > 1)}"
+    st.markdown(f":material/schedule: **{arms}{rates} × {seeds} seed{'s' * (seeds > 1)} = "
                 f"{len(plan.runs)} run{'s' * (len(plan.runs) > 1)}, {time} in all**, one after another{memory}.",
                 help="Tokens, features of the frozen model and frozen lower blocks are computed once for all runs that "
                      "share them. The time can be off by a factor of two.")

@@ -31,7 +31,7 @@ def section(ws: str, runs: Mapping[str, tuple[Run, Result]], names: Mapping[str,
     st.table({"Run": [shell.escape(name) for name in found],
               "Calibration error": [_interval(each.error) for each in found.values()],
               "Temperature": [f"{each.temperature:.2f}" if each.temperature else "-" for each in found.values()],
-              "At that temperature": [_interval(each.scaled_error) for each in found.values()]},
+              "Calibration error at it": [_interval(each.scaled_error) for each in found.values()]},
              hide_index=True, border="horizontal")
     st.caption("Test rows in 15 bins of confidence, each with the 95 % interval of its share. A point below the dotted "
                "line was too sure of itself. The temperature was fitted on validation rows (Guo et al. 2017); it "

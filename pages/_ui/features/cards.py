@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.analysis import FeatureComparison, row_looks
 from core.plots import shift_rows
+from core.plots.numbers import signed
 from pages._ui import charts, guard, shell
 
 SHOWN = 6
@@ -145,7 +146,7 @@ def _card(compared: FeatureComparison, block: int, row: int, *, alone: bool = Fa
         moved = f"moved {rows.distance[row]:.2f} typical distances" if np.isfinite(rows.distance[row]) else ""
         kept = f"kept {10 * rows.kept[row]:.0f} of 10 neighbours" if np.isfinite(rows.kept[row]) else ""
         change = compared.loss_change
-        loss = f"loss {change[row]:+.2f} nats a token" if change is not None and np.isfinite(change[row]) else ""
+        loss = f"loss {signed(change[row], 2)} nats a token" if change is not None and np.isfinite(change[row]) else ""
         origin = f" of {shell.escape(row_looks.origin_of(compared, row))}" if row_looks.origin_of(compared, row) else ""
         st.caption(" · ".join(part for part in (loss, moved, kept, f"row {compared.row_ids[row]}{origin}") if part))
         if alone:

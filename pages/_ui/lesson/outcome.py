@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from core import metrics
+from core.domain.experiment import Arm
+from core.domain.run import Interval
 from core.lessons import Guess, Held, Lesson
 from core.metrics import Unit
 from core.plots import lesson as plots
-from core.plots.numbers import measured as number
+from core.plots.numbers import change, decimals, minus
 from core.share import lesson as taken
+from core.share.lesson import RELATIONS, SUGGESTS
 from pages._ui import charts, guard, shell
-from pages._ui.lesson.predicting import ordered
+from pages._ui.lesson.predicting import axis
 
 if TYPE_CHECKING:
     from core.api import Measured, Question
 
 HERE, STORED = "Measured here", "Comes with Thaw"
+UNIT = " nats a token"
+"""Of the only metric of lessons that is no share."""
 VERDICTS = {"agrees": ":material/check: agrees", "disagrees": ":material/close: disagrees",
             "cannot tell": ":material/question_mark: cannot tell"}
 
 
-def show(ws: str, lesson: Lesson, labels: Mapping[str, str], question: Question | None,
+def show(ws: str, lesson: Lesson, arms: Sequence[Arm], question: Question | None,
          predicted: Mapping[str, float]) -> None:
     """Nothing measured yet: only the paper."""
     api = shell.api()
@@ -36,7 +42,7 @@ def show(ws: str, lesson: Lesson, labels: Mapping[str, str], question: Question 
     else:
         chosen = str(st.segmented_control("Result", list(there), default=next(iter(there)), required=True,
                                           key=f"lesson_source_{len(there)}")) if len(there) > 1 else next(iter(there))
-        _result(ws, lesson, labels, there[chosen], predicted)
+        _result(ws, lesson, arms, there[chosen], predicted)
     st.header("What the paper says")
     st.markdown(f"{shell.escape(lesson.claim)}")
     st.caption(f":material/menu_book: {shell.escape(lesson.source)}")
@@ -46,26 +52,26 @@ def show(ws: str, lesson: Lesson, labels: Mapping[str, str], question: Question 
     st.markdown("\n".join(f"- {shell.escape(each)}" for each in lesson.look_for))
 
 
-def _result(ws: str, lesson: Lesson, labels: Mapping[str, str], found: Measured,
-            predicted: Mapping[str, float]) -> None:
-    """The chart, the sentence, and how near the prediction came."""
-    metric = metrics.REGISTRY[lesson.metric]
-    chart = plots.drawn(labels, predicted, found.values, metric=metric, split=lesson.split, joined=ordered(lesson),
-                        limits=_limits(lesson, found, predicted))
+def _result(ws: str, lesson: Lesson, arms: Sequence[Arm], found: Measured, predicted: Mapping[str, float]) -> None:
+    """Where it was measured, the chart, the sentence, and how near the prediction came."""
+    metric, answer, forgot = metrics.REGISTRY[lesson.metric], minus(found.answer), minus(found.forgot)
+    if found.made:
+        st.caption(":material/inventory_2: This result comes with Thaw; it was not measured on this machine.")
+    chart = plots.drawn({arm.name: arm.label for arm in arms}, predicted, found.values, metric=metric,
+                        split=lesson.split, limits=_limits(lesson, found, predicted), **axis(lesson, arms))
     charts.show(chart, key=f"lesson_outcome_{lesson.name}")
     guess = shell.api().lessons.guess(ws, lesson.name, found)
     if guess is not None:
         st.info(said(guess, lesson), icon=":material/psychology:")
-    st.markdown(shell.escape(found.answer))
-    if found.forgot:
-        st.markdown(f"**What was forgotten.** {shell.escape(found.forgot)}")
+    st.markdown(shell.escape(answer))
+    if forgot:
+        st.markdown(f"**What was forgotten.** {shell.escape(forgot)}")
     how = "one seed: the intervals are of rows alone" if found.seeds == 1 else f"{found.seeds} seeds"
-    made = " Measured on {date}, {device}, {precision}.".format(**found.made) if found.made else ""
-    measured_how = f"95 % intervals; {how}.{made}"
+    measured_how = f"95 % intervals; {how}.{_made(found.made) if found.made else ''}"
     st.caption(measured_how)
-    told = {"What came out": f"{found.answer} {measured_how}", "Beside the paper": found.sentence}
-    if found.forgot:
-        told |= {"What was forgotten": found.forgot}
+    told = {"What came out": f"{answer} {measured_how}", "Beside the paper": found.sentence}
+    if forgot:
+        told |= {"What was forgotten": forgot}
     if guess is not None:
         told = {"Your prediction": said(guess, lesson)} | told
     st.download_button("Take it home as one HTML file",
@@ -74,14 +80,21 @@ def _result(ws: str, lesson: Lesson, labels: Mapping[str, str], found: Measured,
                        key="lesson_html", on_click="ignore")
 
 
+def _made(made: Mapping[str, Any]) -> str:
+    """When and on what a stored result was measured."""
+    day = date.fromisoformat(str(made["date"]))
+    return f" Measured on {day.day} {day:%B %Y} on {made['device']}, in {made['precision']}."
+
+
 def said(guess: Guess, lesson: Lesson) -> str:
-    """How near a prediction came, in a sentence."""
+    """How near a prediction came, in sentences."""
     share = metrics.REGISTRY[lesson.metric].unit is Unit.SHARE
-    away = f"{100 * guess.distance:.0f} points" if share else f"{guess.distance:.2f}"
-    order = (f" Of {guess.pairs} pair{'s' * (guess.pairs > 1)} of arms whose intervals lie apart you had "
-             f"{guess.ordered} in the right order." if guess.pairs else " No two arms lie clearly apart.")
-    return (f"Your prediction is {away} away on average; {guess.inside} of {guess.arms} arms lie within their "
-            f"interval.{order}")
+    away = f"{100 * guess.distance:.0f} points" if share else f"{guess.distance:.2f}{UNIT}"
+    order = (f"Of {guess.pairs} pair{'s' * (guess.pairs > 1)} of arms whose intervals lie apart you had "
+             f"{guess.ordered} in the right order." if guess.pairs else
+             "The intervals of all arms overlap, so that no order of them is right or wrong.")
+    return (f"Your prediction is {away} away on average; of {guess.arms} arms {guess.inside or 'none'} "
+            f"{'lie' if guess.inside > 1 else 'lies'} within the measured 95 % interval. {order}")
 
 
 def _limits(lesson: Lesson, found: Measured, predicted: Mapping[str, float]) -> tuple[float, float]:
@@ -96,21 +109,23 @@ def _held(lesson: Lesson, found: Measured) -> None:
     st.markdown(f"**{shell.escape(found.sentence)}**")
     if not found.held:
         return
-    lines = ["| The paper lets expect | Measured difference (95 % interval) | This miniature |", "|---|---|---|"]
+    lines = [f"| {SUGGESTS} | Measured difference (95 % interval) | This miniature |", "|---|---|---|"]
     lines += [f"| {_expected(each)} | {_difference(lesson, each)} | {VERDICTS[each.verdict]} |" for each in found.held]
     st.markdown("\n".join(lines))
-    st.caption("A small model, few rows and short training may differ from a paper for good reasons. “Cannot tell” is "
-               "no disagreement: the difference is within what seeds and rows do by chance.")
+    metric = metrics.REGISTRY[lesson.metric]
+    st.caption(f"Difference: the {metric.label} of the arm named first, less that of the other; "
+               f"{'higher' if metric.higher_is_better else 'lower'} is better. A small model, few rows and short "
+               "training may differ from a paper for good reasons. “Cannot tell” is no disagreement: the difference "
+               "is within what seeds and rows do by chance.")
 
 
 def _expected(each: Held) -> str:
     a, b = (shell.escape(name).replace("|", "\\|") for name in (each.a, each.b))
-    what = f"{a} is about as good as {b}" if each.relation == "alike" else f"{a} is better than {b}"
-    return f"{what} on {each.split} rows"
+    return f"**{a}** {RELATIONS[each.relation]} **{b}** on {each.split} rows"
 
 
 def _difference(lesson: Lesson, each: Held) -> str:
     gap = each.difference
     if metrics.REGISTRY[lesson.metric].unit is Unit.SHARE:
-        return f"{100 * gap.value:+.1f} points ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
-    return number(gap.value, gap.low, gap.high)
+        return change(Interval(value=100 * gap.value, low=100 * gap.low, high=100 * gap.high), 1, " points")
+    return change(gap, decimals(gap.low, gap.high), UNIT)

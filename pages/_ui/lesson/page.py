@@ -45,18 +45,17 @@ def _steps(ws: str, lesson: Lesson) -> None:
     if api.models.facts(lesson.model) is None or api.data.expected(ws, lesson.dataset) is None:
         raise NotFoundError("This lesson's dataset or base model is not known here.",
                             remedy="Fetch them on the Train page first.")
-    number = room.guest(ws, lesson)
-    own = [number] if number is not None else 0
-    plan = api.lessons.plan(ws, lesson.name, seeds=own)
-    labels = {arm.name: arm.label for arm in plan.experiment.arms}
     predicted = api.lessons.prediction(ws, lesson.name)
     looked = st.session_state.get(LOOKED + lesson.name, False)
+    number = room.guest(ws, lesson, told=predicted is not None or looked)
+    own = [number] if number is not None else 0
+    plan = api.lessons.plan(ws, lesson.name, seeds=own)
     if predicted is None and not looked:
-        predicting.ask(ws, lesson, labels)
+        predicting.ask(ws, lesson, plan.experiment.arms)
         return
     question = api.lessons.question(ws, lesson.name)
     _measure(ws, lesson, plan, question, number)
-    outcome.show(ws, lesson, labels, question, predicted or {})
+    outcome.show(ws, lesson, plan.experiment.arms, question, predicted or {})
     _next(ws, lesson)
 
 

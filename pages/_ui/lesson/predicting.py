@@ -1,28 +1,34 @@
-"""Draw the curve before seeing it: a slider an arm, with the curve beside it."""
+"""Draw the curve before seeing it: a slider an arm, with the chart beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
 from core import metrics
+from core.domain.experiment import Arm
 from core.lessons import Lesson
+from core.planning import arms as looks
 from core.planning import designs
 from core.plots import lesson as plots
+from core.plots import palette
+from core.plots.lesson import Place
 from pages._ui import charts, guard, shell
 
 STEPS = 100
 
 
-def ask(ws: str, lesson: Lesson, labels: Mapping[str, str]) -> None:
-    """The question, the sliders and the curve that they draw."""
+def ask(ws: str, lesson: Lesson, arms: Sequence[Arm]) -> None:
+    """The question, the sliders and the chart that they draw."""
     st.header("What do you expect?")
-    st.markdown(f"**{shell.escape(lesson.asks)}** Set every arm; the curve follows.")
-    guard.fragment(_draw)(ws, lesson, dict(labels))
+    st.markdown(f"**{shell.escape(lesson.asks)}** Set every slider; the chart follows.")
+    st.caption(metrics.REGISTRY[lesson.metric].explanation)
+    guard.fragment(_draw)(ws, lesson, {arm.name: arm.label for arm in arms}, axis(lesson, arms))
 
 
-def _draw(ws: str, lesson: Lesson, labels: Mapping[str, str]) -> None:
+def _draw(ws: str, lesson: Lesson, labels: Mapping[str, str], axis: dict[str, Any]) -> None:
     with shell.guarded():
         metric, (low, high) = metrics.REGISTRY[lesson.metric], lesson.range
         left, right = st.columns([2, 3])
@@ -32,7 +38,7 @@ def _draw(ws: str, lesson: Lesson, labels: Mapping[str, str]) -> None:
                 for arm, label in labels.items()}
         with right:
             charts.show(plots.drawn(labels, predicted, {}, metric=metric, split=lesson.split, limits=lesson.range,
-                                    joined=ordered(lesson)), key=f"lesson_drawn_{lesson.name}")
+                                    **axis), key=f"lesson_drawn_{lesson.name}")
         if shell.recorded():
             st.caption("Nothing is kept in the recorded example; in your own workspace it is.")
         with st.container(horizontal=True, gap="small"):
@@ -45,6 +51,11 @@ def _draw(ws: str, lesson: Lesson, labels: Mapping[str, str]) -> None:
                 st.rerun(scope="app")
 
 
-def ordered(lesson: Lesson) -> bool:
-    """Whether the arms stand in one order, so that a line through all of them means something."""
-    return designs.get(lesson.design).name == "depth"
+def axis(lesson: Lesson, arms: Sequence[Arm]) -> dict[str, Any]:
+    """How its chart joins the arms: not, with a line in their order, or with a curve a method over the labels."""
+    design = designs.get(lesson.design)
+    if design.takes_budgets and all(arm.x is not None for arm in arms):
+        return {"x_title": "Labels (log scale)", "places": {
+            arm.name: Place(curve=arm.label.rpartition(", ")[0], x=float(arm.x or 0),
+                            look=palette.arm(looks.index(arm.recipe))) for arm in arms}}
+    return {"joined": design.takes_depths}

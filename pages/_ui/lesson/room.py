@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import urlsplit
 
 import streamlit as st
 
 from core import lessons, metrics
 from core.api import RoomPlace
+from core.errors import NotFoundError
 from core.lessons import Lesson
 from core.plots import lesson as plots
 from core.plots.numbers import duration
@@ -38,11 +40,23 @@ def page(ws: str) -> None:
     with left:
         st.markdown(f"People join on the page **Lessons** of this server with the code **{_said(code)}** and any name. "
                     "Each has a workspace of their own.")
+        _address(code)
     with right:
         wide = st.toggle("Projector view", key="room_projector",
                          help="Large letters and no names, to be read from the back row.")
     guard.fragment(_live, run_every=POLL_S)(ws, code, wide)
     _actions(ws, code)
+
+
+def _address(code: str) -> None:
+    """Where people join, with the code filled in, to be copied; nothing where the browser does not say its address."""
+    url = urlsplit(st.context.url or "")
+    if not url.hostname:
+        return
+    st.code(f"{url.scheme}://{url.netloc}{url.path.rstrip('/').rpartition('/')[0]}/lessons?code={code}", language=None)
+    if url.hostname in ("localhost", "127.0.0.1", "::1"):
+        st.caption(":material/warning: You opened Thaw by an address that works on this machine alone. For others, "
+                   "open it by the machine's name or its address in the network.")
 
 
 def _live(ws: str, code: str, wide: bool) -> None:
@@ -58,7 +72,7 @@ def _live(ws: str, code: str, wide: bool) -> None:
         together(lesson, code, scale=SCALE if wide else 1.0)
         if places and not wide:
             st.header("Who is where")
-            st.dataframe(inert({"Seed": place.number, "Name": place.name, "Is": STAGES[place.stage],
+            st.dataframe(inert({"Seed": place.number, "Name": place.name, "Stage": STAGES[place.stage],
                                 "Runs": f"{place.done} of {place.planned}" if place.planned else "",
                                 "Page": "away" if place.away else "open"} for place in places),
                          hide_index=True, alt="Everybody in the room, how far they are, and whether their page is open")
@@ -110,8 +124,9 @@ def _actions(ws: str, code: str) -> None:
         shell.link("lessons", "All lessons", icon=":material/school:")
 
 
-def guest(ws: str, lesson: Lesson) -> int | None:
-    """On a lesson's page of somebody who joined: the room, and what the teacher shows. Their seed, or None."""
+def guest(ws: str, lesson: Lesson, *, told: bool) -> int | None:
+    """On a lesson's page of somebody who joined: the room, and what the teacher shows, once they have said what they
+    expect (`told`) or will not. Their seed, or None."""
     found = shell.api().rooms.joined(ws, lesson.name)
     if found is None:
         return None
@@ -122,17 +137,23 @@ def guest(ws: str, lesson: Lesson) -> int | None:
         if st.button("Leave the room", key="room_leave", type="tertiary", help="Your prediction and runs stay yours."):
             shell.api().rooms.leave(ws, room.code)
             st.rerun()
-    guard.fragment(_shown, run_every=POLL_S)(ws, lesson)
+    guard.fragment(_shown, run_every=POLL_S)(ws, lesson, told)
     return me.number
 
 
-def _shown(ws: str, lesson: Lesson) -> None:
-    """What everybody sees once the teacher shows it."""
+def _shown(ws: str, lesson: Lesson, told: bool) -> None:
+    """What everybody sees once the teacher shows it, and they themselves have predicted: a guess after the answer is
+    none."""
     with shell.guarded():
         found = shell.api().rooms.joined(ws, lesson.name)
-        if found is not None and found[0].shown:
-            st.header("The room")
-            together(lesson, found[0].code)
+        if found is None or not found[0].shown:
+            return
+        if not told:
+            st.caption(":material/visibility: The teacher shows what the room predicts. You see it once you have "
+                       "made your prediction.")
+            return
+        st.header("The room")
+        together(lesson, found[0].code)
 
 
 def entrance(ws: str) -> None:
@@ -143,10 +164,14 @@ def entrance(ws: str) -> None:
     left, right = st.columns(2)
     with left, st.form("room_join"):
         st.markdown("**Join a room**")
-        code = st.text_input("Code", key="room_code", max_chars=12, placeholder="six letters and digits")
+        code = st.text_input("Code", st.query_params.get("code", "")[:12], key="room_code", max_chars=12,
+                             placeholder="six letters and digits")
         name = st.text_input("Your name", key="room_name", max_chars=40, placeholder="any name")
         if st.form_submit_button("Join", icon=":material/login:", key="room_enter"):
             with shell.guarded():
+                if not (code or "").strip():
+                    raise NotFoundError("The code is missing.", why="A room is found by its code.",
+                                        remedy="Type the six letters and digits that the teacher gives out.")
                 room = api.rooms.join(ws, code or "", name or "")
                 shell.go("lesson", lesson=room.lesson)
     with right, st.container(border=True):

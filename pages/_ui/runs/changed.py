@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.domain.run import Result, Run
 from core.plots import forgetting
-from core.plots.numbers import measured
+from core.plots.numbers import change, measured
 from pages._ui import charts, shell
 from pages._ui.words import word
 
@@ -36,8 +36,7 @@ def section(ws: str, run: Run, result: Result) -> None:
             st.table({"Text": [row["label"] for row in found],
                       "Before": [f"{row['before']:.3f}" for row in found],
                       "After": [f"{row['after']:.3f}" for row in found],
-                      "Change, 95 % interval": [f"{row['change'].value:+.3f} ({row['change'].low:+.3f} to "
-                                                f"{row['change'].high:+.3f})" for row in found],
+                      "Change, 95 % interval": [change(row["change"], 3) for row in found],
                       "Noise floor": [f"{row['floor']:.3f}" if row["floor_from"] else "not measured" for row in found],
                       "Said": [row["word"] for row in found]}, hide_index=True, border="horizontal",
                      alt="; ".join(f"{row['label']}: {row['word']}" for row in found))

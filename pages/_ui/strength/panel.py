@@ -11,6 +11,7 @@ from core.analysis.strength_files import PANEL, Curve, Curves, Point
 from core.domain import strength
 from core.domain.strength import HIGHEST, LOWEST, Dial
 from core.metrics import REGISTRY, Metric, Unit
+from core.metrics.words import MINUS, signed
 from core.plots import strength as plots
 from core.plots.numbers import measured
 from core.plots.theme import Chart
@@ -67,7 +68,8 @@ def tiles(curves: Curves, point: Point) -> None:
 
 
 def _change(metric: Metric, value: float) -> str:
-    return f"{100 * value:+.1f} points" if metric.unit is Unit.SHARE else f"{value:+.3f}"
+    said = f"{signed(100 * value, 1)} points" if metric.unit is Unit.SHARE else signed(value, 3)
+    return said.replace(MINUS, "-")  # by a hyphen `st.metric` knows which way its arrow points
 
 
 def _rows(curves: Curves, name: str) -> str:

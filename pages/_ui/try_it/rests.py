@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.domain.attribution import Attribution
+from core.plots.numbers import signed
 from pages._ui import shell
 
 NAMED = 5
@@ -75,7 +76,7 @@ def _in_words(found: Attribution) -> str:
     named = {"for": [one for one in ranked[:NAMED] if one[0] > 0],
              "against": [one for one in reversed(ranked[-NAMED:]) if one[0] < 0]}
     said = [f"Most {way} {_named(found)}: "
-            + ", ".join(f"{shell.escape(_plain(piece))} ({share:+.2f})" for share, piece in some)
+            + ", ".join(f"{shell.escape(_plain(piece))} ({signed(share, 2)})" for share, piece in some)
             for way, some in named.items() if some]
     return ". ".join(said) + "." if said else "No token adds anything."
 
@@ -85,7 +86,7 @@ def _where(found: Attribution) -> str:
     rows, at = len(found.shares) // found.columns, max(range(len(found.shares)), key=lambda one: found.shares[one])
     names = (("top", "middle", "bottom")[3 * (2 * (at // found.columns) + 1) // (2 * rows)],
              ("left", "centre", "right")[3 * (2 * (at % found.columns) + 1) // (2 * found.columns)])
-    return f"Most for it: the {names[0]} {names[1]} ({found.shares[at]:+.2f})."
+    return f"Most for it: the {names[0]} {names[1]} ({signed(found.shares[at], 2)})."
 
 
 def heat(found: Attribution) -> Any:
@@ -108,8 +109,8 @@ def heat(found: Attribution) -> Any:
 def _complete(found: Attribution) -> str:
     share = "" if found.incomplete is None else f" ({100 * found.incomplete:.1f} %)"
     much = found.incomplete is not None and found.incomplete > MUCH
-    return (f"The shares sum to {sum(found.shares):+.2f} {found.unit}; the score changed by {found.difference:+.2f}: "
-            f"an error of {found.error:.3f}{share}."
+    return (f"The shares sum to {signed(sum(found.shares), 2)} {found.unit}; the score changed by "
+            f"{signed(found.difference, 2)}: an error of {found.error:.3f}{share}."
             + (" So large an error means that the colours tell little of the score." if much else ""))
 
 
@@ -119,5 +120,5 @@ def _checked(found: Attribution) -> str:
     if found.random_rank is None:
         return ":material/help: The input has too few parts for a rank correlation with randomised weights."
     return (":material/shuffle: Rank correlation with the same under randomised weights: "
-            f"**{found.random_rank:+.2f}**. "
+            f"**{signed(found.random_rank, 2)}**. "
             "A high one means that the colours show the input rather than what the model learned.")

@@ -6,6 +6,7 @@ import numpy as np
 
 from core import advice
 from core.advice import Candidate, Ground, Situation
+from core.advice.advise import _some
 from core.domain.dataset import Content, Task
 from core.metrics import Judged
 from tests.unit.advice.test_rule import FEW, MANY, TEXTS, setting
@@ -97,3 +98,8 @@ def test_papers_are_about_the_situation() -> None:
     shifted = literature.about(Situation(task=TEXTS, labels=600, classes=5, shift=True))
     assert "lp_ft" in shifted[0].favours and not any("lp_ft" in each.favours for each in literature.about(HERE))
     assert all(each.source.count("arXiv") == 1 for each in literature.STATEMENTS)
+
+
+def test_of_many_methods_that_cannot_be_told_apart_the_first_are_named() -> None:
+    assert _some(["A"]) == "A" and _some(["A", "B"]) == "A and B" and _some(list("ABCD")) == "A, B, C and D"
+    assert _some(list("ABCDEFGH")) == "A, B, C and 5 other methods"

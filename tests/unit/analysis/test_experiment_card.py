@@ -61,8 +61,15 @@ def test_it_counts_what_it_could_tell() -> None:
     tie = compared("a", "b", 0.0, 0.1, "cannot tell")
     assert card([tie], of).headline == "These runs cannot tell the two arms apart."
     assert card([tie, compared("a", "c", 0.0, 0.1, "cannot tell")], of).headline.startswith("In none of 2 comparisons")
-    told = card([tie, compared("a", "c", 0.3, 0.1, "better"), compared("b", "c", -0.3, 0.1, "worse")], of)
-    assert told.headline == "Of 3 comparisons the arm named first is better in 1, worse in 1; 1 cannot be told."
+    few = [tie, compared("a", "c", 0.3, 0.1, "better"), compared("b", "c", -0.3, 0.1, "worse")]
+    told = card(few, of)
+    assert told.headline == ("LoRA is better than From scratch; From scratch is better than Linear probe; "
+                             "LoRA and Linear probe cannot be told apart.")
+    both = card([tie, compared("a", "c", 0.3, 0.1, "better"), compared("c", "b", -0.3, 0.1, "worse")], of)
+    assert both.headline.startswith("LoRA and Linear probe are better than From scratch; ")
+    assert card(few[1:2], of).headline == "LoRA is better than From scratch."
+    many = card([*few, compared("a", "c", 0.2, 0.1, "better")], of)
+    assert many.headline == "Of 4 comparisons the arm named first is better in 2, worse in 1; 1 cannot be told."
     assert "about 4 more seeds" in told.beside[0].lines[0].sentence
     assert "corrected for 3 comparisons" in told.beside[0].lines[0].sentence
     assert card([], of).beside == () and card([], of).headline == ""
@@ -78,6 +85,8 @@ def test_cost_is_stated_cold_and_marginal_and_shift_has_a_word_of_its_own() -> N
     assert cost.word is None and cost.sentence == (
         "2 min 00 s against 1 min 00 s alone, not recorded against 20 s added to others, 1.00 GB against 1.00 GB of "
         "memory, 22.7 M against 1.00 K trained parameters.")
+    alone = card([compared("a", "b", 0.1, 0.02, "better")], of, results={"a": {0: dear}, "b": {0: dear}}).beside[0]
+    assert "added to others" not in alone.lines[-2].sentence, "what neither side has recorded is left out"
 
 
 def test_what_was_forgotten_is_told_only_where_it_is_clear() -> None:

@@ -48,6 +48,11 @@ def test_a_model_that_is_three_times_too_sure_is_mended_by_its_temperature(tmp_p
     chart = plots.chart({"a run": found})
     lines = [trace for trace in chart.figure.data if trace.mode == "lines+markers"]
     assert [len(trace.x) for trace in lines] == [len(found.bins), len(found.scaled_bins)]
+    titles = [axis.title.text for axis in (chart.figure.layout.xaxis, chart.figure.layout.xaxis2)]
+    assert all(len(line) < 20 for title in titles for line in title.split("<br>")), "side by side on a phone"
+    assert lines[0].error_y.color == lines[0].line.color
+    many = plots.chart(dict.fromkeys(("a", "b", "c"), found)).figure.data
+    assert all(trace.error_y.color.startswith("rgba") for trace in many if trace.mode == "lines+markers"), "faint"
 
 
 def test_without_enough_validation_rows_there_is_no_temperature(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_the_lesson_on_forgetting_says_what_was_forgotten_and_no_other_does() ->
         now = measured(lessons.get(name), found(full=0.9), document["report"])
         assert now is not None
         said[name] = now.forgot
-    number = r"[+-]0\.\d{3}"
+    number = r"[+−]0\.\d{3,4}"
     assert re.fullmatch(rf"Loss on texts that have nothing to do with it, in nats a token: "
                         rf"LoRA {number} \({number} to {number} over seeds\), "
                         rf"Full fine-tuning {number} \({number} to {number} over seeds\)\.", said.pop("forgetting"))

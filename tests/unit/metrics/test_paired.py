@@ -78,7 +78,8 @@ def test_the_numbers_of_a_sentence_are_those_of_the_test(case):
         wanted = (f"by {abs(100 * got.difference.value):.1f} points of accuracy (95 % interval {low:.1f} to "
                   f"{high:.1f}).")
     else:
-        wanted = (f"(difference {100 * got.difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}).")
+        wanted = f"(difference {100 * got.difference.value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f})."
+        wanted = wanted.replace("-", "−")
     assert wanted in got.sentence
 
 

@@ -77,6 +77,13 @@ def test_dots_draw_every_value_and_interval():
     assert spans == [(0.77, 0.83), (0.88, 0.92)]
 
 
+@pytest.mark.parametrize(("name", "least"), [("LoRA · seed {}", 16), ("Full fine-tuning · seed {} of all", 28)])
+def test_names_of_many_runs_have_room_for_their_lines(name, least):
+    chart = intervals.dots([point(name.format(seed), 0.9, 0.02) for seed in range(12)], metric=ACCURACY, split="test")
+    assert (chart.figure.layout.height - 110) / 12 >= least
+    assert all(("<br>" in text) == (least > 16) for text in chart.figure.layout.yaxis.ticktext)
+
+
 def test_accuracy_against_parameters_names_the_smallest_run_within_reach_of_the_best():
     chart = intervals.against_parameters([point("probe", 0.955, 0.01, 0, 1925),
                                           point("full", 0.965, 0.01, 2, 22_700_000),

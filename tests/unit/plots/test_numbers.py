@@ -12,6 +12,8 @@ from core.plots import numbers
     (0.9647, 0.9601, 0.9688, "0.965 (0.960–0.969)"),
     (0.5, 0.1, 0.9, "0.50 (0.10–0.90)"),
     (1.0, 1.0, 1.0, "1.000 (1.000–1.000)"),
+    (-0.021, -0.052, -0.011, "−0.02 (−0.05 to −0.01)"),
+    (-0.001, -0.04, 0.04, "0.00 (−0.04 to 0.04)"),
 ])
 def test_a_measured_value_shows_the_digits_its_interval_supports(value, low, high, text):
     assert numbers.measured(value, low, high) == text

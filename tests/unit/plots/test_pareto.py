@@ -43,7 +43,7 @@ def test_nothing_dominates_itself_or_in_a_circle() -> None:
 
 def test_the_chart_names_and_marks_the_frontier() -> None:
     chart = pareto.chart([point("LoRA", 1, 0.7), point("Full", 10, 0.9), point("QLoRA", 20, 0.8)], COST, SCORE)
-    assert chart.title == "Not beaten on test accuracy and seconds together: LoRA and Full; 1 other is"
+    assert chart.title == "Not beaten on test accuracy and seconds together: LoRA and Full; the other one is"
     by_name = {trace.name: trace for trace in chart.figure.data}
     assert by_name["QLoRA"].marker.symbol[0].endswith("-open") and not by_name["Full"].marker.symbol[0].endswith("open")
     assert list(by_name["frontier"].x) == [1, 10] and chart.figure.layout.xaxis.type == "log"
