@@ -53,7 +53,7 @@ def app(cold: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     monkeypatch.setattr(script_runner, "_mpa_v1", lambda path: runpy.run_path(str(path), run_name="__main__"))
 
     def open_page(page: str = "home", **params: str) -> AppTest:
-        at = AppTest.from_file(ENTRYPOINT, default_timeout=30)
+        at = AppTest.from_file(ENTRYPOINT, default_timeout=90)
         at.query_params["ws"] = WORKSPACE
         for name, value in params.items():
             at.query_params[name] = value
