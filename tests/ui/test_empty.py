@@ -41,7 +41,7 @@ def test_an_unknown_id_is_refused_in_three_parts(app, page):
 @pytest.mark.parametrize("workspace", ["../../etc", "short"])
 def test_a_bad_workspace_address_is_refused_and_makes_no_folder(app, settings, workspace):
     app()
-    at = AppTest.from_file(ENTRYPOINT, default_timeout=30)
+    at = AppTest.from_file(ENTRYPOINT, default_timeout=90)
     at.query_params["ws"] = workspace
     at.run()
     assert not at.exception
@@ -51,7 +51,7 @@ def test_a_bad_workspace_address_is_refused_and_makes_no_folder(app, settings, w
 
 def test_a_first_visit_gets_a_workspace_that_cannot_be_guessed(app):
     app()
-    at = AppTest.from_file(ENTRYPOINT, default_timeout=30).run()
+    at = AppTest.from_file(ENTRYPOINT, default_timeout=90).run()
     assert len("".join(at.query_params["ws"])) >= 16
 
 
@@ -69,7 +69,7 @@ def test_the_home_button_queues_one_run_a_method_and_opens_their_experiment(app,
 
 @pytest.mark.parametrize("page", WHOLE)
 def test_a_page_opened_first_on_a_cold_server_goes_through_the_entrypoint(cold, page):
-    at = AppTest.from_file(ENTRYPOINT, default_timeout=30)
+    at = AppTest.from_file(ENTRYPOINT, default_timeout=90)
     at.query_params["ws"] = WORKSPACE
     assert_empty(at.switch_page(f"pages/{page}.py").run(), page)
 

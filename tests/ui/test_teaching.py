@@ -33,7 +33,7 @@ def draw(found: dict[str, Any]) -> AppTest:
 
         teaching.show(found, key="t")
 
-    at = AppTest.from_function(page, args=(found,), default_timeout=30).run()
+    at = AppTest.from_function(page, args=(found,), default_timeout=90).run()
     assert not at.exception, at.exception
     return at
 

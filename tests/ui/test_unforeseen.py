@@ -130,7 +130,7 @@ def _page_with_a_failing_fragment() -> None:
 
 
 def test_a_fragment_may_fail_by_itself(cold: None, settings: Any) -> None:
-    at = AppTest.from_function(_page_with_a_failing_fragment, default_timeout=30).run()
+    at = AppTest.from_function(_page_with_a_failing_fragment, default_timeout=90).run()
     assert_told(at, settings)
     assert "the rest is there" in shown(at)
 
@@ -153,7 +153,7 @@ def _page_with_a_failing_download() -> None:
 
 
 def test_a_download_may_fail(cold: None, settings: Any) -> None:
-    at = AppTest.from_function(_page_with_a_failing_download, default_timeout=30).run()
+    at = AppTest.from_function(_page_with_a_failing_download, default_timeout=90).run()
     at.button(key="make").click().run()
     assert "could not be made" in at.session_state["file"] and logs.WEB in at.session_state["file"]
     at.run()
