@@ -35,6 +35,11 @@ def change(found: Interval, digits: int, unit: str = "") -> str:
     return f"{signed(found.value, digits)}{unit} ({low} to {high})"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """`12 %`, `0.4 %` with one digit: of a share from 0 to 1."""
+    return f"{fixed(100 * share, digits)} %"
+
+
 def p_value(value: float) -> str:
     """What follows "p": `= 0.034`, or `< 0.001`."""
     return "< 0.001" if value < 0.001 else f"= {value:.3f}"

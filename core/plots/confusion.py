@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.plots import palette
+from core.plots.numbers import percent
 from core.plots.theme import Chart, figure
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _pressable(fig: go.Figure, part: np.ndarray, shown: Sequence[int], shares: n
         x=[x for x, _ in cells], y=[y for _, y in cells], mode="markers", selected=seen, unselected=seen,
         customdata=[[shown[y], shown[x]] for x, y in cells], name="cells",
         marker={"symbol": "square", "opacity": 0.0, "size": max(6, min(44, 280 // max(1, len(shown))))},
-        text=[f"{part[y, x]:.0f} rows ({shares[y, x]:.0%} of their class)" for x, y in cells],
+        text=[f"{part[y, x]:.0f} rows ({percent(shares[y, x])} of their class)" for x, y in cells],
         hovertemplate="%{text}<extra></extra>")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from core.plots.lens_table import shown
+from core.plots.numbers import percent
 from core.plots.theme import Chart, figure, fixed_room, plain
 
 A_LINE = 8
@@ -58,4 +59,4 @@ def _finding(tokens: Sequence[str], values: np.ndarray, floor: float | None) -> 
     if floor is None:
         return words
     above = float((values > floor).mean())
-    return f"{words}; {above:.0%} of the tokens lie above what rounding makes ({floor:.2g})"
+    return f"{words}; {percent(above)} of the tokens lie above what rounding makes ({floor:.2g})"

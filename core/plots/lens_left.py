@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.plots import palette
+from core.plots.numbers import percent
 from core.plots.shift_blocks import Values, shade_frozen
 from core.plots.theme import BLOCK_NAMES, Chart, figure, fixed_room, slanted, subplots
 
@@ -39,7 +40,7 @@ def left(names: Sequence[str], frozen: Sequence[bool], *, share: Sequence[float]
     if selected is not None:
         fig.add_vline(x=selected, line={"color": palette.BASE, "width": 1, "dash": "dash"}, row="all", col=1)
     title = _finding(names, share, agreement)
-    listed = ", ".join(f"{n} {s:.1%}" for n, s in zip(names, share, strict=True))
+    listed = ", ".join(f"{n} {percent(s, 1)}" for n, s in zip(names, share, strict=True))
     return Chart(fig, title, f"{title}. Size of the mean change by block, of a typical activation: {listed}.")
 
 
@@ -48,5 +49,6 @@ def _finding(names: Sequence[str], share: Sequence[float], agreement: Values) ->
     if not share[most]:
         return "Training left nothing on unrelated text: every activation is equal to the last bit"
     same = agreement[most]
-    words = f"On unrelated text the mean change is largest in {names[most]}: {share[most]:.1%} of a typical activation"
+    words = (f"On unrelated text the mean change is largest in {names[most]}: {percent(share[most], 1)} of a typical "
+             "activation")
     return words if same is None else f"{words} (two halves of the texts agree at {same:.2f}; chance 0)"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from core.plots.numbers import percent
 from core.plots.shift_blocks import SIMILARITY_SCALE
 from core.plots.theme import CHARACTER_PX, Chart, figure, fixed_room, plain, slanted
 
@@ -61,6 +62,6 @@ def _finding(names: Sequence[str], places: np.ndarray) -> str:
     first = (places == 1).mean(axis=1)
     half = [b for b in range(len(names)) if (first[b:] >= 0.5).all()]
     if not half:
-        return f"the last block puts the true token first for {first[-1]:.0%} of these tokens"
+        return f"the last block puts the true token first for {percent(first[-1])} of these tokens"
     where = "in the last block" if half[0] == len(names) - 1 else f"from {names[half[0]]} on"
     return f"{where} the true token is first for at least half of these tokens"

@@ -97,8 +97,8 @@ def _measured(labels: Mapping[str, str], found: Mapping[str, Interval], arms: Se
 
 def spread(labels: Mapping[str, str], predictions: Sequence[Mapping[str, float]], found: Mapping[str, Interval], *,
            metric: Metric, split: str, limits: tuple[float, float], scale: float = 1.0) -> Chart:
-    """What a room predicts: of each arm a box with a dot a person, and what was measured over it. scale: of letters,
-    for a projector."""
+    """What a room predicts: of each arm a box with a dot a person, and what was measured over it. scale: of letters
+    and marks, for a projector."""
     arms = list(labels)
     fig = figure(y_title=metric.heading(split), height=round(380 * max(1.0, scale)))
     said: list[str] = []
@@ -107,8 +107,9 @@ def spread(labels: Mapping[str, str], predictions: Sequence[Mapping[str, float]]
         if own:
             fig.add_box(x=[place] * len(own), y=own, name=f"{len(predictions)} predictions", legendgroup="predictions",
                         showlegend=not said, boxpoints="all", jitter=0.4, pointpos=0, fillcolor="rgba(0,0,0,0)",
-                        line={"color": palette.FROZEN, "width": 2}, marker={"color": palette.FROZEN, "size": 7,
-                                                                            "opacity": 0.6}, hoverinfo="y")
+                        line={"color": palette.FROZEN, "width": 2}, marker={"color": palette.FROZEN,
+                                                                            "size": round(7 * scale), "opacity": 0.6},
+                        hoverinfo="y")
             measurement = f", measured {_text(found[arm])}" if arm in found else ""
             said.append(f"{labels[arm]}: {len(own)} predictions from {min(own):.2f} to {max(own):.2f}, half of them "
                         f"below {statistics.median(own):.2f}{measurement}")
@@ -116,7 +117,7 @@ def spread(labels: Mapping[str, str], predictions: Sequence[Mapping[str, float]]
     if there:
         fig.add_scatter(
             x=[place for place, _ in there], y=[found[arm].value for _, arm in there], mode="markers", name=POOLED,
-            marker={"color": palette.TRAINING, "size": 13, "symbol": "diamond"},
+            marker={"color": palette.TRAINING, "size": round(13 * scale), "symbol": "diamond"},
             error_y={"type": "data", "symmetric": False, "width": 8, "thickness": 3,
                      "array": [found[arm].high - found[arm].value for _, arm in there],
                      "arrayminus": [found[arm].value - found[arm].low for _, arm in there]},

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from core.metrics.words import change, fixed, minus, p_value, signed
+from core.metrics.words import change, fixed, minus, p_value, percent, signed
 
-__all__ = ["about", "change", "count", "decimals", "duration", "fixed", "measured", "minus", "p_value", "roughly",
-           "share", "signed", "size"]
+__all__ = ["about", "change", "count", "decimals", "duration", "fixed", "measured", "minus", "p_value", "percent",
+           "roughly", "share", "signed", "size"]
 
 
 def decimals(low: float, high: float) -> int:

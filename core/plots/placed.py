@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.plots import palette
+from core.plots.numbers import percent
 from core.plots.shift_map import SMOOTH_ROWS, Colouring, Positions, _points, window
 from core.plots.theme import Chart, figure, plain
 
@@ -49,7 +50,7 @@ def chart(rows: Positions, colouring: Colouring, *, place: tuple[float, float], 
     title = landing(colouring, near, distances)
     coloured = ", in the colours of their classes" if colouring.classes else ""
     return Chart(fig, title, f"Map of {len(rows)} rows as {seen_by} sees them{coloured}, with your input as a star "
-                             f"joined to its {len(near)} nearest rows. {title}. The map holds {shown:.0%} of the "
+                             f"joined to its {len(near)} nearest rows. {title}. The map holds {percent(shown)} of the "
                              "spread of these rows.")
 
 

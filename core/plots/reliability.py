@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from core.plots import palette
-from core.plots.numbers import measured
+from core.plots.numbers import measured, percent
 from core.plots.theme import Chart, figure, fixed_room, plain, subplots
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def chart(runs: Mapping[str, Reliability], looks: Mapping[str, palette.Arm] | No
 def title(runs: Mapping[str, Reliability]) -> str:
     """How far confidence and accuracy are apart, from the best to the worst of the runs."""
     errors = sorted(found.error.value for found in runs.values())
-    between = f"{errors[0]:.1%}" if len(errors) == 1 else f"{errors[0]:.1%} to {errors[-1]:.1%}"
+    between = f"{percent(errors[0], 1)}" if len(errors) == 1 else f"{percent(errors[0], 1)} to {percent(errors[-1], 1)}"
     return f"Confidence lies {between} from the share that is right"
 
 

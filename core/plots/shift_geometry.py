@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.plots import palette
+from core.plots.numbers import percent
 from core.plots.shift_blocks import Values, shade_frozen
 from core.plots.theme import Chart, figure
 
@@ -83,7 +84,7 @@ def weights(names: Sequence[str], relative: Values, *, rank90: Sequence[int], in
         title = "Only weights without effect on what the model computes changed"
         return Chart(fig, title, f"Bars of the relative change of {len(shown)} of {len(names)} weights. {title}.")
     top = telling[0]
-    title = (f"{names[top]} changed most, by {relative[top]:.1%} of its size; {total} intruder "
+    title = (f"{names[top]} changed most, by {percent(relative[top] or 0.0, 1)} of its size; {total} intruder "
              f"dimension{'' if total == 1 else 's'} in all")
     return Chart(fig, title, f"Bars of the relative change of {len(shown)} of {len(names)} weights. {title}.")
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.plots import palette
+from core.plots.numbers import percent
 from core.plots.theme import Chart, figure, subplots
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def arrows_words(n_rows: int, names: tuple[str, str], *, arrows: bool, captured:
     elif captured is None:
         title = "Arrows are exact shadows of the movement"
     else:
-        title = (f"These arrows show {captured:.0%} of the real movement"
+        title = (f"These arrows show {percent(captured)} of the real movement"
                  + (": most of it is out of this picture" if captured < 0.2 else ""))
     drawn = (f" with arrows from {names[0]} to {names[1]} for class centroids, the {MOVERS} largest movers "
              "and the selection")
@@ -218,7 +219,7 @@ def transition(base: Positions, tuned: Positions, colouring: Colouring, *, share
     _legend(fig, colouring)
     if len(base) <= SMOOTH_ROWS:
         fig.update_layout(transition={"duration": 250, "easing": "cubic-in-out"})
-    title = f"{share:.0%} of the way from {names[0]} to {names[1]}"
+    title = f"{percent(share)} of the way from {names[0]} to {names[1]}"
     return Chart(fig, title, way_alt(len(base), title, colouring))
 
 

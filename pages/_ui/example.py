@@ -34,7 +34,7 @@ def banner() -> None:
     card = shell.recorded()
     if card is None:
         return
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.badge("Recorded example", icon=":material/inventory_2:", color="blue")
         st.caption(f"Not your runs: measured elsewhere, {_day(card)}. Nothing can be changed.", width="content")
         with st.popover("About it"):

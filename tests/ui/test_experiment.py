@@ -104,7 +104,7 @@ def test_runs_that_train_are_drawn_as_a_race_and_the_one_far_behind_is_proposed_
                                   for i, score in enumerate(scores)])
     at = app("experiment", experiment=id)
     assert not at.exception and not at.error and at.header[0].value == "The race"
-    assert "**LoRA** is far behind **Full fine-tuning** at 50% of its steps: 0.20 against 1.00" in words(at)
+    assert "**LoRA** is far behind **Full fine-tuning** at 50 % of its steps: 0.20 against 1.00" in words(at)
     at.button(key=f"race_stop_{ids[0]}").click().run()
     assert api.runs.get(WORKSPACE, ids[0]).status is Status.STOPPING
     assert api.runs.get(WORKSPACE, ids[1]).status is Status.RUNNING

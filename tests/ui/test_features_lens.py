@@ -189,7 +189,7 @@ def test_what_was_left_is_listed_beside_a_random_direction(measured):
     table = next(table.value for table in at.dataframe if "Random direction" in table.value.columns)
     assert list(table["Word"]) == [" fox", " goose"]
     assert "the other half names 18" in shown(at)
-    assert "20.0% of a typical activation" in alts(at)
+    assert "20.0 % of a typical activation" in alts(at)
     at.select_slider[0].set_value("block 4").run()
     assert "Nothing changed in block 4" in shown(at)
 

@@ -64,7 +64,7 @@ def test_what_it_took_stands_beside_the_plan(app, tales, settings):
     assert metrics["Peak memory"] == ("2.00 GB", "planned 1.50 GB") and metrics["A step"] == ("3.8 s", "planned 3 s")
     assert metrics["Whole run"] == ("about 20 min", "planned about 16 min")
     assert metrics["Taught tokens"][0].replace(",", "").startswith("1") and "read" in metrics["Taught tokens"][1]
-    assert "33% more than planned" in shown(at) and "300 steps" in shown(at)
+    assert "33 % more than planned" in shown(at) and "300 steps" in shown(at)
 
 
 def test_out_of_memory_says_what_to_change(app, tales, settings):

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from core.domain.experiment import Answer, Arm
 from core.models.methods import COMPARED, COMPARED_OWN_HEAD
 from core.planning.designs.base import Choices, Design, Pairs, every_pair, named
-from core.planning.designs.found import Found
+from core.planning.designs.found import Found, listed
+
+THESE = "These runs"
 
 
 def arms(choices: Choices) -> Sequence[Arm]:
@@ -54,8 +56,8 @@ def best_of(found: Found, *, what: str, split: str = "test", among: Sequence[str
     shown = (left or tests)[0]
     label, score = found.label(top), f"{found.number(found.value(top, split))} {found.metric.on(split)}"
     if left:
-        names = ", ".join(found.label(test.b) for test in left)
-        sentence = (f"These runs cannot tell {label} ({score} over {found.seeds_said}) and {names} apart: {label} − "
+        names = listed([f"{label} ({score} over {found.seeds_said})", *(found.label(test.b) for test in left)])
+        sentence = (f"{THESE} cannot tell {names} apart: {label} − "
                     f"{found.label(shown.b)} is {found.gap(shown.difference, signed=True)}. {found.more(shown, split)}")
     else:
         sentence = (f"{label} is best, with {score} over {found.seeds_said}: ahead of {found.label(shown.b)} by "

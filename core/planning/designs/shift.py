@@ -12,8 +12,8 @@ from core.errors import RecipeError
 from core.models import methods
 from core.planning.designs import charts
 from core.planning.designs.base import Choices, Design, named
-from core.planning.designs.found import Found
-from core.planning.designs.methods import best_of
+from core.planning.designs.found import Found, listed
+from core.planning.designs.methods import THESE, best_of
 from core.plots.theme import Chart
 
 
@@ -38,9 +38,12 @@ def answer(found: Found) -> Answer:
     first, lost = inside[0].name, {arm.name: found.value(arm.name) - found.value(arm.name, "shift") for arm in outside}
     level = [other.label for other in inside[1:] if found.between(first, other.name).verdict == "cannot tell"]
     start = (f"On test rows {found.label(first)} stands first with {found.number(found.value(first))}"
-             + (f", which these runs cannot tell from {', '.join(level)}. " if level else ". "))
+             + (f", which these runs cannot tell from {listed(level)}. " if level else ". "))
     start += f"On shift rows ({found.shift_made}): " if found.shift_made else "On shift rows: "
-    return dataclasses.replace(said, sentence=start + said.sentence, details={**said.details, "lost": lost})
+    rest = said.sentence
+    if rest.startswith(THESE):
+        rest = rest[:1].lower() + rest[1:]
+    return dataclasses.replace(said, sentence=start + rest, details={**said.details, "lost": lost})
 
 
 def drawn(found: Found) -> list[Chart]:

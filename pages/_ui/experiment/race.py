@@ -13,6 +13,7 @@ from core.domain.run import Run, Status
 from core.planning import arms
 from core.plots import curves
 from core.plots.curves import Line
+from core.plots.numbers import percent
 from core.plots.theme import Chart
 from pages._ui import charts, shell
 from pages._ui.words import word
@@ -50,8 +51,8 @@ def _proposal(ws: str, one: Behind, called: Mapping[str, str], *, waits: bool) -
     """A run that is far behind, with the button that stops it. waits: for its next turn."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f":material/hourglass_disabled: **{shell.escape(called[one.run])}** is far behind "
-                    f"**{shell.escape(called[one.leader])}** at {one.share:.0%} of its steps: {one.score:.2f} against "
-                    f"{one.best:.2f}, more than its {one.rows:,} validation rows explain.", width="stretch")
+                    f"**{shell.escape(called[one.leader])}** at {percent(one.share)} of its steps: {one.score:.2f} "
+                    f"against {one.best:.2f}, more than its {one.rows:,} validation rows explain.", width="stretch")
         if st.button("Stop it", icon=":material/stop:", key=f"race_stop_{one.run}",
                      help=("It waits for its next turn and ends at once, without test results. " if waits else
                            "Keeps its best checkpoint and judges it on the test rows. ")

@@ -14,7 +14,7 @@ import streamlit as st
 from core.analysis import Availability, LeftBlock, Lens, LensRow, Moved, OtherSeed
 from core.domain.side import Which
 from core.plots import lens_change, lens_curve, lens_left, lens_table
-from core.plots.numbers import measured
+from core.plots.numbers import measured, percent
 from core.spreadsheets import inert
 from pages._ui import charts, shell
 from pages._ui.features.bar import Chosen
@@ -258,8 +258,8 @@ def _left(read: Read) -> None:
     if not block.words:
         st.caption(f"Nothing changed in {block.name}: equal to the last bit.")
         return
-    lines = [{"Word": repr(word)[1:-1], "Share": f"{p:.2%}", "Random direction": repr(other)[1:-1],
-              "Its share": f"{q:.2%}"} for (word, p), (other, q) in zip(block.words, block.random, strict=True)]
+    lines = [{"Word": repr(word)[1:-1], "Share": f"{percent(p, 2)}", "Random direction": repr(other)[1:-1],
+              "Its share": f"{percent(q, 2)}"} for (word, p), (other, q) in zip(block.words, block.random, strict=True)]
     st.dataframe(inert(lines), hide_index=True, key="features_lens_words", height=300,
                  alt="Words that the change points to: " + ", ".join(line["Word"] for line in lines[:10]))
     _chance(block, same=same is not None)
@@ -270,7 +270,7 @@ def _chance(block: LeftBlock, *, same: bool) -> None:
     highest, shared = block.random_highest or 0.0, block.random_shared or 0.0
     st.caption(f"Yardsticks: of the {len(block.words)} words that one half of the texts points to, the other half "
                f"names {block.shared}, too; a random direction of the same size shares {shared:.1f} with the change "
-               f"and gives no word more than {highest:.2%}. "
+               f"and gives no word more than {percent(highest, 2)}. "
                + ("For two seeds see the dashed line." if same else "There is no other seed of this arm yet."))
 
 

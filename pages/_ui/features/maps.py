@@ -13,6 +13,7 @@ from core.analysis import FeatureComparison, View, row_looks
 from core.analysis import downloads as files
 from core.errors import ThawError
 from core.plots import point_scene, shift_map
+from core.plots.numbers import percent
 from core.plots.shift_map import Colouring
 from core.plots.theme import Chart
 from pages._ui import pictures, point_map, shell
@@ -217,12 +218,12 @@ def _trusted(drawn: Map) -> list[tuple[str, str, str]]:
     shown: list[tuple[str, str, str]] = []
     if drawn.variance_shown is not None:
         a, b = drawn.variance_shown_base, drawn.variance_shown_tuned
-        sides = "" if a is None or b is None else f" (A {a:.0%}, B {b:.0%})"
-        shown.append(("Variance shown", f"{drawn.variance_shown:.0%}{sides}", "variance_shown"))
+        sides = "" if a is None or b is None else f" (A {percent(a)}, B {percent(b)})"
+        shown.append(("Variance shown", f"{percent(drawn.variance_shown)}{sides}", "variance_shown"))
     if drawn.movement_captured is not None:
-        text = f"{drawn.movement_captured:.0%}"
+        text = f"{percent(drawn.movement_captured)}"
         if drawn.movement_captured < LITTLE_MOVEMENT:
-            text = f":red[{drawn.movement_captured:.1%}: most of it is out of this picture]"
+            text = f":red[{percent(drawn.movement_captured, 1)}: most of it is out of this picture]"
         shown.append(("Movement captured", text, "movement_captured"))
     for key in ("trustworthiness", "continuity"):
         value = getattr(drawn, key)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.domain.run import JobKind, Run, Status
 from core.planning import names
-from core.plots.numbers import duration
+from core.plots.numbers import duration, percent
 from pages._ui import guard, live, shell
 
 SHOWN = 6
@@ -43,7 +43,7 @@ def _row(ws: str, job: Run, name: str) -> None:
         if job.status in (Status.RUNNING, Status.STOPPING):
             _, state = live.follow(ws, job.id)
             done, total = state.progress.get("done"), state.progress.get("total")
-            st.caption(state.phase + (f", {done / total:.0%}" if done and total else ""))
+            st.caption(state.phase + (f", {percent(done / total)}" if done and total else ""))
         elif job.failure:
             st.caption(shell.escape(job.failure.what))
         elif job.started and job.finished:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.api import CutOff, Export, Offer
 from core.domain.run import Run, Status
-from core.plots.numbers import duration, size
+from core.plots.numbers import duration, percent, size
 from pages._ui import downloads, guard, live, shell
 from pages._ui.words import word
 
@@ -135,7 +135,7 @@ def _progress(ws: str, job: Run) -> None:
     live.badge(run)
     done, total = state.progress.get("done"), state.progress.get("total")
     note = str(state.progress.get("note", ""))
-    st.caption(shell.escape(f"{note or state.phase}" + (f", {done / total:.0%}" if done and total else "")))
+    st.caption(shell.escape(f"{note or state.phase}" + (f", {percent(done / total)}" if done and total else "")))
     if st.button("Stop", key=f"stop_export_{job.id}", icon=":material/stop:", disabled=run.status is Status.STOPPING):
         shell.api().runs.stop(ws, job.id)
         st.rerun()

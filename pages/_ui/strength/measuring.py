@@ -42,6 +42,8 @@ def _offer(ws: str, chosen: Chosen, last: Run | None) -> None:
         what = "" if not chosen.blocks else f" of {', '.join(chosen.blocks)}"
         st.markdown(f":material/tune: {DIALS[chosen.dial]}{what} was not measured yet.")
     button(ws, chosen, (), f"Measure{_time(chosen, 9)}", key="strength_measure", primary=True)
+    if shell.recorded():
+        st.caption(":material/lock: The recorded example holds no weights to turn. Train a model in your workspace.")
 
 
 def button(ws: str, chosen: Chosen, values: Sequence[float], label: str, *, key: str, primary: bool = False) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 from core.domain.one_step import OneStep
 from core.domain.recipe import Recipe
 from core.domain.run import Run, Status
-from core.plots.numbers import about, count, size
+from core.plots.numbers import about, count, percent, size
 from core.unforeseen import UNFORESEEN
 from pages._ui import guard, live, shell
 from pages._ui.words import word
@@ -90,7 +90,7 @@ def _shown(found: OneStep) -> None:
         if found.taught is not None:
             st.metric("Taught tokens", count(found.taught), f"of {count(found.tokens)} read", delta_color="off",
                       delta_arrow="off", width=165, help=word("taught token"))
-    words = "as planned" if abs(off) <= USUAL else f"{abs(off):.0%} {'more' if off > 0 else 'less'} than planned"
+    words = "as planned" if abs(off) <= USUAL else f"{percent(abs(off))} {'more' if off > 0 else 'less'} than planned"
     st.caption(f"One step of {found.rows:,} rows in {found.precision} on {shell.escape(found.device)}: memory {words}. "
                f"The run takes {found.steps:,} step{'s' * (found.steps != 1)}.")
 

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.api import Answers, ServerGone, State, TriedAnswer, same
-from core.plots.numbers import size
+from core.plots.numbers import percent, size
 from pages._ui import guard, shell
 from pages._ui.try_it import asking, near, rests, where
 
@@ -99,7 +99,7 @@ def _answer(name: str, answer: TriedAnswer, *, long: bool) -> None:
     if answer.nearest is not None:
         near.draw(answer.nearest)
     if answer.progress is not None and answer.state is State.WORKING:
-        st.progress(answer.progress, text=f"What the answer rests on: {answer.progress:.0%}")
+        st.progress(answer.progress, text=f"What the answer rests on: {percent(answer.progress)}")
     if answer.rests_on is not None:
         rests.draw(answer.rests_on)
     for note in answer.notes:

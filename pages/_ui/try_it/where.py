@@ -15,6 +15,7 @@ from core.domain.placed import Placed
 from core.domain.side import Side
 from core.errors import ThawError
 from core.plots import placed as plot
+from core.plots.numbers import percent
 from core.plots.shift_map import Colouring, window
 from core.plots.theme import Chart
 from pages._ui import charts, shell
@@ -57,7 +58,7 @@ def draw(name: str, side: Side, answer: TriedAnswer, seen: Seen, within: Any, *,
         # while other things are worked out the page is drawn again and again, with the same chart
         chart = charts.kept(("placed", handle, key, str(within)), lambda: _chart(name, answer.placed, seen, within))
         charts.show(chart, key=key, help=_how(shown))
-        st.caption(f"{len(seen.labels):,} rows of the Features page, its fixed camera, last block; {shown:.0%} of "
+        st.caption(f"{len(seen.labels):,} rows of the Features page, its fixed camera, last block; {percent(shown)} of "
                    "their spread.")
 
 
@@ -72,7 +73,7 @@ def _how(shown: float) -> str:
     return ("The rows that the Features page shows, through its fixed camera at the last block: PCA fitted once on "
             "the base model's features. Your input is projected with the same axes, exactly; nothing is fitted to it. "
             "Lines lead to the rows that are nearest in all dimensions of what the head sees, which on a map that "
-            f"shows {shown:.0%} of the spread may lie apart.")
+            f"shows {percent(shown)} of the spread may lie apart.")
 
 
 def _missing(error: ThawError, side: Side) -> None:

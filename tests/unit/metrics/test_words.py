@@ -29,6 +29,11 @@ def test_only_a_hyphen_before_a_number_becomes_a_minus_sign(text: str, shown: st
     assert words.minus(text) == (shown or text)
 
 
+@pytest.mark.parametrize(("share", "digits", "text"), [(0.5, 0, "50 %"), (0.0112, 1, "1.1 %"), (0.0, 0, "0 %")])
+def test_a_share_is_said_in_percent_with_a_space(share: float, digits: int, text: str) -> None:
+    assert words.percent(share, digits) == text
+
+
 def test_a_difference_is_said_with_its_interval() -> None:
     found = Interval(value=0.0241, low=-0.0102, high=0.041)
     assert words.change(found, 3) == "+0.024 (−0.010 to +0.041)"

@@ -22,7 +22,7 @@ from core.planning import designs
 from core.planning.designs import labels
 from core.planning.designs.base import Choices, expanded, experiment
 from core.planning.designs.depth import depths
-from core.planning.designs.found import Found
+from core.planning.designs.found import Found, listed
 from core.settings import Settings
 from tests.conftest import write_dataset
 
@@ -275,10 +275,16 @@ def test_who_leads_beyond_the_domain(choices: Choices) -> None:
 def test_beyond_the_domain_a_tie_reads_as_a_tie(choices: Choices) -> None:
     laid = experiment(designs.get("shift"), choices)
     said = designs.get("shift").answer(results(laid, lambda arm: 0.8, shift=lambda arm: 0.6))
-    assert "On shift rows: These runs cannot tell" in said.sentence and said.low is not None
+    assert "On shift rows: these runs cannot tell" in said.sentence and said.low is not None
     assert said.low <= 0 <= (said.high or 0)
     before, _, after = said.sentence.partition("On shift rows")
     assert "test rows" not in after and "which these runs cannot tell from" in before
+
+
+def test_names_in_a_sentence_end_with_and(choices: Choices) -> None:
+    assert [listed(list(names)) for names in ("A", "AB", "ABC")] == ["A", "A and B", "A, B and C"]
+    tie = designs.get("methods").answer(results(experiment(designs.get("methods"), choices), lambda arm: 0.8)).sentence
+    assert re.match(r"These runs cannot tell [^,]+, [^,]+ and [^,]+ apart: ", tie)
 
 
 def test_seeds_that_change_nothing_and_seeds_that_change_much(choices: Choices) -> None:

@@ -30,7 +30,7 @@ def test_a_wide_table_leaves_the_words_to_the_hover():
     chart = lens_table.table(NAMES, ["a"] * 20, top=wide.astype(str), rank=wide * 5, probability=wide / 5,
                              vocabulary=100, side="B")
     assert chart.figure.data[0].text is None
-    assert chart.title == "B: the last block puts the true token first for 0% of these tokens"
+    assert chart.title == "B: the last block puts the true token first for 0 % of these tokens"
 
 
 def interval(value, half=0.1):
@@ -64,7 +64,7 @@ def test_a_text_carries_every_kl_as_a_number():
     assert heat.text[1][2] == "w10<br>1.00"
     assert list(heat.text[1][3:]) == [""] * 5
     assert "before “w10” (1.00 nats, typically 0.50)" in chart.title
-    assert "73% of the tokens lie above what rounding makes (0.25)" in chart.title
+    assert "73 % of the tokens lie above what rounding makes (0.25)" in chart.title
     same = lens_change.text(tokens, 0 * kl, before=kl, after=kl, high=0.0, floor=None)
     assert same.title == "Both models say exactly the same after every word of this text"
 
@@ -72,7 +72,7 @@ def test_a_text_carries_every_kl_as_a_number():
 def test_what_is_left_names_the_block_and_its_agreement():
     chart = lens_left.left(NAMES, [True, False, False], share=[0.0, 0.02, 0.1], agreement=[None, 0.2, 0.97],
                            seeds=[None, 0.1, 0.5], selected=2)
-    assert chart.title.startswith("On unrelated text the mean change is largest in block 1: 10.0% of a typical")
+    assert chart.title.startswith("On unrelated text the mean change is largest in block 1: 10.0 % of a typical")
     assert "0.97; chance 0" in chart.title
     assert [trace.name for trace in chart.figure.data] == ["mean change", "two halves of the texts", "two seeds",
                                                            "chance"]

@@ -38,3 +38,10 @@ def test_other_arms_stand_side_by_side(joined: bool, mode: str) -> None:
     [drawn] = chart.figure.data
     assert drawn.name == lesson.PREDICTED and drawn.mode == mode and list(drawn.x) == [0, 1, 2, 3]
     assert chart.figure.layout.xaxis.ticktext[0] == "Full fine-tuning<br>20 labels"
+
+
+def test_a_projector_shows_larger_letters_and_marks() -> None:
+    near, far = (lesson.spread(LABELS, [PREDICTED, PREDICTED], FOUND, scale=scale, **HOW).figure  # type: ignore[arg-type]
+                 for scale in (1.0, 1.7))
+    assert all(large.marker.size > small.marker.size for small, large in zip(near.data, far.data, strict=True))
+    assert far.layout.xaxis.tickfont.size > 13 and far.layout.height > near.layout.height

@@ -31,7 +31,7 @@ def test_rows_star_and_lines_are_where_they_were_given(positions: tuple[np.ndarr
     np.testing.assert_array_equal(bright.y, rows[near, 1])
     low, high = chart.figure.layout.xaxis.range
     assert low < rows[:, 0].min() and high > 9.0, "an input far outside is in the picture"
-    assert "42%" in chart.alt and "star" in chart.alt and chart.title in chart.alt
+    assert "42 %" in chart.alt and "star" in chart.alt and chart.title in chart.alt
     assert any(record.get("x") == 9.0 for record in drawn_numbers.records(chart.figure))
 
 

@@ -48,7 +48,7 @@ def test_numbers_by_block():
 def test_weights_show_what_changed_in_model_order():
     chart = shift_geometry.weights(["a", "b", "c"], [0.01, 0.0, 0.2], rank90=[1, 0, 8], intruders=[1, 0, None])
     assert list(chart.figure.data[0].y) == ["a", "c"] and list(chart.figure.data[0].x) == [0.01, 0.2]
-    assert chart.title == "c changed most, by 20.0% of its size; 1 intruder dimension in all"
+    assert chart.title == "c changed most, by 20.0 % of its size; 1 intruder dimension in all"
     assert (shift_geometry.weights(["a"], [0.0], rank90=[0], intruders=[0]).title
             == "No published weight changed")
     assert "2 of 3 directions" in shift_geometry.delta_spectrum([3.0, 2.0, 0.1], name="w", rank90=2).title
@@ -71,7 +71,7 @@ def test_every_chart_has_a_finding_alt_text_and_a_see_through_background(chart):
 def test_weights_without_effect_are_pale_and_never_the_headline():
     names = ["a.key.bias", "a.query.weight"]
     chart = shift_geometry.weights(names, [0.9, 0.1], rank90=[1, 2], intruders=[None, 0], without_effect=names[:1])
-    assert chart.title.startswith("a.query.weight changed most, by 10.0%")
+    assert chart.title.startswith("a.query.weight changed most, by 10.0 %")
     assert list(chart.figure.data[0].marker.color) == [palette.BASE, palette.TRAINING]
     alone = shift_geometry.weights(names[:1], [0.9], rank90=[1], intruders=[None], without_effect=names[:1])
     assert alone.title == "Only weights without effect on what the model computes changed"

@@ -69,7 +69,7 @@ def test_arrows_for_centroids_the_fifty_largest_movers_and_the_selection(positio
             heads[trace.name or "movers"] = heads.get(trace.name or "movers", 0) + len(trace.x) // 3
     assert heads["class centroids"] == 3 and heads["selected rows"] == 1
     assert heads["largest movers"] + heads.get("movers", 0) == 50
-    assert chart.title == "These arrows show 15% of the real movement: most of it is out of this picture"
+    assert chart.title == "These arrows show 15 % of the real movement: most of it is out of this picture"
     centroid = next(t for t in chart.figure.data if t.name == "class centroids")
     rows = classes.values == 0
     assert (centroid.x[0], centroid.x[1]) == pytest.approx((positions[0][rows, 0].mean(), positions[1][rows, 0].mean()))
