@@ -43,6 +43,7 @@ from core.data.readers import (
     subtitles,
     text_kinds,
     whatsapp,
+    word_tags,
 )
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import INFO, WARNING, Finding, several
@@ -218,6 +219,7 @@ def _delimited(path: Path, suffix: str, rows: int) -> Table:
     text = 2 * ragged > table.rows_read or (len(table.columns) == 1 and (ragged or suffix in _PLAIN))
     if text and suffix not in DELIMITED:
         return folders.read_lines(path, max_rows=rows)
+    word_tags.refuse_table(table)
     return cells.conversations(table, max_rows=rows)
 
 

@@ -17,6 +17,9 @@ _LISTS = frozenset({"answers", "choices", "options", "responses", "completions",
                     "preferred_output", "prompt", "mapping", "chat_messages", "instances"})
 """Columns whose cells may be lists or objects, which they are known by."""
 
+_NUMBERS = frozenset({"answer", "answer_idx"})
+"""Columns that may say by its number which of the choices is right."""
+
 
 def conversations(table: Table, *, max_rows: int) -> Table:
     """A table of plain cells as `exchanges` reads the same rows from JSON; the same table where its rows are of no kind
@@ -44,12 +47,14 @@ def _every(table: Table) -> Iterator[Item]:
 def _objects(table: Table) -> Iterator[dict[str, Any]]:
     for batch in table.data.to_batches(1_000):
         for row in batch.to_pylist():
-            yield {name: _value(cell) if name in _LISTS and cell else cell for name, cell in row.items()}
+            yield {name: _value(name, cell) if cell else cell for name, cell in row.items()}
 
 
-def _value(cell: str) -> Any:
-    """The list or object of a cell; the cell where it is none."""
-    if cell.lstrip()[:1] not in ("[", "{"):
+def _value(name: str, cell: str) -> Any:
+    """The number, the list or the object of a cell; the cell where it is none."""
+    if name in _NUMBERS and len(cell) < 3 and cell.isdecimal() and str(int(cell)) == cell:
+        return int(cell)
+    if name not in _LISTS or cell.lstrip()[:1] not in ("[", "{"):
         return cell
     try:
         return json.loads(cell)

@@ -21,7 +21,7 @@ _MESSAGE = '<div class="message '
 _CHAT = re.compile(r'<div class="text bold">\s*([^<]*)')
 _NAME, _TIME = re.compile(r'<div class="from_name">\s*([^<]*)'), re.compile(r'date details" title="([\d. :]{19})')
 _FORWARDED = 'class="forwarded body"'
-_TEXT, _TAG = re.compile(r'<div class="text">(.*?)</div>', re.DOTALL), re.compile(r"<[^<>]*>")
+_TEXT, _TAG = '<div class="text">', re.compile(r"<[^<>]*>")
 
 
 def is_page(start: bytes) -> bool:
@@ -54,7 +54,7 @@ def entries(pages: list[str]) -> Iterator[Entry]:
                 continue
             if name := _NAME.search(message.partition(_FORWARDED)[0]):
                 speaker = html.unescape(name[1]).strip()
-            text = _shown(match[1]) if (match := _TEXT.search(message)) else ""
+            text = _shown(message.partition(_TEXT)[2].partition("</div>")[0])
             yield Message(text=text, speaker=speaker, time=_time(message), chat=html.unescape(chat)
                           ) if text else Passed.MEDIA
 

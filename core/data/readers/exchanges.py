@@ -44,9 +44,10 @@ class Rearranged:
 
 def _marks_read(count: int) -> Finding:
     return Finding(code="marks-read", severity=INFO, count=count,
-                   message=f"{several(count, 'row was', 'rows were')} read as turns by the marks in the text that say "
-                           "who speaks; the model's own template takes their place.",
-                   remedy="Nothing to do; to learn the texts with their marks, choose texts as what the rows are.")
+                   message=f"In {several(count, 'row', 'rows')} marks in the text say who speaks: the column "
+                           "'messages' holds these turns, and the model's own template takes the place of the marks.",
+                   remedy="Nothing to do; to learn the texts with their marks, choose texts as what the rows are "
+                          "(--shape text).")
 
 
 def _ends_taken(count: int) -> Finding:
@@ -140,6 +141,24 @@ def _turn(place: int, text: Any) -> dict[str, Any]:
 
 
 _PROMPTS, _RESPONSES = ("instruction", "prompt", "query"), ("output", "response")
+
+
+def _pairs_in(item: Mapping[str, Any]) -> str | None:
+    """The key of a list of exchanges, each an object with what was asked and what was answered (Capybara)."""
+    return next((key for key in HOLDERS if isinstance(said := item.get(key), list) and said and all(
+        isinstance(pair, dict) and isinstance(pair.get("input"), str) and isinstance(pair.get("output"), str)
+        for pair in said)), None)
+
+
+def _is_in_pairs(item: Mapping[str, Any]) -> bool:
+    return _pairs_in(item) is not None
+
+
+def _in_pairs(item: dict[str, Any], told: Told) -> Item:
+    if (key := _pairs_in(item)) is None:
+        return item, ""
+    said = [text for pair in item[key] for text in (pair["input"], pair["output"])]
+    return {**item, key: [_turn(place, text) for place, text in enumerate(said)]}, ""
 
 
 def _has_history(item: Mapping[str, Any]) -> bool:
@@ -277,6 +296,7 @@ _KINDS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Reader], ...] = (
     (answers.has_choices, _each(answers.choice)),
     (answers.has_answers, _each(answers.best_answer)),
     (_is_in_turn, _each(_in_turn)),
+    (_is_in_pairs, _each(_in_pairs)),
     (_has_history, _each(_with_history)),
     (_has_system, _each(_system)),
     (_is_persona, _each(_persona)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +32,9 @@ _MORE = frozenset({"input", "context"})
 _LONGEST = 600
 """Characters that may stand before the first mark of some forms: what the system says."""
 _STARTS = re.compile(r"\A\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>)?\s*")
-_ENDS = re.compile(r"\s*(?:(?:</s>|<eos>|<\|im_end\|>|<\|eot_id\|>|<\|end_of_text\|>|<end_of_turn>|<\|end\|>|<eo[amh]>"
-                   r"|<\|endoftext\|>|### End)\s*)+\Z")
+_ENDS = ("</s>", "<eos>", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<end_of_turn>", "<|end|>", "<eoa>", "<eom>",
+         "<eoh>", "<|endoftext|>", "### End")
+"""What closes a turn in one template or another."""
 _NAMES = r"human|user|prompter|assistant|ai|bot|gpt|chatgpt|chatbot|moss|system|function response"
 _LLAMA = re.compile(r"(?:<s>\s{0,4})?\[INST\](.*?)\[/INST\](.*?)(?:</s>|(?=<s>\s{0,4}\[INST\])|$)", re.DOTALL)
 _SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>(.*)", re.DOTALL)
@@ -65,7 +66,7 @@ _FORMS = (
     _Form(sign="###", mark=re.compile(r"###\s?(Instruction|User|Input|Context|Response|System):"), led=True,
           words=True),
     _Form(sign=":", mark=re.compile(rf"(?:<({_NAMES})>|\[({_NAMES})\]):", re.IGNORECASE), words=True),
-    _Form(sign=":", mark=re.compile(rf"(?:\A|\n[ \t]*\n\s*)({_NAMES}):", re.IGNORECASE), words=True),
+    _Form(sign=":", mark=re.compile(rf"(?:\A|(?<=\n\n)|(?<=\n\r\n))({_NAMES}):", re.IGNORECASE), words=True),
     _Form(sign=":", mark=re.compile(rf"(?:\A|\n)({_NAMES}):", re.IGNORECASE), words=True),
     _Form(sign="assistant:", mark=re.compile(r"(?:(?<=\s)|(?<=</s>)|\A)(USER|ASSISTANT):"), led=True, words=True),
 )
@@ -80,7 +81,7 @@ def turns_of(text: str) -> Turns | None:
 
 def _marked(text: str) -> Turns | None:
     """The turns of a text of any form, whoever speaks in it; None where it has none."""
-    if "[INST]" in text:
+    if 0 < text.count("[INST]") <= text.count("[/INST]"):
         found = list(_LLAMA.finditer(text))
         return _of_llama(found) if found and not _LLAMA.sub("", text).strip() else None
     there = text.casefold()
@@ -117,7 +118,7 @@ def _of_form(form: _Form, text: str) -> Turns | None:
             turns[-1]["content"] += mark[0] + content                # a headline of the answer, not a mark
         else:
             turns.append({"role": _side(name), "content": content})
-    turns = [_turn(turn["role"], _ENDS.sub("", turn["content"])) for turn in turns]
+    turns = [_turn(turn["role"], _without(_ENDS, turn["content"])) for turn in turns]
     first = next((turn["role"] for turn in turns if turn["role"] != "system"), "")
     stray = form.end and any(form.end in turn["content"] for turn in turns)
     return turns if first == "user" and not stray else None
@@ -141,6 +142,14 @@ def _of_two_sides(marks: list[tuple[str, re.Match[str]]], *, words: bool) -> lis
 def _side(name: str) -> str:
     """What a side is called in turns; a name that is none of ours stays as it is, and says why its row is left out."""
     return "user" if name in _ASK else "assistant" if name in _ANSWER else name.replace(" ", "_")
+
+
+def _without(ends: Sequence[str], text: str) -> str:
+    """The text without these at its end, however often they stand there, and without blanks."""
+    text = text.strip()
+    while end := next((end for end in ends if text.endswith(end)), ""):
+        text = text[: -len(end)].rstrip()
+    return text
 
 
 def _turn(role: str, content: str) -> dict[str, str]:
@@ -181,7 +190,7 @@ def _of_pair(item: Mapping[str, Any]) -> Iterator[Turns]:
     for key in _PROMPTS if response is not None else ():
         turns = turns_of(prompt) if isinstance(prompt := item.get(key), str) else None
         if turns and response is not None and turns[-1] == _turn("assistant", ""):
-            yield [*turns[:-1], _turn("assistant", _ENDS.sub("", response))]
+            yield [*turns[:-1], _turn("assistant", _without(_ENDS, response))]
 
 
 def _with_system(turns: Turns, item: Mapping[str, Any]) -> Turns:
@@ -194,8 +203,7 @@ def _with_system(turns: Turns, item: Mapping[str, Any]) -> Turns:
 
 # -- ends of prompts ---------------------------------------------------------------------------------------------------
 
-_END_OF_PROMPT = re.compile(r"\s*(?:#{2,}|\s-+>|=+>)\s*\Z")
-_END_OF_COMPLETION = re.compile(r"\s*(?:\bEND|\bSTOP|#{2,})?\s*\Z")
+_AFTER_PROMPT, _AFTER_COMPLETION = ("#", " ->", " -->", " =>", " ==>"), (" END", "\nEND", " STOP", "\nSTOP", "###")
 
 
 def is_separated(item: Mapping[str, Any]) -> bool:
@@ -203,7 +211,7 @@ def is_separated(item: Mapping[str, Any]) -> bool:
     (`\\n\\n###\\n\\n`, ` ->`), and the blank before the completion."""
     prompt, completion = item.get("prompt"), item.get("completion")
     return (isinstance(prompt, str) and isinstance(completion, str) and completion[:1] == " "
-            and _END_OF_PROMPT.search(prompt) is not None)
+            and prompt.rstrip().endswith(("##", *_AFTER_PROMPT[1:])))
 
 
 def without_ends(item: dict[str, Any], told: Told) -> Item:
@@ -211,5 +219,5 @@ def without_ends(item: dict[str, Any], told: Told) -> Item:
     if not is_separated(item):
         return item, ""
     told[SEPARATED] += 1
-    return {**item, "prompt": _END_OF_PROMPT.sub("", item["prompt"]),
-            "completion": _END_OF_COMPLETION.sub("", item["completion"]).strip()}, ""
+    return {**item, "prompt": _without(_AFTER_PROMPT, item["prompt"]),
+            "completion": _without(_AFTER_COMPLETION, item["completion"])}, ""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from core.data.readers.table import Table
 from core.errors import DataError
 
 _NAMED = re.compile(r"O|[BIESLU]-[A-Za-z][\w-]*")
@@ -25,11 +26,27 @@ def refuse(path: Path, start: bytes) -> None:
     universal = _are_universal(rows)
     if named or universal or _are_tagged(rows):
         words = ", ".join(line.split()[min(int(universal), len(line.split()) - 1)] for line in rows[:4])[:60]
-        raise DataError(f"{path.name} holds a tag for each word (CoNLL), not a class for each text.",
-                        why=f"It is a word a line with blank lines between sentences{words and f' ({words} …)'}. Thaw "
-                            "learns one class a text, or texts as they are.",
-                        remedy="For a language model save the words as sentences, one a line, in a .txt file; to "
-                               "classify, make a table with one sentence and one class a row.")
+        raise _refusal(path.name, f"It is a word a line with blank lines between sentences{words and f' ({words} …)'}.")
+
+
+def refuse_table(table: Table) -> None:
+    """Raise DataError where a column of a table holds the tags of single words."""
+    for name in table.columns:
+        cells = [cell.strip() for cell in table.data.column(name).slice(0, _LINES).to_pylist() if cell]
+        if len(cells) >= _LEAST and len(set(cells)) > 1 and _share(map(_is_tag, cells)) >= _NEARLY_ALL:
+            raise _refusal(table.name, f"The column {name[:40]!r} says beginning, inside and outside of names "
+                                       f"({', '.join(dict.fromkeys(cells))[:60]}).")
+
+
+def _is_tag(cell: str) -> bool:
+    return _NAMED.fullmatch(cell) is not None
+
+
+def _refusal(name: str, why: str) -> DataError:
+    return DataError(f"{name} holds a tag for each word (CoNLL), not a class for each text.",
+                     why=f"{why} Thaw learns one class a text, or texts as they are.",
+                     remedy="For a language model save the words as sentences, one a line, in a .txt file; to "
+                            "classify, make a table with one sentence and one class a row.")
 
 
 def _are_tagged(rows: list[str]) -> bool:
@@ -38,8 +55,8 @@ def _are_tagged(rows: list[str]) -> bool:
     cells = [line.split() for line in rows]
     if len(cells) < _LEAST or len(cells[0]) < 2 or _share(len(row) == len(cells[0]) for row in cells) < _NEARLY_ALL:
         return False
-    return any(len({row[at] for row in cells}) > 1 and _share(
-        _NAMED.fullmatch(row[at]) is not None for row in cells) >= _NEARLY_ALL for at in (-1, 0))
+    return any(len({row[at] for row in cells}) > 1 and _share(_is_tag(row[at]) for row in cells) >= _NEARLY_ALL
+               for at in (-1, 0))
 
 
 def _are_universal(rows: list[str]) -> bool:
