@@ -22,7 +22,8 @@ _NLU = re.compile(r"^nlu:\s*$", re.MULTILINE)
 _IN_YAML, _IN_MARKDOWN = re.compile(r"\s*-\s+intent:\s*(\S.*)"), re.compile(r"##\s*intent:\s*(\S.*)")
 _OTHER = re.compile(r"\s*-\s+(synonym|regex|lookup):|##\s*(synonym|regex|lookup)\b")
 """Lists that help to find names, and are no examples."""
-_END = re.compile(r"\s*-\s+(rule|story):|##\s|\w+:")
+_PART = re.compile(r"(##\s)|(\w+):")
+"""What ends the examples of an intent, and in YAML begins a part of the file."""
 _EXAMPLE, _BELOW = re.compile(r"\s*[-*]\s+(?:text:\s+(?=[^\s|>]))?(\S.*)"), re.compile(r"\s*-\s+text:\s*[|>]?-?")
 """An example, also with the key `text`; the latter's text may be a line below."""
 _ENTITY = re.compile(r"\[([^][]{1,500})\](?:\([^()]{0,500}\)|\{[^{}]{0,500}\})")
@@ -44,16 +45,17 @@ def read(path: Path, *, max_rows: int) -> Table:
     no examples. Raises DataError above `max_rows`."""
     encoding = encodings.detect(path)
     builder = RowBuilder(("text", "label"), max_rows=max_rows, name=path.name)
-    intent, below, others = "", False, 0
+    yaml = path.suffix.lower() in YAML
+    intent, inside, below, others = "", not yaml, False, 0
     for line in path.read_text(encoding=encoding.name, errors=encoding.errors).removeprefix("\ufeff").split("\n"):
         line = line.rstrip()
         text = ""
-        if found := _IN_YAML.fullmatch(line) or _IN_MARKDOWN.fullmatch(line):
-            intent = found[1].strip("\"' ")
+        if found := (_IN_YAML if yaml else _IN_MARKDOWN).fullmatch(line):
+            intent = found[1].partition(" #")[0].strip("\"' ") if inside else ""
         elif _OTHER.match(line):
-            intent, others = "", others + 1
-        elif _END.match(line):
-            intent = ""
+            intent, others = "", others + inside
+        elif found := _PART.match(line):
+            intent, inside = "", not yaml or found[2] == "nlu"
         elif _BELOW.fullmatch(line):
             below = True
             continue
