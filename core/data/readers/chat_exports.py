@@ -215,12 +215,13 @@ def read_source(source: Source, *, max_rows: int) -> Table | None:
         app, entries = "Slack", (entry for day in used for entry in _of_slack(source, day, names))
         about = {f"{root}{kind}.json" for kind in ("users", "channels", "groups", "dms", "mpims", "integration_logs")}
     elif used := _in_order(source.files, chat_html.PAGES, 1):
-        if not chat_html.is_page(source.read(used[0])):
+        pages = [_page(source, name) for name in used]
+        if not any(page is not None and chat_html.is_page(page) for page in pages):
             return None
-        pages: dict[str, list[str]] = {}
-        for name in used:
-            pages.setdefault(name.rpartition("/")[0], []).append(folders.decode(source.read(name)))
-        app, entries = chat_html.APP, (entry for chat in pages.values() for entry in chat_html.entries(chat))
+        folder = [name.rpartition("/")[0] for name in used]
+        app, entries = chat_html.APP, (entry for place in dict.fromkeys(folder) for entry in chat_html.entries(
+            [None if page is None else folders.decode(page) for page, own in zip(pages, folder, strict=True)
+             if own == place]))
     else:
         threads = _in_order(source.files, _THREADS, -1)
         used = threads or [name for name in source.files if _CHATS.fullmatch(name)]
@@ -239,6 +240,14 @@ def _in_order(names: Iterable[str], called: re.Pattern[str], order: int) -> list
     """Those of these files that are called so, folder by folder, in the order of their numbers, or against it."""
     found = [(match[1] or "", order * int(match[2] or 1), name) for name in names if (match := called.fullmatch(name))]
     return [name for _, _, name in sorted(found)]
+
+
+def _page(source: Source, name: str) -> bytes | None:
+    """The bytes of a page; None where it is damaged."""
+    try:
+        return source.read(name)
+    except UNREADABLE:
+        return None
 
 
 def _loaded(source: Source, name: str) -> Any:

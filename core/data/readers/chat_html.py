@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -42,10 +42,14 @@ def read(path: Path, *, max_rows: int) -> Table:
     return chats.table(entries([page]), name=path.name, app=APP, max_rows=max_rows)
 
 
-def entries(pages: list[str]) -> Iterator[Entry]:
-    """What the pages of one chat hold, in their order. Of several messages in a row, the first says who wrote them."""
+def entries(pages: Sequence[str | None]) -> Iterator[Entry]:
+    """What the pages of one chat hold, in their order; None is a page that cannot be read. Of several messages in a
+    row, the first says who wrote them."""
     speaker = ""
     for page in pages:
+        if page is None:
+            yield "a whole page of messages cannot be read: it is damaged in the archive"
+            continue
         head, *found = page.split(_MESSAGE)
         chat = match[1] if (match := _CHAT.search(head)) else ""
         for message in found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import re
 import tokenize
 from typing import Any
@@ -17,9 +18,13 @@ _NOTHING = (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tok
 
 
 def value(cell: str) -> Any:
-    """The value of a cell, never running it. NumPy parts the values of a list by blanks, which Python would take for
-    one text, and calls it `array([…], dtype=object)`. Raises one of `BROKEN`."""
-    cell = cell.strip()
+    """The value of a cell as JSON has it, never running it. NumPy parts the values of a list by blanks, which Python
+    would take for one text, and calls it `array([…], dtype=object)`. Raises one of `BROKEN`, also for what JSON has no
+    word for, such as bytes."""
+    return json.loads(json.dumps(_value(cell.strip())))
+
+
+def _value(cell: str) -> Any:
     if _SIDE_BY_SIDE.search(cell) is None:
         try:
             return ast.literal_eval(cell)

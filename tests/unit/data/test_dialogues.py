@@ -302,15 +302,15 @@ def test_what_pandas_writes_of_lists(file: File, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(("cell", "value"), [
-    ("['a' \"b's\"\n 'c']", ["a", "b's", "c"]), ("[1 2 3]", [1, 2, 3]), ("('a', ['b'])", ("a", ["b"])),
+    ("['a' \"b's\"\n 'c']", ["a", "b's", "c"]), ("[1 2 3]", [1, 2, 3]), ("('a', ['b'])", ["a", ["b"]]),
     ("{'a': array(['array(x), dtype=y'], dtype=object), 'b': array([1])}", {"a": ["array(x), dtype=y"], "b": [1]}),
     ("[array(['a', 'b'], dtype=object) array(['c'], dtype=object)]", [["a", "b"], ["c"]])])
 def test_values_as_numpy_shows_them(cell: str, value: Any) -> None:
     assert python_values.value(cell) == value
 
 
-@pytest.mark.parametrize("cell", ["", "[", "['a' 'b'", "array(", "__import__('os')", "{'a': dtype=}", ")", "'\\x",
-                                  "[" * 9_999])
+@pytest.mark.parametrize("cell", ["", "[", "['a' 'b'", "array(", "[b'a']", "{1, 2}", "__import__('os')",
+                                  "{'a': dtype=}", ")", "'\\x", "[" * 9_999])
 def test_what_is_no_value(cell: str) -> None:
     with pytest.raises(python_values.BROKEN):
         python_values.value(cell)

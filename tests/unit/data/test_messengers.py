@@ -94,6 +94,11 @@ def test_pages_of_telegram(file: File, archive: Archive, settings: Settings) -> 
     table = tables.read(archive({name: text.encode() for name, text in files.items()}), settings=settings)
     assert [row["text"].partition("\n")[0] for row in table.data.to_pylist()][-1] == q(49)
     assert counted(file("cut.html", page()[:3_000]), settings)
+    damaged = archive({name: text.encode() for name, text in files.items()}, name="damaged.zip")
+    data = damaged.read_bytes()
+    damaged.write_bytes(data.replace(b"the comet of 1825", b"the planet of 182"))
+    assert [item.reason for item in tables.read(damaged, settings=settings).left_out] == [
+        "a whole page of messages cannot be read: it is damaged in the archive"]
     with pytest.raises(DataError, match="a web page"):
         tables.read(file("other.html", "<!DOCTYPE html><html><body>Hello</body></html>"), settings=settings)
 
