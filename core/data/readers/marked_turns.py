@@ -29,6 +29,7 @@ _ASK = frozenset({"human", "user", "prompter", "instruction"})
 _ANSWER = frozenset({"assistant", "ai", "bot", "gpt", "chatgpt", "chatbot", "model", "moss", "response"})
 _MORE = frozenset({"input", "context"})
 """What goes on with an instruction, before it is answered."""
+_BLANK = ("\n\n", "\n\r\n")
 _LONGEST = 600
 """Characters that may stand before the first mark of some forms: what the system says."""
 _STARTS = re.compile(r"\A\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>)?\s*")
@@ -36,6 +37,8 @@ _ENDS = ("</s>", "<eos>", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<end_o
          "<eoh>", "<|endoftext|>", "### End")
 """What closes a turn in one template or another."""
 _NAMES = r"human|user|prompter|assistant|ai|bot|gpt|chatgpt|chatbot|moss|system|function response"
+_IN_FRONT = re.compile(rf"^({_NAMES}):", re.IGNORECASE | re.MULTILINE)
+_ANSWERED = tuple(f"{name}:" for name in _ANSWER)
 _LLAMA = re.compile(r"(?:<s>\s{0,4})?\[INST\](.*?)\[/INST\](.*?)(?:</s>|(?=<s>\s{0,4}\[INST\])|$)", re.DOTALL)
 _SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>(.*)", re.DOTALL)
 
@@ -44,31 +47,33 @@ _SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>(.*)", re.DOTALL)
 class _Form:
     """One way to mark who speaks. A turn goes on to the next mark."""
 
-    sign: str
-    """What is in every such text, in lower case: a quick look."""
+    signs: tuple[str, ...]
+    """One of these is in every such text, in lower case: a quick look."""
     mark: re.Pattern[str]
     """What a turn begins with; the first group that is filled is who speaks."""
     end: str = ""
     """What closes a turn: behind it, only the next mark stands."""
     led: bool = False
     """Whether a paragraph may stand before the first mark, which is told to the system."""
+    apart: bool = False
+    """Whether a blank line stands before each mark."""
     words: bool = False
     """Whether marks are plain words: then only those of the first two sides count, others belong to what is said."""
 
 
 _FORMS = (
-    _Form(sign="<|im_start|>", mark=re.compile(r"<\|im_start\|>(\w+)\n"), end="<|im_end|>"),
-    _Form(sign="<|start_header_id|>", mark=re.compile(r"<\|start_header_id\|>(\w+)<\|end_header_id\|>"),
+    _Form(signs=("<|im_start|>",), mark=re.compile(r"<\|im_start\|>(\w+)\n"), end="<|im_end|>"),
+    _Form(signs=("<|start_header_id|>",), mark=re.compile(r"<\|start_header_id\|>(\w+)<\|end_header_id\|>"),
           end="<|eot_id|>"),
-    _Form(sign="<start_of_turn>", mark=re.compile(r"<start_of_turn>(\w+)\n"), end="<end_of_turn>"),
-    _Form(sign="<|", mark=re.compile(rf"<\|({_NAMES})\|>:?", re.IGNORECASE)),
-    _Form(sign="###", mark=re.compile(r"###\s?(Human|User|Assistant|AI|System):"), led=True, words=True),
-    _Form(sign="###", mark=re.compile(r"###\s?(Instruction|User|Input|Context|Response|System):"), led=True,
+    _Form(signs=("<start_of_turn>",), mark=re.compile(r"<start_of_turn>(\w+)\n"), end="<end_of_turn>"),
+    _Form(signs=("<|",), mark=re.compile(rf"<\|({_NAMES})\|>:?", re.IGNORECASE)),
+    _Form(signs=("###",), mark=re.compile(r"###\s?(Human|User|Assistant|AI|System):"), led=True, words=True),
+    _Form(signs=("###",), mark=re.compile(r"###\s?(Instruction|User|Input|Context|Response|System):"), led=True,
           words=True),
-    _Form(sign=":", mark=re.compile(rf"(?:<({_NAMES})>|\[({_NAMES})\]):", re.IGNORECASE), words=True),
-    _Form(sign=":", mark=re.compile(rf"(?:\A|(?<=\n\n)|(?<=\n\r\n))({_NAMES}):", re.IGNORECASE), words=True),
-    _Form(sign=":", mark=re.compile(rf"(?:\A|\n)({_NAMES}):", re.IGNORECASE), words=True),
-    _Form(sign="assistant:", mark=re.compile(r"(?:(?<=\s)|(?<=</s>)|\A)(USER|ASSISTANT):"), led=True, words=True),
+    _Form(signs=(">:", "]:"), mark=re.compile(rf"<({_NAMES})>:|\[({_NAMES})\]:", re.IGNORECASE), words=True),
+    _Form(signs=_ANSWERED, mark=_IN_FRONT, words=True, apart=True),
+    _Form(signs=_ANSWERED, mark=_IN_FRONT, words=True),
+    _Form(signs=("assistant:",), mark=re.compile(r"(?<![^\s>])(USER|ASSISTANT):"), led=True, words=True),
 )
 
 
@@ -84,8 +89,18 @@ def _marked(text: str) -> Turns | None:
     if 0 < text.count("[INST]") <= text.count("[/INST]"):
         found = list(_LLAMA.finditer(text))
         return _of_llama(found) if found and not _LLAMA.sub("", text).strip() else None
-    there = text.casefold()
-    return next((turns for form in _FORMS if form.sign in there and (turns := _of_form(form, text))), None)
+    there, first = text.casefold(), None
+    for form in _FORMS:
+        turns = _of_form(form, text) if any(sign in there for sign in form.signs) else None
+        if turns and _alternate(turns):
+            return turns
+        first = first or turns
+    return first
+
+
+def _alternate(turns: Turns) -> bool:
+    """Whether no side speaks twice in a row: so a mark that is not seen as one would show."""
+    return all(one["role"] != other["role"] for one, other in itertools.pairwise(turns))
 
 
 def _of_llama(found: list[re.Match[str]]) -> Turns:
@@ -102,7 +117,9 @@ def _of_llama(found: list[re.Match[str]]) -> Turns:
 def _of_form(form: _Form, text: str) -> Turns | None:
     """The turns of a text of this form: a question first, and somewhere an answer; None for any other text."""
     text = _STARTS.sub("", text)
-    marks = _of_two_sides([(_speaker(mark), mark) for mark in form.mark.finditer(text)], words=form.words)
+    marks = _of_two_sides([(_speaker(mark), mark) for mark in form.mark.finditer(text)
+                           if not form.apart or text[max(0, mark.start() - 3): mark.start()].endswith(_BLANK)
+                           or not mark.start()], words=form.words)
     if not marks:
         return None
     turns: Turns = []
@@ -129,14 +146,15 @@ def _speaker(mark: re.Match[str]) -> str:
 
 
 def _of_two_sides(marks: list[tuple[str, re.Match[str]]], *, words: bool) -> list[tuple[str, re.Match[str]]]:
-    """The marks that count: of plain words those of whoever asks first and whoever answers first. None where nobody
-    answers."""
+    """The marks that count: of plain words those of whoever asks first and whoever answers first, and of the system
+    where it speaks first. None where nobody answers."""
     asks = next((name for name, _ in marks if name in _ASK), None)
     answers = next((name for name, _ in marks if name in _ANSWER), None)
     if asks is None or answers is None:
         return []
-    others = _ASK | _ANSWER if words else frozenset()
-    return [(name, mark) for name, mark in marks if name in (asks, answers) or name not in others]
+    others = _ASK | _ANSWER | {"system"} if words else frozenset()
+    return [(name, mark) for place, (name, mark) in enumerate(marks)
+            if name in (asks, answers) or name not in others or (name == "system" and not place)]
 
 
 def _side(name: str) -> str:
