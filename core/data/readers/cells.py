@@ -10,6 +10,7 @@ from typing import Any
 from core.data.readers import exchanges, json_rows, python_values
 from core.data.readers.json_shapes import Item
 from core.data.readers.table import Table
+from core.data.roles import is_number
 
 _SAMPLE = 50
 _LISTS = frozenset({"answers", "choices", "options", "responses", "completions", "human_answers", "history",
@@ -17,8 +18,10 @@ _LISTS = frozenset({"answers", "choices", "options", "responses", "completions",
                     "preferred_output", "prompt", "mapping", "chat_messages", "instances"})
 """Columns whose cells may be lists or objects, which they are known by."""
 
-_NUMBERS = frozenset({"answer", "answer_idx"})
-"""Columns that may say by its number which of the choices is right."""
+_NUMBERS = frozenset({"answer", "answer_idx", "labels"})
+"""Columns that may say by its number which of the choices is right, or which answer is the better."""
+_RANK, _DELETED = "rank", "deleted"
+"""What a message of a tree says of itself: a number, and yes or no."""
 
 
 def conversations(table: Table, *, max_rows: int) -> Table:
@@ -51,7 +54,11 @@ def _objects(table: Table) -> Iterator[dict[str, Any]]:
 
 
 def _value(name: str, cell: str) -> Any:
-    """The number, the list or the object of a cell; the cell where it is none."""
+    """The number, the yes or no, the list or the object of a cell; the cell where it is none."""
+    if name == _DELETED:
+        return {"true": True, "false": False}.get(cell.strip().lower(), cell)
+    if name == _RANK and is_number(cell):
+        return float(cell.replace(",", "."))
     if name in _NUMBERS and len(cell) < 3 and cell.isdecimal() and str(int(cell)) == cell:
         return int(cell)
     if name not in _LISTS or cell.lstrip()[:1] not in ("[", "{"):

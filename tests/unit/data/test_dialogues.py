@@ -293,6 +293,16 @@ def test_answers_in_a_cell(written: Callable[[list[str]], Any], file: File, sett
     assert counted(file("cut.csv", path.read_bytes()[:-30]), settings)
 
 
+def test_messages_of_trees_in_a_table(file: File, settings: Settings) -> None:
+    """OpenAssistant's messages: ranks are numbers, and what was deleted is not learned."""
+    rows = [{"message_id": f"{i}{name}", "parent_id": f"{i}a" if name != "a" else None, "text": text, "rank": rank,
+             "role": "prompter" if name == "a" else "assistant", "deleted": name == "d"}
+            for i in range(N) for name, text, rank in (("a", q(i), None), ("b", a(i, 1), 1.0), ("c", a(i), 0.0),
+                                                       ("d", a(i, 2), None))]
+    found = examine_file(file("t.csv", pd.DataFrame(rows).to_csv(index=False)), settings=settings)
+    assert turns(found) == [asked(q(i), a(i)) for i in range(N)] and codes(found)["other-answers"] == N
+
+
 def test_what_pandas_writes_of_lists(file: File, settings: Settings) -> None:
     said = [np.array([{"role": "user", "content": f"{q(i)}\n'it' \"is\" }} {{"},
                       {"role": "assistant", "content": a(i)}], dtype=object) for i in range(N)]
