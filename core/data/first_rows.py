@@ -16,6 +16,7 @@ from core.data.archive import UNREADABLE
 from core.data.contents import Contents
 from core.data.member_names import open_zip
 from core.data.readers import (
+    cells,
     class_files,
     documents,
     excel,
@@ -145,7 +146,7 @@ def _zip(path: Path, settings: Settings) -> Head:
     source = sources.of_zip(path, settings=settings)
     if tables.is_excel(path, source.files):
         table = excel.read(path, max_rows=settings.max_rows, max_files=settings.max_archive_files, first_rows=HEAD_ROWS)
-        return Head(table=table, complete=len(table) < HEAD_ROWS)
+        return Head(table=cells.conversations(table, max_rows=settings.max_rows), complete=len(table) < HEAD_ROWS)
     if (contents.of(source.files) is Contents.TEXTS and len(folders.texts_of(source.files)) > HEAD_FILES
             and not documents.prevail(source.files) and not mails.prevail(source.files)):
         some = source.files[:: len(source.files) // HEAD_FILES]

@@ -59,6 +59,15 @@ class SeenColumns:
             self.turns = {name: keys for name, keys in self.turns.items() if not both or name not in self.pair}
             self.pair = self.pair if both else None
 
+    @property
+    def marked(self) -> bool:
+        """Whether the conversations were found by the marks in texts that may be meant otherwise."""
+        return any(finding.code == "marks-read" for finding in self.table.findings)
+
+    def says_yes_or_no(self, name: str) -> bool:
+        """Whether the sampled cells of a column are 0 and 1, or true and false."""
+        return {cell.strip().lower() for cell in sample(self.table, name)} in ({"0", "1"}, {"true", "false"})
+
     def named(self, *names: str) -> str | None:
         """The first column called like one of these, the likeliest name first."""
         called = {role_finder.plain_name(name): name for name in reversed(self.free) if self.facts[name].filled}

@@ -64,8 +64,8 @@ def _without_labels(seen: SeenColumns, wanted: Wanted) -> bool:
         return True
     if wanted.of(Role.LABEL):
         return False
-    if seen.turns:
-        return True
+    if seen.turns:                                                   # a chat and a yes or no is a chat with its class
+        return not (seen.marked and seen.label is not None and seen.says_yes_or_no(seen.label))
     if seen.label is None:                                           # a label that cannot be read is no set without one
         return seen.pair is not None or not seen.lost_label
     if seen.table.by_folder:

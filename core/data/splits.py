@@ -30,6 +30,7 @@ NAMES = (Split.TRAIN.value, Split.VALIDATION.value, Split.TEST.value)
 ALIASES: Mapping[str, str] = {
     "train": "train", "training": "train", "trn": "train",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "validate": "validation",
     "development": "validation", "test": "test", "testing": "test", "tst": "test", "eval": "test", "evaluation": "test",
     "holdout": "test", "shift": "shift", "publictest": "validation", "privatetest": "test",
 }  # fmt: skip

@@ -21,17 +21,16 @@ from core.data.contents import Contents
 from core.data.pictures.source import is_picture
 from core.data.readers import (
     arrays,
+    cells,
     chat_exports,
     class_files,
     class_names,
     delimited,
     dialect,
     documents,
-    drawn,
     excel,
     folders,
     json_rows,
-    labelled_lines,
     mails,
     one_hot,
     parallel_lines,
@@ -42,7 +41,9 @@ from core.data.readers import (
     split_flags,
     spoken_lines,
     subtitles,
+    text_kinds,
     whatsapp,
+    word_tags,
 )
 from core.data.readers.table import HEADER_WORDS, Table
 from core.data.report import INFO, WARNING, Finding, several
@@ -99,8 +100,6 @@ _PLAIN = (".log", ".bib", ".text", *subtitles.ENDINGS, mails.MAIL, *mails.BOXES)
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
 _MARKS_WITHIN = 1 << 14
 """Bytes in which a text file that is marked up shows it."""
-_LINE = 32
-"""Bytes within which a line has the colon behind its class."""
 _LISTED = 24
 """Pictures of a tar archive that a listing unpacks."""
 
@@ -178,6 +177,8 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         return _read_tar(path, settings, most_pictures=_LISTED if listing else None)
     if packed.kind_of(head):
         return _read_packed(path, settings)
+    if (known := text_kinds.special(path, max_rows=rows)) is not None:
+        return known
     if what := foreign(head):
         raise _not_a_table(path.name, what)
     suffix = path.suffix.lower()
@@ -193,15 +194,8 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
         return json_rows.read(path, max_rows=rows)
     with path.open("rb") as file:
         start = file.read(_MARKS_WITHIN).replace(b"\0", b"")            # of UTF-16, the half that says something
-    if (found := _of_people(path, suffix, start, rows)) is not None:
+    if (found := text_kinds.read(path, start, max_rows=rows)) is not None:
         return found
-    if (form := _marked(path, start)) is not None:
-        return labelled_lines.read(path, form, max_rows=rows)
-    if b"--" in start and drawn.is_drawn(path):
-        return drawn.read(path, max_rows=rows)
-    if (suffix in TEXTS and spoken_lines.are_spoken(start)
-            and (spoken := spoken_lines.read(path, max_rows=rows)) is not None):
-        return spoken
     if suffix in TEXTS and not _has_columns(path):
         return folders.read_lines(path, max_rows=rows)
     if suffix not in (*DELIMITED, *TEXTS) and head.lstrip()[:1] in (b"{", b"["):
@@ -210,19 +204,6 @@ def _read(path: Path, settings: Settings, *, listing: bool = False) -> Table:
             or (suffix in documents.PROSE and not _has_tabs(path))):
         return folders.read_lines(path, max_rows=rows)
     return _delimited(path, suffix, rows)
-
-
-def _of_people(path: Path, suffix: str, start: bytes, rows: int) -> Table | None:
-    """A chat, mail or subtitles; None for a file that is none of them."""
-    if suffix in ("", ".txt") and whatsapp.is_chat(path):
-        return whatsapp.read(path, max_rows=rows)
-    boxes = (*mails.BOXES, *TEXTS, mails.MAIL, "")
-    if (suffix in boxes and mails.is_box(start)) or (suffix == mails.MAIL and mails.is_mail(start)):
-        return mails.read(path, max_rows=rows)
-    if suffix not in folders.TAKEN_OUT:
-        return None
-    found = subtitles.read(path, max_rows=rows) if suffix in subtitles.ENDINGS else None
-    return folders.read_lines(path, max_rows=rows) if found is None else found
 
 
 def _delimited(path: Path, suffix: str, rows: int) -> Table:
@@ -236,13 +217,10 @@ def _delimited(path: Path, suffix: str, rows: int) -> Table:
         raise
     ragged = sum(delimited.is_ragged(item.reason) for item in table.left_out)
     text = 2 * ragged > table.rows_read or (len(table.columns) == 1 and (ragged or suffix in _PLAIN))
-    return folders.read_lines(path, max_rows=rows) if text and suffix not in DELIMITED else table
-
-
-def _marked(path: Path, start: bytes) -> labelled_lines.Form | None:
-    """How the lines of a file carry their class, if they do; only files that begin with a mark of one are looked at."""
-    plain = path.suffix.lower() in TEXTS and (b"@" in start or b":" in start[:_LINE] or start[:1] == b"(")
-    return labelled_lines.form_of(path) if plain or b"__label__" in start else None
+    if text and suffix not in DELIMITED:
+        return folders.read_lines(path, max_rows=rows)
+    word_tags.refuse_table(table)
+    return cells.conversations(table, max_rows=rows)
 
 
 def _read_packed(path: Path, settings: Settings) -> Table:
@@ -303,7 +281,8 @@ def _read_zip(path: Path, settings: Settings) -> Table:
     """An Excel file, or an archive."""
     source = sources.of_zip(path, settings=settings)
     if is_excel(path, source.files):
-        return excel.read(path, max_rows=settings.max_rows, max_files=settings.max_archive_files)
+        found = excel.read(path, max_rows=settings.max_rows, max_files=settings.max_archive_files)
+        return cells.conversations(found, max_rows=settings.max_rows)
     return _read_source(source, settings)
 
 
@@ -434,7 +413,7 @@ def _has_rows(path: Path) -> bool:
     """Whether each line of a text file is a row with a class."""
     with path.open("rb") as file:
         start = file.read(_MARKS_WITHIN)
-    return _has_tabs(path) or _marked(path, start) is not None
+    return _has_tabs(path) or text_kinds.form_of(path, start) is not None
 
 
 def _without_parts(parts: Sequence[tuple[str, Table]]) -> list[tuple[str, Table]]:

@@ -5,12 +5,12 @@ OpenAI's `messages` (role, content), ShareGPT's `conversations` (from, value), a
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from core.data.conversations import ASSISTANT, SYSTEM, USER, Turn
+from core.data.readers import python_values
 from core.data.readers.chat_json import CONTENT_KEYS, HOLDERS, SPEAKER_KEYS, listed
 from core.data.readers.json_rows import to_text
 from core.data.readers.json_shapes import kind_of
@@ -39,8 +39,8 @@ def value_of(cell: str) -> Any:
     except ValueError as error:
         why = str(error)
     try:
-        return ast.literal_eval(cell.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
+        return python_values.value(cell)
+    except python_values.BROKEN as error:
         raise NoConversation(f"its conversation is not valid JSON: {why[:80]}") from error
 
 

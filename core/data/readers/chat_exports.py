@@ -1,5 +1,5 @@
 """Chats that messengers export as JSON: Telegram's result.json, Discord's channels as DiscordChatExporter writes them,
-and the archive of a Slack workspace."""
+message_1.json of Facebook and Instagram, and the archive of a Slack workspace."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import dataclasses
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from core.data.archive import UNREADABLE
-from core.data.readers import chats, pictures
+from core.data.readers import chat_html, chats, folders, pictures
 from core.data.readers.chats import Entry, Message, Passed
 from core.data.readers.json_shapes import kind_of
 from core.data.readers.table import Table
@@ -24,8 +24,8 @@ _TELEGRAM, _DISCORD = ("message", "service"), ("Default", "Reply", "ThreadStarte
 
 
 def read(whole: Any, *, name: str, max_rows: int) -> Table | None:
-    """A row a message of a JSON document of Telegram or Discord; None for any other. Raises DataError where nobody
-    wrote anything."""
+    """A row a message of a JSON document of Telegram, Discord, Facebook or Instagram; None for any other. Raises
+    DataError where nobody wrote anything."""
     if (found := _entries(whole)) is None:
         return None
     return chats.table(found[1], name=name, app=found[0], max_rows=max_rows)
@@ -37,7 +37,9 @@ def _entries(whole: Any) -> tuple[str, Iterator[Entry]] | None:
         return None
     if found := _telegram_chats(whole):
         return "Telegram", (entry for chat in found for entry in _of_telegram(chat))
-    return ("Discord", _of_discord(whole)) if _is_discord(whole) else None
+    if _is_discord(whole):
+        return "Discord", _of_discord(whole)
+    return (_META, _of_meta(whole)) if _is_meta(whole) else None
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:
@@ -126,10 +128,64 @@ def _of_discord(whole: Mapping[str, Any]) -> Iterator[Entry]:
                           time=chats.moment(message.get("timestamp")))
 
 
+# -- Facebook and Instagram --------------------------------------------------------------------------------------------
+
+_META = "Facebook or Instagram"
+_TOLD = re.compile(r"(.* (sent an attachment|sent a (photo|video|link|voice message|sticker|GIF))|Liked a message"
+                   r"|Reacted .{1,20} to your message|.* (missed|started) (your|a|an?) .{0,20}call)\.?\s*")
+"""What the app writes in the place of a text. Only English is known: in other languages it is read as a message."""
+
+
+def _is_meta(whole: Mapping[str, Any]) -> bool:
+    """Whether a document is a conversation of Messenger or Instagram: as both export it, or with end-to-end
+    encryption."""
+    messages = _objects(whole.get("messages"))[:_SAMPLE]
+    like = sum({"sender_name", "timestamp_ms"} <= message.keys() or {"senderName", "timestamp"} <= message.keys()
+               for message in messages)
+    return isinstance(whole.get("participants"), list) and like > len(messages) / 2
+
+
+def _of_meta(whole: Mapping[str, Any]) -> Iterator[Entry]:
+    """The messages, the oldest first; both apps list the newest first."""
+    chat = _mended(_word(whole, "title", "threadName", "thread_path"))
+    listed = whole["messages"]
+    times = [message.get("timestamp_ms", message.get("timestamp")) if isinstance(message, dict) else None
+             for message in listed]
+    known = [time for time in times if isinstance(time, (int, float))]
+    newest_first = bool(known) and known[0] > known[-1]
+    for message, time in list(zip(listed, times, strict=True))[:: -1 if newest_first else 1]:
+        if not isinstance(message, dict):
+            yield f"it is a {kind_of(message)}, not a message"
+            continue
+        text = message.get("content", message.get("text"))
+        if text is not None and not isinstance(text, str):
+            yield f"its text is a {kind_of(text)}, not text"
+        elif message.get("is_unsent") is True or message.get("isUnsent") is True or str(
+                message.get("type", "Generic")) not in ("Generic", "Share", "text", "media", "link") or (
+                "call_duration" in message):
+            yield Passed.NOTICE
+        elif not (text or "").strip() or _TOLD.fullmatch(text or ""):
+            yield Passed.MEDIA
+        else:
+            yield Message(text=_mended(text or ""), speaker=_mended(_word(message, "sender_name", "senderName")),
+                          chat=chat, time=chats.moment(time / 1000) if isinstance(time, (int, float)) else None)
+
+
+def _mended(text: str) -> str:
+    """A text whose UTF-8 was written as if each byte were a character (`Ã¤` for `ä`), as both apps do; another as it
+    is."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
 # -- Slack -------------------------------------------------------------------------------------------------------------
 
 _CHATS = re.compile(r"(.*/)?(result( ?\(\d+\))?|[^/]+\[\d{15,25}\][^/]*)\.json", re.IGNORECASE)
 """What Telegram and DiscordChatExporter call their files."""
+_THREADS = re.compile(r"(.*/)?message_(\d+)\.json")
+"""What Facebook and Instagram call them: the higher number is older."""
 _DAY = re.compile(r"(.*/)?[^/]+/\d{4}-\d\d-\d\d\.json")
 _SPOKEN = ("me_message", "thread_broadcast", "file_share", "file_comment", "reply_broadcast")
 """Kinds of messages that people write all the same."""
@@ -151,22 +207,47 @@ def _root(source: Source) -> str | None:
 def read_source(source: Source, *, max_rows: int) -> Table | None:
     """A row a message of all channels of a Slack workspace, or of the documents of Telegram or Discord in an archive;
     None for other archives. Raises DataError where nobody wrote anything."""
+    about: set[str] = set()
     if is_slack(source):
         root = _root(source) or ""
         used = sorted(name for name in source.files if name.startswith(root) and _DAY.fullmatch(name[len(root):]))
         names = dict(_members(_loaded(source, f"{root}users.json")))
         app, entries = "Slack", (entry for day in used for entry in _of_slack(source, day, names))
         about = {f"{root}{kind}.json" for kind in ("users", "channels", "groups", "dms", "mpims", "integration_logs")}
+    elif used := _in_order(source.files, chat_html.PAGES, 1):
+        pages = [_page(source, name) for name in used]
+        if not any(page is not None and chat_html.is_page(page) for page in pages):
+            return None
+        folder = [name.rpartition("/")[0] for name in used]
+        app, entries = chat_html.APP, (entry for place in dict.fromkeys(folder) for entry in chat_html.entries(
+            [None if page is None else folders.decode(page) for page, own in zip(pages, folder, strict=True)
+             if own == place]))
     else:
-        used = [name for name in source.files if _CHATS.fullmatch(name)]
+        threads = _in_order(source.files, _THREADS, -1)
+        used = threads or [name for name in source.files if _CHATS.fullmatch(name)]
         found = [_entries(_loaded(source, name)) for name in used]
         known = [item for item in found if item is not None]
-        if not used or len(known) < len(used) or sum(map(is_table, source.files)) > len(used):
+        others = sum(map(is_table, source.files)) > len(used) and not threads
+        if not used or len(known) < len(used) or others:
             return None
-        app, entries, about = known[0][0], (entry for item in known for entry in item[1]), set()
+        app, entries = known[0][0], (entry for item in known for entry in item[1])
     table = chats.table(entries, name=source.name, app=app, max_rows=max_rows)
     rest = sorted(set(source.files).difference(used, about))
     return dataclasses.replace(table, findings=(*table.findings, pictures.unused_files(rest))) if rest else table
+
+
+def _in_order(names: Iterable[str], called: re.Pattern[str], order: int) -> list[str]:
+    """Those of these files that are called so, folder by folder, in the order of their numbers, or against it."""
+    found = [(match[1] or "", order * int(match[2] or 1), name) for name in names if (match := called.fullmatch(name))]
+    return [name for _, _, name in sorted(found)]
+
+
+def _page(source: Source, name: str) -> bytes | None:
+    """The bytes of a page; None where it is damaged."""
+    try:
+        return source.read(name)
+    except UNREADABLE:
+        return None
 
 
 def _loaded(source: Source, name: str) -> Any:

@@ -114,7 +114,9 @@ def _best_separator(lines: Sequence[str], plain: Dialect, hint: str) -> str:
     if lines and sum(bool(_QUOTED_WORDS.fullmatch(line.rstrip("\r\n"))) for line in lines) > 0.95 * len(lines):
         return " "
     best, best_score = hint, 0.0
-    for separator in (hint, *(s for s in SEPARATORS if s not in (hint, " "))):
+    inside = "|" if sum(line.count("<|") + line.count("|>") for line in lines) > 0 == sum(
+        re.sub(r"<\||\|>", "", line).count("|") for line in lines) else ""     # special tokens, such as <|user|>
+    for separator in (hint, *(s for s in SEPARATORS if s not in (hint, " ", inside))):
         dialect = replace(plain, separator=separator)
         score = max(_evenness([row for row in islice(dialect.reader(cooked(lines, dialect)), SAMPLE_ROWS) if row]),
                     _evenness([dialect.cells(line) for line in lines[:SAMPLE_ROWS]]))

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.data.pictures.source import is_picture
 from core.data.readers.chat_json import HOLDERS, listed
+from core.data.readers.intents import of_intents
 from core.data.readers.table import HEADER_WORDS
 from core.data.readers.task_files import of_task
 from core.data.several_files import split_of
@@ -31,7 +32,7 @@ def items_of(whole: Any, *, name: str) -> tuple[Iterable[Item], str]:
             return from_lists((item, "") for item in whole), "JSON list of lists"
         return ((item, "") for item in whole), "JSON list"
     if isinstance(whole, dict):
-        if (found := of_task(whole)) is not None:
+        if (found := of_task(whole) or of_intents(whole)) is not None:
             return found
         _refuse_known(whole, name)
         for read in (_of_splits, _of_split_pairs, _of_pictures, _of_pandas):

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.data import encodings
 from core.data.archive import UNREADABLE
-from core.data.readers import folders, json_rows
+from core.data.readers import folders, json_rows, marked_turns
 from core.data.readers.json_shapes import Item
 from core.data.readers.table import Table
 from core.data.several_files import split_of
@@ -19,6 +19,9 @@ from core.data.source import Source
 from core.errors import DataError
 
 _END_OF_TURN, _FIELDS, _PERSONA = "__eou__", "+++$+++", "your persona:"
+_MARKS = ("[INST]", "### Human:", "### Assistant:", "<|im_start|>", "ASSISTANT:")
+"""Of these, one is in each line of a text with a conversation a line."""
+_SAMPLE = 50
 _NUMBERED = re.compile(r"(\d+) (.*)")
 _MOST_FILES, _HEAD_BYTES = 30, 1 << 14
 _LINES, _TALKS = "movie_lines.txt", "movie_conversations.txt"
@@ -26,7 +29,7 @@ _LINES, _TALKS = "movie_lines.txt", "movie_conversations.txt"
 
 def are_spoken(start: bytes) -> bool:
     """Whether a text file that begins like this may hold conversations in one of these ways."""
-    return any(mark.encode() in start for mark in (_END_OF_TURN, f" {_FIELDS} ", _PERSONA))
+    return any(mark.encode() in start for mark in (_END_OF_TURN, f" {_FIELDS} ", _PERSONA, *_MARKS))
 
 
 def read(path: Path, *, max_rows: int) -> Table | None:
@@ -39,6 +42,9 @@ def read(path: Path, *, max_rows: int) -> Table | None:
         raise DataError(f"{path.name} holds lines of films, not conversations.",
                         why=f"Its fields are parted by {_FIELDS}; which lines answer each other stands in {_TALKS}.",
                         remedy=f"Import the whole archive, or a ZIP with {_LINES} and {_TALKS}.")
+    if len(lines) > 1 and _share(marked_turns.turns_of(line) is not None for line in lines[:_SAMPLE]) > 0.9:
+        return json_rows.collect((({"text": line}, "") for line in lines), name=path.name, max_rows=max_rows,
+                                 format=f"Text with a conversation a line, {encoding.name}")
     if _share(line.rstrip().endswith(_END_OF_TURN) for line in lines) > 0.5:
         items, what = _dialogs(lines), "a dialog a line"
     elif _share(_NUMBERED.match(line) is not None for line in lines) > 0.9:

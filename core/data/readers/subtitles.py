@@ -1,4 +1,4 @@
-"""Subtitles (`.srt`, `.vtt`): what is said, without numbers, times and marks of form."""
+"""Subtitles (`.srt`, `.vtt`, `.ass`, `.ssa`): what is said, without numbers, times and marks of form."""
 
 from __future__ import annotations
 
@@ -11,34 +11,65 @@ from pathlib import Path
 from core.data import encodings
 from core.data.readers.table import RowBuilder, Table
 
-ENDINGS = (".srt", ".vtt")
+ENDINGS = (".srt", ".vtt", ".ass", ".ssa")
 _CLOCK = r"(?:\d{1,3}:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,3})?"
 _TIMES = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?")
 _FORM = re.compile(r"</?[a-zA-Z][^<>\n]{0,200}>|<\d[\d:.]{0,20}>|\{\\[^{}\n]{0,200}\}|\{[a-zA-Z]:[^{}\n]{0,200}\}")
 """Tags such as `<i>`, times inside a line, and what SubStation writes (`{\\an8}`)."""
+_EVENT, _FIELDS = re.compile(r"Dialogue:\s*(.*)"), re.compile(r"Format:\s*(.*)")
+"""Lines of SubStation: what is said, and in which order its fields stand."""
+_BREAKS = re.compile(r"\\[Nnh]")
+_EVENTS, _DRAWN = "[events]", re.compile(r"\{[^{}]*\\p[1-9]")
+"""The part with what is said; the mark of a shape that is drawn by letters."""
 _ASIDE = re.compile(r"(NOTE|STYLE|REGION)\b")
 
 
 def text_of(text: str) -> str:
     """What is said, a cue a line; the text as it is where it has no times."""
-    lines = text.split("\n")
-    return "\n".join(_cues(lines)) if any(map(_TIMES.fullmatch, map(str.rstrip, lines))) else text
+    cues = _said_in(text.split("\n"))
+    return text if cues is None else "\n".join(cues)
 
 
 def read(path: Path, *, max_rows: int) -> Table | None:
     """A row a cue; `documents` holds the whole file. None where the file has no times."""
     encoding = encodings.detect(path)
     lines = path.read_text(encoding=encoding.name, errors=encoding.errors).removeprefix("\ufeff").split("\n")
-    if not any(map(_TIMES.fullmatch, map(str.rstrip, lines))):
+    if (cues := _said_in(lines)) is None:
         return None
     rows, whole = (RowBuilder(["text"], max_rows=max_rows, name=path.name) for _ in range(2))
-    cues = list(_cues(lines))
     for cue in cues:
         rows.add([cue])
     if cues:
         whole.add(["\n".join(cues)])
     return replace(rows.table(format=f"Subtitles, one row a cue, {encoding.name}"),
                    documents=whole.table(format=f"Subtitles, one document, {encoding.name}"))
+
+
+def _said_in(lines: Sequence[str]) -> list[str] | None:
+    """The text of each cue, in whatever way the file is written; None where it is none of subtitles."""
+    if any(map(_TIMES.fullmatch, map(str.rstrip, lines))):
+        return list(_cues(lines))
+    return list(_events(lines)) if any(line.strip().lower() == _EVENTS for line in lines) else None
+
+
+def _events(lines: Sequence[str]) -> Iterator[str]:
+    """The text of each line of SubStation in the order of their times; remarks and drawings are none, and what several
+    layers show at once comes once."""
+    names: list[str] = []
+    found: list[tuple[str, str]] = []
+    for line in lines[[line.strip().lower() for line in lines].index(_EVENTS):]:
+        if match := _FIELDS.match(line):
+            names = [name.strip().lower() for name in match[1].split(",")]
+        elif names and (match := _EVENT.match(line)):
+            fields = dict(zip(names, match[1].rstrip().split(",", len(names) - 1), strict=False))
+            said = fields.get("text", "")
+            if not _DRAWN.search(said) and (text := _plain(said)):
+                found.append((fields.get("start", "").strip().zfill(11), text))
+    seen: tuple[str, str] | None = None
+    for event in sorted(found, key=lambda event: event[0]):
+        if event != seen:
+            yield event[1]
+        seen = event
 
 
 def _cues(lines: Sequence[str]) -> Iterator[str]:
@@ -73,4 +104,4 @@ def _said(lines: Sequence[str], last: Sequence[str]) -> Iterator[str]:
 
 
 def _plain(line: str) -> str:
-    return " ".join(html.unescape(_FORM.sub("", line)).replace("\\N", " ").split())
+    return " ".join(html.unescape(_BREAKS.sub(" ", _FORM.sub("", line))).split())

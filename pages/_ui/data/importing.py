@@ -29,7 +29,7 @@ FILES, PASTE, HUB = "Files", "Paste", "Hugging Face hub"
 WITH_PICTURES = ("parquet", "arrow", "csv")
 """Tables that may hold the pictures themselves."""
 TABLES = ("csv", "tsv", "tab", "txt", "label", "jsonl", "ndjson", "json", "parquet", "arrow", "feather", "xlsx",
-          "srt", "vtt", "eml", "mbox")
+          "srt", "vtt", "ass", "ssa", "eml", "mbox", "html", "yml", "yaml", "md")
 ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "zst", "tbz2", "txz", "npz")
 ARRAYS = ("npy", "bin")
 """What is read where it is chosen together with its classes."""
@@ -67,7 +67,8 @@ def _files(ws: str) -> None:
     limits = settings.load()
     st.caption("**Texts**: CSV, TSV, JSONL, JSON, Parquet or XLSX with a column of text and one of labels. "
                "**For language models**: the same with texts alone, prompts and answers, or conversations; plain "
-               "text files, chats that WhatsApp, Telegram, Discord or Slack exported, mail, or subtitles. "
+               "text files, chats that WhatsApp, Telegram, Discord, Slack, Facebook or Instagram exported, mail, or "
+               "subtitles. "
                "**Pictures**: a zip or tar archive with one folder a class (also within one a "
                "domain), pictures with a table that names them, a table that holds them, or arrays (NPZ, MNIST's "
                "idx, CIFAR's records). "

@@ -189,7 +189,7 @@ def roles_of(path: Path, settings: Settings) -> dict[str, str]:
     ({"input_text": "Where is it?", "output_text": "In the north."},
      {"input_text": "prompt", "output_text": "response"}),
     ({"chosen": "\n\nHuman: Where?\n\nAssistant: In the north.", "rejected": "\n\nHuman: Where?\n\nAssistant: I will "
-      "not say that to anybody."}, {"chosen": "text"})],
+      "not say that to anybody."}, {"messages": "messages"})],
     ids=["lima", "gemini", "samsum", "cnn-dailymail", "vertex", "hh-rlhf"])
 def test_rows_for_language_models(row: dict[str, object], roles: dict[str, str], tmp_path: Path,
                                   settings: Settings) -> None:

@@ -350,10 +350,10 @@ def test_a_task_of_natural_instructions(look: Look) -> None:
 
 @pytest.mark.parametrize(("row", "what"), [
     (lambda i: {"question_id": i, "category": "math", "turns": [q(i), q(i, 1)]}, "no rows with named values"),
-    (lambda i: {"story": q(i), "questions": [{"input_text": q(i)}], "answers": [{"input_text": a(i)}]}, "the response"),
+    (lambda i: {"story": q(i), "questions": [{"text": q(i)}], "answers": [{"span": a(i)}]}, "the response"),
     (lambda i: {"name": f"N{i}", "log": [{"at": i, "what": a(i)}]}, "the text"),
     (lambda i: {"prompt": q(i), "response_a": a(i), "response_b": a(i, 1)}, "the response")],
-    ids=["questions-alone", "coqa", "names-of-logs", "two-answers"])
+    ids=["questions-alone", "questions-in-objects", "names-of-logs", "two-answers"])
 def test_half_of_what_a_row_says_is_not_taken_for_it(row: Callable[[int], Any], what: str, look: Look) -> None:
     with pytest.raises(DataError, match=what) as caught:
         look("t.jsonl", [row(i) for i in range(N)])
@@ -508,7 +508,7 @@ def test_the_licence_of_a_book_is_found(look: Look) -> None:
 
 @pytest.mark.parametrize("text", [
     "", "plain words", "Before. <s>[INST] a [/INST] b </s>", "### Human: hi and more ### Response: no",
-    "<|im_start|>user\nhi", "### Instruction:\nx\n\n### Response:\ny"])
+    "<|im_start|>user\nhi", "### Instruction:\nx\n\n### Solution:\ny"])
 def test_texts_that_are_not_turns_from_end_to_end_stay_texts(text: str) -> None:
     found = marked_turns.turns_of(text)
     assert found is None or [turn["role"] for turn in found] == ["user"]
