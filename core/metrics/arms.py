@@ -62,12 +62,12 @@ class Spread:
 
         What is left counts with the seeds, whose quantile is the larger one: it errs on the wide side.
         """
-        from scipy import stats
+        from scipy import special
 
         seeds = self.of_seed_means / self.n_seeds if self.n_seeds > 1 else 0.0
         rows = self.rows / self.n_rows + (self.left / self.n_rows if self.n_seeds == 1 else 0.0)
         free = ((rows, self.n_rows - 1), (seeds, self.freedom or self.n_seeds - 1))
-        return math.sqrt(sum(float(stats.t.ppf(0.5 + level / 2, max(1, n)))**2 * part for part, n in free if part))
+        return math.sqrt(sum(float(special.stdtrit(max(1, n), 0.5 + level / 2))**2 * part for part, n in free if part))
 
     @property
     def interval(self) -> Interval:
