@@ -19,7 +19,7 @@ from core.api.playground import Playground
 from core.domain.attribution import Attribution
 from core.domain.side import Side, Which
 from core.serving.question import WeightFile
-from pages._ui.try_it import rests
+from pages._ui.try_it import rests, sides
 from tests.conftest import WORKSPACE, write_language_dataset
 from tests.ui.conftest import cloud, put_language_runs, shown
 
@@ -57,6 +57,15 @@ class Answering:
 @pytest.fixture
 def answering(monkeypatch):
     return Answering(monkeypatch)
+
+
+def test_a_run_from_scratch_is_not_what_is_tried_first(ended, settings):
+    api = Thaw(settings)
+    newest, older = (api.runs.get(WORKSPACE, id) for id in reversed(ended.done))
+    scratch = replace(newest, recipe=newest.recipe.replace(method="scratch"))
+    assert sides.first({newest.id: newest, older.id: older}) == newest.id
+    assert sides.first({scratch.id: scratch, older.id: older}) == older.id
+    assert sides.first({scratch.id: scratch}) == scratch.id
 
 
 def test_two_sides_stand_beside_each_other_with_their_files(app, ended, facts, answering):

@@ -11,6 +11,7 @@ from core import tasks
 from core.analysis import strength_files
 from core.api import MOST_SIDES, Offered
 from core.domain.dataset import Content, Shape
+from core.domain.model import Weights
 from core.domain.run import Run
 from core.domain.side import Side
 from core.errors import RecipeError
@@ -64,14 +65,21 @@ def choose(ws: str) -> Chosen | None:
 
 
 def _run(ws: str, runs: Mapping[str, Run]) -> str:
-    """The run that the address names, else the one that was looked at last, else the newest."""
+    """The run that the address names, else the one that was looked at last, else the newest that was pretrained."""
     wanted = shell.opened("run").get("run", "")
     called = names.short(list(runs.values()), run_list.titles(ws))
     ids = list(runs)
     if st.session_state.get("try_run") not in runs or st.session_state.get("_try_linked") != wanted:
-        st.session_state["try_run"] = wanted if wanted in runs else ids[0]
+        st.session_state["try_run"] = wanted if wanted in runs else first(runs)
         st.session_state["_try_linked"] = wanted
     return str(st.selectbox("Run", ids, format_func=called.__getitem__, key="try_run"))
+
+
+def first(runs: Mapping[str, Run]) -> str:
+    """Of the runs, newest first, the first one that began with pretrained weights; one from scratch says little."""
+    fresh = {run.id for run in runs.values() if run.recipe is not None and run.recipe.method in methods.REGISTRY
+             and methods.card_of(run.recipe.method).weights is Weights.FRESH}
+    return next((id for id in runs if id not in fresh), next(iter(runs)))
 
 
 def _sides(offered: Sequence[Offered], run: Run) -> list[Offered]:
