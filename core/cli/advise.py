@@ -12,7 +12,7 @@ from core.api import Settling, Thaw
 from core.cli import compare, follow, output, sources
 from core.cli.parser import WORKSPACE
 from core.domain import codec
-from core.errors import ThawError
+from core.errors import RecipeError
 from core.models.methods import card_of
 from core.settings import Settings
 
@@ -22,8 +22,8 @@ def run(args: Namespace, settings: Settings) -> int:
     if args.score:
         return _score(args)
     if not args.data or not args.model:
-        raise ThawError("There is nothing to advise on.", why="Advice is about data and a base model.",
-                        remedy="Name both with --data and --model, or ask how often advice is right with --score.")
+        raise RecipeError("There is nothing to advise on.", why="Advice is about data and a base model.",
+                          remedy="Name both with --data and --model, or ask how often advice is right with --score.")
     dataset = sources.dataset(args.data, shift=args.shift_data, wanted=sources.wanted(args), settings=settings,
                               workspace=args.workspace, options=sources.options(args))
     facts = sources.model(args.model, settings=settings, workspace=args.workspace)
@@ -110,8 +110,8 @@ def _score(args: Namespace) -> int:
         output.document([codec.to_json(each) for each in tried])
         return 0
     if not tried:
-        raise ThawError("There are too few stored results to try advice on.", why="One set has to be left out.",
-                        remedy="Make them with `core table --store`.")
+        raise RecipeError("There are too few stored results to try advice on.", why="One set has to be left out.",
+                          remedy="Make them with `core table --store`.")
     print("\n".join(advice.summary(tried)))
     chosen = "; ".join(f"{each.dataset}: {card_of(each.method).label}" for each in tried if each.rule == advice.ADVISOR)
     print(f"What the advisor chose: {chosen}" if chosen else

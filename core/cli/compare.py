@@ -21,7 +21,7 @@ from core.domain.experiment import Experiment
 from core.domain.model import ModelFacts
 from core.domain.recipe import Recipe
 from core.domain.run import Interval, JobKind, Result, Status, train_payload
-from core.errors import RecipeError, ThawError
+from core.errors import RecipeError
 from core.metrics import Metric, paired
 from core.models.methods import REGISTRY, get
 from core.planning import effort, recipes
@@ -234,8 +234,9 @@ def budgets(text: str) -> list[int | None]:
     found: list[int | None] = []
     for part in (p.strip().lower() for p in text.split(",") if p.strip()):
         if part != "all" and not (part.isdigit() and int(part) > 0):
-            raise ThawError(f"The label budget {part!r} is not a number of labels.",
-                            remedy="Use numbers and all, e.g. 32,128,all.")
+            raise RecipeError(f"The label budget {part!r} is not a number of labels.",
+                              why="A budget counts labelled rows, training and validation together.",
+                              remedy="Use numbers and all, e.g. 32,128,all.")
         found.append(None if part == "all" else int(part))
     return list(dict.fromkeys(found)) or [None]
 

@@ -17,7 +17,7 @@ from core.cli import compare, follow, output, sources
 from core.domain import codec
 from core.domain.experiment import Experiment, Planned
 from core.domain.run import Interval, Result
-from core.errors import RecipeError, ThawError
+from core.errors import RecipeError
 from core.models.methods import get as method_of
 from core.planning import designs, recipes
 from core.planning.designs import Design
@@ -102,7 +102,8 @@ def rates(text: str) -> tuple[float, ...]:
         except ValueError:
             factor = 0.0
         if not 1e-4 <= factor <= 1e4:
-            raise ThawError(f"The rate {part!r} is not a factor on the usual learning rate.",
+            raise RecipeError(f"The rate {part!r} is not a factor on the usual learning rate.",
+                              why="1 is the usual rate of each method.",
                             remedy="Use positive numbers, e.g. 0.3,1,3.")
         found.append(factor)
     return tuple(sorted(set(found)))
@@ -113,7 +114,9 @@ def depths(text: str) -> tuple[int, ...]:
     found = _list(text)
     for part in found:
         if not part.isdigit():
-            raise ThawError(f"The depth {part!r} is not a number of blocks.", remedy="Use whole numbers, e.g. 1,4.")
+            raise RecipeError(f"The depth {part!r} is not a number of blocks.",
+                              why="A depth counts the blocks that are thawed from the top.",
+                              remedy="Use whole numbers, e.g. 1,4.")
     return tuple(sorted({int(part) for part in found}))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.cli import output
 from core.cli.predict import run_folder
-from core.errors import ThawError
+from core.errors import RecipeError
 from core.export import exporting, upload, words
 from core.settings import Settings
 
@@ -20,8 +20,9 @@ def export(args: Namespace, settings: Settings) -> int:
     if args.upload:
         upload.check(args.upload, settings=settings, dry=args.dry_run)
     elif args.dry_run or args.public or args.even_if_failed:
-        raise ThawError("There is nothing to upload.", why="--dry-run, --public and --even-if-failed are of --upload.",
-                        remedy="Add --upload user/name, or leave them out.")
+        raise RecipeError("There is nothing to upload.",
+                          why="--dry-run, --public and --even-if-failed are of --upload.",
+                          remedy="Add --upload user/name, or leave them out.")
     run_dir, target = run_folder(args.run_dir), Path(args.to).expanduser().absolute()
     before = exporting.there(run_dir, target, form=args.form, strength=args.strength) if args.upload else None
     report = before or exporting.export(run_dir, target, form=args.form, settings=settings, workspace=args.workspace,

@@ -8,7 +8,7 @@ from pathlib import Path
 from core import files, lessons
 from core.api.lessons import document_of
 from core.cli import experiment, follow, output, sources
-from core.errors import ThawError
+from core.errors import RecipeError
 from core.planning import designs
 from core.planning.designs.base import Choices
 from core.settings import Settings
@@ -21,7 +21,7 @@ def run(args: Namespace, settings: Settings) -> int:
     if not args.name:
         return _list(args)
     if not args.out:
-        raise ThawError("There is no folder for the runs.", remedy="Name one with --out.")
+        raise RecipeError("There is no folder for the runs.", remedy="Name one with --out.")
     lesson, out = lessons.get(args.name), Path(args.out).absolute()
     choices = Choices(dataset=sources.dataset(lesson.dataset, shift=None, settings=settings, workspace=args.workspace),
                       models=(sources.model(lesson.model, settings=settings, workspace=args.workspace),),
@@ -32,8 +32,8 @@ def run(args: Namespace, settings: Settings) -> int:
     files.write_json(out / FILE, document)
     if args.store:
         if not found.complete:
-            raise ThawError("The result is not stored.", why="Not every run is done.",
-                            remedy="Run the same command again: runs that are done are not repeated.")
+            raise RecipeError("The result is not stored.", why="Not every run is done.",
+                              remedy="Run the same command again: runs that are done are not repeated.")
         files.write_json(lessons.STORED / f"{lesson.name}.json", document)
     if args.json:
         output.document(document)

@@ -15,7 +15,7 @@ from core.cli.output import ProgressLine
 from core.cli.predict import run_folder
 from core.domain.run import JobKind
 from core.domain.side import Side, Which
-from core.errors import ThawError
+from core.errors import RecipeError, ThawError
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def run(args: Namespace, settings: Settings) -> int:
     """Measure the shift between the base model and the run's tuned model, and print it."""
     if args.run_dir is None and not args.null_table:
-        raise ThawError("There is no run to measure.", why="The command needs the folder of a finished run.",
-                        remedy="Name it: core shift RUN_DIR.")
+        raise RecipeError("There is no run to measure.", why="The command needs the folder of a finished run.",
+                          remedy="Name it: core shift RUN_DIR.")
     if args.run_dir is None:
         return _null_table(None, as_json=args.json)
     from core.analysis import downloads, lens_files, sample, shift_report

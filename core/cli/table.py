@@ -12,7 +12,7 @@ from core.data.catalogue import DATASETS
 from core.domain.dataset import BundledDataset, Dataset, Split
 from core.domain.device import Device
 from core.domain.model import ModelFacts
-from core.errors import ThawError
+from core.errors import RecipeError
 from core.models.catalogue import MODELS
 from core.models.methods import REGISTRY
 from core.planning import designs, recipes
@@ -54,8 +54,8 @@ def _sets(asked: str) -> list[BundledDataset]:
     labelled = {entry.id: entry for entry in DATASETS if entry.task.labelled}
     names = [part.strip() for part in asked.split(",") if part.strip()] or list(labelled)
     if unknown := [name for name in names if name not in labelled]:
-        raise ThawError(f"There is no bundled set {unknown[0]!r} with labels.",
-                        why=f"These are: {', '.join(labelled)}.", remedy="Choose among them.")
+        raise RecipeError(f"There is no bundled set {unknown[0]!r} with labels.",
+                          why=f"These are: {', '.join(labelled)}.", remedy="Choose among them.")
     return [labelled[name] for name in dict.fromkeys(names)]
 
 

@@ -102,7 +102,8 @@ class Found:
             if (each.a, each.b) == (a, b):
                 return each
             if (each.a, each.b) == (b, a):
-                turned = Interval(value=-each.difference.value, low=-each.difference.high, high=-each.difference.low)
+                turned = Interval(value=0.0 - each.difference.value, low=0.0 - each.difference.high,
+                                  high=0.0 - each.difference.low)  # no minus before a zero
                 verdict = {"better": "worse", "worse": "better"}.get(each.verdict, each.verdict)
                 return Compared(a=a, b=b, difference=turned, p_adjusted=each.p_adjusted, verdict=verdict,
                                 more_seeds=each.more_seeds, more_rows=each.more_rows)

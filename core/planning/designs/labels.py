@@ -169,6 +169,8 @@ def answer(found: Found) -> Answer:
     drawn = {method: curve for method, curve in curves(found).items() if len(curve.labels) > 1}
     tuned = [curve for method, curve in drawn.items() if pretrained(registry.get(method))]
     fresh = [curve for method, curve in drawn.items() if not pretrained(registry.get(method))]
+    if len({arm.x for arm in found.experiment.arms}) < 2:
+        return Answer(sentence="One label budget makes no curve: ask with several.")
     if not tuned:
         return Answer(sentence="No pretrained arm has results at two label budgets yet.")
     curve = tuned[0]

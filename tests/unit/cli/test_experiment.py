@@ -63,4 +63,4 @@ def test_what_cannot_be_asked_says_why_before_anything_is_trained(asked: list[st
                        (["labels", "--budgets", "few"], "not a number of labels")):
         assert program.main(["experiment", *more, *asked]) == 1
         error = json.loads(capsys.readouterr().out)["error"]
-        assert what in error["what"] and error["remedy"] and not (tmp_path / "out").exists()
+        assert what in error["what"] and error["remedy"] and error["kind"] == "data" and not (tmp_path / "out").exists()

@@ -370,6 +370,11 @@ def test_labels_say_what_pretraining_is_worth_and_what_twice_would_buy(choices: 
     assert all(a.startswith("full") and b.startswith("scratch") for a, b in found.pairs)
 
 
+def test_one_budget_makes_no_curve(choices: Choices) -> None:
+    laid = experiment(designs.get("labels"), dataclasses.replace(choices, budgets=(20,)))
+    assert designs.get("labels").answer(results(laid, lambda arm: 0.8)).sentence.startswith("One label budget makes no")
+
+
 def test_budgets_are_spread_from_a_few_a_class_to_all() -> None:
     found = labels.levels(1600, 4)
     assert found[0] == 16 and found[-1] is None and len(found) == 5
