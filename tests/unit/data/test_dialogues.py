@@ -192,8 +192,10 @@ def test_marks_of_the_ends_of_prompts_are_taken_off(file: File, settings: Settin
     "<|user|>" * 20_000, "USER: ASSISTANT: " * 10_000, "[INST]" * 30_000, "Human: " + "\n\n \n" * 50_000])
 @pytest.mark.timeout(20)
 def test_texts_made_to_be_slow(text: str) -> None:
-    marked_turns.turns_of(text)
-    marked_turns.without_ends({"prompt": f"{text}###", "completion": f" {text}"}, marked_turns.Told())
+    found = marked_turns.turns_of(text)
+    assert found is None or {turn["role"] for turn in found} <= {"user", "assistant", "system"}
+    row, reason = marked_turns.without_ends({"prompt": f"{text}###", "completion": f" {text}"}, marked_turns.Told())
+    assert row is not None and not reason
 
 
 # -- other ways to hold a dialogue -------------------------------------------------------------------------------------
