@@ -15,6 +15,7 @@ from core.advice.results import Setting
 from core.advice.rule import Expected
 from core.advice.situation import MANY, Situation
 from core.metrics import Unit
+from core.metrics.words import listed
 from core.models.methods import FROZEN, SIXTEEN_BIT, card_of
 
 RIVAL = 0.05
@@ -150,8 +151,8 @@ def _because_stored(found: Sequence[Expected], method: str, labels: dict[str, st
 def _some(names: Sequence[str]) -> str:
     """All of a few, and the first of many."""
     if len(names) <= MOST_NAMED:
-        return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    return f"{', '.join(names[:MOST_NAMED - 1])} and {len(names) - MOST_NAMED + 1} other methods"
+        return listed(names)
+    return listed([*names[:MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} other methods"])
 
 
 def _because_papers(papers: Sequence[Statement], method: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from core.domain.run import Interval
 from core.metrics.metric import Metric, Unit
@@ -10,6 +11,11 @@ from core.metrics.metric import Metric, Unit
 MINUS = "\N{MINUS SIGN}"
 _HYPHEN = re.compile(r"(?<![\w.,)\]\-])-(?=\.?\d)")
 """A hyphen that stands for a minus: before a number, and behind no word, date or range."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """`A`, `A and B`, `A, B and C`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def minus(text: str) -> str:

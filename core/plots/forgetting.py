@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.domain.run import Interval
+from core.metrics.words import listed
 from core.plots import palette
 from core.plots.numbers import signed
 from core.plots.theme import Chart, axis_label, figure
@@ -61,11 +62,7 @@ def finding(domains: Sequence[Domain]) -> str:
     worse = [found.label for found in domains if found.word == "worse"]
     better = [found.label for found in domains if found.word == "better"]
     if worse:
-        return f"Forgot some of {_listed(worse)}" + (f"; became better at {_listed(better)}" if better else "")
+        return f"Forgot some of {listed(worse)}" + (f"; became better at {listed(better)}" if better else "")
     if better:
-        return f"Forgot nothing that can be told; became better at {_listed(better)}"
+        return f"Forgot nothing that can be told; became better at {listed(better)}"
     return "Whether it forgot anything cannot be told: every change is as small as chance or rounding makes it"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.domain.run import Interval
+from core.metrics.words import listed
 from core.plots import palette
 from core.plots.palette import Arm
 from core.plots.theme import Chart, figure, plain
@@ -92,8 +93,7 @@ def finding(points: Sequence[Point], ahead: Sequence[Point], x: Axis, y: Axis) -
         return ("One arm has both " + what if len(points) == 1 else
                 f"No arm is beaten on {what} together, as far as the intervals tell")
     names = [point.name for point in ahead]
-    said = (", ".join(names[:-1]) + " and " + names[-1] if 1 < len(names) <= MOST_NAMED else
-            names[0] if len(names) == 1 else f"{', '.join(names[:MOST_NAMED])} and {len(names) - MOST_NAMED} more")
+    said = listed(names if len(names) <= MOST_NAMED else [*names[:MOST_NAMED], f"{len(names) - MOST_NAMED} more"])
     beaten = len(points) - len(ahead)
     return f"Not beaten on {what} together: {said}; the other{f' {beaten} are' if beaten > 1 else ' one is'}"
 

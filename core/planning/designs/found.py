@@ -141,8 +141,3 @@ def _contrasts(pairs: Sequence[tuple[str, str]]) -> int:
         old, new = group[a], group[b]
         group = {arm: new if own == old else own for arm, own in group.items()}
     return len(group) - len(set(group.values()))
-
-
-def listed(names: Sequence[str]) -> str:
-    """`A`, `A and B`, `A, B and C`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

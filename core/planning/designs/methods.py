@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 from core.domain.experiment import Answer, Arm
+from core.metrics.words import listed
 from core.models.methods import COMPARED, COMPARED_OWN_HEAD
 from core.planning.designs.base import Choices, Design, Pairs, every_pair, named
-from core.planning.designs.found import Found, listed
+from core.planning.designs.found import Found
 
 THESE = "These runs"
 

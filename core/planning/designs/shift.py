@@ -9,10 +9,11 @@ from core import tasks
 from core.domain.dataset import Split
 from core.domain.experiment import Answer, Arm
 from core.errors import RecipeError
+from core.metrics.words import listed
 from core.models import methods
 from core.planning.designs import charts
 from core.planning.designs.base import Choices, Design, named
-from core.planning.designs.found import Found, listed
+from core.planning.designs.found import Found
 from core.planning.designs.methods import THESE, best_of
 from core.plots.theme import Chart
 

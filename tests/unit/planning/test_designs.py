@@ -18,11 +18,12 @@ from core.domain.recipe import ADAMW
 from core.errors import RecipeError
 from core.metrics import REGISTRY as METRICS
 from core.metrics import Judged
+from core.metrics.words import listed
 from core.planning import designs
 from core.planning.designs import labels
 from core.planning.designs.base import Choices, expanded, experiment
 from core.planning.designs.depth import depths
-from core.planning.designs.found import Found, listed
+from core.planning.designs.found import Found
 from core.settings import Settings
 from tests.conftest import write_dataset
 
